@@ -56,7 +56,6 @@ class Secret:
         raise TypeError("a Secret is neither pickled nor copied")
 
 
-
 def redact(text: str, *secrets: Secret | None) -> str:
     """`text` from an org or a file, without secrets.
 

@@ -1,0 +1,170 @@
+"""External client apps, assembled from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, assert_never
+from urllib.parse import SplitResult, urlsplit
+
+from ecapipe import metadata, problems
+from ecapipe.metadata import Document, Type
+from ecapipe.problems import Problem
+
+Flow = Literal["web", "client-credentials", "jwt"]
+FLOWS: tuple[Flow, ...] = ("web", "client-credentials", "jwt")
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A metadata file that was read. `path` is relative to the project, with ``/``; `name` is the member name."""
+
+    path: str
+    type: Type
+    name: str
+    document: Document
+
+    @property
+    def app(self) -> str | None:
+        """The app it belongs to: its own name for a header, else the text of ``externalClientApplication``.
+
+        File names of satellites follow no pattern, so they decide nothing.
+        """
+        if self.type is metadata.HEADER:
+            return self.name
+        return self.document.text("externalClientApplication")
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An external client app as found; it may be incomplete. `files` are sorted by path."""
+
+    name: str
+    project: str
+    files: tuple[SourceFile, ...]
+
+    def of(self, type: Type) -> SourceFile | None:
+        """The app's first file of `type`."""
+        return next((file for file in self.files if file.type is type), None)
+
+    @property
+    def settings(self) -> SourceFile | None:
+        """The global OAuth settings file: the only one with key and secret."""
+        return self.of(metadata.SETTINGS)
+
+    @property
+    def callback_urls(self) -> tuple[str, ...]:
+        """The registered redirect URIs, as written: one per line of ``callbackUrl``."""
+        text = self.settings.document.text("callbackUrl") if self.settings else None
+        return tuple(dict.fromkeys(line.strip() for line in (text or "").split("\n") if line.strip()))
+
+    @property
+    def distribution(self) -> Literal["Local", "Packaged"] | None:
+        """``distributionState`` of the header; Salesforce's internal states of installed apps count as Packaged."""
+        header = self.of(metadata.HEADER)
+        match header.document.text("distributionState") if header else None:
+            case "Local":
+                return "Local"
+            case "Packaged" | "Managed" | "AutoInstalled":
+                return "Packaged"
+            case _:
+                return None
+
+    @property
+    def linked_org(self) -> str | None:
+        """The org whose key and secret an app without settings file uses: the first half of ``oauthLink``."""
+        oauth = self.of(metadata.OAUTH)
+        link = oauth.document.text("oauthLink") if oauth else None
+        return link.partition(":")[0].strip() or None if link and not self.settings else None
+
+    @property
+    def credentials_of(self) -> Literal["own", "sourceOrg", "none"]:
+        return "own" if self.settings else "sourceOrg" if self.linked_org else "none"
+
+    @property
+    def secret_optional(self) -> bool:
+        """A public client: ``isConsumerSecretOptional``, by default false."""
+        return bool(self.settings and self.settings.document.flag("isConsumerSecretOptional", False))
+
+    @property
+    def pkce_required(self) -> bool:
+        """``isPkceRequired``, by default true."""
+        return not self.settings or self.settings.document.flag("isPkceRequired", True)
+
+    @property
+    def scope_names(self) -> tuple[str, ...] | None:
+        """The names in ``commaSeparatedOauthScopes``; None when the project does not tell."""
+        oauth = self.of(metadata.OAUTH)
+        text = oauth.document.text("commaSeparatedOauthScopes") if oauth else None
+        return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
+    def allows(self, flow: Flow) -> bool:
+        """Whether the files in the project allow `flow`.
+
+        The client credentials flow has to be on in the settings and in the policies; policies that are not in
+        the project are not held against it.
+        """
+        if not self.settings:
+            return False
+        document = self.settings.document
+        match flow:
+            case "web":
+                return bool(self.callback_urls)
+            case "client-credentials":
+                policies = self.of(metadata.OAUTH_POLICIES)
+                off = policies and not policies.document.flag("isClientCredentialsFlowEnabled", True)
+                return document.flag("isClientCredentialsFlowEnabled", False) and not off
+            case "jwt":
+                return document.text("certificate") is not None
+            case _:
+                assert_never(flow)
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        return tuple(flow for flow in FLOWS if self.allows(flow))
+
+
+def assemble(files: Iterable[SourceFile], project: str, namespace: str) -> tuple[App, ...]:
+    """Join files to apps by the exact text of ``externalClientApplication``, sorted by name.
+
+    ``ns__X`` in an element and a header ``X`` are one app, named ``X``, if the project's namespace is ``ns`` or no
+    header ``ns__X`` exists. A file that names no app belongs to none and is left out.
+    """
+    files = sorted(files, key=lambda file: file.path)
+    headers = {file.name for file in files if file.type is metadata.HEADER}
+    grouped: dict[str, list[SourceFile]] = {}
+    for file in files:
+        name = file.app
+        if name is None:
+            continue
+        prefix, _, rest = name.partition("__")
+        if rest in headers and (prefix == namespace or name not in headers):
+            name = rest
+        grouped.setdefault(name, []).append(file)
+    return tuple(App(name, project, tuple(grouped[name])) for name in sorted(grouped))
+
+
+def missing_settings(app: App, org: str | None) -> Problem:
+    """Why `app` has no global OAuth settings file, told from the files that are there.
+
+    `org` is the alias to print in the command that would retrieve it.
+    """
+    if app.linked_org:
+        return problems.settings_in_source_org(app.name, app.linked_org)
+    if app.distribution == "Packaged":
+        return problems.settings_not_packaged(app.name)
+    if app.of(metadata.SAML) and not app.of(metadata.OAUTH):
+        return problems.no_oauth_settings(app.name)
+    return problems.settings_not_retrieved(app.name, org)
+
+
+def loopback(url: str) -> SplitResult | None:
+    """`url` parsed, if a program on this machine can receive it: plain http on a loopback host (RFC 8252 §7.3)."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises on a port that is no number
+    except ValueError:
+        return None
+    return parts if parts.scheme == "http" and parts.hostname in LOOPBACK else None

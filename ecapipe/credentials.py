@@ -1,0 +1,252 @@
+"""Key and secret proved present, and from where, or why they are not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from ecapipe import problems
+from ecapipe.apps import App
+from ecapipe.orgs import Org
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.secret import Secret, mask
+
+Field = Literal["consumerKey", "consumerSecret"]
+InFile = Literal["present", "absent", "placeholder", "duplicate"]
+SourceName = Literal["environment", "file", "prompt"]
+
+SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
+PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
+
+_PLACEHOLDER: Final = re.compile(
+    r"\s"  # a sentence
+    r"|^[\W_]*$"  # ***, ----, ...
+    r"|[{}<>]|\$\w|@@|%\w+%|^__\w+__$"  # {env.X}, ${X}, <key>, @@X@@, %X%, __X__
+    r"|\[REDACTED"
+    r"|^(x+|auto_?generated|change_?me|replace_?me|redacted|placeholder|dummy|todo|tbd|none|null|n/?a|secret)$"
+    r"|(^|[^a-z])(your|replace|insert|enter|paste|placeholder|redacted|scrubbed)([^a-z]|$)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The proof that `app` can identify itself to an org. Only `resolve` makes one.
+
+    `consumer_secret` is None only for a public client.
+    """
+
+    app: App
+    consumer_key: str
+    consumer_secret: Secret | None
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.app.name!r}, {mask(self.consumer_key)!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One link of the chain. `find` gives the value of a field of an app for an org, or None."""
+
+    name: SourceName
+    find: Callable[[App, Org | None, Field], Secret | None]
+
+
+Chain = tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a key or secret, never the value. `source` is None when no source has a usable one."""
+
+    in_file: InFile
+    source: SourceName | None
+    causes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What the chain gave for one app (and org): the evidence, and either credentials or why there are none."""
+
+    key: Evidence
+    secret: Evidence
+    outcome: Credentials | Problem
+    warning: str | None = None
+
+    @property
+    def problem(self) -> Problem | None:
+        return self.outcome if isinstance(self.outcome, Problem) else None
+
+
+def in_file(app: App, field: Field) -> InFile:
+    """What the settings file holds for `field`."""
+    elements = app.settings.document.all(field) if app.settings else ()
+    if len(elements) > 1:
+        return "duplicate"
+    text = elements[0].text if elements else None
+    if text is None:
+        return "absent"
+    return "placeholder" if is_placeholder(text) else "present"
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether `text` only stands where a credential belongs. Shape proves nothing: keys may be anything else."""
+    return _PLACEHOLDER.search(text) is not None
+
+
+def from_file() -> Source:
+    """The settings file itself; a placeholder or a duplicate counts as absent."""
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        text = app.settings.document.text(field) if app.settings else None
+        return Secret(text) if text and in_file(app, field) == "present" else None
+
+    return Source("file", find)
+
+
+def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str], orgs: Sequence[Org]) -> Source:
+    """Variables ``ECAPIPE_CLIENT_ID_<APP>_<ORG>``, ``…_<APP>`` and, for a single app, ``ECAPIPE_CLIENT_ID``; the
+    same with SECRET.
+
+    `value` reads one variable. Raises `EcapipeError` (AmbiguousVariable) when a variable that is set could be
+    meant for two of the given apps or orgs.
+    """
+    owners: dict[str, str] = {}
+    for app in apps:
+        for org in (None, *orgs):
+            subject = f"{app}@{org.name}" if org else app
+            for field in ("consumerKey", "consumerSecret"):
+                name = variable(field, app, org)
+                owner = owners.setdefault(name, subject)
+                if owner != subject and value(name) is not None:
+                    raise EcapipeError(problems.ambiguous_variable(name, owner, subject))
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        names = [variable(field, app.name, org)] if org else []
+        names.append(variable(field, app.name))
+        if len(apps) == 1:
+            names.append(variable(field))
+        found = next((secret for name in names if (secret := value(name)) is not None), None)
+        return found if found and not is_placeholder(found.reveal()) else None
+
+    return Source("environment", find)
+
+
+def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
+    """A question on the terminal, asked once per app and field."""
+    answers: dict[tuple[str, str, Field], Secret | None] = {}
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        asked = (app.project, app.name, field)
+        if asked not in answers:
+            answers[asked] = ask(f"{'Consumer key' if field == 'consumerKey' else 'Consumer secret'} of {app.name}: ")
+        return answers[asked]
+
+    return Source("prompt", find)
+
+
+def variable(field: Field, app: str | None = None, org: Org | None = None) -> str:
+    """The environment variable for `field`: upper case, every other character ``_``."""
+    parts = ["ECAPIPE_CLIENT", "ID" if field == "consumerKey" else "SECRET"]
+    parts += [re.sub(r"[^A-Z0-9]", "_", name.upper()) for name in (app, org.variable_name if org else None) if name]
+    return "_".join(parts)
+
+
+def chain(
+    apps: Sequence[App],
+    orgs: Sequence[Org],
+    value: Callable[[str], Secret | None],
+    ask: Callable[[str], Secret | None] | None,
+) -> Chain:
+    """Where key and secret may come from, in order; nobody is asked when `ask` is None."""
+    sources = (from_environment(value, [app.name for app in apps], orgs), from_file())
+    return sources if ask is None else (*sources, from_prompt(ask))
+
+
+def resolve(app: App, org: Org | None, chain: Chain) -> Resolved:
+    """Walk the chain for key and secret of `app`."""
+    required = not app.secret_optional
+    key, key_source = _first(chain, app, org, "consumerKey")
+    # Nobody is asked for a secret that no flow needs.
+    wanted = chain if required else quiet(chain)
+    secret, secret_source = _first(wanted, app, org, "consumerSecret")
+    key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
+    secret_evidence = Evidence(
+        in_file(app, "consumerSecret"), secret_source, () if secret or not required else _secret_causes(app)
+    )
+    if key is None:
+        return Resolved(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))
+    if secret is None and required:
+        return Resolved(key_evidence, secret_evidence, _no_secret(app, secret_evidence.causes))
+    mixed = (
+        f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
+        "together."
+        if secret is not None and key_source != secret_source
+        else None
+    )
+    return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), mixed)
+
+
+def quiet(chain: Chain) -> Chain:
+    """The chain without its questions."""
+    return tuple(source for source in chain if source.name != "prompt")
+
+
+def line(app: App, field: Field) -> int | None:
+    """Where `field` stands in the settings file."""
+    element = app.settings.document.first(field) if app.settings else None
+    return element.line if element else None
+
+
+def flows_without_secret(app: App) -> tuple[str, ...]:
+    """The flows the file allows that need no secret."""
+    web = ("web",) if app.secret_optional and app.allows("web") else ()
+    return (*web, "jwt") if app.allows("jwt") else web
+
+
+def _first(chain: Chain, app: App, org: Org | None, field: Field) -> tuple[Secret | None, SourceName | None]:
+    for source in chain:
+        value = source.find(app, org, field)
+        if value is not None:
+            return value, source.name
+    return None, None
+
+
+def _key_causes(app: App) -> tuple[str, ...]:
+    match in_file(app, "consumerKey"):
+        case "placeholder":
+            return ("The file holds a placeholder instead of the key.",)
+        case "duplicate":
+            return ("The file holds more than one consumerKey, so none is used.",)
+        case _:
+            return ("Salesforce makes the key at the first deploy; it is in the file only after the next retrieve.",)
+
+
+def _secret_causes(app: App) -> tuple[str, ...]:
+    match in_file(app, "consumerSecret"):
+        case "placeholder":
+            return ("The file holds a placeholder instead of the secret.",)
+        case "duplicate":
+            return ("The file holds more than one consumerSecret, so none is used.",)
+        case _:
+            return (
+                f'The org switch "{SWITCH}" is off: Salesforce recommends that, and newer releases deprecate it.',
+                f'The user who retrieved lacks the permission "{PERMISSION}".',
+                "The secret was removed from the file on purpose, as Salesforce advises for source control.",
+            )
+
+
+def _no_key(app: App, causes: Sequence[str]) -> Problem:
+    file = app.settings.path if app.settings else None
+    name = variable("consumerKey", app.name)
+    return problems.consumer_key_missing(app.name, name, causes, file, line(app, "consumerKey"))
+
+
+def _no_secret(app: App, causes: Sequence[str]) -> Problem:
+    file = app.settings.path if app.settings else None
+    name = variable("consumerSecret", app.name)
+    return problems.consumer_secret_missing(
+        app.name, name, causes, flows_without_secret(app), file, line(app, "consumerSecret")
+    )

@@ -1,0 +1,61 @@
+"""Environment variables: what they choose, and the credentials they carry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+
+from ecapipe.problems import EcapipeError, unreadable_file
+from ecapipe.secret import Secret
+
+_CREDENTIALS = ("ECAPIPE_CLIENT_ID", "ECAPIPE_CLIENT_SECRET")
+_LARGEST = 64 * 1024
+
+
+class Environment:
+    """The variables as they were at the start.
+
+    Making one takes the credentials out of `environ`, so that no child process can inherit them.
+    """
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        self._values: Mapping[str, str] = dict(environ)
+        for name in self._values:
+            if name.startswith(_CREDENTIALS):
+                del environ[name]
+
+    def get(self, name: str) -> str | None:
+        """The value of `name`; None when it is unset or empty."""
+        return self._values.get(name) or None
+
+    def credential(self, name: str) -> Secret | None:
+        """The value of `name`, else the content of the file that ``name_FILE`` names, without surrounding space.
+
+        Raises `EcapipeError` (UnreadableFile).
+        """
+        if value := (self.get(name) or "").strip():
+            return Secret(value)
+        path = self.get(f"{name}_FILE")
+        if path is None:
+            return None
+        try:
+            with open(path, encoding="utf-8") as file:
+                content = file.read(_LARGEST).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise EcapipeError(unreadable_file(path, reason)) from None
+        return Secret(content) if content else None
+
+    def is_ci(self) -> bool:
+        """The test of `sf`: CI, CONTINUOUS_INTEGRATION or any CI_* variable, unless CI says no."""
+        if (self._values.get("CI") or "").lower() in ("0", "false"):
+            return False
+        names = self._values.keys()
+        return bool(
+            self.get("CI") or self.get("CONTINUOUS_INTEGRATION") or any(name.startswith("CI_") for name in names)
+        )
+
+
+def process() -> Environment:
+    """The environment of this process."""
+    return Environment(os.environ)

@@ -1,0 +1,133 @@
+"""HTTP, bounded and never redirected; the only module that meets httpx."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from typing import TYPE_CHECKING
+
+from ecapipe import problems
+from ecapipe.messages import Answer, Request
+from ecapipe.problems import EcapipeError, Problem
+
+if TYPE_CHECKING:
+    import httpx
+
+LARGEST = 1024 * 1024
+"""Bytes of an answer that are read; Salesforce's stay below 20 KiB."""
+
+_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+
+
+class Http:
+    """Sends requests; one client, made with the first of them.
+
+    Certificates are checked against the operating system's store, `SSL_CERT_FILE`, `SSL_CERT_DIR` and
+    `NODE_EXTRA_CA_CERTS`. Proxies come from the usual variables, but never stand before this very machine.
+    """
+
+    def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
+        self._transport = transport
+        self._client: httpx.Client | None = None
+
+    def __call__(self, request: Request) -> Answer:
+        import httpx
+
+        client = self._client = self._client or self._made()
+        try:
+            with client.stream(
+                "GET" if request.form is None else "POST",
+                request.url,
+                headers=_headers(request),
+                content=request.form.reveal().encode() if request.form else None,
+            ) as response:
+                body = b""
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > LARGEST:
+                        reason = "it is larger than 1 MiB"
+                        raise EcapipeError(problems.unexpected_answer(request.host, response.status_code, reason))
+                kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+                return Answer(response.status_code, kind, body)
+        except httpx.HTTPError as error:
+            raise EcapipeError(_problem(error, request.host)) from None
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def _made(self) -> httpx.Client:
+        import httpx
+
+        # httpx writes full URLs, with their query, into the log at INFO.
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        return httpx.Client(
+            transport=self._transport,
+            verify=tls_context(),
+            follow_redirects=False,
+            timeout=httpx.Timeout(30, connect=10),
+            mounts=dict.fromkeys(_LOOPBACK) if self._transport is None else None,
+        )
+
+
+def tls_context() -> ssl.SSLContext:
+    """The operating system's trust, and the files that the environment adds to it."""
+    import truststore
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    extra = os.environ.get("SSL_CERT_FILE"), os.environ.get("NODE_EXTRA_CA_CERTS")
+    for file in extra:
+        if file:
+            _load(context, cafile=file)
+    if folder := os.environ.get("SSL_CERT_DIR"):
+        _load(context, capath=folder)
+    return context
+
+
+def _load(context: ssl.SSLContext, cafile: str | None = None, capath: str | None = None) -> None:
+    try:
+        context.load_verify_locations(cafile, capath)
+    except OSError as error:  # ssl.SSLError is one
+        raise EcapipeError(
+            problems.unreadable_file(cafile or capath or "", error.strerror or "it holds no certificate")
+        ) from None
+
+
+def _headers(request: Request) -> dict[str, str]:
+    headers = {"Accept": "application/json"}
+    if request.bearer is not None:
+        headers["Authorization"] = f"Bearer {request.bearer.reveal()}"
+    if request.form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    return headers
+
+
+def _problem(error: httpx.HTTPError, host: str) -> Problem:
+    """What failed before an answer. The library's own text stays out: it can hold a URL."""
+    import socket
+
+    import httpx
+
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and len(causes) < 10:
+        causes.append(cause)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return problems.tls_failed(host, cause.verify_message or "the certificate is not trusted")
+        if isinstance(cause, ssl.SSLError):
+            return problems.tls_failed(host, (cause.reason or "handshake failed").lower().replace("_", " "))
+        if isinstance(cause, socket.gaierror):
+            return problems.host_not_found(host)
+    if isinstance(error, httpx.TimeoutException):
+        return problems.host_timed_out(host)
+    if isinstance(error, httpx.ProxyError):
+        return problems.connection_failed(host, "the proxy refused it")
+    os_error = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    reason = str(getattr(os_error, "strerror", "")).lower() or {
+        "RemoteProtocolError": "the answer was cut off or is not HTTP",
+        "ReadError": "it broke while the answer was read",
+        "WriteError": "it broke while the request was sent",
+    }.get(type(error).__name__, "no connection could be made")
+    return problems.connection_failed(host, reason)

@@ -1,0 +1,194 @@
+"""One org: its ids, its people, the apps it knows, and what it has handed out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import string
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ecapipe.emulator.wire import Refused
+from ecapipe.secret import Secret
+
+LIFETIME: Final = 15 * 60.0
+"""Seconds that an authorization code lives, and a login that nobody finishes."""
+
+_REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
+_TOKEN_LETTERS: Final = string.ascii_letters + string.digits + "._"
+_SUFFIX_LETTERS: Final = string.ascii_uppercase + "012345"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredApp:
+    """An external client app as an org knows it."""
+
+    name: str
+    consumer_key: str
+    consumer_secret: Secret | None
+    callback_urls: tuple[str, ...]
+    scopes: tuple[str, ...]
+    """OAuth scope names; empty means what a fresh app has."""
+    pkce_required: bool = True
+    secret_optional: bool = False
+    client_credentials: bool = False
+    """Enabled in the settings and in the policies."""
+    run_as_user: str | None = None
+    """Username that a client credentials login runs as."""
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The scopes that can be asked for."""
+        return self.scopes or ("api",)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, or an integration user that only client credentials log in."""
+
+    id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What an app asked of a person: open until `user` is known, then the content of a code."""
+
+    app: RegisteredApp
+    redirect_uri: str
+    state: str | None
+    scopes: tuple[str, ...]
+    challenge: str | None
+    hint: str
+    since: float
+    user: User | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What an access token stands for."""
+
+    user: User
+    scopes: tuple[str, ...]
+    refresh_token: str | None
+
+
+class Org:
+    """An org at `url`, the `number`th of its emulator. It is used from one thread, so it needs no lock."""
+
+    def __init__(
+        self, name: str, number: int, url: str, apps: Iterable[RegisteredApp], clock: Callable[[], float]
+    ) -> None:
+        self.name = name
+        self.url = url
+        self.clock = clock
+        self.id = _full_id(f"00D{number:012}")
+        self._number = number
+        self._apps = {app.consumer_key: app for app in apps}
+        self._users: dict[str, User] = {}
+        self._open: dict[str, Authorization] = {}
+        self._codes: dict[str, Authorization] = {}
+        self._sessions: dict[str, Session] = {}
+        self._refresh_tokens: set[str] = set()
+        self.person = self.user(f"user@{name}.example")
+        self.password = secrets.token_urlsafe(9)
+
+    def app(self, consumer_key: str) -> RegisteredApp:
+        """The app with this key, or refusal."""
+        try:
+            return self._apps[consumer_key]
+        except KeyError:
+            raise Refused("invalid_client_id", "client identifier invalid") from None
+
+    def user(self, username: str) -> User:
+        """The user of this name, who exists from the first time the name is said."""
+        new = User(_full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
+        return self._users.setdefault(username, new)
+
+    def identity(self, user: User) -> str:
+        """The identity URL, the ``id`` of a token answer."""
+        return f"{self.url}/id/{self.id}/{user.id}"
+
+    def sign_in(self, username: str, password: str) -> User | None:
+        """The person, if that is the right password."""
+        right = hmac.compare_digest(password.encode(), self.password.encode())
+        return self.person if right and username == self.person.username else None
+
+    def hold(self, authorization: Authorization) -> str:
+        """Keep an authorization while its person looks at a page; the id is good for one form."""
+        handle = secrets.token_urlsafe(32)
+        self._open[handle] = authorization
+        return handle
+
+    def resume(self, handle: str) -> Authorization:
+        """The authorization a form belongs to; a form sent twice or too late is refused."""
+        authorization = self._open.pop(handle, None)
+        if authorization is None or self.clock() - authorization.since >= LIFETIME:
+            raise Refused("invalid_request", "this login was already used or has expired")
+        return authorization
+
+    def code(self, authorization: Authorization) -> str:
+        """A new authorization code."""
+        code = f"aPrx{_chance(76)}=="
+        self._codes[code] = replace(authorization, since=self.clock())
+        return code
+
+    def redeem(self, code: str, app: RegisteredApp) -> tuple[Authorization, User]:
+        """What was allowed, and by whom. A code works once, also when that once is a failure."""
+        authorization = self._codes.pop(code, None)
+        if authorization is None or authorization.user is None or authorization.app is not app:
+            raise Refused("invalid_grant", "invalid authorization code")
+        if self.clock() - authorization.since >= LIFETIME:
+            raise Refused("invalid_grant", "expired authorization code")
+        return authorization, authorization.user
+
+    def log_in(self, app: RegisteredApp, user: User, scopes: tuple[str, ...], *, lasting: bool) -> dict[str, str]:
+        """A token answer. Only a `lasting` login gets a refresh token, and only if its scopes say so."""
+        access_token = f"{self.id[:15]}!AQ{_chance(94)}"
+        refresh_token = f"5Aep861{_chance(80)}" if lasting and _REFRESHING.intersection(scopes) else None
+        self._sessions[access_token] = Session(user, scopes, refresh_token)
+        issued_at = str(int(self.clock() * 1000))
+        answer = {"access_token": access_token}
+        if refresh_token is not None:
+            self._refresh_tokens.add(refresh_token)
+            answer["refresh_token"] = refresh_token
+        if app.consumer_secret is not None:
+            signed = (self.identity(user) + issued_at).encode()
+            digest = hmac.digest(app.consumer_secret.reveal().encode(), signed, hashlib.sha256)
+            answer["signature"] = base64.b64encode(digest).decode()
+        return answer | {
+            "scope": " ".join(scopes),
+            "instance_url": self.url,
+            "id": self.identity(user),
+            "token_type": "Bearer",
+            "issued_at": issued_at,
+            "token_format": "opaque",
+        }
+
+    def session(self, access_token: str) -> Session | None:
+        """What the token stands for, if it is one of this org's and not revoked."""
+        return self._sessions.get(access_token)
+
+    def revoke(self, token: str) -> None:
+        """End an access token, or a refresh token together with the access tokens issued beside it."""
+        if token in self._refresh_tokens:
+            self._refresh_tokens.remove(token)
+            self._sessions = {key: one for key, one in self._sessions.items() if one.refresh_token != token}
+        elif self._sessions.pop(token, None) is None:
+            raise Refused("invalid_token", "token is invalid, expired or revoked")
+
+
+def _full_id(short: str) -> str:
+    """The 18-character form of a 15-character id: three letters tell which characters are capitals."""
+    chunks = (short[at : at + 5] for at in (0, 5, 10))
+    return short + "".join(
+        _SUFFIX_LETTERS[sum(1 << at for at, letter in enumerate(chunk) if letter in string.ascii_uppercase)]
+        for chunk in chunks
+    )
+
+
+def _chance(length: int) -> str:
+    return "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(length))

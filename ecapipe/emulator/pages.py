@@ -1,0 +1,105 @@
+"""What a person sees: plain HTML that needs neither scripts nor a mouse."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html import escape
+
+from starlette.responses import HTMLResponse
+
+from ecapipe.emulator.org import Authorization, Org, User
+
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: light-dark(#f3f3f3, #181818) }
+main { box-sizing: border-box; width: min(26rem, 100%); padding: 2rem; border-radius: .5rem;
+  border: 1px solid light-dark(#ddd, #444); background: light-dark(#fff, #222); overflow-wrap: anywhere }
+h1 { margin-top: 0; font-size: 1.4rem }
+label { display: block; margin-top: 1rem }
+input, button { box-sizing: border-box; width: 100%; padding: .6rem; font: inherit; border-radius: .25rem;
+  border: 1px solid light-dark(#747474, #aaa) }
+button { margin-top: 1rem; font-weight: 600; cursor: pointer }
+button:first-of-type { color: #fff; background: #0b5cab; border-color: #0b5cab }
+[role=alert] { color: light-dark(#ba0517, #fe8f7d) }
+footer { margin-top: 2rem; font-size: .85rem; color: light-dark(#555, #bbb) }
+"""
+_SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:")
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+
+def login(org: Org, handle: str, pending: Authorization, username: str, complaint: str = "") -> HTMLResponse:
+    """The login page, with the username filled in where it is known."""
+    alert = f'<p role="alert">{escape(complaint)}</p>' if complaint else ""
+    focus = ("", " autofocus") if username else (" autofocus", "")
+    return _page(
+        f"Log in to {org.name}",
+        f"""<p>to continue to <strong>{escape(pending.app.name)}</strong></p>{alert}
+<form method="post" action="/login">
+<input type="hidden" name="id" value="{handle}">
+<label for="username">Username</label>
+<input id="username" name="username" value="{escape(username)}" autocomplete="username" required{focus[0]}>
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required{focus[1]}>
+<button>Log In</button>
+</form>""",
+        form_action="'self'",
+    )
+
+
+def approval(org: Org, handle: str, pending: Authorization, user: User) -> HTMLResponse:
+    """The page that asks whether the app may have what it wants."""
+    scopes = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in pending.scopes)
+    return _page(
+        "Allow Access?",
+        f"""<p><strong>{escape(pending.app.name)}</strong> is asking to act in org
+<strong>{escape(org.name)}</strong> as {escape(user.username)}, with these scopes:</p>
+<ul>{scopes}</ul>
+<form method="post" action="/approve">
+<input type="hidden" name="id" value="{handle}">
+<button name="decision" value="allow">Allow</button>
+<button name="decision" value="deny">Deny</button>
+</form>""",
+        # Chromium applies form-action to every redirect that follows the form, so the callback has to pass,
+        # and with it whatever the app's own site redirects to: hence its scheme, and not its host.
+        form_action=" ".join(("'self'", *_SCHEME.findall(pending.redirect_uri))),
+    )
+
+
+def error(error: str, description: str, status: int = 400) -> HTMLResponse:
+    """A refusal for the eyes of the person, because no callback can be trusted with it."""
+    return _page(
+        "We can't do that",
+        f"""<p><code id="error">{escape(error)}</code></p>
+<p id="error_description">{escape(description)}</p>""",
+        status=status,
+    )
+
+
+def _page(title: str, body: str, *, status: int = 200, form_action: str = "'none'") -> HTMLResponse:
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
+        f"frame-ancestors 'none'; form-action {form_action}"
+    )
+    return HTMLResponse(
+        f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{escape(title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{escape(title)}</h1>
+{body}
+<footer>Local emulator of ecapipe. Nothing you enter here reaches Salesforce.</footer>
+</main>
+</body>
+</html>
+""",
+        status,
+        {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"},
+    )

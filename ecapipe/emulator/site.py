@@ -1,0 +1,197 @@
+"""The org's web site: which request gets which answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from ecapipe.emulator import authorize, pages, token
+from ecapipe.emulator.org import Org, Session
+from ecapipe.emulator.wire import Call, Refused
+
+_VERSIONS = range(41, 69)
+_SEASONS = ("Winter", "Spring", "Summer")
+_RESOURCES = ("actions", "apps", "connect", "limits", "query", "recent", "search", "sobjects", "tooling")
+_VERSION_PATH = re.compile(r"/services/data/v([0-9]{2})\.0/?")
+_USER_URLS = {
+    "enterprise": "/services/Soap/c/{version}/",
+    "metadata": "/services/Soap/m/{version}/",
+    "partner": "/services/Soap/u/{version}/",
+    "rest": "/services/data/v{version}/",
+    "sobjects": "/services/data/v{version}/sobjects/",
+    "search": "/services/data/v{version}/search/",
+    "query": "/services/data/v{version}/query/",
+    "recent": "/services/data/v{version}/recent/",
+    "tooling_soap": "/services/Soap/T/{version}/",
+    "tooling_rest": "/services/data/v{version}/tooling/",
+    "feeds": "/services/data/v{version}/chatter/feeds",
+    "groups": "/services/data/v{version}/chatter/groups",
+    "feed_items": "/services/data/v{version}/chatter/feed-items",
+    "feed_elements": "/services/data/v{version}/chatter/feed-elements",
+    "users": "/services/data/v{version}/chatter/users",
+    "custom_domain": "",
+}
+
+
+def answer(org: Org, call: Call) -> Response:
+    """The response to any request; nothing of it may be cached."""
+    try:
+        response = _route(org, call)
+    except Refused as refused:
+        response = pages.error(refused.error, refused.description)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _route(org: Org, call: Call) -> Response:
+    match "GET" if call.method == "HEAD" else call.method, call.path:
+        case "GET", "/services/oauth2/authorize":
+            return _authorize(org, call)
+        case "POST", "/login":
+            return _login(org, call)
+        case "POST", "/approve":
+            return _approve(org, call)
+        case _, "/services/oauth2/token":
+            return _token(org, call)
+        case _, "/services/oauth2/revoke":
+            return _revoke(org, call)
+        case "GET" | "POST", "/services/oauth2/userinfo":
+            return _userinfo(org, call)
+        case "GET", "/services/data" | "/services/data/":
+            return JSONResponse([_version(number) for number in _VERSIONS])
+        case "GET", path if (found := _VERSION_PATH.fullmatch(path)) and int(found[1]) in _VERSIONS:
+            return _resources(org, call, int(found[1]))
+        case _:
+            return pages.error("not_found", "there is no such page here", 404)
+
+
+def _authorize(org: Org, call: Call) -> Response:
+    app, redirect_uri = authorize.trust(org, call.query)
+    try:
+        pending = authorize.ask(app, redirect_uri, call.query, org.clock())
+    except Refused as refused:
+        said = {"error": refused.error, "error_description": refused.description}
+        return _redirect(authorize.address(redirect_uri, call.query.get("state"), **said))
+    return pages.login(org, org.hold(pending), pending, pending.hint)
+
+
+def _login(org: Org, call: Call) -> Response:
+    call.form.once()
+    pending = org.resume(call.form.need("id"))
+    username = call.form.get("username") or ""
+    user = org.sign_in(username, call.form.get("password") or "")
+    if user is None:
+        complaint = (
+            "Error: Please check your username and password. "
+            "If you still can't log in, contact your Salesforce administrator."
+        )
+        return pages.login(org, org.hold(pending), pending, username, complaint)
+    return pages.approval(org, org.hold(replace(pending, user=user)), pending, user)
+
+
+def _approve(org: Org, call: Call) -> Response:
+    call.form.once()
+    pending = org.resume(call.form.need("id"))
+    if pending.user is None:
+        raise Refused("invalid_request", "nobody has logged in yet")
+    if call.form.get("decision") == "allow":
+        said = {"code": org.code(pending)}
+    else:
+        said = {"error": "access_denied", "error_description": "end-user denied authorization"}
+    return _redirect(authorize.address(pending.redirect_uri, pending.state, **said))
+
+
+def _token(org: Org, call: Call) -> Response:
+    try:
+        _post_only(call)
+        return JSONResponse(token.grant(org, call.form, call.authorization))
+    except Refused as refused:
+        return _oauth_error(refused)
+
+
+def _revoke(org: Org, call: Call) -> Response:
+    try:
+        _post_only(call)
+        call.form.once()
+        org.revoke(call.form.need("token"))
+    except Refused as refused:
+        return _oauth_error(refused)
+    return Response()
+
+
+def _userinfo(org: Org, call: Call) -> Response:
+    if call.bearer is None:
+        return PlainTextResponse("Missing_OAuth_Token", 403)
+    session = org.session(call.bearer)
+    if session is None:
+        return PlainTextResponse("Bad_OAuth_Token", 403)
+    return JSONResponse(_described(org, session))
+
+
+def _resources(org: Org, call: Call, number: int) -> Response:
+    session = org.session(call.bearer or "")
+    if session is None or not {"api", "full"}.intersection(session.scopes):
+        return JSONResponse(
+            [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}],
+            401,
+            {"WWW-Authenticate": "Token"},
+        )
+    return JSONResponse({name: f"{_version(number)['url']}/{name}" for name in _RESOURCES})
+
+
+def _described(org: Org, session: Session) -> dict[str, object]:
+    """The UserInfo answer."""
+    user = session.user
+    name = user.username.partition("@")[0]
+    return {
+        "sub": org.identity(user),
+        "user_id": user.id,
+        "organization_id": org.id,
+        "preferred_username": user.username,
+        "nickname": name,
+        "name": f"{name} of {org.name}",
+        "email": user.username,
+        "email_verified": True,
+        "given_name": name,
+        "family_name": f"of {org.name}",
+        "zoneinfo": "GMT",
+        "photos": {"picture": f"{org.url}/profilephoto/005/F", "thumbnail": f"{org.url}/profilephoto/005/T"},
+        "profile": f"{org.url}/{user.id}",
+        "picture": f"{org.url}/profilephoto/005/F",
+        "address": {},
+        "is_salesforce_integration_user": user != org.person,
+        "urls": {key: org.url + path for key, path in _USER_URLS.items()} | {"profile": f"{org.url}/{user.id}"},
+        "active": True,
+        "user_type": "STANDARD",
+        "language": "en_US",
+        "locale": "en_GB",
+        "utcOffset": 0,
+        "updated_at": "2026-01-05T09:00:00Z",
+        "is_app_installed": True,
+    }
+
+
+def _version(number: int) -> dict[str, str]:
+    """An API version: three a year, of which 59 is Winter '24."""
+    years, season = divmod(number - 59, len(_SEASONS))
+    return {
+        "label": f"{_SEASONS[season]} '{24 + years}",
+        "url": f"/services/data/v{number}.0",
+        "version": f"{number}.0",
+    }
+
+
+def _post_only(call: Call) -> None:
+    if call.method != "POST":
+        raise Refused("invalid_request", "must use HTTP POST")
+
+
+def _oauth_error(refused: Refused) -> Response:
+    return JSONResponse({"error": refused.error, "error_description": refused.description}, 400)
+
+
+def _redirect(url: str) -> Response:
+    return RedirectResponse(url, 302, {"Referrer-Policy": "no-referrer"})

@@ -1,0 +1,90 @@
+"""The token endpoint: which app is speaking, and what its grant is worth."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from urllib.parse import unquote_plus
+
+from ecapipe.emulator.org import Authorization, Org, RegisteredApp
+from ecapipe.emulator.wire import Parameters, Refused
+from ecapipe.secret import Secret
+
+_NEEDS_A_PERSON = frozenset({"full", "web", "refresh_token", "offline_access"})
+"""Scopes that a client credentials token never carries."""
+
+
+def grant(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+    """The token answer to a form. A form without a grant type is refused as Salesforce does it."""
+    form.once()
+    if form.get("scope") is not None:
+        # Scopes belong to the authorize request; Salesforce refuses them here (golang/oauth2 issue 165).
+        raise Refused("invalid_request", "scope parameter not supported")
+    match form.get("grant_type"):
+        case "authorization_code":
+            return _authorization_code(org, form, authorization)
+        case "client_credentials":
+            return _client_credentials(org, form, authorization)
+        case _:
+            raise Refused("unsupported_grant_type", "grant type not supported")
+
+
+def _authorization_code(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+    app, proved = _client(org, form, authorization)
+    if not proved and not app.secret_optional:
+        raise Refused("invalid_client", "invalid client credentials")
+    code, redirect_uri = form.need("code"), form.need("redirect_uri")
+    allowed, user = org.redeem(code, app)
+    if redirect_uri != allowed.redirect_uri:
+        raise Refused("redirect_uri_mismatch", "redirect_uri must match configuration")
+    if not _verified(allowed, form.get("code_verifier")):
+        raise Refused("invalid_grant", "invalid code verifier")
+    return org.log_in(app, user, allowed.scopes, lasting=True)
+
+
+def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+    app, proved = _client(org, form, authorization)
+    if not proved:
+        raise Refused("invalid_client", "invalid client credentials")
+    if not app.client_credentials or app.run_as_user is None:
+        raise Refused("invalid_grant", "no client credentials user enabled")
+    scopes = tuple(scope for scope in app.allowed if scope not in _NEEDS_A_PERSON)
+    return org.log_in(app, org.user(app.run_as_user), scopes, lasting=False)
+
+
+def _client(org: Org, form: Parameters, authorization: str) -> tuple[RegisteredApp, bool]:
+    """The app, and whether it proved itself with its secret.
+
+    A pair in the form wins over the header. A secret that is sent must be right even where none is needed.
+    """
+    key, secret = form.get("client_id"), form.get("client_secret")
+    if key is None or secret is None:
+        key, secret = _basic(authorization) or (key, secret)
+    app = org.app(key or form.need("client_id"))
+    if secret is None:
+        return app, False
+    if app.consumer_secret is None or not app.consumer_secret.same(Secret(secret)):
+        raise Refused("invalid_client", "invalid client credentials")
+    return app, True
+
+
+def _basic(authorization: str) -> tuple[str, str | None] | None:
+    """Key and secret of a Basic header; each half is form-encoded (RFC 6749, section 2.3.1)."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = base64.b64decode(credentials.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    key, _, secret = pair.partition(":")
+    return unquote_plus(key), unquote_plus(secret) or None
+
+
+def _verified(allowed: Authorization, verifier: str | None) -> bool:
+    """Whether the verifier fits; one that belongs to no challenge is a downgrade (RFC 9700, section 2.1.1)."""
+    if allowed.challenge is None or verifier is None:
+        return allowed.challenge is verifier
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return hmac.compare_digest(base64.urlsafe_b64encode(digest).rstrip(b"="), allowed.challenge.encode())

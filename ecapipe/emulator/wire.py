@@ -1,0 +1,61 @@
+"""What an org is asked, as values, and the one way to refuse it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+
+class Refused(Exception):
+    """An OAuth error: its code, and the description in Salesforce's own words where they are known."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+
+
+class Parameters:
+    """The parameters of a query or a form. One without a value counts as absent (RFC 6749, section 3.1)."""
+
+    def __init__(self, encoded: str) -> None:
+        pairs = parse_qsl(encoded, keep_blank_values=True)
+        counts = Counter(name for name, _ in pairs)
+        self.names = tuple(name for name, _ in pairs)
+        self.repeated = frozenset(name for name, count in counts.items() if count > 1)
+        self._values = {name: value for name, value in pairs if value and name not in self.repeated}
+
+    def get(self, name: str) -> str | None:
+        """The value, if the parameter was given once."""
+        return self._values.get(name)
+
+    def need(self, name: str) -> str:
+        """The value; its absence is refused."""
+        value = self.get(name)
+        if value is None:
+            raise Refused("invalid_request", f"missing required parameter: {name}")
+        return value
+
+    def once(self, *names: str) -> None:
+        """Refuse a repetition: of one of `names`, or without them of any parameter."""
+        for name in self.names:
+            if name in self.repeated and (not names or name in names):
+                raise Refused("invalid_request", f"parameter given more than once: {name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request. `form` is empty unless the body was sent as a form."""
+
+    method: str
+    path: str
+    query: Parameters
+    form: Parameters
+    authorization: str
+
+    @property
+    def bearer(self) -> str | None:
+        """The access token of the ``Authorization`` header."""
+        scheme, _, token = self.authorization.partition(" ")
+        return token.strip() or None if scheme.lower() == "bearer" else None

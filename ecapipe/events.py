@@ -1,0 +1,162 @@
+"""What happened: the few facts that a run tells its renderers and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ecapipe.problems import Problem
+
+NoteKind = Literal["link", "asking", "waiting", "hint"]
+Outcome = Literal["passed", "warning", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step of the pipeline: `name` is promised in JSON, `title` is shown to people."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a stage works on: the whole project, an app, or an app in an org."""
+
+    app: str | None = None
+    org: str | None = None
+
+    def __str__(self) -> str:
+        return "@".join(part for part in (self.app, self.org) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFacts:
+    """A searched project: absolute root, and its package directories relative to it."""
+
+    root: str
+    package_directories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFacts:
+    """What is known of a key or secret, never the value."""
+
+    in_file: Literal["present", "absent", "placeholder", "duplicate"]
+    usable: bool
+    source: str | None
+    causes: tuple[str, ...]
+    required: bool | None = None
+    """Whether a flow of the app needs it; None for the key, which every flow needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppFacts:
+    """An external client app as reports show it. Paths are relative to the project, with ``/``."""
+
+    name: str
+    project: str
+    settings_file: str | None
+    files: tuple[str, ...]
+    distribution: Literal["Local", "Packaged"] | None
+    credentials_of: Literal["own", "sourceOrg", "none"]
+    source_org_id: str | None
+    callback_urls: tuple[str, ...]
+    flows: tuple[str, ...]
+    consumer_key: CredentialFacts
+    consumer_secret: CredentialFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A verified (or, with ``--until``, begun) login. `token` says what became of the token."""
+
+    username: str | None
+    user_id: str | None
+    org_id: str | None
+    instance_url: str | None
+    scopes: tuple[str, ...]
+    flow: str
+    token: Literal["forgotten", "revoked", "printed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """`at` is the time of day in UTC, as ISO 8601."""
+
+    run: str
+    at: str
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The subjects are known now: what a display can show as still to come."""
+
+    projects: tuple[ProjectFacts, ...]
+    subjects: tuple[Subject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppSeen:
+    """The state of knowledge about an app; a later one replaces an earlier one."""
+
+    app: AppFacts
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    stage: Stage
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person has to know while a stage runs.
+
+    ``link``: `text` is a URL to open; ``asking``: a question on the terminal, while which displays hold still;
+    ``waiting`` and ``hint`` are sentences.
+    """
+
+    kind: NoteKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageNoted:
+    stage: Stage
+    subject: Subject
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    """`reason` is set for every skip and warning, `problem` for every failure; `at` is UTC as ISO 8601."""
+
+    stage: Stage
+    subject: Subject
+    outcome: Outcome
+    at: str
+    milliseconds: int = 0
+    reason: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Everything that was asked of the subject is done; `login` if that included a token."""
+
+    subject: Subject
+    login: Login | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    interrupted: bool
+    milliseconds: int
+
+
+Event = RunStarted | Planned | AppSeen | StageStarted | StageNoted | StageEnded | Finished | RunEnded
+Emit = Callable[[Event], None]

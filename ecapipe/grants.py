@@ -1,0 +1,266 @@
+"""Which flow is possible; the authorize URL out, the code back; PKCE and state."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, assert_never
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from ecapipe import messages, problems
+from ecapipe.apps import App, Flow, loopback
+from ecapipe.credentials import Credentials
+from ecapipe.orgs import Org
+from ecapipe.problems import EcapipeError
+from ecapipe.secret import Secret
+
+Callback = Literal["listen", "paste"]
+
+SCOPES: Final[Mapping[str, str]] = {
+    "Basic": "id",
+    "Api": "api",
+    "Web": "web",
+    "Full": "full",
+    "Chatter": "chatter_api",
+    "CustomApplications": "visualforce",
+    "RefreshToken": "refresh_token",
+    "OfflineAccess": "offline_access",
+    "OpenID": "openid",
+    "Profile": "profile",
+    "Email": "email",
+    "Address": "address",
+    "Phone": "phone",
+    "CustomPermissions": "custom_permissions",
+    "Wave": "wave_api",
+    "Eclair": "eclair_api",
+    "Pardot": "pardot_api",
+    "Lightning": "lightning",
+    "Content": "content",
+    "CDPIngest": "cdp_ingest_api",
+    "CDPProfile": "cdp_profile_api",
+    "CDPQuery": "cdp_query_api",
+    "CDPSegment": "cdp_segment_api",
+    "CDPIdentityResolution": "cdp_identityresolution_api",
+    "CDPCalculatedInsight": "cdp_calculated_insight_api",
+    "Chatbot": "chatbot_api",
+    "SFApiPlatform": "sfap_api",
+    "Interaction": "interaction_api",
+    "EinsteinGPT": "einstein_gpt_api",
+    "PwdlessLogin": "pwdless_login_api",
+    "ForgotPassword": "forgot_password",
+    "UserRegistration": "user_registration_api",
+    "MCP": "mcp_api",
+    "SCRT": "scrt_api",
+}
+"""Scope names of the metadata (``commaSeparatedOauthScopes``) and their OAuth strings."""
+
+_LONG_LIVED: Final = ("refresh_token", "offline_access")
+_BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%=+/!-]{16,1024}")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCode:
+    """RFC 6749 §4.1.3, with the PKCE verifier (RFC 7636 §4.5) and the redirect_uri of the authorize request."""
+
+    code: Secret
+    redirect_uri: str
+    code_verifier: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """RFC 6749 §4.4."""
+
+
+Grant = AuthorizationCode | ClientCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A web login in flight: what the authorize URL promised, to be matched by the answer."""
+
+    app: str
+    org: Org
+    redirect_uri: str
+    state: str
+    code_verifier: Secret
+    authorize_url: str
+
+
+class Misfit(Exception):
+    """An answer that fits no login in flight; it changes nothing. The text is for the person who gave it."""
+
+
+def choose(
+    app: App, wanted: Literal["auto"] | Flow, has_secret: bool, person: bool
+) -> Literal["web", "client-credentials"]:
+    """The flow to use.
+
+    `person`: whether somebody can be asked to sign in. Raises `EcapipeError` (FlowNotPossible), which says what
+    the file allows.
+    """
+    allowed = app.flows
+    match wanted:
+        case "web" if "web" in allowed:
+            return "web"
+        case "client-credentials" if "client-credentials" in allowed and has_secret:
+            return "client-credentials"
+        case "auto" if "web" in allowed and person:
+            return "web"
+        case "auto" if "client-credentials" in allowed and has_secret:
+            return "client-credentials"
+        case "auto" if "web" in allowed:
+            why = "nobody can be asked to sign in (no terminal, CI, or --no-prompt)"
+        case "client-credentials" if "client-credentials" in allowed:
+            why = "this flow needs the consumer secret, and there is none"
+        case "web":
+            why = "it has no callback URL"
+        case "client-credentials":
+            why = "isClientCredentialsFlowEnabled is not true in its settings and policies"
+        case _:
+            why = "no flow that ecapipe supports is enabled"
+    raise EcapipeError(problems.flow_not_possible(app.name, wanted, allowed, why))
+
+
+def flow(grant: Grant) -> Literal["web", "client-credentials"]:
+    """The flow that `grant` belongs to."""
+    match grant:
+        case AuthorizationCode():
+            return "web"
+        case ClientCredentials():
+            return "client-credentials"
+        case _:
+            assert_never(grant)
+
+
+def redirect_uri(app: App, wanted: Literal["auto"] | Callback, local_browser: bool) -> tuple[Callback, str]:
+    """How the answer comes back, and the registered callback URL, byte for byte, that it comes to.
+
+    `local_browser`: whether the browser can be on this machine. Raises `EcapipeError` (CallbackNotUsable).
+    """
+    urls = app.callback_urls
+    local = next((url for url in urls if loopback(url)), None)
+    if wanted != "paste" and local and (wanted == "listen" or local_browser):
+        return "listen", local
+    if wanted != "listen" and urls:
+        # A browser shows the address of an https page, and of a refused loopback one; of another scheme it may not.
+        return "paste", min(urls, key=lambda url: (not url.startswith("https:"), not url.startswith("http:")))
+    raise EcapipeError(problems.callback_not_usable(app.name, wanted, urls))
+
+
+def scope(app: App) -> str | None:
+    """The scopes to ask for: the app's own but for the long-lived ones; None, which asks for all, when unknown.
+
+    A refresh token is an approval, and the sixth approval of a user for an app revokes the oldest.
+    """
+    known = [SCOPES[name] for name in app.scope_names or () if name in SCOPES]
+    return " ".join(name for name in dict.fromkeys(known) if name not in _LONG_LIVED) or None
+
+
+def begin(
+    credentials: Credentials, org: Org, redirect_uri: str, scopes: str | None, chance: Callable[[int], bytes]
+) -> Login:
+    """A login ready to be opened in a browser. `chance` gives random bytes.
+
+    State has 192 random bits, the verifier 86 characters (RFC 7636 §4.1 allows 43 to 128).
+    """
+    state = _base64url(chance(24))
+    verifier = Secret(_base64url(chance(64)))
+    query = {
+        "response_type": "code",
+        "client_id": credentials.consumer_key,
+        "redirect_uri": redirect_uri,
+        "scope": scopes,
+        "state": state,
+        "code_challenge": challenge(verifier),
+        "code_challenge_method": "S256",
+        "prompt": "login",
+        "login_hint": org.username,
+    }
+    sent = urlencode({name: value for name, value in query.items() if value is not None}, quote_via=quote, safe="")
+    url = f"{org.url}/services/oauth2/authorize?{sent}"
+    return Login(credentials.app.name, org, redirect_uri, state, verifier, url)
+
+
+def challenge(verifier: Secret) -> str:
+    """The S256 code challenge (RFC 7636 §4.2)."""
+    return _base64url(hashlib.sha256(verifier.reveal().encode("ascii")).digest())
+
+
+def answer(query: str, logins: Sequence[Login]) -> tuple[Login, AuthorizationCode | EcapipeError]:
+    """The login that a redirect's `query` answers, with its code or the org's refusal.
+
+    Raises `Misfit` for what answers none: state missing, repeated or unknown; code or error repeated, both or
+    neither (RFC 6749 §3.1, §4.1.2); an ``iss`` of another org (RFC 9207).
+    """
+    values: dict[str, list[str]] = {}
+    try:
+        for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=50):
+            values.setdefault(name, []).append(value)
+    except ValueError:
+        raise Misfit("The address has too many parameters.") from None
+    repeated = [name for name in ("state", "code", "error", "iss") if len(values.get(name, ())) > 1]
+    if repeated:
+        raise Misfit(f"The address has more than one {repeated[0]}.")
+    state, code, error, iss = (values.get(name, [""])[0] for name in ("state", "code", "error", "iss"))
+    login = next((login for login in logins if login.state == state), None)
+    if login is None:
+        raise Misfit("The address belongs to no login that is waiting: its state is missing or unknown.")
+    if iss and not _same_origin(iss, login.org.url):
+        raise Misfit("The address names another org as its issuer.")
+    if bool(code) == bool(error):
+        raise Misfit("The address has neither a code nor an error." if not code else "The address has both.")
+    if error:
+        description = values.get("error_description", [""])[0]
+        return login, messages.refusal(error, description, login.org.host, None, login.code_verifier)
+    return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
+
+
+def pasted(text: str, logins: Sequence[Login]) -> tuple[Login, AuthorizationCode | EcapipeError]:
+    """The login that a pasted redirected URL answers.
+
+    A bare code, encoded or decoded, is taken only while exactly one login waits, for nothing ties it to one.
+    Raises `Misfit`.
+    """
+    text = text.strip()
+    try:
+        address = urlsplit(text)
+    except ValueError:
+        raise Misfit("That is no address.") from None
+    if address.scheme and (address.netloc or address.query):
+        if not any(_same_place(address, urlsplit(login.redirect_uri)) for login in logins):
+            raise Misfit("That is not the address the login ends at. Copy the whole address after pressing Allow.")
+        login, outcome = answer(address.query, logins)
+        if not _same_place(address, urlsplit(login.redirect_uri)):
+            raise Misfit("That address belongs to another login.")
+        return login, outcome
+    if not _BARE_CODE.fullmatch(text):
+        raise Misfit("That is neither an address nor a code. Copy the whole address after pressing Allow.")
+    if len(logins) != 1:
+        raise Misfit("A code alone does not tell its login while several wait. Copy the whole address instead.")
+    (login,) = logins
+    return login, AuthorizationCode(Secret(unquote(text)), login.redirect_uri, login.code_verifier)
+
+
+def _same_place(one: SplitResult, other: SplitResult) -> bool:
+    """Equal but for query and fragment; a browser shows an empty path as ``/``."""
+    return (one.scheme, one.netloc.lower(), one.path or "/") == (
+        other.scheme,
+        other.netloc.lower(),
+        other.path or "/",
+    )
+
+
+def _same_origin(one: str, other: str) -> bool:
+    try:
+        a, b = urlsplit(one), urlsplit(other)
+        return (a.scheme, a.hostname, a.port) == (b.scheme, b.hostname, b.port)
+    except ValueError:
+        return False
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

@@ -1,0 +1,227 @@
+"""One app in one org: sign in, redeem, verify."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ecapipe import events, grants, problems, tokens, userinfo
+from ecapipe.apps import App, Flow
+from ecapipe.credentials import Credentials, Resolved
+from ecapipe.grants import AuthorizationCode, Callback, ClientCredentials, Grant, Login, Misfit
+from ecapipe.orgs import Org
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.stages import Work
+from ecapipe.tokens import Token
+from ecapipe.world import Landing, World
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """The user's choices for a login. `wait` is in minutes."""
+
+    flow: Literal["auto"] | Flow = "auto"
+    callback: Literal["auto"] | Callback = "auto"
+    scopes: str | None = None
+    wait: float | None = None
+    revoke: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The subject of a login: an app in an org, and what the check proved."""
+
+    app: App
+    org: Org
+    resolved: Resolved
+    api_version: str
+
+    @property
+    def subject(self) -> events.Subject:
+        return events.Subject(self.app.name, self.org.name)
+
+    @property
+    def credentials(self) -> Credentials:
+        """Raises `EcapipeError` (ConsumerKeyMissing, ConsumerSecretMissing) if this very org was not served."""
+        if isinstance(self.resolved.outcome, Problem):
+            raise EcapipeError(self.resolved.outcome)
+        return self.resolved.outcome
+
+
+class Patience:
+    """How long people are waited for: `minutes` in total, from the first link."""
+
+    def __init__(self, minutes: float | None, logins: int, clock: Callable[[], float]) -> None:
+        self.minutes = minutes if minutes is not None else 5.0 if logins <= 1 else 30.0
+        self._clock = clock
+        self._end: float | None = None
+
+    def left(self) -> float:
+        """Seconds; the first call starts the count."""
+        if self._end is None:
+            self._end = self._clock() + self.minutes * 60
+        return max(0.0, self._end - self._clock())
+
+
+class Flight:
+    """The web logins in flight, and the one place where their answers land, whichever way they come."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[Login, Future[AuthorizationCode]]] = {}
+
+    def expect(self, login: Login) -> Future[AuthorizationCode]:
+        future: Future[AuthorizationCode] = Future()
+        with self._lock:
+            self._waiting[login.state] = login, future
+        return future
+
+    def land(self, query: str) -> Landing:
+        """Judge what the loopback site was sent."""
+        with self._lock:
+            try:
+                login, outcome = grants.answer(query, self._logins())
+            except Misfit as misfit:
+                return Landing(False, False, str(misfit))
+            self._settle(login, outcome)
+        if isinstance(outcome, EcapipeError):
+            return Landing(True, False, f"{login.app} was not authorized in {login.org.name}.")
+        return Landing(True, True, f"{login.app} is authorized in {login.org.name}.")
+
+    def paste(self, text: str) -> None:
+        """Take a pasted address or code; raises `Misfit`."""
+        with self._lock:
+            login, outcome = grants.pasted(text, self._logins())
+            self._settle(login, outcome)
+
+    def _logins(self) -> list[Login]:
+        return [login for login, _ in self._waiting.values()]
+
+    def _settle(self, login: Login, outcome: AuthorizationCode | EcapipeError) -> None:
+        """The first answer that fits counts; its state fits nothing from then on."""
+        _, future = self._waiting.pop(login.state)
+        if isinstance(outcome, EcapipeError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+
+def authorize(target: Target, how: How, world: World, patience: Patience, work: Work) -> Grant:
+    """The grant: for the web flow, let somebody sign in and wait for the code.
+
+    Raises `EcapipeError`: FlowNotPossible, a refusal, AuthTimeoutError, NobodyToAsk, or what keeps the callback
+    from being received.
+    """
+    credentials = target.credentials
+    has_secret = credentials.consumer_secret is not None
+    match grants.choose(target.app, how.flow, has_secret, world.person):
+        case "client-credentials":
+            work.pass_over("The client credentials flow has no browser step.")
+            return ClientCredentials()
+        case "web":
+            return _sign_in(target, credentials, how, world, patience, work)
+
+
+def redeem(target: Target, grant: Grant, world: World) -> Token:
+    """The token for `grant`; raises `EcapipeError`."""
+    request = tokens.request(grant, target.credentials, target.org)
+    return tokens.read(world.send(request), grant, target.credentials, target.org)
+
+
+def unverified(token: Token, grant: Grant) -> events.Login:
+    """What is known of a login that ends at its token."""
+    return events.Login(
+        None, token.user_id, token.org_id, token.instance_url, token.scopes, grants.flow(grant), "forgotten"
+    )
+
+
+def verify(target: Target, token: Token, grant: Grant, how: How, world: World, work: Work) -> events.Login:
+    """Whose token it is, compared with everything that was expected, and tried on the API if its scope allows.
+
+    On a mismatch a refresh token is revoked. Raises `EcapipeError`.
+    """
+    org = target.org
+    user = userinfo.read(world.send(userinfo.request(token, org)), token, org)
+    remains = "The access token that was issued stays valid at Salesforce until its session ends."
+    if problem := userinfo.mismatch(user, token, org, remains):
+        if token.refresh_token is not None and _revoke(token, org, world):
+            remains = "The tokens that were issued have been revoked."
+            problem = userinfo.mismatch(user, token, org, remains) or problem
+        raise _at(problem, org)
+    work.facts |= {"username": user.username, "userId": user.user_id, "orgId": user.org_id}
+    if userinfo.needs_api(token):
+        answer = world.send(userinfo.api_request(token, org, target.api_version))
+        if problem := userinfo.api_problem(answer, token, org):
+            raise _at(replace(problem, http_status=answer.status), org)
+    revoked = how.revoke and _revoke(token, org, world)
+    if how.revoke and not revoked:
+        work.warn("Salesforce did not confirm that the token was revoked.")
+    fate: Literal["revoked", "forgotten"] = "revoked" if revoked else "forgotten"
+    return replace(unverified(token, grant), username=user.username, token=fate)
+
+
+def _sign_in(
+    target: Target, credentials: Credentials, how: How, world: World, patience: Patience, work: Work
+) -> AuthorizationCode:
+    app, org = target.app, target.org
+    kind, redirect_uri = grants.redirect_uri(app, how.callback, world.local_browser)
+    scopes = how.scopes or org.scopes or grants.scope(app)
+    login = grants.begin(credentials, org, redirect_uri, scopes, world.chance)
+    work.facts |= {"callback": kind, "redirectUri": redirect_uri, "scopes": (scopes or "").split()}
+    flight = Flight()
+    future = flight.expect(login)
+    try:
+        with _way_back(kind, login, future, world, flight, work):
+            work.note("link", login.authorize_url)
+            if world.open is not None and not world.open(login.authorize_url):
+                work.note("hint", "No browser could be opened: open the link yourself.")
+            work.note("asking" if kind == "paste" else "waiting", _request(kind, target, patience))
+            return future.result(patience.left())
+    except TimeoutError:
+        raise EcapipeError(replace(problems.auth_timeout_error(app.name, patience.minutes), host=org.host)) from None
+
+
+def _way_back(
+    kind: Callback, login: Login, future: Future[AuthorizationCode], world: World, flight: Flight, work: Work
+) -> AbstractContextManager[None]:
+    if kind == "listen":
+        return world.listen(login.redirect_uri, flight.land)
+
+    def take(line: str | None) -> None:
+        if line is None:
+            if not future.done():
+                future.set_exception(EcapipeError(problems.nobody_to_ask(login.app)))
+        elif line.strip():
+            try:
+                flight.paste(line)
+            except Misfit as misfit:
+                work.note("hint", str(misfit))
+
+    return world.lines(take)
+
+
+def _request(kind: Callback, target: Target, patience: Patience) -> str:
+    minutes = f"{patience.minutes:g} minute{'' if patience.minutes == 1 else 's'}"
+    if kind == "listen":
+        return f"Sign in to {target.org.name} and allow {target.app.name}: waiting up to {minutes} for the answer."
+    return (
+        f"Sign in to {target.org.name}, allow {target.app.name}, then paste the address the browser ends at "
+        f"(within {minutes}):"
+    )
+
+
+def _revoke(token: Token, org: Org, world: World) -> bool:
+    """Whether the org confirmed it; a refresh token takes its access tokens with it."""
+    try:
+        answer = world.send(tokens.revocation(token.refresh_token or token.access_token, org))
+    except EcapipeError:
+        return False
+    return answer.status == 200
+
+
+def _at(problem: Problem, org: Org) -> EcapipeError:
+    return EcapipeError(replace(problem, host=org.host))

@@ -1,0 +1,170 @@
+"""What is sent to an org and what comes back, as plain values; and what an org's refusal means."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from ecapipe import problems
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.secret import Secret, redact
+
+Members = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET with a bearer, or, when there is a `form`, a POST of it (``application/x-www-form-urlencoded``)."""
+
+    url: str
+    bearer: Secret | None = None
+    form: Secret | None = None
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, bounded in size. `content_type` is lower case, without parameters."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+Send = Callable[[Request], Answer]
+"""The edge: raises `EcapipeError` for what fails before an answer."""
+
+
+def members(answer: Answer, host: str, *secrets: Secret | None) -> Members:
+    """The JSON object of a successful answer.
+
+    Raises `EcapipeError`: the refusal an error answer means (RFC 6749 §5.2), RedirectRefused, ServerBusy, or
+    UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
+    """
+    found = _object(answer.body)
+    if found is not None and isinstance(found.get("error"), str):
+        raise refusal(str(found["error"]), _text(found.get("error_description")), host, answer.status, *secrets)
+    if 300 <= answer.status < 400:
+        raise _at(problems.redirect_refused(host, answer.status), host, answer.status)
+    if answer.status == 429:
+        raise _at(problems.rate_limited(host), host, answer.status)
+    if answer.status >= 500:
+        raise _at(problems.server_busy(host, f"HTTP {answer.status}"), host, answer.status)
+    if found is None or answer.status != 200:
+        raise unexpected(answer, host, "a JSON object was expected" if found is None else "success was expected")
+    return found
+
+
+def unexpected(answer: Answer, host: str, reason: str) -> EcapipeError:
+    """The error for an answer that is none of Salesforce's."""
+    kind = answer.content_type or "no content type"
+    return _at(problems.unexpected_answer(host, answer.status, f"{reason}, and it is {kind}"), host, answer.status)
+
+
+def said(answer: Answer, *secrets: Secret | None) -> str:
+    """How a resource refuses a token: an error code in JSON, or a bare word like Bad_OAuth_Token."""
+    try:
+        parsed = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        parsed = answer.body.decode("utf-8", "replace").strip()
+    if isinstance(parsed, list) and parsed:
+        parsed = parsed[0]
+    if isinstance(parsed, dict):
+        parsed = parsed.get("errorCode") or parsed.get("error") or ""
+    word = _text(parsed)
+    return redact(word, *secrets) if re.fullmatch(r"[\w .-]{1,80}", word) else "no reason given"
+
+
+def refusal(
+    error: str, description: str, host: str, status: int | None = None, *secrets: Secret | None
+) -> EcapipeError:
+    """What an OAuth error means: by code first, then by description; an unknown one shows both, redacted.
+
+    Codes and descriptions: Salesforce Help "OAuth 2.0 Error Codes", and field reports.
+    """
+    error = redact(_text(error), *secrets)
+    description = redact(_text(description), *secrets)
+    told = description or error
+    problem = _refused(error, description.lower(), told, host)
+    if problem is None:
+        problem = problems.oauth_refused(host, error, description)
+    return _at(replace(problem, oauth_error=error), host, status)
+
+
+def _refused(error: str, description: str, told: str, host: str) -> Problem | None:
+    match error:
+        case "invalid_client_id":
+            return problems.invalid_client_id(host)
+        case "invalid_client" | "invalid_client_credentials":
+            return problems.invalid_client(host)
+        case "OAUTH_EC_APP_NOT_FOUND":
+            return problems.app_not_found_in_org(host)
+        case "OAUTH_AUTHORIZATION_BLOCKED":
+            return problems.cross_org_blocked(host)
+        case "OAUTH_APPROVAL_ERROR_GENERIC":
+            return problems.approval_refused(host)
+        case "access_denied" | "access-denied":
+            return problems.access_denied(host)
+        case "redirect_uri_mismatch" | "redirect_uri_missing":
+            return problems.redirect_uri_mismatch(host)
+        case "invalid_app_access" | "OAUTH_APP_ACCESS_DENIED":
+            return problems.user_not_approved(host, told)
+        case "invalid_scope":
+            return problems.invalid_scope(host, told)
+        case "unsupported_grant_type" | "unauthorized_client":
+            return problems.unsupported_grant_type(host, told)
+        case "inactive_user" | "inactive_org":
+            return problems.inactive(host, told)
+        case "rate_limit_exceeded" | "slow_down":
+            return problems.rate_limited(host)
+        case "server_error" | "temporarily_unavailable" | "unknown_error":
+            return problems.server_busy(host, told)
+        case "invalid_request" if "code challenge" in description:
+            return problems.code_challenge_missing(host, told)
+        case "invalid_request" | "invalid_grant":
+            return _by_description(description, told, host)
+        case _:
+            return None
+
+
+_DESCRIPTIONS: Final[Sequence[tuple[str, Callable[[str, str], Problem]]]] = (
+    ("code verifier", problems.code_verifier_refused),
+    ("authorization code", problems.authorization_code_refused),
+    ("ip restricted", lambda host, told: problems.ip_restricted(host)),
+    ("login hours", lambda host, told: problems.ip_restricted(host)),
+    ("approved", problems.user_not_approved),
+    ("client credentials", problems.client_credentials_refused),
+    ("not supported on this domain", problems.client_credentials_refused),
+    ("authentication failure", problems.authentication_failed),
+    ("inactive", problems.authentication_failed),
+    ("password", problems.authentication_failed),
+    ("challenge required", problems.authentication_failed),
+)
+"""invalid_grant stands for thirteen causes; only the description tells them apart."""
+
+
+def _by_description(description: str, told: str, host: str) -> Problem | None:
+    return next((build(host, told) for words, build in _DESCRIPTIONS if words in description), None)
+
+
+def _at(problem: Problem, host: str, status: int | None) -> EcapipeError:
+    return EcapipeError(replace(problem, host=host, http_status=status))
+
+
+def _object(body: bytes) -> Members | None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _text(value: object) -> str:
+    return " ".join(str(value).split())[:300] if isinstance(value, str) else ""

@@ -1,0 +1,198 @@
+"""Metadata XML to a flat, typed mapping; the only module that meets xmltodict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from ecapipe import problems
+from ecapipe.problems import EcapipeError
+
+if TYPE_CHECKING:
+    from pyexpat import XMLParserType
+
+NAMESPACE: Final = "http://soap.sforce.com/2006/04/metadata"
+LARGEST: Final = 1024 * 1024
+"""Bytes; real files stay below 10 KiB."""
+DEEPEST: Final = 64
+
+_NIL: Final = "@http://www.w3.org/2001/XMLSchema-instance:nil"
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A metadata type: the name is the XML root, the suffix marks the file."""
+
+    name: str
+    suffix: str
+    folder: str
+
+
+HEADER: Final = Type("ExternalClientApplication", "eca", "externalClientApps")
+SETTINGS: Final = Type("ExtlClntAppGlobalOauthSettings", "ecaGlblOauth", "extlClntAppGlobalOauthSets")
+OAUTH: Final = Type("ExtlClntAppOauthSettings", "ecaOauth", "extlClntAppOauthSettings")
+OAUTH_POLICIES: Final = Type("ExtlClntAppOauthConfigurablePolicies", "ecaOauthPlcy", "extlClntAppOauthPolicies")
+POLICIES: Final = Type("ExtlClntAppConfigurablePolicies", "ecaPlcy", "extlClntAppPolicies")
+SAML: Final = Type("ExtlClntAppSamlConfigurablePolicies", "ecaSamlPlcy", "extlClntAppSamlConfigurablePolicies")
+
+TYPES: Final = (
+    HEADER,
+    SETTINGS,
+    OAUTH,
+    OAUTH_POLICIES,
+    Type("ExtlClntAppOauthSecuritySettings", "ecaOauthSecurity", "extlClntAppOauthSecuritySettings"),
+    POLICIES,
+    Type("ExtlClntAppMobileSettings", "ecaMobile", "extlClntAppMobileSettings"),
+    Type("ExtlClntAppMobileConfigurablePolicies", "ecaMobilePlcy", "extlClntAppMobilePolicies"),
+    Type("ExtlClntAppNotificationSettings", "ecaNotifications", "extlClntAppNotifSettings"),
+    Type("ExtlClntAppPushSettings", "ecaPush", "extlClntAppPushSettings"),
+    Type("ExtlClntAppPushConfigurablePolicies", "ecaPushPlcy", "extlClntAppPushPolicies"),
+    Type("ExtlClntAppCanvasSettings", "ecaCanvas", "extlClntAppCanvasSettings"),
+    SAML,
+    Type("ExtlClntAppSampleSettings", "ecaSmpl", "extlClntAppSampleSettings"),
+    Type("ExtlClntAppSampleConfigurablePolicies", "ecaSmplPlcy", "extlClntAppSamplePolicies"),
+    Type("ExtlClntAppAttestSettings", "ecaAttest", "extlClntAppAttestSettings"),
+    Type("ExtlClntAppAttestConfigurablePolicies", "ecaAttestPlcy", "extlClntAppAttestPolicies"),
+)
+"""Every type that belongs to an external client app (metadata registry of the Salesforce CLI)."""
+
+_BY_ENDING: Final = {f".{type.suffix}-meta.xml": type for type in TYPES}
+
+
+def recognise(filename: str) -> tuple[Type, str] | None:
+    """Type and member name of a source-format file name; None for any other file.
+
+    The suffix is matched case-exactly at the end, as the Salesforce CLI writes it; the folder does not matter.
+    """
+    if not filename.endswith("-meta.xml"):
+        return None
+    dot = filename.rfind(".", 0, -len("-meta.xml"))
+    type = _BY_ENDING.get(filename[dot:]) if dot > 0 else None
+    return (type, filename[:dot]) if type else None
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A child of the root. `text` is None when it is empty, nil, or holds elements instead of text."""
+
+    name: str
+    text: str | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A metadata file, flat: Salesforce's types nest nothing that these flows need."""
+
+    elements: tuple[Element, ...]
+
+    def all(self, name: str) -> tuple[Element, ...]:
+        return tuple(element for element in self.elements if element.name == name)
+
+    def first(self, name: str) -> Element | None:
+        return next((element for element in self.elements if element.name == name), None)
+
+    def text(self, name: str) -> str | None:
+        element = self.first(name)
+        return element.text if element else None
+
+    def flag(self, name: str, default: bool) -> bool:
+        """A boolean element (``xsd:boolean``: true, false, 1, 0); `default` when absent or anything else."""
+        return {"true": True, "1": True, "false": False, "0": False}.get(self.text(name) or "", default)
+
+
+def parse(data: bytes, type: Type, path: str) -> Document:
+    """Read a metadata file of the given type.
+
+    Raises `EcapipeError`: MalformedXml for what is not well-formed, and for DOCTYPE, entities, more than
+    `LARGEST` bytes or `DEEPEST` levels; WrongRoot when the root is not ``type.name``.
+    """
+    import xmltodict
+
+    guard = _Guard(type, path)
+    if len(data) > LARGEST:
+        guard.refuse("it is larger than 1 MiB")
+    try:
+        xmltodict.parse(
+            data,
+            expat=guard,
+            process_namespaces=True,
+            namespaces={NAMESPACE: None},
+            item_depth=2,
+            item_callback=guard.keep,
+        )
+    except guard.error as error:
+        guard.refuse(f"it is not well-formed ({error})")
+    except (LookupError, ValueError) as error:
+        guard.refuse(f"it cannot be decoded, or defines entities ({error})")
+    return Document(tuple(guard.elements))
+
+
+class _Guard:
+    """Stands where xmltodict expects the expat module: sees lines, depth, root and DOCTYPE before it does."""
+
+    def __init__(self, type: Type, path: str) -> None:
+        import pyexpat
+
+        self.error = pyexpat.ExpatError
+        self.elements: list[Element] = []
+        self._type, self._path = type, path
+        self._depth, self._start = 0, 0
+        self._parser = pyexpat.ParserCreate(None, ":")
+        self._parser.StartDoctypeDeclHandler = lambda *_: self.refuse("it has a DOCTYPE")
+
+    def ParserCreate(self, encoding: str | None, separator: str) -> _Observed:
+        """What xmltodict calls; the encoding is the file's own to tell."""
+        return _Observed(self._parser, self._enter, self._leave)
+
+    def keep(self, path: Sequence[tuple[str, object]], item: object) -> bool:
+        """What xmltodict calls at the end of every child of the root."""
+        text = item
+        if isinstance(item, dict):
+            nested = any(not key.startswith(("@", "#")) for key in item)
+            text = None if nested or item.get(_NIL) in ("true", "1") else item.get("#text")
+        stripped = text.strip() if isinstance(text, str) else ""
+        self.elements.append(Element(path[-1][0], stripped or None, self._start))
+        return True
+
+    def refuse(self, reason: str) -> NoReturn:
+        raise EcapipeError(problems.malformed_xml(self._path, self._parser.CurrentLineNumber, reason)) from None
+
+    def _enter(self, name: str) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            namespace, _, bare = name.rpartition(":")
+            if bare != self._type.name or namespace not in ("", NAMESPACE):
+                line = self._parser.CurrentLineNumber
+                found = bare if namespace in ("", NAMESPACE) else name
+                raise EcapipeError(problems.wrong_root(self._path, line, found[:200], self._type.name))
+        elif self._depth == 2:
+            self._start = self._parser.CurrentLineNumber
+        elif self._depth > DEEPEST:
+            self.refuse(f"it is nested deeper than {DEEPEST} levels")
+
+    def _leave(self) -> None:
+        self._depth -= 1
+
+
+class _Observed:
+    """An expat parser whose element handlers tell the guard first."""
+
+    def __init__(self, parser: XMLParserType, enter: Callable[[str], None], leave: Callable[[], None]) -> None:
+        object.__setattr__(self, "_seen_by", (parser, enter, leave))
+        self.Parse: Callable[[bytes, bool], int]
+        object.__setattr__(self, "Parse", parser.Parse)
+
+    def __setattr__(self, name: str, handler: Callable[..., None]) -> None:
+        parser, enter, leave = object.__getattribute__(self, "_seen_by")
+
+        def start(tag: str, attributes: list[str]) -> None:
+            enter(tag)
+            handler(tag, attributes)
+
+        def end(tag: str) -> None:
+            handler(tag)
+            leave()
+
+        setattr(parser, name, {"StartElementHandler": start, "EndElementHandler": end}.get(name, handler))

@@ -1,0 +1,118 @@
+"""READ FIRST: the order of things, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ecapipe import checks, credentials, discovery, login, orgs
+from ecapipe.apps import App
+from ecapipe.discovery import Discovery, Where
+from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
+from ecapipe.findings import Finding
+from ecapipe.login import How, Target
+from ecapipe.orgs import Org, Which
+from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, OF_TARGETS, TOKEN, VERIFY, Tracker, until
+from ecapipe.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a run is asked to do; `last` names the stage to stop after."""
+
+    where: Where
+    which: Which
+    how: How
+    last: str | None = None
+
+
+def run(request: Request, world: World, emit: Emit) -> None:
+    """discover → locate → check → authorize → token → verify; what happens is told to `emit`, and only to it."""
+    start, at = world.clock.seconds(), world.clock.utc()
+    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, until(request.last)))
+    interrupted = False
+    try:
+        _River(request, world, Tracker(emit, world.clock, until(request.last))).flow()
+    except KeyboardInterrupt:
+        interrupted = True
+    emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
+
+
+class _River:
+    """One run: the stages of the project, then of each app, then of each app in each org."""
+
+    def __init__(self, request: Request, world: World, track: Tracker) -> None:
+        self.request, self.world, self.track = request, world, track
+
+    def flow(self) -> None:
+        with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
+            found = discovery.discover(self.request.where, self.world.tree)
+            discovery.require_apps(found)
+            chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()
+            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask)
+            work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
+            work.warnings += [problem.message for problem in found.unreadable]
+            work.warnings += [org.warning for org in chosen if org.warning]
+        if not course.finished:
+            return
+        self.track.emit(Planned(found.facts, self.subjects(found, chosen)))
+        if not self.track.reaches(LOCATE):
+            self.track.emit(Finished(Subject(), None))
+            return
+        ready = [(target, reason) for app in found.apps for target, reason in self.prepare(app, found, chosen, chain)]
+        patience = login.Patience(self.request.how.wait, len(ready), self.world.clock.seconds)
+        for target, reason in ready:
+            self.login(target, reason, patience)
+
+    def subjects(self, found: Discovery, chosen: Sequence[Org]) -> tuple[Subject, ...]:
+        return tuple(Subject(app.name, org) for app in found.apps for org in (None, *(org.name for org in chosen)))
+
+    def prepare(
+        self, app: App, found: Discovery, chosen: Sequence[Org], chain: credentials.Chain
+    ) -> list[tuple[Target, str | None]]:
+        """locate → check; the logins that follow, with the reason for each that cannot."""
+        proven = [credentials.resolve(app, None, credentials.quiet(chain))]
+        with self.track.course(Subject(app.name), OF_APPS) as course:
+            with course.stage(LOCATE) as work:
+                discovery.locate(app, named=app.name in self.request.where.names, orgs=chosen, work=work)
+            with course.stage(CHECK) as work:
+                proven = discovery.prove(app, chosen, chain, work)
+        self.track.emit(AppSeen(discovery.facts(app, proven[0])))
+        if course.finished and not self.track.reaches(AUTHORIZE):
+            self.track.emit(Finished(Subject(app.name), None))
+        version = found.api_version(app)
+        return [(Target(app, org, each, version), course.halted) for org, each in zip(chosen, proven, strict=False)]
+
+    def login(self, target: Target, reason: str | None, patience: login.Patience) -> None:
+        """authorize → token → verify, for one app in one org."""
+        ended = None
+        with self.track.course(target.subject, OF_TARGETS) as course:
+            if reason is not None:
+                course.halt(reason)
+            with course.stage(AUTHORIZE) as work:
+                grant = login.authorize(target, self.request.how, self.world, patience, work)
+            with course.stage(TOKEN) as work:
+                token = login.redeem(target, grant, self.world)
+                ended = login.unverified(token, grant)
+            with course.stage(VERIFY) as work:
+                ended = login.verify(target, token, grant, self.request.how, self.world, work)
+        if course.finished:
+            self.track.emit(Finished(target.subject, ended))
+
+
+def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
+    """The apps of the project, complete or not (``app list``)."""
+    found = discovery.discover(where, world.tree)
+    chain = credentials.chain(found.apps, (), world.variable, None)
+    return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+
+
+def check(where: Where, world: World) -> tuple[Discovery, list[AppFacts], list[Finding]]:
+    """The apps and what the rules say of them (``app check``); offline."""
+    found = discovery.discover(where, world.tree)
+    if not found.unreadable:
+        discovery.require_apps(found)
+    chain = credentials.chain(found.apps, (), world.variable, None)
+    proven = [credentials.resolve(app, None, chain) for app in found.apps]
+    facts = [discovery.facts(app, each) for app, each in zip(found.apps, proven, strict=True)]
+    return found, facts, checks.check(found.apps, proven, found.unreadable, world.tracked)

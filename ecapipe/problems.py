@@ -1,0 +1,995 @@
+"""Everything that can go wrong, worded once, each with its remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal, ParamSpec
+
+Category = Literal["config", "credentials", "policy", "org", "network", "people"]
+"""Where the remedy lies: the project or the command line, key and secret, the app's policies, the org,
+the way there, or somebody at a browser."""
+
+P = ParamSpec("P")
+
+USAGE = 2
+BUG = 3
+WAITING = 69
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One failure and its way out. `exit_code` is what a command ends with if this alone stopped it."""
+
+    name: str
+    message: str
+    actions: tuple[str, ...]
+    category: Category
+    exit_code: int = 1
+    retryable: bool = False
+    file: str | None = None
+    line: int | None = None
+    host: str | None = None
+    http_status: int | None = None
+    oauth_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What `ecapipe explain` says of a problem, whatever its particulars."""
+
+    name: str
+    category: Category
+    means: str
+    remedy: str
+    exit_code: int
+
+
+class EcapipeError(Exception):
+    """The one exception for foreseen failures: it carries a `Problem`."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+CATALOGUE: dict[str, Explanation] = {}
+BUILDERS: dict[str, Callable[..., Problem]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    message: str
+    actions: tuple[str, ...]
+    place: dict[str, str | int | None] = field(default_factory=dict)
+
+
+def _say(message: str, *actions: str, file: str | None = None, line: int | None = None) -> _Said:
+    return _Said(message, actions, {"file": file, "line": line})
+
+
+def _problem(
+    category: Category, means: str, remedy: str, *, exit_code: int = 1, retryable: bool = False
+) -> Callable[[Callable[P, _Said]], Callable[P, Problem]]:
+    """Register the problem under the PascalCase form of the function's name."""
+
+    def register(words: Callable[P, _Said]) -> Callable[P, Problem]:
+        name = "".join(part.capitalize() for part in words.__name__.split("_"))
+
+        def build(*args: P.args, **kwargs: P.kwargs) -> Problem:
+            said = words(*args, **kwargs)
+            file, line = said.place["file"], said.place["line"]
+            return Problem(
+                name,
+                said.message,
+                said.actions,
+                category,
+                exit_code,
+                retryable,
+                file if isinstance(file, str) else None,
+                line if isinstance(line, int) else None,
+            )
+
+        CATALOGUE[name] = Explanation(name, category, means, remedy, exit_code)
+        BUILDERS[name] = build
+        build.__wrapped__ = words  # type: ignore[attr-defined]  # lets a test read the parameters
+        return build
+
+    return register
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The action for a mistyped `word`: the nearest known one, if any is near."""
+    by_fold = {name.casefold(): name for name in known}
+    near = get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    return tuple(f'Did you mean "{by_fold[name]}"?' for name in near)
+
+
+def _several(words: Sequence[str]) -> str:
+    return ", ".join(words) if words else "none"
+
+
+def retrieve_command(org: str | None = None) -> str:
+    """The `sf` command that brings the global OAuth settings of every external client app."""
+    return f"sf project retrieve start --metadata ExtlClntAppGlobalOauthSettings --target-org {org or '<alias>'}"
+
+
+# --- the command line ---------------------------------------------------------------------------------------
+
+
+@_problem(
+    "config",
+    "The command line asks for something ecapipe does not know, or gives a value it cannot use.",
+    "Read the message, then the command's help.",
+    exit_code=USAGE,
+)
+def usage_error(message: str, command: str, *hints: str) -> _Said:
+    return _say(message, *hints, f"See {command} --help.")
+
+
+@_problem(
+    "config",
+    "A folder or file named with --source-dir does not exist.",
+    "Correct the path. It is read relative to the current directory.",
+    exit_code=USAGE,
+)
+def source_dir_not_found(path: str) -> _Said:
+    return _say(f'The path "{path}", given with --source-dir, does not exist.', "Name an existing folder or file.")
+
+
+@_problem(
+    "config",
+    "An app named with --name is not among the external client apps of the project.",
+    "Use the exact developer name, as ecapipe app list prints it.",
+    exit_code=USAGE,
+)
+def unknown_app(name: str, known: Sequence[str]) -> _Said:
+    return _say(
+        f'There is no external client app "{name}". Known: {_several(known)}.',
+        *did_you_mean(name, known),
+        "Run ecapipe app list to see the apps of this project.",
+    )
+
+
+@_problem(
+    "config",
+    "A run that logs in needs at least one org, and none was named or configured.",
+    "Name one with --target-org, or configure orgs in sfdx-project.json under plugins.ecapipe.orgs.",
+    exit_code=USAGE,
+)
+def no_org_chosen(choices: Sequence[str]) -> _Said:
+    known = f" Configured orgs: {_several(choices)}." if choices else ""
+    return _say(
+        f"No org was chosen.{known}",
+        "Use -o or --target-org with an alias, or with the org's My Domain URL such as "
+        "https://MyDomain.my.salesforce.com.",
+        "Use --emulator to try the pipeline without an org.",
+    )
+
+
+@_problem(
+    "config",
+    "An alias given with --target-org or SF_TARGET_ORG is not configured.",
+    "Correct the alias, or give it a URL: --target-org ALIAS=URL.",
+    exit_code=USAGE,
+)
+def named_org_not_found_error(alias: str, known: Sequence[str]) -> _Said:
+    return _say(
+        f'No org is configured under the alias "{alias}".',
+        *did_you_mean(alias, known),
+        f"Name its My Domain URL as well: --target-org {alias}=https://MyDomain.my.salesforce.com.",
+        "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
+    )
+
+
+@_problem(
+    "config",
+    "The org's address does not belong to Salesforce, or is not https. Key and secret would be sent there.",
+    "Use the org's My Domain URL. A host of your own is accepted only from --allow-host or ECAPIPE_ALLOWED_HOSTS.",
+    exit_code=USAGE,
+)
+def refused_host(url: str, reason: str) -> _Said:
+    return _say(
+        f'The org address "{url}" is refused: {reason}.',
+        "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
+        "If the host is yours, name it with --allow-host HOST.",
+    )
+
+
+@_problem(
+    "config",
+    "A Lightning or Setup address serves pages, not OAuth.",
+    "Use the My Domain login URL that the message names.",
+    exit_code=USAGE,
+)
+def lightning_domain(host: str, instead: str) -> _Said:
+    return _say(f'"{host}" is a Lightning host, which does not serve OAuth.', f"Use https://{instead} instead.")
+
+
+@_problem(
+    "config",
+    "Two apps or orgs would read the same environment variable, so ecapipe cannot tell whose value it is.",
+    "Rename one of them, or name the variable with secretEnv in plugins.ecapipe.orgs.",
+    exit_code=USAGE,
+)
+def ambiguous_variable(variable: str, first: str, second: str) -> _Said:
+    return _say(
+        f'The environment variable {variable} would serve both "{first}" and "{second}".',
+        f"Unset {variable} and supply each secret in another way, or select one app with --name.",
+    )
+
+
+# --- the project --------------------------------------------------------------------------------------------
+
+
+@_problem(
+    "config",
+    "No sfdx-project.json was found in the current directory or above it.",
+    "Run from within a Salesforce project, or name a folder with --source-dir.",
+)
+def requires_project_error(directory: str) -> _Said:
+    return _say(
+        f"This command is required to run from within a Salesforce project directory; {directory} is in none.",
+        "Change to a folder that holds sfdx-project.json, or name one with --source-dir.",
+    )
+
+
+@_problem(
+    "config",
+    "The folder is in no project, but projects lie below it, and ecapipe does not guess which one is meant.",
+    "Name one of them with --source-dir.",
+)
+def project_not_chosen(directory: str, below: Sequence[str]) -> _Said:
+    return _say(
+        f"{directory} is in no Salesforce project, but there are projects below it: {_several(below)}.",
+        *(f"Use --source-dir {path}." for path in below[:3]),
+    )
+
+
+@_problem(
+    "config",
+    "sfdx-project.json is not valid JSON.",
+    "Mend the file at the line and column that the message names.",
+)
+def json_parse_error(file: str, line: int, column: int, reason: str) -> _Said:
+    return _say(
+        f"{file} is not valid JSON: {reason} (line {line}, column {column}).",
+        f"Mend {file} at line {line}.",
+        file=file,
+        line=line,
+    )
+
+
+@_problem(
+    "config",
+    "sfdx-project.json can be parsed, but a member has the wrong type.",
+    "Give the member the shape the message names.",
+)
+def schema_validation_error(file: str, reason: str) -> _Said:
+    return _say(f"{file} is not valid: {reason}.", f"Correct {file}.", file=file)
+
+
+@_problem(
+    "config",
+    "sfdx-project.json names no package directory, so there is nowhere to look.",
+    'Add packageDirectories, for example [{"path": "force-app", "default": true}].',
+)
+def no_package_directories(file: str) -> _Said:
+    return _say(
+        "The sfdx-project.json does not have any packageDirectories defined.",
+        'Add one: "packageDirectories": [{"path": "force-app", "default": true}].',
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "A package directory of sfdx-project.json does not exist.",
+    "Create the folder, or remove it from packageDirectories.",
+)
+def missing_package_directory_error(path: str, file: str) -> _Said:
+    return _say(
+        f'The package directory "{path}", specified in sfdx-project.json, does not exist.',
+        f"Create {path}, or remove it from packageDirectories.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "A package directory of sfdx-project.json is absolute or leads out of the project.",
+    "Write it relative to the project root.",
+)
+def invalid_package_directory_error(path: str, file: str) -> _Said:
+    return _say(
+        f'The package directory "{path}" in sfdx-project.json must be a path relative to the project root.',
+        "Write it relative to the folder of sfdx-project.json.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "Of several package directories none is the default.",
+    'Give exactly one of them "default": true.',
+)
+def missing_default_path_error(file: str) -> _Said:
+    return _say(
+        "No package directory in sfdx-project.json is the default.",
+        'Add "default": true to one entry of packageDirectories.',
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "More than one package directory is the default.",
+    'Leave "default": true on exactly one of them.',
+)
+def multiple_default_paths_error(file: str) -> _Said:
+    return _say(
+        "More than one package directory in sfdx-project.json is the default.",
+        'Remove "default": true from all entries of packageDirectories but one.',
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "The only package directory says that it is not the default, and one has to be.",
+    'Remove "default": false from it.',
+)
+def single_non_default_package_error(file: str) -> _Said:
+    return _say(
+        "The only package directory in sfdx-project.json must be the default.",
+        'Remove "default": false from it.',
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "A file or folder of the project could not be read.",
+    "Give the user that runs ecapipe the right to read it.",
+)
+def unreadable_file(file: str, reason: str) -> _Said:
+    return _say(f"{file} could not be read: {reason}.", f"Check the permissions of {file}.", file=file)
+
+
+@_problem(
+    "config",
+    "The searched folders hold no external client app.",
+    "Retrieve the apps, or look in another folder.",
+)
+def no_apps_found(searched: Sequence[str]) -> _Said:
+    return _say(
+        f"No external client apps were found in {_several(searched)}.",
+        "Retrieve them: sf project retrieve start --metadata ExternalClientApplication "
+        "--metadata ExtlClntAppGlobalOauthSettings --metadata ExtlClntAppOauthSettings --target-org <alias>",
+        "Or name the folder that holds them with --source-dir.",
+    )
+
+
+@_problem(
+    "config",
+    "A metadata file is not the XML that Salesforce writes, or holds what ecapipe refuses (DOCTYPE, entities, "
+    "more than 1 MiB, nesting deeper than 64).",
+    "Retrieve the file again, or mend it at the line the message names.",
+)
+def malformed_xml(file: str, line: int | None, reason: str) -> _Said:
+    return _say(
+        f"{file} could not be read as metadata: {reason}.",
+        "Mend the file, or retrieve it again with sf project retrieve start.",
+        file=file,
+        line=line,
+    )
+
+
+@_problem(
+    "config",
+    "A metadata file's root element is not the type that its suffix promises.",
+    "Rename the file to the suffix of its type, or retrieve it again.",
+)
+def wrong_root(file: str, line: int | None, found: str, expected: str) -> _Said:
+    return _say(
+        f'{file} has the root element "{found}"; its suffix promises "{expected}".',
+        "Give the file the suffix of its type, or retrieve it again.",
+        file=file,
+        line=line,
+    )
+
+
+# --- locate -------------------------------------------------------------------------------------------------
+
+
+@_problem(
+    "config",
+    "The app's global OAuth settings file is not in the project. It holds the consumer key and secret.",
+    "Retrieve the type ExtlClntAppGlobalOauthSettings; manifests and .gitignore often leave it out.",
+)
+def settings_not_retrieved(app: str, org: str | None) -> _Said:
+    return _say(
+        f"{app} has no global OAuth settings file in the project: it was not retrieved.",
+        f"Retrieve it: {retrieve_command(org)}",
+        "If it is ignored on purpose, retrieve it into a folder of its own with --output-dir and name that "
+        "folder with --source-dir.",
+    )
+
+
+@_problem(
+    "config",
+    "The app is linked: another org, its source org, holds its key and secret, so this tree has no global OAuth "
+    "settings file for it.",
+    "Retrieve the file from the source org.",
+)
+def settings_in_source_org(app: str, source_org: str) -> _Said:
+    return _say(
+        f"{app} is linked: its key and secret belong to its source org {source_org}, "
+        "so it has no global OAuth settings file here.",
+        f"Retrieve the file from org {source_org}: {retrieve_command()}",
+    )
+
+
+@_problem(
+    "config",
+    "The app was installed from a package, and packages never contain global OAuth settings.",
+    "Take key and secret from the org in which the package was made.",
+)
+def settings_not_packaged(app: str) -> _Said:
+    return _say(
+        f"{app} is packaged: packages never contain global OAuth settings.",
+        f"Retrieve the file from the org that owns the package: {retrieve_command()}",
+    )
+
+
+@_problem(
+    "config",
+    "The app has no OAuth settings at all (a SAML-only app, for example), so there is nothing to authorize.",
+    "Leave it out with --name, or enable OAuth for it in the org and retrieve again.",
+)
+def no_oauth_settings(app: str) -> _Said:
+    return _say(f"{app} has no OAuth settings.", f"Retrieve them if the app uses OAuth: {retrieve_command()}")
+
+
+# --- check --------------------------------------------------------------------------------------------------
+
+
+@_problem(
+    "credentials",
+    "No consumer key was found for the app. Salesforce makes the key at the first deploy, and it is in the file "
+    "only after the next retrieve.",
+    "Deploy the app, then retrieve it.",
+)
+def consumer_key_missing(app: str, variable: str, causes: Sequence[str], file: str | None, line: int | None) -> _Said:
+    return _say(
+        f"{app} has no consumer key. {' '.join(causes)}".rstrip(),
+        f"Deploy the app, then retrieve: {retrieve_command()}",
+        f"Or set {variable}.",
+        file=file,
+        line=line,
+    )
+
+
+@_problem(
+    "credentials",
+    "No consumer secret was found for the app, and the flow needs one. In most orgs a retrieve leaves it out.",
+    "Supply the secret from the environment or at the prompt, or open the org's switch and retrieve again.",
+)
+def consumer_secret_missing(
+    app: str, variable: str, causes: Sequence[str], flows: Sequence[str], file: str | None, line: int | None
+) -> _Said:
+    without = f" Flows that need no secret: {_several(flows)}." if flows else ""
+    return _say(
+        f"{app} has no consumer secret. {' '.join(causes)}{without}",
+        f"Set {variable} to the consumer secret, from your CI system's secret store.",
+        "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
+        f"Or allow it in the org, then retrieve: {retrieve_command()}",
+        file=file,
+        line=line,
+    )
+
+
+# --- authorize ----------------------------------------------------------------------------------------------
+
+
+@_problem(
+    "policy",
+    "None of the flows that the app's settings allow can be used here.",
+    "Use a flow the app allows, or enable another in the app's settings and policies.",
+)
+def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str) -> _Said:
+    return _say(
+        f"{app} cannot log in with flow {wanted}: {why}. Its settings allow: {_several(allowed)}.",
+        *(f"Use --flow {flow}." for flow in allowed if flow != wanted and flow in ("web", "client-credentials")),
+        "Enable another flow in the app's OAuth settings, deploy, and retrieve again.",
+    )
+
+
+@_problem(
+    "config",
+    "The way the answer should come back does not fit any callback URL of the app.",
+    "Add a fitting callback URL to the app, or use the other --callback.",
+)
+def callback_not_usable(app: str, wanted: str, callbacks: Sequence[str]) -> _Said:
+    other = "paste" if wanted == "listen" else "listen"
+    return _say(
+        f"{app} has no callback URL for --callback {wanted}. It has: {_several(callbacks)}.",
+        f"Use --callback {other}."
+        if callbacks
+        else "Add a callback URL to the app's OAuth settings, such as http://localhost:1717/OauthRedirect, "
+        "deploy, and retrieve again.",
+    )
+
+
+@_problem(
+    "config",
+    "Another program listens on the port of the app's callback URL, so the answer could not be received.",
+    "Stop that program, or use --callback paste.",
+)
+def port_in_use_error(host: str, port: int) -> _Said:
+    return _say(
+        f"Cannot listen for the login's answer on {host}, port {port}: {port} is in use.",
+        f"Stop the program that uses port {port} (another ecapipe or sf org login web, perhaps), then run again.",
+        "Or use --callback paste.",
+    )
+
+
+@_problem(
+    "config",
+    "The system does not let ecapipe listen on the callback URL's address.",
+    "Use another callback URL with a port above 1023, or --callback paste.",
+)
+def cannot_listen(url: str, reason: str) -> _Said:
+    return _say(f"Cannot listen on {url}: {reason}.", "Use --callback paste, or a callback URL with another port.")
+
+
+@_problem(
+    "people",
+    "Nobody finished the login in the browser in time. Salesforce shows some refusals only as a page of its own, "
+    "without an answer to ecapipe, so look at the browser.",
+    "Run again; give people longer with --wait.",
+    exit_code=WAITING,
+    retryable=True,
+)
+def auth_timeout_error(app: str, minutes: float) -> _Said:
+    return _say(
+        f"No answer came for {app} within {minutes:g} minutes.",
+        "Look at the browser: a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch "
+        "sends no answer (wrong org, wrong key, or another callback URL; a change takes up to 15 minutes).",
+        "Run again, with a longer --wait if people need more time.",
+    )
+
+
+@_problem(
+    "people",
+    "The login needs somebody who pastes the redirected URL, and there is no terminal to ask on.",
+    "Run in a terminal, or use a flow without people.",
+    exit_code=WAITING,
+    retryable=True,
+)
+def nobody_to_ask(app: str) -> _Said:
+    return _say(
+        f"{app} needs the redirected URL pasted, but the input is closed or --no-prompt is set.",
+        "Run in a terminal without --no-prompt, or pipe the redirected URL in.",
+        "Or enable the client credentials flow for the app and use --flow client-credentials.",
+    )
+
+
+@_problem(
+    "people",
+    "The person at the browser pressed Deny.",
+    "Run again and allow the access, or find out why it was denied.",
+)
+def access_denied(host: str) -> _Said:
+    return _say(f"The access was denied in the browser at {host}.", "Run again and press Allow.")
+
+
+# --- what orgs answer ---------------------------------------------------------------------------------------
+
+
+@_problem(
+    "credentials",
+    "The org does not know the consumer key: it belongs to another org, was rotated, or has not spread yet.",
+    "Retrieve the settings from this very org; after a deploy wait up to 15 minutes.",
+    retryable=True,
+)
+def invalid_client_id(host: str) -> _Said:
+    return _say(
+        f"{host} does not know the consumer key (invalid_client_id).",
+        f"Retrieve the settings from this org again: {retrieve_command()}",
+        "If the app was deployed just now, wait: a new key takes up to 15 minutes to spread.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The org knows the consumer key, but not with this secret.",
+    "Supply the current consumer secret.",
+)
+def invalid_client(host: str) -> _Said:
+    return _say(
+        f"{host} refuses the consumer secret (invalid_client).",
+        "Check where the secret came from; if it was rotated, retrieve again or set the new one in the environment.",
+    )
+
+
+@_problem(
+    "org",
+    "The app does not exist in this org: a wrong host, a package that is not installed, another org's key, or a "
+    "sandbox made after the app (local apps are not copied to sandboxes).",
+    "Use the org's own My Domain URL; deploy the app or install its package there, then retrieve again.",
+)
+def app_not_found_in_org(host: str) -> _Said:
+    return _say(
+        f"The external client app is not installed in the org at {host} (OAUTH_EC_APP_NOT_FOUND).",
+        "Check that the URL is the My Domain of the org the settings came from, not login or test.salesforce.com.",
+        f"After a sandbox refresh, deploy the app again and retrieve: {retrieve_command()}",
+    )
+
+
+@_problem(
+    "org",
+    "The browser was signed in to one org and the app belongs to another.",
+    "Sign out in the browser or use a private window, and use the org's My Domain URL.",
+)
+def cross_org_blocked(host: str) -> _Said:
+    return _say(
+        f"{host} blocked the login: the app belongs to another org than the browser's session.",
+        "Open the link in a private window and sign in to the org the settings came from.",
+    )
+
+
+@_problem(
+    "policy",
+    "Salesforce ended the approval without a reason. Known ones: a requested scope the app lacks, an API-only user, "
+    "a user who is not pre-authorized, or a blocked app.",
+    "Check the app's scopes and policies, and who signs in.",
+)
+def approval_refused(host: str) -> _Said:
+    return _say(
+        f"{host} ended the approval without naming a reason (OAUTH_APPROVAL_ERROR_GENERIC).",
+        "Check that the app has every requested scope, and that the user is pre-authorized and not API-only.",
+        "Try fewer scopes with --scopes.",
+    )
+
+
+@_problem(
+    "config",
+    "The redirect_uri is not, character by character, a callback URL of the app in the org.",
+    "Retrieve the settings again, or deploy yours; a change takes up to 15 minutes.",
+    retryable=True,
+)
+def redirect_uri_mismatch(host: str) -> _Said:
+    return _say(
+        f"{host} refuses the redirect_uri: it does not match a callback URL of the app in the org.",
+        f"Retrieve the settings from this org again: {retrieve_command()}",
+        "If the callback URL was deployed just now, wait up to 15 minutes.",
+    )
+
+
+@_problem(
+    "people",
+    "The authorization code was too old, used already, or not the one of this login.",
+    "Run again: a code lives 15 minutes and works once.",
+    retryable=True,
+)
+def authorization_code_refused(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the authorization code: {description}.",
+        "Run again for a new code; it lives 15 minutes and works once.",
+    )
+
+
+@_problem(
+    "org",
+    "The PKCE proof did not reach the token endpoint as the code's login promised it.",
+    "Run again; if it repeats, a proxy may alter the requests.",
+    retryable=True,
+)
+def code_verifier_refused(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the PKCE code verifier: {description}.",
+        "Run again, and do not mix the answers of two runs.",
+    )
+
+
+@_problem(
+    "policy",
+    "The org's IP ranges or login hours do not let this user in from here.",
+    "Run from an allowed network, or change the app's IP relaxation policy or the user's ranges.",
+)
+def ip_restricted(host: str) -> _Said:
+    return _say(
+        f"{host} refuses the login from this IP address or at this hour.",
+        "Run from an allowed network, or relax the IP policy of the app (Setup, External Client App Manager).",
+    )
+
+
+@_problem(
+    "policy",
+    "The user is not approved for the app.",
+    "Assign the app to the user's profile or a permission set in its policies.",
+)
+def user_not_approved(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} says the user is not approved for the app: {description}.",
+        "In Setup, External Client App Manager, add the user's profile or a permission set to the app's policies.",
+    )
+
+
+@_problem(
+    "policy",
+    "The client credentials flow is not fully enabled: it needs the flag in the settings and in the policies, and "
+    "a user to run as.",
+    "Enable it in both, name the run-as user, and use the org's My Domain URL.",
+)
+def client_credentials_refused(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the client credentials flow: {description}.",
+        "In the app's policies enable the client credentials flow and name the user it runs as.",
+        "Check that the URL is the org's My Domain.",
+    )
+
+
+@_problem(
+    "people",
+    "The user cannot log in: wrong password, inactive, locked, or an expired password.",
+    "Sign in to the org in a browser and see what it says.",
+)
+def authentication_failed(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} could not authenticate the user: {description}.",
+        "Sign in to the org in a browser as that user; Setup, Login History names the reason.",
+    )
+
+
+@_problem(
+    "policy",
+    "The app, or the org for all apps, requires PKCE and the request carried no challenge, or an unusable one.",
+    "Run again; ecapipe always sends PKCE S256, so something on the way removed it.",
+)
+def code_challenge_missing(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} misses the PKCE code challenge: {description}.",
+        "Open the link exactly as printed, without line breaks or changes.",
+    )
+
+
+@_problem(
+    "policy",
+    "A requested scope is not among the app's scopes in the org.",
+    "Ask for fewer scopes, or add the scope to the app.",
+)
+def invalid_scope(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the requested scopes: {description}.",
+        'Name scopes the app has: --scopes "api web".',
+        f"Or add them to the app's OAuth settings, deploy, and retrieve: {retrieve_command()}",
+    )
+
+
+@_problem(
+    "policy",
+    "The token endpoint does not offer the flow: it is off for the app, or the URL is not an OAuth host.",
+    "Use the org's My Domain URL, and enable the flow for the app.",
+)
+def unsupported_grant_type(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} does not support the flow for this app: {description}.",
+        "Check that the URL is the org's My Domain and that the app's settings enable the flow.",
+    )
+
+
+@_problem(
+    "org",
+    "The org, or the user's account, is not active.",
+    "Ask the org's administrator.",
+)
+def inactive(host: str, description: str) -> _Said:
+    return _say(f"{host} says: {description}.", "Ask the org's administrator to activate the org or the user.")
+
+
+@_problem(
+    "org",
+    "Salesforce limits how often one may log in.",
+    "Wait an hour, and log in less often.",
+    retryable=True,
+)
+def rate_limited(host: str) -> _Said:
+    return _say(
+        f"{host} allows no more logins for now.",
+        "Wait, then run again; Salesforce's login limit lasts an hour.",
+    )
+
+
+@_problem(
+    "org",
+    "Salesforce reported a passing fault of its own.",
+    "Run again in a minute.",
+    retryable=True,
+)
+def server_busy(host: str, description: str) -> _Said:
+    return _say(f"{host} reports a fault of its own: {description}.", "Run again in a minute.")
+
+
+@_problem(
+    "org",
+    "The org refused with a code that ecapipe has no better words for.",
+    "Look the code up in Salesforce's list of OAuth errors.",
+)
+def oauth_refused(host: str, error: str, description: str) -> _Said:
+    said = f"{error}: {description}" if description else error
+    return _say(
+        f"{host} refused: {said}.",
+        f'Search Salesforce Help for "OAuth error {error}", and look at Setup, Login History in the org.',
+    )
+
+
+@_problem(
+    "org",
+    "The token worked for nothing: UserInfo refused it.",
+    "Check that API access is allowed for the app and the user.",
+)
+def user_info_refused(host: str, status: int, description: str) -> _Said:
+    return _say(
+        f"UserInfo at {host} refused the token (HTTP {status}): {description}.",
+        "Check Setup, API Access Control, and the session policies of the app and the user's profile.",
+    )
+
+
+@_problem(
+    "policy",
+    "The token identifies the user but may not call the API although its scope says so: API Access Control.",
+    "Allow the app in Setup, API Access Control, or give the user the permission to use any API client.",
+)
+def api_access_blocked(host: str, status: int, description: str) -> _Said:
+    return _say(
+        f"{host} refuses API calls with the token (HTTP {status}): {description}.",
+        "Allow the app in Setup, API Access Control, or assign the user Use Any API Client.",
+    )
+
+
+@_problem(
+    "org",
+    "The token belongs to another org than the one that was asked.",
+    "Sign in to the right org; check the URL and the expected orgId.",
+)
+def wrong_org(expected: str, found: str, remains: str) -> _Said:
+    return _say(
+        f"The login ended in org {found}, not in {expected}. {remains}",
+        "Open the link in a private window and sign in to the expected org.",
+        "If the expected org id is wrong, correct orgId in plugins.ecapipe.orgs.",
+    )
+
+
+@_problem(
+    "people",
+    "Somebody else than expected signed in.",
+    "Sign in as the expected user.",
+)
+def wrong_user(expected: str, found: str, remains: str) -> _Said:
+    return _say(
+        f"The login was made as {found}, not as {expected}. {remains}",
+        f"Open the link in a private window and sign in as {expected}.",
+    )
+
+
+# --- the way there ------------------------------------------------------------------------------------------
+
+
+@_problem(
+    "network",
+    "The host name could not be resolved.",
+    "Check the URL; a new My Domain can take minutes to appear.",
+    retryable=True,
+)
+def host_not_found(host: str) -> _Said:
+    return _say(
+        f"The host {host} was not found.",
+        "Check the spelling of the My Domain URL, the network, and HTTPS_PROXY.",
+        "A new My Domain can take minutes to appear: run again.",
+    )
+
+
+@_problem(
+    "network",
+    "No connection to the host could be made, or it broke.",
+    "Check network, proxy and firewall, then run again.",
+    retryable=True,
+)
+def connection_failed(host: str, reason: str) -> _Said:
+    return _say(
+        f"The connection to {host} failed: {reason}.",
+        "Check the network, HTTPS_PROXY and NO_PROXY, then run again.",
+    )
+
+
+@_problem(
+    "network",
+    "The host's certificate is not trusted on this machine, or belongs to another host.",
+    "Install your company's CA in the system's store, or name its file in SSL_CERT_FILE.",
+)
+def tls_failed(host: str, reason: str) -> _Said:
+    return _say(
+        f"The TLS connection to {host} failed: {reason}.",
+        "If a proxy of your company re-signs traffic, name its CA file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS.",
+    )
+
+
+@_problem(
+    "network",
+    "The host did not answer in time.",
+    "Run again; check proxy and firewall if it repeats.",
+    retryable=True,
+)
+def host_timed_out(host: str) -> _Said:
+    return _say(f"{host} did not answer in time.", "Run again; if it repeats, check HTTPS_PROXY and the firewall.")
+
+
+@_problem(
+    "org",
+    "The host answered with something else than the JSON that Salesforce's endpoints send: a maintenance page, a "
+    "proxy's page, or a host that is not an org.",
+    "Check the URL, and whether the org is under maintenance.",
+    retryable=True,
+)
+def unexpected_answer(host: str, status: int, reason: str) -> _Said:
+    return _say(
+        f"{host} gave an unexpected answer (HTTP {status}): {reason}.",
+        "Check that the URL is the org's My Domain, and status.salesforce.com for maintenance.",
+    )
+
+
+@_problem(
+    "org",
+    "The host redirected a request that carries a secret. Secrets never follow a redirect.",
+    "Use the URL of the host that really serves the org.",
+)
+def redirect_refused(host: str, status: int) -> _Said:
+    return _say(
+        f"{host} answered with a redirect (HTTP {status}), which is never followed with a secret.",
+        "Use the org's own My Domain URL.",
+    )
+
+
+# --- ecapipe itself -----------------------------------------------------------------------------------------
+
+
+@_problem(
+    "people",
+    "The run was interrupted (Ctrl-C or SIGTERM).",
+    "Run again for what did not finish.",
+    exit_code=INTERRUPTED,
+    retryable=True,
+)
+def interrupted() -> _Said:
+    return _say("Interrupted.", "Run again for what did not finish.")
+
+
+@_problem(
+    "config",
+    "A mistake in ecapipe.",
+    "Report it with the version and the names of the failing functions; they hold no secret.",
+    exit_code=BUG,
+)
+def internal_error(kind: str, where: str) -> _Said:
+    return _say(
+        f"ecapipe failed with {kind} at {where}. This is a bug in ecapipe.",
+        "Report it with the output of ecapipe --version and this message; it holds no secret.",
+    )
+
+
+@_problem(
+    "config",
+    "No problem and no rule has this name.",
+    "Run ecapipe explain for the list.",
+    exit_code=USAGE,
+)
+def nothing_to_explain(name: str, known: Sequence[str]) -> _Said:
+    return _say(
+        f'There is no problem or rule named "{name}".',
+        *did_you_mean(name, known),
+        "Run ecapipe explain to list all names.",
+    )

@@ -1,0 +1,111 @@
+"""An SFDX project: its root, package directories, and what it tells ecapipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
+
+from ecapipe import problems
+from ecapipe.problems import EcapipeError
+
+FILE = "sfdx-project.json"
+DEFAULT_API_VERSION = "60.0"
+"""The oldest version whose REST API knows all that ecapipe asks; used when the project names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What `sfdx-project.json` says. `root` is absolute; package directories are relative to it, with ``/``.
+
+    A folder without a project (the output of a retrieve) is a `Project` whose one package directory is ``.``.
+    """
+
+    root: str
+    package_directories: tuple[str, ...]
+    namespace: str = ""
+    login_url: str | None = None
+    api_version: str = DEFAULT_API_VERSION
+    orgs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+def bare(root: str) -> Project:
+    """A folder that is searched although no project is around it."""
+    return Project(root, (".",))
+
+
+def parse(text: str, root: str, *, trusted: bool = True) -> Project:
+    """Read `sfdx-project.json`.
+
+    `trusted` False leaves out ``plugins.ecapipe`` (``--no-project-config``). Raises `EcapipeError` with the
+    Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the package directories
+    exist is for the edge to see.
+    """
+    members = _object(_loads(text), "it must be an object")
+    directories = _directories(members)
+    plugin = _object(_object(members.get("plugins", {}), "plugins must be an object").get("ecapipe", {}),
+                     "plugins.ecapipe must be an object") if trusted else {}  # fmt: skip
+    orgs = _object(plugin.get("orgs", {}), "plugins.ecapipe.orgs must be an object")
+    version = _string(members, "sourceApiVersion")
+    return Project(
+        root,
+        directories,
+        _string(members, "namespace") or "",
+        _string(members, "sfdcLoginUrl"),
+        version if version and version.removesuffix(".0").isdecimal() else DEFAULT_API_VERSION,
+        {alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
+    )
+
+
+def _loads(text: str) -> object:
+    try:
+        return json.loads(text.removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        raise EcapipeError(problems.json_parse_error(FILE, error.lineno, error.colno, error.msg)) from None
+    except RecursionError:
+        raise EcapipeError(problems.json_parse_error(FILE, 1, 1, "nested too deeply")) from None
+
+
+def _object(value: object, rule: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise EcapipeError(problems.schema_validation_error(FILE, rule))
+    return value
+
+
+def _string(members: Mapping[str, object], name: str) -> str | None:
+    value = members.get(name)
+    if value is not None and not isinstance(value, str):
+        raise EcapipeError(problems.schema_validation_error(FILE, f"{name} must be a string"))
+    return value
+
+
+def _directories(members: Mapping[str, object]) -> tuple[str, ...]:
+    entries = members.get("packageDirectories", [])
+    if not isinstance(entries, list):
+        raise EcapipeError(problems.schema_validation_error(FILE, "packageDirectories must be a list"))
+    if not entries:
+        raise EcapipeError(problems.no_package_directories(FILE))
+    checked = [_object(entry, "every entry of packageDirectories must be an object") for entry in entries]
+    paths = tuple(_relative(entry) for entry in checked)
+    defaults = [entry.get("default") for entry in checked]
+    if len(checked) == 1 and defaults[0] is False:
+        raise EcapipeError(problems.single_non_default_package_error(FILE))
+    if len(checked) > 1 and True not in defaults:
+        raise EcapipeError(problems.missing_default_path_error(FILE))
+    if defaults.count(True) > 1:
+        raise EcapipeError(problems.multiple_default_paths_error(FILE))
+    return tuple(dict.fromkeys(paths))
+
+
+def _relative(entry: Mapping[str, object]) -> str:
+    path = entry.get("path")
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise EcapipeError(
+            problems.schema_validation_error(FILE, "every entry of packageDirectories needs a path, a string")
+        )
+    windows = PureWindowsPath(path)
+    clean = PurePosixPath(path.replace("\\", "/"))
+    if clean.is_absolute() or windows.drive or ".." in clean.parts:
+        raise EcapipeError(problems.invalid_package_directory_error(path, FILE))
+    return clean.as_posix()

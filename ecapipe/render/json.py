@@ -1,0 +1,26 @@
+"""Results as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from typing import TextIO
+
+from ecapipe.events import Event, StageNoted
+from ecapipe.render import text
+from ecapipe.report import Json
+
+
+def write(stream: TextIO, document: Json) -> None:
+    """Write `document`, indented as `sf` does; ASCII only, so that no terminal or encoding can be upset by it."""
+    text.write(stream, [json.dumps(document, indent=2)])
+
+
+class Links:
+    """An `Emit` for a run whose only output is its JSON: the links still have to reach a person, on `err`."""
+
+    def __init__(self, err: TextIO) -> None:
+        self._err = err
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StageNoted) and event.note.text:
+            text.write(self._err, [event.note.text if event.note.kind == "link" else text.clean(event.note.text)])

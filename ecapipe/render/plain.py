@@ -1,0 +1,84 @@
+"""What the commands without stages print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ecapipe.events import AppFacts, CredentialFacts
+from ecapipe.findings import Finding, Rule
+from ecapipe.problems import Explanation
+from ecapipe.render.text import clean
+
+
+def listing(apps: Sequence[AppFacts]) -> Iterator[str]:
+    """``app list``: a block per app."""
+    if not apps:
+        yield "No external client apps found."
+    for number, app in enumerate(apps):
+        if number:
+            yield ""
+        yield clean(app.name)
+        yield f"  Distribution: {app.distribution or 'unknown'}"
+        yield f"  Settings: {clean(app.settings_file or _absent(app))}"
+        yield f"  Callback URLs: {clean(', '.join(app.callback_urls) or 'none')}"
+        yield f"  Flows: {', '.join(app.flows) or 'none'}"
+        yield f"  Consumer key: {_credential(app.consumer_key)}"
+        yield f"  Consumer secret: {_credential(app.consumer_secret)}"
+        yield "  Files:"
+        yield from (f"    {clean(path)}" for path in app.files)
+
+
+def findings(found: Sequence[Finding], apps: int) -> Iterator[str]:
+    """``app check``: a line per finding as compilers print them, and a summary."""
+    for finding in found:
+        place = ":".join(str(part) for part in (finding.file, finding.line) if part)
+        yield clean(f"{place}: {finding.level}: {finding.message} [{finding.rule}]")
+        yield from (f"    {clean(action)}" for action in finding.actions)
+    counts = [(level, sum(finding.level == level for finding in found)) for level in ("error", "warning", "note")]
+    said = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts)
+    yield f"Checked {apps} app{'' if apps == 1 else 's'}: {said}."
+
+
+def rule(explained: Rule) -> Iterator[str]:
+    """``explain`` for a rule."""
+    yield f"{explained.name} (rule, {explained.level})"
+    yield from _paragraphs(
+        ("What it means", explained.means),
+        ("Why it matters", explained.why),
+        ("What to do", explained.remedy),
+        ("Source", explained.source),
+    )
+
+
+def problem(explained: Explanation) -> Iterator[str]:
+    """``explain`` for a problem."""
+    yield f"{explained.name} (problem, {explained.category}, exit code {explained.exit_code})"
+    yield from _paragraphs(("What it means", explained.means), ("What to do", explained.remedy))
+
+
+def index(rules: Iterable[Rule], problems: Iterable[Explanation]) -> Iterator[str]:
+    """``explain`` without a name."""
+    yield "Rules of ecapipe app check:"
+    yield from (f"  {each.name}: {each.means}" for each in rules)
+    yield ""
+    yield "Problems:"
+    yield from (f"  {each.name}: {each.means}" for each in problems)
+
+
+def _paragraphs(*parts: tuple[str, str]) -> Iterator[str]:
+    for title, body in parts:
+        yield ""
+        yield f"{title}: {body}"
+
+
+def _absent(app: AppFacts) -> str:
+    if app.source_org_id:
+        return f"none: linked, key and secret belong to org {app.source_org_id}"
+    return "none: packaged" if app.distribution == "Packaged" else "none"
+
+
+def _credential(facts: CredentialFacts) -> str:
+    if facts.source:
+        return f"usable, from {facts.source}"
+    needed = " (not required)" if facts.required is False else ""
+    return f"{facts.in_file} in the file{needed}"

@@ -1,0 +1,122 @@
+"""Words and glyphs that every form of output for people shares; hostile text is made harmless here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, TextIO
+
+from ecapipe.events import Login, Outcome, Subject
+from ecapipe.problems import Problem
+from ecapipe.report import Report
+
+_HOSTILE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escapes, line breaks
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # marks and overrides of direction, line separators
+    "\ufeff\ud800-\udfff]"  # invisible, or not text at all
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The marks of `sf`'s stage list, or their ASCII stand-ins."""
+
+    passed: str = "✔"
+    failed: str = "✘"
+    skipped: str = "◯"
+    warning: str = "⚠"
+    current: str = "▶"
+    info: str = "▸"
+    rule: str = "─"
+    ellipsis: str = "…"
+
+    def of(self, outcome: Outcome) -> str:
+        return {"passed": self.passed, "failed": self.failed, "skipped": self.skipped, "warning": self.warning}[outcome]
+
+
+ASCII: Final = Glyphs("+", "x", "o", "!", ">", "-", "-", "...")
+
+
+def glyphs(encoding: str | None) -> Glyphs:
+    """The glyphs that `encoding` can write."""
+    try:
+        "✔◯─".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return Glyphs()
+
+
+def clean(text: str) -> str:
+    """`text` on one line, unable to move the cursor, colour, hide or reorder anything."""
+    return _HOSTILE.sub(lambda match: " " if match[0] in "\n\r\t" else "\N{REPLACEMENT CHARACTER}", text)
+
+
+def duration(milliseconds: int) -> str:
+    """As `sf` writes it: 116ms, 1.30s, 2m 3.45s."""
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    seconds = milliseconds // 10 / 100
+    if seconds < 60:
+        return f"{seconds:.2f}s"
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{int(minutes)}m {rest:.2f}s"
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}h {minutes}m"
+
+
+def facts(values: Iterable[tuple[str, object]]) -> list[tuple[str, str]]:
+    """The facts of a stage as label and text; empty ones are left out."""
+    shown = []
+    for name, value in values:
+        text = ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value or "")
+        if text:
+            words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+            shown.append((words[0].upper() + words[1:], clean(text)))
+    return shown
+
+
+def problem(found: Problem) -> list[str]:
+    """A problem as `sf` prints one: the error, then what to try."""
+    place = f"{found.file}:{found.line}: " if found.file and found.line else ""
+    error = f"Error ({found.name}): {clean(place + found.message)}"
+    return [error, "", "Try this:", "", *(clean(action) for action in found.actions), ""]
+
+
+def success(subject: Subject, login: Login) -> str:
+    """The sentence of `sf` for a login, with the app before it."""
+    who = clean(login.username or login.user_id or "")
+    return f"{clean(str(subject))}: Successfully authorized {who} with org ID {clean(login.org_id or '')}"
+
+
+def status(report: Report) -> str:
+    """The end of a run in a word or two."""
+    return {
+        0: "Succeeded",
+        68: "Partial Success",
+        69: "Waiting for people",
+        130: "Interrupted",
+    }.get(report.status, "Failed")
+
+
+def farewell(logins: Iterable[Login]) -> list[str]:
+    """What became of the tokens."""
+    fates = [login.token for login in logins]
+    said = []
+    if "forgotten" in fates:
+        said.append(
+            "ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; "
+            "use --revoke to end them at once."
+        )
+    if "revoked" in fates:
+        said.append("The access tokens were revoked.")
+    return said
+
+
+def write(stream: TextIO, lines: Iterable[str]) -> None:
+    """Write whole lines, at once; what the stream's encoding lacks becomes ``?``."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    for line in lines:
+        stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.flush()

@@ -1,0 +1,249 @@
+"""The run as data: a fold over events, its JSON shape, and the exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from ecapipe.events import (
+    AppFacts,
+    AppSeen,
+    CredentialFacts,
+    Event,
+    Finished,
+    Login,
+    Planned,
+    ProjectFacts,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+)
+from ecapipe.findings import Finding
+from ecapipe.problems import INTERRUPTED, WAITING, Problem
+
+VERSION = 1
+PARTIAL = 68
+
+Json = dict[str, object]
+
+
+class Report:
+    """Fed every event of a run (it is an `Emit`), it knows the result and the exit status."""
+
+    def __init__(self) -> None:
+        self._run, self._started_at = "", ""
+        self._projects: tuple[ProjectFacts, ...] = ()
+        self._apps: dict[tuple[str, str], AppFacts] = {}
+        self._ended: list[StageEnded] = []
+        self._finished: list[Finished] = []
+        self._interrupted = False
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._run, self._started_at = event.run, event.at
+            case Planned():
+                self._projects = event.projects
+            case AppSeen():
+                self._apps[event.app.project, event.app.name] = event.app
+            case StageEnded():
+                self._ended.append(event)
+            case Finished():
+                self._finished.append(event)
+            case RunEnded():
+                self._interrupted = event.interrupted
+            case StageStarted() | StageNoted():
+                pass
+            case _:
+                assert_never(event)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What failed, in the order it failed."""
+        return [ended.problem for ended in self._ended if ended.problem is not None]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The sentences of the stages that passed with a warning."""
+        return [
+            f"{ended.subject}: {ended.reason}" if str(ended.subject) else str(ended.reason)
+            for ended in self._ended
+            if ended.outcome == "warning"
+        ]
+
+    @property
+    def fatal(self) -> Problem | None:
+        """The problem that kept the run from any work: the project itself could not be read."""
+        for ended in self._ended:
+            if ended.stage.name == "discover" and ended.problem and ended.problem.exit_code != INTERRUPTED:
+                return ended.problem
+        return None
+
+    @property
+    def status(self) -> int:
+        """The exit status of the run; nothing else decides it."""
+        problems = self.problems
+        if self._interrupted:
+            return INTERRUPTED
+        if not problems:
+            return 0 if self._finished else 1
+        if all(problem.exit_code == WAITING for problem in problems):
+            return WAITING
+        if self._finished:
+            return PARTIAL
+        return self.fatal.exit_code if self.fatal else 1
+
+    def result(self) -> Json:
+        """The run as the JSON of ``ecapipe run``, version 1."""
+        return {
+            "version": VERSION,
+            "run": self._run,
+            "startedAt": self._started_at,
+            "projects": projects(self._projects),
+            "apps": [app(facts) for facts in self._apps.values()],
+            "stages": [_stage(ended) for ended in self._ended],
+            "successes": [_success(done.subject, done.login) for done in self._finished if done.login],
+            "failures": [_failure(ended, ended.problem) for ended in self._ended if ended.problem],
+        }
+
+
+def projects(facts: Iterable[ProjectFacts]) -> list[Json]:
+    return [{"root": project.root, "packageDirectories": list(project.package_directories)} for project in facts]
+
+
+def app(facts: AppFacts) -> Json:
+    """An app as every result shows it."""
+    return {
+        "name": facts.name,
+        "project": facts.project,
+        "settingsFile": facts.settings_file,
+        "distribution": facts.distribution,
+        "credentialsOf": facts.credentials_of,
+        "sourceOrgId": facts.source_org_id,
+        "callbackUrls": list(facts.callback_urls),
+        "flows": list(facts.flows),
+        "credentials": {
+            "consumerKey": _credential(facts.consumer_key),
+            "consumerSecret": _credential(facts.consumer_secret),
+        },
+    }
+
+
+def listing(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Json:
+    """The result of ``ecapipe app list``, version 1."""
+    return {"version": VERSION, "projects": projects(searched), "apps": [app(facts) for facts in apps]}
+
+
+def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Json:
+    """The result of ``ecapipe app check``, version 1."""
+    found = list(findings)
+    summary = {
+        level: sum(f.level == level and not f.accepted for f in found) for level in ("error", "warning", "note")
+    }
+    return {
+        **listing(searched, apps),
+        "findings": [_finding(finding) for finding in found],
+        "summary": {**summary, "accepted": sum(f.accepted for f in found)},
+    }
+
+
+def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:
+    """The envelope of a command that did its work, whatever it found."""
+    return {"status": status, "result": result, "warnings": list(warnings)}
+
+
+def failure(problem: Problem, command: str, warnings: Iterable[str] = (), stack: str | None = None) -> Json:
+    """The envelope of a command that could not do its work at all."""
+    envelope: Json = {
+        "name": problem.name,
+        "message": problem.message,
+        "exitCode": problem.exit_code,
+        "actions": list(problem.actions),
+        "context": "".join(part.capitalize() for part in command.split()) or "Ecapipe",
+        "warnings": list(warnings),
+        "code": problem.name,
+        "status": problem.exit_code,
+        "commandName": command,
+    }
+    return envelope if stack is None else {**envelope, "stack": stack}
+
+
+def _credential(facts: CredentialFacts) -> Json:
+    required = {} if facts.required is None else {"required": facts.required}
+    return {
+        "inFile": facts.in_file,
+        **required,
+        "usable": facts.usable,
+        "source": facts.source,
+        "causes": list(facts.causes),
+    }
+
+
+def _stage(ended: StageEnded) -> Json:
+    problem = ended.problem
+    return {
+        "stage": ended.stage.name,
+        "app": ended.subject.app,
+        "org": ended.subject.org,
+        "outcome": ended.outcome,
+        "reason": ended.reason,
+        "milliseconds": ended.milliseconds,
+        "facts": dict(ended.facts),
+        "problem": None
+        if problem is None
+        else {
+            "name": problem.name,
+            "message": problem.message,
+            "actions": list(problem.actions),
+            "file": problem.file,
+            "line": problem.line,
+        },
+    }
+
+
+def _success(subject: Subject, login: Login) -> Json:
+    return {
+        "app": subject.app,
+        "org": subject.org,
+        "username": login.username,
+        "userId": login.user_id,
+        "orgId": login.org_id,
+        "instanceUrl": login.instance_url,
+        "scopes": list(login.scopes),
+        "flow": login.flow,
+        "token": login.token,
+    }
+
+
+def _failure(ended: StageEnded, problem: Problem) -> Json:
+    return {
+        "app": ended.subject.app,
+        "org": ended.subject.org,
+        "stage": ended.stage.name,
+        "name": problem.name,
+        "message": problem.message,
+        "actions": list(problem.actions),
+        "category": problem.category,
+        "retryable": problem.retryable,
+        "host": problem.host,
+        "httpStatus": problem.http_status,
+        "oauthError": problem.oauth_error,
+        "at": ended.at,
+    }
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "level": finding.level,
+        "message": finding.message,
+        "app": finding.app,
+        "file": finding.file,
+        "line": finding.line,
+        "actions": list(finding.actions),
+        "fingerprint": finding.fingerprint,
+        "accepted": finding.accepted,
+    }

@@ -1,0 +1,153 @@
+"""The stages, and the tracker that turns work into events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from ecapipe.events import Emit, Note, NoteKind, Outcome, Stage, StageEnded, StageNoted, StageStarted, Subject
+from ecapipe.problems import EcapipeError, Problem, interrupted
+
+DISCOVER: Final = Stage("discover", "Finding external client apps")
+LOCATE: Final = Stage("locate", "Locating global OAuth settings")
+CHECK: Final = Stage("check", "Checking credentials")
+AUTHORIZE: Final = Stage("authorize", "Authorizing")
+TOKEN: Final = Stage("token", "Requesting token")
+VERIFY: Final = Stage("verify", "Verifying user info")
+
+ALL: Final = (DISCOVER, LOCATE, CHECK, AUTHORIZE, TOKEN, VERIFY)
+OF_APPS: Final = (LOCATE, CHECK)
+OF_TARGETS: Final = (AUTHORIZE, TOKEN, VERIFY)
+
+
+def until(name: str | None) -> tuple[Stage, ...]:
+    """The stages up to and including the one called `name`; all of them for None."""
+    if name is None:
+        return ALL
+    last = [stage.name for stage in ALL].index(name)
+    return ALL[: last + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as an argument: seconds of a monotonic clock, and the time of day in UTC as ISO 8601."""
+
+    seconds: Callable[[], float]
+    utc: Callable[[], str]
+
+
+class Skip(Exception):
+    """Raised within a stage: neither it nor what follows applies, for the reason given."""
+
+
+class _Halt(Exception):
+    """Ends a course quietly, with the reason why the rest is skipped."""
+
+
+class _Done(Exception):
+    """Ends a course quietly: the run was to stop before the next stage."""
+
+
+class Work:
+    """One running stage, as its code sees it."""
+
+    def __init__(self, emit: Emit, stage: Stage, subject: Subject) -> None:
+        self._emit, self._stage, self._subject = emit, stage, subject
+        self.facts: dict[str, object] = {}
+        self.warnings: list[str] = []
+        self.passed_over: str | None = None
+
+    def note(self, kind: NoteKind, text: str) -> None:
+        """Tell people something at once."""
+        self._emit(StageNoted(self._stage, self._subject, Note(kind, text)))
+
+    def warn(self, sentence: str) -> None:
+        """Let the stage end with a warning."""
+        self.warnings.append(sentence)
+
+    def pass_over(self, reason: str) -> None:
+        """Let the stage end as skipped, and the course go on."""
+        self.passed_over = reason
+
+
+class Course:
+    """The stages of one subject, in order. A failure ends the course, not the run."""
+
+    def __init__(self, emit: Emit, clock: Clock, subject: Subject, stages: Sequence[Stage]) -> None:
+        self._emit, self._clock, self._subject = emit, clock, subject
+        self._left = list(stages)
+        self.finished = False
+        self.halted: str | None = None
+        """Why it did not finish."""
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[Work]:
+        """Run a ``with`` block as `stage`; if the run stops before it, the course is done."""
+        if stage not in self._left:
+            raise _Done
+        self._left.remove(stage)
+        self._emit(StageStarted(stage, self._subject))
+        work = Work(self._emit, stage, self._subject)
+        start = self._clock.seconds()
+
+        def end(outcome: Outcome, reason: str | None = None, problem: Problem | None = None) -> None:
+            elapsed = round((self._clock.seconds() - start) * 1000)
+            at = self._clock.utc()
+            self._emit(StageEnded(stage, self._subject, outcome, at, elapsed, reason, work.facts, problem))
+
+        try:
+            yield work
+        except Skip as skip:
+            end("skipped", str(skip))
+            raise _Halt(str(skip)) from None
+        except EcapipeError as error:
+            end("failed", None, error.problem)
+            raise _Halt(f"{stage.title} failed.") from None
+        except KeyboardInterrupt:
+            end("failed", None, interrupted())
+            raise
+        if work.passed_over is not None:
+            end("skipped", work.passed_over)
+        else:
+            end("warning" if work.warnings else "passed", " ".join(work.warnings) or None)
+
+    def halt(self, reason: str) -> NoReturn:
+        """End the course before its next stage."""
+        raise _Halt(reason)
+
+    def skip_rest(self, reason: str) -> None:
+        """Emit what was not reached as skipped."""
+        self.halted = reason
+        for stage in self._left:
+            self._emit(StageEnded(stage, self._subject, "skipped", self._clock.utc(), reason=reason))
+        self._left.clear()
+
+
+class Tracker:
+    """Makes courses; holds what all of them share. `stages` are those the run is asked for."""
+
+    def __init__(self, emit: Emit, clock: Clock, stages: Sequence[Stage]) -> None:
+        self.emit, self._clock, self._stages = emit, clock, stages
+
+    def reaches(self, stage: Stage) -> bool:
+        """Whether the run is asked for `stage`."""
+        return stage in self._stages
+
+    @contextmanager
+    def course(self, subject: Subject, stages: Sequence[Stage]) -> Iterator[Course]:
+        """A course over those of `stages` that the run is asked for; what a failure leaves unreached is emitted as
+        skipped, with the reason."""
+        course = Course(self.emit, self._clock, subject, [stage for stage in stages if self.reaches(stage)])
+        try:
+            yield course
+        except _Done:
+            course.finished = True
+        except _Halt as halt:
+            course.skip_rest(str(halt))
+        except KeyboardInterrupt:
+            course.skip_rest("Interrupted.")
+            raise
+        else:
+            course.finished = True

@@ -1,0 +1,86 @@
+"""The token form out, the token back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+from urllib.parse import urlencode, urlsplit
+
+from ecapipe import messages
+from ecapipe.credentials import Credentials
+from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant
+from ecapipe.messages import Answer, Request
+from ecapipe.orgs import Org
+from ecapipe.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token answer, parsed. `scopes` is empty when the org does not tell; ids have 18 characters as sent."""
+
+    access_token: Secret
+    refresh_token: Secret | None
+    instance_url: str | None
+    org_id: str
+    user_id: str
+    scopes: tuple[str, ...]
+
+
+def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
+    """The form POST that redeems `grant`, client authentication in the body (RFC 6749 §2.3.1).
+
+    A code is encoded here, once.
+    """
+    fields = {"client_id": credentials.consumer_key}
+    if credentials.consumer_secret is not None:
+        fields["client_secret"] = credentials.consumer_secret.reveal()
+    match grant:
+        case AuthorizationCode():
+            fields |= {
+                "grant_type": "authorization_code",
+                "code": grant.code.reveal(),
+                "redirect_uri": grant.redirect_uri,
+                "code_verifier": grant.code_verifier.reveal(),
+            }
+        case ClientCredentials():
+            fields["grant_type"] = "client_credentials"
+        case _:
+            assert_never(grant)
+    return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(fields)))
+
+
+def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> Token:
+    """The token of an answer (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
+
+    Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing.
+    """
+    known = [credentials.consumer_secret]
+    if isinstance(grant, AuthorizationCode):
+        known += [grant.code, grant.code_verifier]
+    members = messages.members(answer, org.host, *known)
+
+    def text(name: str) -> str:
+        value = members.get(name)
+        return value if isinstance(value, str) else ""
+
+    if text("token_type").lower() not in ("bearer", ""):
+        raise messages.unexpected(answer, org.host, "the token is of a type other than Bearer")
+    if not text("access_token"):
+        raise messages.unexpected(answer, org.host, "it has no access_token")
+    identity = urlsplit(text("id")).path.split("/")
+    if len(identity) != 4 or identity[1] != "id":
+        raise messages.unexpected(answer, org.host, "its id does not name an org and a user")
+    refresh = text("refresh_token")
+    return Token(
+        Secret(text("access_token")),
+        Secret(refresh) if refresh else None,
+        text("instance_url").rstrip("/") or None,
+        identity[2],
+        identity[3],
+        tuple(text("scope").split()),
+    )
+
+
+def revocation(token: Secret, org: Org) -> Request:
+    """The request that revokes `token`, an access or refresh token (RFC 7009 §2.1)."""
+    return Request(f"{org.url}/services/oauth2/revoke", form=Secret(urlencode({"token": token.reveal()})))

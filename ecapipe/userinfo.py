@@ -1,0 +1,77 @@
+"""Whom the token belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ecapipe import messages, problems
+from ecapipe.messages import Answer, Request
+from ecapipe.orgs import Org, same_id
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.tokens import Token
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The user and org that UserInfo names. Only `read` makes one."""
+
+    username: str
+    user_id: str
+    org_id: str
+
+
+def request(token: Token, org: Org) -> Request:
+    """UserInfo of the org, the bearer in the header (RFC 6750 §2.1)."""
+    return Request(f"{org.url}/services/oauth2/userinfo", bearer=token.access_token)
+
+
+def read(answer: Answer, token: Token, org: Org) -> User:
+    """The user of a UserInfo answer; raises `EcapipeError` (UserInfoRefused, or as `messages.members`)."""
+    if answer.status in (401, 403):
+        raise EcapipeError(
+            problems.user_info_refused(org.host, answer.status, messages.said(answer, token.access_token))
+        )
+    members = messages.members(answer, org.host, token.access_token, token.refresh_token)
+
+    def text(name: str) -> str:
+        value = members.get(name)
+        if not isinstance(value, str) or not value:
+            raise messages.unexpected(answer, org.host, f"it has no {name}")
+        return value
+
+    return User(text("preferred_username"), text("user_id"), text("organization_id"))
+
+
+def mismatch(user: User, token: Token, org: Org, remains: str) -> Problem | None:
+    """What contradicts: UserInfo against the token's ``id``, and both against what was expected.
+
+    `remains` says what stays valid at Salesforce if there is a contradiction.
+    """
+    for expected in (token.org_id, org.org_id):
+        if expected and not same_id(user.org_id, expected):
+            return problems.wrong_org(expected, user.org_id, remains)
+    if not same_id(user.user_id, token.user_id):
+        return problems.wrong_user(token.user_id, user.user_id, remains)
+    if org.username and org.username.casefold() != user.username.casefold():
+        return problems.wrong_user(org.username, user.username, remains)
+    return None
+
+
+def needs_api(token: Token) -> bool:
+    """Whether the token's scope promises API access, so that it can be tried."""
+    return "api" in token.scopes or "full" in token.scopes
+
+
+def api_request(token: Token, org: Org, version: str) -> Request:
+    """A resource that needs a token: UserInfo works where API Access Control blocks everything else.
+
+    `version` is an API version such as 66.0.
+    """
+    return Request(f"{org.url}/services/data/v{version}/", bearer=token.access_token)
+
+
+def api_problem(answer: Answer, token: Token, org: Org) -> Problem | None:
+    """Why the API could not be read with the token, if it could not."""
+    if answer.status == 200:
+        return None
+    return problems.api_access_blocked(org.host, answer.status, messages.said(answer, token.access_token))

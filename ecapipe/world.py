@@ -1,0 +1,89 @@
+"""The world as the pipeline sees it: a handful of fields that the edges fill, and tests replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ecapipe.messages import Send
+from ecapipe.metadata import Type
+from ecapipe.secret import Secret
+from ecapipe.stages import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A metadata file on disk. `path` is relative to the root that was walked, with ``/``."""
+
+    path: str
+    type: Type
+    name: str
+
+
+class Tree(Protocol):
+    """The disk, read only. Paths are absolute unless said otherwise."""
+
+    def resolve(self, path: str) -> str | None:
+        """The absolute form of what a user typed; None if nothing is there."""
+
+    def is_directory(self, path: str) -> bool: ...
+
+    def project_above(self, path: str) -> str | None:
+        """The nearest folder at or above `path` that holds sfdx-project.json."""
+
+    def projects_below(self, path: str) -> list[str]:
+        """Folders with an sfdx-project.json a few levels below `path`, relative to it."""
+
+    def walk(self, root: str, directories: Sequence[str]) -> Iterator[Found]:
+        """The external client app files in `directories` of `root`; one pass, no folder twice."""
+
+    def read(self, path: str, limit: int) -> bytes:
+        """At most `limit` + 1 bytes; raises `EcapipeError` (UnreadableFile)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What the loopback site tells the browser. `fits` False: the answer changed nothing."""
+
+    fits: bool
+    granted: bool
+    sentence: str
+
+
+class Listen(Protocol):
+    """A site on exactly the given callback URL for as long as the context lasts.
+
+    `land` judges the query of each request to that address. Raises `EcapipeError` (PortInUseError, CannotListen).
+    """
+
+    def __call__(self, callback_url: str, land: Callable[[str], Landing]) -> AbstractContextManager[None]: ...
+
+
+class Lines(Protocol):
+    """While the context lasts, every line that somebody types goes to `take`; None when the input has ended."""
+
+    def __call__(self, take: Callable[[str | None], None]) -> AbstractContextManager[None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside. `person`: somebody can be asked to sign in; `local_browser`: on this very machine."""
+
+    tree: Tree
+    tracked: Callable[[str, Sequence[str]], frozenset[str]]
+    """The paths, among those given relative to a root, that git tracks; empty where git cannot tell."""
+    send: Send
+    variable: Callable[[str], Secret | None]
+    """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
+    ask: Callable[[str], Secret | None] | None
+    """A hidden question on the terminal; None where there is none to ask on."""
+    open: Callable[[str], bool] | None
+    """Shows a URL in a browser, False if that failed; None when URLs are only printed."""
+    listen: Listen
+    lines: Lines
+    person: bool
+    local_browser: bool
+    clock: Clock
+    chance: Callable[[int], bytes]
