@@ -176,10 +176,12 @@ def _sign_in(
     future = flight.expect(login)
     try:
         with _way_back(kind, login, future, world, flight, work):
-            work.note("link", login.authorize_url)
+            patience.left()
+            if not world.stand_in:
+                work.note("link", login.authorize_url)
+                work.note("asking" if kind == "paste" else "waiting", _request(kind, target, patience))
             if world.open is not None and not world.open(login.authorize_url):
                 work.note("hint", "No browser could be opened: open the link yourself.")
-            work.note("asking" if kind == "paste" else "waiting", _request(kind, target, patience))
             return future.result(patience.left())
     except TimeoutError:
         raise EcapipeError(replace(problems.auth_timeout_error(app.name, patience.minutes), host=org.host)) from None

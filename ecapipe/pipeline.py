@@ -49,7 +49,7 @@ class _River:
             found = discovery.discover(self.request.where, self.world.tree)
             discovery.require_apps(found)
             chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()
-            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask)
+            chain = credentials.chain(found.apps, chosen, self.world.variable, self.track.asking(self.world.ask))
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [problem.message for problem in found.unreadable]
             work.warnings += [org.warning for org in chosen if org.warning]

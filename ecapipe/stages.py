@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from ecapipe.events import Emit, Note, NoteKind, Outcome, Stage, StageEnded, StageNoted, StageStarted, Subject
 from ecapipe.problems import EcapipeError, Problem, interrupted
+
+T = TypeVar("T")
 
 DISCOVER: Final = Stage("discover", "Finding external client apps")
 LOCATE: Final = Stage("locate", "Locating global OAuth settings")
@@ -134,6 +136,17 @@ class Tracker:
     def reaches(self, stage: Stage) -> bool:
         """Whether the run is asked for `stage`."""
         return stage in self._stages
+
+    def asking(self, ask: Callable[[str], T | None] | None) -> Callable[[str], T | None] | None:
+        """`ask`, which lets displays hold still first."""
+        if ask is None:
+            return None
+
+        def asked(question: str) -> T | None:
+            self.emit(StageNoted(CHECK, Subject(), Note("asking", "")))
+            return ask(question)
+
+        return asked
 
     @contextmanager
     def course(self, subject: Subject, stages: Sequence[Stage]) -> Iterator[Course]:

@@ -69,7 +69,11 @@ class Lines(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside. `person`: somebody can be asked to sign in; `local_browser`: on this very machine."""
+    """Everything outside.
+
+    `person`: somebody can be asked to sign in; `local_browser`: on this very machine; `stand_in`: `open` signs in
+    by itself, so that nobody needs to be told.
+    """
 
     tree: Tree
     tracked: Callable[[str, Sequence[str]], frozenset[str]]
@@ -87,3 +91,4 @@ class World:
     local_browser: bool
     clock: Clock
     chance: Callable[[int], bytes]
+    stand_in: bool = False

@@ -38,7 +38,7 @@ class Human:
     """
 
     def __init__(self, out: TextIO, err: TextIO, report: Report, *, colour: bool) -> None:
-        self._report = report
+        self._report, self._err_stream = report, err
         self._out = self._console(out, colour)
         self._err = self._console(err, colour)
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
@@ -97,7 +97,7 @@ class Human:
         self._asking = self._asking or note.kind == "asking"
         if note.kind == "link":
             # Whole and unstyled: people copy it, terminals make it clickable.
-            text.write(self._err.file, ["", note.text, ""])
+            text.write(self._err_stream, ["", note.text, ""])
         elif note.text:
             self._err.print(Text(text.clean(note.text)))
 

@@ -32,7 +32,9 @@ class Glyphs:
     ellipsis: str = "…"
 
     def of(self, outcome: Outcome) -> str:
-        return {"passed": self.passed, "failed": self.failed, "skipped": self.skipped, "warning": self.warning}[outcome]
+        return {"passed": self.passed, "failed": self.failed, "skipped": self.skipped, "warning": self.warning}[
+            outcome
+        ]
 
 
 ASCII: Final = Glyphs("+", "x", "o", "!", ">", "-", "-", "...")
@@ -72,8 +74,9 @@ def facts(values: Iterable[tuple[str, object]]) -> list[tuple[str, str]]:
     for name, value in values:
         text = ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value or "")
         if text:
-            words = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-            shown.append((words[0].upper() + words[1:], clean(text)))
+            words = re.findall(r"[A-Z]?[a-z]+", name)
+            label = " ".join(word.upper() if word in ("Id", "Uri") else word.capitalize() for word in words)
+            shown.append((label, clean(text)))
     return shown
 
 

@@ -1,0 +1,52 @@
+"""``ecapipe app``: the external client apps of a project, offline."""
+
+from __future__ import annotations
+
+import typer
+
+from ecapipe import edges, pipeline, report
+from ecapipe.cli import options
+from ecapipe.cli.options import AsJson, Names, NoProjectConfig, SourceDirs
+from ecapipe.cli.session import Session
+from ecapipe.render import plain
+
+commands = typer.Typer(help="List and check the external client apps of a project.", rich_markup_mode=None)
+
+
+@commands.command("list")
+def list_apps(
+    context: typer.Context,
+    source_dir: SourceDirs = None,
+    name: Names = None,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """List the external client apps of the project, their files, and what each allows.
+
+    An incomplete app is listed like any other. Example: ecapipe app list --source-dir sample-project
+    """
+    session: Session = context.obj
+    where = options.where(session.environment, source_dir, name, no_project_config)
+    found, apps = pipeline.survey(where, edges.real(session.environment))
+    warnings = [problem.message for problem in found.unreadable]
+    return session.finish(report.listing(found.facts, apps), plain.listing(apps), warnings=warnings)
+
+
+@commands.command("check")
+def check_apps(
+    context: typer.Context,
+    source_dir: SourceDirs = None,
+    name: Names = None,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """Check that the apps are ready to log in: files, consumer key and consumer secret.
+
+    Offline. Ends with 1 if there is an error among the findings.
+    Example: ecapipe app check --source-dir sample-project --json
+    """
+    session: Session = context.obj
+    where = options.where(session.environment, source_dir, name, no_project_config)
+    found, apps, findings = pipeline.check(where, edges.real(session.environment))
+    status = 1 if any(finding.level == "error" and not finding.accepted for finding in findings) else 0
+    return session.finish(report.checked(found.facts, apps, findings), plain.findings(findings, len(apps)), status)

@@ -1,0 +1,39 @@
+"""Options that several commands share, worded once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+
+SourceDirs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source-dir",
+        "-d",
+        metavar="DIR",
+        help="Folder or file to search; its project is found by walking up. Repeatable. Default: the current folder.",
+    ),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--name", "-n", metavar="APP", help="Only this app, by its exact developer name. Repeatable."),
+]
+NoProjectConfig = Annotated[
+    bool,
+    typer.Option(
+        "--no-project-config", help="Ignore plugins.ecapipe of sfdx-project.json: for trees you do not trust."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+
+
+def where(
+    environment: Environment, source_dirs: list[str] | None, names: list[str] | None, no_project_config: bool
+) -> Where:
+    """What the shared options point at."""
+    trusted = not no_project_config and environment.get("ECAPIPE_NO_PROJECT_CONFIG") != "1"
+    return Where(tuple(source_dirs or ()), tuple(names or ()), trusted)

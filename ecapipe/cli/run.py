@@ -1,0 +1,201 @@
+"""``ecapipe run``: the whole pipeline."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ecapipe import edges, messages, orgs, pipeline, problems, report, stages
+from ecapipe.cli import emulator as emulator_command
+from ecapipe.cli import options
+from ecapipe.cli.options import AsJson, Names, NoProjectConfig, SourceDirs
+from ecapipe.cli.session import Session
+from ecapipe.discovery import Where
+from ecapipe.events import Emit, Event
+from ecapipe.login import How
+from ecapipe.orgs import Which
+from ecapipe.pipeline import Request
+from ecapipe.problems import EcapipeError
+from ecapipe.render import json as json_output
+from ecapipe.render.lines import Lines
+from ecapipe.report import Report
+from ecapipe.world import World
+
+COMMAND = "ecapipe run"
+
+
+class Flow(StrEnum):
+    auto = "auto"
+    web = "web"
+    client_credentials = "client-credentials"
+
+
+class Callback(StrEnum):
+    auto = "auto"
+    listen = "listen"
+    paste = "paste"
+
+
+class Browser(StrEnum):
+    chrome = "chrome"
+    edge = "edge"
+    firefox = "firefox"
+    none = "none"
+
+
+Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
+
+
+def run(
+    context: typer.Context,
+    source_dir: SourceDirs = None,
+    name: Names = None,
+    target_org: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."
+        ),
+    ] = None,
+    emulator: Annotated[
+        bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
+    ] = False,
+    flow: Annotated[Flow, typer.Option("--flow", help="OAuth flow to use.")] = Flow.auto,
+    callback: Annotated[
+        Callback, typer.Option("--callback", help="How the answer of a web login comes back.")
+    ] = Callback.auto,
+    browser: Annotated[
+        Browser | None, typer.Option("--browser", "-b", help="Browser to open; none prints each URL on stderr.")
+    ] = None,
+    scopes: Annotated[
+        str | None, typer.Option("--scopes", metavar='"A B"', help="Scopes to ask for, separated by spaces.")
+    ] = None,
+    username: Annotated[
+        str | None, typer.Option("--username", metavar="NAME", help="User who is expected to sign in.")
+    ] = None,
+    until: Annotated[Until | None, typer.Option("--until", help="Stop after this stage.")] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait", "-w", metavar="MINUTES", help="How long to wait for people. Default: 5 for one login, else 30."
+        ),
+    ] = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
+    ] = None,
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
+    concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="Print lines instead of a live display.")
+    ] = False,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """Authorize the external client apps of a project: find them, check their credentials, get a token, verify it.
+
+    Key and secret come from ECAPIPE_CLIENT_ID_<APP>[_<ORG>] and ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>], the app's
+    global OAuth settings file, or a prompt; there is no flag for a secret.
+    Examples: ecapipe run --source-dir sample-project --emulator;
+    ecapipe run --name Billing_Sync --target-org uat=https://acme--uat.sandbox.my.salesforce.com
+    """
+    session: Session = context.obj
+    environment = session.environment
+    _refuse(emulator, target_org, scopes, wait)
+    where = options.where(environment, source_dir, name, no_project_config)
+    terminal = session.err.isatty() and environment.get("CI") is None
+    world = edges.real(
+        environment,
+        browser=None if browser is None else browser.value,
+        prompts=not no_prompt,
+        secret_prompts=not no_prompt and not session.json and terminal,
+        person=not no_prompt and (terminal or callback is not Callback.auto or browser is not None),
+    )
+    which = Which(
+        tuple(target_org or ()),
+        environment.get("SF_TARGET_ORG"),
+        (*(allow_host or ()), *re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or "")),
+        username,
+    )
+    how = How(
+        flow.value, callback.value, scopes, _minutes(wait, environment.get("SF_WEB_OAUTH_SERVER_TIMEOUT")), revoke
+    )
+    with ExitStack() as stack:
+        if emulator:
+            world, which = _emulated(where, which, world, stack)
+        request = Request(where, which, how, None if until is None else until.value)
+        return _show(session, request, world, concise, no_progress)
+
+
+def _show(session: Session, request: Request, world: World, concise: bool, no_progress: bool) -> int:
+    seen = Report()
+    with ExitStack() as stack:
+        display: Emit
+        if session.json:
+            display = json_output.Links(session.err)
+        elif session.live and not concise and not no_progress:
+            from ecapipe.render.human import Human
+
+            human = Human(session.out, session.err, seen, colour=session.colour)
+            stack.callback(human.close)
+            display = human
+        else:
+            display = Lines(session.out, session.err, seen, stages=not concise)
+
+        def emit(event: Event) -> None:
+            seen(event)
+            display(event)
+
+        pipeline.run(request, world, emit)
+    if session.json:
+        fatal = seen.fatal
+        envelope = (
+            report.failure(fatal, COMMAND) if fatal else report.success(seen.result(), seen.warnings, seen.status)
+        )
+        json_output.write(session.out, envelope)
+    return seen.status
+
+
+def _refuse(emulator: bool, target_org: list[str] | None, scopes: str | None, wait: float | None) -> None:
+    """Raises `EcapipeError` (UsageError) for values and combinations that cannot be meant."""
+    if emulator and target_org:
+        raise EcapipeError(problems.usage_error("--emulator and --target-org exclude each other.", COMMAND))
+    if scopes is not None and ("," in scopes or not scopes.split()):
+        raise EcapipeError(problems.usage_error("--scopes takes one string with spaces between the scopes.", COMMAND))
+    if wait is not None and not 0 < wait <= 24 * 60:
+        raise EcapipeError(problems.usage_error("--wait takes minutes, more than 0 and at most 1440.", COMMAND))
+
+
+def _minutes(wait: float | None, milliseconds: str | None) -> float | None:
+    if wait is None and milliseconds and milliseconds.isdecimal() and int(milliseconds):
+        return int(milliseconds) / 60_000
+    return wait
+
+
+def _emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
+    """The world with a local org in it that knows the project's apps, and somebody who signs in there."""
+    from ecapipe.edges.browser import Stand
+    from ecapipe.emulator import Emulator, VisitError
+
+    try:
+        apps = emulator_command.registered(where, world)
+    except EcapipeError:
+        apps = []  # the run meets the same problem in its first stage, and reports it there
+    server = stack.enter_context(Emulator(apps))
+    (name, url), *_ = server.urls.items()
+    org = orgs.choose(f"{name}={url}", {}, ())
+
+    def visit(address: str) -> str:
+        try:
+            return server.visit(address)
+        except VisitError as error:
+            raise messages.refusal(error.error, error.description, org.host) from None
+
+    stand = Stand(visit)
+    attended = replace(world, open=stand.open, lines=stand.lines, person=True, local_browser=True, stand_in=True)
+    return attended, replace(which, given=org)

@@ -1,0 +1,64 @@
+"""What every command shares: the streams, the environment, and how a result leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from ecapipe import report
+from ecapipe.edges.environment import Environment
+from ecapipe.problems import Problem
+from ecapipe.render import json, text
+from ecapipe.report import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One invocation. `json` is known before any flag is parsed, so that usage errors can be JSON, too."""
+
+    environment: Environment
+    out: TextIO
+    err: TextIO
+    json: bool
+
+    @property
+    def live(self) -> bool:
+        """Whether a display may move: a capable terminal, and no CI."""
+        dumb = self.environment.get("TERM") == "dumb"
+        return self.out.isatty() and not dumb and not self.environment.is_ci()
+
+    @property
+    def colour(self) -> bool:
+        return self.environment.get("NO_COLOR") is None
+
+    def finish(self, result: Json, lines: Iterable[str], status: int = 0, warnings: Iterable[str] = ()) -> int:
+        """Print a result, in the form that was asked for; the exit status."""
+        if self.json:
+            json.write(self.out, report.success(result, warnings, status))
+        else:
+            text.write(self.err, [f"Warning: {text.clean(warning)}" for warning in warnings])
+            text.write(self.out, lines)
+        return status
+
+    def fail(self, problem: Problem, command: str, stack: str | None = None) -> int:
+        """Print the problem that kept a command from its work; the exit status."""
+        if self.json:
+            json.write(self.out, report.failure(problem, command, stack=stack))
+        else:
+            text.write(self.err, [*text.problem(problem), *(stack or "").splitlines()])
+        return problem.exit_code
+
+
+def open_session(arguments: Sequence[str], environment: Environment, out: TextIO, err: TextIO) -> Session:
+    """The session for a command line: JSON by ``--json`` before any ``--``, or ``SF_CONTENT_TYPE=JSON``."""
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    content_type = environment.get("SF_CONTENT_TYPE") or ""
+    return Session(environment, out, err, "--json" in before or content_type.upper() == "JSON")
+
+
+def at_home(path: str) -> str:
+    """`path` as people write it: relative to the current directory where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(path) else path
