@@ -248,5 +248,5 @@ def _no_secret(app: App, causes: Sequence[str]) -> Problem:
     file = app.settings.path if app.settings else None
     name = variable("consumerSecret", app.name)
     return problems.consumer_secret_missing(
-        app.name, name, causes, flows_without_secret(app), file, line(app, "consumerSecret")
+        app.name, name, causes, app.flows, flows_without_secret(app), file, line(app, "consumerSecret")
     )

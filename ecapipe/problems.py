@@ -478,11 +478,17 @@ def consumer_key_missing(app: str, variable: str, causes: Sequence[str], file: s
     "Supply the secret from the environment or at the prompt, or open the org's switch and retrieve again.",
 )
 def consumer_secret_missing(
-    app: str, variable: str, causes: Sequence[str], flows: Sequence[str], file: str | None, line: int | None
+    app: str,
+    variable: str,
+    causes: Sequence[str],
+    allowed: Sequence[str],
+    without: Sequence[str],
+    file: str | None,
+    line: int | None,
 ) -> _Said:
-    without = f" Flows that need no secret: {_several(flows)}." if flows else ""
+    flows = f"Its settings allow: {_several(allowed)}; without a secret: {_several(without)}."
     return _say(
-        f"{app} has no consumer secret. {' '.join(causes)}{without}",
+        " ".join((f"{app} has no consumer secret.", *causes, flows)),
         f"Set {variable} to the consumer secret, from your CI system's secret store.",
         "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
         f"Or allow it in the org, then retrieve: {retrieve_command()}",

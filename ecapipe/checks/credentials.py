@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ecapipe.checks.subject import Checked
-from ecapipe.credentials import Field, flows_without_secret, in_file
+from ecapipe.credentials import Field, flows_without_secret, in_file, variable
 from ecapipe.findings import Finding
 from ecapipe.problems import retrieve_command
 
@@ -36,7 +36,7 @@ def consumer_secret_missing(subject: Checked) -> Iterator[Finding]:
     yield subject.finding(
         "consumer-secret-missing",
         " ".join((f"{app.name} has no consumerSecret.", *secret.causes, allowed)) + spare,
-        "Supply the secret from your CI system's secret store through the environment; see ecapipe run --help.",
+        f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         field="consumerSecret",
         level="warning" if without else None,
@@ -50,7 +50,7 @@ def credential_placeholder(subject: Checked) -> Iterator[Finding]:
                 "credential-placeholder",
                 f"{field} of {subject.app.name} is a placeholder, not a credential.",
                 f"Retrieve the value: {retrieve_command()}",
-                "Or supply it through the environment.",
+                f"Or set {variable(field, subject.app.name)}.",
                 field=field,
             )
 

@@ -91,6 +91,7 @@ def run(
     ] = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
     concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
     no_progress: Annotated[
         bool, typer.Option("--no-progress", help="Print lines instead of a live display.")
     ] = False,
@@ -106,7 +107,7 @@ def run(
     """
     session: Session = context.obj
     environment = session.environment
-    _refuse(emulator, target_org, scopes, wait)
+    _refuse(emulator and bool(target_org), concise and verbose, scopes, wait)
     where = options.where(environment, source_dir, name, no_project_config)
     terminal = session.err.isatty() and environment.get("CI") is None
     world = edges.real(
@@ -129,10 +130,10 @@ def run(
         if emulator:
             world, which = _emulated(where, which, world, stack)
         request = Request(where, which, how, None if until is None else until.value)
-        return _show(session, request, world, concise, no_progress)
+        return _show(session, request, world, concise, verbose, no_progress)
 
 
-def _show(session: Session, request: Request, world: World, concise: bool, no_progress: bool) -> int:
+def _show(session: Session, request: Request, world: World, concise: bool, verbose: bool, no_progress: bool) -> int:
     seen = Report()
     with ExitStack() as stack:
         display: Emit
@@ -141,11 +142,11 @@ def _show(session: Session, request: Request, world: World, concise: bool, no_pr
         elif session.live and not concise and not no_progress:
             from ecapipe.render.human import Human
 
-            human = Human(session.out, session.err, seen, colour=session.colour)
+            human = Human(session.out, session.err, seen, colour=session.colour, verbose=verbose)
             stack.callback(human.close)
             display = human
         else:
-            display = Lines(session.out, session.err, seen, stages=not concise)
+            display = Lines(session.out, session.err, seen, stages=not concise, verbose=verbose)
 
         def emit(event: Event) -> None:
             seen(event)
@@ -161,9 +162,11 @@ def _show(session: Session, request: Request, world: World, concise: bool, no_pr
     return seen.status
 
 
-def _refuse(emulator: bool, target_org: list[str] | None, scopes: str | None, wait: float | None) -> None:
+def _refuse(two_places: bool, two_lengths: bool, scopes: str | None, wait: float | None) -> None:
     """Raises `EcapipeError` (UsageError) for values and combinations that cannot be meant."""
-    if emulator and target_org:
+    if two_lengths:
+        raise EcapipeError(problems.usage_error("--concise and --verbose exclude each other.", COMMAND))
+    if two_places:
         raise EcapipeError(problems.usage_error("--emulator and --target-org exclude each other.", COMMAND))
     if scopes is not None and ("," in scopes or not scopes.split()):
         raise EcapipeError(problems.usage_error("--scopes takes one string with spaces between the scopes.", COMMAND))

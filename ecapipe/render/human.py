@@ -37,8 +37,8 @@ class Human:
     The live part gives way to whatever is written on `err`, and to questions until their stage has ended.
     """
 
-    def __init__(self, out: TextIO, err: TextIO, report: Report, *, colour: bool) -> None:
-        self._report, self._err_stream = report, err
+    def __init__(self, out: TextIO, err: TextIO, report: Report, *, colour: bool, verbose: bool = False) -> None:
+        self._report, self._err_stream, self._verbose = report, err, verbose
         self._out = self._console(out, colour)
         self._err = self._console(err, colour)
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
@@ -111,7 +111,7 @@ class Human:
             line.append(event.stage.title, style="default")
             line.append(f" {text.duration(event.milliseconds)}", style="dim")
         self._out.print(line)
-        for label, value in text.facts(event.facts.items()):
+        for label, value in text.facts(event, self._verbose):
             self._out.print(Text(f"   {self._glyphs.info} {label}: {value}"))
         if event.outcome == "warning":
             warning = Text("Warning: ", style="bold yellow")

@@ -29,8 +29,10 @@ class Lines:
     `report` has to be told of each event before this is.
     """
 
-    def __init__(self, out: TextIO, err: TextIO, report: Report, *, stages: bool = True) -> None:
-        self._out, self._err, self._report, self._stages = out, err, report, stages
+    def __init__(
+        self, out: TextIO, err: TextIO, report: Report, *, stages: bool = True, verbose: bool = False
+    ) -> None:
+        self._out, self._err, self._report, self._stages, self._verbose = out, err, report, stages, verbose
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
         self._logins: list[Login] = []
 
@@ -69,7 +71,7 @@ class Lines:
             self._say(f"{mark} {event.stage.title} - Skipped{self._of(event)}: {text.clean(event.reason or '')}")
         elif self._stages:
             self._say(f"{mark} {event.stage.title}{self._of(event)} ({text.duration(event.milliseconds)})")
-            for label, value in text.facts(event.facts.items()):
+            for label, value in text.facts(event, self._verbose):
                 self._say(f"   {label}: {value}")
         if event.outcome == "warning":
             self._tell(f"Warning: {text.clean(event.reason or '')}")

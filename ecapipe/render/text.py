@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TextIO
 
-from ecapipe.events import Login, Outcome, Subject
+from ecapipe.events import Login, Outcome, StageEnded, Subject
 from ecapipe.problems import Problem
 from ecapipe.report import Report
 
@@ -68,10 +68,12 @@ def duration(milliseconds: int) -> str:
     return f"{hours}h {minutes}m"
 
 
-def facts(values: Iterable[tuple[str, object]]) -> list[tuple[str, str]]:
-    """The facts of a stage as label and text; empty ones are left out."""
+def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
+    """The facts of a stage as label and text; only what was found and who signed in, unless `verbose`."""
+    if not verbose and event.stage.name not in ("discover", "verify"):
+        return []
     shown = []
-    for name, value in values:
+    for name, value in event.facts.items():
         text = ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value or "")
         if text:
             words = re.findall(r"[A-Z]?[a-z]+", name)
