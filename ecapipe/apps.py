@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 from urllib.parse import SplitResult, urlsplit
 
 from ecapipe import metadata, problems
 from ecapipe.metadata import Document, Type
 from ecapipe.problems import Problem
+from ecapipe.secret import Secret
 
 Flow = Literal["web", "client-credentials", "jwt"]
 FLOWS: tuple[Flow, ...] = ("web", "client-credentials", "jwt")
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a replacement makes of an element: a value, or None and the variables or files that lack one."""
+
+    value: Secret | None
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,10 @@ class SourceFile:
     type: Type
     name: str
     document: Document
+    replaced: Mapping[str, Replaced] = field(default_factory=dict)
+    """By element name, what the project's replacements make of it."""
+    ignored: bool = False
+    """Hidden from the Salesforce CLI by .forceignore."""
 
     @property
     def app(self) -> str | None:
@@ -44,6 +58,8 @@ class App:
     name: str
     project: str
     files: tuple[SourceFile, ...]
+    lent: SourceFile | None = None
+    """The settings file from the source org's tree (``--credentials-dir``), for an app without one of its own."""
 
     def of(self, type: Type) -> SourceFile | None:
         """The app's first file of `type`."""
@@ -51,14 +67,14 @@ class App:
 
     @property
     def settings(self) -> SourceFile | None:
-        """The global OAuth settings file: the only one with key and secret."""
-        return self.of(metadata.SETTINGS)
+        """The global OAuth settings file, its own or lent: the only one with key and secret."""
+        return self.of(metadata.SETTINGS) or self.lent
 
     @property
     def callback_urls(self) -> tuple[str, ...]:
         """The registered redirect URIs, as written: one per line of ``callbackUrl``."""
         text = self.settings.document.text("callbackUrl") if self.settings else None
-        return tuple(dict.fromkeys(line.strip() for line in (text or "").split("\n") if line.strip()))
+        return tuple(dict.fromkeys(line.strip() for line in re.split(r"[\r\n]", text or "") if line.strip()))
 
     @property
     def distribution(self) -> Literal["Local", "Packaged"] | None:
@@ -73,15 +89,22 @@ class App:
                 return None
 
     @property
-    def linked_org(self) -> str | None:
-        """The org whose key and secret an app without settings file uses: the first half of ``oauthLink``."""
+    def link_org(self) -> str | None:
+        """The org in ``oauthLink``: the one that holds the app's consumer key, as the last retrieve saw it."""
         oauth = self.of(metadata.OAUTH)
         link = oauth.document.text("oauthLink") if oauth else None
-        return link.partition(":")[0].strip() or None if link and not self.settings else None
+        return (link or "").partition(":")[0].strip() or None
+
+    @property
+    def source_org(self) -> str | None:
+        """The org whose key and secret the app uses because it has no settings file of its own (linked)."""
+        return None if self.of(metadata.SETTINGS) else self.link_org
 
     @property
     def credentials_of(self) -> Literal["own", "sourceOrg", "none"]:
-        return "own" if self.settings else "sourceOrg" if self.linked_org else "none"
+        if self.of(metadata.SETTINGS):
+            return "own"
+        return "sourceOrg" if self.source_org or self.lent else "none"
 
     @property
     def secret_optional(self) -> bool:
@@ -151,8 +174,8 @@ def missing_settings(app: App, org: str | None) -> Problem:
 
     `org` is the alias to print in the command that would retrieve it.
     """
-    if app.linked_org:
-        return problems.settings_in_source_org(app.name, app.linked_org)
+    if app.source_org:
+        return problems.settings_in_source_org(app.name, app.source_org)
     if app.distribution == "Packaged":
         return problems.settings_not_packaged(app.name)
     if app.of(metadata.SAML) and not app.of(metadata.OAUTH):

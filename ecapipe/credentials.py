@@ -15,7 +15,8 @@ from ecapipe.secret import Secret, mask
 
 Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
-SourceName = Literal["environment", "file", "prompt"]
+SourceName = Literal["environment", "replacement", "file", "prompt"]
+SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "prompt")
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
 PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
@@ -23,12 +24,13 @@ PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
 _PLACEHOLDER: Final = re.compile(
     r"\s"  # a sentence
     r"|^[\W_]*$"  # ***, ----, ...
-    r"|[{}<>]|\$\w|@@|%\w+%|^__\w+__$"  # {env.X}, ${X}, <key>, @@X@@, %X%, __X__
+    r"|\{\{|\$\{|^\$[\w(]|^\{.*\}$|^<.*>$|@@|^%\w+%$|^__\w+__$"  # {{X}}, ${X}, $X, {env.X}, <key>, @@X@@, %X%, __X__
     r"|\[REDACTED"
-    r"|^(x+|auto_?generated|change_?me|replace_?me|redacted|placeholder|dummy|todo|tbd|none|null|n/?a|secret)$"
+    r"|^(x+|auto_?generated|change[_-]?me|replace[_-]?me|redacted|placeholder|dummy|todo|tbd|none|null|n/?a|secret)$"
     r"|(^|[^a-z])(your|replace|insert|enter|paste|placeholder|redacted|scrubbed)([^a-z]|$)",
     re.IGNORECASE,
 )
+_GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,13 @@ def in_file(app: App, field: Field) -> InFile:
     text = elements[0].text if elements else None
     if text is None:
         return "absent"
-    return "placeholder" if is_placeholder(text) else "present"
+    replaced = app.settings is not None and field in app.settings.replaced
+    return "placeholder" if replaced or is_placeholder(text) else "present"
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether `text` only stands where a credential belongs. Shape proves nothing: keys may be anything else."""
-    return _PLACEHOLDER.search(text) is not None
+    """Whether `text` only stands where a credential belongs. A key may have any shape; Salesforce's own is proof."""
+    return _GENERATED.fullmatch(text) is None and _PLACEHOLDER.search(text) is not None
 
 
 def from_file() -> Source:
@@ -104,6 +107,18 @@ def from_file() -> Source:
         return Secret(text) if text and in_file(app, field) == "present" else None
 
     return Source("file", find)
+
+
+def from_replacements() -> Source:
+    """What the project's replacements make of the settings file."""
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        replaced = app.settings.replaced.get(field) if app.settings else None
+        if replaced is None or replaced.value is None or in_file(app, field) == "duplicate":
+            return None
+        return None if is_placeholder(replaced.value.reveal()) else replaced.value
+
+    return Source("replacement", find)
 
 
 def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str], orgs: Sequence[Org]) -> Source:
@@ -128,8 +143,8 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
         names.append(variable(field, app.name))
         if len(apps) == 1:
             names.append(variable(field))
-        found = next((secret for name in names if (secret := value(name)) is not None), None)
-        return found if found and not is_placeholder(found.reveal()) else None
+        found = (value(name) for name in names)
+        return next((secret for secret in found if secret and not is_placeholder(secret.reveal())), None)
 
     return Source("environment", find)
 
@@ -161,7 +176,7 @@ def chain(
     ask: Callable[[str], Secret | None] | None,
 ) -> Chain:
     """Where key and secret may come from, in order; nobody is asked when `ask` is None."""
-    sources = (from_environment(value, [app.name for app in apps], orgs), from_file())
+    sources = (from_environment(value, [app.name for app in apps], orgs), from_replacements(), from_file())
     return sources if ask is None else (*sources, from_prompt(ask))
 
 
@@ -217,7 +232,7 @@ def _first(chain: Chain, app: App, org: Org | None, field: Field) -> tuple[Secre
 def _key_causes(app: App) -> tuple[str, ...]:
     match in_file(app, "consumerKey"):
         case "placeholder":
-            return ("The file holds a placeholder instead of the key.",)
+            return (_placeholder(app, "consumerKey"),)
         case "duplicate":
             return ("The file holds more than one consumerKey, so none is used.",)
         case _:
@@ -227,7 +242,7 @@ def _key_causes(app: App) -> tuple[str, ...]:
 def _secret_causes(app: App) -> tuple[str, ...]:
     match in_file(app, "consumerSecret"):
         case "placeholder":
-            return ("The file holds a placeholder instead of the secret.",)
+            return (_placeholder(app, "consumerSecret"),)
         case "duplicate":
             return ("The file holds more than one consumerSecret, so none is used.",)
         case _:
@@ -236,6 +251,16 @@ def _secret_causes(app: App) -> tuple[str, ...]:
                 f'The user who retrieved lacks the permission "{PERMISSION}".',
                 "The secret was removed from the file on purpose, as Salesforce advises for source control.",
             )
+
+
+def _placeholder(app: App, field: Field) -> str:
+    replaced = app.settings.replaced.get(field) if app.settings else None
+    if replaced is None:
+        return f"The file holds a placeholder instead of the {field}."
+    if replaced.lacking:
+        origins = ", ".join(replaced.lacking)
+        return f"The file holds a placeholder for {origins} (replacements of sfdx-project.json), which has no value."
+    return f"The replacements of sfdx-project.json leave the {field} empty, or a placeholder."
 
 
 def _no_key(app: App, causes: Sequence[str]) -> Problem:

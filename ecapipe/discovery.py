@@ -6,34 +6,42 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ecapipe import apps, credentials, metadata, problems, project
-from ecapipe.apps import App, SourceFile
+from ecapipe import apps, credentials, metadata, problems, project, replacements
+from ecapipe.apps import App, Replaced, SourceFile
 from ecapipe.credentials import Chain, Evidence, Resolved
 from ecapipe.events import AppFacts, CredentialFacts, ProjectFacts
-from ecapipe.orgs import Org
+from ecapipe.metadata import Document
+from ecapipe.orgs import Org, same_id
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.project import Project
+from ecapipe.replacements import Replacement
+from ecapipe.secret import Secret
 from ecapipe.stages import Skip, Work
-from ecapipe.world import Tree
+from ecapipe.world import Found, Tree, World
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What the user points at: folders (none: the current one), app names (none: all), and whether the
-    project's own settings for ecapipe are trusted."""
+    """What the user points at: folders of a project, trees in metadata format (neither: the current folder), the
+    trees that linked apps take their credentials from, app names (none: all), and whether the project's own
+    settings for ecapipe are trusted."""
 
     directories: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     trusted: bool = True
+    metadata_dirs: tuple[str, ...] = ()
+    credentials_dirs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What was found. `unreadable` holds a problem for every metadata file that belongs to no app for that."""
+    """What was found. `unreadable` holds a problem for every metadata file that belongs to no app for that;
+    `notices` are sentences about what was read all the same."""
 
     projects: tuple[Project, ...]
     apps: tuple[App, ...]
     unreadable: tuple[Problem, ...]
+    notices: tuple[str, ...] = ()
 
     def api_version(self, app: App) -> str:
         """The API version that the app's project is written for."""
@@ -44,25 +52,30 @@ class Discovery:
         return tuple(ProjectFacts(found.root, found.package_directories) for found in self.projects)
 
 
-def discover(where: Where, tree: Tree) -> Discovery:
+def discover(where: Where, world: World) -> Discovery:
     """Find the apps that `where` means.
 
     Raises `EcapipeError` for everything that keeps the project from being read, and UnknownApp. A file that
     cannot be read is no error here: it is listed in `unreadable`.
     """
-    searches: dict[str, tuple[Project, tuple[str, ...] | None]] = {}
-    for directory in where.directories or (".",):
-        found, within = _search(directory, bool(where.directories), where.trusted, tree)
-        searches[found.root] = _merge(searches.get(found.root), found, within)
-    chosen: list[App] = []
-    unreadable: list[Problem] = []
-    for found, within in searches.values():
-        assembled, broken = _read(found, tree)
-        chosen += [app for app in assembled if within is None or _touches(app, within)]
-        unreadable += [problem for problem in broken if within is None or _under(problem.file or "", within)]
+    searches: dict[str, _Search] = {}
+    for directory in where.directories or (() if where.metadata_dirs else (".",)):
+        _add(searches, _search(directory, bool(where.directories), where.trusted, world.tree))
+    for directory in where.metadata_dirs:
+        _add(searches, _bare(_there(directory, "--metadata-dir", world.tree), metadata_format=True))
+    lenders: dict[str, _Search] = {}
+    for directory in where.credentials_dirs:
+        _add(lenders, _search(directory, True, where.trusted, world.tree, "--credentials-dir"))
+    lent = {app.name: app for search in lenders.values() for app in _read(search, world).apps if app.settings}
+    trees = [_read(search, world) for search in searches.values()]
+    chosen = [_borrow(app, lent.get(app.name)) for tree in trees for app in tree.apps]
     _refuse_unknown(where.names, chosen)
-    named = [app for app in chosen if not where.names or app.name in where.names]
-    return Discovery(tuple(found for found, _ in searches.values()), tuple(named), tuple(unreadable))
+    return Discovery(
+        tuple(search.project for search in searches.values()),
+        tuple(app for app in chosen if not where.names or app.name in where.names),
+        tuple(problem for tree in trees for problem in tree.unreadable),
+        tuple(notice for tree in trees for notice in tree.notices),
+    )
 
 
 def facts(app: App, resolved: Resolved) -> AppFacts:
@@ -74,7 +87,7 @@ def facts(app: App, resolved: Resolved) -> AppFacts:
         tuple(file.path for file in app.files),
         app.distribution,
         app.credentials_of,
-        app.linked_org,
+        app.source_org,
         app.callback_urls,
         app.flows,
         _credential(resolved.key),
@@ -98,6 +111,15 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
     """
     if app.settings:
         work.facts["settingsFile"] = app.settings.path
+        _refuse_rivals(app)
+        if app.settings.ignored:
+            work.facts["forceignored"] = True
+        for org in orgs:
+            if app.link_org and org.org_id and not same_id(app.link_org, org.org_id):
+                work.warn(
+                    f"The oauthLink of {app.name} names org {app.link_org}, not {org.name} ({org.org_id}): the files "
+                    "were retrieved from another org, or copied."
+                )
         return
     problem = apps.missing_settings(app, next((org.alias for org in orgs if org.alias), None))
     if named or problem.name == "SettingsNotRetrieved":
@@ -120,15 +142,37 @@ def prove(app: App, orgs: Sequence[Org], chain: Chain, work: Work) -> list[Resol
     return proven
 
 
+def _refuse_rivals(app: App) -> None:
+    """Raises `EcapipeError` (SettingsDuplicated) if settings files of the app contradict each other."""
+    rivals = [file for file in app.files if file.type is metadata.SETTINGS]
+    pairs = {(file.document.text("consumerKey"), file.document.text("consumerSecret")) for file in rivals}
+    if len(pairs) > 1:
+        raise EcapipeError(problems.settings_duplicated(app.name, [file.path for file in rivals]))
+
+
 def _credential(evidence: Evidence, required: bool | None = None) -> CredentialFacts:
     return CredentialFacts(evidence.in_file, evidence.source is not None, evidence.source, evidence.causes, required)
 
 
-def _search(directory: str, explicit: bool, trusted: bool, tree: Tree) -> tuple[Project, tuple[str, ...] | None]:
-    """The project to search for one ``--source-dir``, and the paths in it that an app must have a file under."""
-    start = tree.resolve(directory)
-    if start is None:
-        raise EcapipeError(problems.source_dir_not_found(directory))
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A project to read, and the paths in it that an app must have a file under (None: anywhere)."""
+
+    project: Project
+    within: tuple[str, ...] | None
+    metadata_format: bool = False
+
+
+def _there(path: str, flag: str, tree: Tree) -> str:
+    found = tree.resolve(path)
+    if found is None:
+        raise EcapipeError(problems.source_dir_not_found(path, flag))
+    return found
+
+
+def _search(directory: str, explicit: bool, trusted: bool, tree: Tree, flag: str = "--source-dir") -> _Search:
+    """What one folder that a user named means."""
+    start = _there(directory, flag, tree)
     root = tree.project_above(start)
     if root is None:
         below = tree.projects_below(start)
@@ -138,34 +182,35 @@ def _search(directory: str, explicit: bool, trusted: bool, tree: Tree) -> tuple[
             )
         if not explicit:
             raise EcapipeError(problems.requires_project_error(start))
-        return _bare(start, tree)
+        if tree.is_directory(start):
+            return _bare(start)
+        folder, name = posixpath.split(start)
+        return _Search(project.bare(folder), (name,))
     found = _parse(root, trusted, tree)
     relative = posixpath.relpath(start, root)
     if relative == ".":
-        return found, None
+        return _Search(found, None)
     if any(_inside(relative, path) or _inside(path, relative) for path in found.package_directories):
-        return found, (relative,)
+        return _Search(found, (relative,))
     searched = relative if tree.is_directory(start) else posixpath.dirname(relative) or "."
-    return replace(found, package_directories=(searched,)), (relative,)
+    return _Search(replace(found, package_directories=(searched,)), (relative,))
 
 
-def _bare(start: str, tree: Tree) -> tuple[Project, tuple[str, ...] | None]:
-    if tree.is_directory(start):
-        return project.bare(start), None
-    folder, name = posixpath.split(start)
-    return project.bare(folder), (name,)
+def _bare(start: str, *, metadata_format: bool = False) -> _Search:
+    return _Search(project.bare(start), None, metadata_format)
 
 
-def _merge(
-    earlier: tuple[Project, tuple[str, ...] | None] | None, found: Project, within: tuple[str, ...] | None
-) -> tuple[Project, tuple[str, ...] | None]:
+def _add(searches: dict[str, _Search], new: _Search) -> None:
     """One search per project: the union of folders and of filters, where no filter means everything."""
-    if earlier is None:
-        return found, within
-    before, earlier_within = earlier
-    union = tuple(dict.fromkeys((*before.package_directories, *found.package_directories)))
-    both = None if within is None or earlier_within is None else (*earlier_within, *within)
-    return replace(found, package_directories=union), both
+    root = new.project.root
+    old = searches.get(root)
+    if old is None:
+        searches[root] = new
+        return
+    union = tuple(dict.fromkeys((*old.project.package_directories, *new.project.package_directories)))
+    within = None if new.within is None or old.within is None else (*old.within, *new.within)
+    either = old.metadata_format or new.metadata_format
+    searches[root] = _Search(replace(new.project, package_directories=union), within, either)
 
 
 def _parse(root: str, trusted: bool, tree: Tree) -> Project:
@@ -182,19 +227,84 @@ def _parse(root: str, trusted: bool, tree: Tree) -> Project:
     return found
 
 
-def _read(found: Project, tree: Tree) -> tuple[Sequence[App], list[Problem]]:
-    files: list[SourceFile] = []
-    unreadable: list[Problem] = []
-    for file in tree.walk(found.root, found.package_directories):
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    apps: Sequence[App]
+    unreadable: Sequence[Problem]
+    notices: Sequence[str]
+
+
+def _read(search: _Search, world: World) -> _Tree:
+    """Everything one search finds, within its filter."""
+    found, files = search.project, list[SourceFile]()
+    unreadable, notices = list[Problem](), list[str]()
+    for file in world.tree.walk(found.root, found.package_directories, metadata_format=search.metadata_format):
+        if isinstance(file, Problem):
+            unreadable.append(file)
+            continue
+        if file.outside:
+            notices.append(f"{file.path} is reached through a link that leads out of the project.")
         try:
-            data = tree.read(posixpath.join(found.root, file.path), metadata.LARGEST)
-            source = SourceFile(file.path, file.type, file.name, metadata.parse(data, file.type, file.path))
-            if source.app is None:
-                raise EcapipeError(problems.malformed_xml(file.path, None, "it names no externalClientApplication"))
-            files.append(source)
+            files.append(_source(file, found, world))
         except EcapipeError as error:
             unreadable.append(replace(error.problem, file=file.path))
-    return apps.assemble(files, found.root, found.namespace), unreadable
+    assembled = apps.assemble(files, found.root, found.namespace)
+    within = search.within
+    if within is None:
+        return _Tree(assembled, unreadable, notices)
+    return _Tree(
+        [app for app in assembled if _touches(app, within)],
+        [problem for problem in unreadable if _under(problem.file or "", within)],
+        notices,
+    )
+
+
+def _source(file: Found, found: Project, world: World) -> SourceFile:
+    path = posixpath.join(found.root, file.path)
+    data = world.tree.read(path, metadata.LARGEST)
+    document = metadata.parse(data, file.type, file.path)
+    replaced = _replaced(data, document, path, file, found, world) if file.type is metadata.SETTINGS else {}
+    source = SourceFile(file.path, file.type, file.name, document, replaced, file.ignored)
+    if source.app is None:
+        raise EcapipeError(problems.malformed_xml(file.path, None, "it names no externalClientApplication"))
+    return source
+
+
+def _replaced(
+    data: bytes, document: Document, path: str, file: Found, found: Project, world: World
+) -> dict[str, Replaced]:
+    """What the project's replacements make of key and secret in one settings file."""
+    if not found.replacements:
+        return {}
+
+    def given(entry: Replacement) -> str | None:
+        if entry.kind == "variable":
+            return world.taken(entry.origin)
+        return world.tree.read_inside(found.root, entry.origin, metadata.LARGEST)
+
+    text = data.decode("utf-8", "replace")
+    marked = replacements.mark(text, path, found.replacements, world.environ, given)
+    if marked is None:
+        return {}
+    try:
+        changed = metadata.parse(marked.text.encode(), file.type, file.path)
+    except EcapipeError:
+        return {}  # what is replaced is not the text of an element; the deploy's concern, not ours
+    result = {}
+    for name in ("consumerKey", "consumerSecret"):
+        resolved = marked.resolve(changed.text(name) or "")
+        if resolved is not None:
+            value, lacking = resolved
+            result[name] = Replaced(Secret(value) if value else None, lacking)
+    return result
+
+
+def _borrow(app: App, lender: App | None) -> App:
+    """The app with its source org's settings file, if it has none of its own."""
+    if app.settings or lender is None or lender.settings is None:
+        return app
+    path = posixpath.relpath(posixpath.join(lender.project, lender.settings.path), app.project)
+    return replace(app, lent=replace(lender.settings, path=path))
 
 
 def _refuse_unknown(names: Sequence[str], found: Sequence[App]) -> None:

@@ -109,6 +109,14 @@ RULES: dict[str, Rule] = {
             "Metadata API Developer Guide",
         ),
         Rule(
+            "suffix-misspelt",
+            "error",
+            "A file's suffix is nearly that of an external client app type, or has it in the wrong case.",
+            "The Salesforce CLI goes by the exact suffix: it fails, or passes the file over.",
+            "Rename the file.",
+            "Metadata registry of the Salesforce CLI",
+        ),
+        Rule(
             "secret-tracked-by-git",
             "warning",
             "A file that holds a consumer secret is tracked by git.",

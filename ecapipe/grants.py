@@ -58,7 +58,7 @@ SCOPES: Final[Mapping[str, str]] = {
 """Scope names of the metadata (``commaSeparatedOauthScopes``) and their OAuth strings."""
 
 _LONG_LIVED: Final = ("refresh_token", "offline_access")
-_BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%=+/!-]{16,1024}")
+_BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%+/!-]{16,1024}={0,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +231,10 @@ def pasted(text: str, logins: Sequence[Login]) -> tuple[Login, AuthorizationCode
     except ValueError:
         raise Misfit("That is no address.") from None
     if address.scheme and (address.netloc or address.query):
-        if not any(_same_place(address, urlsplit(login.redirect_uri)) for login in logins):
+        if not any(_same_place(address, login.redirect_uri) for login in logins):
             raise Misfit("That is not the address the login ends at. Copy the whole address after pressing Allow.")
         login, outcome = answer(address.query, logins)
-        if not _same_place(address, urlsplit(login.redirect_uri)):
+        if not _same_place(address, login.redirect_uri):
             raise Misfit("That address belongs to another login.")
         return login, outcome
     if not _BARE_CODE.fullmatch(text):
@@ -245,9 +245,13 @@ def pasted(text: str, logins: Sequence[Login]) -> tuple[Login, AuthorizationCode
     return login, AuthorizationCode(Secret(unquote(text)), login.redirect_uri, login.code_verifier)
 
 
-def _same_place(one: SplitResult, other: SplitResult) -> bool:
+def _same_place(address: SplitResult, redirect_uri: str) -> bool:
     """Equal but for query and fragment; a browser shows an empty path as ``/``."""
-    return (one.scheme, one.netloc.lower(), one.path or "/") == (
+    try:
+        other = urlsplit(redirect_uri)
+    except ValueError:
+        return False
+    return (address.scheme, address.netloc.lower(), address.path or "/") == (
         other.scheme,
         other.netloc.lower(),
         other.path or "/",

@@ -49,8 +49,8 @@ def members(answer: Answer, host: str, *secrets: Secret | None) -> Members:
     UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
     """
     found = _object(answer.body)
-    if found is not None and isinstance(found.get("error"), str):
-        raise refusal(str(found["error"]), _text(found.get("error_description")), host, answer.status, *secrets)
+    if found is not None and (error := _text(found.get("error"))):
+        raise refusal(error, _text(found.get("error_description")), host, answer.status, *secrets)
     if 300 <= answer.status < 400:
         raise _at(problems.redirect_refused(host, answer.status), host, answer.status)
     if answer.status == 429:

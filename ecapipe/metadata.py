@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -17,7 +17,7 @@ LARGEST: Final = 1024 * 1024
 """Bytes; real files stay below 10 KiB."""
 DEEPEST: Final = 64
 
-_NIL: Final = "@http://www.w3.org/2001/XMLSchema-instance:nil"
+_NIL: Final = "http://www.w3.org/2001/XMLSchema-instance:nil"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,37 @@ TYPES: Final = (
 )
 """Every type that belongs to an external client app (metadata registry of the Salesforce CLI)."""
 
-_BY_ENDING: Final = {f".{type.suffix}-meta.xml": type for type in TYPES}
+_BY_SUFFIX: Final = {type.suffix: type for type in TYPES}
+_BY_FOLD: Final = {type.suffix.lower(): type for type in TYPES} | {
+    "ecaglobaloauth": SETTINGS,
+    "ecaglobloauth": SETTINGS,
+}
+_ENDING: Final = "-meta.xml"
 
 
-def recognise(filename: str) -> tuple[Type, str] | None:
-    """Type and member name of a source-format file name; None for any other file.
+def recognise(filename: str, *, metadata_format: bool = False) -> tuple[Type, str] | None:
+    """Type and member name of a file name, source format or, if asked for, metadata format; None for any other.
 
     The suffix is matched case-exactly at the end, as the Salesforce CLI writes it; the folder does not matter.
     """
-    if not filename.endswith("-meta.xml"):
-        return None
-    dot = filename.rfind(".", 0, -len("-meta.xml"))
-    type = _BY_ENDING.get(filename[dot:]) if dot > 0 else None
-    return (type, filename[:dot]) if type else None
+    name, _, suffix = _stem(filename, metadata_format).rpartition(".")
+    type = _BY_SUFFIX.get(suffix) if name else None
+    return (type, name) if type else None
+
+
+def nearly(filename: str, *, metadata_format: bool = False) -> str | None:
+    """The file name that was probably meant, when `filename` misspells a suffix or its case."""
+    stem = _stem(filename, metadata_format)
+    name, _, suffix = stem.rpartition(".")
+    type = _BY_FOLD.get(suffix.lower()) if name else None
+    return f"{name}.{type.suffix}{filename[len(stem) :]}" if type and suffix != type.suffix else None
+
+
+def _stem(filename: str, metadata_format: bool) -> str:
+    """The name without the ending of its format; empty when it has another's."""
+    if filename.endswith(_ENDING):
+        return filename[: -len(_ENDING)]
+    return filename if metadata_format else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +137,7 @@ def parse(data: bytes, type: Type, path: str) -> Document:
             expat=guard,
             process_namespaces=True,
             namespaces={NAMESPACE: None},
+            xml_attribs=False,
             item_depth=2,
             item_callback=guard.keep,
         )
@@ -146,14 +165,12 @@ class _Guard:
         """What xmltodict calls; the encoding is the file's own to tell."""
         return _Observed(self._parser, self._enter, self._leave)
 
-    def keep(self, path: Sequence[tuple[str, object]], item: object) -> bool:
-        """What xmltodict calls at the end of every child of the root."""
-        text = item
-        if isinstance(item, dict):
-            nested = any(not key.startswith(("@", "#")) for key in item)
-            text = None if nested or item.get(_NIL) in ("true", "1") else item.get("#text")
-        stripped = text.strip() if isinstance(text, str) else ""
-        self.elements.append(Element(path[-1][0], stripped or None, self._start))
+    def keep(self, path: Sequence[tuple[str, Mapping[str, object] | None]], item: object) -> bool:
+        """What xmltodict calls at the end of every child of the root; an item with children is no string."""
+        name, attributes = path[-1]
+        nil = attributes is not None and attributes.get(_NIL) in ("true", "1")
+        text = item.strip() if isinstance(item, str) and not nil else ""
+        self.elements.append(Element(name, text or None, self._start))
         return True
 
     def refuse(self, reason: str) -> NoReturn:

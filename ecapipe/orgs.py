@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -29,6 +30,7 @@ _LIGHTNING: Final = (
     (".my.salesforce-setup.com", ".my.salesforce.com"),
     (".lightning.crmforce.mil", ".my.salesforce.mil"),
 )
+_MY_DOMAINS: Final = (".my.salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
 _SHARED: Final = ("login.salesforce.com", "test.salesforce.com")
 _MEMBERS: Final = ("url", "orgId", "username", "scopes")
 
@@ -107,8 +109,11 @@ def select(which: Which, projects: Iterable[Project]) -> tuple[Org, ...]:
 
 def is_my_domain(url: str) -> bool:
     """Whether `url` names one org, not a login host all orgs share."""
-    host = (urlsplit(url).hostname or "").lower()
-    return host.endswith(".my.salesforce.com") and not host.startswith(("login.", "test."))
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host.endswith(_MY_DOMAINS) and not host.startswith(("login.", "test."))
 
 
 def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterable[str]) -> Org:
@@ -122,7 +127,7 @@ def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterab
     alias, equals, url = text.partition("=")
     if equals and "/" not in alias and ":" not in alias:
         if not alias or not url:
-            raise EcapipeError(problems.refused_host(text, "both sides of ALIAS=URL are needed"))
+            raise EcapipeError(problems.refused_host(_shown(text), "both sides of ALIAS=URL are needed"))
         return _accept(url, allowed, alias=alias)
     if "." in text or ":" in text or text.lower() == "localhost":
         return _accept(text, allowed)
@@ -175,18 +180,16 @@ def _accept(
     scopes: str | None = None,
 ) -> Org:
     def refuse(reason: str) -> EcapipeError:
-        return EcapipeError(problems.refused_host(shown, reason))
+        return EcapipeError(problems.refused_host(_shown(text), reason))
 
     url = text.strip()
     url = url if "://" in url else f"https://{url}"
-    shown = text
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").lower().rstrip("."), parts.port
     except ValueError:
         raise refuse("it is not a URL") from None
     if parts.username is not None or parts.password is not None:
-        shown = f"{parts.scheme}://…@{parts.netloc.rpartition('@')[2]}"
         raise refuse("it carries a user name or password")
     if not host or not host.isascii() or any(c.isspace() or c in "\\%" for c in url):
         raise refuse("it has no usable host")
@@ -206,3 +209,8 @@ def _accept(
     # Only Experience Cloud sites have their OAuth endpoints below a path; elsewhere it is a page somebody copied.
     path = parts.path.rstrip("/") if local or host.endswith((".my.site.com", ".force.com")) else ""
     return Org(f"{parts.scheme}://{netloc}{path}", netloc, alias, org_id, username, scopes)
+
+
+def _shown(text: str) -> str:
+    """`text` without what may be secret in it: a password, the code of a pasted redirect."""
+    return re.split(r"[?#]", re.sub(r"^([^/]*//)?.*@", r"\1…@", text, flags=re.DOTALL))[0]

@@ -46,12 +46,12 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            found = discovery.discover(self.request.where, self.world.tree)
+            found = discovery.discover(self.request.where, self.world)
             discovery.require_apps(found)
             chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()
             chain = credentials.chain(found.apps, chosen, self.world.variable, self.track.asking(self.world.ask))
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
-            work.warnings += [problem.message for problem in found.unreadable]
+            work.warnings += [*(problem.message for problem in found.unreadable), *found.notices]
             work.warnings += [org.warning for org in chosen if org.warning]
         if not course.finished:
             return
@@ -102,14 +102,14 @@ class _River:
 
 def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     """The apps of the project, complete or not (``app list``)."""
-    found = discovery.discover(where, world.tree)
+    found = discovery.discover(where, world)
     chain = credentials.chain(found.apps, (), world.variable, None)
     return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
 
 
 def check(where: Where, world: World) -> tuple[Discovery, list[AppFacts], list[Finding]]:
     """The apps and what the rules say of them (``app check``); offline."""
-    found = discovery.discover(where, world.tree)
+    found = discovery.discover(where, world)
     if not found.unreadable:
         discovery.require_apps(found)
     chain = credentials.chain(found.apps, (), world.variable, None)

@@ -131,12 +131,12 @@ def usage_error(message: str, command: str, *hints: str) -> _Said:
 
 @_problem(
     "config",
-    "A folder or file named with --source-dir does not exist.",
+    "A folder or file named with --source-dir, --metadata-dir or --credentials-dir does not exist.",
     "Correct the path. It is read relative to the current directory.",
     exit_code=USAGE,
 )
-def source_dir_not_found(path: str) -> _Said:
-    return _say(f'The path "{path}", given with --source-dir, does not exist.', "Name an existing folder or file.")
+def source_dir_not_found(path: str, flag: str = "--source-dir") -> _Said:
+    return _say(f'The path "{path}", given with {flag}, does not exist.', "Name an existing folder or file.")
 
 
 @_problem(
@@ -245,6 +245,7 @@ def project_not_chosen(directory: str, below: Sequence[str]) -> _Said:
     return _say(
         f"{directory} is in no Salesforce project, but there are projects below it: {_several(below)}.",
         *(f"Use --source-dir {path}." for path in below[:3]),
+        "Or change to the folder of the project that is meant.",
     )
 
 
@@ -398,6 +399,28 @@ def wrong_root(file: str, line: int | None, found: str, expected: str) -> _Said:
         "Give the file the suffix of its type, or retrieve it again.",
         file=file,
         line=line,
+    )
+
+
+@_problem(
+    "config",
+    "A file's suffix is nearly that of an external client app type. Salesforce's tools go by the exact suffix.",
+    "Rename the file.",
+)
+def suffix_misspelt(file: str, meant: str) -> _Said:
+    return _say(f'{file} has a misspelt suffix. Did you mean "{meant}"?', f"Rename {file} to {meant}.", file=file)
+
+
+@_problem(
+    "config",
+    "Two global OAuth settings files name the same app and hold different credentials, so it is unclear which count.",
+    "Keep one of them.",
+)
+def settings_duplicated(app: str, files: Sequence[str]) -> _Said:
+    return _say(
+        f"{app} has several global OAuth settings files with different credentials: {_several(files)}.",
+        "Keep one of them in the project.",
+        file=files[0],
     )
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import Final
 
-from ecapipe import problems
+from ecapipe import problems, replacements
 from ecapipe.problems import EcapipeError
+from ecapipe.replacements import Replacement
 
 FILE = "sfdx-project.json"
 DEFAULT_API_VERSION = "60.0"
 """The oldest version whose REST API knows all that ecapipe asks; used when the project names none."""
+
+_VERSION: Final = re.compile(r"[0-9]{2,3}(\.0)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Project:
     login_url: str | None = None
     api_version: str = DEFAULT_API_VERSION
     orgs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    replacements: tuple[Replacement, ...] = ()
 
 
 def bare(root: str) -> Project:
@@ -38,7 +44,8 @@ def bare(root: str) -> Project:
 def parse(text: str, root: str, *, trusted: bool = True) -> Project:
     """Read `sfdx-project.json`.
 
-    `trusted` False leaves out ``plugins.ecapipe`` (``--no-project-config``). Raises `EcapipeError` with the
+    `trusted` False leaves out ``plugins.ecapipe`` and ``replacements`` (``--no-project-config``): both let the
+    project choose where values come from. Raises `EcapipeError` with the
     Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the package directories
     exist is for the edge to see.
     """
@@ -53,8 +60,9 @@ def parse(text: str, root: str, *, trusted: bool = True) -> Project:
         directories,
         _string(members, "namespace") or "",
         _string(members, "sfdcLoginUrl"),
-        version if version and version.removesuffix(".0").isdecimal() else DEFAULT_API_VERSION,
+        f"{version.removesuffix('.0')}.0" if version and _VERSION.fullmatch(version) else DEFAULT_API_VERSION,
         {alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
+        _replacements(members) if trusted else (),
     )
 
 
@@ -65,6 +73,8 @@ def _loads(text: str) -> object:
         raise EcapipeError(problems.json_parse_error(FILE, error.lineno, error.colno, error.msg)) from None
     except RecursionError:
         raise EcapipeError(problems.json_parse_error(FILE, 1, 1, "nested too deeply")) from None
+    except ValueError:
+        raise EcapipeError(problems.json_parse_error(FILE, 1, 1, "it holds a number with too many digits")) from None
 
 
 def _object(value: object, rule: str) -> dict[str, object]:
@@ -96,6 +106,19 @@ def _directories(members: Mapping[str, object]) -> tuple[str, ...]:
     if defaults.count(True) > 1:
         raise EcapipeError(problems.multiple_default_paths_error(FILE))
     return tuple(dict.fromkeys(paths))
+
+
+def _replacements(members: Mapping[str, object]) -> tuple[Replacement, ...]:
+    entries = members.get("replacements", [])
+    if not isinstance(entries, list):
+        raise EcapipeError(problems.schema_validation_error(FILE, "replacements must be a list"))
+    parsed = []
+    for number, entry in enumerate(entries, 1):
+        found = replacements.parse(_object(entry, f"entry {number} of replacements must be an object"))
+        if isinstance(found, str):
+            raise EcapipeError(problems.schema_validation_error(FILE, f"entry {number} of replacements {found}"))
+        parsed.append(found)
+    return tuple(parsed)
 
 
 def _relative(entry: Mapping[str, object]) -> str:

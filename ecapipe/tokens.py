@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import assert_never
-from urllib.parse import urlencode, urlsplit
+from typing import Final, assert_never
+from urllib.parse import urlencode
 
 from ecapipe import messages
 from ecapipe.credentials import Credentials
@@ -12,6 +13,8 @@ from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.secret import Secret
+
+_IDENTITY: Final = re.compile(r"https?://[^/?#]+/id/(?P<org>[A-Za-z0-9]{15,18})/(?P<user>[A-Za-z0-9]{15,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +70,16 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
         raise messages.unexpected(answer, org.host, "the token is of a type other than Bearer")
     if not text("access_token"):
         raise messages.unexpected(answer, org.host, "it has no access_token")
-    identity = urlsplit(text("id")).path.split("/")
-    if len(identity) != 4 or identity[1] != "id":
+    identity = _IDENTITY.fullmatch(text("id"))
+    if identity is None:
         raise messages.unexpected(answer, org.host, "its id does not name an org and a user")
     refresh = text("refresh_token")
     return Token(
         Secret(text("access_token")),
         Secret(refresh) if refresh else None,
         text("instance_url").rstrip("/") or None,
-        identity[2],
-        identity[3],
+        identity["org"],
+        identity["user"],
         tuple(text("scope").split()),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ecapipe import messages, problems
 from ecapipe.messages import Answer, Request
@@ -28,9 +28,8 @@ def request(token: Token, org: Org) -> Request:
 def read(answer: Answer, token: Token, org: Org) -> User:
     """The user of a UserInfo answer; raises `EcapipeError` (UserInfoRefused, or as `messages.members`)."""
     if answer.status in (401, 403):
-        raise EcapipeError(
-            problems.user_info_refused(org.host, answer.status, messages.said(answer, token.access_token))
-        )
+        problem = problems.user_info_refused(org.host, answer.status, messages.said(answer, token.access_token))
+        raise EcapipeError(replace(problem, host=org.host, http_status=answer.status))
     members = messages.members(answer, org.host, token.access_token, token.refresh_token)
 
     def text(name: str) -> str:

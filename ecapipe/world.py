@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ecapipe.messages import Send
 from ecapipe.metadata import Type
+from ecapipe.problems import Problem
 from ecapipe.secret import Secret
 from ecapipe.stages import Clock
 
@@ -20,6 +21,10 @@ class Found:
     path: str
     type: Type
     name: str
+    ignored: bool = False
+    """.forceignore hides it from the Salesforce CLI."""
+    outside: bool = False
+    """A link leads out of the root to it."""
 
 
 class Tree(Protocol):
@@ -36,11 +41,15 @@ class Tree(Protocol):
     def projects_below(self, path: str) -> list[str]:
         """Folders with an sfdx-project.json a few levels below `path`, relative to it."""
 
-    def walk(self, root: str, directories: Sequence[str]) -> Iterator[Found]:
-        """The external client app files in `directories` of `root`; one pass, no folder twice."""
+    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Problem]:
+        """The external client app files in `directories` of `root`, which may be a zip file; one pass, no folder
+        twice. A problem for each folder that cannot be read and each name that is nearly one of Salesforce's."""
 
     def read(self, path: str, limit: int) -> bytes:
-        """At most `limit` + 1 bytes; raises `EcapipeError` (UnreadableFile)."""
+        """At most `limit` + 1 bytes, also of a file in a zip file; raises `EcapipeError` (UnreadableFile)."""
+
+    def read_inside(self, root: str, name: str, limit: int) -> str | None:
+        """The text of a file below `root`, without surrounding space; None if it cannot be read or lies outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,10 @@ class World:
     tracked: Callable[[str, Sequence[str]], frozenset[str]]
     """The paths, among those given relative to a root, that git tracks; empty where git cannot tell."""
     send: Send
+    environ: Callable[[str], str | None]
+    """Any variable of the environment."""
+    taken: Callable[[str], str | None]
+    """The same for one that holds a credential: no child process inherits it from then on."""
     variable: Callable[[str], Secret | None]
     """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
     ask: Callable[[str], Secret | None] | None

@@ -22,5 +22,5 @@ def settings_missing(subject: Checked) -> Iterator[Finding]:
 
 def unreadable(problem: Problem) -> Finding:
     """The finding for a file that could not be read, and so belongs to no app."""
-    rule = "wrong-root" if problem.name == "WrongRoot" else "malformed-xml"
+    rule = {"WrongRoot": "wrong-root", "SuffixMisspelt": "suffix-misspelt"}.get(problem.name, "malformed-xml")
     return Finding(rule, RULES[rule].level, problem.message, None, problem.file, problem.line, problem.actions)

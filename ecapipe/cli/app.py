@@ -6,7 +6,7 @@ import typer
 
 from ecapipe import edges, pipeline, report
 from ecapipe.cli import options
-from ecapipe.cli.options import AsJson, Names, NoProjectConfig, SourceDirs
+from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.render import plain
 
@@ -17,6 +17,8 @@ commands = typer.Typer(help="List and check the external client apps of a projec
 def list_apps(
     context: typer.Context,
     source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
     name: Names = None,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
@@ -26,9 +28,9 @@ def list_apps(
     An incomplete app is listed like any other. Example: ecapipe app list --source-dir sample-project
     """
     session: Session = context.obj
-    where = options.where(session.environment, source_dir, name, no_project_config)
+    where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     found, apps = pipeline.survey(where, edges.real(session.environment))
-    warnings = [problem.message for problem in found.unreadable]
+    warnings = [*(problem.message for problem in found.unreadable), *found.notices]
     return session.finish(report.listing(found.facts, apps), plain.listing(apps), warnings=warnings)
 
 
@@ -36,6 +38,8 @@ def list_apps(
 def check_apps(
     context: typer.Context,
     source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
     name: Names = None,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
@@ -46,7 +50,9 @@ def check_apps(
     Example: ecapipe app check --source-dir sample-project --json
     """
     session: Session = context.obj
-    where = options.where(session.environment, source_dir, name, no_project_config)
+    where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     found, apps, findings = pipeline.check(where, edges.real(session.environment))
     status = 1 if any(finding.level == "error" and not finding.accepted for finding in findings) else 0
-    return session.finish(report.checked(found.facts, apps, findings), plain.findings(findings, len(apps)), status)
+    return session.finish(
+        report.checked(found.facts, apps, findings), plain.findings(findings, len(apps)), status, found.notices
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,32 +56,31 @@ def start(
     from ecapipe.emulator import Emulator
 
     session: Session = context.obj
-    where = options.where(session.environment, source_dir, name, no_project_config)
+    where = options.where(session.environment, source_dir, None, None, name, no_project_config)
     apps = registered(where, edges.real(session.environment))
     names = tuple(dict.fromkeys(org or ["emulator"]))
     try:
         server = Emulator(apps, orgs=names, port=port)
     except ValueError as error:
         raise EcapipeError(problems.usage_error(str(error), "ecapipe emulator start")) from None
-    with entered(server, port):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(server)
+        except OSError:
+            raise EcapipeError(problems.port_in_use_error("localhost", port)) from None
         session.finish(_started(server, apps), _lines(server, apps))
-        threading.Event().wait()
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:  # the way to stop it: there is nothing to report
+            return problems.INTERRUPTED
     return 0
-
-
-def entered(server: Emulator, port: int) -> Emulator:
-    """The running emulator; raises `EcapipeError` (PortInUseError)."""
-    try:
-        return server.__enter__()
-    except OSError:
-        raise EcapipeError(problems.port_in_use_error("localhost", port)) from None
 
 
 def registered(where: Where, world: World) -> list[RegisteredApp]:
     """The project's apps as an org would know them; those without credentials are left out."""
     from ecapipe.emulator import RegisteredApp
 
-    found = discovery.discover(where, world.tree)
+    found = discovery.discover(where, world)
     chain = credentials.chain(found.apps, (), world.variable, None)
     proven = [credentials.resolve(app, None, chain).outcome for app in found.apps]
     by_key: dict[str, RegisteredApp] = {}

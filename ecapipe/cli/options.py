@@ -28,12 +28,35 @@ NoProjectConfig = Annotated[
         "--no-project-config", help="Ignore plugins.ecapipe of sfdx-project.json: for trees you do not trust."
     ),
 ]
+MetadataDirs = Annotated[
+    list[str] | None,
+    typer.Option("--metadata-dir", metavar="DIR", help="Tree in metadata format, or the retrieved zip. Repeatable."),
+]
+CredentialsDirs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--credentials-dir",
+        metavar="DIR",
+        help="Tree of the source org, for the key and secret of linked and packaged apps. Repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 
 
 def where(
-    environment: Environment, source_dirs: list[str] | None, names: list[str] | None, no_project_config: bool
+    environment: Environment,
+    source_dirs: list[str] | None,
+    metadata_dirs: list[str] | None,
+    credentials_dirs: list[str] | None,
+    names: list[str] | None,
+    no_project_config: bool,
 ) -> Where:
     """What the shared options point at."""
     trusted = not no_project_config and environment.get("ECAPIPE_NO_PROJECT_CONFIG") != "1"
-    return Where(tuple(source_dirs or ()), tuple(names or ()), trusted)
+    return Where(
+        tuple(source_dirs or ()),
+        tuple(names or ()),
+        trusted,
+        tuple(metadata_dirs or ()),
+        tuple(credentials_dirs or ()),
+    )

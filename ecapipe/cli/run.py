@@ -13,7 +13,7 @@ import typer
 from ecapipe import edges, messages, orgs, pipeline, problems, report, stages
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
-from ecapipe.cli.options import AsJson, Names, NoProjectConfig, SourceDirs
+from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.discovery import Where
 from ecapipe.events import Emit, Event
@@ -54,6 +54,8 @@ Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # ty
 def run(
     context: typer.Context,
     source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
     name: Names = None,
     target_org: Annotated[
         list[str] | None,
@@ -108,8 +110,8 @@ def run(
     session: Session = context.obj
     environment = session.environment
     _refuse(emulator and bool(target_org), concise and verbose, scopes, wait)
-    where = options.where(environment, source_dir, name, no_project_config)
-    terminal = session.err.isatty() and environment.get("CI") is None
+    where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
+    terminal = session.err.isatty() and not environment.is_ci()
     world = edges.real(
         environment,
         browser=None if browser is None else browser.value,

@@ -41,6 +41,8 @@ def real(
         tree=Disk(),
         tracked=git.tracked,
         send=Http(),
+        environ=environment.get,
+        taken=environment.take,
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
         open=None if browser == "none" else _opener(browser),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,19 +20,39 @@ _COMMANDS: dict[Name, tuple[str, ...]] = {
 }
 
 
+_OPEN = """
+import sys, webbrowser
+for name in sys.argv[2:]:
+    try:
+        if webbrowser.get(name or None).open(sys.argv[1]):
+            sys.exit()
+    except (webbrowser.Error, OSError):
+        continue
+sys.exit(1)
+"""
+_PATIENCE = 3.0
+"""Seconds after which a browser that stays in the foreground counts as opened."""
+
+
 def opener(name: Name | None) -> Callable[[str], bool]:
-    """Opens a URL in the named browser, or in the system's (`BROWSER` is honoured). False: none could be opened."""
+    """Opens a URL in the named browser, or in the system's (`BROWSER` is honoured). False: none could be opened.
+
+    It is opened from a process of its own: nothing that a browser prints gets into our output, and nobody waits
+    until it is closed.
+    """
 
     def show(url: str) -> bool:
-        import webbrowser
-
-        for command in _COMMANDS[name] if name else (None,):
-            try:
-                if webbrowser.get(command).open(url):
-                    return True
-            except (webbrowser.Error, OSError):
-                continue
-        return False
+        opening = subprocess.Popen(  # noqa: S603  # our own interpreter; no shell sees the URL
+            [sys.executable, "-I", "-c", _OPEN, url, *(_COMMANDS[name] if name else ("",))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return opening.wait(_PATIENCE) == 0
+        except subprocess.TimeoutExpired:
+            return True
 
     return show
 

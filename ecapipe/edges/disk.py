@@ -1,13 +1,14 @@
-"""The disk, read only."""
+"""The disk, read only, and zip files on it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 
 from ecapipe import project
-from ecapipe.metadata import recognise
-from ecapipe.problems import EcapipeError, unreadable_file
+from ecapipe.metadata import nearly, recognise
+from ecapipe.problems import EcapipeError, Problem, suffix_misspelt, unreadable_file
 from ecapipe.world import Found
 
 _BUNDLES = frozenset({"lwc", "aura"})
@@ -22,76 +23,141 @@ class Disk:
 
     def resolve(self, path: str) -> str | None:
         absolute = os.path.abspath(path)
-        return _slashes(absolute) if os.path.exists(absolute) else None
+        return absolute.replace(os.sep, "/") if os.path.exists(absolute) else None
 
     def is_directory(self, path: str) -> bool:
         return os.path.isdir(path)
 
     def project_above(self, path: str) -> str | None:
         folder = path
-        while True:
-            if os.path.isfile(os.path.join(folder, project.FILE)):
-                return folder
-            parent = os.path.dirname(folder)
-            if parent == folder:
+        while not os.path.isfile(os.path.join(folder, project.FILE)):
+            folder, last = os.path.dirname(folder), folder
+            if folder == last:
                 return None
-            folder = parent
+        return folder
 
     def projects_below(self, path: str) -> list[str]:
-        return sorted(self._projects(path, "", _BELOW))
+        return sorted(_projects(path, "", _BELOW))
 
-    def walk(self, root: str, directories: Sequence[str]) -> Iterator[Found]:
+    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Problem]:
+        if os.path.isfile(root):
+            yield from _listed(root)
+            return
+        ignored = _forceignore(root)
+        home = os.path.realpath(root)
         seen: set[tuple[int, int]] = set()
         for directory in directories:
-            yield from _walk(os.path.join(root, directory), "" if directory == "." else directory + "/", seen)
+            prefix = "" if directory == "." else directory + "/"
+            for path in _walk(os.path.join(root, directory), prefix, seen):
+                if isinstance(path, Problem):
+                    yield path
+                elif known := recognise(os.path.basename(path), metadata_format=metadata_format):
+                    real = os.path.realpath(os.path.join(root, path))
+                    yield Found(path, *known, ignored(path), os.path.commonpath((home, real)) != home)
+                elif meant := nearly(os.path.basename(path), metadata_format=metadata_format):
+                    yield suffix_misspelt(path, meant)
 
     def read(self, path: str, limit: int) -> bytes:
         try:
-            with open(path, "rb") as file:
-                return file.read(limit + 1)
-        except OSError as error:
-            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
+            return _read(path, limit)
+        except (OSError, zipfile.BadZipFile, RuntimeError, KeyError, NotImplementedError) as error:
+            raise EcapipeError(unreadable_file(path, getattr(error, "strerror", None) or _reason(error))) from None
 
-    def _projects(self, folder: str, relative: str, depth: int) -> Iterator[str]:
-        for entry in _entries(folder):
-            if entry.name == project.FILE and relative:
-                yield relative
-            elif depth and _enters(entry):
-                yield from self._projects(entry.path, f"{relative}/{entry.name}".lstrip("/"), depth - 1)
+    def read_inside(self, root: str, name: str, limit: int) -> str | None:
+        path = os.path.realpath(os.path.join(root, name))
+        home = os.path.realpath(root)
+        try:
+            if os.path.commonpath((home, path)) != home:
+                return None
+            return _read(path, limit)[:limit].decode("utf-8").strip()
+        except (OSError, ValueError):
+            return None
 
 
-def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[Found]:
-    """Depth first, files by name. Links are followed, but no real folder is entered twice."""
+def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
+    entries = _entries(folder)
+    for entry in () if isinstance(entries, OSError) else entries:
+        if entry.name == project.FILE and relative:
+            yield relative
+        elif depth and _enters(entry):
+            yield from _projects(entry.path, f"{relative}/{entry.name}".lstrip("/"), depth - 1)
+
+
+def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str | Problem]:
+    """The paths of files that may be metadata, depth first. Links are followed, but no folder is entered twice."""
     pending = [(folder, prefix)]
     while pending:
         folder, prefix = pending.pop()
-        try:
-            stat = os.stat(folder)
-        except OSError:
+        entries = _entries(folder)
+        if isinstance(entries, OSError):
+            yield unreadable_file(prefix.rstrip("/") or ".", entries.strerror or "unknown reason")
             continue
+        stat = os.stat(folder)
         if (stat.st_dev, stat.st_ino) in seen:
             continue
         seen.add((stat.st_dev, stat.st_ino))
-        for entry in _entries(folder):
+        for entry in entries:
             if _enters(entry):
                 if entry.name not in _BUNDLES:
                     pending.append((entry.path, f"{prefix}{entry.name}/"))
-            elif (known := recognise(entry.name)) and entry.is_file():
-                yield Found(prefix + entry.name, *known)
+            elif ".eca" in entry.name.lower() and entry.is_file():
+                yield prefix + entry.name
 
 
 def _enters(entry: os.DirEntry[str]) -> bool:
     return not entry.name.startswith(".") and entry.name != "node_modules" and entry.is_dir()
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """What is in `folder`; nothing, if it may not be read."""
+def _entries(folder: str) -> list[os.DirEntry[str]] | OSError:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        return error
+
+
+def _forceignore(root: str) -> Callable[[str], bool]:
+    """Whether the .forceignore of the project hides a path from the Salesforce CLI."""
+    try:
+        with open(os.path.join(root, ".forceignore"), encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
     except OSError:
-        return []
+        return lambda _: False
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(lines).match_file
 
 
-def _slashes(path: str) -> str:
-    return path.replace(os.sep, "/")
+def _listed(archive: str) -> Iterator[Found | Problem]:
+    """The metadata files in a zip file, by name. Nothing is ever unpacked, so no name can lead anywhere."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            names = sorted(opened.namelist())
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise EcapipeError(unreadable_file(archive, getattr(error, "strerror", None) or _reason(error))) from None
+    for name in names:
+        base = name.rpartition("/")[2]
+        if known := recognise(base, metadata_format=True):
+            yield Found(name, *known)
+        elif meant := nearly(base, metadata_format=True):
+            yield suffix_misspelt(name, meant)
+
+
+def _read(path: str, limit: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit + 1)
+    except NotADirectoryError:
+        archive = path
+        while not os.path.isfile(archive):
+            archive, last = os.path.dirname(archive), archive
+            if archive == last:
+                raise
+    with zipfile.ZipFile(archive) as opened, opened.open(path[len(archive) + 1 :]) as member:
+        return member.read(limit + 1)
+
+
+def _reason(error: Exception) -> str:
+    return {"BadZipFile": "it is no zip file", "KeyError": "it is not in the zip file"}.get(
+        type(error).__name__, "it is encrypted, or packed in an unknown way"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 
 from ecapipe.problems import EcapipeError, unreadable_file
 from ecapipe.secret import Secret
@@ -19,6 +20,7 @@ class Environment:
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
+        self._environ = environ
         self._values: Mapping[str, str] = dict(environ)
         for name in self._values:
             if name.startswith(_CREDENTIALS):
@@ -27,6 +29,11 @@ class Environment:
     def get(self, name: str) -> str | None:
         """The value of `name`; None when it is unset or empty."""
         return self._values.get(name) or None
+
+    def take(self, name: str) -> str | None:
+        """The value of a variable that may hold a credential; no child process inherits it from now on."""
+        self._environ.pop(name, None)
+        return self._values.get(name)
 
     def credential(self, name: str) -> Secret | None:
         """The value of `name`, else the content of the file that ``name_FILE`` names, without surrounding space.
@@ -39,11 +46,13 @@ class Environment:
         if path is None:
             return None
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8-sig") as file:
                 content = file.read(_LARGEST).strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise EcapipeError(unreadable_file(path, reason)) from None
+            # By name: what stands in the variable may be the secret itself, put there by mistake.
+            problem = unreadable_file(f"the file that {name}_FILE names", reason)
+            raise EcapipeError(replace(problem, file=None)) from None
         return Secret(content) if content else None
 
     def is_ci(self) -> bool:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 _BATCH = 500
 
+# core.fsmonitor is a command that the repository itself may name: nothing of a tree is run.
+_LIST = ("git", "--literal-pathspecs", "-c", "core.fsmonitor=false", "ls-files", "-z", "--")
+
 
 def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
     """Those of `paths` (relative to `root`) that are in the index of the repository around `root`.
@@ -17,18 +20,18 @@ def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
         import git
     except ImportError:  # GitPython raises it when there is no git program
         return frozenset()
-    found: set[str] = set()
+    listed: set[str] = set()
+    real: dict[str, str] = {}
     try:
         with git.Repo(root, search_parent_directories=True) as repository:
             top = os.path.realpath(str(repository.working_tree_dir))
-            names = {os.path.relpath(os.path.realpath(os.path.join(root, path)), top): path for path in paths}
-            listed = list(names)
-            for start in range(0, len(listed), _BATCH):
-                batch = listed[start : start + _BATCH]
-                output = repository.git.execute(
-                    ["git", "--literal-pathspecs", "ls-files", "-z", "--", *batch], with_extended_output=False
-                )
-                found.update(names[name] for name in str(output).split("\0") if name in names)
+            real = {path: os.path.relpath(os.path.realpath(os.path.join(root, path)), top) for path in paths}
+            # A single name outside of the repository would make git refuse all of them.
+            inside = sorted({name for name in real.values() if not name.startswith(os.pardir + os.sep)})
+            for start in range(0, len(inside), _BATCH):
+                batch = inside[start : start + _BATCH]
+                output = repository.git.execute([*_LIST, *batch], with_extended_output=False)
+                listed.update(str(output).split("\0"))
     except (git.InvalidGitRepositoryError, git.NoSuchPathError, git.GitCommandError, git.GitCommandNotFound):
-        return frozenset(found)
-    return frozenset(found)
+        pass  # git cannot tell, or not of all of them
+    return frozenset(path for path, name in real.items() if name in listed)

@@ -52,6 +52,8 @@ class Http:
                 return Answer(response.status_code, kind, body)
         except httpx.HTTPError as error:
             raise EcapipeError(_problem(error, request.host)) from None
+        except (httpx.InvalidURL, UnicodeError):  # a name that cannot be one: a label too long, broken punycode
+            raise EcapipeError(problems.host_not_found(request.host)) from None
 
     def close(self) -> None:
         if self._client is not None:

@@ -153,6 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_PUT = do_DELETE = do_PATCH = do_POST
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """For what no browser sends; nothing of it is repeated."""
+        self._send(HTTPStatus(code), b"")
+
     def log_message(self, format: str, *args: object) -> None:
         """Requests hold codes: nothing is logged."""
 
