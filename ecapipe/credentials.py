@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -174,10 +174,23 @@ def chain(
     orgs: Sequence[Org],
     value: Callable[[str], Secret | None],
     ask: Callable[[str], Secret | None] | None,
+    secret_from: Collection[str] = SOURCES,
 ) -> Chain:
-    """Where key and secret may come from, in order; nobody is asked when `ask` is None."""
-    sources = (from_environment(value, [app.name for app in apps], orgs), from_replacements(), from_file())
-    return sources if ask is None else (*sources, from_prompt(ask))
+    """Where key and secret may come from, in order; secrets only from sources named in `secret_from`.
+
+    Nobody is asked when `ask` is None.
+    """
+    sources = [from_environment(value, [app.name for app in apps], orgs), from_replacements(), from_file()]
+    if ask is not None:
+        sources.append(from_prompt(ask))
+    return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
+
+
+def _keys_only(source: Source) -> Source:
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        return source.find(app, org, field) if field == "consumerKey" else None
+
+    return Source(source.name, find)
 
 
 def resolve(app: App, org: Org | None, chain: Chain) -> Resolved:
@@ -245,11 +258,13 @@ def _secret_causes(app: App) -> tuple[str, ...]:
             return (_placeholder(app, "consumerSecret"),)
         case "duplicate":
             return ("The file holds more than one consumerSecret, so none is used.",)
-        case _:
+        case "present":
+            return ("The file holds the consumerSecret, but --secret-from leaves the file out.",)
+        case "absent":
             return (
-                f'The org switch "{SWITCH}" is off: Salesforce recommends that, and newer releases deprecate it.',
-                f'The user who retrieved lacks the permission "{PERMISSION}".',
-                "The secret was removed from the file on purpose, as Salesforce advises for source control.",
+                f'The org switch "{SWITCH}" may be off: Salesforce recommends that, and deprecates the switch.',
+                f'The user who retrieved may lack the permission "{PERMISSION}".',
+                "It may have been removed from the file, as Salesforce advises for source control.",
             )
 
 

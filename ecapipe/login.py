@@ -13,22 +13,49 @@ from ecapipe import events, grants, problems, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.grants import AuthorizationCode, Callback, ClientCredentials, Grant, Login, Misfit
+from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.stages import Work
+from ecapipe.secret import Secret
+from ecapipe.stages import Enough, Work
 from ecapipe.tokens import Token
 from ecapipe.world import Landing, World
+
+_ATTEMPTS = 3
+_PASSING = frozenset({429, 500, 502, 503, 504})
+_UNSENT = frozenset({"HostNotFound", "ConnectionFailed"})
+_LONGEST_WAIT = 10.0
+"""Seconds that a Retry-After is obeyed; a longer one is reported instead."""
+
+_SETTLES = frozenset({"InvalidClientId", "RedirectUriMismatch"})
+"""What a deploy of the last 15 minutes explains."""
+_SETTLE_EVERY = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """The user's choices for a login. `wait` is in minutes."""
+    """The user's choices for a login. `wait` and `settle` are in minutes; `deliver` is given the access token."""
 
     flow: Literal["auto"] | Flow = "auto"
     callback: Literal["auto"] | Callback = "auto"
     scopes: str | None = None
     wait: float | None = None
+    settle: float = 0.0
     revoke: bool = False
+    deliver: Callable[[Secret], None] | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """A web login as planned: how its answer comes back, and the scopes it asks for (None: all the app has)."""
+
+    callback: Callback
+    redirect_uri: str
+    scopes: str | None
+
+
+Plan = Web | ClientCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +137,62 @@ class Flight:
             future.set_result(outcome)
 
 
-def authorize(target: Target, how: How, world: World, patience: Patience, work: Work) -> Grant:
+def plan(target: Target, how: How, world: World) -> Plan:
+    """How `target` will log in, found before anyone signs in.
+
+    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, PortInUseError, CannotListen.
+    """
+    has_secret = target.credentials.consumer_secret is not None
+    if grants.choose(target.app, how.flow, has_secret, world.person) == "client-credentials":
+        return ClientCredentials()
+    callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
+    if callback == "listen":
+        with world.listen(redirect_uri, Flight().land):
+            pass
+    return Web(callback, redirect_uri, how.scopes or target.org.scopes or grants.scope(target.app))
+
+
+def authorize(
+    target: Target, planned: Plan | Problem, how: How, world: World, patience: Patience, work: Work
+) -> Grant:
     """The grant: for the web flow, let somebody sign in and wait for the code.
 
-    Raises `EcapipeError`: FlowNotPossible, a refusal, AuthTimeoutError, NobodyToAsk, or what keeps the callback
-    from being received.
+    Raises `EcapipeError`: what the plan met, a refusal, AuthTimeoutError, NobodyToAsk; `Enough` for a dry run.
     """
-    credentials = target.credentials
-    has_secret = credentials.consumer_secret is not None
-    match grants.choose(target.app, how.flow, has_secret, world.person):
-        case "client-credentials":
-            work.pass_over("The client credentials flow has no browser step.")
-            return ClientCredentials()
-        case "web":
-            return _sign_in(target, credentials, how, world, patience, work)
+    match planned:
+        case Problem():
+            raise EcapipeError(planned)
+        case Web():
+            scopes = (planned.scopes or "").split()
+            work.facts |= {"flow": "web", "host": target.org.host, "callback": planned.callback}
+            work.facts |= {"redirectUri": planned.redirect_uri, "scopes": scopes}
+        case ClientCredentials():
+            work.facts |= {"flow": "client-credentials", "host": target.org.host}
+    if how.dry_run:
+        raise Enough("Dry run: nothing is sent.")
+    if isinstance(planned, Web):
+        return _sign_in(target, planned, world, patience, work)
+    work.pass_over("The client credentials flow has no browser step.")
+    return planned
 
 
-def redeem(target: Target, grant: Grant, world: World) -> Token:
-    """The token for `grant`; raises `EcapipeError`."""
+def redeem(target: Target, grant: Grant, how: How, world: World, work: Work) -> Token:
+    """The token for `grant`; raises `EcapipeError`.
+
+    A code is sent again only after an answer that settling explains, or when nothing was sent: never after a
+    failure that may have spent it.
+    """
     request = tokens.request(grant, target.credentials, target.org)
-    return tokens.read(world.send(request), grant, target.credentials, target.org)
+    end = world.clock.seconds() + how.settle * 60
+    repeatable = isinstance(grant, ClientCredentials)
+    while True:
+        try:
+            return tokens.read(_send(request, world, repeatable), grant, target.credentials, target.org)
+        except EcapipeError as error:
+            if error.problem.name not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > end:
+                raise
+            work.note("waiting", f"{error.problem.message} Trying again for up to {how.settle:g} minutes.")
+            world.clock.sleep(_SETTLE_EVERY)
 
 
 def unverified(token: Token, grant: Grant) -> events.Login:
@@ -145,7 +208,7 @@ def verify(target: Target, token: Token, grant: Grant, how: How, world: World, w
     On a mismatch a refresh token is revoked. Raises `EcapipeError`.
     """
     org = target.org
-    user = userinfo.read(world.send(userinfo.request(token, org)), token, org)
+    user = userinfo.read(_send(userinfo.request(token, org), world), token, org)
     remains = "The access token that was issued stays valid at Salesforce until its session ends."
     if problem := userinfo.mismatch(user, token, org, remains):
         if token.refresh_token is not None and _revoke(token, org, world):
@@ -154,37 +217,63 @@ def verify(target: Target, token: Token, grant: Grant, how: How, world: World, w
         raise _at(problem, org)
     work.facts |= {"username": user.username, "userId": user.user_id, "orgId": user.org_id}
     if userinfo.needs_api(token):
-        answer = world.send(userinfo.api_request(token, org, target.api_version))
+        answer = _send(userinfo.api_request(token, org, target.api_version), world)
         if problem := userinfo.api_problem(answer, token, org):
             raise _at(replace(problem, http_status=answer.status), org)
-    revoked = how.revoke and _revoke(token, org, world)
-    if how.revoke and not revoked:
+    return replace(unverified(token, grant), username=user.username, token=_fate(token, org, how, world, work))
+
+
+def _fate(token: Token, org: Org, how: How, world: World, work: Work) -> Literal["printed", "revoked", "forgotten"]:
+    """Let the verified token go, the way that was asked for."""
+    if how.deliver is not None:
+        how.deliver(token.access_token)
+        return "printed"
+    if how.revoke:
+        if _revoke(token, org, world):
+            return "revoked"
         work.warn("Salesforce did not confirm that the token was revoked.")
-    fate: Literal["revoked", "forgotten"] = "revoked" if revoked else "forgotten"
-    return replace(unverified(token, grant), username=user.username, token=fate)
+    return "forgotten"
 
 
-def _sign_in(
-    target: Target, credentials: Credentials, how: How, world: World, patience: Patience, work: Work
-) -> AuthorizationCode:
+def _sign_in(target: Target, planned: Web, world: World, patience: Patience, work: Work) -> AuthorizationCode:
     app, org = target.app, target.org
-    kind, redirect_uri = grants.redirect_uri(app, how.callback, world.local_browser)
-    scopes = how.scopes or org.scopes or grants.scope(app)
-    login = grants.begin(credentials, org, redirect_uri, scopes, world.chance)
-    work.facts |= {"callback": kind, "redirectUri": redirect_uri, "scopes": (scopes or "").split()}
+    login = grants.begin(target.credentials, org, planned.redirect_uri, planned.scopes, world.chance)
     flight = Flight()
     future = flight.expect(login)
     try:
-        with _way_back(kind, login, future, world, flight, work):
+        with _way_back(planned.callback, login, future, world, flight, work):
             patience.left()
             if not world.stand_in:
                 work.note("link", login.authorize_url)
-                work.note("asking" if kind == "paste" else "waiting", _request(kind, target, patience))
+                work.note("asking" if planned.callback == "paste" else "waiting", _request(planned, target, patience))
             if world.open is not None and not world.open(login.authorize_url):
                 work.note("hint", "No browser could be opened: open the link yourself.")
             return future.result(patience.left())
     except TimeoutError:
-        raise EcapipeError(replace(problems.auth_timeout_error(app.name, patience.minutes), host=org.host)) from None
+        raise _at(problems.auth_timeout_error(app.name, patience.minutes), org) from None
+
+
+def _send(request: Request, world: World, repeatable: bool = True) -> Answer:
+    """Send, and send again where that is safe: when nothing was sent, or, if `repeatable`, after what passes.
+
+    Waits grow and have jitter; a Retry-After is obeyed up to a limit.
+    """
+    for attempt in range(_ATTEMPTS):
+        wait = 2**attempt * (0.5 + world.chance(1)[0] / 512)
+        try:
+            answer = world.send(request)
+        except EcapipeError as error:
+            safe = error.problem.name in _UNSENT or (repeatable and error.problem.category == "network")
+            if not (safe and error.problem.retryable) or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            if not repeatable or answer.status not in _PASSING or attempt == _ATTEMPTS - 1:
+                return answer
+            wait = max(wait, answer.retry_after or 0.0)
+            if wait > _LONGEST_WAIT:
+                return answer
+        world.clock.sleep(wait)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _way_back(
@@ -206,9 +295,9 @@ def _way_back(
     return world.lines(take)
 
 
-def _request(kind: Callback, target: Target, patience: Patience) -> str:
+def _request(planned: Web, target: Target, patience: Patience) -> str:
     minutes = f"{patience.minutes:g} minute{'' if patience.minutes == 1 else 's'}"
-    if kind == "listen":
+    if planned.callback == "listen":
         return f"Sign in to {target.org.name} and allow {target.app.name}: waiting up to {minutes} for the answer."
     return (
         f"Sign in to {target.org.name}, allow {target.app.name}, then paste the address the browser ends at "

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from ecapipe import problems
 from ecapipe.problems import EcapipeError, Problem
@@ -36,6 +36,8 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+    retry_after: float | None = None
+    """Seconds, if the host named them."""
 
 
 Send = Callable[[Request], Answer]
@@ -48,7 +50,7 @@ def members(answer: Answer, host: str, *secrets: Secret | None) -> Members:
     Raises `EcapipeError`: the refusal an error answer means (RFC 6749 §5.2), RedirectRefused, ServerBusy, or
     UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
     """
-    found = _object(answer.body)
+    found = _object(answer)
     if found is not None and (error := _text(found.get("error"))):
         raise refusal(error, _text(found.get("error_description")), host, answer.status, *secrets)
     if 300 <= answer.status < 400:
@@ -118,7 +120,9 @@ def _refused(error: str, description: str, told: str, host: str) -> Problem | No
             return problems.user_not_approved(host, told)
         case "invalid_scope":
             return problems.invalid_scope(host, told)
-        case "unsupported_grant_type" | "unauthorized_client":
+        case "invalid_token" | "token_rejected" | "unsupported_token_type":
+            return problems.token_refused(host, told)
+        case "unsupported_grant_type" | "unauthorized_client" | "unsupported_response_type":
             return problems.unsupported_grant_type(host, told)
         case "inactive_user" | "inactive_org":
             return problems.inactive(host, told)
@@ -142,10 +146,11 @@ _DESCRIPTIONS: Final[Sequence[tuple[str, Callable[[str, str], Problem]]]] = (
     ("approved", problems.user_not_approved),
     ("client credentials", problems.client_credentials_refused),
     ("not supported on this domain", problems.client_credentials_refused),
+    ("password", problems.authentication_failed),
     ("authentication failure", problems.authentication_failed),
     ("inactive", problems.authentication_failed),
-    ("password", problems.authentication_failed),
     ("challenge required", problems.authentication_failed),
+    ("expired", problems.token_refused),
 )
 """invalid_grant stands for thirteen causes; only the description tells them apart."""
 
@@ -158,9 +163,12 @@ def _at(problem: Problem, host: str, status: int | None) -> EcapipeError:
     return EcapipeError(replace(problem, host=host, http_status=status))
 
 
-def _object(body: bytes) -> Members | None:
+def _object(answer: Answer) -> Members | None:
+    """The members of a JSON object, or of a form, which Salesforce sends on request and some proxies unasked."""
     try:
-        parsed = json.loads(body)
+        if answer.content_type == "application/x-www-form-urlencoded":
+            return dict(parse_qsl(answer.body.decode("utf-8"), strict_parsing=True, max_num_fields=100))
+        parsed = json.loads(answer.body)
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None

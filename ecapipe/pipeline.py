@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ecapipe import checks, credentials, discovery, login, orgs
+from ecapipe import checks, credentials, discovery, login, orgs, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.findings import Finding
 from ecapipe.login import How, Target
 from ecapipe.orgs import Org, Which
+from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, OF_TARGETS, TOKEN, VERIFY, Tracker, until
 from ecapipe.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a run is asked to do; `last` names the stage to stop after."""
+    """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from."""
 
     where: Where
     which: Which
     how: How
     last: str | None = None
+    secret_from: frozenset[str] = frozenset(credentials.SOURCES)
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
@@ -49,7 +51,10 @@ class _River:
             found = discovery.discover(self.request.where, self.world)
             discovery.require_apps(found)
             chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()
-            chain = credentials.chain(found.apps, chosen, self.world.variable, self.track.asking(self.world.ask))
+            if self.request.how.deliver and (count := len(found.apps) * len(chosen)) != 1:
+                raise EcapipeError(problems.not_one_target(count))
+            ask = self.track.asking(self.world.ask)
+            chain = credentials.chain(found.apps, chosen, self.world.variable, ask, self.request.secret_from)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices]
             work.warnings += [org.warning for org in chosen if org.warning]
@@ -61,8 +66,9 @@ class _River:
             return
         ready = [(target, reason) for app in found.apps for target, reason in self.prepare(app, found, chosen, chain)]
         patience = login.Patience(self.request.how.wait, len(ready), self.world.clock.seconds)
-        for target, reason in ready:
-            self.login(target, reason, patience)
+        plans = [reason or self.preflight(target) for target, reason in ready]
+        for (target, _), planned in zip(ready, plans, strict=True):
+            self.login(target, planned, patience)
 
     def subjects(self, found: Discovery, chosen: Sequence[Org]) -> tuple[Subject, ...]:
         return tuple(Subject(app.name, org) for app in found.apps for org in (None, *(org.name for org in chosen)))
@@ -83,16 +89,23 @@ class _River:
         version = found.api_version(app)
         return [(Target(app, org, each, version), course.halted) for org, each in zip(chosen, proven, strict=False)]
 
-    def login(self, target: Target, reason: str | None, patience: login.Patience) -> None:
-        """authorize → token → verify, for one app in one org."""
+    def preflight(self, target: Target) -> login.Plan | Problem:
+        """How the target will log in, or why it cannot: known of all targets before anyone signs in."""
+        try:
+            return login.plan(target, self.request.how, self.world)
+        except EcapipeError as error:
+            return error.problem
+
+    def login(self, target: Target, planned: login.Plan | Problem | str, patience: login.Patience) -> None:
+        """authorize → token → verify, for one app in one org, unless its app gave a reason why not."""
         ended = None
         with self.track.course(target.subject, OF_TARGETS) as course:
-            if reason is not None:
-                course.halt(reason)
+            if isinstance(planned, str):
+                course.halt(planned)
             with course.stage(AUTHORIZE) as work:
-                grant = login.authorize(target, self.request.how, self.world, patience, work)
+                grant = login.authorize(target, planned, self.request.how, self.world, patience, work)
             with course.stage(TOKEN) as work:
-                token = login.redeem(target, grant, self.world)
+                token = login.redeem(target, grant, self.request.how, self.world, work)
                 ended = login.unverified(token, grant)
             with course.stage(VERIFY) as work:
                 ended = login.verify(target, token, grant, self.request.how, self.world, work)

@@ -155,6 +155,19 @@ def unknown_app(name: str, known: Sequence[str]) -> _Said:
 
 @_problem(
     "config",
+    "--print-token prints one token, and the run has more than one target, or none.",
+    "Choose one app with --name and one org with --target-org.",
+    exit_code=USAGE,
+)
+def not_one_target(count: int) -> _Said:
+    return _say(
+        f"--print-token needs exactly one app in one org; this run has {count}.",
+        "Choose the app with --name and the org with --target-org.",
+    )
+
+
+@_problem(
+    "config",
     "A run that logs in needs at least one org, and none was named or configured.",
     "Name one with --target-org, or configure orgs in sfdx-project.json under plugins.ecapipe.orgs.",
     exit_code=USAGE,
@@ -844,6 +857,29 @@ def server_busy(host: str, description: str) -> _Said:
 
 
 @_problem(
+    "credentials",
+    "A token is expired, revoked, or of a kind the endpoint does not take.",
+    "Run again for a new token.",
+    retryable=True,
+)
+def token_refused(host: str, description: str) -> _Said:
+    return _say(f"{host} refuses the token: {description}.", "Run again for a new token.")
+
+
+@_problem(
+    "org",
+    "The token answer is not signed with the app's consumer secret, so it does not come from the org, or the secret "
+    "belongs to another app.",
+    "Check the secret and whatever stands between you and the org.",
+)
+def signature_mismatch(host: str) -> _Said:
+    return _say(
+        f"The signature of the token answer from {host} does not match the consumer secret.",
+        "Check where the consumer secret comes from, and whether a proxy alters answers. Do not use the token.",
+    )
+
+
+@_problem(
     "org",
     "The org refused with a code that ecapipe has no better words for.",
     "Look the code up in Salesforce's list of OAuth errors.",
@@ -924,13 +960,26 @@ def host_not_found(host: str) -> _Said:
 
 @_problem(
     "network",
-    "No connection to the host could be made, or it broke.",
+    "No connection to the host could be made; nothing was sent.",
     "Check network, proxy and firewall, then run again.",
     retryable=True,
 )
 def connection_failed(host: str, reason: str) -> _Said:
     return _say(
-        f"The connection to {host} failed: {reason}.",
+        f"No connection to {host} could be made: {reason}.",
+        "Check the network, HTTPS_PROXY and NO_PROXY, then run again.",
+    )
+
+
+@_problem(
+    "network",
+    "The connection broke after the request was sent, so it is unknown whether the host acted on it.",
+    "Check network, proxy and firewall, then run again.",
+    retryable=True,
+)
+def connection_lost(host: str, reason: str) -> _Said:
+    return _say(
+        f"The connection to {host} broke: {reason}.",
         "Check the network, HTTPS_PROXY and NO_PROXY, then run again.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,14 +35,19 @@ def until(name: str | None) -> tuple[Stage, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time as an argument: seconds of a monotonic clock, and the time of day in UTC as ISO 8601."""
+    """Time as an argument: seconds of a monotonic clock, the time of day in UTC as ISO 8601, and waiting."""
 
     seconds: Callable[[], float]
     utc: Callable[[], str]
+    sleep: Callable[[float], None] = time.sleep
 
 
 class Skip(Exception):
     """Raised within a stage: neither it nor what follows applies, for the reason given."""
+
+
+class Enough(Exception):
+    """Raised within a stage: it is passed over for the reason given, and with it the course has done its work."""
 
 
 class _Halt(Exception):
@@ -101,6 +107,9 @@ class Course:
 
         try:
             yield work
+        except Enough as enough:
+            end("skipped", str(enough))
+            raise _Done from None
         except Skip as skip:
             end("skipped", str(skip))
             raise _Halt(str(skip)) from None

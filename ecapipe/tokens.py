@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 from urllib.parse import urlencode
 
-from ecapipe import messages
+from ecapipe import messages, problems
 from ecapipe.credentials import Credentials
 from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
+from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
 
 _IDENTITY: Final = re.compile(r"https?://[^/?#]+/id/(?P<org>[A-Za-z0-9]{15,18})/(?P<user>[A-Za-z0-9]{15,18})")
@@ -73,6 +76,7 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
     identity = _IDENTITY.fullmatch(text("id"))
     if identity is None:
         raise messages.unexpected(answer, org.host, "its id does not name an org and a user")
+    _check_signature(text("signature"), text("id") + text("issued_at"), credentials.consumer_secret, org)
     refresh = text("refresh_token")
     return Token(
         Secret(text("access_token")),
@@ -82,6 +86,16 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
         identity["user"],
         tuple(text("scope").split()),
     )
+
+
+def _check_signature(signature: str, signed: str, secret: Secret | None, org: Org) -> None:
+    """Raises `EcapipeError` (SignatureMismatch) unless ``signature`` is the HMAC-SHA256 of ``id`` and ``issued_at``,
+    keyed with the consumer secret, in base64. An answer without one, or an app without secret, proves nothing."""
+    if secret is None or not signature:
+        return
+    expected = base64.b64encode(hmac.digest(secret.reveal().encode(), signed.encode(), "sha256"))
+    if not hmac.compare_digest(expected, signature.encode()):
+        raise EcapipeError(replace(problems.signature_mismatch(org.host), host=org.host))
 
 
 def revocation(token: Secret, org: Org) -> Request:

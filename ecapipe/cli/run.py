@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
@@ -15,6 +16,7 @@ from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
+from ecapipe.credentials import SOURCES
 from ecapipe.discovery import Where
 from ecapipe.events import Emit, Event
 from ecapipe.login import How
@@ -22,8 +24,10 @@ from ecapipe.orgs import Which
 from ecapipe.pipeline import Request
 from ecapipe.problems import EcapipeError
 from ecapipe.render import json as json_output
+from ecapipe.render import text
 from ecapipe.render.lines import Lines
 from ecapipe.report import Report
+from ecapipe.secret import Secret
 from ecapipe.world import World
 
 COMMAND = "ecapipe run"
@@ -48,6 +52,12 @@ class Browser(StrEnum):
     none = "none"
 
 
+class TokenForm(StrEnum):
+    value = "value"
+    header = "header"
+
+
+SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
 
 
@@ -86,6 +96,20 @@ def run(
             "--wait", "-w", metavar="MINUTES", help="How long to wait for people. Default: 5 for one login, else 30."
         ),
     ] = None,
+    settle: Annotated[
+        float, typer.Option("--settle", metavar="MINUTES", help="How long to retry what a fresh deploy explains.")
+    ] = 0.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done for each app and org, and send nothing.")
+    ] = False,
+    secret_from: Annotated[
+        list[SecretSource] | None,
+        typer.Option("--secret-from", help="Take consumer secrets from this source only. Repeatable."),
+    ] = None,
+    print_token: Annotated[
+        TokenForm | None,
+        typer.Option("--print-token", help="Print the access token, and nothing else, on standard output."),
+    ] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
     allow_host: Annotated[
         list[str] | None,
@@ -109,7 +133,25 @@ def run(
     """
     session: Session = context.obj
     environment = session.environment
-    _refuse(emulator and bool(target_org), concise and verbose, scopes, wait)
+    _refuse(
+        {
+            "--concise and --verbose": concise and verbose,
+            "--emulator and --target-org": emulator and bool(target_org),
+            "--print-token and --json": print_token is not None and session.json,
+            "--print-token and --revoke": print_token is not None and revoke,
+            "--print-token and --dry-run": print_token is not None and dry_run,
+            "--print-token and --until": print_token is not None and until is not None,
+        },
+        {
+            "--scopes takes one string with spaces between the scopes.": scopes is not None
+            and ("," in scopes or not scopes.split()),
+            "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
+            "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
+            "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
+            and session.out.isatty()
+            and not no_prompt,
+        },
+    )
     where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     terminal = session.err.isatty() and not environment.is_ci()
     world = edges.real(
@@ -126,29 +168,41 @@ def run(
         username,
     )
     how = How(
-        flow.value, callback.value, scopes, _minutes(wait, environment.get("SF_WEB_OAUTH_SERVER_TIMEOUT")), revoke
+        flow.value,
+        callback.value,
+        scopes,
+        _minutes(wait, environment.get("SF_WEB_OAUTH_SERVER_TIMEOUT")),
+        settle,
+        revoke,
+        None if print_token is None else _printer(session, print_token),
+        dry_run,
     )
+    last = None if until is None else until.value
+    if dry_run and last not in ("discover", "locate", "check"):
+        last = "authorize"
     with ExitStack() as stack:
         if emulator:
             world, which = _emulated(where, which, world, stack)
-        request = Request(where, which, how, None if until is None else until.value)
-        return _show(session, request, world, concise, verbose, no_progress)
+        request = Request(where, which, how, last, frozenset(secret_from or SOURCES))
+        return _show(session, request, world, concise, verbose or dry_run, no_progress)
 
 
 def _show(session: Session, request: Request, world: World, concise: bool, verbose: bool, no_progress: bool) -> int:
     seen = Report()
+    # A printed token stands alone on standard output.
+    out = session.out if request.how.deliver is None else session.err
     with ExitStack() as stack:
         display: Emit
         if session.json:
             display = json_output.Links(session.err)
-        elif session.live and not concise and not no_progress:
+        elif session.live and out.isatty() and not concise and not no_progress:
             from ecapipe.render.human import Human
 
-            human = Human(session.out, session.err, seen, colour=session.colour, verbose=verbose)
+            human = Human(out, session.err, seen, colour=session.colour, verbose=verbose)
             stack.callback(human.close)
             display = human
         else:
-            display = Lines(session.out, session.err, seen, stages=not concise, verbose=verbose)
+            display = Lines(out, session.err, seen, stages=not concise, verbose=verbose)
 
         def emit(event: Event) -> None:
             seen(event)
@@ -164,16 +218,22 @@ def _show(session: Session, request: Request, world: World, concise: bool, verbo
     return seen.status
 
 
-def _refuse(two_places: bool, two_lengths: bool, scopes: str | None, wait: float | None) -> None:
-    """Raises `EcapipeError` (UsageError) for values and combinations that cannot be meant."""
-    if two_lengths:
-        raise EcapipeError(problems.usage_error("--concise and --verbose exclude each other.", COMMAND))
-    if two_places:
-        raise EcapipeError(problems.usage_error("--emulator and --target-org exclude each other.", COMMAND))
-    if scopes is not None and ("," in scopes or not scopes.split()):
-        raise EcapipeError(problems.usage_error("--scopes takes one string with spaces between the scopes.", COMMAND))
-    if wait is not None and not 0 < wait <= 24 * 60:
-        raise EcapipeError(problems.usage_error("--wait takes minutes, more than 0 and at most 1440.", COMMAND))
+def _refuse(exclusive: Mapping[str, bool], wrong: Mapping[str, bool]) -> None:
+    """Raises `EcapipeError` (UsageError) for the first combination or value that cannot be meant."""
+    for pair, both in exclusive.items():
+        if both:
+            raise EcapipeError(problems.usage_error(f"{pair} exclude each other.", COMMAND))
+    for sentence, is_wrong in wrong.items():
+        if is_wrong:
+            raise EcapipeError(problems.usage_error(sentence, COMMAND))
+
+
+def _printer(session: Session, form: TokenForm) -> Callable[[Secret], None]:
+    def deliver(token: Secret) -> None:
+        prefix = "Authorization: Bearer " if form is TokenForm.header else ""
+        text.write(session.out, [prefix + token.reveal()])
+
+    return deliver
 
 
 def _minutes(wait: float | None, milliseconds: str | None) -> float | None:

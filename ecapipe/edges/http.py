@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from ecapipe import problems
@@ -23,18 +25,21 @@ _LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 class Http:
     """Sends requests; one client, made with the first of them.
 
+    An answer that has not ended after `longest` seconds is given up, however steadily it drips.
+
     Certificates are checked against the operating system's store, `SSL_CERT_FILE`, `SSL_CERT_DIR` and
     `NODE_EXTRA_CA_CERTS`. Proxies come from the usual variables, but never stand before this very machine.
     """
 
-    def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
-        self._transport = transport
+    def __init__(self, transport: httpx.BaseTransport | None = None, longest: float = 60.0) -> None:
+        self._transport, self._longest = transport, longest
         self._client: httpx.Client | None = None
 
     def __call__(self, request: Request) -> Answer:
         import httpx
 
         client = self._client = self._client or self._made()
+        end = time.monotonic() + self._longest
         try:
             with client.stream(
                 "GET" if request.form is None else "POST",
@@ -45,11 +50,13 @@ class Http:
                 body = b""
                 for chunk in response.iter_bytes():
                     body += chunk
+                    if time.monotonic() > end:
+                        raise EcapipeError(problems.host_timed_out(request.host))
                     if len(body) > LARGEST:
                         reason = "it is larger than 1 MiB"
                         raise EcapipeError(problems.unexpected_answer(request.host, response.status_code, reason))
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-                return Answer(response.status_code, kind, body)
+                return Answer(response.status_code, kind, body, _seconds(response.headers.get("retry-after")))
         except httpx.HTTPError as error:
             raise EcapipeError(_problem(error, request.host)) from None
         except (httpx.InvalidURL, UnicodeError):  # a name that cannot be one: a label too long, broken punycode
@@ -97,8 +104,21 @@ def _load(context: ssl.SSLContext, cafile: str | None = None, capath: str | None
         ) from None
 
 
+def _seconds(retry_after: str | None) -> float | None:
+    """A Retry-After header (RFC 9110 §10.2.3): a number of seconds, or a date."""
+    if retry_after is None:
+        return None
+    if retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
 def _headers(request: Request) -> dict[str, str]:
-    headers = {"Accept": "application/json"}
+    # Uncompressed: what is small on the wire may not become large here.
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if request.bearer is not None:
         headers["Authorization"] = f"Bearer {request.bearer.reveal()}"
     if request.form is not None:
@@ -122,14 +142,14 @@ def _problem(error: httpx.HTTPError, host: str) -> Problem:
             return problems.tls_failed(host, (cause.reason or "handshake failed").lower().replace("_", " "))
         if isinstance(cause, socket.gaierror):
             return problems.host_not_found(host)
+    if isinstance(error, httpx.ConnectTimeout):
+        return problems.connection_failed(host, "it took too long")
     if isinstance(error, httpx.TimeoutException):
         return problems.host_timed_out(host)
     if isinstance(error, httpx.ProxyError):
         return problems.connection_failed(host, "the proxy refused it")
     os_error = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
-    reason = str(getattr(os_error, "strerror", "")).lower() or {
-        "RemoteProtocolError": "the answer was cut off or is not HTTP",
-        "ReadError": "it broke while the answer was read",
-        "WriteError": "it broke while the request was sent",
-    }.get(type(error).__name__, "no connection could be made")
-    return problems.connection_failed(host, reason)
+    reason = str(getattr(os_error, "strerror", "")).lower()
+    if isinstance(error, httpx.ConnectError):
+        return problems.connection_failed(host, reason or "nobody answers")
+    return problems.connection_lost(host, reason or "the answer was cut off, or is not HTTP")

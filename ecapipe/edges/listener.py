@@ -45,7 +45,7 @@ def listen(callback_url: str, land: Callable[[str], Landing]) -> Iterator[None]:
     to a clean address, so that no code stays in its bar or history.
     """
     site = _Site(callback_url, land)
-    threads = [threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True) for server in site.servers]
+    threads = [threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True) for server in site.servers]
     for thread in threads:
         thread.start()
     try:

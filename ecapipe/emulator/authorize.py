@@ -14,12 +14,17 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 def trust(org: Org, query: Parameters) -> tuple[RegisteredApp, str]:
     """The app and its registered callback. Until both are sure nobody may be redirected anywhere."""
     query.once("client_id", "redirect_uri")
-    app = org.app(query.need("client_id"))
+    key = query.need("client_id")
+    if org.lacks(key):
+        raise Refused("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org")
+    app = org.app(key)
     redirect_uri = query.get("redirect_uri")
     if redirect_uri is None:
         raise Refused("redirect_uri_missing", "redirect_uri must be given")
     if redirect_uri not in app.callback_urls:
         raise Refused("redirect_uri_mismatch", "redirect_uri must match configuration")
+    if not app.enabled:
+        raise Refused("OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occurred during authentication")
     return app, redirect_uri
 
 

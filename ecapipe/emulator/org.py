@@ -24,7 +24,7 @@ _SUFFIX_LETTERS: Final = string.ascii_uppercase + "012345"
 
 @dataclass(frozen=True, slots=True)
 class RegisteredApp:
-    """An external client app as an org knows it."""
+    """An external client app as orgs know it."""
 
     name: str
     consumer_key: str
@@ -38,6 +38,12 @@ class RegisteredApp:
     """Enabled in the settings and in the policies."""
     run_as_user: str | None = None
     """Username that a client credentials login runs as."""
+    enabled: bool = True
+    """False: an administrator has switched the app, or OAuth for it, off."""
+    approved: bool = True
+    """False: only users whom an administrator approved may use it, and there are none."""
+    orgs: tuple[str, ...] | None = None
+    """The orgs that have it; None means all."""
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -87,7 +93,8 @@ class Org:
         self.clock = clock
         self.id = _full_id(f"00D{number:012}")
         self._number = number
-        self._apps = {app.consumer_key: app for app in apps}
+        self._everywhere = {app.consumer_key: app for app in apps}
+        self._apps = {key: app for key, app in self._everywhere.items() if app.orgs is None or name in app.orgs}
         self._users: dict[str, User] = {}
         self._open: dict[str, Authorization] = {}
         self._codes: dict[str, Authorization] = {}
@@ -102,6 +109,10 @@ class Org:
             return self._apps[consumer_key]
         except KeyError:
             raise Refused("invalid_client_id", "client identifier invalid") from None
+
+    def lacks(self, consumer_key: str) -> bool:
+        """Whether the key belongs to an app that is there, but not in this org."""
+        return consumer_key in self._everywhere and consumer_key not in self._apps
 
     def user(self, username: str) -> User:
         """The user of this name, who exists from the first time the name is said."""

@@ -44,7 +44,8 @@ def login(org: Org, handle: str, pending: Authorization, username: str, complain
 <input id="password" name="password" type="password" autocomplete="current-password" required{focus[1]}>
 <button>Log In</button>
 </form>""",
-        form_action="'self'",
+        # Somebody whom the org does not approve for the app is sent to the callback right away.
+        form_action="'self'" if pending.app.approved else _callback_action(pending),
     )
 
 
@@ -61,9 +62,7 @@ def approval(org: Org, handle: str, pending: Authorization, user: User) -> HTMLR
 <button name="decision" value="allow">Allow</button>
 <button name="decision" value="deny">Deny</button>
 </form>""",
-        # Chromium applies form-action to every redirect that follows the form, so the callback has to pass,
-        # and with it whatever the app's own site redirects to: hence its scheme, and not its host.
-        form_action=" ".join(("'self'", *_SCHEME.findall(pending.redirect_uri))),
+        form_action=_callback_action(pending),
     )
 
 
@@ -75,6 +74,20 @@ def error(error: str, description: str, status: int = 400) -> HTMLResponse:
 <p id="error_description">{escape(description)}</p>""",
         status=status,
     )
+
+
+def maintenance(status: int) -> HTMLResponse:
+    """What Salesforce shows while an org cannot be reached."""
+    return _page("Data Not Available", "<p>This org is under maintenance. Try again later.</p>", status=status)
+
+
+def _callback_action(pending: Authorization) -> str:
+    """The ``form-action`` of a form that ends at the callback.
+
+    Chromium applies it to every redirect that follows the form, so the callback has to pass, and with it
+    whatever the app's own site redirects to: hence its scheme, and not its host.
+    """
+    return " ".join(("'self'", *_SCHEME.findall(pending.redirect_uri)))
 
 
 def _page(title: str, body: str, *, status: int = 200, form_action: str = "'none'") -> HTMLResponse:

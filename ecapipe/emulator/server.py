@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import NamedTuple, Self
 
 import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ecapipe.emulator import site, visitor
+from ecapipe.emulator import faults, site, tls, visitor
+from ecapipe.emulator.faults import Fault, Plan
 from ecapipe.emulator.org import Org, RegisteredApp
 from ecapipe.emulator.wire import Call, Parameters
 
@@ -23,19 +28,24 @@ _TRIES = 20
 
 
 class Asked(NamedTuple):
-    """A request as it is remembered: the names of its parameters, never their values."""
+    """A request as it is remembered: the names of its parameters, never their values.
+
+    `status` is None where the connection was closed without an answer.
+    """
 
     org: str
     method: str
     path: str
     parameters: tuple[str, ...]
+    status: int | None
 
 
 class Emulator:
     """Local orgs that know `apps`; a context manager.
 
     Each org has its own port (`port`, the next one, and so on; with 0 any free ones), its own ids, its own
-    user, and its own codes and tokens. `clock` gives seconds since the epoch.
+    user, and its own codes and tokens. `faults` say what goes wrong there; with `tls` the addresses are https.
+    `clock` gives seconds since the epoch. Raises ValueError for what cannot be meant.
     """
 
     def __init__(
@@ -44,6 +54,8 @@ class Emulator:
         *,
         orgs: Sequence[str] = ("emulator",),
         port: int = 0,
+        faults: Iterable[Fault] = (),
+        tls: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._apps = tuple(apps)
@@ -54,23 +66,39 @@ class Emulator:
             raise ValueError("an emulator needs orgs, each with a name of its own")
         if not 0 <= port <= 65536 - len(self._names):
             raise ValueError("there are no such ports")
+        self._faults = tuple(faults)
+        named = {name for app in self._apps for name in app.orgs or ()}
+        named |= {fault.org for fault in self._faults if fault.org is not None}
+        if unknown := sorted(named.difference(self._names)):
+            raise ValueError(f'there is no org "{unknown[0]}" here')
         self._port = port
+        self._tls = tls
         self._clock = clock
+        self._ca_file: str | None = None
+        self._plan: Plan
+        self._server: _Server
         self._orgs: dict[int, Org] = {}
         self._asked: list[Asked] = []
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start, and return when every org answers. A port that is taken raises OSError."""
+        """Start, and return when every org answers.
+
+        Raises OSError for a port that is taken, ModuleNotFoundError if `tls` lacks its package.
+        """
         with ExitStack() as stack:
+            certificate = stack.enter_context(tls.issued()) if self._tls else None
+            self._ca_file = certificate.ca_file if certificate else None
+            self._plan = Plan(self._faults)
+            scheme = "https" if certificate else "http"
             listening: list[socket.socket] = []
             stack.callback(self._orgs.clear)
             for at, name in enumerate(self._names):
                 pair = _listen(self._port + at if self._port else 0)
                 listening += [stack.enter_context(one) for one in pair]
                 port = pair[0].getsockname()[1]
-                self._orgs[port] = Org(name, at + 1, f"http://localhost:{port}", self._apps, self._clock)
-            server = _Server(
+                self._orgs[port] = Org(name, at + 1, f"{scheme}://localhost:{port}", self._apps, self._clock)
+            self._server = server = _Server(
                 uvicorn.Config(
                     self._serve,
                     interface="asgi3",
@@ -83,6 +111,7 @@ class Emulator:
                     access_log=False,
                     proxy_headers=False,
                     server_header=False,
+                    ssl_certfile=certificate.server_file if certificate else None,
                 )
             )
             thread = threading.Thread(target=server.run, args=(listening,), name="emulator", daemon=True)
@@ -104,6 +133,11 @@ class Emulator:
         return {org.name: org.url for org in self._orgs.values()}
 
     @property
+    def ca_file(self) -> str | None:
+        """The certificate to trust, a PEM file that lives as long as the emulator runs; None without `tls`."""
+        return self._ca_file
+
+    @property
     def requests(self) -> tuple[Asked, ...]:
         """Everything that was asked so far, oldest first."""
         return tuple(self._asked)
@@ -121,7 +155,8 @@ class Emulator:
         org = next((one for one in self._orgs.values() if url.startswith(f"{one.url}/")), None)
         if org is None:
             raise visitor.VisitError("unknown_address", "this is not an address of the emulator")
-        return visitor.visit(url, org.person.username, org.password)
+        trust = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None
+        return visitor.visit(url, org.person.username, org.password, trust)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -140,8 +175,11 @@ class Emulator:
         )
         # The port that was reached decides, and not the Host header, which anybody can write.
         org = self._orgs[scope["server"][1]]
-        self._asked.append(Asked(org.name, call.method, call.path, call.query.names + call.form.names))
-        await site.answer(org, call)(scope, receive, send)
+        do = self._plan.due(org.name, call.path)
+        response = faults.answer(do, lambda: site.answer(org, call))
+        status = None if "reset" in do else response.status_code
+        self._asked.append(Asked(org.name, call.method, call.path, call.query.names + call.form.names, status))
+        await faults.deliver(do, response, scope, receive, send, partial(self._server.hang_up, scope))
 
 
 class _Server(uvicorn.Server):
@@ -165,9 +203,19 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
         for connection in self.server_state.connections:
             connection.transport.abort()
-        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks)
+
+    def hang_up(self, scope: Scope) -> None:
+        """Close the connection that a request came by, after what was sent so far."""
+        for connection in self.server_state.connections:
+            ends = (connection.client, connection.server) if isinstance(connection, H11Protocol) else None
+            if ends == (scope["client"], scope["server"]):
+                connection.transport.close()
 
 
 def _listen(port: int) -> list[socket.socket]:

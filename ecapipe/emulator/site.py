@@ -89,6 +89,9 @@ def _login(org: Org, call: Call) -> Response:
             "If you still can't log in, contact your Salesforce administrator."
         )
         return pages.login(org, org.hold(pending), pending, username, complaint)
+    if not pending.app.approved:
+        said = {"error": "OAUTH_APP_ACCESS_DENIED", "error_description": token.NOT_APPROVED}
+        return _redirect(authorize.address(pending.redirect_uri, pending.state, **said))
     return pages.approval(org, org.hold(replace(pending, user=user)), pending, user)
 
 

@@ -11,6 +11,8 @@ from ecapipe.emulator.org import Authorization, Org, RegisteredApp
 from ecapipe.emulator.wire import Parameters, Refused
 from ecapipe.secret import Secret
 
+NOT_APPROVED = "user is not admin approved to access this app"
+
 _NEEDS_A_PERSON = frozenset({"full", "web", "refresh_token", "offline_access"})
 """Scopes that a client credentials token never carries."""
 
@@ -49,6 +51,8 @@ def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[
         raise Refused("invalid_client", "invalid client credentials")
     if not app.client_credentials or app.run_as_user is None:
         raise Refused("invalid_grant", "no client credentials user enabled")
+    if not app.approved:
+        raise Refused("invalid_app_access", NOT_APPROVED)
     scopes = tuple(scope for scope in app.allowed if scope not in _NEEDS_A_PERSON)
     return org.log_in(app, org.user(app.run_as_user), scopes, lasting=False)
 
@@ -62,6 +66,8 @@ def _client(org: Org, form: Parameters, authorization: str) -> tuple[RegisteredA
     if key is None or secret is None:
         key, secret = _basic(authorization) or (key, secret)
     app = org.app(key or form.need("client_id"))
+    if not app.enabled:
+        raise Refused("OAUTH_APP_BLOCKED", "this app is blocked by admin")
     if secret is None:
         return app, False
     if app.consumer_secret is None or not app.consumer_secret.same(Secret(secret)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ssl import SSLContext
 from urllib.parse import urlencode, urljoin, urlsplit
 
 _TIMEOUT = 10.0
@@ -21,13 +22,13 @@ class VisitError(Exception):
         self.description = description
 
 
-def visit(url: str, username: str, password: str) -> str:
-    """Log in at an authorize URL and allow what is asked.
+def visit(url: str, username: str, password: str, trust: SSLContext | None) -> str:
+    """Log in at an authorize URL and allow what is asked; `trust` is for https.
 
     Returns where the org redirects to, without going there; errors that go to the callback are such an
     address, too. The requests are direct: a proxy of the environment has no business on this machine.
     """
-    answer = _request("GET", url)
+    answer = _request("GET", url, None, trust)
     for _ in range(_PAGES):
         if answer.location is not None:
             return answer.location
@@ -40,7 +41,8 @@ def visit(url: str, username: str, password: str) -> str:
         typed = page.fields | {
             name: text for name, text in (("username", username), ("password", password)) if name in page.fields
         }
-        answer = _request("POST", urljoin(url, page.action), urlencode(typed | page.buttons.get("Allow", {})))
+        form = urlencode(typed | page.buttons.get("Allow", {}))
+        answer = _request("POST", urljoin(url, page.action), form, trust)
     raise VisitError("unexpected_page", "the login pages do not come to an end")
 
 
@@ -51,14 +53,21 @@ class _Answer:
     html: str
 
 
-def _request(method: str, url: str, form: str | None = None) -> _Answer:
+def _request(method: str, url: str, form: str | None, trust: SSLContext | None) -> _Answer:
     parts = urlsplit(url)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT)
+    host = parts.hostname or ""
+    connection = (
+        HTTPSConnection(host, parts.port, timeout=_TIMEOUT, context=trust)
+        if trust
+        else HTTPConnection(host, parts.port, timeout=_TIMEOUT)
+    )
     headers = {} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}
     try:
         connection.request(method, f"{parts.path or '/'}?{parts.query}", form, headers)
         response = connection.getresponse()
-        return _Answer(response.status, response.getheader("Location"), response.read().decode())
+        return _Answer(response.status, response.getheader("Location"), response.read().decode("utf-8", "replace"))
+    except (OSError, HTTPException) as error:
+        raise VisitError("no_answer", f"the org did not answer ({type(error).__name__})") from None
     finally:
         connection.close()
 

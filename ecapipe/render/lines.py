@@ -71,8 +71,8 @@ class Lines:
             self._say(f"{mark} {event.stage.title} - Skipped{self._of(event)}: {text.clean(event.reason or '')}")
         elif self._stages:
             self._say(f"{mark} {event.stage.title}{self._of(event)} ({text.duration(event.milliseconds)})")
-            for label, value in text.facts(event, self._verbose):
-                self._say(f"   {label}: {value}")
+        for label, value in text.facts(event, self._verbose) if self._stages else ():
+            self._say(f"   {label}: {value}")
         if event.outcome == "warning":
             self._tell(f"Warning: {text.clean(event.reason or '')}")
         if event.problem:
