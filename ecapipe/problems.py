@@ -588,6 +588,16 @@ def cannot_listen(url: str, reason: str) -> _Said:
 
 
 @_problem(
+    "config",
+    "The emulator could not listen on the port of one of its orgs: another program uses it, or it is not allowed.",
+    "Choose another port with --port; 0 takes free ones.",
+)
+def emulator_cannot_listen(first: int, last: int, reason: str) -> _Said:
+    ports = f"port {first}" if first == last else f"ports {first} to {last}"
+    return _say(f"The emulator cannot listen on {ports}: {reason}.", "Choose another with --port; 0 takes free ones.")
+
+
+@_problem(
     "people",
     "Nobody finished the login in the browser in time. Salesforce shows some refusals only as a page of its own, "
     "without an answer to ecapipe, so look at the browser.",

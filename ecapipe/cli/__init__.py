@@ -16,6 +16,7 @@ from typer import exceptions
 from ecapipe import __version__, problems
 from ecapipe.cli import app, emulator, explain
 from ecapipe.cli import run as run_command
+from ecapipe.cli.help import Command, Group
 from ecapipe.cli.session import Session, open_session
 from ecapipe.edges import environment
 from ecapipe.problems import EcapipeError, Problem
@@ -23,16 +24,17 @@ from ecapipe.render import text
 
 commands = typer.Typer(
     name="ecapipe",
+    cls=Group,
     help="From a retrieved Salesforce project to a verified token.",
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-commands.command("run")(run_command.run)
+commands.command("run", cls=Command)(run_command.run)
 commands.add_typer(app.commands, name="app")
 commands.add_typer(emulator.commands, name="emulator")
-commands.command("explain")(explain.explain)
+commands.command("explain", cls=Command)(explain.explain)
 
 
 @commands.callback()
@@ -49,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     session = open_session(given, environment.process(), sys.stdout, sys.stderr)
     try:
+        _start_log(session)
         return _run(given, session)
     except EcapipeError as error:
         return session.fail(error.problem, _command(given))
     except exceptions.TyperException as error:
-        return session.fail(problems.usage_error(error.format_message(), _command(given)), _command(given))
+        return session.fail(_usage(error, _command(given)), _command(given))
     except (KeyboardInterrupt, exceptions.Abort):
         return session.fail(problems.interrupted(), _command(given))
     except BrokenPipeError:
@@ -72,6 +75,29 @@ def _run(given: list[str], session: Session) -> int:
         given = [*given, "--help"]
     status = typer.main.get_command(commands).main(given, prog_name="ecapipe", standalone_mode=False, obj=session)
     return int(status or 0)
+
+
+def _start_log(session: Session) -> None:
+    """Log where a variable asks for it; raises `EcapipeError` (UsageError) for a level that does not exist."""
+    name = next((name for name in ("ECAPIPE_LOG_LEVEL", "SF_LOG_LEVEL") if session.environment.get(name)), None)
+    if name is None:
+        return
+    from ecapipe.render import log
+
+    level = (session.environment.get(name) or "").lower()
+    if level not in log.LEVELS:
+        levels = ", ".join(log.LEVELS)
+        raise EcapipeError(
+            problems.usage_error(f"{name} is {level}, which is no log level.", "ecapipe", f"Use {levels}.")
+        )
+    log.configure(level, session.err)
+
+
+def _usage(error: exceptions.TyperException, command: str) -> Problem:
+    """What typer says, in our words where it guesses at a name."""
+    meant = [f"Did you mean {name}?" for name in getattr(error, "possibilities", None) or ()]
+    message = f"Nonexistent flag: {getattr(error, 'option_name', '')}." if meant else error.format_message()
+    return problems.usage_error(message, command, *meant)
 
 
 def _command(given: Sequence[str]) -> str:

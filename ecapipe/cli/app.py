@@ -6,14 +6,15 @@ import typer
 
 from ecapipe import edges, pipeline, report
 from ecapipe.cli import options
+from ecapipe.cli.help import Command, Group
 from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.render import plain
 
-commands = typer.Typer(help="List and check the external client apps of a project.", rich_markup_mode=None)
+commands = typer.Typer(cls=Group, help="List and check the external client apps of a project.", rich_markup_mode=None)
 
 
-@commands.command("list")
+@commands.command("list", cls=Command)
 def list_apps(
     context: typer.Context,
     source_dir: SourceDirs = None,
@@ -25,7 +26,7 @@ def list_apps(
 ) -> int:
     """List the external client apps of the project, their files, and what each allows.
 
-    An incomplete app is listed like any other. Example: ecapipe app list --source-dir sample-project
+    An incomplete app is listed like any other.
     """
     session: Session = context.obj
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
@@ -34,7 +35,7 @@ def list_apps(
     return session.finish(report.listing(found.facts, apps), plain.listing(apps), warnings=warnings)
 
 
-@commands.command("check")
+@commands.command("check", cls=Command)
 def check_apps(
     context: typer.Context,
     source_dir: SourceDirs = None,
@@ -47,7 +48,6 @@ def check_apps(
     """Check that the apps are ready to log in: files, consumer key and consumer secret.
 
     Offline. Ends with 1 if there is an error among the findings.
-    Example: ecapipe app check --source-dir sample-project --json
     """
     session: Session = context.obj
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)

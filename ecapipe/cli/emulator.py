@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,20 +12,26 @@ import typer
 from ecapipe import credentials, discovery, edges, grants, metadata, problems
 from ecapipe.apps import App
 from ecapipe.cli import options
-from ecapipe.cli.options import AsJson, Names, NoProjectConfig, SourceDirs
+from ecapipe.cli.help import Command, Group
+from ecapipe.cli.options import AsJson, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.credentials import Credentials
 from ecapipe.discovery import Where
-from ecapipe.problems import EcapipeError
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.render import text
 from ecapipe.report import Json
-from ecapipe.world import World
+from ecapipe.world import Tree, World
 
 if TYPE_CHECKING:
-    from ecapipe.emulator import Emulator, RegisteredApp
+    from ecapipe.emulator import Emulator, Fault, RegisteredApp
 
 DEFAULT_PORT = 8717
 
-commands = typer.Typer(help="Run a local org for trying and testing.", rich_markup_mode=None)
+_COMMAND = "ecapipe emulator start"
+_LARGEST = 1024 * 1024
+"""Bytes of a fault file."""
+
+commands = typer.Typer(cls=Group, help="Run a local org for trying and testing.", rich_markup_mode=None)
 
 
 @commands.callback()
@@ -33,41 +39,66 @@ def emulator() -> None:
     """Run a local org for trying and testing."""
 
 
-@commands.command("start")
+@commands.command("start", cls=Command)
 def start(
     context: typer.Context,
     source_dir: SourceDirs = None,
-    name: Names = None,
     port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port of the first org; 0 takes a free one.")
+        int,
+        typer.Option(
+            "--port", metavar="N", min=0, max=65535, help="Port of the first org, others follow; 0 takes free ones."
+        ),
     ] = DEFAULT_PORT,
     org: Annotated[
         list[str] | None,
-        typer.Option("--org", metavar="NAME", help="Name of an org. Repeatable; each has its own port."),
+        typer.Option(
+            "--org",
+            metavar="NAME",
+            help="Name of an org. Repeatable: apps whose distributionState is Local are in the first only.",
+        ),
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak https, with a certificate made for this start.")] = False,
+    faults: Annotated[
+        str | None, typer.Option("--faults", metavar="FILE", help="JSON list of what goes wrong, see above.")
     ] = None,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
     """Start a local org that knows the project's apps, until Ctrl-C.
 
-    Prints the address, and the user name and password to sign in with.
-    Example: ecapipe emulator start --source-dir sample-project
+    Prints the address of each org, its apps, and the user name and password to sign in with.
+
+    A fault has "path" (* stands for anything), "do", and, if wanted, "org", "after" (answer so many requests as
+    usual) and "times" (then do it so often). In "do": "status" with a JSON "body"; "html": true for a maintenance
+    page, or {"error", "error_description"} for the page of a refusal; "redirect": URL; "wrongOrg", "wrongUser",
+    "form", "reset": true; "huge", "truncate": bytes; "drip": bytes per second; "delay", "retryAfter": seconds;
+    "wrongContentType": TYPE.
+
+    Examples: ecapipe emulator start --source-dir sample-project --org dev --org uat;
+    ecapipe emulator start --tls --faults faults.json with
+    [{"path": "/services/oauth2/token", "times": 1, "do": {"status": 503, "retryAfter": 1}}] in faults.json
     """
     from ecapipe.emulator import Emulator
 
     session: Session = context.obj
-    where = options.where(session.environment, source_dir, None, None, name, no_project_config)
-    apps = registered(where, edges.real(session.environment))
+    world = edges.real(session.environment)
     names = tuple(dict.fromkeys(org or ["emulator"]))
+    where = options.where(session.environment, source_dir, None, None, None, no_project_config)
+    apps = registered(where, world, names[0])
+    plan = () if faults is None else planned(faults, world.tree)
     try:
-        server = Emulator(apps, orgs=names, port=port)
+        server = Emulator(apps, orgs=names, port=port, faults=plan, tls=tls)
     except ValueError as error:
-        raise EcapipeError(problems.usage_error(str(error), "ecapipe emulator start")) from None
+        raise EcapipeError(problems.usage_error(f"{error}.", _COMMAND)) from None
     with ExitStack() as stack:
         try:
             stack.enter_context(server)
-        except OSError:
-            raise EcapipeError(problems.port_in_use_error("localhost", port)) from None
+        except ModuleNotFoundError:
+            raise EcapipeError(_no_certificates()) from None
+        except OSError as error:
+            reason = (error.strerror or "unknown reason").lower()
+            last = port + len(names) - 1 if port else port
+            raise EcapipeError(problems.emulator_cannot_listen(port, last, reason)) from None
         session.finish(_started(server, apps), _lines(server, apps))
         try:
             threading.Event().wait()
@@ -76,8 +107,11 @@ def start(
     return 0
 
 
-def registered(where: Where, world: World) -> list[RegisteredApp]:
-    """The project's apps as an org would know them; those without credentials are left out."""
+def registered(where: Where, world: World, home: str | None = None) -> list[RegisteredApp]:
+    """The project's apps as orgs would know them; those without credentials are left out.
+
+    Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none.
+    """
     from ecapipe.emulator import RegisteredApp
 
     found = discovery.discover(where, world)
@@ -97,8 +131,27 @@ def registered(where: Where, world: World) -> list[RegisteredApp]:
                 app.secret_optional,
                 app.allows("client-credentials"),
                 _run_as(app),
+                _enabled(app),
+                _approved(app),
+                (home,) if home is not None and app.distribution == "Local" else None,
             )
     return list(by_key.values())
+
+
+def planned(file: str, tree: Tree) -> tuple[Fault, ...]:
+    """The faults in a file; raises `EcapipeError` (SourceDirNotFound, UnreadableFile, UsageError)."""
+    from ecapipe.emulator import faults
+
+    path = tree.resolve(file)
+    if path is None:
+        raise EcapipeError(problems.source_dir_not_found(file, "--faults"))
+    data = tree.read(path, _LARGEST)
+    try:
+        if len(data) > _LARGEST:
+            raise ValueError("it is larger than 1 MiB")
+        return faults.parse(data)
+    except ValueError as error:
+        raise EcapipeError(problems.usage_error(f"{file} is no fault file: {error}.", _COMMAND)) from None
 
 
 def _run_as(app: App) -> str | None:
@@ -106,22 +159,52 @@ def _run_as(app: App) -> str | None:
     return policies.document.text("clientCredentialsFlowUser") if policies else None
 
 
-def _started(server: Emulator, apps: Iterable[RegisteredApp]) -> Json:
-    logins = {name: server.login(name) for name in server.urls}
+def _enabled(app: App) -> bool:
+    """Whether the policies leave the app, and OAuth for it, switched on."""
+    policies = app.of(metadata.POLICIES)
+    switches = ("isEnabled", "isOauthPluginEnabled")
+    return not policies or all(policies.document.flag(switch, True) for switch in switches)
+
+
+def _approved(app: App) -> bool:
+    """Whether the policies let the org's users in: by themselves, or by some profile or permission set."""
+    policies = app.of(metadata.OAUTH_POLICIES)
+    if not policies or policies.document.text("permittedUsersPolicyType") != "AdminApprovedPreAuthorized":
+        return True
+    ways_in = ("commaSeparatedPermissionSet", "commaSeparatedProfile")
+    return any(policies.document.text(way) for way in ways_in)
+
+
+def _no_certificates() -> Problem:
+    return problems.usage_error(
+        "--tls needs the Python package trustme, which is not installed.",
+        _COMMAND,
+        'Install it into the environment of ecapipe: pip install "trustme>=1.2,<2" (the extra "tls" names it, too).',
+    )
+
+
+def _known(apps: Sequence[RegisteredApp], org: str) -> list[str]:
+    return [app.name for app in apps if app.orgs is None or org in app.orgs]
+
+
+def _started(server: Emulator, apps: Sequence[RegisteredApp]) -> Json:
     return {
         "version": 1,
         "orgs": [
-            {"name": name, "url": url, "username": logins[name][0], "password": logins[name][1]}
+            {"name": name, "url": url, "username": username, "password": password, "apps": _known(apps, name)}
             for name, url in server.urls.items()
+            for username, password in [server.login(name)]
         ],
-        "apps": [app.name for app in apps],
+        "caFile": server.ca_file,
     }
 
 
-def _lines(server: Emulator, apps: Iterable[RegisteredApp]) -> list[str]:
+def _lines(server: Emulator, apps: Sequence[RegisteredApp]) -> list[str]:
     lines = []
     for name, url in server.urls.items():
         username, password = server.login(name)
-        lines += [f"{name}: {url}", f"  User name: {username}", f"  Password: {password}"]
-    known = ", ".join(app.name for app in apps) or "none"
-    return [*lines, f"Apps: {known}", "Stop it with Ctrl-C."]
+        known = ", ".join(_known(apps, name)) or "none"
+        lines += [f"{name}: {url}", f"  User name: {username}", f"  Password: {password}", f"  Apps: {known}"]
+    if server.ca_file:
+        lines.append(f"Clients trust it with SSL_CERT_FILE={server.ca_file}")
+    return [text.clean(line) for line in [*lines, "Stop it with Ctrl-C."]]

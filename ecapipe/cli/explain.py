@@ -19,10 +19,7 @@ Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A problem or
 
 
 def explain(context: typer.Context, name: Name = None, json: AsJson = False) -> int:
-    """Explain a problem or a rule: what it means, why it matters, what to do. Without NAME, list them all.
-
-    Example: ecapipe explain consumer-secret-missing
-    """
+    """Explain a problem or a rule: what it means, why it matters, what to do. Without NAME, list them all."""
     session: Session = context.obj
     rules = list(findings.RULES.values())
     known = list(problems.CATALOGUE.values())

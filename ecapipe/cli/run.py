@@ -24,7 +24,7 @@ from ecapipe.orgs import Which
 from ecapipe.pipeline import Request
 from ecapipe.problems import EcapipeError
 from ecapipe.render import json as json_output
-from ecapipe.render import text
+from ecapipe.render import log, text
 from ecapipe.render.lines import Lines
 from ecapipe.report import Report
 from ecapipe.secret import Secret
@@ -76,12 +76,16 @@ def run(
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
     ] = False,
-    flow: Annotated[Flow, typer.Option("--flow", help="OAuth flow to use.")] = Flow.auto,
+    flow: Annotated[Flow, typer.Option("--flow", metavar="|".join(Flow), help="OAuth flow to use.")] = Flow.auto,
     callback: Annotated[
-        Callback, typer.Option("--callback", help="How the answer of a web login comes back.")
+        Callback,
+        typer.Option("--callback", metavar="|".join(Callback), help="How the answer of a web login comes back."),
     ] = Callback.auto,
     browser: Annotated[
-        Browser | None, typer.Option("--browser", "-b", help="Browser to open; none prints each URL on stderr.")
+        Browser | None,
+        typer.Option(
+            "--browser", "-b", metavar="|".join(Browser), help="Browser to open; none prints each URL on stderr."
+        ),
     ] = None,
     scopes: Annotated[
         str | None, typer.Option("--scopes", metavar='"A B"', help="Scopes to ask for, separated by spaces.")
@@ -89,7 +93,9 @@ def run(
     username: Annotated[
         str | None, typer.Option("--username", metavar="NAME", help="User who is expected to sign in.")
     ] = None,
-    until: Annotated[Until | None, typer.Option("--until", help="Stop after this stage.")] = None,
+    until: Annotated[
+        Until | None, typer.Option("--until", metavar="|".join(Until), help="Stop after this stage.")
+    ] = None,
     wait: Annotated[
         float | None,
         typer.Option(
@@ -104,11 +110,19 @@ def run(
     ] = False,
     secret_from: Annotated[
         list[SecretSource] | None,
-        typer.Option("--secret-from", help="Take consumer secrets from this source only. Repeatable."),
+        typer.Option(
+            "--secret-from",
+            metavar="|".join(SecretSource),
+            help="Take consumer secrets from this source only. Repeatable.",
+        ),
     ] = None,
     print_token: Annotated[
         TokenForm | None,
-        typer.Option("--print-token", help="Print the access token, and nothing else, on standard output."),
+        typer.Option(
+            "--print-token",
+            metavar="|".join(TokenForm),
+            help="Print the access token, and nothing else, on standard output.",
+        ),
     ] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
     allow_host: Annotated[
@@ -126,10 +140,11 @@ def run(
 ) -> int:
     """Authorize the external client apps of a project: find them, check their credentials, get a token, verify it.
 
-    Key and secret come from ECAPIPE_CLIENT_ID_<APP>[_<ORG>] and ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>], the app's
-    global OAuth settings file, or a prompt; there is no flag for a secret.
-    Examples: ecapipe run --source-dir sample-project --emulator;
-    ecapipe run --name Billing_Sync --target-org uat=https://acme--uat.sandbox.my.salesforce.com
+    Every app is paired with every org. Key and secret come from the environment, the replacements of
+    sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
+
+    With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
+    URL on this machine or, where there is none, is pasted. Without people, use the client credentials flow.
     """
     session: Session = context.obj
     environment = session.environment
@@ -206,6 +221,7 @@ def _show(session: Session, request: Request, world: World, concise: bool, verbo
 
         def emit(event: Event) -> None:
             seen(event)
+            log.log(event)
             display(event)
 
         pipeline.run(request, world, emit)

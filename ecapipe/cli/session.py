@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -22,6 +21,7 @@ class Session:
     out: TextIO
     err: TextIO
     json: bool
+    full_help: bool = True
 
     @property
     def live(self) -> bool:
@@ -55,10 +55,5 @@ def open_session(arguments: Sequence[str], environment: Environment, out: TextIO
     """The session for a command line: JSON by ``--json`` before any ``--``, or ``SF_CONTENT_TYPE=JSON``."""
     before = arguments[: arguments.index("--")] if "--" in arguments else arguments
     content_type = environment.get("SF_CONTENT_TYPE") or ""
-    return Session(environment, out, err, "--json" in before or content_type.upper() == "JSON")
-
-
-def at_home(path: str) -> str:
-    """`path` as people write it: relative to the current directory where that is shorter."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(path) else path
+    as_json = "--json" in before or content_type.upper() == "JSON"
+    return Session(environment, out, err, as_json, full_help="--help" in before)

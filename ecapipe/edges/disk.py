@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 
 from ecapipe import project
@@ -16,6 +17,10 @@ _BUNDLES = frozenset({"lwc", "aura"})
 
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
+
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+"""What zipfile raises for archives that are broken, encrypted, or packed in ways it does not know."""
 
 
 class Disk:
@@ -60,13 +65,12 @@ class Disk:
     def read(self, path: str, limit: int) -> bytes:
         try:
             return _read(path, limit)
-        except (OSError, zipfile.BadZipFile, RuntimeError, KeyError, NotImplementedError) as error:
+        except (OSError, KeyError, *_DAMAGED) as error:
             raise EcapipeError(unreadable_file(path, getattr(error, "strerror", None) or _reason(error))) from None
 
     def read_inside(self, root: str, name: str, limit: int) -> str | None:
-        path = os.path.realpath(os.path.join(root, name))
-        home = os.path.realpath(root)
         try:
+            path, home = os.path.realpath(os.path.join(root, name)), os.path.realpath(root)
             if os.path.commonpath((home, path)) != home:
                 return None
             return _read(path, limit)[:limit].decode("utf-8").strip()
@@ -100,12 +104,17 @@ def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str 
             if _enters(entry):
                 if entry.name not in _BUNDLES:
                     pending.append((entry.path, f"{prefix}{entry.name}/"))
-            elif ".eca" in entry.name.lower() and entry.is_file():
+            elif ".eca" in entry.name.lower() and os.path.isfile(entry.path):
                 yield prefix + entry.name
 
 
 def _enters(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.name != "node_modules" and entry.is_dir()
+    if entry.name.startswith(".") or entry.name == "node_modules":
+        return False
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or into a folder that may not be entered
+        return False
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]] | OSError:
@@ -133,7 +142,7 @@ def _listed(archive: str) -> Iterator[Found | Problem]:
     try:
         with zipfile.ZipFile(archive) as opened:
             names = sorted(opened.namelist())
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, *_DAMAGED) as error:
         raise EcapipeError(unreadable_file(archive, getattr(error, "strerror", None) or _reason(error))) from None
     for name in names:
         base = name.rpartition("/")[2]
@@ -159,5 +168,5 @@ def _read(path: str, limit: int) -> bytes:
 
 def _reason(error: Exception) -> str:
     return {"BadZipFile": "it is no zip file", "KeyError": "it is not in the zip file"}.get(
-        type(error).__name__, "it is encrypted, or packed in an unknown way"
+        type(error).__name__, "it is damaged, encrypted, or packed in an unknown way"
     )

@@ -8,6 +8,7 @@ import ssl
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ecapipe import problems
 from ecapipe.messages import Answer, Request
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LARGEST = 1024 * 1024
 """Bytes of an answer that are read; Salesforce's stay below 20 KiB."""
+
+_log = logging.getLogger("ecapipe.http")
 
 _LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
@@ -55,6 +58,8 @@ class Http:
                     if len(body) > LARGEST:
                         reason = "it is larger than 1 MiB"
                         raise EcapipeError(problems.unexpected_answer(request.host, response.status_code, reason))
+                path = urlsplit(request.url).path
+                _log.debug("%s %s%s: %s", response.request.method, request.host, path, response.status_code)
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 return Answer(response.status_code, kind, body, _seconds(response.headers.get("retry-after")))
         except httpx.HTTPError as error:

@@ -1,0 +1,165 @@
+"""Help as `sf` lays it out: ``-h`` the short form, ``--help`` everything."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from typer import Context
+
+WIDTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A command that works as printed, and what it does."""
+
+    does: str
+    command: str
+
+
+EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
+    "ecapipe": (
+        Example("Run the whole pipeline on the sample project, without an org:",
+                "ecapipe run --source-dir sample-project --emulator"),
+        Example("Check a project after a retrieve:", "ecapipe app check --source-dir sample-project"),
+    ),
+    "ecapipe run": (
+        Example("Try the pipeline without an org:", "ecapipe run --source-dir sample-project --emulator"),
+        Example("Sign in to one org with one app:",
+                "ecapipe run --name Billing_Sync --target-org uat=https://acme--uat.sandbox.my.salesforce.com"),
+        Example("Log in from CI, with the secret in ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS:",
+                "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
+        Example("See what would be done, and whether it can be:",
+                "ecapipe run --source-dir sample-project --emulator --dry-run"),
+        Example("Use a token in a script:",
+                "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --print-token header"),
+    ),
+    "ecapipe app": (Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),),
+    "ecapipe app list": (
+        Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),
+        Example("Read them from a script:", "ecapipe app list --source-dir sample-project --json"),
+    ),
+    "ecapipe app check": (
+        Example("Check all apps of a project:", "ecapipe app check --source-dir sample-project"),
+        Example("Check one app:", "ecapipe app check --source-dir sample-project --name Billing_Sync"),
+    ),
+    "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
+    "ecapipe emulator start": (
+        Example("Start a local org that knows the apps of a project:",
+                "ecapipe emulator start --source-dir sample-project"),
+        Example("Start two, and read their addresses from a script:",
+                "ecapipe emulator start --source-dir sample-project --org dev --org uat --json"),
+    ),
+    "ecapipe explain": (
+        Example("List all problems and rules:", "ecapipe explain"),
+        Example("Explain one:", "ecapipe explain ConsumerSecretMissing"),
+    ),
+}  # fmt: skip
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "ECAPIPE_CLIENT_ID_<APP>[_<ORG>]": "Consumer key of an app (in an org): upper case, every other character _. "
+    "ECAPIPE_CLIENT_ID alone serves a single app. With _FILE at its end, the path of a file that holds it.",
+    "ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>]": "Consumer secret, in the same way.",
+    "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
+    "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",
+    "ECAPIPE_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard error. "
+    "Without it, SF_LOG_LEVEL counts.",
+    "SF_TARGET_ORG": "The org when --target-org is not given.",
+    "SF_CONTENT_TYPE": "JSON does what --json does.",
+    "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for people, unless --wait is given.",
+    "BROWSER": "Browser to open.",
+    "CI, NO_COLOR, TERM": "Lines instead of a live display; no colours; dumb: lines, too.",
+    "HTTPS_PROXY, NO_PROXY": "Proxy for orgs, and hosts without one.",
+    "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS": "Further certificates to trust.",
+}
+
+EXIT_CODES: Final[Mapping[str, str]] = {
+    "0": "Everything asked for succeeded.",
+    "1": "Failed: nothing succeeded, a finding of level error, or no apps found.",
+    "2": "Usage: unknown command or flag, bad value, unknown org or app, refused host, no org chosen.",
+    "3": "A bug in ecapipe.",
+    "68": "Partial: some targets succeeded, some failed.",
+    "69": "Every unfinished target waits for people.",
+    "130": "Interrupted; what finished is reported.",
+}
+
+
+class Command(TyperCommand):
+    """A command whose help is ours."""
+
+    def get_help(self, ctx: Context) -> str:  # type: ignore[override]  # the same class under two names
+        return "\n".join(_page(self, ctx))
+
+
+class Group(TyperGroup):
+    """A topic whose help is ours."""
+
+    def get_help(self, ctx: Context) -> str:  # type: ignore[override]
+        return "\n".join(_page(self, ctx))
+
+
+def _page(command: Any, context: Any) -> Iterator[str]:
+    name = context.command_path
+    summary, _, description = (command.help or "").strip().partition("\n\n")
+    options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+    yield from textwrap.wrap(" ".join(summary.split()), WIDTH)
+    arguments = [each.make_metavar(context) for each in command.params if each.param_type_name == "argument"]
+    children = getattr(command, "commands", {})
+    usage = ["COMMAND"] if children else [*arguments, *(["[FLAGS]"] if options else [])]
+    yield from _section("USAGE", [f"$ {name} {' '.join(usage)}"])
+    if children:
+        rows = [(child, (each.help or "").strip().partition("\n\n")[0]) for child, each in children.items()]
+        yield from _section("COMMANDS", _table(rows))
+    by_panel: dict[str, list[tuple[str, str]]] = {}
+    for option in options:
+        by_panel.setdefault(option.rich_help_panel or "FLAGS", []).append(_row(option))
+    for panel, flags in by_panel.items():
+        yield from _section(panel, _table(flags))
+    if not getattr(context.obj, "full_help", True):
+        yield from ("", f"See {name} --help for examples, environment variables and exit codes.")
+        return
+    if description:
+        paragraphs = [" ".join(part.split()) for part in description.split("\n\n")]
+        yield from _section(
+            "DESCRIPTION", [line for part in paragraphs for line in (*textwrap.wrap(part, WIDTH - 2), "")][:-1]
+        )
+    shown = [(example.does, "", f"  $ {example.command}", "") for example in EXAMPLES.get(name, ())]
+    yield from _section("EXAMPLES", [line for lines in shown for line in lines][:-1])
+    yield from _section("ENVIRONMENT VARIABLES", _table(list(VARIABLES.items())))
+    yield from _section("EXIT CODES", _table(list(EXIT_CODES.items())))
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield from ("", title, *(f"  {line}".rstrip() for line in lines))
+
+
+def _row(option: Any) -> tuple[str, str]:
+    """``-d, --source-dir=DIR...`` and its help."""
+    short = next((name for name in option.opts if not name.startswith("--")), None)
+    long = next((name for name in option.opts if name.startswith("--")), "")
+    is_flag = getattr(option, "is_flag", False)
+    value = "" if is_flag else f"={option.metavar}"
+    more = "..." if option.multiple else ""
+    words = [option.help or ""]
+    if not is_flag and option.default not in (None, [], ()) and not callable(option.default):
+        words.insert(0, f"[default: {getattr(option.default, 'value', option.default)}]")
+    return f"{f'{short},' if short else '   '} {long}{value}{more}", " ".join(words)
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    width = min(34, max(len(left) for left, _ in rows))
+    lines: list[str] = []
+    for left, right in rows:
+        wrapped = textwrap.wrap(right, WIDTH - width - 4) or [""]
+        if len(left) > width:
+            lines.append(left)
+            left = ""
+        lines += [f"{left:{width}}  {wrapped[0]}", *(" " * (width + 2) + line for line in wrapped[1:])]
+    return lines
