@@ -260,7 +260,7 @@ def _read(search: _Search, world: World) -> _Tree:
 
 
 def _source(file: Found, found: Project, world: World) -> SourceFile:
-    path = posixpath.join(found.root, file.path)
+    path = f"{found.root}/{file.path}"  # joined by hand: a name in a zip may look absolute
     data = world.tree.read(path, metadata.LARGEST)
     document = metadata.parse(data, file.type, file.path)
     replaced = _replaced(data, document, path, file, found, world) if file.type is metadata.SETTINGS else {}

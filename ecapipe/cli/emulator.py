@@ -59,24 +59,24 @@ def start(
     ] = None,
     tls: Annotated[bool, typer.Option("--tls", help="Speak https, with a certificate made for this start.")] = False,
     faults: Annotated[
-        str | None, typer.Option("--faults", metavar="FILE", help="JSON list of what goes wrong, see above.")
+        str | None,
+        typer.Option("--faults", metavar="FILE", help="JSON list of what is to go wrong; --help describes it."),
     ] = None,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
     """Start a local org that knows the project's apps, until Ctrl-C.
 
-    Prints the address of each org, its apps, and the user name and password to sign in with.
+    Prints the address of each org, its apps, and the user name and password to sign in with; with --tls also the
+    file to trust, in a private folder that is gone when the emulator has stopped.
 
-    A fault has "path" (* stands for anything), "do", and, if wanted, "org", "after" (answer so many requests as
-    usual) and "times" (then do it so often). In "do": "status" with a JSON "body"; "html": true for a maintenance
-    page, or {"error", "error_description"} for the page of a refusal; "redirect": URL; "wrongOrg", "wrongUser",
-    "form", "reset": true; "huge", "truncate": bytes; "drip": bytes per second; "delay", "retryAfter": seconds;
-    "wrongContentType": TYPE.
+    The file of --faults holds a list like [{"path": "/services/oauth2/token", "times": 1, "do": {"status": 503,
+    "retryAfter": 5}}]. In "path" * stands for anything; "org" names the only org it happens in; "after": 2 lets two
+    requests pass; "times": 1 makes it happen once.
 
-    Examples: ecapipe emulator start --source-dir sample-project --org dev --org uat;
-    ecapipe emulator start --tls --faults faults.json with
-    [{"path": "/services/oauth2/token", "times": 1, "do": {"status": 503, "retryAfter": 1}}] in faults.json
+    "do" takes: "status" with a JSON "body"; "html": true for a maintenance page, or {"error", "error_description"}
+    for a page that refuses; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "truncate", "huge":
+    bytes; "drip": bytes per second; "delay", "retryAfter": seconds; "wrongContentType": TYPE.
     """
     from ecapipe.emulator import Emulator
 
@@ -99,8 +99,8 @@ def start(
             reason = (error.strerror or "unknown reason").lower()
             last = port + len(names) - 1 if port else port
             raise EcapipeError(problems.emulator_cannot_listen(port, last, reason)) from None
-        session.finish(_started(server, apps), _lines(server, apps))
         try:
+            session.finish(_started(server, apps), _lines(server, apps))
             threading.Event().wait()
         except KeyboardInterrupt:  # the way to stop it: there is nothing to report
             return problems.INTERRUPTED

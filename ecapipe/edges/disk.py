@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +21,10 @@ _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
 
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError,
+    NotImplementedError,
+)  # fmt: skip
 """What zipfile raises for archives that are broken, encrypted, or packed in ways it does not know."""
 
 
@@ -141,7 +146,7 @@ def _listed(archive: str) -> Iterator[Found | Problem]:
     """The metadata files in a zip file, by name. Nothing is ever unpacked, so no name can lead anywhere."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = sorted(opened.namelist())
+            names = sorted(set(opened.namelist()))
     except (OSError, *_DAMAGED) as error:
         raise EcapipeError(unreadable_file(archive, getattr(error, "strerror", None) or _reason(error))) from None
     for name in names:

@@ -236,8 +236,9 @@ _Rule = tuple[str, Callable[[object], bool]]
 def _check(members: Mapping[str, object], known: Mapping[str, _Rule]) -> None:
     for name, value in members.items():
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
+            by_fold = {one.casefold(): one for one in known}
+            near = get_close_matches(name.casefold(), by_fold, n=1)
+            hint = f'; did you mean "{by_fold[near[0]]}"?' if near else ""
             raise ValueError(f'"{name}" is not known{hint}')
         takes, fits = known[name]
         if not fits(value):

@@ -74,7 +74,7 @@ class Emulator:
         self._port = port
         self._tls = tls
         self._clock = clock
-        self._ca_file: str | None = None
+        self._trusted: str | None = None
         self._plan: Plan
         self._server: _Server
         self._orgs: dict[int, Org] = {}
@@ -88,7 +88,7 @@ class Emulator:
         """
         with ExitStack() as stack:
             certificate = stack.enter_context(tls.issued()) if self._tls else None
-            self._ca_file = certificate.ca_file if certificate else None
+            self._trusted = certificate.ca_file if certificate else None
             self._plan = Plan(self._faults)
             scheme = "https" if certificate else "http"
             listening: list[socket.socket] = []
@@ -135,7 +135,7 @@ class Emulator:
     @property
     def ca_file(self) -> str | None:
         """The certificate to trust, a PEM file that lives as long as the emulator runs; None without `tls`."""
-        return self._ca_file
+        return self._trusted if self._orgs else None
 
     @property
     def requests(self) -> tuple[Asked, ...]:
@@ -155,7 +155,7 @@ class Emulator:
         org = next((one for one in self._orgs.values() if url.startswith(f"{one.url}/")), None)
         if org is None:
             raise visitor.VisitError("unknown_address", "this is not an address of the emulator")
-        trust = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None
+        trust = ssl.create_default_context(cafile=self._trusted) if self._trusted else None
         return visitor.visit(url, org.person.username, org.password, trust)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,12 +1,17 @@
-"""A run on a terminal: the stage list, coloured and live."""
+"""A run on a terminal: the stage list of `sf`, coloured and live; a table from four targets on."""
 
 from __future__ import annotations
 
-from typing import TextIO, assert_never
+import time
+from collections.abc import Iterator
+from typing import Final, TextIO, assert_never
 
-from rich.console import Console
+from rich.box import ASCII as ASCII_BOX
+from rich.box import ROUNDED
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 from ecapipe.events import (
@@ -18,6 +23,7 @@ from ecapipe.events import (
     Planned,
     RunEnded,
     RunStarted,
+    Stage,
     StageEnded,
     StageNoted,
     StageStarted,
@@ -28,53 +34,65 @@ from ecapipe.render import text
 from ecapipe.render.lines import TITLE
 from ecapipe.report import Report
 
-_STYLES = {"passed": "green", "failed": "red", "skipped": "dim", "warning": "yellow"}
+TABLE_FROM: Final = 4
+"""Subjects; fewer are shown as a block each."""
+
+_STYLES: Final = {"passed": "green", "failed": "red", "skipped": "dim", "warning": "yellow"}
 
 
 class Human:
-    """An `Emit`. What has ended is printed for good; below it, live, stands what runs now.
+    """An `Emit`. What has ended is printed for good; below it, live, stands what runs and what is to come.
 
     The live part gives way to whatever is written on `err`, and to questions until their stage has ended.
     """
 
     def __init__(self, out: TextIO, err: TextIO, report: Report, *, colour: bool, verbose: bool = False) -> None:
         self._report, self._err_stream, self._verbose = report, err, verbose
-        self._out = self._console(out, colour)
-        self._err = self._console(err, colour)
+        self._out = _console(out, colour)
+        self._err = _console(err, colour)
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
         self._live: Live | None = None
-        self._running: Text | None = None
+        self._stages: tuple[Stage, ...] = ()
+        self._rows: tuple[Subject, ...] = ()
+        self._ended: dict[tuple[str, Subject], StageEnded] = {}
+        self._running: StageStarted | None = None
+        self._since = 0.0
         self._asking = False
-        self._subject: Subject | None = None
-        self._logins: list[Login] = []
+        self._block: Subject | None = None
+        self._logins: dict[Subject, Login] = {}
 
     def __call__(self, event: Event) -> None:
-        self._pause()
         match event:
             case RunStarted():
+                self._stages = event.stages
                 self._out.print()
-                self._out.print(Text(f" {self._rule(TITLE)}", style="dim"))
+                width = min(50, self._out.width - 1)
+                self._out.print(Text(f" {TITLE} ".center(width, self._glyphs.rule)[:width], style="dim"))
+            case Planned():
+                rows = [subject for subject in event.subjects if subject.org] or event.subjects
+                self._rows = tuple(rows) if len(rows) >= TABLE_FROM else ()
             case StageStarted():
+                self._running, self._since = event, time.monotonic()
                 self._head(event.subject)
-                self._running = Text(event.stage.title)
             case StageNoted():
                 self._note(event.note)
             case StageEnded():
-                self._head(event.subject)
-                self._ended(event)
+                self._running, self._asking = None, False
+                self._ended[event.stage.name, event.subject] = event
+                self._end_stage(event)
             case Finished():
                 if event.login:
-                    self._logins.append(event.login)
-                    self._out.print(Text(f" {text.success(event.subject, event.login)}", style="bold green"))
+                    self._logins[event.subject] = event.login
+                    if not self._rows:
+                        self._out.print(Text(f" {text.success(event.subject, event.login)}", style="bold green"))
             case RunEnded():
                 self._end(event)
-            case Planned() | AppSeen():
+            case AppSeen():
                 pass
             case _:
                 assert_never(event)
-        if self._running is not None and not self._asking:
-            spinner = Spinner("dots2" if self._glyphs != text.ASCII else "line", self._running, style="magenta")
-            self._live = Live(spinner, console=self._out, transient=True, refresh_per_second=12)
+        if self._live is None and self._running is not None and not self._asking:
+            self._live = Live(get_renderable=self._now, console=self._out, transient=True, refresh_per_second=12)
             self._live.start()
 
     def close(self) -> None:
@@ -86,14 +104,83 @@ class Human:
             self._live.stop()
             self._live = None
 
+    def _now(self) -> RenderableType:
+        """The live part: the table around the row that runs, or the rest of the block."""
+        running = self._running
+        if running is None:
+            return Group()
+        spinner = "dots2" if self._glyphs != text.ASCII else "line"
+        elapsed = text.duration(round((time.monotonic() - self._since) * 1000))
+        label = Text.assemble((running.stage.title, "default"), (f" {elapsed}", "dim"))
+        if self._rows:
+            label.append(f"  {text.clean(str(running.subject))}", style="dim")
+            return Group(self._table(self._window()), Spinner(spinner, label, style="magenta"))
+        return Group(Spinner(spinner, label, style="magenta"), *self._pending(running))
+
+    def _pending(self, running: StageStarted) -> Iterator[Text]:
+        """The stages of the block that are still to come."""
+        later = self._stages[self._stages.index(running.stage) + 1 :]
+        if running.subject.org is None:
+            later = tuple(stage for stage in later if running.subject.app and stage.name == "check")
+        for stage in later:
+            yield Text(f" {self._glyphs.pending} {stage.title}", style="dim")
+
+    def _window(self) -> tuple[Subject, ...]:
+        """As many rows as fit, those that ended last before what comes next."""
+        room = max(3, self._out.size.height - 6)
+        started = {subject for _, subject in list(self._ended)}
+        done = [n for n, row in enumerate(self._rows) if row in started]
+        start = max(0, min((done[-1] if done else 0) - room // 2, len(self._rows) - room))
+        return self._rows[start : start + room]
+
+    def _table(self, rows: tuple[Subject, ...]) -> Table:
+        """A row per subject, a column per stage."""
+        stages = [stage for stage in self._stages if stage.name != "discover"]
+        wide = self._out.width >= 100
+        names = [stage.name.capitalize() if wide else stage.name[0].upper() for stage in stages]
+        room = max(16, self._out.width - sum(len(name) + 3 for name in names) - 7)
+        box = ASCII_BOX if self._glyphs == text.ASCII else ROUNDED
+        table = Table(box=box, border_style="dim", header_style="bold")
+        table.add_column("App@Org" if rows and rows[0].org else "App", no_wrap=True, width=room // 2)
+        for name in names:
+            table.add_column(name, no_wrap=True, justify="center", width=len(name))
+        table.add_column("Result", no_wrap=True, width=room - room // 2)
+        for row in rows:
+            table.add_row(
+                Text(text.clean(str(row))), *(self._cell(stage, row) for stage in stages), self._result(row)
+            )
+        return table
+
+    def _cell(self, stage: Stage, row: Subject) -> Text:
+        ended = self._at(stage, row)
+        if ended is None:
+            now = self._running is not None and (self._running.stage, self._running.subject) == (stage, row)
+            return Text(self._glyphs.current if now else self._glyphs.pending, style="magenta" if now else "dim")
+        return Text(self._glyphs.of(ended.outcome), style=_STYLES[ended.outcome])
+
+    def _result(self, row: Subject) -> Text:
+        if row in self._logins:
+            return Text(text.clean(self._logins[row].username or "done"), style="green")
+        ends = [ended for stage in self._stages if (ended := self._at(stage, row))]
+        for ended in ends:
+            if ended.problem:
+                return Text(ended.problem.name, style="red")
+        reason = next((ended.reason for ended in ends if ended.outcome == "skipped" and ended.reason), "")
+        return Text(text.clean(reason), style="dim")
+
+    def _at(self, stage: Stage, row: Subject) -> StageEnded | None:
+        """How `stage` ended for the row: its own, or its app's."""
+        return self._ended.get((stage.name, row)) or self._ended.get((stage.name, Subject(row.app)))
+
     def _head(self, subject: Subject) -> None:
-        if subject != self._subject:
-            self._subject = subject
+        if not self._rows and subject != self._block:
+            self._block = subject
             self._out.print()
             if str(subject):
                 self._out.print(Text(f" {text.clean(str(subject))}", style="bold"))
 
     def _note(self, note: Note) -> None:
+        self._pause()
         self._asking = self._asking or note.kind == "asking"
         if note.kind == "link":
             # Whole and unstyled: people copy it, terminals make it clickable.
@@ -101,25 +188,27 @@ class Human:
         elif note.text:
             self._err.print(Text(text.clean(note.text)))
 
-    def _ended(self, event: StageEnded) -> None:
-        self._running, self._asking = None, False
-        style = _STYLES[event.outcome]
-        line = Text(f" {self._glyphs.of(event.outcome)} ", style=style)
-        if event.outcome == "skipped":
-            line.append(f"{event.stage.title} - Skipped: {text.clean(event.reason or '')}", style="dim")
-        else:
-            line.append(event.stage.title, style="default")
-            line.append(f" {text.duration(event.milliseconds)}", style="dim")
-        self._out.print(line)
-        for label, value in text.facts(event, self._verbose):
-            self._out.print(Text(f"   {self._glyphs.info} {label}: {value}"))
+    def _end_stage(self, event: StageEnded) -> None:
+        if not self._rows:
+            self._head(event.subject)
+            line = Text(f" {self._glyphs.of(event.outcome)} ", style=_STYLES[event.outcome])
+            if event.outcome == "skipped":
+                line.append(f"{event.stage.title} - Skipped: {text.clean(event.reason or '')}", style="dim")
+            else:
+                line.append(event.stage.title, style="default")
+                line.append(f" {text.duration(event.milliseconds)}", style="dim")
+            self._out.print(line)
+            for label, value in text.facts(event, self._verbose):
+                self._out.print(Text(f"   {self._glyphs.info} {label}: {value}"))
         if event.outcome == "warning":
+            self._pause()
             warning = Text("Warning: ", style="bold yellow")
             self._err.print(warning.append(text.clean(event.reason or ""), style="default"))
         if event.problem:
             self._problem(event.problem)
 
     def _problem(self, problem: Problem) -> None:
+        self._pause()
         error, *rest = text.problem(problem)
         head, _, message = error.partition(": ")
         self._err.print(Text(f"{head}: ", style="bold red").append(message, style="default"))
@@ -127,16 +216,17 @@ class Human:
             self._err.print(Text(line, style="dim"))
 
     def _end(self, event: RunEnded) -> None:
+        self._pause()
         self._out.print()
+        if self._rows:
+            self._out.print(self._table(self._rows))
         self._out.print(Text(" Status: ").append(text.status(self._report), style="bold"))
-        for line in text.farewell(self._logins):
+        for line in text.farewell(self._logins.values()):
             self._out.print(Text(f" {line}"))
         self._out.print(Text(f" Elapsed Time: {text.duration(event.milliseconds)}"))
         self._out.print()
 
-    def _rule(self, title: str) -> str:
-        return f" {title} ".center(50, self._glyphs.rule)
 
-    @staticmethod
-    def _console(stream: TextIO, colour: bool) -> Console:
-        return Console(file=stream, no_color=not colour, highlight=False, emoji=False, markup=False, soft_wrap=True)
+def _console(stream: TextIO, colour: bool) -> Console:
+    """Colours where the terminal has them and the user wants them; text as it is, without markup."""
+    return Console(file=stream, no_color=not colour, highlight=False, emoji=False, markup=False)

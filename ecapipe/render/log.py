@@ -20,6 +20,7 @@ LEVELS: Final = {
 """The names that `sf` uses."""
 
 _log = logging.getLogger("ecapipe.stages")
+logging.getLogger("ecapipe").addHandler(logging.NullHandler())  # else Python prints warnings that nobody asked for
 
 
 def configure(level: str, stream: TextIO) -> None:

@@ -27,6 +27,7 @@ class Glyphs:
     skipped: str = "◯"
     warning: str = "⚠"
     current: str = "▶"
+    pending: str = "◼"
     info: str = "▸"
     rule: str = "─"
     ellipsis: str = "…"
@@ -37,7 +38,7 @@ class Glyphs:
         ]
 
 
-ASCII: Final = Glyphs("+", "x", "o", "!", ">", "-", "-", "...")
+ASCII: Final = Glyphs("+", "x", "o", "!", ">", ".", "-", "-", "...")
 
 
 def glyphs(encoding: str | None) -> Glyphs:
