@@ -178,7 +178,9 @@ def _search(directory: str, explicit: bool, trusted: bool, tree: Tree, flag: str
         below = tree.projects_below(start)
         if below:
             raise EcapipeError(
-                problems.project_not_chosen(start, [posixpath.join(directory, path) for path in below])
+                problems.project_not_chosen(
+                    start, [posixpath.normpath(posixpath.join(directory, path)) for path in below]
+                )
             )
         if not explicit:
             raise EcapipeError(problems.requires_project_error(start))
