@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -96,7 +97,7 @@ def start(
         except ModuleNotFoundError:
             raise EcapipeError(_no_certificates()) from None
         except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
+            reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
             last = port + len(names) - 1 if port else port
             raise EcapipeError(problems.emulator_cannot_listen(port, last, reason)) from None
         try:

@@ -18,8 +18,8 @@ _HOSTILE: Final = re.compile(
 )
 
 
-_COMMAND: Final = re.compile(r"##(?=\[|vso\[)")
-"""Azure Pipelines and, of old, GitHub Actions find their commands anywhere in a line."""
+_COMMAND: Final = re.compile(r"##(?=\w*\[)")
+"""Azure Pipelines, TeamCity and, of old, GitHub Actions find their commands anywhere in a line."""
 
 
 @dataclass(frozen=True, slots=True)
