@@ -6,7 +6,7 @@ import typer
 
 from ecapipe import edges, pipeline, report
 from ecapipe.cli import options
-from ecapipe.cli.help import Command, Group
+from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.render import plain

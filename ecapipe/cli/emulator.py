@@ -13,7 +13,7 @@ import typer
 from ecapipe import credentials, discovery, edges, grants, metadata, problems
 from ecapipe.apps import App
 from ecapipe.cli import options
-from ecapipe.cli.help import Command, Group
+from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.credentials import Credentials
