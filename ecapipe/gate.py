@@ -80,12 +80,14 @@ def inspect(where: Where, gate: Gate, world: World) -> Inspection:
         discovery.require_apps(replace(found, apps=(*found.apps, *on_disk)))
     target = _target(gate, found.projects)
     chain = credentials.chain(found.apps, (), seen.variable, None)
+    everyone = found.apps
     if gate.since is not None:
         found = _since(gate.since, found, seen)
     proven = [credentials.resolve(app, None, chain) for app in found.apps]
     findings, notices = list[Finding](), list(found.notices)
     for project in found.projects:
         inspector = _Inspector(project, gate, seen)
+        inspector.keys = _keys(app for app in everyone if app.project == project.root)
         inspector.known += _secrets(app for app in on_disk if app.project == project.root)
         findings += inspector.findings(found, proven, target)
         notices += inspector.notices
@@ -103,6 +105,8 @@ class _Inspector:
         self.notices: list[str] = []
         self.known: list[tuple[str, Secret]] = []
         """Secrets to look for, with the apps they belong to."""
+        self.keys: Mapping[str, tuple[str, ...]] = {}
+        """Consumer keys, with the apps that have them."""
         self.asked_git = False
 
     def findings(self, found: Discovery, proven: Sequence[Resolved], target: str | None) -> list[Finding]:
@@ -121,7 +125,8 @@ class _Inspector:
         def examined(entry: Entry) -> bool:
             git = entry.rule not in _ASK_GIT or self.asked_git
             history = entry.rule != "secret-in-history" or self.gate.history
-            return entry.rule in self.active and git and history and (whole or entry.app in names)
+            alone = entry.app in names and entry.rule != "same-key-in-two-apps"
+            return entry.rule in self.active and git and history and (whole or alone)
 
         if self.gate.update and self.project.baseline:
             accepted = tuple(baseline.updated(accepted, findings, examined))
@@ -149,18 +154,13 @@ class _Inspector:
 
     def evidence(self, apps: Sequence[App], target: str | None) -> Evidence:
         """Everything that the rules are told besides the apps."""
-        keys: dict[str, tuple[str, ...]] = {}
-        for app in apps:
-            key = app.settings.document.text("consumerKey") if app.settings else None
-            if key:
-                keys[key] = (*keys.get(key, ()), app.name)
         evidence = Evidence(
             self.root,
             self.gate.purpose,
             self.project.namespace,
             target,
             self.jwt(apps),
-            keys,
+            self.keys,
             open_to_others=frozenset(
                 file.path
                 for file in _settings(apps)
@@ -342,6 +342,14 @@ def _settings(apps: Iterable[App]) -> list[SourceFile]:
     """All settings files, borrowed ones too."""
     own = [file for app in apps for file in app.files if file.type is metadata.SETTINGS]
     return [*own, *(app.lent for app in apps if app.lent)]
+
+
+def _keys(apps: Iterable[App]) -> dict[str, tuple[str, ...]]:
+    keys: dict[str, tuple[str, ...]] = {}
+    for app in apps:
+        if app.settings and (key := app.settings.document.text("consumerKey")):
+            keys[key] = (*keys.get(key, ()), app.name)
+    return keys
 
 
 def _secrets(apps: Iterable[App]) -> list[tuple[str, Secret]]:

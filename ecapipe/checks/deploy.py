@@ -25,9 +25,10 @@ KNOWN: Final[dict[Type, frozenset[str]]] = {
     metadata.SETTINGS: frozenset(
         "callbackUrl certificate consumerKey consumerSecret externalClientApplication idTokenConfig "
         "isClientCredentialsFlowEnabled isCodeCredFlowEnabled isCodeCredPostOnly isConsumerSecretOptional "
-        "isDPopEnabled isDeviceFlowEnabled isEnforceRefreshTokenTTL isIntrospectAllTokens "
-        "isNamedUserJwtEnabled isPkceRequired isRefreshTokenRotationEnabled isSecretRequiredForRefreshToken isSecretRequiredForTokenExchange "
-        "isTokenExchangeEnabled label shouldRotateConsumerKey shouldRotateConsumerSecret".split()
+        "isDPopEnabled isDeviceFlowEnabled isEnforceRefreshTokenTTL isIntrospectAllTokens isNamedUserJwtEnabled "
+        "isPkceRequired isRefreshTokenRotationEnabled isSecretRequiredForRefreshToken "
+        "isSecretRequiredForTokenExchange isTokenExchangeEnabled label shouldRotateConsumerKey "
+        "shouldRotateConsumerSecret".split()
     ),
     metadata.OAUTH: frozenset(
         "areAttributesIncludedInAssetToken areCustomPermsIncludedInAssetToken assetTokenAudiences "

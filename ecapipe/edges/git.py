@@ -27,6 +27,7 @@ _GIT: Final = (
 _ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
 
 _HEADER: Final = "%(objecttype) %(objectsize) "
+_OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
 _LINK, _SUBMODULE = b"120000", b"160000"
 
@@ -66,9 +67,12 @@ class Repository:
         }
 
     def at(self, revision: str) -> dict[str, str]:
-        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        commit = self._run(*asked, fails=(1,)).decode().strip()
-        if not commit:
+        # Through a pipe, where nothing in it can be an option.
+        asked = os.fsencode(f"{' '.join(revision.splitlines())}^{{commit}}\n")
+        commit, _, kind = (
+            self._run("cat-file", f"--batch-check={_OBJECT}", given=asked).decode().strip().rpartition(" ")
+        )
+        if kind != "commit":
             if revision == "HEAD":
                 return {}
             raise EcapipeError(problems.unknown_revision(revision))
