@@ -300,7 +300,7 @@ _STRUCTURE: Final = (
     Rule(
         "settings-forceignored",
         Levels("note", "warning", None),
-        ".forceignore hides the app's global OAuth settings file.",
+        "A pattern of .forceignore hides the app's global OAuth settings file.",
         "The Salesforce CLI neither deploys nor retrieves it, so what it holds is never renewed.",
         "Remove the pattern from .forceignore; to keep the file out of git, use .gitignore.",
         "Salesforce DX Developer Guide, How to Exclude Source When Syncing",

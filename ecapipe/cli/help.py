@@ -120,7 +120,7 @@ def page(command: Any, context: Any) -> Iterator[str]:
     summary, _, description = (command.help or "").strip().partition("\n\n")
     options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
     yield from textwrap.wrap(" ".join(summary.split()), WIDTH)
-    arguments = [each.make_metavar(context) for each in command.params if each.param_type_name == "argument"]
+    arguments = [each.metavar or each.name.upper() for each in command.params if each.param_type_name == "argument"]
     children = getattr(command, "commands", {})
     usage = ["COMMAND"] if children else [*arguments, *(["[FLAGS]"] if options else [])]
     yield from _section("USAGE", [f"$ {name} {' '.join(usage)}"])

@@ -171,7 +171,7 @@ class Around:
 
     def __call__(self, path: str) -> Repository | None:
         top = os.path.realpath(path)
-        while not os.path.exists(os.path.join(top, ".git")):
+        while not os.path.lexists(os.path.join(top, ".git")):
             top, last = os.path.dirname(top), top
             if top == last:
                 return None

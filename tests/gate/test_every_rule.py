@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import trees
 from gate import ground
 from gate.ground import AWAY, HOME, IGNORE, LINK, SETTINGS, Step, committed
 
-from ecapipe import checks, findings
+from ecapipe import checks
 from ecapipe.findings import PURPOSES, RULES
 from ecapipe.gate import Gate
 
@@ -433,16 +432,3 @@ def test_a_rotated_secret_is_staged_anew(tmp_path: Path) -> None:
     assert "secret-staged" in ground.rules(root)
     moved = ground.ready(tmp_path / "moved", [*committed(app()), app(settings={"label": "new"}), "add --all"])
     assert "secret-staged" not in ground.rules(moved)
-
-
-# --- help ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_every_rule_is_explained(rule: findings.Rule) -> None:
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", rule.name)
-    assert any(rule.levels.of(purpose) for purpose in PURPOSES)
-    for sentence in (rule.means, rule.why, rule.remedy):
-        assert re.fullmatch(r"[A-Za-z.].*\.", sentence, re.DOTALL), sentence
-        assert "  " not in sentence
-    assert rule.source

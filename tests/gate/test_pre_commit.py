@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ("ecapipe", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml")
 PRE_COMMIT = (sys.executable, "-m", "pre_commit")
 
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]  # the hook is installed with all its dependencies
+
 
 @pytest.fixture(scope="module")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -60,7 +62,6 @@ def commit(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *arguments], cwd=root, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.timeout(600)  # the first of them installs the hook with its dependencies
 def test_a_commit_without_a_secret_goes_through(clone: Path) -> None:
     trees.plant(clone, {"README.md": "made up\n"})
     ground.git(clone, "add", "--all")
@@ -70,7 +71,6 @@ def test_a_commit_without_a_secret_goes_through(clone: Path) -> None:
     assert "Passed" in ended.stderr
 
 
-@pytest.mark.timeout(600)
 def test_a_commit_with_a_settings_file_is_stopped(clone: Path) -> None:
     ground.git(clone, "add", "--force", SETTINGS)
     ended = commit(clone)
@@ -80,7 +80,6 @@ def test_a_commit_with_a_settings_file_is_stopped(clone: Path) -> None:
     assert ground.git(clone, "log", "--format=%s").count("\n") == 1
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("way", [("login.sh",), ("--all",)])
 def test_a_commit_with_the_secret_anywhere_is_stopped(way: tuple[str, ...], clone: Path) -> None:
     trees.plant(clone, {"login.sh": "made up\n"})
@@ -92,7 +91,6 @@ def test_a_commit_with_the_secret_anywhere_is_stopped(way: tuple[str, ...], clon
     assert "login.sh:1: error: This file holds the consumer secret of Billing." in ended.stderr
 
 
-@pytest.mark.timeout(600)
 def test_a_worktree_and_all_files_are_checked_alike(clone: Path, tmp_path: Path) -> None:
     ground.git(clone, "worktree", "add", "--quiet", "--detach", str(tmp_path / "other"))
     trees.plant(tmp_path / "other", trees.app())

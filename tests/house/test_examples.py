@@ -28,6 +28,15 @@ NEED_AN_ORG = [line for line in COMMANDS if "--target-org" in line]
 ALONE = sorted(set(COMMANDS) - set(SERVERS) - set(NEED_AN_ORG))
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with what the examples speak of."""
+    (tmp_path / "sample-project").symlink_to(ROOT / "sample-project")
+    (faults,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "faults.json").write_text(faults, encoding="utf-8")
+    return tmp_path
+
+
 def environment(tmp_path: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CI": "true"}
 
@@ -37,19 +46,17 @@ def spoken(line: str) -> list[str]:
 
 
 @pytest.mark.parametrize("line", ALONE)
-def test_an_example_that_needs_nothing_else_succeeds(line: str, tmp_path: Path) -> None:
-    run = subprocess.run(
-        spoken(line), cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
-    )
+def test_an_example_that_needs_nothing_else_succeeds(line: str, place: Path) -> None:
+    run = subprocess.run(spoken(line), cwd=place, env=environment(place), capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout != "") == (0, True), run.stderr
 
 
 @pytest.mark.parametrize("line", SERVERS)
-def test_an_example_that_serves_starts_and_stops(line: str, tmp_path: Path) -> None:
+def test_an_example_that_serves_starts_and_stops(line: str, place: Path) -> None:
     with subprocess.Popen(
         [*spoken(line), "--port", "0"],
-        cwd=ROOT,
-        env=environment(tmp_path),
+        cwd=place,
+        env=environment(place),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -62,13 +69,13 @@ def test_an_example_that_serves_starts_and_stops(line: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("line", NEED_AN_ORG)
-def test_an_example_that_needs_an_org_is_understood(line: str, tmp_path: Path) -> None:
+def test_an_example_that_needs_an_org_is_understood(line: str, place: Path) -> None:
     """It plans its logins for the sample project, with the aliases that the text speaks of."""
     known = {"uat": "uat=https://acme--uat.sandbox.my.salesforce.com"}
     words = [known.get(word, word) for word in spoken(line)]
     extra = ["--source-dir", "sample-project", "--dry-run", "--callback", "paste"]
     run = subprocess.run(
-        [*words, *extra], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
+        [*words, *extra], cwd=place, env=environment(place), capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
 
