@@ -374,6 +374,19 @@ def unreadable_file(file: str, reason: str) -> _Said:
 
 @_problem(
     "config",
+    "A report that was asked for with --report cannot be written where it was asked for.",
+    "Name a file in a folder that may be written to.",
+    exit_code=USAGE,
+)
+def report_not_written(path: str, reason: str) -> _Said:
+    return _say(
+        f"The report {path} cannot be written: {reason}.",
+        "Name a file in a folder that may be written to: --report FORMAT=PATH",
+    )
+
+
+@_problem(
+    "config",
     "The searched folders hold no external client app.",
     "Retrieve the apps, or look in another folder.",
 )

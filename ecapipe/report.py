@@ -16,6 +16,7 @@ from ecapipe.events import (
     ProjectFacts,
     RunEnded,
     RunStarted,
+    Stage,
     StageEnded,
     StageNoted,
     StageStarted,
@@ -35,7 +36,9 @@ class Report:
 
     def __init__(self) -> None:
         self._run, self._started_at = "", ""
+        self._stages: tuple[Stage, ...] = ()
         self._projects: tuple[ProjectFacts, ...] = ()
+        self._subjects: tuple[Subject, ...] = ()
         self._apps: dict[tuple[str, str], AppFacts] = {}
         self._ended: list[StageEnded] = []
         self._finished: list[Finished] = []
@@ -44,9 +47,9 @@ class Report:
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._run, self._started_at = event.run, event.at
+                self._run, self._started_at, self._stages = event.run, event.at, event.stages
             case Planned():
-                self._projects = event.projects
+                self._projects, self._subjects = event.projects, event.subjects
             case AppSeen():
                 self._apps[event.app.project, event.app.name] = event.app
             case StageEnded():
@@ -59,6 +62,40 @@ class Report:
                 pass
             case _:
                 assert_never(event)
+
+    @property
+    def started_at(self) -> str:
+        return self._started_at
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupted
+
+    @property
+    def projects(self) -> tuple[ProjectFacts, ...]:
+        return self._projects
+
+    @property
+    def apps(self) -> tuple[AppFacts, ...]:
+        return tuple(self._apps.values())
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages the run was asked for."""
+        return self._stages
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What the run was to work on, as far as it came to know."""
+        return self._subjects
+
+    @property
+    def ended(self) -> tuple[StageEnded, ...]:
+        return tuple(self._ended)
+
+    @property
+    def logins(self) -> dict[Subject, Login]:
+        return {done.subject: done.login for done in self._finished if done.login}
 
     @property
     def problems(self) -> list[Problem]:

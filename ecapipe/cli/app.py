@@ -6,10 +6,15 @@ import typer
 
 from ecapipe import edges, pipeline, report
 from ecapipe.cli import options
+from ecapipe.cli import reports as report_files
 from ecapipe.cli.help import Command, Group
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
+from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
 from ecapipe.cli.session import Session
+from ecapipe.findings import RULES
 from ecapipe.render import plain
+from ecapipe.render.result import Result, of_check
+
+CHECK = "ecapipe app check"
 
 commands = typer.Typer(cls=Group, help="List and check the external client apps of a project.", rich_markup_mode=None)
 
@@ -42,6 +47,7 @@ def check_apps(
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
+    report_to: ReportFiles = None,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
@@ -51,8 +57,18 @@ def check_apps(
     """
     session: Session = context.obj
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    found, apps, findings = pipeline.check(where, edges.real(session.environment))
+    world = edges.real(session.environment)
+    reports = report_files.asked(session, CHECK, report_to, where, world.tree)
+    with reports.covering():
+        found, apps, findings = pipeline.check(where, world)
     status = 1 if any(finding.level == "error" and not finding.accepted for finding in findings) else 0
+    result = report.checked(found.facts, apps, findings)
+
+    def account() -> Result:
+        document = report.success(result, found.notices, status)
+        return of_check(apps, findings, RULES.values(), document, reports.place(found.facts, apps), CHECK)
+
+    lost = reports.write(account)
     return session.finish(
-        report.checked(found.facts, apps, findings), plain.findings(findings, len(apps)), status, found.notices
+        result, plain.findings(findings, len(apps)), status or int(bool(lost)), [*found.notices, *lost]
     )

@@ -7,12 +7,27 @@ from typing import TextIO
 
 from ecapipe.events import Event, StageNoted
 from ecapipe.render import text
+from ecapipe.render.result import Result
 from ecapipe.report import Json
 
 
+def dump(document: object) -> str:
+    """`document` as text, indented as `sf` does.
+
+    ASCII only, so that no terminal or encoding can be upset by it, and without ``##``, by which CI systems know
+    commands wherever they stand in a line.
+    """
+    return json.dumps(document, indent=2).replace("##", "#\\u0023")
+
+
 def write(stream: TextIO, document: Json) -> None:
-    """Write `document`, indented as `sf` does; ASCII only, so that no terminal or encoding can be upset by it."""
-    text.write(stream, [json.dumps(document, indent=2)])
+    """Write `document` as text."""
+    text.write(stream, [dump(document)])
+
+
+def render(result: Result) -> str:
+    """The report in JSON is what ``--json`` prints."""
+    return dump(result.document) + "\n"
 
 
 class Links:

@@ -14,8 +14,10 @@ from ecapipe.report import Report
 _HOSTILE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escapes, line breaks
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # marks and overrides of direction, line separators
-    "\ufeff\ud800-\udfff]"  # invisible, or not text at all
+    "\ufeff\ud800-\udfff\ufffe\uffff]"  # invisible, or not text at all
 )
+# GitHub Actions obeys "::" where a line starts, and CI systems obey "##[", "##vso[" and their like anywhere in it.
+_COMMAND: Final = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ def glyphs(encoding: str | None) -> Glyphs:
 
 
 def clean(text: str) -> str:
-    """`text` on one line, unable to move the cursor, colour, hide or reorder anything."""
-    return _HOSTILE.sub(lambda match: " " if match[0] in "\n\r\t" else "\N{REPLACEMENT CHARACTER}", text)
+    """`text` on one line, unable to move the cursor, colour, hide or reorder anything, or to command a CI system."""
+    line = _HOSTILE.sub(lambda match: " " if match[0] in "\n\r\t" else "\N{REPLACEMENT CHARACTER}", text)
+    return _COMMAND.sub(lambda match: f"{match[0]} ", line)
 
 
 def duration(milliseconds: int) -> str:
