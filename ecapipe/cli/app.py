@@ -69,6 +69,6 @@ def check_apps(
         return of_check(apps, findings, RULES.values(), document, reports.place(found.facts, apps), CHECK)
 
     lost = reports.write(account)
-    return session.finish(
-        result, plain.findings(findings, len(apps)), status or int(bool(lost)), [*found.notices, *lost]
-    )
+    # Without --json that has been said already.
+    warnings = [*found.notices, *(lost if session.json else ())]
+    return session.finish(result, plain.findings(findings, len(apps)), status or int(bool(lost)), warnings)
