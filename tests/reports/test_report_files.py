@@ -155,6 +155,7 @@ def test_a_report_that_gets_lost_is_told_and_the_result_is_kept(tmp_path: Path) 
     assert "Error (ReportNotWritten): " in done.stderr
     assert json.loads((root / "a/b").read_text())["status"] == 0
     assert os.listdir(root / "a") == ["b"]
+    assert sorted(os.listdir(root)) == ["a", "force-app", "sfdx-project.json"]
 
 
 def test_a_lost_report_is_told_once(tmp_path: Path) -> None:
