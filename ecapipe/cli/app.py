@@ -7,7 +7,7 @@ import typer
 from ecapipe import edges, pipeline, report
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
-from ecapipe.cli.help import Command, Group
+from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.findings import RULES

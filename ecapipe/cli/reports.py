@@ -90,7 +90,7 @@ class Reports:
     def _annotate(self, account: Result) -> None:
         from ecapipe.render import annotations, markdown
 
-        text.write(self.session.err, annotations.lines(account))
+        text.write(self.session.err, annotations.lines(account), commands=True)
         path = self.session.environment.get("GITHUB_STEP_SUMMARY")
         if path is None:
             return

@@ -1,12 +1,8 @@
-"""The disk, read only, and zip files on it."""
+"""The disk, read only."""
 
 from __future__ import annotations
 
-import lzma
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 
 from ecapipe import project
@@ -20,12 +16,8 @@ _BUNDLES = frozenset({"lwc", "aura"})
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
 
-
-_DAMAGED = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError,
-    NotImplementedError,
-)  # fmt: skip
-"""What zipfile raises for archives that are broken, encrypted, or packed in ways it does not know."""
+_USUAL = 64 * 1024
+"""Bytes that no file has but for mistakes and attacks."""
 
 
 class Disk:
@@ -57,26 +49,37 @@ class Disk:
         home = os.path.realpath(root)
         seen: set[tuple[int, int]] = set()
         for directory in directories:
-            prefix = "" if directory == "." else directory + "/"
-            for path in _walk(os.path.join(root, directory), prefix, seen):
-                if isinstance(path, Problem):
-                    yield path
-                elif known := recognise(os.path.basename(path), metadata_format=metadata_format):
-                    real = os.path.realpath(os.path.join(root, path))
-                    yield Found(path, *known, ignored(path), os.path.commonpath((home, real)) != home)
-                elif meant := nearly(os.path.basename(path), metadata_format=metadata_format):
+            start, prefix = os.path.join(root, directory), "" if directory == "." else directory + "/"
+            linked = os.path.realpath(start) != os.path.normpath(os.path.join(home, directory))
+            for found in _walk(start, prefix, linked, seen):
+                if isinstance(found, Problem):
+                    yield found
+                    continue
+                path, by_link = found
+                name = path.rpartition("/")[2]
+                if known := recognise(name, metadata_format=metadata_format):
+                    outside = by_link and not _inside(home, os.path.join(root, path))
+                    yield Found(path, *known, ignored(path), outside)
+                elif meant := nearly(name, metadata_format=metadata_format):
                     yield suffix_misspelt(path, meant)
 
     def read(self, path: str, limit: int) -> bytes:
         try:
             return _read(path, limit)
-        except (OSError, KeyError, *_DAMAGED) as error:
-            raise EcapipeError(unreadable_file(path, getattr(error, "strerror", None) or _reason(error))) from None
+        except NotADirectoryError:  # a member of a zip file
+            from ecapipe.edges import archive
+
+            holder = path
+            while not os.path.isfile(holder):
+                holder = os.path.dirname(holder)
+            return archive.read(holder, path[len(holder) + 1 :], limit)
+        except OSError as error:
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
 
     def read_inside(self, root: str, name: str, limit: int) -> str | None:
         try:
-            path, home = os.path.realpath(os.path.join(root, name)), os.path.realpath(root)
-            if os.path.commonpath((home, path)) != home:
+            path = os.path.join(root, name)
+            if not _inside(os.path.realpath(root), path):
                 return None
             return _read(path, limit)[:limit].decode("utf-8").strip()
         except (OSError, ValueError):
@@ -92,11 +95,14 @@ def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
             yield from _projects(entry.path, f"{relative}/{entry.name}".lstrip("/"), depth - 1)
 
 
-def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str | Problem]:
-    """The paths of files that may be metadata, depth first. Links are followed, but no folder is entered twice."""
-    pending = [(folder, prefix)]
+def _walk(folder: str, prefix: str, linked: bool, seen: set[tuple[int, int]]) -> Iterator[tuple[str, bool] | Problem]:
+    """The paths of files that may be metadata, depth first, and whether a link is on the way to them.
+
+    Links are followed, but no folder is entered twice.
+    """
+    pending = [(folder, prefix, linked)]
     while pending:
-        folder, prefix = pending.pop()
+        folder, prefix, linked = pending.pop()
         entries = _entries(folder)
         if isinstance(entries, OSError):
             yield unreadable_file(prefix.rstrip("/") or ".", entries.strerror or "unknown reason")
@@ -108,9 +114,14 @@ def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str 
         for entry in entries:
             if _enters(entry):
                 if entry.name not in _BUNDLES:
-                    pending.append((entry.path, f"{prefix}{entry.name}/"))
+                    pending.append((entry.path, f"{prefix}{entry.name}/", linked or entry.is_symlink()))
             elif ".eca" in entry.name.lower() and os.path.isfile(entry.path):
-                yield prefix + entry.name
+                yield prefix + entry.name, linked or entry.is_symlink()
+
+
+def _inside(home: str, path: str) -> bool:
+    """Whether `path` leads to a place below `home`, which has no links in it."""
+    return os.path.commonpath((home, os.path.realpath(path))) == home
 
 
 def _enters(entry: os.DirEntry[str]) -> bool:
@@ -142,14 +153,11 @@ def _forceignore(root: str) -> Callable[[str], bool]:
     return GitIgnoreSpec.from_lines(lines).match_file
 
 
-def _listed(archive: str) -> Iterator[Found | Problem]:
-    """The metadata files in a zip file, by name. Nothing is ever unpacked, so no name can lead anywhere."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            names = sorted(set(opened.namelist()))
-    except (OSError, *_DAMAGED) as error:
-        raise EcapipeError(unreadable_file(archive, getattr(error, "strerror", None) or _reason(error))) from None
-    for name in names:
+def _listed(holder: str) -> Iterator[Found | Problem]:
+    """The metadata files in a zip file, by name."""
+    from ecapipe.edges import archive
+
+    for name in archive.names(holder):
         base = name.rpartition("/")[2]
         if known := recognise(base, metadata_format=True):
             yield Found(name, *known)
@@ -158,20 +166,6 @@ def _listed(archive: str) -> Iterator[Found | Problem]:
 
 
 def _read(path: str, limit: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(limit + 1)
-    except NotADirectoryError:
-        archive = path
-        while not os.path.isfile(archive):
-            archive, last = os.path.dirname(archive), archive
-            if archive == last:
-                raise
-    with zipfile.ZipFile(archive) as opened, opened.open(path[len(archive) + 1 :]) as member:
-        return member.read(limit + 1)
-
-
-def _reason(error: Exception) -> str:
-    return {"BadZipFile": "it is no zip file", "KeyError": "it is not in the zip file"}.get(
-        type(error).__name__, "it is damaged, encrypted, or packed in an unknown way"
-    )
+    with open(path, "rb") as file:
+        data = file.read(min(_USUAL, limit + 1))  # to ask for the limit at once would reserve it
+        return data if len(data) < _USUAL else data + file.read(limit + 1 - len(data))

@@ -16,6 +16,8 @@ def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
 
     Empty where git cannot tell: no git program, no repository, or one that git refuses to read.
     """
+    if not _in_repository(root):
+        return frozenset()
     try:
         import git
     except ImportError:  # GitPython raises it when there is no git program
@@ -35,3 +37,12 @@ def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
     except (git.InvalidGitRepositoryError, git.NoSuchPathError, git.GitCommandError, git.GitCommandNotFound):
         pass  # git cannot tell, or not of all of them
     return frozenset(path for path, name in real.items() if name in listed)
+
+
+def _in_repository(folder: str) -> bool:
+    """Whether a ``.git`` lies in `folder` or above, which is cheaper to tell than to load what reads it."""
+    while not os.path.lexists(os.path.join(folder, ".git")):
+        folder, last = os.path.dirname(folder), folder
+        if folder == last:
+            return False
+    return True

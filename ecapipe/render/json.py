@@ -14,8 +14,8 @@ from ecapipe.report import Json
 def dump(document: object) -> str:
     """`document` as text, indented as `sf` does.
 
-    ASCII only, so that no terminal or encoding can be upset by it, and without ``##``, by which CI systems know
-    commands wherever they stand in a line.
+    ASCII only, so that no terminal or encoding can be upset by it, and without ``##``: Azure Pipelines obeys
+    ``##vso[`` in the middle of any line.
     """
     return json.dumps(document, indent=2).replace("##", "#\\u0023")
 

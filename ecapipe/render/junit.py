@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from ecapipe.render.result import Cell, Column, Entry, Result, Row
+from ecapipe.render.text import tame
 
 
 def render(result: Result) -> str:
@@ -49,7 +50,8 @@ def _inside(cell: Cell) -> Iterator[str]:
 
 def _said(entry: Entry) -> str:
     place = ":".join(str(part) for part in (entry.file, entry.line) if part)
-    return "\n".join([f"{place}: {entry.level}: {entry.message}" if place else entry.message, *entry.actions])
+    first = f"{place}: {entry.level}: {entry.message}" if place else entry.message
+    return "\n".join(map(tame, [first, *entry.actions]))
 
 
 def _totals(name: str, cells: list[Cell]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ecapipe.render.result import Cell, Entry, Result
-from ecapipe.render.text import clean
+from ecapipe.render.text import tame
 
 MOST_ROWS: Final = 300
 MOST_DETAILS: Final = 100
@@ -79,8 +79,8 @@ def _mark(cell: Cell | None) -> str:
 def _detail(entry: Entry) -> str:
     place = ":".join(str(part) for part in (entry.file, entry.line) if part)
     head = " · ".join(filter(None, (_LEVELS[entry.level], f"**{entry.name}**", code(entry.subject), code(place))))
-    message = [clean(line) for line in _PAGE.wrap(_clipped(entry.message))]
-    body = "\n".join([*message, *(["", *map(_clipped, entry.actions)] if entry.actions else [])])
+    lines = [*_PAGE.wrap(_clipped(entry.message)), *(["", *map(_clipped, entry.actions)] if entry.actions else [])]
+    body = "\n".join(map(tame, lines))
     fence = _fence(body, 3)
     return f"{head}\n{fence}text\n{body}\n{fence}"
 

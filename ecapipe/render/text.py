@@ -16,8 +16,10 @@ _HOSTILE: Final = re.compile(
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # marks and overrides of direction, line separators
     "\ufeff\ud800-\udfff\ufffe\uffff]"  # invisible, or not text at all
 )
-# GitHub Actions obeys "::" where a line starts, and CI systems obey "##[", "##vso[" and their like anywhere in it.
-_COMMAND: Final = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
+
+
+_COMMAND: Final = re.compile(r"##(?=\w*\[)")
+"""Azure Pipelines, TeamCity and, of old, GitHub Actions find their commands anywhere in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ def glyphs(encoding: str | None) -> Glyphs:
 
 def clean(text: str) -> str:
     """`text` on one line, unable to move the cursor, colour, hide or reorder anything, or to command a CI system."""
-    line = _HOSTILE.sub(lambda match: " " if match[0] in "\n\r\t" else "\N{REPLACEMENT CHARACTER}", text)
-    return _COMMAND.sub(lambda match: f"{match[0]} ", line)
+    shown = _HOSTILE.sub(lambda match: " " if match[0] in "\n\r\t" else "\N{REPLACEMENT CHARACTER}", text)
+    return _COMMAND.sub("# #", shown)
 
 
 def duration(milliseconds: int) -> str:
@@ -123,9 +125,19 @@ def farewell(logins: Iterable[Login]) -> list[str]:
     return said
 
 
-def write(stream: TextIO, lines: Iterable[str]) -> None:
-    """Write whole lines, at once; what the stream's encoding lacks becomes ``?``."""
+def tame(line: str) -> str:
+    """`line`, which GitHub Actions takes for no command, as it does a line that starts with ``::``."""
+    return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line
+
+
+def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> None:
+    """Write whole lines, at once; what the stream's encoding lacks becomes ``?``.
+
+    `commands`: they are meant to be obeyed by the CI system; no other line is.
+    """
     encoding = getattr(stream, "encoding", None) or "utf-8"
     for line in lines:
+        if not commands:
+            line = tame(line)
         stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     stream.flush()

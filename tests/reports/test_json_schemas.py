@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import signal
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
@@ -14,9 +12,9 @@ from typing import Any
 
 import pytest
 import trees
+from commandline import ROOT, ecapipe, started
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
-from reports.commands import ECAPIPE, ecapipe, environment
 
 from ecapipe.findings import RULES
 from ecapipe.problems import CATALOGUE
@@ -54,8 +52,8 @@ def lenient() -> Draft202012Validator:
 
 
 def printed() -> Json:
-    done = ecapipe(Path.cwd(), "explain", "json-schema")
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    done = ecapipe("explain", "json-schema", at=ROOT)
+    return json.loads(done.out)  # type: ignore[no-any-return]
 
 
 def names(name: str, document: Json) -> None:
@@ -82,10 +80,7 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         ("error", ["run", "--target-org", "https://evil.example"]),
         ("error", ["app", "check", "--source-dir", "nowhere"]),
     ):
-        done = ecapipe(root, *arguments, "--json")
-        document = json.loads(done.stdout)
-        assert document["status"] == done.returncode
-        yield name, document
+        yield name, ecapipe(*arguments, "--json", at=root).document
 
 
 def test_every_result_is_described_to_its_last_member(tmp_path: Path) -> None:
@@ -101,16 +96,10 @@ def test_every_result_is_described_to_its_last_member(tmp_path: Path) -> None:
 
 def test_the_emulator_says_where_it_is_as_described(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, PROJECT)
-    command = [*ECAPIPE, "emulator", "start", "--port", "0", "--org", "dev", "--org", "uat", "--json"]
-    with subprocess.Popen(command, cwd=root, env=environment(root), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line == "}\n":
-                break
-        process.send_signal(signal.SIGINT)
-    names("emulator-start", json.loads("".join(lines)))
+    with started("emulator", "start", "--port", "0", "--org", "dev", "--org", "uat", "--json", at=root) as running:
+        running.line("}", "out")
+        running.interrupt()
+        names("emulator-start", json.loads(running.end().out))
 
 
 def test_explain_prints_what_ships(tmp_path: Path) -> None:
@@ -118,12 +107,12 @@ def test_explain_prints_what_ships(tmp_path: Path) -> None:
     Draft202012Validator.check_schema(document)
     assert document["$defs"] == FILES
     assert [each["$ref"] for each in document["anyOf"]] == [FILES[name]["$id"] for name in NAMES]
-    enveloped = json.loads(ecapipe(tmp_path, "explain", "json-schema", "--json").stdout)
+    enveloped = ecapipe("explain", "json-schema", "--json", at=tmp_path).document
     assert enveloped["result"]["schema"] == document
 
 
 def test_explain_lists_every_rule_and_problem(tmp_path: Path) -> None:
-    result = json.loads(ecapipe(tmp_path, "explain", "--json").stdout)["result"]
+    result = ecapipe("explain", "--json", at=tmp_path).result
     assert [each["name"] for each in result["rules"]] == list(RULES)
     assert [each["name"] for each in result["problems"]] == list(CATALOGUE)
 

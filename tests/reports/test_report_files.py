@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -15,8 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 import trees
+from commandline import PROGRAM, ecapipe, environment, started
 from reports import accounts
-from reports.commands import ECAPIPE, ecapipe, environment
 
 from ecapipe.cli import reports
 from ecapipe.cli.session import open_session
@@ -44,24 +43,24 @@ def asked(*given: str, where: Where | None = None, **variables: str) -> tuple[re
 
 def test_every_format_is_written_and_the_output_stays_as_it_is(tmp_path: Path) -> None:
     root = planted(tmp_path)
-    plain = ecapipe(root, "app", "check")
+    plain = ecapipe("app", "check", at=root)
     given = [argument for name in FORMATS for argument in ("--report", f"{name}=out/deep/{name}")]
-    written = ecapipe(root, "app", "check", *given)
-    assert (written.returncode, written.stdout, written.stderr) == (1, plain.stdout, plain.stderr)
+    written = ecapipe("app", "check", *given, at=root)
+    assert (written.status, written.out, written.err) == (1, plain.out, plain.err)
     assert sorted(file.name for file in (root / "out/deep").iterdir()) == sorted(FORMATS)
     for file in (root / "out/deep").iterdir():
         assert "consumer-key-missing" in file.read_text(encoding="utf-8")
 
 
 def test_the_json_report_is_what_json_prints(tmp_path: Path) -> None:
-    done = ecapipe(planted(tmp_path), "app", "check", "--json", "--report", "json=a.json")
-    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(done.stdout)
+    done = ecapipe("app", "check", "--json", "--report", "json=a.json", at=planted(tmp_path))
+    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(done.out)
 
 
 def test_paths_are_relative_to_the_repository(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     root = planted(tmp_path / "salesforce" / "core")
-    ecapipe(root, "app", "check", "--report", "gitlab=a.json", "--report", "json=b.json")
+    ecapipe("app", "check", "--report", "gitlab=a.json", "--report", "json=b.json", at=root)
     (issue,) = json.loads((root / "a.json").read_text())
     inside = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
     assert issue["location"]["path"] == f"salesforce/core/{inside}"
@@ -71,7 +70,7 @@ def test_paths_are_relative_to_the_repository(tmp_path: Path) -> None:
 
 def test_without_a_repository_paths_are_relative_to_the_project(tmp_path: Path) -> None:
     planted(tmp_path / "salesforce")
-    ecapipe(tmp_path, "app", "check", "--source-dir", "salesforce", "--report", "gitlab=a.json")
+    ecapipe("app", "check", "--source-dir", "salesforce", "--report", "gitlab=a.json", at=tmp_path)
     (issue,) = json.loads((tmp_path / "a.json").read_text())
     assert issue["location"]["path"].startswith(trees.DEFAULT)
 
@@ -91,7 +90,7 @@ def test_a_report_replaces_a_file_at_once(tmp_path: Path) -> None:
     (root / "a.html").write_text("old")
     os.link(root / "a.html", root / "reader")
     before = set(os.listdir(root))
-    ecapipe(root, "app", "check", "--report", "html=a.html")
+    ecapipe("app", "check", "--report", "html=a.html", at=root)
     assert (root / "a.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert (root / "reader").read_text() == "old"
     assert set(os.listdir(root)) == before
@@ -105,7 +104,7 @@ def test_a_link_is_followed_and_a_pipe_is_written_to(tmp_path: Path) -> None:
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append((root / "pipe").read_text()))
     reader.start()
-    ecapipe(root, "app", "check", "--report", "gitlab=link", "--report", "json=pipe")
+    ecapipe("app", "check", "--report", "gitlab=link", "--report", "json=pipe", at=root)
     reader.join(timeout=10)
     assert (root / "link").is_symlink()
     assert json.loads((root / "real").read_text())
@@ -130,29 +129,29 @@ def test_what_cannot_be_written_is_refused_before_any_work(
     command: list[str], given: list[str], said: str, tmp_path: Path
 ) -> None:
     arguments = [argument for each in given for argument in ("--report", each)]
-    done = ecapipe(planted(tmp_path), *command, *arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert said in done.stderr
+    done = ecapipe(*command, *arguments, at=planted(tmp_path))
+    assert done.status == 2
+    assert done.out == ""
+    assert said in done.err
     assert not (tmp_path / "a").exists()
 
 
 def test_a_mistyped_format_is_answered_with_the_right_one(tmp_path: Path) -> None:
-    done = ecapipe(planted(tmp_path), "app", "check", "--report", "sarf=a")
-    assert 'Did you mean "sarif"?' in done.stderr
-    assert f"Formats: {', '.join(FORMATS)}." in done.stderr
+    done = ecapipe("app", "check", "--report", "sarf=a", at=planted(tmp_path))
+    assert 'Did you mean "sarif"?' in done.err
+    assert f"Formats: {', '.join(FORMATS)}." in done.err
 
 
 def test_a_report_that_gets_lost_is_told_and_the_result_is_kept(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | trees.app("Portal"))
     # The folder of the second takes the place of the first.
-    done = ecapipe(root, "app", "check", "--json", "--report", "html=a", "--report", "json=a/b")
-    document = json.loads(done.stdout)
-    assert done.returncode == document["status"] == 1
+    done = ecapipe("app", "check", "--json", "--report", "html=a", "--report", "json=a/b", at=root)
+    document = json.loads(done.out)
+    assert done.status == document["status"] == 1
     assert document["result"]["findings"] == []
     (warning,) = document["warnings"]
     assert warning.startswith("The report a cannot be written: ")
-    assert "Error (ReportNotWritten): " in done.stderr
+    assert "Error (ReportNotWritten): " in done.err
     assert json.loads((root / "a/b").read_text())["status"] == 0
     assert os.listdir(root / "a") == ["b"]
     assert sorted(os.listdir(root)) == ["a", "force-app", "sfdx-project.json"]
@@ -160,18 +159,17 @@ def test_a_report_that_gets_lost_is_told_and_the_result_is_kept(tmp_path: Path) 
 
 def test_a_lost_report_is_told_once(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | trees.app("Portal"))
-    done = ecapipe(root, "app", "check", "--report", "html=a", "--report", "json=a/b")
-    assert done.returncode == 1
-    assert done.stderr.count("cannot be written") == 1
-    assert done.stdout == "Checked 1 app: 0 errors, 0 warnings, 0 notes.\n"
+    done = ecapipe("app", "check", "--report", "html=a", "--report", "json=a/b", at=root)
+    assert done.status == 1
+    assert done.err.count("cannot be written") == 1
+    assert done.out == "Checked 1 app: 0 errors, 0 warnings, 0 notes.\n"
 
 
 def test_a_lost_report_fails_a_run_that_succeeded(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | trees.app("Portal"))
-    done = ecapipe(
-        root, "run", "--until", "check", "--emulator", "--json", "--report", "html=a", "--report", "json=a/b"
-    )
-    assert done.returncode == json.loads(done.stdout)["status"] == 1
+    given = ["--report", "html=a", "--report", "json=a/b"]
+    done = ecapipe("run", "--until", "check", "--emulator", "--json", *given, at=root)
+    assert done.document["status"] == 1
     assert json.loads((root / "a/b").read_text())["status"] == 0
 
 
@@ -179,9 +177,9 @@ def test_a_check_that_cannot_be_made_is_reported_as_such(tmp_path: Path) -> None
     root = trees.plant(tmp_path / "core", {"sfdx-project.json": "{\n  oops"})
     (tmp_path / ".git").mkdir()
     given = ["--report", "sarif=a.sarif", "--report", "junit=a.xml", "--report", "json=a.json"]
-    done = ecapipe(tmp_path, "app", "check", "--json", "--source-dir", str(root), *given)
-    assert done.returncode == 1
-    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(done.stdout)
+    done = ecapipe("app", "check", "--json", "--source-dir", str(root), *given, at=tmp_path)
+    assert done.status == 1
+    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(done.out)
     (run,) = json.loads((tmp_path / "a.sarif").read_text())["runs"]
     assert run["invocations"] == [{"executionSuccessful": False}]
     (result,) = run["results"]
@@ -202,22 +200,12 @@ def test_an_interrupted_check_is_reported_as_such(tmp_path: Path) -> None:
 def test_a_run_writes_its_reports_when_it_is_interrupted(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | trees.app("Billing") | trees.app("Portal"))
     with socket.create_server(("127.0.0.1", 0)) as org:
-        command = ["run", "--target-org", f"http://localhost:{org.getsockname()[1]}", "--callback", "paste"]
-        process = subprocess.Popen(
-            [*ECAPIPE, *command, "--browser", "none", "--report", "junit=a.xml", "--report", "html=a.html"],
-            cwd=root,
-            env=environment(root),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            assert process.stderr is not None
-            next(line for line in process.stderr if line.startswith("http"))
-            process.send_signal(signal.SIGINT)
-            process.stderr.read()
-    assert process.returncode == 130
+        where = f"http://localhost:{org.getsockname()[1]}"
+        given = ["--callback", "paste", "--browser", "none", "--report", "junit=a.xml", "--report", "html=a.html"]
+        with started("run", "--target-org", where, *given, at=root) as running:
+            running.line("http")
+            running.interrupt()
+            assert running.end().status == 130
     cases = {
         (str(case.get("classname")).partition("@")[0], case.get("name")): [child.tag for child in case]
         for case in ElementTree.parse(root / "a.xml").iter("testcase")
@@ -233,8 +221,9 @@ def test_nothing_is_loaded_and_written_when_nothing_is_asked_for(tmp_path: Path)
     assert wanted.write(lambda: pytest.fail("a result was made for nobody")) == []
     assert err.getvalue() == ""
     listing = "import sys; from ecapipe.cli import main; main(['app', 'check']); print(*sys.modules)"
+    program = [PROGRAM[0], "-c", listing]
     done = subprocess.run(
-        [ECAPIPE[0], "-c", listing], cwd=planted(tmp_path), env=environment(tmp_path), capture_output=True, text=True
+        program, cwd=planted(tmp_path), env=environment(tmp_path), capture_output=True, text=True, check=False
     )
     loaded = done.stdout.splitlines()[-1].split()
     assert "ecapipe.render.result" in loaded
@@ -245,13 +234,11 @@ def test_github_actions_gets_annotations_on_standard_error_and_a_summary(tmp_pat
     root = planted(tmp_path)
     (root / "summary.md").write_text("earlier\n")
     variables = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(root / "summary.md")}
-    done = ecapipe(root, "app", "check", "--json", **variables)
-    assert json.loads(done.stdout)["status"] == 1
+    done = ecapipe("app", "check", "--json", at=root, **variables)
+    assert json.loads(done.out)["status"] == 1
     file = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
-    assert done.stderr.startswith(
-        f"::error file={file},line=1,title=consumer-key-missing::Billing has no consumerKey."
-    )
-    assert len(done.stderr.splitlines()) == 1
+    assert done.err.startswith(f"::error file={file},line=1,title=consumer-key-missing::Billing has no consumerKey.")
+    assert len(done.err.splitlines()) == 1
     summary = (root / "summary.md").read_text(encoding="utf-8")
     assert summary.startswith("earlier\n## ecapipe app check: 1 error, 0 warnings, 0 notes\n\n| | ")
     assert "consumer-key-missing" in summary
@@ -262,22 +249,22 @@ def test_the_summary_holds_what_annotations_leave_out(tmp_path: Path) -> None:
     for number in range(12):
         files |= trees.app(f"App_{number}", settings=LACKING)
     root = trees.plant(tmp_path, files)
-    done = ecapipe(root, "app", "check", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="summary.md")
-    assert done.stderr.count("::error ") == 10
+    done = ecapipe("app", "check", at=root, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="summary.md")
+    assert done.err.count("::error ") == 10
     assert (root / "summary.md").read_text(encoding="utf-8").count("**consumer-key-missing**") == 12
 
 
 @pytest.mark.parametrize("variables", [{}, {"GITHUB_ACTIONS": "false"}, {"GITLAB_CI": "true", "CI": "true"}])
 def test_elsewhere_there_are_no_annotations(variables: dict[str, str], tmp_path: Path) -> None:
-    done = ecapipe(planted(tmp_path), "app", "check", **variables)
-    assert done.stderr == ""
+    done = ecapipe("app", "check", at=planted(tmp_path), **variables)
+    assert done.err == ""
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | trees.app("Portal"))
-    done = ecapipe(root, "app", "check", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(root))
-    assert done.returncode == 0
-    assert done.stderr.startswith("Warning: GITHUB_STEP_SUMMARY cannot be written to: ")
+    done = ecapipe("app", "check", at=root, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(root))
+    assert done.status == 0
+    assert done.err.startswith("Warning: GITHUB_STEP_SUMMARY cannot be written to: ")
 
 
 def test_a_summary_stays_below_what_github_takes(tmp_path: Path) -> None:
@@ -289,11 +276,11 @@ def test_a_summary_stays_below_what_github_takes(tmp_path: Path) -> None:
 
 
 def test_annotations_of_a_run_are_beside_its_output(tmp_path: Path) -> None:
-    done = ecapipe(planted(tmp_path), "run", "--emulator", "--json", GITHUB_ACTIONS="true")
-    assert json.loads(done.stdout)["status"] == 68
-    assert [line.partition("::")[0] for line in done.stderr.splitlines()].count("") == 1
-    assert "::error file=" in done.stderr
-    assert ",title=ConsumerKeyMissing::" in done.stderr
+    done = ecapipe("run", "--emulator", "--json", at=planted(tmp_path), GITHUB_ACTIONS="true")
+    assert json.loads(done.out)["status"] == 68
+    assert [line.partition("::")[0] for line in done.err.splitlines()].count("") == 1
+    assert "::error file=" in done.err
+    assert ",title=ConsumerKeyMissing::" in done.err
 
 
 def test_hostile_names_on_disk_command_nobody(tmp_path: Path) -> None:
@@ -302,11 +289,13 @@ def test_hostile_names_on_disk_command_nobody(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | files)
     given = [argument for each in FORMATS for argument in ("--report", f"{each}=out/{each}")]
     for more in ([], ["--json"]):
-        done = ecapipe(root, "app", "check", *given, *more, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="out/summary")
-        lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+        done = ecapipe(
+            "app", "check", *given, *more, at=root, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="out/summary"
+        )
+        lines = [*done.out.splitlines(), *done.err.splitlines()]
         assert [line[:8] for line in lines if line.lstrip().startswith("::")] == ["::error "] * 2
         assert not [line for line in lines if "##[" in line]
-    assert name in [app["name"] for app in json.loads(done.stdout)["result"]["apps"]]
+    assert name in [app["name"] for app in json.loads(done.out)["result"]["apps"]]
     for file in (root / "out").iterdir():
         assert "##[" not in file.read_text(encoding="utf-8")
     assert "<script>" not in (root / "out/html").read_text(encoding="utf-8")

@@ -22,7 +22,6 @@ from ecapipe.render import annotations
 from ecapipe.render import json as json_output
 from ecapipe.render.reports import FORMATS
 from ecapipe.render.result import Result
-from ecapipe.render.text import clean
 
 SARIF = jsonschema.Draft202012Validator(json.loads((Path(__file__).parent / "sarif.schema.json").read_text()))
 
@@ -216,21 +215,6 @@ def _heads(tokens: list[Token], width: int) -> list[str]:
     cells = [after.children or [] for token, after in pairwise(tokens) if token.type == "td_open"]
     assert len(cells) % width == 0
     return ["".join(child.content for child in cell) for cell in cells[::width]]
-
-
-@given(TEXT)
-@unhurried
-def test_clean_text_is_one_line_that_commands_nobody(text: str) -> None:
-    said = clean(text)
-    assert not commands(said)
-    assert not ESCAPES.search(said)
-    assert "\n" not in said
-    assert clean(said) == said
-
-
-def test_clean_leaves_ordinary_text_alone() -> None:
-    for text in ("ns__App", "a::b", "## x", "#[x]", "C:/x", "Grüße an 東京 👋", "10 % off; [x] # y"):
-        assert clean(text) == text
 
 
 @given(TEXT)
