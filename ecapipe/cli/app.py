@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from ecapipe import edges, pipeline, report
@@ -12,7 +14,9 @@ from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, No
 from ecapipe.cli.session import Session
 from ecapipe.findings import RULES
 from ecapipe.render import plain
-from ecapipe.render.result import Result, of_check
+
+if TYPE_CHECKING:
+    from ecapipe.render.result import Result
 
 CHECK = "ecapipe app check"
 
@@ -65,6 +69,8 @@ def check_apps(
     result = report.checked(found.facts, apps, findings)
 
     def account() -> Result:
+        from ecapipe.render.result import of_check
+
         document = report.success(result, found.notices, status)
         return of_check(apps, findings, RULES.values(), document, reports.place(found.facts, apps), CHECK)
 

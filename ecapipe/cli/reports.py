@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ecapipe import problems, report
 from ecapipe.cli.session import Session
@@ -15,8 +15,10 @@ from ecapipe.edges import files
 from ecapipe.events import AppFacts, ProjectFacts
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.render import text
-from ecapipe.render.result import Place, Result, of_failure
 from ecapipe.world import Tree
+
+if TYPE_CHECKING:
+    from ecapipe.render.result import Place, Result
 
 _SUMMARY: Final = 1_000_000
 """Bytes of a step summary; GitHub shows none above 1 MiB."""
@@ -84,8 +86,13 @@ class Reports:
         return self.session.environment.get("GITHUB_ACTIONS") == "true"
 
     def _write_failure(self, problem: Problem) -> None:
-        document = report.failure(problem, self.command)
-        self.write(lambda: of_failure(problem, document, self.place((), ()), self.command))
+        def account() -> Result:
+            from ecapipe.render.result import of_failure
+
+            document = report.failure(problem, self.command)
+            return of_failure(problem, document, self.place((), ()), self.command)
+
+        self.write(account)
 
     def _annotate(self, account: Result) -> None:
         from ecapipe.render import annotations, markdown

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,10 +28,12 @@ from ecapipe.problems import EcapipeError
 from ecapipe.render import json as json_output
 from ecapipe.render import log, text
 from ecapipe.render.lines import Lines
-from ecapipe.render.result import of_run
 from ecapipe.report import Json, Report
 from ecapipe.secret import Secret
 from ecapipe.world import World
+
+if TYPE_CHECKING:
+    from ecapipe.render.result import Result
 
 COMMAND = "ecapipe run"
 
@@ -239,11 +241,17 @@ def _show(
             display(event)
 
         pipeline.run(request, world, emit)
-    lost = reports.write(lambda: of_run(seen, _document(seen), reports.place(seen.projects, seen.apps), COMMAND))
+    lost = reports.write(lambda: _account(seen, reports))
     status = seen.status or int(bool(lost))
     if session.json:
         json_output.write(session.out, {**_document(seen, lost), "status": status})
     return status
+
+
+def _account(seen: Report, reports: Reports) -> Result:
+    from ecapipe.render.result import of_run
+
+    return of_run(seen, _document(seen), reports.place(seen.projects, seen.apps), COMMAND)
 
 
 def _document(seen: Report, lost: Iterable[str] = ()) -> Json:

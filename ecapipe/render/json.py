@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ecapipe.events import Event, StageNoted
 from ecapipe.render import text
-from ecapipe.render.result import Result
 from ecapipe.report import Json
+
+if TYPE_CHECKING:
+    from ecapipe.render.result import Result
 
 
 def dump(document: object) -> str:

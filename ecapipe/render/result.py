@@ -206,7 +206,7 @@ def of_failure(problem: Problem, document: Json, place: Place, command: str) -> 
 
 
 def _homes(apps: Iterable[AppFacts]) -> dict[str | None, str]:
-    """A file of each app, and one of all: where an entry belongs that has no file of its own."""
+    """A file of each app: where an entry belongs that has none of its own."""
     return {app.name: app.settings_file or next(iter(app.files), _PROJECT_FILE) for app in apps}
 
 

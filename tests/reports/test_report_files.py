@@ -226,8 +226,8 @@ def test_nothing_is_loaded_and_written_when_nothing_is_asked_for(tmp_path: Path)
         program, cwd=planted(tmp_path), env=environment(tmp_path), capture_output=True, text=True, check=False
     )
     loaded = done.stdout.splitlines()[-1].split()
-    assert "ecapipe.render.result" in loaded
-    assert not {"ecapipe.render.reports", "ecapipe.render.annotations", "ecapipe.render.html"} & set(loaded)
+    assert "ecapipe.cli.reports" in loaded
+    assert not {f"ecapipe.render.{name}" for name in ("annotations", "html", "reports", "result")} & set(loaded)
 
 
 def test_github_actions_gets_annotations_on_standard_error_and_a_summary(tmp_path: Path) -> None:
