@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -34,10 +33,8 @@ def main(given: list[str]) -> int:
         return session.fail(_usage(error, _command(given)), _command(given))
     except (KeyboardInterrupt, exceptions.Abort):
         return session.fail(problems.interrupted(), _command(given))
-    except BrokenPipeError:
-        # Nobody reads on: keep the interpreter from failing again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:  # there is nobody to tell
+        raise
     except Exception as error:
         return session.fail(_bug(error), _command(given), _stack(error, session))
 

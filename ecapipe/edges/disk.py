@@ -95,9 +95,7 @@ def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
             yield from _projects(entry.path, f"{relative}/{entry.name}".lstrip("/"), depth - 1)
 
 
-def _walk(
-    folder: str, prefix: str, linked: bool, seen: set[tuple[int, int]]
-) -> Iterator[tuple[str, bool] | Problem]:
+def _walk(folder: str, prefix: str, linked: bool, seen: set[tuple[int, int]]) -> Iterator[tuple[str, bool] | Problem]:
     """The paths of files that may be metadata, depth first, and whether a link is on the way to them.
 
     Links are followed, but no folder is entered twice.

@@ -42,15 +42,20 @@ def test_people_read_it_too(scene: Scene, tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize("command", ["explain --json", "app list", "run --until check"])
-def test_a_reader_who_has_gone_is_no_reason_to_cry(scene: Scene, tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "unbuffered"),
+    [("--version", ""), ("--help", "1"), ("run --bogus --json", "1"), ("run --until check", "")],
+)
+def test_a_reader_who_has_gone_is_no_reason_to_cry(
+    scene: Scene, tmp_path: Path, command: str, unbuffered: str
+) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
         ended = subprocess.run(
             [*PROGRAM, *command.split()],
             cwd=scene.root,
-            env=environment(tmp_path),
+            env=environment(tmp_path, PYTHONUNBUFFERED=unbuffered),
             stdout=writer,
             stderr=subprocess.PIPE,
             timeout=30,
