@@ -49,6 +49,14 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Check all apps of a project:", "ecapipe app check --source-dir sample-project"),
         Example("Check one app:", "ecapipe app check --source-dir sample-project --name Billing_Sync"),
     ),
+    "ecapipe app protect": (
+        Example("See what would keep the settings files out of git:",
+                "ecapipe app protect --source-dir sample-project --dry-run"),
+        Example("Let the project's replacements supply a consumer secret at deploys:",
+                "ecapipe app protect --source-dir sample-project --name Billing_Sync --replace-with-env --dry-run"),
+        Example("Teach gitleaks what a consumer secret looks like:",
+                "ecapipe app protect --rules gitleaks > .gitleaks.toml"),
+    ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
     "ecapipe emulator start": (
         Example("Start a local org that knows the apps of a project:",
