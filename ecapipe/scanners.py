@@ -12,7 +12,7 @@ _VALUE: Final = "[0-9A-Za-z]{15,}"
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What stands before and after a consumer secret, as patterns that Go, without lookaround, and Python can read."""
+    """What stands before and after a consumer secret, in patterns that Go (no lookaround) and Python both read."""
 
     id: str
     description: str
