@@ -111,7 +111,7 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
     """
     if app.settings:
         work.facts["settingsFile"] = app.settings.path
-        _refuse_rivals(app)
+        refuse_rivals(app)
         if app.settings.ignored:
             work.facts["forceignored"] = True
         for org in orgs:
@@ -142,7 +142,7 @@ def prove(app: App, orgs: Sequence[Org], chain: Chain, work: Work) -> list[Resol
     return proven
 
 
-def _refuse_rivals(app: App) -> None:
+def refuse_rivals(app: App) -> None:
     """Raises `EcapipeError` (SettingsDuplicated) if settings files of the app contradict each other."""
     rivals = [file for file in app.files if file.type is metadata.SETTINGS]
     pairs = {(file.document.text("consumerKey"), file.document.text("consumerSecret")) for file in rivals}
@@ -178,7 +178,9 @@ def _search(directory: str, explicit: bool, trusted: bool, tree: Tree, flag: str
         below = tree.projects_below(start)
         if below:
             raise EcapipeError(
-                problems.project_not_chosen(start, [posixpath.join(directory, path) for path in below])
+                problems.project_not_chosen(
+                    start, [posixpath.normpath(posixpath.join(directory, path)) for path in below]
+                )
             )
         if not explicit:
             raise EcapipeError(problems.requires_project_error(start))

@@ -58,6 +58,8 @@ SCOPES: Final[Mapping[str, str]] = {
 """Scope names of the metadata (``commaSeparatedOauthScopes``) and their OAuth strings."""
 
 _LONG_LIVED: Final = ("refresh_token", "offline_access")
+_CODE: Final = re.compile(r"[ -~]+")
+"""RFC 6749, appendix A.11."""
 _BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%+/!-]{16,1024}={0,2}")
 
 
@@ -216,6 +218,8 @@ def answer(query: str, logins: Sequence[Login]) -> tuple[Login, AuthorizationCod
     if error:
         description = values.get("error_description", [""])[0]
         return login, messages.refusal(error, description, login.org.host, None, login.code_verifier)
+    if not _CODE.fullmatch(code):
+        raise Misfit("The address has a code with characters that no code has.")
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
 
 
@@ -237,12 +241,13 @@ def pasted(text: str, logins: Sequence[Login]) -> tuple[Login, AuthorizationCode
         if not _same_place(address, login.redirect_uri):
             raise Misfit("That address belongs to another login.")
         return login, outcome
-    if not _BARE_CODE.fullmatch(text):
+    code = unquote(text)
+    if not _BARE_CODE.fullmatch(text) or not _CODE.fullmatch(code):
         raise Misfit("That is neither an address nor a code. Copy the whole address after pressing Allow.")
     if len(logins) != 1:
         raise Misfit("A code alone does not tell its login while several wait. Copy the whole address instead.")
     (login,) = logins
-    return login, AuthorizationCode(Secret(unquote(text)), login.redirect_uri, login.code_verifier)
+    return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
 
 
 def _same_place(address: SplitResult, redirect_uri: str) -> bool:

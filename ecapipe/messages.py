@@ -110,7 +110,7 @@ def _refused(error: str, description: str, told: str, host: str) -> Problem | No
             return problems.app_not_found_in_org(host)
         case "OAUTH_AUTHORIZATION_BLOCKED":
             return problems.cross_org_blocked(host)
-        case "OAUTH_APPROVAL_ERROR_GENERIC":
+        case "OAUTH_APPROVAL_ERROR_GENERIC" | "OAUTH_APP_BLOCKED":
             return problems.approval_refused(host)
         case "access_denied" | "access-denied":
             return problems.access_denied(host)

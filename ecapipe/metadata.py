@@ -142,6 +142,8 @@ def parse(data: bytes, type: Type, path: str) -> Document:
             item_callback=guard.keep,
         )
     except guard.error as error:
+        if data.find(b"\n<<<<<<< ") >= 0:
+            guard.refuse("it holds the markers of an unresolved merge")
         guard.refuse(f"it is not well-formed ({error})")
     except (LookupError, ValueError) as error:
         guard.refuse(f"it cannot be decoded, or defines entities ({error})")

@@ -87,7 +87,8 @@ class _River:
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(Subject(app.name), None))
         version = found.api_version(app)
-        return [(Target(app, org, each, version), course.halted) for org, each in zip(chosen, proven, strict=False)]
+        each = dict(zip(chosen, proven, strict=True)) if course.finished and chosen else {}
+        return [(Target(app, org, each.get(org, proven[0]), version), course.halted) for org in chosen]
 
     def preflight(self, target: Target) -> login.Plan | Problem:
         """How the target will log in, or why it cannot: known of all targets before anyone signs in."""

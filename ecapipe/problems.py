@@ -726,8 +726,9 @@ def cross_org_blocked(host: str) -> _Said:
 )
 def approval_refused(host: str) -> _Said:
     return _say(
-        f"{host} ended the approval without naming a reason (OAUTH_APPROVAL_ERROR_GENERIC).",
-        "Check that the app has every requested scope, and that the user is pre-authorized and not API-only.",
+        f"{host} does not approve the app, and names no reason.",
+        "Check that the app is enabled and not blocked, that it has every requested scope, and that the user is "
+        "pre-authorized and not API-only.",
         "Try fewer scopes with --scopes.",
     )
 

@@ -17,6 +17,8 @@ from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
 
+_VISIBLE: Final = re.compile(r"[!-~]+")
+"""What a token is made of (RFC 6749, appendix A.12): anything else would end the header that carries it."""
 _IDENTITY: Final = re.compile(r"https?://[^/?#]+/id/(?P<org>[A-Za-z0-9]{15,18})/(?P<user>[A-Za-z0-9]{15,18})")
 
 
@@ -71,8 +73,8 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
 
     if text("token_type").lower() not in ("bearer", ""):
         raise messages.unexpected(answer, org.host, "the token is of a type other than Bearer")
-    if not text("access_token"):
-        raise messages.unexpected(answer, org.host, "it has no access_token")
+    if not _VISIBLE.fullmatch(text("access_token")):
+        raise messages.unexpected(answer, org.host, "it has no usable access_token")
     identity = _IDENTITY.fullmatch(text("id"))
     if identity is None:
         raise messages.unexpected(answer, org.host, "its id does not name an org and a user")
@@ -80,7 +82,7 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
     refresh = text("refresh_token")
     return Token(
         Secret(text("access_token")),
-        Secret(refresh) if refresh else None,
+        Secret(refresh) if _VISIBLE.fullmatch(refresh) else None,
         text("instance_url").rstrip("/") or None,
         identity["org"],
         identity["user"],
@@ -93,8 +95,8 @@ def _check_signature(signature: str, signed: str, secret: Secret | None, org: Or
     keyed with the consumer secret, in base64. An answer without one, or an app without secret, proves nothing."""
     if secret is None or not signature:
         return
-    expected = base64.b64encode(hmac.digest(secret.reveal().encode(), signed.encode(), "sha256"))
-    if not hmac.compare_digest(expected, signature.encode()):
+    expected = base64.b64encode(hmac.digest(secret.reveal().encode(), signed.encode("utf-8", "replace"), "sha256"))
+    if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
         raise EcapipeError(replace(problems.signature_mismatch(org.host), host=org.host))
 
 

@@ -70,7 +70,11 @@ def api_request(token: Token, org: Org, version: str) -> Request:
 
 
 def api_problem(answer: Answer, token: Token, org: Org) -> Problem | None:
-    """Why the API could not be read with the token, if it could not."""
-    if answer.status == 200:
-        return None
-    return problems.api_access_blocked(org.host, answer.status, messages.said(answer, token.access_token))
+    """Why the API could not be read with the token, if it could not: a refusal, or as `messages.members`."""
+    if answer.status in (401, 403):
+        return problems.api_access_blocked(org.host, answer.status, messages.said(answer, token.access_token))
+    try:
+        messages.members(answer, org.host, token.access_token, token.refresh_token)
+    except EcapipeError as error:
+        return error.problem
+    return None

@@ -10,7 +10,7 @@ import typer
 from ecapipe import edges, pipeline, problems, protection, report, scanners
 from ecapipe.changes import Protection
 from ecapipe.cli import options
-from ecapipe.cli.help import Command, Group
+from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.edges import git, writer

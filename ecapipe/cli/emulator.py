@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ import typer
 from ecapipe import credentials, discovery, edges, grants, metadata, problems
 from ecapipe.apps import App
 from ecapipe.cli import options
-from ecapipe.cli.help import Command, Group
+from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.credentials import Credentials
@@ -96,7 +97,7 @@ def start(
         except ModuleNotFoundError:
             raise EcapipeError(_no_certificates()) from None
         except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
+            reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
             last = port + len(names) - 1 if port else port
             raise EcapipeError(problems.emulator_cannot_listen(port, last, reason)) from None
         try:

@@ -5,14 +5,25 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-from typer.core import TyperCommand, TyperGroup
-
-if TYPE_CHECKING:
-    from typer import Context
+from typing import Any, Final
 
 WIDTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command or topic of the overview; `children` are a topic's commands."""
+
+    summary: str
+    children: tuple[str, ...] = ()
+
+
+COMMANDS: Final[Mapping[str, Entry]] = {
+    "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
+    "app": Entry("List and check the external client apps of a project.", ("list", "check")),
+    "emulator": Entry("Run a local org for trying and testing.", ("start",)),
+    "explain": Entry("Explain a problem or a rule."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +109,22 @@ EXIT_CODES: Final[Mapping[str, str]] = {
 }
 
 
-class Command(TyperCommand):
-    """A command whose help is ours."""
-
-    def get_help(self, ctx: Context) -> str:  # type: ignore[override]  # the same class under two names
-        return "\n".join(_page(self, ctx))
-
-
-class Group(TyperGroup):
-    """A topic whose help is ours."""
-
-    def get_help(self, ctx: Context) -> str:  # type: ignore[override]
-        return "\n".join(_page(self, ctx))
+def overview(*, full: bool) -> Iterator[str]:
+    """The page of ``ecapipe`` itself."""
+    yield "From a retrieved Salesforce project to a verified token."
+    yield from _section("USAGE", ["$ ecapipe COMMAND"])
+    yield from _section("COMMANDS", _table([(name, entry.summary) for name, entry in COMMANDS.items()]))
+    yield from _section("FLAGS", _table([("-h, --help", "Short or full help."), ("    --version", "The version.")]))
+    yield from _rest("ecapipe", full)
 
 
-def _page(command: Any, context: Any) -> Iterator[str]:
+def page(command: Any, context: Any) -> Iterator[str]:
+    """The page of a command or topic, laid out from what typer knows of it."""
     name = context.command_path
     summary, _, description = (command.help or "").strip().partition("\n\n")
     options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
     yield from textwrap.wrap(" ".join(summary.split()), WIDTH)
-    arguments = [each.make_metavar(context) for each in command.params if each.param_type_name == "argument"]
+    arguments = [each.metavar or each.name.upper() for each in command.params if each.param_type_name == "argument"]
     children = getattr(command, "commands", {})
     usage = ["COMMAND"] if children else [*arguments, *(["[FLAGS]"] if options else [])]
     yield from _section("USAGE", [f"$ {name} {' '.join(usage)}"])
@@ -129,14 +136,18 @@ def _page(command: Any, context: Any) -> Iterator[str]:
         by_panel.setdefault(option.rich_help_panel or "FLAGS", []).append(_row(option))
     for panel, flags in by_panel.items():
         yield from _section(panel, _table(flags))
-    if not getattr(context.obj, "full_help", True):
+    full = getattr(context.obj, "full_help", True)
+    if full and description:
+        paragraphs = [textwrap.wrap(" ".join(part.split()), WIDTH - 2) for part in description.split("\n\n")]
+        yield from _section("DESCRIPTION", [line for lines in paragraphs for line in (*lines, "")][:-1])
+    yield from _rest(name, full)
+
+
+def _rest(name: str, full: bool) -> Iterator[str]:
+    """What full help adds, or where it is."""
+    if not full:
         yield from ("", f"See {name} --help for examples, environment variables and exit codes.")
         return
-    if description:
-        paragraphs = [" ".join(part.split()) for part in description.split("\n\n")]
-        yield from _section(
-            "DESCRIPTION", [line for part in paragraphs for line in (*textwrap.wrap(part, WIDTH - 2), "")][:-1]
-        )
     shown = [(example.does, "", f"  $ {example.command}", "") for example in EXAMPLES.get(name, ())]
     yield from _section("EXAMPLES", [line for lines in shown for line in lines][:-1])
     yield from _section("ENVIRONMENT VARIABLES", _table(list(VARIABLES.items())))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 from ecapipe.edges import git, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
-from ecapipe.edges.http import Http
 from ecapipe.stages import Clock
 from ecapipe.world import World
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ecapipe.edges.browser import Name
+    from ecapipe.messages import Answer, Request, Send
     from ecapipe.world import Landing
 
 CLOCK = Clock(time.monotonic, lambda: datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
@@ -40,7 +40,7 @@ def real(
     return World(
         tree=Disk(),
         tracked=git.tracked,
-        send=Http(),
+        send=_sender(),
         environ=environment.get,
         taken=environment.take,
         variable=environment.credential,
@@ -53,6 +53,19 @@ def real(
         clock=CLOCK,
         chance=secrets.token_bytes,
     )
+
+
+def _sender() -> Send:
+    made: list[Send] = []
+
+    def send(request: Request) -> Answer:
+        if not made:
+            from ecapipe.edges.http import Http
+
+            made.append(Http())
+        return made[0](request)
+
+    return send
 
 
 def _opener(browser: Name | None) -> Callable[[str], bool]:

@@ -15,7 +15,7 @@ Name = Literal["chrome", "edge", "firefox"]
 
 _COMMANDS: dict[Name, tuple[str, ...]] = {
     "chrome": ("google-chrome", "chrome", "chromium", "chromium-browser"),
-    "edge": ("microsoft-edge", "msedge"),
+    "edge": ("microsoft-edge %s &", "msedge %s &"),  # as command lines: webbrowser knows it only from Python 3.13 on
     "firefox": ("firefox",),
 }
 
@@ -30,15 +30,13 @@ for name in sys.argv[2:]:
         continue
 sys.exit(1)
 """
-_PATIENCE = 3.0
-"""Seconds after which a browser that stays in the foreground counts as opened."""
 
 
-def opener(name: Name | None) -> Callable[[str], bool]:
+def opener(name: Name | None, patience: float = 3.0) -> Callable[[str], bool]:
     """Opens a URL in the named browser, or in the system's (`BROWSER` is honoured). False: none could be opened.
 
-    It is opened from a process of its own: nothing that a browser prints gets into our output, and nobody waits
-    until it is closed.
+    It is opened from a process of its own: nothing that a browser prints gets into our output. One that stays in
+    the foreground for `patience` seconds counts as opened.
     """
 
     def show(url: str) -> bool:
@@ -50,7 +48,7 @@ def opener(name: Name | None) -> Callable[[str], bool]:
             start_new_session=True,
         )
         try:
-            return opening.wait(_PATIENCE) == 0
+            return opening.wait(patience) == 0
         except subprocess.TimeoutExpired:
             return True
 

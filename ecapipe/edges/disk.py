@@ -1,12 +1,8 @@
-"""The disk, read only, and zip files on it."""
+"""The disk, read only."""
 
 from __future__ import annotations
 
-import lzma
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 
 from ecapipe import project
@@ -19,13 +15,6 @@ _BUNDLES = frozenset({"lwc", "aura"})
 
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
-
-
-_DAMAGED = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError,
-    NotImplementedError,
-)  # fmt: skip
-"""What zipfile raises for archives that are broken, encrypted, or packed in ways it does not know."""
 
 
 class Disk:
@@ -70,8 +59,15 @@ class Disk:
     def read(self, path: str, limit: int) -> bytes:
         try:
             return _read(path, limit)
-        except (OSError, KeyError, *_DAMAGED) as error:
-            raise EcapipeError(unreadable_file(path, getattr(error, "strerror", None) or _reason(error))) from None
+        except NotADirectoryError:  # a member of a zip file
+            from ecapipe.edges import archive
+
+            holder = path
+            while not os.path.isfile(holder):
+                holder = os.path.dirname(holder)
+            return archive.read(holder, path[len(holder) + 1 :], limit)
+        except OSError as error:
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
 
     def read_inside(self, root: str, name: str, limit: int) -> str | None:
         try:
@@ -142,14 +138,11 @@ def _forceignore(root: str) -> Callable[[str], bool]:
     return GitIgnoreSpec.from_lines(lines).match_file
 
 
-def _listed(archive: str) -> Iterator[Found | Problem]:
-    """The metadata files in a zip file, by name. Nothing is ever unpacked, so no name can lead anywhere."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            names = sorted(set(opened.namelist()))
-    except (OSError, *_DAMAGED) as error:
-        raise EcapipeError(unreadable_file(archive, getattr(error, "strerror", None) or _reason(error))) from None
-    for name in names:
+def _listed(holder: str) -> Iterator[Found | Problem]:
+    """The metadata files in a zip file, by name."""
+    from ecapipe.edges import archive
+
+    for name in archive.names(holder):
         base = name.rpartition("/")[2]
         if known := recognise(base, metadata_format=True):
             yield Found(name, *known)
@@ -158,20 +151,5 @@ def _listed(archive: str) -> Iterator[Found | Problem]:
 
 
 def _read(path: str, limit: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(limit + 1)
-    except NotADirectoryError:
-        archive = path
-        while not os.path.isfile(archive):
-            archive, last = os.path.dirname(archive), archive
-            if archive == last:
-                raise
-    with zipfile.ZipFile(archive) as opened, opened.open(path[len(archive) + 1 :]) as member:
-        return member.read(limit + 1)
-
-
-def _reason(error: Exception) -> str:
-    return {"BadZipFile": "it is no zip file", "KeyError": "it is not in the zip file"}.get(
-        type(error).__name__, "it is damaged, encrypted, or packed in an unknown way"
-    )
+    with open(path, "rb") as file:
+        return file.read(limit + 1)

@@ -81,7 +81,7 @@ class Http:
             transport=self._transport,
             verify=tls_context(),
             follow_redirects=False,
-            timeout=httpx.Timeout(30, connect=10),
+            timeout=httpx.Timeout(min(30.0, self._longest), connect=10),
             mounts=dict.fromkeys(_LOOPBACK) if self._transport is None else None,
         )
 

@@ -49,11 +49,13 @@ def listen(callback_url: str, land: Callable[[str], Landing]) -> Iterator[None]:
     for thread in threads:
         thread.start()
     try:
-        yield
-        with site.landing:  # an answer that is being judged counts
-            landed = site.landed
-        if landed:
-            site.shown.wait(_GRACE)
+        try:
+            yield
+        finally:  # also for a refusal, which is an error to whoever waited
+            with site.landing:  # an answer that is being judged counts
+                landed = site.landed
+            if landed:
+                site.shown.wait(_GRACE)
     finally:
         for server in site.servers:
             server.shutdown()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from ecapipe.secret import Secret
 
 def ask(question: str) -> Secret | None:
     """A hidden answer from the terminal; None when nothing was typed. The question goes to the terminal itself."""
+    import getpass
+
     try:
         answer = getpass.getpass(question, sys.stderr).strip()
     except EOFError:

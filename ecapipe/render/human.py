@@ -211,9 +211,10 @@ class Human:
         self._pause()
         error, *rest = text.problem(problem)
         head, _, message = error.partition(": ")
-        self._err.print(Text(f"{head}: ", style="bold red").append(message, style="default"))
+        # Unbroken, however narrow the terminal: actions hold commands that people copy.
+        self._err.print(Text(f"{head}: ", style="bold red").append(message, style="default"), soft_wrap=True)
         for line in rest:
-            self._err.print(Text(line, style="dim"))
+            self._err.print(Text(line, style="dim"), soft_wrap=True)
 
     def _end(self, event: RunEnded) -> None:
         self._pause()

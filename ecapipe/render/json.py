@@ -12,7 +12,8 @@ from ecapipe.report import Json
 
 def write(stream: TextIO, document: Json) -> None:
     """Write `document`, indented as `sf` does; ASCII only, so that no terminal or encoding can be upset by it."""
-    text.write(stream, [json.dumps(document, indent=2)])
+    # Azure Pipelines obeys ##vso[ in the middle of any line.
+    text.write(stream, [json.dumps(document, indent=2).replace("##", "#\\u0023")])
 
 
 class Links:

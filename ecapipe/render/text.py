@@ -18,6 +18,10 @@ _HOSTILE: Final = re.compile(
 )
 
 
+_COMMAND: Final = re.compile(r"##(?=\w*\[)")
+"""Azure Pipelines, TeamCity and, of old, GitHub Actions find their commands anywhere in a line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Glyphs:
     """The marks of `sf`'s stage list, or their ASCII stand-ins."""
@@ -51,8 +55,9 @@ def glyphs(encoding: str | None) -> Glyphs:
 
 
 def clean(text: str) -> str:
-    """`text` on one line, unable to move the cursor, colour, hide or reorder anything."""
-    return _HOSTILE.sub(lambda match: " " if match[0] in "\n\r\t" else "\N{REPLACEMENT CHARACTER}", text)
+    """`text` on one line, unable to move the cursor, colour, hide or reorder anything, or to command a CI system."""
+    shown = _HOSTILE.sub(lambda match: " " if match[0] in "\n\r\t" else "\N{REPLACEMENT CHARACTER}", text)
+    return _COMMAND.sub("# #", shown)
 
 
 def duration(milliseconds: int) -> str:
@@ -121,8 +126,13 @@ def farewell(logins: Iterable[Login]) -> list[str]:
 
 
 def write(stream: TextIO, lines: Iterable[str]) -> None:
-    """Write whole lines, at once; what the stream's encoding lacks becomes ``?``."""
+    """Write whole lines, at once; what the stream's encoding lacks becomes ``?``.
+
+    GitHub Actions takes a line that starts with ``::`` for a command; no line of ours does.
+    """
     encoding = getattr(stream, "encoding", None) or "utf-8"
     for line in lines:
+        if line.lstrip().startswith("::"):
+            line = line.replace("::", ": :", 1)
         stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     stream.flush()

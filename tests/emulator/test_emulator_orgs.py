@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from emulator.client import APPS, Client, held, refusal
+from dataclasses import replace
 
-from ecapipe.emulator import Emulator
+import pytest
+from emulator.client import APPS, NIGHTLY, WEB, Client, held, refusal
+
+from ecapipe.emulator import Emulator, Fault, VisitError
 
 
 def test_every_org_is_one_of_its_own(client: Client) -> None:
@@ -60,10 +62,37 @@ def test_names_are_remembered_and_values_are_not(client: Client) -> None:
             ("POST", "/approve"),
             ("POST", "/services/oauth2/token"),
         ]
+        assert [one.status for one in emulator.requests] == [200, 200, 302, 200]
+        assert {one.org for one in emulator.requests} == {"emulator"}
         assert "scope" in emulator.requests[0].parameters
         assert "client_secret" in emulator.requests[3].parameters
         assert code not in str(emulator.requests)
         assert emulator.login("emulator")[1] not in str(emulator.requests)
+
+
+def test_an_app_can_be_missing_in_an_org(client: Client) -> None:
+    apps = [replace(app, orgs=("home",)) for app in (WEB, NIGHTLY)]
+    with Emulator(apps, orgs=("home", "away")) as emulator:
+        home, away = Client(emulator, client.http, org="home"), Client(emulator, client.http, org="away")
+        assert home.token().status_code == 200
+        page = away.authorize()
+        assert page.status_code == 400
+        assert "location" not in page.headers
+        with pytest.raises(VisitError) as caught:
+            away.visit()
+        assert caught.value.error == "OAUTH_EC_APP_NOT_FOUND"
+        assert caught.value.description == "External client app is not installed in this org"
+        assert home.of(NIGHTLY).credentials().status_code == 200
+        assert refusal(away.of(NIGHTLY).credentials()) == ("invalid_client_id", "client identifier invalid")
+        with pytest.raises(VisitError, match="invalid_client_id"):
+            away.visit(client_id="nobody's")
+
+
+def test_a_name_that_is_no_org_is_refused() -> None:
+    with pytest.raises(ValueError, match='there is no org "elsewhere" here'):
+        Emulator([replace(WEB, orgs=("emulator", "elsewhere"))])
+    with pytest.raises(ValueError, match='there is no org "elsewhere" here'):
+        Emulator(APPS, faults=[Fault("/", {"reset": True}, org="elsewhere")])
 
 
 @pytest.mark.parametrize("orgs", [(), ("same", "same")])

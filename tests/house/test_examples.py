@@ -1,0 +1,121 @@
+"""Every example that help and README print works as printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+
+from ecapipe import findings, problems
+from ecapipe.cli import help
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+IN_HELP = [example.command for examples in help.EXAMPLES.values() for example in examples]
+IN_README = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+COMMANDS = sorted({line for line in (*IN_HELP, *IN_README) if line.startswith("ecapipe ")})
+SERVERS = [line for line in COMMANDS if " emulator start " in line]
+NEED_AN_ORG = [line for line in COMMANDS if "--target-org" in line]
+ALONE = sorted(set(COMMANDS) - set(SERVERS) - set(NEED_AN_ORG))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with what the examples speak of."""
+    (tmp_path / "sample-project").symlink_to(ROOT / "sample-project")
+    (faults,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "faults.json").write_text(faults, encoding="utf-8")
+    return tmp_path
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CI": "true"}
+
+
+def spoken(line: str) -> list[str]:
+    return [sys.executable, "-m", *shlex.split(line)]
+
+
+@pytest.mark.parametrize("line", ALONE)
+def test_an_example_that_needs_nothing_else_succeeds(line: str, place: Path) -> None:
+    run = subprocess.run(spoken(line), cwd=place, env=environment(place), capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout != "") == (0, True), run.stderr
+
+
+@pytest.mark.parametrize("line", SERVERS)
+def test_an_example_that_serves_starts_and_stops(line: str, place: Path) -> None:
+    with subprocess.Popen(
+        [*spoken(line), "--port", "0"],
+        cwd=place,
+        env=environment(place),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+    assert server.returncode == problems.INTERRUPTED
+
+
+@pytest.mark.parametrize("line", NEED_AN_ORG)
+def test_an_example_that_needs_an_org_is_understood(line: str, place: Path) -> None:
+    """It plans its logins for the sample project, with the aliases that the text speaks of."""
+    known = {"uat": "uat=https://acme--uat.sandbox.my.salesforce.com"}
+    words = [known.get(word, word) for word in spoken(line)]
+    extra = ["--source-dir", "sample-project", "--dry-run", "--callback", "paste"]
+    run = subprocess.run(
+        [*words, *extra], cwd=place, env=environment(place), capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_every_command_has_an_example() -> None:
+    leaves = [" ".join(("ecapipe", name, child)) for name, entry in help.COMMANDS.items() for child in entry.children]
+    alone = [f"ecapipe {name}" for name, entry in help.COMMANDS.items() if not entry.children]
+    assert [name for name in (*leaves, *alone) if not help.EXAMPLES.get(name)] == []
+
+
+def test_the_overview_and_the_command_modules_agree() -> None:
+    for name, entry in help.COMMANDS.items():
+        module = import_module(f"ecapipe.cli.{name}")
+        if entry.children:
+            assert isinstance(module.commands, typer.Typer)
+            assert tuple(command.name for command in module.commands.registered_commands) == entry.children
+        else:
+            assert callable(getattr(module, name))
+
+
+@pytest.mark.parametrize("use", ["run", "test"])
+def test_each_quick_start_is_one_line_below_its_marker(use: str) -> None:
+    (block,) = re.findall(rf"<!-- quickstart:{use} -->\n```sh\n(.*?)\n```", README, re.DOTALL)
+    assert "\n" not in block
+    assert block.startswith("python3 -m venv .venv && .venv/bin/pip install")
+
+
+def test_the_readme_and_help_name_the_same_exit_codes() -> None:
+    table = re.search(r"\| exit code \| meaning \|\n(.*?)\n\n", README, re.DOTALL)
+    assert table is not None
+    assert re.findall(r"^\| (\d+) \|", table[1], re.MULTILINE) == list(help.EXIT_CODES)
+
+
+def test_the_readme_troubleshoots_problems_that_exist() -> None:
+    section = README.partition("## Troubleshooting")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([A-Z][\w, ]+) \|", section, re.MULTILINE)
+    names = [name for row in rows for name in row.split(", ")]
+    assert len(names) > 10
+    assert [name for name in names if name not in problems.CATALOGUE] == []
+
+
+def test_rules_and_problems_share_no_name() -> None:
+    assert not {name.casefold() for name in findings.RULES} & {name.casefold() for name in problems.CATALOGUE}

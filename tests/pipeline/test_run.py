@@ -1,0 +1,94 @@
+"""The order of things over several apps and orgs: who is tried, who is skipped, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trees
+
+from ecapipe import edges, pipeline
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.login import How
+from ecapipe.orgs import Which
+from ecapipe.pipeline import Request
+from ecapipe.report import Report
+
+TWO_ORGS = Which(("dev=https://dev.my.salesforce.com", "uat=https://uat.my.salesforce.com"))
+NO_SECRET: dict[str, str | None] = {"consumerSecret": None}
+LINKED = {"oauthLink": "00D000000000009EAA:888000000000001"}
+
+
+def dry_run(tmp_path: Path, tree: trees.Files, *names: str, environ: dict[str, str] | None = None) -> Report:
+    report = Report()
+    world = replace(edges.real(Environment(environ or {})), person=True)
+    where = Where((str(trees.plant(tmp_path, trees.project() | tree)),), names)
+    pipeline.run(Request(where, TWO_ORGS, How(callback="paste", dry_run=True), "authorize"), world, report)
+    return report
+
+
+def outcomes(report: Report) -> list[tuple[str, str | None, str | None, str]]:
+    stages = report.result()["stages"]
+    assert isinstance(stages, list)
+    return [(stage["stage"], stage["app"], stage["org"], stage["outcome"]) for stage in stages]
+
+
+def test_every_app_is_paired_with_every_org(tmp_path: Path) -> None:
+    report = dry_run(tmp_path, trees.app("A") | trees.app("B"))
+    assert [each for each in outcomes(report) if each[0] == "authorize"] == [
+        ("authorize", app, org, "skipped") for app in ("A", "B") for org in ("dev", "uat")
+    ]
+    assert report.status == 0
+
+
+def test_an_app_without_secret_is_skipped_in_every_org_and_others_go_on(tmp_path: Path) -> None:
+    report = dry_run(tmp_path, trees.app("A", settings=NO_SECRET) | trees.app("B"))
+    assert ("check", "A", None, "failed") in outcomes(report)
+    assert [org for stage, app, org, _ in outcomes(report) if (stage, app) == ("authorize", "A")] == ["dev", "uat"]
+    assert report.status == 68
+
+
+def test_a_secret_for_one_org_serves_that_org_alone(tmp_path: Path) -> None:
+    environ = {"ECAPIPE_CLIENT_SECRET_A_UAT": trees.secret("A")}
+    report = dry_run(tmp_path, trees.app("A", settings=NO_SECRET), environ=environ)
+    assert ("check", "A", None, "warning") in outcomes(report)
+    assert ("authorize", "A", "dev", "failed") in outcomes(report)
+    assert ("authorize", "A", "uat", "skipped") in outcomes(report)
+    assert [problem.name for problem in report.problems] == ["ConsumerSecretMissing"]
+    assert report.status == 68
+
+
+def test_a_linked_app_is_skipped_when_it_only_came_from_the_crossing(tmp_path: Path) -> None:
+    report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED) | trees.app("B"))
+    assert ("locate", "A", None, "skipped") in outcomes(report)
+    assert report.status == 0
+
+
+def test_a_linked_app_fails_when_it_was_named(tmp_path: Path) -> None:
+    report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED), "A")
+    assert [problem.name for problem in report.problems] == ["SettingsInSourceOrg"]
+    assert report.status == 1
+
+
+def test_nothing_succeeds_where_everything_is_skipped(tmp_path: Path) -> None:
+    report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED))
+    assert (report.problems, report.status) == ([], 1)
+
+
+@pytest.mark.parametrize("last", ["discover", "locate", "check"])
+def test_a_run_that_ends_before_any_login_needs_no_org(tmp_path: Path, last: str) -> None:
+    report = Report()
+    where = Where((str(trees.plant(tmp_path, trees.project() | trees.app())),))
+    pipeline.run(Request(where, Which(), How(), last), edges.real(Environment({})), report)
+    assert (report.status, outcomes(report)[-1][0]) == (0, last)
+
+
+def test_the_oauth_link_of_another_org_is_a_warning(tmp_path: Path) -> None:
+    orgs = {"uat": {"url": "https://uat.my.salesforce.com", "orgId": "00D000000000005EAA"}}
+    tree = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(oauth=LINKED)
+    report = Report()
+    where = Where((str(trees.plant(tmp_path, tree)),))
+    pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), edges.real(Environment({})), report)
+    assert "names org 00D000000000009EAA, not uat (00D000000000005EAA)" in report.warnings[0]
