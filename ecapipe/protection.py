@@ -6,7 +6,7 @@ import difflib
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,8 +49,8 @@ def plan(
         draft.ignore(each, rulings, forceignore)
     for app in found.apps if replace else ():
         draft.replace(app)
-    for app in found.apps:
-        draft.look(app)
+    for each in found.projects:
+        draft.look(each)
     if forceignore:
         draft.notices.append(_HIDDEN)
     changes = tuple(map(draft.change, (*draft.ignoring(), *draft.edited.values())))
@@ -65,6 +65,21 @@ class _Place:
     file: str
     root: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """A folder of a project, the repository around it, and where in that the search for an ignore file starts."""
+
+    project: str
+    folder: str
+    around: Repository
+    start: str
+
+    def place(self, path: str) -> _Place:
+        """The file at `path` below the top of the repository."""
+        file = posixpath.normpath(posixpath.join(self.folder, posixpath.relpath(path, self.around.prefix)))
+        return _Place(self.project, file, self.around.top, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,53 +106,59 @@ class _Draft:
 
     def ignore(self, where: Project, rulings: Rulings, forceignore: bool) -> None:
         """Note the patterns that the ignore files of one project lack, each for the file that decides."""
-        root, wanted = self.wanted(where)
-        around = rulings(root, list(wanted)) or Repository(root, ".", {})
-        usual = self.nearest(".gitignore", root, around)
-        for path, pattern in wanted.items():
-            ruling = around.rulings.get(path)
-            if ruling and ruling.file and ruling.ignored:
-                continue
-            if ruling and ruling.file:  # an exception, which only a later line takes back
-                file = posixpath.relpath(ruling.file, around.prefix)
-                self.miss(_Place(root, file, around.top, ruling.file), pattern)
-            elif path in around.rulings or not self.listed(usual, pattern):
-                self.miss(usual, pattern)
-        hidden = self.nearest(".forceignore", root, around)
-        for pattern in PATTERNS if forceignore and root == where.root else ():
-            if not self.listed(hidden, pattern):
-                self.miss(hidden, pattern)
+        root, folders = self.wanted(where)
+        home = rulings(root, []) or Repository(root, ".", {})
+        for folder, wanted in folders.items():
+            around = rulings(posixpath.join(root, folder), list(wanted)) or Repository(root, folder, {})
+            # A package directory may be a repository of its own, to which ignore files around it say nothing.
+            ground = _Ground(root, folder, around, home.prefix if around.top == home.top else around.prefix)
+            self.cover(ground, wanted)
+            if forceignore and folder == "." and root == where.root:
+                hidden = self.nearest(ground, ".forceignore")
+                self.miss(hidden, *(pattern for pattern in PATTERNS if not self.listed(hidden, pattern)))
 
-    def wanted(self, where: Project) -> tuple[str, dict[str, str]]:
-        """The folder to protect, and the pattern that each path in it should be ignored by: files that are there,
-        and files that a retrieve may bring."""
+    def wanted(self, where: Project) -> tuple[str, dict[str, dict[str, str]]]:
+        """The folder to protect and, by folder in it, the pattern that each path should be ignored by: files that
+        are there, and files that a retrieve may bring."""
         if not self.world.tree.is_directory(where.root):  # a zip file
             folder, name = posixpath.split(where.root)
-            return folder, {name: re.sub(r"([\\*?\[\]!# ])", r"\\\1", name)}
+            return folder, {".": {name: re.sub(r"([\\*?\[\]!# ])", r"\\\1", name)}}
         any_name = f"any.{metadata.SETTINGS.suffix}"
-        folders = [*where.package_directories, "."]
-        paths = {posixpath.normpath(f"{folder}/{any_name}-meta.xml"): SOURCE_FORMAT for folder in folders}
-        paths[any_name] = METADATA_FORMAT
-        for file in (file for app in self.found.apps if app.project == where.root for file in _settings(app)):
-            paths[file.path] = SOURCE_FORMAT if file.path.endswith("-meta.xml") else METADATA_FORMAT
-        return where.root, paths
+        folders = {folder: {f"{any_name}-meta.xml": SOURCE_FORMAT} for folder in (*where.package_directories, ".")}
+        folders["."][any_name] = METADATA_FORMAT
+        for file in (file for app in self.of(where) for file in _settings(app)):
+            pattern = SOURCE_FORMAT if file.path.endswith("-meta.xml") else METADATA_FORMAT
+            folder = next(folder for folder in folders if folder == "." or file.path.startswith(f"{folder}/"))
+            folders[folder][posixpath.relpath(file.path, folder)] = pattern
+        return where.root, folders
 
-    def nearest(self, name: str, root: str, around: Repository) -> _Place:
-        """The file `name` in the folder `root`, unless only a folder above it in the repository has one."""
-        folder = around.prefix
-        while not self.world.tree.resolve(posixpath.join(around.top, folder, name)):
+    def cover(self, ground: _Ground, wanted: Mapping[str, str]) -> None:
+        """Note the patterns that keep paths of `ground` out of git and that are missing."""
+        usual = self.nearest(ground, ".gitignore")
+        for path, pattern in wanted.items():
+            ruling = ground.around.rulings.get(path)
+            if ruling and ruling.file:
+                if not ruling.ignored:  # an exception, which only a later line takes back
+                    self.miss(ground.place(ruling.file), pattern)
+            elif path in ground.around.rulings or not self.listed(usual, pattern):
+                self.miss(usual, pattern)
+
+    def nearest(self, ground: _Ground, name: str) -> _Place:
+        """The file `name` where `ground` starts, unless only a folder above that in the repository has one."""
+        folder = ground.start
+        while not self.world.tree.resolve(posixpath.join(ground.around.top, folder, name)):
             if folder == ".":
-                folder = around.prefix
+                folder = ground.start
                 break
             folder = posixpath.dirname(folder) or "."
-        path = posixpath.normpath(posixpath.join(folder, name))
-        return _Place(root, posixpath.relpath(path, around.prefix), around.top, path)
+        return ground.place(posixpath.normpath(posixpath.join(folder, name)))
 
     def listed(self, place: _Place, pattern: str) -> bool:
         return edits.lists(self.read(place) or b"", pattern)
 
-    def miss(self, place: _Place, pattern: str) -> None:
-        self.missing.setdefault((place.root, place.path), (place, {}))[1][pattern] = None
+    def miss(self, place: _Place, *patterns: str) -> None:
+        for pattern in patterns:
+            self.missing.setdefault((place.root, place.path), (place, {}))[1][pattern] = None
 
     def ignoring(self) -> Iterator[_Edit]:
         """The ignore files with the patterns that they lack."""
@@ -177,25 +198,27 @@ class _Draft:
         if new.before != new.after:
             self.edited[key] = _Edit(new.place, old.before, old.shown, new.after) if old else new
 
-    def look(self, app: App) -> None:
-        """Note the settings files of `app` that git tracks, unless they hold a placeholder as they should."""
-        files = {file.path: file for file in _settings(app)}
-        supplied = {each.file for each in self.supplies if each.project == app.project}
-        for path in sorted(self.world.tracked(app.project, list(files))):
-            untrack = f"git -C {shlex.quote(app.project)} rm --cached -- {shlex.quote(path)}"
+    def look(self, where: Project) -> None:
+        """Note the settings files of a project that git tracks, unless they hold a placeholder as they should."""
+        files = {file.path: (app.name, file) for app in self.of(where) for file in _settings(app)}
+        supplied = {each.file for each in self.supplies if each.project == where.root}
+        for path in sorted(self.world.tracked(where.root, list(files))):
+            app, file = files[path]
+            untrack = f"Untrack it: git -C {shlex.quote(where.root)} rm --cached -- {shlex.quote(path)}"
             rotate = (
-                f"If it was ever committed, rotate the consumer secret of {app.name} (Setup, External Client App "
+                f"If it was ever committed, rotate the consumer secret of {app} (Setup, External Client App "
                 "Manager): what was committed stays in the history."
             )
-            if _plain(files[path]):
-                message = f"git tracks {path}, with the consumer secret of {app.name} in it."
-                first = f"Commit {path} with its placeholder." if path in supplied else f"Untrack it: {untrack}"
-                self.exposures.append(Exposure(app.project, app.name, path, True, message, (first, rotate)))
-            elif files[path].document.text("consumerSecret") is None:
+            if _plain(file):
+                message = f"git tracks {path}, with the consumer secret of {app} in it."
+                first = f"Commit {path} with its placeholder." if path in supplied else untrack
+                self.exposures.append(Exposure(where.root, app, path, True, message, (first, rotate)))
+            elif file.document.text("consumerSecret") is None:
                 message = f"git tracks {path}: no pattern keeps the secret out that a retrieve may bring."
-                self.exposures.append(
-                    Exposure(app.project, app.name, path, False, message, (f"Untrack it: {untrack}",))
-                )
+                self.exposures.append(Exposure(where.root, app, path, False, message, (untrack,)))
+
+    def of(self, where: Project) -> Iterator[App]:
+        return (app for app in self.found.apps if app.project == where.root)
 
     def read(self, place: _Place) -> bytes | None:
         """The content of a file, as the draft leaves it; None if it is not there."""

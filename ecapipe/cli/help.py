@@ -20,7 +20,7 @@ class Entry:
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
-    "app": Entry("List and check the external client apps of a project.", ("list", "check")),
+    "app": Entry("List, check and protect the external client apps of a project.", ("list", "check", "protect")),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "explain": Entry("Explain a problem or a rule."),
 }
@@ -66,7 +66,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Let the project's replacements supply a consumer secret at deploys:",
                 "ecapipe app protect --source-dir sample-project --name Billing_Sync --replace-with-env --dry-run"),
         Example("Teach gitleaks what a consumer secret looks like:",
-                "ecapipe app protect --rules gitleaks > .gitleaks.toml"),
+                "ecapipe app protect --rules gitleaks"),
     ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
     "ecapipe emulator start": (

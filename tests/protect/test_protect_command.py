@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pexpect
 import pytest
 import trees
@@ -21,6 +22,7 @@ BLOCK = (
     "**/*.ecaGlblOauth-meta.xml\n"
     "**/*.ecaGlblOauth\n"
 )  # fmt: skip
+SCHEMA = json.loads((Path(__file__).parents[2] / "ecapipe/schemas/app-protect.json").read_text())
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("ECAPIPE_", "SF_", "CI", "GIT_"))},
@@ -51,7 +53,7 @@ def protect(folder: Path, *options: str, status: int = 0, **variables: str) -> s
 
 def result(folder: Path, *options: str) -> dict[str, Any]:
     document = json.loads(protect(folder, *options, "--json").stdout)
-    assert document["status"] == 0
+    jsonschema.validate(document, SCHEMA)
     return document["result"] | {"warnings": document["warnings"]}
 
 
@@ -81,7 +83,8 @@ def test_a_second_run_changes_nothing(project: Path) -> None:
     protect(project)
     before = (project / ".gitignore").stat()
     assert "Nothing to change" in protect(project).stdout
-    assert (project / ".gitignore").stat() == before
+    after = (project / ".gitignore").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_dry_run_shows_the_change_and_writes_nothing(project: Path) -> None:
@@ -177,6 +180,42 @@ def test_a_zip_file_is_ignored_by_its_name(tmp_path: Path) -> None:
     assert ignored(tmp_path, archive.name)
 
 
+def test_a_worktree_is_a_repository_like_any_other(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    git(project, "commit", "--quiet", "--allow-empty", "--message", "start")
+    other = tmp_path_factory.mktemp("worktrees") / "other"
+    git(project, "worktree", "add", "--quiet", "--detach", str(other))
+    trees.plant(other, trees.project() | trees.app())
+    protect(other)
+    assert ignored(other, SETTINGS)
+    assert not (project / ".gitignore").exists()
+
+
+def test_a_package_directory_that_is_a_repository_of_its_own_has_its_own_ignore_file(tmp_path: Path) -> None:
+    part, whole = tmp_path / "part", tmp_path / "whole"
+    trees.plant(part, {"README": "part"})
+    git(part, "init", "--quiet")
+    git(part, "add", ".")
+    git(part, "commit", "--quiet", "--message", "part")
+    trees.plant(
+        whole, {"sfdx-project.json": trees.project("main", "sub/force-app")["sfdx-project.json"], "main/": ""}
+    )
+    git(whole, "init", "--quiet")
+    git(whole, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "sub")
+    trees.plant(whole, trees.app(folder="sub/force-app"))
+    changed = [each["file"] for each in result(whole)["changes"]]
+    assert sorted(changed) == [".gitignore", "sub/force-app/.gitignore"]
+    assert ignored(whole, "main/New.ecaGlblOauth-meta.xml")
+    assert ignored(whole / "sub", SETTINGS.replace(trees.DEFAULT, "force-app"))
+    assert result(whole)["changes"] == []
+
+
+def test_text_of_an_ignore_file_cannot_forge_escapes_or_commands(project: Path) -> None:
+    (project / ".gitignore").write_bytes(b"\x1b[31mred\n::error::forged\n##[error]forged\n")
+    lines = protect(project).stdout.splitlines()
+    assert any("forged" in line for line in lines)
+    assert not any("\x1b" in line or line.lstrip().startswith("::") or "##[" in line for line in lines)
+
+
 def test_a_linked_ignore_file_is_refused(project: Path) -> None:
     (project / "shared").write_text("dist/\n")
     (project / ".gitignore").symlink_to("shared")
@@ -262,7 +301,10 @@ def test_a_secret_makes_way_for_a_replacement(project: Path) -> None:
 
 
 def test_ecapipe_takes_the_secret_from_the_variable_that_was_named(project: Path) -> None:
-    (given,) = result(project, "--replace-with-env")["variables"]
+    done = result(project, "--replace-with-env")
+    # A replacement without its placeholder does no harm, if the power fails in between; the reverse does.
+    assert [each["file"] for each in done["changes"]] == [".gitignore", "sfdx-project.json", SETTINGS]
+    (given,) = done["variables"]
     assert given == {"project": str(project), "app": "Billing", "file": SETTINGS, "name": VARIABLE}
     checked = subprocess.run(
         [sys.executable, "-m", "ecapipe", "app", "check", "--json"],
