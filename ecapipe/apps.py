@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
@@ -63,7 +62,10 @@ class App:
 
     def of(self, type: Type) -> SourceFile | None:
         """The app's first file of `type`."""
-        return next((file for file in self.files if file.type is type), None)
+        for file in self.files:  # asked so often that a generator would show
+            if file.type is type:
+                return file
+        return None
 
     @property
     def settings(self) -> SourceFile | None:
@@ -73,8 +75,10 @@ class App:
     @property
     def callback_urls(self) -> tuple[str, ...]:
         """The registered redirect URIs, as written: one per line of ``callbackUrl``."""
-        text = self.settings.document.text("callbackUrl") if self.settings else None
-        return tuple(dict.fromkeys(line.strip() for line in re.split(r"[\r\n]", text or "") if line.strip()))
+        settings = self.settings
+        text = settings.document.text("callbackUrl") if settings else None
+        lines = (text or "").replace("\r", "\n").split("\n")
+        return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
     @property
     def distribution(self) -> Literal["Local", "Packaged"] | None:
@@ -129,9 +133,10 @@ class App:
         The client credentials flow has to be on in the settings and in the policies; policies that are not in
         the project are not held against it.
         """
-        if not self.settings:
+        settings = self.settings
+        if not settings:
             return False
-        document = self.settings.document
+        document = settings.document
         match flow:
             case "web":
                 return bool(self.callback_urls)

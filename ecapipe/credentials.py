@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ecapipe import problems
-from ecapipe.apps import App
+from ecapipe.apps import App, Replaced
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret, mask
@@ -30,7 +30,8 @@ _PLACEHOLDER: Final = re.compile(
     r"|(^|[^a-z])(your|replace|insert|enter|paste|placeholder|redacted|scrubbed)([^a-z]|$)",
     re.IGNORECASE,
 )
-_GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}")
+_GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}|[0-9A-F]{64}")
+"""A key and a secret as Salesforce makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,13 @@ class Resolved:
 
 def in_file(app: App, field: Field) -> InFile:
     """What the settings file holds for `field`."""
-    elements = app.settings.document.all(field) if app.settings else ()
+    settings = app.settings
+    elements = settings.document.all(field) if settings else ()
     if len(elements) > 1:
         return "duplicate"
-    text = elements[0].text if elements else None
-    if text is None:
+    if settings is None or not elements or (text := elements[0].text) is None:
         return "absent"
-    replaced = app.settings is not None and field in app.settings.replaced
-    return "placeholder" if replaced or is_placeholder(text) else "present"
+    return "placeholder" if field in settings.replaced or is_placeholder(text) else "present"
 
 
 def is_placeholder(text: str) -> bool:
@@ -103,7 +103,8 @@ def from_file() -> Source:
     """The settings file itself; a placeholder or a duplicate counts as absent."""
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        text = app.settings.document.text(field) if app.settings else None
+        settings = app.settings
+        text = settings.document.text(field) if settings else None
         return Secret(text) if text and in_file(app, field) == "present" else None
 
     return Source("file", find)
@@ -113,7 +114,7 @@ def from_replacements() -> Source:
     """What the project's replacements make of the settings file."""
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        replaced = app.settings.replaced.get(field) if app.settings else None
+        replaced = _replaced(app, field)
         if replaced is None or replaced.value is None or in_file(app, field) == "duplicate":
             return None
         return None if is_placeholder(replaced.value.reveal()) else replaced.value
@@ -268,8 +269,13 @@ def _secret_causes(app: App) -> tuple[str, ...]:
             )
 
 
+def _replaced(app: App, field: Field) -> Replaced | None:
+    settings = app.settings
+    return settings.replaced.get(field) if settings else None
+
+
 def _placeholder(app: App, field: Field) -> str:
-    replaced = app.settings.replaced.get(field) if app.settings else None
+    replaced = _replaced(app, field)
     if replaced is None:
         return f"The file holds a placeholder instead of the {field}."
     if replaced.lacking:

@@ -106,10 +106,13 @@ class Document:
     elements: tuple[Element, ...]
 
     def all(self, name: str) -> tuple[Element, ...]:
-        return tuple(element for element in self.elements if element.name == name)
+        return tuple([element for element in self.elements if element.name == name])
 
     def first(self, name: str) -> Element | None:
-        return next((element for element in self.elements if element.name == name), None)
+        for element in self.elements:  # asked so often that a generator would show
+            if element.name == name:
+                return element
+        return None
 
     def text(self, name: str) -> str | None:
         element = self.first(name)
@@ -205,13 +208,19 @@ class _Observed:
 
     def __setattr__(self, name: str, handler: Callable[..., None]) -> None:
         parser, enter, leave = object.__getattribute__(self, "_seen_by")
+        if name == "StartElementHandler":
 
-        def start(tag: str, attributes: list[str]) -> None:
-            enter(tag)
-            handler(tag, attributes)
+            def start(tag: str, attributes: list[str]) -> None:
+                enter(tag)
+                handler(tag, attributes)
 
-        def end(tag: str) -> None:
-            handler(tag)
-            leave()
+            parser.StartElementHandler = start
+        elif name == "EndElementHandler":
 
-        setattr(parser, name, {"StartElementHandler": start, "EndElementHandler": end}.get(name, handler))
+            def end(tag: str) -> None:
+                handler(tag)
+                leave()
+
+            parser.EndElementHandler = end
+        else:
+            setattr(parser, name, handler)

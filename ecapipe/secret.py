@@ -19,6 +19,7 @@ _SHAPES = re.compile(
     r"|aPrx\S+"  # authorization code
     r"|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"  # JWT
     r"|(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])"  # consumer secret, current form
+    r"|3MVG9[\w.]{20,}"  # consumer key: no secret, but not for everybody's eyes either
 )
 
 

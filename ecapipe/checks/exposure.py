@@ -19,7 +19,7 @@ def holds_secret(app: App) -> str | None:
 
 
 def secret_tracked_by_git(subject: Checked) -> Iterator[Finding]:
-    path = holds_secret(subject.app)
+    path = subject.tracked and holds_secret(subject.app)
     if path and path in subject.tracked:
         yield subject.finding(
             "secret-tracked-by-git",

@@ -16,6 +16,9 @@ _BUNDLES = frozenset({"lwc", "aura"})
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
 
+_USUAL = 64 * 1024
+"""Bytes that no file has but for mistakes and attacks."""
+
 
 class Disk:
     """The real tree; see `ecapipe.world.Tree`."""
@@ -46,14 +49,18 @@ class Disk:
         home = os.path.realpath(root)
         seen: set[tuple[int, int]] = set()
         for directory in directories:
-            prefix = "" if directory == "." else directory + "/"
-            for path in _walk(os.path.join(root, directory), prefix, seen):
-                if isinstance(path, Problem):
-                    yield path
-                elif known := recognise(os.path.basename(path), metadata_format=metadata_format):
-                    real = os.path.realpath(os.path.join(root, path))
-                    yield Found(path, *known, ignored(path), os.path.commonpath((home, real)) != home)
-                elif meant := nearly(os.path.basename(path), metadata_format=metadata_format):
+            start, prefix = os.path.join(root, directory), "" if directory == "." else directory + "/"
+            linked = os.path.realpath(start) != os.path.normpath(os.path.join(home, directory))
+            for found in _walk(start, prefix, linked, seen):
+                if isinstance(found, Problem):
+                    yield found
+                    continue
+                path, by_link = found
+                name = path.rpartition("/")[2]
+                if known := recognise(name, metadata_format=metadata_format):
+                    outside = by_link and not _inside(home, os.path.join(root, path))
+                    yield Found(path, *known, ignored(path), outside)
+                elif meant := nearly(name, metadata_format=metadata_format):
                     yield suffix_misspelt(path, meant)
 
     def read(self, path: str, limit: int) -> bytes:
@@ -71,8 +78,8 @@ class Disk:
 
     def read_inside(self, root: str, name: str, limit: int) -> str | None:
         try:
-            path, home = os.path.realpath(os.path.join(root, name)), os.path.realpath(root)
-            if os.path.commonpath((home, path)) != home:
+            path = os.path.join(root, name)
+            if not _inside(os.path.realpath(root), path):
                 return None
             return _read(path, limit)[:limit].decode("utf-8").strip()
         except (OSError, ValueError):
@@ -88,11 +95,16 @@ def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
             yield from _projects(entry.path, f"{relative}/{entry.name}".lstrip("/"), depth - 1)
 
 
-def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str | Problem]:
-    """The paths of files that may be metadata, depth first. Links are followed, but no folder is entered twice."""
-    pending = [(folder, prefix)]
+def _walk(
+    folder: str, prefix: str, linked: bool, seen: set[tuple[int, int]]
+) -> Iterator[tuple[str, bool] | Problem]:
+    """The paths of files that may be metadata, depth first, and whether a link is on the way to them.
+
+    Links are followed, but no folder is entered twice.
+    """
+    pending = [(folder, prefix, linked)]
     while pending:
-        folder, prefix = pending.pop()
+        folder, prefix, linked = pending.pop()
         entries = _entries(folder)
         if isinstance(entries, OSError):
             yield unreadable_file(prefix.rstrip("/") or ".", entries.strerror or "unknown reason")
@@ -104,9 +116,14 @@ def _walk(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[str 
         for entry in entries:
             if _enters(entry):
                 if entry.name not in _BUNDLES:
-                    pending.append((entry.path, f"{prefix}{entry.name}/"))
+                    pending.append((entry.path, f"{prefix}{entry.name}/", linked or entry.is_symlink()))
             elif ".eca" in entry.name.lower() and os.path.isfile(entry.path):
-                yield prefix + entry.name
+                yield prefix + entry.name, linked or entry.is_symlink()
+
+
+def _inside(home: str, path: str) -> bool:
+    """Whether `path` leads to a place below `home`, which has no links in it."""
+    return os.path.commonpath((home, os.path.realpath(path))) == home
 
 
 def _enters(entry: os.DirEntry[str]) -> bool:
@@ -152,4 +169,5 @@ def _listed(holder: str) -> Iterator[Found | Problem]:
 
 def _read(path: str, limit: int) -> bytes:
     with open(path, "rb") as file:
-        return file.read(limit + 1)
+        data = file.read(min(_USUAL, limit + 1))  # to ask for the limit at once would reserve it
+        return data if len(data) < _USUAL else data + file.read(limit + 1 - len(data))

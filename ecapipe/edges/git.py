@@ -32,6 +32,8 @@ def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
 
     Empty where git cannot tell: no git program, no repository, or one that git refuses to read.
     """
+    if not _in_repository(root):
+        return frozenset()
     try:
         import git
     except ImportError:  # GitPython raises it when there is no git program
@@ -58,6 +60,8 @@ def rulings(root: str, paths: Sequence[str]) -> Repository | None:
 
     None where git cannot tell: no git program, no repository, or one that git refuses to read.
     """
+    if not _in_repository(root):
+        return None
     try:
         import git
     except ImportError:  # GitPython raises it when there is no git program
@@ -96,3 +100,12 @@ def _ruling(source: str, pattern: str) -> Ruling | None:
 def _leaves(path: str) -> bool:
     """Whether a path relative to the top of a repository leads out of it."""
     return path == os.pardir or path.startswith(os.pardir + os.sep)
+
+
+def _in_repository(folder: str) -> bool:
+    """Whether a ``.git`` lies in `folder` or above, which is cheaper to tell than to load what reads it."""
+    while not os.path.lexists(os.path.join(folder, ".git")):
+        folder, last = os.path.dirname(folder), folder
+        if folder == last:
+            return False
+    return True

@@ -1,0 +1,61 @@
+"""Runs that are cut short: by Ctrl-C, by SIGTERM, by a reader who has gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from cli.scene import Scene
+from commandline import PROGRAM, environment, started
+from loopback import listens
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_what_finished_is_reported(scene: Scene, tmp_path: Path, by: signal.Signals) -> None:
+    command = [*scene.run("Batch", "Listener"), "--callback", "listen", "--browser", "none", "--json"]
+    with started(*command, at=tmp_path) as run:
+        run.line("Sign in to uat")
+        run.interrupt(by)
+        ended = run.end()
+    assert ended.status == 130
+    assert [success["app"] for success in ended.result["successes"]] == ["Batch"]
+    (failure,) = ended.result["failures"]
+    assert (failure["app"], failure["stage"], failure["name"]) == ("Listener", "authorize", "Interrupted")
+    reasons = {stage["stage"]: stage["reason"] for stage in ended.result["stages"] if stage["app"] == "Listener"}
+    assert (reasons["token"], reasons["verify"]) == ("Interrupted.", "Interrupted.")
+    assert not listens("127.0.0.1", scene.port)
+    assert "Traceback" not in ended.err
+
+
+def test_people_read_it_too(scene: Scene, tmp_path: Path) -> None:
+    command = [*scene.run("Paster"), "--callback", "paste", "--browser", "none"]
+    with started(*command, at=tmp_path) as run:
+        run.line("Sign in to uat")
+        run.interrupt()
+        ended = run.end()
+    assert ended.status == 130
+    assert "\nStatus: Interrupted\n" in ended.out
+    assert "Error (Interrupted): Interrupted." in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("command", ["explain --json", "app list", "run --until check"])
+def test_a_reader_who_has_gone_is_no_reason_to_cry(scene: Scene, tmp_path: Path, command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [*PROGRAM, *command.split()],
+            cwd=scene.root,
+            env=environment(tmp_path),
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")

@@ -1,0 +1,142 @@
+"""What cannot be meant, or leads nowhere: said once, with a way out, in words or as one JSON document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trees
+from cli.promises import ENVELOPE
+from cli.scene import PASTED
+from commandline import ecapipe, inside, together
+
+from ecapipe import __version__
+
+ORGS = {name: {"url": f"https://{name}.my.salesforce.com"} for name in ("dev", "uat")}
+
+# command line → exit status, name of the problem, something that its message or one of its actions says
+WRONG = {
+    "bogus": (2, "UsageError", "bogus"),
+    "app bogus": (2, "UsageError", "See ecapipe app --help."),
+    "run --bogus": (2, "UsageError", "See ecapipe run --help."),
+    "run --emulater": (2, "UsageError", "Did you mean --emulator?"),
+    "run --flow device": (2, "UsageError", "device"),
+    "run --until hand": (2, "UsageError", "hand"),
+    "run --wait soon": (2, "UsageError", "--wait"),
+    "run --wait 0": (2, "UsageError", "--wait takes minutes"),
+    "run --scopes api,web": (2, "UsageError", "spaces between the scopes"),
+    "run superfluous": (2, "UsageError", "superfluous"),
+    "run --emulator --target-org dev": (2, "UsageError", "--emulator and --target-org exclude each other."),
+    "run --print-token value": (2, "UsageError", "exclude each other"),
+    "run -d project/nowhere": (2, "SourceDirNotFound", "project/nowhere"),
+    "run -d project": (2, "NoOrgChosen", "dev, uat"),
+    "run -d project -n Biling -o dev": (2, "UnknownApp", 'Did you mean "Billing"?'),
+    "app check -d project -n billing": (2, "UnknownApp", 'Did you mean "Billing"?'),
+    "run -d project -o uatt": (2, "NamedOrgNotFoundError", 'Did you mean "uat"?'),
+    "run -d project -o https://evil.example": (2, "RefusedHost", "does not belong to Salesforce"),
+    "run -d project -o http://dev.my.salesforce.com": (2, "RefusedHost", "only https is accepted"),
+    "run -d project -o https://dev.my.salesforce.com.evil.example": (2, "RefusedHost", "--allow-host"),
+    "run -d project -o dev.lightning.force.com": (2, "LightningDomain", "https://dev.my.salesforce.com"),
+    "run": (1, "ProjectNotChosen", "project"),
+    "app list": (1, "ProjectNotChosen", "empty"),
+    "run -d broken": (1, "JsonParseError", "line 2"),
+    "app check -d broken": (1, "JsonParseError", "Mend sfdx-project.json at line 2."),
+    "run -d empty": (1, "NoAppsFound", "sf project retrieve start"),
+    "app check -d empty": (1, "NoAppsFound", "force-app"),
+    "explain NoSuchThing": (2, "NothingToExplain", "Run ecapipe explain to list all names."),
+    "explain consumer-secret-mising": (2, "NothingToExplain", 'Did you mean "consumer-secret-missing"?'),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a whole project, an empty and a broken one below it."""
+    root = tmp_path_factory.mktemp("place")
+    project = trees.project(plugins={"ecapipe": {"orgs": ORGS}})
+    trees.plant(root / "project", project | trees.app("Billing", settings={"callbackUrl": PASTED}))
+    trees.plant(root / "empty", trees.project())
+    trees.plant(root / "broken", trees.project() | {"sfdx-project.json": '{\n  "packageDirectories": [,]\n}\n'})
+    return root
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_wrong_is_one_document_with_a_way_out(place: Path, line: str) -> None:
+    status, name, says = WRONG[line]
+    ended = inside(*line.split(), "--json", at=place)
+    assert (ended.status, ended.err) == (status, "")
+    document = ended.document
+    assert set(document) == ENVELOPE
+    assert (document["name"], document["code"], document["exitCode"]) == (name, name, status)
+    assert document["actions"]
+    assert says in "\n".join([document["message"], *document["actions"]])
+    assert document["commandName"] == " ".join(["ecapipe", *command_of(line)])
+
+
+def command_of(line: str) -> list[str]:
+    """The words of a line that name a command."""
+    first, *rest = line.split()
+    if first == "app":
+        return [first, *rest[:1]] if rest[0] in ("list", "check") else [first]
+    return [first] if first in ("run", "explain") else []
+
+
+def test_people_are_told_in_words(place: Path) -> None:
+    flag, org, outside = together([["run", "--emulater"], ["run", "-d", "project", "-o", "uatt"], ["run"]], place)
+    assert flag.out == ""
+    assert (
+        flag.err
+        == """\
+Error (UsageError): Nonexistent flag: --emulater.
+
+Try this:
+
+Did you mean --emulator?
+See ecapipe run --help.
+
+"""
+    )
+    assert org.err.startswith('Error (NamedOrgNotFoundError): No org is configured under the alias "uatt".\n')
+    assert "Status: Failed" in org.out
+    assert [flag.status, org.status, outside.status] == [2, 2, 1]
+
+
+def test_outside_of_any_project_it_says_so(tmp_path: Path) -> None:
+    run, listed = together([["run", "--json"], ["app", "list"]], tmp_path)
+    assert (run.status, run.document["name"]) == (1, "RequiresProjectError")
+    assert (listed.status, listed.out) == (1, "")
+    assert "Error (RequiresProjectError): This command is required to run from within a " in listed.err
+
+
+def test_a_variable_asks_for_json_as_the_flag_does(place: Path) -> None:
+    ended = ecapipe("run", "--bogus", at=place, SF_CONTENT_TYPE="JSON")
+    assert set(ended.document) == ENVELOPE
+    assert inside("app", "list", "-d", "empty", at=place, SF_CONTENT_TYPE="json").result["apps"] == []
+
+
+def test_a_log_level_that_does_not_exist_is_refused(place: Path) -> None:
+    ended = inside("app", "list", "-d", "project", "--json", at=place, SF_LOG_LEVEL="loud")
+    assert (ended.status, ended.document["name"]) == (2, "UsageError")
+    assert "SF_LOG_LEVEL" in ended.document["message"]
+
+
+def test_a_version_is_one_line(tmp_path: Path) -> None:
+    ended = ecapipe("--version", at=tmp_path)
+    assert (ended.status, ended.out, ended.err) == (0, f"ecapipe {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "command", ["", "run", "app", "app list", "app check", "emulator", "emulator start", "explain"]
+)
+def test_help_is_short_or_whole(tmp_path: Path, command: str) -> None:
+    short, whole = (inside(*command.split(), flag, at=tmp_path) for flag in ("-h", "--help"))
+    for ended in (short, whole):
+        assert (ended.status, ended.err) == (0, "")
+        assert f"$ ecapipe {command}".rstrip() in ended.out
+    for title in ("EXAMPLES", "ENVIRONMENT VARIABLES", "EXIT CODES"):
+        assert f"\n{title}\n" in whole.out
+        assert f"\n{title}\n" not in short.out
+
+
+def test_a_topic_alone_is_a_request_for_help(tmp_path: Path) -> None:
+    for command in ("", "app", "emulator"):
+        assert inside(*command.split(), at=tmp_path) == inside(*command.split(), "-h", at=tmp_path)

@@ -1,0 +1,136 @@
+"""Browsers as programs that are really started, and the stand-in for a person."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from edges.servers import Said, origin
+
+from ecapipe.edges.browser import Stand, opener
+from ecapipe.problems import EcapipeError, interrupted
+
+URL = "https://acme.my.salesforce.com/authorize?a=b&c=%20d&e='\"$(touch sprung);`touch sprung`|f\\#x"
+
+Browser = Callable[..., Path]
+
+
+@pytest.fixture
+def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Browser:
+    """Makes the only browsers of this machine; each appends the address it is given to a file of its own."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def make(name: str, then: str = "") -> Path:
+        script = tmp_path / name
+        script.write_text(f"#!/bin/sh\nfor last; do :; done\nprintf '%s\\n' \"$last\" >> '{script}.opened'\n{then}\n")
+        script.chmod(0o755)
+        return script.with_name(f"{name}.opened")
+
+    return make
+
+
+def test_the_browser_of_the_environment_is_used(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = browser("mine")
+    monkeypatch.setenv("BROWSER", str(tmp_path / "mine"))
+    assert opener(None)(URL)
+    assert opened.read_text() == f"{URL}\n"
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("chrome", "google-chrome"), ("chrome", "chromium"), ("edge", "microsoft-edge"), ("firefox", "firefox")],
+)
+def test_a_named_browser_is_used(browser: Browser, name: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":made-up")
+    opened = browser(command)
+    assert opener(name)(URL)  # type: ignore[arg-type]  # one of the three
+    until = time.monotonic() + 5
+    while not opened.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert opened.read_text() == f"{URL}\n"
+
+
+def test_no_browser_is_no_success(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not opener(None)(URL)
+    assert not opener("firefox")(URL)
+    browser("mine", then="exit 1")
+    monkeypatch.setenv("BROWSER", str(tmp_path / "mine"))
+    assert not opener(None)(URL)
+
+
+def test_what_a_browser_prints_and_reads_is_none_of_ours(browser: Browser, tmp_path: Path) -> None:
+    browser("loud", then="echo loud; echo loud >&2; read line; echo $line")
+    program = (
+        "import sys; from ecapipe.edges.browser import opener; sys.exit(not opener(None)('https://example.com'))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "BROWSER": str(tmp_path / "loud")},
+        input="typed",
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_a_browser_that_stays_open_is_not_waited_for(browser: Browser, tmp_path: Path) -> None:
+    opened = browser("patient", then="exec sleep 15")
+    program = "from ecapipe.edges.browser import opener; print(opener(None, 0.5)('https://example.com'))"
+    start = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "BROWSER": str(tmp_path / "patient")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert time.monotonic() - start < 10
+    assert ended.stdout == "True\n"
+    assert opened.read_text() == "https://example.com\n"
+
+
+def test_the_stand_in_opens_a_callback_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with origin(lambda seen: Said(303 if "code" in seen.target else 200, b"", {"Location": "/done"})) as site:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        assert Stand(lambda url: site.url("/callback?code=made-up")).open(URL)
+    assert [seen.target for seen in site.seen] == ["/callback?code=made-up", "/done"]
+
+
+def test_the_stand_in_types_where_somebody_reads() -> None:
+    heard: list[str | None] = []
+    stand = Stand(lambda url: f"{url}&code=made-up")
+    with stand.lines(heard.append):
+        assert stand.open("https://example.com/?state=x")
+    assert heard == ["https://example.com/?state=x&code=made-up"]
+
+
+def test_the_stand_in_visits_no_other_machine() -> None:
+    visited: list[str] = []
+
+    def visit(url: str) -> str:
+        visited.append(url)
+        return "https://example.invalid/callback?code=made-up"
+
+    assert Stand(visit).open(URL)
+    assert visited == [URL]
+
+
+def test_the_stand_in_fails_as_the_visit_does() -> None:
+    def visit(url: str) -> str:
+        raise EcapipeError(interrupted())
+
+    with pytest.raises(EcapipeError):
+        Stand(visit).open(URL)

@@ -1,0 +1,334 @@
+"""The real disk, with everything that people and archives can put there."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecapipe import metadata
+from ecapipe.edges.disk import Disk
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.world import Found
+
+NOBODY = 65534
+LIMIT = 100
+
+
+def touch(root: Path, *paths: str) -> Path:
+    """Empty files below `root`; a path that ends in ``/`` is a folder."""
+    for path in paths:
+        place = root / path
+        (place if path.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
+        if not path.endswith("/"):
+            place.touch()
+    return root
+
+
+def walked(
+    root: Path, directories: Sequence[str] = (".",), *, metadata_format: bool = False
+) -> list[Found | Problem]:
+    return list(Disk().walk(str(root), directories, metadata_format=metadata_format))
+
+
+def paths(root: Path, directories: Sequence[str] = (".",), *, metadata_format: bool = False) -> list[str]:
+    """The paths of what was found; nothing else may have come up."""
+    found = walked(root, directories, metadata_format=metadata_format)
+    assert all(isinstance(each, Found) for each in found), found
+    return [each.path for each in found if isinstance(each, Found)]
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """As a user whom permissions bind: nothing is unreadable for root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that everybody may enter, which `tmp_path` is not."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+def test_a_walk_finds_metadata_by_its_suffix_wherever_it_lies(tmp_path: Path) -> None:
+    touch(tmp_path, "classes/A.eca-meta.xml", "any/deep/er/B_x.ecaGlblOauth-meta.xml", "C.cls-meta.xml", "D.eca.xml")
+    by_path = {each.path: each for each in walked(tmp_path) if isinstance(each, Found)}
+    assert by_path == {
+        "classes/A.eca-meta.xml": Found("classes/A.eca-meta.xml", metadata.HEADER, "A"),
+        "any/deep/er/B_x.ecaGlblOauth-meta.xml": Found(
+            "any/deep/er/B_x.ecaGlblOauth-meta.xml", metadata.SETTINGS, "B_x"
+        ),
+    }
+
+
+def test_metadata_format_has_no_meta_xml(tmp_path: Path) -> None:
+    touch(tmp_path, "b/A.eca", "b/B_x.ecaGlblOauth")
+    assert paths(tmp_path, metadata_format=True) == ["b/A.eca", "b/B_x.ecaGlblOauth"]
+
+
+@pytest.mark.parametrize("folder", ["node_modules", ".sfdx", ".git", "lwc", "aura", "main/lwc/deep", "a/.b/c"])
+def test_some_folders_are_not_entered(tmp_path: Path, folder: str) -> None:
+    touch(tmp_path, f"{folder}/A.eca-meta.xml", "B.eca-meta.xml")
+    assert paths(tmp_path) == ["B.eca-meta.xml"]
+
+
+def test_only_the_named_directories_are_walked(tmp_path: Path) -> None:
+    touch(tmp_path, "one/A.eca-meta.xml", "two/B.eca-meta.xml", "three/C.eca-meta.xml", "D.eca-meta.xml")
+    assert paths(tmp_path, ["one", "three"]) == ["one/A.eca-meta.xml", "three/C.eca-meta.xml"]
+
+
+def test_no_folder_is_walked_twice(tmp_path: Path) -> None:
+    touch(tmp_path, "one/in/A.eca-meta.xml", "two/B.eca-meta.xml")
+    (tmp_path / "two/again").symlink_to(tmp_path / "one")
+    (tmp_path / "three").symlink_to(tmp_path / "two")
+    everything = ["one", "one/in", "one", "three", "two", "."]
+    assert paths(tmp_path, everything) == ["one/in/A.eca-meta.xml", "three/B.eca-meta.xml"]
+
+
+def test_links_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
+    touch(tmp_path, "a/b/A.eca-meta.xml")
+    (tmp_path / "a/b/up").symlink_to("..")
+    (tmp_path / "a/root").symlink_to(tmp_path)
+    (tmp_path / "a/self").symlink_to("self")
+    assert paths(tmp_path) == ["a/b/A.eca-meta.xml"]
+
+
+def test_links_are_followed_and_it_is_told_when_they_lead_out(tmp_path: Path) -> None:
+    root, away = touch(tmp_path / "project", "A.eca-meta.xml"), touch(tmp_path / "away", "in/B.eca-meta.xml")
+    (root / "linked").symlink_to(away)
+    (root / "C.eca-meta.xml").symlink_to(away / "in/B.eca-meta.xml")
+    (root / "D.eca-meta.xml").symlink_to("A.eca-meta.xml")
+    (root / "E.eca-meta.xml").symlink_to("nowhere")
+    found = {each.path: each.outside for each in walked(root) if isinstance(each, Found)}
+    assert found == {
+        "A.eca-meta.xml": False,
+        "C.eca-meta.xml": True,
+        "D.eca-meta.xml": False,
+        "linked/in/B.eca-meta.xml": True,
+    }
+
+
+def test_a_neighbour_whose_name_begins_the_same_is_outside(tmp_path: Path) -> None:
+    root, away = touch(tmp_path / "project", "x/"), touch(tmp_path / "project-2", "A.eca-meta.xml")
+    (root / "x/A.eca-meta.xml").symlink_to(away / "A.eca-meta.xml")
+    (found,) = walked(root)
+    assert isinstance(found, Found)
+    assert found.outside
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    touch(tmp_path, "A.eca-meta.xml/B.eca-meta.xml")
+    os.mkfifo(tmp_path / "C.eca-meta.xml")
+    assert paths(tmp_path) == ["A.eca-meta.xml/B.eca-meta.xml"]
+
+
+def test_the_order_does_not_depend_on_the_disk(tmp_path: Path) -> None:
+    names = [f"{folder}/{name}.eca-meta.xml" for folder in ("b", "a", "a/c", "B") for name in ("z", "A", "é", "m")]
+    one, other = touch(tmp_path / "one", *names), touch(tmp_path / "other", *reversed(names))
+    assert paths(one) == paths(other)
+    assert sorted(paths(one)) == sorted(names)
+
+
+def test_names_that_are_no_text_are_names(tmp_path: Path) -> None:
+    raw = b"Caf\xe9.eca-meta.xml"
+    os.close(os.open(os.fsencode(tmp_path) + b"/" + raw, os.O_CREAT))
+    (path,) = paths(tmp_path)
+    assert os.fsencode(path) == raw
+    assert Disk().read(f"{tmp_path}/{path}", LIMIT) == b""
+
+
+@pytest.mark.parametrize("name", ["A\n\x1b[2J.eca-meta.xml", " .eca-meta.xml", "-rf.eca-meta.xml", "*?.eca-meta.xml"])
+def test_odd_names_are_names(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, f"odd \t{name}/{name}")
+    assert paths(tmp_path) == [f"odd \t{name}/{name}"]
+
+
+@pytest.mark.parametrize("name", ["A.ecaglbloauth-meta.xml", "A.ECA-meta.xml", "A.ecaGlobalOauth-meta.xml"])
+def test_a_misspelt_suffix_is_a_problem(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, f"main/{name}")
+    (problem,) = walked(tmp_path)
+    assert isinstance(problem, Problem)
+    assert (problem.name, problem.file) == ("SuffixMisspelt", f"main/{name}")
+
+
+def test_a_folder_that_may_not_be_read_is_a_problem_and_hides_nothing_else(public: Path) -> None:
+    touch(public, "closed/A.eca-meta.xml", "open/B.eca-meta.xml")
+    (public / "closed").chmod(0)
+    with nobody():
+        found = walked(public)
+    (public / "closed").chmod(0o700)
+    problems = [(each.name, each.file) for each in found if isinstance(each, Problem)]
+    assert problems == [("UnreadableFile", "closed")]
+    assert [each.path for each in found if isinstance(each, Found)] == ["open/B.eca-meta.xml"]
+
+
+def test_a_file_that_may_not_be_read_is_a_problem(public: Path) -> None:
+    touch(public, "A.eca-meta.xml")
+    (public / "A.eca-meta.xml").chmod(0)
+    with nobody():
+        assert paths(public) == ["A.eca-meta.xml"]
+        with pytest.raises(EcapipeError) as caught:
+            Disk().read(f"{public}/A.eca-meta.xml", LIMIT)
+    assert caught.value.problem.name == "UnreadableFile"
+    assert "Permission denied" in caught.value.problem.message
+
+
+@pytest.mark.parametrize("path", ["nothing", ".", "file/below"])
+def test_what_cannot_be_read_is_a_problem(tmp_path: Path, path: str) -> None:
+    touch(tmp_path, "file")
+    with pytest.raises(EcapipeError) as caught:
+        Disk().read(f"{tmp_path}/{path}", LIMIT)
+    assert caught.value.problem.name == "UnreadableFile"
+
+
+def test_one_byte_more_than_the_limit_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 500)
+    assert len(Disk().read(f"{tmp_path}/file", LIMIT)) == LIMIT + 1
+    assert len(Disk().read("/dev/zero", LIMIT)) == LIMIT + 1
+
+
+def test_nothing_is_changed_by_looking(tmp_path: Path) -> None:
+    touch(tmp_path, "a/A.eca-meta.xml", ".forceignore")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    paths(tmp_path)
+    Disk().read(f"{tmp_path}/a/A.eca-meta.xml", LIMIT)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_forceignore_marks_what_sf_does_not_see(tmp_path: Path) -> None:
+    touch(tmp_path, "main/A.eca-meta.xml", "main/B.eca-meta.xml", "other/C.eca-meta.xml")
+    (tmp_path / ".forceignore").write_bytes(b"# ours\n**/other/**\n*.eca-meta.xml\n!**/B.eca-meta.xml\n\xff\n")
+    found = {each.path: each.ignored for each in walked(tmp_path) if isinstance(each, Found)}
+    assert found == {"main/A.eca-meta.xml": True, "main/B.eca-meta.xml": False, "other/C.eca-meta.xml": True}
+
+
+def test_a_path_is_resolved_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a/b/")
+    monkeypatch.chdir(tmp_path / "a")
+    assert Disk().resolve(".") == f"{tmp_path}/a"
+    assert Disk().resolve("b/../b/") == f"{tmp_path}/a/b"
+    assert Disk().resolve("../nothing") is None
+    assert Disk().resolve("\0") is None
+
+
+def test_a_project_is_found_above(tmp_path: Path) -> None:
+    touch(tmp_path, "p/sfdx-project.json", "p/a/b/", "p/q/sfdx-project.json", "p/r/sfdx-project.json/")
+    disk = Disk()
+    assert disk.project_above(f"{tmp_path}/p/a/b") == f"{tmp_path}/p"
+    assert disk.project_above(f"{tmp_path}/p") == f"{tmp_path}/p"
+    assert disk.project_above(f"{tmp_path}/p/q") == f"{tmp_path}/p/q"
+    assert disk.project_above(f"{tmp_path}/p/r") == f"{tmp_path}/p"
+    assert disk.project_above(f"{tmp_path}") is None
+
+
+def test_projects_are_found_a_few_levels_below(tmp_path: Path) -> None:
+    below = ["b", "a/deep/er", "a/deep/er/too/far", "node_modules/x", ".hidden/x"]
+    touch(tmp_path, *(f"{folder}/sfdx-project.json" for folder in below))
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    assert [path for path in Disk().projects_below(str(tmp_path)) if "loop" not in path] == ["a/deep/er", "b"]
+
+
+def test_a_replacement_stays_inside(tmp_path: Path) -> None:
+    root = touch(tmp_path / "project", "a/", "key-of-neighbour")
+    (tmp_path / "project-2").mkdir()
+    for place in ("project/key", "project-2/key", "key"):
+        (tmp_path / place).write_text(" made up \n")
+    (root / "a/link").symlink_to("../../key")
+    (root / "a/inner").symlink_to("../key")
+    (root / "raw").write_bytes(b"\xff")
+
+    def inside(name: str) -> str | None:
+        return Disk().read_inside(str(root), name, LIMIT)
+
+    assert [inside(name) for name in ("key", "a/../key", "a/inner", f"{root}/key")] == ["made up"] * 4
+    outside = [
+        "../key",
+        "../project-2/key",
+        "a/link",
+        f"{tmp_path}/key",
+        "/etc/hostname",
+        "nothing",
+        "a",
+        "raw",
+        "\0",
+    ]
+    assert [inside(name) for name in outside] == [None] * len(outside)
+
+
+def archive(place: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+    return place
+
+
+def test_a_zip_is_a_tree_in_metadata_format(tmp_path: Path) -> None:
+    place = archive(tmp_path / "got.zip", {"unpackaged/b/B.eca": b"b", "A.ecaGlblOauth": b"a", "package.xml": b""})
+    assert paths(place) == ["A.ecaGlblOauth", "unpackaged/b/B.eca"]
+    assert Disk().read(f"{place}/unpackaged/b/B.eca", LIMIT) == b"b"
+    with pytest.raises(EcapipeError) as caught:
+        Disk().read(f"{place}/nothing.eca", LIMIT)
+    assert caught.value.problem.name == "UnreadableFile"
+
+
+def test_a_zip_is_not_unpacked_beyond_the_limit(tmp_path: Path) -> None:
+    place = archive(tmp_path / "bomb.zip", {"A.eca": b"0" * 50_000_000})
+    assert len(Disk().read(f"{place}/A.eca", LIMIT)) == LIMIT + 1
+
+
+@pytest.mark.parametrize("name", ["{}/victim.eca", "../victim.eca", "in/../../victim.eca"])
+def test_no_name_in_a_zip_leads_out_of_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "victim.eca").write_bytes(b"outside")
+    place = archive(tmp_path / "got.zip", {name.format(tmp_path): b"inside"})
+    (path,) = paths(place)
+    assert Disk().read(f"{place}/{path}", LIMIT) == b"inside"
+
+
+def test_a_damaged_zip_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "got.zip").write_bytes(b"PK\x03\x04 and nothing else")
+    with pytest.raises(EcapipeError) as caught:
+        walked(tmp_path / "got.zip")
+    assert caught.value.problem.name == "UnreadableFile"
+    assert "it is no zip file" in caught.value.problem.message
+
+
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("unpackaged/A.eca", "<ExternalClientApplication/>" * 20)
+        opened.writestr("unpackaged/B.ecaGlblOauth", "<ExtlClntAppGlobalOauthSettings/>")
+    return buffer.getvalue()
+
+
+GOOD = zipped()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.binary(max_size=4)), max_size=4))
+def test_no_damage_to_a_zip_is_worse_than_a_problem(damage: list[tuple[int, bytes]]) -> None:
+    data = bytearray(GOOD)
+    for at, change in damage:
+        data[at : at + len(change)] = change
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file, suppress(EcapipeError):
+        file.write(data)
+        file.flush()
+        for each in Disk().walk(file.name, ["."], metadata_format=True):
+            if isinstance(each, Found):
+                Disk().read(f"{file.name}/{each.path}", LIMIT)

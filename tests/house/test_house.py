@@ -1,0 +1,189 @@
+"""House rules that a machine can see. A red test says what to do."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import trees
+from commandline import ROOT, environment
+
+PACKAGE = ROOT / "ecapipe"
+TESTS = ROOT / "tests"
+
+REVEALING = {
+    "cli/run.py": "--print-token",
+    "credentials.py": "to tell placeholders, and the key, which is no secret",
+    "edges/http.py": "the form and the bearer on the wire",
+    "emulator/org.py": "the signature of a token answer",
+    "grants.py": "the PKCE digest",
+    "secret.py": "redaction",
+    "tokens.py": "the token form, and the check of the signature",
+}
+"""The modules that may look into a `Secret`, and what for."""
+
+TYPER = {"typer", "pydantic"}
+"""What every command pays for: typer reads all options with pydantic."""
+
+HEAVY = TYPER | {
+    "cryptography", "git", "httpx", "keyring", "pathspec", "rich", "starlette", "truststore", "uvicorn", "xmltodict",
+}  # fmt: skip
+
+VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}
+
+
+@cache
+def sources(folder: Path) -> dict[str, ast.Module]:
+    """The modules below a folder, by their path."""
+    return {
+        str(path.relative_to(folder)): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.rglob("*.py"))
+    }
+
+
+def where(folder: Path, found: Iterable[tuple[str, ast.AST]]) -> list[str]:
+    """Places as editors open them."""
+    return [f"{folder.name}/{path}:{getattr(node, 'lineno', 1)}" for path, node in found]
+
+
+def calls(folder: Path, name: str) -> Iterator[tuple[str, ast.Call]]:
+    """Calls of a function or method called `name`."""
+    for path, module in sources(folder).items():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call):
+                called = node.func
+                if name in (getattr(called, "id", None), getattr(called, "attr", None)):
+                    yield path, node
+
+
+def imports(folder: Path, name: str) -> Iterator[tuple[str, ast.AST]]:
+    """Imports of the module `name` or of something in it."""
+    for path, module in sources(folder).items():
+        for node in ast.walk(module):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(found == name or found.startswith(f"{name}.") for found in names):
+                yield path, node
+
+
+def test_nothing_prints_or_knows_typer_but_the_command_line() -> None:
+    prints = [(path, node) for path, node in calls(PACKAGE, "print") if isinstance(node.func, ast.Name)]
+    found = [*prints, *imports(PACKAGE, "typer")]
+    strays = where(PACKAGE, ((path, node) for path, node in found if not path.startswith("cli/")))
+    assert strays == [], "return values or emit events, and let cli/ or render/ show them"
+
+
+def test_nothing_ends_the_process_but_its_main() -> None:
+    found = [*calls(PACKAGE, "exit"), *calls(PACKAGE, "_exit")]
+    strays = where(PACKAGE, ((path, node) for path, node in found if path != "__main__.py"))
+    assert strays == [], "raise EcapipeError with a problem, or return the status"
+
+
+def test_secrets_are_looked_into_only_where_they_leave_on_purpose() -> None:
+    revealing = {path for path, _ in calls(PACKAGE, "reveal")}
+    assert revealing == set(REVEALING), "pass the Secret on; or add the module to REVEALING here, with its reason"
+
+
+@pytest.mark.parametrize("folder", [PACKAGE, TESTS], ids=["ecapipe", "tests"])
+def test_nothing_is_left_for_later(folder: Path) -> None:
+    words = "|".join(word[::-1] for word in ("ODOT", "EMXIF", "XXX", "KCAH"))
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted(folder.rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(rf"#.*\b({words})\b", line)
+    ]
+    assert found == [], "do it now, or leave it out"
+
+
+def test_nothing_is_only_a_stub() -> None:
+    found = (
+        (path, node)
+        for path, module in sources(PACKAGE).items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Raise) and node.exc and "NotImplementedError" in ast.unparse(node.exc)
+    )
+    assert where(PACKAGE, found) == [], "build it, or leave it unknown"
+
+
+def test_no_failure_is_swallowed_unseen() -> None:
+    found = where(
+        PACKAGE,
+        (
+            (path, node)
+            for path, module in sources(PACKAGE).items()
+            for node in ast.walk(module)
+            if isinstance(node, ast.ExceptHandler)
+            and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
+            and all(isinstance(statement, ast.Pass | ast.Continue) for statement in node.body)
+        ),
+    )
+    assert found == [], "name the exceptions that are meant, and say why they do not matter"
+
+
+def test_every_module_says_in_a_sentence_what_it_is() -> None:
+    silent = [path for path, module in sources(PACKAGE).items() if not (ast.get_docstring(module) or "").strip()]
+    assert silent == [], "start it with a docstring that could stand in a table of contents"
+
+
+def test_modules_are_called_by_what_they_hold() -> None:
+    vague = [path for path in sources(PACKAGE) if VAGUE.intersection(Path(path).with_suffix("").parts)]
+    assert vague == [], "name it after the noun it is about"
+
+
+def test_tests_replace_nothing_behind_the_back_of_the_code() -> None:
+    found = [*imports(TESTS, "unittest.mock"), *imports(TESTS, "mock"), *imports(TESTS, "pytest_mock")]
+    found += [(path, node) for path, node in calls(TESTS, "setattr") if "patch" in ast.unparse(node)]
+    assert where(TESTS, found) == [], "a seam is missing: make what has to be replaced an argument"
+
+
+DRIVER = """
+import json, sys
+before = set(sys.modules)
+from ecapipe.cli import main
+status = main(sys.argv[2:])
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+with open(sys.argv[1], "w") as file:
+    json.dump([status, sorted(loaded)], file)
+"""
+
+
+def loaded(at: Path, *arguments: str) -> set[str]:
+    """The heavy libraries that a command loads."""
+    report = at / "loaded.json"
+    command = [sys.executable, "-c", DRIVER, str(report), *arguments]
+    subprocess.run(command, cwd=at, env=environment(at), check=True, capture_output=True, timeout=30)
+    status, modules = json.loads(report.read_text())
+    assert status == 0
+    return set(modules).intersection(HEAVY)
+
+
+def test_version_and_help_load_no_library(tmp_path: Path) -> None:
+    for flag in ("--version", "-h", "--help"):
+        assert loaded(tmp_path, flag) == set(), "import it inside the function that needs it"
+
+
+def test_a_list_of_nothing_loads_no_reader_of_files(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project())
+    assert loaded(tmp_path, "app", "list") == TYPER, "import it inside the function that needs it"
+    assert loaded(tmp_path, "explain") == TYPER, "import it inside the function that needs it"
+
+
+def test_what_is_offline_loads_no_network_and_what_holds_no_secret_no_git(tmp_path: Path) -> None:
+    public = {"isConsumerSecretOptional": "true", "consumerSecret": None}
+    trees.plant(tmp_path, trees.project() | trees.app(settings=public))
+    for command in (["app", "list"], ["app", "check"], ["run", "--until", "check"]):
+        assert loaded(tmp_path, *command) == TYPER | {"xmltodict"}, "import it inside the edge that uses it"
+
+
+def test_what_sends_nothing_and_shows_lines_loads_neither_httpx_nor_rich(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app())
+    dry = ("run", "--dry-run", "--target-org", "http://localhost:1", "--browser", "none", "--callback", "paste")
+    assert loaded(tmp_path, *dry) == TYPER | {"xmltodict"}, "import it inside the edge that uses it"

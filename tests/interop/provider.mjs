@@ -1,0 +1,88 @@
+// An org made of oidc-provider, a certified OAuth server: Salesforce's paths, and what only Salesforce adds.
+// It runs in the folder where oidc-provider is installed, is told in one JSON argument what to be, and prints its
+// address. GET /asked lists what it was asked.
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+
+const { Provider } = createRequire(`${process.cwd()}/`)('oidc-provider');
+const { orgId, userIds, runAs, scopes, clients, pkceRequired } = JSON.parse(process.argv[2]);
+
+const server = createServer();
+await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+const url = `http://127.0.0.1:${server.address().port}`;
+
+const provider = new Provider(url, {
+  clients,
+  scopes,
+  routes: {
+    authorization: '/services/oauth2/authorize',
+    token: '/services/oauth2/token',
+    userinfo: '/services/oauth2/userinfo',
+  },
+  pkce: { required: (ctx, client) => pkceRequired.includes(client.clientId) },
+  features: { clientCredentials: { enabled: true } },
+  issueRefreshToken: (ctx, client, source) => source.scopes.has('refresh_token'),
+  findAccount: (ctx, username) => ({ accountId: username, claims: () => ({ sub: username }) }),
+});
+
+const asked = [];
+
+const find = async (value) => {
+  if (!value) return undefined;
+  return (await provider.AccessToken.find(value)) ?? provider.ClientCredentials.find(value);
+};
+
+const bearer = (ctx) => find(ctx.get('authorization').replace(/^Bearer /, ''));
+
+const form = async (ctx) => {
+  const chunks = [];
+  for await (const chunk of ctx.req) chunks.push(chunk);
+  return Object.fromEntries(new URLSearchParams(Buffer.concat(chunks).toString()));
+};
+
+const resources = {
+  async '/services/oauth2/userinfo'(ctx) {
+    const token = await bearer(ctx);
+    const username = token?.accountId ?? runAs;
+    ctx.status = token ? 200 : 403;
+    ctx.body = token
+      ? { user_id: userIds[username], organization_id: orgId, preferred_username: username }
+      : 'Bad_OAuth_Token';
+  },
+
+  async '/services/oauth2/revoke'(ctx) {
+    const token = await find((await form(ctx)).token);
+    await token?.destroy();
+    ctx.status = token ? 200 : 400;
+    ctx.body = token ? '' : { error: 'invalid_token', error_description: 'token is invalid' };
+  },
+
+  async '/services/data/v66.0/'(ctx) {
+    const token = await bearer(ctx);
+    ctx.status = token ? 200 : 401;
+    ctx.body = token ? { sobjects: '/services/data/v66.0/sobjects' } : [{ errorCode: 'INVALID_SESSION_ID' }];
+  },
+
+  async '/asked'(ctx) {
+    ctx.body = asked;
+  },
+};
+
+provider.use(async (ctx, next) => {
+  await (resources[ctx.path] ?? next)(ctx);
+  if (ctx.path === '/asked') return;
+  asked.push({ path: ctx.path, query: ctx.query, form: ctx.oidc?.body ?? {}, status: ctx.status });
+  if (ctx.path === '/services/oauth2/token' && ctx.status === 200) {
+    const { account, client } = ctx.oidc;
+    ctx.body = {
+      scope: client.scope,
+      ...ctx.body,
+      id: `${url}/id/${orgId}/${userIds[account?.accountId ?? runAs]}`,
+      instance_url: url,
+      issued_at: String(Date.now()),
+    };
+  }
+});
+
+server.on('request', provider.callback());
+console.log(url);

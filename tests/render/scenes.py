@@ -1,0 +1,128 @@
+"""Runs as the events they tell, and what no text from outside may bring onto a screen."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from ecapipe import problems, stages
+from ecapipe.events import (
+    AppFacts,
+    AppSeen,
+    CredentialFacts,
+    Emit,
+    Event,
+    Finished,
+    Login,
+    Note,
+    Planned,
+    ProjectFacts,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+)
+from ecapipe.report import Report
+
+AT = "2026-01-05T09:00:00.000Z"
+LINK = "https://acme.my.salesforce.com/services/oauth2/authorize?state=made-up&scope=api%20id"
+
+hostile = st.text(
+    st.sampled_from(
+        "::##[\x1b\x9b\x07\x08\r\n\t\x00\x7f\x85\u2028\u2029\u202e\u2066\u200f\u061c\ufeff\ud800[31m]0;::%&<>"
+    )
+    | st.characters(),
+    min_size=1,
+    max_size=12,
+)
+
+
+class Screen(io.StringIO):
+    """A stream of text in memory that says which encoding it has."""
+
+    def __init__(self, encoding: str = "utf-8") -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # StringIO has none
+        return self._encoding
+
+
+def dangerous(shown: str) -> set[str]:
+    """The characters in `shown` that move, hide, reorder or are no text; line breaks apart."""
+    reordering = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    return {
+        character
+        for character in shown
+        if (unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") and character != "\n")
+        or unicodedata.bidirectional(character) in reordering
+        or character in "\u061c\u200e\u200f\ufeff"
+    }
+
+
+def tell(events: Iterable[Event], report: Report, *displays: Emit) -> None:
+    """Tell `events` as a run does: the report hears of each first."""
+    for event in events:
+        for emit in (report, *displays):
+            emit(event)
+
+
+def login(user: str = "ada@acme.example", org: str = "00D000000000001EAA") -> Login:
+    return Login(user, "005000001000001AAA", org, "https://acme.my.salesforce.com", ("api",), "web", "forgotten")
+
+
+def run(text: str | None = None) -> list[Event]:
+    """A run with everything in it: two apps, of which one logs in and the other fails.
+
+    With a `text`, that is what everything from outside says.
+    """
+
+    def said(usual: str) -> str:
+        return usual if text is None else text
+
+    one, two, uat = said("Billing"), said("Portal") + "2", said("uat")
+    broken = problems.connection_failed(said("acme.my.salesforce.com"), said("connection refused"))
+    broken = replace(broken, file=said("main/Portal.xml"), line=7, actions=(said("Look at the network."),))
+    known = CredentialFacts("present", True, "file", ())
+    facts = AppFacts(
+        one, "/p", one, (one,), "Local", "own", None, (said("http://localhost:1717/"),), (), known, known
+    )
+    first, second = Subject(one, uat), Subject(two, uat)
+    return [
+        RunStarted("20260105T090000Z-abcdef", AT, stages.ALL),
+        StageStarted(stages.DISCOVER, Subject()),
+        StageEnded(stages.DISCOVER, Subject(), "passed", AT, 5, facts={"apps": 2, "orgs": [uat]}),
+        Planned((ProjectFacts("/p", ("force-app",)),), (Subject(one), first, Subject(two), second)),
+        StageStarted(stages.LOCATE, Subject(one)),
+        StageEnded(stages.LOCATE, Subject(one), "passed", AT, 1, facts={"settingsFile": said("main/Billing.xml")}),
+        StageStarted(stages.CHECK, Subject(one)),
+        StageEnded(stages.CHECK, Subject(one), "warning", AT, 1, said("Key and secret differ in source.")),
+        AppSeen(facts),
+        StageStarted(stages.LOCATE, Subject(two)),
+        StageEnded(stages.LOCATE, Subject(two), "passed", AT, 1),
+        StageStarted(stages.CHECK, Subject(two)),
+        StageEnded(stages.CHECK, Subject(two), "passed", AT, 1),
+        StageStarted(stages.AUTHORIZE, first),
+        StageNoted(stages.AUTHORIZE, first, Note("link", LINK)),
+        StageNoted(stages.AUTHORIZE, first, Note("waiting", said("Sign in to uat and allow Billing."))),
+        StageNoted(stages.AUTHORIZE, first, Note("hint", said("That is not the address the login ends at."))),
+        StageEnded(stages.AUTHORIZE, first, "passed", AT, 65_430, facts={"redirectUri": said("http://localhost/")}),
+        StageStarted(stages.TOKEN, first),
+        StageEnded(stages.TOKEN, first, "passed", AT, 1_300),
+        StageStarted(stages.VERIFY, first),
+        StageEnded(stages.VERIFY, first, "passed", AT, 116, facts={"username": said("ada@acme.example")}),
+        Finished(first, login(said("ada@acme.example"), said("00D000000000001EAA"))),
+        StageStarted(stages.AUTHORIZE, second),
+        StageEnded(stages.AUTHORIZE, second, "skipped", AT, 0, said("It has no browser step.")),
+        StageStarted(stages.TOKEN, second),
+        StageEnded(stages.TOKEN, second, "failed", AT, 20, None, {}, broken),
+        StageEnded(stages.VERIFY, second, "skipped", AT, 0, said("Requesting token failed.")),
+        RunEnded(False, 66_900),
+    ]

@@ -1,0 +1,132 @@
+"""A run as lines: exact, only ever appended, and safe whatever the text says."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+
+from hypothesis import example, given
+from render.scenes import LINK, Screen, dangerous, hostile, run, tell
+
+from ecapipe.events import Event
+from ecapipe.render.lines import Lines
+from ecapipe.report import Report
+
+
+def shown(events: list[Event], **choices: bool) -> tuple[str, str]:
+    """What goes to standard output and to standard error."""
+    out, err, report = Screen(), Screen(), Report()
+    tell(events, report, Lines(out, err, report, **choices))
+    return out.getvalue(), err.getvalue()
+
+
+def test_a_run_reads_so() -> None:
+    out, err = shown(run())
+    assert (
+        out
+        == """\
+───── Authorizing External Client Apps ─────
+Stages:
+1. Finding external client apps
+2. Locating global OAuth settings
+3. Checking credentials
+4. Authorizing
+5. Requesting token
+6. Verifying user info
+
+✔ Finding external client apps (5ms)
+   Apps: 2
+   Orgs: uat
+✔ Locating global OAuth settings - Billing (1ms)
+⚠ Checking credentials - Billing (1ms)
+✔ Locating global OAuth settings - Portal2 (1ms)
+✔ Checking credentials - Portal2 (1ms)
+▶ Authorizing - Billing@uat…
+✔ Authorizing - Billing@uat (1m 5.43s)
+▶ Requesting token - Billing@uat…
+✔ Requesting token - Billing@uat (1.30s)
+▶ Verifying user info - Billing@uat…
+✔ Verifying user info - Billing@uat (116ms)
+   Username: ada@acme.example
+Billing@uat: Successfully authorized ada@acme.example with org ID 00D000000000001EAA
+▶ Authorizing - Portal2@uat…
+◯ Authorizing - Skipped - Portal2@uat: It has no browser step.
+▶ Requesting token - Portal2@uat…
+✘ Requesting token - Portal2@uat (20ms)
+◯ Verifying user info - Skipped - Portal2@uat: Requesting token failed.
+
+Status: Partial Success
+ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; use --revoke to \
+end them at once.
+Elapsed time: 1m 6.90s
+"""
+    )
+    assert (
+        err
+        == f"""\
+Warning: Key and secret differ in source.
+{LINK}
+Sign in to uat and allow Billing.
+That is not the address the login ends at.
+Error (ConnectionFailed): main/Portal.xml:7: No connection to acme.my.salesforce.com could be made: \
+connection refused.
+
+Try this:
+
+Look at the network.
+
+"""
+    )
+
+
+def test_concise_is_logins_and_problems() -> None:
+    out, err = shown(run(), stages=False)
+    assert (
+        out
+        == """\
+Billing@uat: Successfully authorized ada@acme.example with org ID 00D000000000001EAA
+ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; use --revoke to \
+end them at once.
+"""
+    )
+    assert err == shown(run())[1]
+
+
+def test_verbose_adds_the_facts_of_the_middle() -> None:
+    usual, verbose = (shown(run(), verbose=choice)[0].splitlines() for choice in (False, True))
+    assert [line for line in verbose if line not in usual] == [
+        "   Settings File: main/Billing.xml",
+        "   Redirect URI: http://localhost/",
+    ]
+
+
+def test_lines_are_only_ever_appended() -> None:
+    out, err, report = Screen(), Screen(), Report()
+    seen: list[tuple[str, str]] = [("", "")]
+    tell(run(), report, Lines(out, err, report), lambda event: seen.append((out.getvalue(), err.getvalue())))
+    for before, after in pairwise(seen):
+        assert all(new.startswith(old) and new[-1:] in ("", "\n") for old, new in zip(before, after, strict=True))
+
+
+@given(hostile)
+@example("\x1b[2J\x1b]0;title\x07")
+@example("\n✔ Verifying user info - Billing@uat (1ms)\r")
+@example("::error::forged")
+def test_text_from_outside_forges_nothing(text: str) -> None:
+    for mine, usual in zip(shown(run(text), verbose=True), shown(run(), verbose=True), strict=True):
+        assert dangerous(mine) == set()
+        assert mine.count("\n") == usual.count("\n")
+        assert not any(line.lstrip().startswith("::") for line in mine.splitlines())
+
+
+def test_a_stream_without_our_glyphs_gets_others() -> None:
+    for encoding in ("ascii", "latin-1"):
+        raw = io.BytesIO()
+        out, report = io.TextIOWrapper(raw, encoding=encoding), Report()
+        tell(run(), report, Lines(out, out, report))
+        lines = raw.getvalue().decode("ascii").splitlines()
+        assert lines[0] == "----- Authorizing External Client Apps -----"
+        assert "+ Requesting token - Billing@uat (1.30s)" in lines
+        assert "x Requesting token - Portal2@uat (20ms)" in lines
+        assert "> Authorizing - Billing@uat..." in lines
+        assert "?" not in "".join(lines).replace("authorize?", "")

@@ -1,0 +1,110 @@
+"""What the commands without stages print."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from render.scenes import Screen, dangerous, hostile
+
+from ecapipe import findings, problems
+from ecapipe.events import AppFacts, CredentialFacts
+from ecapipe.findings import Finding
+from ecapipe.render import plain, text
+
+
+def app(said: str | None = None) -> AppFacts:
+    """A complete app; with `said`, that is what everything from outside says."""
+
+    def of(usual: str) -> str:
+        return usual if said is None else said
+
+    return AppFacts(
+        of("Billing"), of("/p"), of("main/Billing_x.ecaGlblOauth-meta.xml"), (of("main/Billing.eca-meta.xml"),),
+        "Local", "own", None, (of("http://localhost:1717/OauthRedirect"), of("https://example.com")),
+        ("web", "client-credentials"),
+        CredentialFacts("present", True, "file", ()), CredentialFacts("absent", True, "environment", (), True),
+    )  # fmt: skip
+
+
+def finding(said: str | None = None) -> Finding:
+    actions = (said or "Mend it.", "Or leave it.")
+    return Finding("malformed-xml", "error", said or "It is broken.", None, said or "main/a.xml", 7, actions)
+
+
+def shown(lines: object) -> str:
+    screen = Screen()
+    text.write(screen, lines)  # type: ignore[arg-type]  # whatever plain makes
+    return screen.getvalue()
+
+
+def test_a_list_of_apps_reads_so() -> None:
+    linked = AppFacts(
+        "Portal", "/p", None, (), None, "sourceOrg", "00D000000000002EAA", (), (),
+        CredentialFacts("absent", False, None, ()), CredentialFacts("absent", False, None, (), False),
+    )  # fmt: skip
+    assert (
+        shown(plain.listing([app(), linked]))
+        == """\
+Billing
+  Distribution: Local
+  Settings: main/Billing_x.ecaGlblOauth-meta.xml
+  Callback URLs: http://localhost:1717/OauthRedirect, https://example.com
+  Flows: web, client-credentials
+  Consumer key: usable, from file
+  Consumer secret: usable, from environment
+  Files:
+    main/Billing.eca-meta.xml
+
+Portal
+  Distribution: unknown
+  Settings: none: linked, key and secret belong to org 00D000000000002EAA
+  Callback URLs: none
+  Flows: none
+  Consumer key: absent in the file
+  Consumer secret: absent in the file (not required)
+  Files:
+"""
+    )
+
+
+def test_an_empty_list_says_so() -> None:
+    assert shown(plain.listing([])) == "No external client apps found.\n"
+
+
+def test_findings_read_as_compilers_print_them() -> None:
+    note = Finding("settings-missing", "note", "It has none.", "Portal", "main/Portal.eca-meta.xml", None, ())
+    assert (
+        shown(plain.findings([finding(), note], 1))
+        == """\
+main/a.xml:7: error: It is broken. [malformed-xml]
+    Mend it.
+    Or leave it.
+main/Portal.eca-meta.xml: note: It has none. [settings-missing]
+Checked 1 app: 1 error, 0 warnings, 1 note.
+"""
+    )
+
+
+def test_everything_can_be_explained() -> None:
+    names = [*findings.RULES, *problems.CATALOGUE]
+    index = shown(plain.index(findings.RULES.values(), problems.CATALOGUE.values()))
+    assert [name for name in names if f"\n  {name}: " not in index] == []
+    for rule in findings.RULES.values():
+        page = shown(plain.rule(rule))
+        assert all(part in page for part in (rule.name, rule.level, rule.means, rule.why, rule.remedy, rule.source))
+    for problem in problems.CATALOGUE.values():
+        page = shown(plain.problem(problem))
+        assert all(part in page for part in (problem.name, problem.means, problem.remedy, str(problem.exit_code)))
+
+
+@given(hostile)
+@example("\n::error::forged")
+@example("\x1b]0;title\x07")
+def test_text_from_outside_forges_nothing(said: str) -> None:
+    for mine, usual in (
+        (plain.listing([app(said)]), plain.listing([app()])),
+        (plain.findings([finding(said)], 1), plain.findings([finding()], 1)),
+    ):
+        mine_shown, usual_shown = shown(mine), shown(usual)
+        assert dangerous(mine_shown) == set()
+        assert mine_shown.count("\n") == usual_shown.count("\n")
+        assert not any(line.lstrip().startswith("::") for line in mine_shown.splitlines())

@@ -1,0 +1,217 @@
+"""Rules: which findings an app gives rise to, where, and at which level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import trees
+
+from ecapipe import checks, credentials, metadata, problems
+from ecapipe.apps import App
+from ecapipe.edges.environment import Environment
+from ecapipe.findings import RULES, Finding
+
+SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
+HEADER = f"{trees.DEFAULT}/externalClientApps/Billing.eca-meta.xml"
+LINK = {"oauthLink": "00D000000000001EAA:888000000000001AAA"}
+PUBLIC = {"isConsumerSecretOptional": "true"}
+NO_SECRET = {"consumerSecret": None}
+
+
+class Git:
+    """Tracks the given paths, and remembers which it was asked about."""
+
+    def __init__(self, *tracked: str) -> None:
+        self.tracked, self.asked = frozenset(tracked), list[tuple[str, tuple[str, ...]]]()
+
+    def __call__(self, root: str, paths: Sequence[str]) -> frozenset[str]:
+        self.asked.append((root, tuple(paths)))
+        return self.tracked & frozenset(paths)
+
+
+def checked(
+    apps: Sequence[App], *, git: Git | None = None, unreadable: Sequence[problems.Problem] = (), **variables: str
+) -> list[Finding]:
+    chain = credentials.chain(apps, (), Environment(variables).credential, None)
+    proven = [credentials.resolve(app, None, chain) for app in apps]
+    return checks.check(apps, proven, unreadable, git or Git())
+
+
+def findings(files: trees.Files, *, git: Git | None = None, **variables: str) -> list[Finding]:
+    return checked(trees.assembled(files), git=git, **variables)
+
+
+def only(files: trees.Files, **variables: str) -> Finding:
+    (finding,) = findings(files, **variables)
+    return finding
+
+
+def shown(found: Sequence[Finding]) -> list[tuple[str, str]]:
+    return [(finding.rule, finding.level) for finding in found]
+
+
+def test_a_complete_app_gives_rise_to_nothing() -> None:
+    assert findings(trees.app()) == []
+
+
+CASES = [
+    ({"settings": {"consumerKey": None}}, [("consumer-key-missing", "error")]),
+    ({"settings": {"consumerKey": " "}}, [("consumer-key-missing", "error")]),
+    ({"settings": NO_SECRET}, [("consumer-secret-missing", "error")]),
+    ({"settings": {"consumerSecret": ""}}, [("consumer-secret-missing", "error")]),
+    ({"settings": {**NO_SECRET, **PUBLIC}}, [("consumer-secret-missing", "warning")]),
+    ({"settings": {**NO_SECRET, **PUBLIC, "callbackUrl": None}}, [("consumer-secret-missing", "error")]),
+    ({"settings": {**NO_SECRET, "certificate": "TUlJRkFLRQ=="}}, [("consumer-secret-missing", "warning")]),
+    ({"settings": {"consumerKey": None, **NO_SECRET}},
+     [("consumer-key-missing", "error"), ("consumer-secret-missing", "error")]),
+    ({"settings": {"consumerKey": "REPLACE_ME"}}, [("credential-placeholder", "error")]),
+    ({"settings": {"consumerSecret": "{{SECRET}}"}}, [("credential-placeholder", "error")]),
+    ({"settings": {"consumerKey": ("one", "two")}}, [("credential-duplicated", "error")]),
+    ({"settings": {"consumerSecret": ("one", "one")}}, [("credential-duplicated", "error")]),
+    ({"settings": None}, [("settings-missing", "error")]),
+    ({"settings": None, "oauth": LINK}, [("settings-missing", "note")]),
+    ({"settings": None, "header": {"distributionState": "Packaged"}}, [("settings-missing", "note")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "expected"), CASES)
+def test_each_rule_finds_its_case_and_no_other(
+    changes: dict[str, trees.Elements | None], expected: list[tuple[str, str]]
+) -> None:
+    found = findings(trees.app(**changes))
+    assert shown(found) == expected
+    for finding in found:
+        assert finding.app == "Billing"
+        assert "Billing" in finding.message
+        assert finding.rule in RULES
+        assert finding.actions
+        assert all(finding.actions)
+        assert not finding.accepted
+
+
+def test_a_saml_app_needs_no_settings() -> None:
+    policies = trees.xml("ExtlClntAppSamlConfigurablePolicies", {"externalClientApplication": "Billing"})
+    files = trees.app(settings=None, oauth=None) | {"force-app/Billing.ecaSamlPlcy-meta.xml": policies}
+    assert findings(files) == []
+
+
+def test_a_finding_stands_where_the_element_stands() -> None:
+    finding = only(trees.app(settings={"consumerSecret": "REPLACE_ME"}))
+    lines = str(trees.app(settings={"consumerSecret": "REPLACE_ME"})[SETTINGS]).splitlines()
+    assert finding.file == SETTINGS
+    assert finding.line is not None
+    assert "<consumerSecret>" in lines[finding.line - 1]
+
+
+def test_a_finding_about_what_is_absent_has_a_file_but_no_line() -> None:
+    finding = only(trees.app(settings=NO_SECRET))
+    assert (finding.file, finding.line) == (SETTINGS, None)
+    missing = only(trees.app(settings=None))
+    assert (missing.file, missing.line) == (HEADER, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables"),
+    [
+        ({"consumerKey": None}, {"ECAPIPE_CLIENT_ID": "k"}),
+        (NO_SECRET, {"ECAPIPE_CLIENT_SECRET_BILLING": "s"}),
+        ({"consumerSecret": "REPLACE_ME"}, {"ECAPIPE_CLIENT_SECRET": "s"}),
+        ({"consumerKey": "<key>"}, {"ECAPIPE_CLIENT_ID_BILLING": "k"}),
+    ],
+)
+def test_what_another_source_supplies_is_not_missed(settings: trees.Elements, variables: dict[str, str]) -> None:
+    assert findings(trees.app(settings=settings), **variables) == []
+
+
+def test_what_stands_twice_is_told_even_if_another_source_supplies_it() -> None:
+    found = findings(trees.app(settings={"consumerKey": ("one", "two")}), ECAPIPE_CLIENT_ID="k")
+    assert shown(found) == [("credential-duplicated", "error")]
+
+
+def test_a_missing_secret_names_the_causes_the_flows_and_the_variable() -> None:
+    finding = only(trees.app(settings={**NO_SECRET, "certificate": "TUlJRkFLRQ=="}))
+    assert credentials.SWITCH in finding.message
+    assert credentials.PERMISSION in finding.message
+    assert "web, jwt" in finding.message
+    assert "ECAPIPE_CLIENT_SECRET_BILLING" in " ".join(finding.actions)
+
+
+def test_no_finding_repeats_a_value() -> None:
+    key, secret = trees.key("Billing"), trees.secret("Billing")
+    for changes in (
+        {"consumerKey": (key, key)},
+        {"consumerSecret": (secret, secret)},
+        {"consumerKey": "YOUR_KEY_HERE"},
+    ):
+        finding = only(trees.app(settings=changes))
+        for value in (key[:8], secret[:8], "YOUR_KEY_HERE"):
+            assert value not in repr(finding)
+
+
+# --- git ----------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_that_git_tracks_is_a_warning() -> None:
+    (finding,) = findings(trees.app(), git=Git(SETTINGS, HEADER))
+    assert (finding.rule, finding.level, finding.file) == ("secret-tracked-by-git", "warning", SETTINGS)
+    assert finding.line is not None
+    assert f'git rm --cached "{SETTINGS}"' in " ".join(finding.actions)
+
+
+@pytest.mark.parametrize("secret", [None, "", "REPLACE_ME", "{{SECRET}}"])
+def test_git_is_not_asked_about_a_file_without_a_secret(secret: str | None) -> None:
+    git = Git(SETTINGS)
+    assert "secret-tracked-by-git" not in {finding.rule for finding in findings(
+        trees.app(settings={"consumerSecret": secret}), git=git)}  # fmt: skip
+    assert git.asked == []
+
+
+def test_a_secret_that_stands_twice_is_still_a_secret_in_git() -> None:
+    found = findings(trees.app(settings={"consumerSecret": ("REPLACE_ME", "real-one")}), git=Git(SETTINGS))
+    assert {finding.rule for finding in found} == {"credential-duplicated", "secret-tracked-by-git"}
+
+
+def test_git_is_asked_once_per_project() -> None:
+    git = Git()
+    one = trees.assembled(trees.app("Billing") | trees.app("Portal"), root="/one")
+    two = trees.assembled(trees.app("Billing"), root="/two")
+    assert checked((*one, *two), git=git) == []
+    assert [root for root, _ in git.asked] == ["/one", "/two"]
+    assert [len(paths) for _, paths in git.asked] == [2, 1]
+
+
+# --- files that cannot be read ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("problem", "rule"),
+    [
+        (problems.malformed_xml("a/file", 3, "it is not well-formed"), "malformed-xml"),
+        (problems.wrong_root("a/file", 3, "ConnectedApp", metadata.SETTINGS.name), "wrong-root"),
+        (problems.suffix_misspelt("a/file", "a/File"), "suffix-misspelt"),
+        (problems.unreadable_file("a/file", "Permission denied"), "malformed-xml"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_finding_about_no_app(problem: problems.Problem, rule: str) -> None:
+    (finding,) = checked((), unreadable=(problem,))
+    assert (finding.rule, finding.level, finding.app) == (rule, "error", None)
+    assert (finding.file, finding.line) == (problem.file, problem.line)
+    assert (finding.message, finding.actions) == (problem.message, problem.actions)
+
+
+def test_findings_are_sorted_by_path_then_line() -> None:
+    files = trees.app("Portal", settings={"consumerKey": "<k>", "consumerSecret": "<s>"}) | trees.app(
+        "Billing", settings=NO_SECRET
+    )
+    broken = problems.malformed_xml("a/file", 3, "it is not well-formed")
+    found = checked(trees.assembled(files), unreadable=(broken,))
+    assert [finding.rule for finding in found] == [
+        "malformed-xml",
+        "consumer-secret-missing",
+        "credential-placeholder",
+        "credential-placeholder",
+    ]
+    places = [(finding.file or "", finding.line or 0) for finding in found]
+    assert places == sorted(places)
+    assert len(set(places)) == 4

@@ -1,0 +1,419 @@
+"""Orgs: which addresses secrets may be sent to, and which orgs are meant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from river.failure import problem_of
+
+from ecapipe import orgs, project
+from ecapipe.orgs import Org, Which
+from ecapipe.problems import EcapipeError
+from ecapipe.project import Project
+
+UAT = "https://acme--uat.sandbox.my.salesforce.com"
+PROD = "https://acme.my.salesforce.com"
+
+
+def at(text: str, *allowed: str) -> Org:
+    """The org of a --target-org value, when none is configured."""
+    return orgs.choose(text, {}, allowed)
+
+
+def refusal(text: str, *allowed: str) -> str:
+    return problem_of(at, text, *allowed).name
+
+
+# --- hosts --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "host"),
+    [
+        (PROD, PROD, "acme.my.salesforce.com"),
+        (f"{PROD}/", PROD, "acme.my.salesforce.com"),
+        (f"  {PROD}\n", PROD, "acme.my.salesforce.com"),
+        ("acme.my.salesforce.com", PROD, "acme.my.salesforce.com"),
+        ("HTTPS://ACME.My.Salesforce.COM", PROD, "acme.my.salesforce.com"),
+        ("https://acme.my.salesforce.com.", PROD, "acme.my.salesforce.com"),
+        ("https://acme.my.salesforce.com:443", PROD, "acme.my.salesforce.com"),
+        ("https://acme.my.salesforce.com:8443", f"{PROD}:8443", "acme.my.salesforce.com:8443"),
+        (f"{PROD}/secur/frontdoor.jsp", PROD, "acme.my.salesforce.com"),
+        (UAT, UAT, "acme--uat.sandbox.my.salesforce.com"),
+        (
+            "acme.develop.my.salesforce.com",
+            "https://acme.develop.my.salesforce.com",
+            "acme.develop.my.salesforce.com",
+        ),
+        ("https://acme.my.site.com/partners/", "https://acme.my.site.com/partners", "acme.my.site.com"),
+        ("https://acme.secure.force.com/p", "https://acme.secure.force.com/p", "acme.secure.force.com"),
+        ("acme.cloudforce.com", "https://acme.cloudforce.com", "acme.cloudforce.com"),
+        ("acme.my.salesforce.mil", "https://acme.my.salesforce.mil", "acme.my.salesforce.mil"),
+        ("acme.crmforce.mil", "https://acme.crmforce.mil", "acme.crmforce.mil"),
+        ("acme.my.sfcrmproducts.cn", "https://acme.my.sfcrmproducts.cn", "acme.my.sfcrmproducts.cn"),
+        ("http://localhost:1717", "http://localhost:1717", "localhost:1717"),
+        ("http://localhost:80/", "http://localhost", "localhost"),
+        ("http://127.0.0.1:8080/acme", "http://127.0.0.1:8080/acme", "127.0.0.1:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080", "[::1]:8080"),
+        ("https://localhost:8443", "https://localhost:8443", "localhost:8443"),
+        ("https://[::1]", "https://[::1]", "[::1]"),
+        ("localhost:8443", "https://localhost:8443", "localhost:8443"),
+    ],
+)
+def test_an_accepted_address_has_one_form(text: str, url: str, host: str) -> None:
+    assert at(text) == Org(url, host)
+
+
+@pytest.mark.parametrize("suffix", orgs.SUFFIXES)
+def test_each_of_salesforces_domains_is_accepted_with_what_is_below_it(suffix: str) -> None:
+    for host in (suffix, f"acme.{suffix}", f"a.b.{suffix}", f"ACME.{suffix.upper()}"):
+        assert orgs.accepted(host, ())
+        assert at(f"https://{host}").host == host.lower()
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in orgs.SUFFIXES if suffix != "my.salesforce.com"])
+def test_what_only_ends_like_one_of_salesforces_domains_is_refused(suffix: str) -> None:
+    for host in (f"evil{suffix}", f"evil-{suffix}", f"acme.{suffix}.evil.test", f"acme.{suffix}x", suffix[1:]):
+        assert not orgs.accepted(host, ())
+        assert refusal(f"https://{host}") == "RefusedHost"
+
+
+def test_the_accepted_domains_are_those_that_are_promised() -> None:
+    promised = "my.salesforce.com salesforce.com force.com my.site.com cloudforce.com salesforce.mil crmforce.mil"
+    assert set(orgs.SUFFIXES) == {*promised.split(), "sfcrmproducts.cn"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://evilsalesforce.com",
+        "https://acme-my.salesforce.com.evil.test",
+        "https://salesforce.com.evil.test",
+        "https://acme.my.salesforce.com@evil.test",
+        "https://acme.my.salesforce.com:443@evil.test",
+        "https://someone@acme.my.salesforce.com",
+        "https://someone:password@acme.my.salesforce.com",
+        "https://@acme.my.salesforce.com",
+        "https://evil.test/acme.my.salesforce.com",
+        "https://evil.test?acme.my.salesforce.com",
+        "https://evil.test#acme.my.salesforce.com",
+        "https://evil.test\\@acme.my.salesforce.com",
+        "https://evil.test\\.my.salesforce.com",
+        "https://acme.my.salesforce.com\\@evil.test",
+        "https://acme.my.salesforce.com%2eevil.test",
+        "https://evil.test%00.my.salesforce.com",
+        "https://ac\nme.my.salesforce.com",
+        "https://ac me.my.salesforce.com",
+        "https://acme.my.sаlesforce.com",  # a Cyrillic а
+        "https://acme.my.ｓalesforce.com",
+        "https://evil.test／.my.salesforce.com",
+        "https://evil.test。my.salesforce.com",
+        "https://ácme.my.salesforce.com",
+        "http://acme.my.salesforce.com",
+        "ftp://acme.my.salesforce.com",
+        "file://localhost/etc/passwd",
+        "javascript://acme.my.salesforce.com",
+        "//acme.my.salesforce.com",
+        "https://",
+        "https://.",
+        "https://:443",
+        "https:///acme.my.salesforce.com",
+        "https://[::1",
+        "https://[acme.my.salesforce.com]",
+        "https://acme.my.salesforce.com:port",
+        "https://acme.my.salesforce.com:99999",
+        "https://acme.my.salesforce.com:-1",
+        f"{PROD}?startURL=/",
+        f"{PROD}/#top",
+        "http://0.0.0.0:1717",
+        "http://127.0.0.2:1717",
+        "http://192.168.0.2:1717",
+        "http://[::2]:1717",
+        "http://localhost.evil.test",
+        "https://169.254.169.254",
+        "https://example.com",
+        "=https://acme.my.salesforce.com",
+        "uat=",
+        "=",
+    ],
+)
+def test_any_other_address_is_refused(text: str) -> None:
+    problem = problem_of(at, text)
+    assert problem.name == "RefusedHost"
+    assert problem.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://someone:swordfish@acme.my.salesforce.com",
+        "https://someone:swordfish@evil.test",
+        "https://someone:swordfish@evil.test:99999",
+        "https://someone:sword/swordfish@evil.test",
+        "https://someone:sword?swordfish@evil.test",
+        "someone:swordfish@evil.test",
+        "=https://someone:swordfish@evil.test",
+        "https://www.example.com/?code=swordfish",
+        "https://www.example.com/#access_token=swordfish",
+    ],
+)
+def test_a_refusal_repeats_no_password_and_no_code(text: str) -> None:
+    assert "swordfish" not in repr(problem_of(at, text))
+
+
+@pytest.mark.parametrize(
+    ("host", "instead"),
+    [
+        ("acme.lightning.force.com", "acme.my.salesforce.com"),
+        ("ACME.Lightning.Force.com", "acme.my.salesforce.com"),
+        ("acme--uat.sandbox.lightning.force.com", "acme--uat.sandbox.my.salesforce.com"),
+        ("acme-dev-ed.develop.lightning.force.com", "acme-dev-ed.develop.my.salesforce.com"),
+        ("acme.my.salesforce-setup.com", "acme.my.salesforce.com"),
+        ("acme--uat.sandbox.my.salesforce-setup.com", "acme--uat.sandbox.my.salesforce.com"),
+        ("acme.lightning.crmforce.mil", "acme.my.salesforce.mil"),
+    ],
+)
+def test_a_lightning_host_is_refused_with_the_right_my_domain(host: str, instead: str) -> None:
+    problem = problem_of(at, f"https://{host}/lightning/setup/SetupOneHome/home")
+    assert problem.name == "LightningDomain"
+    assert problem.exit_code == 2
+    assert f"https://{instead} " in problem.actions[0]
+    assert at(instead).host == instead
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "accepted"),
+    [
+        ("login.acme.test", ("login.acme.test",), True),
+        ("LOGIN.acme.test", ("login.ACME.test",), True),
+        ("login.acme.test:8443", ("login.acme.test",), True),
+        ("login.acme.test", ("other.test", "login.acme.test"), True),
+        ("login.acme.test", ("acme.test",), False),
+        ("a.login.acme.test", ("login.acme.test",), False),
+        ("login.acme.test.evil.test", ("login.acme.test",), False),
+        ("login.acme.test", (".acme.test",), False),
+        ("login.acme.test", ("*.acme.test",), False),
+        ("login.acme.test", ("*",), False),
+        ("login.acme.test", ("",), False),
+        ("login.acme.test", (), False),
+    ],
+)
+def test_a_host_of_ones_own_is_allowed_exactly(host: str, allowed: tuple[str, ...], accepted: bool) -> None:
+    if accepted:
+        assert at(f"https://{host}", *allowed).host == host.lower()
+    else:
+        assert refusal(f"https://{host}", *allowed) == "RefusedHost"
+
+
+def test_an_allowed_host_is_still_https_only() -> None:
+    assert refusal("http://login.acme.test", "login.acme.test") == "RefusedHost"
+
+
+@pytest.mark.parametrize("host", ["login.salesforce.com", "test.salesforce.com"])
+def test_a_login_host_of_all_orgs_is_accepted_with_a_warning(host: str) -> None:
+    warning = at(f"https://{host}").warning
+    assert warning is not None
+    assert host in warning
+    assert "My Domain" in warning
+
+
+def test_a_my_domain_is_accepted_without_a_warning() -> None:
+    assert at(PROD).warning is None
+
+
+PIECES = (
+    *("acme.my.salesforce.com", "salesforce.com", "a.lightning.force.com", "evil.test", "localhost", "443"),
+    *("https://", "http://", *"@:/\\?#.%=[] "),
+)
+
+
+@given(st.text() | st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_any_text_is_an_accepted_org_or_a_usage_error(text: str) -> None:
+    try:
+        found = at(text)
+    except EcapipeError as error:
+        refused = error.problem.exit_code
+    else:
+        refused = None
+        scheme, _, rest = found.url.partition("://")
+        host = rest.partition("/")[0].partition(":")[0]
+        salesforces = f".{host}".endswith(tuple(f".{suffix}" for suffix in orgs.SUFFIXES))
+        assert (salesforces and scheme == "https") or host in ("localhost", "127.0.0.1", "[")
+    assert refused in (None, 2)
+
+
+# --- names --------------------------------------------------------------------------------------------------
+
+
+def test_an_org_is_called_by_its_alias_or_else_its_host() -> None:
+    assert at(UAT).name == "acme--uat.sandbox.my.salesforce.com"
+    assert at(f"uat={UAT}").name == "uat"
+
+
+def test_variables_call_an_org_by_its_alias_or_else_its_first_label() -> None:
+    assert at(UAT).variable_name == "acme--uat"
+    assert at("https://acme.my.salesforce.com:8443").variable_name == "acme"
+    assert at("http://localhost:1717").variable_name == "localhost"
+    assert at(f"uat={UAT}").variable_name == "uat"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("00D000000000001EAA", "00D000000000001EAA", True),
+        ("00D000000000001EAA", "00D000000000001", True),
+        ("00D000000000001", "00D000000000001EAA", True),
+        ("00D000000000001EAA", "00D000000000002EAA", False),
+        ("00D00000000000aEAA", "00D00000000000AEAA", False),
+    ],
+)
+def test_an_id_is_the_same_with_and_without_its_last_three_characters(one: str, other: str, same: bool) -> None:
+    assert orgs.same_id(one, other) is same
+
+
+# --- --target-org -------------------------------------------------------------------------------------------
+
+KNOWN = {"uat": {"url": UAT, "orgId": "00D000000000001EAA", "username": "ann@acme.test", "scopes": "api"}}
+
+
+def test_an_alias_means_the_org_that_is_configured() -> None:
+    found = orgs.choose("uat", KNOWN, ())
+    host = "acme--uat.sandbox.my.salesforce.com"
+    assert found == Org(UAT, host, "uat", "00D000000000001EAA", "ann@acme.test", "api")
+
+
+def test_an_alias_with_a_url_means_that_url() -> None:
+    assert orgs.choose(f"uat={PROD}", KNOWN, ()) == Org(PROD, "acme.my.salesforce.com", "uat")
+    assert orgs.choose("uat=acme.my.salesforce.com", {}, ()) == Org(PROD, "acme.my.salesforce.com", "uat")
+
+
+def test_the_url_of_an_alias_is_judged_like_any_other() -> None:
+    assert refusal("uat=https://evil.test") == "RefusedHost"
+    assert refusal("uat=https://acme.lightning.force.com") == "LightningDomain"
+    assert at("uat=https://login.acme.test", "login.acme.test").alias == "uat"
+
+
+@pytest.mark.parametrize("text", ["prod", "UAT", "uat ", "", "my org"])
+def test_an_alias_is_matched_exactly(text: str) -> None:
+    problem = problem_of(orgs.choose, text, KNOWN, ())
+    assert problem.name == "NamedOrgNotFoundError"
+    assert problem.exit_code == 2
+
+
+def test_a_mistyped_alias_is_recognised() -> None:
+    assert 'Did you mean "uat"?' in problem_of(orgs.choose, "uta", KNOWN, ()).actions
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({}, "url is missing"),
+        ({"url": ""}, "url is missing"),
+        ({"url": 7}, "url must be a string"),
+        ({"url": UAT, "orgId": None}, "orgId must be a string"),
+        ({"url": UAT, "clientSecret": "x"}, "clientSecret is not known"),
+    ],
+)
+def test_a_configured_org_of_the_wrong_shape_is_named(members: dict[str, object], says: str) -> None:
+    problem = problem_of(orgs.choose, "uat", {"uat": members}, ())
+    assert problem.name == "SchemaValidationError"
+    assert f"plugins.ecapipe.orgs.uat.{says}" in problem.message
+
+
+def test_a_configured_org_is_judged_like_any_other() -> None:
+    known = {"uat": {"url": "https://evil.test"}}
+    assert problem_of(orgs.choose, "uat", known, ()).name == "RefusedHost"
+    assert orgs.choose("uat", known, ("evil.test",)).host == "evil.test"
+
+
+# --- which orgs ---------------------------------------------------------------------------------------------
+
+
+def projects(*, login_url: str | None = None, **urls: str) -> tuple[Project, ...]:
+    configured = {alias: {"url": url} for alias, url in urls.items()}
+    members = {"packageDirectories": [{"path": "force-app"}], "plugins": {"ecapipe": {"orgs": configured}}}
+    return (project.parse(json.dumps({**members, "sfdcLoginUrl": login_url}), "/p"),)
+
+
+def selected(which: Which, searched: tuple[Project, ...] = ()) -> list[str]:
+    return [org.name for org in orgs.select(which, searched)]
+
+
+def test_named_orgs_come_before_everything_in_their_order() -> None:
+    which = Which(names=("prod", "uat", PROD), default="other")
+    assert selected(which, projects(uat=UAT, prod=PROD)) == ["prod", "uat", "acme.my.salesforce.com"]
+
+
+def test_an_org_named_twice_is_one_target() -> None:
+    assert selected(Which(names=("uat", "uat", PROD, PROD + "/")), projects(uat=UAT)) == [
+        "uat",
+        "acme.my.salesforce.com",
+    ]
+
+
+def test_the_default_comes_next() -> None:
+    assert selected(Which(default="prod"), projects(uat=UAT, prod=PROD)) == ["prod"]
+    assert selected(Which(default=PROD), projects(uat=UAT)) == ["acme.my.salesforce.com"]
+
+
+def test_the_only_configured_org_comes_next() -> None:
+    assert selected(Which(), projects(uat=UAT, login_url=PROD)) == ["uat"]
+
+
+@pytest.mark.parametrize("url", [PROD, UAT, "https://acme.my.salesforce.mil", "https://acme.my.sfcrmproducts.cn"])
+def test_the_login_url_of_the_project_comes_last(url: str) -> None:
+    (found,) = orgs.select(Which(), projects(login_url=url))
+    assert found.url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        "",
+        "https://login.salesforce.com",
+        "https://test.salesforce.com",
+        "https://login.my.salesforce.com",
+        "https://test.my.salesforce.com",
+        "https://evil.test",
+        "acme.my.salesforce.com",
+        "https://[broken",
+        "https://evil.test/.my.salesforce.com",
+    ],
+)
+def test_a_login_url_that_is_no_my_domain_chooses_nothing(url: str | None) -> None:
+    assert problem_of(orgs.select, Which(), projects(login_url=url)).name == "NoOrgChosen"
+
+
+def test_of_several_configured_orgs_none_is_guessed() -> None:
+    problem = problem_of(orgs.select, Which(), projects(uat=UAT, prod=PROD, login_url=PROD))
+    assert problem.name == "NoOrgChosen"
+    assert problem.exit_code == 2
+    assert "prod, uat" in problem.message
+
+
+def test_of_several_login_urls_none_is_guessed() -> None:
+    searched = projects(login_url=PROD) + projects(login_url=UAT)
+    assert problem_of(orgs.select, Which(), searched).name == "NoOrgChosen"
+    assert len(orgs.select(Which(), projects(login_url=PROD) * 2)) == 1
+
+
+def test_an_org_given_outright_comes_before_names() -> None:
+    given = Org("http://localhost:1", "localhost:1", "emulator")
+    assert orgs.select(Which(names=("uat",), given=given), projects(uat=UAT)) == (given,)
+
+
+def test_the_expected_user_is_expected_in_every_org() -> None:
+    which = Which(names=("uat", "prod"), username="ann@acme.test")
+    assert {org.username for org in orgs.select(which, projects(uat=UAT, prod=PROD))} == {"ann@acme.test"}
+
+
+def test_hosts_are_allowed_by_the_user_never_by_the_project() -> None:
+    searched = projects(mine="https://login.acme.test")
+    assert problem_of(orgs.select, Which(), searched).name == "RefusedHost"
+    assert selected(Which(allowed=("login.acme.test",)), searched) == ["mine"]
+    assert selected(replace(Which(names=("mine",)), allowed=("login.acme.test",)), searched) == ["mine"]

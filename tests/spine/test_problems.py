@@ -1,0 +1,164 @@
+"""Problems: every one of them has a name, a message, a way out and an explanation."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecapipe import problems
+from ecapipe.problems import BUILDERS, CATALOGUE, EcapipeError, Problem, did_you_mean
+
+CATEGORIES = {"config", "credentials", "policy", "org", "network", "people"}
+EXIT_CODES = {1, 2, 3, 69, 130}
+
+
+WORDS = st.text().map("x{}".format)
+VALUES: dict[object, st.SearchStrategy[object]] = {
+    str: WORDS,
+    int: st.integers(),
+    float: st.floats(0, 1000),
+    str | None: st.none() | WORDS,
+    int | None: st.none() | st.integers(),
+    Sequence[str]: st.lists(WORDS, min_size=1),
+}
+
+
+def parameters(build: Callable[..., Problem]) -> dict[str, object]:
+    """The type of every parameter by name, in order."""
+    return {name: hint for name, hint in get_type_hints(inspect.unwrap(build)).items() if name != "return"}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_every_problem_has_a_way_out_whatever_it_is_about(name: str, data: st.DataObject) -> None:
+    values = {each: data.draw(VALUES[hint]) for each, hint in parameters(BUILDERS[name]).items()}
+    problem = BUILDERS[name](*values.values())
+    assert problem.name == name
+    assert problem.message.strip()
+    assert problem.actions
+    assert all(action.strip() for action in problem.actions)
+    assert problem.category in CATEGORIES
+    if "line" in values:
+        assert (problem.file, problem.line) == (values["file"], values["line"])
+
+
+MAY_BE_EMPTY = [
+    name
+    for name, build in BUILDERS.items()
+    if Sequence[str] in parameters(build).values() and name != "SettingsDuplicated"
+]
+
+
+@pytest.mark.parametrize("name", MAY_BE_EMPTY)
+def test_a_problem_with_nothing_to_list_has_a_way_out_too(name: str) -> None:
+    one: dict[object, object] = {str: "x", int: 1, float: 1.0, str | None: None, int | None: None, Sequence[str]: ()}
+    problem = BUILDERS[name](*(one[hint] for hint in parameters(BUILDERS[name]).values()))
+    assert problem.actions
+    assert all(action.strip() for action in problem.actions)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_problem_is_explained(name: str) -> None:
+    explained = CATALOGUE[name]
+    assert explained.name == name
+    assert explained.category in CATEGORIES
+    assert explained.exit_code in EXIT_CODES
+    for sentence in (explained.means, explained.remedy):
+        assert re.fullmatch(r"\S.*[.\]]", sentence), sentence
+        assert "  " not in sentence
+
+
+def test_nothing_is_explained_that_cannot_happen() -> None:
+    assert set(CATALOGUE) == set(BUILDERS)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_name_is_pascal_case_and_that_of_its_function(name: str) -> None:
+    assert re.fullmatch(r"([A-Z][a-z0-9]+)+", name)
+    function = inspect.unwrap(BUILDERS[name]).__name__
+    assert function.replace("_", "") == name.lower()
+    assert getattr(problems, function) is BUILDERS[name]
+
+
+def test_the_salesforce_clis_names_are_kept() -> None:
+    kept = """
+        RequiresProjectError JsonParseError SchemaValidationError NoPackageDirectories MissingPackageDirectoryError
+        InvalidPackageDirectoryError MissingDefaultPathError MultipleDefaultPathsError SingleNonDefaultPackageError
+        NamedOrgNotFoundError LightningDomain PortInUseError AuthTimeoutError
+    """
+    assert set(kept.split()) <= set(BUILDERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code"),
+    [
+        ("UsageError", 2),
+        ("UnknownApp", 2),
+        ("NamedOrgNotFoundError", 2),
+        ("NoOrgChosen", 2),
+        ("RefusedHost", 2),
+        ("LightningDomain", 2),
+        ("SourceDirNotFound", 2),
+        ("AmbiguousVariable", 2),
+        ("NothingToExplain", 2),
+        ("InternalError", 3),
+        ("AuthTimeoutError", 69),
+        ("NobodyToAsk", 69),
+        ("Interrupted", 130),
+        ("RequiresProjectError", 1),
+        ("NoAppsFound", 1),
+        ("InvalidClient", 1),
+    ],
+)
+def test_the_exit_code_is_what_is_promised(name: str, exit_code: int) -> None:
+    assert CATALOGUE[name].exit_code == exit_code
+
+
+def test_a_problem_carries_its_catalogued_category_and_exit_code() -> None:
+    problem = problems.refused_host("https://evil.test", "it is not Salesforce's")
+    assert (problem.category, problem.exit_code) == ("config", 2)
+    assert problems.invalid_client_id("acme.my.salesforce.com").retryable
+    assert not problems.invalid_client("acme.my.salesforce.com").retryable
+
+
+def test_a_problem_knows_its_place() -> None:
+    problem = problems.json_parse_error("sfdx-project.json", 3, 7, "Expecting value")
+    assert (problem.file, problem.line) == ("sfdx-project.json", 3)
+    assert "line 3, column 7" in problem.message
+    nowhere = problems.rate_limited("acme.my.salesforce.com")
+    assert (nowhere.file, nowhere.line, nowhere.host, nowhere.http_status, nowhere.oauth_error) == (None,) * 5
+
+
+def test_the_error_says_the_message() -> None:
+    problem = problems.interrupted()
+    error = EcapipeError(problem)
+    assert error.problem is problem
+    assert str(error) == problem.message
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "said"),
+    [
+        ("Biling", ["Billing", "Portal"], ('Did you mean "Billing"?',)),
+        ("billing", ["Billing"], ('Did you mean "Billing"?',)),
+        ("BILLING_SINC", ["Billing", "Billing_Sync"], ('Did you mean "Billing_Sync"?',)),
+        ("Xyz", ["Billing"], ()),
+        ("", ["Billing"], ()),
+        ("Billing", [], ()),
+    ],
+)
+def test_the_nearest_known_word_is_suggested(word: str, known: list[str], said: tuple[str, ...]) -> None:
+    assert did_you_mean(word, known) == said
+
+
+@given(st.text(), st.lists(st.text()))
+def test_only_a_known_word_is_suggested(word: str, known: list[str]) -> None:
+    said = did_you_mean(word, known)
+    assert said in [(), *((f'Did you mean "{name}"?',) for name in known)]

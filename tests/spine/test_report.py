@@ -1,0 +1,348 @@
+"""The report: what a run comes to, as JSON and as an exit status."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecapipe import problems, report
+from ecapipe.events import (
+    AppFacts,
+    AppSeen,
+    CredentialFacts,
+    Event,
+    Finished,
+    Login,
+    Note,
+    Planned,
+    ProjectFacts,
+    RunEnded,
+    RunStarted,
+    Stage,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+)
+from ecapipe.findings import Finding
+from ecapipe.problems import Problem
+from ecapipe.report import Report
+from ecapipe.stages import ALL, AUTHORIZE, CHECK, DISCOVER, LOCATE, TOKEN, VERIFY
+
+UAT, PROD = Subject("Billing", "uat"), Subject("Billing", "prod")
+AT = "2026-01-02T03:04:05.678Z"
+
+PROJECT = ProjectFacts("/work/acme", ("force-app", "ps-eca"))
+APP = AppFacts(
+    name="Billing",
+    project="/work/acme",
+    settings_file="force-app/Billing.ecaGlblOauth-meta.xml",
+    files=("force-app/Billing.eca-meta.xml", "force-app/Billing.ecaGlblOauth-meta.xml"),
+    distribution="Local",
+    credentials_of="own",
+    source_org_id=None,
+    callback_urls=("http://localhost:1717/OauthRedirect",),
+    flows=("web",),
+    consumer_key=CredentialFacts("present", True, "file", ()),
+    consumer_secret=CredentialFacts("absent", False, None, ("The switch is off.",), required=True),
+)
+LOGIN = Login(
+    "ann@acme.test", "005000000000001AAA", "00D000000000001EAA", "https://acme", ("api", "id"), "web", "forgotten"
+)
+
+FAILED = problems.invalid_client("acme.my.salesforce.com")
+WAITING = problems.auth_timeout_error("Billing", 5)
+USAGE = problems.no_org_chosen([])
+FATAL = problems.requires_project_error("/work")
+
+
+def ended(stage: Stage, subject: Subject, outcome: str = "passed", problem: Problem | None = None) -> StageEnded:
+    reason = f"{outcome} for a reason" if outcome in ("skipped", "warning") else None
+    return StageEnded(stage, subject, outcome, AT, 250, reason, {"a": 1}, problem)  # type: ignore[arg-type]
+
+
+def failed(problem: Problem, subject: Subject = UAT, stage: Stage = VERIFY) -> StageEnded:
+    return ended(stage, subject, "failed", problem)
+
+
+def told(*events: Event, interrupted: bool = False) -> Report:
+    """The report of a whole run in which `events` happened."""
+    made = Report()
+    for event in (RunStarted("20260102T030405Z-abcdef", AT, ALL), *events, RunEnded(interrupted, 1000)):
+        made(event)
+    return made
+
+
+# --- the exit status ----------------------------------------------------------------------------------------
+
+DONE, ALSO_DONE = Finished(UAT, LOGIN), Finished(PROD, LOGIN)
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ((DONE,), 0),
+        ((DONE, ALSO_DONE), 0),
+        ((Finished(Subject("Billing"), None),), 0),
+        ((ended(VERIFY, UAT, "warning"), DONE), 0),
+        ((ended(LOCATE, Subject("Portal"), "skipped"), DONE), 0),
+        ((), 1),
+        ((ended(LOCATE, Subject("Billing"), "skipped"),), 1),
+        ((failed(FAILED),), 1),
+        ((failed(FAILED), failed(FAILED, PROD)), 1),
+        ((failed(USAGE, stage=AUTHORIZE),), 1),
+        ((failed(FATAL, Subject(), DISCOVER),), 1),
+        ((failed(USAGE, Subject(), DISCOVER),), 2),
+        ((failed(problems.unknown_app("x", []), Subject(), DISCOVER),), 2),
+        ((failed(FAILED), ALSO_DONE), 68),
+        ((ALSO_DONE, failed(FAILED)), 68),
+        ((failed(FAILED), failed(WAITING, PROD), Finished(Subject("Portal", "uat"), LOGIN)), 68),
+        ((failed(WAITING, stage=AUTHORIZE),), 69),
+        ((failed(WAITING), failed(problems.nobody_to_ask("Billing"), PROD)), 69),
+        ((failed(WAITING), ALSO_DONE), 69),
+        ((failed(WAITING), failed(FAILED, PROD)), 1),
+    ],
+)
+def test_the_exit_status_is_told_by_what_finished_and_what_failed(events: tuple[Event, ...], status: int) -> None:
+    assert told(*events).status == status
+    assert told(*events, interrupted=True).status == 130
+
+
+@given(st.lists(st.sampled_from((DONE, ALSO_DONE, failed(FAILED), failed(WAITING), failed(USAGE, stage=TOKEN)))))
+def test_the_exit_status_does_not_depend_on_the_order(events: list[Event]) -> None:
+    status = told(*events).status
+    assert status in (0, 1, 68, 69)
+    assert told(*reversed(events)).status == status
+    assert (status == 0) == (bool(events) and all(isinstance(event, Finished) for event in events))
+
+
+def test_only_what_kept_the_project_from_being_read_is_fatal() -> None:
+    assert told(failed(FATAL, Subject(), DISCOVER)).fatal is FATAL
+    assert told(failed(FATAL, Subject("Billing"), CHECK)).fatal is None
+    assert told(failed(problems.interrupted(), Subject(), DISCOVER), interrupted=True).fatal is None
+    assert told(DONE).fatal is None
+
+
+# --- the fold -----------------------------------------------------------------------------------------------
+
+
+def test_a_report_knows_nothing_before_anything_happened() -> None:
+    empty = Report().result()
+    assert (empty["run"], empty["startedAt"]) == ("", "")
+    assert all(empty[name] == [] for name in ("projects", "apps", "stages", "successes", "failures"))
+
+
+def test_a_later_state_of_an_app_replaces_an_earlier_one() -> None:
+    later = replace(APP, flows=("web", "jwt"))
+    result = told(AppSeen(APP), AppSeen(replace(APP, name="Portal")), AppSeen(later)).result()
+    assert result["apps"] == [report.app(later), report.app(replace(APP, name="Portal"))]
+
+
+def test_apps_of_one_name_in_two_projects_are_two() -> None:
+    result = told(AppSeen(APP), AppSeen(replace(APP, project="/other"))).result()
+    apps = result["apps"]
+    assert isinstance(apps, list)
+    assert [app["project"] for app in apps] == ["/work/acme", "/other"]
+
+
+def test_what_is_for_people_meanwhile_leaves_no_trace() -> None:
+    started = StageStarted(AUTHORIZE, UAT)
+    noted = StageNoted(AUTHORIZE, UAT, Note("link", "https://acme?client_id=key"))
+    assert told(started, noted, DONE).result() == told(DONE).result()
+
+
+def test_problems_and_warnings_are_listed_in_order() -> None:
+    made = told(
+        ended(DISCOVER, Subject(), "warning"), failed(FAILED), ended(VERIFY, PROD, "warning"), failed(WAITING, PROD)
+    )
+    assert made.problems == [FAILED, WAITING]
+    assert made.warnings == ["warning for a reason", "Billing@prod: warning for a reason"]
+
+
+# --- the shape ----------------------------------------------------------------------------------------------
+
+
+def whole() -> Report:
+    return told(
+        ended(DISCOVER, Subject()),
+        Planned((PROJECT,), (Subject("Billing"), UAT, PROD)),
+        AppSeen(APP),
+        ended(VERIFY, UAT),
+        DONE,
+        failed(
+            replace(FAILED, file="a/file", line=3, host="acme", http_status=400, oauth_error="invalid_client"), PROD
+        ),
+        ended(TOKEN, PROD, "skipped"),
+    )
+
+
+def test_the_result_of_a_run_is_exactly_this() -> None:
+    assert json.loads(json.dumps(whole().result())) == {
+        "version": 1,
+        "run": "20260102T030405Z-abcdef",
+        "startedAt": AT,
+        "projects": [{"root": "/work/acme", "packageDirectories": ["force-app", "ps-eca"]}],
+        "apps": [
+            {
+                "name": "Billing",
+                "project": "/work/acme",
+                "settingsFile": "force-app/Billing.ecaGlblOauth-meta.xml",
+                "distribution": "Local",
+                "credentialsOf": "own",
+                "sourceOrgId": None,
+                "callbackUrls": ["http://localhost:1717/OauthRedirect"],
+                "flows": ["web"],
+                "credentials": {
+                    "consumerKey": {"inFile": "present", "usable": True, "source": "file", "causes": []},
+                    "consumerSecret": {
+                        "inFile": "absent",
+                        "required": True,
+                        "usable": False,
+                        "source": None,
+                        "causes": ["The switch is off."],
+                    },
+                },
+            }
+        ],
+        "stages": [
+            {
+                "stage": "discover",
+                "app": None,
+                "org": None,
+                "outcome": "passed",
+                "reason": None,
+                "milliseconds": 250,
+                "facts": {"a": 1},
+                "problem": None,
+            },
+            {
+                "stage": "verify",
+                "app": "Billing",
+                "org": "uat",
+                "outcome": "passed",
+                "reason": None,
+                "milliseconds": 250,
+                "facts": {"a": 1},
+                "problem": None,
+            },
+            {
+                "stage": "verify",
+                "app": "Billing",
+                "org": "prod",
+                "outcome": "failed",
+                "reason": None,
+                "milliseconds": 250,
+                "facts": {"a": 1},
+                "problem": {
+                    "name": "InvalidClient",
+                    "message": FAILED.message,
+                    "actions": list(FAILED.actions),
+                    "file": "a/file",
+                    "line": 3,
+                },
+            },
+            {
+                "stage": "token",
+                "app": "Billing",
+                "org": "prod",
+                "outcome": "skipped",
+                "reason": "skipped for a reason",
+                "milliseconds": 250,
+                "facts": {"a": 1},
+                "problem": None,
+            },
+        ],
+        "successes": [
+            {
+                "app": "Billing",
+                "org": "uat",
+                "username": "ann@acme.test",
+                "userId": "005000000000001AAA",
+                "orgId": "00D000000000001EAA",
+                "instanceUrl": "https://acme",
+                "scopes": ["api", "id"],
+                "flow": "web",
+                "token": "forgotten",
+            }
+        ],
+        "failures": [
+            {
+                "app": "Billing",
+                "org": "prod",
+                "stage": "verify",
+                "name": "InvalidClient",
+                "message": FAILED.message,
+                "actions": list(FAILED.actions),
+                "category": "credentials",
+                "retryable": False,
+                "host": "acme",
+                "httpStatus": 400,
+                "oauthError": "invalid_client",
+                "at": AT,
+            }
+        ],
+    }
+
+
+def test_a_subject_that_finished_without_a_login_is_no_success() -> None:
+    result = told(Finished(Subject("Billing"), None)).result()
+    assert (result["successes"], result["failures"]) == ([], [])
+
+
+def test_the_result_of_a_listing_is_exactly_this() -> None:
+    assert report.listing((PROJECT,), (APP,)) == {
+        "version": 1,
+        "projects": report.projects((PROJECT,)),
+        "apps": [report.app(APP)],
+    }
+
+
+FOUND = Finding("consumer-key-missing", "error", "No key.", "Billing", "a/file", 3, ("Retrieve.",), "consumerKey")
+
+
+def test_the_result_of_a_check_is_exactly_this() -> None:
+    result = report.checked((PROJECT,), (APP,), (FOUND,))
+    assert set(result) == {"version", "projects", "apps", "findings", "summary"}
+    assert result["findings"] == [
+        {
+            "rule": "consumer-key-missing",
+            "level": "error",
+            "message": "No key.",
+            "app": "Billing",
+            "file": "a/file",
+            "line": 3,
+            "actions": ["Retrieve."],
+            "fingerprint": FOUND.fingerprint,
+            "accepted": False,
+        }
+    ]
+    assert result["summary"] == {"error": 1, "warning": 0, "note": 0, "accepted": 0}
+
+
+def test_a_finding_that_is_accepted_counts_as_that_only() -> None:
+    found = (FOUND, replace(FOUND, level="warning"), replace(FOUND, level="note"), replace(FOUND, accepted=True))
+    assert report.checked((), (), iter(found))["summary"] == {"error": 1, "warning": 1, "note": 1, "accepted": 1}
+
+
+def test_a_command_that_did_its_work_has_a_result() -> None:
+    assert report.success({"a": 1}, iter(["Mind."])) == {"status": 0, "result": {"a": 1}, "warnings": ["Mind."]}
+    assert report.success([], (), 68)["status"] == 68
+
+
+def test_a_command_that_could_not_do_its_work_has_the_salesforce_clis_members() -> None:
+    assert report.failure(USAGE, "app check", ("Mind.",)) == {
+        "name": "NoOrgChosen",
+        "message": USAGE.message,
+        "exitCode": 2,
+        "actions": list(USAGE.actions),
+        "context": "AppCheck",
+        "warnings": ["Mind."],
+        "code": "NoOrgChosen",
+        "status": 2,
+        "commandName": "app check",
+    }
+    assert report.failure(USAGE, "run", stack="Traceback")["stack"] == "Traceback"

@@ -1,0 +1,228 @@
+"""Secrets: no accidental way out, and none by way of what others repeat."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import logging
+import pickle
+import string
+import traceback
+from dataclasses import asdict, dataclass
+from urllib.parse import quote, quote_plus
+
+import pytest
+import trees
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecapipe import secret
+from ecapipe.secret import REDACTED, Secret, redact
+
+VALUE = trees.secret("Billing")
+
+
+@dataclass(frozen=True)
+class Holder:
+    secret: Secret
+
+
+def test_reveal_is_the_way_out() -> None:
+    assert Secret(VALUE).reveal() == VALUE
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        str,
+        ascii,
+        format,
+        "{}".format,
+        "{:>80}".format,
+        "{0!r:.3}".format,
+        "%s".__mod__,
+        "%r".__mod__,
+        lambda shown: f"{shown}",
+        lambda shown: f"{shown!s:s}",
+        lambda shown: repr([shown, {"a": shown}, Holder(shown)]),
+        lambda shown: str(ValueError(shown)),
+        lambda shown: "".join(traceback.format_exception(ValueError(shown))),
+        lambda shown: logging.LogRecord("n", 10, "p", 1, "%s %r", (shown, shown), None).getMessage(),
+    ],
+)
+def test_whatever_shows_it_shows_that_it_is_redacted(show: object) -> None:
+    assert callable(show)
+    shown = show(Secret(VALUE))
+    assert VALUE not in shown
+    assert "[RE" in shown
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        pickle.dumps,
+        copy.copy,
+        copy.deepcopy,
+        json.dumps,
+        vars,
+        len,
+        iter,
+        bytes,
+        lambda taken: taken + "",
+        lambda taken: "" + taken,
+        lambda taken: "".join([taken]),
+        lambda taken: taken[0],
+        lambda taken: asdict(Holder(taken)),
+        lambda taken: pickle.dumps(Holder(taken)),
+    ],
+)
+def test_whatever_would_take_it_away_fails_without_telling(take: object) -> None:
+    assert callable(take)
+    with pytest.raises(TypeError) as raised:
+        take(Secret(VALUE))
+    assert VALUE not in str(raised.value)
+
+
+def test_secrets_are_compared_only_on_purpose() -> None:
+    assert Secret(VALUE) != Secret(VALUE)
+    assert Secret(VALUE) != VALUE
+    assert Secret(VALUE).same(Secret(VALUE))
+    assert not Secret(VALUE).same(Secret(VALUE.lower()))
+    assert Secret("é").same(Secret("é"))
+
+
+def test_an_empty_secret_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="no secret"):
+        Secret("")
+
+
+# --- redaction ----------------------------------------------------------------------------------------------
+
+
+def test_a_text_without_secrets_stays_as_it_is() -> None:
+    text = "user hasn't approved this consumer: 00D000000000001EAA, 005000000000001AAA, api id"
+    assert redact(text) == redact(text, Secret(VALUE)) == redact(text, None, Secret(VALUE)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (VALUE, "[REDACTED]"),
+        (f"a {VALUE} b", "a [REDACTED] b"),
+        (f"{VALUE}{VALUE}", "[REDACTED][REDACTED]"),
+        (f"a{VALUE[:8]}b", "a[REDACTED]b"),
+        (f"a{VALUE[-8:]}b", "a[REDACTED]b"),
+        (f"a{VALUE[20:40]}b", "a[REDACTED]b"),
+        (f"a {VALUE[:7]} b", f"a {VALUE[:7]} b"),
+        (f"{VALUE[:12]}-{VALUE[12:24]}", "[REDACTED]-[REDACTED]"),
+    ],
+)
+def test_a_secret_or_eight_characters_of_it_are_struck_out(text: str, left: str) -> None:
+    assert redact(text, Secret(VALUE)) == left
+
+
+def test_a_secret_shorter_than_eight_characters_is_struck_out_whole() -> None:
+    assert redact("pin 4711 is wrong", Secret("4711")) == "pin [REDACTED] is wrong"
+
+
+def test_several_secrets_are_struck_out() -> None:
+    other = trees.secret("Portal")
+    assert redact(f"{VALUE} and {other}", Secret(other), None, Secret(VALUE)) == "[REDACTED] and [REDACTED]"
+
+
+def windows(text: str) -> set[str]:
+    return {text[at : at + 8] for at in range(len(text) - 7)}
+
+
+PLAIN = st.text(string.ascii_letters + string.digits + "+/=._~-!", min_size=16, max_size=90)
+AROUND = st.text(" :;\"'<>&?#()äöü\n\x1b", max_size=12)
+
+
+@given(PLAIN, AROUND, AROUND)
+def test_no_eight_characters_of_a_secret_survive_in_plain_or_url_encoded_form(
+    value: str, before: str, after: str
+) -> None:
+    for form in (value, quote(value, safe=""), quote_plus(value), value[4:], value[:-4]):
+        left = redact(before + form + after, Secret(value))
+        assert REDACTED in left
+        assert not {part for part in windows(form) if part in left}
+        assert left.startswith(before)
+        assert left.endswith(after)
+
+
+@given(PLAIN, AROUND, AROUND)
+def test_no_eight_characters_of_a_secret_survive_in_base64(value: str, before: str, after: str) -> None:
+    lead = len(before.encode())
+    encoded = base64.b64encode((before + value + after).encode()).decode()
+    first, last = -(-lead * 4 // 3), (lead + len(value)) * 4 // 3
+    own = encoded[first:last]  # the characters that nothing but the secret makes
+    left = redact(f"Basic {encoded}", Secret(value))
+    assert REDACTED in left
+    assert not {part for part in windows(own) if part in left}
+
+
+@given(st.text(), st.text(min_size=1))
+def test_any_text_can_be_redacted_of_any_secret(text: str, value: str) -> None:
+    assert value not in redact(text, Secret(value)) or value in REDACTED
+    assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "00D000000000001!AQEAQFAKE.session_token",
+        "00D000000000001EAA!AQEAQFAKE.session_token",
+        "5Aep861FAKE_refresh.token",
+        "aPrxFAKE.authorization_code==",
+        "eyJhbGciOiJSUzI1NiJ9.eyJGQUtFIjoiRkFLRSJ9.FAKEsignature",
+        "eyJhbGciOiJSUzI1NiJ9.eyJGQUtFIjoiRkFLRSJ9",
+        VALUE,
+        VALUE.lower(),
+    ],
+)
+def test_what_has_the_shape_of_a_secret_is_struck_out_unasked(text: str) -> None:
+    assert redact(text) == "[REDACTED]"
+    assert redact(f"the value ({text} ) is wrong") == "the value ([REDACTED] ) is wrong"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "00D000000000001EAA",
+        "5Aep",
+        "aPr",
+        "eyJ",
+        "https://login.salesforce.com/id/00D000000000001EAA/005000000000001AAA",
+        hashlib.sha1(b"a commit", usedforsecurity=False).hexdigest(),
+        f"{VALUE}0",
+        VALUE[:-1],
+    ],
+)
+def test_what_only_resembles_one_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+# --- masks --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("3MVG9abcdefghijklmnop.XYZ1", "3MVG9…XYZ1"),
+        ("12345678901234", "12345…1234"),
+        ("1234567890123", "[REDACTED]"),
+        ("short", "[REDACTED]"),
+        ("", "[REDACTED]"),
+    ],
+)
+def test_a_key_shows_its_first_five_and_last_four_characters(key: str, shown: str) -> None:
+    assert secret.mask(key) == shown
+
+
+@given(st.text())
+def test_a_mask_never_shows_more_than_nine_characters(key: str) -> None:
+    assert secret.mask(key) in (REDACTED, f"{key[:5]}…{key[-4:]}")
+    assert len(secret.mask(key)) <= 10

@@ -1,0 +1,256 @@
+"""Stages: what the tracker makes of the work in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from ecapipe import problems, stages
+from ecapipe.events import Event, Note, Stage, StageEnded, StageNoted, StageStarted, Subject
+from ecapipe.problems import EcapipeError
+from ecapipe.stages import (
+    ALL,
+    AUTHORIZE,
+    CHECK,
+    DISCOVER,
+    LOCATE,
+    OF_APPS,
+    OF_TARGETS,
+    TOKEN,
+    VERIFY,
+    Clock,
+    Course,
+    Enough,
+    Skip,
+    Tracker,
+)
+
+TARGET = Subject("Billing", "uat")
+PROBLEM = problems.invalid_client("acme.my.salesforce.com")
+AT = "2026-01-02T03:04:05.678Z"
+
+
+class Told:
+    """Everything that a tracker tells, with a clock on which every look takes a quarter of a second."""
+
+    def __init__(self, asked_for: tuple[Stage, ...] = ALL) -> None:
+        ticks = count(100.0, 0.25)
+        self.events: list[Event] = []
+        self.track = Tracker(self.events.append, Clock(lambda: next(ticks), lambda: AT), asked_for)
+
+    @property
+    def ended(self) -> list[tuple[str, str, str | None]]:
+        return [(e.stage.name, e.outcome, e.reason) for e in self.events if isinstance(e, StageEnded)]
+
+    @property
+    def last(self) -> StageEnded:
+        event = self.events[-1]
+        assert isinstance(event, StageEnded)
+        return event
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_the_stages_are_those_that_are_promised() -> None:
+    assert [(stage.name, stage.title) for stage in ALL] == [
+        ("discover", "Finding external client apps"),
+        ("locate", "Locating global OAuth settings"),
+        ("check", "Checking credentials"),
+        ("authorize", "Authorizing"),
+        ("token", "Requesting token"),
+        ("verify", "Verifying user info"),
+    ]
+    assert (DISCOVER, *OF_APPS, *OF_TARGETS) == ALL
+
+
+@pytest.mark.parametrize(("name", "stops_after"), [(stage.name, stage) for stage in ALL])
+def test_a_run_may_stop_after_any_stage(name: str, stops_after: Stage) -> None:
+    assert stages.until(name)[-1] == stops_after
+    assert stages.until(name) == ALL[: len(stages.until(name))]
+
+
+def test_a_run_that_stops_nowhere_has_all_stages() -> None:
+    assert stages.until(None) == ALL
+
+
+# --- how a stage ends ---------------------------------------------------------------------------------------
+
+
+def test_a_stage_that_works_passes_with_its_facts_and_its_time(told: Told) -> None:
+    with told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE) as work:
+        work.facts["callback"] = "listen"
+    assert told.events == [
+        StageStarted(AUTHORIZE, TARGET),
+        StageEnded(AUTHORIZE, TARGET, "passed", AT, 250, None, {"callback": "listen"}, None),
+    ]
+    assert course.finished
+
+
+def test_a_stage_that_warns_ends_with_its_sentences(told: Told) -> None:
+    with told.track.course(TARGET, (CHECK, VERIFY)) as course:
+        with course.stage(CHECK) as work:
+            work.warn("One.")
+            work.warn("Two.")
+        with course.stage(VERIFY):
+            pass
+    assert told.ended == [("check", "warning", "One. Two."), ("verify", "passed", None)]
+    assert (course.finished, course.halted) == (True, None)
+
+
+def test_a_stage_that_is_passed_over_is_skipped_and_the_course_goes_on(told: Told) -> None:
+    with told.track.course(TARGET, OF_TARGETS) as course:
+        with course.stage(AUTHORIZE) as work:
+            work.facts["flow"] = "client-credentials"
+            work.pass_over("No browser step.")
+        with course.stage(TOKEN):
+            pass
+    assert told.ended == [("authorize", "skipped", "No browser step."), ("token", "passed", None)]
+    assert course.finished
+
+
+def test_a_failure_ends_the_course_and_skips_the_rest_with_the_reason(told: Told) -> None:
+    with told.track.course(TARGET, OF_TARGETS) as course:
+        with course.stage(AUTHORIZE) as work:
+            work.facts["flow"] = "web"
+            raise EcapipeError(PROBLEM)
+        pytest.fail("the course went on")
+    assert told.ended == [
+        ("authorize", "failed", None),
+        ("token", "skipped", "Authorizing failed."),
+        ("verify", "skipped", "Authorizing failed."),
+    ]
+    failed = told.events[1]
+    assert isinstance(failed, StageEnded)
+    assert (failed.problem, failed.facts) == (PROBLEM, {"flow": "web"})
+    assert (course.finished, course.halted) == (False, "Authorizing failed.")
+
+
+def test_a_failure_stays_inside_its_course(told: Told) -> None:
+    for subject in (TARGET, Subject("Portal", "uat")):
+        with told.track.course(subject, (TOKEN,)) as course, course.stage(TOKEN):
+            if subject is TARGET:
+                raise EcapipeError(PROBLEM)
+    assert told.ended == [("token", "failed", None), ("token", "passed", None)]
+
+
+def test_a_skip_skips_the_stage_and_the_rest_for_one_reason(told: Told) -> None:
+    with told.track.course(Subject("Billing"), OF_APPS) as course, course.stage(LOCATE):
+        raise Skip("It is packaged.")
+    assert told.ended == [("locate", "skipped", "It is packaged."), ("check", "skipped", "It is packaged.")]
+    assert (course.finished, course.halted) == (False, "It is packaged.")
+
+
+def test_enough_skips_the_stage_and_the_course_has_done_its_work(told: Told) -> None:
+    with told.track.course(TARGET, OF_TARGETS) as course:
+        with course.stage(AUTHORIZE):
+            raise Enough("Dry run.")
+        pytest.fail("the course went on")
+    assert told.ended[0] == ("authorize", "skipped", "Dry run.")
+    assert (course.finished, course.halted) == (True, None)
+
+
+def test_a_course_that_is_halted_skips_what_is_left(told: Told) -> None:
+    with told.track.course(TARGET, OF_TARGETS) as course:
+        with course.stage(AUTHORIZE):
+            pass
+        course.halt("Checking credentials failed.")
+    assert told.ended == [
+        ("authorize", "passed", None),
+        ("token", "skipped", "Checking credentials failed."),
+        ("verify", "skipped", "Checking credentials failed."),
+    ]
+    assert course.halted == "Checking credentials failed."
+
+
+def test_what_is_skipped_was_never_started_and_took_no_time(told: Told) -> None:
+    with told.track.course(TARGET, OF_TARGETS) as course:
+        course.halt("Why.")
+    assert not [event for event in told.events if isinstance(event, StageStarted)]
+    assert (told.last.at, told.last.milliseconds, told.last.problem) == (AT, 0, None)
+
+
+def test_an_interruption_is_told_and_goes_on(told: Told) -> None:
+    with pytest.raises(KeyboardInterrupt), told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE):
+        raise KeyboardInterrupt
+    assert told.ended == [
+        ("authorize", "failed", None),
+        ("token", "skipped", "Interrupted."),
+        ("verify", "skipped", "Interrupted."),
+    ]
+    failed = told.events[1]
+    assert isinstance(failed, StageEnded)
+    assert failed.problem is not None
+    assert (failed.problem.name, failed.problem.exit_code) == ("Interrupted", 130)
+
+
+def test_an_interruption_between_stages_is_told_too(told: Told) -> None:
+    with pytest.raises(KeyboardInterrupt), told.track.course(TARGET, (TOKEN,)):
+        raise KeyboardInterrupt
+    assert told.ended == [("token", "skipped", "Interrupted.")]
+
+
+def test_a_bug_is_no_outcome(told: Told) -> None:
+    with pytest.raises(ZeroDivisionError), told.track.course(TARGET, OF_TARGETS) as course, course.stage(TOKEN):
+        raise ZeroDivisionError
+    assert told.ended == []
+    assert not course.finished
+
+
+# --- what the run is asked for ------------------------------------------------------------------------------
+
+
+def walked(course: Course) -> Iterator[str]:
+    for stage in OF_TARGETS:
+        with course.stage(stage):
+            yield stage.name
+
+
+@pytest.mark.parametrize(("last", "reached"), [("authorize", 1), ("token", 2), ("verify", 3)])
+def test_a_course_is_done_before_a_stage_nobody_asked_for(last: str, reached: int) -> None:
+    told, seen = Told(stages.until(last)), list[str]()
+    with told.track.course(TARGET, OF_TARGETS) as course:
+        for name in walked(course):
+            seen.append(name)
+    assert seen == ["authorize", "token", "verify"][:reached]
+    assert told.ended == [(name, "passed", None) for name in seen]
+    assert course.finished
+
+
+def test_a_failure_skips_only_what_was_asked_for() -> None:
+    told = Told(stages.until("token"))
+    with told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE):
+        raise EcapipeError(PROBLEM)
+    assert [name for name, _, _ in told.ended] == ["authorize", "token"]
+
+
+def test_the_tracker_knows_what_the_run_reaches() -> None:
+    track = Told(stages.until("check")).track
+    assert [stage.name for stage in ALL if track.reaches(stage)] == ["discover", "locate", "check"]
+
+
+# --- what people are told meanwhile -------------------------------------------------------------------------
+
+
+def test_a_note_is_told_at_once(told: Told) -> None:
+    with told.track.course(TARGET, (AUTHORIZE,)) as course, course.stage(AUTHORIZE) as work:
+        work.note("link", "https://acme.my.salesforce.com")
+        assert told.events[-1] == StageNoted(AUTHORIZE, TARGET, Note("link", "https://acme.my.salesforce.com"))
+
+
+def test_displays_hold_still_before_somebody_is_asked(told: Told) -> None:
+    asked = told.track.asking(lambda question: (question, len(told.events)))
+    assert asked is not None
+    assert asked("Consumer secret: ") == ("Consumer secret: ", 1)
+    (event,) = told.events
+    assert isinstance(event, StageNoted)
+    assert event.note.kind == "asking"
+
+
+def test_without_anybody_to_ask_nothing_is_asked(told: Told) -> None:
+    assert told.track.asking(None) is None
+    assert told.events == []
