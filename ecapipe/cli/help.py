@@ -20,7 +20,7 @@ class Entry:
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
-    "app": Entry("List and check the external client apps of a project.", ("list", "check")),
+    "app": Entry("List, check and protect the external client apps of a project.", ("list", "check", "protect")),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "explain": Entry("Explain a problem or a rule."),
 }
@@ -59,6 +59,14 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe app check": (
         Example("Check all apps of a project:", "ecapipe app check --source-dir sample-project"),
         Example("Check one app:", "ecapipe app check --source-dir sample-project --name Billing_Sync"),
+    ),
+    "ecapipe app protect": (
+        Example("See what would keep the settings files out of git:",
+                "ecapipe app protect --source-dir sample-project --dry-run"),
+        Example("Let the project's replacements supply a consumer secret at deploys:",
+                "ecapipe app protect --source-dir sample-project --name Billing_Sync --replace-with-env --dry-run"),
+        Example("Teach gitleaks what a consumer secret looks like:",
+                "ecapipe app protect --rules gitleaks"),
     ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
     "ecapipe emulator start": (
