@@ -34,6 +34,7 @@ SETTINGS: Final = Type("ExtlClntAppGlobalOauthSettings", "ecaGlblOauth", "extlCl
 OAUTH: Final = Type("ExtlClntAppOauthSettings", "ecaOauth", "extlClntAppOauthSettings")
 OAUTH_POLICIES: Final = Type("ExtlClntAppOauthConfigurablePolicies", "ecaOauthPlcy", "extlClntAppOauthPolicies")
 POLICIES: Final = Type("ExtlClntAppConfigurablePolicies", "ecaPlcy", "extlClntAppPolicies")
+PUSH: Final = Type("ExtlClntAppPushSettings", "ecaPush", "extlClntAppPushSettings")
 SAML: Final = Type("ExtlClntAppSamlConfigurablePolicies", "ecaSamlPlcy", "extlClntAppSamlConfigurablePolicies")
 
 TYPES: Final = (
@@ -46,7 +47,7 @@ TYPES: Final = (
     Type("ExtlClntAppMobileSettings", "ecaMobile", "extlClntAppMobileSettings"),
     Type("ExtlClntAppMobileConfigurablePolicies", "ecaMobilePlcy", "extlClntAppMobilePolicies"),
     Type("ExtlClntAppNotificationSettings", "ecaNotifications", "extlClntAppNotifSettings"),
-    Type("ExtlClntAppPushSettings", "ecaPush", "extlClntAppPushSettings"),
+    PUSH,
     Type("ExtlClntAppPushConfigurablePolicies", "ecaPushPlcy", "extlClntAppPushPolicies"),
     Type("ExtlClntAppCanvasSettings", "ecaCanvas", "extlClntAppCanvasSettings"),
     SAML,

@@ -462,6 +462,60 @@ def settings_duplicated(app: str, files: Sequence[str]) -> _Said:
     )
 
 
+@_problem(
+    "config",
+    "git could not be asked: there is no repository or no git program, or git refuses to read the repository.",
+    "Read the reason in the message. A repository that belongs to somebody else has to be named in git's "
+    "safe.directory.",
+)
+def git_unavailable(directory: str, reason: str) -> _Said:
+    return _say(
+        f"git cannot tell about {directory}: {reason}.",
+        "Install git, or run in a clone that belongs to you.",
+        f'If you trust a repository of somebody else: git config --global --add safe.directory "{directory}"',
+    )
+
+
+@_problem(
+    "config",
+    "The revision given with --since is not in the repository.",
+    "Correct it, or fetch it: CI systems often clone only the newest commit.",
+    exit_code=USAGE,
+)
+def unknown_revision(revision: str) -> _Said:
+    return _say(
+        f'There is no revision "{revision}" in the repository.',
+        "Name a branch, a tag or a commit.",
+        "If the clone is shallow, fetch more: git fetch --unshallow.",
+    )
+
+
+@_problem(
+    "config",
+    "--update-baseline needs a file to write, and the project names none.",
+    "Name one in sfdx-project.json, under plugins.ecapipe.baseline.",
+    exit_code=USAGE,
+)
+def baseline_not_configured(directory: str) -> _Said:
+    return _say(
+        f"The project in {directory} names no baseline.",
+        'Add to its sfdx-project.json: "plugins": {"ecapipe": {"baseline": "ecapipe-baseline.json"}}.',
+    )
+
+
+@_problem(
+    "config",
+    "The baseline, the file of accepted findings, is not what --update-baseline writes.",
+    "Restore it, or delete it and write it anew with --update-baseline.",
+)
+def malformed_baseline(file: str, reason: str) -> _Said:
+    return _say(
+        f"{file} is no baseline: {reason}.",
+        f"Restore {file}, or delete it and run ecapipe app check --update-baseline.",
+        file=file,
+    )
+
+
 # --- locate -------------------------------------------------------------------------------------------------
 
 

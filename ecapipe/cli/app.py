@@ -14,8 +14,24 @@ from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
 from ecapipe.edges import git, writer
+from ecapipe.findings import at_least
+from ecapipe.gate import Gate
 from ecapipe.problems import EcapipeError
 from ecapipe.render import plain, text
+from ecapipe.render.ticker import Ticker
+
+
+class Purpose(StrEnum):
+    login = "login"
+    deploy = "deploy"
+    commit = "commit"
+
+
+class FailOn(StrEnum):
+    error = "error"
+    warning = "warning"
+    note = "note"
+
 
 commands = typer.Typer(
     cls=Group, help="List, check and protect the external client apps of a project.", rich_markup_mode=None
@@ -52,19 +68,66 @@ def check_apps(
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
+    purpose: Annotated[
+        Purpose, typer.Option("--for", metavar="|".join(Purpose), help="What is to come: it decides the levels.")
+    ] = Purpose.login,
+    target_org: Annotated[
+        str | None,
+        typer.Option(
+            "--target-org", "-o", metavar="ORG", help="Org of the deploy; its id comes from orgId in the project."
+        ),
+    ] = None,
+    staged: Annotated[
+        bool, typer.Option("--staged", help="Check what git's index holds: what a commit would take.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="REF", help="Check only apps of which a file differs from this revision."),
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Look for the consumer secrets in all commits, too.")
+    ] = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", metavar="|".join(FailOn), help="The mildest level that ends with 1.")
+    ] = FailOn.error,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Accept all findings: write them to the project's baseline.")
+    ] = False,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
-    """Check that the apps are ready to log in: files, consumer key and consumer secret.
+    """Check the apps before a login, a deploy or a commit: files, credentials, policies, and who can see secrets.
 
-    Offline. Ends with 1 if there is an error among the findings.
+    Offline. Ends with 1 if there is a finding at the level of --fail-on.
+
+    The levels depend on --for; plugins.ecapipe.rules of sfdx-project.json gives rules other levels, or switches them
+    off. Findings in the baseline, the file that plugins.ecapipe.baseline names, are shown as accepted and do not
+    count. ecapipe explain RULE says why a rule matters and what to do.
+
+    Files that git ignores or does not track always count as changed for --since.
     """
     session: Session = context.obj
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    found, apps, findings = pipeline.check(where, edges.real(session.environment))
-    status = 1 if any(finding.level == "error" and not finding.accepted for finding in findings) else 0
+    ticker = Ticker(session.err if session.live and session.err.isatty() and not session.json else None)
+    asked = Gate(
+        purpose.value,
+        target_org,
+        options.allowed_hosts(session.environment),
+        staged,
+        since,
+        history,
+        update_baseline,
+        ticker.tell,
+    )
+    with ticker:
+        came = pipeline.check(where, asked, edges.real(session.environment))
+    counted = [finding for finding in came.findings if not finding.accepted]
+    status = 1 if any(at_least(finding.level, fail_on.value) for finding in counted) else 0
     return session.finish(
-        report.checked(found.facts, apps, findings), plain.findings(findings, len(apps)), status, found.notices
+        report.checked(came.found.facts, came.apps, came.findings),
+        plain.findings(came.findings, len(came.apps)),
+        status,
+        came.notices,
     )
 
 

@@ -59,6 +59,10 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe app check": (
         Example("Check all apps of a project:", "ecapipe app check --source-dir sample-project"),
         Example("Check one app:", "ecapipe app check --source-dir sample-project --name Billing_Sync"),
+        Example("Check before a deploy, and stop at warnings, too:",
+                "ecapipe app check --source-dir sample-project --for deploy --fail-on warning"),
+        Example("Check what the next commit would take, in a commit hook:",
+                "ecapipe app check --source-dir sample-project --for commit --staged"),
     ),
     "ecapipe app protect": (
         Example("See what would keep the settings files out of git:",
@@ -100,7 +104,7 @@ VARIABLES: Final[Mapping[str, str]] = {
 
 EXIT_CODES: Final[Mapping[str, str]] = {
     "0": "Everything asked for succeeded.",
-    "1": "Failed: nothing succeeded, a finding of level error, or no apps found.",
+    "1": "Failed: nothing succeeded, a finding at the level of --fail-on, or no apps found.",
     "2": "Usage: unknown command or flag, bad value, unknown org or app, refused host, no org chosen.",
     "3": "A bug in ecapipe.",
     "68": "Partial: some targets succeeded, some failed.",

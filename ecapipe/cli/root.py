@@ -49,8 +49,12 @@ def _run(given: list[str], session: Session) -> int:
         raise EcapipeError(problems.usage_error(f"{name} is not an ecapipe command.", "ecapipe", *meant))
     if given == [name] and COMMANDS[name].children:
         given = [name, "-h"]
-    status = typer.main.get_command(_line(name)).main(given, prog_name="ecapipe", standalone_mode=False, obj=session)
-    return int(status or 0)
+    command = typer.main.get_command(_line(name))
+    try:  # typer's own main would keep an interrupt and a broken pipe to itself
+        with command.make_context("ecapipe", given, obj=session) as context:
+            return int(command.invoke(context) or 0)
+    except exceptions.Exit as ended:  # help has been printed
+        return ended.exit_code
 
 
 def _line(name: str) -> typer.Typer:

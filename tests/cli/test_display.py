@@ -62,6 +62,12 @@ def test_json_is_never_coloured(scene: Scene, tmp_path: Path) -> None:
     assert json.loads(ended.out)["status"] == ended.status == 0
 
 
+def test_nobody_can_be_asked_in_ci_unless_ci_says_no(scene: Scene, tmp_path: Path) -> None:
+    command = [*scene.run("Paster"), "--dry-run", "--json"]
+    statuses = [shown(*command, at=tmp_path, CI=value).status for value in ("true", "false")]
+    assert statuses == [1, 0]
+
+
 def test_an_address_is_pasted_on_a_terminal(scene: Scene, tmp_path: Path) -> None:
     command = [*scene.run("Paster"), "--callback", "paste", "--browser", "none"]
     with on_terminal(*command, at=tmp_path, width=60, NO_COLOR="1") as screen:

@@ -86,8 +86,9 @@ def asked(patience: float, **variables: str) -> str:
 
 
 def test_what_a_browser_prints_and_reads_is_none_of_ours(browser: Browser, tmp_path: Path) -> None:
-    browser("loud", then="echo loud; echo loud >&2; read line; echo $line")
+    browser("loud", then='echo loud; echo loud >&2; read -r line; printf "%s" "$line" > "$0.read"')
     assert asked(5, BROWSER=str(tmp_path / "loud")) == "True\n"
+    assert (tmp_path / "loud.read").read_text() == ""
 
 
 def test_a_browser_that_stays_open_is_not_waited_for(browser: Browser, tmp_path: Path) -> None:
