@@ -35,13 +35,19 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What was found. `unreadable` holds a problem for every metadata file that belongs to no app for that;
-    `notices` are sentences about what was read all the same."""
+    """What was found. `failures` holds, with the root of its project, a problem for every metadata file that belongs
+    to no app for that; `notices` are sentences about what was read all the same; `whole`: nothing of the projects was
+    left out."""
 
     projects: tuple[Project, ...]
     apps: tuple[App, ...]
-    unreadable: tuple[Problem, ...]
+    failures: tuple[tuple[str, Problem], ...]
     notices: tuple[str, ...] = ()
+    whole: bool = True
+
+    @property
+    def unreadable(self) -> tuple[Problem, ...]:
+        return tuple(problem for _, problem in self.failures)
 
     def api_version(self, app: App) -> str:
         """The API version that the app's project is written for."""
@@ -73,8 +79,9 @@ def discover(where: Where, world: World) -> Discovery:
     return Discovery(
         tuple(search.project for search in searches.values()),
         tuple(app for app in chosen if not where.names or app.name in where.names),
-        tuple(problem for tree in trees for problem in tree.unreadable),
+        tuple((root, problem) for root, tree in zip(searches, trees, strict=True) for problem in tree.unreadable),
         tuple(notice for tree in trees for notice in tree.notices),
+        not where.names and all(search.within is None for search in searches.values()),
     )
 
 
@@ -121,7 +128,10 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
                     "were retrieved from another org, or copied."
                 )
         return
-    problem = apps.missing_settings(app, next((org.alias for org in orgs if org.alias), None))
+    alias = next((org.alias for org in orgs if org.alias), None)
+    problem = apps.missing_settings(app, alias)
+    if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
+        problem = problems.settings_not_retrieved(app.name, alias)  # the link names the target itself
     if named or problem.name == "SettingsNotRetrieved":
         raise EcapipeError(problem)
     raise Skip(problem.message)

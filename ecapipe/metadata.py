@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from ecapipe import problems
@@ -34,6 +34,7 @@ SETTINGS: Final = Type("ExtlClntAppGlobalOauthSettings", "ecaGlblOauth", "extlCl
 OAUTH: Final = Type("ExtlClntAppOauthSettings", "ecaOauth", "extlClntAppOauthSettings")
 OAUTH_POLICIES: Final = Type("ExtlClntAppOauthConfigurablePolicies", "ecaOauthPlcy", "extlClntAppOauthPolicies")
 POLICIES: Final = Type("ExtlClntAppConfigurablePolicies", "ecaPlcy", "extlClntAppPolicies")
+PUSH: Final = Type("ExtlClntAppPushSettings", "ecaPush", "extlClntAppPushSettings")
 SAML: Final = Type("ExtlClntAppSamlConfigurablePolicies", "ecaSamlPlcy", "extlClntAppSamlConfigurablePolicies")
 
 TYPES: Final = (
@@ -46,7 +47,7 @@ TYPES: Final = (
     Type("ExtlClntAppMobileSettings", "ecaMobile", "extlClntAppMobileSettings"),
     Type("ExtlClntAppMobileConfigurablePolicies", "ecaMobilePlcy", "extlClntAppMobilePolicies"),
     Type("ExtlClntAppNotificationSettings", "ecaNotifications", "extlClntAppNotifSettings"),
-    Type("ExtlClntAppPushSettings", "ecaPush", "extlClntAppPushSettings"),
+    PUSH,
     Type("ExtlClntAppPushConfigurablePolicies", "ecaPushPlcy", "extlClntAppPushPolicies"),
     Type("ExtlClntAppCanvasSettings", "ecaCanvas", "extlClntAppCanvasSettings"),
     SAML,
@@ -92,10 +93,13 @@ def _stem(filename: str, metadata_format: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A child of the root. `text` is None when it is empty, nil, or holds elements instead of text."""
+    """A child of the root. `text` is None when it is empty, nil, or holds elements instead of text.
+
+    It is not part of the ``repr``: it may be a consumer secret.
+    """
 
     name: str
-    text: str | None
+    text: str | None = field(repr=False)
     line: int
 
 

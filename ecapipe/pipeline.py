@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ecapipe import checks, credentials, discovery, login, orgs, problems
+from ecapipe import credentials, discovery, gate, login, orgs, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
-from ecapipe.findings import Finding
+from ecapipe.gate import Gate, Inspection
 from ecapipe.login import How, Target
 from ecapipe.orgs import Org, Which
 from ecapipe.problems import EcapipeError, Problem
@@ -121,12 +121,6 @@ def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
 
 
-def check(where: Where, world: World) -> tuple[Discovery, list[AppFacts], list[Finding]]:
+def check(where: Where, asked: Gate, world: World) -> Inspection:
     """The apps and what the rules say of them (``app check``); offline."""
-    found = discovery.discover(where, world)
-    if not found.unreadable:
-        discovery.require_apps(found)
-    chain = credentials.chain(found.apps, (), world.variable, None)
-    proven = [credentials.resolve(app, None, chain) for app in found.apps]
-    facts = [discovery.facts(app, each) for app, each in zip(found.apps, proven, strict=True)]
-    return found, facts, checks.check(found.apps, proven, found.unreadable, world.tracked)
+    return gate.inspect(where, asked, world)

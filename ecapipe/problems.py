@@ -374,14 +374,26 @@ def unreadable_file(file: str, reason: str) -> _Said:
 
 @_problem(
     "config",
-    "A report that was asked for with --report cannot be written where it was asked for.",
-    "Name a file in a folder that may be written to.",
-    exit_code=USAGE,
+    "A file that was to be changed could not be written. It is as it was: files are replaced whole or not at all.",
+    "Do what the message says is in the way, then run again; what is done already is not done twice.",
 )
-def report_not_written(path: str, reason: str) -> _Said:
+def unwritable_file(file: str, reason: str) -> _Said:
     return _say(
-        f"The report {path} cannot be written: {reason}.",
-        "Name a file in a folder that may be written to: --report FORMAT=PATH",
+        f"{file} was not written: {reason}.",
+        f"Make sure that you may write {file} and that nothing else does, then run again.",
+        file=file,
+    )
+
+
+@_problem(
+    "people",
+    "The changes were shown and not agreed to, so nothing was written.",
+    "Run again and answer y, or use --no-prompt to write without being asked.",
+)
+def not_confirmed() -> _Said:
+    return _say(
+        "Nothing was written: the changes were not confirmed.",
+        "Run again and answer y, or use --no-prompt to write without being asked.",
     )
 
 
@@ -447,6 +459,60 @@ def settings_duplicated(app: str, files: Sequence[str]) -> _Said:
         f"{app} has several global OAuth settings files with different credentials: {_several(files)}.",
         "Keep one of them in the project.",
         file=files[0],
+    )
+
+
+@_problem(
+    "config",
+    "git could not be asked: there is no repository or no git program, or git refuses to read the repository.",
+    "Read the reason in the message. A repository that belongs to somebody else has to be named in git's "
+    "safe.directory.",
+)
+def git_unavailable(directory: str, reason: str) -> _Said:
+    return _say(
+        f"git cannot tell about {directory}: {reason}.",
+        "Install git, or run in a clone that belongs to you.",
+        f'If you trust a repository of somebody else: git config --global --add safe.directory "{directory}"',
+    )
+
+
+@_problem(
+    "config",
+    "The revision given with --since is not in the repository.",
+    "Correct it, or fetch it: CI systems often clone only the newest commit.",
+    exit_code=USAGE,
+)
+def unknown_revision(revision: str) -> _Said:
+    return _say(
+        f'There is no revision "{revision}" in the repository.',
+        "Name a branch, a tag or a commit.",
+        "If the clone is shallow, fetch more: git fetch --unshallow.",
+    )
+
+
+@_problem(
+    "config",
+    "--update-baseline needs a file to write, and the project names none.",
+    "Name one in sfdx-project.json, under plugins.ecapipe.baseline.",
+    exit_code=USAGE,
+)
+def baseline_not_configured(directory: str) -> _Said:
+    return _say(
+        f"The project in {directory} names no baseline.",
+        'Add to its sfdx-project.json: "plugins": {"ecapipe": {"baseline": "ecapipe-baseline.json"}}.',
+    )
+
+
+@_problem(
+    "config",
+    "The baseline, the file of accepted findings, is not what --update-baseline writes.",
+    "Restore it, or delete it and write it anew with --update-baseline.",
+)
+def malformed_baseline(file: str, reason: str) -> _Said:
+    return _say(
+        f"{file} is no baseline: {reason}.",
+        f"Restore {file}, or delete it and run ecapipe app check --update-baseline.",
+        file=file,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
 from ecapipe import problems, replacements
+from ecapipe.findings import LEVELS, RULES, Level
 from ecapipe.problems import EcapipeError
 from ecapipe.replacements import Replacement
 
@@ -34,6 +35,10 @@ class Project:
     api_version: str = DEFAULT_API_VERSION
     orgs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     replacements: tuple[Replacement, ...] = ()
+    rules: Mapping[str, Level | None] = field(default_factory=dict)
+    """The levels that the project gives to rules; None is off."""
+    baseline: str | None = None
+    """The file of accepted findings, relative to the root."""
 
 
 def bare(root: str) -> Project:
@@ -63,6 +68,8 @@ def parse(text: str, root: str, *, trusted: bool = True) -> Project:
         f"{version.removesuffix('.0')}.0" if version and _VERSION.fullmatch(version) else DEFAULT_API_VERSION,
         {alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
         _replacements(members) if trusted else (),
+        _rules(_object(plugin.get("rules", {}), "plugins.ecapipe.rules must be an object")),
+        _baseline(_string(plugin, "baseline", "plugins.ecapipe.")),
     )
 
 
@@ -83,11 +90,35 @@ def _object(value: object, rule: str) -> dict[str, object]:
     return value
 
 
-def _string(members: Mapping[str, object], name: str) -> str | None:
+def _string(members: Mapping[str, object], name: str, within: str = "") -> str | None:
     value = members.get(name)
     if value is not None and not isinstance(value, str):
-        raise EcapipeError(problems.schema_validation_error(FILE, f"{name} must be a string"))
+        raise EcapipeError(problems.schema_validation_error(FILE, f"{within}{name} must be a string"))
     return value
+
+
+def _rules(members: Mapping[str, object]) -> dict[str, Level | None]:
+    levels: dict[object, Level | None] = {"off": None} | {level: level for level in LEVELS}
+    for name, value in members.items():
+        if name not in RULES:
+            reason = f"plugins.ecapipe.rules.{name} is no rule (ecapipe explain lists them)"
+            raise EcapipeError(problems.schema_validation_error(FILE, reason))
+        if not isinstance(value, str) or value not in levels:
+            raise EcapipeError(
+                problems.schema_validation_error(
+                    FILE, f"plugins.ecapipe.rules.{name} must be one of off, note, warning, error"
+                )
+            )
+    return {name: levels[value] for name, value in members.items()}
+
+
+def _baseline(path: str | None) -> str | None:
+    clean = _within(path) if path is not None else None
+    if path is not None and clean is None:
+        raise EcapipeError(
+            problems.schema_validation_error(FILE, "plugins.ecapipe.baseline must be a path inside the project")
+        )
+    return clean
 
 
 def _directories(members: Mapping[str, object]) -> tuple[str, ...]:
@@ -127,8 +158,15 @@ def _relative(entry: Mapping[str, object]) -> str:
         raise EcapipeError(
             problems.schema_validation_error(FILE, "every entry of packageDirectories needs a path, a string")
         )
-    windows = PureWindowsPath(path)
-    clean = PurePosixPath(path.replace("\\", "/"))
-    if clean.is_absolute() or windows.drive or ".." in clean.parts:
+    clean = _within(path)
+    if clean is None:
         raise EcapipeError(problems.invalid_package_directory_error(path, FILE))
+    return clean
+
+
+def _within(path: str) -> str | None:
+    """`path` with ``/``; None if it is absolute or leads out of the project."""
+    clean = PurePosixPath(path.replace("\\", "/"))
+    if clean.is_absolute() or PureWindowsPath(path).drive or ".." in clean.parts:
+        return None
     return clean.as_posix()

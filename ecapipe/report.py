@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
+from ecapipe.changes import Protection
 from ecapipe.events import (
     AppFacts,
     AppSeen,
@@ -184,6 +185,39 @@ def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings
         **listing(searched, apps),
         "findings": [_finding(finding) for finding in found],
         "summary": {**summary, "accepted": sum(f.accepted for f in found)},
+    }
+
+
+def protected(searched: Iterable[ProjectFacts], protection: Protection, *, written: bool) -> Json:
+    """The result of ``ecapipe app protect``, version 1."""
+    return {
+        "version": VERSION,
+        "projects": projects(searched),
+        "changes": [
+            {
+                "project": change.project,
+                "file": change.file,
+                "action": "create" if change.before is None else "change",
+                "written": written,
+                "diff": "\n".join(change.diff),
+            }
+            for change in protection.changes
+        ],
+        "exposures": [
+            {
+                "project": each.project,
+                "app": each.app,
+                "file": each.file,
+                "holdsSecret": each.secret,
+                "message": each.message,
+                "actions": list(each.actions),
+            }
+            for each in protection.exposures
+        ],
+        "variables": [
+            {"project": each.project, "app": each.app, "file": each.file, "name": each.variable}
+            for each in protection.supplies
+        ],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 from ecapipe.messages import Send
 from ecapipe.metadata import Type
 from ecapipe.problems import Problem
-from ecapipe.secret import Secret
+from ecapipe.secret import Secret, Sought
 from ecapipe.stages import Clock
 
 
@@ -25,6 +25,27 @@ class Found:
     """.forceignore hides it from the Salesforce CLI."""
     outside: bool = False
     """A link leads out of the root to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The line of an ignore file that decides on a path: the file, and whether the line ignores or excepts.
+
+    `file` is relative to the top of the repository; None for one that holds for this clone or user only.
+    """
+
+    file: str | None
+    ignored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What git says of paths under a folder: the repository's `top`, an absolute path free of links, the way from
+    there to the folder, and for each path that it can tell of the ruling, or None if no ignore file decides."""
+
+    top: str
+    prefix: str
+    rulings: Mapping[str, Ruling | None]
 
 
 class Tree(Protocol):
@@ -50,6 +71,53 @@ class Tree(Protocol):
 
     def read_inside(self, root: str, name: str, limit: int) -> str | None:
         """The text of a file below `root`, without surrounding space; None if it cannot be read or lies outside."""
+
+    def files(self, root: str) -> Iterable[str]:
+        """Every file below `root`, relative to it; none in a zip file."""
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """The content of a file, however large; nothing of one that cannot be read, or is a link."""
+
+    def open_to_others(self, path: str) -> bool:
+        """Whether other users of this machine may read a file; False where that cannot be told."""
+
+
+class Git(Protocol):
+    """A git repository with a work tree, read only. Names are relative to its top, with ``/``.
+
+    All methods raise `EcapipeError` (GitUnavailable) where git refuses.
+    """
+
+    @property
+    def top(self) -> str: ...
+
+    @property
+    def shallow(self) -> bool:
+        """Whether a part of the history is not there."""
+
+    def name(self, path: str) -> str | None:
+        """What git calls the file at an absolute path, links resolved; None if it lies outside."""
+
+    def index(self) -> Mapping[str, str]:
+        """The files in the index, with the ids of their contents."""
+
+    def at(self, revision: str) -> Mapping[str, str]:
+        """The files of a revision, with the ids of their contents; none for ``HEAD`` before the first commit.
+
+        Raises `EcapipeError` (UnknownRevision).
+        """
+
+    def read(self, blobs: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents, by id."""
+
+    def ignored(self, names: Iterable[str]) -> frozenset[str]:
+        """Those of `names` that a .gitignore covers, tracked or not."""
+
+    def holding(self, folder: str, sought: Sought, *, staged: bool) -> Iterable[str]:
+        """The files in `folder` that hold a secret: in the index, or in the work tree, ignored files aside."""
+
+    def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Every content of every commit, once, under one of its names. Each has to be read before the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +155,12 @@ class World:
     tree: Tree
     tracked: Callable[[str, Sequence[str]], frozenset[str]]
     """The paths, among those given relative to a root, that git tracks; empty where git cannot tell."""
+    git: Callable[[str], Git | None]
+    """The repository around an absolute path, or None. Raises `EcapipeError` (GitUnavailable)."""
+    index: Callable[[], Tree]
+    """The tree as the next commit would have it: git's index, and the disk for what is not in it."""
+    write: Callable[[str, bytes], None]
+    """Puts a file in place, all or nothing; raises `EcapipeError` (UnwritableFile)."""
     send: Send
     environ: Callable[[str], str | None]
     """Any variable of the environment."""

@@ -1,41 +1,114 @@
-"""Rules over external client apps; every rule is registered here."""
+"""Rules over external client apps; every rule is registered here, under the name it has in `ecapipe.findings`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from ecapipe.apps import App
-from ecapipe.checks import credentials, exposure, structure
-from ecapipe.checks.subject import Checked
+from ecapipe.checks import credentials, deploy, exposure, structure
+from ecapipe.checks.subject import Checked, Evidence, Remark
 from ecapipe.credentials import Resolved
-from ecapipe.findings import Finding
+from ecapipe.findings import RULES, Finding, Level, Purpose, milder
 from ecapipe.problems import Problem
 
-RULES = (
-    structure.settings_missing,
-    credentials.consumer_key_missing,
-    credentials.consumer_secret_missing,
-    credentials.credential_placeholder,
-    credentials.credential_duplicated,
-    exposure.secret_tracked_by_git,
-)
+OF_APPS: Final[Mapping[str, Callable[[Checked], Iterator[Remark]]]] = {
+    rule.__name__.replace("_", "-"): rule
+    for rule in (
+        credentials.consumer_key_missing,
+        credentials.consumer_secret_missing,
+        credentials.credential_placeholder,
+        credentials.credential_duplicated,
+        credentials.replacement_unresolved,
+        credentials.credential_sources_mixed,
+        credentials.secret_not_needed,
+        credentials.credential_shape,
+        credentials.same_key_in_two_apps,
+        structure.settings_missing,
+        structure.settings_duplicated,
+        structure.settings_orphaned,
+        structure.app_header_missing,
+        structure.oauth_settings_missing,
+        structure.policies_missing,
+        structure.namespace_mismatch,
+        structure.callback_missing,
+        structure.callback_invalid,
+        structure.callback_insecure,
+        structure.callback_too_long,
+        structure.label_missing,
+        structure.settings_forceignored,
+        deploy.rotates_on_deploy,
+        deploy.certificate_dropped,
+        deploy.oauth_link_foreign,
+        deploy.oauth_link_stale,
+        deploy.org_scoped_app_foreign,
+        deploy.app_disabled,
+        deploy.oauth_plugin_disabled,
+        deploy.client_credentials_half_enabled,
+        deploy.run_as_user_missing,
+        deploy.jwt_without_certificate,
+        deploy.key_deployed_to_other_org,
+        deploy.unknown_element,
+        exposure.secret_tracked_by_git,
+        exposure.secret_staged,
+        exposure.secret_in_history,
+        exposure.secret_elsewhere_in_tree,
+        exposure.settings_not_gitignored,
+        exposure.push_settings_secret_tracked,
+        exposure.pkce_not_required,
+        exposure.secret_optional_with_client_credentials,
+        exposure.scope_full,
+        exposure.refresh_token_never_expires,
+        exposure.ip_relaxation_bypassed,
+        exposure.all_users_self_authorized,
+        exposure.file_permissions_open,
+    )
+}
+OF_FILES: Final[Mapping[str, str]] = {"WrongRoot": "wrong-root", "SuffixMisspelt": "suffix-misspelt"}
+"""The rules about files that could not be read, by problem; any other problem is malformed-xml."""
+
+
+def active(purpose: Purpose, chosen: Mapping[str, Level | None]) -> dict[str, Level]:
+    """The rules that speak, with their levels: those `chosen` by the project (None: off), else the table's."""
+    levels = {name: chosen[name] if name in chosen else rule.levels.of(purpose) for name, rule in RULES.items()}
+    return {name: level for name, level in levels.items() if level is not None}
 
 
 def check(
     apps: Sequence[App],
     proven: Sequence[Resolved],
     unreadable: Sequence[Problem],
-    tracked: Callable[[str, Sequence[str]], frozenset[str]],
+    evidence: Evidence,
+    chosen: Mapping[str, Level | None],
 ) -> list[Finding]:
-    """All findings, by path and line. `tracked` asks git, and only about files that hold a secret."""
-    holding: dict[str, list[str]] = {}
-    for app in apps:
-        if path := exposure.holds_secret(app):
-            holding.setdefault(app.project, []).append(path)
-    in_git = {root: tracked(root, paths) for root, paths in holding.items()}
-    found = [structure.unreadable(problem) for problem in unreadable]
-    for app, each in zip(apps, proven, strict=True):
-        subject = Checked(app, each, in_git.get(app.project, frozenset()))
-        for rule in RULES:
-            found += rule(subject)
+    """All findings of one project, by path and line."""
+    levels = active(evidence.purpose, chosen)
+    found = []
+    for problem in unreadable:
+        rule = OF_FILES.get(problem.name, "malformed-xml")
+        if rule in levels:
+            place = Remark(problem.message, problem.actions, problem.file, problem.line, "")
+            found.append(_finding(rule, levels[rule], None, place, evidence.root))
+    for app, resolved in zip(apps, proven, strict=True):
+        subject = Checked(app, resolved, evidence)
+        for name, check_app in OF_APPS.items():
+            if name in levels:
+                # A level that the project chose is meant for all cases of the rule.
+                remarks = (replace(each, at_most=None) if name in chosen else each for each in check_app(subject))
+                found += [_finding(name, levels[name], app.name, remark, evidence.root) for remark in remarks]
     return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.app or "", finding.rule))
+
+
+def _finding(rule: str, level: Level, app: str | None, remark: Remark, project: str) -> Finding:
+    return Finding(
+        rule,
+        milder(level, remark.at_most) if remark.at_most else level,
+        remark.message,
+        app,
+        remark.file,
+        remark.line,
+        remark.actions,
+        remark.element,
+        project=project,
+    )

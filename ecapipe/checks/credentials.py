@@ -2,70 +2,138 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
-from ecapipe.checks.subject import Checked
-from ecapipe.credentials import Field, flows_without_secret, in_file, variable
-from ecapipe.findings import Finding
+from ecapipe.checks.subject import Checked, Remark, holds_secret
+from ecapipe.credentials import Field, flows_without_secret, from_replacements, in_file, is_placeholder, variable
 from ecapipe.problems import retrieve_command
 
 FIELDS: tuple[Field, ...] = ("consumerKey", "consumerSecret")
 
+_SHAPES: Final = {
+    "consumerKey": re.compile(r"3MVG[0-9][A-Za-z0-9._+/=]{50,250}"),
+    "consumerSecret": re.compile(r"[0-9A-F]{64}|[0-9]{15,20}"),
+}
 
-def consumer_key_missing(subject: Checked) -> Iterator[Finding]:
-    if (
-        subject.app.settings
-        and subject.resolved.key.source is None
-        and in_file(subject.app, "consumerKey") == "absent"
-    ):
-        yield subject.finding(
-            "consumer-key-missing",
-            f"{subject.app.name} has no consumerKey. {' '.join(subject.resolved.key.causes)}",
+
+def consumer_key_missing(subject: Checked) -> Iterator[Remark]:
+    app, key = subject.app, subject.resolved.key
+    if app.settings and key.source is None and in_file(app, "consumerKey") == "absent":
+        yield subject.remark(
+            f"{app.name} has no consumerKey. {' '.join(key.causes)}",
             f"Deploy the app, then retrieve: {retrieve_command()}",
-            field="consumerKey",
+            element="consumerKey",
         )
 
 
-def consumer_secret_missing(subject: Checked) -> Iterator[Finding]:
+def consumer_secret_missing(subject: Checked) -> Iterator[Remark]:
     app, secret = subject.app, subject.resolved.secret
     if not app.settings or secret.source or in_file(app, "consumerSecret") != "absent":
         return
     without = flows_without_secret(app)
     allowed = f"Its settings allow: {', '.join(app.flows) or 'no flow'}."
     spare = f" No secret is needed for: {', '.join(without)}." if without else ""
-    yield subject.finding(
-        "consumer-secret-missing",
+    yield subject.remark(
         " ".join((f"{app.name} has no consumerSecret.", *secret.causes, allowed)) + spare,
         f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
-        field="consumerSecret",
-        level="warning" if without else None,
+        element="consumerSecret",
+        at_most="warning" if without else None,
     )
 
 
-def credential_placeholder(subject: Checked) -> Iterator[Finding]:
+def credential_placeholder(subject: Checked) -> Iterator[Remark]:
     for field in FIELDS:
-        if in_file(subject.app, field) == "placeholder" and not _supplied(subject, field):
-            yield subject.finding(
-                "credential-placeholder",
+        if (
+            in_file(subject.app, field) == "placeholder"
+            and not _filled(subject, field)
+            and not _lacking(subject, field)
+        ):
+            yield subject.remark(
                 f"{field} of {subject.app.name} is a placeholder, not a credential.",
                 f"Retrieve the value: {retrieve_command()}",
                 f"Or set {variable(field, subject.app.name)}.",
-                field=field,
+                element=field,
             )
 
 
-def credential_duplicated(subject: Checked) -> Iterator[Finding]:
+def credential_duplicated(subject: Checked) -> Iterator[Remark]:
     for field in FIELDS:
         if in_file(subject.app, field) == "duplicate":
-            yield subject.finding(
-                "credential-duplicated",
+            yield subject.remark(
                 f"{field} stands more than once in the settings of {subject.app.name}.",
                 "Leave one element, or retrieve the file again.",
-                field=field,
+                element=field,
             )
 
 
-def _supplied(subject: Checked, field: Field) -> bool:
+def replacement_unresolved(subject: Checked) -> Iterator[Remark]:
+    for field in FIELDS:
+        if (lacking := _lacking(subject, field)) and not _filled(subject, field):
+            yield subject.remark(
+                f"{field} of {subject.app.name} is to be replaced from {', '.join(lacking)}, which has no value.",
+                *(f"Give {origin} a value." for origin in lacking),
+                element=field,
+            )
+
+
+def credential_sources_mixed(subject: Checked) -> Iterator[Remark]:
+    key, secret = subject.resolved.key.source, subject.resolved.secret.source
+    if key and secret and key != secret:
+        yield subject.remark(
+            f"The consumer key of {subject.app.name} comes from {key}, its consumer secret from {secret}.",
+            f"Take both from {key}, or both from {secret}.",
+            element="consumerKey",
+        )
+
+
+def secret_not_needed(subject: Checked) -> Iterator[Remark]:
+    app = subject.app
+    if not app.settings or not app.secret_optional or not holds_secret(app.settings.document):
+        return
+    refreshed = {"RefreshToken", "OfflineAccess"} & set(app.scope_names or ())
+    if refreshed and app.settings.document.flag("isSecretRequiredForRefreshToken", True):
+        return
+    if not app.allows("client-credentials"):
+        yield subject.remark(
+            f"{app.name} is a public client, and no flow of it needs the consumerSecret in its file.",
+            "Remove consumerSecret from the file.",
+            element="consumerSecret",
+        )
+
+
+def credential_shape(subject: Checked) -> Iterator[Remark]:
+    for field in FIELDS:
+        text = subject.app.settings.document.text(field) if subject.app.settings else None
+        if text and in_file(subject.app, field) == "present" and not _SHAPES[field].fullmatch(text):
+            yield subject.remark(
+                f"{field} of {subject.app.name} does not look like one that Salesforce made.",
+                "Compare it with the org, or retrieve the file again.",
+                element=field,
+            )
+
+
+def same_key_in_two_apps(subject: Checked) -> Iterator[Remark]:
+    key = subject.app.settings.document.text("consumerKey") if subject.app.settings else None
+    others = [name for name in subject.evidence.keys.get(key or "", ()) if name != subject.app.name]
+    if others and not is_placeholder(key or ""):
+        yield subject.remark(
+            f"{subject.app.name} has the same consumerKey as {', '.join(others)}.",
+            "Remove consumerKey and consumerSecret from the file that was copied, deploy it, and retrieve it.",
+            element="consumerKey",
+        )
+
+
+def _filled(subject: Checked, field: Field) -> bool:
+    """Whether something gives the value that the file lacks: for a login any source, for a deploy a replacement."""
     evidence = subject.resolved.key if field == "consumerKey" else subject.resolved.secret
-    return evidence.source is not None
+    if subject.evidence.purpose == "login":
+        return evidence.source is not None
+    return from_replacements().find(subject.app, None, field) is not None
+
+
+def _lacking(subject: Checked, field: Field) -> tuple[str, ...]:
+    replaced = subject.app.settings.replaced.get(field) if subject.app.settings else None
+    return replaced.lacking if replaced else ()

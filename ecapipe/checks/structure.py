@@ -1,26 +1,164 @@
-"""Rules about which files are there and whether they can be read."""
+"""Rules about which files are there, and whether they fit together."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
 
-from ecapipe import apps
-from ecapipe.checks.subject import Checked
-from ecapipe.findings import RULES, Finding, Level
-from ecapipe.problems import Problem
+from ecapipe import apps, metadata
+from ecapipe.checks.subject import Checked, Remark
+from ecapipe.metadata import Type
+
+LONGEST: Final = 2000
+"""Characters that all callback URLs may have together."""
 
 
-def settings_missing(subject: Checked) -> Iterator[Finding]:
+def settings_missing(subject: Checked) -> Iterator[Remark]:
     if subject.app.settings:
         return
     problem = apps.missing_settings(subject.app, None)
-    if problem.name == "NoOauthSettings":
-        return
-    level: Level = "error" if problem.name == "SettingsNotRetrieved" else "note"
-    yield subject.finding("settings-missing", problem.message, *problem.actions, level=level)
+    if problem.name != "NoOauthSettings":
+        expected = problem.name != "SettingsNotRetrieved"
+        yield subject.remark(problem.message, *problem.actions, at_most="note" if expected else None)
 
 
-def unreadable(problem: Problem) -> Finding:
-    """The finding for a file that could not be read, and so belongs to no app."""
-    rule = {"WrongRoot": "wrong-root", "SuffixMisspelt": "suffix-misspelt"}.get(problem.name, "malformed-xml")
-    return Finding(rule, RULES[rule].level, problem.message, None, problem.file, problem.line, problem.actions)
+def settings_duplicated(subject: Checked) -> Iterator[Remark]:
+    for file in subject.all_settings[1:]:
+        yield subject.remark(
+            f"{subject.app.name} has another global OAuth settings file, {subject.all_settings[0].path}.",
+            "Keep one of them in the project.",
+            at=file,
+            element="externalClientApplication",
+        )
+
+
+def settings_orphaned(subject: Checked) -> Iterator[Remark]:
+    if _orphaned(subject):
+        yield subject.remark(
+            f"The settings name the app {subject.app.name}, of which the project has nothing else.",
+            "Correct externalClientApplication if it is misspelt.",
+            f"Or retrieve the app: {_retrieve(metadata.HEADER)}",
+            element="externalClientApplication",
+        )
+
+
+def app_header_missing(subject: Checked) -> Iterator[Remark]:
+    if not subject.app.of(metadata.HEADER) and not _orphaned(subject):
+        yield subject.remark(
+            f"{subject.app.name} has no {subject.app.name}.eca-meta.xml in the project.",
+            f"Retrieve it: {_retrieve(metadata.HEADER)}",
+            element="externalClientApplication",
+        )
+
+
+def oauth_settings_missing(subject: Checked) -> Iterator[Remark]:
+    if subject.own_settings and not subject.app.of(metadata.OAUTH) and not _orphaned(subject):
+        yield subject.remark(
+            f"{subject.app.name} has no OAuth settings in the project: its scopes are unknown.",
+            f"Retrieve them: {_retrieve(metadata.OAUTH)}",
+            element="externalClientApplication",
+        )
+
+
+def policies_missing(subject: Checked) -> Iterator[Remark]:
+    app = subject.app
+    if app.of(metadata.OAUTH) and not app.of(metadata.OAUTH_POLICIES):
+        yield subject.remark(
+            f"{app.name} has no OAuth policies in the project: who may sign in is unknown.",
+            f"Retrieve them: {_retrieve(metadata.OAUTH_POLICIES)}",
+            at=app.of(metadata.OAUTH),
+            element="externalClientApplication",
+        )
+
+
+def namespace_mismatch(subject: Checked) -> Iterator[Remark]:
+    name = subject.app.name
+    for file in subject.app.files:
+        if file.app and file.app != name and file.app != f"{subject.evidence.namespace}__{name}":
+            yield subject.remark(
+                f"The file names the app {file.app}; its own file is {name}.eca-meta.xml.",
+                f"Write {name}, or set namespace in sfdx-project.json.",
+                at=file,
+                element="externalClientApplication",
+            )
+
+
+def callback_missing(subject: Checked) -> Iterator[Remark]:
+    app = subject.app
+    if app.settings and not app.callback_urls and not app.flows:
+        yield subject.remark(
+            f"{app.name} has no callback URL, and allows no flow without one.",
+            "Add a callback URL to it, such as http://localhost:1717/OauthRedirect, and retrieve again.",
+            element="callbackUrl",
+        )
+
+
+def callback_invalid(subject: Checked) -> Iterator[Remark]:
+    if wrong := [url for url in subject.app.callback_urls if not _valid(url)]:
+        yield subject.remark(
+            f"{subject.app.name} has callback URLs that are no absolute URLs: {', '.join(wrong)}.",
+            "Correct them in the app's OAuth settings; several stand on lines of their own.",
+            element="callbackUrl",
+        )
+
+
+def callback_insecure(subject: Checked) -> Iterator[Remark]:
+    plain = [url for url in subject.app.callback_urls if _valid(url) and urlsplit(url).scheme == "http"]
+    if wrong := [url for url in plain if not apps.loopback(url)]:
+        yield subject.remark(
+            f"{subject.app.name} has callback URLs that are plain http: {', '.join(wrong)}.",
+            "Use https.",
+            element="callbackUrl",
+        )
+
+
+def callback_too_long(subject: Checked) -> Iterator[Remark]:
+    text = subject.app.settings.document.text("callbackUrl") if subject.app.settings else None
+    if text and len(text) > LONGEST:
+        yield subject.remark(
+            f"The callback URLs of {subject.app.name} have {len(text)} characters; {LONGEST} are allowed.",
+            "Remove those that nobody uses.",
+            element="callbackUrl",
+        )
+
+
+def label_missing(subject: Checked) -> Iterator[Remark]:
+    settings = subject.own_settings
+    if settings and not settings.document.text("label"):
+        yield subject.remark(
+            f"The global OAuth settings of {subject.app.name} have no label.",
+            f"Add <label>{settings.name}</label>.",
+            element="label",
+        )
+
+
+def settings_forceignored(subject: Checked) -> Iterator[Remark]:
+    for file in subject.all_settings:
+        if file.ignored:
+            yield subject.remark(
+                f".forceignore hides the settings of {subject.app.name}: they are neither deployed nor retrieved.",
+                "Remove the pattern from .forceignore; to keep the file out of git, use .gitignore.",
+                at=file,
+            )
+
+
+def _orphaned(subject: Checked) -> bool:
+    return all(file.type is metadata.SETTINGS for file in subject.app.files)
+
+
+def _valid(url: str) -> bool:
+    """An absolute URI without fragment (RFC 6749 §3.1.2)."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises on a port that is no number
+    except ValueError:
+        return False
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s*#]+", url):
+        return False
+    return bool(parts.hostname) if parts.scheme in ("http", "https") else True
+
+
+def _retrieve(type: Type) -> str:
+    return f"sf project retrieve start --metadata {type.name} --target-org <alias>"

@@ -1,29 +1,104 @@
-"""What a rule is given to look at, and how it words what it found."""
+"""What a rule is given to look at, and how it says what it found."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from ecapipe.apps import App
-from ecapipe.credentials import Field, Resolved, line
-from ecapipe.findings import RULES, Finding, Level
+from ecapipe import metadata
+from ecapipe.apps import App, SourceFile
+from ecapipe.credentials import Resolved, is_placeholder
+from ecapipe.findings import Level, Purpose
+from ecapipe.metadata import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A place where a secret was found."""
+
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one project besides its apps, gathered beforehand: rules look nothing up.
+
+    Paths are relative to the project, `root`. The last two members go by the app's name.
+    """
+
+    root: str = ""
+    purpose: Purpose = "login"
+    namespace: str = ""
+    target: str | None = None
+    """The org id of the deploy target; empty if it is unknown, None if there is no target."""
+    jwt: frozenset[str] = frozenset()
+    """Apps that log in with the JWT flow."""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the apps that have a consumer key."""
+    tracked: frozenset[str] = frozenset()
+    """Files in git's index."""
+    unignored: frozenset[str] = frozenset()
+    """Files that no .gitignore covers, in a repository."""
+    staged: frozenset[str] = frozenset()
+    """Files whose version in git's index holds a secret that the last commit does not."""
+    certified: frozenset[str] = frozenset()
+    """Settings files that had a certificate in the last commit."""
+    open_to_others: frozenset[str] = frozenset()
+    """Files that other users of this machine may read."""
+    elsewhere: Mapping[str, tuple[Sighting, ...]] = field(default_factory=dict)
+    """Where else in the project an app's secret stands."""
+    history: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The paths at which an app's secret stands in the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a rule has to say. `at_most` is for the milder cases of a rule."""
+
+    message: str
+    actions: tuple[str, ...]
+    file: str | None
+    line: int | None
+    element: str
+    at_most: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An app, what is known of its key and secret, and which of its project's files git tracks."""
+    """An app, what is known of its key and secret, and the evidence about its project."""
 
     app: App
     resolved: Resolved
-    tracked: frozenset[str]
+    evidence: Evidence
 
-    def finding(
-        self, rule: str, message: str, *actions: str, field: Field | None = None, level: Level | None = None
-    ) -> Finding:
-        """A finding of `rule` about this app, on the line of `field` in its settings file."""
-        settings = self.app.settings
-        file = settings.path if settings else self.app.files[0].path
-        place = line(self.app, field) if field else None
-        return Finding(
-            rule, level or RULES[rule].level, message, self.app.name, file, place, actions, field or self.app.name
-        )
+    @property
+    def own_settings(self) -> SourceFile | None:
+        """The settings file that belongs to this very project: the one that a deploy would take."""
+        return self.app.of(metadata.SETTINGS)
+
+    @property
+    def all_settings(self) -> tuple[SourceFile, ...]:
+        """Every settings file that the app's credentials could be read from."""
+        own = tuple(file for file in self.app.files if file.type is metadata.SETTINGS)
+        return own or ((self.app.lent,) if self.app.lent else ())
+
+    def remark(
+        self,
+        message: str,
+        *actions: str,
+        at: SourceFile | None = None,
+        element: str = "",
+        at_most: Level | None = None,
+    ) -> Remark:
+        """A remark about this app, on the line of `element` in the file `at`, by default its settings file."""
+        file = at or self.app.settings or self.app.files[0]
+        found = file.document.first(element)
+        line = found.line if found else None
+        return Remark(message, actions, file.path, line, element or self.app.name, at_most)
+
+
+def holds_secret(document: Document) -> bool:
+    """Whether a real consumer secret stands in a settings file, once or more often."""
+    texts = [element.text for element in document.all("consumerSecret")]
+    return any(text and not is_placeholder(text) for text in texts)

@@ -20,7 +20,7 @@ class Entry:
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
-    "app": Entry("List and check the external client apps of a project.", ("list", "check")),
+    "app": Entry("List, check and protect the external client apps of a project.", ("list", "check", "protect")),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "explain": Entry("Explain a problem or a rule."),
 }
@@ -63,6 +63,18 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Check one app:", "ecapipe app check --source-dir sample-project --name Billing_Sync"),
         Example("Write a report for code scanning:",
                 "ecapipe app check --source-dir sample-project --report sarif=build/check.sarif"),
+        Example("Check before a deploy, and stop at warnings, too:",
+                "ecapipe app check --source-dir sample-project --for deploy --fail-on warning"),
+        Example("Check what the next commit would take, in a commit hook:",
+                "ecapipe app check --source-dir sample-project --for commit --staged"),
+    ),
+    "ecapipe app protect": (
+        Example("See what would keep the settings files out of git:",
+                "ecapipe app protect --source-dir sample-project --dry-run"),
+        Example("Let the project's replacements supply a consumer secret at deploys:",
+                "ecapipe app protect --source-dir sample-project --name Billing_Sync --replace-with-env --dry-run"),
+        Example("Teach gitleaks what a consumer secret looks like:",
+                "ecapipe app protect --rules gitleaks"),
     ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
     "ecapipe emulator start": (
@@ -98,7 +110,7 @@ VARIABLES: Final[Mapping[str, str]] = {
 
 EXIT_CODES: Final[Mapping[str, str]] = {
     "0": "Everything asked for succeeded.",
-    "1": "Failed: nothing succeeded, a finding of level error, or no apps found.",
+    "1": "Failed: nothing succeeded, a finding at the level of --fail-on, or no apps found.",
     "2": "Usage: unknown command or flag, bad value, unknown org or app, refused host, no org chosen.",
     "3": "A bug in ecapipe.",
     "68": "Partial: some targets succeeded, some failed.",

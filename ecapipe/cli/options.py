@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -68,3 +70,8 @@ def where(
         tuple(metadata_dirs or ()),
         tuple(credentials_dirs or ()),
     )
+
+
+def allowed_hosts(environment: Environment, given: Iterable[str] = ()) -> tuple[str, ...]:
+    """Hosts accepted besides Salesforce's: those `given`, and the variable's."""
+    return (*given, *re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or ""))

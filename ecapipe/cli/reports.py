@@ -74,8 +74,9 @@ class Reports:
         roots = tuple(project.root for project in projects) or self.roots
         bases = {root: files.repository(root) or root for root in roots}
 
-        def place(file: str, app: str | None) -> str:
-            likely = [owner.project for owner in owners.get(app, ()) if file in owner.files] or roots
+        def place(file: str, app: str | None, project: str) -> str:
+            holders = [owner.project for owner in owners.get(app, ()) if file in owner.files]
+            likely = [project] if project else holders or roots
             root = next((root for root in likely if os.path.exists(os.path.join(root, file))), likely[0])
             return os.path.relpath(os.path.join(root, file), bases[root]).replace(os.sep, "/")
 
@@ -113,7 +114,7 @@ class Reports:
 
 
 def asked(session: Session, command: str, given: Sequence[str] | None, where: Where, tree: Tree) -> Reports:
-    """The reports that a command line asks for; raises `EcapipeError` (UsageError, ReportNotWritten)."""
+    """The reports that a command line asks for; raises `EcapipeError` (UsageError)."""
     wanted: dict[str, tuple[str, str]] = {}
     for each in given or ():
         from ecapipe.render.reports import FORMATS
@@ -124,7 +125,10 @@ def asked(session: Session, command: str, given: Sequence[str] | None, where: Wh
             raise _usage(command, f"--report takes FORMAT=PATH, the path of a file, not {each}.", known)
         if name not in FORMATS:
             raise _usage(command, f"There is no report format {name}.", *problems.did_you_mean(name, FORMATS), known)
-        files.prepare(path)
+        if obstacle := files.obstacle(path):
+            raise _usage(
+                command, f"The report {path} cannot be written: {obstacle}.", "Name a file in another folder."
+            )
         if wanted.setdefault(os.path.realpath(path), (name, path)) != (name, path):
             raise _usage(command, f"--report names {path} twice.")
     starts = [os.path.abspath(each) for each in (*where.directories, *where.metadata_dirs)] or [os.getcwd()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -185,7 +184,7 @@ def run(
     which = Which(
         tuple(target_org or ()),
         environment.get("SF_TARGET_ORG"),
-        (*(allow_host or ()), *re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or "")),
+        options.allowed_hosts(environment, allow_host or ()),
         username,
     )
     how = How(

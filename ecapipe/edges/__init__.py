@@ -9,9 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from ecapipe.edges import git, terminal
+from ecapipe.edges import git, place, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
+from ecapipe.edges.index import Index
 from ecapipe.stages import Clock
 from ecapipe.world import World
 
@@ -40,6 +41,9 @@ def real(
     return World(
         tree=Disk(),
         tracked=git.tracked,
+        git=(around := git.Around()),
+        index=lambda: Index(around),
+        write=place.write,
         send=_sender(),
         environ=environment.get,
         taken=environment.take,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 
 from ecapipe import project
@@ -15,6 +16,10 @@ _BUNDLES = frozenset({"lwc", "aura"})
 
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
+
+_PIECE = 1024 * 1024
+_PRUNED = frozenset({".git", ".sf", ".sfdx", "node_modules"})
+"""Folders in which no file is the project's own."""
 
 _USUAL = 64 * 1024
 """Bytes that no file has but for mistakes and attacks."""
@@ -45,7 +50,7 @@ class Disk:
         if os.path.isfile(root):
             yield from _listed(root)
             return
-        ignored = _forceignore(root)
+        ignored = forceignore(root)
         home = os.path.realpath(root)
         seen: set[tuple[int, int]] = set()
         for directory in directories:
@@ -84,6 +89,30 @@ class Disk:
             return _read(path, limit)[:limit].decode("utf-8").strip()
         except (OSError, ValueError):
             return None
+
+    def files(self, root: str) -> Iterator[str]:
+        for folder, folders, names in os.walk(root):
+            folders[:] = sorted(set(folders) - _PRUNED)
+            relative = os.path.relpath(folder, root).replace(os.sep, "/")
+            yield from (name if relative == "." else f"{relative}/{name}" for name in sorted(names))
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        # A link leads to a file that is looked at under its own name; opening a pipe would wait for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(path, flags)
+        except OSError:
+            return
+        with open(descriptor, "rb", buffering=0) as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                while piece := file.read(_PIECE):
+                    yield piece
+
+    def open_to_others(self, path: str) -> bool:
+        try:
+            return os.name == "posix" and bool(os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH))
+        except OSError:  # in a zip file
+            return False
 
 
 def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
@@ -124,8 +153,17 @@ def _inside(home: str, path: str) -> bool:
     return os.path.commonpath((home, os.path.realpath(path))) == home
 
 
+def passed_over(path: str) -> bool:
+    """Whether the walk never comes to `path`, for one of the folders on the way."""
+    return any(not _has_metadata(name) or name in _BUNDLES for name in path.split("/")[:-1])
+
+
+def _has_metadata(folder: str) -> bool:
+    return not folder.startswith(".") and folder != "node_modules"
+
+
 def _enters(entry: os.DirEntry[str]) -> bool:
-    if entry.name.startswith(".") or entry.name == "node_modules":
+    if not _has_metadata(entry.name):
         return False
     try:
         return entry.is_dir()
@@ -141,7 +179,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]] | OSError:
         return error
 
 
-def _forceignore(root: str) -> Callable[[str], bool]:
+def forceignore(root: str) -> Callable[[str], bool]:
     """Whether the .forceignore of the project hides a path from the Salesforce CLI."""
     try:
         with open(os.path.join(root, ".forceignore"), encoding="utf-8", errors="replace") as file:

@@ -1,44 +1,39 @@
-"""Files that a user asked for, written whole or not at all."""
+"""Files that a user asked for outside of any project: reports."""
 
 from __future__ import annotations
 
 import os
-import secrets
-from contextlib import suppress
 
-from ecapipe.problems import EcapipeError, Problem, report_not_written
+from ecapipe.edges import place
+from ecapipe.problems import EcapipeError, unwritable_file
 
 
-def prepare(path: str) -> None:
-    """Make the folder of a report, before any work is done for it.
-
-    Raises `EcapipeError` (ReportNotWritten) for what can be known to keep `write` from its work.
-    """
+def obstacle(path: str) -> str | None:
+    """What would keep `write` from its work, as far as can be known before; None: nothing. Makes the folder."""
     folder = os.path.dirname(os.path.realpath(path))
     try:
         if _is_special(path):
-            return
+            return None
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise EcapipeError(_problem(path, error)) from None
+        return _reason(error)
     if os.path.isdir(path):
-        raise EcapipeError(report_not_written(path, "it is a folder"))
-    if not os.access(folder, os.W_OK):
-        raise EcapipeError(report_not_written(path, "permission denied"))
+        return "it is a folder"
+    return None if os.access(folder, os.W_OK) else "permission denied"
 
 
 def write(path: str, text: str) -> None:
     """Put `text` in the place of what `path` held; readers see the old content or the new, never a part.
 
-    Raises `EcapipeError` (ReportNotWritten).
+    Raises `EcapipeError` (UnwritableFile).
     """
+    if not _is_special(path):
+        place.write(path, text.encode())
+        return
     try:
-        if _is_special(path):
-            append(path, text)
-        else:
-            _replace(os.path.realpath(path), text)
+        append(path, text)
     except OSError as error:
-        raise EcapipeError(_problem(path, error)) from None
+        raise EcapipeError(unwritable_file(path, _reason(error))) from None
 
 
 def append(path: str, text: str) -> None:
@@ -61,17 +56,5 @@ def _is_special(path: str) -> bool:
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
-def _replace(path: str, text: str) -> None:
-    temporary = os.path.join(os.path.dirname(path), f".ecapipe-{secrets.token_hex(8)}")
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:  # also of Ctrl-C: no half of a report stays behind
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-def _problem(path: str, error: OSError) -> Problem:
-    return report_not_written(path, (error.strerror or "unknown reason").lower())
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown reason").lower()

@@ -3,46 +3,253 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import posixpath
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
-_BATCH = 500
+from ecapipe import problems, world
+from ecapipe.problems import EcapipeError
+from ecapipe.secret import Sought
+from ecapipe.world import Ruling
 
-# core.fsmonitor is a command that the repository itself may name: nothing of a tree is run.
-_LIST = ("git", "--literal-pathspecs", "-c", "core.fsmonitor=false", "ls-files", "-z", "--")
+if TYPE_CHECKING:
+    from git import Repo
+
+# Nothing of a tree is run, nothing is fetched, and the index is not even refreshed: core.fsmonitor is a command that
+# the repository itself may name, and a partial clone would fetch what it lacks.
+_GIT: Final = (
+    "git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never",
+    "-c", "submodule.recurse=false",
+)  # fmt: skip
+_ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+
+_HEADER: Final = "%(objecttype) %(objectsize) "
+_OBJECT: Final = "%(objectname) %(objecttype)"
+_PIECE: Final = 1024 * 1024
+_LINK, _SUBMODULE = b"120000", b"160000"
+
+
+class Repository:
+    """See `ecapipe.world.Git`."""
+
+    def __init__(self, top: str) -> None:
+        try:
+            import git
+        except ImportError:  # GitPython raises it when there is no git program
+            raise EcapipeError(problems.git_unavailable(top, "there is no git program")) from None
+        try:
+            self._repo: Repo = git.Repo(top)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+            raise EcapipeError(problems.git_unavailable(top, "the repository is broken")) from None
+        self.top = top
+
+    @property
+    def shallow(self) -> bool:
+        return os.path.isfile(os.path.join(self._repo.common_dir, "shallow"))
+
+    def name(self, path: str) -> str | None:
+        name = posixpath.relpath(os.path.realpath(path).replace(os.sep, "/"), self.top)
+        return None if name == ".." or name.startswith("../") else name
+
+    def index(self) -> dict[str, str]:
+        return self._index
+
+    @cached_property
+    def _index(self) -> dict[str, str]:
+        entries = (entry.partition(b"\t") for entry in self._listed("ls-files", "-s", "-z"))
+        return {
+            os.fsdecode(name): about.split(b" ")[1].decode()
+            for about, _, name in entries
+            if not about.startswith((_LINK, _SUBMODULE))
+        }
+
+    def at(self, revision: str) -> dict[str, str]:
+        # Through a pipe, where nothing in it can be an option.
+        asked = os.fsencode(f"{' '.join(revision.splitlines())}^{{commit}}\n")
+        commit, _, kind = (
+            self._run("cat-file", f"--batch-check={_OBJECT}", given=asked).decode().strip().rpartition(" ")
+        )
+        if kind != "commit":
+            if revision == "HEAD":
+                return {}
+            raise EcapipeError(problems.unknown_revision(revision))
+        entries = (entry.partition(b"\t") for entry in self._listed("ls-tree", "-r", "-z", "--full-tree", commit))
+        return {
+            os.fsdecode(name): about.split(b" ")[2].decode()
+            for about, _, name in entries
+            if not about.startswith((_LINK, _SUBMODULE))
+        }
+
+    def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        asked = list(dict.fromkeys(blobs))
+        if not asked:
+            return {}
+        ids = "".join(f"{blob}\n" for blob in asked).encode()
+        with self._started("cat-file", f"--batch={_HEADER}%(objectname)", "--buffer", given=ids) as output:
+            return {blob: b"".join(pieces) for blob, pieces in _contents(output)}
+
+    def ignored(self, names: Iterable[str]) -> frozenset[str]:
+        # Behind ./ a name that starts with a colon is only a name.
+        asked = b"".join(b"./" + os.fsencode(name) + b"\0" for name in names)
+        found = self._run("check-ignore", "--no-index", "--stdin", "-z", given=asked, fails=(1,)) if asked else b""
+        return frozenset(os.fsdecode(name.removeprefix(b"./")) for name in found.split(b"\0") if name)
+
+    def rulings(self, names: Sequence[str]) -> list[Ruling | None] | None:
+        """What ignore files say of each of `names`, tracked or not; None when git's answer cannot be read."""
+        asked = b"".join(os.fsencode(name) + b"\0" for name in names)
+        command = ("check-ignore", "-z", "--stdin", "--verbose", "--non-matching", "--no-index")
+        answers = self._run(*command, given=asked, fails=(1,)).split(b"\0")[:-1]
+        if len(answers) != 4 * len(names):
+            return None
+        return [_ruling(*map(os.fsdecode, line)) for line in zip(answers[0::4], answers[2::4], strict=True)]
+
+    def holding(self, folder: str, sought: Sought, *, staged: bool) -> list[str]:
+        where = "--cached" if staged else "--untracked"
+        # The values go in through a pipe: nobody can see them among the arguments.
+        found = self._run(
+            "grep", where, "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings", "-f", "-",
+            "--", f":(literal){folder}", given=sought.patterns, fails=(1,),
+        )  # fmt: skip
+        return [os.fsdecode(name) for name in found.split(b"\0") if name]
+
+    def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
+        listing = ("rev-list", "--all", "--objects", "--filter=object:type=blob", "--filter-provided-objects")
+        with self._started(*listing) as blobs, self._started(
+            # %(rest) is what rev-list writes behind the id: a name.
+            "cat-file", f"--batch={_HEADER}%(rest)", "--buffer", source=blobs
+        ) as output:  # fmt: skip
+            yield from _contents(output)
+
+    def _listed(self, *command: str) -> list[bytes]:
+        return [entry for entry in self._run(*command).split(b"\0") if entry]
+
+    def _run(self, *command: str, given: bytes = b"", fails: Sequence[int] = ()) -> bytes:
+        with self._started(*command, given=given, fails=fails) as output:
+            return output.read()
+
+    @contextmanager
+    def _started(
+        self, *command: str, given: bytes = b"", source: IO[bytes] | None = None, fails: Sequence[int] = ()
+    ) -> Iterator[IO[bytes]]:
+        """The output of a git command that reads `given`, or what `source` delivers. An exit status in `fails` is an
+        answer, too."""
+        import git
+
+        try:
+            started: Any = self._repo.git.execute(
+                [*_GIT, *command],
+                as_process=True,
+                istream=source or subprocess.PIPE,  # type: ignore[arg-type]  # what Popen takes, this takes
+                env=_ENVIRONMENT,
+            )
+        except git.GitCommandNotFound:
+            raise EcapipeError(problems.git_unavailable(self.top, "there is no git program")) from None
+        process: subprocess.Popen[bytes] = started.proc
+        stdin, stdout, stderr = process.stdin, cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
+        complaint: list[bytes] = []
+        threads = [threading.Thread(target=lambda: complaint.append(stderr.read()), daemon=True)]
+        if stdin is not None:
+            threads.append(threading.Thread(target=_feed, args=(stdin, given), daemon=True))
+        for thread in threads:
+            thread.start()
+        try:
+            yield stdout
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            stdout.close()
+            status = process.wait()
+            for thread in threads:
+                thread.join()
+            stderr.close()
+        if status and status not in fails:
+            said = b"".join(complaint).decode("utf-8", "replace").strip().splitlines()
+            reason = said[0].removeprefix("fatal: ") if said else f"it ended with {status}"
+            raise EcapipeError(problems.git_unavailable(self.top, reason.rstrip(".")))
+
+
+class Around:
+    """The repository whose work tree holds a path; see `ecapipe.world.World.git`. Each is opened once."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, Repository] = {}
+
+    def __call__(self, path: str) -> Repository | None:
+        top = os.path.realpath(path)
+        while not os.path.lexists(os.path.join(top, ".git")):
+            top, last = os.path.dirname(top), top
+            if top == last:
+                return None
+        top = top.replace(os.sep, "/")
+        if top not in self._opened:
+            self._opened[top] = Repository(top)
+        return self._opened[top]
 
 
 def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
-    """Those of `paths` (relative to `root`) that are in the index of the repository around `root`.
+    """Those of `paths` (relative to `root`) that are in the index; empty where git cannot tell."""
+    try:
+        repository = Around()(root) if paths else None
+        index = repository.index() if repository else {}
+    except EcapipeError:
+        return frozenset()
+    return frozenset(path for path in paths if repository and repository.name(os.path.join(root, path)) in index)
 
-    Empty where git cannot tell: no git program, no repository, or one that git refuses to read.
+
+def rulings(root: str, paths: Sequence[str]) -> world.Repository | None:
+    """What ignore files say of `paths` (relative to `root`, and perhaps not there yet).
+
+    None where git cannot tell: no git program, no repository, or one that git refuses to read.
     """
-    if not _in_repository(root):
-        return frozenset()
     try:
-        import git
-    except ImportError:  # GitPython raises it when there is no git program
-        return frozenset()
-    listed: set[str] = set()
-    real: dict[str, str] = {}
-    try:
-        with git.Repo(root, search_parent_directories=True) as repository:
-            top = os.path.realpath(str(repository.working_tree_dir))
-            real = {path: os.path.relpath(os.path.realpath(os.path.join(root, path)), top) for path in paths}
-            # A single name outside of the repository would make git refuse all of them.
-            inside = sorted({name for name in real.values() if not name.startswith(os.pardir + os.sep)})
-            for start in range(0, len(inside), _BATCH):
-                batch = inside[start : start + _BATCH]
-                output = repository.git.execute([*_LIST, *batch], with_extended_output=False)
-                listed.update(str(output).split("\0"))
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError, git.GitCommandError, git.GitCommandNotFound):
-        pass  # git cannot tell, or not of all of them
-    return frozenset(path for path, name in real.items() if name in listed)
+        repository = Around()(root)
+        home = repository.name(root) if repository else None
+        if repository is None or home is None:
+            return None
+        named = {path: repository.name(os.path.join(root, path)) for path in paths}
+        inside = {path: name for path, name in named.items() if name is not None}
+        found = repository.rulings(list(inside.values()))
+    except EcapipeError:
+        return None
+    return None if found is None else world.Repository(repository.top, home, dict(zip(inside, found, strict=True)))
 
 
-def _in_repository(folder: str) -> bool:
-    """Whether a ``.git`` lies in `folder` or above, which is cheaper to tell than to load what reads it."""
-    while not os.path.lexists(os.path.join(folder, ".git")):
-        folder, last = os.path.dirname(folder), folder
-        if folder == last:
-            return False
-    return True
+def _ruling(source: str, pattern: str) -> Ruling | None:
+    shared = os.path.basename(source) == ".gitignore" and not os.path.isabs(source)
+    return Ruling(source if shared else None, not pattern.startswith("!")) if source else None
+
+
+def _feed(stream: IO[bytes], given: bytes) -> None:
+    try:
+        with stream:
+            stream.write(given)
+    except BrokenPipeError:  # git has seen enough, or ended: its status tells
+        return
+
+
+def _contents(output: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """What cat-file --batch says, a header and a content at a time. What a partial clone lacks is left out."""
+    while header := output.readline():
+        kind, _, rest = header.rstrip(b"\n").partition(b" ")
+        size, _, name = rest.partition(b" ")
+        if kind != b"blob" or not size.isdigit():
+            continue
+        pieces = _pieces(output, int(size))
+        yield os.fsdecode(name), pieces
+        for _ in pieces:  # whatever the caller left
+            continue
+        output.read(1)
+
+
+def _pieces(output: IO[bytes], size: int) -> Iterator[bytes]:
+    while size:
+        piece = output.read(min(size, _PIECE))
+        if not piece:
+            return
+        size -= len(piece)
+        yield piece

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from ecapipe.events import AppFacts, StageEnded, Subject
-from ecapipe.findings import Finding, Level, Rule
+from ecapipe.findings import LEVELS, Finding, Level, Rule
 from ecapipe.problems import CATALOGUE, Problem
 from ecapipe.render import text
 from ecapipe.render.text import clean
@@ -17,8 +17,9 @@ from ecapipe.stages import DISCOVER, OF_APPS, OF_TARGETS
 
 Mark = Literal["passed", "note", "warning", "failed", "skipped", "accepted"]
 
-Place = Callable[[str, str | None], str]
-"""From a file as the project knows it, and its app, to the path as a CI system knows it."""
+Place = Callable[[str, str | None, str], str]
+"""From a file as its project knows it, the app it is about, and the root of the project (empty where that is not
+known), to the path as a CI system knows it."""
 
 _PROJECT_FILE: Final = "sfdx-project.json"
 _OF_APPS: Final = frozenset(stage.name for stage in OF_APPS)
@@ -111,7 +112,7 @@ class Result:
     def open_entries(self) -> tuple[Entry, ...]:
         """The entries that nobody has accepted, the gravest first."""
         left = [entry for entry in self.entries if not entry.accepted]
-        return tuple(sorted(left, key=lambda entry: get_args(Level).index(entry.level)))
+        return tuple(sorted(left, key=lambda entry: LEVELS.index(entry.level)))
 
 
 def of_run(report: Report, document: Json, place: Place, command: str) -> Result:
@@ -228,7 +229,7 @@ def _of_stage(ended: StageEnded, place: Place, home: Mapping[str | None, str]) -
             clean(ended.reason or ""),
             clean(str(subject)),
             None,
-            clean(place(near, subject.app)),
+            clean(place(near, subject.app, "")),
             None,
             (),
             _fingerprint(ended.stage.name, str(subject)),
@@ -238,14 +239,14 @@ def _of_stage(ended: StageEnded, place: Place, home: Mapping[str | None, str]) -
 def _of_problem(
     problem: Problem, subject: Subject, stage: str, place: Place, home: Mapping[str | None, str]
 ) -> Entry:
-    file = clean(place(problem.file, subject.app)) if problem.file else None
+    file = clean(place(problem.file, subject.app, "")) if problem.file else None
     return Entry(
         problem.name,
         "error",
         clean(problem.message),
         clean(str(subject)),
         file,
-        file or clean(place(home.get(subject.app, _PROJECT_FILE), subject.app)),
+        file or clean(place(home.get(subject.app, _PROJECT_FILE), subject.app, "")),
         problem.line,
         tuple(clean(action) for action in problem.actions),
         _fingerprint(problem.name, str(subject), stage, problem.file or ""),
@@ -253,14 +254,14 @@ def _of_problem(
 
 
 def _of_finding(finding: Finding, place: Place, home: Mapping[str | None, str]) -> Entry:
-    file = clean(place(finding.file, finding.app)) if finding.file else None
+    file = clean(place(finding.file, finding.app, finding.project)) if finding.file else None
     return Entry(
         finding.rule,
         finding.level,
         clean(finding.message),
         clean(finding.app or ""),
         file,
-        file or clean(place(home.get(finding.app, _PROJECT_FILE), finding.app)),
+        file or clean(place(home.get(finding.app, _PROJECT_FILE), finding.app, finding.project)),
         finding.line,
         tuple(clean(action) for action in finding.actions),
         finding.fingerprint,
@@ -293,7 +294,7 @@ def _counts(entries: Sequence[Entry]) -> str:
         return f"{count} {word}{'' if count == 1 else 's'}"
 
     left = [entry.level for entry in entries if not entry.accepted]
-    said = [several(left.count(level), level) for level in ("error", "warning", "note")]
+    said = [several(left.count(level), level) for level in LEVELS]
     accepted = len(entries) - len(left)
     return ", ".join([*said, *([f"{accepted} accepted"] if accepted else [])])
 

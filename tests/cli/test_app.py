@@ -16,8 +16,9 @@ SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/{{}}_glbloauth.ecaGlblOa
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A ready app, one without a secret, one without settings, and a file that cannot be read."""
-    return trees.plant(
+    """A ready app, one without a secret, one without settings, and a file that cannot be read; no file is anybody
+    else's to read."""
+    planted = trees.plant(
         tmp_path / "project",
         trees.project()
         | trees.app("Ready")
@@ -25,6 +26,8 @@ def project(tmp_path: Path) -> Path:
         | trees.app("Lost", settings=None)
         | {SETTINGS.format("Broken"): "<ExtlClntAppGlobalOauthSettings"},
     )
+    (planted / SETTINGS.format("Ready")).chmod(0o600)
+    return planted
 
 
 def test_a_list_has_complete_and_incomplete_apps(project: Path, tmp_path: Path) -> None:
@@ -97,15 +100,18 @@ def test_a_secret_that_the_environment_supplies_is_not_missing(project: Path, tm
 
 def test_a_settings_file_in_git_is_a_warning_and_no_failure(tmp_path: Path) -> None:
     trees.plant(tmp_path, trees.project() | trees.app("Ready"))
+    (tmp_path / SETTINGS.format("Ready")).chmod(0o600)
     clean = inside("app", "check", "--json", at=tmp_path)
     for command in (["init", "--quiet"], ["add", "--all"]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True, timeout=30)
     tracked = ecapipe("app", "check", "--json", at=tmp_path)
     assert clean.result["findings"] == []
     assert tracked.status == 0
-    (finding,) = tracked.result["findings"]
-    assert (finding["rule"], finding["level"]) == ("secret-tracked-by-git", "warning")
-    assert finding["file"] == SETTINGS.format("Ready")
+    assert {(finding["rule"], finding["level"], finding["file"]) for finding in tracked.result["findings"]} == {
+        ("secret-tracked-by-git", "warning", SETTINGS.format("Ready")),
+        ("secret-staged", "warning", SETTINGS.format("Ready")),
+        ("settings-not-gitignored", "note", SETTINGS.format("Ready")),
+    }
 
 
 def test_the_sample_project_is_ready(tmp_path: Path) -> None:

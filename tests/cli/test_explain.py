@@ -15,7 +15,7 @@ def test_a_rule_or_a_problem_is_explained_however_it_is_spelt(tmp_path: Path) ->
     rule, rule_again, problem, problem_again = (inside("explain", name, at=tmp_path) for name in names)
     assert rule == rule_again
     assert problem == problem_again
-    assert rule.out.startswith("consumer-secret-missing (rule, error)\n\nWhat it means: ")
+    assert rule.out.startswith("consumer-secret-missing (rule; login: error, deploy: note, commit: silent)\n\n")
     assert problem.out.startswith("InvalidClient (problem, credentials, exit code 1)\n\nWhat it means: ")
     assert [rule.status, problem.status, rule.err, problem.err] == [0, 0, "", ""]
 
@@ -31,6 +31,6 @@ def test_without_a_name_everything_is_listed(tmp_path: Path) -> None:
 
 def test_one_explanation_is_a_document_too(tmp_path: Path) -> None:
     rule, problem = (inside("explain", name, "--json", at=tmp_path) for name in ("malformed-xml", "HostNotFound"))
-    assert set(rule.result) == {"version", "kind", "name", "level", "means", "why", "remedy", "source"}
+    assert set(rule.result) == {"version", "kind", "name", "levels", "means", "why", "remedy", "source"}
     assert set(problem.result) == {"version", "kind", "name", "category", "means", "remedy", "exitCode"}
     assert (rule.result["kind"], problem.result["kind"]) == ("rule", "problem")

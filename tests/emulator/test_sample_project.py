@@ -46,7 +46,7 @@ def test_the_project_file_names_its_packages_and_no_orgs() -> None:
     project = json.loads((ROOT / "sfdx-project.json").read_text())
     assert [one["path"] for one in project["packageDirectories"]] == ["force-app", "integrations"]
     assert project["packageDirectories"][0]["default"] is True
-    assert "plugins" not in project
+    assert project["plugins"] == {"ecapipe": {"baseline": "ecapipe-baseline.json"}}
 
 
 def test_keys_and_secrets_have_the_right_shape_and_are_made_up() -> None:

@@ -90,7 +90,9 @@ def test_everything_can_be_explained() -> None:
     assert [name for name in names if f"\n  {name}: " not in index] == []
     for rule in findings.RULES.values():
         page = shown(plain.rule(rule))
-        assert all(part in page for part in (rule.name, rule.level, rule.means, rule.why, rule.remedy, rule.source))
+        assert all(
+            part in page for part in (rule.name, str(rule.levels), rule.means, rule.why, rule.remedy, rule.source)
+        )
     for problem in problems.CATALOGUE.values():
         page = shown(plain.problem(problem))
         assert all(part in page for part in (problem.name, problem.means, problem.remedy, str(problem.exit_code)))

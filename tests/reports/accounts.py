@@ -100,5 +100,5 @@ def failure(message: str, action: str, file: str | None) -> Result:
     return of_failure(problem, report.failure(problem, CHECK), _as_is, CHECK)
 
 
-def _as_is(file: str, app: str | None) -> str:
+def _as_is(file: str, app: str | None, project: str) -> str:
     return file

@@ -67,6 +67,9 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
     for name, arguments in (
         ("app-list", ["app", "list"]),
         ("app-check", ["app", "check"]),
+        ("app-check", ["app", "check", "--for", "deploy"]),
+        ("app-protect", ["app", "protect", "--dry-run", "--replace-with-env"]),
+        ("app-protect", ["app", "protect", "--rules", "gitleaks"]),
         ("run", ["run", "--emulator"]),
         ("run", ["run", "--emulator", "--name", "Billing", "--revoke"]),
         ("run", ["run", "--emulator", "--dry-run"]),

@@ -29,9 +29,23 @@ from ecapipe.render.reports import FORMATS
 LACKING = {"consumerKey": None}
 
 
+def private(root: Path, files: trees.Files) -> Path:
+    """A project whose settings only their owner may read, so that nothing is found in them by the way."""
+    trees.plant(root, trees.project() | files)
+    for settings in root.rglob("*.ecaGlblOauth-meta.xml"):
+        settings.chmod(0o600)
+    return root
+
+
 def planted(folder: Path) -> Path:
     """A project whose app Billing lacks its key."""
-    return trees.plant(folder, trees.project() | trees.app("Billing", settings=LACKING) | trees.app("Portal"))
+    return private(folder, trees.app("Billing", settings=LACKING) | trees.app("Portal"))
+
+
+def place_of_the_error(report: Path) -> str:
+    """Where a GitLab report puts the lacking key."""
+    (place,) = [issue["location"]["path"] for issue in json.loads(report.read_text()) if issue["severity"] == "major"]
+    return str(place)
 
 
 def asked(*given: str, where: Where | None = None, **variables: str) -> tuple[reports.Reports, StringIO]:
@@ -61,18 +75,16 @@ def test_paths_are_relative_to_the_repository(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     root = planted(tmp_path / "salesforce" / "core")
     ecapipe("app", "check", "--report", "gitlab=a.json", "--report", "json=b.json", at=root)
-    (issue,) = json.loads((root / "a.json").read_text())
     inside = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
-    assert issue["location"]["path"] == f"salesforce/core/{inside}"
-    (finding,) = json.loads((root / "b.json").read_text())["result"]["findings"]
-    assert finding["file"] == inside
+    assert place_of_the_error(root / "a.json") == f"salesforce/core/{inside}"
+    findings = json.loads((root / "b.json").read_text())["result"]["findings"]
+    assert {finding["file"] for finding in findings if finding["app"] == "Billing"} == {inside}
 
 
 def test_without_a_repository_paths_are_relative_to_the_project(tmp_path: Path) -> None:
     planted(tmp_path / "salesforce")
     ecapipe("app", "check", "--source-dir", "salesforce", "--report", "gitlab=a.json", at=tmp_path)
-    (issue,) = json.loads((tmp_path / "a.json").read_text())
-    assert issue["location"]["path"].startswith(trees.DEFAULT)
+    assert place_of_the_error(tmp_path / "a.json").startswith(trees.DEFAULT)
 
 
 def test_a_file_of_no_app_is_found_in_the_project_that_holds_it(tmp_path: Path) -> None:
@@ -82,7 +94,37 @@ def test_a_file_of_no_app_is_found_in_the_project_that_holds_it(tmp_path: Path) 
     trees.plant(planted(tmp_path / "two"), {broken: "<oops"})
     facts = [ProjectFacts(str(tmp_path / name), ("force-app",)) for name in ("one", "two")]
     place = asked()[0].place(facts, ())
-    assert place(broken, None) == f"two/{broken}"
+    assert place(broken, None, "") == f"two/{broken}"
+    assert place(broken, None, str(tmp_path / "one")) == f"one/{broken}"
+
+
+def test_of_two_projects_with_the_same_app_each_finding_is_in_its_own(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    for name in ("one", "two"):
+        planted(tmp_path / name)
+    given = ["--source-dir", "one", "--source-dir", "two", "--report", "gitlab=a.json"]
+    ecapipe("app", "check", *given, at=tmp_path)
+    issues = json.loads((tmp_path / "a.json").read_text())
+    missing = [each["location"]["path"] for each in issues if each["check_name"] == "consumer-key-missing"]
+    assert [path.partition("/")[0] for path in missing] == ["one", "two"]
+
+
+def test_a_case_is_a_rule_that_was_applied_and_fails_where_the_check_does(tmp_path: Path) -> None:
+    root = planted(tmp_path)
+    named: dict[str, set[str | None]] = {}
+    failed: dict[str, list[str | None]] = {}
+    for purpose, fail_on in (("login", "error"), ("deploy", "error"), ("deploy", "note")):
+        done = ecapipe("app", "check", "--for", purpose, "--fail-on", fail_on, "--report", "junit=a.xml", at=root)
+        cases = list(ElementTree.parse(root / "a.xml").iter("testcase"))
+        named[purpose] = {case.get("name") for case in cases}
+        failed[f"{purpose} {fail_on}"] = [case.get("name") for case in cases if case.find("failure") is not None]
+        assert done.status == int(bool(failed[f"{purpose} {fail_on}"]))
+    assert failed["login error"] == ["consumer-key-missing"]
+    assert failed["deploy error"] == []
+    assert "consumer-key-missing" in failed["deploy note"]
+    assert "file-permissions-open" in named["login"] - named["deploy"]
+    assert "label-missing" in named["deploy"] - named["login"]
+    assert "secret-in-history" not in named["login"]
 
 
 def test_a_report_replaces_a_file_at_once(tmp_path: Path) -> None:
@@ -143,30 +185,30 @@ def test_a_mistyped_format_is_answered_with_the_right_one(tmp_path: Path) -> Non
 
 
 def test_a_report_that_gets_lost_is_told_and_the_result_is_kept(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("Portal"))
+    root = private(tmp_path, trees.app("Portal"))
     # The folder of the second takes the place of the first.
     done = ecapipe("app", "check", "--json", "--report", "html=a", "--report", "json=a/b", at=root)
     document = json.loads(done.out)
     assert done.status == document["status"] == 1
     assert document["result"]["findings"] == []
     (warning,) = document["warnings"]
-    assert warning.startswith("The report a cannot be written: ")
-    assert "Error (ReportNotWritten): " in done.err
+    assert warning.startswith("a was not written: ")
+    assert "Error (UnwritableFile): " in done.err
     assert json.loads((root / "a/b").read_text())["status"] == 0
     assert os.listdir(root / "a") == ["b"]
     assert sorted(os.listdir(root)) == ["a", "force-app", "sfdx-project.json"]
 
 
 def test_a_lost_report_is_told_once(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("Portal"))
+    root = private(tmp_path, trees.app("Portal"))
     done = ecapipe("app", "check", "--report", "html=a", "--report", "json=a/b", at=root)
     assert done.status == 1
-    assert done.err.count("cannot be written") == 1
+    assert done.err.count("was not written") == 1
     assert done.out == "Checked 1 app: 0 errors, 0 warnings, 0 notes.\n"
 
 
 def test_a_lost_report_fails_a_run_that_succeeded(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("Portal"))
+    root = private(tmp_path, trees.app("Portal"))
     given = ["--report", "html=a", "--report", "json=a/b"]
     done = ecapipe("run", "--until", "check", "--emulator", "--json", *given, at=root)
     assert done.document["status"] == 1
@@ -198,7 +240,7 @@ def test_an_interrupted_check_is_reported_as_such(tmp_path: Path) -> None:
 
 
 def test_a_run_writes_its_reports_when_it_is_interrupted(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("Billing") | trees.app("Portal"))
+    root = private(tmp_path, trees.app("Billing") | trees.app("Portal"))
     with socket.create_server(("127.0.0.1", 0)) as org:
         where = f"http://localhost:{org.getsockname()[1]}"
         given = ["--callback", "paste", "--browser", "none", "--report", "junit=a.xml", "--report", "html=a.html"]
@@ -261,7 +303,7 @@ def test_elsewhere_there_are_no_annotations(variables: dict[str, str], tmp_path:
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("Portal"))
+    root = private(tmp_path, trees.app("Portal"))
     done = ecapipe("app", "check", at=root, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(root))
     assert done.status == 0
     assert done.err.startswith("Warning: GITHUB_STEP_SUMMARY cannot be written to: ")
@@ -286,16 +328,17 @@ def test_annotations_of_a_run_are_beside_its_output(tmp_path: Path) -> None:
 def test_hostile_names_on_disk_command_nobody(tmp_path: Path) -> None:
     name = "##[error]x ::error::y <script>"
     files = trees.app("Odd", settings={"externalClientApplication": name, "consumerKey": None}, header=None)
-    root = trees.plant(tmp_path, trees.project() | files)
+    root = private(tmp_path, files)
     given = [argument for each in FORMATS for argument in ("--report", f"{each}=out/{each}")]
-    for more in ([], ["--json"]):
-        done = ecapipe(
-            "app", "check", *given, *more, at=root, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="out/summary"
-        )
+    variables = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "out/summary"}
+    shown, told = (ecapipe("app", "check", *given, *more, at=root, **variables) for more in ([], ["--json"]))
+    assert name in [app["name"] for app in told.result["apps"]]
+    levels = sorted(finding["level"] for finding in told.result["findings"])
+    for done in (shown, told):
         lines = [*done.out.splitlines(), *done.err.splitlines()]
-        assert [line[:8] for line in lines if line.lstrip().startswith("::")] == ["::error "] * 2
+        obeyed = sorted(line.partition(" ")[0] for line in lines if line.lstrip().startswith("::"))
+        assert obeyed == [f"::{level}" for level in levels]
         assert not [line for line in lines if "##[" in line]
-    assert name in [app["name"] for app in json.loads(done.out)["result"]["apps"]]
     for file in (root / "out").iterdir():
         assert "##[" not in file.read_text(encoding="utf-8")
     assert "<script>" not in (root / "out/html").read_text(encoding="utf-8")
@@ -305,12 +348,12 @@ def test_a_folder_that_vanishes_is_a_lost_report_not_a_bug(tmp_path: Path) -> No
     wanted, err = asked(f"json={tmp_path / 'out' / 'a.json'}")
     shutil.rmtree(tmp_path / "out")
     (lost,) = wanted.write(lambda: accounts.check([], []))
-    assert lost.startswith("The report ")
-    assert err.getvalue().startswith("Error (ReportNotWritten): ")
+    assert lost.startswith(str(tmp_path))
+    assert err.getvalue().startswith("Error (UnwritableFile): ")
 
 
 def test_a_report_in_a_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EcapipeError) as refused:
         asked(f"json={tmp_path / 'file' / 'sub' / 'a.json'}")
-    assert refused.value.problem.name == "ReportNotWritten"
+    assert refused.value.problem.name == "UsageError"

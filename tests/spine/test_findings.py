@@ -19,7 +19,7 @@ FOUND = Finding("consumer-key-missing", "error", "message", "Billing", "a/file",
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_every_rule_says_what_it_means_why_it_matters_and_what_to_do(rule: findings.Rule) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", rule.name)
-    assert rule.level in ("error", "warning", "note")
+    assert any(rule.levels.of(purpose) for purpose in findings.PURPOSES)
     for sentence in (rule.means, rule.why, rule.remedy):
         assert re.fullmatch(r"[A-Za-z].*\.", sentence, re.DOTALL), sentence
         assert "  " not in sentence

@@ -1,0 +1,226 @@
+"""Rules about what a deploy would do, and what the policies switch off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ecapipe import metadata
+from ecapipe.apps import SourceFile
+from ecapipe.checks.subject import Checked, Remark
+from ecapipe.credentials import in_file
+from ecapipe.metadata import Type
+from ecapipe.orgs import same_id
+from ecapipe.problems import did_you_mean
+
+_LINK: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?:888[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
+_SWITCH: Final = "isClientCredentialsFlowEnabled"
+
+KNOWN: Final[dict[Type, frozenset[str]]] = {
+    metadata.HEADER: frozenset(
+        "contactEmail contactPhone description distributionState iconUrl infoUrl isProtected label logoUrl "
+        "managedType orgScopedExternalApp".split()
+    ),
+    metadata.SETTINGS: frozenset(
+        "callbackUrl certificate consumerKey consumerSecret externalClientApplication idTokenConfig "
+        "isClientCredentialsFlowEnabled isCodeCredFlowEnabled isCodeCredPostOnly isConsumerSecretOptional "
+        "isDPopEnabled isDeviceFlowEnabled isEnforceRefreshTokenTTL isIntrospectAllTokens isNamedUserJwtEnabled "
+        "isPkceRequired isRefreshTokenRotationEnabled isSecretRequiredForRefreshToken "
+        "isSecretRequiredForTokenExchange isTokenExchangeEnabled label shouldRotateConsumerKey "
+        "shouldRotateConsumerSecret".split()
+    ),
+    metadata.OAUTH: frozenset(
+        "areAttributesIncludedInAssetToken areCustomPermsIncludedInAssetToken assetTokenAudiences "
+        "assetTokenSigningCertificate assetTokenValidity clientAssertionCertificate commaSeparatedOauthScopes "
+        "customAttributes externalClientApplication isFirstPartyAppEnabled label oauthLink singleLogoutUrl "
+        "trustedIpRanges".split()
+    ),
+    metadata.OAUTH_POLICIES: frozenset(
+        "apexHandler clientCredentialsFlowUser commaSeparatedCustomScopes commaSeparatedPermissionSet "
+        "commaSeparatedProfile customAttributes executeHandlerAs externalClientApplication "
+        "guestJwtSessionTimeoutType guestJwtTimeout ipRelaxationPolicyType isClientCredentialsFlowEnabled "
+        "isGuestCodeCredFlowEnabled isNamedUserJwtEnabled isTokenExchangeFlowEnabled label "
+        "namedUserJwtSessionTimeoutType namedUserJwtTimeout permittedUsersPolicyType policyAction "
+        "refreshTokenPolicyType refreshTokenValidityPeriod refreshTokenValidityUnit requiredSessionLevel "
+        "sessionTimeoutInMinutes singleLogoutUrl startUrl".split()
+    ),
+    metadata.POLICIES: frozenset(
+        "externalClientApplication isCanvasPluginEnabled isEnabled isMobilePluginEnabled isNotificationPluginEnabled "
+        "isOauthPluginEnabled isPushPluginEnabled isSamlPluginEnabled label startPage startUrl".split()
+    ),
+}
+"""The children of the root, by type, as the Metadata API Developer Guide and retrieved files show them."""
+
+
+def rotates_on_deploy(subject: Checked) -> Iterator[Remark]:
+    settings = subject.own_settings
+    for switch in ("shouldRotateConsumerKey", "shouldRotateConsumerSecret"):
+        if settings and settings.document.flag(switch, False):
+            yield subject.remark(
+                f"{switch} of {subject.app.name} is true: every deploy cuts off the clients of the old one.",
+                f"Set {switch} to false.",
+                element=switch,
+            )
+
+
+def certificate_dropped(subject: Checked) -> Iterator[Remark]:
+    settings = subject.own_settings
+    if not settings or settings.document.text("certificate"):
+        return
+    had, used = settings.path in subject.evidence.certified, subject.app.name in subject.evidence.jwt
+    if had or used:
+        why = "the last commit had one" if had else "the app logs in with the JWT flow"
+        yield subject.remark(
+            f"The settings of {subject.app.name} hold no certificate, but {why}: a deploy removes it from the app.",
+            "Put the certificate back before a deploy.",
+            element="certificate",
+        )
+
+
+def oauth_link_foreign(subject: Checked) -> Iterator[Remark]:
+    if subject.own_settings and subject.app.link_org:
+        yield from _foreign(
+            subject, "oauthLink", subject.app.link_org, metadata.OAUTH, "Remove oauthLink before the deploy."
+        )
+
+
+def oauth_link_stale(subject: Checked) -> Iterator[Remark]:
+    app, oauth = subject.app, subject.app.of(metadata.OAUTH)
+    link = oauth.document.text("oauthLink") if oauth else None
+    if not link or not subject.own_settings:
+        return
+    home = _home(app.of(metadata.HEADER))
+    if not _LINK.fullmatch(link):
+        why = "has not the form of one"
+    elif home and app.link_org and not same_id(home, app.link_org):
+        why = f"names org {app.link_org}, but the app is scoped to {home}"
+    elif in_file(app, "consumerKey") == "absent":
+        why = "is older than the settings, which have no consumerKey yet"
+    else:
+        return
+    yield subject.remark(
+        f"The oauthLink of {app.name} {why}.", "Remove oauthLink before the deploy.", at=oauth, element="oauthLink"
+    )
+
+
+def org_scoped_app_foreign(subject: Checked) -> Iterator[Remark]:
+    if home := _home(subject.app.of(metadata.HEADER)):
+        yield from _foreign(
+            subject,
+            "orgScopedExternalApp",
+            home,
+            metadata.HEADER,
+            "Remove orgScopedExternalApp before the deploy; Salesforce makes a new one.",
+        )
+
+
+def app_disabled(subject: Checked) -> Iterator[Remark]:
+    yield from _switched_off(subject, "isEnabled", "The policies switch {} off: nobody can log in with it.")
+
+
+def oauth_plugin_disabled(subject: Checked) -> Iterator[Remark]:
+    yield from _switched_off(subject, "isOauthPluginEnabled", "The policies switch OAuth off for {}.")
+
+
+def client_credentials_half_enabled(subject: Checked) -> Iterator[Remark]:
+    settings, policies = subject.app.settings, subject.app.of(metadata.OAUTH_POLICIES)
+    if not settings or not policies:
+        return
+    on = settings.document.flag(_SWITCH, False)
+    if policies.document.flag(_SWITCH, on) != on:
+        only = "settings" if on else "policies"
+        yield subject.remark(
+            f"The client credentials flow of {subject.app.name} is on in its {only} only.",
+            f"Set {_SWITCH} alike in settings and policies.",
+            at=policies,
+            element=_SWITCH,
+        )
+
+
+def run_as_user_missing(subject: Checked) -> Iterator[Remark]:
+    policies = subject.app.of(metadata.OAUTH_POLICIES)
+    if (
+        policies
+        and subject.app.allows("client-credentials")
+        and not policies.document.text("clientCredentialsFlowUser")
+    ):
+        yield subject.remark(
+            f"The client credentials flow of {subject.app.name} is on, but no user is named to run as.",
+            "Name an API-only user in clientCredentialsFlowUser.",
+            at=policies,
+            element=_SWITCH,
+        )
+
+
+def jwt_without_certificate(subject: Checked) -> Iterator[Remark]:
+    settings = subject.app.settings
+    if settings and subject.app.name in subject.evidence.jwt and not settings.document.text("certificate"):
+        yield subject.remark(
+            f"{subject.app.name} is to log in with the JWT flow, but its settings hold no certificate.",
+            "Add the certificate that belongs to the key, deploy, and retrieve again.",
+            element="certificate",
+        )
+
+
+def key_deployed_to_other_org(subject: Checked) -> Iterator[Remark]:
+    settings = subject.own_settings
+    home = subject.app.link_org or _home(subject.app.of(metadata.HEADER))
+    if settings and home and in_file(subject.app, "consumerKey") == "present":
+        yield from _foreign(
+            subject,
+            "consumerKey",
+            home,
+            metadata.SETTINGS,
+            "Remove consumerKey and consumerSecret before the deploy, then retrieve the new ones.",
+        )
+
+
+def unknown_element(subject: Checked) -> Iterator[Remark]:
+    for file in subject.app.files:
+        known = KNOWN.get(file.type)
+        if known is None:
+            continue
+        for name in dict.fromkeys(element.name for element in file.document.elements):
+            if name not in known:
+                yield subject.remark(
+                    f"{file.type.name} has no element {name}, as far as ecapipe knows.",
+                    *did_you_mean(name, sorted(known)),
+                    f"Compare it with {file.type.name} in the Metadata API Developer Guide.",
+                    at=file,
+                    element=name,
+                )
+
+
+def _foreign(subject: Checked, element: str, home: str, of: Type, action: str) -> Iterator[Remark]:
+    """A remark if `element` belongs to another org than the target, or if that cannot be told."""
+    target = subject.evidence.target
+    if target == "":
+        yield subject.remark(
+            f"{element} of {subject.app.name} belongs to org {home}. Whether that is the target is unknown.",
+            "Name the target with --target-org, and its orgId in plugins.ecapipe.orgs of sfdx-project.json.",
+            at=subject.app.of(of),
+            element=element,
+            at_most="note",
+        )
+    elif target and not same_id(home, target):
+        yield subject.remark(
+            f"{element} of {subject.app.name} belongs to org {home}, not to the target, {target}.",
+            action,
+            at=subject.app.of(of),
+            element=element,
+        )
+
+
+def _home(header: SourceFile | None) -> str | None:
+    """The org in ``orgScopedExternalApp``."""
+    scoped = header.document.text("orgScopedExternalApp") if header else None
+    return (scoped or "").partition(":")[0].strip() or None
+
+
+def _switched_off(subject: Checked, switch: str, sentence: str) -> Iterator[Remark]:
+    policies = subject.app.of(metadata.POLICIES)
+    if policies and not policies.document.flag(switch, True):
+        yield subject.remark(
+            sentence.format(subject.app.name), f"Set {switch} to true, and deploy.", at=policies, element=switch
+        )

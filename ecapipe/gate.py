@@ -1,0 +1,392 @@
+"""The gate: which apps are checked, what the rules are told of them, and which findings are new."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ecapipe import baseline, checks, credentials, discovery, metadata, orgs, problems
+from ecapipe.apps import App, SourceFile
+from ecapipe.baseline import Entry
+from ecapipe.checks.subject import Evidence, Sighting, holds_secret
+from ecapipe.credentials import Credentials, Resolved, is_placeholder
+from ecapipe.discovery import Discovery, Where
+from ecapipe.events import AppFacts
+from ecapipe.findings import Finding, Purpose
+from ecapipe.metadata import Document
+from ecapipe.problems import EcapipeError
+from ecapipe.project import Project
+from ecapipe.secret import Secret, Sought
+from ecapipe.world import Git, Tree, World
+
+_LARGEST: Final = 64 * 1024 * 1024
+"""Bytes of a baseline."""
+_OFTEN: Final = 2000
+"""Contents of the history between two words about progress."""
+
+_ASK_GIT: Final = frozenset(
+    {
+        "secret-tracked-by-git", "secret-staged", "settings-not-gitignored", "push-settings-secret-tracked",
+        "certificate-dropped",
+    }
+)  # fmt: skip
+
+
+def silent(words: str) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a check is for, and what it looks at.
+
+    `target` is the org of a deploy, as ``--target-org`` names it, `allowed` are hosts accepted besides Salesforce's;
+    `staged` reads git's index instead of the disk; `since` leaves only apps that differ from a revision; `history`
+    looks for secrets in all commits; `update` accepts what is found; `tell` hears of slow progress.
+    """
+
+    purpose: Purpose = "login"
+    target: str | None = None
+    allowed: tuple[str, ...] = ()
+    staged: bool = False
+    since: str | None = None
+    history: bool = False
+    update: bool = False
+    tell: Callable[[str], None] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What came of a check; `notices` are sentences about the check itself, `rules` those that were applied to some
+    project, whether they found something or not."""
+
+    found: Discovery
+    apps: tuple[AppFacts, ...]
+    findings: tuple[Finding, ...]
+    notices: tuple[str, ...]
+    rules: frozenset[str]
+
+
+def inspect(where: Where, gate: Gate, world: World) -> Inspection:
+    """Find the apps, gather the evidence, apply the rules, compare with the baseline.
+
+    Raises `EcapipeError` as `discovery.discover` and `discovery.require_apps` do, and for a revision, a target or a
+    baseline that cannot be used, and for git where it is needed and cannot be asked.
+    """
+    seen = replace(world, tree=world.index()) if gate.staged else world
+    found = discovery.discover(where, seen)
+    on_disk = discovery.discover(replace(where, names=()), world).apps if gate.staged else found.apps
+    if not found.unreadable:
+        discovery.require_apps(replace(found, apps=(*found.apps, *on_disk)))
+    target = _target(gate, found.projects)
+    chain = credentials.chain(found.apps, (), seen.variable, None)
+    everyone = found.apps
+    if gate.since is not None:
+        found = _since(gate.since, found, seen)
+    proven = [credentials.resolve(app, None, chain) for app in found.apps]
+    findings, notices, applied = list[Finding](), list(found.notices), set[str]()
+    for project in found.projects:
+        inspector = _Inspector(project, gate, seen)
+        inspector.keys = _keys(app for app in everyone if app.project == project.root)
+        inspector.known += _secrets(app for app in on_disk if app.project == project.root)
+        findings += inspector.findings(found, proven, target)
+        notices += inspector.notices
+        applied |= {rule for rule in inspector.active if inspector.applies(rule)}
+    facts = tuple(discovery.facts(app, each) for app, each in zip(found.apps, proven, strict=True))
+    return Inspection(found, facts, tuple(findings), tuple(notices), frozenset(applied))
+
+
+class _Inspector:
+    """The check of one project."""
+
+    def __init__(self, project: Project, gate: Gate, world: World) -> None:
+        self.project, self.gate, self.world = project, gate, world
+        self.root = project.root
+        self.active = checks.active(gate.purpose, project.rules)
+        self.notices: list[str] = []
+        self.known: list[tuple[str, Secret]] = []
+        """Secrets to look for, with the apps they belong to."""
+        self.keys: Mapping[str, tuple[str, ...]] = {}
+        """Consumer keys, with the apps that have them."""
+        self.asked_git = False
+
+    def findings(self, found: Discovery, proven: Sequence[Resolved], target: str | None) -> list[Finding]:
+        """What the rules say, those in the baseline marked as accepted."""
+        accepted = self.baseline()
+        mine = [(app, each) for app, each in zip(found.apps, proven, strict=True) if app.project == self.root]
+        apps, resolved = [app for app, _ in mine], [each for _, each in mine]
+        self.known += _live(resolved)
+        evidence = self.evidence(apps, target)
+        unreadable = [problem for root, problem in found.failures if root == self.root]
+        findings = checks.check(apps, resolved, unreadable, evidence, self.project.rules)
+
+        names = {app.name for app in apps}
+        whole = found.whole and self.gate.since is None
+
+        def examined(entry: Entry) -> bool:
+            alone = entry.app in names and entry.rule != "same-key-in-two-apps"
+            return self.applies(entry.rule) and (whole or alone)
+
+        if self.gate.update and self.project.baseline:
+            accepted = tuple(baseline.updated(accepted, findings, examined))
+            self.world.write(f"{self.root}/{self.project.baseline}", baseline.render(accepted).encode())
+        for entry in baseline.dead(accepted, findings, examined):
+            self.notices.append(
+                f"{self.project.baseline} accepts {entry.rule} in {entry.file or 'no file'}, which is no longer "
+                "found. Take it out with --update-baseline."
+            )
+        return baseline.accept(findings, accepted)
+
+    def applies(self, rule: str) -> bool:
+        """Whether the rule was applied: it speaks, and git, if it needs git, was asked."""
+        git = rule not in _ASK_GIT or self.asked_git
+        history = rule != "secret-in-history" or self.gate.history
+        return rule in self.active and git and history
+
+    def baseline(self) -> tuple[Entry, ...]:
+        """The accepted findings; raises `EcapipeError` if they are to be written, and the project names no file."""
+        name = self.project.baseline
+        if name is None:
+            if self.gate.update:
+                raise EcapipeError(problems.baseline_not_configured(self.root))
+            return ()
+        if self.world.tree.resolve(f"{self.root}/{name}") is None:
+            if not self.gate.update:
+                self.notices.append(f"The baseline {name} does not exist. --update-baseline writes it.")
+            return ()
+        text = self.world.tree.read(f"{self.root}/{name}", _LARGEST).decode("utf-8", "replace")
+        return baseline.parse(text, name)
+
+    def evidence(self, apps: Sequence[App], target: str | None) -> Evidence:
+        """Everything that the rules are told besides the apps."""
+        evidence = Evidence(
+            self.root,
+            self.gate.purpose,
+            self.project.namespace,
+            target,
+            self.jwt(apps),
+            self.keys,
+            open_to_others=frozenset(
+                file.path
+                for file in _settings(apps)
+                if holds_secret(file.document) and self.world.tree.open_to_others(f"{self.root}/{file.path}")
+            ),
+        )
+        if not self.world.tree.is_directory(self.root):  # a zip file: nothing in it is git's
+            return evidence
+        try:
+            if _ASK_GIT & self.active.keys():
+                evidence = self.ask_git(apps, evidence)
+        except EcapipeError as error:
+            self.notices.append(f"{error.problem.message} What git knows was not checked.")
+        sought = Sought(self.known)
+        if sought and "secret-elsewhere-in-tree" in self.active:
+            evidence = replace(evidence, elsewhere=self.elsewhere(apps, sought))
+        if self.gate.history and "secret-in-history" in self.active:
+            evidence = replace(evidence, history=self.history(sought))
+        return evidence
+
+    def jwt(self, apps: Sequence[App]) -> frozenset[str]:
+        """The apps that log in with the JWT flow, as the project's orgs and the environment tell."""
+        names = [app.name for app in apps]
+        used: set[object] = set(names) if len(names) == 1 and self.world.environ("ECAPIPE_JWT_KEY_FILE") else set()
+        for members in self.project.orgs.values():
+            if members.get("flow") == "jwt":
+                chosen = members.get("apps", names)
+                used.update(chosen if isinstance(chosen, list) else ())
+        return frozenset(name for name in names if name in used)
+
+    def ask_git(self, apps: Sequence[App], evidence: Evidence) -> Evidence:
+        """The evidence, and what git knows of files that hold, or may get, a secret."""
+        files = [*_settings(apps), *(file for app in apps for file in app.files if file.type is metadata.PUSH)]
+        tracked, unignored, staged, certified = set[str](), set[str](), set[str](), set[str]()
+        for git, named in self.by_repository(files):
+            index, head = git.index(), git.at("HEAD")
+            self.asked_git = True
+            tracked |= {file.path for name, file in named.items() if name in index}
+            settings = {name: file for name, file in named.items() if file.type is metadata.SETTINGS}
+            ignored = git.ignored(settings)
+            unignored |= {file.path for name, file in settings.items() if name not in ignored}
+            new = {name for name in settings if name in index and index[name] != head.get(name)}
+            dropped = {name for name, file in settings.items() if not file.document.text("certificate")}
+            contents = git.read(
+                [*(index[name] for name in new), *(head[name] for name in new | dropped if name in head)]
+            )
+            for name, file in settings.items():
+                before = contents.get(head.get(name, ""), b"")
+                if name in new and _secrets_in(contents.get(index[name], b"")) - _secrets_in(before):
+                    staged.add(file.path)
+                if name in dropped and (document := _parsed(before, b"certificate")) and document.text("certificate"):
+                    certified.add(file.path)
+        return replace(
+            evidence,
+            tracked=frozenset(tracked),
+            unignored=frozenset(unignored),
+            staged=frozenset(staged),
+            certified=frozenset(certified),
+        )
+
+    def by_repository(self, files: Iterable[SourceFile]) -> Iterator[tuple[Git, dict[str, SourceFile]]]:
+        """The files by the repository they lie in, under the names git gives them; a submodule is one of its own."""
+        folders: dict[str, Git | None] = {}
+        grouped: dict[str, tuple[Git, dict[str, SourceFile]]] = {}
+        for file in files:
+            place = posixpath.normpath(f"{self.root}/{file.path}")
+            folder = posixpath.dirname(place)
+            if folder not in folders:
+                folders[folder] = self.world.git(folder)
+            git = folders[folder]
+            if git is not None and (name := git.name(place)):
+                grouped.setdefault(git.top, (git, {}))[1][name] = file
+        yield from grouped.values()
+
+    def elsewhere(self, apps: Sequence[App], sought: Sought) -> Mapping[str, tuple[Sighting, ...]]:
+        """Where secrets stand besides the settings files of their apps."""
+        own = {app.name: {file.path for file in _settings((app,))} for app in apps}
+        found: dict[str, tuple[Sighting, ...]] = {}
+        for path in self.candidates(sought):
+            for app, line in sought.find(self.world.tree.pieces(f"{self.root}/{path}")).items():
+                if path not in own.get(app, ()):
+                    found[app] = (*found.get(app, ()), Sighting(path, line))
+        return found
+
+    def candidates(self, sought: Sought) -> Iterable[str]:
+        """The files that may hold a secret: git is much faster at this, and knows what is ignored."""
+        try:
+            git = self.world.git(self.root)
+            folder = git.name(self.root) if git else None
+            if git and folder:
+                held = git.holding(folder, sought, staged=self.gate.staged)
+                return [posixpath.relpath(name, folder) for name in held]
+        except EcapipeError:  # said before: every file is read then
+            return self.world.tree.files(self.root)
+        return self.world.tree.files(self.root)
+
+    def history(self, sought: Sought) -> Mapping[str, tuple[str, ...]]:
+        """The paths at which secrets stand in the history, by app."""
+        git = self.world.git(self.root)
+        if git is None:
+            raise EcapipeError(problems.git_unavailable(self.root, "there is no repository"))
+        if not sought:
+            self.notices.append("No consumer secret is known that could be looked for in the history.")
+            return {}
+        if git.shallow:
+            self.notices.append("The clone is shallow: only a part of the history was searched.")
+        folder = git.name(self.root) or "."
+        found: dict[str, set[str]] = {}
+        for count, (name, pieces) in enumerate(git.history(), 1):
+            if count % _OFTEN == 0:
+                self.gate.tell(f"Searching the history: {count} contents")
+            for app in sought.find(pieces):
+                found.setdefault(app, set()).add(posixpath.relpath(name, folder))
+        return {app: tuple(sorted(paths)) for app, paths in found.items()}
+
+
+def _target(gate: Gate, projects: Sequence[Project]) -> str | None:
+    """The org id of the deploy target: None without one, empty if it is not known."""
+    if gate.target is None:
+        return "" if gate.purpose == "deploy" else None
+    known = {alias: members for project in projects for alias, members in project.orgs.items()}
+    return orgs.choose(gate.target, known, gate.allowed).org_id or ""
+
+
+def _since(revision: str, found: Discovery, world: World) -> Discovery:
+    """Only the apps of which a file differs from `revision`, is not in it, or is only in it.
+
+    What git ignores or does not track is in no revision, so it always counts.
+    """
+    apps, failures = list[App](), list[tuple[str, problems.Problem]]()
+    for project in found.projects:
+        root = project.root
+        git = world.git(root)
+        if git is None:
+            raise EcapipeError(problems.git_unavailable(root, "there is no repository"))
+        mine = [app for app in found.apps if app.project == root]
+        broken = [problem for where, problem in found.failures if where == root]
+        paths = {file.path for app in mine for file in app.files} | {problem.file or "" for problem in broken}
+        changed = _changed(paths, root, git.at(revision), git, world.tree)
+        gone = _gone(paths, root, git.at(revision), git)
+        apps += [app for app in mine if any(file.path in changed or file.app in gone for file in app.files)]
+        failures += [(root, problem) for problem in broken if problem.file in changed]
+    return replace(found, apps=tuple(apps), failures=tuple(failures))
+
+
+def _changed(paths: Iterable[str], root: str, then: Mapping[str, str], git: Git, tree: Tree) -> set[str]:
+    blobs = {path: then.get(git.name(f"{root}/{path}") or "") for path in paths}
+    contents = git.read(blob for blob in blobs.values() if blob)
+    changed = set()
+    for path, blob in blobs.items():
+        # Line endings are git's to change on the way to the disk.
+        now = tree.read(f"{root}/{path}", metadata.LARGEST).replace(b"\r\n", b"\n") if blob else b""
+        if blob is None or contents.get(blob, b"").replace(b"\r\n", b"\n") != now:
+            changed.add(path)
+    return changed
+
+
+def _gone(paths: set[str], root: str, then: Mapping[str, str], git: Git) -> set[str]:
+    """The apps of files that are no longer there."""
+    folder = git.name(root) or "."
+    missing = {}
+    for name, blob in then.items():
+        known = metadata.recognise(name.rpartition("/")[2])
+        path = posixpath.relpath(name, folder)
+        if known and path not in paths and not path.startswith("../"):
+            missing[path] = (known, blob)
+    contents = git.read(blob for _, blob in missing.values())
+    gone = set()
+    for path, ((type, name), blob) in missing.items():
+        try:
+            document = metadata.parse(contents.get(blob, b""), type, path)
+        except EcapipeError:  # it could not be read then, and belonged to no app
+            continue
+        gone.add(SourceFile(path, type, name, document).app or "")
+    return gone
+
+
+def _settings(apps: Iterable[App]) -> list[SourceFile]:
+    """All settings files, borrowed ones too."""
+    own = [file for app in apps for file in app.files if file.type is metadata.SETTINGS]
+    return [*own, *(app.lent for app in apps if app.lent)]
+
+
+def _keys(apps: Iterable[App]) -> dict[str, tuple[str, ...]]:
+    keys: dict[str, tuple[str, ...]] = {}
+    for app in apps:
+        if app.settings and (key := app.settings.document.text("consumerKey")):
+            keys[key] = (*keys.get(key, ()), app.name)
+    return keys
+
+
+def _secrets(apps: Iterable[App]) -> list[tuple[str, Secret]]:
+    """The consumer secrets in settings files, with their apps."""
+    return [
+        (app.name, Secret(element.text))
+        for app in apps
+        for file in _settings((app,))
+        for element in file.document.all("consumerSecret")
+        if element.text and not is_placeholder(element.text)
+    ]
+
+
+def _live(proven: Iterable[Resolved]) -> list[tuple[str, Secret]]:
+    """The consumer secrets that a login would use, wherever they come from."""
+    ready = [each.outcome for each in proven if isinstance(each.outcome, Credentials)]
+    return [(each.app.name, each.consumer_secret) for each in ready if each.consumer_secret]
+
+
+def _secrets_in(content: bytes) -> set[str]:
+    document = _parsed(content, b"consumerSecret")
+    texts = [element.text for element in document.all("consumerSecret")] if document else []
+    return {text for text in texts if text and not is_placeholder(text)}
+
+
+def _parsed(content: bytes, word: bytes) -> Document | None:
+    """An earlier or staged version of a settings file, if it holds `word`; None too if it cannot be read."""
+    if word not in content:
+        return None
+    try:
+        return metadata.parse(content, metadata.SETTINGS, "")
+    except EcapipeError:  # a finding of its own where it is the version that is checked
+        return None

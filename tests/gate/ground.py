@@ -1,0 +1,85 @@
+"""Projects on the real disk, in real repositories, and the gate they are put through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import trees
+
+from ecapipe import edges, pipeline
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.findings import Finding
+from ecapipe.gate import Gate, Inspection
+
+SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
+HOME, AWAY = "00D000000000001EAA", "00D000000000002EAA"
+LINK = {"oauthLink": f"{HOME}:888000000000001AAA"}
+IGNORE = {".gitignore": "*.ecaGlblOauth-meta.xml\n"}
+
+Step = trees.Files | str
+"""Files to write, or the arguments of a git command."""
+
+
+def git(at: Path, *arguments: str) -> str:
+    """Run git as nobody in particular."""
+    who = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.com", "-c", "protocol.file.allow=always")
+    ended = subprocess.run(["git", *who, *arguments], cwd=at, check=True, capture_output=True, text=True, timeout=60)
+    return ended.stdout
+
+
+def ready(root: Path, steps: trees.Files | Sequence[Step]) -> Path:
+    """A folder after `steps`; a repository if one of them is a git command."""
+    root.mkdir(parents=True, exist_ok=True)
+    todo = [steps] if isinstance(steps, dict) else list(steps)
+    if any(isinstance(step, str) for step in todo):
+        git(root, "init", "--quiet")
+    for step in todo:
+        if isinstance(step, str):
+            git(root, *step.split())
+        else:
+            trees.plant(root, step)
+    return root
+
+
+def committed(*files: trees.Files) -> list[Step]:
+    """Steps that commit `files`."""
+    return [*files, "add --all", "commit --quiet --allow-empty --message made-up"]
+
+
+def inspect(root: Path, gate: Gate | None = None, *names: str, trusted: bool = True, **variables: str) -> Inspection:
+    """What the gate says of the project in a folder, in a real world with these environment variables."""
+    world = edges.real(Environment(dict(variables)))
+    return pipeline.check(Where((str(root),), names, trusted), gate or Gate(), world)
+
+
+def findings(root: Path, gate: Gate | None = None, **variables: str) -> list[Finding]:
+    return list(inspect(root, gate, **variables).findings)
+
+
+def rules(root: Path, gate: Gate | None = None, **variables: str) -> set[str]:
+    """The names of the rules that are not kept."""
+    return {finding.rule for finding in findings(root, gate, **variables)}
+
+
+def line(root: Path, finding: Finding) -> str:
+    """The text of the line that a finding is on."""
+    assert finding.file is not None
+    assert finding.line is not None
+    return (root / finding.file).read_text().splitlines()[finding.line - 1].strip()
+
+
+def for_(purpose: str, **more: object) -> Gate:
+    """A gate for a purpose."""
+    return replace(Gate(purpose), **more)  # type: ignore[arg-type]
+
+
+def private(root: Path) -> Path:
+    """The folder, its settings files readable by their owner only, as file-permissions-open wants them."""
+    for path in root.rglob("*.ecaGlblOauth-meta.xml"):
+        os.chmod(path, 0o600)
+    return root
