@@ -128,7 +128,10 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
                     "were retrieved from another org, or copied."
                 )
         return
-    problem = apps.missing_settings(app, next((org.alias for org in orgs if org.alias), None))
+    alias = next((org.alias for org in orgs if org.alias), None)
+    problem = apps.missing_settings(app, alias)
+    if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
+        problem = problems.settings_not_retrieved(app.name, alias)  # the link names the target itself
     if named or problem.name == "SettingsNotRetrieved":
         raise EcapipeError(problem)
     raise Skip(problem.message)

@@ -62,12 +62,14 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What came of a check; `notices` are sentences about the check itself."""
+    """What came of a check; `notices` are sentences about the check itself, `rules` those that were applied to some
+    project, whether they found something or not."""
 
     found: Discovery
     apps: tuple[AppFacts, ...]
     findings: tuple[Finding, ...]
     notices: tuple[str, ...]
+    rules: frozenset[str]
 
 
 def inspect(where: Where, gate: Gate, world: World) -> Inspection:
@@ -87,15 +89,16 @@ def inspect(where: Where, gate: Gate, world: World) -> Inspection:
     if gate.since is not None:
         found = _since(gate.since, found, seen)
     proven = [credentials.resolve(app, None, chain) for app in found.apps]
-    findings, notices = list[Finding](), list(found.notices)
+    findings, notices, applied = list[Finding](), list(found.notices), set[str]()
     for project in found.projects:
         inspector = _Inspector(project, gate, seen)
         inspector.keys = _keys(app for app in everyone if app.project == project.root)
         inspector.known += _secrets(app for app in on_disk if app.project == project.root)
         findings += inspector.findings(found, proven, target)
         notices += inspector.notices
+        applied |= {rule for rule in inspector.active if inspector.applies(rule)}
     facts = tuple(discovery.facts(app, each) for app, each in zip(found.apps, proven, strict=True))
-    return Inspection(found, facts, tuple(findings), tuple(notices))
+    return Inspection(found, facts, tuple(findings), tuple(notices), frozenset(applied))
 
 
 class _Inspector:
@@ -126,10 +129,8 @@ class _Inspector:
         whole = found.whole and self.gate.since is None
 
         def examined(entry: Entry) -> bool:
-            git = entry.rule not in _ASK_GIT or self.asked_git
-            history = entry.rule != "secret-in-history" or self.gate.history
             alone = entry.app in names and entry.rule != "same-key-in-two-apps"
-            return entry.rule in self.active and git and history and (whole or alone)
+            return self.applies(entry.rule) and (whole or alone)
 
         if self.gate.update and self.project.baseline:
             accepted = tuple(baseline.updated(accepted, findings, examined))
@@ -140,6 +141,12 @@ class _Inspector:
                 "found. Take it out with --update-baseline."
             )
         return baseline.accept(findings, accepted)
+
+    def applies(self, rule: str) -> bool:
+        """Whether the rule was applied: it speaks, and git, if it needs git, was asked."""
+        git = rule not in _ASK_GIT or self.asked_git
+        history = rule != "secret-in-history" or self.gate.history
+        return rule in self.active and git and history
 
     def baseline(self) -> tuple[Entry, ...]:
         """The accepted findings; raises `EcapipeError` if they are to be written, and the project names no file."""

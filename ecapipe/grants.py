@@ -251,16 +251,16 @@ def pasted(text: str, logins: Sequence[Login]) -> tuple[Login, AuthorizationCode
 
 
 def _same_place(address: SplitResult, redirect_uri: str) -> bool:
-    """Equal but for query and fragment; a browser shows an empty path as ``/``."""
+    """Equal but for query and fragment; a browser shows an empty path as ``/``, and leaves out a usual port."""
     try:
-        other = urlsplit(redirect_uri)
+        return _place(address) == _place(urlsplit(redirect_uri))
     except ValueError:
         return False
-    return (address.scheme, address.netloc.lower(), address.path or "/") == (
-        other.scheme,
-        other.netloc.lower(),
-        other.path or "/",
-    )
+
+
+def _place(address: SplitResult) -> tuple[object, ...]:
+    port = address.port or {"http": 80, "https": 443}.get(address.scheme)
+    return address.scheme, address.username, address.password, address.hostname, port, address.path or "/"
 
 
 def _same_origin(one: str, other: str) -> bool:

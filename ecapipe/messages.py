@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,11 +31,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, bounded in size. `content_type` is lower case, without parameters."""
+    """An HTTP answer, bounded in size. `content_type` is lower case, without parameters.
+
+    The body is not part of the ``repr``: it may hold tokens.
+    """
 
     status: int
     content_type: str
-    body: bytes
+    body: bytes = field(repr=False)
     retry_after: float | None = None
     """Seconds, if the host named them."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from ecapipe import problems
@@ -93,10 +93,13 @@ def _stem(filename: str, metadata_format: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A child of the root. `text` is None when it is empty, nil, or holds elements instead of text."""
+    """A child of the root. `text` is None when it is empty, nil, or holds elements instead of text.
+
+    It is not part of the ``repr``: it may be a consumer secret.
+    """
 
     name: str
-    text: str | None
+    text: str | None = field(repr=False)
     line: int
 
 

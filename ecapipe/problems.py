@@ -374,6 +374,31 @@ def unreadable_file(file: str, reason: str) -> _Said:
 
 @_problem(
     "config",
+    "A file that was to be changed could not be written. It is as it was: files are replaced whole or not at all.",
+    "Do what the message says is in the way, then run again; what is done already is not done twice.",
+)
+def unwritable_file(file: str, reason: str) -> _Said:
+    return _say(
+        f"{file} was not written: {reason}.",
+        f"Make sure that you may write {file} and that nothing else does, then run again.",
+        file=file,
+    )
+
+
+@_problem(
+    "people",
+    "The changes were shown and not agreed to, so nothing was written.",
+    "Run again and answer y, or use --no-prompt to write without being asked.",
+)
+def not_confirmed() -> _Said:
+    return _say(
+        "Nothing was written: the changes were not confirmed.",
+        "Run again and answer y, or use --no-prompt to write without being asked.",
+    )
+
+
+@_problem(
+    "config",
     "The searched folders hold no external client app.",
     "Retrieve the apps, or look in another folder.",
 )
@@ -489,15 +514,6 @@ def malformed_baseline(file: str, reason: str) -> _Said:
         f"Restore {file}, or delete it and run ecapipe app check --update-baseline.",
         file=file,
     )
-
-
-@_problem(
-    "config",
-    "A file could not be written.",
-    "Give the user that runs ecapipe the right to write there.",
-)
-def unwritable_file(file: str, reason: str) -> _Said:
-    return _say(f"{file} could not be written: {reason}.", f"Check the folder and permissions of {file}.", file=file)
 
 
 # --- locate -------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
+from ecapipe.changes import Protection
 from ecapipe.events import (
     AppFacts,
     AppSeen,
@@ -16,6 +17,7 @@ from ecapipe.events import (
     ProjectFacts,
     RunEnded,
     RunStarted,
+    Stage,
     StageEnded,
     StageNoted,
     StageStarted,
@@ -35,7 +37,9 @@ class Report:
 
     def __init__(self) -> None:
         self._run, self._started_at = "", ""
+        self._stages: tuple[Stage, ...] = ()
         self._projects: tuple[ProjectFacts, ...] = ()
+        self._subjects: tuple[Subject, ...] = ()
         self._apps: dict[tuple[str, str], AppFacts] = {}
         self._ended: list[StageEnded] = []
         self._finished: list[Finished] = []
@@ -44,9 +48,9 @@ class Report:
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._run, self._started_at = event.run, event.at
+                self._run, self._started_at, self._stages = event.run, event.at, event.stages
             case Planned():
-                self._projects = event.projects
+                self._projects, self._subjects = event.projects, event.subjects
             case AppSeen():
                 self._apps[event.app.project, event.app.name] = event.app
             case StageEnded():
@@ -59,6 +63,40 @@ class Report:
                 pass
             case _:
                 assert_never(event)
+
+    @property
+    def started_at(self) -> str:
+        return self._started_at
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupted
+
+    @property
+    def projects(self) -> tuple[ProjectFacts, ...]:
+        return self._projects
+
+    @property
+    def apps(self) -> tuple[AppFacts, ...]:
+        return tuple(self._apps.values())
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages the run was asked for."""
+        return self._stages
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What the run was to work on, as far as it came to know."""
+        return self._subjects
+
+    @property
+    def ended(self) -> tuple[StageEnded, ...]:
+        return tuple(self._ended)
+
+    @property
+    def logins(self) -> dict[Subject, Login]:
+        return {done.subject: done.login for done in self._finished if done.login}
 
     @property
     def problems(self) -> list[Problem]:
@@ -147,6 +185,39 @@ def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings
         **listing(searched, apps),
         "findings": [_finding(finding) for finding in found],
         "summary": {**summary, "accepted": sum(f.accepted for f in found)},
+    }
+
+
+def protected(searched: Iterable[ProjectFacts], protection: Protection, *, written: bool) -> Json:
+    """The result of ``ecapipe app protect``, version 1."""
+    return {
+        "version": VERSION,
+        "projects": projects(searched),
+        "changes": [
+            {
+                "project": change.project,
+                "file": change.file,
+                "action": "create" if change.before is None else "change",
+                "written": written,
+                "diff": "\n".join(change.diff),
+            }
+            for change in protection.changes
+        ],
+        "exposures": [
+            {
+                "project": each.project,
+                "app": each.app,
+                "file": each.file,
+                "holdsSecret": each.secret,
+                "message": each.message,
+                "actions": list(each.actions),
+            }
+            for each in protection.exposures
+        ],
+        "variables": [
+            {"project": each.project, "app": each.app, "file": each.file, "name": each.variable}
+            for each in protection.supplies
+        ],
     }
 
 

@@ -70,11 +70,14 @@ def api_request(token: Token, org: Org, version: str) -> Request:
 
 
 def api_problem(answer: Answer, token: Token, org: Org) -> Problem | None:
-    """Why the API could not be read with the token, if it could not: a refusal, or as `messages.members`."""
+    """Why the API could not be read with the token, if it could not.
+
+    An org that is older than the project's API version does not know the resource, and proves nothing. Raises
+    `EcapipeError` for an answer that says nothing of the token either, such as a fault of the org.
+    """
+    if answer.status in (200, 404):
+        return None
     if answer.status in (401, 403):
         return problems.api_access_blocked(org.host, answer.status, messages.said(answer, token.access_token))
-    try:
-        messages.members(answer, org.host, token.access_token, token.refresh_token)
-    except EcapipeError as error:
-        return error.problem
-    return None
+    messages.members(answer, org.host, token.access_token)
+    raise messages.unexpected(answer, org.host, "a resource of the REST API was expected")

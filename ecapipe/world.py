@@ -27,6 +27,27 @@ class Found:
     """A link leads out of the root to it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The line of an ignore file that decides on a path: the file, and whether the line ignores or excepts.
+
+    `file` is relative to the top of the repository; None for one that holds for this clone or user only.
+    """
+
+    file: str | None
+    ignored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What git says of paths under a folder: the repository's `top`, an absolute path free of links, the way from
+    there to the folder, and for each path that it can tell of the ruling, or None if no ignore file decides."""
+
+    top: str
+    prefix: str
+    rulings: Mapping[str, Ruling | None]
+
+
 class Tree(Protocol):
     """The disk, read only. Paths are absolute unless said otherwise."""
 

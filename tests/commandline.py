@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -86,7 +88,12 @@ def inside(*arguments: str, at: Path, **variables: str) -> Ended:
     wanted, stdin, handler = environment(at, **variables), sys.stdin, signal.getsignal(signal.SIGTERM)
     logger = logging.getLogger("ecapipe")
     log = (list(logger.handlers), logger.level, logger.propagate)
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(out),
+        redirect_stderr(err),
+        warnings.catch_warnings(action="ignore", category=ResourceWarning),  # the end of a process closes its sockets
+    ):
         patch.chdir(at)
         for name in list(os.environ):
             patch.delenv(name)
@@ -100,6 +107,7 @@ def inside(*arguments: str, at: Path, **variables: str) -> Ended:
             signal.signal(signal.SIGTERM, handler)
             logger.handlers, level, logger.propagate = log
             logger.setLevel(level)
+            gc.collect()
     return Ended(status, out.getvalue(), err.getvalue())
 
 

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import gc
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import edges, pipeline, report
+from ecapipe import edges, pipeline, problems, protection, report, scanners
+from ecapipe.changes import Protection
 from ecapipe.cli import options
+from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
+from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
 from ecapipe.cli.session import Session
-from ecapipe.findings import at_least
+from ecapipe.edges import git, writer
+from ecapipe.findings import RULES, Finding, at_least
 from ecapipe.gate import Gate
-from ecapipe.render import plain
+from ecapipe.problems import EcapipeError
+from ecapipe.render import plain, text
 from ecapipe.render.ticker import Ticker
+
+if TYPE_CHECKING:
+    from ecapipe.render.result import Result
+
+CHECK = "ecapipe app check"
 
 
 class Purpose(StrEnum):
@@ -31,7 +40,11 @@ class FailOn(StrEnum):
     note = "note"
 
 
-commands = typer.Typer(cls=Group, help="List and check the external client apps of a project.", rich_markup_mode=None)
+commands = typer.Typer(
+    cls=Group, help="List, check and protect the external client apps of a project.", rich_markup_mode=None
+)
+
+Tool = StrEnum("Tool", {name: name for name in scanners.TOOLS})  # type: ignore[misc]  # made of the tools
 
 
 @commands.command("list", cls=Command)
@@ -87,6 +100,7 @@ def check_apps(
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Accept all findings: write them to the project's baseline.")
     ] = False,
+    report_to: ReportFiles = None,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
@@ -114,13 +128,110 @@ def check_apps(
         update_baseline,
         ticker.tell,
     )
-    with ticker:
-        came = pipeline.check(where, asked, edges.real(session.environment))
-    counted = [finding for finding in came.findings if not finding.accepted]
-    status = 1 if any(at_least(finding.level, fail_on.value) for finding in counted) else 0
-    return session.finish(
-        report.checked(came.found.facts, came.apps, came.findings),
-        plain.findings(came.findings, len(came.apps)),
-        status,
-        came.notices,
+    world = edges.real(session.environment)
+    reports = report_files.asked(session, CHECK, report_to, where, world.tree)
+    with reports.covering(), ticker:
+        came = pipeline.check(where, asked, world)
+
+    def fails(finding: Finding) -> bool:
+        return not finding.accepted and at_least(finding.level, fail_on.value)
+
+    status = int(any(map(fails, came.findings)))
+    result = report.checked(came.found.facts, came.apps, came.findings)
+
+    def account() -> Result:
+        from ecapipe.render.result import of_check
+
+        document = report.success(result, came.notices, status)
+        rules = [rule for name, rule in RULES.items() if name in came.rules]
+        place = reports.place(came.found.facts, came.apps)
+        return of_check(came.apps, came.findings, rules, document, place, CHECK, fails)
+
+    lost = reports.write(account)
+    # Without --json that has been said already.
+    warnings = [*came.notices, *(lost if session.json else ())]
+    lines = plain.findings(came.findings, len(came.apps))
+    return session.finish(result, lines, status or int(bool(lost)), warnings)
+
+
+@commands.command("protect", cls=Command)
+def protect_apps(
+    context: typer.Context,
+    source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    name: Names = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False,
+    forceignore: Annotated[
+        bool,
+        typer.Option(
+            "--forceignore",
+            help="Keep the files from the Salesforce CLI, too: it then neither deploys nor retrieves them.",
+        ),
+    ] = False,
+    replace_with_env: Annotated[
+        bool,
+        typer.Option(
+            "--replace-with-env",
+            help="Put placeholders into the files for their secrets, and replacements into sfdx-project.json.",
+        ),
+    ] = False,
+    rules: Annotated[
+        Tool | None,
+        typer.Option(
+            "--rules", metavar="|".join(Tool), help="Print rules for a secret scanner, and do nothing else."
+        ),
+    ] = None,
+    no_prompt: Annotated[
+        bool, typer.Option("--no-prompt", "-p", help="Take secrets out of files without asking.")
+    ] = False,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """Keep the settings files, which hold consumer secrets, out of git.
+
+    Adds patterns to the .gitignore that decides on the files, and says which files git tracks all the same and how
+    to untrack them. What is protected already stays as it is.
+
+    With --replace-with-env each consumer secret leaves its file, and is kept nowhere: make sure that you have it.
+    The output names the variable to supply it in.
+    """
+    session: Session = context.obj
+    command = "ecapipe app protect"
+    if rules:
+        if dry_run or forceignore or replace_with_env:
+            raise EcapipeError(problems.usage_error("--rules excludes every flag that is about files.", command))
+        printed = scanners.rules(rules.value)
+        return session.finish({"version": 1, "tool": rules.value, "rules": printed}, printed.splitlines())
+    asks = replace_with_env and not dry_run and not no_prompt and session.err.isatty()
+    asks = asks and not session.environment.is_ci()
+    if asks and session.json:
+        sentence = "--replace-with-env with --json takes secrets out of files without asking: add --no-prompt."
+        raise EcapipeError(problems.usage_error(sentence, command))
+    where = options.where(session.environment, source_dir, metadata_dir, None, name, no_project_config)
+    found, planned = protection.plan(
+        where, edges.real(session.environment), git.rulings, forceignore=forceignore, replace=replace_with_env
     )
+    if not session.json:
+        text.write(session.out, plain.changes(planned))
+    if not dry_run:
+        _write(planned, asks=asks)
+    return session.finish(
+        report.protected(found.facts, planned, written=not dry_run),
+        plain.protected(planned, written=not dry_run),
+        warnings=[*(problem.message for problem in found.unreadable), *found.notices, *planned.notices],
+    )
+
+
+def _write(planned: Protection, *, asks: bool) -> None:
+    """Make the changes; raises `EcapipeError` (NotConfirmed) if somebody is asked and does not agree."""
+    if asks and planned.supplies:
+        try:
+            agreed = typer.confirm(
+                "Take the consumer secrets out of these files? They are kept nowhere else", err=True
+            )
+        except typer.Abort:
+            agreed = False
+        if not agreed:
+            raise EcapipeError(problems.not_confirmed())
+    for change in planned.changes:
+        writer.write(change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_library
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -11,21 +12,35 @@ import typer
 from ecapipe import findings, problems
 from ecapipe.cli.options import AsJson
 from ecapipe.cli.session import Session
-from ecapipe.problems import EcapipeError
+from ecapipe.problems import EcapipeError, Explanation
+from ecapipe.render import json as json_output
 from ecapipe.render import plain
 from ecapipe.report import Json
+
+SCHEMAS = "json-schema"
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A problem or rule, as output names it.")]
 
 
 def explain(context: typer.Context, name: Name = None, json: AsJson = False) -> int:
-    """Explain a problem or a rule: what it means, why it matters, what to do. Without NAME, list them all."""
+    """Explain a problem or a rule: what it means, why it matters, what to do. Without NAME, list them all.
+
+    With the name json-schema: print the JSON Schema of everything that --json prints, of each command by its name
+    under $defs.
+    """
     session: Session = context.obj
     rules = list(findings.RULES.values())
     known = list(problems.CATALOGUE.values())
     if name is None:
-        everything: Json = {"version": 1, "rules": [asdict(r) for r in rules], "problems": [asdict(p) for p in known]}
+        everything: Json = {
+            "version": 1,
+            "rules": [asdict(rule) for rule in rules],
+            "problems": [_problem(problem) for problem in known],
+        }
         return session.finish(everything, plain.index(rules, known))
+    if name == SCHEMAS:
+        schema = _schema()
+        return session.finish({"version": 1, "kind": SCHEMAS, "schema": schema}, [json_output.dump(schema)])
     result, lines = _one(name)
     return session.finish(result, lines)
 
@@ -36,5 +51,30 @@ def _one(name: str) -> tuple[Json, Iterator[str]]:
             return {"version": 1, "kind": "rule", **asdict(rule)}, plain.rule(rule)
     for problem in problems.CATALOGUE.values():
         if problem.name.casefold() == name.casefold():
-            return {"version": 1, "kind": "problem", **asdict(problem)}, plain.problem(problem)
-    raise EcapipeError(problems.nothing_to_explain(name, [*findings.RULES, *problems.CATALOGUE]))
+            return {"version": 1, "kind": "problem", **_problem(problem)}, plain.problem(problem)
+    raise EcapipeError(problems.nothing_to_explain(name, [*findings.RULES, *problems.CATALOGUE, SCHEMAS]))
+
+
+def _problem(known: Explanation) -> Json:
+    return {
+        "name": known.name,
+        "category": known.category,
+        "means": known.means,
+        "remedy": known.remedy,
+        "exitCode": known.exit_code,
+    }
+
+
+def _schema() -> Json:
+    """The schemas that ship in the package, as one document that any result of ecapipe is valid against."""
+    from importlib import resources
+
+    files = [file for file in resources.files("ecapipe").joinpath("schemas").iterdir() if file.name.endswith(".json")]
+    parts = {file.name.removesuffix(".json"): json_library.loads(file.read_text("utf-8")) for file in files}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:ecapipe:schema:1",
+        "title": "What ecapipe prints with --json",
+        "anyOf": [{"$ref": part["$id"]} for name, part in sorted(parts.items()) if name != "shared"],
+        "$defs": dict(sorted(parts.items())),
+    }

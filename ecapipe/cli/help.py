@@ -20,7 +20,7 @@ class Entry:
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
-    "app": Entry("List and check the external client apps of a project.", ("list", "check")),
+    "app": Entry("List, check and protect the external client apps of a project.", ("list", "check", "protect")),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "explain": Entry("Explain a problem or a rule."),
 }
@@ -48,6 +48,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
+        Example("Write a test report for CI:",
+                "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
         Example("Use a token in a script:",
                 "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --print-token header"),
     ),
@@ -59,10 +61,20 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe app check": (
         Example("Check all apps of a project:", "ecapipe app check --source-dir sample-project"),
         Example("Check one app:", "ecapipe app check --source-dir sample-project --name Billing_Sync"),
+        Example("Write a report for code scanning:",
+                "ecapipe app check --source-dir sample-project --report sarif=build/check.sarif"),
         Example("Check before a deploy, and stop at warnings, too:",
                 "ecapipe app check --source-dir sample-project --for deploy --fail-on warning"),
         Example("Check what the next commit would take, in a commit hook:",
                 "ecapipe app check --source-dir sample-project --for commit --staged"),
+    ),
+    "ecapipe app protect": (
+        Example("See what would keep the settings files out of git:",
+                "ecapipe app protect --source-dir sample-project --dry-run"),
+        Example("Let the project's replacements supply a consumer secret at deploys:",
+                "ecapipe app protect --source-dir sample-project --name Billing_Sync --replace-with-env --dry-run"),
+        Example("Teach gitleaks what a consumer secret looks like:",
+                "ecapipe app protect --rules gitleaks"),
     ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
     "ecapipe emulator start": (
@@ -74,6 +86,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe explain": (
         Example("List all problems and rules:", "ecapipe explain"),
         Example("Explain one:", "ecapipe explain ConsumerSecretMissing"),
+        Example("Print the JSON Schema of what --json prints:", "ecapipe explain json-schema"),
     ),
 }  # fmt: skip
 
@@ -89,6 +102,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "SF_CONTENT_TYPE": "JSON does what --json does.",
     "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for people, unless --wait is given.",
     "BROWSER": "Browser to open.",
+    "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "true: annotations on standard error; the file that gets a summary.",
     "CI, NO_COLOR, TERM": "Lines instead of a live display; no colours; dumb: lines, too.",
     "HTTPS_PROXY, NO_PROXY": "Proxy for orgs, and hosts without one.",
     "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS": "Further certificates to trust.",

@@ -42,6 +42,14 @@ CredentialsDirs = Annotated[
         help="Tree of the source org, for the key and secret of linked and packaged apps. Repeatable.",
     ),
 ]
+ReportFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="FORMAT=PATH",
+        help="Also write a report: gitlab, html, json, junit, markdown or sarif. Repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 
 

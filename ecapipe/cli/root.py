@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -34,10 +33,8 @@ def main(given: list[str]) -> int:
         return session.fail(_usage(error, _command(given)), _command(given))
     except (KeyboardInterrupt, exceptions.Abort):
         return session.fail(problems.interrupted(), _command(given))
-    except BrokenPipeError:
-        # Nobody reads on: keep the interpreter from failing again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:  # there is nobody to tell
+        raise
     except Exception as error:
         return session.fail(_bug(error), _command(given), _stack(error, session))
 
@@ -52,8 +49,12 @@ def _run(given: list[str], session: Session) -> int:
         raise EcapipeError(problems.usage_error(f"{name} is not an ecapipe command.", "ecapipe", *meant))
     if given == [name] and COMMANDS[name].children:
         given = [name, "-h"]
-    status = typer.main.get_command(_line(name)).main(given, prog_name="ecapipe", standalone_mode=False, obj=session)
-    return int(status or 0)
+    command = typer.main.get_command(_line(name))
+    try:  # typer's own main would keep an interrupt and a broken pipe to itself
+        with command.make_context("ecapipe", given, obj=session) as context:
+            return int(command.invoke(context) or 0)
+    except exceptions.Exit as ended:  # help has been printed
+        return ended.exit_code
 
 
 def _line(name: str) -> typer.Typer:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecapipe import edges, messages, orgs, pipeline, problems, report, stages
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, SourceDirs
+from ecapipe.cli import reports as report_files
+from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
+from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
 from ecapipe.credentials import SOURCES
 from ecapipe.discovery import Where
@@ -25,9 +27,12 @@ from ecapipe.problems import EcapipeError
 from ecapipe.render import json as json_output
 from ecapipe.render import log, text
 from ecapipe.render.lines import Lines
-from ecapipe.report import Report
+from ecapipe.report import Json, Report
 from ecapipe.secret import Secret
 from ecapipe.world import World
+
+if TYPE_CHECKING:
+    from ecapipe.render.result import Result
 
 COMMAND = "ecapipe run"
 
@@ -134,6 +139,7 @@ def run(
     no_progress: Annotated[
         bool, typer.Option("--no-progress", help="Print lines instead of a live display.")
     ] = False,
+    report_to: ReportFiles = None,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
@@ -194,14 +200,24 @@ def run(
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
         last = "authorize"
+    reports = report_files.asked(session, COMMAND, report_to, where, world.tree)
     with ExitStack() as stack:
         if emulator:
-            world, which = _emulated(where, which, world, stack)
+            with reports.covering():
+                world, which = _emulated(where, which, world, stack)
         request = Request(where, which, how, last, frozenset(secret_from or SOURCES))
-        return _show(session, request, world, concise, verbose or dry_run, no_progress)
+        return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
 
 
-def _show(session: Session, request: Request, world: World, concise: bool, verbose: bool, no_progress: bool) -> int:
+def _show(
+    session: Session,
+    request: Request,
+    world: World,
+    reports: Reports,
+    concise: bool,
+    verbose: bool,
+    no_progress: bool,
+) -> int:
     seen = Report()
     # A printed token stands alone on standard output.
     out = session.out if request.how.deliver is None else session.err
@@ -224,13 +240,23 @@ def _show(session: Session, request: Request, world: World, concise: bool, verbo
             display(event)
 
         pipeline.run(request, world, emit)
+    lost = reports.write(lambda: _account(seen, reports))
+    status = seen.status or int(bool(lost))
     if session.json:
-        fatal = seen.fatal
-        envelope = (
-            report.failure(fatal, COMMAND) if fatal else report.success(seen.result(), seen.warnings, seen.status)
-        )
-        json_output.write(session.out, envelope)
-    return seen.status
+        json_output.write(session.out, {**_document(seen, lost), "status": status})
+    return status
+
+
+def _account(seen: Report, reports: Reports) -> Result:
+    from ecapipe.render.result import of_run
+
+    return of_run(seen, _document(seen), reports.place(seen.projects, seen.apps), COMMAND)
+
+
+def _document(seen: Report, lost: Iterable[str] = ()) -> Json:
+    if seen.fatal:
+        return report.failure(seen.fatal, COMMAND, lost)
+    return report.success(seen.result(), [*seen.warnings, *lost], seen.status)
 
 
 def _refuse(exclusive: Mapping[str, bool], wrong: Mapping[str, bool]) -> None:

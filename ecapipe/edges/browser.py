@@ -15,13 +15,15 @@ Name = Literal["chrome", "edge", "firefox"]
 
 _COMMANDS: dict[Name, tuple[str, ...]] = {
     "chrome": ("google-chrome", "chrome", "chromium", "chromium-browser"),
-    "edge": ("microsoft-edge %s &", "msedge %s &"),  # as command lines: webbrowser knows it only from Python 3.13 on
+    "edge": ("microsoft-edge", "msedge"),
     "firefox": ("firefox",),
 }
 
 
 _OPEN = """
 import sys, webbrowser
+for name in ("microsoft-edge", "msedge"):  # unknown to webbrowser before Python 3.13
+    webbrowser.register(name, None, webbrowser.Chrome(name))
 for name in sys.argv[2:]:
     try:
         if webbrowser.get(name or None).open(sys.argv[1]):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 
-from ecapipe.problems import EcapipeError, unreadable_file
+from ecapipe.problems import EcapipeError, unreadable_file, usage_error
 from ecapipe.secret import Secret
 
 _CREDENTIALS = ("ECAPIPE_CLIENT_ID", "ECAPIPE_CLIENT_SECRET")
@@ -41,6 +41,8 @@ class Environment:
         Raises `EcapipeError` (UnreadableFile).
         """
         if value := (self.get(name) or "").strip():
+            if not value.isprintable():  # bytes that are no text, or a line break in the middle
+                raise EcapipeError(usage_error(f"{name} does not hold plain text.", "ecapipe run"))
             return Secret(value)
         path = self.get(f"{name}_FILE")
         if path is None:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
-from ecapipe import problems
+from ecapipe import problems, world
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Sought
+from ecapipe.world import Ruling
 
 if TYPE_CHECKING:
     from git import Repo
@@ -63,6 +64,10 @@ class Repository:
     def _index(self) -> dict[str, str]:
         return _blobs(self._listed("ls-files", "-s", "-z"), _ECA)
 
+    def tracked(self) -> frozenset[str]:
+        """Every name in the index."""
+        return frozenset(os.fsdecode(name) for name in self._listed("ls-files", "-z"))
+
     def blob(self, name: str) -> str | None:
         return _blobs(self._listed("ls-files", "-s", "-z", "--", f":(literal){name}")).get(name)
 
@@ -92,6 +97,15 @@ class Repository:
         asked = b"".join(b"./" + os.fsencode(name) + b"\0" for name in names)
         found = self._run("check-ignore", "--no-index", "--stdin", "-z", given=asked, fails=(1,)) if asked else b""
         return frozenset(os.fsdecode(name.removeprefix(b"./")) for name in found.split(b"\0") if name)
+
+    def rulings(self, names: Sequence[str]) -> list[Ruling | None] | None:
+        """What ignore files say of each of `names`, tracked or not; None when git's answer cannot be read."""
+        asked = b"".join(os.fsencode(name) + b"\0" for name in names)
+        command = ("check-ignore", "-z", "--stdin", "--verbose", "--non-matching", "--no-index")
+        answers = self._run(*command, given=asked, fails=(1,)).split(b"\0")[:-1]
+        if len(answers) != 4 * len(names):
+            return None
+        return [_ruling(*map(os.fsdecode, line)) for line in zip(answers[0::4], answers[2::4], strict=True)]
 
     def holding(self, folder: str, sought: Sought) -> list[str]:
         # The values go in through a pipe: nobody can see them among the arguments.
@@ -191,10 +205,10 @@ def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
     """Those of `paths` (relative to `root`) that are in the index; empty where git cannot tell."""
     try:
         repository = Around()(root) if paths else None
-        index = repository.index() if repository else {}
+        listed = repository.tracked() if repository else frozenset()
     except EcapipeError:
         return frozenset()
-    return frozenset(path for path in paths if repository and repository.name(os.path.join(root, path)) in index)
+    return frozenset(path for path in paths if repository and repository.name(os.path.join(root, path)) in listed)
 
 
 def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:
@@ -206,6 +220,29 @@ def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:
             # ls-files: mode, id, stage; ls-tree: mode, type, id.
             found[os.fsdecode(name)] = max(about.split(b" ")[1:], key=len).decode()
     return found
+
+
+def rulings(root: str, paths: Sequence[str]) -> world.Repository | None:
+    """What ignore files say of `paths` (relative to `root`, and perhaps not there yet).
+
+    None where git cannot tell: no git program, no repository, or one that git refuses to read.
+    """
+    try:
+        repository = Around()(root)
+        home = repository.name(root) if repository else None
+        if repository is None or home is None:
+            return None
+        named = {path: repository.name(os.path.join(root, path)) for path in paths}
+        inside = {path: name for path, name in named.items() if name is not None}
+        found = repository.rulings(list(inside.values()))
+    except EcapipeError:
+        return None
+    return None if found is None else world.Repository(repository.top, home, dict(zip(inside, found, strict=True)))
+
+
+def _ruling(source: str, pattern: str) -> Ruling | None:
+    shared = os.path.basename(source) == ".gitignore" and not os.path.isabs(source)
+    return Ruling(source if shared else None, not pattern.startswith("!")) if source else None
 
 
 def _feed(stream: IO[bytes], given: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import sys
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ from ecapipe.problems import EcapipeError, Problem
 
 if TYPE_CHECKING:
     import httpx
+
+# httpx has a command line of its own, and loads click, rich and pygments for it: more than half of its import.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: an import fails, which httpx allows for
 
 LARGEST = 1024 * 1024
 """Bytes of an answer that are read; Salesforce's stay below 20 KiB."""

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import json
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ecapipe.events import Event, StageNoted
 from ecapipe.render import text
 from ecapipe.report import Json
 
+if TYPE_CHECKING:
+    from ecapipe.render.result import Result
+
+
+def dump(document: object) -> str:
+    """`document` as text, indented as `sf` does.
+
+    ASCII only, so that no terminal or encoding can be upset by it, and without ``##``: Azure Pipelines obeys
+    ``##vso[`` in the middle of any line.
+    """
+    return json.dumps(document, indent=2).replace("##", "#\\u0023")
+
 
 def write(stream: TextIO, document: Json) -> None:
-    """Write `document`, indented as `sf` does; ASCII only, so that no terminal or encoding can be upset by it."""
-    # Azure Pipelines obeys ##vso[ in the middle of any line.
-    text.write(stream, [json.dumps(document, indent=2).replace("##", "#\\u0023")])
+    """Write `document` as text."""
+    text.write(stream, [dump(document)])
+
+
+def render(result: Result) -> str:
+    """The report in JSON is what ``--json`` prints."""
+    return dump(result.document) + "\n"
 
 
 class Links:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ecapipe.changes import Protection
 from ecapipe.events import AppFacts, CredentialFacts
 from ecapipe.findings import LEVELS, Finding, Rule
 from ecapipe.problems import Explanation
@@ -40,6 +41,32 @@ def findings(found: Sequence[Finding], apps: int) -> Iterator[str]:
     said = ", ".join(f"{open.count(level)} {level}{'' if open.count(level) == 1 else 's'}" for level in LEVELS)
     accepted = f", {len(found) - len(open)} accepted" if len(found) > len(open) else ""
     yield f"Checked {apps} app{'' if apps == 1 else 's'}: {said}{accepted}."
+
+
+def changes(planned: Protection) -> Iterator[str]:
+    """``app protect``: what would change, as unified diffs."""
+    for change in planned.changes:
+        yield from map(clean, change.diff)
+    if planned.changes:
+        yield ""
+
+
+def protected(planned: Protection, *, written: bool) -> Iterator[str]:
+    """``app protect``: what was done, and what is left to do."""
+    for change in planned.changes:
+        yield f"{'Changed' if written else 'Would change'} {clean(change.file)}."
+    if not planned.changes:
+        yield "Nothing to change: the settings files are ignored already."
+    for each in planned.supplies:
+        comes = "now comes" if written else "would come"
+        yield clean(f"The consumer secret of {each.app} {comes} from {each.variable}, not from {each.file}.")
+    if planned.supplies:
+        yield "    Set the variable wherever sf deploys, which fails without it, and wherever ecapipe logs in."
+        yield "    To commit a file with its placeholder although it is ignored, use git add --force."
+        yield "    A retrieve may bring the value back: run this again after one."
+    for found in planned.exposures:
+        yield clean(found.message)
+        yield from (f"    {clean(action)}" for action in found.actions)
 
 
 def rule(explained: Rule) -> Iterator[str]:

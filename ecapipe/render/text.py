@@ -14,7 +14,7 @@ from ecapipe.report import Report
 _HOSTILE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escapes, line breaks
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # marks and overrides of direction, line separators
-    "\ufeff\ud800-\udfff]"  # invisible, or not text at all
+    "\ufeff\ud800-\udfff\ufffe\uffff]"  # invisible, or not text at all
 )
 
 
@@ -125,14 +125,19 @@ def farewell(logins: Iterable[Login]) -> list[str]:
     return said
 
 
-def write(stream: TextIO, lines: Iterable[str]) -> None:
+def tame(line: str) -> str:
+    """`line`, which GitHub Actions takes for no command, as it does a line that starts with ``::``."""
+    return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line
+
+
+def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> None:
     """Write whole lines, at once; what the stream's encoding lacks becomes ``?``.
 
-    GitHub Actions takes a line that starts with ``::`` for a command; no line of ours does.
+    `commands`: they are meant to be obeyed by the CI system; no other line is.
     """
     encoding = getattr(stream, "encoding", None) or "utf-8"
     for line in lines:
-        if line.lstrip().startswith("::"):
-            line = line.replace("::", ": :", 1)
+        if not commands:
+            line = tame(line)
         stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     stream.flush()

@@ -6,7 +6,6 @@ import json
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 import trees
 from cli.scene import staged
-from commandline import Ended, ecapipe, on_terminal
+from commandline import Ended, ecapipe, inside, on_terminal
 from edges.servers import Said, Seen, origin
 from loopback import free_port, request
 
@@ -49,8 +48,8 @@ class Secrets:
             for name, value in json.loads(said.body).items():
                 if name in SECRET_FIELDS:
                     self.add(value)
-        for values in parse_qs(urlsplit(said.headers.get("Location", "")).query).get("code", []):
-            self.add(values)
+        for code in parse_qs(urlsplit(said.headers.get("Location", "")).query).get("code", []):
+            self.add(code)
 
     def heard_in(self, *texts: str) -> set[str]:
         """Parts of secrets in `texts`: plain, as in a URL, or in base64."""
@@ -104,10 +103,8 @@ class Stage:
         """Nothing of a secret in what came out, was written, or was handed to a child."""
         scripts = {self.told / "browser", self.told / "git"}
         files = {path for folder in (self.home, self.told) for path in folder.rglob("*") if path.is_file()} - scripts
-        assert (
-            self.secrets.heard_in(ended.out, ended.err, *(path.read_text(errors="replace") for path in files))
-            == set()
-        )
+        texts = [ended.out, ended.err, *(path.read_text(errors="replace") for path in files)]
+        assert self.secrets.heard_in(*texts) == set()
         words = [word for word in (ended.out + ended.err).split() if "/services/oauth2/authorize?" not in word]
         assert key[:10] not in " ".join(words)
 
@@ -152,7 +149,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def as_json(*arguments: str, at: Path, **more: str) -> Ended:
-    ended = ecapipe(*arguments, "--json", at=at, **more)
+    ended = inside(*arguments, "--json", at=at, **more)
     assert ended.document["status"] == ended.status
     return ended
 
@@ -164,7 +161,7 @@ def on_screen(*arguments: str, at: Path, **more: str) -> Ended:
 
 def as_lines(*arguments: str, at: Path, **more: str) -> Ended:
     """With everything that can be said: the log of all that happens, and where a bug stands."""
-    return ecapipe(*arguments, at=at, ECAPIPE_LOG_LEVEL="trace", SF_ENV="development", **more)
+    return inside(*arguments, at=at, ECAPIPE_LOG_LEVEL="trace", SF_ENV="development", **more)
 
 
 FORMS = (as_json, on_screen, as_lines)
@@ -175,14 +172,10 @@ def sweep(
 ) -> None:
     """Run a command in every form, and listen."""
 
-    def sung(form: Form) -> Ended:
-        return form(*command, at=stage.home, **stage.variables(**more))
-
-    # Two logins cannot wait at one port.
-    with ThreadPoolExecutor(1 if app == "Listener" else 2) as pool:
-        for ended in pool.map(sung, forms):
-            assert ended.status == status, ended
-            stage.check(ended, trees.key(app))
+    for form in forms:
+        ended = form(*command, at=stage.home, **stage.variables(**more))
+        assert ended.status == status, ended
+        stage.check(ended, trees.key(app))
 
 
 def run(stage: Stage, url: str, app: str, *more: str) -> list[str]:
@@ -274,10 +267,10 @@ def test_an_address_that_is_pasted(stage: Stage) -> None:
     pasted = f"{code[:20]} {code}\nhttps://www.example.com/done?code={code}&state=wrong\n"
     with stage.before() as url:
         command = run(stage, url, "Paster", "--callback", "paste", "--browser", "none")
-        for form in (as_json, as_lines):
-            ended = form(*command, at=stage.home, typed=pasted, **stage.variables())
-            assert ended.status == 69, ended
-            stage.check(ended, trees.key("Paster"))
+        ended = ecapipe(*command, at=stage.home, typed=pasted, **stage.variables(ECAPIPE_LOG_LEVEL="trace"))
+        assert ended.status == 69, ended
+        assert "That is neither an address nor a code." in ended.err
+        stage.check(ended, trees.key("Paster"))
 
 
 @pytest.mark.parametrize(("command", "status"), [("app list", 0), ("app check", 1), ("run -p --until check", 1)])

@@ -29,19 +29,11 @@ def test_a_terminal_gets_blocks_colours_and_its_cursor_back(scene: Scene, tmp_pa
     assert ended.out.rfind("\x1b[?25h") > ended.out.rfind("\x1b[?25l")
 
 
-def test_no_color_is_no_colour(scene: Scene, tmp_path: Path) -> None:
-    ended = shown(*scene.run("Batch"), at=tmp_path, NO_COLOR="1")
-    assert ended.status == 0
-    assert "\x1b[?25l" in ended.out
-    assert not COLOUR.search(ended.out)
-
-
 @pytest.mark.parametrize(
     ("flags", "variables"),
     [
         ((), {"TERM": "dumb"}),
         ((), {"CI": "true"}),
-        ((), {"CI_JOB_ID": "7"}),
         (("--no-progress",), {}),
     ],
 )
@@ -55,9 +47,11 @@ def test_what_cannot_move_gets_lines(
     assert "✔ Verifying user info - Batch@uat (" in ended.out
 
 
-def test_a_terminal_without_utf_8_gets_ascii(scene: Scene, tmp_path: Path) -> None:
+def test_a_plain_terminal_gets_neither_colours_nor_glyphs(scene: Scene, tmp_path: Path) -> None:
     ended = shown(*scene.run("Batch"), at=tmp_path, PYTHONIOENCODING="ascii", NO_COLOR="1")
     assert ended.status == 0
+    assert "\x1b[?25l" in ended.out
+    assert not COLOUR.search(ended.out)
     assert ended.out.isascii()
     assert "+ Requesting token" in ended.out
 
@@ -66,6 +60,12 @@ def test_json_is_never_coloured(scene: Scene, tmp_path: Path) -> None:
     ended = shown(*scene.run("Batch"), "--json", at=tmp_path, FORCE_COLOR="1", CLICOLOR_FORCE="1")
     assert "\x1b" not in ended.out
     assert json.loads(ended.out)["status"] == ended.status == 0
+
+
+def test_nobody_can_be_asked_in_ci_unless_ci_says_no(scene: Scene, tmp_path: Path) -> None:
+    command = [*scene.run("Paster"), "--dry-run", "--json"]
+    statuses = [shown(*command, at=tmp_path, CI=value).status for value in ("true", "false")]
+    assert statuses == [1, 0]
 
 
 def test_an_address_is_pasted_on_a_terminal(scene: Scene, tmp_path: Path) -> None:

@@ -32,5 +32,5 @@ def test_without_a_name_everything_is_listed(tmp_path: Path) -> None:
 def test_one_explanation_is_a_document_too(tmp_path: Path) -> None:
     rule, problem = (inside("explain", name, "--json", at=tmp_path) for name in ("malformed-xml", "HostNotFound"))
     assert set(rule.result) == {"version", "kind", "name", "levels", "means", "why", "remedy", "source"}
-    assert set(problem.result) == {"version", "kind", "name", "category", "means", "remedy", "exit_code"}
+    assert set(problem.result) == {"version", "kind", "name", "category", "means", "remedy", "exitCode"}
     assert (rule.result["kind"], problem.result["kind"]) == ("rule", "problem")

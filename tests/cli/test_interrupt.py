@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,15 +43,37 @@ def test_people_read_it_too(scene: Scene, tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize("command", ["explain --json", "app list", "run --until check"])
-def test_a_reader_who_has_gone_is_no_reason_to_cry(scene: Scene, tmp_path: Path, command: str) -> None:
+def test_a_command_without_stages_ends_in_one_document_too(scene: Scene, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    os.mkfifo(slow)
+    command = ("app", "check", "-d", str(scene.root), "--json")
+    with started(*command, at=tmp_path, ECAPIPE_CLIENT_SECRET_BATCH_FILE=str(slow)) as run:
+        writer = None
+        while writer is None:
+            assert run.process.poll() is None
+            with suppress(OSError):  # nobody reads yet
+                writer = os.open(slow, os.O_WRONLY | os.O_NONBLOCK)
+        run.interrupt()
+        ended = run.end()
+        os.close(writer)
+    assert (ended.status, ended.err) == (130, "")
+    assert ended.document["name"] == "Interrupted"
+
+
+@pytest.mark.parametrize(
+    ("command", "unbuffered"),
+    [("--version", ""), ("--help", "1"), ("run --bogus --json", "1"), ("run --until check", "")],
+)
+def test_a_reader_who_has_gone_is_no_reason_to_cry(
+    scene: Scene, tmp_path: Path, command: str, unbuffered: str
+) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
         ended = subprocess.run(
             [*PROGRAM, *command.split()],
             cwd=scene.root,
-            env=environment(tmp_path),
+            env=environment(tmp_path, PYTHONUNBUFFERED=unbuffered),
             stdout=writer,
             stderr=subprocess.PIPE,
             timeout=30,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commandline import environment
 from edges.servers import Said, origin
 
 from ecapipe.edges.browser import Stand, opener
@@ -70,35 +70,32 @@ def test_no_browser_is_no_success(browser: Browser, tmp_path: Path, monkeypatch:
     assert not opener(None)(URL)
 
 
-def test_what_a_browser_prints_and_reads_is_none_of_ours(browser: Browser, tmp_path: Path) -> None:
-    browser("loud", then="echo loud; echo loud >&2; read line; echo $line")
-    program = (
-        "import sys; from ecapipe.edges.browser import opener; sys.exit(not opener(None)('https://example.com'))"
-    )
+def asked(patience: float, **variables: str) -> str:
+    """What a program prints and is told when it opens a browser; its own input is not empty."""
+    program = f"from ecapipe.edges.browser import opener; print(opener(None, {patience})('https://example.com'))"
     ended = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "BROWSER": str(tmp_path / "loud")},
+        env=environment(Path.cwd(), **variables),
         input="typed",
         capture_output=True,
         text=True,
         timeout=30,
+        check=True,
     )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    return ended.stdout + ended.stderr
+
+
+def test_what_a_browser_prints_and_reads_is_none_of_ours(browser: Browser, tmp_path: Path) -> None:
+    browser("loud", then='echo loud; echo loud >&2; read -r line; printf "%s" "$line" > "$0.read"')
+    assert asked(5, BROWSER=str(tmp_path / "loud")) == "True\n"
+    assert (tmp_path / "loud.read").read_text() == ""
 
 
 def test_a_browser_that_stays_open_is_not_waited_for(browser: Browser, tmp_path: Path) -> None:
     opened = browser("patient", then="exec sleep 15")
-    program = "from ecapipe.edges.browser import opener; print(opener(None, 0.5)('https://example.com'))"
     start = time.monotonic()
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "BROWSER": str(tmp_path / "patient")},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    assert asked(0.5, BROWSER=str(tmp_path / "patient")) == "True\n"
     assert time.monotonic() - start < 10
-    assert ended.stdout == "True\n"
     assert opened.read_text() == "https://example.com\n"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commandline import environment
 
 from ecapipe.edges.git import tracked
 
@@ -105,7 +106,7 @@ def test_a_name_that_is_no_text_is_a_name(git: Git, repo: Path) -> None:
 
 
 def test_thousands_of_paths_are_asked_about(git: Git, repo: Path) -> None:
-    names = [f"folder/{number:04}.xml" for number in range(1200)]
+    names = [f"folder/{number:04}.xml" for number in range(700)]
     write(repo, *names)
     git("add", ".")
     git("rm", "--quiet", "--cached", *names[::2])
@@ -170,9 +171,9 @@ def test_without_git_nothing_is_tracked(git: Git, repo: Path, tmp_path: Path) ->
     program = "import sys; from ecapipe.edges.git import tracked; print(sorted(tracked(sys.argv[1], ['a.xml'])))"
 
     def told(path: str) -> str:
-        environment = {**os.environ, "PATH": path}
         asked = [sys.executable, "-c", program, str(repo)]
-        return subprocess.run(asked, env=environment, check=True, capture_output=True, text=True, timeout=30).stdout
+        variables = environment(tmp_path, PATH=path)
+        return subprocess.run(asked, env=variables, check=True, capture_output=True, text=True, timeout=30).stdout
 
     assert told(os.environ["PATH"]) == "['a.xml']\n"
     assert told(str(tmp_path)) == "[]\n"

@@ -96,14 +96,12 @@ def test_closing_what_was_never_used_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize(
-    "request_of", [post, lambda url: Request(url, bearer=Secret(BEARER))], ids=["form", "bearer"]
-)
-def test_no_redirect_is_followed(http: Http, status: int, request_of: type[Request]) -> None:
+def test_no_redirect_is_followed(http: Http, status: int) -> None:
     with origin() as thief:
         with origin(lambda seen: Said(status, b"", {"Location": thief.url("/collect")})) as org:
-            assert http(request_of(org.url())).status == status
-        assert len(org.seen) == 1
+            assert http(post(org.url())).status == status
+            assert http(Request(org.url(), bearer=Secret(BEARER))).status == status
+        assert len(org.seen) == 2
         assert thief.seen == []
 
 

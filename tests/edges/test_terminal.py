@@ -6,11 +6,12 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from queue import Queue
 from typing import TextIO
 
-import pexpect
 import pytest
+from commandline import on_terminal
 
 from ecapipe.edges.terminal import Typed
 
@@ -75,31 +76,29 @@ def test_a_stream_that_breaks_has_ended() -> None:
         assert heard.get(timeout=5) is None
 
 
+ASKING = (sys.executable, "-c")
+
+
 @pytest.mark.parametrize(
-    ("typed", "told"), [("made-up-secret\r", "14"), (" made-up-secret \r", "14"), ("\r", "none"), ("\x04", "none")]
+    ("typed", "told"), [("made-up-secret", "14"), (" made-up-secret ", "14"), ("", "none"), ("\x04", "none")]
 )
-def test_a_hidden_answer_is_taken_and_not_shown(typed: str, told: str) -> None:
+def test_a_hidden_answer_is_taken_and_not_shown(tmp_path: Path, typed: str, told: str) -> None:
     program = (
         "from ecapipe.edges.terminal import ask; secret = ask('Consumer secret of Billing: ');"
         "print('got', len(secret.reveal()) if secret else 'none')"
     )
-    terminal = pexpect.spawn(sys.executable, ["-c", program], encoding="utf-8", timeout=20)
-    screen = io.StringIO()
-    terminal.logfile_read = screen
-    terminal.expect_exact("Consumer secret of Billing: ")
-    terminal.send(typed)
-    terminal.expect_exact(f"got {told}")
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    assert terminal.exitstatus == 0
-    assert "made-up" not in screen.getvalue()
+    with on_terminal(program, at=tmp_path, program=ASKING) as screen:
+        screen.terminal.expect_exact("Consumer secret of Billing: ")
+        screen.terminal.send(typed if typed == "\x04" else f"{typed}\r")
+        ended = screen.end()
+    assert ended.status == 0
+    assert f"got {told}" in ended.out
+    assert "made-up" not in ended.out
 
 
-def test_a_question_can_be_interrupted() -> None:
+def test_a_question_can_be_interrupted(tmp_path: Path) -> None:
     program = "from ecapipe.edges.terminal import ask\ntry: ask('? ')\nexcept KeyboardInterrupt: print('stopped')"
-    terminal = pexpect.spawn(sys.executable, ["-c", program], encoding="utf-8", timeout=20)
-    terminal.expect_exact("? ")
-    terminal.sendintr()
-    terminal.expect_exact("stopped")
-    terminal.expect(pexpect.EOF)
-    terminal.close()
+    with on_terminal(program, at=tmp_path, program=ASKING) as screen:
+        screen.terminal.expect_exact("? ")
+        screen.terminal.sendintr()
+        assert "stopped" in screen.end().out

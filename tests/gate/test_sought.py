@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ def test_a_secret_is_found_if_and_only_if_it_is_there(given: tuple[list[str], st
     values, text = given
     data = text.encode()
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    pieces = [data[start:end] for start, end in pairwise(edges)]
+    pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     found = Sought((value, Secret(value)) for value in values).find(pieces)
     assert found == {value: text[: text.index(value)].count("\n") + 1 for value in values if value in text}
 

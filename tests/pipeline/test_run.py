@@ -92,3 +92,13 @@ def test_the_oauth_link_of_another_org_is_a_warning(tmp_path: Path) -> None:
     where = Where((str(trees.plant(tmp_path, tree)),))
     pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), edges.real(Environment({})), report)
     assert "names org 00D000000000009EAA, not uat (00D000000000005EAA)" in report.warnings[0]
+
+
+def test_a_link_to_the_target_itself_means_that_the_file_was_not_retrieved(tmp_path: Path) -> None:
+    orgs = {"uat": {"url": "https://uat.my.salesforce.com", "orgId": "00D000000000009"}}
+    tree = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(settings=None, oauth=LINKED)
+    report = Report()
+    where = Where((str(trees.plant(tmp_path, tree)),))
+    pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), edges.real(Environment({})), report)
+    assert [problem.name for problem in report.problems] == ["SettingsNotRetrieved"]
+    assert "--target-org uat" in report.problems[0].actions[0]

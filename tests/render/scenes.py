@@ -69,8 +69,9 @@ def dangerous(shown: str) -> set[str]:
 
 def tell(events: Iterable[Event], report: Report, *displays: Emit) -> None:
     """Tell `events` as a run does: the report hears of each first."""
+    everybody: list[Emit] = [report, *displays]
     for event in events:
-        for emit in (report, *displays):
+        for emit in everybody:
             emit(event)
 
 

@@ -44,7 +44,8 @@ def test_any_text_comes_back_as_it_was_and_does_nothing_on_the_way(document: dic
 
 
 def test_no_text_in_a_document_commands_a_ci_system() -> None:
-    screen, document = Screen(), {"name": "##vso[task.setvariable]", "##[error]": "###"}
+    screen = Screen()
+    document: dict[str, object] = {"name": "##vso[task.setvariable]", "##[error]": "###"}
     write(screen, document)
     assert "##" not in screen.getvalue()
     assert json.loads(screen.getvalue()) == document

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from render.scenes import AT, Screen, dangerous, hostile, login
 
 from ecapipe import problems, stages
-from ecapipe.events import Finished, RunEnded, StageEnded, Subject
+from ecapipe.events import Finished, RunEnded, Stage, StageEnded, Subject
 from ecapipe.problems import Problem
 from ecapipe.render import text
 from ecapipe.report import Report
@@ -104,7 +104,7 @@ def test_the_stand_ins_are_ascii_and_differ() -> None:
     assert "".join(marks).isascii()
 
 
-def ended(stage: stages.Stage = stages.VERIFY, **facts: object) -> StageEnded:
+def ended(stage: Stage = stages.VERIFY, **facts: object) -> StageEnded:
     return StageEnded(stage, Subject("Billing", "uat"), "passed", AT, facts=facts)
 
 

@@ -135,6 +135,10 @@ def test_a_folder_outside_every_package_directory_is_searched_itself(tmp_path: P
     assert result.facts[0].package_directories == ("retrieved",)
     settings = root / "retrieved" / f"{SETTINGS}-meta.xml"
     assert len(found(settings).apps[0].files) == 1
+    alone = (
+        trees.plant(root, {"Alone.eca-meta.xml": trees.xml("ExternalClientApplication", {})}) / "Alone.eca-meta.xml"
+    )
+    assert [paths(app) for app in found(alone).apps] == [["Alone.eca-meta.xml"]]
 
 
 def test_a_folder_without_a_project_is_searched_itself(tmp_path: Path) -> None:
@@ -166,12 +170,20 @@ def test_projects_below_are_named_and_none_is_guessed(tmp_path: Path) -> None:
     assert problem_of(found, tmp_path).name == "ProjectNotChosen"
 
 
-def test_a_folder_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
-    for flag in ("directories", "metadata_dirs", "credentials_dirs"):
-        where = Where(**{"directories": (str(tmp_path),), flag: (str(tmp_path / "nowhere"),)})
-        problem = problem_of(discovery.discover, where, world())
-        assert (problem.name, problem.exit_code) == ("SourceDirNotFound", 2)
-        assert "nowhere" in problem.message
+@pytest.mark.parametrize(
+    ("member", "flag"),
+    [
+        ("directories", "--source-dir"),
+        ("metadata_dirs", "--metadata-dir"),
+        ("credentials_dirs", "--credentials-dir"),
+    ],
+)
+def test_a_folder_that_does_not_exist_is_a_usage_error(tmp_path: Path, member: str, flag: str) -> None:
+    where = Where(**{"directories": (str(tmp_path),), member: (str(tmp_path / "nowhere"),)})
+    problem = problem_of(discovery.discover, where, world())
+    assert (problem.name, problem.exit_code) == ("SourceDirNotFound", 2)
+    assert "nowhere" in problem.message
+    assert flag in problem.message
 
 
 def test_several_folders_of_one_project_are_one_search(tmp_path: Path) -> None:
@@ -375,6 +387,8 @@ def test_a_linked_app_borrows_the_settings_of_its_source_orgs_tree(tmp_path: Pat
     assert app.settings is not None
     assert app.settings.path == f"../source/{trees.DEFAULT}/{SETTINGS}-meta.xml"
     assert app.credentials_of == "sourceOrg"
+    bare = trees.plant(tmp_path / "bare", trees.app(folder="."))
+    assert found(root, credentials_dirs=(str(bare),)).apps[0].settings is not None
 
 
 def test_an_app_with_settings_of_its_own_borrows_nothing(tmp_path: Path) -> None:
@@ -403,6 +417,19 @@ def secret_of(result: Discovery) -> tuple[str | None, str | None]:
 def test_a_replacement_is_put_in_as_it_is(tmp_path: Path, value: str) -> None:
     where = Where((str(trees.plant(tmp_path, replacing("replaceWithEnv"))),))
     assert secret_of(discovery.discover(where, world(ECA_SECRET=value))) == ("replacement", value)
+
+
+def test_a_replacement_may_be_a_key(tmp_path: Path) -> None:
+    rule = {
+        "filename": "Billing_glbloauth.ecaGlblOauth-meta.xml",
+        "regexToReplace": "@.*@",
+        "replaceWithEnv": "ECA_KEY",
+    }
+    files = trees.project(replacements=[rule]) | trees.app(settings={"consumerKey": "@KEY@"})
+    result = discovery.discover(Where((str(trees.plant(tmp_path, files)),)), world(ECA_KEY="0123456789"))
+    chain = credentials.chain(result.apps, (), lambda name: None, None)
+    resolved = credentials.resolve(result.apps[0], None, chain)
+    assert (resolved.key.source, resolved.secret.source) == ("replacement", "file")
 
 
 def test_a_replacement_may_come_from_a_file_of_the_project(tmp_path: Path) -> None:
@@ -503,10 +530,9 @@ def test_a_file_that_was_not_retrieved_is_a_failure_that_names_the_org(named: bo
     assert "--target-org prod" in ended.problem.actions[0]
 
 
-def test_settings_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
-    again = trees.app(
-        settings={"consumerKey": "another"}, header=None, oauth=None, policies=None, folder="force-app/b"
-    )
+@pytest.mark.parametrize("field", ["consumerKey", "consumerSecret"])
+def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, field: str) -> None:
+    again = trees.app(settings={field: "another"}, header=None, oauth=None, policies=None, folder="force-app/b")
     ended = Ended().locate(found(trees.plant(tmp_path, trees.project() | trees.app() | again)).apps[0])
     assert ended.problem is not None
     assert ended.problem.name == "SettingsDuplicated"
@@ -589,7 +615,7 @@ FOLDERS = ("one", "one/main/default", "two", "two/odd name", "two/ünï", "three
 NAMES = ("A", "AB", "a", "n__A")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(FOLDERS)), max_size=6), st.booleans())
 def test_every_app_in_a_package_directory_is_found_once_wherever_it_lies(
     placed: list[tuple[str, str]], backwards: bool

@@ -51,6 +51,12 @@ def test_what_is_not_said_has_a_default() -> None:
     assert found.orgs == {}
 
 
+def test_an_untrusted_project_says_nothing_about_replacements() -> None:
+    rule = {"filename": "a.xml", "stringToReplace": "@@KEY@@", "replaceWithEnv": "HOME"}
+    assert len(project.parse(written(replacements=[rule]), "/p").replacements) == 1
+    assert project.parse(written(replacements=[rule]), "/p", trusted=False).replacements == ()
+
+
 def test_an_untrusted_project_says_nothing_about_orgs() -> None:
     text = written(namespace="acme", plugins={"ecapipe": {"orgs": {"prod": {"url": "https://evil.test"}}}})
     found = project.parse(text, "/p", trusted=False)

@@ -160,6 +160,17 @@ def test_an_api_that_refuses_the_token_is_a_policy_problem(status: int) -> None:
     assert f"HTTP {status}" in problem.message
 
 
+def test_an_org_older_than_the_project_proves_nothing() -> None:
+    assert userinfo.api_problem(answer([{"errorCode": "NOT_FOUND"}], 404), TOKEN, ORG) is None
+
+
+@pytest.mark.parametrize(("status", "name"), [(429, "RateLimited"), (503, "ServerBusy"), (204, "UnexpectedAnswer")])
+def test_a_fault_of_the_org_is_not_taken_for_a_policy(status: int, name: str) -> None:
+    with pytest.raises(EcapipeError) as raised:
+        userinfo.api_problem(answer({}, status), TOKEN, ORG)
+    assert raised.value.problem.name == name
+
+
 ODD = st.none() | st.integers() | st.text() | st.text(st.characters(categories=("Cs", "Cc")), max_size=3)
 
 

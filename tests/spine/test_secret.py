@@ -181,6 +181,7 @@ def test_any_text_can_be_redacted_of_any_secret(text: str, value: str) -> None:
         "eyJhbGciOiJSUzI1NiJ9.eyJGQUtFIjoiRkFLRSJ9",
         VALUE,
         VALUE.lower(),
+        trees.key("Billing"),
     ],
 )
 def test_what_has_the_shape_of_a_secret_is_struck_out_unasked(text: str) -> None:
@@ -195,6 +196,7 @@ def test_what_has_the_shape_of_a_secret_is_struck_out_unasked(text: str) -> None
         "5Aep",
         "aPr",
         "eyJ",
+        "3MVG9",
         "https://login.salesforce.com/id/00D000000000001EAA/005000000000001AAA",
         hashlib.sha1(b"a commit", usedforsecurity=False).hexdigest(),
         f"{VALUE}0",

@@ -1,0 +1,87 @@
+"""Small edits of other people's files that leave everything else in them as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_FIRST_MEMBER: Final = re.compile(r'\s*\{[ \t]*\r?\n([ \t]+)"')
+_COMMENT: Final = re.compile(rb"<!--.*?-->", re.DOTALL)
+
+
+def lists(data: bytes, pattern: str) -> bool:
+    """Whether an ignore file holds `pattern`, and no exception after it."""
+    lines = [line.strip() for line in data.splitlines()]
+    wanted = pattern.encode()
+    return wanted in lines and not any(line.startswith(b"!") for line in lines[lines.index(wanted) :])
+
+
+def append(data: bytes, lines: Sequence[str]) -> bytes:
+    """`data` with further lines at its end, with the line endings that most of it has."""
+    newline = b"\r\n" if data.count(b"\r\n") * 2 > data.count(b"\n") else b"\n"
+    ended = data if not data or data.endswith(b"\n") else data + newline
+    return ended + b"".join(line.encode() + newline for line in lines)
+
+
+def text_span(data: bytes, element: str) -> tuple[int, int] | None:
+    """Where the text of an XML element starts and ends, in bytes; None unless there is exactly one with plain text.
+
+    Comments are passed over. The encoding must be one that writes tags as ASCII does.
+    """
+    bare = _COMMENT.sub(lambda found: b" " * len(found[0]), data)
+    name = rb"(?:[\w.-]+:)?" + element.encode()
+    places = [
+        found.span(1) for found in re.finditer(rb"<" + name + rb"(?:\s[^<>]*)?>([^<]*)</" + name + rb"\s*>", bare)
+    ]
+    return places[0] if len(places) == 1 else None
+
+
+def add_replacement(text: str, entry: Mapping[str, str]) -> str:
+    """An `sfdx-project.json`, which has to be valid, with `entry` among its ``replacements``, in its own layout."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    indented = _FIRST_MEMBER.match(text)
+    indent = indented[1] if indented else None
+
+    def dump(value: object, depth: int) -> str:
+        dumped = json.dumps(value, ensure_ascii=False, indent=indent)
+        return dumped.replace("\n", newline + (indent or "") * depth)
+
+    span = _member(text, "replacements")
+    if span is None:
+        last = len(text[: text.rindex("}")].rstrip())
+        lead = " " if indent is None else newline + indent
+        return f'{text[:last]},{lead}"replacements": {dump([entry], 1)}{text[last:]}'
+    start, end = span
+    if entry in json.loads(text[start:end]):
+        return text
+    last = len(text[: end - 1].rstrip())
+    if last == start + 1:
+        return text[:start] + dump([entry], 1) + text[end:]
+    if indent is None or "\n" not in text[start:end]:
+        return f"{text[:last]}, {json.dumps(entry, ensure_ascii=False)}{text[last:]}"
+    return text[:last] + "," + newline + indent * 2 + dump(entry, 2) + text[last:]
+
+
+def _member(text: str, name: str) -> tuple[int, int] | None:
+    """Where the value of a member of the outermost object stands; of several, the one that counts: the last."""
+    decoder = json.JSONDecoder()
+    found = None
+    at = _skip(text, text.index("{") + 1)
+    while text[at] != "}":
+        key, at = decoder.raw_decode(text, at)
+        start = _skip(text, _skip(text, at) + 1)
+        _, end = decoder.raw_decode(text, start)
+        if key == name:
+            found = start, end
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at

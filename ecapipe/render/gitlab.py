@@ -1,0 +1,36 @@
+"""GitLab Code Quality: the list that merge requests show."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Final
+
+from ecapipe.findings import Level
+from ecapipe.render import json
+from ecapipe.render.result import Result
+
+_SEVERITY: Final[dict[Level, str]] = {"error": "major", "warning": "minor", "note": "info"}
+
+
+def render(result: Result) -> str:
+    """Accepted findings are left out: the format has no word for them."""
+    seen = Counter[str]()
+    issues = []
+    for entry in result.open_entries:
+        seen[entry.fingerprint] += 1
+        issues.append(
+            {
+                "description": entry.sentence,
+                "check_name": entry.name,
+                "fingerprint": _unique(entry.fingerprint, seen[entry.fingerprint]),
+                "severity": _SEVERITY[entry.level],
+                "location": {"path": entry.near, "lines": {"begin": entry.line or 1}},
+            }
+        )
+    return json.dump(issues) + "\n"
+
+
+def _unique(fingerprint: str, time: int) -> str:
+    """GitLab drops every issue whose fingerprint it has seen before."""
+    return fingerprint if time == 1 else hashlib.sha256(f"{fingerprint} {time}".encode()).hexdigest()[:32]

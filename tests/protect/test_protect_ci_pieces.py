@@ -1,0 +1,88 @@
+"""The GitHub Action and the examples that people copy."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import yaml
+
+from ecapipe import metadata
+
+GITHUB = Path(__file__).parents[2] / ".github"
+ACTION, EXAMPLES = GITHUB / "actions/check/action.yml", GITHUB / "examples"
+
+
+def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("zizmor")
+    options = ["--offline", "--no-config", "--quiet", "--persona", "pedantic"]
+    return subprocess.run([program, *options, *files], capture_output=True, text=True)
+
+
+def test_zizmor_finds_nothing_in_them() -> None:
+    done = zizmor(ACTION, EXAMPLES / "github.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_zizmor_would_find_a_script_that_its_inputs_can_write(tmp_path: Path) -> None:
+    bad = tmp_path / "action.yml"
+    bad.write_text(ACTION.read_text().replace('"$SOURCE_DIR"', "${{ inputs.source-dir }}"))
+    assert "template-injection" in zizmor(bad).stdout
+
+
+def test_the_scripts_are_bash() -> None:
+    for step in yaml.safe_load(ACTION.read_text())["runs"]["steps"]:
+        assert step["shell"] == "bash"
+        subprocess.run(["bash", "-n", "-c", step["run"]], check=True)
+
+
+def test_the_action_uses_every_input_it_offers() -> None:
+    action = yaml.safe_load(ACTION.read_text())
+    used = re.findall(r"\$\{\{ inputs\.([\w-]+) \}\}", ACTION.read_text())
+    assert sorted(used) == sorted(action["inputs"])
+    example = yaml.safe_load((EXAMPLES / "github.yml").read_text())
+    (check,) = [step for step in example["jobs"]["check"]["steps"] if "ecapipe" in step.get("uses", "")]
+    assert set(check["with"]) <= set(action["inputs"])
+
+
+def test_the_manifest_names_types_that_exist_and_the_one_with_the_secrets() -> None:
+    names = {each.text for each in ElementTree.parse(EXAMPLES / "package.xml").iter(f"{{{metadata.NAMESPACE}}}name")}
+    assert metadata.SETTINGS.name in names
+    assert names <= {each.name for each in metadata.TYPES}
+
+
+def test_no_artifact_holds_what_was_retrieved() -> None:
+    github = yaml.safe_load((EXAMPLES / "github.yml").read_text())["jobs"]["check"]["steps"]
+    kept = [step["with"]["path"] for step in github if "upload-artifact" in step.get("uses", "")]
+    artifacts = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())["external-client-apps"]["artifacts"]
+    kept += [*artifacts["paths"], *artifacts["reports"].values()]
+    assert kept
+    assert all(path.startswith("ecapipe.") for paths in kept for path in paths.split())
+
+
+def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
+    stand_in = tmp_path / "ecapipe/bin/ecapipe"
+    stand_in.parent.mkdir(parents=True)
+    stand_in.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    stand_in.chmod(0o755)
+    step = yaml.safe_load(ACTION.read_text())["runs"]["steps"][-1]
+    inputs = {
+        "SOURCE_DIR": "my project/$(touch made)",
+        "PURPOSE": "deploy",
+        "FAIL_ON": "`touch made`",
+        "REPORTS": "sarif=out dir/a.sarif\n\njunit=b.xml\n",
+    }
+    assert set(inputs) == set(step["env"])
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
+        cwd=tmp_path, env=inputs | {"RUNNER_TEMP": str(tmp_path)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == [
+        "app", "check", "--source-dir", inputs["SOURCE_DIR"], "--for", "deploy", "--fail-on", inputs["FAIL_ON"],
+        "--report", "sarif=out dir/a.sarif", "--report", "junit=b.xml",
+    ]  # fmt: skip
+    assert not (tmp_path / "made").exists()

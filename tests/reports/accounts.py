@@ -1,0 +1,104 @@
+"""Results for report tests: a check and a run whose every foreign text is what the test gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ecapipe import report, stages
+from ecapipe.events import (
+    AppFacts,
+    AppSeen,
+    CredentialFacts,
+    Finished,
+    Login,
+    Planned,
+    ProjectFacts,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    Subject,
+)
+from ecapipe.findings import RULES, Finding, Level
+from ecapipe.problems import Problem
+from ecapipe.render.result import Result, of_check, of_failure, of_run
+from ecapipe.report import Report
+
+CHECK, RUN = "ecapipe app check", "ecapipe run"
+KNOWN = CredentialFacts("present", True, "file", ())
+REFUSED = "RedirectUriMismatch"
+
+
+def app(name: str, file: str = "force-app/a.ecaGlblOauth-meta.xml") -> AppFacts:
+    return AppFacts(name, "/project", file, (file,), "Local", "own", None, (), ("web",), KNOWN, KNOWN)
+
+
+def finding(
+    rule: str = "consumer-key-missing",
+    level: Level = "error",
+    message: str = "There is no key.",
+    *,
+    app: str | None = "Billing",
+    file: str | None = "force-app/a.ecaGlblOauth-meta.xml",
+    line: int | None = 5,
+    actions: Iterable[str] = ("Retrieve it.",),
+    accepted: bool = False,
+) -> Finding:
+    return Finding(rule, level, message, app, file, line, tuple(actions), accepted=accepted)
+
+
+def check(apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Result:
+    found, facts = list(findings), list(apps)
+    result = report.checked([ProjectFacts("/project", ("force-app",))], facts, found)
+    document = report.success(result, [], int(any(each.level == "error" for each in found)))
+    return of_check(facts, found, RULES.values(), document, _as_is, CHECK)
+
+
+def run(
+    *,
+    name: str = "Billing",
+    org: str = "uat",
+    message: str = "The callback URL does not match.",
+    action: str = "Compare it with the file.",
+    reason: str = "Requesting token failed.",
+    warning: str = "Key and secret come from different sources.",
+    username: str = "user@acme.example",
+    file: str | None = None,
+    interrupted: bool = False,
+) -> Result:
+    """Two apps in two orgs: a login that works, one that fails, one with a warning, and one that is not reached."""
+    second = f"{name} 2"
+    subjects = [Subject(each, place) for each in (name, second) for place in (None, org, f"{org} 2")]
+    seen = Report()
+    seen(RunStarted("run", "2026-01-02T03:04:05Z", stages.ALL))
+    seen(StageEnded(stages.DISCOVER, Subject(), "passed", "then", 8))
+    seen(Planned((ProjectFacts("/project", ("force-app",)),), tuple(subjects)))
+    for each in (name, second):
+        seen(AppSeen(app(each)))
+    failure = Problem(REFUSED, message, (action,), "org", file=file, line=3 if file else None)
+    for subject in subjects[:-1]:
+        parts = list(stages.OF_TARGETS if subject.org else stages.OF_APPS)
+        if subject == subjects[2]:
+            seen(StageEnded(parts.pop(0), subject, "failed", "then", 12, problem=failure))
+            for part in parts:
+                seen(StageEnded(part, subject, "skipped", "then", reason=reason))
+            continue
+        if subject == subjects[4]:
+            seen(StageEnded(parts.pop(0), subject, "warning", "then", 12, reason=warning))
+        for part in parts:
+            seen(StageEnded(part, subject, "passed", "then", 1240))
+        if subject.org:
+            login = Login(
+                username, None, "00D000000000001EAA", "https://acme.my.salesforce.com", (), "web", "forgotten"
+            )
+            seen(Finished(subject, login))
+    seen(RunEnded(interrupted, 2500))
+    return of_run(seen, report.success(seen.result(), seen.warnings, seen.status), _as_is, RUN)
+
+
+def failure(message: str, action: str, file: str | None) -> Result:
+    problem = Problem("MalformedXml", message, (action,), "config", file=file)
+    return of_failure(problem, report.failure(problem, CHECK), _as_is, CHECK)
+
+
+def _as_is(file: str, app: str | None, project: str) -> str:
+    return file
