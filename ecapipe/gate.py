@@ -262,16 +262,17 @@ class _Inspector:
         """
         git = self.repository()
         folder = git.name(self.root) if git else None
+        above = "" if folder in (None, ".") else f"{folder}/"
         paths: Iterable[str]
         if git is None or folder is None:
             paths = () if self.gate.purpose == "login" else self.world.tree.files(self.root)
         elif self.gate.staged:
             for names, pieces in git.staged(folder):
-                yield [posixpath.relpath(name, folder) for name in names], pieces
+                yield [name.removeprefix(above) for name in names], pieces
             return
         else:
             held = git.holding(folder, sought) if len(sought) < _MANY else git.files(folder)
-            paths = [posixpath.relpath(name, folder) for name in held]
+            paths = [name.removeprefix(above) for name in held]
         for path in paths:
             yield [path], self.world.tree.pieces(f"{self.root}/{path}")
 

@@ -103,10 +103,14 @@ class Disk:
             descriptor = os.open(path, flags)
         except OSError:
             return
-        with open(descriptor, "rb", buffering=0) as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                while piece := file.read(_PIECE):
-                    yield piece
+        try:
+            found = os.fstat(descriptor)
+            left = found.st_size if stat.S_ISREG(found.st_mode) else 0
+            while left > 0 and (piece := os.read(descriptor, min(left, _PIECE))):
+                left -= len(piece)
+                yield piece
+        finally:
+            os.close(descriptor)
 
     def open_to_others(self, path: str) -> bool:
         try:

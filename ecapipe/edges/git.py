@@ -48,13 +48,20 @@ class Repository:
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
             raise EcapipeError(problems.git_unavailable(top, "the repository is broken")) from None
         self.top = top
+        self._folders: dict[str, str] = {}
 
     @property
     def shallow(self) -> bool:
         return os.path.isfile(os.path.join(self._repo.common_dir, "shallow"))
 
     def name(self, path: str) -> str | None:
-        name = posixpath.relpath(os.path.realpath(path).replace(os.sep, "/"), self.top)
+        folder, base = os.path.split(path)
+        if folder not in self._folders:  # asked about thousands of files in a few folders
+            self._folders[folder] = os.path.realpath(folder)
+        real = os.path.join(self._folders[folder], base)
+        if os.path.islink(real) or base in ("", os.curdir, os.pardir):
+            real = os.path.realpath(real)
+        name = posixpath.relpath(real.replace(os.sep, "/"), self.top)
         return None if name == ".." or name.startswith("../") else name
 
     def index(self) -> dict[str, str]:

@@ -289,3 +289,19 @@ def test_a_huge_history_is_searched_in_little_memory_and_told_about(tmp_path: Pa
 def test_a_repository_is_opened_once(project: Path) -> None:
     around = Around()
     assert around(str(project)) is around(str(project / "force-app"))
+
+
+@pytest.mark.parametrize("folder", ["[ab]", ":(top)a", "*"])
+def test_a_project_may_lie_in_a_folder_of_any_name(folder: str, tmp_path: Path) -> None:
+    inner = {f"{folder}/{path}": content for path, content in APP.items()}
+    scripts = {f"{folder}/login.sh": trees.secret("Billing"), "a/login.sh": trees.secret("Billing")}
+    root = ground.ready(tmp_path, committed(inner | scripts)) / folder
+    for gate in (COMMIT, Gate("commit", staged=True)):
+        found = [each.file for each in ground.findings(root, gate) if each.rule == "secret-elsewhere-in-tree"]
+        assert found == ["login.sh"]
+
+
+def test_a_settings_file_at_the_top_may_have_any_name(tmp_path: Path) -> None:
+    name = ":(top)a.ecaGlblOauth-meta.xml"
+    root = ground.ready(tmp_path, [{name: trees.app()[SETTINGS]} | IGNORE, "status"])
+    assert not {"secret-tracked-by-git", "settings-not-gitignored"} & ground.rules(root, COMMIT)
