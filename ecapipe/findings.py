@@ -319,7 +319,8 @@ _DEPLOY: Final = (
     Rule(
         "certificate-dropped",
         Levels("warning", "error", "warning"),
-        "The settings hold no certificate, but the last commit had one, or the app is used with the JWT flow.",
+        "The settings hold no certificate, but the last commit had one, or the app is used with the JWT flow. Before "
+        "a login git is asked only if a secret is in the tree.",
         "A deploy is declarative: without the element it removes the app's certificate, and every JWT login fails.",
         "Put the certificate back, or remove it on purpose and commit that first.",
         _SETTINGS,
@@ -439,7 +440,8 @@ _EXPOSURE: Final = (
     Rule(
         "secret-elsewhere-in-tree",
         Levels("warning", "error", "error"),
-        "A file besides the settings holds the app's consumer secret. Files that git ignores are passed over.",
+        "A file besides the settings holds the app's consumer secret. Files that git ignores are passed over, and "
+        "before a login those of a tree that is in no repository.",
         "A copy in a script, a workflow or a note is committed, deployed and forgotten.",
         "Remove the value there, read it from the environment, and rotate it if the file was shared.",
         "CWE-798, Use of Hard-coded Credentials",
@@ -447,7 +449,8 @@ _EXPOSURE: Final = (
     Rule(
         "settings-not-gitignored",
         Levels("note", "warning", "warning"),
-        "No pattern of .gitignore covers the app's global OAuth settings file.",
+        "No pattern of .gitignore covers the app's global OAuth settings file. Before a login git is asked only if a "
+        "secret is in the tree.",
         "The next retrieve may bring the secret, and the next commit takes it along.",
         "Add **/*.ecaGlblOauth-meta.xml to .gitignore.",
         _SETTINGS,

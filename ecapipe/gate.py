@@ -26,6 +26,9 @@ _LARGEST: Final = 64 * 1024 * 1024
 _OFTEN: Final = 2000
 """Contents of the history between two words about progress."""
 
+_MANY: Final = 50
+"""Secrets from which on reading every file is faster than letting git look for them."""
+
 _ASK_GIT: Final = frozenset(
     {
         "secret-tracked-by-git", "secret-staged", "settings-not-gitignored", "push-settings-secret-tracked",
@@ -177,10 +180,10 @@ class _Inspector:
         if not self.world.tree.is_directory(self.root):  # a zip file: nothing in it is git's
             return evidence
         try:
-            if _ASK_GIT & self.active.keys():
+            if _ASK_GIT & self.active.keys() and (self.gate.purpose != "login" or _shows_secret(apps)):
                 evidence = self.ask_git(apps, evidence)
         except EcapipeError as error:
-            self.notices.append(f"{error.problem.message} What git knows was not checked.")
+            self.notices.append(_unasked(error))
         sought = Sought(self.known)
         if sought and "secret-elsewhere-in-tree" in self.active:
             evidence = replace(evidence, elsewhere=self.elsewhere(apps, sought))
@@ -246,23 +249,42 @@ class _Inspector:
         """Where secrets stand besides the settings files of their apps."""
         own = {app.name: {file.path for file in _settings((app,))} for app in apps}
         found: dict[str, tuple[Sighting, ...]] = {}
-        for path in self.candidates(sought):
-            for app, line in sought.find(self.world.tree.pieces(f"{self.root}/{path}")).items():
-                if path not in own.get(app, ()):
-                    found[app] = (*found.get(app, ()), Sighting(path, line))
+        for paths, pieces in self.suspects(sought):
+            for app, line in sought.find(pieces).items():
+                sightings = (Sighting(path, line) for path in paths if path not in own.get(app, ()))
+                found[app] = (*found.get(app, ()), *sightings)
         return found
 
-    def candidates(self, sought: Sought) -> Iterable[str]:
-        """The files that may hold a secret: git is much faster at this, and knows what is ignored."""
+    def suspects(self, sought: Sought) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        """The contents that may hold a secret, with their paths: git knows what is ignored, and finds a few fast.
+
+        Before a login nothing is read that is in no repository: it is shared with nobody.
+        """
+        git = self.repository()
+        folder = git.name(self.root) if git else None
+        paths: Iterable[str]
+        if git is None or folder is None:
+            paths = () if self.gate.purpose == "login" else self.world.tree.files(self.root)
+        elif self.gate.staged:
+            for names, pieces in git.staged(folder):
+                yield [posixpath.relpath(name, folder) for name in names], pieces
+            return
+        else:
+            held = git.holding(folder, sought) if len(sought) < _MANY else git.files(folder)
+            paths = [posixpath.relpath(name, folder) for name in held]
+        for path in paths:
+            yield [path], self.world.tree.pieces(f"{self.root}/{path}")
+
+    def repository(self) -> Git | None:
+        """The repository around the project, if there is one and git reads it."""
         try:
             git = self.world.git(self.root)
-            folder = git.name(self.root) if git else None
-            if git and folder:
-                held = git.holding(folder, sought, staged=self.gate.staged)
-                return [posixpath.relpath(name, folder) for name in held]
-        except EcapipeError:  # said before: every file is read then
-            return self.world.tree.files(self.root)
-        return self.world.tree.files(self.root)
+            if git is not None:
+                git.index()
+        except EcapipeError as error:
+            self.notices += {_unasked(error)} - {*self.notices}
+            return None
+        return git
 
     def history(self, sought: Sought) -> Mapping[str, tuple[str, ...]]:
         """The paths at which secrets stand in the history, by app."""
@@ -343,6 +365,16 @@ def _gone(paths: set[str], root: str, then: Mapping[str, str], git: Git) -> set[
             continue
         gone.add(SourceFile(path, type, name, document).app or "")
     return gone
+
+
+def _unasked(error: EcapipeError) -> str:
+    return f"{error.problem.message} What git knows was not checked."
+
+
+def _shows_secret(apps: Sequence[App]) -> bool:
+    """Whether a file of the apps holds something that git should not have; without one, git is not loaded."""
+    push = any(file.type is metadata.PUSH for app in apps for file in app.files)
+    return push or any(holds_secret(file.document) for file in _settings(apps))
 
 
 def _settings(apps: Iterable[App]) -> list[SourceFile]:

@@ -74,8 +74,8 @@ class Sought:
         self._marks = bytes(120 if byte in alphabet else 32 for byte in range(256))
         self._runs = re.compile(b"x{%d,}" % (self._lengths or [1])[0])
 
-    def __bool__(self) -> bool:
-        return bool(self._owners)
+    def __len__(self) -> int:
+        return len(self._owners)
 
     @property
     def patterns(self) -> bytes:

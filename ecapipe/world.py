@@ -99,10 +99,13 @@ class Git(Protocol):
         """What git calls the file at an absolute path, links resolved; None if it lies outside."""
 
     def index(self) -> Mapping[str, str]:
-        """The files in the index, with the ids of their contents."""
+        """The files of external client apps in the index, and those named alike, with the ids of their contents."""
+
+    def blob(self, name: str) -> str | None:
+        """The id of any file's content in the index."""
 
     def at(self, revision: str) -> Mapping[str, str]:
-        """The files of a revision, with the ids of their contents; none for ``HEAD`` before the first commit.
+        """The same files of a revision; none for ``HEAD`` before the first commit.
 
         Raises `EcapipeError` (UnknownRevision).
         """
@@ -113,8 +116,14 @@ class Git(Protocol):
     def ignored(self, names: Iterable[str]) -> frozenset[str]:
         """Those of `names` that a .gitignore covers, tracked or not."""
 
-    def holding(self, folder: str, sought: Sought, *, staged: bool) -> Iterable[str]:
-        """The files in `folder` that hold a secret: in the index, or in the work tree, ignored files aside."""
+    def holding(self, folder: str, sought: Sought) -> Iterable[str]:
+        """The files of the work tree, in `folder`, that hold a secret; ignored ones aside. Slow for many secrets."""
+
+    def files(self, folder: str) -> Iterable[str]:
+        """The files of the work tree in `folder`, ignored ones aside."""
+
+    def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        """Every content of the index in `folder`, once, with its names. Each has to be read before the next."""
 
     def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Every content of every commit, once, under one of its names. Each has to be read before the next."""

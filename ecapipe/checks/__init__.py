@@ -86,17 +86,18 @@ def check(
     levels = active(evidence.purpose, chosen)
     found = []
     for problem in unreadable:
-        rule = OF_FILES.get(problem.name, "malformed-xml")
-        if rule in levels:
+        name = OF_FILES.get(problem.name, "malformed-xml")
+        if name in levels:
             place = Remark(problem.message, problem.actions, problem.file, problem.line, "")
-            found.append(_finding(rule, levels[rule], None, place, evidence.root))
+            found.append(_finding(name, levels[name], None, place, evidence.root))
+    rules = [(name, rule) for name, rule in OF_APPS.items() if name in levels]
     for app, resolved in zip(apps, proven, strict=True):
         subject = Checked(app, resolved, evidence)
-        for name, check_app in OF_APPS.items():
-            if name in levels:
+        for name, rule in rules:
+            for remark in rule(subject):
                 # A level that the project chose is meant for all cases of the rule.
-                remarks = (replace(each, at_most=None) if name in chosen else each for each in check_app(subject))
-                found += [_finding(name, levels[name], app.name, remark, evidence.root) for remark in remarks]
+                told = replace(remark, at_most=None) if name in chosen else remark
+                found.append(_finding(name, levels[name], app.name, told, evidence.root))
     return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.app or "", finding.rule))
 
 

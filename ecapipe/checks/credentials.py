@@ -20,7 +20,7 @@ _SHAPES: Final = {
 
 def consumer_key_missing(subject: Checked) -> Iterator[Remark]:
     app, key = subject.app, subject.resolved.key
-    if app.settings and key.source is None and in_file(app, "consumerKey") == "absent":
+    if subject.settings and key.source is None and in_file(app, "consumerKey") == "absent":
         yield subject.remark(
             f"{app.name} has no consumerKey. {' '.join(key.causes)}",
             f"Deploy the app, then retrieve: {retrieve_command()}",
@@ -30,7 +30,7 @@ def consumer_key_missing(subject: Checked) -> Iterator[Remark]:
 
 def consumer_secret_missing(subject: Checked) -> Iterator[Remark]:
     app, secret = subject.app, subject.resolved.secret
-    if not app.settings or secret.source or in_file(app, "consumerSecret") != "absent":
+    if not subject.settings or secret.source or in_file(app, "consumerSecret") != "absent":
         return
     without = flows_without_secret(app)
     allowed = f"Its settings allow: {', '.join(app.flows) or 'no flow'}."
@@ -91,12 +91,12 @@ def credential_sources_mixed(subject: Checked) -> Iterator[Remark]:
 
 def secret_not_needed(subject: Checked) -> Iterator[Remark]:
     app = subject.app
-    if not app.settings or not app.secret_optional or not holds_secret(app.settings.document):
+    if not subject.settings or not app.secret_optional or not holds_secret(subject.settings.document):
         return
     refreshed = {"RefreshToken", "OfflineAccess"} & set(app.scope_names or ())
-    if refreshed and app.settings.document.flag("isSecretRequiredForRefreshToken", True):
+    if refreshed and subject.settings.document.flag("isSecretRequiredForRefreshToken", True):
         return
-    if not app.allows("client-credentials"):
+    if not subject.client_credentials:
         yield subject.remark(
             f"{app.name} is a public client, and no flow of it needs the consumerSecret in its file.",
             "Remove consumerSecret from the file.",
@@ -106,7 +106,7 @@ def secret_not_needed(subject: Checked) -> Iterator[Remark]:
 
 def credential_shape(subject: Checked) -> Iterator[Remark]:
     for field in FIELDS:
-        text = subject.app.settings.document.text(field) if subject.app.settings else None
+        text = subject.settings.document.text(field) if subject.settings else None
         if text and in_file(subject.app, field) == "present" and not _SHAPES[field].fullmatch(text):
             yield subject.remark(
                 f"{field} of {subject.app.name} does not look like one that Salesforce made.",
@@ -116,7 +116,7 @@ def credential_shape(subject: Checked) -> Iterator[Remark]:
 
 
 def same_key_in_two_apps(subject: Checked) -> Iterator[Remark]:
-    key = subject.app.settings.document.text("consumerKey") if subject.app.settings else None
+    key = subject.settings.document.text("consumerKey") if subject.settings else None
     others = [name for name in subject.evidence.keys.get(key or "", ()) if name != subject.app.name]
     if others and not is_placeholder(key or ""):
         yield subject.remark(
@@ -135,5 +135,5 @@ def _filled(subject: Checked, field: Field) -> bool:
 
 
 def _lacking(subject: Checked, field: Field) -> tuple[str, ...]:
-    replaced = subject.app.settings.replaced.get(field) if subject.app.settings else None
+    replaced = subject.settings.replaced.get(field) if subject.settings else None
     return replaced.lacking if replaced else ()

@@ -86,11 +86,11 @@ def oauth_link_foreign(subject: Checked) -> Iterator[Remark]:
 
 
 def oauth_link_stale(subject: Checked) -> Iterator[Remark]:
-    app, oauth = subject.app, subject.app.of(metadata.OAUTH)
+    app, oauth = subject.app, subject.oauth
     link = oauth.document.text("oauthLink") if oauth else None
     if not link or not subject.own_settings:
         return
-    home = _home(app.of(metadata.HEADER))
+    home = _home(subject.header)
     if not _LINK.fullmatch(link):
         why = "has not the form of one"
     elif home and app.link_org and not same_id(home, app.link_org):
@@ -105,7 +105,7 @@ def oauth_link_stale(subject: Checked) -> Iterator[Remark]:
 
 
 def org_scoped_app_foreign(subject: Checked) -> Iterator[Remark]:
-    if home := _home(subject.app.of(metadata.HEADER)):
+    if home := _home(subject.header):
         yield from _foreign(
             subject,
             "orgScopedExternalApp",
@@ -124,7 +124,7 @@ def oauth_plugin_disabled(subject: Checked) -> Iterator[Remark]:
 
 
 def client_credentials_half_enabled(subject: Checked) -> Iterator[Remark]:
-    settings, policies = subject.app.settings, subject.app.of(metadata.OAUTH_POLICIES)
+    settings, policies = subject.settings, subject.oauth_policies
     if not settings or not policies:
         return
     on = settings.document.flag(_SWITCH, False)
@@ -139,12 +139,8 @@ def client_credentials_half_enabled(subject: Checked) -> Iterator[Remark]:
 
 
 def run_as_user_missing(subject: Checked) -> Iterator[Remark]:
-    policies = subject.app.of(metadata.OAUTH_POLICIES)
-    if (
-        policies
-        and subject.app.allows("client-credentials")
-        and not policies.document.text("clientCredentialsFlowUser")
-    ):
+    policies = subject.oauth_policies
+    if policies and subject.client_credentials and not policies.document.text("clientCredentialsFlowUser"):
         yield subject.remark(
             f"The client credentials flow of {subject.app.name} is on, but no user is named to run as.",
             "Name an API-only user in clientCredentialsFlowUser.",
@@ -154,7 +150,7 @@ def run_as_user_missing(subject: Checked) -> Iterator[Remark]:
 
 
 def jwt_without_certificate(subject: Checked) -> Iterator[Remark]:
-    settings = subject.app.settings
+    settings = subject.settings
     if settings and subject.app.name in subject.evidence.jwt and not settings.document.text("certificate"):
         yield subject.remark(
             f"{subject.app.name} is to log in with the JWT flow, but its settings hold no certificate.",
@@ -165,7 +161,7 @@ def jwt_without_certificate(subject: Checked) -> Iterator[Remark]:
 
 def key_deployed_to_other_org(subject: Checked) -> Iterator[Remark]:
     settings = subject.own_settings
-    home = subject.app.link_org or _home(subject.app.of(metadata.HEADER))
+    home = subject.app.link_org or _home(subject.header)
     if settings and home and in_file(subject.app, "consumerKey") == "present":
         yield from _foreign(
             subject,
@@ -219,7 +215,7 @@ def _home(header: SourceFile | None) -> str | None:
 
 
 def _switched_off(subject: Checked, switch: str, sentence: str) -> Iterator[Remark]:
-    policies = subject.app.of(metadata.POLICIES)
+    policies = subject.policies
     if policies and not policies.document.flag(switch, True):
         yield subject.remark(
             sentence.format(subject.app.name), f"Set {switch} to true, and deploy.", at=policies, element=switch

@@ -94,7 +94,7 @@ def pkce_not_required(subject: Checked) -> Iterator[Remark]:
 
 
 def secret_optional_with_client_credentials(subject: Checked) -> Iterator[Remark]:
-    if subject.app.secret_optional and subject.app.allows("client-credentials"):
+    if subject.app.secret_optional and subject.client_credentials:
         yield subject.remark(
             f"The secret of {subject.app.name} is optional although its client credentials flow is on.",
             "Set isConsumerSecretOptional to false.",
@@ -107,7 +107,7 @@ def scope_full(subject: Checked) -> Iterator[Remark]:
         yield subject.remark(
             f"{subject.app.name} may ask for the scope full.",
             "Name the scopes that are needed, such as Api.",
-            at=subject.app.of(metadata.OAUTH),
+            at=subject.oauth,
             element="commaSeparatedOauthScopes",
         )
 
@@ -154,6 +154,6 @@ def file_permissions_open(subject: Checked) -> Iterator[Remark]:
 
 
 def _policy(subject: Checked, element: str, values: tuple[str, ...], sentence: str, action: str) -> Iterator[Remark]:
-    policies = subject.app.of(metadata.OAUTH_POLICIES)
+    policies = subject.oauth_policies
     if policies and policies.document.text(element) in values:
         yield subject.remark(sentence.format(subject.app.name), action, at=policies, element=element)

@@ -16,7 +16,7 @@ LONGEST: Final = 2000
 
 
 def settings_missing(subject: Checked) -> Iterator[Remark]:
-    if subject.app.settings:
+    if subject.settings:
         return
     problem = apps.missing_settings(subject.app, None)
     if problem.name != "NoOauthSettings":
@@ -45,7 +45,7 @@ def settings_orphaned(subject: Checked) -> Iterator[Remark]:
 
 
 def app_header_missing(subject: Checked) -> Iterator[Remark]:
-    if not subject.app.of(metadata.HEADER) and not _orphaned(subject):
+    if not subject.header and not _orphaned(subject):
         yield subject.remark(
             f"{subject.app.name} has no {subject.app.name}.eca-meta.xml in the project.",
             f"Retrieve it: {_retrieve(metadata.HEADER)}",
@@ -54,7 +54,7 @@ def app_header_missing(subject: Checked) -> Iterator[Remark]:
 
 
 def oauth_settings_missing(subject: Checked) -> Iterator[Remark]:
-    if subject.own_settings and not subject.app.of(metadata.OAUTH) and not _orphaned(subject):
+    if subject.own_settings and not subject.oauth and not _orphaned(subject):
         yield subject.remark(
             f"{subject.app.name} has no OAuth settings in the project: its scopes are unknown.",
             f"Retrieve them: {_retrieve(metadata.OAUTH)}",
@@ -64,11 +64,11 @@ def oauth_settings_missing(subject: Checked) -> Iterator[Remark]:
 
 def policies_missing(subject: Checked) -> Iterator[Remark]:
     app = subject.app
-    if app.of(metadata.OAUTH) and not app.of(metadata.OAUTH_POLICIES):
+    if subject.oauth and not subject.oauth_policies:
         yield subject.remark(
             f"{app.name} has no OAuth policies in the project: who may sign in is unknown.",
             f"Retrieve them: {_retrieve(metadata.OAUTH_POLICIES)}",
-            at=app.of(metadata.OAUTH),
+            at=subject.oauth,
             element="externalClientApplication",
         )
 
@@ -87,7 +87,7 @@ def namespace_mismatch(subject: Checked) -> Iterator[Remark]:
 
 def callback_missing(subject: Checked) -> Iterator[Remark]:
     app = subject.app
-    if app.settings and not app.callback_urls and not app.flows:
+    if subject.settings and not subject.callback_urls and not app.flows:
         yield subject.remark(
             f"{app.name} has no callback URL, and allows no flow without one.",
             "Add a callback URL to it, such as http://localhost:1717/OauthRedirect, and retrieve again.",
@@ -96,7 +96,7 @@ def callback_missing(subject: Checked) -> Iterator[Remark]:
 
 
 def callback_invalid(subject: Checked) -> Iterator[Remark]:
-    if wrong := [url for url in subject.app.callback_urls if not _valid(url)]:
+    if wrong := [url for url in subject.callback_urls if not _valid(url)]:
         yield subject.remark(
             f"{subject.app.name} has callback URLs that are no absolute URLs: {', '.join(wrong)}.",
             "Correct them in the app's OAuth settings; several stand on lines of their own.",
@@ -105,7 +105,7 @@ def callback_invalid(subject: Checked) -> Iterator[Remark]:
 
 
 def callback_insecure(subject: Checked) -> Iterator[Remark]:
-    plain = [url for url in subject.app.callback_urls if _valid(url) and urlsplit(url).scheme == "http"]
+    plain = [url for url in subject.callback_urls if _valid(url) and urlsplit(url).scheme == "http"]
     if wrong := [url for url in plain if not apps.loopback(url)]:
         yield subject.remark(
             f"{subject.app.name} has callback URLs that are plain http: {', '.join(wrong)}.",
@@ -115,7 +115,7 @@ def callback_insecure(subject: Checked) -> Iterator[Remark]:
 
 
 def callback_too_long(subject: Checked) -> Iterator[Remark]:
-    text = subject.app.settings.document.text("callbackUrl") if subject.app.settings else None
+    text = subject.settings.document.text("callbackUrl") if subject.settings else None
     if text and len(text) > LONGEST:
         yield subject.remark(
             f"The callback URLs of {subject.app.name} have {len(text)} characters; {LONGEST} are allowed.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ecapipe import metadata
 from ecapipe.apps import App, SourceFile
@@ -64,20 +65,53 @@ class Remark:
     at_most: Level | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checked:
-    """An app, what is known of its key and secret, and the evidence about its project."""
+    """An app, what is known of its key and secret, and the evidence about its project.
+
+    Every rule asks for the app's files, so each is looked up once.
+    """
 
     app: App
     resolved: Resolved
     evidence: Evidence
 
-    @property
+    @cached_property
+    def header(self) -> SourceFile | None:
+        return self.app.of(metadata.HEADER)
+
+    @cached_property
     def own_settings(self) -> SourceFile | None:
         """The settings file that belongs to this very project: the one that a deploy would take."""
         return self.app.of(metadata.SETTINGS)
 
-    @property
+    @cached_property
+    def settings(self) -> SourceFile | None:
+        """The settings file that a login uses, its own or lent."""
+        return self.own_settings or self.app.lent
+
+    @cached_property
+    def oauth(self) -> SourceFile | None:
+        return self.app.of(metadata.OAUTH)
+
+    @cached_property
+    def policies(self) -> SourceFile | None:
+        return self.app.of(metadata.POLICIES)
+
+    @cached_property
+    def oauth_policies(self) -> SourceFile | None:
+        return self.app.of(metadata.OAUTH_POLICIES)
+
+    @cached_property
+    def callback_urls(self) -> tuple[str, ...]:
+        return self.app.callback_urls
+
+    @cached_property
+    def client_credentials(self) -> bool:
+        """Whether settings and policies allow that flow."""
+        return self.app.allows("client-credentials")
+
+    @cached_property
     def all_settings(self) -> tuple[SourceFile, ...]:
         """Every settings file that the app's credentials could be read from."""
         own = tuple(file for file in self.app.files if file.type is metadata.SETTINGS)
@@ -92,7 +126,7 @@ class Checked:
         at_most: Level | None = None,
     ) -> Remark:
         """A remark about this app, on the line of `element` in the file `at`, by default its settings file."""
-        file = at or self.app.settings or self.app.files[0]
+        file = at or self.settings or self.app.files[0]
         found = file.document.first(element)
         line = found.line if found else None
         return Remark(message, actions, file.path, line, element or self.app.name, at_most)

@@ -155,15 +155,12 @@ def _inside(home: str, path: str) -> bool:
 
 def passed_over(path: str) -> bool:
     """Whether the walk never comes to `path`, for one of the folders on the way."""
-    return any(not _has_metadata(name) or name in _BUNDLES for name in path.split("/")[:-1])
-
-
-def _has_metadata(folder: str) -> bool:
-    return not folder.startswith(".") and folder != "node_modules"
+    folders = path.split("/")[:-1]
+    return any(name.startswith(".") or name == "node_modules" or name in _BUNDLES for name in folders)
 
 
 def _enters(entry: os.DirEntry[str]) -> bool:
-    if not _has_metadata(entry.name):
+    if entry.name.startswith(".") or entry.name == "node_modules":
         return False
     try:
         return entry.is_dir()

@@ -31,6 +31,8 @@ _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
 _LINK, _SUBMODULE = b"120000", b"160000"
+_ECA: Final = b".eca"
+"""What the suffixes of external client apps begin with."""
 
 
 class Repository:
@@ -60,12 +62,14 @@ class Repository:
 
     @cached_property
     def _index(self) -> dict[str, str]:
-        entries = (entry.partition(b"\t") for entry in self._listed("ls-files", "-s", "-z"))
-        return {
-            os.fsdecode(name): about.split(b" ")[1].decode()
-            for about, _, name in entries
-            if not about.startswith((_LINK, _SUBMODULE))
-        }
+        return _blobs(self._listed("ls-files", "-s", "-z"), _ECA)
+
+    def tracked(self) -> frozenset[str]:
+        """Every name in the index."""
+        return frozenset(os.fsdecode(name) for name in self._listed("ls-files", "-z"))
+
+    def blob(self, name: str) -> str | None:
+        return _blobs(self._listed("ls-files", "-s", "-z", "--", f":(literal){name}")).get(name)
 
     def at(self, revision: str) -> dict[str, str]:
         # Through a pipe, where nothing in it can be an option.
@@ -77,20 +81,16 @@ class Repository:
             if revision == "HEAD":
                 return {}
             raise EcapipeError(problems.unknown_revision(revision))
-        entries = (entry.partition(b"\t") for entry in self._listed("ls-tree", "-r", "-z", "--full-tree", commit))
-        return {
-            os.fsdecode(name): about.split(b" ")[2].decode()
-            for about, _, name in entries
-            if not about.startswith((_LINK, _SUBMODULE))
-        }
+        return _blobs(self._listed("ls-tree", "-r", "-z", "--full-tree", commit), _ECA)
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        asked = list(dict.fromkeys(blobs))
-        if not asked:
-            return {}
-        ids = "".join(f"{blob}\n" for blob in asked).encode()
+        asked = dict.fromkeys(blobs)
+        return {blob: b"".join(pieces) for blob, pieces in self._read(asked)} if asked else {}
+
+    def _read(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        ids = "".join(f"{blob}\n" for blob in blobs).encode()
         with self._started("cat-file", f"--batch={_HEADER}%(objectname)", "--buffer", given=ids) as output:
-            return {blob: b"".join(pieces) for blob, pieces in _contents(output)}
+            yield from _contents(output)
 
     def ignored(self, names: Iterable[str]) -> frozenset[str]:
         # Behind ./ a name that starts with a colon is only a name.
@@ -107,14 +107,24 @@ class Repository:
             return None
         return [_ruling(*map(os.fsdecode, line)) for line in zip(answers[0::4], answers[2::4], strict=True)]
 
-    def holding(self, folder: str, sought: Sought, *, staged: bool) -> list[str]:
-        where = "--cached" if staged else "--untracked"
+    def holding(self, folder: str, sought: Sought) -> list[str]:
         # The values go in through a pipe: nobody can see them among the arguments.
         found = self._run(
-            "grep", where, "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings", "-f", "-",
-            "--", f":(literal){folder}", given=sought.patterns, fails=(1,),
+            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
+            "-f", "-", "--", f":(literal){folder}", given=sought.patterns, fails=(1,),
         )  # fmt: skip
         return [os.fsdecode(name) for name in found.split(b"\0") if name]
+
+    def files(self, folder: str) -> list[str]:
+        listed = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
+        return [os.fsdecode(name) for name in self._listed(*listed)]
+
+    def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        names: dict[str, list[str]] = {}
+        for name, blob in _blobs(self._listed("ls-files", "-s", "-z", "--", f":(literal){folder}")).items():
+            names.setdefault(blob, []).append(name)
+        for blob, pieces in self._read(names):
+            yield names[blob], pieces
 
     def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
         listing = ("rev-list", "--all", "--objects", "--filter=object:type=blob", "--filter-provided-objects")
@@ -195,10 +205,21 @@ def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
     """Those of `paths` (relative to `root`) that are in the index; empty where git cannot tell."""
     try:
         repository = Around()(root) if paths else None
-        index = repository.index() if repository else {}
+        listed = repository.tracked() if repository else frozenset()
     except EcapipeError:
         return frozenset()
-    return frozenset(path for path in paths if repository and repository.name(os.path.join(root, path)) in index)
+    return frozenset(path for path in paths if repository and repository.name(os.path.join(root, path)) in listed)
+
+
+def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:
+    """Names and ids in what ls-files and ls-tree list; only names with `part` in them, in any case."""
+    found = {}
+    for entry in entries:
+        if part in entry.lower() and not entry.startswith((_LINK, _SUBMODULE)):
+            about, _, name = entry.partition(b"\t")
+            # ls-files: mode, id, stage; ls-tree: mode, type, id.
+            found[os.fsdecode(name)] = max(about.split(b" ")[1:], key=len).decode()
+    return found
 
 
 def rulings(root: str, paths: Sequence[str]) -> world.Repository | None:

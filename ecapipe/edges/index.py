@@ -49,14 +49,6 @@ class Index(Disk):
             return super().read_inside(root, name, limit)
         return content[:limit].decode("utf-8", "replace").strip()
 
-    def files(self, root: str) -> Iterator[str]:
-        yield from self._below(root, ".")
-
-    def pieces(self, path: str) -> Iterator[bytes]:
-        content = self._content(path)
-        if content is not None:
-            yield content
-
     def open_to_others(self, path: str) -> bool:
         return False
 
@@ -71,7 +63,7 @@ class Index(Disk):
     def _content(self, path: str) -> bytes | None:
         if path not in self._held:
             repository = self._repository(os.path.dirname(path))
-            blob = repository.index().get(repository.name(path) or "")
+            blob = repository.blob(repository.name(path) or "")
             if blob is None:
                 return None
             self._held[path] = repository.read([blob]).get(blob, b"")

@@ -86,6 +86,24 @@ def test_staged_finds_the_secret_of_an_ignored_file_in_what_is_added(tmp_path: P
     assert (found.file, found.line, found.level) == ("login.sh", 1, "error")
 
 
+def test_staged_finds_every_copy_of_a_settings_file(tmp_path: Path) -> None:
+    copy = {"backup/one.xml": trees.app()[SETTINGS], "backup/two.xml": trees.app()[SETTINGS]}
+    root = ground.ready(tmp_path, committed(trees.project() | trees.app() | copy))
+    for gate in (Gate("deploy"), Gate("deploy", staged=True)):
+        found = [each.file for each in ground.findings(root, gate) if each.rule == "secret-elsewhere-in-tree"]
+        assert found == ["backup/one.xml", "backup/two.xml"]
+
+
+def test_many_secrets_are_looked_for_as_well_as_few(tmp_path: Path) -> None:
+    files = trees.project() | {"notes": f"{trees.secret('App77')}\n", ".env": trees.secret("App78")}
+    for number in range(80):
+        files |= trees.app(f"App{number}", header=None, oauth=None, policies=None)
+    root = ground.ready(tmp_path, [files, {".gitignore": ".env\n"}, "add --all"])
+    for gate in (Gate(), Gate(staged=True), Gate("deploy")):
+        found = [each for each in ground.findings(root, gate) if each.rule == "secret-elsewhere-in-tree"]
+        assert [(each.app, each.file, each.line) for each in found] == [("App77", "notes", 1)]
+
+
 def test_staged_passes_over_links_bundles_and_hidden_folders(tmp_path: Path) -> None:
     header = trees.xml("ExternalClientApplication", {"label": "made up"})
     names = ["lwc/a", ".hidden/b", "node_modules/c", "classes/d"]

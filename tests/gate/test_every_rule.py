@@ -220,8 +220,8 @@ CASES = {
         gate=Gate(history=True),
     ),
     "secret-elsewhere-in-tree": Case(
-        app() | {"scripts/login.sh": f"#!/bin/sh\ncurl -d client_secret={SECRET}\n"},
-        app() | {"scripts/login.sh": f"#!/bin/sh\ncurl -d client_secret={SECRET[:-1]}\n"},
+        [app() | {"scripts/login.sh": f"#!/bin/sh\ncurl -d client_secret={SECRET}\n"}, "status"],
+        [app() | {"scripts/login.sh": f"#!/bin/sh\ncurl -d client_secret={SECRET[:-1]}\n"}, "status"],
         f"curl -d client_secret={SECRET}",
     ),
     "settings-not-gitignored": Case([app(), "status"], [app(), IGNORE, "status"]),
@@ -408,7 +408,7 @@ def test_a_refresh_that_needs_the_secret_needs_it_in_a_public_client(tmp_path: P
 
 def test_a_secret_of_the_environment_is_looked_for_too(tmp_path: Path) -> None:
     files = app(settings={"consumerSecret": None}) | {"notes/todo.txt": f"secret: {SECRET}\n"}
-    root = ground.ready(tmp_path, files)
+    root = ground.ready(tmp_path, [files, "status"])
     assert "secret-elsewhere-in-tree" not in ground.rules(root)
     (found,) = [
         each
@@ -420,8 +420,30 @@ def test_a_secret_of_the_environment_is_looked_for_too(tmp_path: Path) -> None:
 
 def test_what_git_ignores_is_nobodys_business(tmp_path: Path) -> None:
     files = app() | {".env": f"SECRET={SECRET}\n", ".gitignore": ".env\n"}
-    assert "secret-elsewhere-in-tree" in ground.rules(ground.ready(tmp_path / "no-git", files))
-    assert "secret-elsewhere-in-tree" not in ground.rules(ground.ready(tmp_path / "git", [files, "status"]))
+    assert "secret-elsewhere-in-tree" not in ground.rules(ground.ready(tmp_path, [files, "status"]))
+
+
+def test_without_a_repository_every_file_is_read_but_not_for_a_login(tmp_path: Path) -> None:
+    files = app() | {"scripts/login.sh": f"made up\n{SECRET}\n", "node_modules/a": SECRET, ".sf/config": SECRET}
+    root = ground.ready(tmp_path, files)
+    os.mkfifo(root / "pipe")
+    (root / "link").symlink_to("scripts/login.sh")
+    assert "secret-elsewhere-in-tree" not in ground.rules(root)
+    for purpose in ("deploy", "commit"):
+        found = [
+            each for each in ground.findings(root, ground.for_(purpose)) if each.rule == "secret-elsewhere-in-tree"
+        ]
+        assert [(each.file, each.line) for each in found] == [("scripts/login.sh", 2)]
+
+
+def test_before_a_login_git_is_asked_only_where_a_secret_is(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path, [*committed(app(settings={**CERTIFICATE, "consumerSecret": None})), "status"])
+    trees.plant(root, app(settings={"consumerSecret": None}))
+    asked = {"certificate-dropped", "settings-not-gitignored"}
+    assert not asked & ground.rules(root)
+    assert asked <= ground.rules(root, Gate("deploy"))
+    trees.plant(root, app())
+    assert asked <= ground.rules(root)
 
 
 def test_a_rotated_secret_is_staged_anew(tmp_path: Path) -> None:
