@@ -13,7 +13,19 @@ from ecapipe.changes import Protection
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
+from ecapipe.cli.options import (
+    AsJson,
+    Concise,
+    CredentialsDirs,
+    MetadataDirs,
+    Names,
+    NoProgress,
+    NoProjectConfig,
+    NoPrompt,
+    ReportFiles,
+    SourceDirs,
+    Verbose,
+)
 from ecapipe.cli.session import Session
 from ecapipe.edges import git, writer
 from ecapipe.findings import RULES, Finding, at_least
@@ -54,6 +66,10 @@ def list_apps(
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
@@ -62,10 +78,11 @@ def list_apps(
     An incomplete app is listed like any other.
     """
     session: Session = context.obj
+    length = options.length(concise, verbose, "ecapipe app list")
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     found, apps = pipeline.survey(where, edges.real(session.environment))
     warnings = [*(problem.message for problem in found.unreadable), *found.notices]
-    return session.finish(report.listing(found.facts, apps), plain.listing(apps), warnings=warnings)
+    return session.finish(report.listing(found.facts, apps), plain.listing(apps, length), warnings=warnings)
 
 
 @commands.command("check", cls=Command)
@@ -101,6 +118,10 @@ def check_apps(
         bool, typer.Option("--update-baseline", help="Accept all findings: write them to the project's baseline.")
     ] = False,
     report_to: ReportFiles = None,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
@@ -117,7 +138,9 @@ def check_apps(
     gc.disable()  # what is read lives until the end: looking for garbage in it costs a sixth of the time
     session: Session = context.obj
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    ticker = Ticker(session.err if session.live and session.err.isatty() and not session.json else None)
+    length = options.length(concise, verbose, CHECK)
+    moves = session.live and session.err.isatty() and not session.json and not no_progress
+    ticker = Ticker(session.err if moves else None)
     asked = Gate(
         purpose.value,
         target_org,
@@ -150,7 +173,7 @@ def check_apps(
     lost = reports.write(account)
     # Without --json that has been said already.
     warnings = [*came.notices, *(lost if session.json else ())]
-    lines = plain.findings(came.findings, len(came.apps))
+    lines = plain.findings(came.findings, len(came.apps), length)
     return session.finish(result, lines, status or int(bool(lost)), warnings)
 
 

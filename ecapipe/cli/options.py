@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from ecapipe import problems
 from ecapipe.discovery import Where
 from ecapipe.edges.environment import Environment
+from ecapipe.problems import EcapipeError
+from ecapipe.render.plain import Length
 
 SourceDirs = Annotated[
     list[str] | None,
@@ -51,6 +54,18 @@ ReportFiles = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+
+Concise = Annotated[bool, typer.Option("--concise", help="Print the least.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print everything that is known.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="Nothing moves while it works.")]
+NoPrompt = Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")]
+
+
+def length(concise: bool, verbose: bool, command: str) -> Length:
+    """How much to print; raises `EcapipeError` (UsageError) for both at once."""
+    if concise and verbose:
+        raise EcapipeError(problems.usage_error("--concise and --verbose exclude each other.", command))
+    return "concise" if concise else "verbose" if verbose else "usual"
 
 
 def where(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 
 import typer
 from typer import exceptions
@@ -22,8 +20,8 @@ from ecapipe.problems import EcapipeError, Problem, did_you_mean
 
 def main(given: list[str]) -> int:
     """Run the command line `given`, which is not empty; the exit status."""
-    signal.signal(signal.SIGTERM, _terminated)
     session = open_session(given, environment.process(), sys.stdout, sys.stderr)
+    session.interrupts.install()
     try:
         _start_log(session)
         return _run(given, session)
@@ -118,8 +116,3 @@ def _stack(error: Exception, session: Session) -> str | None:
     if session.environment.get("SF_ENV") != "development":
         return None
     return "".join(traceback.format_tb(error.__traceback__))
-
-
-def _terminated(signal_number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends a run as Ctrl-C does."""
-    raise KeyboardInterrupt

@@ -19,7 +19,7 @@ from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
 from ecapipe.credentials import SOURCES
 from ecapipe.discovery import Where
-from ecapipe.events import Emit, Event
+from ecapipe.events import Emit, Event, RunEnded
 from ecapipe.login import How
 from ecapipe.orgs import Which
 from ecapipe.pipeline import Request
@@ -235,9 +235,10 @@ def _show(
             display = Lines(out, session.err, seen, stages=not concise, verbose=verbose)
 
         def emit(event: Event) -> None:
-            seen(event)
-            log.log(event)
-            display(event)
+            with session.interrupts.held(last=isinstance(event, RunEnded)):
+                seen(event)
+                log.log(event)
+                display(event)
 
         pipeline.run(request, world, emit)
     lost = reports.write(lambda: _account(seen, reports))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TextIO
 
 from ecapipe import report
+from ecapipe.cli.interrupts import Interrupts
 from ecapipe.edges.environment import Environment
 from ecapipe.problems import Problem
 from ecapipe.render import json, text
@@ -22,6 +23,7 @@ class Session:
     err: TextIO
     json: bool
     full_help: bool = True
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     @property
     def live(self) -> bool:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from ecapipe.changes import Protection
 from ecapipe.events import AppFacts, CredentialFacts
-from ecapipe.findings import LEVELS, Finding, Rule
+from ecapipe.findings import LEVELS, RULES, Finding, Rule
 from ecapipe.problems import Explanation
 from ecapipe.render.text import clean
 
+Length = Literal["concise", "usual", "verbose"]
 
-def listing(apps: Sequence[AppFacts]) -> Iterator[str]:
-    """``app list``: a block per app."""
+
+def listing(apps: Sequence[AppFacts], length: Length = "usual") -> Iterator[str]:
+    """``app list``: a block per app, a line when concise, with the causes of what is missing when verbose."""
     if not apps:
         yield "No external client apps found."
     for number, app in enumerate(apps):
+        if length == "concise":
+            yield clean(f"{app.name}: {', '.join(app.flows) or 'no flow'}")
+            continue
         if number:
             yield ""
         yield clean(app.name)
@@ -25,17 +31,23 @@ def listing(apps: Sequence[AppFacts]) -> Iterator[str]:
         yield f"  Flows: {', '.join(app.flows) or 'none'}"
         yield f"  Consumer key: {_credential(app.consumer_key)}"
         yield f"  Consumer secret: {_credential(app.consumer_secret)}"
+        if length == "verbose":
+            causes = dict.fromkeys((*app.consumer_key.causes, *app.consumer_secret.causes))
+            yield from (f"    {clean(cause)}" for cause in causes)
         yield "  Files:"
         yield from (f"    {clean(path)}" for path in app.files)
 
 
-def findings(found: Sequence[Finding], apps: int) -> Iterator[str]:
-    """``app check``: a line per finding as compilers print them, and a summary."""
+def findings(found: Sequence[Finding], apps: int, length: Length = "usual") -> Iterator[str]:
+    """``app check``: a line per finding as compilers print them, and a summary; with what to do, unless concise, and
+    why it matters, when verbose."""
     for finding in found:
         place = ":".join(str(part) for part in (finding.file, finding.line) if part)
         level = f"{finding.level} (accepted)" if finding.accepted else finding.level
         yield clean(f"{place}: {level}: {finding.message} [{finding.rule}]")
-        if not finding.accepted:
+        if length == "verbose":
+            yield f"    Why: {RULES[finding.rule].why}"
+        if not finding.accepted and length != "concise":
             yield from (f"    {clean(action)}" for action in finding.actions)
     open = [finding.level for finding in found if not finding.accepted]
     said = ", ".join(f"{open.count(level)} {level}{'' if open.count(level) == 1 else 's'}" for level in LEVELS)

@@ -158,8 +158,10 @@ def test_everything_works_with_the_keyboard_alone(window: Seen, org: Org, env: d
     keyboard = window.page.keyboard
     with log_in(org, "Listening", "listen", env) as run:
         window.page.goto(run.link())
+        window.page.locator("input:focus").wait_for()  # the page puts the cursor there, once it is shown
         keyboard.type(org.username)
         keyboard.press("Tab")
+        window.page.locator("input[type=password]:focus").wait_for()
         keyboard.type(org.password)
         keyboard.press("Enter")
         window.page.get_by_role("button", name="Allow").wait_for()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import example, given
 from render.scenes import Screen, dangerous, hostile
 
@@ -110,3 +112,23 @@ def test_text_from_outside_forges_nothing(said: str) -> None:
         assert dangerous(mine_shown) == set()
         assert mine_shown.count("\n") == usual_shown.count("\n")
         assert not any(line.lstrip().startswith("::") for line in mine_shown.splitlines())
+
+
+def test_a_concise_listing_is_a_line_per_app() -> None:
+    assert len(shown(plain.listing([app(), app()], "concise")).splitlines()) == 2
+
+
+def test_a_verbose_listing_says_why_something_is_missing() -> None:
+    facts = app()
+    lacking = replace(facts, consumer_secret=replace(facts.consumer_secret, causes=("Nobody knows.",)))
+    assert "Nobody knows." in shown(plain.listing([lacking], "verbose"))
+    assert "Nobody knows." not in shown(plain.listing([lacking]))
+
+
+def test_concise_findings_leave_out_what_to_do_and_verbose_ones_say_why() -> None:
+    found = [finding()]
+    lengths = [
+        len(shown(plain.findings(found, 1, length)).splitlines()) for length in ("concise", "usual", "verbose")
+    ]
+    assert lengths[0] == 2
+    assert lengths[0] < lengths[1] < lengths[2]

@@ -36,8 +36,8 @@ def test_everything_the_river_needs_is_read() -> None:
         plugins={"ecapipe": {"orgs": orgs}, "other": 1},
         unknown="is ignored",
     )
-    found = project.parse(text, "/work/acme")
-    assert found.root == "/work/acme"
+    found = project.parse(text, "/home/ada/acme")
+    assert found.root == "/home/ada/acme"
     assert found.package_directories == ("force-app",)
     assert found.namespace == "acme"
     assert found.login_url == "https://acme.my.salesforce.com"

@@ -36,10 +36,10 @@ from ecapipe.stages import ALL, AUTHORIZE, CHECK, DISCOVER, LOCATE, TOKEN, VERIF
 UAT, PROD = Subject("Billing", "uat"), Subject("Billing", "prod")
 AT = "2026-01-02T03:04:05.678Z"
 
-PROJECT = ProjectFacts("/work/acme", ("force-app", "ps-eca"))
+PROJECT = ProjectFacts("/home/ada/acme", ("force-app", "ps-eca"))
 APP = AppFacts(
     name="Billing",
-    project="/work/acme",
+    project="/home/ada/acme",
     settings_file="force-app/Billing.ecaGlblOauth-meta.xml",
     files=("force-app/Billing.eca-meta.xml", "force-app/Billing.ecaGlblOauth-meta.xml"),
     distribution="Local",
@@ -146,7 +146,7 @@ def test_apps_of_one_name_in_two_projects_are_two() -> None:
     result = told(AppSeen(APP), AppSeen(replace(APP, project="/other"))).result()
     apps = result["apps"]
     assert isinstance(apps, list)
-    assert [app["project"] for app in apps] == ["/work/acme", "/other"]
+    assert [app["project"] for app in apps] == ["/home/ada/acme", "/other"]
 
 
 def test_what_is_for_people_meanwhile_leaves_no_trace() -> None:
@@ -185,11 +185,11 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
         "version": 1,
         "run": "20260102T030405Z-abcdef",
         "startedAt": AT,
-        "projects": [{"root": "/work/acme", "packageDirectories": ["force-app", "ps-eca"]}],
+        "projects": [{"root": "/home/ada/acme", "packageDirectories": ["force-app", "ps-eca"]}],
         "apps": [
             {
                 "name": "Billing",
-                "project": "/work/acme",
+                "project": "/home/ada/acme",
                 "settingsFile": "force-app/Billing.ecaGlblOauth-meta.xml",
                 "distribution": "Local",
                 "credentialsOf": "own",

@@ -1,0 +1,39 @@
+"""Discovery alone, in a project of 200,000 files, half of them in node_modules, bundles and hidden folders.
+
+It is held against ``fd -uu``, which is kept out of the same folders and looks for the same files.
+
+Repeat it with: apt-get install fd-find && .venv/bin/python tests/bench/discovery_of_many_files.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from forest import grow
+from measure import FD, Call, Program, least, milliseconds, tell
+
+from ecapipe import discovery, edges
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+
+ROUNDS = 15
+APPS = 20
+FILES = 200_000
+
+
+def main() -> None:
+    with TemporaryDirectory() as folder:
+        root = grow(Path(folder), APPS, FILES // 2 - 4 * APPS, pruned=FILES // 2)
+        where, world = Where((str(root),)), edges.real(Environment({}))
+        excluded = [word for name in ("node_modules", "lwc", "aura", ".*") for word in ("--exclude", name)]
+        cost = least(
+            ROUNDS,
+            discovery=Call(lambda: discovery.discover(where, world)),
+            fd=Program((FD, "-uu", *excluded, r"\.eca", "force-app"), root),
+        )
+    tell("discovery / fd", cost["discovery"].seconds / cost["fd"].seconds, 1.5, detail=milliseconds(**cost))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""5,000 global OAuth settings files, read and checked, against reading them with ``xmltodict.parse`` alone.
+
+Memory is that of ``ecapipe app check --json`` for all of them, less that for one, for each app.
+
+Repeat it with: .venv/bin/python tests/bench/settings_files.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import xmltodict
+from forest import settings_only
+from measure import ECAPIPE, Call, Program, least, milliseconds, tell
+
+from ecapipe import edges, pipeline
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.gate import Gate
+
+ROUNDS = 5
+APPS = 5_000
+
+
+def main() -> None:
+    with TemporaryDirectory() as folder:
+        many, one = settings_only(Path(folder, "many"), APPS), settings_only(Path(folder, "one"), 1)
+        paths = sorted(many.rglob("*.ecaGlblOauth-meta.xml"))
+        where, world = Where((str(many),)), edges.real(Environment({}))
+        cost = least(
+            ROUNDS,
+            check=Call(lambda: pipeline.check(where, Gate(), world)),
+            xmltodict=Call(lambda: [xmltodict.parse(path.read_bytes()) for path in paths]),
+            many=Program((ECAPIPE, "app", "check", "--json"), many),
+            one=Program((ECAPIPE, "app", "check", "--json"), one),
+        )
+    tell("check / xmltodict", cost["check"].seconds / cost["xmltodict"].seconds, 3, detail=milliseconds(**cost))
+    tell("memory for each app", (cost["many"].memory - cost["one"].memory) / (APPS - 1), 25, "KiB")
+
+
+if __name__ == "__main__":
+    main()

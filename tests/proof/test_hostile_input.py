@@ -1,0 +1,78 @@
+"""Input that nobody would type: names of environment variables, and what fuzzing turned up."""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+import subprocess
+import sys
+
+import pytest
+import trees
+from hypothesis import example, given
+from hypothesis import strategies as st
+from river.billing import ORG
+
+from ecapipe import credentials, grants, orgs
+from ecapipe.edges.environment import Environment
+from ecapipe.grants import AuthorizationCode, Login
+from ecapipe.problems import EcapipeError
+from ecapipe.secret import Secret
+
+NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
+MADE_UP = "made-up-value-of-the-test"
+
+
+@given(NAMES, NAMES.map(lambda alias: re.sub(r"[=/:]", "-", alias)))
+@example("ß", "ǆ")
+def test_any_app_and_org_have_variables_that_a_shell_can_set(app: str, alias: str) -> None:
+    org = orgs.choose(f"{alias}=https://acme.my.salesforce.com", {}, ())
+    for field in ("consumerKey", "consumerSecret"):
+        for name in (credentials.variable(field, app), credentials.variable(field, app, org)):
+            assert re.fullmatch(r"ECAPIPE_CLIENT_(ID|SECRET)_[A-Z0-9_]+", name)
+
+
+@given(NAMES, NAMES)
+def test_two_apps_share_a_variable_only_with_an_error_that_names_both(one: str, other: str) -> None:
+    name = credentials.variable("consumerSecret", one)
+    value = {name: Secret(MADE_UP)}.get
+    if one != other and credentials.variable("consumerSecret", other) == name:
+        with pytest.raises(EcapipeError) as raised:
+            credentials.from_environment(value, [one, other], [])
+        assert raised.value.problem.name == "AmbiguousVariable"
+    else:
+        source = credentials.from_environment(value, [one, other], [])
+        (app,) = trees.assembled(trees.app())
+        assert source.find(app, ORG, "consumerSecret") is None or "BILLING" in name
+
+
+@given(st.dictionaries(st.text(string.ascii_uppercase + "_ é=\n", min_size=1, max_size=12), NAMES, max_size=5))
+def test_no_credential_stays_in_an_environment(others: dict[str, str]) -> None:
+    names = [f"ECAPIPE_CLIENT_{kind}{tail}" for kind in ("ID", "SECRET") for tail in ("", "_X", "_X_FILE")]
+    environ = {**others, **dict.fromkeys(names, MADE_UP)}
+    environment = Environment(environ)
+    assert MADE_UP not in {value for name, value in environ.items() if name not in others}
+    assert {name: value for name, value in environ.items() if name in others} == others
+    assert all(environment.get(name) == MADE_UP for name in names)
+
+
+def test_a_child_gets_no_credential_whatever_its_variable_is_called() -> None:
+    names = ["ECAPIPE_CLIENT_SECRET", "ECAPIPE_CLIENT_SECRET_ÄÖ", "ECAPIPE_CLIENT_ID_1", "ECAPIPE_CLIENT_SECRET_FILE"]
+    script = (
+        "import os, subprocess, sys; from ecapipe.edges import environment; environment.process();"
+        "subprocess.run([sys.executable, '-c', 'import os; print(*os.environ)'], check=True)"
+    )
+    environ = {**os.environ, **dict.fromkeys(names, MADE_UP)}
+    ran = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
+    assert "PATH" in ran.stdout
+    assert "ECAPIPE_CLIENT" not in ran.stdout
+
+
+def test_an_address_that_was_broken_into_lines_is_joined_as_a_browser_does() -> None:
+    login = Login("Billing", ORG, "https://www.example.com", "FAKE0STATE", Secret("FAKE-VERIFIER"), ORG.url)
+    pasted = "https://www.example.com/?code=aPrxFAKE&state=FA\n\n\tKE0STATE"
+    found, grant = grants.pasted(pasted, [login])
+    assert found is login
+    assert isinstance(grant, AuthorizationCode)
+    assert grant.code.reveal() == "aPrxFAKE"
