@@ -20,7 +20,7 @@ import trees
 HERE = Path(__file__).parents[2]
 SF = Path(os.environ.get("SF", HERE / ".cache/interop/node_modules/.bin/sf"))
 ECAPIPE = str(Path(sys.executable).with_name("ecapipe"))
-QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_AUTOUPDATE_DISABLE": "true"}
+QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_AUTOUPDATE_DISABLE": "true", "SF_DISABLE_AUTOUPDATE": "true"}
 ROUNDS = 3
 
 PARSE = """

@@ -16,7 +16,7 @@ PYTHON = sys.executable
 ECAPIPE = str(Path(sys.executable).with_name("ecapipe"))
 SF = str(ROOT / ".cache/interop/node_modules/.bin/sf")
 """The Salesforce CLI, which ``tests/interop/setup`` installs."""
-QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_AUTOUPDATE_DISABLE": "true"}
+QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_AUTOUPDATE_DISABLE": "true", "SF_DISABLE_AUTOUPDATE": "true"}
 """For the Salesforce CLI: nothing but the command itself."""
 FD = which("fdfind") or which("fd") or "fd"
 """Debian: ``apt-get install fd-find``."""

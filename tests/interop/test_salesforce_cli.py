@@ -41,6 +41,7 @@ def sf(tmp_path_factory: pytest.TempPathFactory) -> Sf:
         PATH=os.pathsep.join([str(installed.node().parent), str(installed.PROGRAMS), os.environ["PATH"]]),
         SF_DISABLE_TELEMETRY="true",
         SF_AUTOUPDATE_DISABLE="true",
+        SF_DISABLE_AUTOUPDATE="true",
         SF_SKIP_NEW_VERSION_CHECK="true",
     )
 
