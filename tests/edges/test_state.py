@@ -32,9 +32,9 @@ def problem(path: Path) -> problems.Problem:
     with pytest.raises(EcapipeError) as caught:
         state.directory(at(path))
     assert caught.value.problem.name == "StateDirectoryUnusable"
-    assert {"--no-journal", "ECAPIPE_STATE_DIR"} <= {
-        *" ".join(caught.value.problem.actions).replace(".", " ").split()
-    }
+    actions = " ".join(caught.value.problem.actions)
+    assert "--no-journal" in actions
+    assert "ECAPIPE_STATE_DIR" in actions
     return caught.value.problem
 
 
