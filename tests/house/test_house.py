@@ -33,7 +33,8 @@ TYPER = {"typer", "pydantic"}
 """What every command pays for: typer reads all options with pydantic."""
 
 HEAVY = TYPER | {
-    "cryptography", "git", "httpx", "keyring", "pathspec", "rich", "starlette", "truststore", "uvicorn", "xmltodict",
+    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "rich", "starlette",
+    "truststore", "uvicorn", "xmltodict",
 }  # fmt: skip
 
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}
