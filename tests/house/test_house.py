@@ -33,8 +33,8 @@ TYPER = {"typer"}
 """What every command pays for."""
 
 HEAVY = TYPER | {
-    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "pydantic", "rich", "starlette",
-    "truststore", "uvicorn", "wcmatch", "xmltodict",
+    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "pydantic", "rich",
+    "starlette", "truststore", "uvicorn", "wcmatch", "xmltodict",
 }  # fmt: skip
 
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}
