@@ -13,6 +13,7 @@ from ecapipe.edges import git, place, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.index import Index
+from ecapipe.edges.signer import Keys
 from ecapipe.stages import Clock
 from ecapipe.world import World
 
@@ -49,6 +50,7 @@ def real(
         taken=environment.take,
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
+        keys=Keys(environment.credential),
         open=None if browser == "none" else _opener(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),

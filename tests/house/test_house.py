@@ -22,6 +22,7 @@ REVEALING = {
     "cli/run.py": "--print-token",
     "credentials.py": "to tell placeholders, and the key, which is no secret",
     "edges/http.py": "the form and the bearer on the wire",
+    "edges/signer.py": "the passphrase of a private key",
     "emulator/org.py": "the signature of a token answer",
     "grants.py": "the PKCE digest",
     "secret.py": "redaction",
