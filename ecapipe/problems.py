@@ -709,6 +709,19 @@ def auth_timeout_error(app: str, minutes: float) -> _Said:
 
 @_problem(
     "people",
+    "Somebody ended the sign-in page while logins were still waiting.",
+    "Run again when everybody can sign in.",
+    exit_code=WAITING,
+)
+def sign_in_ended() -> _Said:
+    return _say(
+        "The sign-in page was told to end before anybody signed in here.",
+        "Run again; --resume goes on with what is left.",
+    )
+
+
+@_problem(
+    "people",
     "The login needs somebody who pastes the redirected URL, and there is no terminal to ask on.",
     "Run in a terminal, or use a flow without people.",
     exit_code=WAITING,

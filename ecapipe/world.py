@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+from ecapipe.events import Subject
 from ecapipe.handover import Handover
 from ecapipe.messages import Send
 from ecapipe.metadata import Type
@@ -140,18 +141,47 @@ class Landing:
 
 
 class Listen(Protocol):
-    """A site on exactly the given callback URL for as long as the context lasts.
+    """One site on exactly the given callback URLs for as long as the context lasts.
 
-    `land` judges the query of each request to that address. Raises `EcapipeError` (PortInUseError, CannotListen).
+    `land` judges the query of each request to one of these addresses. The context gives the addresses that could not
+    be opened, each with its problem (PortInUseError, CannotListen).
     """
 
-    def __call__(self, callback_url: str, land: Callable[[str], Landing]) -> AbstractContextManager[None]: ...
+    def __call__(
+        self, callback_urls: Collection[str], land: Callable[[str], Landing]
+    ) -> AbstractContextManager[Mapping[str, Problem]]: ...
 
 
 class Lines(Protocol):
     """While the context lasts, every line that somebody types goes to `take`; None when the input has ended."""
 
     def __call__(self, take: Callable[[str | None], None]) -> AbstractContextManager[None]: ...
+
+
+class Desk(Protocol):
+    """What people can do on the board. Used from any thread."""
+
+    def paste(self, text: str) -> str | None:
+        """Take a pasted address; the sentence that says why it fits no login, else None."""
+
+    def retry(self, subject: Subject) -> bool:
+        """Begin a login that failed again, with a new link; False if there is nothing to begin."""
+
+    def finish(self) -> None:
+        """Nothing more will be tried again: the run may end."""
+
+    def left(self) -> float:
+        """Seconds that people are still waited for."""
+
+
+class Board(Protocol):
+    """The page on which people sign in to several orgs."""
+
+    @property
+    def url(self) -> str: ...
+
+    def watched(self) -> bool:
+        """Whether a browser has shown it in the last seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +279,9 @@ class World:
     clock: Clock
     chance: Callable[[int], bytes]
     stand_in: bool = False
+    board: Callable[[Desk], AbstractContextManager[Board]] | None = None
+    """Opens the page for signing in to several orgs; None where there is none. It is told of events elsewhere."""
+    interrupts: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext
+    """While the context lasts, an interrupt calls the function, at any moment of the main thread, and is over."""
+    parted: Callable[[], None] = lambda: None
+    """Closes the connections of the thread that calls it."""
