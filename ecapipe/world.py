@@ -158,6 +158,29 @@ class Lines(Protocol):
     def __call__(self, take: Callable[[str | None], None]) -> AbstractContextManager[None]: ...
 
 
+class Key(Protocol):
+    """A private RSA key."""
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether other users of this machine may read its file; False where that cannot be told."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of `data`, RSASSA-PKCS1-v1_5 with SHA-256 (RS256, RFC 7518 §3.3)."""
+
+    def doubt(self, certificate: str, at: str) -> str | None:
+        """What speaks against `certificate` (PEM, or the base64 of it) as this key's, at a time in ISO 8601."""
+
+
+class Keys(Protocol):
+    """The private key in a PEM file. `ask` is a hidden question, for its passphrase.
+
+    Raises `EcapipeError`: UnreadableFile, JwtKeyNotPath, JwtKeyNotUsable, JwtKeyEncrypted, JwtKeyPassphraseWrong.
+    """
+
+    def __call__(self, path: str, ask: Callable[[str], Secret | None] | None) -> Key: ...
+
+
 class Desk(Protocol):
     """What people can do on the board. Used from any thread."""
 
@@ -269,6 +292,7 @@ class World:
     """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
     ask: Callable[[str], Secret | None] | None
     """A hidden question on the terminal; None where there is none to ask on."""
+    keys: Keys
     open: Callable[[str], bool] | None
     """Shows a URL in a browser, False if that failed; None when URLs are only printed."""
     listen: Listen
