@@ -18,6 +18,8 @@ BUG = 3
 WAITING = 69
 INTERRUPTED = 130
 
+_MISTAKES_SHOWN = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -194,6 +196,28 @@ def named_org_not_found_error(alias: str, known: Sequence[str]) -> _Said:
         *did_you_mean(alias, known),
         f"Name its My Domain URL as well: --target-org {alias}=https://MyDomain.my.salesforce.com.",
         "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
+    )
+
+
+@_problem(
+    "config",
+    "A batch file, given with --file, has mistakes. All that were found are named, each with its row and column.",
+    "Correct them and run again: nothing was sent.",
+    exit_code=USAGE,
+)
+def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -> _Said:
+    shown = mistakes[:_MISTAKES_SHOWN]
+    rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
+    places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
+    one = len(mistakes) == 1
+    return _say(
+        f"The batch file has a mistake: {shown[0]}"
+        if one
+        else f"The batch file has {len(mistakes)} mistakes: {places}{rest}.",
+        *(() if one else shown),
+        "Correct the file and run again: nothing was sent.",
+        file=file,
+        line=line,
     )
 
 
