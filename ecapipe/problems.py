@@ -410,6 +410,20 @@ def unwritable_file(file: str, reason: str) -> _Said:
 
 
 @_problem(
+    "config",
+    "The folder in which ecapipe keeps its records of runs and its logins cannot be used: it cannot be made, belongs "
+    "to somebody else, or others may write to it.",
+    "Name a folder that is yours alone in ECAPIPE_STATE_DIR. A run can do without one: use --no-journal.",
+)
+def state_directory_unusable(directory: str, reason: str) -> _Said:
+    return _say(
+        f"The state directory {directory} cannot be used: {reason}.",
+        "Name a folder that is yours alone in ECAPIPE_STATE_DIR.",
+        "Or use ecapipe run --no-journal, which keeps no record of the run.",
+    )
+
+
+@_problem(
     "people",
     "The changes were shown and not agreed to, so nothing was written.",
     "Run again and answer y, or use --no-prompt to write without being asked.",

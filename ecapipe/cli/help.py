@@ -95,6 +95,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_CLIENT_ID alone serves a single app. With _FILE at its end, the path of a file that holds it.",
     "ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>]": "Consumer secret, in the same way.",
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
+    "ECAPIPE_STATE_DIR": "Folder for what outlives a command; without it, the system's usual place for such things.",
     "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",
     "ECAPIPE_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard error. "
     "Without it, SF_LOG_LEVEL counts.",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from ecapipe.emulator import authorize, pages, token
+from ecapipe.emulator import authorize, introspect, pages, token
 from ecapipe.emulator.org import Org, Session
 from ecapipe.emulator.wire import Call, Refused
 
@@ -56,6 +56,8 @@ def _route(org: Org, call: Call) -> Response:
             return _approve(org, call)
         case _, "/services/oauth2/token":
             return _token(org, call)
+        case _, "/services/oauth2/introspect":
+            return _introspect(org, call)
         case _, "/services/oauth2/revoke":
             return _revoke(org, call)
         case "GET" | "POST", "/services/oauth2/userinfo":
@@ -111,6 +113,14 @@ def _token(org: Org, call: Call) -> Response:
     try:
         _post_only(call)
         return JSONResponse(token.grant(org, call.form, call.authorization))
+    except Refused as refused:
+        return _oauth_error(refused)
+
+
+def _introspect(org: Org, call: Call) -> Response:
+    try:
+        _post_only(call)
+        return JSONResponse(introspect.describe(org, call.form, call.authorization))
     except Refused as refused:
         return _oauth_error(refused)
 

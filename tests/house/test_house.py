@@ -29,11 +29,12 @@ REVEALING = {
 }
 """The modules that may look into a `Secret`, and what for."""
 
-TYPER = {"typer", "pydantic"}
-"""What every command pays for: typer reads all options with pydantic."""
+TYPER = {"typer"}
+"""What every command pays for."""
 
 HEAVY = TYPER | {
-    "cryptography", "git", "httpx", "keyring", "pathspec", "rich", "starlette", "truststore", "uvicorn", "xmltodict",
+    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "pydantic", "rich",
+    "starlette", "truststore", "uvicorn", "wcmatch", "xmltodict",
 }  # fmt: skip
 
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}
