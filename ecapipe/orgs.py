@@ -36,6 +36,8 @@ _LIGHTNING: Final = (
 _MY_DOMAINS: Final = (".my.salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
 _SHARED: Final = ("login.salesforce.com", "test.salesforce.com")
 _USERNAME: Final = re.compile(r"[^@\s:/?#\\]+@[^@\s:/?#\\]+\.[^@\s:/?#\\]+")
+_OF_TESTS: Final = re.compile(r"^test\.|^[^.]*--|\.(sandbox|scratch)\.|(^|\.)cs\d+\.")
+"""Hosts of sandboxes, today's and older ones, and of scratch orgs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +298,7 @@ def _once(chosen: Sequence[Org]) -> list[Org]:
     kept = [
         org
         for org in dict.fromkeys(chosen)
-        if org != _bare(org)
-        or not ((org.alias, org.url) in described or (org.alias is None and org.url in aliased))
+        if org != _bare(org) or not ((org.alias, org.url) in described or (org.alias is None and org.url in aliased))
     ]
     named: dict[str, str] = {}
     for org in kept:
@@ -438,6 +439,18 @@ def _described(org: Org, entry: Entry) -> Org:
         browser=entry.browser,
         callback=entry.callback,
     )
+
+
+def audience(org: Org) -> str:
+    """Whom an assertion for `org` names as its audience: the login host for the org's kind.
+
+    Sites, hosts that are not Salesforce's, and Salesforce's clouds of their own stand for themselves. Help,
+    "OAuth 2.0 JWT Bearer Flow"; sandboxes and scratch orgs as the Salesforce CLI tells them.
+    """
+    host = urlsplit(org.url).hostname or ""
+    if not host.endswith(".salesforce.com"):
+        return org.url
+    return "https://test.salesforce.com" if _OF_TESTS.search(host) else "https://login.salesforce.com"
 
 
 def same_id(one: str, other: str) -> bool:

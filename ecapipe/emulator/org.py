@@ -146,6 +146,11 @@ class Org:
         new = User(_full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
         return self._users.setdefault(username, new)
 
+    @property
+    def users(self) -> tuple[User, ...]:
+        """Everybody who exists, the person first."""
+        return tuple(self._users.values())
+
     def identity(self, user: User) -> str:
         """The identity URL, the ``id`` of a token answer."""
         return f"{self.url}/id/{self.id}/{user.id}"

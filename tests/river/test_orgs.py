@@ -649,3 +649,29 @@ def test_one_user_in_several_orgs_is_told_before_a_hand_over() -> None:
     text = f"alias,url,username\na,{UAT},x@y.test\nb,{PROD},x@y.test\nc,{PROD},z@y.test\nd,{PROD},z@y.test"
     (sentence,) = orgs.shared_usernames(orgs.select(Which(batch=listed(text)), ()))
     assert sentence.startswith("x@y.test is expected in a, b,")
+
+
+@pytest.mark.parametrize(
+    ("host", "audience"),
+    [
+        ("acme.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme-dev-ed.develop.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme.trailblaze.my.salesforce.com", "https://login.salesforce.com"),
+        ("na139.salesforce.com", "https://login.salesforce.com"),
+        ("login.salesforce.com", "https://login.salesforce.com"),
+        ("sandbox.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme--uat.sandbox.my.salesforce.com", "https://test.salesforce.com"),
+        ("acme--uat.my.salesforce.com", "https://test.salesforce.com"),
+        ("acme--uat.cs42.my.salesforce.com", "https://test.salesforce.com"),
+        ("cs42.salesforce.com", "https://test.salesforce.com"),
+        ("curious-bear-1234.scratch.my.salesforce.com", "https://test.salesforce.com"),
+        ("test.salesforce.com", "https://test.salesforce.com"),
+        ("acme.my.site.com/partners", "https://acme.my.site.com/partners"),
+        ("acme.my.salesforce.mil", "https://acme.my.salesforce.mil"),
+        ("acme.my.sfcrmproducts.cn", "https://acme.my.sfcrmproducts.cn"),
+        ("https://login.corp.example:8443", "https://login.corp.example:8443"),
+        ("http://localhost:7717", "http://localhost:7717"),
+    ],
+)
+def test_the_audience_of_an_assertion_is_the_login_host_of_the_kind_of_org(host: str, audience: str) -> None:
+    assert orgs.audience(at(host, "login.corp.example")) == audience
