@@ -804,6 +804,19 @@ def cannot_listen(url: str, reason: str) -> _Said:
 
 @_problem(
     "config",
+    "The page for signing in to several orgs could not be served on the port that --board-port names.",
+    "Choose another port, or leave the flag out, which takes a free one.",
+)
+def board_cannot_listen(port: int, reason: str) -> _Said:
+    return _say(
+        f"Cannot serve the page for signing in on port {port}: {reason}.",
+        "Choose another port with --board-port, or leave it out.",
+        "Or use --no-board.",
+    )
+
+
+@_problem(
+    "config",
     "The emulator could not listen on the port of one of its orgs: another program uses it, or it is not allowed.",
     "Choose another port with --port; 0 takes free ones.",
 )
