@@ -14,6 +14,7 @@ from ecapipe.edges import git, place, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.index import Index
+from ecapipe.edges.sf import Sf
 from ecapipe.edges.signer import Keys
 from ecapipe.stages import Clock
 from ecapipe.world import World
@@ -58,6 +59,7 @@ def real(
         open=None if browser == "none" else _opener(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
+        sf=Sf(environment),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
