@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ecapipe import credentials, discovery, gate, login, logins, orgs, problems
+from ecapipe import credentials, discovery, login, logins, orgs, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
-from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
-from ecapipe.gate import Gate, Inspection
+from ecapipe.events import AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.login import How, Target
 from ecapipe.orgs import Org, Which
 from ecapipe.problems import EcapipeError, Problem
@@ -112,15 +111,3 @@ class _River:
             return login.plan(target, self.request.how, self.world)
         except EcapipeError as error:
             return error.problem
-
-
-def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
-    """The apps of the project, complete or not (``app list``)."""
-    found = discovery.discover(where, world)
-    chain = credentials.chain(found.apps, (), world.variable, None)
-    return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
-
-
-def check(where: Where, asked: Gate, world: World) -> Inspection:
-    """The apps and what the rules say of them (``app check``); offline."""
-    return gate.inspect(where, asked, world)
