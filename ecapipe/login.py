@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
-from ecapipe import events, grants, problems, tokens, userinfo
+from ecapipe import events, grants, handover, problems, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.flight import Flight, Patience
@@ -44,6 +44,9 @@ class How:
     revoke: bool = False
     deliver: Callable[[Secret], None] | None = None
     dry_run: bool = False
+    hand_over: bool = False
+    """Let the Salesforce CLI keep the login; `set_default`: as its default org."""
+    set_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,38 @@ class Target:
 def plan(target: Target, how: How, world: World) -> Plan:
     """How `target` will log in, found before anyone signs in.
 
-    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable.
+    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, HandOverNotPossible.
     """
     has_secret = target.credentials.consumer_secret is not None
-    if grants.choose(target.app, how.flow, has_secret, world.person) == "client-credentials":
+    flow = grants.choose(target.app, how.flow, has_secret, world.person)
+    if how.hand_over:
+        handover.check(target.credentials, target.org, lasting=flow == "web")
+    if flow == "client-credentials":
         return ClientCredentials()
     callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
-    return Web(callback, redirect_uri, how.scopes or target.org.scopes or grants.scope(target.app))
+    asked = how.scopes or target.org.scopes
+    if how.hand_over:
+        return Web(callback, redirect_uri, grants.scope_to_hand_over(target.app, asked))
+    return Web(callback, redirect_uri, asked or grants.scope(target.app))
+
+
+def expect_to_hand_over(chosen: Sequence[Org], how: How, world: World) -> None:
+    """Whether there is a Salesforce CLI that can be given logins in `chosen` orgs, before anything else is done.
+
+    Raises `EcapipeError`: SfNotFound, SfTooOld, SfFailed, NotOneDefault.
+    """
+    if how.set_default and len(chosen) != 1:
+        raise EcapipeError(problems.not_one_default(len(chosen)))
+    world.sf.version()
+
+
+def doubts(app: App, how: How, world: World) -> list[str]:
+    """What may go wrong with the app's logins after they were handed over."""
+    by_web = how.flow == "web" or (how.flow == "auto" and world.person)
+    if not how.hand_over or not by_web or "web" not in app.flows:
+        return []
+    version = world.sf.version()
+    return handover.doubts(app, version.core if version.loses_rotated_tokens else None)
 
 
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
@@ -193,6 +221,34 @@ def _fate(token: Token, org: Org, how: How, world: World, work: Work) -> Literal
             return "revoked"
         work.warn("Salesforce did not confirm that the token was revoked.")
     return "forgotten"
+
+
+def hand_over(target: Target, token: Token, login: events.Login, how: How, world: World, work: Work) -> events.Login:
+    """Let the Salesforce CLI keep the verified `login`; nothing of it is used from then on.
+
+    A refresh token that it refuses is revoked: nobody would hold it. Raises `EcapipeError`.
+    """
+    username = login.username or ""
+    try:
+        given = handover.of(target.credentials, token, username, target.org, default=how.set_default)
+        known = {kept.username.casefold() for kept in world.sf.logins()}
+        kept = world.sf.log_in(given)
+    except EcapipeError as error:
+        if token.refresh_token is not None and error.problem.name != "SfTimedOut":
+            work.facts["revoked"] = _revoke(token, target.org, world)
+        raise _at(error.problem, target.org) from None
+    secret = "consumer secret and " if target.credentials.consumer_secret else ""
+    what = f"{secret}refresh token" if given.lasting else "access token only"
+    work.facts |= {"alias": target.org.alias, "username": kept.username, "kept": what}
+    if not given.lasting and username.casefold() in known:
+        work.warn(f"The Salesforce CLI still holds the refresh token of an earlier login of {username} beside it.")
+    if kept.dev_hub:
+        work.note(
+            "hint",
+            f"{target.org.name} is a Dev Hub: to create scratch orgs with this login, set "
+            "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI.",
+        )
+    return replace(login, token="handedOver")  # noqa: S106
 
 
 def _send(request: Request, world: World, end: float, repeatable: bool = True) -> Answer:

@@ -10,13 +10,13 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from ecapipe import login, problems
+from ecapipe import handover, login, problems
 from ecapipe.events import Event, Finished, Note, NoteKind, Stage, StageEnded, StageNoted, StageStarted, Subject
 from ecapipe.flight import Flight, Patience
 from ecapipe.grants import AuthorizationCode, Grant
 from ecapipe.login import How, Plan, Target, Unattended, Web
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.stages import AUTHORIZE, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
+from ecapipe.stages import AUTHORIZE, HAND_OVER, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
 from ecapipe.workers import Workers
 from ecapipe.world import Board, World
 
@@ -60,6 +60,23 @@ def closed(plans: Iterable[object], world: World) -> Mapping[str, Problem]:
         return {}
     with world.listen(urls, Flight().land) as lost:
         return lost
+
+
+def uncontested(
+    targets: Sequence[Target], plans: Sequence[Plan | Problem | str], world: World
+) -> list[Plan | Problem | str]:
+    """`plans` to hand logins over, with a problem in the place of each that another login would overwrite, or that
+    would overwrite another, as far as usernames are known before."""
+    ready = [target for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, (str, Problem))]
+    wanted = [(target.app.name, target.org) for target in ready]
+    told = any(target.org.username and target.org.org_id for target in ready)
+    kept = world.sf.logins() if told else ()
+    problems = {
+        target.subject: handover.rival(target.app.name, target.org, wanted)
+        or handover.overwritten(target.org.username, target.org.org_id, target.org, kept)
+        for target in ready
+    }
+    return [problems.get(target.subject) or plan for target, plan in zip(targets, plans, strict=True)]
 
 
 def settle(target: Target, planned: Plan | Problem | str, how: How, track: Tracker) -> None:
@@ -160,7 +177,7 @@ class _Crew:
             self._finish(course, target, grant)
 
     def _finish(self, course: Course, target: Target, grant: Grant) -> None:
-        """token → verify, on a worker."""
+        """token → verify → hand-over, on a worker."""
         how, world, ended = self._how, self._world, None
         end = world.clock.seconds() + login.LONGEST + how.settle * 60
         with course.piece():
@@ -169,6 +186,8 @@ class _Crew:
                 ended = login.unverified(token, grant)
             with course.stage(VERIFY) as work:
                 ended = login.verify(target, token, grant, how, world, work, end)
+            with course.stage(HAND_OVER) as work:
+                ended = login.hand_over(target, token, ended, how, world, work)
         if course.finished:
             self._told.put(Finished(target.subject, ended))
 

@@ -31,12 +31,13 @@ class Request:
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
-    """discover → locate → check → authorize → token → verify; what happens is told to `emit`, and only to it."""
+    """discover → locate → check → authorize → token → verify → hand-over; what happens is told to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
-    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, until(request.last)))
+    planned = until(request.last, hand_over=request.how.hand_over)
+    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, planned))
     interrupted = False
     try:
-        _River(request, world, Tracker(emit, world.clock, until(request.last))).flow()
+        _River(request, world, Tracker(emit, world.clock, planned)).flow()
     except KeyboardInterrupt:
         interrupted = True
     emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
@@ -55,6 +56,8 @@ class _River:
             chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()
             if self.request.how.deliver and (count := len(found.apps) * len(chosen)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
+            if self.request.how.hand_over:
+                login.expect_to_hand_over(chosen, self.request.how, self.world)
             ask = self.track.asking(self.world.ask)
             chain = credentials.chain(found.apps, chosen, self.world.variable, ask, self.request.secret_from)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
@@ -92,6 +95,7 @@ class _River:
                 discovery.locate(app, named=app.name in self.request.where.names, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
                 proven = discovery.prove(app, chosen, chain, work)
+                work.warnings += login.doubts(app, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(Subject(app.name), None))
@@ -102,6 +106,8 @@ class _River:
     def preflight(self, ready: Sequence[tuple[Target, str | None]]) -> list[login.Plan | Problem | str]:
         """How each target will log in, or why it will not: known of all of them before anyone signs in."""
         plans = [reason or self.plan(target) for target, reason in ready]
+        if self.request.how.hand_over:
+            plans = logins.uncontested([target for target, _ in ready], plans, self.world)
         lost = logins.closed(plans, self.world)
         return [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
 
