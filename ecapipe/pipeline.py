@@ -20,7 +20,7 @@ from ecapipe.world import World
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
-    `at_once` how many logins may be at work at the same time."""
+    `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first."""
 
     where: Where
     which: Which
@@ -28,6 +28,7 @@ class Request:
     last: str | None = None
     secret_from: frozenset[str] = frozenset(credentials.SOURCES)
     at_once: int = logins.AT_ONCE
+    retrieve: bool = False
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
@@ -51,6 +52,9 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
+            if self.request.retrieve:
+                into = discovery.projects(self.request.where, self.world)
+                discovery.retrieve(into, orgs.select(self.request.which, into), self.world, work)
             found = discovery.discover(self.request.where, self.world)
             discovery.require_apps(found)
             chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()

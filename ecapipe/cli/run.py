@@ -61,6 +61,10 @@ class TokenForm(StrEnum):
     header = "header"
 
 
+class Keeper(StrEnum):
+    sf = "sf"
+
+
 SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
 
@@ -131,6 +135,21 @@ def run(
             help="Print the access token, and nothing else, on standard output.",
         ),
     ] = None,
+    hand_over: Annotated[
+        Keeper | None,
+        typer.Option(
+            "--hand-over",
+            metavar="|".join(Keeper),
+            help="Let the Salesforce CLI keep each verified login, under the org's alias, with secret and refresh token.",
+        ),
+    ] = None,
+    set_default: Annotated[
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default org, too.")
+    ] = False,
+    retrieve: Annotated[
+        bool,
+        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+    ] = False,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
     allow_host: Annotated[
         list[str] | None,
@@ -164,6 +183,13 @@ def run(
             "--print-token and --revoke": print_token is not None and revoke,
             "--print-token and --dry-run": print_token is not None and dry_run,
             "--print-token and --until": print_token is not None and until is not None,
+            "--hand-over and --print-token": hand_over is not None and print_token is not None,
+            "--hand-over and --revoke": hand_over is not None and revoke,
+            "--hand-over and --until": hand_over is not None and until is not None,
+            "--hand-over and --emulator": hand_over is not None and emulator,
+            "--retrieve and --emulator": retrieve and emulator,
+            "--retrieve and --dry-run": retrieve and dry_run,
+            "--retrieve and --metadata-dir": retrieve and bool(metadata_dir),
         },
         {
             "--scopes takes one string with spaces between the scopes.": scopes is not None
@@ -171,6 +197,7 @@ def run(
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
+            "--set-default needs --hand-over.": set_default and hand_over is None,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
             and not no_prompt,
@@ -201,6 +228,8 @@ def run(
         revoke,
         None if print_token is None else _printer(session, print_token),
         dry_run,
+        hand_over is not None,
+        set_default,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -210,7 +239,7 @@ def run(
         if emulator:
             with reports.covering():
                 world, which = _emulated(where, which, world, stack)
-        request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency)
+        request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency, retrieve)
         return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
 
 

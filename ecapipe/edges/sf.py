@@ -142,7 +142,8 @@ class Sf:
 
     def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> list[str]:
         self._known(name)
-        left, warnings = list(types), []
+        left = list(types)
+        warnings: list[str] = []
         while True:
             ended = self._retrieved(root, name, left, tell)
             if not ended.status:

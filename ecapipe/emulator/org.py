@@ -23,7 +23,9 @@ SESSION: Final = 2 * 60 * 60.0
 APPROVALS: Final = 5
 """Refresh tokens of one user for one app; one more revokes the oldest."""
 
-_REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
+REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
+"""Scopes that bring a refresh token."""
+
 _TOKEN_LETTERS: Final = string.ascii_letters + string.digits + "._"
 _SUFFIX_LETTERS: Final = string.ascii_uppercase + "012345"
 
@@ -57,11 +59,24 @@ class RegisteredApp:
     refresh_needs_secret: bool = True
     introspects_all: bool = False
     """It may introspect the tokens of other apps, too."""
+    certificate: str | None = None
+    """For the JWT bearer flow: PEM, or the base64 between its BEGIN and END lines."""
+    pre_authorized: bool = True
+    """False: users approve the app themselves, in a web login, before the JWT bearer flow works for them."""
 
     @property
     def allowed(self) -> tuple[str, ...]:
         """The scopes that can be asked for."""
         return self.scopes or ("api",)
+
+
+@dataclass(frozen=True, slots=True)
+class OrgSetup:
+    """An org as its administrator has set it up."""
+
+    name: str
+    login_host: bool = False
+    """It is no My Domain but a host that many orgs share, as login.salesforce.com: it knows no app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +127,17 @@ class Org:
     """An org at `url`, the `number`th of its emulator. It is used from one thread, so it needs no lock."""
 
     def __init__(
-        self, name: str, number: int, url: str, apps: Iterable[RegisteredApp], clock: Callable[[], float]
+        self, setup: OrgSetup, number: int, url: str, apps: Iterable[RegisteredApp], clock: Callable[[], float]
     ) -> None:
-        self.name = name
+        self.setup = setup
+        self.name = name = setup.name
         self.url = url
         self.clock = clock
         self.id = _full_id(f"00D{number:012}")
         self._number = number
         self._everywhere = {app.consumer_key: app for app in apps}
-        self._apps = {key: app for key, app in self._everywhere.items() if app.orgs is None or name in app.orgs}
+        here = (app for app in self._everywhere.values() if app.orgs is None or name in app.orgs)
+        self._apps = {app.consumer_key: app for app in here if not setup.login_host}
         self._users: dict[str, User] = {}
         self._open: dict[str, Authorization] = {}
         self._codes: dict[str, Authorization] = {}
@@ -145,6 +162,11 @@ class Org:
         """The user of this name, who exists from the first time the name is said."""
         new = User(_full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
         return self._users.setdefault(username, new)
+
+    def known(self, username: str) -> User | None:
+        """The user of this name, if it is the person or one that an app runs as."""
+        robots = {app.run_as_user for app in self._apps.values()}
+        return self.user(username) if username == self.person.username or username in robots else None
 
     @property
     def users(self) -> tuple[User, ...]:
@@ -190,7 +212,7 @@ class Org:
 
     def log_in(self, app: RegisteredApp, user: User, scopes: tuple[str, ...], *, lasting: bool) -> dict[str, str]:
         """A token answer. Only a `lasting` login gets a refresh token, and only if scopes and policies say so."""
-        if not (lasting and app.refresh_tokens and _REFRESHING.intersection(scopes)):
+        if not (lasting and app.refresh_tokens and REFRESHING.intersection(scopes)):
             return self._issue(app, user, scopes, None)
         oldest_first = dict.fromkeys(self._approvals.values())
         mine = [one for one in oldest_first if one.app is app and one.user == user]
@@ -227,6 +249,10 @@ class Org:
         """What the refresh token stands for, if it counts."""
         approval = self._approvals.get(refresh_token)
         return approval if approval and approval.refresh_token == refresh_token else None
+
+    def approved(self, app: RegisteredApp, user: User) -> bool:
+        """Whether the user has approved the app and not revoked it since."""
+        return any(one.app is app and one.user == user for one in self._approvals.values())
 
     def revoke(self, token: str) -> None:
         """End an access token, or a refresh token together with all access tokens issued for it."""
