@@ -140,7 +140,7 @@ def run(
         typer.Option(
             "--hand-over",
             metavar="|".join(Keeper),
-            help="Let the Salesforce CLI keep each verified login, under the org's alias, with secret and refresh token.",
+            help="Let the Salesforce CLI keep each verified login, under the org's alias.",
         ),
     ] = None,
     set_default: Annotated[

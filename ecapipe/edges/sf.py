@@ -59,6 +59,7 @@ _UNREACHED: Final = re.compile(
 )
 _PAIR: Final = re.compile(r"invalid[ _]client|client (credentials|identifier)", re.IGNORECASE)
 _DEAD: Final = re.compile(r"expired|refresh token|invalid_grant|inactive|revoked", re.IGNORECASE)
+_PAGE: Final = re.compile(r"\s*<(!doctype|html)", re.IGNORECASE)
 _PREFIX: Final = re.compile(r"^.*?due to: *", re.IGNORECASE | re.DOTALL)
 
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -128,15 +129,15 @@ class Sf:
     def log_in(self, login: Handover) -> SfLogin:
         choices = [f"--alias={login.org.alias}"] if login.org.alias else []
         choices += ["--set-default"] if login.default else []
-        with self._turn, self._handed(login) as (arguments, given):
+        with self._turn:
             if problem := handover.overwritten(login.username, login.org_id, login.org, self.logins()):
                 raise EcapipeError(problem)
-            answer = self._json(
-                *arguments, *choices, given=given, needs=login.org.host, limit=_LOGIN, secrets=login.secrets
-            )
+            with self._handed(login) as (arguments, given):
+                command = [*arguments, *choices]
+                answer = self._json(*command, given=given, needs=login.org.host, limit=_LOGIN, secrets=login.secrets)
             done = _login({"alias": login.org.alias, **answer})
             if done is None:
-                raise EcapipeError(problems.sf_failed(_spoken(arguments), "it does not say whom it logged in."))
+                raise EcapipeError(problems.sf_failed(_spoken(command), "it does not say whom it logged in."))
             self._logins = (*(kept for kept in self.logins() if kept.username != done.username), done)
             return done
 
@@ -368,6 +369,8 @@ def _translated(name: str, message: str, command: Sequence[str], about: str, sec
     By its message, for its actions mislead: every failed refresh, for want of a network, too, is told to be a stored
     token that is no longer valid.
     """
+    if _PAGE.match(message):
+        message = "the org answered with a web page"
     said = redact(" ".join(message.split()), *secrets)[:500]
     reason = _PREFIX.sub("", said) or said
     sentence = reason if reason.endswith((".", "!", "?")) else f"{reason}."
@@ -381,7 +384,7 @@ def _translated(name: str, message: str, command: Sequence[str], about: str, sec
         return problems.invalid_client(about)
     if name == "RefreshTokenAuthError" or (_DEAD.search(reason) and "token" in reason.lower()):
         return problems.sf_refresh_refused(about, sentence)
-    return problems.sf_failed(_spoken(command), f"{sentence} ({name})" if name else sentence)
+    return problems.sf_failed(_spoken(command), f"{sentence} ({name})" if name[:1].isalpha() else sentence)
 
 
 def _reason(ended: _Ended) -> str:
