@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ecapipe import credentials, discovery, gate, login, logins, orgs, problems
 from ecapipe.apps import App
@@ -48,7 +48,8 @@ class _River:
     """One run: the stages of the project, then of each app, then of each app in each org."""
 
     def __init__(self, request: Request, world: World, track: Tracker) -> None:
-        self.request, self.world, self.track = request, world, track
+        self.request, self.track = request, track
+        self.world = replace(world, ask=track.asking(world.ask))
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
@@ -62,8 +63,8 @@ class _River:
                 raise EcapipeError(problems.not_one_target(count))
             if self.request.how.hand_over:
                 login.expect_to_hand_over(chosen, self.request.how, self.world)
-            ask = self.track.asking(self.world.ask)
-            chain = credentials.chain(found.apps, chosen, self.world.variable, ask, self.request.secret_from)
+            sources = self.request.secret_from
+            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices]
             work.warnings += [org.warning for org in chosen if org.warning]
@@ -98,7 +99,8 @@ class _River:
             with course.stage(LOCATE) as work:
                 discovery.locate(app, named=app.name in self.request.where.names, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
-                proven = discovery.prove(app, chosen, chain, work)
+                spared = login.spares_secret(app, self.request.how)
+                proven = discovery.prove(app, chosen, chain, work, spared=spared)
                 work.warnings += login.doubts(app, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
