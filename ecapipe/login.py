@@ -45,6 +45,15 @@ class How:
     deliver: Callable[[Secret], None] | None = None
     dry_run: bool = False
 
+    def of(self, org: Org) -> How:
+        """The choices for one org: where nothing is chosen for all, what is said of it counts."""
+        return replace(
+            self,
+            flow=self.flow if self.flow != "auto" else org.flow or "auto",
+            callback=self.callback if self.callback != "auto" else org.callback or "auto",
+            scopes=self.scopes or org.scopes,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Web:
@@ -73,6 +82,8 @@ class Target:
     org: Org
     resolved: Resolved
     api_version: str
+    named: bool = True
+    """Somebody asked for this app there; otherwise it comes from the crossing of all apps and orgs."""
 
     @property
     def subject(self) -> events.Subject:
@@ -91,11 +102,18 @@ def plan(target: Target, how: How, world: World) -> Plan:
 
     Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable.
     """
+    how = how.of(target.org)
     has_secret = target.credentials.consumer_secret is not None
     if grants.choose(target.app, how.flow, has_secret, world.person) == "client-credentials":
         return ClientCredentials()
-    callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
-    return Web(callback, redirect_uri, how.scopes or target.org.scopes or grants.scope(target.app))
+    local = world.local_browser and not (target.org.browser and opener(target.org, world) is None)
+    callback, redirect_uri = grants.redirect_uri(target.app, how.callback, local)
+    return Web(callback, redirect_uri, how.scopes or grants.scope(target.app))
+
+
+def opener(org: Org, world: World) -> Callable[[str], bool] | None:
+    """Shows a URL in the browser that is meant for `org`; None where links are only printed for it."""
+    return world.browsers(org.browser) if org.browser and world.browsers else world.open
 
 
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
@@ -104,6 +122,7 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case Problem():
             raise EcapipeError(planned)
         case Web():
+            work.facts |= {"browser": target.org.browser} if target.org.browser else {}
             scopes = (planned.scopes or "").split()
             work.facts |= {"flow": "web", "host": target.org.host, "callback": planned.callback}
             work.facts |= {"redirectUri": planned.redirect_uri, "scopes": scopes}
@@ -112,6 +131,9 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case _:
             assert_never(planned)
     if how.dry_run:
+        key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
+        work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
+        work.facts |= {"secretEnv": variable} if variable else {}
         raise Enough("Dry run: nothing is sent.")
 
 
