@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ecapipe import apps, credentials, metadata, problems, project, replacements
@@ -177,12 +177,20 @@ def _missing(app: App, orgs: Sequence[Org]) -> Problem:
     return apps.missing_settings(app, alias)
 
 
-def prove(app: App, orgs: Sequence[Org], chain: Chain, work: Work) -> list[Resolved]:
-    """Key and secret for each org (or for none in particular, if there are no orgs).
+def prove(
+    app: App,
+    orgs: Sequence[Org],
+    chain: Chain,
+    work: Work,
+    *,
+    spared: Callable[[Org | None], bool] = lambda org: False,
+) -> list[Resolved]:
+    """Key and secret for each org (or for none in particular, if there are no orgs). `spared`: whether a login there
+    needs no secret.
 
     Raises `EcapipeError` if no org can be served; if some cannot, that is a warning here and their failure later.
     """
-    proven = [credentials.resolve(app, org, chain) for org in orgs or (None,)]
+    proven = [credentials.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])

@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What a run works on: the trees and apps that are used, the orgs, the pairs, and sentences about doubtful ones."""
+    """What a run works on: the trees and apps that are used, the orgs, the pairs, and sentences about doubts."""
 
     found: Discovery
     chosen: tuple[Org, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, problems
@@ -48,7 +48,8 @@ class _River:
     """One run: the stages of the project, then of each app, then of each app in each org."""
 
     def __init__(self, request: Request, world: World, track: Tracker) -> None:
-        self.request, self.world, self.track = request, world, track
+        self.request, self.track = request, track
+        self.world = replace(world, ask=track.asking(world.ask))
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
@@ -56,8 +57,8 @@ class _River:
             found, chosen = paired.found, paired.chosen
             if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
-            ask = self.track.asking(self.world.ask)
-            chain = credentials.chain(found.apps, chosen, self.world.variable, ask, self.request.secret_from)
+            sources = self.request.secret_from
+            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
             work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
@@ -118,7 +119,8 @@ class _River:
             with course.stage(LOCATE) as work:
                 discovery.locate(app, named=named, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
-                proven = discovery.prove(app, chosen, chain, work)
+                spared = partial(login.spares_secret, app, how=self.request.how)
+                proven = discovery.prove(app, chosen, chain, work, spared=spared)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(paired.subject(app), None))
