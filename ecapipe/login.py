@@ -60,6 +60,15 @@ class How:
     """Let the Salesforce CLI keep the login; `set_default`: as its default org."""
     set_default: bool = False
 
+    def of(self, org: Org) -> How:
+        """The choices for one org: where nothing is chosen for all, what is said of it counts."""
+        return replace(
+            self,
+            flow=self.flow if self.flow != "auto" else org.flow or "auto",
+            callback=self.callback if self.callback != "auto" else org.callback or "auto",
+            scopes=self.scopes or org.scopes,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Web:
@@ -100,6 +109,8 @@ class Target:
     org: Org
     resolved: Resolved
     api_version: str
+    named: bool = True
+    """Somebody asked for this app there; otherwise it comes from the crossing of all apps and orgs."""
 
     @property
     def subject(self) -> events.Subject:
@@ -119,6 +130,7 @@ def plan(target: Target, how: How, world: World) -> Plan:
     Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing,
     HandOverNotPossible, and what keeps a private key from being used.
     """
+    how = how.of(target.org)
     has_secret = target.credentials.consumer_secret is not None
     flow = grants.choose(target.app, how.flow, has_secret, world.person, how.key_file is not None)
     if how.hand_over:
@@ -129,16 +141,17 @@ def plan(target: Target, how: How, world: World) -> Plan:
         case "jwt":
             return _with_key(target, how.key_file or "", how.audience, world)
         case "web":
-            callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
-            asked = how.scopes or target.org.scopes
+            local = world.local_browser and not (target.org.browser and opener(target.org, world) is None)
+            callback, redirect_uri = grants.redirect_uri(target.app, how.callback, local)
             if how.hand_over:
-                return Web(callback, redirect_uri, grants.scope_to_hand_over(target.app, asked))
-            return Web(callback, redirect_uri, asked or grants.scope(target.app))
+                return Web(callback, redirect_uri, grants.scope_to_hand_over(target.app, how.scopes))
+            return Web(callback, redirect_uri, how.scopes or grants.scope(target.app))
 
 
-def spares_secret(app: App, how: How) -> bool:
+def spares_secret(app: App, org: Org | None, how: How) -> bool:
     """Whether `app` will log in with a private key, so that no consumer secret is needed."""
-    return grants.takes_key(app, how.flow, how.key_file is not None)
+    flow = how.of(org).flow if org else how.flow
+    return grants.takes_key(app, flow, how.key_file is not None)
 
 
 def _with_key(target: Target, key_file: str, audience: str | None, world: World) -> Jwt:
@@ -170,13 +183,18 @@ def expect_to_hand_over(chosen: Sequence[Org], how: How, world: World) -> None:
     world.sf.version()
 
 
-def doubts(app: App, how: How, world: World) -> list[str]:
-    """What may go wrong with the app's logins after they were handed over."""
-    by_web = how.flow == "web" or (how.flow == "auto" and world.person)
-    if not how.hand_over or not by_web or "web" not in app.flows or spares_secret(app, how):
+def doubts(app: App, chosen: Sequence[Org], how: How, world: World) -> list[str]:
+    """What may go wrong with the app's logins in `chosen` orgs after they were handed over."""
+    flows = {how.of(org).flow for org in chosen if not spares_secret(app, org, how)}
+    if not how.hand_over or "web" not in app.flows or not ("web" in flows or ("auto" in flows and world.person)):
         return []
     version = world.sf.version()
     return handover.doubts(app, version.core if version.loses_rotated_tokens else None)
+
+
+def opener(org: Org, world: World) -> Callable[[str], bool] | None:
+    """Shows a URL in the browser that is meant for `org`; None where links are only printed for it."""
+    return world.browsers(org.browser) if org.browser and world.browsers else world.open
 
 
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
@@ -185,6 +203,7 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case Problem():
             raise EcapipeError(planned)
         case Web():
+            work.facts |= {"browser": target.org.browser} if target.org.browser else {}
             scopes = (planned.scopes or "").split()
             work.facts |= {"flow": "web", "host": target.org.host, "callback": planned.callback}
             work.facts |= {"redirectUri": planned.redirect_uri, "scopes": scopes}
@@ -196,6 +215,9 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case _:
             assert_never(planned)
     if how.dry_run:
+        key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
+        work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
+        work.facts |= {"secretEnv": variable} if variable else {}
         raise Enough("Dry run: nothing is sent.")
 
 
