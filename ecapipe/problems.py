@@ -1083,6 +1083,7 @@ def assertion_expired(host: str, description: str) -> _Said:
 def assertion_not_approved(host: str, description: str) -> _Said:
     return _say(
         f"{host} says the user has not approved the app: {description}.",
+        "Check the username; Salesforce says the same of one that it does not know.",
         "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
         "profile or a permission set.",
         'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token".',
