@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from ecapipe import problems
@@ -166,8 +167,13 @@ def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
 def variable(field: Field, app: str | None = None, org: Org | None = None) -> str:
     """The environment variable for `field`: upper case, every other character ``_``."""
     parts = ["ECAPIPE_CLIENT", "ID" if field == "consumerKey" else "SECRET"]
-    parts += [re.sub(r"[^A-Z0-9]", "_", name.upper()) for name in (app, org.variable_name if org else None) if name]
+    parts += [_in_capitals(name) for name in (app, org.variable_name if org else None) if name]
     return "_".join(parts)
+
+
+@cache
+def _in_capitals(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def chain(
