@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from ecapipe import credentials, discovery, gate, login, logins, orgs, problems
+from ecapipe import credentials, discovery, gate, login, logins, orgs, probing, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.gate import Gate, Inspection
 from ecapipe.login import How, Target
 from ecapipe.orgs import Org, Which
+from ecapipe.probing import Probed
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
@@ -119,6 +120,11 @@ def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     found = discovery.discover(where, world)
     chain = credentials.chain(found.apps, (), world.variable, None)
     return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+
+
+def probe(where: Where, which: Which, secret_from: Collection[str], world: World) -> Probed:
+    """What the orgs say of key and secret (``app probe``); one request for each app in each org."""
+    return probing.run(where, which, secret_from, world)
 
 
 def check(where: Where, asked: Gate, world: World) -> Inspection:

@@ -1195,6 +1195,19 @@ def signature_mismatch(host: str) -> _Said:
 
 
 @_problem(
+    "credentials",
+    "The org takes no question about a token from an app that shows no secret. The app is a public client, so there "
+    "is none to show; at least the org did not say that it does not know the key.",
+    "Log in with the web flow to be sure, or supply the secret if the app has one after all.",
+)
+def probe_needs_secret(host: str) -> _Said:
+    return _say(
+        f"{host} does not refuse the consumer key, but says no more without a secret, and a public client has none.",
+        "Log in to be sure: ecapipe run --flow web",
+    )
+
+
+@_problem(
     "org",
     "The org refused with a code that ecapipe has no better words for.",
     "Look the code up in Salesforce's list of OAuth errors.",

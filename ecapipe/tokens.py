@@ -41,14 +41,14 @@ def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
     """
     match grant:
         case AuthorizationCode():
-            fields = _pair(credentials) | {
+            fields = authentication(credentials) | {
                 "grant_type": "authorization_code",
                 "code": grant.code.reveal(),
                 "redirect_uri": grant.redirect_uri,
                 "code_verifier": grant.code_verifier.reveal(),
             }
         case ClientCredentials():
-            fields = _pair(credentials) | {"grant_type": "client_credentials"}
+            fields = authentication(credentials) | {"grant_type": "client_credentials"}
         case JwtBearer():
             fields = {
                 "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
