@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from ecapipe import apps, credentials, discovery, introspection, logins, orgs, pairing
+from ecapipe import credentials, discovery, introspection, logins, orgs, pairing
 from ecapipe.credentials import Chain, Credentials
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts
 from ecapipe.introspection import Refusal
 from ecapipe.orgs import Which
-from ecapipe.pairing import Grounds, Pair
+from ecapipe.pairing import Pair
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.verdicts import Verdict, Word
 from ecapipe.workers import Workers
@@ -35,19 +35,15 @@ class Probed:
 
 def run(where: Where, which: Which, secret_from: Collection[str], world: World) -> Probed:
     """One request for each pair. Raises `EcapipeError` for what keeps the project or the orgs from being known."""
-    grounds = Grounds(where, which, world)
-    root = next((project.root for project in grounds.projects), None)
-    known = orgs.Elsewhere(world.sf.logins, partial(world.sf.default_org, root))
-    chosen = orgs.select(which, grounds.projects, known, grounds.names)
-    paired = pairing.pair(grounds, where.names, chosen)
-    found = paired.found
+    paired = pairing.choose(where, which, world)
+    found, chosen = paired.found, paired.chosen
     chain = credentials.chain(found.apps, chosen, world.variable, world.ask, secret_from)
     verdicts = _in_order([(pair.org.host, _asked(pair, chain, world)) for pair in paired.pairs], world)
     facts = tuple(
         discovery.facts(app, credentials.resolve(app, None, credentials.quiet(chain))) for app in found.apps
     )
     notices = [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
-    notices += [org.warning for org in chosen if org.warning]
+    notices += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
     return Probed(found, facts, verdicts, tuple(notices))
 
 
@@ -55,7 +51,7 @@ def _asked(pair: Pair, chain: Chain, world: World) -> Verdict | Callable[[], Ver
     """How to come to the verdict on a pair; the verdict itself where there is nothing to ask."""
     app, org = pair.app, pair.org
     if app.settings is None:
-        problem = apps.missing_settings(app, org.alias)
+        problem = discovery.missing(app, (org,))
         word: Word = "missing" if pair.named or problem.name == "SettingsNotRetrieved" else "skipped"
         return Verdict(app.name, app.project, org.name, org.host, word, problem.message, problem=problem)
     try:
