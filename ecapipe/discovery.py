@@ -180,7 +180,7 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
                     "were retrieved from another org, or copied."
                 )
         return
-    problem = _missing(app, orgs)
+    problem = missing(app, orgs)
     if named or problem.name == "SettingsNotRetrieved":
         raise EcapipeError(problem)
     raise Skip(problem.message)
@@ -188,11 +188,12 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
 
 def owing(app: App, org: Org, named: bool) -> Problem | None:
     """Why an app has no settings file in an org that it was `named` for, though elsewhere it may lack it."""
-    problem = None if app.settings or not named else _missing(app, (org,))
+    problem = None if app.settings or not named else missing(app, (org,))
     return None if problem is None or problem.name == "SettingsNotRetrieved" else problem
 
 
-def _missing(app: App, orgs: Sequence[Org]) -> Problem:
+def missing(app: App, orgs: Sequence[Org]) -> Problem:
+    """Why `app`, meant for `orgs`, has no settings file."""
     alias = next((org.alias for org in orgs if org.alias), None)
     if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
         return problems.settings_not_retrieved(app.name, alias)  # the link names the target itself

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, problems
+from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, probing, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
@@ -14,8 +14,9 @@ from ecapipe.gate import Gate, Inspection
 from ecapipe.login import How, Target
 from ecapipe.orgs import Which
 from ecapipe.pairing import Pairing
+from ecapipe.probing import Probed
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, Work, until
+from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
 
 
@@ -55,7 +56,11 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            paired = self.choose(work)
+            where, which = self.request.where, self.request.which
+            wanted = which.asked or self.track.reaches(AUTHORIZE)
+            if self.request.retrieve:
+                pairing.retrieve(where, which, self.world, work)
+            paired = pairing.choose(where, which, self.world, wanted=wanted)
             found, chosen = paired.found, paired.chosen
             if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
@@ -86,23 +91,6 @@ class _River:
         ]
         if not self.request.how.dry_run:
             logins.run(begun, self.request.how, self.world, self.track, self.request.at_once)
-
-    def choose(self, work: Work) -> Pairing:
-        """The apps and orgs that are meant, and which goes with which; the apps are fetched first, if asked for."""
-        where, which = self.request.where, self.request.which
-        grounds = pairing.Grounds(where, which, self.world)
-        fetched = self.request.retrieve
-        if not which.batch and not fetched:
-            grounds.require()
-        for name in orgs.variables(which, grounds.projects):
-            self.world.taken(name)  # before any other program is started
-        known = orgs.Elsewhere(self.world.sf.logins, partial(self.world.sf.default_org, grounds.root))
-        wanted = which.asked or self.track.reaches(AUTHORIZE) or fetched
-        names = None if fetched else grounds.names
-        chosen = orgs.select(which, grounds.projects, known, names) if wanted else ()
-        if fetched:
-            discovery.retrieve(grounds.projects, chosen, self.world, work)
-        return pairing.pair(grounds, where.names, chosen)
 
     def subjects(self, paired: Pairing) -> tuple[Subject, ...]:
         """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
@@ -162,6 +150,11 @@ def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     found = discovery.discover(where, world)
     chain = credentials.chain(found.apps, (), world.variable, None)
     return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+
+
+def probe(where: Where, which: Which, secret_from: Collection[str], world: World) -> Probed:
+    """What the orgs say of key and secret (``app probe``); one request for each app in each org."""
+    return probing.run(where, which, secret_from, world)
 
 
 def check(where: Where, asked: Gate, world: World) -> Inspection:

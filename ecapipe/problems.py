@@ -1124,6 +1124,7 @@ def assertion_expired(host: str, description: str) -> _Said:
 def assertion_not_approved(host: str, description: str) -> _Said:
     return _say(
         f"{host} says the user has not approved the app: {description}.",
+        "Check the username; Salesforce says the same of one that it does not know.",
         "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
         "profile or a permission set.",
         'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token".',
@@ -1231,6 +1232,19 @@ def signature_mismatch(host: str) -> _Said:
     return _say(
         f"The signature of the token answer from {host} does not match the consumer secret.",
         "Check where the consumer secret comes from, and whether a proxy alters answers. Do not use the token.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The org takes no question about a token from an app that shows no secret. The app is a public client, so there "
+    "is none to show; at least the org did not say that it does not know the key.",
+    "Log in with the web flow to be sure, or supply the secret if the app has one after all.",
+)
+def probe_needs_secret(host: str) -> _Said:
+    return _say(
+        f"{host} does not refuse the consumer key, but says no more without a secret, and a public client has none.",
+        "Log in to be sure: ecapipe run --flow web",
     )
 
 

@@ -15,10 +15,20 @@ from ecapipe import edges, logins, messages, orgs, pipeline, problems, report, s
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
+from ecapipe.cli.options import (
+    AllowHosts,
+    AsJson,
+    CredentialsDirs,
+    MetadataDirs,
+    Names,
+    NoProjectConfig,
+    ReportFiles,
+    SecretsFrom,
+    SourceDirs,
+    TargetOrgs,
+)
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
-from ecapipe.credentials import SOURCES
 from ecapipe.discovery import Where
 from ecapipe.events import Emit, Event, RunEnded
 from ecapipe.login import How
@@ -67,7 +77,6 @@ class Keeper(StrEnum):
     sf = "sf"
 
 
-SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
 
 
@@ -77,12 +86,7 @@ def run(
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
-    target_org: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."
-        ),
-    ] = None,
+    target_org: TargetOrgs = None,
     file: Annotated[
         str | None,
         typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
@@ -132,14 +136,7 @@ def run(
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
     ] = logins.AT_ONCE,
-    secret_from: Annotated[
-        list[SecretSource] | None,
-        typer.Option(
-            "--secret-from",
-            metavar="|".join(SecretSource),
-            help="Take consumer secrets from this source only. Repeatable.",
-        ),
-    ] = None,
+    secret_from: SecretsFrom = None,
     print_token: Annotated[
         TokenForm | None,
         typer.Option(
@@ -164,10 +161,7 @@ def run(
         typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
     ] = False,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
-    ] = None,
+    allow_host: AllowHosts = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
     concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
@@ -273,8 +267,8 @@ def run(
     with ExitStack() as stack:
         if emulator:
             with reports.covering():
-                world, which = _emulated(where, which, world, stack)
-        request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency, retrieve)
+                world, which = emulated(where, which, world, stack)
+        request = Request(where, which, how, last, options.sources(secret_from), concurrency, retrieve)
         return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
 
 
@@ -360,7 +354,7 @@ def _audience(given: str | None) -> str | None:
     return given
 
 
-def _emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
+def emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
     """The world with a local org in it that knows the project's apps, and somebody who signs in there."""
     from ecapipe.edges.browser import Stand
     from ecapipe.emulator import Emulator, VisitError

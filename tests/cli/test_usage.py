@@ -135,7 +135,7 @@ def test_a_version_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "app", "app list", "app check", "emulator", "emulator start", "explain"]
+    "command", ["", "run", "app", "app list", "app check", "app probe", "emulator", "emulator start", "explain"]
 )
 def test_help_is_short_or_whole(tmp_path: Path, command: str) -> None:
     short, whole = (inside(*command.split(), flag, at=tmp_path) for flag in ("-h", "--help"))
