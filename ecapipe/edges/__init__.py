@@ -56,7 +56,7 @@ def real(
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
         keys=_later(lambda: _keys(environment)),
-        open=None if browser == "none" else _opener(browser),
+        open=_opening(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
         sf=_later(lambda: _sf(environment)),
@@ -64,6 +64,7 @@ def real(
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
         chance=os.urandom,
+        browsers=_opening if browser is None else None,
         parted=sender.part,
     )
 
@@ -134,6 +135,10 @@ class _Sender:
         with self._lock:  # making one reads every certificate there is
             self._tls = self._tls or tls_context()
         return Http(tls=self._tls)
+
+
+def _opening(browser: str | None) -> Callable[[str], bool] | None:
+    return None if browser == "none" else _opener(cast("Name | None", browser))
 
 
 def _opener(browser: Name | None) -> Callable[[str], bool]:
