@@ -229,6 +229,21 @@ def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> _Said:
 
 
 @_problem(
+    "policy",
+    "One user would approve one app in one org more often than Salesforce keeps approvals with a refresh token: each "
+    "further one revokes the oldest.",
+    "Log in to each org once, or ask for no refresh_token.",
+)
+def too_many_approvals(app: str, org: str, most: int) -> _Said:
+    return _say(
+        f"{app} would be approved in {org} more than {most} times by the same user in this run, and Salesforce would "
+        "revoke the first refresh token again.",
+        "Name each org once, or say with username which user is meant where.",
+        "Or leave refresh_token out of the scopes.",
+    )
+
+
+@_problem(
     "config",
     "A batch file, given with --file, has mistakes. All that were found are named, each with its row and column.",
     "Correct them and run again: nothing was sent.",
@@ -1083,6 +1098,7 @@ def assertion_expired(host: str, description: str) -> _Said:
 def assertion_not_approved(host: str, description: str) -> _Said:
     return _say(
         f"{host} says the user has not approved the app: {description}.",
+        "Check the username; Salesforce says the same of one that it does not know.",
         "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
         "profile or a permission set.",
         'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token".',
@@ -1190,6 +1206,19 @@ def signature_mismatch(host: str) -> _Said:
     return _say(
         f"The signature of the token answer from {host} does not match the consumer secret.",
         "Check where the consumer secret comes from, and whether a proxy alters answers. Do not use the token.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The org takes no question about a token from an app that shows no secret. The app is a public client, so there "
+    "is none to show; at least the org did not say that it does not know the key.",
+    "Log in with the web flow to be sure, or supply the secret if the app has one after all.",
+)
+def probe_needs_secret(host: str) -> _Said:
+    return _say(
+        f"{host} does not refuse the consumer key, but says no more without a secret, and a public client has none.",
+        "Log in to be sure: ecapipe run --flow web",
     )
 
 

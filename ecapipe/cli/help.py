@@ -20,8 +20,11 @@ class Entry:
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
-    "app": Entry("List, check and protect the external client apps of a project.", ("list", "check", "protect")),
+    "app": Entry(
+        "List, check, probe and protect the external client apps of a project.", ("list", "check", "probe", "protect")
+    ),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
+    "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
     "explain": Entry("Explain a problem or a rule."),
 }
 
@@ -68,6 +71,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Check what the next commit would take, in a commit hook:",
                 "ecapipe app check --source-dir sample-project --for commit --staged"),
     ),
+    "ecapipe app probe": (
+        Example("Ask a local org about one app:",
+                "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator"),
+        Example("Read the answer from a script:",
+                "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
+    ),
     "ecapipe app protect": (
         Example("See what would keep the settings files out of git:",
                 "ecapipe app protect --source-dir sample-project --dry-run"),
@@ -82,6 +91,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe emulator start --source-dir sample-project"),
         Example("Start two, and read their addresses from a script:",
                 "ecapipe emulator start --source-dir sample-project --org dev --org uat --json"),
+    ),
+    "ecapipe manifest": (
+        Example("Retrieve all external client apps of an org:",
+                "ecapipe manifest --source-dir sample-project"),
+        Example("Retrieve one, and read what that means from a script:",
+                "ecapipe manifest --source-dir sample-project --name Billing_Sync --json"),
     ),
     "ecapipe explain": (
         Example("List all problems and rules:", "ecapipe explain"),

@@ -15,10 +15,20 @@ from ecapipe import edges, logins, messages, orgs, pipeline, problems, report, s
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
+from ecapipe.cli.options import (
+    AllowHosts,
+    AsJson,
+    CredentialsDirs,
+    MetadataDirs,
+    Names,
+    NoProjectConfig,
+    ReportFiles,
+    SecretsFrom,
+    SourceDirs,
+    TargetOrgs,
+)
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
-from ecapipe.credentials import SOURCES
 from ecapipe.discovery import Where
 from ecapipe.events import Emit, Event, RunEnded
 from ecapipe.login import How
@@ -63,7 +73,6 @@ class TokenForm(StrEnum):
     header = "header"
 
 
-SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
 
 
@@ -73,12 +82,14 @@ def run(
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
-    target_org: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."
-        ),
+    target_org: TargetOrgs = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
     ] = None,
+    all_orgs: Annotated[
+        bool, typer.Option("--all-orgs", help="Every org of plugins.ecapipe.orgs in sfdx-project.json.")
+    ] = False,
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
     ] = False,
@@ -121,14 +132,7 @@ def run(
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
     ] = logins.AT_ONCE,
-    secret_from: Annotated[
-        list[SecretSource] | None,
-        typer.Option(
-            "--secret-from",
-            metavar="|".join(SecretSource),
-            help="Take consumer secrets from this source only. Repeatable.",
-        ),
-    ] = None,
+    secret_from: SecretsFrom = None,
     print_token: Annotated[
         TokenForm | None,
         typer.Option(
@@ -138,10 +142,7 @@ def run(
         ),
     ] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
-    ] = None,
+    allow_host: AllowHosts = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
     concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
@@ -154,7 +155,18 @@ def run(
 ) -> int:
     """Authorize the external client apps of a project: find them, check their credentials, get a token, verify it.
 
-    Every app is paired with every org. Key and secret come from the environment, the replacements of
+    Every app is paired with every org, or as the orgs say. Orgs come from --target-org, from --file and from
+    --all-orgs, which add up; an org that is there twice is one. Without any: SF_TARGET_ORG, the target-org of the
+    Salesforce CLI, the only org of plugins.ecapipe.orgs, or sfdcLoginUrl if it is a My Domain.
+
+    A file for --file is a table (CSV, as spreadsheets write it) with the names of the columns in its first row, or a
+    JSON list of objects: alias, url, apps, sourceDir, flow, username, orgId, scopes, secretEnv, browser, callback.
+    One of alias and url is needed. An alias alone is looked up in plugins.ecapipe.orgs, which has the same members,
+    and in the Salesforce CLI. apps: the only apps that are meant, with spaces, commas or semicolons between them;
+    sourceDir: the tree that was retrieved from this org, relative to the file; secretEnv: the variable that holds the
+    consumer secret for it. What a flag says holds for all orgs and wins over the file.
+
+    Key and secret come from the environment, the replacements of
     sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
@@ -167,6 +179,8 @@ def run(
         {
             "--concise and --verbose": concise and verbose,
             "--emulator and --target-org": emulator and bool(target_org),
+            "--emulator and --file": emulator and file is not None,
+            "--emulator and --all-orgs": emulator and all_orgs,
             "--print-token and --json": print_token is not None and session.json,
             "--print-token and --revoke": print_token is not None and revoke,
             "--print-token and --dry-run": print_token is not None and dry_run,
@@ -187,12 +201,14 @@ def run(
     )
     where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     terminal = session.err.isatty() and not environment.is_ci()
+    listed = None if file is None else options.batch_file(file)
+    attended = callback is not Callback.auto or browser is not None or (listed is not None and listed.attended)
     world = edges.real(
         environment,
         browser=None if browser is None else browser.value,
         prompts=not no_prompt,
         secret_prompts=not no_prompt and not session.json and terminal,
-        person=not no_prompt and (terminal or callback is not Callback.auto or browser is not None),
+        person=not no_prompt and (terminal or attended),
     )
     world = replace(world, interrupts=session.interrupts.calling)
     which = Which(
@@ -200,6 +216,8 @@ def run(
         environment.get("SF_TARGET_ORG"),
         options.allowed_hosts(environment, allow_host or ()),
         username,
+        batch=listed,
+        every=all_orgs,
     )
     how = How(
         flow.value,
@@ -220,8 +238,8 @@ def run(
     with ExitStack() as stack:
         if emulator:
             with reports.covering():
-                world, which = _emulated(where, which, world, stack)
-        request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency)
+                world, which = emulated(where, which, world, stack)
+        request = Request(where, which, how, last, options.sources(secret_from), concurrency)
         return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
 
 
@@ -307,7 +325,7 @@ def _audience(given: str | None) -> str | None:
     return given
 
 
-def _emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
+def emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
     """The world with a local org in it that knows the project's apps, and somebody who signs in there."""
     from ecapipe.edges.browser import Stand
     from ecapipe.emulator import Emulator, VisitError

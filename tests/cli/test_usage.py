@@ -95,7 +95,7 @@ See ecapipe run --help.
 
 """
     )
-    assert org.err.startswith('Error (NamedOrgNotFoundError): No org is configured under the alias "uatt".\n')
+    assert org.err.startswith('Error (NamedOrgNotFoundError): No org is known under the name "uatt".\n')
     assert "Status: Failed" in org.out
     assert [flag.status, org.status, outside.status] == [2, 2, 1]
 
@@ -125,7 +125,7 @@ def test_a_version_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "app", "app list", "app check", "emulator", "emulator start", "explain"]
+    "command", ["", "run", "app", "app list", "app check", "app probe", "emulator", "emulator start", "explain"]
 )
 def test_help_is_short_or_whole(tmp_path: Path, command: str) -> None:
     short, whole = (inside(*command.split(), flag, at=tmp_path) for flag in ("-h", "--help"))
