@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from ecapipe import apps, credentials, metadata, problems, project, replacements
 from ecapipe.apps import App, Replaced, SourceFile
@@ -113,6 +114,27 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
     )
     require_apps(found)
     return found
+
+
+def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: Work) -> None:
+    """Let the Salesforce CLI fetch all external client apps of the org into the projects.
+
+    Raises `EcapipeError`: NotOneSource, RequiresProjectError, SfLoginMissing, and what the Salesforce CLI meets.
+    """
+    if len(orgs) != 1:
+        raise EcapipeError(problems.not_one_source(len(orgs)))
+    (org,) = orgs
+    logins = [login for login in world.sf.logins() if urlsplit(login.instance_url).netloc == org.host]
+    if not logins:
+        known = [login.instance_url for login in world.sf.logins()]
+        raise EcapipeError(problems.sf_login_missing(org.name, org.url, known))
+    login = next((login for login in logins if org.alias in (*login.aliases, login.username)), logins[0])
+    for found in into:
+        if world.tree.project_above(found.root) != found.root:
+            raise EcapipeError(problems.requires_project_error(found.root))
+        types = [type.name for type in metadata.TYPES]
+        work.warnings += world.sf.retrieve(found.root, login.username, types, lambda text: work.note("hint", text))
+    work.facts["retrievedFrom"] = login.username
 
 
 def facts(app: App, resolved: Resolved) -> AppFacts:

@@ -23,7 +23,7 @@ from ecapipe.world import World
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
-    `at_once` how many logins may be at work at the same time."""
+    `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first."""
 
     where: Where
     which: Which
@@ -31,15 +31,17 @@ class Request:
     last: str | None = None
     secret_from: frozenset[str] = frozenset(credentials.SOURCES)
     at_once: int = logins.AT_ONCE
+    retrieve: bool = False
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
-    """discover → locate → check → authorize → token → verify; what happens is told to `emit`, and only to it."""
+    """discover → locate → check → authorize → token → verify → hand-over; what happens is told to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
-    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, until(request.last)))
+    planned = until(request.last, hand_over=request.how.hand_over)
+    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, planned))
     interrupted = False
     try:
-        _River(request, world, Tracker(emit, world.clock, until(request.last))).flow()
+        _River(request, world, Tracker(emit, world.clock, planned)).flow()
     except KeyboardInterrupt:
         interrupted = True
     emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
@@ -56,10 +58,14 @@ class _River:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
             where, which = self.request.where, self.request.which
             wanted = which.asked or self.track.reaches(AUTHORIZE)
+            if self.request.retrieve:
+                pairing.retrieve(where, which, self.world, work)
             paired = pairing.choose(where, which, self.world, wanted=wanted)
             found, chosen = paired.found, paired.chosen
             if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
+            if self.request.how.hand_over:
+                login.expect_to_hand_over(chosen, self.request.how, self.world)
             sources = self.request.secret_from
             chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
@@ -111,6 +117,7 @@ class _River:
             with course.stage(CHECK) as work:
                 spared = partial(login.spares_secret, app, how=self.request.how)
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
+                work.warnings += login.doubts(app, chosen, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(paired.subject(app), None))
@@ -129,7 +136,7 @@ class _River:
         plans = [reason or self.plan(target) for target, reason in ready]
         lost = logins.closed(plans, self.world)
         plans = [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
-        return guards.judge([target for target, _ in ready], plans, self.request.how)
+        return guards.judge([target for target, _ in ready], plans, self.request.how, self.world)
 
     def plan(self, target: Target) -> login.Plan | Problem:
         try:

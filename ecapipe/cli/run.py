@@ -73,6 +73,10 @@ class TokenForm(StrEnum):
     header = "header"
 
 
+class Keeper(StrEnum):
+    sf = "sf"
+
+
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
 
 
@@ -141,6 +145,21 @@ def run(
             help="Print the access token, and nothing else, on standard output.",
         ),
     ] = None,
+    hand_over: Annotated[
+        Keeper | None,
+        typer.Option(
+            "--hand-over",
+            metavar="|".join(Keeper),
+            help="Let the Salesforce CLI keep each verified login, under the org's alias.",
+        ),
+    ] = None,
+    set_default: Annotated[
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default org, too.")
+    ] = False,
+    retrieve: Annotated[
+        bool,
+        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+    ] = False,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
     allow_host: AllowHosts = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
@@ -186,6 +205,13 @@ def run(
             "--print-token and --dry-run": print_token is not None and dry_run,
             f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,
+            "--hand-over and --print-token": hand_over is not None and print_token is not None,
+            "--hand-over and --revoke": hand_over is not None and revoke,
+            "--hand-over and --until": hand_over is not None and until is not None,
+            "--hand-over and --emulator": hand_over is not None and emulator,
+            "--retrieve and --emulator": retrieve and emulator,
+            "--retrieve and --dry-run": retrieve and dry_run,
+            "--retrieve and --metadata-dir": retrieve and bool(metadata_dir),
         },
         {
             "--scopes takes one string with spaces between the scopes.": scopes is not None
@@ -194,6 +220,7 @@ def run(
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
+            "--set-default needs --hand-over.": set_default and hand_over is None,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
             and not no_prompt,
@@ -230,6 +257,8 @@ def run(
         dry_run,
         jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
         _audience(environment.get("SF_AUDIENCE_URL")),
+        hand_over=hand_over is not None,
+        set_default=set_default,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -239,7 +268,7 @@ def run(
         if emulator:
             with reports.covering():
                 world, which = emulated(where, which, world, stack)
-        request = Request(where, which, how, last, options.sources(secret_from), concurrency)
+        request = Request(where, which, how, last, options.sources(secret_from), concurrency, retrieve)
         return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
 
 
