@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +29,7 @@ from ecapipe.render import log, text
 from ecapipe.render.lines import Lines
 from ecapipe.report import Json, Report
 from ecapipe.secret import Secret
-from ecapipe.world import World
+from ecapipe.world import Board, Desk, World
 
 if TYPE_CHECKING:
     from ecapipe.render.result import Result
@@ -136,6 +136,15 @@ def run(
         list[str] | None,
         typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
     ] = None,
+    no_board: Annotated[
+        bool, typer.Option("--no-board", help="Sign in to several orgs by links in the terminal, without the page.")
+    ] = False,
+    board_port: Annotated[
+        int | None,
+        typer.Option(
+            "--board-port", metavar="N", help="Serve the page for signing in on this port, to reach it through SSH."
+        ),
+    ] = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
     concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
@@ -152,7 +161,8 @@ def run(
     sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
-    URL on this machine or, where there is none, is pasted. Without people, use the client credentials flow.
+    URL on this machine or, where there is none, is pasted. Several logins are listed on a page of this machine, which
+    opens each org in a tab of its own. Without people, use the client credentials flow.
     """
     session: Session = context.obj
     environment = session.environment
@@ -160,6 +170,9 @@ def run(
         {
             "--concise and --verbose": concise and verbose,
             "--emulator and --target-org": emulator and bool(target_org),
+            "--no-board and --board-port": no_board and board_port is not None,
+            "--emulator and --board-port": emulator and board_port is not None,
+            "--no-prompt and --board-port": no_prompt and board_port is not None,
             "--print-token and --json": print_token is not None and session.json,
             "--print-token and --revoke": print_token is not None and revoke,
             "--print-token and --dry-run": print_token is not None and dry_run,
@@ -170,6 +183,7 @@ def run(
             and ("," in scopes or not scopes.split()),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
+            "--board-port takes a port from 1 to 65535.": board_port is not None and not 1 <= board_port <= 65535,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
@@ -183,7 +197,8 @@ def run(
         browser=None if browser is None else browser.value,
         prompts=not no_prompt,
         secret_prompts=not no_prompt and not session.json and terminal,
-        person=not no_prompt and (terminal or callback is not Callback.auto or browser is not None),
+        person=not no_prompt
+        and (terminal or callback is not Callback.auto or browser is not None or board_port is not None),
     )
     world = replace(world, interrupts=session.interrupts.calling)
     which = Which(
@@ -211,7 +226,10 @@ def run(
             with reports.covering():
                 world, which = _emulated(where, which, world, stack)
         request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency)
-        return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
+        also: list[Emit] = []
+        if not no_board:
+            world = _with_board(world, board_port, also)
+        return _show(session, request, world, reports, concise, verbose or dry_run, no_progress, also)
 
 
 def _show(
@@ -222,6 +240,7 @@ def _show(
     concise: bool,
     verbose: bool,
     no_progress: bool,
+    also: Sequence[Emit],
 ) -> int:
     seen = Report()
     # A printed token stands alone on standard output.
@@ -243,7 +262,8 @@ def _show(
             with session.interrupts.held(last=isinstance(event, RunEnded)):
                 seen(event)
                 log.log(event)
-                display(event)
+                for each in (*also, display):
+                    each(event)
 
         pipeline.run(request, world, emit)
     lost = reports.write(lambda: _account(seen, reports))
@@ -251,6 +271,30 @@ def _show(
     if session.json:
         json_output.write(session.out, {**_document(seen, lost), "status": status})
     return status
+
+
+def _with_board(world: World, port: int | None, also: list[Emit]) -> World:
+    """The world with a page for signing in to several orgs, told through `also`, if somebody can open it.
+
+    Raises `EcapipeError` (BoardCannotListen).
+    """
+    if port is None and not (world.person and world.local_browser and world.open and not world.stand_in):
+        return world
+    from ecapipe.render.board import Board as Page
+
+    page = Page()
+    also.append(page)
+
+    def serve(desk: Desk) -> AbstractContextManager[Board]:
+        from ecapipe.edges import board
+
+        return board.serve(page, desk, port)
+
+    if port is not None:
+        from ecapipe.edges import board
+
+        board.try_port(port)
+    return replace(world, board=serve)
 
 
 def _account(seen: Report, reports: Reports) -> Result:
