@@ -17,7 +17,6 @@ from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
-from ecapipe.credentials import Chain, Field
 from ecapipe.discovery import Where
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.render import text
@@ -122,14 +121,16 @@ def registered(where: Where, world: World, home: str | None = None) -> list[Regi
     chain = credentials.chain(found.apps, (), world.variable, None)
     by_key: dict[str, RegisteredApp] = {}
     for app in found.apps:
-        key, secret = (_first(chain, app, field) for field in ("consumerKey", "consumerSecret"))
+        key = credentials.consumer_key(app, None, chain)
         if key is None:
             continue
+        found_secrets = (source.find(app, None, "consumerSecret") for source in chain)
+        secret = next((each for each in found_secrets if each is not None), None)
         if secret is None and not app.secret_optional:
             secret = Secret(secrets.token_hex(32).upper())
-        by_key[key.reveal()] = RegisteredApp(
+        by_key[key] = RegisteredApp(
             app.name,
-            key.reveal(),
+            key,
             secret,
             app.callback_urls,
             tuple(dict.fromkeys(grants.SCOPES[name] for name in app.scope_names or () if name in grants.SCOPES)),
@@ -164,11 +165,6 @@ def planned(file: str, tree: Tree) -> tuple[Fault, ...]:
         return faults.parse(data)
     except ValueError as error:
         raise EcapipeError(problems.usage_error(f"{file} is no fault file: {error}.", _COMMAND)) from None
-
-
-def _first(chain: Chain, app: App, field: Field) -> Secret | None:
-    found = (source.find(app, None, field) for source in chain)
-    return next((value for value in found if value is not None), None)
 
 
 def _flag(app: App, name: str, default: bool) -> bool:
