@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": Entry("List, check and protect the external client apps of a project.", ("list", "check", "protect")),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
+    "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
     "explain": Entry("Explain a problem or a rule."),
 }
 
@@ -84,6 +85,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe emulator start --source-dir sample-project"),
         Example("Start two, and read their addresses from a script:",
                 "ecapipe emulator start --source-dir sample-project --org dev --org uat --json"),
+    ),
+    "ecapipe manifest": (
+        Example("Retrieve all external client apps of an org:",
+                "ecapipe manifest --source-dir sample-project"),
+        Example("Retrieve one, and read what that means from a script:",
+                "ecapipe manifest --source-dir sample-project --name Billing_Sync --json"),
     ),
     "ecapipe explain": (
         Example("List all problems and rules:", "ecapipe explain"),
