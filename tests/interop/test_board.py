@@ -323,16 +323,18 @@ def test_nothing_has_to_be_scrolled_sideways_on_a_phone(chromium: Browser, rows:
 
 
 def test_two_hundred_rows_are_searched_and_chosen_while_they_change(window: Seen) -> None:
+    from playwright.sync_api import expect
+
     page = window.page
     with shown(200) as (board, _, served):
         page.goto(served.url)
         rows = page.locator("tbody tr")
         assert rows.count() == 200
         page.get_by_role("link", name="Signed in 57").click()
-        page.wait_for_function("document.querySelectorAll('tbody tr').length === 57")
+        expect(rows).to_have_count(57)
         page.get_by_role("link", name="All 200").click()
         page.get_by_label("Find").press_sequentially("subsidiary-11")
-        page.wait_for_function("document.querySelectorAll('tbody tr').length === 10")
+        expect(rows).to_have_count(10)
 
         start = time.monotonic()
         succeed(board, board.rows[109].subject)
