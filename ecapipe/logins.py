@@ -29,7 +29,7 @@ from ecapipe.grants import AuthorizationCode, Grant
 from ecapipe.login import How, Plan, Target, Unattended, Web
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.stages import AUTHORIZE, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
+from ecapipe.stages import AUTHORIZE, HAND_OVER, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
 from ecapipe.workers import Workers
 from ecapipe.world import Board, Desk, World
 
@@ -175,7 +175,7 @@ class _Crew:
             self._finish(course, target, grant)
 
     def _finish(self, course: Course, target: Target, grant: Grant | Unattended) -> None:
-        """token → verify, on a worker."""
+        """token → verify → hand-over, on a worker."""
         how, world, ended = self._how, self._world, None
         end = world.clock.seconds() + login.LONGEST + how.settle * 60
         with course.piece():
@@ -185,6 +185,8 @@ class _Crew:
             with course.stage(VERIFY) as work:
                 ended = login.verify(target, token, grant, how, world, work, end)
                 self._compare(target, ended, work)
+            with course.stage(HAND_OVER) as work:
+                ended = login.hand_over(target, token, ended, how, world, work)
         if course.finished:
             self._told.put(Finished(target.subject, ended))
 

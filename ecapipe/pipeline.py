@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, problems
+from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, probing, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
@@ -14,6 +14,7 @@ from ecapipe.gate import Gate, Inspection
 from ecapipe.login import How, Target
 from ecapipe.orgs import Which
 from ecapipe.pairing import Pairing
+from ecapipe.probing import Probed
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
@@ -22,7 +23,7 @@ from ecapipe.world import World
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
-    `at_once` how many logins may be at work at the same time."""
+    `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first."""
 
     where: Where
     which: Which
@@ -30,15 +31,17 @@ class Request:
     last: str | None = None
     secret_from: frozenset[str] = frozenset(credentials.SOURCES)
     at_once: int = logins.AT_ONCE
+    retrieve: bool = False
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
-    """discover → locate → check → authorize → token → verify; what happens is told to `emit`, and only to it."""
+    """discover → locate → check → authorize → token → verify → hand-over; what happens is told to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
-    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, until(request.last)))
+    planned = until(request.last, hand_over=request.how.hand_over)
+    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, planned))
     interrupted = False
     try:
-        _River(request, world, Tracker(emit, world.clock, until(request.last))).flow()
+        _River(request, world, Tracker(emit, world.clock, planned)).flow()
     except KeyboardInterrupt:
         interrupted = True
     emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
@@ -53,10 +56,16 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            paired = self.choose()
+            where, which = self.request.where, self.request.which
+            wanted = which.asked or self.track.reaches(AUTHORIZE)
+            if self.request.retrieve:
+                pairing.retrieve(where, which, self.world, work)
+            paired = pairing.choose(where, which, self.world, wanted=wanted)
             found, chosen = paired.found, paired.chosen
             if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
+            if self.request.how.hand_over:
+                login.expect_to_hand_over(chosen, self.request.how, self.world)
             sources = self.request.secret_from
             chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
@@ -83,19 +92,6 @@ class _River:
         if not self.request.how.dry_run:
             logins.run(begun, self.request.how, self.world, self.track, self.request.at_once)
 
-    def choose(self) -> Pairing:
-        """The apps and orgs that are meant, and which goes with which."""
-        where, which = self.request.where, self.request.which
-        grounds = pairing.Grounds(where, which, self.world)
-        if not which.batch:
-            grounds.require()
-        for name in orgs.variables(which, grounds.projects):
-            self.world.taken(name)  # before any other program is started
-        known = orgs.Elsewhere(self.world.sf.logins, partial(self.world.sf.default_org, grounds.root))
-        wanted = which.asked or self.track.reaches(AUTHORIZE)
-        chosen = orgs.select(which, grounds.projects, known, grounds.names) if wanted else ()
-        return pairing.pair(grounds, where.names, chosen)
-
     def subjects(self, paired: Pairing) -> tuple[Subject, ...]:
         """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
         logs_in = self.track.reaches(AUTHORIZE)
@@ -121,6 +117,7 @@ class _River:
             with course.stage(CHECK) as work:
                 spared = partial(login.spares_secret, app, how=self.request.how)
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
+                work.warnings += login.doubts(app, chosen, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(paired.subject(app), None))
@@ -139,7 +136,7 @@ class _River:
         plans = [reason or self.plan(target) for target, reason in ready]
         lost = logins.closed(plans, self.world)
         plans = [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
-        return guards.judge([target for target, _ in ready], plans, self.request.how)
+        return guards.judge([target for target, _ in ready], plans, self.request.how, self.world)
 
     def plan(self, target: Target) -> login.Plan | Problem:
         try:
@@ -153,6 +150,11 @@ def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     found = discovery.discover(where, world)
     chain = credentials.chain(found.apps, (), world.variable, None)
     return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+
+
+def probe(where: Where, which: Which, secret_from: Collection[str], world: World) -> Probed:
+    """What the orgs say of key and secret (``app probe``); one request for each app in each org."""
+    return probing.run(where, which, secret_from, world)
 
 
 def check(where: Where, asked: Gate, world: World) -> Inspection:

@@ -15,10 +15,20 @@ from ecapipe import edges, logins, messages, orgs, pipeline, problems, report, s
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
+from ecapipe.cli.options import (
+    AllowHosts,
+    AsJson,
+    CredentialsDirs,
+    MetadataDirs,
+    Names,
+    NoProjectConfig,
+    ReportFiles,
+    SecretsFrom,
+    SourceDirs,
+    TargetOrgs,
+)
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
-from ecapipe.credentials import SOURCES
 from ecapipe.discovery import Where
 from ecapipe.events import Emit, Event, RunEnded
 from ecapipe.login import How
@@ -63,7 +73,10 @@ class TokenForm(StrEnum):
     header = "header"
 
 
-SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
+class Keeper(StrEnum):
+    sf = "sf"
+
+
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
 
 
@@ -73,12 +86,7 @@ def run(
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
-    target_org: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."
-        ),
-    ] = None,
+    target_org: TargetOrgs = None,
     file: Annotated[
         str | None,
         typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
@@ -128,14 +136,7 @@ def run(
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
     ] = logins.AT_ONCE,
-    secret_from: Annotated[
-        list[SecretSource] | None,
-        typer.Option(
-            "--secret-from",
-            metavar="|".join(SecretSource),
-            help="Take consumer secrets from this source only. Repeatable.",
-        ),
-    ] = None,
+    secret_from: SecretsFrom = None,
     print_token: Annotated[
         TokenForm | None,
         typer.Option(
@@ -144,10 +145,13 @@ def run(
             help="Print the access token, and nothing else, on standard output.",
         ),
     ] = None,
-    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
+    hand_over: Annotated[
+        Keeper | None,
+        typer.Option(
+            "--hand-over",
+            metavar="|".join(Keeper),
+            help="Let the Salesforce CLI keep each verified login, under the org's alias.",
+        ),
     ] = None,
     no_board: Annotated[
         bool, typer.Option("--no-board", help="Sign in to several orgs by links in the terminal, without the page.")
@@ -158,6 +162,15 @@ def run(
             "--board-port", metavar="N", help="Serve the page for signing in on this port, to reach it through SSH."
         ),
     ] = None,
+    set_default: Annotated[
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default org, too.")
+    ] = False,
+    retrieve: Annotated[
+        bool,
+        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+    ] = False,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
+    allow_host: AllowHosts = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
     concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
@@ -207,6 +220,13 @@ def run(
             "--print-token and --dry-run": print_token is not None and dry_run,
             f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,
+            "--hand-over and --print-token": hand_over is not None and print_token is not None,
+            "--hand-over and --revoke": hand_over is not None and revoke,
+            "--hand-over and --until": hand_over is not None and until is not None,
+            "--hand-over and --emulator": hand_over is not None and emulator,
+            "--retrieve and --emulator": retrieve and emulator,
+            "--retrieve and --dry-run": retrieve and dry_run,
+            "--retrieve and --metadata-dir": retrieve and bool(metadata_dir),
         },
         {
             "--scopes takes one string with spaces between the scopes.": scopes is not None
@@ -216,6 +236,7 @@ def run(
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--board-port takes a port from 1 to 65535.": board_port is not None and not 1 <= board_port <= 65535,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
+            "--set-default needs --hand-over.": set_default and hand_over is None,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
             and not no_prompt,
@@ -252,6 +273,8 @@ def run(
         dry_run,
         jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
         _audience(environment.get("SF_AUDIENCE_URL")),
+        hand_over=hand_over is not None,
+        set_default=set_default,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -260,8 +283,8 @@ def run(
     with ExitStack() as stack:
         if emulator:
             with reports.covering():
-                world, which = _emulated(where, which, world, stack)
-        request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency)
+                world, which = emulated(where, which, world, stack)
+        request = Request(where, which, how, last, options.sources(secret_from), concurrency, retrieve)
         also: list[Emit] = []
         if not no_board:
             world = _with_board(world, board_port, also)
@@ -376,7 +399,7 @@ def _audience(given: str | None) -> str | None:
     return given
 
 
-def _emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
+def emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
     """The world with a local org in it that knows the project's apps, and somebody who signs in there."""
     from ecapipe.edges.browser import Stand
     from ecapipe.emulator import Emulator, VisitError
