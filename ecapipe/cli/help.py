@@ -55,6 +55,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Try the pipeline without an org:", "ecapipe run --source-dir sample-project --emulator"),
         Example("Sign in to one org with one app:",
                 "ecapipe run --name Billing_Sync --target-org uat=https://acme--uat.sandbox.my.salesforce.com"),
+        Example("Sign in to several on one page, from another machine through ssh -L 8765:127.0.0.1:8765 HOST:",
+                "ecapipe run --target-org uat --target-org https://acme.my.salesforce.com --board-port 8765"),
         Example("Log in from CI, with the secret in ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS:",
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
         Example("See what would be done, and whether it can be:",
