@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from ecapipe import problems
 from ecapipe.apps import App, Replaced
@@ -15,8 +15,13 @@ from ecapipe.secret import Secret, mask
 
 Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
-SourceName = Literal["environment", "replacement", "file", "prompt"]
-SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "prompt")
+SourceName = Literal["environment", "replacement", "file", "keyring", "prompt"]
+SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "prompt")
+KEYRING: Final[SourceName] = "keyring"
+Kept = Callable[[str], Secret | None]
+"""The consumer secret that is kept for a consumer key."""
+Held = Callable[[str], bool]
+"""Whether one is kept, without a look at it."""
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
 PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
@@ -32,6 +37,16 @@ _PLACEHOLDER: Final = re.compile(
 )
 _GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}|[0-9A-F]{64}")
 """A key and a secret as Salesforce makes them."""
+
+
+class Client(Protocol):
+    """How an app identifies itself to an org: its key, and its secret if that is sent."""
+
+    @property
+    def consumer_key(self) -> str: ...
+
+    @property
+    def consumer_secret(self) -> Secret | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +165,16 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
     return Source("environment", find)
 
 
+def from_keyring(kept: Kept, earlier: Chain) -> Source:
+    """The secret that was kept for the very key that `earlier` sources give: a pair that belongs together."""
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        key = _first(earlier, app, org, "consumerKey")[0] if field == "consumerSecret" else None
+        return kept(key.reveal()) if key else None
+
+    return Source(KEYRING, find)
+
+
 def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
     """A question on the terminal, asked once per app and field."""
     answers: dict[tuple[str, str, Field], Secret | None] = {}
@@ -176,12 +201,15 @@ def chain(
     value: Callable[[str], Secret | None],
     ask: Callable[[str], Secret | None] | None,
     secret_from: Collection[str] = SOURCES,
+    kept: Kept | None = None,
 ) -> Chain:
     """Where key and secret may come from, in order; secrets only from sources named in `secret_from`.
 
-    Nobody is asked when `ask` is None.
+    Nobody is asked when `ask` is None, and no keyring when `kept` is.
     """
     sources = [from_environment(value, [app.name for app in apps], orgs), from_replacements(), from_file()]
+    if kept is not None:
+        sources.append(from_keyring(kept, tuple(sources)))
     if ask is not None:
         sources.append(from_prompt(ask))
     return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
@@ -194,16 +222,22 @@ def _keys_only(source: Source) -> Source:
     return Source(source.name, find)
 
 
-def resolve(app: App, org: Org | None, chain: Chain) -> Resolved:
-    """Walk the chain for key and secret of `app`."""
+def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None) -> Resolved:
+    """Walk the chain for key and secret of `app`.
+
+    `held`: a secret that no source gives, but that is kept for the key, counts as found; it is known to be there, and
+    nobody looked at it, so that there are no credentials.
+    """
     required = not app.secret_optional
     key, key_source = _first(chain, app, org, "consumerKey")
     # Nobody is asked for a secret that no flow needs.
     wanted = chain if required else quiet(chain)
     secret, secret_source = _first(wanted, app, org, "consumerSecret")
+    if key and secret is None and required and held and held(key.reveal()):
+        secret_source = KEYRING
     key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
     secret_evidence = Evidence(
-        in_file(app, "consumerSecret"), secret_source, () if secret or not required else _secret_causes(app)
+        in_file(app, "consumerSecret"), secret_source, () if secret_source or not required else _secret_causes(app)
     )
     if key is None:
         return Resolved(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))
@@ -212,7 +246,7 @@ def resolve(app: App, org: Org | None, chain: Chain) -> Resolved:
     mixed = (
         f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
         "together."
-        if secret is not None and key_source != secret_source
+        if secret is not None and secret_source not in (key_source, KEYRING)
         else None
     )
     return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), mixed)

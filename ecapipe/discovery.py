@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ecapipe import apps, credentials, metadata, problems, project, replacements
+from ecapipe import apps, credentials, kept, metadata, problems, project, replacements
 from ecapipe.apps import App, Replaced, SourceFile
 from ecapipe.credentials import Chain, Evidence, Resolved
 from ecapipe.events import AppFacts, CredentialFacts, ProjectFacts
@@ -150,6 +150,11 @@ def prove(app: App, orgs: Sequence[Org], chain: Chain, work: Work) -> list[Resol
         work.warn(sentence)
     work.facts |= {"consumerKey": proven[0].key.source, "consumerSecret": proven[0].secret.source}
     return proven
+
+
+def held(world: World) -> credentials.Held:
+    """Whether a consumer secret is kept for a consumer key, without a look at it: no keyring is asked."""
+    return lambda consumer_key: world.store.holds("secret", kept.owner_id(consumer_key))
 
 
 def refuse_rivals(app: App) -> None:

@@ -77,7 +77,14 @@ class ClientCredentials:
     """RFC 6749 §4.4."""
 
 
-Grant = AuthorizationCode | ClientCredentials
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """RFC 6749 §6: what a login that is kept goes on with. With rotation it is good for one use."""
+
+    refresh_token: Secret
+
+
+Grant = AuthorizationCode | ClientCredentials | RefreshToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +137,7 @@ def choose(
 def flow(grant: Grant) -> Literal["web", "client-credentials"]:
     """The flow that `grant` belongs to."""
     match grant:
-        case AuthorizationCode():
+        case AuthorizationCode() | RefreshToken():
             return "web"
         case ClientCredentials():
             return "client-credentials"

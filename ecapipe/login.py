@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal
 
 from ecapipe import events, grants, problems, tokens, userinfo
@@ -187,7 +188,7 @@ def redeem(target: Target, grant: Grant, how: How, world: World, work: Work) -> 
     repeatable = isinstance(grant, ClientCredentials)
     while True:
         try:
-            return tokens.read(_send(request, world, repeatable), grant, target.credentials, target.org)
+            return tokens.read(send(request, world, inf, repeatable), grant, target.credentials, target.org)
         except EcapipeError as error:
             if error.problem.name not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > end:
                 raise
@@ -208,7 +209,7 @@ def verify(target: Target, token: Token, grant: Grant, how: How, world: World, w
     On a mismatch a refresh token is revoked. Raises `EcapipeError`.
     """
     org = target.org
-    user = userinfo.read(_send(userinfo.request(token, org), world), token, org)
+    user = userinfo.read(send(userinfo.request(token, org), world, inf), token, org)
     remains = "The access token that was issued stays valid at Salesforce until its session ends."
     if problem := userinfo.mismatch(user, token, org, remains):
         if token.refresh_token is not None and _revoke(token, org, world):
@@ -217,7 +218,7 @@ def verify(target: Target, token: Token, grant: Grant, how: How, world: World, w
         raise _at(problem, org)
     work.facts |= {"username": user.username, "userId": user.user_id, "orgId": user.org_id}
     if userinfo.needs_api(token):
-        answer = _send(userinfo.api_request(token, org, target.api_version), world)
+        answer = send(userinfo.api_request(token, org, target.api_version), world, inf)
         if problem := userinfo.api_problem(answer, token, org):
             raise _at(replace(problem, http_status=answer.status), org)
     return replace(unverified(token, grant), username=user.username, token=_fate(token, org, how, world, work))
@@ -253,7 +254,7 @@ def _sign_in(target: Target, planned: Web, world: World, patience: Patience, wor
         raise _at(problems.auth_timeout_error(app.name, patience.minutes), org) from None
 
 
-def _send(request: Request, world: World, repeatable: bool = True) -> Answer:
+def send(request: Request, world: World, end: float, repeatable: bool = True) -> Answer:
     """Send, and send again where that is safe: when nothing was sent, or, if `repeatable`, after what passes.
 
     Waits grow and have jitter; a Retry-After is obeyed up to a limit.

@@ -118,7 +118,8 @@ def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     """The apps of the project, complete or not (``app list``)."""
     found = discovery.discover(where, world)
     chain = credentials.chain(found.apps, (), world.variable, None)
-    return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+    held = discovery.held(world)
+    return found, [discovery.facts(app, credentials.resolve(app, None, chain, held)) for app in found.apps]
 
 
 def check(where: Where, asked: Gate, world: World) -> Inspection:

@@ -10,8 +10,8 @@ from typing import Final, assert_never
 from urllib.parse import urlencode
 
 from ecapipe import messages, problems
-from ecapipe.credentials import Credentials
-from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant
+from ecapipe.credentials import Client
+from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant, RefreshToken
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError
@@ -34,14 +34,14 @@ class Token:
     scopes: tuple[str, ...]
 
 
-def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
+def request(grant: Grant, client: Client, org: Org) -> Request:
     """The form POST that redeems `grant`, client authentication in the body (RFC 6749 §2.3.1).
 
     A code is encoded here, once.
     """
-    fields = {"client_id": credentials.consumer_key}
-    if credentials.consumer_secret is not None:
-        fields["client_secret"] = credentials.consumer_secret.reveal()
+    fields = {"client_id": client.consumer_key}
+    if client.consumer_secret is not None:
+        fields["client_secret"] = client.consumer_secret.reveal()
     match grant:
         case AuthorizationCode():
             fields |= {
@@ -52,19 +52,23 @@ def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
             }
         case ClientCredentials():
             fields["grant_type"] = "client_credentials"
+        case RefreshToken():
+            fields |= {"grant_type": "refresh_token", "refresh_token": grant.refresh_token.reveal()}
         case _:
             assert_never(grant)
     return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(fields)))
 
 
-def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> Token:
+def read(answer: Answer, grant: Grant, client: Client, org: Org) -> Token:
     """The token of an answer (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
 
     Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing.
     """
-    known = [credentials.consumer_secret]
+    known = [client.consumer_secret]
     if isinstance(grant, AuthorizationCode):
         known += [grant.code, grant.code_verifier]
+    elif isinstance(grant, RefreshToken):
+        known.append(grant.refresh_token)
     members = messages.members(answer, org.host, *known)
 
     def text(name: str) -> str:
@@ -78,7 +82,7 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
     identity = _IDENTITY.fullmatch(text("id"))
     if identity is None:
         raise messages.unexpected(answer, org.host, "its id does not name an org and a user")
-    _check_signature(text("signature"), text("id") + text("issued_at"), credentials.consumer_secret, org)
+    _check_signature(text("signature"), text("id") + text("issued_at"), client.consumer_secret, org)
     refresh = text("refresh_token")
     return Token(
         Secret(text("access_token")),

@@ -13,6 +13,7 @@ from ecapipe.edges import git, place, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.index import Index
+from ecapipe.edges.store import Store
 from ecapipe.stages import Clock
 from ecapipe.world import World
 
@@ -52,6 +53,7 @@ def real(
         open=None if browser == "none" else _opener(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
+        store=Store(environment),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
