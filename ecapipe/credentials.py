@@ -114,6 +114,16 @@ def is_placeholder(text: str) -> bool:
     return _GENERATED.fullmatch(text) is None and _PLACEHOLDER.search(text) is not None
 
 
+def unfit(secret: Secret, consumer_key: str) -> str | None:
+    """Why what was given as the consumer secret of that key cannot be one."""
+    text = secret.reveal()
+    if not text.isprintable() or not text.isascii():
+        return "it is not plain text on one line"
+    if is_placeholder(text):
+        return "it only stands in the place of a secret"
+    return "it is the consumer key" if text == consumer_key else None
+
+
 def from_file() -> Source:
     """The settings file itself; a placeholder or a duplicate counts as absent."""
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ecapipe.problems import Problem
 
-NoteKind = Literal["link", "asking", "waiting", "hint"]
+NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
 
 
@@ -78,7 +78,7 @@ class Login:
     instance_url: str | None
     scopes: tuple[str, ...]
     flow: str
-    token: Literal["forgotten", "revoked", "printed"]
+    token: Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class StageStarted:
 class Note:
     """Something a person has to know while a stage runs.
 
-    ``link``: `text` is a URL to open; ``asking``: a question on the terminal, while which displays hold still;
-    ``waiting`` and ``hint`` are sentences.
+    ``link``: `text` is a URL to open; ``offer``: one that the board shows; ``asking``: a question on the terminal,
+    while which displays hold still; ``waiting`` and ``hint`` are sentences.
     """
 
     kind: NoteKind

@@ -140,13 +140,8 @@ def owners(world: World) -> tuple[tuple[Owner, ...], tuple[Problem, ...]]:
 
 def keep_secret(owner: Owner, value: Secret, world: World) -> None:
     """Keep the consumer secret of an app; raises `EcapipeError` (SecretUnusable, and as the store)."""
-    text = value.reveal()
-    if not text.isprintable() or not text.isascii():
-        raise EcapipeError(problems.secret_unusable(owner.app, "it is not plain text on one line"))
-    if credentials.is_placeholder(text):
-        raise EcapipeError(problems.secret_unusable(owner.app, "it only stands in the place of a secret"))
-    if text == owner.consumer_key:
-        raise EcapipeError(problems.secret_unusable(owner.app, "it is the consumer key"))
+    if reason := credentials.unfit(value, owner.consumer_key):
+        raise EcapipeError(problems.secret_unusable(owner.app, reason))
     with world.store.locked("secret", owner.id):
         world.store.put(kept.owner_record(owner), Sealed(consumer_secret=value))
 

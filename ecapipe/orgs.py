@@ -32,6 +32,8 @@ _LIGHTNING: Final = (
 )
 _MY_DOMAINS: Final = (".my.salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
 _SHARED: Final = ("login.salesforce.com", "test.salesforce.com")
+_OF_TESTS: Final = re.compile(r"^test\.|^[^.]*--|\.(sandbox|scratch)\.|(^|\.)cs\d+\.")
+"""Hosts of sandboxes, today's and older ones, and of scratch orgs."""
 _MEMBERS: Final = ("url", "orgId", "username", "scopes")
 
 
@@ -155,6 +157,18 @@ def configured(alias: str, members: Mapping[str, object], allowed: Iterable[str]
         username=texts.get("username"),
         scopes=texts.get("scopes"),
     )
+
+
+def audience(org: Org) -> str:
+    """Whom an assertion for `org` names as its audience: the login host for the org's kind.
+
+    Sites, hosts that are not Salesforce's, and Salesforce's clouds of their own stand for themselves. Help,
+    "OAuth 2.0 JWT Bearer Flow"; sandboxes and scratch orgs as the Salesforce CLI tells them.
+    """
+    host = urlsplit(org.url).hostname or ""
+    if not host.endswith(".salesforce.com"):
+        return org.url
+    return "https://test.salesforce.com" if _OF_TESTS.search(host) else "https://login.salesforce.com"
 
 
 def same_id(one: str, other: str) -> bool:

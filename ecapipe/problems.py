@@ -644,6 +644,75 @@ def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str) -
 
 @_problem(
     "config",
+    "The private key that should sign the assertions of the JWT flow cannot be used.",
+    "Give --jwt-key-file the RSA private key, in PEM, whose certificate the app has.",
+)
+def jwt_key_not_usable(file: str, reason: str) -> _Said:
+    return _say(
+        f"{file} is no usable private key: {reason}.",
+        "Name the RSA private key (at least 2048 bits, PEM) that belongs to the app's certificate.",
+        "Or make a new pair, and put server.crt into the app as its certificate: openssl req -x509 -newkey rsa:2048 "
+        "-nodes -days 365 -subj /CN=ecapipe -keyout server.key -out server.crt",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "--jwt-key-file or ECAPIPE_JWT_KEY_FILE holds the private key itself, or something else that is no path.",
+    "Write the key to a file that only you can read, and give its path.",
+    exit_code=USAGE,
+)
+def jwt_key_not_path() -> _Said:
+    return _say(
+        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE holds no path.",
+        "Write the key to a file that only you can read, and give the path of that file.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The private key is encrypted, and there is no passphrase for it.",
+    "Supply the passphrase from the environment, or at the prompt.",
+)
+def jwt_key_encrypted(file: str, variable: str) -> _Said:
+    return _say(
+        f"The private key in {file} is encrypted, and there is no passphrase.",
+        f"Set {variable} to the passphrase, or {variable}_FILE to the path of a file that holds it.",
+        "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
+        file=file,
+    )
+
+
+@_problem(
+    "credentials",
+    "The passphrase does not open the private key.",
+    "Supply the right passphrase.",
+)
+def jwt_key_passphrase_wrong(file: str, variable: str) -> _Said:
+    return _say(
+        f"The passphrase does not open the private key in {file}, or the file is damaged.",
+        f"Correct {variable}, or type the passphrase again at the prompt.",
+        f"To see whether it is right: openssl pkey -in {file} -noout",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "The JWT flow logs in as one user, and nobody said which.",
+    "Name the user with --username, or as username of the org in plugins.ecapipe.orgs.",
+)
+def jwt_username_missing(app: str, org: str) -> _Said:
+    return _say(
+        f"The JWT flow of {app} needs to know as whom to log in to {org}.",
+        "Add --username NAME, with the full username of a user who is approved for the app.",
+        f"Or give the org a username in sfdx-project.json, under plugins.ecapipe.orgs.{org}.",
+    )
+
+
+@_problem(
+    "config",
     "The way the answer should come back does not fit any callback URL of the app.",
     "Add a fitting callback URL to the app, or use the other --callback.",
 )
@@ -704,6 +773,19 @@ def auth_timeout_error(app: str, minutes: float) -> _Said:
         "Look at the browser: a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch "
         "sends no answer (wrong org, wrong key, or another callback URL; a change takes up to 15 minutes).",
         "Run again, with a longer --wait if people need more time.",
+    )
+
+
+@_problem(
+    "people",
+    "Somebody ended the sign-in page while logins were still waiting.",
+    "Run again when everybody can sign in.",
+    exit_code=WAITING,
+)
+def sign_in_ended() -> _Said:
+    return _say(
+        "The sign-in page was told to end before anybody signed in here.",
+        "Run again; --resume goes on with what is left.",
     )
 
 
@@ -876,6 +958,66 @@ def client_credentials_refused(host: str, description: str) -> _Said:
         f"{host} refuses the client credentials flow: {description}.",
         "In the app's policies enable the client credentials flow and name the user it runs as.",
         "Check that the URL is the org's My Domain.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The org does not accept the signed assertion: the app has no certificate there (a deploy whose settings file "
+    "lacks it takes it away), or the certificate belongs to another key, has expired, or has not spread yet.",
+    "Put the certificate of the private key into the app's settings, deploy, and wait up to 15 minutes.",
+    retryable=True,
+)
+def assertion_refused(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the signed assertion: {description}.",
+        "Check in Setup, External Client App Manager, that the app has the certificate of this private key: a deploy "
+        "of a settings file without <certificate> takes it away.",
+        "Compare them: openssl x509 -in server.crt -noout -pubkey and openssl pkey -in server.key -pubout",
+        "If the app was deployed just now, wait: a change takes up to 15 minutes to spread.",
+    )
+
+
+@_problem(
+    "config",
+    "The org does not accept the audience of the assertion: Salesforce's login host for the kind of org, or the "
+    "site's own URL.",
+    "Set SF_AUDIENCE_URL to the audience that the org expects.",
+)
+def audience_refused(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the audience of the assertion: {description}.",
+        "Set SF_AUDIENCE_URL to https://login.salesforce.com for a production or developer org, to "
+        "https://test.salesforce.com for a sandbox or scratch org, or to the URL of the site.",
+    )
+
+
+@_problem(
+    "config",
+    "The org takes the assertion for expired, or for not valid yet: a clock is wrong. An assertion is good for three "
+    "minutes.",
+    "Correct the clock of this machine.",
+    retryable=True,
+)
+def assertion_expired(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the assertion as expired or not valid yet: {description}.",
+        "Set the clock of this machine (timedatectl set-ntp true, or w32tm /resync), then run again.",
+    )
+
+
+@_problem(
+    "policy",
+    "The user may not log in with this app by JWT: nobody approved it. Either an administrator approves users in the "
+    "app's policies, or the user signs in once by the web flow with the scope refresh_token.",
+    "Let an administrator pre-authorize the user, or sign in once by the web flow.",
+)
+def assertion_not_approved(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} says the user has not approved the app: {description}.",
+        "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
+        "profile or a permission set.",
+        'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token".',
     )
 
 

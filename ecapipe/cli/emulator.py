@@ -128,13 +128,17 @@ def registered(where: Where, world: World, home: str | None = None) -> list[Regi
                 each.consumer_secret,
                 app.callback_urls,
                 tuple(dict.fromkeys(grants.SCOPES[name] for name in app.scope_names or () if name in grants.SCOPES)),
-                app.pkce_required,
-                app.secret_optional,
-                app.allows("client-credentials"),
-                _run_as(app),
-                _enabled(app),
-                _approved(app),
-                (home,) if home is not None and app.distribution == "Local" else None,
+                pkce_required=app.pkce_required,
+                secret_optional=app.secret_optional,
+                client_credentials=app.allows("client-credentials"),
+                run_as_user=_policy(app, "clientCredentialsFlowUser"),
+                enabled=_enabled(app),
+                approved=_approved(app),
+                orgs=(home,) if home is not None and app.distribution == "Local" else None,
+                refresh_tokens=_policy(app, "refreshTokenPolicyType") != "Zero",
+                rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
+                refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
+                introspects_all=_flag(app, "isIntrospectAllTokens", False),
             )
     return list(by_key.values())
 
@@ -155,9 +159,13 @@ def planned(file: str, tree: Tree) -> tuple[Fault, ...]:
         raise EcapipeError(problems.usage_error(f"{file} is no fault file: {error}.", _COMMAND)) from None
 
 
-def _run_as(app: App) -> str | None:
+def _flag(app: App, name: str, default: bool) -> bool:
+    return app.settings.document.flag(name, default) if app.settings else default
+
+
+def _policy(app: App, name: str) -> str | None:
     policies = app.of(metadata.OAUTH_POLICIES)
-    return policies.document.text("clientCredentialsFlowUser") if policies else None
+    return policies.document.text(name) if policies else None
 
 
 def _enabled(app: App) -> bool:
@@ -169,11 +177,9 @@ def _enabled(app: App) -> bool:
 
 def _approved(app: App) -> bool:
     """Whether the policies let the org's users in: by themselves, or by some profile or permission set."""
-    policies = app.of(metadata.OAUTH_POLICIES)
-    if not policies or policies.document.text("permittedUsersPolicyType") != "AdminApprovedPreAuthorized":
+    if _policy(app, "permittedUsersPolicyType") != "AdminApprovedPreAuthorized":
         return True
-    ways_in = ("commaSeparatedPermissionSet", "commaSeparatedProfile")
-    return any(policies.document.text(way) for way in ways_in)
+    return any(_policy(app, way) for way in ("commaSeparatedPermissionSet", "commaSeparatedProfile"))
 
 
 def _no_certificates() -> Problem:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ecapipe.problems import EcapipeError, unreadable_file, usage_error
 from ecapipe.secret import Secret
 
-_CREDENTIALS = ("ECAPIPE_CLIENT_ID", "ECAPIPE_CLIENT_SECRET")
+_CREDENTIALS = ("ECAPIPE_CLIENT_ID", "ECAPIPE_CLIENT_SECRET", "ECAPIPE_JWT_KEY")
 _LARGEST = 64 * 1024
 
 

@@ -168,7 +168,8 @@ class Emulator:
         is_form = kind == "application/x-www-form-urlencoded"
         call = Call(
             request.method,
-            scope["path"],
+            # An address that ends in a slash makes two of them; Salesforce takes them for one.
+            "/" + scope["path"].lstrip("/"),
             query=Parameters(scope["query_string"].decode("utf-8", "replace")),
             form=Parameters(body.decode("utf-8", "replace") if is_form else ""),
             authorization=request.headers.get("authorization", ""),

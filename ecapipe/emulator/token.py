@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from urllib.parse import unquote_plus
 
-from ecapipe.emulator.org import Authorization, Org, RegisteredApp
+from ecapipe.emulator import clients
+from ecapipe.emulator.org import Authorization, Org
 from ecapipe.emulator.wire import Parameters, Refused
-from ecapipe.secret import Secret
 
 NOT_APPROVED = "user is not admin approved to access this app"
 
@@ -28,12 +27,14 @@ def grant(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
             return _authorization_code(org, form, authorization)
         case "client_credentials":
             return _client_credentials(org, form, authorization)
+        case "refresh_token":
+            return _refresh(org, form, authorization)
         case _:
             raise Refused("unsupported_grant_type", "grant type not supported")
 
 
 def _authorization_code(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
-    app, proved = _client(org, form, authorization)
+    app, proved = clients.identify(org, form, authorization)
     if not proved and not app.secret_optional:
         raise Refused("invalid_client", "invalid client credentials")
     code, redirect_uri = form.need("code"), form.need("redirect_uri")
@@ -46,7 +47,7 @@ def _authorization_code(org: Org, form: Parameters, authorization: str) -> dict[
 
 
 def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
-    app, proved = _client(org, form, authorization)
+    app, proved = clients.identify(org, form, authorization)
     if not proved:
         raise Refused("invalid_client", "invalid client credentials")
     if not app.client_credentials or app.run_as_user is None:
@@ -57,35 +58,11 @@ def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[
     return org.log_in(app, org.user(app.run_as_user), scopes, lasting=False)
 
 
-def _client(org: Org, form: Parameters, authorization: str) -> tuple[RegisteredApp, bool]:
-    """The app, and whether it proved itself with its secret.
-
-    A pair in the form wins over the header. A secret that is sent must be right even where none is needed.
-    """
-    key, secret = form.get("client_id"), form.get("client_secret")
-    if key is None or secret is None:
-        key, secret = _basic(authorization) or (key, secret)
-    app = org.app(key or form.need("client_id"))
-    if not app.enabled:
-        raise Refused("OAUTH_APP_BLOCKED", "this app is blocked by admin")
-    if secret is None:
-        return app, False
-    if app.consumer_secret is None or not app.consumer_secret.same(Secret(secret)):
+def _refresh(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+    app, proved = clients.identify(org, form, authorization)
+    if not proved and app.refresh_needs_secret:
         raise Refused("invalid_client", "invalid client credentials")
-    return app, True
-
-
-def _basic(authorization: str) -> tuple[str, str | None] | None:
-    """Key and secret of a Basic header; each half is form-encoded (RFC 6749, section 2.3.1)."""
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        pair = base64.b64decode(credentials.strip(), validate=True).decode()
-    except ValueError:
-        return None
-    key, _, secret = pair.partition(":")
-    return unquote_plus(key), unquote_plus(secret) or None
+    return org.refresh(form.need("refresh_token"), app)
 
 
 def _verified(allowed: Authorization, verifier: str | None) -> bool:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from loopback import ADDRESSES, Reply, free_port, listens, other_addresses, request
 
 from ecapipe.edges.listener import listen
+from ecapipe.flight import Flight
 from ecapipe.grants import AuthorizationCode, Login
-from ecapipe.login import Flight
 from ecapipe.orgs import choose
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
@@ -97,7 +97,9 @@ def waiting(port: int, *, host: str = "localhost", path: str = PATH) -> Iterator
     org = choose("uat=https://acme.my.salesforce.com", {}, ())
     flight = Flight()
     future = flight.expect(Login("Billing", org, url, STATE, Secret("made-up-verifier"), "https://unused.example"))
-    with listen(url, flight.land):
+    with listen([url], flight.land) as lost:
+        for problem in lost.values():
+            raise EcapipeError(problem)
         yield future
 
 
@@ -227,7 +229,7 @@ def test_no_page_repeats_the_answer(port: int) -> None:
 
 @pytest.mark.parametrize(("fits", "granted"), [(False, False), (True, False), (True, True)])
 def test_hostile_text_is_only_text(port: int, fits: bool, granted: bool) -> None:
-    with listen(f"http://localhost:{port}{PATH}", lambda query: Landing(fits, granted, HOSTILE)):
+    with listen([f"http://localhost:{port}{PATH}"], lambda query: Landing(fits, granted, HOSTILE)):
         reply = request(port, f"{PATH}?{GOOD}")
         page = request(port, reply.headers["Location"]) if fits else reply
     assert "&lt;/p&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&#x27;?" in page.text

@@ -269,3 +269,16 @@ def test_a_local_app_lives_in_one_org(tmp_path: Path, distribution: str, orgs: t
 def test_an_app_without_credentials_is_unknown(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | trees.app(settings={"consumerKey": None}))
     assert registered(Where((str(root),)), edges.real(Environment({}))) == []
+
+
+def test_refresh_and_introspection_are_as_the_files_say(tmp_path: Path) -> None:
+    usual = only(tmp_path / "usual", trees.app())
+    assert (usual.refresh_tokens, usual.rotates, usual.refresh_needs_secret) == (True, False, True)
+    assert not usual.introspects_all
+    settings = {"isRefreshTokenRotationEnabled": "true", "isSecretRequiredForRefreshToken": "false"}
+    other = only(
+        tmp_path / "other",
+        trees.app(settings=settings | {"isIntrospectAllTokens": "true"}, policies={"refreshTokenPolicyType": "Zero"}),
+    )
+    assert (other.refresh_tokens, other.rotates, other.refresh_needs_secret) == (False, True, False)
+    assert other.introspects_all

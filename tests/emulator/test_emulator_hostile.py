@@ -56,7 +56,13 @@ def test_no_query_added_to_a_good_one_does(client: Client, query: list[tuple[str
 @given(parameters, st.binary(max_size=30))
 def test_no_form_breaks_an_endpoint(client: Client, form: list[tuple[str, str]], tail: bytes) -> None:
     body = urlencode(form).encode() + b"&" + tail
-    for path in ("/login", "/approve", "/services/oauth2/token", "/services/oauth2/revoke"):
+    for path in (
+        "/login",
+        "/approve",
+        "/services/oauth2/token",
+        "/services/oauth2/introspect",
+        "/services/oauth2/revoke",
+    ):
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         assert client.http.post(client.url(path), content=body, headers=headers).status_code == 400
 

@@ -22,6 +22,8 @@ REVEALING = {
     "cli/run.py": "--print-token",
     "credentials.py": "to tell placeholders, and the key, which is no secret",
     "edges/http.py": "the form and the bearer on the wire",
+    "edges/store.py": "the keyring, or the private file",
+    "edges/signer.py": "the passphrase of a private key",
     "emulator/org.py": "the signature of a token answer",
     "grants.py": "the PKCE digest",
     "secret.py": "redaction",
@@ -29,12 +31,12 @@ REVEALING = {
 }
 """The modules that may look into a `Secret`, and what for."""
 
-TYPER = {"typer", "pydantic"}
-"""What every command pays for: typer reads all options with pydantic."""
+TYPER = {"typer"}
+"""What every command pays for."""
 
 HEAVY = TYPER | {
-    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "rich", "starlette",
-    "truststore", "uvicorn", "xmltodict",
+    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "pydantic", "rich",
+    "starlette", "truststore", "uvicorn", "wcmatch", "xmltodict",
 }  # fmt: skip
 
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}

@@ -417,3 +417,29 @@ def test_hosts_are_allowed_by_the_user_never_by_the_project() -> None:
     assert problem_of(orgs.select, Which(), searched).name == "RefusedHost"
     assert selected(Which(allowed=("login.acme.test",)), searched) == ["mine"]
     assert selected(replace(Which(names=("mine",)), allowed=("login.acme.test",)), searched) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("host", "audience"),
+    [
+        ("acme.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme-dev-ed.develop.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme.trailblaze.my.salesforce.com", "https://login.salesforce.com"),
+        ("na139.salesforce.com", "https://login.salesforce.com"),
+        ("login.salesforce.com", "https://login.salesforce.com"),
+        ("sandbox.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme--uat.sandbox.my.salesforce.com", "https://test.salesforce.com"),
+        ("acme--uat.my.salesforce.com", "https://test.salesforce.com"),
+        ("acme--uat.cs42.my.salesforce.com", "https://test.salesforce.com"),
+        ("cs42.salesforce.com", "https://test.salesforce.com"),
+        ("curious-bear-1234.scratch.my.salesforce.com", "https://test.salesforce.com"),
+        ("test.salesforce.com", "https://test.salesforce.com"),
+        ("acme.my.site.com/partners", "https://acme.my.site.com/partners"),
+        ("acme.my.salesforce.mil", "https://acme.my.salesforce.mil"),
+        ("acme.my.sfcrmproducts.cn", "https://acme.my.sfcrmproducts.cn"),
+        ("https://login.corp.example:8443", "https://login.corp.example:8443"),
+        ("http://localhost:7717", "http://localhost:7717"),
+    ],
+)
+def test_the_audience_of_an_assertion_is_the_login_host_of_the_kind_of_org(host: str, audience: str) -> None:
+    assert orgs.audience(at(host, "login.corp.example")) == audience
