@@ -263,8 +263,8 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None) -
 
 
 def quiet(chain: Chain) -> Chain:
-    """The chain without its questions."""
-    return tuple(source for source in chain if source.name != "prompt")
+    """The chain without its questions; a keyring may ask, too."""
+    return tuple(source for source in chain if source.name not in (KEYRING, "prompt"))
 
 
 def line(app: App, field: Field) -> int | None:

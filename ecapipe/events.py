@@ -79,6 +79,8 @@ class Login:
     scopes: tuple[str, ...]
     flow: str
     token: Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+    kept: str | None = None
+    """What people call the place that a saved login is kept in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -209,13 +209,22 @@ def redirect_uri(app: App, wanted: Literal["auto"] | Callback, local_browser: bo
     raise EcapipeError(problems.callback_not_usable(app.name, wanted, urls))
 
 
-def scope(app: App) -> str | None:
-    """The scopes to ask for: the app's own but for the long-lived ones; None, which asks for all, when unknown.
+def scope(app: App, lasting: bool = False) -> str | None:
+    """The scopes to ask for: the app's own, the long-lived ones only for a `lasting` login; None, which asks for all,
+    when unknown.
 
-    A refresh token is an approval, and the sixth approval of a user for an app revokes the oldest.
+    A refresh token is an approval, and the sixth approval of a user for an app revokes the oldest. Raises
+    `EcapipeError` (RefreshScopeMissing) where a lasting login is not to be had.
     """
-    known = [SCOPES[name] for name in app.scope_names or () if name in SCOPES]
-    return " ".join(name for name in dict.fromkeys(known) if name not in _LONG_LIVED) or None
+    known = [SCOPES[name] for name in dict.fromkeys(app.scope_names or ()) if name in SCOPES]
+    if lasting and known and not lasts(known):
+        raise EcapipeError(problems.refresh_scope_missing(app.name, known))
+    return " ".join(name for name in known if lasting or not lasts((name,))) or None
+
+
+def lasts(scopes: Iterable[str]) -> bool:
+    """Whether the scopes bring a refresh token."""
+    return any(name in _LONG_LIVED for name in scopes)
 
 
 def begin(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import inf
 
 from ecapipe import credentials, kept, messages, problems, tokens, userinfo
@@ -118,6 +119,7 @@ def end(login: Login, forget: bool, world: World) -> Ended:
 def secret(world: World) -> credentials.Kept:
     """What the chain asks for the secret that is kept for a consumer key."""
 
+    @cache
     def find(consumer_key: str) -> Secret | None:
         id = kept.owner_id(consumer_key)
         record = world.store.read("secret", id) if world.store.holds("secret", id) else None

@@ -6,17 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
-from ecapipe import events, grants, problems, tokens, userinfo
+from ecapipe import events, grants, kept, problems, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.flight import Flight, Patience
 from ecapipe.grants import AuthorizationCode, Callback, ClientCredentials, Grant
+from ecapipe.kept import Place
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
 from ecapipe.stages import Enough, Work
 from ecapipe.tokens import Token
+from ecapipe.userinfo import User
 from ecapipe.world import World
 
 _ATTEMPTS = 3
@@ -34,7 +36,8 @@ _SETTLE_EVERY = 15.0
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """The user's choices for a login. `wait` and `settle` are in minutes; `deliver` is given the access token."""
+    """The user's choices for a login. `wait` and `settle` are in minutes; `deliver` is given the access token,
+    `keep` says where a login is kept."""
 
     flow: Literal["auto"] | Flow = "auto"
     callback: Literal["auto"] | Callback = "auto"
@@ -44,6 +47,7 @@ class How:
     revoke: bool = False
     deliver: Callable[[Secret], None] | None = None
     dry_run: bool = False
+    keep: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,25 @@ class Target:
 def plan(target: Target, how: How, world: World) -> Plan:
     """How `target` will log in, found before anyone signs in.
 
-    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable.
+    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, RefreshScopeMissing, and what
+    would keep the login from being kept.
     """
+    if how.keep and (obstacle := world.store.obstacle("login", how.keep)):
+        raise EcapipeError(obstacle)
     has_secret = target.credentials.consumer_secret is not None
     if grants.choose(target.app, how.flow, has_secret, world.person) == "client-credentials":
         return ClientCredentials()
     callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
-    return Web(callback, redirect_uri, how.scopes or target.org.scopes or grants.scope(target.app))
+    return Web(callback, redirect_uri, _scopes(target, how))
+
+
+def _scopes(target: Target, how: How) -> str | None:
+    """What is asked for: the command line's word is the last, and a login that is to be kept lasts."""
+    lasting = how.keep is not None
+    configured = target.org.scopes
+    if lasting and configured and not how.scopes and not grants.lasts(configured.split()):
+        configured = f"{configured} refresh_token"
+    return how.scopes or configured or grants.scope(target.app, lasting)
 
 
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
@@ -180,19 +196,40 @@ def verify(
         answer = send(userinfo.api_request(token, org, target.api_version), world, end)
         if problem := userinfo.api_problem(answer, token, org):
             raise _at(replace(problem, http_status=answer.status), org)
-    return replace(unverified(token, grant), username=user.username, token=_fate(token, org, how, world, work))
+    fate, place = _fate(target, token, user, grant, how, world, work)
+    return replace(unverified(token, grant), username=user.username, token=fate, kept=place)
 
 
-def _fate(token: Token, org: Org, how: How, world: World, work: Work) -> Literal["printed", "revoked", "forgotten"]:
-    """Let the verified token go, the way that was asked for."""
+def _fate(
+    target: Target, token: Token, user: User, grant: Grant, how: How, world: World, work: Work
+) -> tuple[Literal["printed", "revoked", "forgotten", "saved"], str | None]:
+    """Let the verified token go, the way that was asked for; the place of one that is kept."""
     if how.deliver is not None:
         how.deliver(token.access_token)
-        return "printed"
+        return "printed", None
+    if how.keep is not None:
+        return "saved", _keep(target, token, user, grants.flow(grant), how.keep, world, work)
     if how.revoke:
-        if _revoke(token, org, world):
-            return "revoked"
+        if _revoke(token, target.org, world):
+            return "revoked", None
         work.warn("Salesforce did not confirm that the token was revoked.")
-    return "forgotten"
+    return "forgotten", None
+
+
+def _keep(target: Target, token: Token, user: User, flow: str, place: Place, world: World, work: Work) -> str:
+    """Keep a verified login; where people find it. A refresh token that cannot be kept is revoked: nobody has it."""
+    made, sealed = kept.new(target.credentials, target.org, token, user, flow, place, world.clock.utc())
+    try:
+        with world.store.locked("login", made.id):
+            world.store.put(kept.record(made), sealed)
+    except EcapipeError:
+        if token.refresh_token is not None:
+            _revoke(token, target.org, world)
+        raise
+    work.facts["kept"] = where = world.store.where("login", place)
+    if not made.refreshable:
+        work.warn("The login is kept, but cannot be refreshed: it ends with its access token.")
+    return where
 
 
 def send(request: Request, world: World, end: float, repeatable: bool = True) -> Answer:

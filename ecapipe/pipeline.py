@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ecapipe import credentials, discovery, gate, login, logins, orgs, problems
+from ecapipe import credentials, discovery, gate, keeping, login, logins, orgs, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
@@ -56,7 +56,9 @@ class _River:
             if self.request.how.deliver and (count := len(found.apps) * len(chosen)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
             ask = self.track.asking(self.world.ask)
-            chain = credentials.chain(found.apps, chosen, self.world.variable, ask, self.request.secret_from)
+            chain = credentials.chain(
+                found.apps, chosen, self.world.variable, ask, self.request.secret_from, keeping.secret(self.world)
+            )
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices]
             work.warnings += [org.warning for org in chosen if org.warning]

@@ -751,6 +751,19 @@ def cannot_listen(url: str, reason: str) -> _Said:
 
 @_problem(
     "config",
+    "The page for signing in to several orgs could not be served on the port that --board-port names.",
+    "Choose another port, or leave the flag out, which takes a free one.",
+)
+def board_cannot_listen(port: int, reason: str) -> _Said:
+    return _say(
+        f"Cannot serve the page for signing in on port {port}: {reason}.",
+        "Choose another port with --board-port, or leave it out.",
+        "Or use --no-board.",
+    )
+
+
+@_problem(
+    "config",
     "The emulator could not listen on the port of one of its orgs: another program uses it, or it is not allowed.",
     "Choose another port with --port; 0 takes free ones.",
 )
@@ -1275,6 +1288,128 @@ def redirect_refused(host: str, status: int) -> _Said:
     return _say(
         f"{host} answered with a redirect (HTTP {status}), which is never followed with a secret.",
         "Use the org's own My Domain URL.",
+    )
+
+
+# --- the Salesforce CLI -------------------------------------------------------------------------------------
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI is needed and not there: no program called sf lies in a folder of PATH.",
+    "Install it, or do without what needs it.",
+)
+def sf_not_found(needed_for: str) -> _Said:
+    return _say(
+        f"There is no Salesforce CLI: no sf was found on the PATH, and {needed_for} needs it.",
+        "Install it: npm install --global @salesforce/cli",
+        "If it is installed, add the folder that sf lies in to PATH.",
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI is older than the commands that ecapipe calls.",
+    "Update it.",
+)
+def sf_too_old(found: str, needed: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI is too old: {found}, and {needed} or later is needed.",
+        "Update it: sf update",
+        "If npm installed it: npm install --global @salesforce/cli@latest",
+    )
+
+
+@_problem(
+    "config",
+    "A command of the Salesforce CLI failed, or answered with something that is not its JSON.",
+    "Read what it said, and run the command yourself.",
+)
+def sf_failed(command: str, reason: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI could not do {command}: {reason}",
+        f"Run {command} yourself to see more.",
+        "Check that the sf on the PATH is the Salesforce CLI: sf version",
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI did not end in time, and was stopped.",
+    "Run again; check network and proxy if it repeats.",
+    retryable=True,
+)
+def sf_timed_out(command: str, seconds: int) -> _Said:
+    return _say(
+        f"The Salesforce CLI did not finish {command} within {seconds} seconds, and was stopped.",
+        f"Run {command} yourself to see where it stops; then run again.",
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI keeps no login under this alias or username.",
+    "Log in to the org with it, or correct the name.",
+)
+def sf_login_missing(name: str, known: Sequence[str]) -> _Said:
+    return _say(
+        f'The Salesforce CLI knows no login called "{name}".',
+        *did_you_mean(name, known),
+        f"Log in to the org: sf org login web --alias {name} --instance-url https://MyDomain.my.salesforce.com",
+        "See what it knows: sf org list auth",
+    )
+
+
+@_problem(
+    "credentials",
+    "The refresh token that the Salesforce CLI was to use is dead: expired, revoked, or replaced by another.",
+    "Log in to the org again.",
+)
+def sf_refresh_refused(org: str, description: str) -> _Said:
+    return _say(
+        f"Salesforce refused the refresh token of {org}: {description}",
+        "Log in to the org again. If another program used the token meanwhile, give each its own login.",
+        "Look at the app's refresh token policy: it may be valid for no time, or from few addresses.",
+    )
+
+
+@_problem(
+    "network",
+    "The Salesforce CLI could not reach the org, although ecapipe may have: the two read different settings for "
+    "proxies and certificates.",
+    "Check HTTPS_PROXY, and name your company's CA file in NODE_EXTRA_CA_CERTS.",
+    retryable=True,
+)
+def sf_unreachable(org: str, reason: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI could not reach {org}: {reason}",
+        "Check HTTPS_PROXY and NO_PROXY; it reads further certificates from NODE_EXTRA_CA_CERTS only.",
+    )
+
+
+@_problem(
+    "config",
+    "A configuration file of the Salesforce CLI, which holds the default org, cannot be read.",
+    "Correct or delete the file, or name the org with --target-org.",
+)
+def sf_config_unreadable(file: str, reason: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI's default org cannot be read from {file}: {reason}.",
+        "Correct or delete the file.",
+        "Or name the org with --target-org.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI cannot take this login: its login URL has no place for what it would have to hold.",
+    "Do what the message says, or run without --hand-over.",
+)
+def hand_over_not_possible(app: str, org: str, reason: str) -> _Said:
+    return _say(
+        f"The login of {app} in {org} cannot be handed over to the Salesforce CLI: {reason}.",
+        "Run without --hand-over, and use --print-token or --save instead.",
     )
 
 

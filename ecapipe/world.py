@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ecapipe.events import Subject
+from ecapipe.handover import Handover
 from ecapipe.kept import Kind, Place, Record, Sealed
 from ecapipe.messages import Send
 from ecapipe.metadata import Type
@@ -248,6 +249,65 @@ class Board(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SfLogin:
+    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end."""
+
+    username: str
+    org_id: str
+    instance_url: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SfVersion:
+    """The version of the Salesforce CLI, and the lowest of the sfdx-core that it runs on, if that was found."""
+
+    cli: str
+    core: str | None
+
+    @property
+    def loses_rotated_tokens(self) -> bool:
+        """sfdx-core before 9.2.0 throws the new refresh token away that a rotation brings."""
+        return self.core is not None and tuple(int(part) for part in self.core.split(".")[:2]) < (9, 2)
+
+
+class SalesforceCli(Protocol):
+    """The Salesforce CLI of this machine (`sf`). It is started when a method needs it, never before.
+
+    Every method but `default_org` raises `EcapipeError`: SfNotFound, SfTooOld, SfTimedOut, SfFailed.
+    """
+
+    def version(self) -> SfVersion:
+        """Raises SfTooOld, too, for one without all the commands below."""
+
+    def logins(self) -> Sequence[SfLogin]:
+        """What it keeps (``sf org list auth``); asked once, and again after a `log_in`."""
+
+    def default_org(self, root: str | None) -> str | None:
+        """The alias or username of ``target-org`` from its configuration files: those in `root`, the project (None:
+        there is none, or it is not trusted), then the user's. Starts no process. Raises `EcapipeError`
+        (SfConfigUnreadable)."""
+
+    def access_token(self, name: str) -> tuple[Secret, str]:
+        """The access token of a login, by alias or username, refreshed if it had to be, and its instance URL.
+
+        Raises SfLoginMissing, InvalidClient, SfRefreshRefused, SfUnreachable, too.
+        """
+
+    def log_in(self, login: Handover) -> SfLogin:
+        """Let it keep a login, and say under which name. One at a time: it would lose some otherwise.
+
+        Raises InvalidClient, SfRefreshRefused, SfUnreachable, too.
+        """
+
+    def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> Sequence[str]:
+        """Let it retrieve all components of metadata `types` from the org of a login into the project at `root`.
+
+        What it is at goes to `tell` meanwhile; its warnings are given back. Raises SfLoginMissing, too.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything outside.
 
@@ -279,6 +339,7 @@ class World:
     listen: Listen
     lines: Lines
     store: Store
+    sf: SalesforceCli
     person: bool
     local_browser: bool
     clock: Clock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -51,6 +52,23 @@ ReportFiles = Annotated[
         "--report",
         metavar="FORMAT=PATH",
         help="Also write a report: gitlab, html, json, junit, markdown or sarif. Repeatable.",
+    ),
+]
+
+
+class Place(StrEnum):
+    """Where secrets are kept, in the words of ``--store``."""
+
+    keyring = "keyring"
+    file = "file"
+
+
+StoreIn = Annotated[
+    Place | None,
+    typer.Option(
+        "--store",
+        metavar="|".join(Place),
+        help="Where to keep secrets: the system's keyring (default), or files that only you may read, not encrypted.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]

@@ -14,7 +14,17 @@ from ecapipe import edges, logins, messages, orgs, pipeline, problems, report, s
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
+from ecapipe.cli.options import (
+    AsJson,
+    CredentialsDirs,
+    MetadataDirs,
+    Names,
+    NoProjectConfig,
+    Place,
+    ReportFiles,
+    SourceDirs,
+    StoreIn,
+)
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
 from ecapipe.credentials import SOURCES
@@ -132,6 +142,10 @@ def run(
         ),
     ] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep each login, for ecapipe login: in the keyring, or as --store says.")
+    ] = False,
+    store: StoreIn = None,
     allow_host: Annotated[
         list[str] | None,
         typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
@@ -162,6 +176,10 @@ def run(
             "--emulator and --target-org": emulator and bool(target_org),
             "--print-token and --json": print_token is not None and session.json,
             "--print-token and --revoke": print_token is not None and revoke,
+            "--save and --print-token": save and print_token is not None,
+            "--save and --revoke": save and revoke,
+            "--save and --emulator": save and emulator,
+            "--save and --until": save and until is not None and until.value != stages.VERIFY.name,
             "--print-token and --dry-run": print_token is not None and dry_run,
             "--print-token and --until": print_token is not None and until is not None,
         },
@@ -169,6 +187,7 @@ def run(
             "--scopes takes one string with spaces between the scopes.": scopes is not None
             and ("," in scopes or not scopes.split()),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
+            "--store says where --save keeps a login: add --save.": store is not None and not save,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
@@ -201,6 +220,7 @@ def run(
         revoke,
         None if print_token is None else _printer(session, print_token),
         dry_run,
+        (store or Place.keyring).value if save else None,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):

@@ -14,6 +14,7 @@ from ecapipe.edges import git, place, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.index import Index
+from ecapipe.edges.sf import Sf
 from ecapipe.edges.signer import Keys
 from ecapipe.edges.store import Store
 from ecapipe.stages import Clock
@@ -60,6 +61,7 @@ def real(
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
         store=Store(environment),
+        sf=Sf(environment),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,

@@ -35,6 +35,10 @@ class Environment:
         self._environ.pop(name, None)
         return self._values.get(name)
 
+    def inherited(self) -> dict[str, str]:
+        """What a child process is given: what is left of the variables, without ecapipe's own."""
+        return {name: value for name, value in self._environ.items() if not name.startswith("ECAPIPE_")}
+
     def credential(self, name: str) -> Secret | None:
         """The value of `name`, else the content of the file that ``name_FILE`` names, without surrounding space.
 

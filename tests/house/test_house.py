@@ -23,9 +23,11 @@ REVEALING = {
     "credentials.py": "to tell placeholders, and the key, which is no secret",
     "edges/http.py": "the form and the bearer on the wire",
     "edges/store.py": "the keyring, or the private file",
+    "edges/sf.py": "what is piped to the Salesforce CLI",
     "edges/signer.py": "the passphrase of a private key",
     "emulator/org.py": "the signature of a token answer",
     "grants.py": "the PKCE digest",
+    "handover.py": "the login URL of the Salesforce CLI, and its grammar",
     "secret.py": "redaction",
     "tokens.py": "the token form, and the check of the signature",
 }
