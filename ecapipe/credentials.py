@@ -262,6 +262,14 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None) -
     return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), mixed)
 
 
+def consumer_key(app: App, org: Org | None, chain: Chain) -> str:
+    """The key alone; raises `EcapipeError` (ConsumerKeyMissing)."""
+    found = _first(chain, app, org, "consumerKey")[0]
+    if found is None:
+        raise EcapipeError(_no_key(app, _key_causes(app)))
+    return found.reveal()
+
+
 def quiet(chain: Chain) -> Chain:
     """The chain without its questions; a keyring may ask, too."""
     return tuple(source for source in chain if source.name not in (KEYRING, "prompt"))

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
 
-from ecapipe import credentials, kept, messages, problems, tokens, userinfo
+from ecapipe import credentials, discovery, kept, messages, orgs, problems, tokens, userinfo
+from ecapipe.discovery import Where
+from ecapipe.events import LoginFacts, SecretFacts
 from ecapipe.grants import ClientCredentials, Grant, RefreshToken
-from ecapipe.kept import Login, Owner, Sealed
+from ecapipe.kept import Login, Owner, Place, Sealed
 from ecapipe.login import send
-from ecapipe.orgs import same_id
+from ecapipe.orgs import Which, same_id
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.secret import Secret
+from ecapipe.secret import Secret, mask
 from ecapipe.tokens import Token
 from ecapipe.userinfo import User
 from ecapipe.world import World
@@ -59,6 +61,41 @@ def find(apps: Sequence[str], org: str | None, world: World) -> Login:
     if damaged and not kept.fitting(found, apps, org):
         raise EcapipeError(damaged[0])
     return kept.choose(found, apps, org)
+
+
+def fitting(found: Sequence[Login], apps: Sequence[str], org: str | None) -> list[Login]:
+    """Those of the logins that are meant; raises `EcapipeError` (LoginNotKept) for names that mean none."""
+    some = kept.fitting(found, apps, org)
+    if not some and (apps or org):
+        kept.choose(found, apps, org)  # which says what there is instead
+    return some
+
+
+def facts(login: Login) -> LoginFacts:
+    """The login as output shows it."""
+    org = login.org
+    return LoginFacts(
+        login.app,
+        org.name,
+        org.alias,
+        org.url,
+        org.username,
+        login.user_id,
+        org.org_id,
+        login.instance_url,
+        login.scopes,
+        login.flow,
+        mask(login.consumer_key),
+        login.place,
+        login.refreshable,
+        login.saved_at,
+        login.refreshed_at,
+    )
+
+
+def secret_facts(owner: Owner) -> SecretFacts:
+    """Whose consumer secret is kept, as output shows it."""
+    return SecretFacts(owner.app, owner.org, mask(owner.consumer_key), owner.place, owner.saved_at)
 
 
 def verify(login: Login, world: World) -> User:
@@ -138,6 +175,25 @@ def owners(world: World) -> tuple[tuple[Owner, ...], tuple[Problem, ...]]:
         except EcapipeError as error:
             damaged.append(error.problem)
     return tuple(sorted(found, key=lambda each: each.full_name.casefold())), tuple(damaged)
+
+
+def owner(where: Where, which: Which, place: Place, world: World) -> tuple[Owner, str | None]:
+    """Whose secret is to be kept: the consumer key of the one app that `where` names, for an org if one is named; and
+    the source that has a secret already, and comes first.
+
+    Raises `EcapipeError`: as `discovery.discover` and `orgs.select`, SettingsDuplicated, ConsumerKeyMissing.
+    """
+    found = discovery.discover(where, world)
+    org = next(iter(orgs.select(which, found.projects)), None) if which.names else None
+    if len(found.apps) > 1:
+        roots = [app.project for app in found.apps]
+        raise EcapipeError(problems.app_in_several_projects(found.apps[0].name, roots))
+    (app,) = found.apps
+    discovery.refuse_rivals(app)
+    chain = credentials.chain(found.apps, (org,) if org else (), world.variable, None)
+    key = credentials.consumer_key(app, org, chain)
+    source = credentials.resolve(app, org, chain).secret.source
+    return Owner(app.name, org.name if org else None, key, place, world.clock.utc()), source
 
 
 def keep_secret(owner: Owner, value: Secret, world: World) -> None:

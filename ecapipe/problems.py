@@ -1460,12 +1460,12 @@ def too_large_for_keyring(characters: int, limit: int) -> _Said:
 @_problem(
     "config",
     "A file of a kept login or secret, or its entry in the keyring, is not as ecapipe wrote it. It is left as it is.",
-    "Remove the file that the message names, then log in again with ecapipe run --save.",
+    "Remove the file that the message names, then keep it anew: ecapipe run --save, or ecapipe app set-secret.",
 )
 def record_damaged(file: str, reason: str) -> _Said:
     return _say(
         f"{file} is not as ecapipe wrote it: {reason}.",
-        f"Remove the file {file}, then log in again with ecapipe run --save.",
+        f"Remove the file {file}, then keep it anew: ecapipe run --save, or ecapipe app set-secret.",
         file=file,
     )
 
@@ -1591,6 +1591,19 @@ def secret_unusable(app: str, reason: str) -> _Said:
         f"That is no consumer secret for {app}: {reason}.",
         "Copy it from Setup, External Client App Manager, the app, Settings, OAuth Settings.",
         f"Then run ecapipe app set-secret {app} again, and type it, or give it as one line of standard input.",
+    )
+
+
+@_problem(
+    "config",
+    "One app is meant, and several of the projects that were named have one of that name.",
+    "Name one project with --source-dir.",
+    exit_code=USAGE,
+)
+def app_in_several_projects(app: str, projects: Sequence[str]) -> _Said:
+    return _say(
+        f"{app} is in more than one project: {_several(projects)}.",
+        "Name the one that is meant with --source-dir.",
     )
 
 

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from ecapipe import problems
+from ecapipe import kept, problems
 from ecapipe.discovery import Where
 from ecapipe.edges.environment import Environment
 from ecapipe.problems import EcapipeError
 from ecapipe.render.plain import Length
+from ecapipe.secret import Secret
 
 SourceDirs = Annotated[
     list[str] | None,
@@ -77,6 +78,23 @@ Concise = Annotated[bool, typer.Option("--concise", help="Print the least.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print everything that is known.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Nothing moves while it works.")]
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")]
+
+
+def place(store: Place | None) -> kept.Place:
+    """Where to keep secrets."""
+    return "file" if store is Place.file else "keyring"
+
+
+class TokenForm(StrEnum):
+    """How an access token is printed."""
+
+    value = "value"
+    header = "header"
+
+
+def token_line(token: Secret, form: TokenForm) -> str:
+    """The one line that holds an access token: what it was asked for."""
+    return ("Authorization: Bearer " if form is TokenForm.header else "") + token.reveal()
 
 
 def length(concise: bool, verbose: bool, command: str) -> Length:

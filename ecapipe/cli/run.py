@@ -20,10 +20,10 @@ from ecapipe.cli.options import (
     MetadataDirs,
     Names,
     NoProjectConfig,
-    Place,
     ReportFiles,
     SourceDirs,
     StoreIn,
+    TokenForm,
 )
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
@@ -64,11 +64,6 @@ class Browser(StrEnum):
     edge = "edge"
     firefox = "firefox"
     none = "none"
-
-
-class TokenForm(StrEnum):
-    value = "value"
-    header = "header"
 
 
 SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
@@ -220,7 +215,7 @@ def run(
         revoke,
         None if print_token is None else _printer(session, print_token),
         dry_run,
-        (store or Place.keyring).value if save else None,
+        options.place(store) if save else None,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -297,8 +292,7 @@ def _refuse(exclusive: Mapping[str, bool], wrong: Mapping[str, bool]) -> None:
 
 def _printer(session: Session, form: TokenForm) -> Callable[[Secret], None]:
     def deliver(token: Secret) -> None:
-        prefix = "Authorization: Bearer " if form is TokenForm.header else ""
-        text.write(session.out, [prefix + token.reveal()])
+        text.write(session.out, [options.token_line(token, form)])
 
     return deliver
 

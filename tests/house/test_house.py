@@ -19,7 +19,7 @@ PACKAGE = ROOT / "ecapipe"
 TESTS = ROOT / "tests"
 
 REVEALING = {
-    "cli/run.py": "--print-token",
+    "cli/options.py": "--print-token and login token",
     "credentials.py": "to tell placeholders, and the key, which is no secret",
     "edges/http.py": "the form and the bearer on the wire",
     "edges/store.py": "the keyring, or the private file",
