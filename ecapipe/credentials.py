@@ -53,7 +53,7 @@ class Client(Protocol):
 class Credentials:
     """The proof that `app` can identify itself to an org. Only `resolve` makes one.
 
-    `consumer_secret` is None only for a public client.
+    `consumer_secret` is None only for a public client, or where a private key proves more.
     """
 
     app: App
@@ -232,13 +232,13 @@ def _keys_only(source: Source) -> Source:
     return Source(source.name, find)
 
 
-def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None) -> Resolved:
-    """Walk the chain for key and secret of `app`.
+def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *, spared: bool = False) -> Resolved:
+    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may.
 
     `held`: a secret that no source gives, but that is kept for the key, counts as found; it is known to be there, and
     nobody looked at it, so that there are no credentials.
     """
-    required = not app.secret_optional
+    required = not app.secret_optional and not spared
     key, key_source = _first(chain, app, org, "consumerKey")
     # Nobody is asked for a secret that no flow needs.
     wanted = chain if required else quiet(chain)
@@ -247,7 +247,9 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None) -
         secret_source = KEYRING
     key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
     secret_evidence = Evidence(
-        in_file(app, "consumerSecret"), secret_source, () if secret_source or not required else _secret_causes(app)
+        in_file(app, "consumerSecret"),
+        secret_source,
+        () if secret_source or app.secret_optional else _secret_causes(app),
     )
     if key is None:
         return Resolved(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))
@@ -262,12 +264,10 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None) -
     return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), mixed)
 
 
-def consumer_key(app: App, org: Org | None, chain: Chain) -> str:
-    """The key alone; raises `EcapipeError` (ConsumerKeyMissing)."""
-    found = _first(chain, app, org, "consumerKey")[0]
-    if found is None:
-        raise EcapipeError(_no_key(app, _key_causes(app)))
-    return found.reveal()
+def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
+    """The key alone, which is no secret."""
+    key, _ = _first(chain, app, org, "consumerKey")
+    return key.reveal() if key else None
 
 
 def quiet(chain: Chain) -> Chain:

@@ -191,9 +191,11 @@ def owner(where: Where, which: Which, place: Place, world: World) -> tuple[Owner
     (app,) = found.apps
     discovery.refuse_rivals(app)
     chain = credentials.chain(found.apps, (org,) if org else (), world.variable, None)
-    key = credentials.consumer_key(app, org, chain)
-    source = credentials.resolve(app, org, chain).secret.source
-    return Owner(app.name, org.name if org else None, key, place, world.clock.utc()), source
+    resolved = credentials.resolve(app, org, chain, spared=True)
+    if isinstance(resolved.outcome, Problem):
+        raise EcapipeError(resolved.outcome)
+    key, at = resolved.outcome.consumer_key, world.clock.utc()
+    return Owner(app.name, org.name if org else None, key, place, at), resolved.secret.source
 
 
 def keep_secret(owner: Owner, value: Secret, world: World) -> None:

@@ -163,14 +163,12 @@ def client(login: Login, sealed: Sealed, given: Secret | None) -> Client:
 
 def grant(login: Login, sealed: Sealed, client: Client, variable: str) -> Grant:
     """What brings a new access token; raises `EcapipeError` (LoginNotRefreshable)."""
-    if login.secret_required and client.consumer_secret is None:
-        reason = "Salesforce asks for the consumer secret, and it was not kept"
-    elif login.flow == "client-credentials":
-        return ClientCredentials()
-    elif token := sealed.refresh_token:
-        return RefreshToken(token)
-    else:
+    if login.flow != "client-credentials" and sealed.refresh_token is None:
         reason = f"its login with the {login.flow} flow brought no refresh token"
+    elif login.secret_required and client.consumer_secret is None:
+        reason = "Salesforce asks for the consumer secret, and it was not kept"
+    else:
+        return RefreshToken(sealed.refresh_token) if sealed.refresh_token else ClientCredentials()
     raise EcapipeError(problems.login_not_refreshable(login.subject, reason, login.command, variable))
 
 

@@ -18,6 +18,8 @@ BUG = 3
 WAITING = 69
 INTERRUPTED = 130
 
+_MISTAKES_SHOWN = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -184,16 +186,67 @@ def no_org_chosen(choices: Sequence[str]) -> _Said:
 
 @_problem(
     "config",
-    "An alias given with --target-org or SF_TARGET_ORG is not configured.",
+    "A name given with --target-org, in a batch file or as the default is no org that the project or the Salesforce "
+    "CLI knows.",
     "Correct the alias, or give it a URL: --target-org ALIAS=URL.",
     exit_code=USAGE,
 )
-def named_org_not_found_error(alias: str, known: Sequence[str]) -> _Said:
+def named_org_not_found_error(alias: str, known: Sequence[str], reason: str | None = None) -> _Said:
+    unasked = f" The Salesforce CLI could not be asked: {reason}" if reason else ""
     return _say(
-        f'No org is configured under the alias "{alias}".',
+        f'No org is known under the name "{alias}".{unasked}',
         *did_you_mean(alias, known),
         f"Name its My Domain URL as well: --target-org {alias}=https://MyDomain.my.salesforce.com.",
         "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
+    )
+
+
+@_problem(
+    "config",
+    "Two orgs would be called the same, so that output, journal and variables could not tell them apart.",
+    "Give each its own alias.",
+    exit_code=USAGE,
+)
+def org_name_ambiguous(name: str, first: str, second: str) -> _Said:
+    return _say(
+        f'Two orgs would be called "{name}": {first} and {second}.',
+        f"Give one of them an alias: --target-org ALIAS={second}.",
+    )
+
+
+@_problem(
+    "config",
+    "No chosen app is meant for any of the chosen orgs, so there is nothing to log in to.",
+    "Choose other apps or orgs, or correct the apps that the batch file or plugins.ecapipe.orgs names for the orgs.",
+    exit_code=USAGE,
+)
+def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> _Said:
+    chosen = f"of the chosen apps ({_several(apps)})" if apps else "app"
+    return _say(
+        f"No {chosen} is meant for any of the chosen orgs: {_several(orgs)}.",
+        "Name one of the apps that are meant for these orgs with --name, or correct the apps of the orgs.",
+    )
+
+
+@_problem(
+    "config",
+    "A batch file, given with --file, has mistakes. All that were found are named, each with its row and column.",
+    "Correct them and run again: nothing was sent.",
+    exit_code=USAGE,
+)
+def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -> _Said:
+    shown = mistakes[:_MISTAKES_SHOWN]
+    rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
+    places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
+    one = len(mistakes) == 1
+    return _say(
+        f"The batch file has a mistake: {shown[0]}"
+        if one
+        else f"The batch file has {len(mistakes)} mistakes: {places}{rest}.",
+        *(() if one else shown),
+        "Correct the file and run again: nothing was sent.",
+        file=file,
+        line=line,
     )
 
 
@@ -620,6 +673,7 @@ def consumer_secret_missing(
         " ".join((f"{app} has no consumer secret.", *causes, flows)),
         f"Set {variable} to the consumer secret, from your CI system's secret store.",
         "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
+        *(["Or log in without it, with a private key: --jwt-key-file PATH"] if "jwt" in without else []),
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         file=file,
         line=line,
@@ -637,7 +691,8 @@ def consumer_secret_missing(
 def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str) -> _Said:
     return _say(
         f"{app} cannot log in with flow {wanted}: {why}. Its settings allow: {_several(allowed)}.",
-        *(f"Use --flow {flow}." for flow in allowed if flow != wanted and flow in ("web", "client-credentials")),
+        *(f"Use --flow {flow}." for flow in allowed if flow not in (wanted, "jwt")),
+        *(["Use --jwt-key-file PATH, with the private key of the app's certificate."] if "jwt" in allowed else []),
         "Enable another flow in the app's OAuth settings, deploy, and retrieve again.",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import credentials, discovery, edges, grants, metadata, problems
+from ecapipe import credentials, discovery, edges, grants, keeping, metadata, problems
 from ecapipe.apps import App
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
-from ecapipe.credentials import Credentials
 from ecapipe.discovery import Where
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.render import text
 from ecapipe.report import Json
+from ecapipe.secret import Secret
 from ecapipe.world import Tree, World
 
 if TYPE_CHECKING:
@@ -109,37 +110,44 @@ def start(
 
 
 def registered(where: Where, world: World, home: str | None = None) -> list[RegisteredApp]:
-    """The project's apps as orgs would know them; those without credentials are left out.
+    """The project's apps as orgs would know them; those without a consumer key are left out.
 
-    Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none.
+    Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none. An org
+    has a secret for every app that needs one: one that the project does not tell is made up.
     """
     from ecapipe.emulator import RegisteredApp
 
     found = discovery.discover(where, world)
-    chain = credentials.chain(found.apps, (), world.variable, None)
-    proven = [credentials.resolve(app, None, chain).outcome for app in found.apps]
+    chain = credentials.chain(found.apps, (), world.variable, None, kept=keeping.secret(world))
     by_key: dict[str, RegisteredApp] = {}
-    for each in proven:
-        if isinstance(each, Credentials):
-            app = each.app
-            by_key[each.consumer_key] = RegisteredApp(
-                app.name,
-                each.consumer_key,
-                each.consumer_secret,
-                app.callback_urls,
-                tuple(dict.fromkeys(grants.SCOPES[name] for name in app.scope_names or () if name in grants.SCOPES)),
-                pkce_required=app.pkce_required,
-                secret_optional=app.secret_optional,
-                client_credentials=app.allows("client-credentials"),
-                run_as_user=_policy(app, "clientCredentialsFlowUser"),
-                enabled=_enabled(app),
-                approved=_approved(app),
-                orgs=(home,) if home is not None and app.distribution == "Local" else None,
-                refresh_tokens=_policy(app, "refreshTokenPolicyType") != "Zero",
-                rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
-                refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
-                introspects_all=_flag(app, "isIntrospectAllTokens", False),
-            )
+    for app in found.apps:
+        key = credentials.consumer_key(app, None, chain)
+        if key is None:
+            continue
+        found_secrets = (source.find(app, None, "consumerSecret") for source in chain)
+        secret = next((each for each in found_secrets if each is not None), None)
+        if secret is None and not app.secret_optional:
+            secret = Secret(secrets.token_hex(32).upper())
+        by_key[key] = RegisteredApp(
+            app.name,
+            key,
+            secret,
+            app.callback_urls,
+            tuple(dict.fromkeys(grants.SCOPES[name] for name in app.scope_names or () if name in grants.SCOPES)),
+            pkce_required=app.pkce_required,
+            secret_optional=app.secret_optional,
+            client_credentials=app.allows("client-credentials"),
+            run_as_user=_policy(app, "clientCredentialsFlowUser"),
+            enabled=_enabled(app),
+            approved=_approved(app),
+            orgs=(home,) if home is not None and app.distribution == "Local" else None,
+            refresh_tokens=_policy(app, "refreshTokenPolicyType") != "Zero",
+            rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
+            refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
+            introspects_all=_flag(app, "isIntrospectAllTokens", False),
+            certificate=app.settings.document.text("certificate") if app.settings else None,
+            pre_authorized=_policy(app, "permittedUsersPolicyType") != "AllSelfAuthorized",
+        )
     return list(by_key.values())
 
 

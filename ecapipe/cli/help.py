@@ -130,12 +130,16 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_CLIENT_ID_<APP>[_<ORG>]": "Consumer key of an app (in an org): upper case, every other character _. "
     "ECAPIPE_CLIENT_ID alone serves a single app. With _FILE at its end, the path of a file that holds it.",
     "ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>]": "Consumer secret, in the same way.",
+    "ECAPIPE_JWT_KEY_FILE": "Private key (RSA, PEM) of the JWT bearer flow when --jwt-key-file is not given.",
+    "ECAPIPE_JWT_KEY_PASSPHRASE": "Opens an encrypted private key. With _FILE at its end, the path of a file that "
+    "holds it.",
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
     "ECAPIPE_STATE_DIR": "Folder for what outlives a command; without it, the system's usual place for such things.",
     "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",
     "ECAPIPE_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard error. "
     "Without it, SF_LOG_LEVEL counts.",
     "SF_TARGET_ORG": "The org when --target-org is not given.",
+    "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the login host that fits the org.",
     "SF_CONTENT_TYPE": "JSON does what --json does.",
     "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for people, unless --wait is given.",
     "BROWSER": "Browser to open.",

@@ -193,7 +193,9 @@ def log_out(
         text.write(session.err, text.problem(problem))
     result: Json = {
         "version": 1,
-        "logouts": [{**report.kept_login(keeping.facts(each.login)), "revoked": each.revoked} for each in ended],
+        "logouts": [
+            {"login": report.kept_login(keeping.facts(each.login)), "revoked": each.revoked} for each in ended
+        ],
         "failures": [_failure(login, problem) for login, problem in failed],
     }
     status = 0 if not failed else report.PARTIAL if ended else 1

@@ -18,14 +18,20 @@ def identify(org: Org, form: Parameters, authorization: str) -> tuple[Registered
     key, secret = form.get("client_id"), form.get("client_secret")
     if key is None or secret is None:
         key, secret = _basic(authorization) or (key, secret)
-    app = org.app(key or form.need("client_id"))
-    if not app.enabled:
-        raise Refused("OAUTH_APP_BLOCKED", "this app is blocked by admin")
+    app = enabled(org, key or form.need("client_id"))
     if secret is None:
         return app, False
     if app.consumer_secret is None or not app.consumer_secret.same(Secret(secret)):
         raise Refused("invalid_client", "invalid client credentials")
     return app, True
+
+
+def enabled(org: Org, key: str) -> RegisteredApp:
+    """The app with this key, if an administrator has not switched it off."""
+    app = org.app(key)
+    if not app.enabled:
+        raise Refused("OAUTH_APP_BLOCKED", "this app is blocked by admin")
+    return app
 
 
 def _basic(authorization: str) -> tuple[str, str | None] | None:

@@ -23,9 +23,19 @@ SESSION: Final = 2 * 60 * 60.0
 APPROVALS: Final = 5
 """Refresh tokens of one user for one app; one more revokes the oldest."""
 
-_REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
+REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
+"""Scopes that bring a refresh token."""
+
 _TOKEN_LETTERS: Final = string.ascii_letters + string.digits + "._"
 _SUFFIX_LETTERS: Final = string.ascii_uppercase + "012345"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A consumer key and its secret."""
+
+    key: str
+    secret: Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +67,34 @@ class RegisteredApp:
     refresh_needs_secret: bool = True
     introspects_all: bool = False
     """It may introspect the tokens of other apps, too."""
+    certificate: str | None = None
+    """For the JWT bearer flow: PEM, or the base64 between its BEGIN and END lines."""
+    pre_authorized: bool = True
+    """False: users approve the app themselves, in a web login, before the JWT bearer flow works for them."""
+    more_consumers: tuple[Pair, ...] = ()
+    """Further consumers of the app, each as good as the first."""
+    staged: Pair | None = None
+    """What an administrator has staged for the next rotation; not good yet."""
+    used: bool = True
+    """False: the orgs have no usage data of it until its first login."""
 
     @property
     def allowed(self) -> tuple[str, ...]:
         """The scopes that can be asked for."""
         return self.scopes or ("api",)
+
+
+@dataclass(frozen=True, slots=True)
+class OrgSetup:
+    """An org as its administrator has set it up."""
+
+    name: str
+    login_host: bool = False
+    """It is no My Domain but a host that many orgs share, as login.salesforce.com: it knows no app."""
+    secrets_by_rest: bool = True
+    """The switch "Allow access to External Client App consumer secrets via REST API"."""
+    may_view_secrets: bool = True
+    """Its users have the permission "View Client Secret"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +145,19 @@ class Org:
     """An org at `url`, the `number`th of its emulator. It is used from one thread, so it needs no lock."""
 
     def __init__(
-        self, name: str, number: int, url: str, apps: Iterable[RegisteredApp], clock: Callable[[], float]
+        self, setup: OrgSetup, number: int, url: str, apps: Iterable[RegisteredApp], clock: Callable[[], float]
     ) -> None:
-        self.name = name
+        self.setup = setup
+        self.name = name = setup.name
         self.url = url
         self.clock = clock
-        self.id = _full_id(f"00D{number:012}")
+        self.id = full_id(f"00D{number:012}")
         self._number = number
-        self._everywhere = {app.consumer_key: app for app in apps}
-        self._apps = {key: app for key, app in self._everywhere.items() if app.orgs is None or name in app.orgs}
+        apps = tuple(apps)
+        self.apps = tuple(app for app in apps if not setup.login_host and (app.orgs is None or name in app.orgs))
+        self._everywhere = {key for app in apps for key in _consumers(app)}
+        self._apps = {key: one for app in self.apps for key, one in _consumers(app).items()}
+        self._used: set[str] = set()
         self._users: dict[str, User] = {}
         self._open: dict[str, Authorization] = {}
         self._codes: dict[str, Authorization] = {}
@@ -143,8 +180,17 @@ class Org:
 
     def user(self, username: str) -> User:
         """The user of this name, who exists from the first time the name is said."""
-        new = User(_full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
+        new = User(full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
         return self._users.setdefault(username, new)
+
+    def known(self, username: str) -> User | None:
+        """The user of this name, if it is the person or one that an app runs as."""
+        robots = {app.run_as_user for app in self.apps}
+        return self.user(username) if username == self.person.username or username in robots else None
+
+    def uses(self, app: RegisteredApp) -> bool:
+        """Whether there is usage data of the app."""
+        return app.used or app.name in self._used
 
     @property
     def users(self) -> tuple[User, ...]:
@@ -190,7 +236,7 @@ class Org:
 
     def log_in(self, app: RegisteredApp, user: User, scopes: tuple[str, ...], *, lasting: bool) -> dict[str, str]:
         """A token answer. Only a `lasting` login gets a refresh token, and only if scopes and policies say so."""
-        if not (lasting and app.refresh_tokens and _REFRESHING.intersection(scopes)):
+        if not (lasting and app.refresh_tokens and REFRESHING.intersection(scopes)):
             return self._issue(app, user, scopes, None)
         oldest_first = dict.fromkeys(self._approvals.values())
         mine = [one for one in oldest_first if one.app is app and one.user == user]
@@ -228,6 +274,10 @@ class Org:
         approval = self._approvals.get(refresh_token)
         return approval if approval and approval.refresh_token == refresh_token else None
 
+    def approved(self, app: RegisteredApp, user: User) -> bool:
+        """Whether the user has approved the app and not revoked it since."""
+        return any(one.app is app and one.user == user for one in self._approvals.values())
+
     def revoke(self, token: str) -> None:
         """End an access token, or a refresh token together with all access tokens issued for it."""
         approval = self.approval(token)
@@ -243,6 +293,7 @@ class Org:
     def _issue(
         self, app: RegisteredApp, user: User, scopes: tuple[str, ...], approval: Approval | None
     ) -> dict[str, str]:
+        self._used.add(app.name)
         access_token = f"{self.id[:15]}!AQ{_chance(94)}"
         now = self.clock()
         self._sessions[access_token] = Session(app, user, scopes, now, approval)
@@ -262,7 +313,14 @@ class Org:
         }
 
 
-def _full_id(short: str) -> str:
+def _consumers(app: RegisteredApp) -> dict[str, RegisteredApp]:
+    """The app under each of its keys."""
+    return {app.consumer_key: app} | {
+        pair.key: replace(app, consumer_key=pair.key, consumer_secret=pair.secret) for pair in app.more_consumers
+    }
+
+
+def full_id(short: str) -> str:
     """The 18-character form of a 15-character id: three letters tell which characters are capitals."""
     chunks = (short[at : at + 5] for at in (0, 5, 10))
     return short + "".join(

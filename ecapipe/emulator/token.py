@@ -6,14 +6,16 @@ import base64
 import hashlib
 import hmac
 
-from ecapipe.emulator import clients
-from ecapipe.emulator.org import Authorization, Org
+from ecapipe.emulator import assertions, clients
+from ecapipe.emulator.org import REFRESHING, Authorization, Org
 from ecapipe.emulator.wire import Parameters, Refused
 
 NOT_APPROVED = "user is not admin approved to access this app"
 
 _NEEDS_A_PERSON = frozenset({"full", "web", "refresh_token", "offline_access"})
 """Scopes that a client credentials token never carries."""
+
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 def grant(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
@@ -29,6 +31,8 @@ def grant(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
             return _client_credentials(org, form, authorization)
         case "refresh_token":
             return _refresh(org, form, authorization)
+        case type if type == _JWT_BEARER:
+            return _jwt_bearer(org, form)
         case _:
             raise Refused("unsupported_grant_type", "grant type not supported")
 
@@ -47,6 +51,8 @@ def _authorization_code(org: Org, form: Parameters, authorization: str) -> dict[
 
 
 def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+    if org.setup.login_host:
+        raise Refused("invalid_grant", "request not supported on this domain")
     app, proved = clients.identify(org, form, authorization)
     if not proved:
         raise Refused("invalid_client", "invalid client credentials")
@@ -63,6 +69,18 @@ def _refresh(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
     if not proved and app.refresh_needs_secret:
         raise Refused("invalid_client", "invalid client credentials")
     return org.refresh(form.need("refresh_token"), app)
+
+
+def _jwt_bearer(org: Org, form: Parameters) -> dict[str, str]:
+    """No secret and no refresh token: the signature proves the app, and it can sign again."""
+    app, username = assertions.verify(org, form.need("assertion"))
+    user = org.known(username)
+    if user is None or not (app.pre_authorized or org.approved(app, user)):
+        raise Refused("invalid_grant", "user hasn't approved this consumer")
+    if not app.approved:
+        raise Refused("invalid_app_access", NOT_APPROVED)
+    scopes = tuple(scope for scope in app.allowed if scope not in REFRESHING)
+    return org.log_in(app, user, scopes, lasting=False)
 
 
 def _verified(allowed: Authorization, verifier: str | None) -> bool:

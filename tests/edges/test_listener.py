@@ -407,3 +407,34 @@ def test_it_says_nothing_of_what_it_is_sent(port: int, capfd: pytest.CaptureFixt
 def test_whatever_comes_is_answered(site: Site, query: str) -> None:
     assert request(site.port, f"{PATH}?{query}").status in (400, 404)
     assert not site.future.done()
+
+
+def test_one_site_serves_several_addresses_each_on_its_own_path(port: int) -> None:
+    other = free_port()
+    urls = [f"http://localhost:{port}/a", f"http://127.0.0.1:{port}/b", f"http://localhost:{other}/c"]
+    landed: list[str] = []
+
+    def land(query: str) -> Landing:
+        landed.append(query)
+        return Landing(True, True, f"{query} is authorized.")
+
+    with listen(urls, land) as lost:
+        assert lost == {}
+        pages = [sign_in(port, "a=1", path="/a"), sign_in(port, "b=1", path="/b"), sign_in(other, "c=1", path="/c")]
+        assert request(other, "/a?a=1").status == 404
+        if "::1" in ADDRESSES:
+            assert request(port, "/b?b=1", address="::1").status == 404
+    assert landed == ["a=1", "b=1", "c=1"]
+    assert [query in page.text for query, page in zip(landed, pages, strict=True)] == [True] * 3
+    assert not any(listens("127.0.0.1", number) for number in (port, other))
+
+
+def test_an_address_that_is_taken_is_lost_and_the_others_are_served(port: int) -> None:
+    other = free_port()
+    taken, free = f"http://localhost:{port}/a", f"http://localhost:{other}/a"
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        listen([taken, free], lambda query: Landing(True, True, "")) as lost,
+    ):
+        assert {url: problem.name for url, problem in lost.items()} == {taken: "PortInUseError"}
+        sign_in(other, path="/a")

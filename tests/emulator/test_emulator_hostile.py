@@ -13,7 +13,7 @@ from emulator.client import APPS, CALLBACK, CHALLENGE, WEB, Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecapipe.emulator import Emulator
+from ecapipe.emulator import Emulator, OrgSetup
 from ecapipe.emulator.org import Org
 from ecapipe.emulator.site import answer as respond
 from ecapipe.emulator.wire import Call, Parameters
@@ -99,7 +99,7 @@ def test_hostile_text_stays_text(name: str, org_name: str, hint: str, scope: str
 def _pages(name: str, org_name: str, hint: str, scope: str) -> tuple[Page, Page]:
     """Login and approval page of an app, without the network in between."""
     app = replace(WEB, name=name, scopes=(scope,))
-    org = Org(org_name, 1, "http://localhost", [app], lambda: 0.0)
+    org = Org(OrgSetup(org_name), 1, "http://localhost", [app], lambda: 0.0)
     query = {"response_type": "code", "client_id": app.consumer_key, "redirect_uri": CALLBACK}
     query |= {"code_challenge": CHALLENGE, "login_hint": hint}
     login = Page.of(org, "GET", "/services/oauth2/authorize", query, {})

@@ -25,6 +25,7 @@ REVEALING = {
     "edges/store.py": "the keyring, or the private file",
     "edges/sf.py": "what is piped to the Salesforce CLI",
     "edges/signer.py": "the passphrase of a private key",
+    "emulator/consumers.py": "the credentials REST API of an org",
     "emulator/org.py": "the signature of a token answer",
     "grants.py": "the PKCE digest",
     "handover.py": "the login URL of the Salesforce CLI, and its grammar",
