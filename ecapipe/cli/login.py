@@ -193,9 +193,7 @@ def log_out(
         text.write(session.err, text.problem(problem))
     result: Json = {
         "version": 1,
-        "logouts": [
-            {"login": report.kept_login(keeping.facts(each.login)), "revoked": each.revoked} for each in ended
-        ],
+        "logouts": [_logout(each) for each in ended],
         "failures": [_failure(login, problem) for login, problem in failed],
     }
     status = 0 if not failed else report.PARTIAL if ended else 1
@@ -231,6 +229,10 @@ def _refuse_token(session: Session, no_prompt: bool) -> None:
     else:
         return
     raise EcapipeError(problems.usage_error(sentence, "ecapipe login token"))
+
+
+def _logout(ended: keeping.Ended) -> Json:
+    return {"login": report.kept_login(keeping.facts(ended.login)), "revoked": ended.revoked}
 
 
 def _fate(ended: keeping.Ended) -> str:
