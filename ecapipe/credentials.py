@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, Literal, Protocol
 
 from ecapipe import problems
@@ -17,6 +18,8 @@ Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
 SourceName = Literal["environment", "replacement", "file", "keyring", "prompt"]
 SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "prompt")
+USUAL_SOURCES: Final = SOURCES
+"""Those that nobody has to name."""
 KEYRING: Final[SourceName] = "keyring"
 Kept = Callable[[str], Secret | None]
 """The consumer secret that is kept for a consumer key."""
@@ -70,6 +73,8 @@ class Source:
 
     name: SourceName
     find: Callable[[App, Org | None, Field], Secret | None]
+    secrets: bool = True
+    """Whether consumer secrets may come from it."""
 
 
 Chain = tuple[Source, ...]
@@ -149,7 +154,7 @@ def from_replacements() -> Source:
 
 def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str], orgs: Sequence[Org]) -> Source:
     """Variables ``ECAPIPE_CLIENT_ID_<APP>_<ORG>``, ``…_<APP>`` and, for a single app, ``ECAPIPE_CLIENT_ID``; the
-    same with SECRET.
+    same with SECRET. An org that names its variable for the secret has that one alone.
 
     `value` reads one variable. Raises `EcapipeError` (AmbiguousVariable) when a variable that is set could be
     meant for two of the given apps or orgs.
@@ -159,6 +164,8 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
         for org in (None, *orgs):
             subject = f"{app}@{org.name}" if org else app
             for field in ("consumerKey", "consumerSecret"):
+                if org and org.secret_env and field == "consumerSecret":
+                    continue
                 name = variable(field, app, org)
                 owner = owners.setdefault(name, subject)
                 if owner != subject and value(name) is not None:
@@ -169,6 +176,8 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
         names.append(variable(field, app.name))
         if len(apps) == 1:
             names.append(variable(field))
+        if org and org.secret_env and field == "consumerSecret":
+            names = [org.secret_env]
         found = (value(name) for name in names)
         return next((secret for secret in found if secret and not is_placeholder(secret.reveal())), None)
 
@@ -192,7 +201,8 @@ def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         asked = (app.project, app.name, field)
         if asked not in answers:
-            answers[asked] = ask(f"{'Consumer key' if field == 'consumerKey' else 'Consumer secret'} of {app.name}: ")
+            of = f"{app.name} in {org.name}" if org and org.source_dir else app.name
+            answers[asked] = ask(f"{'Consumer key' if field == 'consumerKey' else 'Consumer secret'} of {of}: ")
         return answers[asked]
 
     return Source("prompt", find)
@@ -201,8 +211,13 @@ def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
 def variable(field: Field, app: str | None = None, org: Org | None = None) -> str:
     """The environment variable for `field`: upper case, every other character ``_``."""
     parts = ["ECAPIPE_CLIENT", "ID" if field == "consumerKey" else "SECRET"]
-    parts += [re.sub(r"[^A-Z0-9]", "_", name.upper()) for name in (app, org.variable_name if org else None) if name]
+    parts += [_in_capitals(name) for name in (app, org.variable_name if org else None) if name]
     return "_".join(parts)
+
+
+@cache
+def _in_capitals(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def chain(
@@ -217,7 +232,11 @@ def chain(
 
     Nobody is asked when `ask` is None, and no keyring when `kept` is.
     """
-    sources = [from_environment(value, [app.name for app in apps], orgs), from_replacements(), from_file()]
+    sources = [
+        from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
+        from_replacements(),
+        from_file(),
+    ]
     if kept is not None:
         sources.append(from_keyring(kept, tuple(sources)))
     if ask is not None:
@@ -229,7 +248,7 @@ def _keys_only(source: Source) -> Source:
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         return source.find(app, org, field) if field == "consumerKey" else None
 
-    return Source(source.name, find)
+    return Source(source.name, find, secrets=False)
 
 
 def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *, spared: bool = False) -> Resolved:
@@ -254,7 +273,10 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *
     if key is None:
         return Resolved(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))
     if secret is None and required:
-        return Resolved(key_evidence, secret_evidence, _no_secret(app, secret_evidence.causes))
+        named = next((name for source in chain if (name := _named_variable(source, org))), None)
+        if named:
+            secret_evidence = replace(secret_evidence, causes=(f"{named}, which secretEnv names, is not set.",))
+        return Resolved(key_evidence, secret_evidence, _no_secret(app, secret_evidence.causes, named))
     mixed = (
         f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
         "together."
@@ -292,7 +314,14 @@ def _first(chain: Chain, app: App, org: Org | None, field: Field) -> tuple[Secre
         value = source.find(app, org, field)
         if value is not None:
             return value, source.name
+        if field == "consumerSecret" and _named_variable(source, org):
+            break  # no other secret is meant than that of the variable
     return None, None
+
+
+def _named_variable(source: Source, org: Org | None) -> str | None:
+    """The variable that `org` names for its secret, if `source` is the environment and may give secrets."""
+    return org.secret_env if org and source.secrets and source.name == "environment" else None
 
 
 def _key_causes(app: App) -> tuple[str, ...]:
@@ -342,9 +371,9 @@ def _no_key(app: App, causes: Sequence[str]) -> Problem:
     return problems.consumer_key_missing(app.name, name, causes, file, line(app, "consumerKey"))
 
 
-def _no_secret(app: App, causes: Sequence[str]) -> Problem:
+def _no_secret(app: App, causes: Sequence[str], named: str | None) -> Problem:
     file = app.settings.path if app.settings else None
-    name = variable("consumerSecret", app.name)
+    name = named or variable("consumerSecret", app.name)
     return problems.consumer_secret_missing(
         app.name, name, causes, app.flows, flows_without_secret(app), file, line(app, "consumerSecret")
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from ecapipe import apps, credentials, kept, metadata, problems, project, replacements
 from ecapipe.apps import App, Replaced, SourceFile
@@ -115,6 +116,27 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
     return found
 
 
+def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: Work) -> None:
+    """Let the Salesforce CLI fetch all external client apps of the org into the projects.
+
+    Raises `EcapipeError`: NotOneSource, RequiresProjectError, SfLoginMissing, and what the Salesforce CLI meets.
+    """
+    if len(orgs) != 1:
+        raise EcapipeError(problems.not_one_source(len(orgs)))
+    (org,) = orgs
+    logins = [login for login in world.sf.logins() if urlsplit(login.instance_url).netloc == org.host]
+    if not logins:
+        known = [login.instance_url for login in world.sf.logins()]
+        raise EcapipeError(problems.sf_login_missing(org.name, org.url, known))
+    login = next((login for login in logins if org.alias in (*login.aliases, login.username)), logins[0])
+    for found in into:
+        if world.tree.project_above(found.root) != found.root:
+            raise EcapipeError(problems.requires_project_error(found.root))
+        types = [type.name for type in metadata.TYPES]
+        work.warnings += world.sf.retrieve(found.root, login.username, types, lambda text: work.note("hint", text))
+    work.facts["retrievedFrom"] = login.username
+
+
 def facts(app: App, resolved: Resolved) -> AppFacts:
     """The app as reports show it."""
     return AppFacts(
@@ -158,21 +180,40 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
                     "were retrieved from another org, or copied."
                 )
         return
-    alias = next((org.alias for org in orgs if org.alias), None)
-    problem = apps.missing_settings(app, alias)
-    if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
-        problem = problems.settings_not_retrieved(app.name, alias)  # the link names the target itself
+    problem = missing(app, orgs)
     if named or problem.name == "SettingsNotRetrieved":
         raise EcapipeError(problem)
     raise Skip(problem.message)
 
 
-def prove(app: App, orgs: Sequence[Org], chain: Chain, work: Work, *, spared: bool = False) -> list[Resolved]:
-    """Key and secret for each org (or for none in particular, if there are no orgs). `spared`: no secret is needed.
+def owing(app: App, org: Org, named: bool) -> Problem | None:
+    """Why an app has no settings file in an org that it was `named` for, though elsewhere it may lack it."""
+    problem = None if app.settings or not named else missing(app, (org,))
+    return None if problem is None or problem.name == "SettingsNotRetrieved" else problem
+
+
+def missing(app: App, orgs: Sequence[Org]) -> Problem:
+    """Why `app`, meant for `orgs`, has no settings file."""
+    alias = next((org.alias for org in orgs if org.alias), None)
+    if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
+        return problems.settings_not_retrieved(app.name, alias)  # the link names the target itself
+    return apps.missing_settings(app, alias)
+
+
+def prove(
+    app: App,
+    orgs: Sequence[Org],
+    chain: Chain,
+    work: Work,
+    *,
+    spared: Callable[[Org | None], bool] = lambda org: False,
+) -> list[Resolved]:
+    """Key and secret for each org (or for none in particular, if there are no orgs). `spared`: whether a login there
+    needs no secret.
 
     Raises `EcapipeError` if no org can be served; if some cannot, that is a warning here and their failure later.
     """
-    proven = [credentials.resolve(app, org, chain, spared=spared) for org in orgs or (None,)]
+    proven = [credentials.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])

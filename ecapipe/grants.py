@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -62,6 +62,8 @@ _ASSERTION_LIFE: Final = 150
 """Seconds. Salesforce allows 180: what is left serves clocks that are a little fast."""
 
 _LONG_LIVED: Final = ("refresh_token", "offline_access")
+_HANDED_OVER: Final = ("refresh_token", "api", "web")
+"""What the Salesforce CLI asks for itself."""
 _CODE: Final = re.compile(r"[ -~]+")
 """RFC 6749, appendix A.11."""
 _BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%+/!-]{16,1024}={0,2}")
@@ -209,22 +211,44 @@ def redirect_uri(app: App, wanted: Literal["auto"] | Callback, local_browser: bo
     raise EcapipeError(problems.callback_not_usable(app.name, wanted, urls))
 
 
-def scope(app: App, lasting: bool = False) -> str | None:
-    """The scopes to ask for: the app's own, the long-lived ones only for a `lasting` login; None, which asks for all,
-    when unknown.
+def scope(app: App) -> str | None:
+    """The scopes to ask for: the app's own but for the long-lived ones; None, which asks for all, when unknown.
 
-    A refresh token is an approval, and the sixth approval of a user for an app revokes the oldest. Raises
-    `EcapipeError` (RefreshScopeMissing) where a lasting login is not to be had.
+    A refresh token is an approval, and the sixth approval of a user for an app revokes the oldest.
+    """
+    known = [SCOPES[name] for name in app.scope_names or () if name in SCOPES]
+    return " ".join(name for name in dict.fromkeys(known) if name not in _LONG_LIVED) or None
+
+
+def scope_to_keep(app: App, asked: str | None) -> str | None:
+    """The scopes for a login that ecapipe is to keep: those `asked` for, else all of the app, with a refresh token.
+
+    None asks for all. Raises `EcapipeError` (RefreshScopeMissing).
     """
     known = [SCOPES[name] for name in dict.fromkeys(app.scope_names or ()) if name in SCOPES]
-    if lasting and known and not lasts(known):
+    if not lasts(app):
         raise EcapipeError(problems.refresh_scope_missing(app.name, known))
-    return " ".join(name for name in known if lasting or not lasts((name,))) or None
+    if asked is None:
+        return " ".join(known) or None
+    return asked if any(name in _LONG_LIVED for name in asked.split()) else f"{asked} refresh_token"
 
 
-def lasts(scopes: Iterable[str]) -> bool:
-    """Whether the scopes bring a refresh token."""
-    return any(name in _LONG_LIVED for name in scopes)
+def lasts(app: App) -> bool:
+    """Whether a web login can bring a refresh token, as far as the files tell."""
+    known = {SCOPES.get(name) for name in app.scope_names or ()}
+    return not known or not known.isdisjoint(_LONG_LIVED)
+
+
+def scope_to_hand_over(app: App, asked: str | None) -> str:
+    """The scopes for a login that the Salesforce CLI is to keep: those `asked` for, else the app's own, and what it
+    works with, as far as the app is known to have it."""
+    known = {SCOPES[name] for name in app.scope_names or () if name in SCOPES}
+    if "full" in known:
+        known |= {"api", "web"}
+    if known and lasts(app):
+        known |= {"refresh_token"}
+    more = [name for name in _HANDED_OVER if not known or name in known]
+    return " ".join(dict.fromkeys([*(asked or scope(app) or "").split(), *more]))
 
 
 def begin(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, assert_never
 
-from ecapipe import events, grants, kept, orgs, problems, tokens, userinfo
+from ecapipe import events, grants, handover, kept, orgs, problems, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.flight import Flight, Patience
@@ -60,6 +60,18 @@ class How:
     key_file: str | None = None
     audience: str | None = None
     keep: Place | None = None
+    hand_over: bool = False
+    """Let the Salesforce CLI keep the login; `set_default`: as its default org."""
+    set_default: bool = False
+
+    def of(self, org: Org) -> How:
+        """The choices for one org: where nothing is chosen for all, what is said of it counts."""
+        return replace(
+            self,
+            flow=self.flow if self.flow != "auto" else org.flow or "auto",
+            callback=self.callback if self.callback != "auto" else org.callback or "auto",
+            scopes=self.scopes or org.scopes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,8 @@ class Target:
     org: Org
     resolved: Resolved
     api_version: str
+    named: bool = True
+    """Somebody asked for this app there; otherwise it comes from the crossing of all apps and orgs."""
 
     @property
     def subject(self) -> events.Subject:
@@ -118,33 +132,35 @@ def plan(target: Target, how: How, world: World) -> Plan:
     """How `target` will log in, found before anyone signs in.
 
     Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing,
-    RefreshScopeMissing, and what keeps a private key from being used, or the login from being kept.
+    RefreshScopeMissing, HandOverNotPossible, and what keeps a private key from being used, or the login from being
+    kept.
     """
     if how.keep and (obstacle := world.store.obstacle("login", how.keep)):
         raise EcapipeError(obstacle)
+    asked, how = how.scopes, how.of(target.org)
     has_secret = target.credentials.consumer_secret is not None
-    match grants.choose(target.app, how.flow, has_secret, world.person, how.key_file is not None):
+    flow = grants.choose(target.app, how.flow, has_secret, world.person, how.key_file is not None)
+    if how.hand_over:
+        handover.check(target.credentials, target.org, lasting=flow == "web")
+    match flow:
         case "client-credentials":
             return ClientCredentials()
         case "jwt":
             return _with_key(target, how.key_file or "", how.audience, world)
         case "web":
-            callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
-            return Web(callback, redirect_uri, _scopes(target, how))
+            local = world.local_browser and not (target.org.browser and opener(target.org, world) is None)
+            callback, redirect_uri = grants.redirect_uri(target.app, how.callback, local)
+            if how.hand_over:
+                return Web(callback, redirect_uri, grants.scope_to_hand_over(target.app, how.scopes))
+            if how.keep and asked is None:
+                return Web(callback, redirect_uri, grants.scope_to_keep(target.app, how.scopes))
+            return Web(callback, redirect_uri, how.scopes or grants.scope(target.app))
 
 
-def _scopes(target: Target, how: How) -> str | None:
-    """What is asked for: the command line's word is the last, and a login that is to be kept lasts."""
-    lasting = how.keep is not None
-    configured = target.org.scopes
-    if lasting and configured and not how.scopes and not grants.lasts(configured.split()):
-        configured = f"{configured} refresh_token"
-    return how.scopes or configured or grants.scope(target.app, lasting)
-
-
-def spares_secret(app: App, how: How) -> bool:
+def spares_secret(app: App, org: Org | None, how: How) -> bool:
     """Whether `app` will log in with a private key, so that no consumer secret is needed."""
-    return grants.takes_key(app, how.flow, how.key_file is not None)
+    flow = how.of(org).flow if org else how.flow
+    return grants.takes_key(app, flow, how.key_file is not None)
 
 
 def _with_key(target: Target, key_file: str, audience: str | None, world: World) -> Jwt:
@@ -166,12 +182,37 @@ def _with_key(target: Target, key_file: str, audience: str | None, world: World)
     return Jwt(username, whom, key_file, sign, tuple(doubts))
 
 
+def expect_to_hand_over(chosen: Sequence[Org], how: How, world: World) -> None:
+    """Whether there is a Salesforce CLI that can be given logins in `chosen` orgs, before anything else is done.
+
+    Raises `EcapipeError`: SfNotFound, SfTooOld, SfFailed, NotOneDefault.
+    """
+    if how.set_default and len(chosen) != 1:
+        raise EcapipeError(problems.not_one_default(len(chosen)))
+    world.sf.version()
+
+
+def doubts(app: App, chosen: Sequence[Org], how: How, world: World) -> list[str]:
+    """What may go wrong with the app's logins in `chosen` orgs after they were handed over."""
+    flows = {how.of(org).flow for org in chosen if not spares_secret(app, org, how)}
+    if not how.hand_over or "web" not in app.flows or not ("web" in flows or ("auto" in flows and world.person)):
+        return []
+    version = world.sf.version()
+    return handover.doubts(app, version.core if version.loses_rotated_tokens else None)
+
+
+def opener(org: Org, world: World) -> Callable[[str], bool] | None:
+    """Shows a URL in the browser that is meant for `org`; None where links are only printed for it."""
+    return world.browsers(org.browser) if org.browser and world.browsers else world.open
+
+
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
     """Tell the plan as the facts of a stage. Raises `EcapipeError`, what the plan met; `Enough` for a dry run."""
     match planned:
         case Problem():
             raise EcapipeError(planned)
         case Web():
+            work.facts |= {"browser": target.org.browser} if target.org.browser else {}
             scopes = (planned.scopes or "").split()
             work.facts |= {"flow": "web", "host": target.org.host, "callback": planned.callback}
             work.facts |= {"redirectUri": planned.redirect_uri, "scopes": scopes}
@@ -183,6 +224,9 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case _:
             assert_never(planned)
     if how.dry_run:
+        key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
+        work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
+        work.facts |= {"secretEnv": variable} if variable else {}
         raise Enough("Dry run: nothing is sent.")
 
 
@@ -330,6 +374,34 @@ def _keep(target: Target, token: Token, user: User, flow: str, place: Place, wor
     if not made.refreshable:
         work.warn("The login is kept, but cannot be refreshed: it ends with its access token.")
     return where
+
+
+def hand_over(target: Target, token: Token, login: events.Login, how: How, world: World, work: Work) -> events.Login:
+    """Let the Salesforce CLI keep the verified `login`; nothing of it is used from then on.
+
+    A refresh token that it refuses is revoked: nobody would hold it. Raises `EcapipeError`.
+    """
+    username = login.username or ""
+    try:
+        given = handover.of(target.credentials, token, username, target.org, default=how.set_default)
+        known = {kept.username.casefold() for kept in world.sf.logins()}
+        kept = world.sf.log_in(given)
+    except EcapipeError as error:
+        if token.refresh_token is not None and error.problem.name != "SfTimedOut":
+            work.facts["revoked"] = _revoke(token, target.org, world)
+        raise _at(error.problem, target.org) from None
+    secret = "consumer secret and " if target.credentials.consumer_secret else ""
+    what = f"{secret}refresh token" if given.lasting else "access token only"
+    work.facts |= {"alias": target.org.alias, "username": kept.username, "kept": what}
+    if not given.lasting and username.casefold() in known:
+        work.warn(f"The Salesforce CLI still holds the refresh token of an earlier login of {username} beside it.")
+    if kept.dev_hub:
+        work.note(
+            "hint",
+            f"{target.org.name} is a Dev Hub: to create scratch orgs with this login, set "
+            "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI.",
+        )
+    return replace(login, token="handedOver")  # noqa: S106
 
 
 def send(request: Request | Callable[[], Request], world: World, end: float, repeatable: bool = True) -> Answer:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from ecapipe import credentials, discovery, gate, keeping, login, logins, orgs, problems
+from ecapipe import credentials, discovery, gate, guards, keeping, login, logins, orgs, pairing, probing, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.gate import Gate, Inspection
 from ecapipe.login import How, Target
-from ecapipe.orgs import Org, Which
+from ecapipe.orgs import Which
+from ecapipe.pairing import Pairing
+from ecapipe.probing import Probed
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
@@ -20,7 +23,7 @@ from ecapipe.world import World
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
-    `at_once` how many logins may be at work at the same time."""
+    `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first."""
 
     where: Where
     which: Which
@@ -28,15 +31,17 @@ class Request:
     last: str | None = None
     secret_from: frozenset[str] = frozenset(credentials.SOURCES)
     at_once: int = logins.AT_ONCE
+    retrieve: bool = False
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
-    """discover → locate → check → authorize → token → verify; what happens is told to `emit`, and only to it."""
+    """discover → locate → check → authorize → token → verify → hand-over; what happens is told to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
-    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, until(request.last)))
+    planned = until(request.last, hand_over=request.how.hand_over)
+    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, planned))
     interrupted = False
     try:
-        _River(request, world, Tracker(emit, world.clock, until(request.last))).flow()
+        _River(request, world, Tracker(emit, world.clock, planned)).flow()
     except KeyboardInterrupt:
         interrupted = True
     emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
@@ -51,23 +56,30 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            found = discovery.discover(self.request.where, self.world)
-            discovery.require_apps(found)
-            chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()
-            if self.request.how.deliver and (count := len(found.apps) * len(chosen)) != 1:
+            where, which = self.request.where, self.request.which
+            wanted = which.asked or self.track.reaches(AUTHORIZE)
+            if self.request.retrieve:
+                pairing.retrieve(where, which, self.world, work)
+            paired = pairing.choose(where, which, self.world, wanted=wanted)
+            found, chosen = paired.found, paired.chosen
+            if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
+            if self.request.how.hand_over:
+                login.expect_to_hand_over(chosen, self.request.how, self.world)
             sources, kept = self.request.secret_from, keeping.secret(self.world)
             chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources, kept)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
-            work.warnings += [*(problem.message for problem in found.unreadable), *found.notices]
-            work.warnings += [org.warning for org in chosen if org.warning]
+            work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
+            work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
         if not course.finished:
             return
-        self.track.emit(Planned(found.facts, self.subjects(found, chosen)))
+        self.track.emit(Planned(found.facts, self.subjects(paired)))
         if not self.track.reaches(LOCATE):
             self.track.emit(Finished(Subject(), None))
             return
-        ready = [(target, reason) for app in found.apps for target, reason in self.prepare(app, found, chosen, chain)]
+        ready = [each for app in found.apps for each in self.prepare(app, paired, chain)]
+        if not self.track.reaches(AUTHORIZE):
+            return
         plans = self.preflight(ready)
         for (target, _), planned in zip(ready, plans, strict=True):
             if self.request.how.dry_run or isinstance(planned, (str, Problem)):
@@ -80,32 +92,51 @@ class _River:
         if not self.request.how.dry_run:
             logins.run(begun, self.request.how, self.world, self.track, self.request.at_once)
 
-    def subjects(self, found: Discovery, chosen: Sequence[Org]) -> tuple[Subject, ...]:
-        return tuple(Subject(app.name, org) for app in found.apps for org in (None, *(org.name for org in chosen)))
+    def subjects(self, paired: Pairing) -> tuple[Subject, ...]:
+        """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
+        logs_in = self.track.reaches(AUTHORIZE)
+        return tuple(
+            subject
+            for app in paired.found.apps
+            for subject in (
+                paired.subject(app),
+                *(Subject(app.name, pair.org.name) for pair in (paired.of(app) if logs_in else ())),
+            )
+        )
 
     def prepare(
-        self, app: App, found: Discovery, chosen: Sequence[Org], chain: credentials.Chain
-    ) -> list[tuple[Target, str | None]]:
-        """locate → check; the logins that follow, with the reason for each that cannot."""
+        self, app: App, paired: Pairing, chain: credentials.Chain
+    ) -> list[tuple[Target, Problem | str | None]]:
+        """locate → check; the logins that follow, with what keeps each from it."""
+        pairs = paired.of(app)
+        chosen, named = [pair.org for pair in pairs], app.name in self.request.where.names
         proven = [credentials.resolve(app, None, credentials.quiet(chain))]
-        with self.track.course(Subject(app.name), OF_APPS) as course:
+        with self.track.course(paired.subject(app), OF_APPS) as course:
             with course.stage(LOCATE) as work:
-                discovery.locate(app, named=app.name in self.request.where.names, orgs=chosen, work=work)
+                discovery.locate(app, named=named, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
-                spared = login.spares_secret(app, self.request.how)
+                spared = partial(login.spares_secret, app, how=self.request.how)
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
+                work.warnings += login.doubts(app, chosen, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
-            self.track.emit(Finished(Subject(app.name), None))
-        version = found.api_version(app)
+            self.track.emit(Finished(paired.subject(app), None))
+        version = paired.found.api_version(app)
         each = dict(zip(chosen, proven, strict=True)) if course.finished and chosen else {}
-        return [(Target(app, org, each.get(org, proven[0]), version), course.halted) for org in chosen]
+        return [
+            (
+                Target(app, pair.org, each.get(pair.org, proven[0]), version, pair.named),
+                course.halted and (discovery.owing(pair.app, pair.org, pair.named and not named) or course.halted),
+            )
+            for pair in pairs
+        ]
 
-    def preflight(self, ready: Sequence[tuple[Target, str | None]]) -> list[login.Plan | Problem | str]:
+    def preflight(self, ready: Sequence[tuple[Target, Problem | str | None]]) -> list[login.Plan | Problem | str]:
         """How each target will log in, or why it will not: known of all of them before anyone signs in."""
         plans = [reason or self.plan(target) for target, reason in ready]
         lost = logins.closed(plans, self.world)
-        return [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
+        plans = [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
+        return guards.judge([target for target, _ in ready], plans, self.request.how, self.world)
 
     def plan(self, target: Target) -> login.Plan | Problem:
         try:
@@ -120,6 +151,11 @@ def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     chain = credentials.chain(found.apps, (), world.variable, None)
     held = discovery.held(world)
     return found, [discovery.facts(app, credentials.resolve(app, None, chain, held)) for app in found.apps]
+
+
+def probe(where: Where, which: Which, secret_from: Collection[str], world: World) -> Probed:
+    """What the orgs say of key and secret (``app probe``); one request for each app in each org."""
+    return probing.run(where, which, secret_from, world)
 
 
 def check(where: Where, asked: Gate, world: World) -> Inspection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar, assert_never
 
 from ecapipe.changes import Protection
@@ -27,6 +27,7 @@ from ecapipe.events import (
 )
 from ecapipe.findings import Finding
 from ecapipe.problems import INTERRUPTED, WAITING, Problem
+from ecapipe.verdicts import WORDS, Verdict
 
 VERSION = 1
 PARTIAL = 68
@@ -195,6 +196,22 @@ def listing(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Json:
     return {"version": VERSION, "projects": projects(searched), "apps": [app(facts) for facts in apps]}
 
 
+def manifest(
+    searched: Iterable[ProjectFacts],
+    api_version: str,
+    types: Iterable[tuple[str, Sequence[str]]],
+    lines: Sequence[str],
+) -> Json:
+    """The result of ``ecapipe manifest``, version 1."""
+    return {
+        "version": VERSION,
+        "projects": projects(searched),
+        "apiVersion": api_version,
+        "types": [{"name": name, "members": list(members)} for name, members in types],
+        "manifest": "\n".join([*lines, ""]),
+    }
+
+
 def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Json:
     """The result of ``ecapipe app check``, version 1."""
     found = list(findings)
@@ -271,6 +288,38 @@ def kept_secret(facts: SecretFacts) -> Json:
         "store": facts.store,
         "savedAt": facts.saved_at,
     }
+
+
+def probed(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], verdicts: Iterable[Verdict]) -> Json:
+    """The result of ``ecapipe app probe``, version 1."""
+    came = list(verdicts)
+    return {
+        **listing(searched, apps),
+        "probes": [
+            {
+                "app": each.app,
+                "org": each.org,
+                "host": each.host,
+                "verdict": each.word,
+                "refused": each.refused,
+                "consumerKey": each.key_source,
+                "consumerSecret": each.secret_source,
+                "problem": each.problem.name if each.problem else None,
+                "message": each.message,
+                "actions": list(each.actions),
+            }
+            for each in came
+        ],
+        "summary": {word: sum(each.word == word for each in came) for word in WORDS},
+    }
+
+
+def probe_status(verdicts: Iterable[Verdict]) -> int:
+    """0 if every pair is accepted that was to be, 1 if none is."""
+    words = [each.word for each in verdicts if each.word != "skipped"]
+    if "accepted" not in words:
+        return 1
+    return 0 if set(words) == {"accepted"} else PARTIAL
 
 
 def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:

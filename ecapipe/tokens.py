@@ -41,16 +41,17 @@ def request(grant: Grant, client: Client, org: Org) -> Request:
     """
     match grant:
         case AuthorizationCode():
-            fields = _pair(client) | {
+            fields = authentication(client) | {
                 "grant_type": "authorization_code",
                 "code": grant.code.reveal(),
                 "redirect_uri": grant.redirect_uri,
                 "code_verifier": grant.code_verifier.reveal(),
             }
         case ClientCredentials():
-            fields = _pair(client) | {"grant_type": "client_credentials"}
+            fields = authentication(client) | {"grant_type": "client_credentials"}
         case RefreshToken():
-            fields = _pair(client) | {"grant_type": "refresh_token", "refresh_token": grant.refresh_token.reveal()}
+            refresh = grant.refresh_token.reveal()
+            fields = authentication(client) | {"grant_type": "refresh_token", "refresh_token": refresh}
         case JwtBearer():
             fields = {
                 "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -61,7 +62,8 @@ def request(grant: Grant, client: Client, org: Org) -> Request:
     return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(fields)))
 
 
-def _pair(client: Client) -> dict[str, str]:
+def authentication(client: Client) -> dict[str, str]:
+    """Who asks, as fields of a form (RFC 6749 §2.3.1)."""
     key = {"client_id": client.consumer_key}
     secret = client.consumer_secret
     return key if secret is None else key | {"client_secret": secret.reveal()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ecapipe.events import Subject
-from ecapipe.handover import Handover
+from ecapipe.handover import Handover, SfLogin
 from ecapipe.kept import Kind, Place, Record, Sealed
 from ecapipe.messages import Send
 from ecapipe.metadata import Type
@@ -249,16 +249,6 @@ class Board(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SfLogin:
-    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end."""
-
-    username: str
-    org_id: str
-    instance_url: str
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class SfVersion:
     """The version of the Salesforce CLI, and the lowest of the sfdx-core that it runs on, if that was found."""
 
@@ -281,7 +271,7 @@ class SalesforceCli(Protocol):
         """Raises SfTooOld, too, for one without all the commands below."""
 
     def logins(self) -> Sequence[SfLogin]:
-        """What it keeps (``sf org list auth``); asked once, and again after a `log_in`."""
+        """What it keeps (``sf org list auth``), and what it was given since; asked once."""
 
     def default_org(self, root: str | None) -> str | None:
         """The alias or username of ``target-org`` from its configuration files: those in `root`, the project (None:
@@ -297,7 +287,8 @@ class SalesforceCli(Protocol):
     def log_in(self, login: Handover) -> SfLogin:
         """Let it keep a login, and say under which name. One at a time: it would lose some otherwise.
 
-        Raises InvalidClient, SfRefreshRefused, SfUnreachable, too.
+        Raises SfUsernameTaken for one that would overwrite the login to another org, and InvalidClient,
+        SfRefreshRefused, SfUnreachable.
         """
 
     def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> Sequence[str]:
@@ -349,5 +340,7 @@ class World:
     """Opens the page for signing in to several orgs; None where there is none. It is told of events elsewhere."""
     interrupts: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext
     """While the context lasts, an interrupt calls the function, at any moment of the main thread, and is over."""
+    browsers: Callable[[str], Callable[[str], bool] | None] | None = None
+    """What `open` is for a browser that an org names; None where one was chosen for all orgs."""
     parted: Callable[[], None] = lambda: None
     """Closes the connections of the thread that calls it."""

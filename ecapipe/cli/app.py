@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import (
+    AllowHosts,
     AsJson,
     Concise,
     CredentialsDirs,
@@ -24,8 +26,10 @@ from ecapipe.cli.options import (
     NoProjectConfig,
     NoPrompt,
     ReportFiles,
+    SecretsFrom,
     SourceDirs,
     StoreIn,
+    TargetOrgs,
     Verbose,
 )
 from ecapipe.cli.session import Session
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 
 CHECK = "ecapipe app check"
 KEEP = "ecapipe app set-secret"
+PROBE = "ecapipe app probe"
 
 
 class Purpose(StrEnum):
@@ -58,7 +63,7 @@ class FailOn(StrEnum):
 
 
 commands = typer.Typer(
-    cls=Group, help="List, check and protect the external client apps of a project.", rich_markup_mode=None
+    cls=Group, help="List, check, probe and protect the external client apps of a project.", rich_markup_mode=None
 )
 
 Tool = StrEnum("Tool", {name: name for name in scanners.TOOLS})  # type: ignore[misc]  # made of the tools
@@ -180,6 +185,60 @@ def check_apps(
     warnings = [*came.notices, *(lost if session.json else ())]
     lines = plain.findings(came.findings, len(came.apps), length)
     return session.finish(result, lines, status or int(bool(lost)), warnings)
+
+
+@commands.command("probe", cls=Command)
+def probe_apps(
+    context: typer.Context,
+    source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
+    name: Names = None,
+    target_org: TargetOrgs = None,
+    emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False,
+    secret_from: SecretsFrom = None,
+    allow_host: AllowHosts = None,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """Ask orgs whether they accept the consumer key and secret of each app: without a person, and without a login.
+
+    Every app is paired with every org, and one request is sent for each pair: the app asks what a token is worth that
+    no org ever issued. An org that says "nothing" has accepted the pair before; one that refuses says whether the key
+    or the secret is to blame. Whatever else it says is called unclear, and so is what it says of a public client,
+    which has no secret to prove itself with.
+
+    Ends with 0 if all pairs are accepted, with 68 if some are, with 1 if none is.
+    """
+    session: Session = context.obj
+    environment = session.environment
+    if emulator and target_org:
+        raise EcapipeError(problems.usage_error("--emulator and --target-org exclude each other.", PROBE))
+    length = options.length(concise, verbose, PROBE)
+    where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
+    which = Which(
+        tuple(target_org or ()),
+        environment.get("SF_TARGET_ORG"),
+        options.allowed_hosts(environment, allow_host or ()),
+    )
+    asks = not no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
+    world = edges.real(environment, secret_prompts=asks)
+    with ExitStack() as stack:
+        if emulator:
+            from ecapipe.cli.run import emulated
+
+            world, which = emulated(where, which, world, stack)
+        came = pipeline.probe(where, which, options.sources(secret_from), world)
+    return session.finish(
+        report.probed(came.found.facts, came.apps, came.verdicts),
+        plain.verdicts(came.verdicts, length),
+        report.probe_status(came.verdicts),
+        came.notices,
+    )
 
 
 @commands.command("protect", cls=Command)

@@ -21,13 +21,14 @@ class Entry:
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": Entry(
-        "List, check and protect the external client apps of a project, and keep their secrets.",
-        ("list", "check", "protect", "set-secret", "forget-secret"),
+        "List, check, probe and protect the external client apps of a project, and keep their secrets.",
+        ("list", "check", "probe", "protect", "set-secret", "forget-secret"),
     ),
     "login": Entry(
         "Use and end the logins that ecapipe run --save keeps.", ("list", "display", "refresh", "token", "logout")
     ),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
+    "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
     "explain": Entry("Explain a problem or a rule."),
 }
 
@@ -58,6 +59,10 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --name Billing_Sync --target-org uat --save --store file"),
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
+        Example("Fetch the apps of an org with the Salesforce CLI, then sign in with one of them:",
+                "ecapipe run --retrieve --name Billing_Sync --target-org uat"),
+        Example("Sign in, and go on with the Salesforce CLI:",
+                "ecapipe run --name Billing_Sync --target-org uat --hand-over sf"),
         Example("Use a token in a script:",
                 "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --print-token header"),
     ),
@@ -75,6 +80,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app check --source-dir sample-project --for deploy --fail-on warning"),
         Example("Check what the next commit would take, in a commit hook:",
                 "ecapipe app check --source-dir sample-project --for commit --staged"),
+    ),
+    "ecapipe app probe": (
+        Example("Ask a local org about one app:",
+                "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator"),
+        Example("Read the answer from a script:",
+                "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
     ),
     "ecapipe app protect": (
         Example("See what would keep the settings files out of git:",
@@ -118,6 +129,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe emulator start --source-dir sample-project"),
         Example("Start two, and read their addresses from a script:",
                 "ecapipe emulator start --source-dir sample-project --org dev --org uat --json"),
+    ),
+    "ecapipe manifest": (
+        Example("Retrieve all external client apps of an org:",
+                "ecapipe manifest --source-dir sample-project"),
+        Example("Retrieve one, and read what that means from a script:",
+                "ecapipe manifest --source-dir sample-project --name Billing_Sync --json"),
     ),
     "ecapipe explain": (
         Example("List all problems and rules:", "ecapipe explain"),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from ecapipe import kept, problems
+from ecapipe import batch, kept, problems
+from ecapipe.batch import Batch
+from ecapipe.credentials import SOURCES, USUAL_SOURCES
 from ecapipe.discovery import Where
+from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.problems import EcapipeError
 from ecapipe.render.plain import Length
@@ -72,6 +76,23 @@ StoreIn = Annotated[
         help="Where to keep secrets: the system's keyring (default), or files that only you may read, not encrypted.",
     ),
 ]
+TargetOrgs = Annotated[
+    list[str] | None,
+    typer.Option("--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."),
+]
+AllowHosts = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
+]
+SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
+SecretsFrom = Annotated[
+    list[SecretSource] | None,
+    typer.Option(
+        "--secret-from",
+        metavar="|".join(SecretSource),
+        help="Take consumer secrets from this source only. Repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 
 Concise = Annotated[bool, typer.Option("--concise", help="Print the least.")]
@@ -123,6 +144,22 @@ def where(
     )
 
 
+def batch_file(path: str) -> Batch:
+    """The orgs that a file lists; raises `EcapipeError` (SourceDirNotFound, UnreadableFile), exit code 2."""
+    tree = Disk()
+    if tree.resolve(path) is None:
+        raise EcapipeError(problems.source_dir_not_found(path, "--file"))
+    try:
+        return batch.parse(tree.read(path, batch.LARGEST), path)
+    except EcapipeError as error:
+        raise EcapipeError(replace(error.problem, exit_code=problems.USAGE)) from None
+
+
 def allowed_hosts(environment: Environment, given: Iterable[str] = ()) -> tuple[str, ...]:
     """Hosts accepted besides Salesforce's: those `given`, and the variable's."""
     return (*given, *re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or ""))
+
+
+def sources(named: Iterable[SecretSource] | None) -> frozenset[str]:
+    """Where secrets may come from: the sources `named`, else all that are asked without being named."""
+    return frozenset(source.value for source in named) if named else frozenset(USUAL_SOURCES)

@@ -16,19 +16,21 @@ from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.options import (
+    AllowHosts,
     AsJson,
     CredentialsDirs,
     MetadataDirs,
     Names,
     NoProjectConfig,
     ReportFiles,
+    SecretsFrom,
     SourceDirs,
     StoreIn,
+    TargetOrgs,
     TokenForm,
 )
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
-from ecapipe.credentials import SOURCES
 from ecapipe.discovery import Where
 from ecapipe.events import Emit, Event, RunEnded
 from ecapipe.login import How
@@ -68,7 +70,10 @@ class Browser(StrEnum):
     none = "none"
 
 
-SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
+class Keeper(StrEnum):
+    sf = "sf"
+
+
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
 
 
@@ -78,12 +83,14 @@ def run(
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
-    target_org: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."
-        ),
+    target_org: TargetOrgs = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
     ] = None,
+    all_orgs: Annotated[
+        bool, typer.Option("--all-orgs", help="Every org of plugins.ecapipe.orgs in sfdx-project.json.")
+    ] = False,
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
     ] = False,
@@ -126,14 +133,7 @@ def run(
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
     ] = logins.AT_ONCE,
-    secret_from: Annotated[
-        list[SecretSource] | None,
-        typer.Option(
-            "--secret-from",
-            metavar="|".join(SecretSource),
-            help="Take consumer secrets from this source only. Repeatable.",
-        ),
-    ] = None,
+    secret_from: SecretsFrom = None,
     print_token: Annotated[
         TokenForm | None,
         typer.Option(
@@ -142,15 +142,27 @@ def run(
             help="Print the access token, and nothing else, on standard output.",
         ),
     ] = None,
-    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
     save: Annotated[
         bool, typer.Option("--save", help="Keep each login, for ecapipe login: in the keyring, or as --store says.")
     ] = False,
     store: StoreIn = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
+    hand_over: Annotated[
+        Keeper | None,
+        typer.Option(
+            "--hand-over",
+            metavar="|".join(Keeper),
+            help="Let the Salesforce CLI keep each verified login, under the org's alias.",
+        ),
     ] = None,
+    set_default: Annotated[
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default org, too.")
+    ] = False,
+    retrieve: Annotated[
+        bool,
+        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+    ] = False,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
+    allow_host: AllowHosts = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
     concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
@@ -163,7 +175,18 @@ def run(
 ) -> int:
     """Authorize the external client apps of a project: find them, check their credentials, get a token, verify it.
 
-    Every app is paired with every org. Key and secret come from the environment, the replacements of
+    Every app is paired with every org, or as the orgs say. Orgs come from --target-org, from --file and from
+    --all-orgs, which add up; an org that is there twice is one. Without any: SF_TARGET_ORG, the target-org of the
+    Salesforce CLI, the only org of plugins.ecapipe.orgs, or sfdcLoginUrl if it is a My Domain.
+
+    A file for --file is a table (CSV, as spreadsheets write it) with the names of the columns in its first row, or a
+    JSON list of objects: alias, url, apps, sourceDir, flow, username, orgId, scopes, secretEnv, browser, callback.
+    One of alias and url is needed. An alias alone is looked up in plugins.ecapipe.orgs, which has the same members,
+    and in the Salesforce CLI. apps: the only apps that are meant, with spaces, commas or semicolons between them;
+    sourceDir: the tree that was retrieved from this org, relative to the file; secretEnv: the variable that holds the
+    consumer secret for it. What a flag says holds for all orgs and wins over the file.
+
+    Key and secret come from the environment, the replacements of
     sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
@@ -176,15 +199,25 @@ def run(
         {
             "--concise and --verbose": concise and verbose,
             "--emulator and --target-org": emulator and bool(target_org),
+            "--emulator and --file": emulator and file is not None,
+            "--emulator and --all-orgs": emulator and all_orgs,
             "--print-token and --json": print_token is not None and session.json,
             "--print-token and --revoke": print_token is not None and revoke,
             "--save and --print-token": save and print_token is not None,
             "--save and --revoke": save and revoke,
             "--save and --emulator": save and emulator,
+            "--save and --hand-over": save and hand_over is not None,
             "--save and --until": save and until is not None and until.value != stages.VERIFY.name,
             "--print-token and --dry-run": print_token is not None and dry_run,
             f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,
+            "--hand-over and --print-token": hand_over is not None and print_token is not None,
+            "--hand-over and --revoke": hand_over is not None and revoke,
+            "--hand-over and --until": hand_over is not None and until is not None,
+            "--hand-over and --emulator": hand_over is not None and emulator,
+            "--retrieve and --emulator": retrieve and emulator,
+            "--retrieve and --dry-run": retrieve and dry_run,
+            "--retrieve and --metadata-dir": retrieve and bool(metadata_dir),
         },
         {
             "--scopes takes one string with spaces between the scopes.": scopes is not None
@@ -194,6 +227,7 @@ def run(
             "--store says where --save keeps a login: add --save.": store is not None and not save,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
+            "--set-default needs --hand-over.": set_default and hand_over is None,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
             and not no_prompt,
@@ -201,12 +235,14 @@ def run(
     )
     where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     terminal = session.err.isatty() and not environment.is_ci()
+    listed = None if file is None else options.batch_file(file)
+    attended = callback is not Callback.auto or browser is not None or (listed is not None and listed.attended)
     world = edges.real(
         environment,
         browser=None if browser is None else browser.value,
         prompts=not no_prompt,
         secret_prompts=not no_prompt and not session.json and terminal,
-        person=not no_prompt and (terminal or callback is not Callback.auto or browser is not None),
+        person=not no_prompt and (terminal or attended),
     )
     world = replace(world, interrupts=session.interrupts.calling)
     which = Which(
@@ -214,6 +250,8 @@ def run(
         environment.get("SF_TARGET_ORG"),
         options.allowed_hosts(environment, allow_host or ()),
         username,
+        batch=listed,
+        every=all_orgs,
     )
     how = How(
         flow.value,
@@ -226,7 +264,9 @@ def run(
         dry_run,
         jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
         _audience(environment.get("SF_AUDIENCE_URL")),
-        options.place(store) if save else None,
+        hand_over=hand_over is not None,
+        set_default=set_default,
+        keep=options.place(store) if save else None,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -235,8 +275,8 @@ def run(
     with ExitStack() as stack:
         if emulator:
             with reports.covering():
-                world, which = _emulated(where, which, world, stack)
-        request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency)
+                world, which = emulated(where, which, world, stack)
+        request = Request(where, which, how, last, options.sources(secret_from), concurrency, retrieve)
         return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
 
 
@@ -321,7 +361,7 @@ def _audience(given: str | None) -> str | None:
     return given
 
 
-def _emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
+def emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
     """The world with a local org in it that knows the project's apps, and somebody who signs in there."""
     from ecapipe.edges.browser import Stand
     from ecapipe.emulator import Emulator, VisitError

@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
-from ecapipe.edges import git, place, terminal
+from ecapipe.edges import git, place, spare, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.index import Index
@@ -45,6 +45,7 @@ def real(
 
     `prompts`: lines may be read from standard input; `secret_prompts`: hidden questions may be asked, too.
     """
+    spare.http_client()
     return World(
         tree=Disk(),
         tracked=git.tracked,
@@ -57,7 +58,7 @@ def real(
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
         keys=Keys(environment.credential),
-        open=None if browser == "none" else _opener(browser),
+        open=_opening(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
         store=Store(environment),
@@ -66,6 +67,7 @@ def real(
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
         chance=secrets.token_bytes,
+        browsers=_opening if browser is None else None,
         parted=sender.part,
     )
 
@@ -96,6 +98,10 @@ class _Sender:
         with self._lock:  # making one reads every certificate there is
             self._tls = self._tls or tls_context()
         return Http(tls=self._tls)
+
+
+def _opening(browser: str | None) -> Callable[[str], bool] | None:
+    return None if browser == "none" else _opener(cast("Name | None", browser))
 
 
 def _opener(browser: Name | None) -> Callable[[str], bool]:
