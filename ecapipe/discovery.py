@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from ecapipe import apps, credentials, kept, metadata, problems, project, replacements
+from ecapipe import apps, credentials, metadata, problems, project, replacements
 from ecapipe.apps import App, Replaced, SourceFile
 from ecapipe.credentials import Chain, Evidence, Resolved
 from ecapipe.events import AppFacts, CredentialFacts, ProjectFacts
@@ -116,6 +116,13 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
     return found
 
 
+def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
+    """The apps of the project, complete or not (``app list``); raises as `discover` does."""
+    found = discover(where, world)
+    chain = credentials.chain(found.apps, (), world.variable, None)
+    return found, [facts(app, credentials.resolve(app, None, chain, held(world))) for app in found.apps]
+
+
 def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: Work) -> None:
     """Let the Salesforce CLI fetch all external client apps of the org into the projects.
 
@@ -217,15 +224,31 @@ def prove(
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])
-    for sentence in dict.fromkeys([each.warning for each in proven if each.warning] + [p.message for p in lacking]):
-        work.warn(sentence)
+    said: dict[str, list[str]] = {}
+    for org, each in zip(orgs, proven, strict=False):
+        if sentence := each.warning or (each.problem and each.problem.message):
+            said.setdefault(sentence, []).append(org.name)
+    if not orgs and proven[0].warning:
+        work.warn(proven[0].warning)
+    for sentence, names in said.items():
+        work.warn(sentence if len(names) == len(orgs) else f"In {_some(names)}: {sentence}")
     work.facts |= {"consumerKey": proven[0].key.source, "consumerSecret": proven[0].secret.source}
     return proven
 
 
 def held(world: World) -> credentials.Held:
     """Whether a consumer secret is kept for a consumer key, without a look at it: no keyring is asked."""
-    return lambda consumer_key: world.store.holds("secret", kept.owner_id(consumer_key))
+
+    def holds(consumer_key: str) -> bool:
+        from ecapipe import kept  # needed only where a secret is missing
+
+        return world.store.holds("secret", kept.owner_id(consumer_key))
+
+    return holds
+
+
+def _some(names: Sequence[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def refuse_rivals(app: App) -> None:

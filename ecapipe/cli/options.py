@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from ecapipe import batch, kept, problems
+from ecapipe import batch, problems
 from ecapipe.batch import Batch
 from ecapipe.credentials import SOURCES, USUAL_SOURCES
 from ecapipe.discovery import Where
@@ -101,7 +101,7 @@ NoProgress = Annotated[bool, typer.Option("--no-progress", help="Nothing moves w
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")]
 
 
-def place(store: Place | None) -> kept.Place:
+def place(store: Place | None) -> Literal["keyring", "file"]:
     """Where to keep secrets."""
     return "file" if store is Place.file else "keyring"
 

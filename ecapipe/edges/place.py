@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 
 from ecapipe import problems
@@ -17,7 +16,7 @@ def write(path: str, content: bytes, *, private: bool = False) -> None:
     """
     place = os.path.realpath(path)
     # In the same folder, so that the last step only renames.
-    temporary = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{secrets.token_hex(4)}")
+    temporary = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.urandom(4).hex()}")
     try:
         try:
             with open(temporary, "xb", opener=_private if private else None) as file:
