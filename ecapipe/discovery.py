@@ -116,6 +116,13 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
     return found
 
 
+def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
+    """The apps of the project, complete or not (``app list``); raises as `discover` does."""
+    found = discover(where, world)
+    chain = credentials.chain(found.apps, (), world.variable, None)
+    return found, [facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+
+
 def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: Work) -> None:
     """Let the Salesforce CLI fetch all external client apps of the org into the projects.
 
@@ -217,10 +224,20 @@ def prove(
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])
-    for sentence in dict.fromkeys([each.warning for each in proven if each.warning] + [p.message for p in lacking]):
-        work.warn(sentence)
+    said: dict[str, list[str]] = {}
+    for org, each in zip(orgs, proven, strict=False):
+        if sentence := each.warning or (each.problem and each.problem.message):
+            said.setdefault(sentence, []).append(org.name)
+    if not orgs and proven[0].warning:
+        work.warn(proven[0].warning)
+    for sentence, names in said.items():
+        work.warn(sentence if len(names) == len(orgs) else f"In {_some(names)}: {sentence}")
     work.facts |= {"consumerKey": proven[0].key.source, "consumerSecret": proven[0].secret.source}
     return proven
+
+
+def _some(names: Sequence[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def refuse_rivals(app: App) -> None:
