@@ -31,7 +31,11 @@ def tools(tmp_path: Path) -> Path:
 
 def asked(tmp_path: Path, tools: Path, *more: str, **variables: str) -> Ended:
     place = tmp_path / "here"
-    place.mkdir(exist_ok=True)
+    if not place.exists():
+        # A port of its own: somebody else may be logging in on the usual one.
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/cb"
+        trees.plant(place, trees.project() | trees.app(settings={"callbackUrl": url}))
     known = {"PATH": str(tools), "DISPLAY": ":0"}
     return ecapipe("doctor", *more, at=place, **(known | variables))
 
