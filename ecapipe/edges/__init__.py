@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
 
-from ecapipe.edges import git, place, spare, terminal
+from ecapipe.edges import git, place, spare, terminal, writer
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.index import Index
@@ -51,6 +51,7 @@ def real(
         git=(around := git.Around()),
         index=lambda: Index(around),
         write=place.write,
+        amend=writer.write,
         send=(sender := _Sender()),
         environ=environment.get,
         taken=environment.take,
