@@ -10,10 +10,11 @@ from ecapipe import consumers, metadata, orgs, problems
 from ecapipe.apps import App
 from ecapipe.consumers import Consumer
 from ecapipe.credentials import Disclosed
+from ecapipe.handover import SfLogin
 from ecapipe.orgs import Org, same_id
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret, mask
-from ecapipe.world import SfLogin, World
+from ecapipe.world import World
 
 _MOST_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""

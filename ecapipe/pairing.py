@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ecapipe import discovery, orgs, problems
@@ -12,6 +13,7 @@ from ecapipe.discovery import Discovery, Where
 from ecapipe.events import Subject
 from ecapipe.orgs import Org, Which
 from ecapipe.problems import EcapipeError
+from ecapipe.stages import Work
 from ecapipe.world import World
 
 _NONE = Discovery((), (), ())
@@ -36,15 +38,21 @@ class Pairing:
     chosen: tuple[Org, ...]
     pairs: tuple[Pair, ...] = ()
     notices: tuple[str, ...] = ()
+    _of: dict[int, list[Pair]] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _names: Counter[str] = field(init=False, default_factory=Counter, repr=False, compare=False)
 
-    def of(self, app: App) -> list[Pair]:
-        """The pairs of `app`, whose name other trees may use, too."""
-        return [pair for pair in self.pairs if pair.app is app]
+    def __post_init__(self) -> None:
+        for pair in self.pairs:
+            self._of.setdefault(id(pair.app), []).append(pair)
+        self._names.update(app.name for app in self.found.apps)
+
+    def of(self, app: App) -> Sequence[Pair]:
+        """The pairs of this very app; other trees may have one of its name."""
+        return self._of.get(id(app), ())
 
     def subject(self, app: App) -> Subject:
         """What output calls `app`: with its tree, where several hold one of this name."""
-        alone = sum(other.name == app.name for other in self.found.apps) == 1
-        return Subject(app.name, tree=None if alone else self._tree(app))
+        return Subject(app.name, tree=self._tree(app) if self._names[app.name] > 1 else None)
 
     def _tree(self, app: App) -> str:
         return next((pair.org.source_dir for pair in self.of(app) if pair.org.source_dir), None) or app.project
@@ -97,6 +105,16 @@ class Grounds:
         return self._trees[key]
 
 
+def retrieve(where: Where, which: Which, world: World, work: Work) -> None:
+    """Let the Salesforce CLI fetch the apps of the one org that is meant into the projects that are.
+
+    Raises `EcapipeError`: as `choose`, and `discovery.retrieve`.
+    """
+    grounds = Grounds(where, which, world)
+    chosen = orgs.select(which, grounds.projects, _elsewhere(grounds, which, world))
+    discovery.retrieve(grounds.projects, chosen, world, work)
+
+
 def choose(where: Where, which: Which, world: World, *, wanted: bool = True) -> Pairing:
     """The apps and orgs that are meant, and which goes with which; `wanted` False: the apps only.
 
@@ -105,11 +123,15 @@ def choose(where: Where, which: Which, world: World, *, wanted: bool = True) -> 
     grounds = Grounds(where, which, world)
     if not which.batch:
         grounds.require()
-    for name in orgs.variables(which, grounds.projects):
-        world.taken(name)  # before any other program is started
-    known = orgs.Elsewhere(world.sf.logins, partial(world.sf.default_org, grounds.root))
+    known = _elsewhere(grounds, which, world)
     chosen = orgs.select(which, grounds.projects, known, grounds.names) if wanted else ()
     return pair(grounds, where.names, chosen)
+
+
+def _elsewhere(grounds: Grounds, which: Which, world: World) -> orgs.Elsewhere:
+    for name in orgs.variables(which, grounds.projects):
+        world.taken(name)  # before any other program is started
+    return orgs.Elsewhere(world.sf.logins, partial(world.sf.default_org, grounds.root))
 
 
 def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairing:

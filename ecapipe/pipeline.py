@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, probing, problems, writeback
+from ecapipe import credentials, discovery, guards, login, logins, orgs, pairing, problems, writeback
 from ecapipe.apps import App
 from ecapipe.disclosure import Disclosure
-from ecapipe.discovery import Discovery, Where
-from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
-from ecapipe.gate import Gate, Inspection
+from ecapipe.discovery import Where
+from ecapipe.events import AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.login import How, Target
 from ecapipe.orgs import Which
 from ecapipe.pairing import Pairing
-from ecapipe.probing import Probed
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
@@ -24,8 +22,8 @@ from ecapipe.world import World
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
-    `at_once` how many logins may be at work at the same time, `write_back` that secrets which orgs tell are put into
-    the settings files."""
+    `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first,
+    `write_back` that secrets which orgs tell are put into the settings files."""
 
     where: Where
     which: Which
@@ -33,16 +31,18 @@ class Request:
     last: str | None = None
     secret_from: frozenset[str] = frozenset(credentials.USUAL_SOURCES)
     at_once: int = logins.AT_ONCE
+    retrieve: bool = False
     write_back: bool = False
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
-    """discover → locate → check → authorize → token → verify; what happens is told to `emit`, and only to it."""
+    """discover → locate → check → authorize → token → verify → hand-over; what happens is told to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
-    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, until(request.last)))
+    planned = until(request.last, hand_over=request.how.hand_over)
+    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, planned))
     interrupted = False
     try:
-        _River(request, world, Tracker(emit, world.clock, until(request.last))).flow()
+        _River(request, world, Tracker(emit, world.clock, planned)).flow()
     except KeyboardInterrupt:
         interrupted = True
     emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
@@ -59,10 +59,14 @@ class _River:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
             where, which = self.request.where, self.request.which
             wanted = which.asked or self.track.reaches(AUTHORIZE)
+            if self.request.retrieve:
+                pairing.retrieve(where, which, self.world, work)
             paired = pairing.choose(where, which, self.world, wanted=wanted)
             found, chosen = paired.found, paired.chosen
             if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
+            if self.request.how.hand_over:
+                login.expect_to_hand_over(chosen, self.request.how, self.world)
             sources = self.request.secret_from
             disclose = Disclosure(which.allowed, self.world)
             chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources, disclose)
@@ -117,6 +121,7 @@ class _River:
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
                 if self.request.write_back:
                     writeback.keep(app, proven, self.world, work, dry_run=self.request.how.dry_run)
+                work.warnings += login.doubts(app, chosen, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(paired.subject(app), None))
@@ -135,27 +140,10 @@ class _River:
         plans = [reason or self.plan(target) for target, reason in ready]
         lost = logins.closed(plans, self.world)
         plans = [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
-        return guards.judge([target for target, _ in ready], plans, self.request.how)
+        return guards.judge([target for target, _ in ready], plans, self.request.how, self.world)
 
     def plan(self, target: Target) -> login.Plan | Problem:
         try:
             return login.plan(target, self.request.how, self.world)
         except EcapipeError as error:
             return error.problem
-
-
-def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
-    """The apps of the project, complete or not (``app list``)."""
-    found = discovery.discover(where, world)
-    chain = credentials.chain(found.apps, (), world.variable, None)
-    return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
-
-
-def probe(where: Where, which: Which, secret_from: Collection[str], world: World) -> Probed:
-    """What the orgs say of key and secret (``app probe``); one request for each app in each org."""
-    return probing.run(where, which, secret_from, world)
-
-
-def check(where: Where, asked: Gate, world: World) -> Inspection:
-    """The apps and what the rules say of them (``app check``); offline."""
-    return gate.inspect(where, asked, world)

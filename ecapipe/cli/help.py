@@ -29,6 +29,14 @@ COMMANDS: Final[Mapping[str, Entry]] = {
 }
 
 
+FLAGS: Final = (
+    ("-h, --help", "Short or full help."),
+    ("    --version", "The version."),
+    ("    --show-completion=SHELL", "Print what completes ecapipe in bash, zsh, fish or powershell."),
+    ("    --install-completion=SHELL", "Make bash, zsh or fish complete ecapipe from now on."),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A command that works as printed, and what it does."""
@@ -47,12 +55,20 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Try the pipeline without an org:", "ecapipe run --source-dir sample-project --emulator"),
         Example("Sign in to one org with one app:",
                 "ecapipe run --name Billing_Sync --target-org uat=https://acme--uat.sandbox.my.salesforce.com"),
+        Example("Sign in to several on one page, from another machine through ssh -L 8765:127.0.0.1:8765 HOST:",
+                "ecapipe run --target-org uat --target-org https://acme.my.salesforce.com --board-port 8765"),
         Example("Log in from CI, with the secret in ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS:",
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
+        Example("See what would be done in every org of a table:",
+                "ecapipe run --source-dir sample-project --file sample-project/orgs.csv --dry-run"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
+        Example("Fetch the apps of an org with the Salesforce CLI, then sign in with one of them:",
+                "ecapipe run --retrieve --name Billing_Sync --target-org uat"),
+        Example("Sign in, and go on with the Salesforce CLI:",
+                "ecapipe run --name Billing_Sync --target-org uat --hand-over sf"),
         Example("Use a token in a script:",
                 "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --print-token header"),
     ),
@@ -144,7 +160,7 @@ def overview(*, full: bool) -> Iterator[str]:
     yield "From a retrieved Salesforce project to a verified token."
     yield from _section("USAGE", ["$ ecapipe COMMAND"])
     yield from _section("COMMANDS", _table([(name, entry.summary) for name, entry in COMMANDS.items()]))
-    yield from _section("FLAGS", _table([("-h, --help", "Short or full help."), ("    --version", "The version.")]))
+    yield from _section("FLAGS", _table(FLAGS))
     yield from _rest("ecapipe", full)
 
 

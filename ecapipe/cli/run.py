@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -40,7 +40,7 @@ from ecapipe.render import log, text
 from ecapipe.render.lines import Lines
 from ecapipe.report import Json, Report
 from ecapipe.secret import Secret
-from ecapipe.world import World
+from ecapipe.world import Board, Desk, World
 
 if TYPE_CHECKING:
     from ecapipe.render.result import Result
@@ -71,6 +71,10 @@ class Browser(StrEnum):
 class TokenForm(StrEnum):
     value = "value"
     header = "header"
+
+
+class Keeper(StrEnum):
+    sf = "sf"
 
 
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
@@ -145,6 +149,30 @@ def run(
             help="Print the access token, and nothing else, on standard output.",
         ),
     ] = None,
+    hand_over: Annotated[
+        Keeper | None,
+        typer.Option(
+            "--hand-over",
+            metavar="|".join(Keeper),
+            help="Let the Salesforce CLI keep each verified login, under the org's alias.",
+        ),
+    ] = None,
+    no_board: Annotated[
+        bool, typer.Option("--no-board", help="Sign in to several orgs by links in the terminal, without the page.")
+    ] = False,
+    board_port: Annotated[
+        int | None,
+        typer.Option(
+            "--board-port", metavar="N", help="Serve the page for signing in on this port, to reach it through SSH."
+        ),
+    ] = None,
+    set_default: Annotated[
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default org, too.")
+    ] = False,
+    retrieve: Annotated[
+        bool,
+        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+    ] = False,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
     allow_host: AllowHosts = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
@@ -175,8 +203,11 @@ def run(
     takes a secret. The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
-    URL on this machine or, where there is none, is pasted. Without people, use the client credentials flow, or the
-    JWT bearer flow: --jwt-key-file names the private key of the app's certificate, --username the user to log in as.
+    URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which
+    opens each org in a tab of its own.
+
+    Without people, use the client credentials flow, or the JWT bearer flow: --jwt-key-file names the private key of
+    the app's certificate, --username the user to log in as.
     """
     session: Session = context.obj
     environment = session.environment
@@ -184,6 +215,9 @@ def run(
         {
             "--concise and --verbose": concise and verbose,
             "--emulator and --target-org": emulator and bool(target_org),
+            "--no-board and --board-port": no_board and board_port is not None,
+            "--emulator and --board-port": emulator and board_port is not None,
+            "--no-prompt and --board-port": no_prompt and board_port is not None,
             "--emulator and --file": emulator and file is not None,
             "--emulator and --all-orgs": emulator and all_orgs,
             "--print-token and --json": print_token is not None and session.json,
@@ -191,6 +225,13 @@ def run(
             "--print-token and --dry-run": print_token is not None and dry_run,
             f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,
+            "--hand-over and --print-token": hand_over is not None and print_token is not None,
+            "--hand-over and --revoke": hand_over is not None and revoke,
+            "--hand-over and --until": hand_over is not None and until is not None,
+            "--hand-over and --emulator": hand_over is not None and emulator,
+            "--retrieve and --emulator": retrieve and emulator,
+            "--retrieve and --dry-run": retrieve and dry_run,
+            "--retrieve and --metadata-dir": retrieve and bool(metadata_dir),
         },
         {
             "--scopes takes one string with spaces between the scopes.": scopes is not None
@@ -200,7 +241,9 @@ def run(
             and "rest" not in options.sources(secret_from),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
+            "--board-port takes a port from 1 to 65535.": board_port is not None and not 1 <= board_port <= 65535,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
+            "--set-default needs --hand-over.": set_default and hand_over is None,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
             and not no_prompt,
@@ -215,7 +258,7 @@ def run(
         browser=None if browser is None else browser.value,
         prompts=not no_prompt,
         secret_prompts=not no_prompt and not session.json and terminal,
-        person=not no_prompt and (terminal or attended),
+        person=not no_prompt and (terminal or attended or board_port is not None),
     )
     world = replace(world, interrupts=session.interrupts.calling)
     which = Which(
@@ -237,6 +280,8 @@ def run(
         dry_run,
         jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
         _audience(environment.get("SF_AUDIENCE_URL")),
+        hand_over=hand_over is not None,
+        set_default=set_default,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -247,8 +292,11 @@ def run(
             with reports.covering():
                 world, which = emulated(where, which, world, stack)
         sources = options.sources(secret_from)
-        request = Request(where, which, how, last, sources, concurrency, write_back)
-        return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
+        request = Request(where, which, how, last, sources, concurrency, retrieve, write_back)
+        also: list[Emit] = []
+        if not no_board:
+            world = _with_board(world, board_port, also)
+        return _show(session, request, world, reports, concise, verbose or dry_run, no_progress, also)
 
 
 def _show(
@@ -259,6 +307,7 @@ def _show(
     concise: bool,
     verbose: bool,
     no_progress: bool,
+    also: Sequence[Emit],
 ) -> int:
     seen = Report()
     # A printed token stands alone on standard output.
@@ -280,7 +329,8 @@ def _show(
             with session.interrupts.held(last=isinstance(event, RunEnded)):
                 seen(event)
                 log.log(event)
-                display(event)
+                for each in (*also, display):
+                    each(event)
 
         pipeline.run(request, world, emit)
     lost = reports.write(lambda: _account(seen, reports))
@@ -288,6 +338,30 @@ def _show(
     if session.json:
         json_output.write(session.out, {**_document(seen, lost), "status": status})
     return status
+
+
+def _with_board(world: World, port: int | None, also: list[Emit]) -> World:
+    """The world with a page for signing in to several orgs, told through `also`, if somebody can open it.
+
+    Raises `EcapipeError` (BoardCannotListen).
+    """
+    if port is None and not (world.person and world.local_browser and world.open and not world.stand_in):
+        return world
+    from ecapipe.render.board import Board as Page
+
+    page = Page()
+    also.append(page)
+
+    def serve(desk: Desk) -> AbstractContextManager[Board]:
+        from ecapipe.edges import board
+
+        return board.serve(page, desk, port)
+
+    if port is not None:
+        from ecapipe.edges import board
+
+        board.try_port(port)
+    return replace(world, board=serve)
 
 
 def _account(seen: Report, reports: Reports) -> Result:

@@ -15,10 +15,11 @@ from ecapipe import edges, orgs
 from ecapipe.apps import App
 from ecapipe.disclosure import Disclosure
 from ecapipe.edges.environment import Environment
+from ecapipe.handover import SfLogin
 from ecapipe.messages import Answer, Request
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
-from ecapipe.world import SalesforceCli, SfLogin
+from ecapipe.world import SalesforceCli
 
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
