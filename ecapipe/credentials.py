@@ -16,11 +16,12 @@ from ecapipe.secret import Secret, mask
 
 Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
-SourceName = Literal["environment", "replacement", "file", "keyring", "prompt"]
-SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "prompt")
-USUAL_SOURCES: Final = SOURCES
-"""Those that nobody has to name."""
+SourceName = Literal["environment", "replacement", "file", "keyring", "rest", "prompt"]
+SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "rest", "prompt")
 KEYRING: Final[SourceName] = "keyring"
+REST: Final[SourceName] = "rest"
+USUAL_SOURCES: Final = tuple(source for source in SOURCES if source != REST)
+"""Those that nobody has to name."""
 Kept = Callable[[str], Secret | None]
 """The consumer secret that is kept for a consumer key."""
 Held = Callable[[str], bool]
@@ -68,6 +69,23 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Disclosed:
+    """Key and secret of a consumer as its org tells them; `notice` is a sentence about what is to come."""
+
+    key: str
+    secret: Secret
+    notice: str | None = None
+
+
+Disclose = Callable[[App, Org | None, str | None], Disclosed]
+"""Ask the org that has the consumer of an app, by its key if that is known. Raises `EcapipeError`."""
+
+
+class Undisclosed(EcapipeError):
+    """An org was asked for a secret, and did not tell: that concerns one app in one org."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One link of the chain. `find` gives the value of a field of an app for an org, or None."""
 
@@ -75,6 +93,8 @@ class Source:
     find: Callable[[App, Org | None, Field], Secret | None]
     secrets: bool = True
     """Whether consumer secrets may come from it."""
+    notice: Callable[[App, Org | None], str | None] = lambda app, org: None
+    """A sentence about the secret that it gave."""
 
 
 Chain = tuple[Source, ...]
@@ -189,9 +209,29 @@ def from_keyring(kept: Kept, earlier: Chain) -> Source:
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         key = _first(earlier, app, org, "consumerKey")[0] if field == "consumerSecret" else None
-        return kept(key.reveal()) if key else None
+        try:
+            return kept(key.reveal()) if key else None
+        except EcapipeError as error:
+            raise Undisclosed(error.problem) from None
 
     return Source(KEYRING, find)
+
+
+def from_rest(disclose: Disclose, earlier: Chain) -> Source:
+    """The org's credentials REST API; the secret is that of the key that `earlier` sources give, if they do."""
+
+    def told(app: App, org: Org | None) -> Disclosed:
+        key, _ = _first(earlier, app, org, "consumerKey")
+        try:
+            return disclose(app, org, key.reveal() if key else None)
+        except EcapipeError as error:
+            raise Undisclosed(error.problem) from None
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        found = told(app, org)
+        return Secret(found.key) if field == "consumerKey" else found.secret
+
+    return Source(REST, find, notice=lambda app, org: told(app, org).notice)
 
 
 def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
@@ -226,11 +266,12 @@ def chain(
     value: Callable[[str], Secret | None],
     ask: Callable[[str], Secret | None] | None,
     secret_from: Collection[str] = SOURCES,
+    disclose: Disclose | None = None,
     kept: Kept | None = None,
 ) -> Chain:
     """Where key and secret may come from, in order; secrets only from sources named in `secret_from`.
 
-    Nobody is asked when `ask` is None, and no keyring when `kept` is.
+    Nobody is asked when `ask` is None, no keyring when `kept` is, and no org when `disclose` is, or is not named.
     """
     sources = [
         from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
@@ -239,6 +280,8 @@ def chain(
     ]
     if kept is not None:
         sources.append(from_keyring(kept, tuple(sources)))
+    if disclose is not None and REST in secret_from:
+        sources.append(from_rest(disclose, tuple(sources)))
     if ask is not None:
         sources.append(from_prompt(ask))
     return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
@@ -258,10 +301,16 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *
     nobody looked at it, so that there are no credentials.
     """
     required = not app.secret_optional and not spared
-    key, key_source = _first(chain, app, org, "consumerKey")
     # Nobody is asked for a secret that no flow needs.
     wanted = chain if required else quiet(chain)
-    secret, secret_source = _first(wanted, app, org, "consumerSecret")
+    key = key_source = None
+    try:
+        key, key_source = _first(chain, app, org, "consumerKey")
+        secret, secret_source = _first(wanted, app, org, "consumerSecret")
+    except Undisclosed as error:
+        causes = (error.problem.message,)
+        key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else causes)
+        return Resolved(key_evidence, Evidence(in_file(app, "consumerSecret"), None, causes), error.problem)
     if key and secret is None and required and held and held(key.reveal()):
         secret_source = KEYRING
     key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
@@ -280,10 +329,12 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *
     mixed = (
         f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
         "together."
-        if secret is not None and secret_source not in (key_source, KEYRING)
+        if secret is not None and secret_source not in (key_source, KEYRING, REST)
         else None
     )
-    return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), mixed)
+    notices = [source.notice(app, org) for source in wanted if source.name == secret_source]
+    warning = " ".join(sentence for sentence in (mixed, *notices) if sentence) or None
+    return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), warning)
 
 
 def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
@@ -293,8 +344,8 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
 
 
 def quiet(chain: Chain) -> Chain:
-    """The chain without its questions; a keyring may ask, too."""
-    return tuple(source for source in chain if source.name not in (KEYRING, "prompt"))
+    """The chain without its questions, to people, to orgs or to a keyring, which may ask people."""
+    return tuple(source for source in chain if source.name not in (KEYRING, REST, "prompt"))
 
 
 def line(app: App, field: Field) -> int | None:
