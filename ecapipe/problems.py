@@ -948,7 +948,7 @@ def jwt_username_missing(app: str, org: str) -> _Said:
     return _say(
         f"The JWT flow of {app} needs to know as whom to log in to {org}.",
         "Add --username NAME, with the full username of a user who is approved for the app.",
-        f"Or give the org a username in sfdx-project.json, under plugins.ecapipe.orgs.{org}.",
+        f"Or give {org} a username in plugins.ecapipe.orgs of sfdx-project.json, or in the batch file.",
     )
 
 
