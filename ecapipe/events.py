@@ -10,6 +10,8 @@ from ecapipe.problems import Problem
 
 NoteKind = Literal["link", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
+Fate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+"""What became of a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Login:
     instance_url: str | None
     scopes: tuple[str, ...]
     flow: str
-    token: Literal["forgotten", "revoked", "printed"]
+    token: Fate
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class Entry:
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": Entry("List, check and protect the external client apps of a project.", ("list", "check", "protect")),
+    "runs": Entry("List and show the last runs, to go on with them.", ("list", "show")),
+    "report": Entry("Put results of runs together.", ("merge",)),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "explain": Entry("Explain a problem or a rule."),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -80,6 +80,8 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
         return []
     shown = []
     for name, value in event.facts.items():
+        if isinstance(value, Mapping):  # for programs
+            continue
         text = ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value or "")
         if text:
             words = re.findall(r"[A-Z]?[a-z]+", name)
@@ -103,12 +105,17 @@ def success(subject: Subject, login: Login) -> str:
 
 def status(report: Report) -> str:
     """The end of a run in a word or two."""
+    return ending(report.status)
+
+
+def ending(status: int) -> str:
+    """The same, for an exit status."""
     return {
         0: "Succeeded",
         68: "Partial Success",
         69: "Waiting for people",
         130: "Interrupted",
-    }.get(report.status, "Failed")
+    }.get(status, "Failed")
 
 
 def farewell(logins: Iterable[Login]) -> list[str]:
