@@ -218,6 +218,12 @@ def resolve(app: App, org: Org | None, chain: Chain) -> Resolved:
     return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), mixed)
 
 
+def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
+    """The key alone, which is no secret."""
+    key, _ = _first(chain, app, org, "consumerKey")
+    return key.reveal() if key else None
+
+
 def quiet(chain: Chain) -> Chain:
     """The chain without its questions."""
     return tuple(source for source in chain if source.name != "prompt")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ecapipe import apps, credentials, metadata, problems, project, replacements
@@ -58,24 +58,17 @@ class Discovery:
         return tuple(ProjectFacts(found.root, found.package_directories) for found in self.projects)
 
 
-def discover(where: Where, world: World) -> Discovery:
-    """Find the apps that `where` means.
+def discover(where: Where, world: World, lent: Mapping[str, App] | None = None) -> Discovery:
+    """Find the apps that `where` means; `lent`, if it is known already, as `lenders` gives it.
 
     Raises `EcapipeError` for everything that keeps the project from being read, and UnknownApp. A file that
     cannot be read is no error here: it is listed in `unreadable`.
     """
-    searches: dict[str, _Search] = {}
-    for directory in where.directories or (() if where.metadata_dirs else (".",)):
-        _add(searches, _search(directory, bool(where.directories), where.trusted, world.tree))
-    for directory in where.metadata_dirs:
-        _add(searches, _bare(_there(directory, "--metadata-dir", world.tree), metadata_format=True))
-    lenders: dict[str, _Search] = {}
-    for directory in where.credentials_dirs:
-        _add(lenders, _search(directory, True, where.trusted, world.tree, "--credentials-dir"))
-    lent = {app.name: app for search in lenders.values() for app in _read(search, world).apps if app.settings}
+    searches = _searches(where, world)
+    lent = lenders(where, world) if lent is None else lent
     trees = [_read(search, world) for search in searches.values()]
     chosen = [_borrow(app, lent.get(app.name)) for tree in trees for app in tree.apps]
-    _refuse_unknown(where.names, chosen)
+    refuse_unknown(where.names, chosen)
     return Discovery(
         tuple(search.project for search in searches.values()),
         tuple(app for app in chosen if not where.names or app.name in where.names),
@@ -83,6 +76,43 @@ def discover(where: Where, world: World) -> Discovery:
         tuple(notice for tree in trees for notice in tree.notices),
         not where.names and all(search.within is None for search in searches.values()),
     )
+
+
+def projects(where: Where, world: World) -> tuple[Project, ...]:
+    """The projects that `where` means, without a look at their apps; raises as `discover`."""
+    return tuple(search.project for search in _searches(where, world).values())
+
+
+def lenders(where: Where, world: World) -> dict[str, App]:
+    """The apps of the source orgs' trees that have a settings file, by name; raises as `discover`."""
+    found: dict[str, _Search] = {}
+    for directory in where.credentials_dirs:
+        _add(found, _search(directory, True, where.trusted, world.tree, "--credentials-dir"))
+    return {app.name: app for search in found.values() for app in _read(search, world).apps if app.settings}
+
+
+def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, App]) -> Discovery:
+    """The apps of one tree that was retrieved from one org: a project of its own, or a folder for itself even if it
+    lies within a project.
+
+    Raises `EcapipeError`: SourceDirNotFound, NoAppsFound, or what keeps its project from being read.
+    """
+    start = _there(directory, "sourceDir", world.tree)
+    search = _search(directory, True, trusted, world.tree, "sourceDir")
+    if search.within is not None:
+        # Told apart by their roots, apps of the same name may lie in many folders of one project. Its replacements
+        # are for its package directories.
+        apart = replace(search.project, root=start, package_directories=(".",), replacements=())
+        search = _Search(apart, None)
+    tree = _read(search, world)
+    found = Discovery(
+        (search.project,),
+        tuple(_borrow(app, lent.get(app.name)) for app in tree.apps),
+        tuple((search.project.root, problem) for problem in tree.unreadable),
+        tuple(tree.notices),
+    )
+    require_apps(found)
+    return found
 
 
 def facts(app: App, resolved: Resolved) -> AppFacts:
@@ -162,6 +192,16 @@ def refuse_rivals(app: App) -> None:
 
 def _credential(evidence: Evidence, required: bool | None = None) -> CredentialFacts:
     return CredentialFacts(evidence.in_file, evidence.source is not None, evidence.source, evidence.causes, required)
+
+
+def _searches(where: Where, world: World) -> dict[str, _Search]:
+    """What the user points at, by the root of each project."""
+    searches: dict[str, _Search] = {}
+    for directory in where.directories or (() if where.metadata_dirs else (".",)):
+        _add(searches, _search(directory, bool(where.directories), where.trusted, world.tree))
+    for directory in where.metadata_dirs:
+        _add(searches, _bare(_there(directory, "--metadata-dir", world.tree), metadata_format=True))
+    return searches
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +359,8 @@ def _borrow(app: App, lender: App | None) -> App:
     return replace(app, lent=replace(lender.settings, path=path))
 
 
-def _refuse_unknown(names: Sequence[str], found: Sequence[App]) -> None:
+def refuse_unknown(names: Sequence[str], found: Iterable[App]) -> None:
+    """Raises `EcapipeError` (UnknownApp) if one of `names` is none of the apps found."""
     known = sorted({app.name for app in found})
     for name in names:
         if name not in known:

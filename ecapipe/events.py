@@ -8,7 +8,7 @@ from typing import Literal
 
 from ecapipe.problems import Problem
 
-NoteKind = Literal["link", "asking", "waiting", "hint"]
+NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
 Fate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
 """What became of a token."""
@@ -117,8 +117,8 @@ class StageStarted:
 class Note:
     """Something a person has to know while a stage runs.
 
-    ``link``: `text` is a URL to open; ``asking``: a question on the terminal, while which displays hold still;
-    ``waiting`` and ``hint`` are sentences.
+    ``link``: `text` is a URL to open; ``offer``: one that the board shows; ``asking``: a question on the terminal,
+    while which displays hold still; ``waiting`` and ``hint`` are sentences.
     """
 
     kind: NoteKind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 """Scope names of the metadata (``commaSeparatedOauthScopes``) and their OAuth strings."""
 
+_ASSERTION_LIFE: Final = 150
+"""Seconds. Salesforce allows 180: what is left serves clocks that are a little fast."""
+
 _LONG_LIVED: Final = ("refresh_token", "offline_access")
 _CODE: Final = re.compile(r"[ -~]+")
 """RFC 6749, appendix A.11."""
@@ -77,7 +81,14 @@ class ClientCredentials:
     """RFC 6749 §4.4."""
 
 
-Grant = AuthorizationCode | ClientCredentials
+@dataclass(frozen=True, slots=True)
+class JwtBearer:
+    """RFC 7523 §2.1: a signed assertion, which lives for minutes and is sent once."""
+
+    assertion: Secret
+
+
+Grant = AuthorizationCode | ClientCredentials | JwtBearer
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +107,11 @@ class Misfit(Exception):
     """An answer that fits no login in flight; it changes nothing. The text is for the person who gave it."""
 
 
-def choose(
-    app: App, wanted: Literal["auto"] | Flow, has_secret: bool, person: bool
-) -> Literal["web", "client-credentials"]:
+def choose(app: App, wanted: Literal["auto"] | Flow, has_secret: bool, person: bool, has_key: bool = False) -> Flow:
     """The flow to use.
 
-    `person`: whether somebody can be asked to sign in. Raises `EcapipeError` (FlowNotPossible), which says what
-    the file allows.
+    `person`: whether somebody can be asked to sign in; `has_key`: whether a private key was given. Raises
+    `EcapipeError` (FlowNotPossible), which says what the file allows.
     """
     allowed = app.flows
     match wanted:
@@ -110,6 +119,8 @@ def choose(
             return "web"
         case "client-credentials" if "client-credentials" in allowed and has_secret:
             return "client-credentials"
+        case "auto" | "jwt" if takes_key(app, wanted, has_key):
+            return "jwt"
         case "auto" if "web" in allowed and person:
             return "web"
         case "auto" if "client-credentials" in allowed and has_secret:
@@ -118,24 +129,62 @@ def choose(
             why = "nobody can be asked to sign in (no terminal, CI, or --no-prompt)"
         case "client-credentials" if "client-credentials" in allowed:
             why = "this flow needs the consumer secret, and there is none"
+        case "jwt" if "jwt" in allowed:
+            why = "this flow needs a private key, and --jwt-key-file names none"
+        case "auto" if "jwt" in allowed:
+            why = "of the flows it allows only jwt is possible without people, and --jwt-key-file names no key"
         case "web":
             why = "it has no callback URL"
         case "client-credentials":
             why = "isClientCredentialsFlowEnabled is not true in its settings and policies"
+        case "jwt":
+            why = "its settings file has no certificate (some orgs leave it out of a retrieve: add it to the file)"
         case _:
             why = "no flow that ecapipe supports is enabled"
     raise EcapipeError(problems.flow_not_possible(app.name, wanted, allowed, why))
 
 
-def flow(grant: Grant) -> Literal["web", "client-credentials"]:
+def takes_key(app: App, wanted: Literal["auto"] | Flow, has_key: bool) -> bool:
+    """Whether `app` will log in with a private key, for which it needs no secret."""
+    return has_key and wanted in ("auto", "jwt") and app.allows("jwt")
+
+
+def flow(grant: Grant) -> Flow:
     """The flow that `grant` belongs to."""
     match grant:
         case AuthorizationCode():
             return "web"
         case ClientCredentials():
             return "client-credentials"
+        case JwtBearer():
+            return "jwt"
         case _:
             assert_never(grant)
+
+
+def bearer(
+    consumer_key: str,
+    username: str,
+    audience: str,
+    sign: Callable[[bytes], bytes],
+    now: float,
+    chance: Callable[[int], bytes],
+) -> JwtBearer:
+    """A grant for `username` without a person (RFC 7523 §3; Salesforce Help, "OAuth 2.0 JWT Bearer Flow").
+
+    `sign` makes RS256 signatures, `now` is in seconds since 1970, `chance` gives random bytes. There is no ``iat``
+    or ``nbf``: a clock that is a little fast would make them lie in the org's future.
+    """
+    claims = {
+        "iss": consumer_key,
+        "sub": username,
+        "aud": audience,
+        "exp": int(now) + _ASSERTION_LIFE,
+        "jti": _base64url(chance(16)),
+    }
+    parts = [_base64url(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
+    signed = ".".join(parts)
+    return JwtBearer(Secret(f"{signed}.{_base64url(sign(signed.encode('ascii')))}"))
 
 
 def redirect_uri(app: App, wanted: Literal["auto"] | Callback, local_browser: bool) -> tuple[Callback, str]:

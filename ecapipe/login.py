@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, assert_never
 
 from ecapipe import events, grants, problems, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
-from ecapipe.grants import AuthorizationCode, Callback, ClientCredentials, Grant, Login, Misfit
+from ecapipe.flight import Flight, Patience
+from ecapipe.grants import AuthorizationCode, Callback, ClientCredentials, Grant
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
 from ecapipe.stages import Enough, Work
 from ecapipe.tokens import Token
-from ecapipe.world import Landing, World
+from ecapipe.world import World
 
 _ATTEMPTS = 3
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _UNSENT = frozenset({"HostNotFound", "ConnectionFailed"})
 _LONGEST_WAIT = 10.0
 """Seconds that a Retry-After is obeyed; a longer one is reported instead."""
+LONGEST = 120.0
+"""Seconds that one login's requests may go on being tried, settling aside. One that is under way is not cut off."""
 
 _SETTLES = frozenset({"InvalidClientId", "RedirectUriMismatch"})
 """What a deploy of the last 15 minutes explains."""
@@ -54,8 +54,15 @@ class Web:
     redirect_uri: str
     scopes: str | None
 
+    @property
+    def listens(self) -> str | None:
+        """The address that has to be listened on."""
+        return self.redirect_uri if self.callback == "listen" else None
 
-Plan = Web | ClientCredentials
+
+Unattended = ClientCredentials
+"""A login that needs nobody: its plan is its grant."""
+Plan = Web | Unattended
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,86 +86,20 @@ class Target:
         return self.resolved.outcome
 
 
-class Patience:
-    """How long people are waited for: `minutes` in total, from the first link."""
-
-    def __init__(self, minutes: float | None, logins: int, clock: Callable[[], float]) -> None:
-        self.minutes = minutes if minutes is not None else 5.0 if logins <= 1 else 30.0
-        self._clock = clock
-        self._end: float | None = None
-
-    def left(self) -> float:
-        """Seconds; the first call starts the count."""
-        if self._end is None:
-            self._end = self._clock() + self.minutes * 60
-        return max(0.0, self._end - self._clock())
-
-
-class Flight:
-    """The web logins in flight, and the one place where their answers land, whichever way they come."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: dict[str, tuple[Login, Future[AuthorizationCode]]] = {}
-
-    def expect(self, login: Login) -> Future[AuthorizationCode]:
-        future: Future[AuthorizationCode] = Future()
-        with self._lock:
-            self._waiting[login.state] = login, future
-        return future
-
-    def land(self, query: str) -> Landing:
-        """Judge what the loopback site was sent."""
-        with self._lock:
-            try:
-                login, outcome = grants.answer(query, self._logins())
-            except Misfit as misfit:
-                return Landing(False, False, str(misfit))
-            self._settle(login, outcome)
-        if isinstance(outcome, EcapipeError):
-            return Landing(True, False, f"{login.app} was not authorized in {login.org.name}.")
-        return Landing(True, True, f"{login.app} is authorized in {login.org.name}.")
-
-    def paste(self, text: str) -> None:
-        """Take a pasted address or code; raises `Misfit`."""
-        with self._lock:
-            login, outcome = grants.pasted(text, self._logins())
-            self._settle(login, outcome)
-
-    def _logins(self) -> list[Login]:
-        return [login for login, _ in self._waiting.values()]
-
-    def _settle(self, login: Login, outcome: AuthorizationCode | EcapipeError) -> None:
-        """The first answer that fits counts; its state fits nothing from then on."""
-        _, future = self._waiting.pop(login.state)
-        if isinstance(outcome, EcapipeError):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-
-
 def plan(target: Target, how: How, world: World) -> Plan:
     """How `target` will log in, found before anyone signs in.
 
-    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, PortInUseError, CannotListen.
+    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable.
     """
     has_secret = target.credentials.consumer_secret is not None
     if grants.choose(target.app, how.flow, has_secret, world.person) == "client-credentials":
         return ClientCredentials()
     callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
-    if callback == "listen":
-        with world.listen(redirect_uri, Flight().land):
-            pass
     return Web(callback, redirect_uri, how.scopes or target.org.scopes or grants.scope(target.app))
 
 
-def authorize(
-    target: Target, planned: Plan | Problem, how: How, world: World, patience: Patience, work: Work
-) -> Grant:
-    """The grant: for the web flow, let somebody sign in and wait for the code.
-
-    Raises `EcapipeError`: what the plan met, a refusal, AuthTimeoutError, NobodyToAsk; `Enough` for a dry run.
-    """
+def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
+    """Tell the plan as the facts of a stage. Raises `EcapipeError`, what the plan met; `Enough` for a dry run."""
     match planned:
         case Problem():
             raise EcapipeError(planned)
@@ -168,28 +109,45 @@ def authorize(
             work.facts |= {"redirectUri": planned.redirect_uri, "scopes": scopes}
         case ClientCredentials():
             work.facts |= {"flow": "client-credentials", "host": target.org.host}
+        case _:
+            assert_never(planned)
     if how.dry_run:
         raise Enough("Dry run: nothing is sent.")
-    if isinstance(planned, Web):
-        return _sign_in(target, planned, world, patience, work)
-    work.pass_over("The client credentials flow has no browser step.")
-    return planned
 
 
-def redeem(target: Target, grant: Grant, how: How, world: World, work: Work) -> Token:
-    """The token for `grant`; raises `EcapipeError`.
+def sign_in(
+    target: Target, planned: Web, world: World, flight: Flight, patience: Patience, tell: Callable[[str], None]
+) -> AuthorizationCode:
+    """Give the link to `tell`, and wait for what becomes of the login.
+
+    Raises `EcapipeError`: a refusal, AuthTimeoutError, NobodyToAsk, or what ended the flight.
+    """
+    login = grants.begin(target.credentials, target.org, planned.redirect_uri, planned.scopes, world.chance)
+    future = flight.expect(login, pasted=planned.callback == "paste")
+    try:
+        patience.left()
+        tell(login.authorize_url)
+        return future.result(patience.left())
+    except TimeoutError:
+        raise _at(problems.auth_timeout_error(target.app.name, patience.minutes), target.org) from None
+    finally:
+        flight.forget(login)
+
+
+def redeem(target: Target, grant: Grant, how: How, world: World, work: Work, end: float) -> Token:
+    """The token for `grant`; raises `EcapipeError`. Nothing is tried again after `end`, in seconds of the clock.
 
     A code is sent again only after an answer that settling explains, or when nothing was sent: never after a
     failure that may have spent it.
     """
     request = tokens.request(grant, target.credentials, target.org)
-    end = world.clock.seconds() + how.settle * 60
+    settled = world.clock.seconds() + how.settle * 60
     repeatable = isinstance(grant, ClientCredentials)
     while True:
         try:
-            return tokens.read(_send(request, world, repeatable), grant, target.credentials, target.org)
+            return tokens.read(_send(request, world, end, repeatable), grant, target.credentials, target.org)
         except EcapipeError as error:
-            if error.problem.name not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > end:
+            if error.problem.name not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
                 raise
             work.note("waiting", f"{error.problem.message} Trying again for up to {how.settle:g} minutes.")
             world.clock.sleep(_SETTLE_EVERY)
@@ -202,13 +160,15 @@ def unverified(token: Token, grant: Grant) -> events.Login:
     )
 
 
-def verify(target: Target, token: Token, grant: Grant, how: How, world: World, work: Work) -> events.Login:
+def verify(
+    target: Target, token: Token, grant: Grant, how: How, world: World, work: Work, end: float
+) -> events.Login:
     """Whose token it is, compared with everything that was expected, and tried on the API if its scope allows.
 
     On a mismatch a refresh token is revoked. Raises `EcapipeError`.
     """
     org = target.org
-    user = userinfo.read(_send(userinfo.request(token, org), world), token, org)
+    user = userinfo.read(_send(userinfo.request(token, org), world, end), token, org)
     remains = "The access token that was issued stays valid at Salesforce until its session ends."
     if problem := userinfo.mismatch(user, token, org, remains):
         if token.refresh_token is not None and _revoke(token, org, world):
@@ -217,7 +177,7 @@ def verify(target: Target, token: Token, grant: Grant, how: How, world: World, w
         raise _at(problem, org)
     work.facts |= {"username": user.username, "userId": user.user_id, "orgId": user.org_id}
     if userinfo.needs_api(token):
-        answer = _send(userinfo.api_request(token, org, target.api_version), world)
+        answer = _send(userinfo.api_request(token, org, target.api_version), world, end)
         if problem := userinfo.api_problem(answer, token, org):
             raise _at(replace(problem, http_status=answer.status), org)
     return replace(unverified(token, grant), username=user.username, token=_fate(token, org, how, world, work))
@@ -235,26 +195,9 @@ def _fate(token: Token, org: Org, how: How, world: World, work: Work) -> Literal
     return "forgotten"
 
 
-def _sign_in(target: Target, planned: Web, world: World, patience: Patience, work: Work) -> AuthorizationCode:
-    app, org = target.app, target.org
-    login = grants.begin(target.credentials, org, planned.redirect_uri, planned.scopes, world.chance)
-    flight = Flight()
-    future = flight.expect(login)
-    try:
-        with _way_back(planned.callback, login, future, world, flight, work):
-            patience.left()
-            if not world.stand_in:
-                work.note("link", login.authorize_url)
-                work.note("asking" if planned.callback == "paste" else "waiting", _request(planned, target, patience))
-            if world.open is not None and not world.open(login.authorize_url):
-                work.note("hint", "No browser could be opened: open the link yourself.")
-            return future.result(patience.left())
-    except TimeoutError:
-        raise _at(problems.auth_timeout_error(app.name, patience.minutes), org) from None
-
-
-def _send(request: Request, world: World, repeatable: bool = True) -> Answer:
-    """Send, and send again where that is safe: when nothing was sent, or, if `repeatable`, after what passes.
+def _send(request: Request, world: World, end: float, repeatable: bool = True) -> Answer:
+    """Send, and until `end` send again where that is safe: when nothing was sent, or, if `repeatable`, after what
+    passes.
 
     Waits grow and have jitter; a Retry-After is obeyed up to a limit.
     """
@@ -264,45 +207,17 @@ def _send(request: Request, world: World, repeatable: bool = True) -> Answer:
             answer = world.send(request)
         except EcapipeError as error:
             safe = error.problem.name in _UNSENT or (repeatable and error.problem.category == "network")
-            if not (safe and error.problem.retryable) or attempt == _ATTEMPTS - 1:
+            late = world.clock.seconds() + wait > end
+            if not (safe and error.problem.retryable) or attempt == _ATTEMPTS - 1 or late:
                 raise
         else:
             if not repeatable or answer.status not in _PASSING or attempt == _ATTEMPTS - 1:
                 return answer
             wait = max(wait, answer.retry_after or 0.0)
-            if wait > _LONGEST_WAIT:
+            if wait > _LONGEST_WAIT or world.clock.seconds() + wait > end:
                 return answer
         world.clock.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
-
-
-def _way_back(
-    kind: Callback, login: Login, future: Future[AuthorizationCode], world: World, flight: Flight, work: Work
-) -> AbstractContextManager[None]:
-    if kind == "listen":
-        return world.listen(login.redirect_uri, flight.land)
-
-    def take(line: str | None) -> None:
-        if line is None:
-            if not future.done():
-                future.set_exception(EcapipeError(problems.nobody_to_ask(login.app)))
-        elif line.strip():
-            try:
-                flight.paste(line)
-            except Misfit as misfit:
-                work.note("hint", str(misfit))
-
-    return world.lines(take)
-
-
-def _request(planned: Web, target: Target, patience: Patience) -> str:
-    minutes = f"{patience.minutes:g} minute{'' if patience.minutes == 1 else 's'}"
-    if planned.callback == "listen":
-        return f"Sign in to {target.org.name} and allow {target.app.name}: waiting up to {minutes} for the answer."
-    return (
-        f"Sign in to {target.org.name}, allow {target.app.name}, then paste the address the browser ends at "
-        f"(within {minutes}):"
-    )
 
 
 def _revoke(token: Token, org: Org, world: World) -> bool:

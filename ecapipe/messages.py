@@ -41,21 +41,25 @@ class Answer:
     body: bytes = field(repr=False)
     retry_after: float | None = None
     """Seconds, if the host named them."""
+    date: float | None = None
+    """The host's own time of day, in seconds since 1970, if it named it."""
 
 
 Send = Callable[[Request], Answer]
 """The edge: raises `EcapipeError` for what fails before an answer."""
 
 
-def members(answer: Answer, host: str, *secrets: Secret | None) -> Members:
+def members(answer: Answer, host: str, *secrets: Secret | None, assertion: bool = False) -> Members:
     """The JSON object of a successful answer.
 
     Raises `EcapipeError`: the refusal an error answer means (RFC 6749 §5.2), RedirectRefused, ServerBusy, or
     UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
+    `assertion`: one was sent, so that is what a refusal is about.
     """
     found = _object(answer)
     if found is not None and (error := _text(found.get("error"))):
-        raise refusal(error, _text(found.get("error_description")), host, answer.status, *secrets)
+        told = _text(found.get("error_description"))
+        raise refusal(error, told, host, answer.status, *secrets, assertion=assertion)
     if 300 <= answer.status < 400:
         raise _at(problems.redirect_refused(host, answer.status), host, answer.status)
     if answer.status == 429:
@@ -88,7 +92,12 @@ def said(answer: Answer, *secrets: Secret | None) -> str:
 
 
 def refusal(
-    error: str, description: str, host: str, status: int | None = None, *secrets: Secret | None
+    error: str,
+    description: str,
+    host: str,
+    status: int | None = None,
+    *secrets: Secret | None,
+    assertion: bool = False,
 ) -> EcapipeError:
     """What an OAuth error means: by code first, then by description; an unknown one shows both, redacted.
 
@@ -97,7 +106,10 @@ def refusal(
     error = redact(_text(error), *secrets)
     description = redact(_text(description), *secrets)
     told = description or error
-    problem = _refused(error, description.lower(), told, host)
+    problem = None
+    if assertion and error in ("invalid_grant", "invalid_request", "invalid_client"):
+        problem = _by_description(_OF_ASSERTIONS, description.lower(), told, host)
+    problem = problem or _refused(error, description.lower(), told, host)
     if problem is None:
         problem = problems.oauth_refused(host, error, description)
     return _at(replace(problem, oauth_error=error), host, status)
@@ -136,14 +148,18 @@ def _refused(error: str, description: str, told: str, host: str) -> Problem | No
         case "invalid_request" if "code challenge" in description:
             return problems.code_challenge_missing(host, told)
         case "invalid_request" | "invalid_grant":
-            return _by_description(description, told, host)
+            return _by_description(_DESCRIPTIONS, description, told, host)
         case _:
             return None
 
 
-_DESCRIPTIONS: Final[Sequence[tuple[str, Callable[[str, str], Problem]]]] = (
+_Words = Sequence[tuple[str, Callable[[str, str], Problem]]]
+
+_DESCRIPTIONS: Final[_Words] = (
     ("code verifier", problems.code_verifier_refused),
     ("authorization code", problems.authorization_code_refused),
+    ("audience", problems.audience_refused),
+    ("assertion", problems.assertion_refused),
     ("ip restricted", lambda host, told: problems.ip_restricted(host)),
     ("login hours", lambda host, told: problems.ip_restricted(host)),
     ("approved", problems.user_not_approved),
@@ -157,9 +173,16 @@ _DESCRIPTIONS: Final[Sequence[tuple[str, Callable[[str, str], Problem]]]] = (
 )
 """invalid_grant stands for thirteen causes; only the description tells them apart."""
 
+_OF_ASSERTIONS: Final[_Words] = (
+    ("expired", problems.assertion_expired),  # "expired authorization code", though there is none
+    ("not yet valid", problems.assertion_expired),
+    ("user hasn't approved", problems.assertion_not_approved),
+)
+"""The words that mean something else when an assertion was sent."""
 
-def _by_description(description: str, told: str, host: str) -> Problem | None:
-    return next((build(host, told) for words, build in _DESCRIPTIONS if words in description), None)
+
+def _by_description(known: _Words, description: str, told: str, host: str) -> Problem | None:
+    return next((build(host, told) for words, build in known if words in description), None)
 
 
 def _at(problem: Problem, host: str, status: int | None) -> EcapipeError:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import PureWindowsPath
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from ecapipe import problems
+from ecapipe import batch, problems
 from ecapipe.apps import LOOPBACK
+from ecapipe.batch import Batch, Entry, Mistake, Place
 from ecapipe.problems import EcapipeError
 from ecapipe.project import Project
 
@@ -32,7 +35,9 @@ _LIGHTNING: Final = (
 )
 _MY_DOMAINS: Final = (".my.salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
 _SHARED: Final = ("login.salesforce.com", "test.salesforce.com")
-_MEMBERS: Final = ("url", "orgId", "username", "scopes")
+_USERNAME: Final = re.compile(r"[^@\s:/?#\\]+@[^@\s:/?#\\]+\.[^@\s:/?#\\]+")
+_OF_TESTS: Final = re.compile(r"^test\.|^[^.]*--|\.(sandbox|scratch)\.|(^|\.)cs\d+\.")
+"""Hosts of sandboxes, today's and older ones, and of scratch orgs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,15 @@ class Org:
     org_id: str | None = None
     username: str | None = None
     scopes: str | None = None
+    apps: tuple[str, ...] = ()
+    """The apps that are meant for it; none: all."""
+    source_dir: str | None = None
+    """The tree that was retrieved from it, whose apps it has for itself."""
+    flow: str | None = None
+    secret_env: str | None = None
+    """The variable that holds the consumer secret for it."""
+    browser: str | None = None
+    callback: str | None = None
 
     @property
     def name(self) -> str:
@@ -72,9 +86,10 @@ class Org:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """The orgs a user asks for: ``--target-org`` values, else `default` (``SF_TARGET_ORG``), or one `given` outright.
+    """The orgs a user asks for, added up: ``--target-org`` values, those of a batch file, and `every` configured one.
 
-    `allowed` are hosts accepted besides Salesforce's; `username` is expected in every org.
+    Without any: `default` (``SF_TARGET_ORG``). `given`: one outright, instead of all others. `allowed` are hosts
+    accepted besides Salesforce's; `username` is expected in every org.
     """
 
     names: tuple[str, ...] = ()
@@ -82,29 +97,255 @@ class Which:
     allowed: tuple[str, ...] = ()
     username: str | None = None
     given: Org | None = None
+    batch: Batch | None = None
+    every: bool = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether orgs are named at all, rather than left to defaults."""
+        return bool(self.names or self.batch or self.every or self.given)
 
 
-def select(which: Which, projects: Iterable[Project]) -> tuple[Org, ...]:
-    """The orgs meant, in the order of the contract: named, default, the only configured one, ``sfdcLoginUrl``.
+class Known(Protocol):
+    """An org that the Salesforce CLI is logged in to."""
 
-    Raises `EcapipeError`: NoOrgChosen, or as `choose`.
+    @property
+    def aliases(self) -> Sequence[str]: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def org_id(self) -> str: ...
+    @property
+    def instance_url(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What others know of orgs, each asked only when it is needed: the Salesforce CLI's logins, and its
+    ``target-org``. `logins` raises `EcapipeError` where the Salesforce CLI cannot be asked."""
+
+    logins: Callable[[], Sequence[Known]] = tuple
+    default: Callable[[], str | None] = lambda: None
+
+
+def select(
+    which: Which,
+    projects: Iterable[Project],
+    elsewhere: Elsewhere | None = None,
+    apps_in: Callable[[str | None], Collection[str]] | None = None,
+) -> tuple[Org, ...]:
+    """The orgs meant. Asked for: by name, in the batch file, every configured one; they add up, and an org that is
+    asked for twice is one. Else the first there is of: default, the Salesforce CLI's ``target-org``, the only
+    configured one, ``sfdcLoginUrl``.
+
+    `apps_in` gives the names of the apps in an org's own tree (or, for None, in the run's) and raises `EcapipeError`
+    for a tree that cannot be used; without it, ``apps`` and ``sourceDir`` are not judged. Raises `EcapipeError`:
+    NoOrgChosen, MalformedBatchFile or SchemaValidationError with all mistakes, OrgNameAmbiguous, or as `choose`.
     """
-    projects = tuple(projects)
-    known = {alias: members for project in projects for alias, members in project.orgs.items()}
-    if which.given:
-        found = [which.given]
-    elif which.names or which.default:
-        found = [choose(name, known, which.allowed) for name in which.names or (which.default or "",)]
-    elif len(known) == 1:
-        found = [configured(alias, members, which.allowed) for alias, members in known.items()]
-    else:
-        urls = {project.login_url for project in projects if project.login_url and is_my_domain(project.login_url)}
-        if known or len(urls) != 1:
-            raise EcapipeError(problems.no_org_chosen(sorted(known)))
-        found = [_accept(urls.pop(), which.allowed)]
+    chosen = [which.given] if which.given else _Book(which, tuple(projects), elsewhere or Elsewhere(), apps_in).read()
     if which.username:
-        found = [replace(org, username=which.username) for org in found]
-    return tuple(dict.fromkeys(found))
+        chosen = [replace(org, username=which.username) for org in chosen]
+    return tuple(dict.fromkeys(chosen))
+
+
+class _Book:
+    """The orgs that one run can name: those of the batch file, of the project, of the Salesforce CLI."""
+
+    def __init__(
+        self,
+        which: Which,
+        projects: tuple[Project, ...],
+        elsewhere: Elsewhere,
+        apps_in: Callable[[str | None], Collection[str]] | None,
+    ) -> None:
+        self.which, self.projects, self.elsewhere, self.apps_in = which, projects, elsewhere, apps_in
+        self.entries = which.batch.entries if which.batch else ()
+        self.configured = {alias: project for project in projects for alias in project.orgs}
+        self.in_file: list[Mistake] = []
+        self.in_project: list[Mistake] = []
+        self.refused: dict[str, EcapipeError] = {}
+
+    def read(self) -> list[Org]:
+        """Everything asked for; raises with all mistakes at once."""
+        rows = [(entry, self.row(entry)) for entry in self.entries]
+        by_alias: dict[str, list[Org]] = {}
+        for entry, org in rows:
+            if entry.alias:
+                by_alias.setdefault(entry.alias, []).extend([org] if org else [])
+
+        def named(alias: str) -> list[Org]:
+            if alias in by_alias:
+                return by_alias[alias]
+            return self.of_project(alias) if alias in self.configured else [self.elsewhere_or_address(alias)]
+
+        chosen = [org for name in self.which.names for org in named(name)]
+        chosen += [org for _, org in rows if org]
+        chosen += [org for alias in self.configured if self.which.every for org in named(alias)]
+        if not self.which.asked:
+            chosen = self.by_default(named)
+        self.refuse_overlaps([(entry, org) for entry, org in rows if org])
+        if self.which.batch:
+            self.which.batch.require(self.in_file)
+        self.require_project()
+        if not chosen:
+            raise EcapipeError(problems.no_org_chosen(sorted(self.configured)))
+        return _once(chosen)
+
+    def require_project(self) -> None:
+        """Raises `EcapipeError` for the mistakes in the project: a refused address alone as just that."""
+        mistakes = list(dict.fromkeys(self.in_project))
+        if len(mistakes) == len(self.refused) == 1:
+            raise next(iter(self.refused.values()))
+        if mistakes:
+            problem = problems.schema_validation_error("sfdx-project.json", _sentences(mistakes))
+            raise EcapipeError(replace(problem, exit_code=problems.USAGE) if self.refused else problem)
+
+    def by_default(self, named: Callable[[str], list[Org]]) -> list[Org]:
+        if name := self.which.default or self.elsewhere.default():
+            return named(name)
+        if len(self.configured) == 1:
+            return [org for alias in self.configured for org in named(alias)]
+        urls = {each.login_url for each in self.projects if each.login_url and is_my_domain(each.login_url)}
+        if self.configured or len(urls) != 1:
+            raise EcapipeError(problems.no_org_chosen(sorted(self.configured)))
+        return [_accept(urls.pop(), self.which.allowed)]
+
+    def of_project(self, alias: str) -> list[Org]:
+        entry = _configured(alias, self.configured[alias], self.in_project)
+        return [org] if (org := self.judge(entry, self.in_project)) else []
+
+    def row(self, entry: Entry) -> Org | None:
+        """The org of a row; one without a URL takes what the project, or the Salesforce CLI, says of its alias."""
+        alias = entry.alias or ""
+        if not entry.url and alias in self.configured:
+            found = len(self.in_project)
+            base = _configured(alias, self.configured[alias], self.in_project)
+            if len(self.in_project) > found:
+                return None
+            own = {each.name: getattr(entry, each.name) for each in fields(entry)}
+            entry = replace(base, **{name: value for name, value in own.items() if value})
+        elif not entry.url and alias:
+            try:
+                org = self.elsewhere_or_address(alias)
+            except EcapipeError as error:
+                hints = [each for each in error.problem.actions if each.startswith("Did you mean")]
+                sentence = f"{error.problem.message} Give its My Domain URL in the column url."
+                self.in_file.append(Mistake(entry.place, "alias", " ".join((sentence, *hints))))
+                return None
+            entry = replace(
+                entry, url=org.url, org_id=entry.org_id or org.org_id, username=entry.username or org.username
+            )
+        return self.judge(entry, self.in_file)
+
+    def judge(self, entry: Entry, mistakes: list[Mistake]) -> Org | None:
+        """The org of an entry, once its address is accepted and its apps are there."""
+        self.judge_apps(entry, mistakes)
+        if not entry.url:
+            return None  # said already
+        try:
+            org = _accept(entry.url, self.which.allowed, alias=entry.alias)
+        except EcapipeError as error:
+            mistakes.append(Mistake(entry.place, "url", f"cannot be used: {error.problem.message}"))
+            if mistakes is self.in_project:
+                self.refused[entry.place.label] = error
+            return None
+        return _described(org, entry)
+
+    def judge_apps(self, entry: Entry, mistakes: list[Mistake]) -> None:
+        if self.apps_in is None or not (entry.apps or entry.source_dir):
+            return
+        try:
+            known = sorted(self.apps_in(entry.source_dir))
+        except EcapipeError as error:
+            if entry.source_dir is None:
+                raise
+            mistakes.append(Mistake(entry.place, "sourceDir", f"cannot be used: {error.problem.message}"))
+            return
+        for app in entry.apps:
+            if app not in known:
+                hints = problems.did_you_mean(app, known) or (f"Known: {', '.join(known[:20]) or 'none'}.",)
+                mistakes.append(Mistake(entry.place, "apps", " ".join((f'names no app "{app}".', *hints))))
+
+    def refuse_overlaps(self, rows: Sequence[tuple[Entry, Org]]) -> None:
+        """An app in an org is one login, so no two rows may describe it in two ways."""
+        first: dict[str, list[tuple[Entry, Org]]] = {}
+        for entry, org in rows:
+            for earlier, other in first.setdefault(org.name, []):
+                if other.url != org.url:
+                    sentence = f'the name "{org.name}" is that of another org in {earlier.place.label}.'
+                elif other == org or (org.apps and other.apps and not set(org.apps) & set(other.apps)):
+                    continue
+                else:
+                    sentence = f"describes {org.name} for apps that {earlier.place.label} describes, too."
+                self.in_file.append(Mistake(entry.place, "alias" if entry.alias else "url", sentence))
+                break
+            else:
+                first[org.name].append((entry, org))
+
+    def elsewhere_or_address(self, text: str) -> Org:
+        """The org of a name that neither the file nor the project knows; raises as `choose`."""
+        known = [*self.configured, *(entry.alias for entry in self.entries if entry.alias and entry.url)]
+        return _elsewhere_or_address(text, known, self.which.allowed, self.elsewhere.logins)
+
+
+def _once(chosen: Sequence[Org]) -> list[Org]:
+    """Each org once: one that is only an address, and described elsewhere, is that one.
+
+    Raises `EcapipeError` (OrgNameAmbiguous) where two orgs would be called the same.
+    """
+    described = {(alias, org.url) for org in chosen if org != _bare(org) for alias in (None, org.alias)}
+    aliased = {org.url for org in chosen if org.alias}
+    kept = [
+        org
+        for org in dict.fromkeys(chosen)
+        if org != _bare(org) or not ((org.alias, org.url) in described or (org.alias is None and org.url in aliased))
+    ]
+    named: dict[str, str] = {}
+    for org in kept:
+        url = named.setdefault(org.name, org.url)
+        if url != org.url:
+            raise EcapipeError(problems.org_name_ambiguous(org.name, url, org.url))
+    return kept
+
+
+def _bare(org: Org) -> Org:
+    """The address of `org`, and nothing else of it."""
+    return Org(org.url, org.host, org.alias)
+
+
+def doubles(chosen: Iterable[Org]) -> list[str]:
+    """A sentence for each org that is there under several names, told by its address or its id.
+
+    Several names for one org are meant where each expects a user of its own.
+    """
+    groups: dict[str, dict[str, Org]] = {}
+    for org in chosen:
+        for mark in (org.url, org.org_id and org.org_id[:15]):
+            if mark:
+                groups.setdefault(mark, {}).setdefault(org.name, org)
+    said = {}
+    for mark, group in groups.items():
+        users = {org.username for org in group.values()}
+        if len(group) > 1 and not (None not in users and len(users) == len(group)):
+            names = list(group)
+            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+            said[tuple(names)] = f"{', '.join(names[:10])}{more} are the same org: {mark}."
+    return list(said.values())
+
+
+def shared_usernames(chosen: Iterable[Org]) -> list[str]:
+    """A sentence for each user who is expected in several orgs: the Salesforce CLI keeps one login per username, so
+    the later would take the place of the earlier."""
+    groups: dict[str, dict[str, Org]] = {}
+    for org in chosen:
+        if org.username:
+            groups.setdefault(org.username, {}).setdefault(org.url, org)
+    return [
+        f"{username} is expected in {', '.join(org.name for org in group.values())}, and the Salesforce CLI keeps "
+        "one login per username."
+        for username, group in groups.items()
+        if len(group) > 1
+    ]
 
 
 def is_my_domain(url: str) -> bool:
@@ -122,39 +363,94 @@ def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterab
     `known` are the orgs of ``plugins.ecapipe``, `allowed` hosts accepted besides Salesforce's. Raises
     `EcapipeError`: NamedOrgNotFoundError, RefusedHost, LightningDomain, SchemaValidationError.
     """
-    if text in known:
-        return configured(text, known[text], allowed)
+    if text not in known:
+        return _elsewhere_or_address(text, list(known), allowed, tuple)
+    mistakes: list[Mistake] = []
+    entry = _configured(text, Project("", (), orgs=known), mistakes)
+    if mistakes:
+        raise EcapipeError(problems.schema_validation_error("sfdx-project.json", _sentences(mistakes)))
+    return _described(_accept(entry.url or "", allowed, alias=text), entry)
+
+
+def _elsewhere_or_address(
+    text: str, known: Sequence[str], allowed: Iterable[str], logins: Callable[[], Sequence[Known]]
+) -> Org:
     alias, equals, url = text.partition("=")
     if equals and "/" not in alias and ":" not in alias:
         if not alias or not url:
             raise EcapipeError(problems.refused_host(_shown(text), "both sides of ALIAS=URL are needed"))
         return _accept(url, allowed, alias=alias)
-    if "." in text or ":" in text or text.lower() == "localhost":
-        return _accept(text, allowed)
-    raise EcapipeError(problems.named_org_not_found_error(text, sorted(known)))
+    username = _USERNAME.fullmatch(text) is not None
+    refused: EcapipeError | None = None
+    if not username and ("." in text or ":" in text or text.lower() == "localhost"):
+        try:
+            return _accept(text, allowed)
+        except EcapipeError as error:
+            if ":" in text or "/" in text or error.problem.name != "RefusedHost":
+                raise
+            refused = error  # still, an alias may have a dot in it
+    try:
+        asked, reason = tuple(logins()), None
+    except EcapipeError as error:
+        asked, reason = (), error.problem.message
+    for login in asked:
+        if text == login.username or text in login.aliases:
+            alias = text if text in login.aliases else next(iter(login.aliases), "")
+            org = _accept(login.instance_url, allowed, alias=alias or None)
+            return replace(org, org_id=login.org_id, username=login.username if text == login.username else None)
+    if refused:
+        raise refused
+    names = {*known, *(name for login in asked for name in (login.username, *login.aliases))}
+    raise EcapipeError(problems.named_org_not_found_error(text, sorted(names), reason))
 
 
-def configured(alias: str, members: Mapping[str, object], allowed: Iterable[str]) -> Org:
-    """The org that ``plugins.ecapipe.orgs`` describes under `alias`; raises as `choose`."""
-    place = f"plugins.ecapipe.orgs.{alias}"
-    for name, value in members.items():
-        if name not in _MEMBERS:
-            raise EcapipeError(problems.schema_validation_error("sfdx-project.json", f"{place}.{name} is not known"))
-        if not isinstance(value, str):
-            raise EcapipeError(
-                problems.schema_validation_error("sfdx-project.json", f"{place}.{name} must be a string")
-            )
-    texts = {name: str(value) for name, value in members.items()}
-    if not texts.get("url"):
-        raise EcapipeError(problems.schema_validation_error("sfdx-project.json", f"{place}.url is missing"))
-    return _accept(
-        texts["url"],
-        allowed,
-        alias=alias,
-        org_id=texts.get("orgId"),
-        username=texts.get("username"),
-        scopes=texts.get("scopes"),
+def _configured(alias: str, project: Project, mistakes: list[Mistake]) -> Entry:
+    """What ``plugins.ecapipe.orgs`` says under `alias`; what is wrong with it is added to `mistakes`."""
+    place, members = Place(f"plugins.ecapipe.orgs.{alias}", "."), project.orgs[alias]
+    found = len(mistakes)
+    read = batch.entry(place, members, "", mistakes)
+    if "alias" in members:
+        mistakes.append(Mistake(place, "alias", "is not known: the name of the member is the alias."))
+    if not read.url and not any(mistake.column == "url" for mistake in mistakes[found:]):
+        mistakes.append(Mistake(place, "url", "is missing."))
+    if read.source_dir is None:
+        return replace(read, alias=alias)
+    inside = posixpath.normpath(read.source_dir)
+    if inside.startswith("/") or inside == ".." or inside.startswith("../") or PureWindowsPath(inside).drive:
+        mistakes.append(Mistake(place, "sourceDir", "must be a path inside the project."))
+        return replace(read, alias=alias, source_dir=None)
+    return replace(read, alias=alias, source_dir=posixpath.join(project.root, inside))
+
+
+def _sentences(mistakes: Iterable[Mistake]) -> str:
+    return "; ".join(str(mistake).removesuffix(".") for mistake in mistakes)
+
+
+def _described(org: Org, entry: Entry) -> Org:
+    return replace(
+        org,
+        org_id=entry.org_id,
+        username=entry.username,
+        scopes=entry.scopes,
+        apps=entry.apps,
+        source_dir=entry.source_dir,
+        flow=entry.flow,
+        secret_env=entry.secret_env,
+        browser=entry.browser,
+        callback=entry.callback,
     )
+
+
+def audience(org: Org) -> str:
+    """Whom an assertion for `org` names as its audience: the login host for the org's kind.
+
+    Sites, hosts that are not Salesforce's, and Salesforce's clouds of their own stand for themselves. Help,
+    "OAuth 2.0 JWT Bearer Flow"; sandboxes and scratch orgs as the Salesforce CLI tells them.
+    """
+    host = urlsplit(org.url).hostname or ""
+    if not host.endswith(".salesforce.com"):
+        return org.url
+    return "https://test.salesforce.com" if _OF_TESTS.search(host) else "https://login.salesforce.com"
 
 
 def same_id(one: str, other: str) -> bool:
@@ -170,15 +466,7 @@ def accepted(host: str, allowed: Iterable[str]) -> bool:
     }
 
 
-def _accept(
-    text: str,
-    allowed: Iterable[str],
-    *,
-    alias: str | None = None,
-    org_id: str | None = None,
-    username: str | None = None,
-    scopes: str | None = None,
-) -> Org:
+def _accept(text: str, allowed: Iterable[str], *, alias: str | None = None) -> Org:
     def refuse(reason: str) -> EcapipeError:
         return EcapipeError(problems.refused_host(_shown(text), reason))
 
@@ -208,7 +496,7 @@ def _accept(
     netloc = bracketed if port in (None, default) else f"{bracketed}:{port}"
     # Only Experience Cloud sites have their OAuth endpoints below a path; elsewhere it is a page somebody copied.
     path = parts.path.rstrip("/") if local or host.endswith((".my.site.com", ".force.com")) else ""
-    return Org(f"{parts.scheme}://{netloc}{path}", netloc, alias, org_id, username, scopes)
+    return Org(f"{parts.scheme}://{netloc}{path}", netloc, alias)
 
 
 def _shown(text: str) -> str:

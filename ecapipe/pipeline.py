@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ecapipe import credentials, discovery, gate, login, orgs, problems
+from ecapipe import credentials, discovery, gate, login, logins, orgs, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
@@ -13,19 +13,21 @@ from ecapipe.gate import Gate, Inspection
 from ecapipe.login import How, Target
 from ecapipe.orgs import Org, Which
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, OF_TARGETS, TOKEN, VERIFY, Tracker, until
+from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from."""
+    """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
+    `at_once` how many logins may be at work at the same time."""
 
     where: Where
     which: Which
     how: How
     last: str | None = None
     secret_from: frozenset[str] = frozenset(credentials.SOURCES)
+    at_once: int = logins.AT_ONCE
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
@@ -65,10 +67,17 @@ class _River:
             self.track.emit(Finished(Subject(), None))
             return
         ready = [(target, reason) for app in found.apps for target, reason in self.prepare(app, found, chosen, chain)]
-        patience = login.Patience(self.request.how.wait, len(ready), self.world.clock.seconds)
-        plans = [reason or self.preflight(target) for target, reason in ready]
+        plans = self.preflight(ready)
         for (target, _), planned in zip(ready, plans, strict=True):
-            self.login(target, planned, patience)
+            if self.request.how.dry_run or isinstance(planned, (str, Problem)):
+                logins.settle(target, planned, self.request.how, self.track)
+        begun = [
+            (target, planned)
+            for (target, _), planned in zip(ready, plans, strict=True)
+            if not isinstance(planned, (str, Problem))
+        ]
+        if not self.request.how.dry_run:
+            logins.run(begun, self.request.how, self.world, self.track, self.request.at_once)
 
     def subjects(self, found: Discovery, chosen: Sequence[Org]) -> tuple[Subject, ...]:
         return tuple(Subject(app.name, org) for app in found.apps for org in (None, *(org.name for org in chosen)))
@@ -90,28 +99,17 @@ class _River:
         each = dict(zip(chosen, proven, strict=True)) if course.finished and chosen else {}
         return [(Target(app, org, each.get(org, proven[0]), version), course.halted) for org in chosen]
 
-    def preflight(self, target: Target) -> login.Plan | Problem:
-        """How the target will log in, or why it cannot: known of all targets before anyone signs in."""
+    def preflight(self, ready: Sequence[tuple[Target, str | None]]) -> list[login.Plan | Problem | str]:
+        """How each target will log in, or why it will not: known of all of them before anyone signs in."""
+        plans = [reason or self.plan(target) for target, reason in ready]
+        lost = logins.closed(plans, self.world)
+        return [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
+
+    def plan(self, target: Target) -> login.Plan | Problem:
         try:
             return login.plan(target, self.request.how, self.world)
         except EcapipeError as error:
             return error.problem
-
-    def login(self, target: Target, planned: login.Plan | Problem | str, patience: login.Patience) -> None:
-        """authorize → token → verify, for one app in one org, unless its app gave a reason why not."""
-        ended = None
-        with self.track.course(target.subject, OF_TARGETS) as course:
-            if isinstance(planned, str):
-                course.halt(planned)
-            with course.stage(AUTHORIZE) as work:
-                grant = login.authorize(target, planned, self.request.how, self.world, patience, work)
-            with course.stage(TOKEN) as work:
-                token = login.redeem(target, grant, self.request.how, self.world, work)
-                ended = login.unverified(token, grant)
-            with course.stage(VERIFY) as work:
-                ended = login.verify(target, token, grant, self.request.how, self.world, work)
-        if course.finished:
-            self.track.emit(Finished(target.subject, ended))
 
 
 def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:

@@ -18,6 +18,8 @@ BUG = 3
 WAITING = 69
 INTERRUPTED = 130
 
+_MISTAKES_SHOWN = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -184,16 +186,67 @@ def no_org_chosen(choices: Sequence[str]) -> _Said:
 
 @_problem(
     "config",
-    "An alias given with --target-org or SF_TARGET_ORG is not configured.",
+    "A name given with --target-org, in a batch file or as the default is no org that the project or the Salesforce "
+    "CLI knows.",
     "Correct the alias, or give it a URL: --target-org ALIAS=URL.",
     exit_code=USAGE,
 )
-def named_org_not_found_error(alias: str, known: Sequence[str]) -> _Said:
+def named_org_not_found_error(alias: str, known: Sequence[str], reason: str | None = None) -> _Said:
+    unasked = f" The Salesforce CLI could not be asked: {reason}" if reason else ""
     return _say(
-        f'No org is configured under the alias "{alias}".',
+        f'No org is known under the name "{alias}".{unasked}',
         *did_you_mean(alias, known),
         f"Name its My Domain URL as well: --target-org {alias}=https://MyDomain.my.salesforce.com.",
         "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
+    )
+
+
+@_problem(
+    "config",
+    "Two orgs would be called the same, so that output, journal and variables could not tell them apart.",
+    "Give each its own alias.",
+    exit_code=USAGE,
+)
+def org_name_ambiguous(name: str, first: str, second: str) -> _Said:
+    return _say(
+        f'Two orgs would be called "{name}": {first} and {second}.',
+        f"Give one of them an alias: --target-org ALIAS={second}.",
+    )
+
+
+@_problem(
+    "config",
+    "No chosen app is meant for any of the chosen orgs, so there is nothing to log in to.",
+    "Choose other apps or orgs, or correct the apps that the batch file or plugins.ecapipe.orgs names for the orgs.",
+    exit_code=USAGE,
+)
+def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> _Said:
+    chosen = f"of the chosen apps ({_several(apps)})" if apps else "app"
+    return _say(
+        f"No {chosen} is meant for any of the chosen orgs: {_several(orgs)}.",
+        "Name one of the apps that are meant for these orgs with --name, or correct the apps of the orgs.",
+    )
+
+
+@_problem(
+    "config",
+    "A batch file, given with --file, has mistakes. All that were found are named, each with its row and column.",
+    "Correct them and run again: nothing was sent.",
+    exit_code=USAGE,
+)
+def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -> _Said:
+    shown = mistakes[:_MISTAKES_SHOWN]
+    rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
+    places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
+    one = len(mistakes) == 1
+    return _say(
+        f"The batch file has a mistake: {shown[0]}"
+        if one
+        else f"The batch file has {len(mistakes)} mistakes: {places}{rest}.",
+        *(() if one else shown),
+        "Correct the file and run again: nothing was sent.",
+        file=file,
+        line=line,
     )
 
 
@@ -736,6 +789,75 @@ def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str) -
 
 @_problem(
     "config",
+    "The private key that should sign the assertions of the JWT flow cannot be used.",
+    "Give --jwt-key-file the RSA private key, in PEM, whose certificate the app has.",
+)
+def jwt_key_not_usable(file: str, reason: str) -> _Said:
+    return _say(
+        f"{file} is no usable private key: {reason}.",
+        "Name the RSA private key (at least 2048 bits, PEM) that belongs to the app's certificate.",
+        "Or make a new pair, and put server.crt into the app as its certificate: openssl req -x509 -newkey rsa:2048 "
+        "-nodes -days 365 -subj /CN=ecapipe -keyout server.key -out server.crt",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "--jwt-key-file or ECAPIPE_JWT_KEY_FILE holds the private key itself, or something else that is no path.",
+    "Write the key to a file that only you can read, and give its path.",
+    exit_code=USAGE,
+)
+def jwt_key_not_path() -> _Said:
+    return _say(
+        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE holds no path.",
+        "Write the key to a file that only you can read, and give the path of that file.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The private key is encrypted, and there is no passphrase for it.",
+    "Supply the passphrase from the environment, or at the prompt.",
+)
+def jwt_key_encrypted(file: str, variable: str) -> _Said:
+    return _say(
+        f"The private key in {file} is encrypted, and there is no passphrase.",
+        f"Set {variable} to the passphrase, or {variable}_FILE to the path of a file that holds it.",
+        "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
+        file=file,
+    )
+
+
+@_problem(
+    "credentials",
+    "The passphrase does not open the private key.",
+    "Supply the right passphrase.",
+)
+def jwt_key_passphrase_wrong(file: str, variable: str) -> _Said:
+    return _say(
+        f"The passphrase does not open the private key in {file}, or the file is damaged.",
+        f"Correct {variable}, or type the passphrase again at the prompt.",
+        f"To see whether it is right: openssl pkey -in {file} -noout",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "The JWT flow logs in as one user, and nobody said which.",
+    "Name the user with --username, or as username of the org in plugins.ecapipe.orgs.",
+)
+def jwt_username_missing(app: str, org: str) -> _Said:
+    return _say(
+        f"The JWT flow of {app} needs to know as whom to log in to {org}.",
+        "Add --username NAME, with the full username of a user who is approved for the app.",
+        f"Or give the org a username in sfdx-project.json, under plugins.ecapipe.orgs.{org}.",
+    )
+
+
+@_problem(
+    "config",
     "The way the answer should come back does not fit any callback URL of the app.",
     "Add a fitting callback URL to the app, or use the other --callback.",
 )
@@ -774,6 +896,19 @@ def cannot_listen(url: str, reason: str) -> _Said:
 
 @_problem(
     "config",
+    "The page for signing in to several orgs could not be served on the port that --board-port names.",
+    "Choose another port, or leave the flag out, which takes a free one.",
+)
+def board_cannot_listen(port: int, reason: str) -> _Said:
+    return _say(
+        f"Cannot serve the page for signing in on port {port}: {reason}.",
+        "Choose another port with --board-port, or leave it out.",
+        "Or use --no-board.",
+    )
+
+
+@_problem(
+    "config",
     "The emulator could not listen on the port of one of its orgs: another program uses it, or it is not allowed.",
     "Choose another port with --port; 0 takes free ones.",
 )
@@ -796,6 +931,19 @@ def auth_timeout_error(app: str, minutes: float) -> _Said:
         "Look at the browser: a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch "
         "sends no answer (wrong org, wrong key, or another callback URL; a change takes up to 15 minutes).",
         "Run again, with a longer --wait if people need more time.",
+    )
+
+
+@_problem(
+    "people",
+    "Somebody ended the sign-in page while logins were still waiting.",
+    "Run again when everybody can sign in.",
+    exit_code=WAITING,
+)
+def sign_in_ended() -> _Said:
+    return _say(
+        "The sign-in page was told to end before anybody signed in here.",
+        "Run again; --resume goes on with what is left.",
     )
 
 
@@ -968,6 +1116,66 @@ def client_credentials_refused(host: str, description: str) -> _Said:
         f"{host} refuses the client credentials flow: {description}.",
         "In the app's policies enable the client credentials flow and name the user it runs as.",
         "Check that the URL is the org's My Domain.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The org does not accept the signed assertion: the app has no certificate there (a deploy whose settings file "
+    "lacks it takes it away), or the certificate belongs to another key, has expired, or has not spread yet.",
+    "Put the certificate of the private key into the app's settings, deploy, and wait up to 15 minutes.",
+    retryable=True,
+)
+def assertion_refused(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the signed assertion: {description}.",
+        "Check in Setup, External Client App Manager, that the app has the certificate of this private key: a deploy "
+        "of a settings file without <certificate> takes it away.",
+        "Compare them: openssl x509 -in server.crt -noout -pubkey and openssl pkey -in server.key -pubout",
+        "If the app was deployed just now, wait: a change takes up to 15 minutes to spread.",
+    )
+
+
+@_problem(
+    "config",
+    "The org does not accept the audience of the assertion: Salesforce's login host for the kind of org, or the "
+    "site's own URL.",
+    "Set SF_AUDIENCE_URL to the audience that the org expects.",
+)
+def audience_refused(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the audience of the assertion: {description}.",
+        "Set SF_AUDIENCE_URL to https://login.salesforce.com for a production or developer org, to "
+        "https://test.salesforce.com for a sandbox or scratch org, or to the URL of the site.",
+    )
+
+
+@_problem(
+    "config",
+    "The org takes the assertion for expired, or for not valid yet: a clock is wrong. An assertion is good for three "
+    "minutes.",
+    "Correct the clock of this machine.",
+    retryable=True,
+)
+def assertion_expired(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} refuses the assertion as expired or not valid yet: {description}.",
+        "Set the clock of this machine (timedatectl set-ntp true, or w32tm /resync), then run again.",
+    )
+
+
+@_problem(
+    "policy",
+    "The user may not log in with this app by JWT: nobody approved it. Either an administrator approves users in the "
+    "app's policies, or the user signs in once by the web flow with the scope refresh_token.",
+    "Let an administrator pre-authorize the user, or sign in once by the web flow.",
+)
+def assertion_not_approved(host: str, description: str) -> _Said:
+    return _say(
+        f"{host} says the user has not approved the app: {description}.",
+        "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
+        "profile or a permission set.",
+        'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token".',
     )
 
 
@@ -1225,6 +1433,128 @@ def redirect_refused(host: str, status: int) -> _Said:
     return _say(
         f"{host} answered with a redirect (HTTP {status}), which is never followed with a secret.",
         "Use the org's own My Domain URL.",
+    )
+
+
+# --- the Salesforce CLI -------------------------------------------------------------------------------------
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI is needed and not there: no program called sf lies in a folder of PATH.",
+    "Install it, or do without what needs it.",
+)
+def sf_not_found(needed_for: str) -> _Said:
+    return _say(
+        f"There is no Salesforce CLI: no sf was found on the PATH, and {needed_for} needs it.",
+        "Install it: npm install --global @salesforce/cli",
+        "If it is installed, add the folder that sf lies in to PATH.",
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI is older than the commands that ecapipe calls.",
+    "Update it.",
+)
+def sf_too_old(found: str, needed: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI is too old: {found}, and {needed} or later is needed.",
+        "Update it: sf update",
+        "If npm installed it: npm install --global @salesforce/cli@latest",
+    )
+
+
+@_problem(
+    "config",
+    "A command of the Salesforce CLI failed, or answered with something that is not its JSON.",
+    "Read what it said, and run the command yourself.",
+)
+def sf_failed(command: str, reason: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI could not do {command}: {reason}",
+        f"Run {command} yourself to see more.",
+        "Check that the sf on the PATH is the Salesforce CLI: sf version",
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI did not end in time, and was stopped.",
+    "Run again; check network and proxy if it repeats.",
+    retryable=True,
+)
+def sf_timed_out(command: str, seconds: int) -> _Said:
+    return _say(
+        f"The Salesforce CLI did not finish {command} within {seconds} seconds, and was stopped.",
+        f"Run {command} yourself to see where it stops; then run again.",
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI keeps no login under this alias or username.",
+    "Log in to the org with it, or correct the name.",
+)
+def sf_login_missing(name: str, known: Sequence[str]) -> _Said:
+    return _say(
+        f'The Salesforce CLI knows no login called "{name}".',
+        *did_you_mean(name, known),
+        f"Log in to the org: sf org login web --alias {name} --instance-url https://MyDomain.my.salesforce.com",
+        "See what it knows: sf org list auth",
+    )
+
+
+@_problem(
+    "credentials",
+    "The refresh token that the Salesforce CLI was to use is dead: expired, revoked, or replaced by another.",
+    "Log in to the org again.",
+)
+def sf_refresh_refused(org: str, description: str) -> _Said:
+    return _say(
+        f"Salesforce refused the refresh token of {org}: {description}",
+        "Log in to the org again. If another program used the token meanwhile, give each its own login.",
+        "Look at the app's refresh token policy: it may be valid for no time, or from few addresses.",
+    )
+
+
+@_problem(
+    "network",
+    "The Salesforce CLI could not reach the org, although ecapipe may have: the two read different settings for "
+    "proxies and certificates.",
+    "Check HTTPS_PROXY, and name your company's CA file in NODE_EXTRA_CA_CERTS.",
+    retryable=True,
+)
+def sf_unreachable(org: str, reason: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI could not reach {org}: {reason}",
+        "Check HTTPS_PROXY and NO_PROXY; it reads further certificates from NODE_EXTRA_CA_CERTS only.",
+    )
+
+
+@_problem(
+    "config",
+    "A configuration file of the Salesforce CLI, which holds the default org, cannot be read.",
+    "Correct or delete the file, or name the org with --target-org.",
+)
+def sf_config_unreadable(file: str, reason: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI's default org cannot be read from {file}: {reason}.",
+        "Correct or delete the file.",
+        "Or name the org with --target-org.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI cannot take this login: its login URL has no place for what it would have to hold.",
+    "Do what the message says, or run without --hand-over.",
+)
+def hand_over_not_possible(app: str, org: str, reason: str) -> _Said:
+    return _say(
+        f"The login of {app} in {org} cannot be handed over to the Salesforce CLI: {reason}.",
+        "Run without --hand-over, and use --print-token or --save instead.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from ecapipe.changes import Protection
 from ecapipe.events import (
@@ -30,6 +30,7 @@ VERSION = 1
 PARTIAL = 68
 
 Json = dict[str, object]
+E = TypeVar("E", StageEnded, Finished)
 
 
 class Report:
@@ -42,6 +43,7 @@ class Report:
         self._subjects: tuple[Subject, ...] = ()
         self._apps: dict[tuple[str, str], AppFacts] = {}
         self._ended: list[StageEnded] = []
+        self._reached: set[tuple[Stage, Subject]] = set()
         self._finished: list[Finished] = []
         self._interrupted = False
 
@@ -53,16 +55,31 @@ class Report:
                 self._projects, self._subjects = event.projects, event.subjects
             case AppSeen():
                 self._apps[event.app.project, event.app.name] = event.app
+            case StageStarted():
+                self._begin(event)
             case StageEnded():
                 self._ended.append(event)
+                self._reached.add((event.stage, event.subject))
             case Finished():
                 self._finished.append(event)
             case RunEnded():
                 self._interrupted = event.interrupted
-            case StageStarted() | StageNoted():
+            case StageNoted():
                 pass
             case _:
                 assert_never(event)
+
+    def _begin(self, event: StageStarted) -> None:
+        """A login that starts again replaces what it came to before."""
+        if event.subject.org is None or (event.stage, event.subject) not in self._reached:
+            return
+        self._ended = [ended for ended in self._ended if ended.subject != event.subject]
+        self._finished = [done for done in self._finished if done.subject != event.subject]
+        self._reached = {(ended.stage, ended.subject) for ended in self._ended}
+
+    def _in_order(self, events: Iterable[E]) -> list[E]:
+        place = {subject: number for number, subject in enumerate(self._subjects, 1) if subject.org}
+        return sorted(events, key=lambda event: place.get(event.subject, 0))
 
     @property
     def started_at(self) -> str:
@@ -92,23 +109,24 @@ class Report:
 
     @property
     def ended(self) -> tuple[StageEnded, ...]:
-        return tuple(self._ended)
+        """In the order of the plan, whichever login was quicker."""
+        return tuple(self._in_order(self._ended))
 
     @property
     def logins(self) -> dict[Subject, Login]:
-        return {done.subject: done.login for done in self._finished if done.login}
+        return {done.subject: done.login for done in self._in_order(self._finished) if done.login}
 
     @property
     def problems(self) -> list[Problem]:
-        """What failed, in the order it failed."""
-        return [ended.problem for ended in self._ended if ended.problem is not None]
+        """What failed, in the order of the plan."""
+        return [ended.problem for ended in self.ended if ended.problem is not None]
 
     @property
     def warnings(self) -> list[str]:
         """The sentences of the stages that passed with a warning."""
         return [
             f"{ended.subject}: {ended.reason}" if str(ended.subject) else str(ended.reason)
-            for ended in self._ended
+            for ended in self.ended
             if ended.outcome == "warning"
         ]
 
@@ -142,9 +160,9 @@ class Report:
             "startedAt": self._started_at,
             "projects": projects(self._projects),
             "apps": [app(facts) for facts in self._apps.values()],
-            "stages": [_stage(ended) for ended in self._ended],
-            "successes": [_success(done.subject, done.login) for done in self._finished if done.login],
-            "failures": [_failure(ended, ended.problem) for ended in self._ended if ended.problem],
+            "stages": [_stage(ended) for ended in self.ended],
+            "successes": [_success(subject, login) for subject, login in self.logins.items()],
+            "failures": [_failure(ended, ended.problem) for ended in self.ended if ended.problem],
         }
 
 

@@ -19,16 +19,18 @@ CHECK: Final = Stage("check", "Checking credentials")
 AUTHORIZE: Final = Stage("authorize", "Authorizing")
 TOKEN: Final = Stage("token", "Requesting token")
 VERIFY: Final = Stage("verify", "Verifying user info")
+HAND_OVER: Final = Stage("hand-over", "Handing over to Salesforce CLI")
 
 ALL: Final = (DISCOVER, LOCATE, CHECK, AUTHORIZE, TOKEN, VERIFY)
+"""What every run goes through; `HAND_OVER` follows only where it is asked for."""
 OF_APPS: Final = (LOCATE, CHECK)
-OF_TARGETS: Final = (AUTHORIZE, TOKEN, VERIFY)
+OF_TARGETS: Final = (AUTHORIZE, TOKEN, VERIFY, HAND_OVER)
 
 
-def until(name: str | None) -> tuple[Stage, ...]:
-    """The stages up to and including the one called `name`; all of them for None."""
+def until(name: str | None, *, hand_over: bool = False) -> tuple[Stage, ...]:
+    """The stages up to and including the one called `name`; for None all of them, and the hand-over if asked for."""
     if name is None:
-        return ALL
+        return (*ALL, HAND_OVER) if hand_over else ALL
     last = [stage.name for stage in ALL].index(name)
     return ALL[: last + 1]
 
@@ -81,7 +83,10 @@ class Work:
 
 
 class Course:
-    """The stages of one subject, in order. A failure ends the course, not the run."""
+    """The stages of one subject, in order. A failure ends the course, not the run.
+
+    Its pieces may run on several threads, one after the other.
+    """
 
     def __init__(self, emit: Emit, clock: Clock, subject: Subject, stages: Sequence[Stage]) -> None:
         self._emit, self._clock, self._subject = emit, clock, subject
@@ -89,6 +94,22 @@ class Course:
         self.finished = False
         self.halted: str | None = None
         """Why it did not finish."""
+
+    @contextmanager
+    def piece(self, *, last: bool = True) -> Iterator[None]:
+        """Some of the course's stages, as a ``with`` block; what a failure leaves unreached is emitted as skipped,
+        with the reason. After the `last` piece the course is finished, unless it was halted."""
+        try:
+            yield
+        except _Done:
+            self.finished = True
+        except _Halt as halt:
+            self._skip_rest(str(halt))
+        except KeyboardInterrupt:
+            self._skip_rest("Interrupted.")
+            raise
+        else:
+            self.finished = last
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[Work]:
@@ -128,8 +149,7 @@ class Course:
         """End the course before its next stage."""
         raise _Halt(reason)
 
-    def skip_rest(self, reason: str) -> None:
-        """Emit what was not reached as skipped."""
+    def _skip_rest(self, reason: str) -> None:
         self.halted = reason
         for stage in self._left:
             self._emit(StageEnded(stage, self._subject, "skipped", self._clock.utc(), reason=reason))
@@ -141,6 +161,10 @@ class Tracker:
 
     def __init__(self, emit: Emit, clock: Clock, stages: Sequence[Stage]) -> None:
         self.emit, self._clock, self._stages = emit, clock, stages
+
+    def by(self, emit: Emit) -> Tracker:
+        """The same, but told to `emit`."""
+        return Tracker(emit, self._clock, self._stages)
 
     def reaches(self, stage: Stage) -> bool:
         """Whether the run is asked for `stage`."""
@@ -157,19 +181,13 @@ class Tracker:
 
         return asked
 
+    def begin(self, subject: Subject, stages: Sequence[Stage]) -> Course:
+        """A course over those of `stages` that the run is asked for."""
+        return Course(self.emit, self._clock, subject, [stage for stage in stages if self.reaches(stage)])
+
     @contextmanager
     def course(self, subject: Subject, stages: Sequence[Stage]) -> Iterator[Course]:
-        """A course over those of `stages` that the run is asked for; what a failure leaves unreached is emitted as
-        skipped, with the reason."""
-        course = Course(self.emit, self._clock, subject, [stage for stage in stages if self.reaches(stage)])
-        try:
+        """The same, in one piece."""
+        course = self.begin(subject, stages)
+        with course.piece():
             yield course
-        except _Done:
-            course.finished = True
-        except _Halt as halt:
-            course.skip_rest(str(halt))
-        except KeyboardInterrupt:
-            course.skip_rest("Interrupted.")
-            raise
-        else:
-            course.finished = True

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from ecapipe import messages, problems
 from ecapipe.credentials import Credentials
-from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant
+from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError
@@ -37,24 +37,32 @@ class Token:
 def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
     """The form POST that redeems `grant`, client authentication in the body (RFC 6749 §2.3.1).
 
-    A code is encoded here, once.
+    A code is encoded here, once. An assertion is the authentication itself (RFC 7523 §3.1): no secret goes with it.
     """
-    fields = {"client_id": credentials.consumer_key}
-    if credentials.consumer_secret is not None:
-        fields["client_secret"] = credentials.consumer_secret.reveal()
     match grant:
         case AuthorizationCode():
-            fields |= {
+            fields = _pair(credentials) | {
                 "grant_type": "authorization_code",
                 "code": grant.code.reveal(),
                 "redirect_uri": grant.redirect_uri,
                 "code_verifier": grant.code_verifier.reveal(),
             }
         case ClientCredentials():
-            fields["grant_type"] = "client_credentials"
+            fields = _pair(credentials) | {"grant_type": "client_credentials"}
+        case JwtBearer():
+            fields = {
+                "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                "assertion": grant.assertion.reveal(),
+            }
         case _:
             assert_never(grant)
     return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(fields)))
+
+
+def _pair(credentials: Credentials) -> dict[str, str]:
+    key = {"client_id": credentials.consumer_key}
+    secret = credentials.consumer_secret
+    return key if secret is None else key | {"client_secret": secret.reveal()}
 
 
 def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> Token:
@@ -62,10 +70,8 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
 
     Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing.
     """
-    known = [credentials.consumer_secret]
-    if isinstance(grant, AuthorizationCode):
-        known += [grant.code, grant.code_verifier]
-    members = messages.members(answer, org.host, *known)
+    is_assertion = isinstance(grant, JwtBearer)
+    members = messages.members(answer, org.host, credentials.consumer_secret, *_sent(grant), assertion=is_assertion)
 
     def text(name: str) -> str:
         value = members.get(name)
@@ -88,6 +94,19 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
         identity["user"],
         tuple(text("scope").split()),
     )
+
+
+def _sent(grant: Grant) -> tuple[Secret, ...]:
+    """The secrets of `grant`, which an org might repeat."""
+    match grant:
+        case AuthorizationCode():
+            return grant.code, grant.code_verifier
+        case JwtBearer():
+            return (grant.assertion,)
+        case ClientCredentials():
+            return ()
+        case _:
+            assert_never(grant)
 
 
 def _check_signature(signature: str, signed: str, secret: Secret | None, org: Org) -> None:

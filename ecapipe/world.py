@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+from ecapipe.events import Subject
+from ecapipe.handover import Handover
 from ecapipe.messages import Send
 from ecapipe.metadata import Type
 from ecapipe.problems import Problem
@@ -139,18 +141,129 @@ class Landing:
 
 
 class Listen(Protocol):
-    """A site on exactly the given callback URL for as long as the context lasts.
+    """One site on exactly the given callback URLs for as long as the context lasts.
 
-    `land` judges the query of each request to that address. Raises `EcapipeError` (PortInUseError, CannotListen).
+    `land` judges the query of each request to one of these addresses. The context gives the addresses that could not
+    be opened, each with its problem (PortInUseError, CannotListen).
     """
 
-    def __call__(self, callback_url: str, land: Callable[[str], Landing]) -> AbstractContextManager[None]: ...
+    def __call__(
+        self, callback_urls: Collection[str], land: Callable[[str], Landing]
+    ) -> AbstractContextManager[Mapping[str, Problem]]: ...
 
 
 class Lines(Protocol):
     """While the context lasts, every line that somebody types goes to `take`; None when the input has ended."""
 
     def __call__(self, take: Callable[[str | None], None]) -> AbstractContextManager[None]: ...
+
+
+class Key(Protocol):
+    """A private RSA key."""
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether other users of this machine may read its file; False where that cannot be told."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of `data`, RSASSA-PKCS1-v1_5 with SHA-256 (RS256, RFC 7518 §3.3)."""
+
+    def doubt(self, certificate: str, at: str) -> str | None:
+        """What speaks against `certificate` (PEM, or the base64 of it) as this key's, at a time in ISO 8601."""
+
+
+class Keys(Protocol):
+    """The private key in a PEM file. `ask` is a hidden question, for its passphrase.
+
+    Raises `EcapipeError`: UnreadableFile, JwtKeyNotPath, JwtKeyNotUsable, JwtKeyEncrypted, JwtKeyPassphraseWrong.
+    """
+
+    def __call__(self, path: str, ask: Callable[[str], Secret | None] | None) -> Key: ...
+
+
+class Desk(Protocol):
+    """What people can do on the board. Used from any thread."""
+
+    def paste(self, text: str) -> str | None:
+        """Take a pasted address; the sentence that says why it fits no login, else None."""
+
+    def retry(self, subject: Subject) -> bool:
+        """Begin a login that failed again, with a new link; False if there is nothing to begin."""
+
+    def finish(self) -> None:
+        """Nothing more will be tried again: the run may end."""
+
+    def left(self) -> float:
+        """Seconds that people are still waited for."""
+
+
+class Board(Protocol):
+    """The page on which people sign in to several orgs."""
+
+    @property
+    def url(self) -> str: ...
+
+    def watched(self) -> bool:
+        """Whether a browser has shown it in the last seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SfLogin:
+    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end."""
+
+    username: str
+    org_id: str
+    instance_url: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SfVersion:
+    """The version of the Salesforce CLI, and the lowest of the sfdx-core that it runs on, if that was found."""
+
+    cli: str
+    core: str | None
+
+    @property
+    def loses_rotated_tokens(self) -> bool:
+        """sfdx-core before 9.2.0 throws the new refresh token away that a rotation brings."""
+        return self.core is not None and tuple(int(part) for part in self.core.split(".")[:2]) < (9, 2)
+
+
+class SalesforceCli(Protocol):
+    """The Salesforce CLI of this machine (`sf`). It is started when a method needs it, never before.
+
+    Every method but `default_org` raises `EcapipeError`: SfNotFound, SfTooOld, SfTimedOut, SfFailed.
+    """
+
+    def version(self) -> SfVersion:
+        """Raises SfTooOld, too, for one without all the commands below."""
+
+    def logins(self) -> Sequence[SfLogin]:
+        """What it keeps (``sf org list auth``); asked once, and again after a `log_in`."""
+
+    def default_org(self, root: str | None) -> str | None:
+        """The alias or username of ``target-org`` from its configuration files: those in `root`, the project (None:
+        there is none, or it is not trusted), then the user's. Starts no process. Raises `EcapipeError`
+        (SfConfigUnreadable)."""
+
+    def access_token(self, name: str) -> tuple[Secret, str]:
+        """The access token of a login, by alias or username, refreshed if it had to be, and its instance URL.
+
+        Raises SfLoginMissing, InvalidClient, SfRefreshRefused, SfUnreachable, too.
+        """
+
+    def log_in(self, login: Handover) -> SfLogin:
+        """Let it keep a login, and say under which name. One at a time: it would lose some otherwise.
+
+        Raises InvalidClient, SfRefreshRefused, SfUnreachable, too.
+        """
+
+    def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> Sequence[str]:
+        """Let it retrieve all components of metadata `types` from the org of a login into the project at `root`.
+
+        What it is at goes to `tell` meanwhile; its warnings are given back. Raises SfLoginMissing, too.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +292,20 @@ class World:
     """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
     ask: Callable[[str], Secret | None] | None
     """A hidden question on the terminal; None where there is none to ask on."""
+    keys: Keys
     open: Callable[[str], bool] | None
     """Shows a URL in a browser, False if that failed; None when URLs are only printed."""
     listen: Listen
     lines: Lines
+    sf: SalesforceCli
     person: bool
     local_browser: bool
     clock: Clock
     chance: Callable[[int], bytes]
     stand_in: bool = False
+    board: Callable[[Desk], AbstractContextManager[Board]] | None = None
+    """Opens the page for signing in to several orgs; None where there is none. It is told of events elsewhere."""
+    interrupts: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext
+    """While the context lasts, an interrupt calls the function, at any moment of the main thread, and is over."""
+    parted: Callable[[], None] = lambda: None
+    """Closes the connections of the thread that calls it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,11 +17,11 @@ from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, NoProjectConfig, SourceDirs
 from ecapipe.cli.session import Session
-from ecapipe.credentials import Credentials
 from ecapipe.discovery import Where
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.render import text
 from ecapipe.report import Json
+from ecapipe.secret import Secret
 from ecapipe.world import Tree, World
 
 if TYPE_CHECKING:
@@ -109,33 +110,44 @@ def start(
 
 
 def registered(where: Where, world: World, home: str | None = None) -> list[RegisteredApp]:
-    """The project's apps as orgs would know them; those without credentials are left out.
+    """The project's apps as orgs would know them; those without a consumer key are left out.
 
-    Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none.
+    Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none. An org
+    has a secret for every app that needs one: one that the project does not tell is made up.
     """
     from ecapipe.emulator import RegisteredApp
 
     found = discovery.discover(where, world)
     chain = credentials.chain(found.apps, (), world.variable, None)
-    proven = [credentials.resolve(app, None, chain).outcome for app in found.apps]
     by_key: dict[str, RegisteredApp] = {}
-    for each in proven:
-        if isinstance(each, Credentials):
-            app = each.app
-            by_key[each.consumer_key] = RegisteredApp(
-                app.name,
-                each.consumer_key,
-                each.consumer_secret,
-                app.callback_urls,
-                tuple(dict.fromkeys(grants.SCOPES[name] for name in app.scope_names or () if name in grants.SCOPES)),
-                app.pkce_required,
-                app.secret_optional,
-                app.allows("client-credentials"),
-                _run_as(app),
-                _enabled(app),
-                _approved(app),
-                (home,) if home is not None and app.distribution == "Local" else None,
-            )
+    for app in found.apps:
+        key = credentials.consumer_key(app, None, chain)
+        if key is None:
+            continue
+        found_secrets = (source.find(app, None, "consumerSecret") for source in chain)
+        secret = next((each for each in found_secrets if each is not None), None)
+        if secret is None and not app.secret_optional:
+            secret = Secret(secrets.token_hex(32).upper())
+        by_key[key] = RegisteredApp(
+            app.name,
+            key,
+            secret,
+            app.callback_urls,
+            tuple(dict.fromkeys(grants.SCOPES[name] for name in app.scope_names or () if name in grants.SCOPES)),
+            pkce_required=app.pkce_required,
+            secret_optional=app.secret_optional,
+            client_credentials=app.allows("client-credentials"),
+            run_as_user=_policy(app, "clientCredentialsFlowUser"),
+            enabled=_enabled(app),
+            approved=_approved(app),
+            orgs=(home,) if home is not None and app.distribution == "Local" else None,
+            refresh_tokens=_policy(app, "refreshTokenPolicyType") != "Zero",
+            rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
+            refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
+            introspects_all=_flag(app, "isIntrospectAllTokens", False),
+            certificate=app.settings.document.text("certificate") if app.settings else None,
+            pre_authorized=_policy(app, "permittedUsersPolicyType") != "AllSelfAuthorized",
+        )
     return list(by_key.values())
 
 
@@ -155,9 +167,13 @@ def planned(file: str, tree: Tree) -> tuple[Fault, ...]:
         raise EcapipeError(problems.usage_error(f"{file} is no fault file: {error}.", _COMMAND)) from None
 
 
-def _run_as(app: App) -> str | None:
+def _flag(app: App, name: str, default: bool) -> bool:
+    return app.settings.document.flag(name, default) if app.settings else default
+
+
+def _policy(app: App, name: str) -> str | None:
     policies = app.of(metadata.OAUTH_POLICIES)
-    return policies.document.text("clientCredentialsFlowUser") if policies else None
+    return policies.document.text(name) if policies else None
 
 
 def _enabled(app: App) -> bool:
@@ -169,11 +185,9 @@ def _enabled(app: App) -> bool:
 
 def _approved(app: App) -> bool:
     """Whether the policies let the org's users in: by themselves, or by some profile or permission set."""
-    policies = app.of(metadata.OAUTH_POLICIES)
-    if not policies or policies.document.text("permittedUsersPolicyType") != "AdminApprovedPreAuthorized":
+    if _policy(app, "permittedUsersPolicyType") != "AdminApprovedPreAuthorized":
         return True
-    ways_in = ("commaSeparatedPermissionSet", "commaSeparatedProfile")
-    return any(policies.document.text(way) for way in ways_in)
+    return any(_policy(app, way) for way in ("commaSeparatedPermissionSet", "commaSeparatedProfile"))
 
 
 def _no_certificates() -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,6 +13,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._held = self._pending = False
+        self._call: Callable[[], None] | None = None
 
     def install(self) -> None:
         """Take the signals, but for one that whoever started us ignores."""
@@ -33,8 +34,19 @@ class Interrupts:
             self._pending = False
             raise KeyboardInterrupt
 
+    @contextmanager
+    def calling(self, call: Callable[[], None]) -> Iterator[None]:
+        """While the context lasts, a signal calls `call`, and does no more; see `ecapipe.world.World.interrupts`."""
+        self._call = call
+        try:
+            yield
+        finally:
+            self._call = None
+
     def _arrived(self, number: int, frame: FrameType | None) -> None:
-        if self._held:
+        if self._call is not None:
+            self._call()
+        elif self._held:
             self._pending = True
         else:
             raise KeyboardInterrupt

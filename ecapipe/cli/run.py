@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import edges, messages, orgs, pipeline, problems, report, stages
+from ecapipe import edges, logins, messages, orgs, pipeline, problems, report, stages
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
@@ -112,6 +112,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done for each app and org, and send nothing.")
     ] = False,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
+    ] = logins.AT_ONCE,
     secret_from: Annotated[
         list[SecretSource] | None,
         typer.Option(
@@ -167,6 +170,7 @@ def run(
             and ("," in scopes or not scopes.split()),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
+            "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
             and not no_prompt,
@@ -181,6 +185,7 @@ def run(
         secret_prompts=not no_prompt and not session.json and terminal,
         person=not no_prompt and (terminal or callback is not Callback.auto or browser is not None),
     )
+    world = replace(world, interrupts=session.interrupts.calling)
     which = Which(
         tuple(target_org or ()),
         environment.get("SF_TARGET_ORG"),
@@ -205,7 +210,7 @@ def run(
         if emulator:
             with reports.covering():
                 world, which = _emulated(where, which, world, stack)
-        request = Request(where, which, how, last, frozenset(secret_from or SOURCES))
+        request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency)
         return _show(session, request, world, reports, concise, verbose or dry_run, no_progress)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -13,14 +14,19 @@ from ecapipe.edges import git, place, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.index import Index
+from ecapipe.edges.sf import Sf
+from ecapipe.edges.signer import Keys
 from ecapipe.stages import Clock
 from ecapipe.world import World
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from ssl import SSLContext
 
     from ecapipe.edges.browser import Name
-    from ecapipe.messages import Answer, Request, Send
+    from ecapipe.edges.http import Http
+    from ecapipe.messages import Answer, Request
+    from ecapipe.problems import Problem
     from ecapipe.world import Landing
 
 CLOCK = Clock(time.monotonic, lambda: datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
@@ -44,32 +50,50 @@ def real(
         git=(around := git.Around()),
         index=lambda: Index(around),
         write=place.write,
-        send=_sender(),
+        send=(sender := _Sender()),
         environ=environment.get,
         taken=environment.take,
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
+        keys=Keys(environment.credential),
         open=None if browser == "none" else _opener(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
+        sf=Sf(environment),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
         chance=secrets.token_bytes,
+        parted=sender.part,
     )
 
 
-def _sender() -> Send:
-    made: list[Send] = []
+class _Sender:
+    """Sends requests. Each thread has connections of its own: one client for all would cost several times as much."""
 
-    def send(request: Request) -> Answer:
-        if not made:
-            from ecapipe.edges.http import Http
+    def __init__(self) -> None:
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._tls: SSLContext | None = None
 
-            made.append(Http())
-        return made[0](request)
+    def __call__(self, request: Request) -> Answer:
+        own: Http | None = getattr(self._own, "http", None)
+        if own is None:
+            own = self._own.http = self._made()
+        return own(request)
 
-    return send
+    def part(self) -> None:
+        """Close the connections of this thread."""
+        own: Http | None = getattr(self._own, "http", None)
+        if own is not None:
+            own.close()
+
+    def _made(self) -> Http:
+        from ecapipe.edges.http import Http, tls_context
+
+        with self._lock:  # making one reads every certificate there is
+            self._tls = self._tls or tls_context()
+        return Http(tls=self._tls)
 
 
 def _opener(browser: Name | None) -> Callable[[str], bool]:
@@ -81,7 +105,9 @@ def _opener(browser: Name | None) -> Callable[[str], bool]:
     return show
 
 
-def _listen(callback_url: str, land: Callable[[str], Landing]) -> AbstractContextManager[None]:
+def _listen(
+    callback_urls: Collection[str], land: Callable[[str], Landing]
+) -> AbstractContextManager[Mapping[str, Problem]]:
     from ecapipe.edges.listener import listen
 
-    return listen(callback_url, land)
+    return listen(callback_urls, land)

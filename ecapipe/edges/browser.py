@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def opener(name: Name | None, patience: float = 3.0) -> Callable[[str], bool]:
 
 class Stand:
     """Signs in through the emulator's pages, over HTTP, and brings the answer back as a person's browser would:
-    by opening the callback, or, when nothing listens there, by pasting its address.
+    by opening the callback, or, where nothing listens, by pasting its address. Used from many threads.
 
     `visit` walks the pages from an authorize URL to the redirect's address.
     """
@@ -71,13 +72,22 @@ class Stand:
     def open(self, url: str) -> bool:
         """Sign in, at once; raises what `visit` raises."""
         address = self._visit(url)
-        if self._take is not None:
+        if not (loopback(address) and self._shown(address)) and self._take is not None:
             self._take(address)
-        elif loopback(address):
-            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with direct.open(address, timeout=10):  # follows to the clean page, as a browser does
-                pass
         return True
+
+    def _shown(self, address: str) -> bool:
+        """Open an address on this machine; False if nobody listens there."""
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with direct.open(address, timeout=10):  # follows to the clean page, as a browser does
+                return True
+        except urllib.error.HTTPError:  # somebody listens, but for something else
+            return False
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ConnectionRefusedError):
+                return False
+            raise
 
     @contextmanager
     def lines(self, take: Callable[[str | None], None]) -> Iterator[None]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ecapipe.problems import EcapipeError, unreadable_file, usage_error
 from ecapipe.secret import Secret
 
-_CREDENTIALS = ("ECAPIPE_CLIENT_ID", "ECAPIPE_CLIENT_SECRET")
+_CREDENTIALS = ("ECAPIPE_CLIENT_ID", "ECAPIPE_CLIENT_SECRET", "ECAPIPE_JWT_KEY")
 _LARGEST = 64 * 1024
 
 
@@ -34,6 +34,10 @@ class Environment:
         """The value of a variable that may hold a credential; no child process inherits it from now on."""
         self._environ.pop(name, None)
         return self._values.get(name)
+
+    def inherited(self) -> dict[str, str]:
+        """What a child process is given: what is left of the variables, without ecapipe's own."""
+        return {name: value for name, value in self._environ.items() if not name.startswith("ECAPIPE_")}
 
     def credential(self, name: str) -> Secret | None:
         """The value of `name`, else the content of the file that ``name_FILE`` names, without surrounding space.

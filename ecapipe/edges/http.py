@@ -24,6 +24,9 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: a
 LARGEST = 1024 * 1024
 """Bytes of an answer that are read; Salesforce's stay below 20 KiB."""
 
+_KEPT = 2
+"""Connections that are kept open: a login asks the same host a few times, and seldom again."""
+
 _log = logging.getLogger("ecapipe.http")
 
 _LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
@@ -38,8 +41,13 @@ class Http:
     `NODE_EXTRA_CA_CERTS`. Proxies come from the usual variables, but never stand before this very machine.
     """
 
-    def __init__(self, transport: httpx.BaseTransport | None = None, longest: float = 60.0) -> None:
-        self._transport, self._longest = transport, longest
+    def __init__(
+        self,
+        transport: httpx.BaseTransport | None = None,
+        longest: float = 60.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._transport, self._longest, self._tls = transport, longest, tls
         self._client: httpx.Client | None = None
 
     def __call__(self, request: Request) -> Answer:
@@ -83,9 +91,10 @@ class Http:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         return httpx.Client(
             transport=self._transport,
-            verify=tls_context(),
+            verify=self._tls or tls_context(),
             follow_redirects=False,
             timeout=httpx.Timeout(min(30.0, self._longest), connect=10),
+            limits=httpx.Limits(max_keepalive_connections=_KEPT),
             mounts=dict.fromkeys(_LOOPBACK) if self._transport is None else None,
         )
 

@@ -6,14 +6,14 @@ import errno
 import html
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from ecapipe import problems
-from ecapipe.problems import EcapipeError
+from ecapipe.problems import EcapipeError, Problem
 from ecapipe.world import Landing
 
 _GRACE = 1.0
@@ -38,26 +38,25 @@ _HEADERS = {
 
 
 @contextmanager
-def listen(callback_url: str, land: Callable[[str], Landing]) -> Iterator[None]:
-    """Serve exactly the host, port and path of `callback_url`; see `ecapipe.world.Listen`.
+def listen(callback_urls: Collection[str], land: Callable[[str], Landing]) -> Iterator[Mapping[str, Problem]]:
+    """Serve exactly the hosts, ports and paths of `callback_urls`; see `ecapipe.world.Listen`.
 
     ``localhost`` means both address families, a literal address itself. After an answer the browser is sent on
     to a clean address, so that no code stays in its bar or history.
     """
-    site = _Site(callback_url, land)
-    threads = [threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True) for server in site.servers]
+    site = _Site(callback_urls, land)
+    threads = [
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True) for server in site.servers.values()
+    ]
     for thread in threads:
         thread.start()
     try:
         try:
-            yield
+            yield site.lost
         finally:  # also for a refusal, which is an error to whoever waited
-            with site.landing:  # an answer that is being judged counts
-                landed = site.landed
-            if landed:
-                site.shown.wait(_GRACE)
+            site.linger()
     finally:
-        for server in site.servers:
+        for server in site.servers.values():
             server.shutdown()
             server.server_close()
 
@@ -71,6 +70,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, family: socket.AddressFamily, address: tuple[str, int], site: _Site) -> None:
         self.address_family = family
         self.site = site
+        self.paths: set[str] = set()
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
@@ -87,31 +87,71 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Site:
-    def __init__(self, callback_url: str, land: Callable[[str], Landing]) -> None:
-        parts = urlsplit(callback_url)
-        self.path = parts.path or "/"
-        self.land = land
-        self.landing = threading.Lock()
-        self.landed: Landing | None = None
-        self.shown = threading.Event()
-        self.servers: list[_Server] = []
-        host, port = parts.hostname or "", parts.port or 80
-        for family, address in _addresses(host):
+    def __init__(self, callback_urls: Collection[str], land: Callable[[str], Landing]) -> None:
+        self.servers: dict[tuple[str, int], _Server] = {}
+        self.lost: dict[str, Problem] = {}
+        self._land = land
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._owed = 0
+        self._landings: dict[str, Landing] = {}
+        for url in sorted(callback_urls):
             try:
-                self.servers.append(_Server(family, (address, port), self))
+                self._open(url)
+            except EcapipeError as error:
+                self.lost[url] = error.problem
+
+    def land(self, query: str) -> tuple[Landing, str]:
+        """Judge an answer; for one that fits, the path of the clean page that the browser is owed."""
+        with self._lock:
+            landing = self._land(query)
+            path = _GRANTED if landing.granted else _REFUSED
+            if landing.fits:
+                path += f"/{len(self._landings) + 1}" if path in self._landings else ""
+                self._landings[path] = landing
+                self._owed += 1
+        return landing, path
+
+    def landed(self, path: str) -> Landing | None:
+        """What the clean page at `path` tells of."""
+        return self._landings.get(path)
+
+    def shown(self) -> None:
+        """A browser has its clean page."""
+        with self._lock:
+            self._owed -= 1
+            self._changed.notify_all()
+
+    def linger(self) -> None:
+        """Wait a moment for browsers that have not fetched their clean page."""
+        with self._lock:  # an answer that is being judged counts
+            self._changed.wait_for(lambda: self._owed <= 0, _GRACE)
+
+    def _open(self, callback_url: str) -> None:
+        """Listen for `callback_url`, all of its addresses or none; raises `EcapipeError`."""
+        parts = urlsplit(callback_url)
+        host, port = parts.hostname or "", parts.port or 80
+        opened: dict[tuple[str, int], _Server] = {}
+        places = []
+        for family, address in _addresses(host):
+            place = address, port
+            try:
+                if place not in self.servers:
+                    opened[place] = _Server(family, place, self)
             except OSError as error:
                 if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host == "localhost":
                     continue  # a machine without IPv6, or without IPv4
-                self._close()
+                for server in opened.values():
+                    server.server_close()
                 if error.errno == errno.EADDRINUSE:
                     raise EcapipeError(problems.port_in_use_error(host, port)) from None
                 raise EcapipeError(problems.cannot_listen(callback_url, error.strerror or "unknown reason")) from None
-        if not self.servers:
+            places.append(place)
+        if not places:
             raise EcapipeError(problems.cannot_listen(callback_url, "this machine has no loopback address"))
-
-    def _close(self) -> None:
-        for server in self.servers:
-            server.server_close()
+        self.servers |= opened
+        for place in places:
+            self.servers[place].paths.add(parts.path or "/")
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
@@ -127,23 +167,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site = self.server.site
         path, _, query = self.path.partition("?")
-        if path in (_GRANTED, _REFUSED) and site.landed:
-            title = "You can close this page" if path == _GRANTED else "Not authorized"
-            self._page(HTTPStatus.OK, title, f"{site.landed.sentence} Go on in the terminal.")
-            site.shown.set()
-        elif path == site.path and query:
-            with site.landing:
-                landing = site.land(query)
-                site.landed = landing if landing.fits else site.landed
+        if landed := site.landed(path):
+            title = "You can close this page" if landed.granted else "Not authorized"
+            self._page(HTTPStatus.OK, title, f"{landed.sentence} Go on in the terminal.")
+            site.shown()
+        elif path in self.server.paths and query:
+            landing, clean = site.land(query)
             if landing.fits:
-                self._send(HTTPStatus.SEE_OTHER, b"", Location=_GRANTED if landing.granted else _REFUSED)
+                self._send(HTTPStatus.SEE_OTHER, b"", Location=clean)
             else:
                 self._page(HTTPStatus.BAD_REQUEST, "This answer fits no login", landing.sentence)
         else:
             self._page(HTTPStatus.NOT_FOUND, "Nothing here", "ecapipe waits for a login on another address.")
 
     def do_HEAD(self) -> None:
-        self._send(HTTPStatus.NOT_FOUND if urlsplit(self.path).path != self.server.site.path else HTTPStatus.OK, b"")
+        self._send(HTTPStatus.NOT_FOUND if urlsplit(self.path).path not in self.server.paths else HTTPStatus.OK, b"")
 
     def do_OPTIONS(self) -> None:
         private = "Access-Control-Request-Private-Network" in self.headers

@@ -17,7 +17,15 @@ from ecapipe.secret import Secret
 LIFETIME: Final = 15 * 60.0
 """Seconds that an authorization code lives, and a login that nobody finishes."""
 
-_REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
+SESSION: Final = 2 * 60 * 60.0
+"""Seconds that an access token lives: the session timeout of a new org."""
+
+APPROVALS: Final = 5
+"""Refresh tokens of one user for one app; one more revokes the oldest."""
+
+REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
+"""Scopes that bring a refresh token."""
+
 _TOKEN_LETTERS: Final = string.ascii_letters + string.digits + "._"
 _SUFFIX_LETTERS: Final = string.ascii_uppercase + "012345"
 
@@ -44,11 +52,31 @@ class RegisteredApp:
     """False: only users whom an administrator approved may use it, and there are none."""
     orgs: tuple[str, ...] | None = None
     """The orgs that have it; None means all."""
+    refresh_tokens: bool = True
+    """False: the policies let a refresh token expire at once, so none is issued."""
+    rotates: bool = False
+    """Every refresh brings a new refresh token, and the old one dies."""
+    refresh_needs_secret: bool = True
+    introspects_all: bool = False
+    """It may introspect the tokens of other apps, too."""
+    certificate: str | None = None
+    """For the JWT bearer flow: PEM, or the base64 between its BEGIN and END lines."""
+    pre_authorized: bool = True
+    """False: users approve the app themselves, in a web login, before the JWT bearer flow works for them."""
 
     @property
     def allowed(self) -> tuple[str, ...]:
         """The scopes that can be asked for."""
         return self.scopes or ("api",)
+
+
+@dataclass(frozen=True, slots=True)
+class OrgSetup:
+    """An org as its administrator has set it up."""
+
+    name: str
+    login_host: bool = False
+    """It is no My Domain but a host that many orgs share, as login.salesforce.com: it knows no app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,33 +101,49 @@ class Authorization:
     user: User | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Approval:
+    """What a person allowed an app for good. `refresh_token` is the one that counts; rotation changes it."""
+
+    app: RegisteredApp
+    user: User
+    scopes: tuple[str, ...]
+    since: float
+    refresh_token: str
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """What an access token stands for."""
 
+    app: RegisteredApp
     user: User
     scopes: tuple[str, ...]
-    refresh_token: str | None
+    since: float
+    approval: Approval | None
 
 
 class Org:
     """An org at `url`, the `number`th of its emulator. It is used from one thread, so it needs no lock."""
 
     def __init__(
-        self, name: str, number: int, url: str, apps: Iterable[RegisteredApp], clock: Callable[[], float]
+        self, setup: OrgSetup, number: int, url: str, apps: Iterable[RegisteredApp], clock: Callable[[], float]
     ) -> None:
-        self.name = name
+        self.setup = setup
+        self.name = name = setup.name
         self.url = url
         self.clock = clock
         self.id = _full_id(f"00D{number:012}")
         self._number = number
         self._everywhere = {app.consumer_key: app for app in apps}
-        self._apps = {key: app for key, app in self._everywhere.items() if app.orgs is None or name in app.orgs}
+        here = (app for app in self._everywhere.values() if app.orgs is None or name in app.orgs)
+        self._apps = {app.consumer_key: app for app in here if not setup.login_host}
         self._users: dict[str, User] = {}
         self._open: dict[str, Authorization] = {}
         self._codes: dict[str, Authorization] = {}
         self._sessions: dict[str, Session] = {}
-        self._refresh_tokens: set[str] = set()
+        self._approvals: dict[str, Approval] = {}
+        """By each refresh token that was ever issued for it, as long as it is not revoked."""
         self.person = self.user(f"user@{name}.example")
         self.password = secrets.token_urlsafe(9)
 
@@ -118,6 +162,16 @@ class Org:
         """The user of this name, who exists from the first time the name is said."""
         new = User(_full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
         return self._users.setdefault(username, new)
+
+    def known(self, username: str) -> User | None:
+        """The user of this name, if it is the person or one that an app runs as."""
+        robots = {app.run_as_user for app in self._apps.values()}
+        return self.user(username) if username == self.person.username or username in robots else None
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """Everybody who exists, the person first."""
+        return tuple(self._users.values())
 
     def identity(self, user: User) -> str:
         """The identity URL, the ``id`` of a token answer."""
@@ -157,15 +211,69 @@ class Org:
         return authorization, authorization.user
 
     def log_in(self, app: RegisteredApp, user: User, scopes: tuple[str, ...], *, lasting: bool) -> dict[str, str]:
-        """A token answer. Only a `lasting` login gets a refresh token, and only if its scopes say so."""
+        """A token answer. Only a `lasting` login gets a refresh token, and only if scopes and policies say so."""
+        if not (lasting and app.refresh_tokens and REFRESHING.intersection(scopes)):
+            return self._issue(app, user, scopes, None)
+        oldest_first = dict.fromkeys(self._approvals.values())
+        mine = [one for one in oldest_first if one.app is app and one.user == user]
+        if len(mine) >= APPROVALS:
+            self._end(mine[0])
+        approval = Approval(app, user, scopes, self.clock(), _refresh_token())
+        self._approvals[approval.refresh_token] = approval
+        return self._issue(app, user, scopes, approval) | {"refresh_token": approval.refresh_token}
+
+    def refresh(self, refresh_token: str, app: RegisteredApp) -> dict[str, str]:
+        """A token answer without a person; with rotation it brings the next refresh token.
+
+        A refresh token from before a rotation may be in a thief's hands: using it ends the approval.
+        """
+        approval = self._approvals.get(refresh_token)
+        if approval is None or approval.app is not app:
+            raise Refused("invalid_grant", "expired access/refresh token")
+        if approval.refresh_token != refresh_token:
+            self._end(approval)
+            raise Refused("invalid_grant", "expired access/refresh token")
+        answer = self._issue(app, approval.user, approval.scopes, approval)
+        if not app.rotates:
+            return answer
+        approval.refresh_token = _refresh_token()
+        self._approvals[approval.refresh_token] = approval
+        return answer | {"refresh_token": approval.refresh_token}
+
+    def session(self, access_token: str) -> Session | None:
+        """What the token stands for, if it is one of this org's, not revoked and not expired."""
+        session = self._sessions.get(access_token)
+        return session if session and self.clock() - session.since < SESSION else None
+
+    def approval(self, refresh_token: str) -> Approval | None:
+        """What the refresh token stands for, if it counts."""
+        approval = self._approvals.get(refresh_token)
+        return approval if approval and approval.refresh_token == refresh_token else None
+
+    def approved(self, app: RegisteredApp, user: User) -> bool:
+        """Whether the user has approved the app and not revoked it since."""
+        return any(one.app is app and one.user == user for one in self._approvals.values())
+
+    def revoke(self, token: str) -> None:
+        """End an access token, or a refresh token together with all access tokens issued for it."""
+        approval = self.approval(token)
+        if approval is not None:
+            self._end(approval)
+        elif self._sessions.pop(token, None) is None:
+            raise Refused("invalid_token", "token is invalid, expired or revoked")
+
+    def _end(self, approval: Approval) -> None:
+        self._approvals = {token: one for token, one in self._approvals.items() if one is not approval}
+        self._sessions = {token: one for token, one in self._sessions.items() if one.approval is not approval}
+
+    def _issue(
+        self, app: RegisteredApp, user: User, scopes: tuple[str, ...], approval: Approval | None
+    ) -> dict[str, str]:
         access_token = f"{self.id[:15]}!AQ{_chance(94)}"
-        refresh_token = f"5Aep861{_chance(80)}" if lasting and _REFRESHING.intersection(scopes) else None
-        self._sessions[access_token] = Session(user, scopes, refresh_token)
-        issued_at = str(int(self.clock() * 1000))
+        now = self.clock()
+        self._sessions[access_token] = Session(app, user, scopes, now, approval)
+        issued_at = str(int(now * 1000))
         answer = {"access_token": access_token}
-        if refresh_token is not None:
-            self._refresh_tokens.add(refresh_token)
-            answer["refresh_token"] = refresh_token
         if app.consumer_secret is not None:
             signed = (self.identity(user) + issued_at).encode()
             digest = hmac.digest(app.consumer_secret.reveal().encode(), signed, hashlib.sha256)
@@ -179,18 +287,6 @@ class Org:
             "token_format": "opaque",
         }
 
-    def session(self, access_token: str) -> Session | None:
-        """What the token stands for, if it is one of this org's and not revoked."""
-        return self._sessions.get(access_token)
-
-    def revoke(self, token: str) -> None:
-        """End an access token, or a refresh token together with the access tokens issued beside it."""
-        if token in self._refresh_tokens:
-            self._refresh_tokens.remove(token)
-            self._sessions = {key: one for key, one in self._sessions.items() if one.refresh_token != token}
-        elif self._sessions.pop(token, None) is None:
-            raise Refused("invalid_token", "token is invalid, expired or revoked")
-
 
 def _full_id(short: str) -> str:
     """The 18-character form of a 15-character id: three letters tell which characters are capitals."""
@@ -199,6 +295,10 @@ def _full_id(short: str) -> str:
         _SUFFIX_LETTERS[sum(1 << at for at, letter in enumerate(chunk) if letter in string.ascii_uppercase)]
         for chunk in chunks
     )
+
+
+def _refresh_token() -> str:
+    return f"5Aep861{_chance(80)}"
 
 
 def _chance(length: int) -> str:

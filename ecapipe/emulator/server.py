@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ecapipe.emulator import faults, site, tls, visitor
 from ecapipe.emulator.faults import Fault, Plan
-from ecapipe.emulator.org import Org, RegisteredApp
+from ecapipe.emulator.org import Org, OrgSetup, RegisteredApp
 from ecapipe.emulator.wire import Call, Parameters
 
 _TRIES = 20
@@ -43,33 +43,35 @@ class Asked(NamedTuple):
 class Emulator:
     """Local orgs that know `apps`; a context manager.
 
-    Each org has its own port (`port`, the next one, and so on; with 0 any free ones), its own ids, its own
-    user, and its own codes and tokens. `faults` say what goes wrong there; with `tls` the addresses are https.
-    `clock` gives seconds since the epoch. Raises ValueError for what cannot be meant.
+    Each org has its own port (`port`, the next one, and so on; with 0 any free ones), its own ids, its own user,
+    and its own codes and tokens; one that is more than a name is an `OrgSetup`. `faults` say what goes wrong
+    there; with `tls` the addresses are https. `clock` gives seconds since the epoch. Raises ValueError for what
+    cannot be meant.
     """
 
     def __init__(
         self,
         apps: Iterable[RegisteredApp],
         *,
-        orgs: Sequence[str] = ("emulator",),
+        orgs: Sequence[str | OrgSetup] = ("emulator",),
         port: int = 0,
         faults: Iterable[Fault] = (),
         tls: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._apps = tuple(apps)
-        self._names = tuple(orgs)
+        self._setups = tuple(OrgSetup(org) if isinstance(org, str) else org for org in orgs)
+        names = [setup.name for setup in self._setups]
         if len({app.consumer_key for app in self._apps}) < len(self._apps):
             raise ValueError("two apps share a consumer key")
-        if not self._names or len(set(self._names)) < len(self._names):
+        if not names or len(set(names)) < len(names):
             raise ValueError("an emulator needs orgs, each with a name of its own")
-        if not 0 <= port <= 65536 - len(self._names):
+        if not 0 <= port <= 65536 - len(names):
             raise ValueError("there are no such ports")
         self._faults = tuple(faults)
         named = {name for app in self._apps for name in app.orgs or ()}
         named |= {fault.org for fault in self._faults if fault.org is not None}
-        if unknown := sorted(named.difference(self._names)):
+        if unknown := sorted(named.difference(names)):
             raise ValueError(f'there is no org "{unknown[0]}" here')
         self._port = port
         self._tls = tls
@@ -93,11 +95,11 @@ class Emulator:
             scheme = "https" if certificate else "http"
             listening: list[socket.socket] = []
             stack.callback(self._orgs.clear)
-            for at, name in enumerate(self._names):
+            for at, setup in enumerate(self._setups):
                 pair = _listen(self._port + at if self._port else 0)
                 listening += [stack.enter_context(one) for one in pair]
                 port = pair[0].getsockname()[1]
-                self._orgs[port] = Org(name, at + 1, f"{scheme}://localhost:{port}", self._apps, self._clock)
+                self._orgs[port] = Org(setup, at + 1, f"{scheme}://localhost:{port}", self._apps, self._clock)
             self._server = server = _Server(
                 uvicorn.Config(
                     self._serve,
@@ -168,7 +170,8 @@ class Emulator:
         is_form = kind == "application/x-www-form-urlencoded"
         call = Call(
             request.method,
-            scope["path"],
+            # An address that ends in a slash makes two of them; Salesforce takes them for one.
+            "/" + scope["path"].lstrip("/"),
             query=Parameters(scope["query_string"].decode("utf-8", "replace")),
             form=Parameters(body.decode("utf-8", "replace") if is_form else ""),
             authorization=request.headers.get("authorization", ""),

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from ecapipe.emulator import authorize, pages, token
+from ecapipe.emulator import authorize, introspect, pages, rest, token
 from ecapipe.emulator.org import Org, Session
 from ecapipe.emulator.wire import Call, Refused
 
-_VERSIONS = range(41, 69)
-_SEASONS = ("Winter", "Spring", "Summer")
-_RESOURCES = ("actions", "apps", "connect", "limits", "query", "recent", "search", "sobjects", "tooling")
-_VERSION_PATH = re.compile(r"/services/data/v([0-9]{2})\.0/?")
 _USER_URLS = {
     "enterprise": "/services/Soap/c/{version}/",
     "metadata": "/services/Soap/m/{version}/",
@@ -56,14 +51,16 @@ def _route(org: Org, call: Call) -> Response:
             return _approve(org, call)
         case _, "/services/oauth2/token":
             return _token(org, call)
+        case _, "/services/oauth2/introspect":
+            return _introspect(org, call)
         case _, "/services/oauth2/revoke":
             return _revoke(org, call)
         case "GET" | "POST", "/services/oauth2/userinfo":
             return _userinfo(org, call)
         case "GET", "/services/data" | "/services/data/":
-            return JSONResponse([_version(number) for number in _VERSIONS])
-        case "GET", path if (found := _VERSION_PATH.fullmatch(path)) and int(found[1]) in _VERSIONS:
-            return _resources(org, call, int(found[1]))
+            return rest.versions()
+        case "GET", path if path.startswith(rest.ROOT) and (found := rest.answer(org, call)):
+            return found
         case _:
             return pages.error("not_found", "there is no such page here", 404)
 
@@ -115,6 +112,14 @@ def _token(org: Org, call: Call) -> Response:
         return _oauth_error(refused)
 
 
+def _introspect(org: Org, call: Call) -> Response:
+    try:
+        _post_only(call)
+        return JSONResponse(introspect.describe(org, call.form, call.authorization))
+    except Refused as refused:
+        return _oauth_error(refused)
+
+
 def _revoke(org: Org, call: Call) -> Response:
     try:
         _post_only(call)
@@ -132,17 +137,6 @@ def _userinfo(org: Org, call: Call) -> Response:
     if session is None:
         return PlainTextResponse("Bad_OAuth_Token", 403)
     return JSONResponse(_described(org, session))
-
-
-def _resources(org: Org, call: Call, number: int) -> Response:
-    session = org.session(call.bearer or "")
-    if session is None or not {"api", "full"}.intersection(session.scopes):
-        return JSONResponse(
-            [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}],
-            401,
-            {"WWW-Authenticate": "Token"},
-        )
-    return JSONResponse({name: f"{_version(number)['url']}/{name}" for name in _RESOURCES})
 
 
 def _described(org: Org, session: Session) -> dict[str, object]:
@@ -174,16 +168,6 @@ def _described(org: Org, session: Session) -> dict[str, object]:
         "utcOffset": 0,
         "updated_at": "2026-01-05T09:00:00Z",
         "is_app_installed": True,
-    }
-
-
-def _version(number: int) -> dict[str, str]:
-    """An API version: three a year, of which 59 is Winter '24."""
-    years, season = divmod(number - 59, len(_SEASONS))
-    return {
-        "label": f"{_SEASONS[season]} '{24 + years}",
-        "url": f"/services/data/v{number}.0",
-        "version": f"{number}.0",
     }
 
 

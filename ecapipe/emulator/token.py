@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from urllib.parse import unquote_plus
 
-from ecapipe.emulator.org import Authorization, Org, RegisteredApp
+from ecapipe.emulator import assertions, clients
+from ecapipe.emulator.org import REFRESHING, Authorization, Org
 from ecapipe.emulator.wire import Parameters, Refused
-from ecapipe.secret import Secret
 
 NOT_APPROVED = "user is not admin approved to access this app"
 
 _NEEDS_A_PERSON = frozenset({"full", "web", "refresh_token", "offline_access"})
 """Scopes that a client credentials token never carries."""
+
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 def grant(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
@@ -28,12 +29,16 @@ def grant(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
             return _authorization_code(org, form, authorization)
         case "client_credentials":
             return _client_credentials(org, form, authorization)
+        case "refresh_token":
+            return _refresh(org, form, authorization)
+        case type if type == _JWT_BEARER:
+            return _jwt_bearer(org, form)
         case _:
             raise Refused("unsupported_grant_type", "grant type not supported")
 
 
 def _authorization_code(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
-    app, proved = _client(org, form, authorization)
+    app, proved = clients.identify(org, form, authorization)
     if not proved and not app.secret_optional:
         raise Refused("invalid_client", "invalid client credentials")
     code, redirect_uri = form.need("code"), form.need("redirect_uri")
@@ -46,7 +51,9 @@ def _authorization_code(org: Org, form: Parameters, authorization: str) -> dict[
 
 
 def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
-    app, proved = _client(org, form, authorization)
+    if org.setup.login_host:
+        raise Refused("invalid_grant", "request not supported on this domain")
+    app, proved = clients.identify(org, form, authorization)
     if not proved:
         raise Refused("invalid_client", "invalid client credentials")
     if not app.client_credentials or app.run_as_user is None:
@@ -57,35 +64,23 @@ def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[
     return org.log_in(app, org.user(app.run_as_user), scopes, lasting=False)
 
 
-def _client(org: Org, form: Parameters, authorization: str) -> tuple[RegisteredApp, bool]:
-    """The app, and whether it proved itself with its secret.
-
-    A pair in the form wins over the header. A secret that is sent must be right even where none is needed.
-    """
-    key, secret = form.get("client_id"), form.get("client_secret")
-    if key is None or secret is None:
-        key, secret = _basic(authorization) or (key, secret)
-    app = org.app(key or form.need("client_id"))
-    if not app.enabled:
-        raise Refused("OAUTH_APP_BLOCKED", "this app is blocked by admin")
-    if secret is None:
-        return app, False
-    if app.consumer_secret is None or not app.consumer_secret.same(Secret(secret)):
+def _refresh(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+    app, proved = clients.identify(org, form, authorization)
+    if not proved and app.refresh_needs_secret:
         raise Refused("invalid_client", "invalid client credentials")
-    return app, True
+    return org.refresh(form.need("refresh_token"), app)
 
 
-def _basic(authorization: str) -> tuple[str, str | None] | None:
-    """Key and secret of a Basic header; each half is form-encoded (RFC 6749, section 2.3.1)."""
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        pair = base64.b64decode(credentials.strip(), validate=True).decode()
-    except ValueError:
-        return None
-    key, _, secret = pair.partition(":")
-    return unquote_plus(key), unquote_plus(secret) or None
+def _jwt_bearer(org: Org, form: Parameters) -> dict[str, str]:
+    """No secret and no refresh token: the signature proves the app, and it can sign again."""
+    app, username = assertions.verify(org, form.need("assertion"))
+    user = org.known(username)
+    if user is None or not (app.pre_authorized or org.approved(app, user)):
+        raise Refused("invalid_grant", "user hasn't approved this consumer")
+    if not app.approved:
+        raise Refused("invalid_app_access", NOT_APPROVED)
+    scopes = tuple(scope for scope in app.allowed if scope not in REFRESHING)
+    return org.log_in(app, user, scopes, lasting=False)
 
 
 def _verified(allowed: Authorization, verifier: str | None) -> bool:

@@ -55,10 +55,11 @@ class Human:
         self._stages: tuple[Stage, ...] = ()
         self._rows: tuple[Subject, ...] = ()
         self._ended: dict[tuple[str, Subject], StageEnded] = {}
-        self._running: StageStarted | None = None
-        self._since = 0.0
+        self._running: dict[Subject, tuple[StageStarted, float]] = {}
         self._asking = False
         self._block: Subject | None = None
+        self._several = False
+        self._kept: dict[Subject, list[StageEnded]] = {}
         self._logins: dict[Subject, Login] = {}
 
     def __call__(self, event: Event) -> None:
@@ -69,18 +70,23 @@ class Human:
                 width = min(50, self._out.width - 1)
                 self._out.print(Text(f" {TITLE} ".center(width, self._glyphs.rule)[:width], style="dim"))
             case Planned():
-                rows = [subject for subject in event.subjects if subject.org] or event.subjects
+                targets = [subject for subject in event.subjects if subject.org]
+                self._several = len(targets) > 1
+                rows = targets or event.subjects
                 self._rows = tuple(rows) if len(rows) >= TABLE_FROM else ()
             case StageStarted():
-                self._running, self._since = event, time.monotonic()
-                self._head(event.subject)
+                self._running[event.subject] = event, time.monotonic()
+                if not (self._several and event.subject.org):
+                    self._head(event.subject)
             case StageNoted():
                 self._note(event.note)
             case StageEnded():
-                self._running, self._asking = None, False
+                self._running.pop(event.subject, None)
+                self._asking = self._asking and bool(self._running)
                 self._ended[event.stage.name, event.subject] = event
-                self._end_stage(event)
+                self._keep(event)
             case Finished():
+                self._flush(event.subject)
                 if event.login:
                     self._logins[event.subject] = event.login
                     if not self._rows:
@@ -91,7 +97,7 @@ class Human:
                 pass
             case _:
                 assert_never(event)
-        if self._live is None and self._running is not None and not self._asking:
+        if self._live is None and self._running and not self._asking:
             self._live = Live(get_renderable=self._now, console=self._out, transient=True, refresh_per_second=12)
             self._live.start()
 
@@ -105,17 +111,22 @@ class Human:
             self._live = None
 
     def _now(self) -> RenderableType:
-        """The live part: the table around the row that runs, or the rest of the block."""
-        running = self._running
-        if running is None:
+        """The live part: the table around the rows that run, or the rest of the block."""
+        running = [*self._running.values()]
+        if not running:
             return Group()
-        spinner = "dots2" if self._glyphs != text.ASCII else "line"
-        elapsed = text.duration(round((time.monotonic() - self._since) * 1000))
-        label = Text.assemble((running.stage.title, "default"), (f" {elapsed}", "dim"))
         if self._rows:
-            label.append(f"  {text.clean(str(running.subject))}", style="dim")
-            return Group(self._table(self._window()), Spinner(spinner, label, style="magenta"))
-        return Group(Spinner(spinner, label, style="magenta"), *self._pending(running))
+            return Group(self._table(self._window()), *(self._spinner(*each, name=True) for each in running[:1]))
+        if self._several:
+            return Group(*(self._spinner(*each, name=each[0].subject.org is not None) for each in running))
+        return Group(self._spinner(*running[0]), *self._pending(running[0][0]))
+
+    def _spinner(self, started: StageStarted, since: float, *, name: bool = False) -> Spinner:
+        elapsed = text.duration(round((time.monotonic() - since) * 1000))
+        label = Text.assemble((started.stage.title, "default"), (f" {elapsed}", "dim"))
+        if name:
+            label.append(f"  {text.clean(str(started.subject))}", style="dim")
+        return Spinner("dots2" if self._glyphs != text.ASCII else "line", label, style="magenta")
 
     def _pending(self, running: StageStarted) -> Iterator[Text]:
         """The stages of the block that are still to come."""
@@ -154,7 +165,7 @@ class Human:
     def _cell(self, stage: Stage, row: Subject) -> Text:
         ended = self._at(stage, row)
         if ended is None:
-            now = self._running is not None and (self._running.stage, self._running.subject) == (stage, row)
+            now = row in self._running and self._running[row][0].stage == stage
             return Text(self._glyphs.current if now else self._glyphs.pending, style="magenta" if now else "dim")
         return Text(self._glyphs.of(ended.outcome), style=_STYLES[ended.outcome])
 
@@ -180,6 +191,8 @@ class Human:
                 self._out.print(Text(f" {text.clean(str(subject))}", style="bold"))
 
     def _note(self, note: Note) -> None:
+        if note.kind == "offer":
+            return
         self._pause()
         self._asking = self._asking or note.kind == "asking"
         if note.kind == "link":
@@ -187,6 +200,20 @@ class Human:
             text.write(self._err_stream, ["", note.text, ""])
         elif note.text:
             self._err.print(Text(text.clean(note.text)))
+
+    def _keep(self, event: StageEnded) -> None:
+        """Print the end of a stage; of several logins that run at once, each whole when it is over."""
+        if self._rows or not (self._several and event.subject.org):
+            self._end_stage(event)
+            return
+        kept = self._kept.setdefault(event.subject, [])
+        kept.append(event)
+        if event.stage == self._stages[-1]:
+            self._flush(event.subject)
+
+    def _flush(self, subject: Subject) -> None:
+        for ended in self._kept.pop(subject, ()):
+            self._end_stage(ended)
 
     def _end_stage(self, event: StageEnded) -> None:
         if not self._rows:
@@ -218,6 +245,8 @@ class Human:
 
     def _end(self, event: RunEnded) -> None:
         self._pause()
+        for subject in [*self._kept]:
+            self._flush(subject)
         self._out.print()
         if self._rows:
             self._out.print(self._table(self._rows))

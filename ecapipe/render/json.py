@@ -39,5 +39,5 @@ class Links:
         self._err = err
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, StageNoted) and event.note.text:
+        if isinstance(event, StageNoted) and event.note.text and event.note.kind != "offer":
             text.write(self._err, [event.note.text if event.note.kind == "link" else text.clean(event.note.text)])

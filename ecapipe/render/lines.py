@@ -79,6 +79,8 @@ class Lines:
             self._tell(*text.problem(event.problem))
 
     def _note(self, note: Note) -> None:
+        if note.kind == "offer":
+            return
         # A URL of our own making is never altered: people and programs copy it.
         self._tell(*([note.text] if note.kind == "link" else [text.clean(note.text)] if note.text else []))
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from loopback import ADDRESSES, Reply, free_port, listens, other_addresses, request
 
 from ecapipe.edges.listener import listen
+from ecapipe.flight import Flight
 from ecapipe.grants import AuthorizationCode, Login
-from ecapipe.login import Flight
 from ecapipe.orgs import choose
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
@@ -97,7 +97,9 @@ def waiting(port: int, *, host: str = "localhost", path: str = PATH) -> Iterator
     org = choose("uat=https://acme.my.salesforce.com", {}, ())
     flight = Flight()
     future = flight.expect(Login("Billing", org, url, STATE, Secret("made-up-verifier"), "https://unused.example"))
-    with listen(url, flight.land):
+    with listen([url], flight.land) as lost:
+        for problem in lost.values():
+            raise EcapipeError(problem)
         yield future
 
 
@@ -227,7 +229,7 @@ def test_no_page_repeats_the_answer(port: int) -> None:
 
 @pytest.mark.parametrize(("fits", "granted"), [(False, False), (True, False), (True, True)])
 def test_hostile_text_is_only_text(port: int, fits: bool, granted: bool) -> None:
-    with listen(f"http://localhost:{port}{PATH}", lambda query: Landing(fits, granted, HOSTILE)):
+    with listen([f"http://localhost:{port}{PATH}"], lambda query: Landing(fits, granted, HOSTILE)):
         reply = request(port, f"{PATH}?{GOOD}")
         page = request(port, reply.headers["Location"]) if fits else reply
     assert "&lt;/p&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&#x27;?" in page.text
@@ -405,3 +407,34 @@ def test_it_says_nothing_of_what_it_is_sent(port: int, capfd: pytest.CaptureFixt
 def test_whatever_comes_is_answered(site: Site, query: str) -> None:
     assert request(site.port, f"{PATH}?{query}").status in (400, 404)
     assert not site.future.done()
+
+
+def test_one_site_serves_several_addresses_each_on_its_own_path(port: int) -> None:
+    other = free_port()
+    urls = [f"http://localhost:{port}/a", f"http://127.0.0.1:{port}/b", f"http://localhost:{other}/c"]
+    landed: list[str] = []
+
+    def land(query: str) -> Landing:
+        landed.append(query)
+        return Landing(True, True, f"{query} is authorized.")
+
+    with listen(urls, land) as lost:
+        assert lost == {}
+        pages = [sign_in(port, "a=1", path="/a"), sign_in(port, "b=1", path="/b"), sign_in(other, "c=1", path="/c")]
+        assert request(other, "/a?a=1").status == 404
+        if "::1" in ADDRESSES:
+            assert request(port, "/b?b=1", address="::1").status == 404
+    assert landed == ["a=1", "b=1", "c=1"]
+    assert [query in page.text for query, page in zip(landed, pages, strict=True)] == [True] * 3
+    assert not any(listens("127.0.0.1", number) for number in (port, other))
+
+
+def test_an_address_that_is_taken_is_lost_and_the_others_are_served(port: int) -> None:
+    other = free_port()
+    taken, free = f"http://localhost:{port}/a", f"http://localhost:{other}/a"
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        listen([taken, free], lambda query: Landing(True, True, "")) as lost,
+    ):
+        assert {url: problem.name for url, problem in lost.items()} == {taken: "PortInUseError"}
+        sign_in(other, path="/a")

@@ -97,6 +97,23 @@ class Client:
             **{"grant_type": "client_credentials", "redirect_uri": None, "code_verifier": None} | changes
         )
 
+    def refresh(self, refresh_token: str, /, **changes: str | None) -> httpx.Response:
+        parameters = {
+            "grant_type": "refresh_token",
+            "client_id": self.app.consumer_key,
+            "client_secret": SECRET,
+            "refresh_token": refresh_token,
+        }
+        return self.post("/services/oauth2/token", parameters | changes)
+
+    def introspect(self, token: str, /, **changes: str | None) -> httpx.Response:
+        parameters = {"client_id": self.app.consumer_key, "client_secret": SECRET, "token": token}
+        return self.post("/services/oauth2/introspect", parameters | changes)
+
+    def works(self, access_token: str) -> bool:
+        """Whether UserInfo takes the token."""
+        return self.get("/services/oauth2/userinfo", access_token).status_code == 200
+
     def post(self, path: str, form: dict[str, str | None], **more: str) -> httpx.Response:
         return self.http.post(self.url(path), data=_without_none(form), headers=more)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -266,6 +267,46 @@ def test_a_local_app_lives_in_one_org(tmp_path: Path, distribution: str, orgs: t
     assert only(tmp_path, trees.app(header={"distributionState": distribution}), "dev").orgs == orgs
 
 
-def test_an_app_without_credentials_is_unknown(tmp_path: Path) -> None:
+def test_an_app_without_a_secret_has_one_that_only_the_org_knows(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path, trees.project() | trees.app(settings={"consumerSecret": None}))
+    (one,), (two,) = (registered(Where((str(root),)), edges.real(Environment({}))) for _ in range(2))
+    assert one.consumer_secret is not None
+    assert two.consumer_secret is not None
+    assert re.fullmatch(r"[0-9A-F]{64}", one.consumer_secret.reveal())
+    assert not one.consumer_secret.same(two.consumer_secret)
+
+
+def test_a_public_app_without_a_secret_has_none(tmp_path: Path) -> None:
+    public = {"isConsumerSecretOptional": "true", "consumerSecret": None}
+    assert only(tmp_path, trees.app(settings=public)).consumer_secret is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "pre_authorized"), [(None, True), ("AdminApprovedPreAuthorized", True), ("AllSelfAuthorized", False)]
+)
+def test_the_jwt_flow_needs_a_certificate_and_users_who_are_authorized(
+    tmp_path: Path, policy: str | None, pre_authorized: bool
+) -> None:
+    certificate = "MIIDazCCAlOg\nAwIBAgIU"
+    app = only(
+        tmp_path, trees.app(settings={"certificate": certificate}, policies={"permittedUsersPolicyType": policy})
+    )
+    assert (app.certificate, app.pre_authorized) == (certificate, pre_authorized)
+
+
+def test_an_app_without_a_key_is_unknown(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | trees.app(settings={"consumerKey": None}))
     assert registered(Where((str(root),)), edges.real(Environment({}))) == []
+
+
+def test_refresh_and_introspection_are_as_the_files_say(tmp_path: Path) -> None:
+    usual = only(tmp_path / "usual", trees.app())
+    assert (usual.refresh_tokens, usual.rotates, usual.refresh_needs_secret) == (True, False, True)
+    assert not usual.introspects_all
+    settings = {"isRefreshTokenRotationEnabled": "true", "isSecretRequiredForRefreshToken": "false"}
+    other = only(
+        tmp_path / "other",
+        trees.app(settings=settings | {"isIntrospectAllTokens": "true"}, policies={"refreshTokenPolicyType": "Zero"}),
+    )
+    assert (other.refresh_tokens, other.rotates, other.refresh_needs_secret) == (False, True, False)
+    assert other.introspects_all

@@ -13,7 +13,7 @@ from emulator.client import APPS, CALLBACK, CHALLENGE, WEB, Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecapipe.emulator import Emulator
+from ecapipe.emulator import Emulator, OrgSetup
 from ecapipe.emulator.org import Org
 from ecapipe.emulator.site import answer as respond
 from ecapipe.emulator.wire import Call, Parameters
@@ -56,7 +56,13 @@ def test_no_query_added_to_a_good_one_does(client: Client, query: list[tuple[str
 @given(parameters, st.binary(max_size=30))
 def test_no_form_breaks_an_endpoint(client: Client, form: list[tuple[str, str]], tail: bytes) -> None:
     body = urlencode(form).encode() + b"&" + tail
-    for path in ("/login", "/approve", "/services/oauth2/token", "/services/oauth2/revoke"):
+    for path in (
+        "/login",
+        "/approve",
+        "/services/oauth2/token",
+        "/services/oauth2/introspect",
+        "/services/oauth2/revoke",
+    ):
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         assert client.http.post(client.url(path), content=body, headers=headers).status_code == 400
 
@@ -93,7 +99,7 @@ def test_hostile_text_stays_text(name: str, org_name: str, hint: str, scope: str
 def _pages(name: str, org_name: str, hint: str, scope: str) -> tuple[Page, Page]:
     """Login and approval page of an app, without the network in between."""
     app = replace(WEB, name=name, scopes=(scope,))
-    org = Org(org_name, 1, "http://localhost", [app], lambda: 0.0)
+    org = Org(OrgSetup(org_name), 1, "http://localhost", [app], lambda: 0.0)
     query = {"response_type": "code", "client_id": app.consumer_key, "redirect_uri": CALLBACK}
     query |= {"code_challenge": CHALLENGE, "login_hint": hint}
     login = Page.of(org, "GET", "/services/oauth2/authorize", query, {})

@@ -22,19 +22,22 @@ REVEALING = {
     "cli/run.py": "--print-token",
     "credentials.py": "to tell placeholders, and the key, which is no secret",
     "edges/http.py": "the form and the bearer on the wire",
+    "edges/sf.py": "what is piped to the Salesforce CLI",
+    "edges/signer.py": "the passphrase of a private key",
     "emulator/org.py": "the signature of a token answer",
     "grants.py": "the PKCE digest",
+    "handover.py": "the login URL of the Salesforce CLI, and its grammar",
     "secret.py": "redaction",
     "tokens.py": "the token form, and the check of the signature",
 }
 """The modules that may look into a `Secret`, and what for."""
 
-TYPER = {"typer", "pydantic"}
-"""What every command pays for: typer reads all options with pydantic."""
+TYPER = {"typer"}
+"""What every command pays for."""
 
 HEAVY = TYPER | {
-    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "rich", "starlette",
-    "truststore", "uvicorn", "xmltodict",
+    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "pydantic", "rich",
+    "starlette", "truststore", "uvicorn", "wcmatch", "xmltodict",
 }  # fmt: skip
 
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}

@@ -552,11 +552,11 @@ def test_a_file_hidden_from_the_salesforce_cli_is_read_all_the_same(tmp_path: Pa
 
 
 def test_files_of_another_org_than_expected_are_a_warning() -> None:
-    expected = orgs.configured("uat", {"url": UAT.url, "orgId": "00D000000000002EAA"}, ())
+    expected = orgs.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000002EAA"}}, ())
     ended = Ended().locate(in_memory(oauth=LINK), orgs=(expected,))
     assert ended.outcome == "warning"
     assert "00D000000000001EAA" in (ended.reason or "")
-    same = orgs.configured("uat", {"url": UAT.url, "orgId": "00D000000000001"}, ())
+    same = orgs.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000001"}}, ())
     assert Ended().locate(in_memory(oauth=LINK), orgs=(same,)).outcome == "passed"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import string
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from river.billing import KEY, ORG, SECRET, app, proven
 from river.failure import problem_of
 
 from ecapipe import grants, orgs, tokens
-from ecapipe.grants import AuthorizationCode, ClientCredentials, Login, Misfit
+from ecapipe.grants import AuthorizationCode, ClientCredentials, JwtBearer, Login, Misfit
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
 
@@ -181,7 +182,86 @@ def test_a_flow_that_is_not_possible_is_explained_with_those_that_are(
     assert all(flow in problem.message for flow in found.flows)
 
 
+SIGNING = {"settings": {"certificate": "MIIC", "callbackUrl": None}}
+BOTH = {"settings": {"certificate": "MIIC"}}
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "has_key", "flow"),
+    [
+        (BOTH, "auto", True, "jwt"),
+        (BOTH, "auto", False, "web"),
+        (BOTH, "web", True, "web"),
+        (BOTH, "jwt", True, "jwt"),
+        (WEB, "auto", True, "web"),
+        (SIGNING, "auto", True, "jwt"),
+    ],
+)
+def test_a_key_that_the_app_takes_spares_people_and_secret(
+    files: dict[str, trees.Elements], wanted: Literal["auto", "web", "jwt"], has_key: bool, flow: str
+) -> None:
+    assert grants.choose(app(**files), wanted, False, True, has_key) == flow
+    assert grants.takes_key(app(**files), wanted, has_key) is (flow == "jwt")
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "has_key", "says"),
+    [
+        (SIGNING, "jwt", False, "--jwt-key-file names none"),
+        (SIGNING, "auto", False, "--jwt-key-file names no key"),
+        (WEB, "jwt", True, "no certificate"),
+        (WEB, "jwt", False, "no certificate"),
+    ],
+)
+def test_a_login_by_key_that_is_not_possible_is_explained(
+    files: dict[str, trees.Elements], wanted: str, has_key: bool, says: str
+) -> None:
+    problem = problem_of(grants.choose, app(**files), wanted, True, True, has_key)
+    assert problem.name == "FlowNotPossible"
+    assert says in problem.message
+
+
+# --- assertions ---------------------------------------------------------------------------------------------
+
+
+def signed(ahead: float = 0.0, chance: Callable[[int], bytes] = counting) -> JwtBearer:
+    """An assertion of Billing for ann, in the second 1000.9, whose signature is what was signed, backwards."""
+    return grants.bearer(KEY, "ann@acme.test", "https://aud.test", lambda data: data[::-1], 1000.9 + ahead, chance)
+
+
+def parts(grant: JwtBearer) -> list[bytes]:
+    return [base64.urlsafe_b64decode(part + "==") for part in grant.assertion.reveal().split(".")]
+
+
+def test_an_assertion_says_who_as_whom_to_whom_and_until_when() -> None:
+    header, claims, signature = parts(signed())
+    assert json.loads(header) == {"alg": "RS256", "typ": "JWT"}
+    assert json.loads(claims) == {
+        "iss": KEY,
+        "sub": "ann@acme.test",
+        "aud": "https://aud.test",
+        "exp": 1150,
+        "jti": base64.urlsafe_b64encode(counting(16)).decode().rstrip("="),
+    }
+    assert signature[::-1].decode() == signed().assertion.reveal().rpartition(".")[0]
+
+
+def test_no_two_assertions_are_the_same() -> None:
+    numbers = iter(range(9))
+
+    def chance(size: int) -> bytes:
+        return bytes([next(numbers)]) * size
+
+    first, second = (json.loads(parts(signed(ahead, chance))[1]) for ahead in (0.0, -600.0))
+    assert (first["exp"] - second["exp"], first["jti"] == second["jti"]) == (600, False)
+
+
+def test_an_assertion_does_not_show_itself() -> None:
+    assert signed().assertion.reveal() not in repr(signed())
+
+
 def test_every_grant_knows_its_flow() -> None:
+    assert grants.flow(signed()) == "jwt"
     assert grants.flow(AuthorizationCode(Secret("code"), PASTE, Secret("verifier"))) == "web"
     assert grants.flow(ClientCredentials()) == "client-credentials"
 

@@ -192,7 +192,9 @@ def test_any_object_is_taken_or_a_problem(status: int, members: dict[str, object
         ("invalid_grant", "inactive user", "AuthenticationFailed"),
         ("invalid_grant", "user password expired", "AuthenticationFailed"),
         ("invalid_grant", "challenge required", "AuthenticationFailed"),
-        ("invalid_grant", "audience is invalid", "OauthRefused"),
+        ("invalid_grant", "audience is invalid", "AudienceRefused"),
+        ("invalid_grant", "Audience validation failed", "AudienceRefused"),
+        ("invalid_grant", "invalid assertion", "AssertionRefused"),
         ("invalid_grant", "", "OauthRefused"),
         ("immediate_unsuccessful", "", "OauthRefused"),
         ("INVALID_CLIENT", "", "OauthRefused"),
@@ -305,3 +307,25 @@ def test_a_resource_that_says_a_secret_says_nothing() -> None:
 @given(st.binary())
 def test_any_refusal_of_a_resource_is_a_short_word(body: bytes) -> None:
     assert 0 < len(messages.said(Answer(401, "", body))) <= 80
+
+
+@pytest.mark.parametrize(
+    ("code", "description", "name"),
+    [
+        ("invalid_grant", "expired authorization code", "AssertionExpired"),
+        ("invalid_grant", "expired access/refresh token", "AssertionExpired"),
+        ("invalid_grant", "the assertion is not yet valid", "AssertionExpired"),
+        ("invalid_grant", "user hasn't approved this consumer", "AssertionNotApproved"),
+        ("invalid_grant", "invalid assertion", "AssertionRefused"),
+        ("invalid_grant", "audience is invalid", "AudienceRefused"),
+        ("invalid_client_id", "client identifier invalid", "InvalidClientId"),
+        ("invalid_app_access", "user is not admin approved to access this app", "UserNotApproved"),
+        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", "AppNotFoundInOrg"),
+    ],
+)
+def test_a_refusal_of_an_assertion_is_about_the_assertion(code: str, description: str, name: str) -> None:
+    refusal = answer({"error": code, "error_description": description}, 400)
+    with pytest.raises(EcapipeError) as caught:
+        messages.members(refusal, HOST, assertion=True)
+    problem = caught.value.problem
+    assert (problem.name, problem.oauth_error, problem.http_status) == (name, code, 400)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from river.failure import problem_of
 
-from ecapipe import orgs, project
-from ecapipe.orgs import Org, Which
+from ecapipe import batch, orgs, problems, project
+from ecapipe.batch import Batch
+from ecapipe.orgs import Elsewhere, Org, Which
 from ecapipe.problems import EcapipeError
 from ecapipe.project import Project
 
@@ -344,8 +346,8 @@ def selected(which: Which, searched: tuple[Project, ...] = ()) -> list[str]:
 
 
 def test_named_orgs_come_before_everything_in_their_order() -> None:
-    which = Which(names=("prod", "uat", PROD), default="other")
-    assert selected(which, projects(uat=UAT, prod=PROD)) == ["prod", "uat", "acme.my.salesforce.com"]
+    which = Which(names=("prod", "uat", "acme.cloudforce.com"), default="other")
+    assert selected(which, projects(uat=UAT, prod=PROD)) == ["prod", "uat", "acme.cloudforce.com"]
 
 
 def test_an_org_named_twice_is_one_target() -> None:
@@ -417,3 +419,259 @@ def test_hosts_are_allowed_by_the_user_never_by_the_project() -> None:
     assert problem_of(orgs.select, Which(), searched).name == "RefusedHost"
     assert selected(Which(allowed=("login.acme.test",)), searched) == ["mine"]
     assert selected(replace(Which(names=("mine",)), allowed=("login.acme.test",)), searched) == ["mine"]
+
+
+# --- several at once ----------------------------------------------------------------------------------------
+
+
+def configured(**members: dict[str, object]) -> tuple[Project, ...]:
+    plugin = {"ecapipe": {"orgs": members}}
+    return (project.parse(json.dumps({"packageDirectories": [{"path": "force-app"}], "plugins": plugin}), "/p"),)
+
+
+def listed(text: str) -> Batch:
+    return batch.parse(text.encode(), "orgs.csv")
+
+
+def test_names_the_file_and_every_configured_org_add_up() -> None:
+    which = Which(names=("prod",), batch=listed(f"alias,url\nuat,{UAT}"), every=True)
+    other = "https://other.my.salesforce.com"
+    assert selected(which, projects(prod=PROD, other=other)) == ["prod", "uat", "other"]
+    assert selected(Which(every=True), projects(prod=PROD, other=other)) == ["prod", "other"]
+
+
+def test_nothing_configured_is_nothing_chosen_by_all_orgs() -> None:
+    assert problem_of(orgs.select, Which(every=True), projects(login_url=PROD)).name == "NoOrgChosen"
+
+
+@pytest.mark.parametrize("name", ["uat", UAT, f"uat={UAT}", "acme--uat.sandbox.my.salesforce.com"])
+def test_an_org_that_is_asked_for_in_two_ways_is_one(name: str) -> None:
+    which = Which(names=(name,), batch=listed(f"alias,url,username\nuat,{UAT},ann@acme.test"), every=True)
+    (found,) = orgs.select(which, projects(uat=UAT))
+    assert (found.name, found.username) == ("uat", "ann@acme.test")
+
+
+def test_a_row_without_a_url_takes_what_the_project_says_of_its_alias() -> None:
+    searched = configured(uat={"url": UAT, "orgId": "00D000000000001EAA", "flow": "web", "apps": ["One", "Two"]})
+    (found,) = orgs.select(Which(batch=listed("alias,flow,secretEnv\nuat,jwt,X")), searched)
+    assert (found.url, found.org_id, found.flow) == (UAT, "00D000000000001EAA", "jwt")
+    assert (found.apps, found.secret_env) == (("One", "Two"), "X")
+
+
+def test_a_row_with_a_url_stands_on_its_own() -> None:
+    searched = configured(uat={"url": PROD, "orgId": "00D000000000001EAA"})
+    (found,) = orgs.select(Which(batch=listed(f"alias,url\nuat,{UAT}")), searched)
+    assert found == Org(UAT, "acme--uat.sandbox.my.salesforce.com", "uat")
+
+
+def test_all_mistakes_of_a_file_are_told_at_once_whoever_finds_them() -> None:
+    text = f"alias,url,flow,apps\na,https://evil.test,,\nb,{UAT},wbe,\nc,{UAT},,Billing_Sink\nuta,,,\n"
+
+    def apps_in(_: str | None) -> frozenset[str]:
+        return frozenset({"Billing_Sync"})
+
+    problem = problem_of(orgs.select, Which(batch=listed(text)), projects(uat=UAT), None, apps_in)
+    assert (problem.name, problem.exit_code, problem.line) == ("MalformedBatchFile", 2, 2)
+    for place in ("row 2, column url", "row 3, column flow", "row 4, column apps", "row 5, column alias"):
+        assert place in problem.message
+    said = " ".join(problem.actions)
+    assert 'Did you mean "Billing_Sync"?' in said
+    assert 'Did you mean "uat"?' in said
+    assert "does not belong to Salesforce" in said
+
+
+def test_a_tree_that_cannot_be_used_is_a_mistake_of_its_row() -> None:
+    def apps_in(source_dir: str | None) -> frozenset[str]:
+        raise EcapipeError(problems.source_dir_not_found(source_dir or "", "sourceDir"))
+
+    which = Which(batch=listed(f"alias,url,sourceDir\na,{UAT},gone\n"))
+    problem = problem_of(orgs.select, which, (), None, apps_in)
+    assert 'row 2, column sourceDir: cannot be used: The path "gone"' in problem.message
+
+
+def test_all_mistakes_of_configured_orgs_are_told_at_once() -> None:
+    searched = configured(
+        a={"url": UAT, "flow": "wbe"}, b={"orgId": "12", "alias": "c"}, c={"url": "https://evil.test"}
+    )
+    problem = problem_of(orgs.select, Which(every=True), searched)
+    assert (problem.name, problem.exit_code) == ("SchemaValidationError", 2)
+    for place in ("a.flow must", "b.orgId must", "b.alias is not", "b.url is missing", "c.url cannot be used"):
+        assert f"plugins.ecapipe.orgs.{place}" in problem.message
+    assert selected(Which(names=("d=acme.cloudforce.com",)), searched) == ["d"]
+
+
+@pytest.mark.parametrize("folder", ["../elsewhere", "/etc", "C:\\orgs", "a/../../b"])
+def test_the_tree_of_a_configured_org_lies_within_the_project(folder: str) -> None:
+    problem = problem_of(orgs.choose, "uat", {"uat": {"url": UAT, "sourceDir": folder}}, ())
+    assert "plugins.ecapipe.orgs.uat.sourceDir must be a path inside the project" in problem.message
+
+
+def test_the_tree_of_a_configured_org_is_relative_to_the_project() -> None:
+    (found,) = orgs.select(Which(), configured(uat={"url": UAT, "sourceDir": "retrieved/uat/"}))
+    assert found.source_dir == "/p/retrieved/uat"
+
+
+def test_rows_of_one_org_may_share_out_its_apps() -> None:
+    text = f"alias,url,apps,secretEnv\nuat,{UAT},One,A\nuat,{UAT},Two,B\n"
+    assert [org.secret_env for org in orgs.select(Which(batch=listed(text)), ())] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        (f"uat,{UAT},One,B", "row 3, column alias: describes uat for apps that row 2 describes, too."),
+        (f"uat,{UAT},,B", "row 3, column alias: describes uat for apps that row 2 describes, too."),
+        (f"uat,{PROD},Two,B", 'row 3, column alias: the name "uat" is that of another org in row 2.'),
+    ],
+)
+def test_no_app_in_an_org_is_described_in_two_ways(second: str, says: str) -> None:
+    which = Which(batch=listed(f"alias,url,apps,secretEnv\nuat,{UAT},One,A\n{second}\n"))
+    assert says in problem_of(orgs.select, which, ()).message
+
+
+def test_the_same_row_twice_is_one() -> None:
+    assert selected(Which(batch=listed(f"alias,url\nuat,{UAT}\nuat,{UAT}/\n"))) == ["uat"]
+
+
+def test_two_orgs_are_not_called_the_same() -> None:
+    for names in ((f"uat={UAT}", f"uat={PROD}"), ("https://acme.my.site.com/a", "https://acme.my.site.com/b")):
+        problem = problem_of(orgs.select, Which(names=names), ())
+        assert (problem.name, problem.exit_code) == ("OrgNameAmbiguous", 2)
+
+
+# --- orgs that the Salesforce CLI knows ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    aliases: tuple[str, ...]
+    username: str
+    org_id: str = "00D000000000007EAA"
+    instance_url: str = UAT
+
+
+class Cli:
+    """A Salesforce CLI that counts how often it is asked."""
+
+    def __init__(self, *logins: Login, default: str | None = None) -> None:
+        self.logins, self.default, self.asked = logins, default, 0
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        return Elsewhere(self.tell, lambda: self.default)
+
+    def tell(self) -> Sequence[Login]:
+        self.asked += 1
+        return self.logins
+
+
+def test_an_alias_of_the_salesforce_cli_brings_its_org_id() -> None:
+    cli = Cli(Login(("dev", "acme.dev"), "ann@acme.test"))
+    for name in ("dev", "acme.dev"):
+        (found,) = orgs.select(Which(names=(name,)), (), cli.elsewhere)
+        assert found == Org(UAT, "acme--uat.sandbox.my.salesforce.com", name, "00D000000000007EAA")
+
+
+def test_a_username_of_the_salesforce_cli_is_expected_to_sign_in() -> None:
+    cli = Cli(Login(("dev",), "ann@acme.test"), Login((), "bob@acme.test"))
+    (ann,) = orgs.select(Which(names=("ann@acme.test",)), (), cli.elsewhere)
+    assert (ann.alias, ann.username, ann.org_id) == ("dev", "ann@acme.test", "00D000000000007EAA")
+    (bob,) = orgs.select(Which(names=("bob@acme.test",)), (), cli.elsewhere)
+    assert (bob.alias, bob.username) == (None, "bob@acme.test")
+
+
+def test_the_salesforce_cli_is_asked_only_for_names_that_nobody_else_knows() -> None:
+    cli = Cli(Login(("uat", "dev"), "ann@acme.test"), default="dev")
+    for which in (Which(names=("uat", f"x={PROD}", PROD)), Which(default="uat"), Which(every=True)):
+        orgs.select(which, projects(uat=UAT), cli.elsewhere)
+    orgs.select(Which(batch=listed(f"alias,url\ndev,{PROD}")), projects(uat=UAT), cli.elsewhere)
+    assert cli.asked == 0
+    orgs.select(Which(batch=listed("alias\ndev")), (), cli.elsewhere)
+    assert cli.asked == 1
+
+
+def test_its_target_org_comes_after_the_variable_and_before_the_only_configured_org() -> None:
+    cli = Cli(Login(("dev",), "ann@acme.test"), default="dev")
+    for which, expected in ((Which(), "dev"), (Which(default="uat"), "uat"), (Which(names=("uat",)), "uat")):
+        assert [org.name for org in orgs.select(which, projects(uat=UAT), cli.elsewhere)] == [expected]
+
+
+def test_a_mistyped_name_is_recognised_among_all_that_are_known() -> None:
+    cli = Cli(Login(("integration",), "ann@acme.test"))
+    for name, meant in (("intergation", "integration"), ("anne@acme.test", "ann@acme.test"), ("uta", "uat")):
+        problem = problem_of(orgs.select, Which(names=(name,)), projects(uat=UAT), cli.elsewhere)
+        assert (problem.name, problem.exit_code) == ("NamedOrgNotFoundError", 2)
+        assert f'Did you mean "{meant}"?' in problem.actions
+
+
+def test_a_salesforce_cli_that_cannot_be_asked_is_said_beside_the_name() -> None:
+    def tell() -> Sequence[Login]:
+        raise EcapipeError(problems.usage_error("No sf here.", "ecapipe run"))
+
+    problem = problem_of(orgs.select, Which(names=("dev",)), (), Elsewhere(tell))
+    assert problem.name == "NamedOrgNotFoundError"
+    assert "The Salesforce CLI could not be asked: No sf here." in problem.message
+
+
+def test_an_org_of_the_salesforce_cli_is_judged_like_any_other() -> None:
+    cli = Cli(Login(("dev",), "ann@acme.test", instance_url="https://evil.test"))
+    assert problem_of(orgs.select, Which(names=("dev",)), (), cli.elsewhere).name == "RefusedHost"
+
+
+# --- the same org twice -------------------------------------------------------------------------------------
+
+ORG_ID = "00D000000000001"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"alias,url\na,{UAT}\nb,{UAT}\nc,{PROD}", [f"a, b are the same org: {UAT}."]),
+        (f"alias,url,orgId\na,{UAT},{ORG_ID}EAA\nb,{PROD},{ORG_ID}", [f"a, b are the same org: {ORG_ID}."]),
+        (f"alias,url,orgId\na,{UAT},{ORG_ID}EAA\nb,{UAT},{ORG_ID}", [f"a, b are the same org: {ORG_ID}."]),
+        (f"alias,url,username\na,{UAT},x@y.test\nb,{UAT},", [f"a, b are the same org: {UAT}."]),
+        (f"alias,url,username\na,{UAT},x@y.test\nb,{UAT},z@y.test", []),
+        (f"alias,url,apps\na,{UAT},One\na,{UAT},Two", []),
+        (f"alias,url\na,{UAT}\nb,{PROD}", []),
+    ],
+)
+def test_one_org_under_several_names_is_told(text: str, says: list[str]) -> None:
+    assert orgs.doubles(orgs.select(Which(batch=listed(text)), ())) == says
+
+
+def test_many_names_of_one_org_are_told_in_one_sentence() -> None:
+    text = "alias,url\n" + "".join(f"org{number},{UAT}\n" for number in range(200))
+    (sentence,) = orgs.doubles(orgs.select(Which(batch=listed(text)), ()))
+    assert "org9 and 190 more are the same org" in sentence
+
+
+def test_one_user_in_several_orgs_is_told_before_a_hand_over() -> None:
+    text = f"alias,url,username\na,{UAT},x@y.test\nb,{PROD},x@y.test\nc,{PROD},z@y.test\nd,{PROD},z@y.test"
+    (sentence,) = orgs.shared_usernames(orgs.select(Which(batch=listed(text)), ()))
+    assert sentence.startswith("x@y.test is expected in a, b,")
+
+
+@pytest.mark.parametrize(
+    ("host", "audience"),
+    [
+        ("acme.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme-dev-ed.develop.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme.trailblaze.my.salesforce.com", "https://login.salesforce.com"),
+        ("na139.salesforce.com", "https://login.salesforce.com"),
+        ("login.salesforce.com", "https://login.salesforce.com"),
+        ("sandbox.my.salesforce.com", "https://login.salesforce.com"),
+        ("acme--uat.sandbox.my.salesforce.com", "https://test.salesforce.com"),
+        ("acme--uat.my.salesforce.com", "https://test.salesforce.com"),
+        ("acme--uat.cs42.my.salesforce.com", "https://test.salesforce.com"),
+        ("cs42.salesforce.com", "https://test.salesforce.com"),
+        ("curious-bear-1234.scratch.my.salesforce.com", "https://test.salesforce.com"),
+        ("test.salesforce.com", "https://test.salesforce.com"),
+        ("acme.my.site.com/partners", "https://acme.my.site.com/partners"),
+        ("acme.my.salesforce.mil", "https://acme.my.salesforce.mil"),
+        ("acme.my.sfcrmproducts.cn", "https://acme.my.sfcrmproducts.cn"),
+        ("https://login.corp.example:8443", "https://login.corp.example:8443"),
+        ("http://localhost:7717", "http://localhost:7717"),
+    ],
+)
+def test_the_audience_of_an_assertion_is_the_login_host_of_the_kind_of_org(host: str, audience: str) -> None:
+    assert orgs.audience(at(host, "login.corp.example")) == audience

@@ -16,7 +16,7 @@ from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven, proven
 from river.failure import problem_of
 
 from ecapipe import orgs, tokens
-from ecapipe.grants import AuthorizationCode, ClientCredentials
+from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer
 from ecapipe.messages import Answer
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
@@ -57,7 +57,7 @@ def revealed(token: Token) -> tuple[str, str | None]:
 # --- out ----------------------------------------------------------------------------------------------------
 
 
-def form(grant: AuthorizationCode | ClientCredentials, *, org: orgs.Org = ORG) -> dict[str, list[str]]:
+def form(grant: Grant, *, org: orgs.Org = ORG) -> dict[str, list[str]]:
     request = tokens.request(grant, proven(), org)
     assert request.url == f"{org.url}/services/oauth2/token"
     assert request.bearer is None
@@ -82,6 +82,25 @@ def test_client_credentials_are_all_that_their_grant_needs() -> None:
         "client_id": [KEY],
         "client_secret": [SECRET],
     }
+
+
+ASSERTION = Secret("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJmYWtlIn0.c2lnbmVk-_")
+
+
+def test_an_assertion_goes_alone() -> None:
+    assert form(JwtBearer(ASSERTION)) == {
+        "grant_type": ["urn:ietf:params:oauth:grant-type:jwt-bearer"],
+        "assertion": [ASSERTION.reveal()],
+    }
+
+
+def test_an_org_that_repeats_an_assertion_is_not_repeated() -> None:
+    told = f"invalid assertion {ASSERTION.reveal()[20:]}"
+    said = json.dumps({"error": "invalid_grant", "error_description": told}).encode()
+    answer = Answer(400, "application/json", said)
+    problem = problem_of(tokens.read, answer, JwtBearer(ASSERTION), proven(), ORG)
+    assert problem.name == "AssertionRefused"
+    assert ASSERTION.reveal()[20:28] not in problem.message
 
 
 def test_a_public_client_sends_no_secret() -> None:

@@ -15,6 +15,7 @@ from ecapipe.stages import (
     AUTHORIZE,
     CHECK,
     DISCOVER,
+    HAND_OVER,
     LOCATE,
     OF_APPS,
     OF_TARGETS,
@@ -65,7 +66,8 @@ def test_the_stages_are_those_that_are_promised() -> None:
         ("token", "Requesting token"),
         ("verify", "Verifying user info"),
     ]
-    assert (DISCOVER, *OF_APPS, *OF_TARGETS) == ALL
+    assert (HAND_OVER.name, HAND_OVER.title) == ("hand-over", "Handing over to Salesforce CLI")
+    assert (DISCOVER, *OF_APPS, *OF_TARGETS) == (*ALL, HAND_OVER)
 
 
 @pytest.mark.parametrize(("name", "stops_after"), [(stage.name, stage) for stage in ALL])
@@ -76,6 +78,11 @@ def test_a_run_may_stop_after_any_stage(name: str, stops_after: Stage) -> None:
 
 def test_a_run_that_stops_nowhere_has_all_stages() -> None:
     assert stages.until(None) == ALL
+
+
+def test_a_hand_over_follows_only_where_it_is_asked_for() -> None:
+    assert stages.until(None, hand_over=True) == (*ALL, HAND_OVER)
+    assert stages.until("verify", hand_over=True) == ALL
 
 
 # --- how a stage ends ---------------------------------------------------------------------------------------

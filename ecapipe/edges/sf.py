@@ -1,0 +1,437 @@
+"""The Salesforce CLI: what it keeps, what it is given, what it fetches; and its configuration files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Final, cast
+
+from ecapipe import problems
+from ecapipe.edges.environment import Environment
+from ecapipe.handover import Handover
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.secret import Secret, redact
+from ecapipe.world import SfLogin, SfVersion
+
+OLDEST: Final = (2, 136, 8)
+"""The first version with ``org auth show-access-token``."""
+
+_QUICK, _LOGIN, _RETRIEVE = 60, 180, 40 * 60
+"""Seconds; a retrieve waits 33 minutes by itself."""
+
+_DROPPED: Final = (
+    # Colours in its JSON; with NO_COLOR beside it, a warning of Node.
+    "FORCE_COLOR",
+    # What would print secrets, be taken instead of the token that is piped, or ask a question.
+    "TEMP_SHOW_SECRETS",
+    "ACCESS_TOKEN",
+    "ENV",
+    # Output comes in the form that is asked for on the command line.
+    "CONTENT_TYPE",
+    "MSO_DISABLE_CI_MODE",
+    "DEBUG",
+)
+_SET: Final = {
+    "NO_COLOR": "1",
+    "SF_AUTOUPDATE_DISABLE": "true",
+    "SF_DISABLE_AUTOUPDATE": "true",
+    "SF_SKIP_NEW_VERSION_CHECK": "true",
+}
+
+_PLACES: Final = ((".sf/config.json", "target-org"), (".sfdx/sfdx-config.json", "defaultusername"))
+"""The configuration files below a project or a home, and how each calls the default org."""
+_LARGEST: Final = 1024 * 1024
+_LONGEST_NAME: Final = 200
+
+_UNREACHED: Final = re.compile(
+    r"fetch failed|ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|socket hang up|certificate"
+    r"|getaddrinfo|network|timed? ?out",
+    re.IGNORECASE,
+)
+_PAIR: Final = re.compile(r"invalid[ _]client|client (credentials|identifier)", re.IGNORECASE)
+_DEAD: Final = re.compile(r"expired|refresh token|invalid_grant|inactive|revoked", re.IGNORECASE)
+_PREFIX: Final = re.compile(r"^.*?due to: *", re.IGNORECASE | re.DOTALL)
+
+_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_AT_WORK: Final = re.compile(r"[▶>] (.+?)(?:…|\.\.\.)?")
+_ERROR: Final = re.compile(
+    r"^Error(?: \((?P<name>[^)]*)\))?: *(?P<message>.*?)(?=\n\s*\n|\Z)", re.DOTALL | re.MULTILINE
+)
+_BATCH_SAFE: Final = re.compile(r"[\w@.:/\\+=,~ -]*")
+"""What cmd.exe, which runs a .cmd file, hands on as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    status: int
+    out: str
+    err: str
+
+
+class Sf:
+    """See `ecapipe.world.SalesforceCli`. `windows`: how programs are named, and given what no argument may hold."""
+
+    def __init__(self, environment: Environment, *, windows: bool = os.name == "nt") -> None:
+        self._environment, self._windows = environment, windows
+        self._turn = threading.RLock()
+        self._version: SfVersion | None = None
+        self._logins: tuple[SfLogin, ...] | None = None
+
+    def version(self) -> SfVersion:
+        with self._turn:
+            if self._version is None:
+                answer = self._json("version", "--verbose", needs="version")
+                named = re.search(r"(\d+)\.(\d+)\.(\d+)", str(answer.get("cliVersion")))
+                if named is None or not str(answer.get("cliVersion")).startswith("@salesforce/cli/"):
+                    raise EcapipeError(problems.sf_failed("sf version", "it names no version of @salesforce/cli."))
+                if tuple(map(int, named.groups())) < OLDEST:
+                    raise EcapipeError(problems.sf_too_old(named[0], ".".join(map(str, OLDEST))))
+                self._version = SfVersion(named[0], _core(str(answer.get("rootPath") or "")))
+            return self._version
+
+    def logins(self) -> tuple[SfLogin, ...]:
+        with self._turn:
+            if self._logins is None:
+                listed = self._ask("org", "list", "auth")
+                entries = listed if isinstance(listed, list) else []
+                self._logins = tuple(login for entry in entries if (login := _login(entry)))
+            return self._logins
+
+    def default_org(self, root: str | None) -> str | None:
+        home = self._environment.get("USERPROFILE" if self._windows else "HOME") or os.path.expanduser("~")
+        for folder in (root, home):
+            for place, member in _PLACES if folder else ():
+                if name := _setting(os.path.join(cast(str, folder), *place.split("/")), member):
+                    return name
+        return None
+
+    def access_token(self, name: str) -> tuple[Secret, str]:
+        with self._turn:
+            login = self._known(name)
+            answer = self._json("org", "auth", "show-access-token", f"--target-org={name}", needs=name)
+            token = answer.get("accessToken")
+            if not isinstance(token, str) or not token or "REDACTED" in token:
+                raise EcapipeError(problems.sf_failed("sf org auth show-access-token", "it gave no access token."))
+            return Secret(token), login.instance_url
+
+    def log_in(self, login: Handover) -> SfLogin:
+        choices = [f"--alias={login.alias}"] if login.alias else []
+        choices += ["--set-default"] if login.default else []
+        with self._turn, self._handed(login) as (arguments, given):
+            self._logins = None
+            answer = self._json(
+                *arguments, *choices, given=given, needs=login.host, limit=_LOGIN, secrets=login.secrets
+            )
+            kept = _login({"alias": login.alias, **answer})
+            if kept is None:
+                raise EcapipeError(problems.sf_failed(_spoken(arguments), "it does not say whom it logged in."))
+            return kept
+
+    def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+        self._known(name)
+        command = ["project", "retrieve", "start", *(f"--metadata={type}" for type in types), f"--target-org={name}"]
+        said: set[str] = set()
+
+        def hear(line: str) -> None:
+            work = _AT_WORK.fullmatch(line.strip())
+            if work and work[1] not in said:
+                said.add(work[1])
+                tell(f"Salesforce CLI: {work[1]}")
+
+        # With --json it would be silent until the end; on its own it shows its stages, line by line in CI.
+        ended = self._run(command, limit=_RETRIEVE, at=root, hear=hear, CI="true")
+        if ended.status:
+            error = _ERROR.search(ended.err) or _ERROR.search(ended.out)
+            if error is None:
+                raise EcapipeError(problems.sf_failed(_spoken(command), _reason(ended)))
+            raise EcapipeError(_translated(error["name"] or "", error["message"], command, name, ()))
+        return [line.partition(": ")[2] for line in ended.err.splitlines() if line.startswith("Warning: ")]
+
+    def _known(self, name: str) -> SfLogin:
+        """The login of an alias or a username."""
+        logins = self.logins()
+        for login in logins:
+            if name == login.username or name in login.aliases:
+                return login
+        known = [word for login in logins for word in (*login.aliases, login.username)]
+        raise EcapipeError(problems.sf_login_missing(name, known))
+
+    @contextmanager
+    def _handed(self, login: Handover) -> Iterator[tuple[list[str], str | None]]:
+        """The command that takes a login, and what is piped to it."""
+        value = login.given.reveal()
+        if not login.lasting:
+            yield ["org", "login", "access-token", f"--instance-url={login.url}"], value
+        elif not self._windows:
+            # As a file it is waited for; --sfdx-url-stdin waits 10 ms, and prints what it does not understand.
+            yield ["org", "login", "sfdx-url", "--sfdx-url-file=/dev/stdin"], value
+        else:
+            handle, path = tempfile.mkstemp(prefix="ecapipe-", suffix=".txt")
+            try:
+                with open(handle, "w", encoding="utf-8") as file:
+                    file.write(value)
+                yield ["org", "login", "sfdx-url", f"--sfdx-url-file={path}"], None
+            finally:
+                os.unlink(path)
+
+    def _json(
+        self,
+        *command: str,
+        needs: str,
+        given: str | None = None,
+        limit: int = _QUICK,
+        secrets: Sequence[Secret] = (),
+    ) -> Mapping[str, object]:
+        answer = self._ask(*command, given=given, limit=limit, about=needs, secrets=secrets)
+        if not isinstance(answer, dict):
+            raise EcapipeError(problems.sf_failed(_spoken(command), "its JSON has no result."))
+        return answer
+
+    def _ask(
+        self,
+        *command: str,
+        given: str | None = None,
+        limit: int = _QUICK,
+        about: str = "",
+        secrets: Sequence[Secret] = (),
+    ) -> object:
+        """The result of a command; `about` is the org or login that its errors are about."""
+        ended = self._run([*command, "--json"], given=given, limit=limit)
+        document = _document(ended.out)
+        if document is None:
+            raise EcapipeError(problems.sf_failed(_spoken(command), redact(_reason(ended), *secrets)))
+        if document["status"] == 0 and "result" in document:
+            return document["result"]
+        name, message = document.get("name"), document.get("message")
+        raise EcapipeError(_translated(str(name or ""), str(message or "no reason given"), command, about, secrets))
+
+    def _run(
+        self,
+        command: Sequence[str],
+        *,
+        given: str | None = None,
+        limit: int,
+        at: str | None = None,
+        hear: Callable[[str], None] = lambda line: None,
+        **variables: str,
+    ) -> _Ended:
+        """Run a command to its end; `hear` is told each line of its output at once.
+
+        It is a session of its own: a Ctrl-C is ours to act on, and its end takes along what it started.
+        """
+        program = self._program(f"sf {' '.join(command[:3])}")
+        unsafe = [word for word in command if not _BATCH_SAFE.fullmatch(word)] if program.endswith(".cmd") else []
+        if unsafe:
+            reason = "a name has characters that cmd.exe would not hand on."
+            raise EcapipeError(problems.sf_failed(_spoken(command), reason))
+        lines: list[str] = []
+        late = threading.Event()
+        try:
+            with (
+                tempfile.TemporaryFile() as errors,
+                subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
+                    [program, *command],
+                    cwd=at,
+                    env={**self._variables(), **variables},
+                    stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    encoding="utf-8",
+                    errors="replace",
+                    start_new_session=not self._windows,
+                ) as process,
+                self._ending(process, limit, late),
+            ):
+                _feed(process, given)
+                for line in cast(IO[str], process.stdout):
+                    lines.append(_ANSI.sub("", line))
+                    hear(lines[-1])
+                status = process.wait()
+                errors.seek(0)
+                said = _ANSI.sub("", errors.read(_LARGEST).decode("utf-8", "replace"))
+        except OSError as error:
+            raise EcapipeError(problems.sf_failed(_spoken(command), f"{error.strerror or error}.")) from None
+        if late.is_set():
+            raise EcapipeError(problems.sf_timed_out(_spoken(command), limit))
+        return _Ended(status, "".join(lines), said)
+
+    @contextmanager
+    def _ending(self, process: subprocess.Popen[str], limit: float, late: threading.Event) -> Iterator[None]:
+        """The end of a program, and of all that it started, after `limit` seconds or when the context ends early."""
+
+        def kill() -> None:
+            if process.poll() is None:
+                if self._windows:
+                    subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False)  # noqa: S603, S607
+                else:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+        def expire() -> None:
+            late.set()
+            kill()
+
+        timer = threading.Timer(limit, expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            kill()
+
+    def _program(self, needed_for: str) -> str:
+        """The program; only an absolute folder of PATH is searched, never the current one."""
+        for folder in (self._environment.get("PATH") or "").split(os.pathsep):
+            for name in ("sf.cmd", "sf.exe") if self._windows else ("sf",):
+                path = os.path.join(folder, name)
+                if os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK):
+                    return path
+        raise EcapipeError(problems.sf_not_found(needed_for))
+
+    def _variables(self) -> dict[str, str]:
+        inherited = self._environment.inherited()
+        return {
+            name: value
+            for name, value in inherited.items()
+            if name.upper().removeprefix("SFDX_").removeprefix("SF_") not in _DROPPED
+        } | _SET
+
+
+def _feed(process: subprocess.Popen[str], given: str | None) -> None:
+    if process.stdin is None or given is None:
+        return
+    try:
+        with process.stdin as pipe:
+            pipe.write(given)
+    except BrokenPipeError:  # it ended without reading: its status tells
+        return
+
+
+def _document(out: str) -> dict[str, object] | None:
+    """The JSON of a command, whatever stands before and behind it; None if there is none."""
+    decoder = json.JSONDecoder()
+    for start in re.finditer(r"^\s*\{", out, re.MULTILINE):
+        try:
+            found, _ = decoder.raw_decode(out, start.end() - 1)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            if "cliVersion" in found:  # sf version has no envelope
+                return {"status": 0, "result": found}
+            if isinstance(found.get("status"), int):
+                return found
+    return None
+
+
+def _login(entry: object) -> SfLogin | None:
+    """A login as it is listed, or as logging in gives it back; None for one that is broken."""
+    members = entry if isinstance(entry, dict) else {}
+    username, org_id, url = (members.get(name) for name in ("username", "orgId", "instanceUrl"))
+    if not (isinstance(username, str) and isinstance(org_id, str) and isinstance(url, str) and username and url):
+        return None
+    alias = members.get("alias")
+    aliases = tuple(name for name in alias.split(",") if name) if isinstance(alias, str) else ()
+    return SfLogin(username, org_id, url.rstrip("/"), aliases)
+
+
+def _translated(name: str, message: str, command: Sequence[str], about: str, secrets: Sequence[Secret]) -> Problem:
+    """What an error of the Salesforce CLI means.
+
+    By its message, for its actions mislead: every failed refresh, for want of a network, too, is told to be a stored
+    token that is no longer valid.
+    """
+    said = redact(" ".join(message.split()), *secrets)[:500]
+    reason = _PREFIX.sub("", said) or said
+    sentence = reason if reason.endswith((".", "!", "?")) else f"{reason}."
+    if name == "NamedOrgNotFoundError":
+        return problems.sf_login_missing(about, ())
+    if "is not a sf command" in said or name == "CLIError":
+        return problems.sf_too_old("it does not know " + _spoken(command), ".".join(map(str, OLDEST)))
+    if _UNREACHED.search(reason):
+        return problems.sf_unreachable(about, sentence)
+    if _PAIR.search(reason):
+        return problems.invalid_client(about)
+    if name == "RefreshTokenAuthError" or (_DEAD.search(reason) and "token" in reason.lower()):
+        return problems.sf_refresh_refused(about, sentence)
+    return problems.sf_failed(_spoken(command), f"{sentence} ({name})" if name else sentence)
+
+
+def _reason(ended: _Ended) -> str:
+    """What a program said that gave no JSON: the first line of its complaint, or its status."""
+    lines = [line.strip() for line in (*ended.err.splitlines(), *ended.out.splitlines()) if line.strip()]
+    said = " ".join(lines[:2])[:300]
+    return f'it ended with status {ended.status} and said "{said}".' if said else f"it ended with {ended.status}."
+
+
+def _spoken(command: Sequence[str]) -> str:
+    """A command as people write it, up to its first flag."""
+    words = [word for word in command if not word.startswith("-")]
+    return f"sf {' '.join(words)}"
+
+
+def _setting(path: str, member: str) -> str | None:
+    """A member of a configuration file; None if it is not set, or there is no file.
+
+    Raises `EcapipeError` (SfConfigUnreadable).
+    """
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            reason = "it is no file"
+        elif found.st_size > _LARGEST:
+            reason = "it is larger than 1 MiB"
+        else:
+            with open(path, "rb") as file:
+                parsed = json.loads(file.read(_LARGEST) or b"{}")
+            value = parsed.get(member) if isinstance(parsed, dict) else 0
+            if value is None or value == "":
+                return None
+            if isinstance(value, str) and value.isprintable() and len(value) <= _LONGEST_NAME:
+                return value
+            reason = f"{member} is no name" if isinstance(parsed, dict) else "it holds no JSON object"
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+    except (ValueError, RecursionError):
+        reason = "it is not valid JSON"
+    raise EcapipeError(problems.sf_config_unreadable(path, reason))
+
+
+def _core(root: str) -> str | None:
+    """The lowest version of sfdx-core below the folder that the Salesforce CLI runs from, or beside it.
+
+    Any plugin may refresh a token, and may have a core of its own.
+    """
+    found = []
+    folder = root
+    while os.path.isabs(folder):
+        scope = os.path.join(folder, "node_modules", "@salesforce")
+        places = [os.path.join(scope, "core")]
+        if os.path.isdir(scope):
+            plugins = [name for name in os.listdir(scope) if name.startswith("plugin-")]
+            places += [os.path.join(scope, name, "node_modules", "@salesforce", "core") for name in plugins]
+        found += [version for place in places if (version := _package_version(place))]
+        if found or folder == os.path.dirname(folder):
+            break
+        folder = os.path.dirname(folder)
+    return min(found, key=lambda version: [int(part) for part in version.split(".")], default=None)
+
+
+def _package_version(folder: str) -> str | None:
+    try:
+        with open(os.path.join(folder, "package.json"), "rb") as file:
+            version = json.loads(file.read(_LARGEST)).get("version")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    plain = re.match(r"\d+\.\d+\.\d+", version) if isinstance(version, str) else None
+    return plain[0] if plain else None

@@ -1,0 +1,145 @@
+"""The REST API, as far as a client looks around in it after a login: versions, resources, records, queries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from starlette.responses import JSONResponse, Response
+
+from ecapipe.emulator.org import Org, Session, User
+from ecapipe.emulator.wire import Call
+
+ROOT: Final = "/services/data"
+
+_VERSIONS: Final = range(41, 69)
+_SEASONS: Final = ("Winter", "Spring", "Summer")
+_RESOURCES: Final = ("actions", "apps", "connect", "limits", "query", "recent", "search", "sobjects", "tooling")
+_PATH: Final = re.compile(rf"{ROOT}/v([0-9]{{2}})\.0(/.*)?")
+_QUERY: Final = re.compile(
+    r"\s*select\s+(?P<fields>\w+(?:\s*,\s*\w+)*)\s+from\s+(?P<type>\w+)"
+    r"(?:\s+where\s+(?P<by>\w+)\s*=\s*'(?P<value>[^'\\]*)')?(?:\s+limit\s+(?P<limit>[0-9]+))?\s*",
+    re.IGNORECASE,
+)
+
+Row = Mapping[str, object]
+
+
+class _Fault(Exception):
+    """An error as this API words it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def versions() -> Response:
+    """All API versions. Nobody has to be logged in for that."""
+    return JSONResponse([_version(number) for number in _VERSIONS])
+
+
+def answer(org: Org, call: Call) -> Response | None:
+    """The response to a request below a version; None for one that is not there."""
+    found = _PATH.fullmatch(call.path)
+    if found is None or int(found[1]) not in _VERSIONS:
+        return None
+    try:
+        session = org.session(call.bearer or "")
+        if session is None or not {"api", "full"}.intersection(session.scopes):
+            raise _Fault(401, "INVALID_SESSION_ID", "Session expired or invalid")
+        return JSONResponse(_resource(org, session, call, int(found[1]), found[2] or ""))
+    except _Fault as fault:
+        headers = {"WWW-Authenticate": "Token"} if fault.status == 401 else {}
+        return JSONResponse([{"message": fault.message, "errorCode": fault.code}], fault.status, headers)
+
+
+def _resource(org: Org, session: Session, call: Call, number: int, path: str) -> object:
+    root = f"{ROOT}/v{number}.0"
+    match path.strip("/").split("/"):
+        case [""]:
+            return {name: f"{root}/{name}" for name in _RESOURCES}
+        case ["query"]:
+            return _query(org, root, call.query.get("q") or "")
+        case ["sobjects", type, id]:
+            rows = [row for row in _rows(org, type) or () if str(row["Id"]).startswith(id) and len(id) in (15, 18)]
+            if rows:
+                return _record(root, type, rows[0])
+        case _:
+            pass
+    raise _Fault(404, "NOT_FOUND", "The requested resource does not exist")
+
+
+def _query(org: Org, root: str, text: str) -> object:
+    """The answer to a query of a few fields of one type. Names are case-insensitive, as in SOQL."""
+    asked = _QUERY.fullmatch(text)
+    if asked is None:
+        raise _Fault(400, "MALFORMED_QUERY", "unexpected token in the query")
+    rows = _rows(org, asked["type"])
+    if rows is None:
+        raise _Fault(400, "INVALID_TYPE", f"sObject type '{asked['type']}' is not supported.")
+    type = _TYPES[asked["type"].lower()]
+    names = {name.lower(): name for name in rows[0]}
+    fields = [field.strip().lower() for field in asked["fields"].split(",")]
+    by = (asked["by"] or "Id").lower()
+    for field in (*fields, by):
+        if field not in names:
+            raise _Fault(400, "INVALID_FIELD", f"No such column '{field}' on entity '{type}'.")
+    found = [row for row in rows if asked["value"] is None or row[names[by]] == asked["value"]]
+    if asked["limit"] is not None:
+        found = found[: int(asked["limit"][:9])]
+    records = [_record(root, type, row, [names[field] for field in fields]) for row in found]
+    return {"totalSize": len(records), "done": True, "records": records}
+
+
+_TYPES: Final = {"organization": "Organization", "user": "User"}
+
+
+def _rows(org: Org, type: str) -> list[Row] | None:
+    """All records of a type; None for a type that is not here. A Dev Hub's ScratchOrgInfo is one of them."""
+    match type.lower():
+        case "organization":
+            return [_organization(org)]
+        case "user":
+            return [_user(org, user) for user in org.users]
+        case _:
+            return None
+
+
+def _organization(org: Org) -> Row:
+    return {
+        "Id": org.id,
+        "Name": org.name,
+        "InstanceName": "LOCAL",
+        "IsSandbox": False,
+        "NamespacePrefix": None,
+        "OrganizationType": "Developer Edition",
+        "TrialExpirationDate": None,
+    }
+
+
+def _user(org: Org, user: User) -> Row:
+    name = user.username.partition("@")[0]
+    return {
+        "Id": user.id,
+        "Username": user.username,
+        "Email": user.username,
+        "FirstName": name,
+        "LastName": f"of {org.name}",
+        "Name": f"{name} of {org.name}",
+        "IsActive": True,
+    }
+
+
+def _record(root: str, type: str, row: Row, fields: Iterable[str] | None = None) -> Row:
+    type = _TYPES[type.lower()]
+    attributes = {"type": type, "url": f"{root}/sobjects/{type}/{row['Id']}"}
+    return {"attributes": attributes, **{name: row[name] for name in fields or row}}
+
+
+def _version(number: int) -> dict[str, str]:
+    """An API version: three a year, of which 59 is Winter '24."""
+    years, season = divmod(number - 59, len(_SEASONS))
+    return {"label": f"{_SEASONS[season]} '{24 + years}", "url": f"{ROOT}/v{number}.0", "version": f"{number}.0"}

@@ -1,0 +1,115 @@
+"""The web logins in flight, and the one place where their answers land, whichever way they come."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from ecapipe import grants, problems
+from ecapipe.grants import AuthorizationCode, Login, Misfit
+from ecapipe.problems import EcapipeError
+from ecapipe.world import Landing
+
+
+class Patience:
+    """How long people are waited for: `minutes` in total, from the first link."""
+
+    def __init__(self, minutes: float | None, logins: int, clock: Callable[[], float]) -> None:
+        self.minutes = minutes if minutes is not None else 5.0 if logins <= 1 else 30.0
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._end: float | None = None
+
+    def left(self) -> float:
+        """Seconds; the first call starts the count."""
+        with self._lock:
+            if self._end is None:
+                self._end = self._clock() + self.minutes * 60
+        return max(0.0, self._end - self._clock())
+
+    def __str__(self) -> str:
+        return f"{self.minutes:g} minute{'' if self.minutes == 1 else 's'}"
+
+
+class Flight:
+    """Web logins that wait for their answers, told apart by ``state``. Used from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[Login, Future[AuthorizationCode], bool]] = {}
+        self._over: BaseException | None = None
+        self._unread = False
+
+    @property
+    def waiting(self) -> int:
+        """How many logins wait."""
+        return len(self._waiting)
+
+    def expect(self, login: Login, *, pasted: bool = False) -> Future[AuthorizationCode]:
+        """Wait for the answer to `login`; `pasted`: somebody has to type it.
+
+        The future raises a refusal or NobodyToAsk (`EcapipeError`), or what `give_up` was given.
+        """
+        future: Future[AuthorizationCode] = Future()
+        with self._lock:
+            if self._over:
+                future.set_exception(self._over)
+            elif pasted and self._unread:
+                future.set_exception(EcapipeError(problems.nobody_to_ask(login.app)))
+            else:
+                self._waiting[login.state] = login, future, pasted
+        return future
+
+    def land(self, query: str) -> Landing:
+        """Judge what the loopback site was sent."""
+        with self._lock:
+            try:
+                login, outcome = grants.answer(query, self._logins())
+            except Misfit as misfit:
+                return Landing(False, False, str(misfit))
+            self._settle(login, outcome)
+        if isinstance(outcome, EcapipeError):
+            return Landing(True, False, f"{login.app} was not authorized in {login.org.name}.")
+        return Landing(True, True, f"{login.app} is authorized in {login.org.name}.")
+
+    def paste(self, text: str) -> str | None:
+        """Take a pasted address or code; the sentence that says why it fits nothing, else None."""
+        with self._lock:
+            try:
+                login, outcome = grants.pasted(text, self._logins())
+            except Misfit as misfit:
+                return str(misfit)
+            self._settle(login, outcome)
+        return None
+
+    def unread(self) -> None:
+        """Nobody types any more: logins whose answer is to be pasted wait in vain."""
+        with self._lock:
+            self._unread = True
+            for login, _, pasted in tuple(self._waiting.values()):
+                if pasted:
+                    self._settle(login, EcapipeError(problems.nobody_to_ask(login.app)))
+
+    def give_up(self, error: BaseException) -> None:
+        """End every login that waits, and each that comes later, with `error`."""
+        with self._lock:
+            self._over = error
+            for login in self._logins():
+                self._settle(login, error)
+
+    def forget(self, login: Login) -> None:
+        """Wait no more for the answer to `login`: one that comes later fits nothing."""
+        with self._lock:
+            self._waiting.pop(login.state, None)
+
+    def _logins(self) -> list[Login]:
+        return [login for login, _, _ in self._waiting.values()]
+
+    def _settle(self, login: Login, outcome: AuthorizationCode | BaseException) -> None:
+        """The first answer that fits counts; its state fits nothing from then on."""
+        _, future, _ = self._waiting.pop(login.state)
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

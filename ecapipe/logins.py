@@ -1,0 +1,385 @@
+"""Many logins at once: on a few threads those that need nobody, on one thread each those that wait for a person."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from ecapipe import login, problems
+from ecapipe.events import Event, Finished, Note, NoteKind, Stage, StageEnded, StageNoted, StageStarted, Subject
+from ecapipe.flight import Flight, Patience
+from ecapipe.grants import AuthorizationCode, Grant
+from ecapipe.login import How, Plan, Target, Unattended, Web
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.stages import AUTHORIZE, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
+from ecapipe.workers import Workers
+from ecapipe.world import Board, World
+
+AT_ONCE: Final = 8
+"""Logins at work at the same time, unless somebody asks for another number."""
+OF_ONE_HOST: Final = 8
+"""Logins that one host gets at the same time, however many there may be in all."""
+GRACE: Final = 4.0
+"""Seconds that logins have to end after an interrupt."""
+_TICK: Final = 0.25
+"""Seconds between two looks at what takes long."""
+
+INTERRUPTED: Final = "Interrupted."
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """The login's thread has nothing more to tell."""
+
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class _Crash:
+    """A bug in a thread: the run ends with it."""
+
+    error: BaseException
+
+
+class _Stop:
+    """Somebody interrupts the run."""
+
+
+_Told = Event | _Over | _Crash | _Stop
+
+
+def closed(plans: Iterable[object], world: World) -> Mapping[str, Problem]:
+    """The callback URLs of `plans` that cannot be listened on, tried before anyone signs in."""
+    urls = _listened(plans)
+    if not urls:
+        return {}
+    with world.listen(urls, Flight().land) as lost:
+        return lost
+
+
+def settle(target: Target, planned: Plan | Problem | str, how: How, track: Tracker) -> None:
+    """Tell of a target that is not logged in to: a reason to skip it, what its plan met, or a dry run."""
+    with track.course(target.subject, OF_TARGETS) as course:
+        if isinstance(planned, str):
+            course.halt(planned)
+        with course.stage(AUTHORIZE) as work:
+            login.show(planned, target, how, work)
+    if course.finished:
+        track.emit(Finished(target.subject, None))
+
+
+def run(ready: Sequence[tuple[Target, Plan]], how: How, world: World, track: Tracker, at_once: int = AT_ONCE) -> None:
+    """Log in to every target, `at_once` of them at the same time; whoever waits for a person takes no place.
+
+    Everything is told by the thread that calls this. Raises KeyboardInterrupt, once all is told, if it was
+    interrupted.
+    """
+    if ready:
+        _Crew(ready, how, world, track, at_once).run()
+
+
+class _Crew:
+    def __init__(
+        self, ready: Sequence[tuple[Target, Plan]], how: How, world: World, track: Tracker, at_once: int
+    ) -> None:
+        self._how, self._world = how, world
+        self._alone = [(target, plan) for target, plan in ready if not isinstance(plan, Web)]
+        self._web = [(target, plan) for target, plan in ready if isinstance(plan, Web)]
+        self._told: SimpleQueue[_Told] = SimpleQueue()
+        self._track = track.by(self._told.put)
+        self._ledger = _Ledger([target.subject for target, _ in ready], track, world.clock)
+        self._patience = Patience(how.wait, len(self._web), world.clock.seconds)
+        self._flight = Flight()
+        self._desk = _Desk(self._flight, self._patience)
+        self._workers = Workers(at_once, OF_ONE_HOST, world.clock.seconds, world.parted)
+        self._lost: Mapping[str, Problem] = {}
+
+    def run(self) -> None:
+        with ExitStack() as stack:
+            stack.enter_context(self._world.interrupts(lambda: self._told.put(_Stop())))
+            stack.callback(self._workers.close)
+            for target, plan in self._alone:
+                self._workers.submit(target.org.host, partial(self._unattended, target, plan))
+            if self._web:
+                if len(self._web) > 1 and self._world.board is not None and not self._world.stand_in:
+                    self._desk.board = stack.enter_context(self._world.board(self._desk))
+                self._open_ways_back(stack)
+                self._invite()
+            self._tell()
+
+    # --- the thread that tells
+
+    def _tell(self) -> None:
+        seconds = self._world.clock.seconds
+        looked, end = seconds(), None
+        while self._ledger.open:
+            told = self._hear()
+            if isinstance(told, _Crash):
+                raise told.error
+            if isinstance(told, _Stop):
+                if end is not None:
+                    break
+                end = seconds() + GRACE
+                self._workers.close()
+                self._desk.end()
+                self._flight.give_up(KeyboardInterrupt())
+            elif told is not None:
+                self._ledger.write(told)
+            now = seconds()
+            if now - looked >= _TICK:
+                self._workers.relieve()
+                looked = now
+            quiet = told is None and not self._ledger.running and not self._workers.busy
+            if end is not None and (quiet or now >= end):
+                break
+        self._ledger.close()
+        if end is not None:
+            raise KeyboardInterrupt
+
+    def _hear(self) -> _Told | None:
+        try:
+            return self._told.get(timeout=_TICK)
+        except Empty:
+            return None
+        except KeyboardInterrupt:
+            return _Stop()
+
+    # --- logins that need nobody
+
+    def _unattended(self, target: Target, grant: Unattended) -> None:
+        with self._answering(target.subject):
+            course = self._track.begin(target.subject, OF_TARGETS)
+            with course.piece(last=False), course.stage(AUTHORIZE) as work:
+                login.show(grant, target, self._how, work)
+                work.pass_over("The client credentials flow has no browser step.")
+            self._finish(course, target, grant)
+
+    def _finish(self, course: Course, target: Target, grant: Grant) -> None:
+        """token → verify, on a worker."""
+        how, world, ended = self._how, self._world, None
+        end = world.clock.seconds() + login.LONGEST + how.settle * 60
+        with course.piece():
+            with course.stage(TOKEN) as work:
+                token = login.redeem(target, grant, how, world, work, end)
+                ended = login.unverified(token, grant)
+            with course.stage(VERIFY) as work:
+                ended = login.verify(target, token, grant, how, world, work, end)
+        if course.finished:
+            self._told.put(Finished(target.subject, ended))
+
+    # --- logins with people
+
+    def _open_ways_back(self, stack: ExitStack) -> None:
+        listened = _listened(plan for _, plan in self._web)
+        if listened:
+            self._lost = stack.enter_context(self._world.listen(listened, self._flight.land))
+        if any(plan.callback == "paste" for _, plan in self._web):
+            stack.enter_context(self._world.lines(self._typed))
+
+    def _typed(self, line: str | None) -> None:
+        if line is None:
+            if self._desk.board is None:  # it has a box to paste into
+                self._flight.unread()
+        elif line.strip() and (misfit := self._flight.paste(line)):
+            self._note("hint", misfit)
+
+    def _invite(self) -> None:
+        """Let every login that needs somebody begin, in order, and say once what is to be done."""
+        several = len(self._web) > 1
+        for number, (target, plan) in enumerate(self._web, 1):
+            shown = threading.Event()
+            work = partial(self._attended, target, plan, number if several else None, shown)
+            threading.Thread(target=work, name=f"ecapipe-{target.subject}", daemon=True).start()
+            shown.wait()
+        if self._world.stand_in or not several:
+            return
+        if self._desk.board is not None:
+            self._note("hint", f"Sign in to {len(self._web)} orgs on this page, within {self._patience}:")
+            self._note("link", self._desk.board.url)
+            if self._world.open is not None and not self._world.open(self._desk.board.url):
+                self._note("hint", "No browser could be opened: open the page yourself.")
+        elif any(plan.callback == "paste" for _, plan in self._web):
+            self._note(
+                "asking",
+                "Open each link, sign in and allow the app, then paste the addresses the browser ends at, in any "
+                f"order (within {self._patience}):",
+            )
+        else:
+            self._note("waiting", f"Open each link, sign in and allow the app: waiting up to {self._patience}.")
+
+    def _attended(self, target: Target, plan: Web, number: int | None, shown: threading.Event) -> None:
+        with self._answering(target.subject):
+            while True:
+                course = self._track.begin(target.subject, OF_TARGETS)
+                grant: AuthorizationCode | None = None
+                with course.piece(last=False), course.stage(AUTHORIZE) as work:
+                    try:
+                        grant = self._sign_in(target, plan, number, shown, work)
+                    finally:
+                        shown.set()
+                if grant is not None:
+                    self._redeemed(course, target, grant).wait()
+                if course.finished or not self._desk.again(target.subject):
+                    return
+
+    def _sign_in(
+        self, target: Target, plan: Web, number: int | None, shown: threading.Event, work: Work
+    ) -> AuthorizationCode:
+        login.show(plan, target, self._how, work)
+        if plan.listens and plan.listens in self._lost:
+            raise EcapipeError(self._lost[plan.listens])
+
+        def tell(link: str) -> None:
+            if self._desk.board is not None:
+                work.note("offer", link)
+            elif not self._world.stand_in:
+                if number is not None:
+                    work.note("hint", f"{number}. {target.subject}")
+                work.note("link", link)
+                if number is None:
+                    work.note("asking" if plan.callback == "paste" else "waiting", self._request(plan, target))
+            shown.set()
+            if self._desk.board is None and self._world.open is not None and not self._world.open(link):
+                work.note("hint", "No browser could be opened: open the link yourself.")
+
+        return login.sign_in(target, plan, self._world, self._flight, self._patience, tell)
+
+    def _redeemed(self, course: Course, target: Target, grant: Grant) -> threading.Event:
+        """Have the rest done by a worker; the event is set when it is."""
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                with self._catching():
+                    self._finish(course, target, grant)
+            finally:
+                done.set()
+
+        self._workers.submit(target.org.host, work)
+        return done
+
+    def _request(self, plan: Web, target: Target) -> str:
+        org, app = target.org.name, target.app.name
+        if plan.callback == "listen":
+            return f"Sign in to {org} and allow {app}: waiting up to {self._patience} for the answer."
+        return f"Sign in to {org}, allow {app}, then paste the address the browser ends at (within {self._patience}):"
+
+    def _note(self, kind: NoteKind, text: str) -> None:
+        """Tell people something that concerns several logins."""
+        self._told.put(StageNoted(AUTHORIZE, Subject(), Note(kind, text)))
+
+    # --- every thread
+
+    @contextmanager
+    def _answering(self, subject: Subject) -> Iterator[None]:
+        with self._catching():
+            yield
+        self._told.put(_Over(subject))
+
+    @contextmanager
+    def _catching(self) -> Iterator[None]:
+        """Hand a bug to the thread that tells; an interrupt has been told of."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            return
+        except BaseException as error:
+            self._told.put(_Crash(error))
+
+
+class _Ledger:
+    """What has been told of each login: kept by the thread that tells, so that an end can be put to the rest."""
+
+    def __init__(self, subjects: Sequence[Subject], track: Tracker, clock: Clock) -> None:
+        self._track, self._clock = track, clock
+        self._stages = [stage for stage in OF_TARGETS if track.reaches(stage)]
+        self.open = dict.fromkeys(subjects)
+        self.running: dict[Subject, Stage] = {}
+        self._reached: dict[Subject, list[Stage]] = {}
+
+    def write(self, told: Event | _Over) -> None:
+        """Take down, and tell."""
+        if isinstance(told, _Over):
+            self.open.pop(told.subject, None)
+            self._reached.pop(told.subject, None)
+            return
+        if isinstance(told, StageStarted):
+            if told.stage is self._stages[0]:
+                self._reached[told.subject] = []
+            self.running[told.subject] = told.stage
+        elif isinstance(told, StageEnded):
+            self.running.pop(told.subject, None)
+            self._reached.setdefault(told.subject, []).append(told.stage)
+        self._track.emit(told)
+
+    def close(self) -> None:
+        """Tell of every login that is still open that it was interrupted."""
+        for subject in self.open:
+            running, reached = self.running.pop(subject, None), self._reached.get(subject, [])
+            for stage in self._stages:
+                if stage is running:
+                    problem = problems.interrupted()
+                    self._track.emit(StageEnded(stage, subject, "failed", self._clock.utc(), problem=problem))
+                elif stage not in reached:
+                    self._track.emit(StageEnded(stage, subject, "skipped", self._clock.utc(), reason=INTERRUPTED))
+        self.open.clear()
+
+
+class _Desk:
+    """See `ecapipe.world.Desk`."""
+
+    def __init__(self, flight: Flight, patience: Patience) -> None:
+        self.board: Board | None = None
+        self._flight, self._patience = flight, patience
+        self._changed = threading.Condition()
+        self._failed: set[Subject] = set()
+        self._wanted: set[Subject] = set()
+        self._ended = False
+
+    def paste(self, text: str) -> str | None:
+        return self._flight.paste(text)
+
+    def retry(self, subject: Subject) -> bool:
+        with self._changed:
+            possible = subject in self._failed and not self._ended
+            if possible:
+                self._wanted.add(subject)
+                self._changed.notify_all()
+        return possible
+
+    def finish(self) -> None:
+        self.end()
+        self._flight.give_up(EcapipeError(problems.sign_in_ended()))
+
+    def left(self) -> float:
+        return self._patience.left()
+
+    def end(self) -> None:
+        """Nothing begins again from now on."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def again(self, subject: Subject) -> bool:
+        """Whether somebody wants the login, which failed, to begin again: waits for that while anyone may."""
+        if self.board is None:
+            return False
+        with self._changed:
+            self._failed.add(subject)
+            while subject not in self._wanted:
+                left = self._patience.left()
+                if self._ended or not left or not (self._flight.waiting or self.board.watched()):
+                    return False
+                self._changed.wait(min(left, 1.0))
+            self._wanted.discard(subject)
+            self._failed.discard(subject)
+        return True
+
+
+def _listened(plans: Iterable[object]) -> frozenset[str]:
+    return frozenset(plan.listens for plan in plans if isinstance(plan, Web) and plan.listens)

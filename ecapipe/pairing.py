@@ -1,0 +1,150 @@
+"""Which app goes with which org, and the trees that the apps come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ecapipe import discovery, problems
+from ecapipe.apps import App
+from ecapipe.discovery import Discovery, Where
+from ecapipe.orgs import Org, Which
+from ecapipe.problems import EcapipeError
+from ecapipe.world import World
+
+_NONE = Discovery((), (), ())
+_NO_PROJECT = frozenset({"RequiresProjectError", "ProjectNotChosen"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An app and an org it is to log in to. `named`: somebody asked for this app there, or everywhere; otherwise it
+    only comes from the crossing of all apps and orgs."""
+
+    app: App
+    org: Org
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What a run works on: the trees and apps that are used, the pairs, and sentences about doubtful ones."""
+
+    found: Discovery
+    pairs: tuple[Pair, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def orgs(self, app: App) -> list[Org]:
+        """The orgs that `app` is paired with."""
+        return [pair.org for pair in self.pairs if pair.app is app]
+
+
+class Grounds:
+    """The trees of a run: its own, and those that orgs bring along. Each is read once, and only if it is needed.
+
+    Raises `EcapipeError` for everything that keeps the run's own project from being read.
+    """
+
+    def __init__(self, where: Where, which: Which, world: World) -> None:
+        self._where, self._world = where, world
+        self._trees: dict[str, Discovery] = {}
+        self._lent: dict[str, App] | None = None
+        entries = which.batch.entries if which.batch else ()
+        brought = bool(entries) and all(entry.source_dir for entry in entries) and not which.names
+        try:
+            self.projects = discovery.projects(where, world)
+        except EcapipeError as error:
+            if not brought or where.directories or where.metadata_dirs or error.problem.name not in _NO_PROJECT:
+                raise
+            self.projects = ()  # every org brings its apps along
+
+    def names(self, source_dir: str | None) -> frozenset[str]:
+        """The apps of a tree; None stands for the run's own. Raises `EcapipeError` for one that cannot be used."""
+        return frozenset(app.name for app in self.tree(source_dir).apps)
+
+    def tree(self, source_dir: str | None) -> Discovery:
+        """What lies in a tree; raises as `names`."""
+        where, world = self._where, self._world
+        if source_dir is None and not self.projects:
+            return _NONE
+        key = "" if source_dir is None else world.tree.resolve(source_dir) or source_dir
+        if key not in self._trees:
+            if self._lent is None:
+                self._lent = discovery.lenders(where, world)
+            self._trees[key] = (
+                discovery.discover(replace(where, names=()), world, self._lent)
+                if source_dir is None
+                else discovery.retrieved(source_dir, where.trusted, world, self._lent)
+            )
+        return self._trees[key]
+
+
+def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairing:
+    """Every chosen app with every chosen org, or as the org's ``apps`` and ``sourceDir`` say.
+
+    `names` are the apps that were asked for by name; none: all. Without orgs, only what was found. Raises
+    `EcapipeError`: UnknownApp, NoAppsFound, NothingPaired, or what keeps a tree from being read.
+    """
+    trees = {id(tree): tree for tree in (grounds.tree(org.source_dir) for org in chosen)}
+    if not chosen:
+        trees = {0: grounds.tree(None)}
+    used = list(trees.values())
+    discovery.refuse_unknown(names, [app for tree in used for app in tree.apps])
+    for tree in used:
+        discovery.require_apps(tree)
+    pairs = [
+        Pair(app, org, app.name in (*names, *org.apps))
+        for org in chosen
+        for app in grounds.tree(org.source_dir).apps
+        if (not names or app.name in names) and (not org.apps or app.name in org.apps)
+    ]
+    if chosen and not pairs:
+        raise EcapipeError(problems.nothing_paired(sorted(names), [org.name for org in chosen]))
+    order = {id(app): place for place, app in enumerate(app for tree in used for app in tree.apps)}
+    pairs.sort(key=lambda pair: order[id(pair.app)])
+    meant = {id(pair.app) for pair in pairs}
+    found = Discovery(
+        tuple({project.root: project for tree in used for project in tree.projects}.values()),
+        tuple(
+            app
+            for tree in used
+            for app in tree.apps
+            if (id(app) in meant if chosen else not names or app.name in names)
+        ),
+        tuple(failure for tree in used for failure in tree.failures),
+        tuple(notice for tree in used for notice in tree.notices),
+        not names and all(tree.whole for tree in used),
+    )
+    return Pairing(found, tuple(pairs), tuple((*_left_out(names, chosen, pairs), *_copied(pairs))))
+
+
+def _left_out(names: Sequence[str], chosen: Iterable[Org], pairs: Iterable[Pair]) -> list[str]:
+    """A sentence for each org and each app that was asked for and is in no pair."""
+    orgs, apps = {pair.org.name for pair in pairs}, {pair.app.name for pair in pairs}
+    idle = dict.fromkeys(org.name for org in chosen if org.name not in orgs)
+    return [
+        *(f"{name} is left out: none of the chosen apps is meant for it." for name in idle),
+        *(f"{name} is left out: it is meant for none of the chosen orgs." for name in names if name not in apps),
+    ]
+
+
+def _copied(pairs: Iterable[Pair]) -> list[str]:
+    """A sentence for each consumer key that lies in the trees of several orgs.
+
+    An app that each org has for itself has a key of its own in each: one of the trees was copied, or retrieved from
+    the wrong org.
+    """
+    holders: dict[str, dict[str, str]] = {}
+    for pair in pairs:
+        settings = pair.app.settings
+        key = (
+            settings.document.text("consumerKey") if settings and pair.org.source_dir and not pair.app.lent else None
+        )
+        if key:
+            holders.setdefault(key, {}).setdefault(pair.app.project, f"{pair.app.name}@{pair.org.name}")
+    return [
+        f"{', '.join(subjects.values())} have the same consumer key in the trees of different orgs: one of them was "
+        "copied, or retrieved from another org."
+        for subjects in holders.values()
+        if len(subjects) > 1
+    ]

@@ -1,0 +1,605 @@
+"""The Salesforce CLI as ecapipe calls it, tried on a stand-in that records what it was asked."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import salesforce_cli
+import trees
+from hypothesis import given
+from hypothesis import strategies as st
+from salesforce_cli import StandIn, login
+
+from ecapipe import edges
+from ecapipe.edges import sf as sf_edge
+from ecapipe.edges.environment import Environment
+from ecapipe.edges.sf import Sf
+from ecapipe.handover import Handover
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.secret import Secret
+from ecapipe.world import SfLogin, SfVersion
+
+REFRESH = "5Aep861made-up.refresh.token"
+TOKEN = "00D000000000001!made.up.access.token"
+URL = f"force://{trees.key('Billing')}:{trees.secret('Billing')}:{REFRESH}@acme.my.salesforce.com"
+LOGGED_IN = {
+    "username": "ada@acme.example",
+    "orgId": "00D000000000001EAA",
+    "instanceUrl": "https://acme.my.salesforce.com/",
+    "accessToken": "[REDACTED]",
+}
+SECRETS = (trees.secret("Billing"), REFRESH, TOKEN)
+
+
+@pytest.fixture
+def standin(tmp_path: Path) -> StandIn:
+    return StandIn(tmp_path / "bin")
+
+
+def made(standin: StandIn, windows: bool = False, **variables: str) -> Sf:
+    return Sf(Environment({"PATH": str(standin.folder), "HOME": str(standin.folder), **variables}), windows=windows)
+
+
+def handover(*, lasting: bool = True, alias: str | None = "uat", default: bool = False) -> Handover:
+    return Handover(
+        Secret(URL if lasting else TOKEN),
+        lasting,
+        "https://acme.my.salesforce.com",
+        "acme.my.salesforce.com",
+        alias,
+        default,
+        tuple(Secret(value) for value in SECRETS),
+    )
+
+
+def failing(act: Any, *arguments: Any) -> Problem:
+    with pytest.raises(EcapipeError) as caught:
+        act(*arguments)
+    return caught.value.problem
+
+
+# --- the program and its environment ---
+
+
+def test_nothing_is_started_before_something_is_asked(standin: StandIn) -> None:
+    edges.real(Environment({"PATH": str(standin.folder)}))
+    assert made(standin).default_org(None) is None
+    assert standin.calls == []
+
+
+@pytest.mark.parametrize("path", ["", "relative", ".", os.pathsep])
+def test_only_the_absolute_folders_of_path_are_searched(
+    path: str, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(standin.folder)
+    (standin.folder / "relative").mkdir()
+    (standin.folder / "relative/sf").write_bytes((standin.folder / "sf").read_bytes())
+    problem = failing(Sf(Environment({"PATH": path})).logins)
+    assert (problem.name, "sf org list auth" in problem.message) == ("SfNotFound", True)
+
+
+def test_what_cannot_be_run_is_passed_over(standin: StandIn, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    (first / "sf").mkdir(parents=True)
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "sf").write_text("no program", encoding="utf-8")
+    path = os.pathsep.join([str(first), str(second), str(standin.folder)])
+    assert Sf(Environment({"PATH": path})).logins() == ()
+
+
+def test_a_program_that_does_not_start_is_a_problem(tmp_path: Path) -> None:
+    program = tmp_path / "sf"
+    program.write_text("#!/nowhere/node\n", encoding="utf-8")
+    program.chmod(0o755)
+    assert failing(Sf(Environment({"PATH": str(tmp_path)})).logins).name == "SfFailed"
+
+
+def test_its_environment_is_prepared(standin: StandIn) -> None:
+    made(
+        standin,
+        FORCE_COLOR="1",
+        SF_TEMP_SHOW_SECRETS="true",
+        SFDX_TEMP_SHOW_SECRETS="true",
+        SF_ACCESS_TOKEN="made-up",
+        SFDX_ACCESS_TOKEN="made-up",
+        SF_CONTENT_TYPE="JSON",
+        SFDX_ENV="demo",
+        ECAPIPE_CLIENT_SECRET_BILLING="made-up",
+        ECAPIPE_STATE_DIR="/nowhere",
+        SF_USE_GENERIC_UNIX_KEYCHAIN="true",
+        NODE_EXTRA_CA_CERTS="/ca.pem",
+    ).logins()
+    (call,) = standin.calls
+    assert call.argv == ["org", "list", "auth", "--json"]
+    given = {name: value for name, value in call.env.items() if name not in ("LC_CTYPE", "PATH", "HOME")}
+    assert given == {
+        "NO_COLOR": "1",
+        "SF_AUTOUPDATE_DISABLE": "true",
+        "SF_DISABLE_AUTOUPDATE": "true",
+        "SF_SKIP_NEW_VERSION_CHECK": "true",
+        "SF_USE_GENERIC_UNIX_KEYCHAIN": "true",
+        "NODE_EXTRA_CA_CERTS": "/ca.pem",
+    }
+
+
+def test_a_name_that_cmd_would_read_otherwise_is_not_handed_to_a_batch_file(standin: StandIn) -> None:
+    (standin.folder / "sf").rename(standin.folder / "sf.cmd")
+    standin.keeps(login("a&calc"), login("plain"))
+    standin.gives("org auth show-access-token", {"accessToken": TOKEN})
+    sf = made(standin, windows=True)
+    assert "cmd.exe" in failing(sf.access_token, "a&calc").message
+    assert sf.access_token("plain")[0].reveal() == TOKEN
+    assert [call.command for call in standin.calls] == ["org list auth", "org auth show-access-token"]
+
+
+# --- version ---
+
+
+def installed(root: Path, **cores: str) -> Path:
+    """The folders of an installation; `cores` are versions of sfdx-core, by the plugin that has its own."""
+    for plugin, version in cores.items():
+        inside = "" if plugin == "core" else f"{plugin.replace('_', '-')}/node_modules/@salesforce/"
+        place = root / "node_modules/@salesforce" / f"{inside}core/package.json"
+        place.parent.mkdir(parents=True)
+        place.write_text(json.dumps({"version": version}), encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("cores", "found", "loses"),
+    [
+        ({"core": "9.4.0"}, "9.4.0", False),
+        ({"core": "9.2.0"}, "9.2.0", False),
+        ({"core": "9.1.7"}, "9.1.7", True),
+        ({"core": "10.0.0-beta.1"}, "10.0.0", False),
+        ({"core": "9.4.0", "plugin_auth": "8.32.6"}, "8.32.6", True),
+        ({"core": "newest"}, None, False),
+        ({}, None, False),
+    ],
+)
+def test_the_version_of_its_core_is_looked_up(
+    cores: dict[str, str], found: str | None, loses: bool, standin: StandIn, tmp_path: Path
+) -> None:
+    root = tmp_path / "lib/node_modules/@salesforce/cli"
+    root.mkdir(parents=True)
+    installed(root, **cores)
+    standin.says("version", json.dumps({**salesforce_cli.VERSION, "rootPath": str(root)}))
+    version = made(standin).version()
+    assert (version, version.loses_rotated_tokens) == (SfVersion("2.150.6", found), loses)
+
+
+def test_a_core_beside_it_is_found_as_node_finds_it(standin: StandIn, tmp_path: Path) -> None:
+    installed(tmp_path / "lib", core="9.1.4")
+    root = tmp_path / "lib/node_modules/@salesforce/cli"
+    root.mkdir()
+    standin.says("version", json.dumps({**salesforce_cli.VERSION, "rootPath": str(root)}))
+    assert made(standin).version().core == "9.1.4"
+
+
+@pytest.mark.parametrize("version", ["2.136.7", "2.99.99", "1.86.3"])
+def test_one_that_lacks_a_command_is_too_old(version: str, standin: StandIn) -> None:
+    standin.says("version", json.dumps({"cliVersion": f"@salesforce/cli/{version}"}))
+    problem = failing(made(standin).version)
+    assert (problem.name, version in problem.message, "2.136.8" in problem.message) == ("SfTooOld", True, True)
+
+
+@pytest.mark.parametrize("answer", ['{"cliVersion": "sfdx-cli/7.209.6"}', "siegfried 1.11.0", "", "[1]", '{"a": 1}'])
+def test_another_program_called_sf_is_told(answer: str, standin: StandIn) -> None:
+    standin.says("version", answer)
+    assert failing(made(standin).version).name == "SfFailed"
+
+
+def test_it_is_asked_for_its_version_once(standin: StandIn) -> None:
+    sf = made(standin)
+    assert sf.version() is sf.version()
+    assert len(standin.calls) == 1
+
+
+# --- its JSON ---
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "%s",
+        "Warning: a plugin speaks.\n%s",
+        "{ not json\n%s\n(node:1) Warning: {more}\n",
+        '{"of": "another tool"}\n%s',
+        "\x1b[1m\x1b[31m%s\x1b[39m\n",
+        "  %s",
+    ],
+)
+def test_its_json_is_found_among_noise(noise: str, standin: StandIn) -> None:
+    listing = json.dumps({"status": 0, "result": [login("a,b")], "warnings": []}, indent=2)
+    standin.says("org list auth", noise % listing)
+    assert made(standin).logins() == (
+        SfLogin("a,b@acme.example", "00D000000000001EAA", "https://acme--a,b.sandbox.my.salesforce.com", ("a", "b")),
+    )
+
+
+@pytest.mark.parametrize("out", ["", "no json", "[]", '{"result": []}', '{"status": "0", "result": []}', "{" * 5000])
+def test_what_is_no_answer_of_it_is_a_problem(out: str, standin: StandIn) -> None:
+    standin.says("org list auth", out, "segmentation fault\n", status=139)
+    problem = failing(made(standin).logins)
+    assert (problem.name, "139" in problem.message, "segmentation fault" in problem.message) == (
+        "SfFailed",
+        True,
+        True,
+    )
+
+
+@given(st.text())
+def test_any_output_is_an_answer_or_none(text: str) -> None:
+    found = sf_edge._document(text)
+    assert found is None or isinstance(found["status"], int)
+
+
+def test_logins_that_are_broken_are_left_out(standin: StandIn) -> None:
+    whole = login("uat", url="https://acme.my.salesforce.com/")
+    broken: list[Any] = [{**whole, "instanceUrl": None}, {"username": "x@y.z", "error": "no key"}, 7, None]
+    standin.keeps(*broken, {**whole, "alias": None}, whole)  # type: ignore[dict-item]
+    bare, named = made(standin).logins()
+    assert (bare.aliases, named.aliases, named.instance_url) == ((), ("uat",), "https://acme.my.salesforce.com")
+
+
+def test_one_that_takes_too_long_is_stopped_with_all_it_started(tmp_path: Path) -> None:
+    program, mark = tmp_path / "sf", tmp_path / "mark"
+    program.write_text(f"#!/bin/sh\necho started\n(sleep 2; touch {mark}) & wait\n", encoding="utf-8")
+    program.chmod(0o755)
+    sf = Sf(Environment({"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}))
+    begun = time.monotonic()
+    problem = failing(lambda: sf._run(["org", "list", "auth"], limit=0.3))
+    assert (problem.name, time.monotonic() - begun < 1.5) == ("SfTimedOut", True)
+    time.sleep(max(0, begun + 2.3 - time.monotonic()))
+    assert not mark.exists()
+
+
+INTERRUPTED = """
+import os, sys
+from ecapipe.edges.environment import Environment
+from ecapipe.edges.sf import Sf
+try:
+    Sf(Environment(dict(os.environ))).logins()
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+def test_an_interrupt_ends_it_too(tmp_path: Path) -> None:
+    program, mark = tmp_path / "sf", tmp_path / "mark"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\nsleep 60 & echo $! > {mark}\nwait\n", encoding="utf-8")
+    program.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED], env=env) as process:
+        while not mark.exists() or not mark.read_text().strip():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 7
+    child = int(mark.read_text())
+    until = time.monotonic() + 5
+    while time.monotonic() < until and Path(f"/proc/{child}").exists() and " Z " not in _stat(child):
+        time.sleep(0.01)
+    assert not Path(f"/proc/{child}").exists() or " Z " in _stat(child)
+
+
+def _stat(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return " Z "
+
+
+# --- configuration files ---
+
+
+def settings(folder: Path, content: str | bytes | dict[str, object], place: str = ".sf/config.json") -> Path:
+    path = folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content) if isinstance(content, dict) else content
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_the_default_org_is_the_projects_then_the_users(tmp_path: Path) -> None:
+    project, home = tmp_path / "project", tmp_path / "home"
+    sf = Sf(Environment({"HOME": str(home)}))
+    assert sf.default_org(str(project)) is None
+    settings(home, {"defaultusername": "oldest"}, ".sfdx/sfdx-config.json")
+    assert sf.default_org(str(project)) == "oldest"
+    settings(home, {"target-org": "mine"})
+    assert sf.default_org(str(project)) == "mine"
+    settings(project, {"defaultusername": "old"}, ".sfdx/sfdx-config.json")
+    assert sf.default_org(str(project)) == "old"
+    settings(project, {"target-org": "ours"})
+    assert (sf.default_org(str(project)), sf.default_org(None)) == ("ours", "mine")
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"target-org": ""}', b'{"target-org": null}', b'{"x": 1}'])
+def test_a_file_without_a_default_org_says_nothing(content: bytes, tmp_path: Path) -> None:
+    settings(tmp_path, content)
+    assert Sf(Environment({"HOME": str(tmp_path)})).default_org(None) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"[]",
+        b"\xff\xfe{}",
+        b'{"target-org": 7}',
+        b'{"target-org": ["a"]}',
+        b'{"target-org": "\\u001b[31ma"}',
+        b'{"target-org": "%s"}' % (b"a" * 201),
+        b"[" * 100_000,
+        b" " * (1024 * 1024 + 1),
+    ],
+    ids=str,
+)
+def test_a_hostile_or_broken_file_is_named(content: bytes, tmp_path: Path) -> None:
+    path = settings(tmp_path, content)
+    problem = failing(Sf(Environment({"HOME": str(tmp_path)})).default_org, None)
+    assert (problem.name, problem.file) == ("SfConfigUnreadable", str(path))
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / ".sf").mkdir()
+    os.mkfifo(tmp_path / ".sf/config.json")
+    sf = Sf(Environment({"HOME": str(tmp_path)}))
+    assert failing(sf.default_org, None).name == "SfConfigUnreadable"
+    (tmp_path / ".sf/config.json").unlink()
+    (tmp_path / ".sf/config.json").mkdir()
+    assert failing(sf.default_org, None).name == "SfConfigUnreadable"
+
+
+def test_a_file_where_a_folder_should_be_is_as_good_as_none(tmp_path: Path) -> None:
+    (tmp_path / ".sf").write_text("", encoding="utf-8")
+    assert Sf(Environment({"HOME": str(tmp_path)})).default_org(None) is None
+
+
+# --- tokens that it keeps ---
+
+
+@pytest.mark.parametrize("name", ["uat", "second", "uat@acme.example"])
+def test_an_access_token_is_fetched_by_alias_or_username(name: str, standin: StandIn) -> None:
+    standin.keeps({**login("uat"), "alias": "uat,second"}, login("other"))
+    standin.gives("org auth show-access-token", {"accessToken": TOKEN})
+    token, url = made(standin).access_token(name)
+    assert (token.reveal(), url) == (TOKEN, "https://acme--uat.sandbox.my.salesforce.com")
+    assert standin.calls[-1].argv == ["org", "auth", "show-access-token", f"--target-org={name}", "--json"]
+
+
+def test_a_login_that_is_not_there_is_not_asked_for(standin: StandIn) -> None:
+    standin.keeps(login("uat"))
+    problem = failing(made(standin).access_token, "uta")
+    assert (problem.name, problem.actions[0]) == ("SfLoginMissing", 'Did you mean "uat"?')
+    assert len(standin.calls) == 1
+
+
+@pytest.mark.parametrize("result", [{}, {"accessToken": ""}, {"accessToken": "[REDACTED] Use sf"}, [], None])
+def test_a_placeholder_is_no_token(result: object, standin: StandIn) -> None:
+    standin.keeps(login("uat"))
+    standin.gives("org auth show-access-token", result)
+    assert failing(made(standin).access_token, "uat").name == "SfFailed"
+
+
+def test_an_old_one_that_does_not_know_the_command_is_too_old(standin: StandIn) -> None:
+    standin.keeps(login("uat"))
+    standin.fails("org auth show-access-token", "CLIError", "org auth show-access-token is not a sf command.", 127)
+    assert failing(made(standin).access_token, "uat").name == "SfTooOld"
+
+
+# --- the hand-over ---
+
+
+def test_a_lasting_login_is_piped_as_a_file(standin: StandIn) -> None:
+    standin.gives("org login sfdx-url", LOGGED_IN)
+    kept = made(standin).log_in(handover(default=True))
+    assert kept == SfLogin("ada@acme.example", "00D000000000001EAA", "https://acme.my.salesforce.com", ("uat",))
+    (call,) = standin.calls
+    assert call.argv == [
+        "org", "login", "sfdx-url", "--sfdx-url-file=/dev/stdin", "--alias=uat", "--set-default", "--json",
+    ]  # fmt: skip
+    assert call.given == URL
+    shut_in(call)
+
+
+def test_a_login_without_refresh_token_is_piped_as_an_access_token(standin: StandIn) -> None:
+    standin.gives("org login access-token", LOGGED_IN)
+    kept = made(standin).log_in(handover(lasting=False, alias=None))
+    assert (kept.username, kept.aliases) == ("ada@acme.example", ())
+    (call,) = standin.calls
+    assert call.argv == [
+        "org", "login", "access-token", "--instance-url=https://acme.my.salesforce.com", "--json",
+    ]  # fmt: skip
+    assert call.given == TOKEN
+    shut_in(call)
+
+
+def shut_in(call: salesforce_cli.Call) -> None:
+    """Nothing secret is where other processes, or other users, could read it."""
+    seen = json.dumps([call.argv, call.env])
+    assert [secret for secret in (*SECRETS, trees.key("Billing")) if secret in seen] == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_on_windows_it_is_a_private_file_that_is_gone_afterwards(fails: bool, standin: StandIn) -> None:
+    (standin.folder / "sf").rename(standin.folder / "sf.cmd")
+    standin.gives("org login sfdx-url", LOGGED_IN)
+    if fails:
+        standin.fails("org login sfdx-url", "RefreshTokenAuthError", "due to: invalid client credentials")
+        failing(made(standin, windows=True).log_in, handover())
+    else:
+        made(standin, windows=True).log_in(handover())
+    (call,) = standin.calls
+    assert call.given == {"file": URL, "mode": 0o600}
+    (path,) = [word.partition("=")[2] for word in call.argv if word.startswith("--sfdx-url-file=")]
+    assert not Path(path).exists()
+    shut_in(call)
+
+
+def test_logins_are_handed_over_one_at_a_time(standin: StandIn) -> None:
+    standin.gives("org login sfdx-url", LOGGED_IN, seconds=0.1)
+    sf = made(standin)
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda number: sf.log_in(handover(alias=f"org{number}")), range(5)))
+    calls = sorted(standin.calls, key=lambda call: call.start)
+    assert len(calls) == 5
+    assert all(one.end <= next.start for one, next in itertools.pairwise(calls))
+
+
+def test_what_it_keeps_is_asked_again_after_a_hand_over(standin: StandIn) -> None:
+    standin.gives("org login sfdx-url", LOGGED_IN)
+    sf = made(standin)
+    assert sf.logins() == sf.logins() == ()
+    assert len(standin.calls) == 1
+    sf.log_in(handover())
+    standin.keeps(login("uat"))
+    assert [kept.aliases for kept in sf.logins()] == [("uat",)]
+
+
+def test_a_hand_over_that_names_nobody_is_a_problem(standin: StandIn) -> None:
+    standin.gives("org login sfdx-url", {"username": "ada@acme.example"})
+    assert failing(made(standin).log_in, handover()).name == "SfFailed"
+
+
+PREFIX = "Error authenticating with the refresh token due to: "
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "meant"),
+    [
+        ("RefreshTokenAuthError", f"{PREFIX}invalid client credentials", "InvalidClient"),
+        ("RefreshTokenAuthError", f"{PREFIX}client identifier invalid", "InvalidClient"),
+        ("RefreshTokenAuthError", f"{PREFIX}expired access/refresh token", "SfRefreshRefused"),
+        ("RefreshTokenAuthError", f"{PREFIX}inactive user", "SfRefreshRefused"),
+        ("RefreshTokenAuthError", f"{PREFIX}fetch failed", "SfUnreachable"),
+        ("RefreshTokenAuthError", f"{PREFIX}getaddrinfo ENOTFOUND acme.my.salesforce.com", "SfUnreachable"),
+        ("RefreshTokenAuthError", f"{PREFIX}self-signed certificate in certificate chain", "SfUnreachable"),
+        (
+            "AuthCodeUsernameRetrievalError",
+            "No username.\n\nDue to: fetch failed",
+            "SfUnreachable",
+        ),
+        ("INVALID_SFDX_AUTH_URL", "Invalid SFDX authorization URL.", "SfFailed"),
+        ("NamedOrgNotFoundError", "No authorization information found for uat.", "SfLoginMissing"),
+        ("SomethingNewError", "Nobody has seen this before", "SfFailed"),
+        ("", "", "SfFailed"),
+    ],
+)
+def test_an_error_is_read_by_its_message_and_not_by_its_action(
+    name: str, message: str, meant: str, standin: StandIn
+) -> None:
+    standin.fails("org login sfdx-url", name, message, 10)
+    problem = failing(made(standin).log_in, handover())
+    assert problem.name == meant
+    assert not any("stored refresh token" in action for action in problem.actions)
+
+
+@pytest.mark.parametrize("where", ["json", "stderr"])
+def test_a_secret_that_it_prints_is_struck_out(where: str, standin: StandIn) -> None:
+    said = f'Unexpected argument: {URL}. Try this: echo "{REFRESH}" {TOKEN}'
+    if where == "json":
+        standin.fails("org login sfdx-url", "2", said)
+    else:
+        standin.says("org login sfdx-url", "", said, status=2)
+    problem = failing(made(standin).log_in, handover())
+    shown = repr(problem)
+    assert [secret for secret in (*SECRETS, trees.key("Billing")) if secret in shown] == []
+    assert "Unexpected argument" in problem.message
+
+
+# --- retrieve ---
+
+FRAME = """
+───── Retrieving Metadata ─────
+Stages:
+1. Preparing retrieve request
+2. Done
+
+▶ Preparing retrieve request…
+✔ Preparing retrieve request (12ms)
+▶ Waiting for the org to respond…
+   Status: In Progress
+▶ Waiting for the org to respond…
+✔ Done (1.2s)
+"""
+
+
+def test_a_retrieve_asks_for_exactly_the_types_and_tells_what_it_is_at(standin: StandIn, tmp_path: Path) -> None:
+    standin.keeps(login("uat"))
+    standin.says("project retrieve start", FRAME, "Warning: Nothing retrieved\n", files={"force-app/new": "there"})
+    told: list[str] = []
+    said = made(standin, CI="false", MSO_DISABLE_CI_MODE="1").retrieve(
+        str(tmp_path), "uat", ["ExternalClientApplication", "ExtlClntAppPushSettings"], told.append
+    )
+    assert told == [
+        "Salesforce CLI: Preparing retrieve request",
+        "Salesforce CLI: Waiting for the org to respond",
+    ]
+    assert said == ["Nothing retrieved"]
+    call = standin.calls[-1]
+    assert call.argv == [
+        "project", "retrieve", "start", "--metadata=ExternalClientApplication", "--metadata=ExtlClntAppPushSettings",
+        "--target-org=uat",
+    ]  # fmt: skip
+    assert (call.cwd, call.env["CI"], "MSO_DISABLE_CI_MODE" in call.env) == (str(tmp_path), "true", False)
+    assert (tmp_path / "force-app/new").read_text() == "there"
+
+
+def test_progress_is_told_while_it_runs(tmp_path: Path) -> None:
+    listing = json.dumps({"status": 0, "result": [login("uat")]})
+    program = tmp_path / "sf"
+    program.write_text(
+        f"#!/bin/sh\nif [ $1 = org ]; then echo '{listing}'; else echo '▶ One…'; sleep 1; echo '▶ Two…'; fi\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    heard: list[float] = []
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    Sf(Environment({"PATH": path})).retrieve(str(tmp_path), "uat", [], lambda line: heard.append(time.monotonic()))
+    assert heard[1] - heard[0] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("err", "name", "words"),
+    [
+        ("Error (NamedOrgNotFoundError): Parsing --target-org \n\tNo authorization.\n\n", "SfLoginMissing", "uat"),
+        (f"Error (RefreshTokenAuthError): {PREFIX}expired access/refresh token\n\nTry this:\n\nRe-authenticate\n",
+         "SfRefreshRefused", "expired access/refresh token"),
+        ("\x1b[1m\x1b[31mError (MetadataTransferError):\x1b[39m\x1b[22m Metadata API request failed: fetch failed\n",
+         "SfUnreachable", "fetch failed"),
+        ("Warning: old\nError (1): INVALID_TYPE: no such type\n", "SfFailed", "INVALID_TYPE"),
+        ("Error: plain words\n\nTry this: nothing\n", "SfFailed", "plain words."),
+        ("killed", "SfFailed", "killed"),
+        ("", "SfFailed", "ended with 1"),
+    ],
+)  # fmt: skip
+def test_a_retrieve_that_fails_says_why(err: str, name: str, words: str, standin: StandIn, tmp_path: Path) -> None:
+    standin.keeps(login("uat"))
+    standin.says("project retrieve start", "", err, status=1)
+    problem = failing(made(standin).retrieve, str(tmp_path), "uat", ["X"], print)
+    assert (problem.name, words in problem.message) == (name, True), problem.message
+    assert "nothing" not in problem.message
+
+
+def test_many_ask_at_once_and_it_is_started_once(standin: StandIn) -> None:
+    standin.gives("org list auth", [login("uat")], seconds=0.1)
+    sf = made(standin)
+    threads = [threading.Thread(target=sf.logins) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(standin.calls) == 1

@@ -1,0 +1,473 @@
+"""Many logins at once: who waits for whom, what an interrupt leaves, and what the board can do."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import trees
+
+from ecapipe import edges, logins, pipeline, problems
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.events import Event, RunEnded, StageEnded, StageNoted, StageStarted, Subject
+from ecapipe.login import How
+from ecapipe.messages import Answer, Request
+from ecapipe.orgs import Which
+from ecapipe.pipeline import Request as Run
+from ecapipe.problems import Problem
+from ecapipe.report import Report
+from ecapipe.world import Desk, Landing
+
+PATIENCE = 10.0
+
+
+class Orgs:
+    """As many orgs as are asked: each has ids of its own, and checks that what it gets was meant for it."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, str] = {}
+        """The host that each code was made for."""
+        self.asked: list[tuple[str, str]] = []
+        self.hold: dict[str, threading.Event] = {}
+        """Hosts that answer only once the event is set."""
+        self.refuse: set[str] = set()
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Answer:
+        parts = urlsplit(request.url)
+        host, endpoint = parts.netloc, parts.path.rpartition("/")[2]
+        with self._lock:
+            self.asked.append((host, endpoint))
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            if host in self.hold:
+                assert self.hold[host].wait(PATIENCE)
+            return self._answer(host, endpoint, request)
+        finally:
+            with self._lock:
+                self.now -= 1
+
+    def _answer(self, host: str, endpoint: str, request: Request) -> Answer:
+        org, user = f"00D{_number(host):012}EAA", f"005{_number(host):012}AAA"
+        if endpoint == "token":
+            assert request.form is not None
+            form = parse_qs(request.form.reveal())
+            if host in self.refuse:
+                return _json({"error": "invalid_client", "error_description": "invalid client credentials"}, 400)
+            if "code" in form:
+                assert self.codes.pop(form["code"][0]) == host, "a code went to an org it was not made for"
+            identity = f"https://{host}/id/{org}/{user}"
+            members = {"access_token": f"{org[:15]}!FAKE.{host}", "id": identity, "token_type": "Bearer"}
+            return _json({**members, "instance_url": f"https://{host}", "scope": "id"})
+        assert request.bearer is not None
+        assert request.bearer.reveal().endswith(f"FAKE.{host}"), "a token went to an org that did not issue it"
+        return _json({"user_id": user, "organization_id": org, "preferred_username": f"ada@{host}"})
+
+    def code(self, host: str) -> str:
+        code = f"aPrxFAKE.{host}.{len(self.codes)}.{random.Random(host).random()}"
+        self.codes[code] = host
+        return code
+
+
+def _number(host: str) -> int:
+    return int("".join(letter for letter in host if letter.isdigit()) or 0)
+
+
+def _json(members: object, status: int = 200) -> Answer:
+    return Answer(status, "application/json", json.dumps(members).encode())
+
+
+@dataclass
+class People:
+    """Everybody at a browser: keeps the links that were shown, and brings answers back to who listens."""
+
+    orgs: Orgs
+    links: list[str] = field(default_factory=list)
+    land: Callable[[str], Landing] | None = None
+    take: Callable[[str | None], None] | None = None
+    shown: threading.Condition = field(default_factory=threading.Condition)
+    lost: dict[str, Problem] = field(default_factory=dict)
+
+    def open(self, url: str) -> bool:
+        self.see(url)
+        return True
+
+    def see(self, url: str) -> None:
+        with self.shown:
+            self.links.append(url)
+            self.shown.notify_all()
+
+    def see_all(self, count: int) -> list[str]:
+        with self.shown:
+            assert self.shown.wait_for(lambda: len(self.links) >= count, PATIENCE)
+            return [*self.links]
+
+    @contextmanager
+    def listen(
+        self, callback_urls: Collection[str], land: Callable[[str], Landing]
+    ) -> Iterator[Mapping[str, Problem]]:
+        self.land = land
+        yield {url: problem for url, problem in self.lost.items() if url in callback_urls}
+
+    @contextmanager
+    def lines(self, take: Callable[[str | None], None]) -> Iterator[None]:
+        self.take = take
+        yield
+
+    def approve(self, link: str, **changes: str) -> Landing:
+        """Come back from a link as Salesforce sends a browser back."""
+        parts = urlsplit(link)
+        query = {"code": self.orgs.code(parts.netloc), "state": parse_qs(parts.query)["state"][0], **changes}
+        assert self.land is not None
+        return self.land("&".join(f"{name}={value}" for name, value in query.items()))
+
+
+class Stage:
+    """A run in a thread of its own, and all that it told."""
+
+    def __init__(self, root: Path, orgs: Orgs, **changes: object) -> None:
+        self.orgs, self.people, self.report = orgs, People(orgs), Report()
+        self.events: list[Event] = []
+        self.interrupt: Callable[[], None] | None = None
+        self._told = threading.Condition()
+        real = edges.real(Environment({}))
+        fields = {"open": self.people.open, "listen": self.people.listen, "lines": self.people.lines}
+        self.world = replace(
+            real, send=orgs, person=True, local_browser=True, interrupts=self._interrupts, **{**fields, **changes}
+        )
+        self.root = root
+
+    def start(self, hosts: int, how: How | None = None, at_once: int = 8) -> Stage:
+        names = tuple(f"o{number}=https://o{number}.my.salesforce.com" for number in range(1, hosts + 1))
+        request = Run(Where((str(self.root),)), Which(names), how or How(), at_once=at_once)
+        self._thread = threading.Thread(target=pipeline.run, args=(request, self.world, self._emit), daemon=True)
+        self._thread.start()
+        return self
+
+    def end(self) -> Report:
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+        return self.report
+
+    def until(self, seen: Callable[[list[Event]], bool]) -> None:
+        with self._told:
+            assert self._told.wait_for(lambda: seen(self.events), PATIENCE)
+
+    def _emit(self, event: Event) -> None:
+        assert threading.current_thread() is self._thread, "one thread tells everything"
+        self.report(event)
+        with self._told:
+            self.events.append(event)
+            self._told.notify_all()
+
+    @contextmanager
+    def _interrupts(self, call: Callable[[], None]) -> Iterator[None]:
+        self.interrupt = call
+        yield
+
+
+@pytest.fixture
+def robots(tmp_path: Path) -> Path:
+    settings = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
+    return trees.plant(tmp_path, trees.project() | trees.app(settings=settings, policies=trees.CLIENT_CREDENTIALS))
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Path:
+    return trees.plant(tmp_path, trees.project() | trees.app())
+
+
+def usernames(report: Report) -> dict[str | None, str | None]:
+    return {subject.org: login.username for subject, login in report.logins.items()}
+
+
+def everybody(count: int) -> dict[str | None, str | None]:
+    return {f"o{number}": f"ada@o{number}.my.salesforce.com" for number in range(1, count + 1)}
+
+
+def test_no_more_logins_are_at_work_than_was_asked(robots: Path) -> None:
+    stage = Stage(robots, Orgs()).start(40, at_once=3)
+    assert usernames(stage.end()) == everybody(40)
+    assert stage.orgs.most <= 3
+
+
+def test_results_stand_in_the_order_of_the_plan(robots: Path) -> None:
+    orgs = Orgs()
+    orgs.hold = {"o1.my.salesforce.com": threading.Event()}
+    stage = Stage(robots, orgs).start(4)
+    stage.until(lambda events: sum(isinstance(event, StageEnded) for event in events) >= 12)
+    orgs.hold["o1.my.salesforce.com"].set()
+    assert list(usernames(stage.end())) == ["o1", "o2", "o3", "o4"]
+
+
+def test_orgs_that_hang_hold_nobody_up(robots: Path) -> None:
+    orgs = Orgs()
+    orgs.hold = {f"o{number}.my.salesforce.com": threading.Event() for number in range(1, 5)}
+    stage = Stage(robots, orgs).start(20, at_once=2)
+    stage.until(
+        lambda events: (
+            {e.subject.org for e in events if isinstance(e, StageEnded) and e.stage.name == "verify"}
+            >= {f"o{number}" for number in range(5, 21)}
+        )
+    )
+    for event in orgs.hold.values():
+        event.set()
+    assert usernames(stage.end()) == everybody(20)
+
+
+def test_one_refusal_leaves_the_others(robots: Path) -> None:
+    orgs = Orgs()
+    orgs.refuse.add("o2.my.salesforce.com")
+    report = Stage(robots, orgs).start(3).end()
+    assert list(usernames(report)) == ["o1", "o3"]
+    assert ([problem.name for problem in report.problems], report.status) == (["InvalidClient"], 68)
+
+
+def test_fifty_answers_in_any_order_reach_the_org_they_belong_to(web: Path) -> None:
+    stage = Stage(web, Orgs()).start(50)
+    links = stage.people.see_all(50)
+    random.Random(50).shuffle(links)
+    replayed = links[0]
+    for link in links[:-1]:
+        assert stage.people.approve(link).granted
+        assert not stage.people.approve(replayed).fits, "a state counts once"
+        assert not stage.people.approve(links[-1], iss="https://evil.my.salesforce.com").fits
+    assert stage.people.approve(links[-1], iss=f"https://{urlsplit(links[-1]).netloc}").granted
+    assert usernames(stage.end()) == everybody(50)
+
+
+def test_people_who_take_long_hold_nobody_up(tmp_path: Path) -> None:
+    both = trees.app(
+        "Robot", settings={"callbackUrl": None, **trees.CLIENT_CREDENTIALS}, policies=trees.CLIENT_CREDENTIALS
+    )
+    root = trees.plant(tmp_path, trees.project() | trees.app("Person") | both)
+    stage = Stage(root, Orgs()).start(20, at_once=1)
+    links = stage.people.see_all(20)
+    stage.until(lambda events: sum(isinstance(e, StageEnded) and e.stage.name == "verify" for e in events) == 20)
+    for link in links:
+        stage.people.approve(link)
+    assert len(stage.end().logins) == 40
+
+
+def test_pasted_answers_are_taken_in_any_order_after_one_question(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path, trees.project() | trees.app(settings={"callbackUrl": "https://www.example.com/cb"}))
+    stage = Stage(root, Orgs()).start(3)
+    links = stage.people.see_all(3)
+    stage.until(lambda events: any(isinstance(e, StageNoted) and e.note.kind == "asking" for e in events))
+    take = stage.people.take
+    assert take is not None
+    take("https://www.example.com/cb?code=aPrxFAKE&state=unknown")
+    for link in reversed(links):
+        state = parse_qs(urlsplit(link).query)["state"][0]
+        take(f"https://www.example.com/cb?code={stage.orgs.code(urlsplit(link).netloc)}&state={state}\n")
+    assert usernames(stage.end()) == everybody(3)
+    notes = [event.note for event in stage.events if isinstance(event, StageNoted)]
+    assert [note.kind for note in notes] == ["hint", "link"] * 3 + ["asking", "hint"]
+    assert [note.text for note in notes if note.text.startswith(("1", "2", "3"))] == [
+        f"{number}. Billing@o{number}" for number in (1, 2, 3)
+    ]
+    assert notes[-1].text == "The address belongs to no login that is waiting: its state is missing or unknown."
+
+
+def test_when_nobody_types_any_more_pasted_logins_wait_in_vain_and_others_go_on(tmp_path: Path) -> None:
+    paster = trees.app("Paster", settings={"callbackUrl": "https://www.example.com/cb"})
+    root = trees.plant(tmp_path, trees.project() | trees.app() | paster)
+    stage = Stage(root, Orgs()).start(1)
+    links = stage.people.see_all(2)
+    assert stage.people.take is not None
+    stage.people.take(None)
+    (listened,) = [link for link in links if "localhost" in link]
+    stage.people.approve(listened)
+    report = stage.end()
+    assert [str(subject) for subject in report.logins] == ["Billing@o1"]
+    assert [problem.name for problem in report.problems] == ["NobodyToAsk"]
+
+
+def test_an_address_that_cannot_be_opened_fails_its_logins_alone(tmp_path: Path) -> None:
+    other = trees.app("Other", settings={"callbackUrl": "http://localhost:1718/cb"})
+    stage = Stage(trees.plant(tmp_path, trees.project() | trees.app() | other), Orgs())
+    stage.people.lost[trees.LOOPBACK] = trouble = problems.port_in_use_error("localhost", 1717)
+    stage.start(1)
+    stage.people.approve(stage.people.see_all(1)[0])
+    report = stage.end()
+    assert [str(subject) for subject in report.logins] == ["Other@o1"]
+    assert report.problems == [trouble]
+
+
+def test_time_is_counted_for_all_from_the_first_link(web: Path) -> None:
+    start = time.monotonic()
+    report = Stage(web, Orgs()).start(5, How(wait=0.01)).end()
+    assert [problem.name for problem in report.problems] == ["AuthTimeoutError"] * 5
+    assert report.status == 69
+    assert time.monotonic() - start < 5
+
+
+def test_an_interrupt_ends_what_waits_and_tells_the_rest(web: Path) -> None:
+    stage = Stage(web, Orgs()).start(3)
+    links = stage.people.see_all(3)
+    stage.people.approve(links[0])
+    stage.until(lambda events: any(isinstance(e, StageEnded) and e.stage.name == "verify" for e in events))
+    assert stage.interrupt is not None
+    start = time.monotonic()
+    stage.interrupt()
+    report = stage.end()
+    assert time.monotonic() - start < 2
+    assert (report.status, list(usernames(report))) == (130, ["o1"])
+    told = {(e.subject.org, e.stage.name): (e.outcome, e.reason) for e in report.ended if e.subject.org}
+    for org in ("o2", "o3"):
+        assert told[org, "authorize"] == ("failed", None)
+        assert told[org, "token"] == told[org, "verify"] == ("skipped", "Interrupted.")
+    assert stage.events[-1] == RunEnded(True, stage.events[-1].milliseconds)  # type: ignore[union-attr]
+
+
+def test_an_interrupt_begins_nothing_more_and_waits_only_so_long_for_what_hangs(robots: Path) -> None:
+    orgs = Orgs()
+    orgs.hold = {f"o{number}.my.salesforce.com": threading.Event() for number in range(1, 3)}
+    stage = Stage(robots, orgs).start(6, at_once=2)
+    stage.until(lambda events: sum(isinstance(e, StageStarted) and e.stage.name == "token" for e in events) == 2)
+    assert stage.interrupt is not None
+    start = time.monotonic()
+    stage.interrupt()
+    report = stage.end()
+    assert logins.GRACE <= time.monotonic() - start < 5
+    outcomes = {(e.subject.org, e.stage.name): e.outcome for e in report.ended if e.subject.org}
+    assert [outcomes[f"o{n}", "token"] for n in range(1, 7)] == ["failed"] * 2 + ["skipped"] * 4
+    assert len(outcomes) == 18, "each login is accounted for"
+    for event in orgs.hold.values():
+        event.set()
+
+
+def test_what_is_nearly_done_ends_well_after_an_interrupt(robots: Path) -> None:
+    orgs = Orgs()
+    orgs.hold = {"o1.my.salesforce.com": threading.Event()}
+    stage = Stage(robots, orgs).start(1)
+    stage.until(lambda events: any(isinstance(e, StageStarted) and e.stage.name == "token" for e in events))
+    assert stage.interrupt is not None
+    stage.interrupt()
+    orgs.hold["o1.my.salesforce.com"].set()
+    report = stage.end()
+    assert (report.status, usernames(report)) == (130, everybody(1))
+
+
+class Page:
+    """A board without a page: what a person would do there, as calls."""
+
+    url = "http://localhost:0/board"
+
+    def __init__(self) -> None:
+        self.desk: Desk | None = None
+        self.seen = True
+
+    @contextmanager
+    def __call__(self, desk: Desk) -> Iterator[Page]:
+        self.desk = desk
+        yield self
+
+    def watched(self) -> bool:
+        return self.seen
+
+
+def failed(org: str) -> Callable[[list[Event]], bool]:
+    return lambda events: any(
+        isinstance(e, StageEnded) and e.outcome == "failed" and e.subject == Subject("Billing", org) for e in events
+    )
+
+
+def offers(stage: Stage) -> list[str]:
+    return [e.note.text for e in stage.events if isinstance(e, StageNoted) and e.note.kind == "offer"]
+
+
+def on_the_board(web: Path, hosts: int) -> tuple[Stage, Page]:
+    page = Page()
+    stage = Stage(web, Orgs(), board=page).start(hosts)
+    stage.until(lambda events: len(offers(stage)) == hosts)
+    return stage, page
+
+
+def test_the_board_is_opened_once_and_offers_every_link(web: Path) -> None:
+    stage, _ = on_the_board(web, 3)
+    assert stage.people.see_all(1) == [Page.url]
+    for link in offers(stage):
+        stage.people.approve(link)
+    assert usernames(stage.end()) == everybody(3)
+
+
+def test_one_login_needs_no_board(web: Path) -> None:
+    page = Page()
+    stage = Stage(web, Orgs(), board=page).start(1)
+    stage.people.approve(stage.people.see_all(1)[0])
+    stage.end()
+    assert page.desk is None
+
+
+def test_a_login_that_failed_begins_again_with_a_new_link_and_its_failure_is_forgotten(web: Path) -> None:
+    stage, page = on_the_board(web, 2)
+    first, second = offers(stage)
+    stage.orgs.refuse.add("o1.my.salesforce.com")
+    stage.people.approve(first)
+    stage.people.approve(second)
+    stage.until(failed("o1"))
+    assert page.desk is not None
+    assert not page.desk.retry(Subject("Billing", "o2")), "it has not failed"
+    stage.orgs.refuse.clear()
+    until(lambda: page.desk is not None and page.desk.retry(Subject("Billing", "o1")))
+    stage.until(lambda events: len(offers(stage)) == 3)
+    again = offers(stage)[-1]
+    assert parse_qs(urlsplit(again).query)["state"] != parse_qs(urlsplit(first).query)["state"]
+    assert not stage.people.approve(first).fits
+    stage.people.approve(again)
+    report = stage.end()
+    assert (usernames(report), report.problems, report.status) == (everybody(2), [], 0)
+
+
+def test_the_run_lingers_for_those_who_may_try_again_until_they_say_that_it_is_enough(web: Path) -> None:
+    stage, page = on_the_board(web, 2)
+    stage.orgs.refuse.add("o1.my.salesforce.com")
+    for link in offers(stage):
+        stage.people.approve(link)
+    stage.until(failed("o1"))
+    time.sleep(0.5)
+    assert not any(isinstance(event, RunEnded) for event in stage.events)
+    assert page.desk is not None
+    page.desk.finish()
+    report = stage.end()
+    assert (list(usernames(report)), report.status) == (["o2"], 68)
+    assert not page.desk.retry(Subject("Billing", "o1"))
+
+
+def test_nobody_is_waited_for_when_nobody_looks(web: Path) -> None:
+    stage, page = on_the_board(web, 2)
+    page.seen = False
+    stage.orgs.refuse.add("o1.my.salesforce.com")
+    for link in offers(stage):
+        stage.people.approve(link)
+    assert list(usernames(stage.end())) == ["o2"]
+
+
+def test_an_end_on_the_board_ends_what_still_waits(web: Path) -> None:
+    stage, page = on_the_board(web, 3)
+    stage.people.approve(offers(stage)[0])
+    stage.until(lambda events: any(isinstance(e, StageEnded) and e.stage.name == "verify" for e in events))
+    assert page.desk is not None
+    page.desk.finish()
+    report = stage.end()
+    assert (list(usernames(report)), [p.name for p in report.problems]) == (["o1"], ["SignInEnded"] * 2)
+    assert report.status == 69
+
+
+def until(happens: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.01)
