@@ -495,7 +495,7 @@ def run_going_on(run: str) -> _Said:
     "Give the JSON that ecapipe run --json printed, or that --report json=FILE wrote, as it is.",
     exit_code=USAGE,
 )
-def not_a_run_result(file: str, reason: str) -> _Said:
+def malformed_result(file: str, reason: str) -> _Said:
     return _say(
         f"{file} is no result of ecapipe run: {reason}.",
         "Give the JSON that ecapipe run --json printed, or that --report json=FILE wrote, as it is.",

@@ -151,7 +151,7 @@ def header(
         "ecapipe": __version__,
         "run": started.run,
         "startedAt": started.at,
-        "stages": [stage.name for stage in started.stages],
+        "asked": [stage.name for stage in started.stages],
         "targets": [{"app": subject.app, "org": subject.org} for subject in planned.subjects if subject.org],
         "resumes": resumes,
         "arguments": None if arguments is None else list(arguments),
@@ -212,7 +212,7 @@ def _header(first: _Object) -> Journal:
     recorded = Recorded(
         first.text("run"),
         first.text("startedAt"),
-        tuple(_named(name, first.path) for name in first.texts("stages")),
+        tuple(_named(name, first.path) for name in first.texts("asked")),
         planned.projects,
         plan=tuple(_subject(each) for each in first.objects("targets")),
     )
@@ -301,13 +301,13 @@ def summary(written: Journal, *, going: bool) -> Summary:
 def load(data: bytes, file: str) -> Recorded:
     """A run from the JSON that ``ecapipe run --json`` or ``--report json=`` left in `file`.
 
-    Raises `EcapipeError`: NotARunResult for anything else, NewerFormat for what a later ecapipe wrote, and the
+    Raises `EcapipeError`: MalformedResult for anything else, NewerFormat for what a later ecapipe wrote, and the
     problem itself for a run that could not do its work at all.
     """
     try:
         return result(parse(data))
     except Misfit as misfit:
-        raise EcapipeError(problems.not_a_run_result(file, str(misfit))) from None
+        raise EcapipeError(problems.malformed_result(file, str(misfit))) from None
     except Newer as newer:
         raise EcapipeError(problems.newer_format(file, newer.version)) from None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ecapipe.events import Fate, Stage, StageEnded, Subject
+from ecapipe.events import Fate, Stage, Subject
 from ecapipe.record import FINGERPRINT, RECORDED, Course, Recorded
 
 _SHOWN: Final = 5
@@ -25,7 +25,8 @@ _PARTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What a run takes over from an earlier one, by target, and sentences about what has changed in between."""
+    """What a run takes over from an earlier one: logins, and the apps of which every login is. `changes` are
+    sentences about what has changed in between."""
 
     run: str
     taken: Mapping[Subject, Course]
@@ -49,7 +50,11 @@ def resume(
         if why := _differs(course, fingerprint, asked, fate):
             again.setdefault(why, []).append(target)
         else:
-            taken[target] = Course(tuple(_mark(ended, earlier.run) for ended in course.ended), course.finished)
+            taken[target] = _marked(course, earlier.run)
+    left = {target.app for target in planned if target not in taken}
+    for app in dict.fromkeys(Subject(target.app) for target in planned if target.app not in left):
+        if app in earlier.courses:
+            taken[app] = _marked(earlier.courses[app], earlier.run)
     known = earlier.targets
     gone = [target for target in known if target not in planned]
     new = [target for target in planned if target not in known]
@@ -86,9 +91,9 @@ _FATES: Final[Mapping[str, str]] = {
 }
 
 
-def _mark(ended: StageEnded, run: str) -> StageEnded:
-    """The stage with where it was taken over from: the run that really did it."""
-    return replace(ended, facts={RECORDED: run, **ended.facts})
+def _marked(course: Course, run: str) -> Course:
+    """The course with where it was taken over from: the run that really went through it."""
+    return replace(course, ended=tuple(replace(each, facts={RECORDED: run, **each.facts}) for each in course.ended))
 
 
 def _several(targets: Sequence[Subject]) -> str:

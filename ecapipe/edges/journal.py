@@ -292,11 +292,13 @@ def _is_locked(folder: str, run: str) -> bool:
 
 def _prune(folder: str) -> None:
     """Remove all but the last runs, and any that are going on."""
-    for run in _runs(folder)[KEPT:]:
+    runs = {name.partition(".")[0] for name in os.listdir(folder) if name.endswith((".jsonl", ".lock"))}
+    for run in sorted(runs, reverse=True)[KEPT:]:
         lock = _lock(folder, run)
-        with suppress(EcapipeError, FileNotFoundError), state.lock(lock, problems.run_going_on(run)):
-            os.unlink(os.path.join(folder, f"{run}.jsonl"))  # another run may be faster
-            os.unlink(lock)
+        with suppress(EcapipeError), state.lock(lock, problems.run_going_on(run)):
+            for path in (os.path.join(folder, f"{run}.jsonl"), lock):
+                with suppress(FileNotFoundError):  # another run that has just begun was faster
+                    os.unlink(path)
 
 
 def _reason(error: OSError) -> str:
