@@ -59,18 +59,18 @@ class App:
     files: tuple[SourceFile, ...]
     lent: SourceFile | None = None
     """The settings file from the source org's tree (``--credentials-dir``), for an app without one of its own."""
+    settings: SourceFile | None = field(init=False, repr=False, compare=False)
+    """The global OAuth settings file, its own or lent: the only one with key and secret."""
+    _first: Mapping[Type, SourceFile] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        first = {file.type: file for file in reversed(self.files)}
+        object.__setattr__(self, "_first", first)
+        object.__setattr__(self, "settings", first.get(metadata.SETTINGS) or self.lent)
 
     def of(self, type: Type) -> SourceFile | None:
         """The app's first file of `type`."""
-        for file in self.files:  # asked so often that a generator would show
-            if file.type is type:
-                return file
-        return None
-
-    @property
-    def settings(self) -> SourceFile | None:
-        """The global OAuth settings file, its own or lent: the only one with key and secret."""
-        return self.of(metadata.SETTINGS) or self.lent
+        return self._first.get(type)
 
     @property
     def callback_urls(self) -> tuple[str, ...]:

@@ -49,13 +49,16 @@ def render(entries: Iterable[Entry]) -> str:
 def accept(findings: Iterable[Finding], entries: Iterable[Entry]) -> list[Finding]:
     """The findings, those in the baseline marked as accepted."""
     known = {entry.fingerprint for entry in entries}
+    if not known:  # a fingerprint costs more than all the rest of a finding
+        return list(findings)
     return [replace(finding, accepted=finding.fingerprint in known) for finding in findings]
 
 
 def dead(entries: Iterable[Entry], findings: Iterable[Finding], examined: Callable[[Entry], bool]) -> list[Entry]:
     """The entries that were looked for (`examined`) and stand for nothing any more."""
-    alive = {finding.fingerprint for finding in findings}
-    return [entry for entry in entries if entry.fingerprint not in alive and examined(entry)]
+    looked_for = [entry for entry in entries if examined(entry)]
+    alive = {finding.fingerprint for finding in findings} if looked_for else ()
+    return [entry for entry in looked_for if entry.fingerprint not in alive]
 
 
 def updated(entries: Sequence[Entry], findings: Sequence[Finding], examined: Callable[[Entry], bool]) -> list[Entry]:

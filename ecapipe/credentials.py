@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from ecapipe import problems
@@ -38,7 +39,7 @@ _GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}|[0-9A-F]{64}")
 class Credentials:
     """The proof that `app` can identify itself to an org. Only `resolve` makes one.
 
-    `consumer_secret` is None only for a public client.
+    `consumer_secret` is None only for a public client, or where a private key proves more.
     """
 
     app: App
@@ -166,8 +167,13 @@ def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
 def variable(field: Field, app: str | None = None, org: Org | None = None) -> str:
     """The environment variable for `field`: upper case, every other character ``_``."""
     parts = ["ECAPIPE_CLIENT", "ID" if field == "consumerKey" else "SECRET"]
-    parts += [re.sub(r"[^A-Z0-9]", "_", name.upper()) for name in (app, org.variable_name if org else None) if name]
+    parts += [_in_capitals(name) for name in (app, org.variable_name if org else None) if name]
     return "_".join(parts)
+
+
+@cache
+def _in_capitals(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def chain(
@@ -194,16 +200,16 @@ def _keys_only(source: Source) -> Source:
     return Source(source.name, find)
 
 
-def resolve(app: App, org: Org | None, chain: Chain) -> Resolved:
-    """Walk the chain for key and secret of `app`."""
-    required = not app.secret_optional
+def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) -> Resolved:
+    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may."""
+    required = not app.secret_optional and not spared
     key, key_source = _first(chain, app, org, "consumerKey")
     # Nobody is asked for a secret that no flow needs.
     wanted = chain if required else quiet(chain)
     secret, secret_source = _first(wanted, app, org, "consumerSecret")
     key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
     secret_evidence = Evidence(
-        in_file(app, "consumerSecret"), secret_source, () if secret or not required else _secret_causes(app)
+        in_file(app, "consumerSecret"), secret_source, () if secret or app.secret_optional else _secret_causes(app)
     )
     if key is None:
         return Resolved(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))

@@ -167,12 +167,12 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
     raise Skip(problem.message)
 
 
-def prove(app: App, orgs: Sequence[Org], chain: Chain, work: Work) -> list[Resolved]:
-    """Key and secret for each org (or for none in particular, if there are no orgs).
+def prove(app: App, orgs: Sequence[Org], chain: Chain, work: Work, *, spared: bool = False) -> list[Resolved]:
+    """Key and secret for each org (or for none in particular, if there are no orgs). `spared`: no secret is needed.
 
     Raises `EcapipeError` if no org can be served; if some cannot, that is a warning here and their failure later.
     """
-    proven = [credentials.resolve(app, org, chain) for org in orgs or (None,)]
+    proven = [credentials.resolve(app, org, chain, spared=spared) for org in orgs or (None,)]
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from datetime import datetime
+from typing import Final, Literal, assert_never
 
-from ecapipe import events, grants, problems, tokens, userinfo
+from ecapipe import events, grants, orgs, problems, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.flight import Flight, Patience
-from ecapipe.grants import AuthorizationCode, Callback, ClientCredentials, Grant
+from ecapipe.grants import AuthorizationCode, Callback, ClientCredentials, Grant, JwtBearer
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
@@ -31,10 +32,19 @@ _SETTLES = frozenset({"InvalidClientId", "RedirectUriMismatch"})
 """What a deploy of the last 15 minutes explains."""
 _SETTLE_EVERY = 15.0
 
+_OF_CLOCKS: Final = frozenset({"AssertionExpired", "AssertionRefused"})
+"""What a clock that is wrong explains."""
+_CLOCK_OFF: Final = 20.0
+"""Seconds between two clocks that do not matter: an assertion lives for longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """The user's choices for a login. `wait` and `settle` are in minutes; `deliver` is given the access token."""
+    """The user's choices for a login. `wait` and `settle` are in minutes; `deliver` is given the access token.
+
+    `key_file` holds the private key that signs assertions; their audience is `audience`, or None for what fits the
+    org.
+    """
 
     flow: Literal["auto"] | Flow = "auto"
     callback: Literal["auto"] | Callback = "auto"
@@ -44,6 +54,8 @@ class How:
     revoke: bool = False
     deliver: Callable[[Secret], None] | None = None
     dry_run: bool = False
+    key_file: str | None = None
+    audience: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +72,20 @@ class Web:
         return self.redirect_uri if self.callback == "listen" else None
 
 
-Unattended = ClientCredentials
-"""A login that needs nobody: its plan is its grant."""
+@dataclass(frozen=True, slots=True)
+class Jwt:
+    """A login with a private key, as planned. `sign` makes its grant, which lives for minutes, for an org whose clock
+    is so many seconds ahead; `doubts` are sentences about the key."""
+
+    username: str
+    audience: str
+    key_file: str
+    sign: Callable[[float], JwtBearer]
+    doubts: tuple[str, ...] = ()
+
+
+Unattended = ClientCredentials | Jwt
+"""A login that needs nobody: its plan is, or makes, its grant."""
 Plan = Web | Unattended
 
 
@@ -89,13 +113,42 @@ class Target:
 def plan(target: Target, how: How, world: World) -> Plan:
     """How `target` will log in, found before anyone signs in.
 
-    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable.
+    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing, and what
+    keeps a private key from being used.
     """
     has_secret = target.credentials.consumer_secret is not None
-    if grants.choose(target.app, how.flow, has_secret, world.person) == "client-credentials":
-        return ClientCredentials()
-    callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
-    return Web(callback, redirect_uri, how.scopes or target.org.scopes or grants.scope(target.app))
+    match grants.choose(target.app, how.flow, has_secret, world.person, how.key_file is not None):
+        case "client-credentials":
+            return ClientCredentials()
+        case "jwt":
+            return _with_key(target, how.key_file or "", how.audience, world)
+        case "web":
+            callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
+            return Web(callback, redirect_uri, how.scopes or target.org.scopes or grants.scope(target.app))
+
+
+def spares_secret(app: App, how: How) -> bool:
+    """Whether `app` will log in with a private key, so that no consumer secret is needed."""
+    return grants.takes_key(app, how.flow, how.key_file is not None)
+
+
+def _with_key(target: Target, key_file: str, audience: str | None, world: World) -> Jwt:
+    app, org, credentials = target.app, target.org, target.credentials
+    if org.username is None:
+        raise EcapipeError(problems.jwt_username_missing(app.name, org.name))
+    username, whom = org.username, audience or orgs.audience(org)
+    key = world.keys(key_file, world.ask)
+    doubts = []
+    if key.open_to_others:
+        doubts.append(f"Other users of this machine can read the private key: chmod 600 {key_file}")
+    certificate = app.settings.document.text("certificate") if app.settings else None
+    if certificate and (doubt := key.doubt(certificate, world.clock.utc())):
+        doubts.append(f"The certificate in the settings of {app.name} {doubt}.")
+
+    def sign(ahead: float) -> JwtBearer:
+        return grants.bearer(credentials.consumer_key, username, whom, key.sign, _now(world) + ahead, world.chance)
+
+    return Jwt(username, whom, key_file, sign, tuple(doubts))
 
 
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
@@ -109,6 +162,9 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
             work.facts |= {"redirectUri": planned.redirect_uri, "scopes": scopes}
         case ClientCredentials():
             work.facts |= {"flow": "client-credentials", "host": target.org.host}
+        case Jwt():
+            work.facts |= {"flow": "jwt", "host": target.org.host, "audience": planned.audience}
+            work.facts |= {"username": planned.username, "keyFile": planned.key_file}
         case _:
             assert_never(planned)
     if how.dry_run:
@@ -134,34 +190,78 @@ def sign_in(
         flight.forget(login)
 
 
-def redeem(target: Target, grant: Grant, how: How, world: World, work: Work, end: float) -> Token:
+def unattended(planned: Unattended) -> str:
+    """Why nobody is asked to sign in."""
+    match planned:
+        case ClientCredentials():
+            return "The client credentials flow has no browser step."
+        case Jwt():
+            return "The JWT bearer flow has no browser step."
+        case _:
+            assert_never(planned)
+
+
+def redeem(target: Target, grant: Grant | Jwt, how: How, world: World, work: Work, end: float) -> Token:
     """The token for `grant`; raises `EcapipeError`. Nothing is tried again after `end`, in seconds of the clock.
 
     A code is sent again only after an answer that settling explains, or when nothing was sent: never after a
-    failure that may have spent it.
+    failure that may have spent it. An assertion is signed anew for each request, and once by the org's own clock if
+    ours may be the reason for a refusal.
     """
-    request = tokens.request(grant, target.credentials, target.org)
     settled = world.clock.seconds() + how.settle * 60
-    repeatable = isinstance(grant, ClientCredentials)
+    repeatable = not isinstance(grant, AuthorizationCode)
+    ahead = 0.0
+    sent: list[Grant] = []
+
+    def request() -> Request:
+        sent.append(grant.sign(ahead) if isinstance(grant, Jwt) else grant)
+        return tokens.request(sent[-1], target.credentials, target.org)
+
+    if isinstance(grant, Jwt):
+        work.warnings += grant.doubts
     while True:
+        answer = _send(request, world, end, repeatable)
         try:
-            return tokens.read(_send(request, world, end, repeatable), grant, target.credentials, target.org)
+            token = tokens.read(answer, sent[-1], target.credentials, target.org)
         except EcapipeError as error:
+            off = _ahead(answer, world) if isinstance(grant, Jwt) and error.problem.name in _OF_CLOCKS else 0.0
+            if off and not ahead:
+                ahead = off
+                continue
             if error.problem.name not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
                 raise
             work.note("waiting", f"{error.problem.message} Trying again for up to {how.settle:g} minutes.")
             world.clock.sleep(_SETTLE_EVERY)
+        else:
+            if ahead:
+                late = f"{_spell(abs(ahead))} {'behind' if ahead > 0 else 'ahead of'} that of {target.org.host}"
+                work.warn(f"The clock of this machine is {late}: the assertion was signed again by the org's.")
+            return token
 
 
-def unverified(token: Token, grant: Grant) -> events.Login:
+def _now(world: World) -> float:
+    """Seconds since 1970."""
+    return datetime.fromisoformat(world.clock.utc()).timestamp()
+
+
+def _ahead(answer: Answer, world: World) -> float:
+    """By how many seconds the clock of who answered is ahead of ours; 0 for none worth a word."""
+    off = 0.0 if answer.date is None else answer.date - _now(world)
+    return off if abs(off) > _CLOCK_OFF else 0.0
+
+
+def _spell(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
+def unverified(token: Token, grant: Grant | Jwt) -> events.Login:
     """What is known of a login that ends at its token."""
-    return events.Login(
-        None, token.user_id, token.org_id, token.instance_url, token.scopes, grants.flow(grant), "forgotten"
-    )
+    flow = "jwt" if isinstance(grant, Jwt) else grants.flow(grant)
+    return events.Login(None, token.user_id, token.org_id, token.instance_url, token.scopes, flow, "forgotten")
 
 
 def verify(
-    target: Target, token: Token, grant: Grant, how: How, world: World, work: Work, end: float
+    target: Target, token: Token, grant: Grant | Jwt, how: How, world: World, work: Work, end: float
 ) -> events.Login:
     """Whose token it is, compared with everything that was expected, and tried on the API if its scope allows.
 
@@ -195,16 +295,16 @@ def _fate(token: Token, org: Org, how: How, world: World, work: Work) -> Literal
     return "forgotten"
 
 
-def _send(request: Request, world: World, end: float, repeatable: bool = True) -> Answer:
+def _send(request: Request | Callable[[], Request], world: World, end: float, repeatable: bool = True) -> Answer:
     """Send, and until `end` send again where that is safe: when nothing was sent, or, if `repeatable`, after what
-    passes.
+    passes. A request that may be sent only once is made by a call.
 
     Waits grow and have jitter; a Retry-After is obeyed up to a limit.
     """
     for attempt in range(_ATTEMPTS):
         wait = 2**attempt * (0.5 + world.chance(1)[0] / 512)
         try:
-            answer = world.send(request)
+            answer = world.send(request() if callable(request) else request)
         except EcapipeError as error:
             safe = error.problem.name in _UNSENT or (repeatable and error.problem.category == "network")
             late = world.clock.seconds() + wait > end

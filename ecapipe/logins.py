@@ -156,10 +156,10 @@ class _Crew:
             course = self._track.begin(target.subject, OF_TARGETS)
             with course.piece(last=False), course.stage(AUTHORIZE) as work:
                 login.show(grant, target, self._how, work)
-                work.pass_over("The client credentials flow has no browser step.")
+                work.pass_over(login.unattended(grant))
             self._finish(course, target, grant)
 
-    def _finish(self, course: Course, target: Target, grant: Grant) -> None:
+    def _finish(self, course: Course, target: Target, grant: Grant | Unattended) -> None:
         """token → verify, on a worker."""
         how, world, ended = self._how, self._world, None
         end = world.clock.seconds() + login.LONGEST + how.settle * 60

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ecapipe import problems
 from ecapipe.problems import EcapipeError
@@ -17,46 +17,57 @@ LARGEST: Final = 1024 * 1024
 """Bytes; real files stay below 10 KiB."""
 DEEPEST: Final = 64
 
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _NIL: Final = "http://www.w3.org/2001/XMLSchema-instance:nil"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Type:
-    """A metadata type: the name is the XML root, the suffix marks the file."""
+    """A metadata type: the name is the XML root, the suffix marks the file. There is one value of each.
+
+    `since` is its first API version; None for a type that no org but Salesforce's own has.
+    """
 
     name: str
     suffix: str
     folder: str
+    since: int | None = 59
 
 
 HEADER: Final = Type("ExternalClientApplication", "eca", "externalClientApps")
 SETTINGS: Final = Type("ExtlClntAppGlobalOauthSettings", "ecaGlblOauth", "extlClntAppGlobalOauthSets")
 OAUTH: Final = Type("ExtlClntAppOauthSettings", "ecaOauth", "extlClntAppOauthSettings")
 OAUTH_POLICIES: Final = Type("ExtlClntAppOauthConfigurablePolicies", "ecaOauthPlcy", "extlClntAppOauthPolicies")
-POLICIES: Final = Type("ExtlClntAppConfigurablePolicies", "ecaPlcy", "extlClntAppPolicies")
-PUSH: Final = Type("ExtlClntAppPushSettings", "ecaPush", "extlClntAppPushSettings")
-SAML: Final = Type("ExtlClntAppSamlConfigurablePolicies", "ecaSamlPlcy", "extlClntAppSamlConfigurablePolicies")
+POLICIES: Final = Type("ExtlClntAppConfigurablePolicies", "ecaPlcy", "extlClntAppPolicies", 60)
+PUSH: Final = Type("ExtlClntAppPushSettings", "ecaPush", "extlClntAppPushSettings", 64)
+SAML: Final = Type("ExtlClntAppSamlConfigurablePolicies", "ecaSamlPlcy", "extlClntAppSamlConfigurablePolicies", 63)
 
 TYPES: Final = (
     HEADER,
     SETTINGS,
     OAUTH,
     OAUTH_POLICIES,
-    Type("ExtlClntAppOauthSecuritySettings", "ecaOauthSecurity", "extlClntAppOauthSecuritySettings"),
+    Type("ExtlClntAppOauthSecuritySettings", "ecaOauthSecurity", "extlClntAppOauthSecuritySettings", 67),
     POLICIES,
-    Type("ExtlClntAppMobileSettings", "ecaMobile", "extlClntAppMobileSettings"),
-    Type("ExtlClntAppMobileConfigurablePolicies", "ecaMobilePlcy", "extlClntAppMobilePolicies"),
-    Type("ExtlClntAppNotificationSettings", "ecaNotifications", "extlClntAppNotifSettings"),
+    Type("ExtlClntAppMobileSettings", "ecaMobile", "extlClntAppMobileSettings", 64),
+    Type("ExtlClntAppMobileConfigurablePolicies", "ecaMobilePlcy", "extlClntAppMobilePolicies", 64),
+    Type("ExtlClntAppNotificationSettings", "ecaNotifications", "extlClntAppNotifSettings", 64),
     PUSH,
-    Type("ExtlClntAppPushConfigurablePolicies", "ecaPushPlcy", "extlClntAppPushPolicies"),
-    Type("ExtlClntAppCanvasSettings", "ecaCanvas", "extlClntAppCanvasSettings"),
+    Type("ExtlClntAppPushConfigurablePolicies", "ecaPushPlcy", "extlClntAppPushPolicies", 64),
+    Type("ExtlClntAppCanvasSettings", "ecaCanvas", "extlClntAppCanvasSettings", 66),
     SAML,
-    Type("ExtlClntAppSampleSettings", "ecaSmpl", "extlClntAppSampleSettings"),
-    Type("ExtlClntAppSampleConfigurablePolicies", "ecaSmplPlcy", "extlClntAppSamplePolicies"),
-    Type("ExtlClntAppAttestSettings", "ecaAttest", "extlClntAppAttestSettings"),
-    Type("ExtlClntAppAttestConfigurablePolicies", "ecaAttestPlcy", "extlClntAppAttestPolicies"),
+    Type("ExtlClntAppSampleSettings", "ecaSmpl", "extlClntAppSampleSettings", None),
+    Type("ExtlClntAppSampleConfigurablePolicies", "ecaSmplPlcy", "extlClntAppSamplePolicies", None),
+    Type("ExtlClntAppAttestSettings", "ecaAttest", "extlClntAppAttestSettings", 68),
+    Type("ExtlClntAppAttestConfigurablePolicies", "ecaAttestPlcy", "extlClntAppAttestPolicies", 68),
 )
 """Every type that belongs to an external client app (metadata registry of the Salesforce CLI)."""
+
+
+def known_at(api_version: str) -> tuple[Type, ...]:
+    """The types that an org can be asked for in an API version, such as ``66.0``."""
+    return tuple(type for type in TYPES if type.since is not None and type.since <= float(api_version))
+
 
 _BY_SUFFIX: Final = {type.suffix: type for type in TYPES}
 _BY_FOLD: Final = {type.suffix.lower(): type for type in TYPES} | {
@@ -108,23 +119,28 @@ class Document:
     """A metadata file, flat: Salesforce's types nest nothing that these flows need."""
 
     elements: tuple[Element, ...]
+    _named: Mapping[str, tuple[Element, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        named: dict[str, tuple[Element, ...]] = {}
+        for element in self.elements:
+            named[element.name] = (*named.get(element.name, ()), element)
+        object.__setattr__(self, "_named", named)
 
     def all(self, name: str) -> tuple[Element, ...]:
-        return tuple([element for element in self.elements if element.name == name])
+        return self._named.get(name, ())
 
     def first(self, name: str) -> Element | None:
-        for element in self.elements:  # asked so often that a generator would show
-            if element.name == name:
-                return element
-        return None
+        found = self._named.get(name)
+        return found[0] if found else None
 
     def text(self, name: str) -> str | None:
-        element = self.first(name)
-        return element.text if element else None
+        found = self._named.get(name)
+        return found[0].text if found else None
 
     def flag(self, name: str, default: bool) -> bool:
         """A boolean element (``xsd:boolean``: true, false, 1, 0); `default` when absent or anything else."""
-        return {"true": True, "1": True, "false": False, "0": False}.get(self.text(name) or "", default)
+        return _BOOLEANS.get(self.text(name) or "", default)
 
 
 def parse(data: bytes, type: Type, path: str) -> Document:
@@ -135,96 +151,75 @@ def parse(data: bytes, type: Type, path: str) -> Document:
     """
     import xmltodict
 
-    guard = _Guard(type, path)
+    elements: list[Element] = []
+    guard = _Guard(type, path, elements)
     if len(data) > LARGEST:
         guard.refuse("it is larger than 1 MiB")
     try:
-        xmltodict.parse(
-            data,
-            expat=guard,
-            process_namespaces=True,
-            namespaces={NAMESPACE: None},
-            xml_attribs=False,
-            item_depth=2,
-            item_callback=guard.keep,
-        )
+        xmltodict.parse(guard.watch(data), expat=guard, xml_attribs=False, item_depth=2, item_callback=guard.keep)
     except guard.error as error:
         if data.find(b"\n<<<<<<< ") >= 0:
             guard.refuse("it holds the markers of an unresolved merge")
         guard.refuse(f"it is not well-formed ({error})")
     except (LookupError, ValueError) as error:
         guard.refuse(f"it cannot be decoded, or defines entities ({error})")
-    return Document(tuple(guard.elements))
+    finally:
+        vars(guard).clear()  # it and the parser hold each other: thousands of them would stay in memory
+    return Document(tuple(elements))
 
 
 class _Guard:
     """Stands where xmltodict expects the expat module: sees lines, depth, root and DOCTYPE before it does."""
 
-    def __init__(self, type: Type, path: str) -> None:
+    def __init__(self, type: Type, path: str, elements: list[Element]) -> None:
         import pyexpat
 
         self.error = pyexpat.ExpatError
-        self.elements: list[Element] = []
-        self._type, self._path = type, path
+        self._type, self._path, self._elements = type, path, elements
         self._depth, self._start = 0, 0
+        self._entered: Callable[[str, list[str]], None]
+        self._left: Callable[[str], None]
         self._parser = pyexpat.ParserCreate(None, ":")
         self._parser.StartDoctypeDeclHandler = lambda *_: self.refuse("it has a DOCTYPE")
 
-    def ParserCreate(self, encoding: str | None, separator: str) -> _Observed:
-        """What xmltodict calls; the encoding is the file's own to tell."""
-        return _Observed(self._parser, self._enter, self._leave)
+    def ParserCreate(self, encoding: str | None, separator: str | None) -> XMLParserType:
+        """What xmltodict calls; the encoding is the file's own to tell, and names are told apart here."""
+        return self._parser
+
+    def watch(self, data: bytes) -> Generator[bytes, None, None]:
+        """What xmltodict reads, once its handlers are in place: ours go before them."""
+        parser: Any = self._parser  # attributes come as a list, which only xmltodict knows
+        self._entered, self._left = parser.StartElementHandler, parser.EndElementHandler
+        parser.StartElementHandler, parser.EndElementHandler = self._enter, self._leave
+        parser.StartNamespaceDeclHandler = None
+        yield data
 
     def keep(self, path: Sequence[tuple[str, Mapping[str, object] | None]], item: object) -> bool:
         """What xmltodict calls at the end of every child of the root; an item with children is no string."""
         name, attributes = path[-1]
         nil = attributes is not None and attributes.get(_NIL) in ("true", "1")
         text = item.strip() if isinstance(item, str) and not nil else ""
-        self.elements.append(Element(name, text or None, self._start))
+        self._elements.append(Element(name, text or None, self._start))
         return True
 
     def refuse(self, reason: str) -> NoReturn:
         raise EcapipeError(problems.malformed_xml(self._path, self._parser.CurrentLineNumber, reason)) from None
 
-    def _enter(self, name: str) -> None:
+    def _enter(self, tag: str, attributes: list[str]) -> None:
+        namespace, _, name = tag.rpartition(":")
+        if namespace != NAMESPACE:
+            name = tag
         self._depth += 1
-        if self._depth == 1:
-            namespace, _, bare = name.rpartition(":")
-            if bare != self._type.name or namespace not in ("", NAMESPACE):
-                line = self._parser.CurrentLineNumber
-                found = bare if namespace in ("", NAMESPACE) else name
-                raise EcapipeError(problems.wrong_root(self._path, line, found[:200], self._type.name))
-        elif self._depth == 2:
+        if self._depth == 2:
             self._start = self._parser.CurrentLineNumber
+        elif self._depth == 1 and name != self._type.name:
+            raise EcapipeError(
+                problems.wrong_root(self._path, self._parser.CurrentLineNumber, name[:200], self._type.name)
+            )
         elif self._depth > DEEPEST:
             self.refuse(f"it is nested deeper than {DEEPEST} levels")
+        self._entered(name, attributes)
 
-    def _leave(self) -> None:
+    def _leave(self, tag: str) -> None:
+        self._left(tag)
         self._depth -= 1
-
-
-class _Observed:
-    """An expat parser whose element handlers tell the guard first."""
-
-    def __init__(self, parser: XMLParserType, enter: Callable[[str], None], leave: Callable[[], None]) -> None:
-        object.__setattr__(self, "_seen_by", (parser, enter, leave))
-        self.Parse: Callable[[bytes, bool], int]
-        object.__setattr__(self, "Parse", parser.Parse)
-
-    def __setattr__(self, name: str, handler: Callable[..., None]) -> None:
-        parser, enter, leave = object.__getattribute__(self, "_seen_by")
-        if name == "StartElementHandler":
-
-            def start(tag: str, attributes: list[str]) -> None:
-                enter(tag)
-                handler(tag, attributes)
-
-            parser.StartElementHandler = start
-        elif name == "EndElementHandler":
-
-            def end(tag: str) -> None:
-                handler(tag)
-                leave()
-
-            parser.EndElementHandler = end
-        else:
-            setattr(parser, name, handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ecapipe import credentials, discovery, gate, login, logins, orgs, problems
 from ecapipe.apps import App
@@ -46,7 +46,8 @@ class _River:
     """One run: the stages of the project, then of each app, then of each app in each org."""
 
     def __init__(self, request: Request, world: World, track: Tracker) -> None:
-        self.request, self.world, self.track = request, world, track
+        self.request, self.track = request, track
+        self.world = replace(world, ask=track.asking(world.ask))
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
@@ -55,8 +56,8 @@ class _River:
             chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()
             if self.request.how.deliver and (count := len(found.apps) * len(chosen)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
-            ask = self.track.asking(self.world.ask)
-            chain = credentials.chain(found.apps, chosen, self.world.variable, ask, self.request.secret_from)
+            sources = self.request.secret_from
+            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices]
             work.warnings += [org.warning for org in chosen if org.warning]
@@ -91,7 +92,8 @@ class _River:
             with course.stage(LOCATE) as work:
                 discovery.locate(app, named=app.name in self.request.where.names, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
-                proven = discovery.prove(app, chosen, chain, work)
+                spared = login.spares_secret(app, self.request.how)
+                proven = discovery.prove(app, chosen, chain, work, spared=spared)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(Subject(app.name), None))

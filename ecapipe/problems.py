@@ -765,6 +765,7 @@ def consumer_secret_missing(
         " ".join((f"{app} has no consumer secret.", *causes, flows)),
         f"Set {variable} to the consumer secret, from your CI system's secret store.",
         "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
+        *(["Or log in without it, with a private key: --jwt-key-file PATH"] if "jwt" in without else []),
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         file=file,
         line=line,
@@ -782,7 +783,8 @@ def consumer_secret_missing(
 def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str) -> _Said:
     return _say(
         f"{app} cannot log in with flow {wanted}: {why}. Its settings allow: {_several(allowed)}.",
-        *(f"Use --flow {flow}." for flow in allowed if flow != wanted and flow in ("web", "client-credentials")),
+        *(f"Use --flow {flow}." for flow in allowed if flow not in (wanted, "jwt")),
+        *(["Use --jwt-key-file PATH, with the private key of the app's certificate."] if "jwt" in allowed else []),
         "Enable another flow in the app's OAuth settings, deploy, and retrieve again.",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar, assert_never
 
 from ecapipe.changes import Protection
@@ -191,6 +191,22 @@ def app(facts: AppFacts) -> Json:
 def listing(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Json:
     """The result of ``ecapipe app list``, version 1."""
     return {"version": VERSION, "projects": projects(searched), "apps": [app(facts) for facts in apps]}
+
+
+def manifest(
+    searched: Iterable[ProjectFacts],
+    api_version: str,
+    types: Iterable[tuple[str, Sequence[str]]],
+    lines: Sequence[str],
+) -> Json:
+    """The result of ``ecapipe manifest``, version 1."""
+    return {
+        "version": VERSION,
+        "projects": projects(searched),
+        "apiVersion": api_version,
+        "types": [{"name": name, "members": list(members)} for name, members in types],
+        "manifest": "\n".join([*lines, ""]),
+    }
 
 
 def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Json:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-PASSPHRASE = "a made-up passphrase"
+PASSPHRASE = "made-up-horse-battery"
 
 
 @cache

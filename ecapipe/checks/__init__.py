@@ -92,7 +92,7 @@ def check(
             found.append(_finding(name, levels[name], None, place, evidence.root))
     rules = [(name, rule) for name, rule in OF_APPS.items() if name in levels]
     for app, resolved in zip(apps, proven, strict=True):
-        subject = Checked(app, resolved, evidence)
+        subject = Checked.of(app, resolved, evidence)
         for name, rule in rules:
             for remark in rule(subject):
                 # A level that the project chose is meant for all cases of the rule.

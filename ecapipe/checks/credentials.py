@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ecapipe.checks.subject import Checked, Remark, holds_secret
-from ecapipe.credentials import Field, flows_without_secret, from_replacements, in_file, is_placeholder, variable
+from ecapipe.credentials import Field, flows_without_secret, from_replacements, is_placeholder, variable
 from ecapipe.problems import retrieve_command
 
 FIELDS: tuple[Field, ...] = ("consumerKey", "consumerSecret")
@@ -20,7 +20,7 @@ _SHAPES: Final = {
 
 def consumer_key_missing(subject: Checked) -> Iterator[Remark]:
     app, key = subject.app, subject.resolved.key
-    if subject.settings and key.source is None and in_file(app, "consumerKey") == "absent":
+    if subject.settings and key.source is None and subject.in_file("consumerKey") == "absent":
         yield subject.remark(
             f"{app.name} has no consumerKey. {' '.join(key.causes)}",
             f"Deploy the app, then retrieve: {retrieve_command()}",
@@ -30,7 +30,7 @@ def consumer_key_missing(subject: Checked) -> Iterator[Remark]:
 
 def consumer_secret_missing(subject: Checked) -> Iterator[Remark]:
     app, secret = subject.app, subject.resolved.secret
-    if not subject.settings or secret.source or in_file(app, "consumerSecret") != "absent":
+    if not subject.settings or secret.source or subject.in_file("consumerSecret") != "absent":
         return
     without = flows_without_secret(app)
     allowed = f"Its settings allow: {', '.join(app.flows) or 'no flow'}."
@@ -46,11 +46,7 @@ def consumer_secret_missing(subject: Checked) -> Iterator[Remark]:
 
 def credential_placeholder(subject: Checked) -> Iterator[Remark]:
     for field in FIELDS:
-        if (
-            in_file(subject.app, field) == "placeholder"
-            and not _filled(subject, field)
-            and not _lacking(subject, field)
-        ):
+        if subject.in_file(field) == "placeholder" and not _filled(subject, field) and not _lacking(subject, field):
             yield subject.remark(
                 f"{field} of {subject.app.name} is a placeholder, not a credential.",
                 f"Retrieve the value: {retrieve_command()}",
@@ -61,7 +57,7 @@ def credential_placeholder(subject: Checked) -> Iterator[Remark]:
 
 def credential_duplicated(subject: Checked) -> Iterator[Remark]:
     for field in FIELDS:
-        if in_file(subject.app, field) == "duplicate":
+        if subject.in_file(field) == "duplicate":
             yield subject.remark(
                 f"{field} stands more than once in the settings of {subject.app.name}.",
                 "Leave one element, or retrieve the file again.",
@@ -107,7 +103,7 @@ def secret_not_needed(subject: Checked) -> Iterator[Remark]:
 def credential_shape(subject: Checked) -> Iterator[Remark]:
     for field in FIELDS:
         text = subject.settings.document.text(field) if subject.settings else None
-        if text and in_file(subject.app, field) == "present" and not _SHAPES[field].fullmatch(text):
+        if text and subject.in_file(field) == "present" and not _SHAPES[field].fullmatch(text):
             yield subject.remark(
                 f"{field} of {subject.app.name} does not look like one that Salesforce made.",
                 "Compare it with the org, or retrieve the file again.",

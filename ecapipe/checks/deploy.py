@@ -9,7 +9,6 @@ from typing import Final
 from ecapipe import metadata
 from ecapipe.apps import SourceFile
 from ecapipe.checks.subject import Checked, Remark
-from ecapipe.credentials import in_file
 from ecapipe.metadata import Type
 from ecapipe.orgs import same_id
 from ecapipe.problems import did_you_mean
@@ -95,7 +94,7 @@ def oauth_link_stale(subject: Checked) -> Iterator[Remark]:
         why = "has not the form of one"
     elif home and app.link_org and not same_id(home, app.link_org):
         why = f"names org {app.link_org}, but the app is scoped to {home}"
-    elif in_file(app, "consumerKey") == "absent":
+    elif subject.in_file("consumerKey") == "absent":
         why = "is older than the settings, which have no consumerKey yet"
     else:
         return
@@ -162,7 +161,7 @@ def jwt_without_certificate(subject: Checked) -> Iterator[Remark]:
 def key_deployed_to_other_org(subject: Checked) -> Iterator[Remark]:
     settings = subject.own_settings
     home = subject.app.link_org or _home(subject.header)
-    if settings and home and in_file(subject.app, "consumerKey") == "present":
+    if settings and home and subject.in_file("consumerKey") == "present":
         yield from _foreign(
             subject,
             "consumerKey",

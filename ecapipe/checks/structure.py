@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from functools import lru_cache
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from ecapipe import apps, metadata
@@ -96,7 +97,7 @@ def callback_missing(subject: Checked) -> Iterator[Remark]:
 
 
 def callback_invalid(subject: Checked) -> Iterator[Remark]:
-    if wrong := [url for url in subject.callback_urls if not _valid(url)]:
+    if wrong := [url for url in subject.callback_urls if _judged(url) == "invalid"]:
         yield subject.remark(
             f"{subject.app.name} has callback URLs that are no absolute URLs: {', '.join(wrong)}.",
             "Correct them in the app's OAuth settings; several stand on lines of their own.",
@@ -105,8 +106,7 @@ def callback_invalid(subject: Checked) -> Iterator[Remark]:
 
 
 def callback_insecure(subject: Checked) -> Iterator[Remark]:
-    plain = [url for url in subject.callback_urls if _valid(url) and urlsplit(url).scheme == "http"]
-    if wrong := [url for url in plain if not apps.loopback(url)]:
+    if wrong := [url for url in subject.callback_urls if _judged(url) == "insecure"]:
         yield subject.remark(
             f"{subject.app.name} has callback URLs that are plain http: {', '.join(wrong)}.",
             "Use https.",
@@ -148,16 +148,21 @@ def _orphaned(subject: Checked) -> bool:
     return all(file.type is metadata.SETTINGS for file in subject.app.files)
 
 
-def _valid(url: str) -> bool:
-    """An absolute URI without fragment (RFC 6749 §3.1.2)."""
+@lru_cache
+def _judged(url: str) -> Literal["invalid", "insecure", "fine"]:
+    """Whether a callback URL is an absolute URI without fragment (RFC 6749 §3.1.2), and not plain http to elsewhere.
+
+    Most apps of a project have the same.
+    """
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # raises on a port that is no number
     except ValueError:
-        return False
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s*#]+", url):
-        return False
-    return bool(parts.hostname) if parts.scheme in ("http", "https") else True
+        return "invalid"
+    web = parts.scheme in ("http", "https")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s*#]+", url) or (web and not parts.hostname):
+        return "invalid"
+    return "insecure" if parts.scheme == "http" and not apps.loopback(url) else "fine"
 
 
 def _retrieve(type: Type) -> str:

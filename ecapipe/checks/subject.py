@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from ecapipe import metadata
 from ecapipe.apps import App, SourceFile
-from ecapipe.credentials import Resolved, is_placeholder
+from ecapipe.credentials import Field, InFile, Resolved, is_placeholder
 from ecapipe.findings import Level, Purpose
 from ecapipe.metadata import Document
 
@@ -65,57 +64,51 @@ class Remark:
     at_most: Level | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Checked:
     """An app, what is known of its key and secret, and the evidence about its project.
 
-    Every rule asks for the app's files, so each is looked up once.
+    Nearly every rule asks for the rest, so it is looked up once.
     """
 
     app: App
     resolved: Resolved
     evidence: Evidence
+    header: SourceFile | None
+    own_settings: SourceFile | None
+    """The settings file that belongs to this very project: the one that a deploy would take."""
+    settings: SourceFile | None
+    """The settings file that a login uses, its own or lent."""
+    all_settings: tuple[SourceFile, ...]
+    """Every settings file that the app's credentials could be read from."""
+    oauth: SourceFile | None
+    policies: SourceFile | None
+    oauth_policies: SourceFile | None
+    callback_urls: tuple[str, ...]
+    client_credentials: bool
+    """Whether settings and policies allow that flow."""
 
-    @cached_property
-    def header(self) -> SourceFile | None:
-        return self.app.of(metadata.HEADER)
+    @classmethod
+    def of(cls, app: App, resolved: Resolved, evidence: Evidence) -> Checked:
+        own = tuple([file for file in app.files if file.type is metadata.SETTINGS])
+        return cls(
+            app,
+            resolved,
+            evidence,
+            app.of(metadata.HEADER),
+            own[0] if own else None,
+            app.settings,
+            own or ((app.lent,) if app.lent else ()),
+            app.of(metadata.OAUTH),
+            app.of(metadata.POLICIES),
+            app.of(metadata.OAUTH_POLICIES),
+            app.callback_urls,
+            app.allows("client-credentials"),
+        )
 
-    @cached_property
-    def own_settings(self) -> SourceFile | None:
-        """The settings file that belongs to this very project: the one that a deploy would take."""
-        return self.app.of(metadata.SETTINGS)
-
-    @cached_property
-    def settings(self) -> SourceFile | None:
-        """The settings file that a login uses, its own or lent."""
-        return self.own_settings or self.app.lent
-
-    @cached_property
-    def oauth(self) -> SourceFile | None:
-        return self.app.of(metadata.OAUTH)
-
-    @cached_property
-    def policies(self) -> SourceFile | None:
-        return self.app.of(metadata.POLICIES)
-
-    @cached_property
-    def oauth_policies(self) -> SourceFile | None:
-        return self.app.of(metadata.OAUTH_POLICIES)
-
-    @cached_property
-    def callback_urls(self) -> tuple[str, ...]:
-        return self.app.callback_urls
-
-    @cached_property
-    def client_credentials(self) -> bool:
-        """Whether settings and policies allow that flow."""
-        return self.app.allows("client-credentials")
-
-    @cached_property
-    def all_settings(self) -> tuple[SourceFile, ...]:
-        """Every settings file that the app's credentials could be read from."""
-        own = tuple(file for file in self.app.files if file.type is metadata.SETTINGS)
-        return own or ((self.app.lent,) if self.app.lent else ())
+    def in_file(self, field: Field) -> InFile:
+        """What the settings file holds for key or secret."""
+        return (self.resolved.key if field == "consumerKey" else self.resolved.secret).in_file
 
     def remark(
         self,

@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "runs": Entry("List and show the last runs, to go on with them.", ("list", "show")),
     "report": Entry("Put results of runs together.", ("merge",)),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
+    "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
     "explain": Entry("Explain a problem or a rule."),
 }
 
@@ -85,6 +86,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Start two, and read their addresses from a script:",
                 "ecapipe emulator start --source-dir sample-project --org dev --org uat --json"),
     ),
+    "ecapipe manifest": (
+        Example("Retrieve all external client apps of an org:",
+                "ecapipe manifest --source-dir sample-project"),
+        Example("Retrieve one, and read what that means from a script:",
+                "ecapipe manifest --source-dir sample-project --name Billing_Sync --json"),
+    ),
     "ecapipe explain": (
         Example("List all problems and rules:", "ecapipe explain"),
         Example("Explain one:", "ecapipe explain ConsumerSecretMissing"),
@@ -96,12 +103,16 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_CLIENT_ID_<APP>[_<ORG>]": "Consumer key of an app (in an org): upper case, every other character _. "
     "ECAPIPE_CLIENT_ID alone serves a single app. With _FILE at its end, the path of a file that holds it.",
     "ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>]": "Consumer secret, in the same way.",
+    "ECAPIPE_JWT_KEY_FILE": "Private key (RSA, PEM) of the JWT bearer flow when --jwt-key-file is not given.",
+    "ECAPIPE_JWT_KEY_PASSPHRASE": "Opens an encrypted private key. With _FILE at its end, the path of a file that "
+    "holds it.",
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
     "ECAPIPE_STATE_DIR": "Folder for what outlives a command; without it, the system's usual place for such things.",
     "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",
     "ECAPIPE_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard error. "
     "Without it, SF_LOG_LEVEL counts.",
     "SF_TARGET_ORG": "The org when --target-org is not given.",
+    "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the login host that fits the org.",
     "SF_CONTENT_TYPE": "JSON does what --json does.",
     "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for people, unless --wait is given.",
     "BROWSER": "Browser to open.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -41,6 +42,7 @@ class Flow(StrEnum):
     auto = "auto"
     web = "web"
     client_credentials = "client-credentials"
+    jwt = "jwt"
 
 
 class Callback(StrEnum):
@@ -97,6 +99,10 @@ def run(
     username: Annotated[
         str | None, typer.Option("--username", metavar="NAME", help="User who is expected to sign in.")
     ] = None,
+    jwt_key_file: Annotated[
+        str | None,
+        typer.Option("--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) that logs in without a person."),
+    ] = None,
     until: Annotated[
         Until | None, typer.Option("--until", metavar="|".join(Until), help="Stop after this stage.")
     ] = None,
@@ -152,7 +158,8 @@ def run(
     sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
-    URL on this machine or, where there is none, is pasted. Without people, use the client credentials flow.
+    URL on this machine or, where there is none, is pasted. Without people, use the client credentials flow, or the
+    JWT bearer flow: --jwt-key-file names the private key of the app's certificate, --username the user to log in as.
     """
     session: Session = context.obj
     environment = session.environment
@@ -163,11 +170,13 @@ def run(
             "--print-token and --json": print_token is not None and session.json,
             "--print-token and --revoke": print_token is not None and revoke,
             "--print-token and --dry-run": print_token is not None and dry_run,
+            f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,
         },
         {
             "--scopes takes one string with spaces between the scopes.": scopes is not None
             and ("," in scopes or not scopes.split()),
+            "--jwt-key-file takes the path of a file.": jwt_key_file is not None and not jwt_key_file.strip(),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
@@ -201,6 +210,8 @@ def run(
         revoke,
         None if print_token is None else _printer(session, print_token),
         dry_run,
+        jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
+        _audience(environment.get("SF_AUDIENCE_URL")),
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -287,6 +298,13 @@ def _minutes(wait: float | None, milliseconds: str | None) -> float | None:
     if wait is None and milliseconds and milliseconds.isdecimal() and int(milliseconds):
         return int(milliseconds) / 60_000
     return wait
+
+
+def _audience(given: str | None) -> str | None:
+    """Raises `EcapipeError` (UsageError) for what is no URL."""
+    if given is not None and not re.fullmatch(r"https?://[!-~]+", given):
+        raise EcapipeError(problems.usage_error("SF_AUDIENCE_URL does not hold a URL.", COMMAND))
+    return given
 
 
 def _emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:

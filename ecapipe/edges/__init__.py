@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from ecapipe.edges import git, place, terminal
+from ecapipe.edges import git, place, spare, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.index import Index
@@ -44,6 +44,7 @@ def real(
 
     `prompts`: lines may be read from standard input; `secret_prompts`: hidden questions may be asked, too.
     """
+    spare.http_client()
     return World(
         tree=Disk(),
         tracked=git.tracked,

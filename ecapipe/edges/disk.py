@@ -148,7 +148,7 @@ def _walk(folder: str, prefix: str, linked: bool, seen: set[tuple[int, int]]) ->
             if _enters(entry):
                 if entry.name not in _BUNDLES:
                     pending.append((entry.path, f"{prefix}{entry.name}/", linked or entry.is_symlink()))
-            elif ".eca" in entry.name.lower() and os.path.isfile(entry.path):
+            elif ".eca" in entry.name.lower() and _is_file(entry):
                 yield prefix + entry.name, linked or entry.is_symlink()
 
 
@@ -169,6 +169,13 @@ def _enters(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link to itself, or into a folder that may not be entered
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
         return False
 
 
@@ -205,6 +212,13 @@ def _listed(holder: str) -> Iterator[Found | Problem]:
 
 
 def _read(path: str, limit: int) -> bytes:
-    with open(path, "rb") as file:
-        data = file.read(min(_USUAL, limit + 1))  # to ask for the limit at once would reserve it
-        return data if len(data) < _USUAL else data + file.read(limit + 1 - len(data))
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:  # to ask for the limit at once would reserve it
+        pieces = [os.read(descriptor, min(_USUAL, limit + 1))]
+        left = limit + 1 - len(pieces[0])
+        while pieces[-1] and left > 0:
+            pieces.append(os.read(descriptor, min(left, _PIECE)))
+            left -= len(pieces[-1])
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)

@@ -73,7 +73,8 @@ class Http:
                 path = urlsplit(request.url).path
                 _log.debug("%s %s%s: %s", response.request.method, request.host, path, response.status_code)
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-                return Answer(response.status_code, kind, body, _seconds(response.headers.get("retry-after")))
+                retry_after = _seconds(response.headers.get("retry-after"))
+                return Answer(response.status_code, kind, body, retry_after, _date(response.headers.get("date")))
         except httpx.HTTPError as error:
             raise EcapipeError(_problem(error, request.host)) from None
         except (httpx.InvalidURL, UnicodeError):  # a name that cannot be one: a label too long, broken punycode
@@ -130,6 +131,14 @@ def _seconds(retry_after: str | None) -> float | None:
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _date(named: str | None) -> float | None:
+    """A Date header (RFC 9110 §6.6.1), in seconds since 1970."""
+    try:
+        return parsedate_to_datetime(named).timestamp() if named else None
     except ValueError:
         return None
 

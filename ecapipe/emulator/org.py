@@ -31,6 +31,14 @@ _SUFFIX_LETTERS: Final = string.ascii_uppercase + "012345"
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """A consumer key and its secret."""
+
+    key: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class RegisteredApp:
     """An external client app as orgs know it."""
 
@@ -63,6 +71,12 @@ class RegisteredApp:
     """For the JWT bearer flow: PEM, or the base64 between its BEGIN and END lines."""
     pre_authorized: bool = True
     """False: users approve the app themselves, in a web login, before the JWT bearer flow works for them."""
+    more_consumers: tuple[Pair, ...] = ()
+    """Further consumers of the app, each as good as the first."""
+    staged: Pair | None = None
+    """What an administrator has staged for the next rotation; not good yet."""
+    used: bool = True
+    """False: the orgs have no usage data of it until its first login."""
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -77,6 +91,10 @@ class OrgSetup:
     name: str
     login_host: bool = False
     """It is no My Domain but a host that many orgs share, as login.salesforce.com: it knows no app."""
+    secrets_by_rest: bool = True
+    """The switch "Allow access to External Client App consumer secrets via REST API"."""
+    may_view_secrets: bool = True
+    """Its users have the permission "View Client Secret"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +151,13 @@ class Org:
         self.name = name = setup.name
         self.url = url
         self.clock = clock
-        self.id = _full_id(f"00D{number:012}")
+        self.id = full_id(f"00D{number:012}")
         self._number = number
-        self._everywhere = {app.consumer_key: app for app in apps}
-        here = (app for app in self._everywhere.values() if app.orgs is None or name in app.orgs)
-        self._apps = {app.consumer_key: app for app in here if not setup.login_host}
+        apps = tuple(apps)
+        self.apps = tuple(app for app in apps if not setup.login_host and (app.orgs is None or name in app.orgs))
+        self._everywhere = {key for app in apps for key in _consumers(app)}
+        self._apps = {key: one for app in self.apps for key, one in _consumers(app).items()}
+        self._used: set[str] = set()
         self._users: dict[str, User] = {}
         self._open: dict[str, Authorization] = {}
         self._codes: dict[str, Authorization] = {}
@@ -160,13 +180,17 @@ class Org:
 
     def user(self, username: str) -> User:
         """The user of this name, who exists from the first time the name is said."""
-        new = User(_full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
+        new = User(full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
         return self._users.setdefault(username, new)
 
     def known(self, username: str) -> User | None:
         """The user of this name, if it is the person or one that an app runs as."""
-        robots = {app.run_as_user for app in self._apps.values()}
+        robots = {app.run_as_user for app in self.apps}
         return self.user(username) if username == self.person.username or username in robots else None
+
+    def uses(self, app: RegisteredApp) -> bool:
+        """Whether there is usage data of the app."""
+        return app.used or app.name in self._used
 
     @property
     def users(self) -> tuple[User, ...]:
@@ -269,6 +293,7 @@ class Org:
     def _issue(
         self, app: RegisteredApp, user: User, scopes: tuple[str, ...], approval: Approval | None
     ) -> dict[str, str]:
+        self._used.add(app.name)
         access_token = f"{self.id[:15]}!AQ{_chance(94)}"
         now = self.clock()
         self._sessions[access_token] = Session(app, user, scopes, now, approval)
@@ -288,7 +313,14 @@ class Org:
         }
 
 
-def _full_id(short: str) -> str:
+def _consumers(app: RegisteredApp) -> dict[str, RegisteredApp]:
+    """The app under each of its keys."""
+    return {app.consumer_key: app} | {
+        pair.key: replace(app, consumer_key=pair.key, consumer_secret=pair.secret) for pair in app.more_consumers
+    }
+
+
+def full_id(short: str) -> str:
     """The 18-character form of a 15-character id: three letters tell which characters are capitals."""
     chunks = (short[at : at + 5] for at in (0, 5, 10))
     return short + "".join(

@@ -8,8 +8,9 @@ from typing import Final
 
 from starlette.responses import JSONResponse, Response
 
-from ecapipe.emulator.org import Org, Session, User
-from ecapipe.emulator.wire import Call
+from ecapipe.emulator import consumers
+from ecapipe.emulator.org import Org, User
+from ecapipe.emulator.wire import Call, RestError
 
 ROOT: Final = "/services/data"
 
@@ -26,16 +27,6 @@ _QUERY: Final = re.compile(
 Row = Mapping[str, object]
 
 
-class _Fault(Exception):
-    """An error as this API words it."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.status = status
-        self.code = code
-        self.message = message
-
-
 def versions() -> Response:
     """All API versions. Nobody has to be logged in for that."""
     return JSONResponse([_version(number) for number in _VERSIONS])
@@ -49,14 +40,14 @@ def answer(org: Org, call: Call) -> Response | None:
     try:
         session = org.session(call.bearer or "")
         if session is None or not {"api", "full"}.intersection(session.scopes):
-            raise _Fault(401, "INVALID_SESSION_ID", "Session expired or invalid")
-        return JSONResponse(_resource(org, session, call, int(found[1]), found[2] or ""))
-    except _Fault as fault:
+            raise RestError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+        return JSONResponse(_resource(org, call, int(found[1]), found[2] or ""))
+    except RestError as fault:
         headers = {"WWW-Authenticate": "Token"} if fault.status == 401 else {}
         return JSONResponse([{"message": fault.message, "errorCode": fault.code}], fault.status, headers)
 
 
-def _resource(org: Org, session: Session, call: Call, number: int, path: str) -> object:
+def _resource(org: Org, call: Call, number: int, path: str) -> object:
     root = f"{ROOT}/v{number}.0"
     match path.strip("/").split("/"):
         case [""]:
@@ -67,26 +58,28 @@ def _resource(org: Org, session: Session, call: Call, number: int, path: str) ->
             rows = [row for row in _rows(org, type) or () if str(row["Id"]).startswith(id) and len(id) in (15, 18)]
             if rows:
                 return _record(root, type, rows[0])
+        case ["apps", "oauth", *steps]:
+            return consumers.answer(org, number, f"{root}/apps/oauth", steps, call.query)
         case _:
             pass
-    raise _Fault(404, "NOT_FOUND", "The requested resource does not exist")
+    raise RestError(404, "NOT_FOUND", "The requested resource does not exist")
 
 
 def _query(org: Org, root: str, text: str) -> object:
     """The answer to a query of a few fields of one type. Names are case-insensitive, as in SOQL."""
     asked = _QUERY.fullmatch(text)
     if asked is None:
-        raise _Fault(400, "MALFORMED_QUERY", "unexpected token in the query")
+        raise RestError(400, "MALFORMED_QUERY", "unexpected token in the query")
     rows = _rows(org, asked["type"])
     if rows is None:
-        raise _Fault(400, "INVALID_TYPE", f"sObject type '{asked['type']}' is not supported.")
+        raise RestError(400, "INVALID_TYPE", f"sObject type '{asked['type']}' is not supported.")
     type = _TYPES[asked["type"].lower()]
     names = {name.lower(): name for name in rows[0]}
     fields = [field.strip().lower() for field in asked["fields"].split(",")]
     by = (asked["by"] or "Id").lower()
     for field in (*fields, by):
         if field not in names:
-            raise _Fault(400, "INVALID_FIELD", f"No such column '{field}' on entity '{type}'.")
+            raise RestError(400, "INVALID_FIELD", f"No such column '{field}' on entity '{type}'.")
     found = [row for row in rows if asked["value"] is None or row[names[by]] == asked["value"]]
     if asked["limit"] is not None:
         found = found[: int(asked["limit"][:9])]

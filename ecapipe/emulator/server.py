@@ -62,7 +62,8 @@ class Emulator:
         self._apps = tuple(apps)
         self._setups = tuple(OrgSetup(org) if isinstance(org, str) else org for org in orgs)
         names = [setup.name for setup in self._setups]
-        if len({app.consumer_key for app in self._apps}) < len(self._apps):
+        keys = [key for app in self._apps for key in (app.consumer_key, *(pair.key for pair in app.more_consumers))]
+        if len(set(keys)) < len(keys):
             raise ValueError("two apps share a consumer key")
         if not names or len(set(names)) < len(names):
             raise ValueError("an emulator needs orgs, each with a name of its own")

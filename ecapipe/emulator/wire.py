@@ -16,6 +16,16 @@ class Refused(Exception):
         self.description = description
 
 
+class RestError(Exception):
+    """An error of the REST API: HTTP status, code and message, which is all it says."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
 class Parameters:
     """The parameters of a query or a form. One without a value counts as absent (RFC 6749, section 3.1)."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from ecapipe.events import Event, StageNoted
 from ecapipe.render import text
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from ecapipe.render.result import Result
 
 
+_encode: Final = json.JSONEncoder().encode
+
+
 def dump(document: object) -> str:
     """`document` as text, indented as `sf` does.
 
     ASCII only, so that no terminal or encoding can be upset by it, and without ``##``: Azure Pipelines obeys
     ``##vso[`` in the middle of any line.
     """
-    return json.dumps(document, indent=2).replace("##", "#\\u0023")
+    return _laid_out(document, "\n").replace("##", "#\\u0023")
 
 
 def write(stream: TextIO, document: Json) -> None:
@@ -30,6 +33,17 @@ def write(stream: TextIO, document: Json) -> None:
 def render(result: Result) -> str:
     """The report in JSON is what ``--json`` prints."""
     return dump(result.document) + "\n"
+
+
+def _laid_out(value: object, margin: str) -> str:
+    """What `json.dumps` writes with an indent of two, but several times as fast."""
+    inner = f"{margin}  "
+    if isinstance(value, dict) and value:
+        members = [f"{inner}{_encode(name)}: {_laid_out(member, inner)}" for name, member in value.items()]
+        return f"{{{','.join(members)}{margin}}}"
+    if isinstance(value, list | tuple) and value:
+        return f"[{','.join([inner + _laid_out(member, inner) for member in value])}{margin}]"
+    return _encode(value)
 
 
 class Links:

@@ -146,5 +146,7 @@ def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> No
     for line in lines:
         if not commands:
             line = tame(line)
-        stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+        if not line.isascii():
+            line = line.encode(encoding, "replace").decode(encoding)
+        stream.write(line + "\n")
     stream.flush()

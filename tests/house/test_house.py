@@ -24,6 +24,7 @@ REVEALING = {
     "edges/http.py": "the form and the bearer on the wire",
     "edges/sf.py": "what is piped to the Salesforce CLI",
     "edges/signer.py": "the passphrase of a private key",
+    "emulator/consumers.py": "the credentials REST API of an org",
     "emulator/org.py": "the signature of a token answer",
     "grants.py": "the PKCE digest",
     "handover.py": "the login URL of the Salesforce CLI, and its grammar",
@@ -36,8 +37,8 @@ TYPER = {"typer"}
 """What every command pays for."""
 
 HEAVY = TYPER | {
-    "cryptography", "filelock", "git", "httpx", "keyring", "pathspec", "platformdirs", "pydantic", "rich",
-    "starlette", "truststore", "uvicorn", "wcmatch", "xmltodict",
+    "cryptography", "filelock", "git", "http", "httpx", "keyring", "pathspec", "platformdirs", "pydantic", "rich",
+    "ssl", "starlette", "truststore", "uvicorn", "wcmatch", "xmltodict",
 }  # fmt: skip
 
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}
@@ -179,7 +180,16 @@ def test_a_list_of_nothing_loads_no_reader_of_files(tmp_path: Path) -> None:
     assert loaded(tmp_path, "explain", "app list") == TYPER, "import it inside the function that needs it"
 
 
+def test_git_is_loaded_for_a_secret_in_a_repository_and_for_no_other(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app())
+    assert loaded(tmp_path, "app list", "app check") == TYPER | {"xmltodict"}, "ask git only where there is a .git"
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert loaded(tmp_path, "app list") == TYPER | {"xmltodict"}, "a list needs no git"
+    assert loaded(tmp_path, "app check") == TYPER | {"xmltodict", "git"}
+
+
 def test_what_is_offline_loads_no_network_and_what_holds_no_secret_no_git(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     public = {"isConsumerSecretOptional": "true", "consumerSecret": None}
     trees.plant(tmp_path, trees.project() | trees.app(settings=public))
     dry = "run --dry-run --target-org http://localhost:1 --browser none --callback paste"

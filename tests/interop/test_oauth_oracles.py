@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
-from hypothesis import given
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from keypairs import pem, rsa_key
 from river import billing
 
 from ecapipe import grants, tokens
@@ -104,6 +108,74 @@ def test_requests_with_client_credentials_are_equal() -> None:
         )
     )
     assert parameters(ours.reveal()) == parameters(prepare_token_request("client_credentials", **pair))
+
+
+def assertion(username: str, audience: str, chance: bytes) -> tuple[str, str]:
+    """An assertion of Billing, signed by a real key, and the form that it goes in."""
+
+    def sign(data: bytes) -> bytes:
+        return rsa_key().sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+    grant = grants.bearer(billing.KEY, username, audience, sign, time.time(), lambda n: chance[:n])
+    sent = tokens.request(grant, billing.proven(), billing.ORG).form
+    assert sent is not None
+    return grant.assertion.reveal(), sent.reveal()
+
+
+assertions = given(words, st.from_regex(r"https://[a-z]{1,20}\.test/", fullmatch=True), st.binary(min_size=16))
+
+
+@settings(max_examples=20)
+@assertions
+def test_assertions_are_taken_by_authlib(username: str, audience: str, chance: bytes) -> None:
+    from authlib.oauth2.rfc7523 import JWTBearerGrant
+    from joserfc.jwk import RSAKey
+
+    class Judge(JWTBearerGrant):  # type: ignore[misc]  # it has no types
+        LEEWAY = 0
+
+        def resolve_issuer_client(self, issuer: str) -> str | None:
+            return issuer if issuer == billing.KEY else None
+
+        def resolve_client_public_key(self, client: str) -> dict[str, str]:
+            return RSAKey.import_key(rsa_key().public_key()).as_dict()
+
+        def get_audiences(self) -> list[str]:
+            return [audience]
+
+    given, _ = assertion(username, audience, chance)
+    claims = Judge(None, None).process_assertion_claims(given)
+    assert (claims["iss"], claims["sub"], claims["aud"]) == (billing.KEY, username, audience)
+
+
+@settings(max_examples=20)
+@assertions
+def test_assertions_are_taken_by_pyjwt_and_no_other_key_opens_them(
+    username: str, audience: str, chance: bytes
+) -> None:
+    import jwt
+
+    given, _ = assertion(username, audience, chance)
+    required = {"require": ["iss", "sub", "aud", "exp", "jti"]}
+    public = rsa_key().public_key()
+    claims = jwt.decode(given, public, ["RS256"], audience=audience, issuer=billing.KEY, options=required)
+    assert claims["sub"] == username
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(given, rsa_key("two").public_key(), ["RS256"], audience=audience)
+
+
+@settings(max_examples=20)
+@assertions
+def test_forms_with_an_assertion_have_the_fields_of_oauthlib(username: str, audience: str, chance: bytes) -> None:
+    from oauthlib.oauth2 import ServiceApplicationClient
+
+    theirs = ServiceApplicationClient(billing.KEY).prepare_request_body(
+        pem(rsa_key()).decode(), username, billing.KEY, audience, include_client_id=False
+    )
+    _, ours = assertion(username, audience, chance)
+    fields, expected = dict(parameters(ours)), dict(parameters(theirs))
+    assert fields.pop("assertion").count(".") == expected.pop("assertion").count(".") == 2
+    assert fields == expected
 
 
 LOGIN = grants.begin(billing.proven(), billing.ORG, CALLBACK, None, lambda length: bytes(range(length)))

@@ -59,10 +59,15 @@ def seen_by_sf(sf: Sf, root: Path, output: Path) -> Components:
     sources = [word for folder in folders for word in ("--source-dir", folder)]
     answer = sf(root, "project", "generate", "manifest", *sources, "--output-dir", output)
     assert answer["status"] == 0, answer
+    return listed(output)
+
+
+def listed(folder: Path) -> Components:
+    """What the manifest in a folder lists of our types."""
     space = f"{{{trees.NAMESPACE}}}"
-    types = ElementTree.parse(output / "package.xml").iter(f"{space}types")
-    listed = {each.findtext(f"{space}name", ""): each.findall(f"{space}members") for each in types}
-    return {(name, member.text or "") for name, members in listed.items() if name in OURS for member in members}
+    types = ElementTree.parse(folder / "package.xml").iter(f"{space}types")
+    found = {each.findtext(f"{space}name", ""): each.findall(f"{space}members") for each in types}
+    return {(name, member.text or "") for name, members in found.items() if name in OURS for member in members}
 
 
 def discovered(root: Path) -> Discovery:
@@ -206,3 +211,27 @@ def test_what_the_salesforce_cli_converts_are_the_same_apps_with_the_same_creden
 def _placeless(app: dict[str, Any]) -> dict[str, Any]:
     """The app without where it lies, which is what a conversion changes."""
     return {name: value for name, value in app.items() if name not in ("project", "settingsFile")}
+
+
+def test_the_salesforce_cli_reads_our_manifests(sf: Sf, tmp_path: Path) -> None:
+    project = shutil.copytree(SAMPLE, tmp_path / "project")
+    env = environment(tmp_path)
+    everything = ran("manifest", "-d", project, env=env).result
+    names = [
+        word for app in ran("app", "list", "-d", project, env=env).result["apps"] for word in ("-n", app["name"])
+    ]
+    named = ran("manifest", "-d", project, *names, env=env).result
+    for manifest in (everything, named):
+        (project / "package.xml").write_text(manifest["manifest"])
+        answer = sf(project, "project", "convert", "source", "--manifest", "package.xml", "--output-dir", "out")
+        assert answer["status"] == 0, answer
+        assert listed(project / "out") == {
+            (type["name"], member) for type in manifest["types"] for member in type["members"]
+        }
+        assert {path.suffix for path in (project / "out").rglob("*.eca*")} == {
+            ".eca", ".ecaGlblOauth", ".ecaOauth", ".ecaOauthPlcy", ".ecaPlcy"
+        }  # fmt: skip
+        shutil.rmtree(project / "out")
+    assert {(type["name"], member) for type in named["types"] for member in type["members"]} == seen_by_sf(
+        sf, project, tmp_path
+    )

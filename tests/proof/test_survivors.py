@@ -137,7 +137,7 @@ def test_a_callback_that_cannot_be_used_is_told_with_the_app_and_the_wish() -> N
 
 @pytest.mark.parametrize("members", [{"surprise": "x"}, {"url": 1}, {}])
 def test_a_configured_org_that_is_none_names_the_file(members: dict[str, object]) -> None:
-    assert problem_of(orgs.configured, "uat", members, ()).file == "sfdx-project.json"
+    assert problem_of(orgs.choose, "uat", {"uat": members}, ()).file == "sfdx-project.json"
 
 
 def test_a_refused_address_is_shown_without_the_password_on_any_of_its_lines() -> None:

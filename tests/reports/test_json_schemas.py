@@ -70,6 +70,8 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         ("app-check", ["app", "check", "--for", "deploy"]),
         ("app-protect", ["app", "protect", "--dry-run", "--replace-with-env"]),
         ("app-protect", ["app", "protect", "--rules", "gitleaks"]),
+        ("manifest", ["manifest"]),
+        ("manifest", ["manifest", "--name", "Billing"]),
         ("run", ["run", "--emulator"]),
         ("run", ["run", "--emulator", "--name", "Billing", "--revoke"]),
         ("run", ["run", "--emulator", "--dry-run"]),

@@ -1,0 +1,287 @@
+"""Logins with a private key, against an org that checks every assertion."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import trees
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
+
+from ecapipe import edges, pipeline
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.events import Event, StageEnded, StageNoted
+from ecapipe.login import How
+from ecapipe.messages import Answer, Request
+from ecapipe.orgs import Which
+from ecapipe.pipeline import Request as Run
+from ecapipe.problems import EcapipeError, connection_lost
+from ecapipe.report import Report
+from ecapipe.secret import Secret
+from ecapipe.stages import Clock
+
+ORG, USER, ADA = "00D000000000001EAA", "005000000000001AAA", "ada@example.com"
+HOST = "acme--uat.sandbox.my.salesforce.com"
+NOW = "2026-11-23T12:00:00.000Z"
+EPOCH = datetime.fromisoformat(NOW).timestamp()
+TOKEN = {
+    "access_token": "00D000000000001!FAKE.TOKEN",
+    "id": f"https://{HOST}/id/{ORG}/{USER}",
+    "instance_url": f"https://{HOST}",
+    "scope": "id",
+    "token_type": "Bearer",
+}
+BUSY = Answer(503, "text/html", b"<html>Data Not Available</html>")
+WITH_KEY = {"certificate": certificate(rsa_key()), "callbackUrl": None, "consumerSecret": None}
+
+
+def refusal(error: str, description: str, date: float | None = None) -> Answer:
+    body = json.dumps({"error": error, "error_description": description}).encode()
+    return Answer(400, "application/json", body, date=date)
+
+
+@dataclass
+class Judge:
+    """An org whose clock is `ahead`. It gives `script` first; then it takes assertions as Salesforce does."""
+
+    script: list[Answer | EcapipeError] = field(default_factory=list)
+    ahead: float = 0.0
+    audience: str = "https://test.salesforce.com"
+    claims: list[dict[str, object]] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> Answer:
+        parts = urlsplit(request.url)
+        assert (parts.scheme, parts.netloc, parts.query) == ("https", HOST, "")
+        if parts.path.endswith("/userinfo"):
+            members = {"user_id": USER, "organization_id": ORG, "preferred_username": ADA}
+            return Answer(200, "application/json", json.dumps(members).encode())
+        assert request.form is not None
+        form = parse_qs(request.form.reveal(), strict_parsing=True)
+        assert sorted(form) == ["assertion", "grant_type"]
+        assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+        self.check(form["assertion"][0])
+        if self.script:
+            given = self.script.pop(0)
+            if isinstance(given, EcapipeError):
+                raise given
+            return given
+        now = EPOCH + self.ahead
+        if not now < float(str(self.claims[-1]["exp"])) <= now + 180:
+            return refusal("invalid_grant", "expired authorization code", now)
+        return Answer(200, "application/json", json.dumps(TOKEN).encode())
+
+    def check(self, assertion: str) -> None:
+        header, claims, signature = (base64.urlsafe_b64decode(part + "==") for part in assertion.split("."))
+        signed = assertion.rpartition(".")[0].encode()
+        rsa_key().public_key().verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+        assert json.loads(header) == {"alg": "RS256", "typ": "JWT"}
+        said = json.loads(claims)
+        assert said.items() >= {"iss": trees.key("Billing"), "sub": ADA, "aud": self.audience}.items()
+        assert said["jti"] not in [earlier["jti"] for earlier in self.claims]
+        self.claims.append(said)
+
+
+@dataclass
+class Outcome:
+    report: Report
+    org: Judge
+    events: list[Event]
+
+    @property
+    def problem(self) -> str | None:
+        return self.report.problems[0].name if self.report.problems else None
+
+    def ended(self, name: str) -> StageEnded:
+        (found,) = [each for each in self.events if isinstance(each, StageEnded) and each.stage.name == name]
+        return found
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs Billing, which has a certificate and no secret."""
+
+    def go(
+        org: Judge | None = None,
+        how: How | None = None,
+        *,
+        key: bytes = b"",
+        mode: int = 0o600,
+        settings: trees.Elements = WITH_KEY,
+        username: str | None = ADA,
+        secret_from: Sequence[str] = ("environment", "replacement", "file", "prompt"),
+        ask: Callable[[str], Secret | None] | None = None,
+        **variables: str,
+    ) -> Outcome:
+        tree = trees.project() | trees.app(settings=settings)
+        root = trees.plant(tmp_path / "project", tree)
+        judge, report, events = org or Judge(), Report(), list[Event]()
+        slept: list[float] = []
+        clock = Clock(lambda: sum(slept), lambda: NOW, slept.append)
+        key_file = written(tmp_path, key or pem(rsa_key()), mode)
+
+        def emit(event: Event) -> None:
+            report(event)
+            events.append(event)
+
+        world = replace(edges.real(Environment(variables)), send=judge, clock=clock, ask=ask)
+        asked = replace(how or How(), key_file=key_file)
+        which = Which((f"uat=https://{HOST}",), username=username)
+        pipeline.run(Run(Where((str(root),)), which, asked, None, frozenset(secret_from)), world, emit)
+        return Outcome(report, judge, events)
+
+    return go
+
+
+def test_a_key_logs_in_without_person_and_without_secret(run: Callable[..., Outcome]) -> None:
+    outcome = run()
+    assert (outcome.report.status, outcome.report.warnings) == (0, [])
+    (success,) = outcome.report.result()["successes"]  # type: ignore[misc]
+    assert (success["flow"], success["username"], success["orgId"]) == ("jwt", ADA, ORG)
+    authorize = outcome.ended("authorize")
+    assert (authorize.outcome, authorize.reason) == ("skipped", "The JWT bearer flow has no browser step.")
+    (claims,) = outcome.org.claims
+    assert claims["exp"] == EPOCH + 150
+
+
+def test_nobody_is_asked_for_a_secret_that_a_key_replaces(run: Callable[..., Outcome]) -> None:
+    def ask(question: str) -> Secret:
+        raise AssertionError(question)
+
+    assert run(ask=ask).report.status == 0
+
+
+def test_a_secret_that_is_there_is_not_sent(run: Callable[..., Outcome]) -> None:
+    assert run(settings={"certificate": certificate(rsa_key())}).report.status == 0
+
+
+def test_a_passphrase_is_asked_for_while_displays_hold_still(run: Callable[..., Outcome]) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> Secret:
+        asked.append(question)
+        return Secret(PASSPHRASE)
+
+    outcome = run(key=pem(rsa_key(), PASSPHRASE), ask=ask)
+    assert outcome.report.status == 0
+    assert len(asked) == 1
+    assert [each.note.kind for each in outcome.events if isinstance(each, StageNoted)] == ["asking"]
+
+
+@pytest.mark.parametrize(
+    ("how", "audience"),
+    [(How(), "https://test.salesforce.com"), (How(audience="https://aud.example"), "https://aud.example")],
+)
+def test_a_dry_run_tells_user_audience_and_key_file_and_sends_nothing(
+    run: Callable[..., Outcome], tmp_path: Path, how: How, audience: str
+) -> None:
+    outcome = run(how=replace(how, dry_run=True))
+    assert (outcome.report.status, outcome.org.claims) == (0, [])
+    assert outcome.ended("authorize").facts == {
+        "flow": "jwt",
+        "host": HOST,
+        "audience": audience,
+        "username": ADA,
+        "keyFile": str(tmp_path / "server.key"),
+    }
+
+
+def test_another_audience_is_what_the_assertion_says(run: Callable[..., Outcome]) -> None:
+    judge = Judge(audience="https://aud.example")
+    assert run(judge, How(audience="https://aud.example")).report.status == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"username": None}, "JwtUsernameMissing"),
+        ({"key": b"no key"}, "JwtKeyNotUsable"),
+        ({"key": pem(rsa_key(), PASSPHRASE)}, "JwtKeyEncrypted"),
+        ({"settings": {"callbackUrl": None}, "how": How("jwt")}, "FlowNotPossible"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_sent(
+    run: Callable[..., Outcome], changes: dict[str, object], problem: str
+) -> None:
+    outcome = run(**changes)
+    assert (outcome.problem, outcome.org.claims) == (problem, [])
+
+
+def test_a_key_that_others_may_read_and_a_foreign_certificate_are_warnings(run: Callable[..., Outcome]) -> None:
+    foreign = {**WITH_KEY, "certificate": certificate(rsa_key("two"))}
+    outcome = run(mode=0o644, settings=foreign)
+    assert outcome.report.status == 0
+    (warning,) = outcome.report.warnings
+    assert "chmod 600" in warning
+    assert "belongs to another private key" in warning
+
+
+@pytest.mark.parametrize("ahead", [-7200.0, -100.0, 170.0, 7200.0])
+def test_a_wrong_clock_is_told_and_worked_around_by_the_orgs(run: Callable[..., Outcome], ahead: float) -> None:
+    outcome = run(Judge(ahead=ahead))
+    assert outcome.report.status == 0
+    assert len(outcome.org.claims) == 2
+    (warning,) = outcome.report.warnings
+    assert ("behind that of" if ahead > 0 else "ahead of that of") in warning
+
+
+@pytest.mark.parametrize("ahead", [-25.0, 0.0, 140.0])
+def test_a_clock_that_is_a_little_off_does_not_matter(run: Callable[..., Outcome], ahead: float) -> None:
+    outcome = run(Judge(ahead=ahead))
+    assert (outcome.report.status, outcome.report.warnings, len(outcome.org.claims)) == (0, [], 1)
+
+
+@pytest.mark.parametrize("date", [None, EPOCH, EPOCH + 5])
+def test_an_expiry_that_no_clock_explains_is_a_failure_at_once(
+    run: Callable[..., Outcome], date: float | None
+) -> None:
+    judge = Judge([refusal("invalid_grant", "expired authorization code", date)])
+    outcome = run(judge)
+    assert (outcome.problem, len(judge.claims)) == ("AssertionExpired", 1)
+
+
+def test_an_assertion_is_signed_anew_once_only(run: Callable[..., Outcome]) -> None:
+    refused = refusal("invalid_grant", "invalid assertion", EPOCH + 3600)
+    outcome = run(Judge([refused, refused, refused]))
+    assert (outcome.problem, len(outcome.org.claims)) == ("AssertionRefused", 2)
+
+
+@pytest.mark.parametrize("failure", [BUSY, EcapipeError(connection_lost(HOST, "reset"))])
+def test_each_attempt_has_an_assertion_of_its_own(
+    run: Callable[..., Outcome], failure: Answer | EcapipeError
+) -> None:
+    outcome = run(Judge([failure, failure]))
+    assert (outcome.report.status, len(outcome.org.claims)) == (0, 3)
+
+
+def test_settling_signs_anew(run: Callable[..., Outcome]) -> None:
+    fresh = refusal("invalid_client_id", "client identifier invalid", EPOCH)
+    outcome = run(Judge([fresh, fresh]), How(settle=1.0))
+    assert (outcome.report.status, len(outcome.org.claims)) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "description", "problem"),
+    [
+        ("invalid_grant", "invalid assertion", "AssertionRefused"),
+        ("invalid_grant", "audience is invalid", "AudienceRefused"),
+        ("invalid_grant", "user hasn't approved this consumer", "AssertionNotApproved"),
+        ("invalid_app_access", "user is not admin approved to access this app", "UserNotApproved"),
+        ("unsupported_grant_type", "grant type not supported", "UnsupportedGrantType"),
+        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", "AppNotFoundInOrg"),
+    ],
+)
+def test_each_refusal_has_a_remedy_of_its_own(
+    run: Callable[..., Outcome], error: str, description: str, problem: str
+) -> None:
+    outcome = run(Judge([refusal(error, description)]))
+    assert outcome.problem == problem
+    assert outcome.report.problems[0].oauth_error == error
