@@ -98,6 +98,11 @@ class Batch:
     entries: tuple[Entry, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
 
+    @property
+    def attended(self) -> bool:
+        """Whether it says how somebody is to sign in, so that there is somebody."""
+        return any(entry.browser or entry.callback not in (None, "auto") for entry in self.entries)
+
     def require(self, further: Sequence[Mistake] = ()) -> None:
         """Raises `EcapipeError` (MalformedBatchFile) with all mistakes, those in the text and `further` ones."""
         mistakes = sorted((*self.mistakes, *further), key=lambda mistake: mistake.place.line or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal
 
@@ -56,6 +56,8 @@ class Source:
 
     name: SourceName
     find: Callable[[App, Org | None, Field], Secret | None]
+    secrets: bool = True
+    """Whether consumer secrets may come from it."""
 
 
 Chain = tuple[Source, ...]
@@ -125,7 +127,7 @@ def from_replacements() -> Source:
 
 def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str], orgs: Sequence[Org]) -> Source:
     """Variables ``ECAPIPE_CLIENT_ID_<APP>_<ORG>``, ``…_<APP>`` and, for a single app, ``ECAPIPE_CLIENT_ID``; the
-    same with SECRET.
+    same with SECRET. An org that names its variable for the secret has that one alone.
 
     `value` reads one variable. Raises `EcapipeError` (AmbiguousVariable) when a variable that is set could be
     meant for two of the given apps or orgs.
@@ -135,6 +137,8 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
         for org in (None, *orgs):
             subject = f"{app}@{org.name}" if org else app
             for field in ("consumerKey", "consumerSecret"):
+                if org and org.secret_env and field == "consumerSecret":
+                    continue
                 name = variable(field, app, org)
                 owner = owners.setdefault(name, subject)
                 if owner != subject and value(name) is not None:
@@ -145,6 +149,8 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
         names.append(variable(field, app.name))
         if len(apps) == 1:
             names.append(variable(field))
+        if org and org.secret_env and field == "consumerSecret":
+            names = [org.secret_env]
         found = (value(name) for name in names)
         return next((secret for secret in found if secret and not is_placeholder(secret.reveal())), None)
 
@@ -158,7 +164,8 @@ def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         asked = (app.project, app.name, field)
         if asked not in answers:
-            answers[asked] = ask(f"{'Consumer key' if field == 'consumerKey' else 'Consumer secret'} of {app.name}: ")
+            of = f"{app.name} in {org.name}" if org and org.source_dir else app.name
+            answers[asked] = ask(f"{'Consumer key' if field == 'consumerKey' else 'Consumer secret'} of {of}: ")
         return answers[asked]
 
     return Source("prompt", find)
@@ -187,7 +194,11 @@ def chain(
 
     Nobody is asked when `ask` is None.
     """
-    sources = [from_environment(value, [app.name for app in apps], orgs), from_replacements(), from_file()]
+    sources = [
+        from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
+        from_replacements(),
+        from_file(),
+    ]
     if ask is not None:
         sources.append(from_prompt(ask))
     return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
@@ -197,7 +208,7 @@ def _keys_only(source: Source) -> Source:
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         return source.find(app, org, field) if field == "consumerKey" else None
 
-    return Source(source.name, find)
+    return Source(source.name, find, secrets=False)
 
 
 def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) -> Resolved:
@@ -214,7 +225,10 @@ def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) ->
     if key is None:
         return Resolved(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))
     if secret is None and required:
-        return Resolved(key_evidence, secret_evidence, _no_secret(app, secret_evidence.causes))
+        named = next((name for source in chain if (name := _named_variable(source, org))), None)
+        if named:
+            secret_evidence = replace(secret_evidence, causes=(f"{named}, which secretEnv names, is not set.",))
+        return Resolved(key_evidence, secret_evidence, _no_secret(app, secret_evidence.causes, named))
     mixed = (
         f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
         "together."
@@ -252,7 +266,14 @@ def _first(chain: Chain, app: App, org: Org | None, field: Field) -> tuple[Secre
         value = source.find(app, org, field)
         if value is not None:
             return value, source.name
+        if field == "consumerSecret" and _named_variable(source, org):
+            break  # no other secret is meant than that of the variable
     return None, None
+
+
+def _named_variable(source: Source, org: Org | None) -> str | None:
+    """The variable that `org` names for its secret, if `source` is the environment and may give secrets."""
+    return org.secret_env if org and source.secrets and source.name == "environment" else None
 
 
 def _key_causes(app: App) -> tuple[str, ...]:
@@ -302,9 +323,9 @@ def _no_key(app: App, causes: Sequence[str]) -> Problem:
     return problems.consumer_key_missing(app.name, name, causes, file, line(app, "consumerKey"))
 
 
-def _no_secret(app: App, causes: Sequence[str]) -> Problem:
+def _no_secret(app: App, causes: Sequence[str], named: str | None) -> Problem:
     file = app.settings.path if app.settings else None
-    name = variable("consumerSecret", app.name)
+    name = named or variable("consumerSecret", app.name)
     return problems.consumer_secret_missing(
         app.name, name, causes, app.flows, flows_without_secret(app), file, line(app, "consumerSecret")
     )

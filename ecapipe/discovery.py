@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ecapipe import apps, credentials, metadata, problems, project, replacements
@@ -158,21 +158,39 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
                     "were retrieved from another org, or copied."
                 )
         return
-    alias = next((org.alias for org in orgs if org.alias), None)
-    problem = apps.missing_settings(app, alias)
-    if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
-        problem = problems.settings_not_retrieved(app.name, alias)  # the link names the target itself
+    problem = _missing(app, orgs)
     if named or problem.name == "SettingsNotRetrieved":
         raise EcapipeError(problem)
     raise Skip(problem.message)
 
 
-def prove(app: App, orgs: Sequence[Org], chain: Chain, work: Work, *, spared: bool = False) -> list[Resolved]:
-    """Key and secret for each org (or for none in particular, if there are no orgs). `spared`: no secret is needed.
+def owing(app: App, org: Org, named: bool) -> Problem | None:
+    """Why an app has no settings file in an org that it was `named` for, though elsewhere it may lack it."""
+    problem = None if app.settings or not named else _missing(app, (org,))
+    return None if problem is None or problem.name == "SettingsNotRetrieved" else problem
+
+
+def _missing(app: App, orgs: Sequence[Org]) -> Problem:
+    alias = next((org.alias for org in orgs if org.alias), None)
+    if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
+        return problems.settings_not_retrieved(app.name, alias)  # the link names the target itself
+    return apps.missing_settings(app, alias)
+
+
+def prove(
+    app: App,
+    orgs: Sequence[Org],
+    chain: Chain,
+    work: Work,
+    *,
+    spared: Callable[[Org | None], bool] = lambda org: False,
+) -> list[Resolved]:
+    """Key and secret for each org (or for none in particular, if there are no orgs). `spared`: whether a login there
+    needs no secret.
 
     Raises `EcapipeError` if no org can be served; if some cannot, that is a warning here and their failure later.
     """
-    proven = [credentials.resolve(app, org, chain, spared=spared) for org in orgs or (None,)]
+    proven = [credentials.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])

@@ -24,13 +24,18 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a stage works on: the whole project, an app, or an app in an org."""
+    """What a stage works on: the whole project, an app, or an app in an org.
+
+    `tree` tells apps of the same name apart.
+    """
 
     app: str | None = None
     org: str | None = None
+    tree: str | None = None
 
     def __str__(self) -> str:
-        return "@".join(part for part in (self.app, self.org) if part)
+        name = "@".join(part for part in (self.app, self.org) if part)
+        return f"{name} ({self.tree})" if self.tree else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,15 @@ class How:
     key_file: str | None = None
     audience: str | None = None
 
+    def of(self, org: Org) -> How:
+        """The choices for one org: where nothing is chosen for all, what is said of it counts."""
+        return replace(
+            self,
+            flow=self.flow if self.flow != "auto" else org.flow or "auto",
+            callback=self.callback if self.callback != "auto" else org.callback or "auto",
+            scopes=self.scopes or org.scopes,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Web:
@@ -97,6 +106,8 @@ class Target:
     org: Org
     resolved: Resolved
     api_version: str
+    named: bool = True
+    """Somebody asked for this app there; otherwise it comes from the crossing of all apps and orgs."""
 
     @property
     def subject(self) -> events.Subject:
@@ -116,6 +127,7 @@ def plan(target: Target, how: How, world: World) -> Plan:
     Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing, and what
     keeps a private key from being used.
     """
+    how = how.of(target.org)
     has_secret = target.credentials.consumer_secret is not None
     match grants.choose(target.app, how.flow, has_secret, world.person, how.key_file is not None):
         case "client-credentials":
@@ -123,13 +135,15 @@ def plan(target: Target, how: How, world: World) -> Plan:
         case "jwt":
             return _with_key(target, how.key_file or "", how.audience, world)
         case "web":
-            callback, redirect_uri = grants.redirect_uri(target.app, how.callback, world.local_browser)
-            return Web(callback, redirect_uri, how.scopes or target.org.scopes or grants.scope(target.app))
+            local = world.local_browser and not (target.org.browser and opener(target.org, world) is None)
+            callback, redirect_uri = grants.redirect_uri(target.app, how.callback, local)
+            return Web(callback, redirect_uri, how.scopes or grants.scope(target.app))
 
 
-def spares_secret(app: App, how: How) -> bool:
+def spares_secret(app: App, org: Org | None, how: How) -> bool:
     """Whether `app` will log in with a private key, so that no consumer secret is needed."""
-    return grants.takes_key(app, how.flow, how.key_file is not None)
+    flow = how.of(org).flow if org else how.flow
+    return grants.takes_key(app, flow, how.key_file is not None)
 
 
 def _with_key(target: Target, key_file: str, audience: str | None, world: World) -> Jwt:
@@ -151,12 +165,18 @@ def _with_key(target: Target, key_file: str, audience: str | None, world: World)
     return Jwt(username, whom, key_file, sign, tuple(doubts))
 
 
+def opener(org: Org, world: World) -> Callable[[str], bool] | None:
+    """Shows a URL in the browser that is meant for `org`; None where links are only printed for it."""
+    return world.browsers(org.browser) if org.browser and world.browsers else world.open
+
+
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
     """Tell the plan as the facts of a stage. Raises `EcapipeError`, what the plan met; `Enough` for a dry run."""
     match planned:
         case Problem():
             raise EcapipeError(planned)
         case Web():
+            work.facts |= {"browser": target.org.browser} if target.org.browser else {}
             scopes = (planned.scopes or "").split()
             work.facts |= {"flow": "web", "host": target.org.host, "callback": planned.callback}
             work.facts |= {"redirectUri": planned.redirect_uri, "scopes": scopes}
@@ -168,6 +188,9 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case _:
             assert_never(planned)
     if how.dry_run:
+        key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
+        work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
+        work.facts |= {"secretEnv": variable} if variable else {}
         raise Enough("Dry run: nothing is sent.")
 
 

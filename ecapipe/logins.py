@@ -11,10 +11,22 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from ecapipe import login, problems
-from ecapipe.events import Event, Finished, Note, NoteKind, Stage, StageEnded, StageNoted, StageStarted, Subject
+from ecapipe.events import (
+    Event,
+    Finished,
+    Login,
+    Note,
+    NoteKind,
+    Stage,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+)
 from ecapipe.flight import Flight, Patience
 from ecapipe.grants import AuthorizationCode, Grant
 from ecapipe.login import How, Plan, Target, Unattended, Web
+from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import AUTHORIZE, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
 from ecapipe.workers import Workers
@@ -98,6 +110,7 @@ class _Crew:
         self._desk = _Desk(self._flight, self._patience)
         self._workers = Workers(at_once, OF_ONE_HOST, world.clock.seconds, world.parted)
         self._lost: Mapping[str, Problem] = {}
+        self._verified: dict[str, Org] = {}
 
     def run(self) -> None:
         with ExitStack() as stack:
@@ -169,8 +182,18 @@ class _Crew:
                 ended = login.unverified(token, grant)
             with course.stage(VERIFY) as work:
                 ended = login.verify(target, token, grant, how, world, work, end)
+                self._compare(target, ended, work)
         if course.finished:
             self._told.put(Finished(target.subject, ended))
+
+    def _compare(self, target: Target, ended: Login, work: Work) -> None:
+        """Tell if two addresses have turned out to be one org."""
+        first = self._verified.setdefault((ended.org_id or "")[:15], target.org)
+        if first.url != target.org.url:
+            work.warn(
+                f"{target.org.name} is the same org as {first.name}: both are {ended.org_id}, at "
+                f"{target.org.url} and {first.url}."
+            )
 
     # --- logins with people
 
@@ -244,7 +267,8 @@ class _Crew:
                 if number is None:
                     work.note("asking" if plan.callback == "paste" else "waiting", self._request(plan, target))
             shown.set()
-            if self._desk.board is None and self._world.open is not None and not self._world.open(link):
+            opening = login.opener(target.org, self._world)
+            if self._desk.board is None and opening is not None and not opening(link):
                 work.note("hint", "No browser could be opened: open the link yourself.")
 
         return login.sign_in(target, plan, self._world, self._flight, self._patience, tell)

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import PureWindowsPath
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 from ecapipe import batch, problems
-from ecapipe.apps import LOOPBACK
+from ecapipe.apps import LOOPBACK, Flow
 from ecapipe.batch import Batch, Entry, Mistake, Place
 from ecapipe.problems import EcapipeError
 from ecapipe.project import Project
@@ -57,11 +57,11 @@ class Org:
     """The apps that are meant for it; none: all."""
     source_dir: str | None = None
     """The tree that was retrieved from it, whose apps it has for itself."""
-    flow: str | None = None
+    flow: Literal["auto"] | Flow | None = None
     secret_env: str | None = None
     """The variable that holds the consumer secret for it."""
     browser: str | None = None
-    callback: str | None = None
+    callback: Literal["auto", "listen", "paste"] | None = None
 
     @property
     def name(self) -> str:
@@ -313,6 +313,13 @@ def _bare(org: Org) -> Org:
     return Org(org.url, org.host, org.alias)
 
 
+def variables(which: Which, projects: Iterable[Project]) -> set[str]:
+    """The variables that rows and configured orgs name for their secrets, chosen or not."""
+    rows = which.batch.entries if which.batch else ()
+    members = [each.get("secretEnv") for project in projects for each in project.orgs.values()]
+    return {name for name in (*(row.secret_env for row in rows), *members) if isinstance(name, str) and name}
+
+
 def doubles(chosen: Iterable[Org]) -> list[str]:
     """A sentence for each org that is there under several names, told by its address or its id.
 
@@ -392,7 +399,7 @@ def _elsewhere_or_address(
     try:
         asked, reason = tuple(logins()), None
     except EcapipeError as error:
-        asked, reason = (), error.problem.message
+        asked, reason = (), None if error.problem.name == "SfNotFound" else error.problem.message
     for login in asked:
         if text == login.username or text in login.aliases:
             alias = text if text in login.aliases else next(iter(login.aliases), "")
@@ -434,10 +441,10 @@ def _described(org: Org, entry: Entry) -> Org:
         scopes=entry.scopes,
         apps=entry.apps,
         source_dir=entry.source_dir,
-        flow=entry.flow,
+        flow=cast(Literal["auto"] | Flow | None, entry.flow),
         secret_env=entry.secret_env,
         browser=entry.browser,
-        callback=entry.callback,
+        callback=cast(Literal["auto", "listen", "paste"] | None, entry.callback),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ecapipe import discovery, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
+from ecapipe.events import Subject
 from ecapipe.orgs import Org, Which
 from ecapipe.problems import EcapipeError
 from ecapipe.world import World
@@ -28,15 +29,24 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What a run works on: the trees and apps that are used, the pairs, and sentences about doubtful ones."""
+    """What a run works on: the trees and apps that are used, the orgs, the pairs, and sentences about doubts."""
 
     found: Discovery
+    chosen: tuple[Org, ...]
     pairs: tuple[Pair, ...] = ()
     notices: tuple[str, ...] = ()
 
-    def orgs(self, app: App) -> list[Org]:
-        """The orgs that `app` is paired with."""
-        return [pair.org for pair in self.pairs if pair.app is app]
+    def of(self, app: App) -> list[Pair]:
+        """The pairs of `app`, whose name other trees may use, too."""
+        return [pair for pair in self.pairs if pair.app is app]
+
+    def subject(self, app: App) -> Subject:
+        """What output calls `app`: with its tree, where several hold one of this name."""
+        alone = sum(other.name == app.name for other in self.found.apps) == 1
+        return Subject(app.name, tree=None if alone else self._tree(app))
+
+    def _tree(self, app: App) -> str:
+        return next((pair.org.source_dir for pair in self.of(app) if pair.org.source_dir), None) or app.project
 
 
 class Grounds:
@@ -53,10 +63,17 @@ class Grounds:
         brought = bool(entries) and all(entry.source_dir for entry in entries) and not which.names
         try:
             self.projects = discovery.projects(where, world)
+            self.root = self.projects[0].root if where.trusted else None
         except EcapipeError as error:
             if not brought or where.directories or where.metadata_dirs or error.problem.name not in _NO_PROJECT:
                 raise
-            self.projects = ()  # every org brings its apps along
+            self.projects, self.root = (), None  # every org brings its apps along
+
+    def require(self) -> None:
+        """Raises `EcapipeError` (NoAppsFound, or what made a file unreadable) if no app can be chosen whatever the
+        orgs are."""
+        if not any("sourceDir" in members for each in self.projects for members in each.orgs.values()):
+            discovery.require_apps(self.tree(None))
 
     def names(self, source_dir: str | None) -> frozenset[str]:
         """The apps of a tree; None stands for the run's own. Raises `EcapipeError` for one that cannot be used."""
@@ -115,7 +132,7 @@ def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairi
         tuple(notice for tree in used for notice in tree.notices),
         not names and all(tree.whole for tree in used),
     )
-    return Pairing(found, tuple(pairs), tuple((*_left_out(names, chosen, pairs), *_copied(pairs))))
+    return Pairing(found, tuple(chosen), tuple(pairs), tuple((*_left_out(names, chosen, pairs), *_copied(pairs))))
 
 
 def _left_out(names: Sequence[str], chosen: Iterable[Org], pairs: Iterable[Pair]) -> list[str]:

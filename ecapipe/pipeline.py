@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from ecapipe import credentials, discovery, gate, login, logins, orgs, problems
+from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.gate import Gate, Inspection
 from ecapipe.login import How, Target
-from ecapipe.orgs import Org, Which
+from ecapipe.orgs import Which
+from ecapipe.pairing import Pairing
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
@@ -51,23 +53,24 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            found = discovery.discover(self.request.where, self.world)
-            discovery.require_apps(found)
-            chosen = orgs.select(self.request.which, found.projects) if self.track.reaches(AUTHORIZE) else ()
-            if self.request.how.deliver and (count := len(found.apps) * len(chosen)) != 1:
+            paired = self.choose()
+            found, chosen = paired.found, paired.chosen
+            if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
             sources = self.request.secret_from
             chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
-            work.warnings += [*(problem.message for problem in found.unreadable), *found.notices]
-            work.warnings += [org.warning for org in chosen if org.warning]
+            work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
+            work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
         if not course.finished:
             return
-        self.track.emit(Planned(found.facts, self.subjects(found, chosen)))
+        self.track.emit(Planned(found.facts, self.subjects(paired)))
         if not self.track.reaches(LOCATE):
             self.track.emit(Finished(Subject(), None))
             return
-        ready = [(target, reason) for app in found.apps for target, reason in self.prepare(app, found, chosen, chain)]
+        ready = [each for app in found.apps for each in self.prepare(app, paired, chain)]
+        if not self.track.reaches(AUTHORIZE):
+            return
         plans = self.preflight(ready)
         for (target, _), planned in zip(ready, plans, strict=True):
             if self.request.how.dry_run or isinstance(planned, (str, Problem)):
@@ -80,32 +83,63 @@ class _River:
         if not self.request.how.dry_run:
             logins.run(begun, self.request.how, self.world, self.track, self.request.at_once)
 
-    def subjects(self, found: Discovery, chosen: Sequence[Org]) -> tuple[Subject, ...]:
-        return tuple(Subject(app.name, org) for app in found.apps for org in (None, *(org.name for org in chosen)))
+    def choose(self) -> Pairing:
+        """The apps and orgs that are meant, and which goes with which."""
+        where, which = self.request.where, self.request.which
+        grounds = pairing.Grounds(where, which, self.world)
+        if not which.batch:
+            grounds.require()
+        for name in orgs.variables(which, grounds.projects):
+            self.world.taken(name)  # before any other program is started
+        known = orgs.Elsewhere(self.world.sf.logins, partial(self.world.sf.default_org, grounds.root))
+        wanted = which.asked or self.track.reaches(AUTHORIZE)
+        chosen = orgs.select(which, grounds.projects, known, grounds.names) if wanted else ()
+        return pairing.pair(grounds, where.names, chosen)
+
+    def subjects(self, paired: Pairing) -> tuple[Subject, ...]:
+        """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
+        logs_in = self.track.reaches(AUTHORIZE)
+        return tuple(
+            subject
+            for app in paired.found.apps
+            for subject in (
+                paired.subject(app),
+                *(Subject(app.name, pair.org.name) for pair in (paired.of(app) if logs_in else ())),
+            )
+        )
 
     def prepare(
-        self, app: App, found: Discovery, chosen: Sequence[Org], chain: credentials.Chain
-    ) -> list[tuple[Target, str | None]]:
-        """locate → check; the logins that follow, with the reason for each that cannot."""
+        self, app: App, paired: Pairing, chain: credentials.Chain
+    ) -> list[tuple[Target, Problem | str | None]]:
+        """locate → check; the logins that follow, with what keeps each from it."""
+        pairs = paired.of(app)
+        chosen, named = [pair.org for pair in pairs], app.name in self.request.where.names
         proven = [credentials.resolve(app, None, credentials.quiet(chain))]
-        with self.track.course(Subject(app.name), OF_APPS) as course:
+        with self.track.course(paired.subject(app), OF_APPS) as course:
             with course.stage(LOCATE) as work:
-                discovery.locate(app, named=app.name in self.request.where.names, orgs=chosen, work=work)
+                discovery.locate(app, named=named, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
-                spared = login.spares_secret(app, self.request.how)
+                spared = partial(login.spares_secret, app, how=self.request.how)
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
-            self.track.emit(Finished(Subject(app.name), None))
-        version = found.api_version(app)
+            self.track.emit(Finished(paired.subject(app), None))
+        version = paired.found.api_version(app)
         each = dict(zip(chosen, proven, strict=True)) if course.finished and chosen else {}
-        return [(Target(app, org, each.get(org, proven[0]), version), course.halted) for org in chosen]
+        return [
+            (
+                Target(app, pair.org, each.get(pair.org, proven[0]), version, pair.named),
+                course.halted and (discovery.owing(pair.app, pair.org, pair.named and not named) or course.halted),
+            )
+            for pair in pairs
+        ]
 
-    def preflight(self, ready: Sequence[tuple[Target, str | None]]) -> list[login.Plan | Problem | str]:
+    def preflight(self, ready: Sequence[tuple[Target, Problem | str | None]]) -> list[login.Plan | Problem | str]:
         """How each target will log in, or why it will not: known of all of them before anyone signs in."""
         plans = [reason or self.plan(target) for target, reason in ready]
         lost = logins.closed(plans, self.world)
-        return [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
+        plans = [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
+        return guards.judge([target for target, _ in ready], plans, self.request.how)
 
     def plan(self, target: Target) -> login.Plan | Problem:
         try:

@@ -229,6 +229,21 @@ def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> _Said:
 
 
 @_problem(
+    "policy",
+    "One user would approve one app in one org more often than Salesforce keeps approvals with a refresh token: each "
+    "further one revokes the oldest.",
+    "Log in to each org once, or ask for no refresh_token.",
+)
+def too_many_approvals(app: str, org: str, most: int) -> _Said:
+    return _say(
+        f"{app} would be approved in {org} more than {most} times by the same user in this run, and Salesforce would "
+        "revoke the first refresh token again.",
+        "Name each org once, or say with username which user is meant where.",
+        "Or leave refresh_token out of the scopes.",
+    )
+
+
+@_problem(
     "config",
     "A batch file, given with --file, has mistakes. All that were found are named, each with its row and column.",
     "Correct them and run again: nothing was sent.",

@@ -307,5 +307,7 @@ class World:
     """Opens the page for signing in to several orgs; None where there is none. It is told of events elsewhere."""
     interrupts: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext
     """While the context lasts, an interrupt calls the function, at any moment of the main thread, and is over."""
+    browsers: Callable[[str], Callable[[str], bool] | None] | None = None
+    """What `open` is for a browser that an org names; None where one was chosen for all orgs."""
     parted: Callable[[], None] = lambda: None
     """Closes the connections of the thread that calls it."""

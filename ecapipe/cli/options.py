@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from ecapipe import problems
+from ecapipe import batch, problems
+from ecapipe.batch import Batch
 from ecapipe.discovery import Where
+from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.problems import EcapipeError
 from ecapipe.render.plain import Length
@@ -85,6 +88,17 @@ def where(
         tuple(metadata_dirs or ()),
         tuple(credentials_dirs or ()),
     )
+
+
+def batch_file(path: str) -> Batch:
+    """The orgs that a file lists; raises `EcapipeError` (SourceDirNotFound, UnreadableFile), exit code 2."""
+    tree = Disk()
+    if tree.resolve(path) is None:
+        raise EcapipeError(problems.source_dir_not_found(path, "--file"))
+    try:
+        return batch.parse(tree.read(path, batch.LARGEST), path)
+    except EcapipeError as error:
+        raise EcapipeError(replace(error.problem, exit_code=problems.USAGE)) from None
 
 
 def allowed_hosts(environment: Environment, given: Iterable[str] = ()) -> tuple[str, ...]:

@@ -79,6 +79,13 @@ def run(
             "--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."
         ),
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
+    ] = None,
+    all_orgs: Annotated[
+        bool, typer.Option("--all-orgs", help="Every org of plugins.ecapipe.orgs in sfdx-project.json.")
+    ] = False,
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
     ] = False,
@@ -154,7 +161,18 @@ def run(
 ) -> int:
     """Authorize the external client apps of a project: find them, check their credentials, get a token, verify it.
 
-    Every app is paired with every org. Key and secret come from the environment, the replacements of
+    Every app is paired with every org, or as the orgs say. Orgs come from --target-org, from --file and from
+    --all-orgs, which add up; an org that is there twice is one. Without any: SF_TARGET_ORG, the target-org of the
+    Salesforce CLI, the only org of plugins.ecapipe.orgs, or sfdcLoginUrl if it is a My Domain.
+
+    A file for --file is a table (CSV, as spreadsheets write it) with the names of the columns in its first row, or a
+    JSON list of objects: alias, url, apps, sourceDir, flow, username, orgId, scopes, secretEnv, browser, callback.
+    One of alias and url is needed. An alias alone is looked up in plugins.ecapipe.orgs, which has the same members,
+    and in the Salesforce CLI. apps: the only apps that are meant, with spaces, commas or semicolons between them;
+    sourceDir: the tree that was retrieved from this org, relative to the file; secretEnv: the variable that holds the
+    consumer secret for it. What a flag says holds for all orgs and wins over the file.
+
+    Key and secret come from the environment, the replacements of
     sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
@@ -167,6 +185,8 @@ def run(
         {
             "--concise and --verbose": concise and verbose,
             "--emulator and --target-org": emulator and bool(target_org),
+            "--emulator and --file": emulator and file is not None,
+            "--emulator and --all-orgs": emulator and all_orgs,
             "--print-token and --json": print_token is not None and session.json,
             "--print-token and --revoke": print_token is not None and revoke,
             "--print-token and --dry-run": print_token is not None and dry_run,
@@ -187,12 +207,14 @@ def run(
     )
     where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     terminal = session.err.isatty() and not environment.is_ci()
+    listed = None if file is None else options.batch_file(file)
+    attended = callback is not Callback.auto or browser is not None or (listed is not None and listed.attended)
     world = edges.real(
         environment,
         browser=None if browser is None else browser.value,
         prompts=not no_prompt,
         secret_prompts=not no_prompt and not session.json and terminal,
-        person=not no_prompt and (terminal or callback is not Callback.auto or browser is not None),
+        person=not no_prompt and (terminal or attended),
     )
     world = replace(world, interrupts=session.interrupts.calling)
     which = Which(
@@ -200,6 +222,8 @@ def run(
         environment.get("SF_TARGET_ORG"),
         options.allowed_hosts(environment, allow_host or ()),
         username,
+        batch=listed,
+        every=all_orgs,
     )
     how = How(
         flow.value,

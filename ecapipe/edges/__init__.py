@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from ecapipe.edges import git, place, spare, terminal
 from ecapipe.edges.disk import Disk
@@ -57,7 +57,7 @@ def real(
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
         keys=Keys(environment.credential),
-        open=None if browser == "none" else _opener(browser),
+        open=_opening(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
         sf=Sf(environment),
@@ -65,6 +65,7 @@ def real(
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
         chance=secrets.token_bytes,
+        browsers=_opening if browser is None else None,
         parted=sender.part,
     )
 
@@ -95,6 +96,10 @@ class _Sender:
         with self._lock:  # making one reads every certificate there is
             self._tls = self._tls or tls_context()
         return Http(tls=self._tls)
+
+
+def _opening(browser: str | None) -> Callable[[str], bool] | None:
+    return None if browser == "none" else _opener(cast("Name | None", browser))
 
 
 def _opener(browser: Name | None) -> Callable[[str], bool]:

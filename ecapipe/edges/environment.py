@@ -42,8 +42,9 @@ class Environment:
     def credential(self, name: str) -> Secret | None:
         """The value of `name`, else the content of the file that ``name_FILE`` names, without surrounding space.
 
-        Raises `EcapipeError` (UnreadableFile).
+        No child process inherits it from now on. Raises `EcapipeError` (UnreadableFile).
         """
+        self._environ.pop(name, None)
         if value := (self.get(name) or "").strip():
             if not value.isprintable():  # bytes that are no text, or a line break in the middle
                 raise EcapipeError(usage_error(f"{name} does not hold plain text.", "ecapipe run"))

@@ -95,7 +95,7 @@ See ecapipe run --help.
 
 """
     )
-    assert org.err.startswith('Error (NamedOrgNotFoundError): No org is configured under the alias "uatt".\n')
+    assert org.err.startswith('Error (NamedOrgNotFoundError): No org is known under the name "uatt".\n')
     assert "Status: Failed" in org.out
     assert [flag.status, org.status, outside.status] == [2, 2, 1]
 

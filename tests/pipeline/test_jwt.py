@@ -191,6 +191,8 @@ def test_a_dry_run_tells_user_audience_and_key_file_and_sends_nothing(
         "audience": audience,
         "username": ADA,
         "keyFile": str(tmp_path / "server.key"),
+        "consumerKey": "file",
+        "consumerSecret": None,
     }
 
 

@@ -302,5 +302,6 @@ def test_a_dry_run_plans_and_sends_nothing(run: Callable[..., Outcome]) -> None:
     outcome = run({}, How(dry_run=True))
     assert outcome.org.asked == []
     (authorize,) = [ended for ended in outcome.ended if ended.stage.name == "authorize"]
-    assert (authorize.outcome, authorize.facts) == ("skipped", {"flow": "client-credentials", "host": HOST})
+    planned = {"flow": "client-credentials", "host": HOST, "consumerKey": "file", "consumerSecret": "file"}
+    assert (authorize.outcome, authorize.facts) == ("skipped", planned)
     assert outcome.report.status == 0

@@ -1,0 +1,49 @@
+"""What cannot work, or would do harm, seen across all logins of a run before anyone signs in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ecapipe import problems
+from ecapipe.login import How, Plan, Target, Web
+from ecapipe.problems import Problem
+
+APPROVALS = 5
+"""Refresh tokens that one user has of one app in one org; the next one revokes the oldest."""
+_REFRESHING = frozenset({"refresh_token", "offline_access"})
+
+Planned = Plan | Problem | str
+
+
+def judge(targets: Sequence[Target], plans: Sequence[Planned], how: How) -> list[Planned]:
+    """The plans, but for those that are better not carried out: a problem, or the reason to skip the login."""
+    return _approvals(targets, _crossing(targets, plans, how))
+
+
+def _crossing(targets: Sequence[Target], plans: Sequence[Planned], how: How) -> list[Planned]:
+    """A flow that was asked for chooses among the apps of an org: one that does not allow it, and was not named, is
+    skipped, unless no app of the org allows it."""
+    able = {target.org for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, (Problem, str))}
+
+    def meant(target: Target, plan: Planned) -> Planned:
+        if isinstance(plan, Problem) and plan.name == "FlowNotPossible" and not target.named:
+            return plan.message if target.org in able and how.of(target.org).flow != "auto" else plan
+        return plan
+
+    return [meant(target, plan) for target, plan in zip(targets, plans, strict=True)]
+
+
+def _approvals(targets: Sequence[Target], plans: Sequence[Planned]) -> list[Planned]:
+    """More refresh tokens for one user and app in one org than Salesforce keeps are a problem of those beyond."""
+    begun: Counter[tuple[str, str, str | None]] = Counter()
+    judged: list[Planned] = []
+    for target, plan in zip(targets, plans, strict=True):
+        if isinstance(plan, Web) and _REFRESHING & set((plan.scopes or "").split()):
+            org = target.org
+            key = (target.credentials.consumer_key, org.org_id[:15] if org.org_id else org.url, org.username)
+            begun[key] += 1
+            if begun[key] > APPROVALS:
+                plan = problems.too_many_approvals(target.app.name, org.name, APPROVALS)
+        judged.append(plan)
+    return judged
