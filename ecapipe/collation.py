@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ecapipe import problems, stages
 from ecapipe.events import StageEnded, Subject
-from ecapipe.record import SHARD, Course, Recorded
+from ecapipe.record import Course, Recorded
 
 
 def merge(runs: Sequence[Recorded]) -> Recorded:
@@ -29,7 +30,7 @@ def merge(runs: Sequence[Recorded]) -> Recorded:
         ended = StageEnded(stages.DISCOVER, Subject(), "failed", ordered[-1].started_at, problem=missing)
         courses[Subject()] = Course((ended,))
     elif len(ordered) > 1 and Subject() in courses:
-        courses[Subject()] = courses[Subject()].without(SHARD)  # the whole is none
+        courses[Subject()] = _of_all(courses)
     apps = {(facts.project, facts.name): facts for run in ordered for facts in run.apps}
     return Recorded(
         ordered[-1].run,
@@ -43,6 +44,15 @@ def merge(runs: Sequence[Recorded]) -> Recorded:
         or any(run.interrupted and not courses[target].ended for target, run in holder.items()),
         sum(run.milliseconds or 0 for run in ordered),
     )
+
+
+def _of_all(courses: Mapping[Subject, Course]) -> Course:
+    """The course of the project, with the facts of all the runs rather than of one; the whole is no shard."""
+    apps = {subject.app for subject in courses if subject.app}
+    orgs = dict.fromkeys(subject.org for subject in courses if subject.org)
+    facts = {"apps": len(apps), "orgs": list(orgs)}
+    course = courses[Subject()]
+    return replace(course, ended=tuple(replace(ended, facts=facts) for ended in course.ended))
 
 
 def _shared(subject: Subject, ordered: Sequence[Recorded], holder: Mapping[Subject, Recorded]) -> Course:

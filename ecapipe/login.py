@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, assert_never
 
-from ecapipe import events, grants, orgs, problems, tokens, userinfo
+from ecapipe import events, grants, orgs, problems, record, resumption, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.flight import Flight, Patience
@@ -56,6 +56,11 @@ class How:
     dry_run: bool = False
     key_file: str | None = None
     audience: str | None = None
+
+    @property
+    def fate(self) -> events.Fate | None:
+        """What somebody asks to become of the tokens."""
+        return "revoked" if self.revoke else "printed" if self.deliver else None
 
     def of(self, org: Org) -> How:
         """The choices for one org: where nothing is chosen for all, what is said of it counts."""
@@ -170,8 +175,31 @@ def opener(org: Org, world: World) -> Callable[[str], bool] | None:
     return world.browsers(org.browser) if org.browser and world.browsers else world.open
 
 
+def fingerprint(app: App, org: Org, how: How, resolved: Resolved) -> dict[str, str]:
+    """Whether a login depends on the same as an earlier one did: the flow that is asked for, and short hashes of the
+    rest. None is of a secret: a new one is no reason to repeat what has succeeded."""
+    files = [file for file in (*app.files, app.lent) if file]
+    elements = sorted(
+        f"{file.type.name} {element.name} {element.text}"
+        for file in files
+        for element in file.document.elements
+        if element.name != "consumerSecret"
+    )
+    found = {
+        "flow": how.of(org).flow,
+        "files": resumption.digest(*elements),
+        "org": resumption.digest(org.url),
+        "scopes": resumption.digest(how.of(org).scopes or ""),
+        "expected": resumption.digest(org.username or "", (org.org_id or "")[:15]),
+    }
+    if isinstance(resolved.outcome, Credentials):
+        found["key"] = resumption.digest(resolved.outcome.consumer_key)
+    return found
+
+
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
     """Tell the plan as the facts of a stage. Raises `EcapipeError`, what the plan met; `Enough` for a dry run."""
+    work.facts[record.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
     match planned:
         case Problem():
             raise EcapipeError(planned)

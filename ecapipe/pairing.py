@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ecapipe import discovery, problems
@@ -26,6 +26,10 @@ class Pair:
     org: Org
     named: bool
 
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.app.name, self.org.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
@@ -39,6 +43,13 @@ class Pairing:
     def of(self, app: App) -> list[Pair]:
         """The pairs of `app`, whose name other trees may use, too."""
         return [pair for pair in self.pairs if pair.app is app]
+
+    def part(self, meant: Callable[[Subject], bool]) -> Pairing:
+        """Only the pairs that are `meant`, and their apps."""
+        pairs = tuple(pair for pair in self.pairs if meant(pair.subject))
+        left = {id(pair.app) for pair in pairs}
+        apps = tuple(app for app in self.found.apps if id(app) in left)
+        return replace(self, found=replace(self.found, apps=apps), pairs=pairs)
 
     def subject(self, app: App) -> Subject:
         """What output calls `app`: with its tree, where several hold one of this name."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, problems
+from ecapipe import credentials, discovery, earlier, gate, guards, login, logins, orgs, pairing, problems, record
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
@@ -15,14 +15,17 @@ from ecapipe.login import How, Target
 from ecapipe.orgs import Which
 from ecapipe.pairing import Pairing
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
+from ecapipe.record import Recorded
+from ecapipe.shards import Shard
+from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, Work, until
 from ecapipe.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
-    `at_once` how many logins may be at work at the same time."""
+    `at_once` how many logins may be at work at the same time; `shard` is the part of the logins that is meant, and
+    `earlier` the run to go on with."""
 
     where: Where
     which: Which
@@ -30,6 +33,8 @@ class Request:
     last: str | None = None
     secret_from: frozenset[str] = frozenset(credentials.SOURCES)
     at_once: int = logins.AT_ONCE
+    shard: Shard | None = None
+    earlier: Recorded | None = None
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
@@ -53,7 +58,7 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            paired = self.choose()
+            paired = self.choose(work)
             found, chosen = paired.found, paired.chosen
             if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
@@ -62,13 +67,15 @@ class _River:
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
             work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
+            done = earlier.done(self.request.earlier, paired, chain, self.request.how, self.track, work)
         if not course.finished:
             return
         self.track.emit(Planned(found.facts, self.subjects(paired)))
-        if not self.track.reaches(LOCATE):
+        if not self.track.reaches(LOCATE) or not found.apps:
             self.track.emit(Finished(Subject(), None))
             return
-        ready = [each for app in found.apps for each in self.prepare(app, paired, chain)]
+        left = earlier.take_over(done, paired, chain, self.track)
+        ready = [each for app in left.found.apps for each in self.prepare(app, paired.subject(app), left, chain)]
         if not self.track.reaches(AUTHORIZE):
             return
         plans = self.preflight(ready)
@@ -83,7 +90,7 @@ class _River:
         if not self.request.how.dry_run:
             logins.run(begun, self.request.how, self.world, self.track, self.request.at_once)
 
-    def choose(self) -> Pairing:
+    def choose(self, work: Work) -> Pairing:
         """The apps and orgs that are meant, and which goes with which."""
         where, which = self.request.where, self.request.which
         grounds = pairing.Grounds(where, which, self.world)
@@ -94,7 +101,11 @@ class _River:
         known = orgs.Elsewhere(self.world.sf.logins, partial(self.world.sf.default_org, grounds.root))
         wanted = which.asked or self.track.reaches(AUTHORIZE)
         chosen = orgs.select(which, grounds.projects, known, grounds.names) if wanted else ()
-        return pairing.pair(grounds, where.names, chosen)
+        paired = pairing.pair(grounds, where.names, chosen)
+        if (shard := self.request.shard) is None:
+            return paired
+        work.facts[record.SHARD] = str(shard)
+        return paired.part(shard.holds)
 
     def subjects(self, paired: Pairing) -> tuple[Subject, ...]:
         """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
@@ -109,13 +120,13 @@ class _River:
         )
 
     def prepare(
-        self, app: App, paired: Pairing, chain: credentials.Chain
+        self, app: App, subject: Subject, paired: Pairing, chain: credentials.Chain
     ) -> list[tuple[Target, Problem | str | None]]:
         """locate → check; the logins that follow, with what keeps each from it."""
         pairs = paired.of(app)
         chosen, named = [pair.org for pair in pairs], app.name in self.request.where.names
         proven = [credentials.resolve(app, None, credentials.quiet(chain))]
-        with self.track.course(paired.subject(app), OF_APPS) as course:
+        with self.track.course(subject, OF_APPS) as course:
             with course.stage(LOCATE) as work:
                 discovery.locate(app, named=named, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
@@ -123,7 +134,7 @@ class _River:
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
-            self.track.emit(Finished(paired.subject(app), None))
+            self.track.emit(Finished(subject, None))
         version = paired.found.api_version(app)
         each = dict(zip(chosen, proven, strict=True)) if course.finished and chosen else {}
         return [

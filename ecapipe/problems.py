@@ -493,6 +493,20 @@ def run_ambiguous(run: str, candidates: Sequence[str]) -> _Said:
 
 @_problem(
     "config",
+    "--resume alone repeats the command line of the run, whose paths count from the folder that it was given in.",
+    "Go to that folder, or give the options of the run beside --resume.",
+    exit_code=USAGE,
+)
+def run_elsewhere(run: str, folder: str) -> _Said:
+    return _say(
+        f"The options of run {run} do not serve again here: it was started in {folder}.",
+        f"cd {folder} && ecapipe run --resume {run}",
+        "Or give its options beside --resume.",
+    )
+
+
+@_problem(
+    "config",
     "Another ecapipe is at work on the run that is to be resumed: two of them would do the same logins twice.",
     "Wait until it has ended, or end it; then run again.",
 )

@@ -64,12 +64,6 @@ class Course:
         """What the first stage that tells it says; None: none does."""
         return next((ended.facts[name] for ended in self.ended if name in ended.facts), None)
 
-    def without(self, name: str) -> Course:
-        """The same, but for one fact."""
-        facts = ({key: value for key, value in ended.facts.items() if key != name} for ended in self.ended)
-        ended = tuple(replace(ended, facts=left) for ended, left in zip(self.ended, facts, strict=True))
-        return replace(self, ended=ended)
-
     def events(self) -> Iterator[Event]:
         yield from self.ended
         if self.finished:
@@ -366,7 +360,7 @@ def result(document: Json) -> Recorded:
         stages=reached,
         courses=made.courses if stages.TOKEN in reached else dict(_without_tokens(made.courses)),
         interrupted=interrupted,
-        milliseconds=0,
+        milliseconds=sum(ended.milliseconds for course in made.courses.values() for ended in course.ended),
     )
 
 

@@ -166,6 +166,10 @@ class Tracker:
         """The same, but told to `emit`."""
         return Tracker(emit, self._clock, self._stages)
 
+    def those(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+        """The stages among these that the run is asked for."""
+        return tuple(stage for stage in stages if self.reaches(stage))
+
     def reaches(self, stage: Stage) -> bool:
         """Whether the run is asked for `stage`."""
         return stage in self._stages

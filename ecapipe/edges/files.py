@@ -36,10 +36,13 @@ def write(path: str, text: str) -> None:
         raise EcapipeError(unwritable_file(path, _reason(error))) from None
 
 
-def read(path: str, limit: int) -> bytes:
-    """The content of a file, or of a pipe; raises `EcapipeError` (SourceDirNotFound, UnreadableFile)."""
+def read(path: str, limit: int, flag: str = "FILE") -> bytes:
+    """The content of a file, or of a pipe, that was given with `flag`.
+
+    Raises `EcapipeError`: SourceDirNotFound, UnreadableFile.
+    """
     if not os.path.lexists(path):
-        raise EcapipeError(source_dir_not_found(path, "FILE"))
+        raise EcapipeError(source_dir_not_found(path, flag))
     try:
         with open(path, "rb") as file:
             content = file.read(limit + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, assert_never
@@ -54,19 +54,18 @@ class Journal:
     """An `Emit` that writes down a run with logins: a header, then a line for each app and for each login that ended.
 
     A line is a part of the run's JSON result, so it holds no secret. It is on disk before the next event is taken. A
-    disk that cannot be written to ends the journal, not the run: `tell` gets a sentence, once. All events have to
-    come one after the other.
+    disk that cannot be written to ends the journal, not the run: `lost` says so then, in a sentence. All events have
+    to come one after the other.
     """
 
     def __init__(
         self,
         environment: Environment,
-        tell: Callable[[str], None],
         *,
         arguments: Sequence[str] | None = None,
         resumes: str | None = None,
     ) -> None:
-        self._environment, self._tell = environment, tell
+        self._environment = environment
         self._arguments, self._resumes = arguments, resumes
         self._started: RunStarted | None = None
         self._pending: dict[Subject, list[Event]] = {}
@@ -75,6 +74,7 @@ class Journal:
         self._over = False
         self.run: str | None = None
         """The run's name, once it can be resumed."""
+        self.lost: str | None = None
 
     def __call__(self, event: Event) -> None:
         if self._over:
@@ -166,7 +166,7 @@ class Journal:
     def _give_up(self, reason: str) -> None:
         self.close()
         lost = "What is done from now on" if self.run else "This run"
-        self._tell(f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}.")
+        self.lost = f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}."
 
 
 def entries(environment: Environment) -> tuple[list[Entry], list[Problem]]:
@@ -187,16 +187,22 @@ def entries(environment: Environment) -> tuple[list[Entry], list[Problem]]:
     return read, failures
 
 
-def find(environment: Environment, name: str | None, roots: Collection[str] | None = None) -> Entry:
-    """The run called `name`, or by what only its name starts with; for None the latest one, of a project in `roots`
-    if they are given.
+def find(
+    environment: Environment, name: str | None, roots: Collection[str] | None = None, started_in: str | None = None
+) -> Entry:
+    """The run called `name`, or by what only its name starts with; for None the latest one: if `roots` are given, of
+    a project in one of them, or `started_in` that folder.
 
     Raises `EcapipeError`: RunNotFound, RunAmbiguous, StateDirectoryUnusable, or what keeps it from being read.
     """
     folder = state.folder(environment, _FOLDER)
     runs = _runs(folder)
     if name is None:
-        meant = [run for run, head in _heads(folder, runs) if roots is None or _is_of(head, roots)][:1]
+        meant = [
+            run
+            for run, head in _heads(folder, runs)
+            if roots is None or _is_of(head, roots) or head.folder == started_in
+        ][:1]
     else:
         meant = [run for run in runs if name and run.startswith(name)]
     if len(meant) > 1:

@@ -45,14 +45,13 @@ def home(tmp_path: Path) -> Environment:
     return Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "state")})
 
 
-def write(home: Environment, events: Iterable[Event], resumes: str | None = None) -> list[str]:
-    """Tell a journal all events; what it had to say."""
-    said: list[str] = []
-    kept = Journal(home, said.append, arguments=["-d", "."], resumes=resumes)
+def write(home: Environment, events: Iterable[Event], resumes: str | None = None) -> str | None:
+    """Tell a journal all events; why it was lost."""
+    kept = Journal(home, arguments=["-d", "."], resumes=resumes)
     for event in events:
         kept(event)
     kept.close()
-    return said
+    return kept.lost
 
 
 def named(run: str, root: str = "/p", events: Iterable[Event] | None = None) -> Iterator[Event]:
@@ -80,7 +79,7 @@ def problem(home: Environment, name: str | None, roots: Iterable[str] | None = N
 
 
 def test_a_run_can_be_read_from_its_journal_again(home: Environment) -> None:
-    assert write(home, scenes.run()) == []
+    assert write(home, scenes.run()) is None
     before, after = Report(), Report()
     for event in scenes.run():
         before(event)
@@ -97,7 +96,7 @@ def test_only_its_user_can_read_it(home: Environment) -> None:
 
 
 def test_each_login_is_there_as_soon_as_it_has_ended(home: Environment) -> None:
-    kept = Journal(home, pytest.fail)
+    kept = Journal(home)
     for event in scenes.run():
         kept(event)
         if isinstance(event, StageEnded) and event.subject == PORTAL and event.stage == stages.VERIFY:
@@ -165,8 +164,8 @@ def test_what_was_taken_over_is_not_waited_for(home: Environment) -> None:
 # --- what may be in the way -------------------------------------------------------------------------------------
 
 
-def lost(said: list[str]) -> str:
-    (sentence,) = said
+def lost(sentence: str | None) -> str:
+    assert sentence is not None
     assert "cannot be resumed" in sentence
     return sentence
 
@@ -184,9 +183,10 @@ from ecapipe.edges import environment
 from ecapipe.edges.journal import Journal
 from render import scenes
 os.setuid(12345)
-kept = Journal(environment.process(), print)
+kept = Journal(environment.process())
 for event in scenes.run():
     kept(event)
+print(kept.lost)
 """
 
 
@@ -206,7 +206,7 @@ def test_a_state_directory_that_is_read_only_ends_the_journal_and_not_the_run(tm
         text=True,
     )
     assert ended.stderr == ""
-    assert "permission denied" in lost(ended.stdout.splitlines())
+    assert "permission denied" in lost(ended.stdout)
 
 
 @contextmanager
@@ -238,8 +238,7 @@ def test_a_full_disk_ends_the_journal_and_not_the_run(home: Environment, part: f
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
 def test_a_disk_without_space_is_said_to_be_that(home: Environment) -> None:
-    said: list[str] = []
-    kept = Journal(home, said.append)
+    kept = Journal(home)
     events = iter(scenes.run())
     for event in events:
         kept(event)
@@ -251,8 +250,8 @@ def test_a_disk_without_space_is_said_to_be_that(home: Environment) -> None:
     os.close(full)
     for event in events:
         kept(event)
-    assert "What is done from now on is not recorded" in lost(said)
-    assert "no space left on device" in lost(said)
+    assert "What is done from now on is not recorded" in lost(kept.lost)
+    assert "no space left on device" in lost(kept.lost)
     assert list(journal.find(home, None).journal.recorded.courses) == [Subject()]
 
 
@@ -264,9 +263,10 @@ from ecapipe.edges import environment
 from ecapipe.edges.journal import Journal
 from edges.test_journal import named
 for number in range(int(sys.argv[2])):
-    kept = Journal(environment.process(), print)
+    kept = Journal(environment.process())
     for event in named(f"2026010{sys.argv[1]}T{number:06}Z-abcdef"):
         kept(event)
+    assert kept.lost is None
 """
 
 
@@ -294,7 +294,7 @@ def test_many_writers_at_once_leave_whole_journals_and_as_many_as_are_kept(home:
 
 def test_the_oldest_goes_when_a_new_one_begins_unless_it_is_going_on(home: Environment) -> None:
     runs = [f"20260101T{number:06}Z-abcdef" for number in range(journal.KEPT + 2)]
-    going = Journal(home, pytest.fail)
+    going = Journal(home)
     for event in named(runs[0]):
         if not isinstance(event, RunEnded):
             going(event)
@@ -358,7 +358,7 @@ def found(home: Environment, run: str) -> Entry:
 
 def test_a_run_that_is_going_on_cannot_be_resumed_nor_by_two(home: Environment) -> None:
     run = "20260101T000000Z-aaaaaa"
-    kept = Journal(home, pytest.fail)
+    kept = Journal(home)
     for event in named(run):
         if not isinstance(event, RunEnded):
             kept(event)
