@@ -35,7 +35,7 @@ def merge(runs: Sequence[Recorded]) -> Recorded:
     return Recorded(
         ordered[-1].run,
         ordered[0].started_at,
-        max((run.stages for run in ordered), key=len),
+        tuple(stage for stage in stages.EVERY if any(stage in run.stages for run in ordered)),
         tuple(dict.fromkeys(project for run in ordered for project in run.projects)),
         tuple(apps.values()),
         tuple(dict.fromkeys(target for run in ordered for target in run.targets)),

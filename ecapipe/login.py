@@ -199,7 +199,6 @@ def fingerprint(app: App, org: Org, how: How, resolved: Resolved) -> dict[str, s
 
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
     """Tell the plan as the facts of a stage. Raises `EcapipeError`, what the plan met; `Enough` for a dry run."""
-    work.facts[record.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
     match planned:
         case Problem():
             raise EcapipeError(planned)
@@ -220,6 +219,7 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
         work.facts |= {"secretEnv": variable} if variable else {}
         raise Enough("Dry run: nothing is sent.")
+    work.facts[record.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
 
 
 def sign_in(

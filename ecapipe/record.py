@@ -37,7 +37,7 @@ SHARD: Final = "shard"
 FINGERPRINT: Final = "fingerprint"
 """The fact of the first stage of a login that says, in short hashes, what it depends on."""
 
-_STAGES: Final = {stage.name: stage for stage in (*stages.ALL, *stages.OF_TARGETS)}
+_STAGES: Final = {stage.name: stage for stage in stages.EVERY}
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ def resume(
         if why := _differs(course, fingerprint, asked, fate):
             again.setdefault(why, []).append(target)
         else:
-            taken[target] = _marked(course, earlier.run)
+            told = tuple(ended for ended in course.ended if ended.stage in asked)
+            taken[target] = _marked(replace(course, ended=told), earlier.run)
     left = {target.app for target in planned if target not in taken}
     for app in dict.fromkeys(Subject(target.app) for target in planned if target.app not in left):
         if app in earlier.courses:

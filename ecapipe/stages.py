@@ -23,6 +23,7 @@ HAND_OVER: Final = Stage("hand-over", "Handing over to Salesforce CLI")
 
 ALL: Final = (DISCOVER, LOCATE, CHECK, AUTHORIZE, TOKEN, VERIFY)
 """What every run goes through; `HAND_OVER` follows only where it is asked for."""
+EVERY: Final = (*ALL, HAND_OVER)
 OF_APPS: Final = (LOCATE, CHECK)
 OF_TARGETS: Final = (AUTHORIZE, TOKEN, VERIFY, HAND_OVER)
 

@@ -62,5 +62,5 @@ def show_run(
     for event in entry.journal.recorded.events():
         seen(event)
     shown = record.summary(entry.journal, going=entry.going)
-    result = {"version": 1, **shown.json, "result": seen.result()}
+    result = {"version": 1, "recorded": shown.json, "result": seen.result()}
     return session.finish(result, plain.run(shown, seen, length))
