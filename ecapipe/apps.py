@@ -116,6 +116,11 @@ class App:
         return bool(self.settings and self.settings.document.flag("isConsumerSecretOptional", False))
 
     @property
+    def rotates_refresh_tokens(self) -> bool:
+        """Whether each refresh brings a new refresh token, and ends the old one."""
+        return bool(self.settings and self.settings.document.flag("isRefreshTokenRotationEnabled", False))
+
+    @property
     def pkce_required(self) -> bool:
         """``isPkceRequired``, by default true."""
         return not self.settings or self.settings.document.flag("isPkceRequired", True)

@@ -18,6 +18,8 @@ Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
 SourceName = Literal["environment", "replacement", "file", "prompt"]
 SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "prompt")
+USUAL_SOURCES: Final = SOURCES
+"""Those that nobody has to name."""
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
 PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from ecapipe import apps, credentials, metadata, problems, project, replacements
 from ecapipe.apps import App, Replaced, SourceFile
@@ -115,6 +116,34 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
     return found
 
 
+def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
+    """The apps of the project, complete or not (``app list``); raises as `discover` does."""
+    found = discover(where, world)
+    chain = credentials.chain(found.apps, (), world.variable, None)
+    return found, [facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+
+
+def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: Work) -> None:
+    """Let the Salesforce CLI fetch all external client apps of the org into the projects.
+
+    Raises `EcapipeError`: NotOneSource, RequiresProjectError, SfLoginMissing, and what the Salesforce CLI meets.
+    """
+    if len(orgs) != 1:
+        raise EcapipeError(problems.not_one_source(len(orgs)))
+    (org,) = orgs
+    logins = [login for login in world.sf.logins() if urlsplit(login.instance_url).netloc == org.host]
+    if not logins:
+        known = [login.instance_url for login in world.sf.logins()]
+        raise EcapipeError(problems.sf_login_missing(org.name, org.url, known))
+    login = next((login for login in logins if org.alias in (*login.aliases, login.username)), logins[0])
+    for found in into:
+        if world.tree.project_above(found.root) != found.root:
+            raise EcapipeError(problems.requires_project_error(found.root))
+        types = [type.name for type in metadata.TYPES]
+        work.warnings += world.sf.retrieve(found.root, login.username, types, lambda text: work.note("hint", text))
+    work.facts["retrievedFrom"] = login.username
+
+
 def facts(app: App, resolved: Resolved) -> AppFacts:
     """The app as reports show it."""
     return AppFacts(
@@ -158,7 +187,7 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
                     "were retrieved from another org, or copied."
                 )
         return
-    problem = _missing(app, orgs)
+    problem = missing(app, orgs)
     if named or problem.name == "SettingsNotRetrieved":
         raise EcapipeError(problem)
     raise Skip(problem.message)
@@ -166,11 +195,12 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
 
 def owing(app: App, org: Org, named: bool) -> Problem | None:
     """Why an app has no settings file in an org that it was `named` for, though elsewhere it may lack it."""
-    problem = None if app.settings or not named else _missing(app, (org,))
+    problem = None if app.settings or not named else missing(app, (org,))
     return None if problem is None or problem.name == "SettingsNotRetrieved" else problem
 
 
-def _missing(app: App, orgs: Sequence[Org]) -> Problem:
+def missing(app: App, orgs: Sequence[Org]) -> Problem:
+    """Why `app`, meant for `orgs`, has no settings file."""
     alias = next((org.alias for org in orgs if org.alias), None)
     if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
         return problems.settings_not_retrieved(app.name, alias)  # the link names the target itself
@@ -194,10 +224,20 @@ def prove(
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])
-    for sentence in dict.fromkeys([each.warning for each in proven if each.warning] + [p.message for p in lacking]):
-        work.warn(sentence)
+    said: dict[str, list[str]] = {}
+    for org, each in zip(orgs, proven, strict=False):
+        if sentence := each.warning or (each.problem and each.problem.message):
+            said.setdefault(sentence, []).append(org.name)
+    if not orgs and proven[0].warning:
+        work.warn(proven[0].warning)
+    for sentence, names in said.items():
+        work.warn(sentence if len(names) == len(orgs) else f"In {_some(names)}: {sentence}")
     work.facts |= {"consumerKey": proven[0].key.source, "consumerSecret": proven[0].secret.source}
     return proven
+
+
+def _some(names: Sequence[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def refuse_rivals(app: App) -> None:

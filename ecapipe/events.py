@@ -128,6 +128,8 @@ class Note:
 
     kind: NoteKind
     text: str
+    pasted: bool = False
+    """The answer to an offered link has to be pasted."""
 
 
 @dataclass(frozen=True, slots=True)

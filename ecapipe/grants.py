@@ -62,6 +62,8 @@ _ASSERTION_LIFE: Final = 150
 """Seconds. Salesforce allows 180: what is left serves clocks that are a little fast."""
 
 _LONG_LIVED: Final = ("refresh_token", "offline_access")
+_HANDED_OVER: Final = ("refresh_token", "api", "web")
+"""What the Salesforce CLI asks for itself."""
 _CODE: Final = re.compile(r"[ -~]+")
 """RFC 6749, appendix A.11."""
 _BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%+/!-]{16,1024}={0,2}")
@@ -209,6 +211,24 @@ def scope(app: App) -> str | None:
     """
     known = [SCOPES[name] for name in app.scope_names or () if name in SCOPES]
     return " ".join(name for name in dict.fromkeys(known) if name not in _LONG_LIVED) or None
+
+
+def lasts(app: App) -> bool:
+    """Whether a web login can bring a refresh token, as far as the files tell."""
+    known = {SCOPES.get(name) for name in app.scope_names or ()}
+    return not known or not known.isdisjoint(_LONG_LIVED)
+
+
+def scope_to_hand_over(app: App, asked: str | None) -> str:
+    """The scopes for a login that the Salesforce CLI is to keep: those `asked` for, else the app's own, and what it
+    works with, as far as the app is known to have it."""
+    known = {SCOPES[name] for name in app.scope_names or () if name in SCOPES}
+    if "full" in known:
+        known |= {"api", "web"}
+    if known and lasts(app):
+        known |= {"refresh_token"}
+    more = [name for name in _HANDED_OVER if not known or name in known]
+    return " ".join(dict.fromkeys([*(asked or scope(app) or "").split(), *more]))
 
 
 def begin(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ecapipe import problems
+from ecapipe import handover, problems
 from ecapipe.login import How, Plan, Target, Web
 from ecapipe.problems import Problem
+from ecapipe.world import World
 
 APPROVALS = 5
 """Refresh tokens that one user has of one app in one org; the next one revokes the oldest."""
@@ -16,9 +17,10 @@ _REFRESHING = frozenset({"refresh_token", "offline_access"})
 Planned = Plan | Problem | str
 
 
-def judge(targets: Sequence[Target], plans: Sequence[Planned], how: How) -> list[Planned]:
+def judge(targets: Sequence[Target], plans: Sequence[Planned], how: How, world: World) -> list[Planned]:
     """The plans, but for those that are better not carried out: a problem, or the reason to skip the login."""
-    return _approvals(targets, _crossing(targets, plans, how))
+    judged = _approvals(targets, _crossing(targets, plans, how))
+    return _overwriting(targets, judged, world) if how.hand_over else judged
 
 
 def _crossing(targets: Sequence[Target], plans: Sequence[Planned], how: How) -> list[Planned]:
@@ -47,3 +49,20 @@ def _approvals(targets: Sequence[Target], plans: Sequence[Planned]) -> list[Plan
                 plan = problems.too_many_approvals(target.app.name, org.name, APPROVALS)
         judged.append(plan)
     return judged
+
+
+def _overwriting(targets: Sequence[Target], plans: Sequence[Planned], world: World) -> list[Planned]:
+    """A login that the Salesforce CLI could not keep beside the others is a problem, as far as users are known."""
+    ready = [target for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, (Problem, str))]
+    wanted = [(target.app.name, target.org) for target in ready]
+    told = any(target.org.username and target.org.org_id for target in ready)
+    kept = world.sf.logins() if told else ()
+
+    def judged(target: Target, plan: Planned) -> Planned:
+        org = target.org
+        if isinstance(plan, (Problem, str)):
+            return plan
+        rival = handover.rival(target.app.name, org, wanted)
+        return rival or handover.overwritten(org.username, org.org_id, org, kept) or plan
+
+    return [judged(target, plan) for target, plan in zip(targets, plans, strict=True)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ecapipe import problems
+from ecapipe import grants, problems
+from ecapipe.apps import App
 from ecapipe.credentials import Credentials
-from ecapipe.orgs import Org
-from ecapipe.problems import EcapipeError
+from ecapipe.orgs import Org, same_id
+from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
 from ecapipe.tokens import Token
 
@@ -25,16 +27,28 @@ _ACCESS_TOKEN: Final = re.compile(r"00D\w{12,15}!\S+|[\w-]+\.[\w-]+\.[\w-]+", re
 class Handover:
     """What the Salesforce CLI is given: `given` is piped to it, a ``force://`` URL if `lasting`, or an access token.
 
-    Only `of` makes one. `url` is the org's; `secrets` are what nobody may read in what it answers.
+    Only `of` makes one. `username` and `org_id` are whose login it is; `secrets` are what nobody may read in what is
+    answered.
     """
 
     given: Secret
     lasting: bool
-    url: str
-    host: str
-    alias: str | None
+    username: str
+    org_id: str
+    org: Org
     default: bool
     secrets: tuple[Secret, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SfLogin:
+    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end."""
+
+    username: str
+    org_id: str
+    instance_url: str
+    aliases: tuple[str, ...] = ()
+    dev_hub: bool = False
 
 
 def check(credentials: Credentials, org: Org, *, lasting: bool) -> None:
@@ -53,8 +67,50 @@ def check(credentials: Credentials, org: Org, *, lasting: bool) -> None:
         raise _refuse(credentials, org, "the consumer secret has characters that it does not read")
 
 
-def of(credentials: Credentials, token: Token, org: Org, *, default: bool) -> Handover:
-    """The login with `token`. Without a refresh token it lasts as long as the session.
+def rival(app: str, org: Org, wanted: Sequence[tuple[str, Org]]) -> Problem | None:
+    """Why the login of `app` in `org` cannot be kept beside all that are `wanted`, as far as it is known before.
+
+    The Salesforce CLI keeps one login for a username, and one username for an alias.
+    """
+    beside = [other for other, its in wanted if its.name == org.name and other != app]
+    if beside:
+        return problems.hand_over_ambiguous(org.name, sorted([app, *beside]))
+    for _, other in wanted:
+        if org.username and other.username and other.url != org.url and _same_name(org.username, other.username):
+            return problems.sf_username_taken(org.username, org.name, other.name)
+    return None
+
+
+def overwritten(username: str | None, org_id: str | None, org: Org, kept: Iterable[SfLogin]) -> Problem | None:
+    """Why a login of `username` in `org` would overwrite the login to another org that is `kept` already."""
+    for login in kept if username and org_id else ():
+        if _same_name(login.username, username or "") and not same_id(login.org_id, org_id or ""):
+            return problems.sf_username_taken(login.username, org.name, ", ".join(login.aliases) or login.org_id)
+    return None
+
+
+def _same_name(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
+
+
+def doubts(app: App, core: str | None) -> list[str]:
+    """What may go wrong with a web login after it was handed over; `core` is an sfdx-core that loses rotated tokens,
+    if it is one."""
+    if not grants.lasts(app):
+        return [
+            f"{app.name} has no scope refresh_token: the Salesforce CLI can only be given an access token, and the "
+            "login ends with its session."
+        ]
+    if app.rotates_refresh_tokens and core:
+        return [
+            f"{app.name} rotates its refresh tokens, and the sfdx-core {core} of this Salesforce CLI throws the new "
+            "ones away: the login will end soon. Update it first: sf update"
+        ]
+    return []
+
+
+def of(credentials: Credentials, token: Token, username: str, org: Org, *, default: bool) -> Handover:
+    """The login of a user with `token`. Without a refresh token it lasts as long as the session.
 
     Raises `EcapipeError` (HandOverNotPossible).
     """
@@ -64,12 +120,12 @@ def of(credentials: Credentials, token: Token, org: Org, *, default: bool) -> Ha
     if refresh is None:
         if not _ACCESS_TOKEN.fullmatch(token.access_token.reveal()):
             raise _refuse(credentials, org, "the access token has a form that it does not read")
-        return Handover(token.access_token, False, org.url, org.host, org.alias, default, secrets)
+        return Handover(token.access_token, False, username, token.org_id, org, default, secrets)
     if not _KEY.fullmatch(refresh.reveal()):
         raise _refuse(credentials, org, "the refresh token has characters that it does not read")
     pair = f"{credentials.consumer_key}:{secret.reveal() if secret else ''}"
     url = Secret(f"force://{pair}:{refresh.reveal()}@{org.host}")
-    return Handover(url, True, org.url, org.host, org.alias, default, secrets)
+    return Handover(url, True, username, token.org_id, org, default, secrets)
 
 
 def _refuse(credentials: Credentials, org: Org, reason: str) -> EcapipeError:

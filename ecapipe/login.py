@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, assert_never
 
-from ecapipe import events, grants, orgs, problems, record, resumption, tokens, userinfo
+from ecapipe import events, grants, handover, orgs, problems, record, resumption, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.flight import Flight, Patience
@@ -56,10 +56,15 @@ class How:
     dry_run: bool = False
     key_file: str | None = None
     audience: str | None = None
+    hand_over: bool = False
+    """Let the Salesforce CLI keep the login; `set_default`: as its default org."""
+    set_default: bool = False
 
     @property
     def fate(self) -> events.Fate | None:
         """What somebody asks to become of the tokens."""
+        if self.hand_over:
+            return "handedOver"
         return "revoked" if self.revoke else "printed" if self.deliver else None
 
     def of(self, org: Org) -> How:
@@ -129,12 +134,15 @@ class Target:
 def plan(target: Target, how: How, world: World) -> Plan:
     """How `target` will log in, found before anyone signs in.
 
-    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing, and what
-    keeps a private key from being used.
+    Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing,
+    HandOverNotPossible, and what keeps a private key from being used.
     """
     how = how.of(target.org)
     has_secret = target.credentials.consumer_secret is not None
-    match grants.choose(target.app, how.flow, has_secret, world.person, how.key_file is not None):
+    flow = grants.choose(target.app, how.flow, has_secret, world.person, how.key_file is not None)
+    if how.hand_over:
+        handover.check(target.credentials, target.org, lasting=flow == "web")
+    match flow:
         case "client-credentials":
             return ClientCredentials()
         case "jwt":
@@ -142,6 +150,8 @@ def plan(target: Target, how: How, world: World) -> Plan:
         case "web":
             local = world.local_browser and not (target.org.browser and opener(target.org, world) is None)
             callback, redirect_uri = grants.redirect_uri(target.app, how.callback, local)
+            if how.hand_over:
+                return Web(callback, redirect_uri, grants.scope_to_hand_over(target.app, how.scopes))
             return Web(callback, redirect_uri, how.scopes or grants.scope(target.app))
 
 
@@ -168,6 +178,25 @@ def _with_key(target: Target, key_file: str, audience: str | None, world: World)
         return grants.bearer(credentials.consumer_key, username, whom, key.sign, _now(world) + ahead, world.chance)
 
     return Jwt(username, whom, key_file, sign, tuple(doubts))
+
+
+def expect_to_hand_over(chosen: Sequence[Org], how: How, world: World) -> None:
+    """Whether there is a Salesforce CLI that can be given logins in `chosen` orgs, before anything else is done.
+
+    Raises `EcapipeError`: SfNotFound, SfTooOld, SfFailed, NotOneDefault.
+    """
+    if how.set_default and len(chosen) != 1:
+        raise EcapipeError(problems.not_one_default(len(chosen)))
+    world.sf.version()
+
+
+def doubts(app: App, chosen: Sequence[Org], how: How, world: World) -> list[str]:
+    """What may go wrong with the app's logins in `chosen` orgs after they were handed over."""
+    flows = {how.of(org).flow for org in chosen if not spares_secret(app, org, how)}
+    if not how.hand_over or "web" not in app.flows or not ("web" in flows or ("auto" in flows and world.person)):
+        return []
+    version = world.sf.version()
+    return handover.doubts(app, version.core if version.loses_rotated_tokens else None)
 
 
 def opener(org: Org, world: World) -> Callable[[str], bool] | None:
@@ -344,6 +373,34 @@ def _fate(token: Token, org: Org, how: How, world: World, work: Work) -> Literal
             return "revoked"
         work.warn("Salesforce did not confirm that the token was revoked.")
     return "forgotten"
+
+
+def hand_over(target: Target, token: Token, login: events.Login, how: How, world: World, work: Work) -> events.Login:
+    """Let the Salesforce CLI keep the verified `login`; nothing of it is used from then on.
+
+    A refresh token that it refuses is revoked: nobody would hold it. Raises `EcapipeError`.
+    """
+    username = login.username or ""
+    try:
+        given = handover.of(target.credentials, token, username, target.org, default=how.set_default)
+        known = {kept.username.casefold() for kept in world.sf.logins()}
+        kept = world.sf.log_in(given)
+    except EcapipeError as error:
+        if token.refresh_token is not None and error.problem.name != "SfTimedOut":
+            work.facts["revoked"] = _revoke(token, target.org, world)
+        raise _at(error.problem, target.org) from None
+    secret = "consumer secret and " if target.credentials.consumer_secret else ""
+    what = f"{secret}refresh token" if given.lasting else "access token only"
+    work.facts |= {"alias": target.org.alias, "username": kept.username, "kept": what}
+    if not given.lasting and username.casefold() in known:
+        work.warn(f"The Salesforce CLI still holds the refresh token of an earlier login of {username} beside it.")
+    if kept.dev_hub:
+        work.note(
+            "hint",
+            f"{target.org.name} is a Dev Hub: to create scratch orgs with this login, set "
+            "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI.",
+        )
+    return replace(login, token="handedOver")  # noqa: S106
 
 
 def _send(request: Request | Callable[[], Request], world: World, end: float, repeatable: bool = True) -> Answer:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
+from urllib.parse import urlsplit
 
 from ecapipe import login, problems
 from ecapipe.events import (
@@ -28,9 +29,9 @@ from ecapipe.grants import AuthorizationCode, Grant
 from ecapipe.login import How, Plan, Target, Unattended, Web
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.stages import AUTHORIZE, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
+from ecapipe.stages import AUTHORIZE, HAND_OVER, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
 from ecapipe.workers import Workers
-from ecapipe.world import Board, World
+from ecapipe.world import Board, Desk, World
 
 AT_ONCE: Final = 8
 """Logins at work at the same time, unless somebody asks for another number."""
@@ -110,6 +111,7 @@ class _Crew:
         self._desk = _Desk(self._flight, self._patience)
         self._workers = Workers(at_once, OF_ONE_HOST, world.clock.seconds, world.parted)
         self._lost: Mapping[str, Problem] = {}
+        self._offered: dict[Subject, str] = {}
         self._verified: dict[str, Org] = {}
 
     def run(self) -> None:
@@ -120,7 +122,7 @@ class _Crew:
                 self._workers.submit(target.org.host, partial(self._unattended, target, plan))
             if self._web:
                 if len(self._web) > 1 and self._world.board is not None and not self._world.stand_in:
-                    self._desk.board = stack.enter_context(self._world.board(self._desk))
+                    self._open_board(self._world.board, stack)
                 self._open_ways_back(stack)
                 self._invite()
             self._tell()
@@ -173,7 +175,7 @@ class _Crew:
             self._finish(course, target, grant)
 
     def _finish(self, course: Course, target: Target, grant: Grant | Unattended) -> None:
-        """token → verify, on a worker."""
+        """token → verify → hand-over, on a worker."""
         how, world, ended = self._how, self._world, None
         end = world.clock.seconds() + login.LONGEST + how.settle * 60
         with course.piece():
@@ -183,6 +185,8 @@ class _Crew:
             with course.stage(VERIFY) as work:
                 ended = login.verify(target, token, grant, how, world, work, end)
                 self._compare(target, ended, work)
+            with course.stage(HAND_OVER) as work:
+                ended = login.hand_over(target, token, ended, how, world, work)
         if course.finished:
             self._told.put(Finished(target.subject, ended))
 
@@ -196,6 +200,13 @@ class _Crew:
             )
 
     # --- logins with people
+
+    def _open_board(self, board: Callable[[Desk], AbstractContextManager[Board]], stack: ExitStack) -> None:
+        """Without its page, people are told in the terminal."""
+        try:
+            self._desk.board = stack.enter_context(board(self._desk))
+        except EcapipeError as error:
+            self._note("hint", error.problem.message)
 
     def _open_ways_back(self, stack: ExitStack) -> None:
         listened = _listened(plan for _, plan in self._web)
@@ -222,11 +233,18 @@ class _Crew:
         if self._world.stand_in or not several:
             return
         if self._desk.board is not None:
-            self._note("hint", f"Sign in to {len(self._web)} orgs on this page, within {self._patience}:")
+            self._note("hint", f"Sign in on this page, for {len(self._web)} logins, within {self._patience}:")
             self._note("link", self._desk.board.url)
-            if self._world.open is not None and not self._world.open(self._desk.board.url):
-                self._note("hint", "No browser could be opened: open the page yourself.")
-        elif any(plan.callback == "paste" for _, plan in self._web):
+            if not self._world.local_browser:
+                port = urlsplit(self._desk.board.url).port
+                self._note("hint", f"From another machine, first: ssh -L {port}:127.0.0.1:{port} <this machine>")
+            threading.Thread(target=self._show_board, args=(self._desk.board.url,), daemon=True).start()
+        else:
+            self._ask_for_all()
+
+    def _ask_for_all(self) -> None:
+        """Say once, below all links, what is to be done with them."""
+        if any(plan.callback == "paste" for _, plan in self._web):
             self._note(
                 "asking",
                 "Open each link, sign in and allow the app, then paste the addresses the browser ends at, in any "
@@ -234,6 +252,17 @@ class _Crew:
             )
         else:
             self._note("waiting", f"Open each link, sign in and allow the app: waiting up to {self._patience}.")
+
+    def _show_board(self, url: str) -> None:
+        with self._catching():
+            if self._world.open is None or self._world.open(url):
+                return
+            self._note("hint", "No browser could be opened: open the page yourself.")
+            if self._world.local_browser:  # then there may be none at all on this machine
+                for number, (subject, link) in enumerate(self._offered.items(), 1):
+                    self._note("hint", f"{number}. {subject}")
+                    self._note("link", link)
+                self._ask_for_all()
 
     def _attended(self, target: Target, plan: Web, number: int | None, shown: threading.Event) -> None:
         with self._answering(target.subject):
@@ -259,8 +288,9 @@ class _Crew:
 
         def tell(link: str) -> None:
             if self._desk.board is not None:
-                work.note("offer", link)
-            elif not self._world.stand_in:
+                self._offered[target.subject] = link
+                work.note("offer", link, pasted=plan.callback == "paste")
+            if not self._world.stand_in and (self._desk.board is None or self._world.open is None):
                 if number is not None:
                     work.note("hint", f"{number}. {target.subject}")
                 work.note("link", link)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from ecapipe import discovery, problems
+from ecapipe import discovery, orgs, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import Subject
 from ecapipe.orgs import Org, Which
 from ecapipe.problems import EcapipeError
+from ecapipe.stages import Work
 from ecapipe.world import World
 
 _NONE = Discovery((), (), ())
@@ -45,11 +47,12 @@ class Pairing:
         return [pair for pair in self.pairs if pair.app is app]
 
     def part(self, meant: Callable[[Subject], bool]) -> Pairing:
-        """Only the pairs that are `meant`, and their apps."""
+        """Only the pairs that are `meant`, with their apps and orgs."""
         pairs = tuple(pair for pair in self.pairs if meant(pair.subject))
         left = {id(pair.app) for pair in pairs}
         apps = tuple(app for app in self.found.apps if id(app) in left)
-        return replace(self, found=replace(self.found, apps=apps), pairs=pairs)
+        chosen = tuple(org for org in self.chosen if any(pair.org is org for pair in pairs))
+        return replace(self, found=replace(self.found, apps=apps), chosen=chosen, pairs=pairs)
 
     def subject(self, app: App) -> Subject:
         """What output calls `app`: with its tree, where several hold one of this name."""
@@ -105,6 +108,35 @@ class Grounds:
                 else discovery.retrieved(source_dir, where.trusted, world, self._lent)
             )
         return self._trees[key]
+
+
+def retrieve(where: Where, which: Which, world: World, work: Work) -> None:
+    """Let the Salesforce CLI fetch the apps of the one org that is meant into the projects that are.
+
+    Raises `EcapipeError`: as `choose`, and `discovery.retrieve`.
+    """
+    grounds = Grounds(where, which, world)
+    chosen = orgs.select(which, grounds.projects, _elsewhere(grounds, which, world))
+    discovery.retrieve(grounds.projects, chosen, world, work)
+
+
+def choose(where: Where, which: Which, world: World, *, wanted: bool = True) -> Pairing:
+    """The apps and orgs that are meant, and which goes with which; `wanted` False: the apps only.
+
+    Raises `EcapipeError` for what keeps the project or the orgs from being known, and as `pair`.
+    """
+    grounds = Grounds(where, which, world)
+    if not which.batch:
+        grounds.require()
+    known = _elsewhere(grounds, which, world)
+    chosen = orgs.select(which, grounds.projects, known, grounds.names) if wanted else ()
+    return pair(grounds, where.names, chosen)
+
+
+def _elsewhere(grounds: Grounds, which: Which, world: World) -> orgs.Elsewhere:
+    for name in orgs.variables(which, grounds.projects):
+        world.taken(name)  # before any other program is started
+    return orgs.Elsewhere(world.sf.logins, partial(world.sf.default_org, grounds.root))
 
 
 def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairing:

@@ -6,26 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ecapipe import credentials, discovery, earlier, gate, guards, login, logins, orgs, pairing, problems, record
+from ecapipe import credentials, discovery, earlier, guards, login, logins, orgs, pairing, problems, record
 from ecapipe.apps import App
-from ecapipe.discovery import Discovery, Where
-from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
-from ecapipe.gate import Gate, Inspection
+from ecapipe.discovery import Where
+from ecapipe.events import AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.login import How, Target
 from ecapipe.orgs import Which
 from ecapipe.pairing import Pairing
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.record import Recorded
 from ecapipe.shards import Shard
-from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, Work, until
+from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
-    `at_once` how many logins may be at work at the same time; `shard` is the part of the logins that is meant, and
-    `earlier` the run to go on with."""
+    `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first; `shard` is
+    the part of the logins that is meant, and `earlier` the run to go on with."""
 
     where: Where
     which: Which
@@ -33,17 +32,19 @@ class Request:
     last: str | None = None
     secret_from: frozenset[str] = frozenset(credentials.SOURCES)
     at_once: int = logins.AT_ONCE
+    retrieve: bool = False
     shard: Shard | None = None
     earlier: Recorded | None = None
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
-    """discover → locate → check → authorize → token → verify; what happens is told to `emit`, and only to it."""
+    """discover → locate → check → authorize → token → verify → hand-over; what happens is told to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
-    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, until(request.last)))
+    planned = until(request.last, hand_over=request.how.hand_over)
+    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, planned))
     interrupted = False
     try:
-        _River(request, world, Tracker(emit, world.clock, until(request.last))).flow()
+        _River(request, world, Tracker(emit, world.clock, planned)).flow()
     except KeyboardInterrupt:
         interrupted = True
     emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
@@ -58,10 +59,19 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            paired = self.choose(work)
+            where, which = self.request.where, self.request.which
+            wanted = which.asked or self.track.reaches(AUTHORIZE)
+            if self.request.retrieve:
+                pairing.retrieve(where, which, self.world, work)
+            paired = pairing.choose(where, which, self.world, wanted=wanted)
+            if shard := self.request.shard:
+                work.facts[record.SHARD] = str(shard)
+                paired = paired.part(shard.holds)
             found, chosen = paired.found, paired.chosen
             if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
+            if self.request.how.hand_over:
+                login.expect_to_hand_over(chosen, self.request.how, self.world)
             sources = self.request.secret_from
             chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
@@ -90,23 +100,6 @@ class _River:
         if not self.request.how.dry_run:
             logins.run(begun, self.request.how, self.world, self.track, self.request.at_once)
 
-    def choose(self, work: Work) -> Pairing:
-        """The apps and orgs that are meant, and which goes with which."""
-        where, which = self.request.where, self.request.which
-        grounds = pairing.Grounds(where, which, self.world)
-        if not which.batch:
-            grounds.require()
-        for name in orgs.variables(which, grounds.projects):
-            self.world.taken(name)  # before any other program is started
-        known = orgs.Elsewhere(self.world.sf.logins, partial(self.world.sf.default_org, grounds.root))
-        wanted = which.asked or self.track.reaches(AUTHORIZE)
-        chosen = orgs.select(which, grounds.projects, known, grounds.names) if wanted else ()
-        paired = pairing.pair(grounds, where.names, chosen)
-        if (shard := self.request.shard) is None:
-            return paired
-        work.facts[record.SHARD] = str(shard)
-        return paired.part(shard.holds)
-
     def subjects(self, paired: Pairing) -> tuple[Subject, ...]:
         """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
         logs_in = self.track.reaches(AUTHORIZE)
@@ -132,6 +125,7 @@ class _River:
             with course.stage(CHECK) as work:
                 spared = partial(login.spares_secret, app, how=self.request.how)
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
+                work.warnings += login.doubts(app, chosen, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(subject, None))
@@ -150,22 +144,10 @@ class _River:
         plans = [reason or self.plan(target) for target, reason in ready]
         lost = logins.closed(plans, self.world)
         plans = [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
-        return guards.judge([target for target, _ in ready], plans, self.request.how)
+        return guards.judge([target for target, _ in ready], plans, self.request.how, self.world)
 
     def plan(self, target: Target) -> login.Plan | Problem:
         try:
             return login.plan(target, self.request.how, self.world)
         except EcapipeError as error:
             return error.problem
-
-
-def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
-    """The apps of the project, complete or not (``app list``)."""
-    found = discovery.discover(where, world)
-    chain = credentials.chain(found.apps, (), world.variable, None)
-    return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
-
-
-def check(where: Where, asked: Gate, world: World) -> Inspection:
-    """The apps and what the rules say of them (``app check``); offline."""
-    return gate.inspect(where, asked, world)

@@ -170,6 +170,32 @@ def not_one_target(count: int) -> _Said:
 
 @_problem(
     "config",
+    "--set-default makes one org the default of the Salesforce CLI, and the run has several.",
+    "Choose one org with --target-org, or set the default afterwards: sf config set target-org ALIAS.",
+    exit_code=USAGE,
+)
+def not_one_default(count: int) -> _Said:
+    return _say(
+        f"--set-default needs exactly one org; this run has {count}.",
+        "Choose the org with --target-org.",
+        "Or leave the flag out, and choose afterwards: sf config set target-org ALIAS",
+    )
+
+
+@_problem(
+    "config",
+    "--retrieve fetches the apps of one org, and the run has several, or none.",
+    "Choose one org with --target-org.",
+    exit_code=USAGE,
+)
+def not_one_source(count: int) -> _Said:
+    return _say(
+        f"--retrieve fetches the apps of exactly one org; this run has {count}.", "Choose the org with --target-org."
+    )
+
+
+@_problem(
+    "config",
     "A run that logs in needs at least one org, and none was named or configured.",
     "Name one with --target-org, or configure orgs in sfdx-project.json under plugins.ecapipe.orgs.",
     exit_code=USAGE,
@@ -1204,6 +1230,7 @@ def assertion_expired(host: str, description: str) -> _Said:
 def assertion_not_approved(host: str, description: str) -> _Said:
     return _say(
         f"{host} says the user has not approved the app: {description}.",
+        "Check the username; Salesforce says the same of one that it does not know.",
         "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
         "profile or a permission set.",
         'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token".',
@@ -1311,6 +1338,19 @@ def signature_mismatch(host: str) -> _Said:
     return _say(
         f"The signature of the token answer from {host} does not match the consumer secret.",
         "Check where the consumer secret comes from, and whether a proxy alters answers. Do not use the token.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The org takes no question about a token from an app that shows no secret. The app is a public client, so there "
+    "is none to show; at least the org did not say that it does not know the key.",
+    "Log in with the web flow to be sure, or supply the secret if the app has one after all.",
+)
+def probe_needs_secret(host: str) -> _Said:
+    return _say(
+        f"{host} does not refuse the consumer key, but says no more without a secret, and a public client has none.",
+        "Log in to be sure: ecapipe run --flow web",
     )
 
 
@@ -1527,11 +1567,14 @@ def sf_timed_out(command: str, seconds: int) -> _Said:
     "The Salesforce CLI keeps no login under this alias or username.",
     "Log in to the org with it, or correct the name.",
 )
-def sf_login_missing(name: str, known: Sequence[str]) -> _Said:
+def sf_login_missing(name: str, url: str | None, known: Sequence[str]) -> _Said:
     return _say(
-        f'The Salesforce CLI knows no login called "{name}".',
+        f'The Salesforce CLI knows no login called "{name}".'
+        if url is None
+        else f"The Salesforce CLI knows no login to {url}.",
         *did_you_mean(name, known),
-        f"Log in to the org: sf org login web --alias {name} --instance-url https://MyDomain.my.salesforce.com",
+        f"Log in to the org: sf org login web --alias {name} --instance-url "
+        f"{url or 'https://MyDomain.my.salesforce.com'}",
         "See what it knows: sf org list auth",
     )
 
@@ -1574,6 +1617,34 @@ def sf_config_unreadable(file: str, reason: str) -> _Said:
         "Correct or delete the file.",
         "Or name the org with --target-org.",
         file=file,
+    )
+
+
+@_problem(
+    "config",
+    "Several apps would hand a login over for one org. The Salesforce CLI keeps one login for a username, and one "
+    "username for an alias, so that only the last would remain.",
+    "Choose the app whose login it shall keep, with --name.",
+)
+def hand_over_ambiguous(org: str, apps: Sequence[str]) -> _Said:
+    return _say(
+        f"The Salesforce CLI can keep only one of these logins in {org}: {_several(apps)}.",
+        "Choose the app with --name.",
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI keeps one login for a username, and this username is the user of another org, too: the one "
+    "login would overwrite the other.",
+    "Sign in as another user, or end the other login first.",
+)
+def sf_username_taken(username: str, org: str, other: str) -> _Said:
+    return _say(
+        f"The Salesforce CLI keeps one login for each username, and {username} is the user both in {org} and in "
+        f"{other}.",
+        "Sign in to one of the two as another user, whom --username or the org's configuration names.",
+        f"If the login in {other} is no longer needed: sf org logout --target-org {username}",
     )
 
 

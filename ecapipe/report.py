@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from ecapipe.changes import Protection
 from ecapipe.events import (
     AppFacts,
     AppSeen,
@@ -25,6 +24,10 @@ from ecapipe.events import (
 )
 from ecapipe.findings import Finding
 from ecapipe.problems import INTERRUPTED, WAITING, Problem
+from ecapipe.verdicts import WORDS, Verdict
+
+if TYPE_CHECKING:
+    from ecapipe.changes import Protection
 
 VERSION = 1
 PARTIAL = 68
@@ -253,6 +256,38 @@ def protected(searched: Iterable[ProjectFacts], protection: Protection, *, writt
             for each in protection.supplies
         ],
     }
+
+
+def probed(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], verdicts: Iterable[Verdict]) -> Json:
+    """The result of ``ecapipe app probe``, version 1."""
+    came = list(verdicts)
+    return {
+        **listing(searched, apps),
+        "probes": [
+            {
+                "app": each.app,
+                "org": each.org,
+                "host": each.host,
+                "verdict": each.word,
+                "refused": each.refused,
+                "consumerKey": each.key_source,
+                "consumerSecret": each.secret_source,
+                "problem": each.problem.name if each.problem else None,
+                "message": each.message,
+                "actions": list(each.actions),
+            }
+            for each in came
+        ],
+        "summary": {word: sum(each.word == word for each in came) for word in WORDS},
+    }
+
+
+def probe_status(verdicts: Iterable[Verdict]) -> int:
+    """0 if every pair is accepted that was to be, 1 if none is."""
+    words = [each.word for each in verdicts if each.word != "skipped"]
+    if "accepted" not in words:
+        return 1
+    return 0 if set(words) == {"accepted"} else PARTIAL
 
 
 def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:

@@ -70,9 +70,9 @@ class Work:
         self.warnings: list[str] = []
         self.passed_over: str | None = None
 
-    def note(self, kind: NoteKind, text: str) -> None:
+    def note(self, kind: NoteKind, text: str, *, pasted: bool = False) -> None:
         """Tell people something at once."""
-        self._emit(StageNoted(self._stage, self._subject, Note(kind, text)))
+        self._emit(StageNoted(self._stage, self._subject, Note(kind, text, pasted)))
 
     def warn(self, sentence: str) -> None:
         """Let the stage end with a warning."""

@@ -41,14 +41,14 @@ def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
     """
     match grant:
         case AuthorizationCode():
-            fields = _pair(credentials) | {
+            fields = authentication(credentials) | {
                 "grant_type": "authorization_code",
                 "code": grant.code.reveal(),
                 "redirect_uri": grant.redirect_uri,
                 "code_verifier": grant.code_verifier.reveal(),
             }
         case ClientCredentials():
-            fields = _pair(credentials) | {"grant_type": "client_credentials"}
+            fields = authentication(credentials) | {"grant_type": "client_credentials"}
         case JwtBearer():
             fields = {
                 "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -59,7 +59,8 @@ def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
     return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(fields)))
 
 
-def _pair(credentials: Credentials) -> dict[str, str]:
+def authentication(credentials: Credentials) -> dict[str, str]:
+    """Who asks, as fields of a form (RFC 6749 §2.3.1)."""
     key = {"client_id": credentials.consumer_key}
     secret = credentials.consumer_secret
     return key if secret is None else key | {"client_secret": secret.reveal()}

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ecapipe.events import Subject
-from ecapipe.handover import Handover
-from ecapipe.messages import Send
-from ecapipe.metadata import Type
-from ecapipe.problems import Problem
-from ecapipe.secret import Secret, Sought
-from ecapipe.stages import Clock
+if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+    from ecapipe.events import Subject
+    from ecapipe.handover import Handover, SfLogin
+    from ecapipe.messages import Send
+    from ecapipe.metadata import Type
+    from ecapipe.problems import Problem
+    from ecapipe.secret import Secret, Sought
+    from ecapipe.stages import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +209,6 @@ class Board(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SfLogin:
-    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end."""
-
-    username: str
-    org_id: str
-    instance_url: str
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class SfVersion:
     """The version of the Salesforce CLI, and the lowest of the sfdx-core that it runs on, if that was found."""
 
@@ -240,7 +231,7 @@ class SalesforceCli(Protocol):
         """Raises SfTooOld, too, for one without all the commands below."""
 
     def logins(self) -> Sequence[SfLogin]:
-        """What it keeps (``sf org list auth``); asked once, and again after a `log_in`."""
+        """What it keeps (``sf org list auth``), and what it was given since; asked once."""
 
     def default_org(self, root: str | None) -> str | None:
         """The alias or username of ``target-org`` from its configuration files: those in `root`, the project (None:
@@ -256,7 +247,8 @@ class SalesforceCli(Protocol):
     def log_in(self, login: Handover) -> SfLogin:
         """Let it keep a login, and say under which name. One at a time: it would lose some otherwise.
 
-        Raises InvalidClient, SfRefreshRefused, SfUnreachable, too.
+        Raises SfUsernameTaken for one that would overwrite the login to another org, and InvalidClient,
+        SfRefreshRefused, SfUnreachable.
         """
 
     def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> Sequence[str]:

@@ -31,6 +31,14 @@ call["end"] = time.monotonic()
 calls = here / "calls"
 calls.mkdir(exist_ok=True)
 (calls / f"{{time.monotonic_ns()}}-{{os.getpid()}}.json").write_text(json.dumps(call))
+for word, out in answer.get("answers", {{}}).items():
+    if word in sys.argv:
+        sys.stdout.write(out)
+        sys.exit(json.loads(out)["status"])
+for word, error in answer.get("refuses", {{}}).items():
+    if word in sys.argv:
+        sys.stderr.write(error)
+        sys.exit(1)
 sys.stdout.write(answer.get("out", ""))
 sys.stderr.write(answer.get("err", ""))
 sys.exit(answer.get("status", 0))
@@ -69,7 +77,8 @@ class StandIn:
         self.gives("org list auth", [])
 
     def says(self, command: str, out: str = "", err: str = "", *, status: int = 0, **more: Any) -> None:
-        """Let a command print this; `seconds` late, and write `files` first, if wanted."""
+        """Let a command print this; if wanted, `seconds` late, and with `files` written first. By argument, it gives
+        other `answers`, or an error for those that it `refuses`."""
         self._answers[command] = {"out": out, "err": err, "status": status, **more}
         (self.folder / "answers.json").write_text(json.dumps(self._answers), encoding="utf-8")
 

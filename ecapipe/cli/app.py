@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import edges, pipeline, problems, protection, report, scanners
-from ecapipe.changes import Protection
+from ecapipe import discovery, edges, gate, problems, report, scanners
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import (
+    AllowHosts,
     AsJson,
     Concise,
     CredentialsDirs,
@@ -23,21 +24,25 @@ from ecapipe.cli.options import (
     NoProjectConfig,
     NoPrompt,
     ReportFiles,
+    SecretsFrom,
     SourceDirs,
+    TargetOrgs,
     Verbose,
 )
 from ecapipe.cli.session import Session
-from ecapipe.edges import git, writer
 from ecapipe.findings import RULES, Finding, at_least
 from ecapipe.gate import Gate
+from ecapipe.orgs import Which
 from ecapipe.problems import EcapipeError
 from ecapipe.render import plain, text
 from ecapipe.render.ticker import Ticker
 
 if TYPE_CHECKING:
+    from ecapipe.changes import Protection
     from ecapipe.render.result import Result
 
 CHECK = "ecapipe app check"
+PROBE = "ecapipe app probe"
 
 
 class Purpose(StrEnum):
@@ -53,7 +58,7 @@ class FailOn(StrEnum):
 
 
 commands = typer.Typer(
-    cls=Group, help="List, check and protect the external client apps of a project.", rich_markup_mode=None
+    cls=Group, help="List, check, probe and protect the external client apps of a project.", rich_markup_mode=None
 )
 
 Tool = StrEnum("Tool", {name: name for name in scanners.TOOLS})  # type: ignore[misc]  # made of the tools
@@ -80,7 +85,7 @@ def list_apps(
     session: Session = context.obj
     length = options.length(concise, verbose, "ecapipe app list")
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    found, apps = pipeline.survey(where, edges.real(session.environment))
+    found, apps = discovery.survey(where, edges.real(session.environment))
     warnings = [*(problem.message for problem in found.unreadable), *found.notices]
     return session.finish(report.listing(found.facts, apps), plain.listing(apps, length), warnings=warnings)
 
@@ -154,7 +159,7 @@ def check_apps(
     world = edges.real(session.environment)
     reports = report_files.asked(session, CHECK, report_to, where, world.tree)
     with reports.covering(), ticker:
-        came = pipeline.check(where, asked, world)
+        came = gate.inspect(where, asked, world)
 
     def fails(finding: Finding) -> bool:
         return not finding.accepted and at_least(finding.level, fail_on.value)
@@ -175,6 +180,62 @@ def check_apps(
     warnings = [*came.notices, *(lost if session.json else ())]
     lines = plain.findings(came.findings, len(came.apps), length)
     return session.finish(result, lines, status or int(bool(lost)), warnings)
+
+
+@commands.command("probe", cls=Command)
+def probe_apps(
+    context: typer.Context,
+    source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
+    name: Names = None,
+    target_org: TargetOrgs = None,
+    emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False,
+    secret_from: SecretsFrom = None,
+    allow_host: AllowHosts = None,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """Ask orgs whether they accept the consumer key and secret of each app: without a person, and without a login.
+
+    Every app is paired with every org, and one request is sent for each pair: the app asks what a token is worth that
+    no org ever issued. An org that says "nothing" has accepted the pair before; one that refuses says whether the key
+    or the secret is to blame. Whatever else it says is called unclear, and so is what it says of a public client,
+    which has no secret to prove itself with.
+
+    Ends with 0 if all pairs are accepted, with 68 if some are, with 1 if none is.
+    """
+    from ecapipe import probing
+
+    session: Session = context.obj
+    environment = session.environment
+    if emulator and target_org:
+        raise EcapipeError(problems.usage_error("--emulator and --target-org exclude each other.", PROBE))
+    length = options.length(concise, verbose, PROBE)
+    where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
+    which = Which(
+        tuple(target_org or ()),
+        environment.get("SF_TARGET_ORG"),
+        options.allowed_hosts(environment, allow_host or ()),
+    )
+    asks = not no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
+    world = edges.real(environment, secret_prompts=asks)
+    with ExitStack() as stack:
+        if emulator:
+            from ecapipe.cli.run import emulated
+
+            world, which = emulated(where, which, world, stack)
+        came = probing.run(where, which, options.sources(secret_from), world)
+    return session.finish(
+        report.probed(came.found.facts, came.apps, came.verdicts),
+        plain.verdicts(came.verdicts, length),
+        report.probe_status(came.verdicts),
+        came.notices,
+    )
 
 
 @commands.command("protect", cls=Command)
@@ -218,6 +279,9 @@ def protect_apps(
     With --replace-with-env each consumer secret leaves its file, and is kept nowhere: make sure that you have it.
     The output names the variable to supply it in.
     """
+    from ecapipe import protection
+    from ecapipe.edges import git
+
     session: Session = context.obj
     command = "ecapipe app protect"
     if rules:
@@ -247,6 +311,8 @@ def protect_apps(
 
 def _write(planned: Protection, *, asks: bool) -> None:
     """Make the changes; raises `EcapipeError` (NotConfirmed) if somebody is asked and does not agree."""
+    from ecapipe.edges import writer
+
     if asks and planned.supplies:
         try:
             agreed = typer.confirm(

@@ -20,13 +20,23 @@ class Entry:
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
-    "app": Entry("List, check and protect the external client apps of a project.", ("list", "check", "protect")),
+    "app": Entry(
+        "List, check, probe and protect the external client apps of a project.", ("list", "check", "probe", "protect")
+    ),
     "runs": Entry("List and show the last runs, to go on with them.", ("list", "show")),
     "report": Entry("Put results of runs together.", ("merge",)),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
     "explain": Entry("Explain a problem or a rule."),
 }
+
+
+FLAGS: Final = (
+    ("-h, --help", "Short or full help."),
+    ("    --version", "The version."),
+    ("    --show-completion=SHELL", "Print what completes ecapipe in bash, zsh, fish or powershell."),
+    ("    --install-completion=SHELL", "Make bash, zsh or fish complete ecapipe from now on."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Try the pipeline without an org:", "ecapipe run --source-dir sample-project --emulator"),
         Example("Sign in to one org with one app:",
                 "ecapipe run --name Billing_Sync --target-org uat=https://acme--uat.sandbox.my.salesforce.com"),
+        Example("Sign in to several on one page, from another machine through ssh -L 8765:127.0.0.1:8765 HOST:",
+                "ecapipe run --target-org uat --target-org https://acme.my.salesforce.com --board-port 8765"),
         Example("Log in from CI, with the secret in ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS:",
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
         Example("See what would be done, and whether it can be:",
@@ -56,6 +68,10 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Go on with the last run, after it was broken off or people were slow:", "ecapipe run --resume"),
         Example("Do one of four parts of the logins, in a CI job of four:",
                 "ecapipe run --source-dir sample-project --emulator --shard 1/4 --report json=build/shard-1.json"),
+        Example("Fetch the apps of an org with the Salesforce CLI, then sign in with one of them:",
+                "ecapipe run --retrieve --name Billing_Sync --target-org uat"),
+        Example("Sign in, and go on with the Salesforce CLI:",
+                "ecapipe run --name Billing_Sync --target-org uat --hand-over sf"),
         Example("Use a token in a script:",
                 "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --print-token header"),
     ),
@@ -92,6 +108,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app check --source-dir sample-project --for deploy --fail-on warning"),
         Example("Check what the next commit would take, in a commit hook:",
                 "ecapipe app check --source-dir sample-project --for commit --staged"),
+    ),
+    "ecapipe app probe": (
+        Example("Ask a local org about one app:",
+                "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator"),
+        Example("Read the answer from a script:",
+                "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
     ),
     "ecapipe app protect": (
         Example("See what would keep the settings files out of git:",
@@ -160,7 +182,7 @@ def overview(*, full: bool) -> Iterator[str]:
     yield "From a retrieved Salesforce project to a verified token."
     yield from _section("USAGE", ["$ ecapipe COMMAND"])
     yield from _section("COMMANDS", _table([(name, entry.summary) for name, entry in COMMANDS.items()]))
-    yield from _section("FLAGS", _table([("-h, --help", "Short or full help."), ("    --version", "The version.")]))
+    yield from _section("FLAGS", _table(FLAGS))
     yield from _rest("ecapipe", full)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from ecapipe import batch, problems
 from ecapipe.batch import Batch
+from ecapipe.credentials import SOURCES, USUAL_SOURCES
 from ecapipe.discovery import Where
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
@@ -54,6 +56,23 @@ ReportFiles = Annotated[
         "--report",
         metavar="FORMAT=PATH",
         help="Also write a report: gitlab, html, json, junit, markdown or sarif. Repeatable.",
+    ),
+]
+TargetOrgs = Annotated[
+    list[str] | None,
+    typer.Option("--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."),
+]
+AllowHosts = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
+]
+SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
+SecretsFrom = Annotated[
+    list[SecretSource] | None,
+    typer.Option(
+        "--secret-from",
+        metavar="|".join(SecretSource),
+        help="Take consumer secrets from this source only. Repeatable.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
@@ -104,3 +123,8 @@ def batch_file(path: str) -> Batch:
 def allowed_hosts(environment: Environment, given: Iterable[str] = ()) -> tuple[str, ...]:
     """Hosts accepted besides Salesforce's: those `given`, and the variable's."""
     return (*given, *re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or ""))
+
+
+def sources(named: Iterable[SecretSource] | None) -> frozenset[str]:
+    """Where secrets may come from: the sources `named`, else all that are asked without being named."""
+    return frozenset(source.value for source in named) if named else frozenset(USUAL_SOURCES)

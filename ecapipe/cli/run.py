@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +16,20 @@ from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli import resume as resume_flag
-from ecapipe.cli.options import AsJson, CredentialsDirs, MetadataDirs, Names, NoProjectConfig, ReportFiles, SourceDirs
+from ecapipe.cli.options import (
+    AllowHosts,
+    AsJson,
+    CredentialsDirs,
+    MetadataDirs,
+    Names,
+    NoProjectConfig,
+    ReportFiles,
+    SecretsFrom,
+    SourceDirs,
+    TargetOrgs,
+)
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
-from ecapipe.credentials import SOURCES
 from ecapipe.discovery import Where
 from ecapipe.edges.journal import Journal
 from ecapipe.events import Emit, Event, Note, RunEnded, StageNoted, Subject
@@ -32,7 +42,7 @@ from ecapipe.render import log, text
 from ecapipe.render.lines import Lines
 from ecapipe.report import Json, Report
 from ecapipe.secret import Secret
-from ecapipe.world import World
+from ecapipe.world import Board, Desk, World
 
 if TYPE_CHECKING:
     from ecapipe.render.result import Result
@@ -66,7 +76,10 @@ class TokenForm(StrEnum):
     header = "header"
 
 
-SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
+class Keeper(StrEnum):
+    sf = "sf"
+
+
 Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
 
 
@@ -76,12 +89,7 @@ def run(
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
-    target_org: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."
-        ),
-    ] = None,
+    target_org: TargetOrgs = None,
     file: Annotated[
         str | None,
         typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
@@ -145,14 +153,7 @@ def run(
     no_journal: Annotated[
         bool, typer.Option("--no-journal", help="Keep no record of the run; it cannot be resumed then.")
     ] = False,
-    secret_from: Annotated[
-        list[SecretSource] | None,
-        typer.Option(
-            "--secret-from",
-            metavar="|".join(SecretSource),
-            help="Take consumer secrets from this source only. Repeatable.",
-        ),
-    ] = None,
+    secret_from: SecretsFrom = None,
     print_token: Annotated[
         TokenForm | None,
         typer.Option(
@@ -161,11 +162,32 @@ def run(
             help="Print the access token, and nothing else, on standard output.",
         ),
     ] = None,
-    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
+    hand_over: Annotated[
+        Keeper | None,
+        typer.Option(
+            "--hand-over",
+            metavar="|".join(Keeper),
+            help="Let the Salesforce CLI keep each verified login, under the org's alias.",
+        ),
     ] = None,
+    no_board: Annotated[
+        bool, typer.Option("--no-board", help="Sign in to several orgs by links in the terminal, without the page.")
+    ] = False,
+    board_port: Annotated[
+        int | None,
+        typer.Option(
+            "--board-port", metavar="N", help="Serve the page for signing in on this port, to reach it through SSH."
+        ),
+    ] = None,
+    set_default: Annotated[
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default org, too.")
+    ] = False,
+    retrieve: Annotated[
+        bool,
+        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+    ] = False,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False,
+    allow_host: AllowHosts = None,
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
     concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
@@ -193,8 +215,11 @@ def run(
     sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
-    URL on this machine or, where there is none, is pasted. Without people, use the client credentials flow, or the
-    JWT bearer flow: --jwt-key-file names the private key of the app's certificate, --username the user to log in as.
+    URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which
+    opens each org in a tab of its own.
+
+    Without people, use the client credentials flow, or the JWT bearer flow: --jwt-key-file names the private key of
+    the app's certificate, --username the user to log in as.
     """
     session: Session = context.obj
     environment = session.environment
@@ -202,6 +227,9 @@ def run(
         {
             "--concise and --verbose": concise and verbose,
             "--emulator and --target-org": emulator and bool(target_org),
+            "--no-board and --board-port": no_board and board_port is not None,
+            "--emulator and --board-port": emulator and board_port is not None,
+            "--no-prompt and --board-port": no_prompt and board_port is not None,
             "--emulator and --file": emulator and file is not None,
             "--emulator and --all-orgs": emulator and all_orgs,
             "--print-token and --json": print_token is not None and session.json,
@@ -211,6 +239,13 @@ def run(
             "--print-token and --until": print_token is not None and until is not None,
             "--print-token and --resume": print_token is not None and resume is not None,
             f"--shard and --until {until}": shard is not None and until in ("discover", "locate", "check"),
+            "--hand-over and --print-token": hand_over is not None and print_token is not None,
+            "--hand-over and --revoke": hand_over is not None and revoke,
+            "--hand-over and --until": hand_over is not None and until is not None,
+            "--hand-over and --emulator": hand_over is not None and emulator,
+            "--retrieve and --emulator": retrieve and emulator,
+            "--retrieve and --dry-run": retrieve and dry_run,
+            "--retrieve and --metadata-dir": retrieve and bool(metadata_dir),
         },
         {
             "--shard takes K/N, two numbers with 1 <= K <= N <= 10000.": shard is not None
@@ -220,7 +255,9 @@ def run(
             "--jwt-key-file takes the path of a file.": jwt_key_file is not None and not jwt_key_file.strip(),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
+            "--board-port takes a port from 1 to 65535.": board_port is not None and not 1 <= board_port <= 65535,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
+            "--set-default needs --hand-over.": set_default and hand_over is None,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
             and not no_prompt,
@@ -235,7 +272,7 @@ def run(
         browser=None if browser is None else browser.value,
         prompts=not no_prompt,
         secret_prompts=not no_prompt and not session.json and terminal,
-        person=not no_prompt and (terminal or attended),
+        person=not no_prompt and (terminal or attended or board_port is not None),
     )
     world = replace(world, interrupts=session.interrupts.calling)
     which = Which(
@@ -257,6 +294,8 @@ def run(
         dry_run,
         jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
         _audience(environment.get("SF_AUDIENCE_URL")),
+        hand_over=hand_over is not None,
+        set_default=set_default,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -265,15 +304,18 @@ def run(
     with ExitStack() as stack:
         if emulator:
             with reports.covering():
-                world, which = _emulated(where, which, world, stack)
+                world, which = emulated(where, which, world, stack)
         earlier, run_before = stack.enter_context(resume_flag.known(session, resume, reports.roots))
         part = None if shard is None else shards.parse(shard)
-        request = Request(where, which, how, last, frozenset(secret_from or SOURCES), concurrency, part, earlier)
+        request = Request(where, which, how, last, options.sources(secret_from), concurrency, retrieve, part, earlier)
+        also: list[Emit] = []
+        if not no_board:
+            world = _with_board(world, board_port, also)
         journal = None
         if not no_journal and not dry_run:
             journal = Journal(environment, arguments=context.meta.get(resume_flag.GIVEN), resumes=run_before)
             stack.callback(journal.close)
-        return _show(session, request, world, reports, journal, concise, verbose or dry_run, no_progress)
+        return _show(session, request, world, reports, journal, concise, verbose or dry_run, no_progress, also)
 
 
 def _show(
@@ -285,6 +327,7 @@ def _show(
     concise: bool,
     verbose: bool,
     no_progress: bool,
+    also: Sequence[Emit],
 ) -> int:
     seen, warnings = Report(), list[str]()
     # A printed token stands alone on standard output.
@@ -308,7 +351,8 @@ def _show(
                     journal(event)
                 seen(event)
                 log.log(event)
-                display(event)
+                for each in (*also, display):
+                    each(event)
                 if journal and journal.lost and not warnings:
                     warnings.append(journal.lost)
                     display(StageNoted(stages.DISCOVER, Subject(), Note("hint", f"Warning: {journal.lost}")))
@@ -328,6 +372,30 @@ def _is_worth_resuming(seen: Report) -> bool:
     """Whether something is left of a run that is more than one login, or that people were too slow for."""
     several = sum(subject.org is not None for subject in seen.subjects) > 1
     return seen.status in (problems.WAITING, problems.INTERRUPTED) or bool(several and seen.status)
+
+
+def _with_board(world: World, port: int | None, also: list[Emit]) -> World:
+    """The world with a page for signing in to several orgs, told through `also`, if somebody can open it.
+
+    Raises `EcapipeError` (BoardCannotListen).
+    """
+    if port is None and not (world.person and world.local_browser and world.open and not world.stand_in):
+        return world
+    from ecapipe.render.board import Board as Page
+
+    page = Page()
+    also.append(page)
+
+    def serve(desk: Desk) -> AbstractContextManager[Board]:
+        from ecapipe.edges import board
+
+        return board.serve(page, desk, port)
+
+    if port is not None:
+        from ecapipe.edges import board
+
+        board.try_port(port)
+    return replace(world, board=serve)
 
 
 def _account(seen: Report, reports: Reports) -> Result:
@@ -373,7 +441,7 @@ def _audience(given: str | None) -> str | None:
     return given
 
 
-def _emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
+def emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
     """The world with a local org in it that knows the project's apps, and somebody who signs in there."""
     from ecapipe.edges.browser import Stand
     from ecapipe.emulator import Emulator, VisitError

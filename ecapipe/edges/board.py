@@ -19,6 +19,7 @@ from ecapipe import problems
 from ecapipe.edges import site
 from ecapipe.events import Subject
 from ecapipe.problems import EcapipeError
+from ecapipe.world import Desk
 
 _ADDRESS: Final = "127.0.0.1"
 _LONGEST_POLL: Final = 10.0
@@ -28,24 +29,10 @@ _BURST: Final = 0.1
 """Seconds; changes that come together are shown together."""
 _GRACE: Final = (2.0, 6.0)
 """Seconds for the last page to be fetched: by the script, which waits for it, and by a page that reloads itself."""
+_HURRY: Final = 1.0
+"""Seconds for the same when the run is interrupted, or broke."""
 _LARGEST: Final = 64 * 1024
 _FORM: Final = "application/x-www-form-urlencoded"
-
-
-class Desk(Protocol):
-    """What people can do on the board. Used from any thread."""
-
-    def paste(self, text: str) -> str | None:
-        """Take a pasted address; the sentence that says why it fits no login, else None."""
-
-    def retry(self, subject: Subject) -> bool:
-        """Begin a login that failed again, with a new link; False if there is nothing to begin."""
-
-    def finish(self) -> None:
-        """Wait for nobody any more: the run may end."""
-
-    def left(self) -> float:
-        """Seconds that people are still waited for."""
 
 
 class Page(Protocol):
@@ -80,11 +67,8 @@ class Served:
     def __init__(self, page: Page, desk: Desk, port: int, seconds: Callable[[], float]) -> None:
         self.page, self.desk, self._seconds = page, desk, seconds
         self.token = secrets.token_urlsafe(24)
-        try:
-            self.server = _Server(self, port)
-        except OSError as error:
-            reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown reason"
-            raise EcapipeError(problems.board_cannot_listen(port, reason)) from None
+        self.server = _bound(port)
+        self.server.served = self
         self.port = self.server.server_port
         self.url = f"http://{_ADDRESS}:{self.port}/{self.token}/"
         self._lock = threading.Condition()
@@ -103,7 +87,6 @@ class Served:
         with self._lock:
             self._asked = self._seconds()
             self._polling += poll
-            ended = self._ended
         try:
             yield
         finally:
@@ -111,15 +94,23 @@ class Served:
                 self._asked = self._seconds()
                 self._polled = self._asked if poll else self._polled
                 self._polling -= poll
-                self._shown = self._shown or ended or (poll and self._ended)
                 self._lock.notify_all()
 
-    def farewell(self) -> None:
-        """Let whoever watches see the end."""
+    def ended(self) -> bool:
+        """Whether what is shown from now on is the end."""
         with self._lock:
+            return self._ended
+
+    def shown(self) -> None:
+        """Somebody has been shown the end."""
+        with self._lock:
+            self._shown = True
+
+    def farewell(self, longest: float) -> None:
+        """Let whoever watches see the end, for at most so many seconds."""
+        with self._lock:
+            self.page.end()
             self._ended = True
-        self.page.end()
-        with self._lock:
             now, (script, reload) = self._seconds(), _GRACE
             if self._polling or now - self._polled < script:
                 patience = script
@@ -127,7 +118,7 @@ class Served:
                 patience = reload
             else:
                 return
-            self._lock.wait_for(lambda: self._shown and not self._polling, patience)
+            self._lock.wait_for(lambda: self._shown and not self._polling, min(patience, longest))
 
 
 @contextmanager
@@ -141,20 +132,33 @@ def serve(
     served = Served(page, desk, port or 0, seconds)
     thread = threading.Thread(target=served.server.serve_forever, args=(0.02,), name="ecapipe-board", daemon=True)
     thread.start()
+    longest = _HURRY
     try:
         yield served
+        longest = max(_GRACE)
     finally:
         try:
-            served.farewell()
+            served.farewell(longest)
         finally:
             served.server.shutdown()
             served.server.server_close()
 
 
+def try_port(port: int) -> None:
+    """Raises `EcapipeError` (BoardCannotListen) if no board can be served on `port`."""
+    _bound(port).server_close()
+
+
+def _bound(port: int) -> _Server:
+    try:
+        return _Server(socket.AF_INET, (_ADDRESS, port), _Handler)
+    except OSError as error:
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown reason"
+        raise EcapipeError(problems.board_cannot_listen(port, reason)) from None
+
+
 class _Server(site.Server):
-    def __init__(self, served: Served, port: int) -> None:
-        self.served = served
-        super().__init__(socket.AF_INET, (_ADDRESS, port), _Handler)
+    served: Served
 
 
 class _Handler(site.Handler):
@@ -180,10 +184,12 @@ class _Handler(site.Handler):
             with served.asking(poll=name == "parts"):
                 if name == "parts":
                     self._wait(query.get("since", ""))
-                    text = served.page.parts(query, served.desk.left())
-                else:
-                    text = served.page.page(query, served.desk.left())
+                last = served.ended()
+                show = served.page.parts if name == "parts" else served.page.page
+                text = show(query, served.desk.left())
                 self.reply(HTTPStatus.OK, text, **{"Content-Security-Policy": served.page.policy})
+                if last:
+                    served.shown()
 
     def do_POST(self) -> None:
         name, _ = self._asked()

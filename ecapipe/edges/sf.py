@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final, cast
 
-from ecapipe import problems
+from ecapipe import handover, problems
 from ecapipe.edges.environment import Environment
-from ecapipe.handover import Handover
+from ecapipe.handover import Handover, SfLogin
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret, redact
-from ecapipe.world import SfLogin, SfVersion
+from ecapipe.world import SfVersion
 
 OLDEST: Final = (2, 136, 8)
 """The first version with ``org auth show-access-token``."""
@@ -59,6 +59,7 @@ _UNREACHED: Final = re.compile(
 )
 _PAIR: Final = re.compile(r"invalid[ _]client|client (credentials|identifier)", re.IGNORECASE)
 _DEAD: Final = re.compile(r"expired|refresh token|invalid_grant|inactive|revoked", re.IGNORECASE)
+_PAGE: Final = re.compile(r"\s*<(!doctype|html)", re.IGNORECASE)
 _PREFIX: Final = re.compile(r"^.*?due to: *", re.IGNORECASE | re.DOTALL)
 
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -66,6 +67,8 @@ _AT_WORK: Final = re.compile(r"[▶>] (.+?)(?:…|\.\.\.)?")
 _ERROR: Final = re.compile(
     r"^Error(?: \((?P<name>[^)]*)\))?: *(?P<message>.*?)(?=\n\s*\n|\Z)", re.DOTALL | re.MULTILINE
 )
+_UNKNOWN_TYPE: Final = re.compile(r"Missing metadata type definition in registry for id '(\w+)'")
+"""How a source-deploy-retrieve that is older than a type speaks of it."""
 _BATCH_SAFE: Final = re.compile(r"[\w@.:/\\+=,~ -]*")
 """What cmd.exe, which runs a .cmd file, hands on as it is."""
 
@@ -124,37 +127,54 @@ class Sf:
             return Secret(token), login.instance_url
 
     def log_in(self, login: Handover) -> SfLogin:
-        choices = [f"--alias={login.alias}"] if login.alias else []
+        choices = [f"--alias={login.org.alias}"] if login.org.alias else []
         choices += ["--set-default"] if login.default else []
-        with self._turn, self._handed(login) as (arguments, given):
-            self._logins = None
-            answer = self._json(
-                *arguments, *choices, given=given, needs=login.host, limit=_LOGIN, secrets=login.secrets
-            )
-            kept = _login({"alias": login.alias, **answer})
-            if kept is None:
-                raise EcapipeError(problems.sf_failed(_spoken(arguments), "it does not say whom it logged in."))
-            return kept
+        with self._turn:
+            if problem := handover.overwritten(login.username, login.org_id, login.org, self.logins()):
+                raise EcapipeError(problem)
+            with self._handed(login) as (arguments, given):
+                command = [*arguments, *choices]
+                answer = self._json(*command, given=given, needs=login.org.host, limit=_LOGIN, secrets=login.secrets)
+            done = _login({"alias": login.org.alias, **answer})
+            if done is None:
+                raise EcapipeError(problems.sf_failed(_spoken(command), "it does not say whom it logged in."))
+            self._logins = (*(kept for kept in self.logins() if kept.username != done.username), done)
+            return done
 
     def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> list[str]:
         self._known(name)
-        command = ["project", "retrieve", "start", *(f"--metadata={type}" for type in types), f"--target-org={name}"]
-        said: set[str] = set()
+        left = list(types)
+        warnings: list[str] = []
+        while True:
+            ended = self._retrieved(root, name, left, tell)
+            if not ended.status:
+                said = [line.partition(": ")[2] for line in ended.err.splitlines() if line.startswith("Warning: ")]
+                return [*warnings, *said]
+            error = _ERROR.search(ended.err) or _ERROR.search(ended.out)
+            if error is None:
+                raise EcapipeError(problems.sf_failed("sf project retrieve start", _reason(ended)))
+            unknown = _UNKNOWN_TYPE.search(error["message"])
+            again = [type for type in left if unknown is None or type.lower() != unknown[1].lower()]
+            if not again or len(again) == len(left):
+                command = ("project", "retrieve", "start")
+                raise EcapipeError(_translated(error["name"] or "", error["message"], command, name, ()))
+            (lost,) = set(left).difference(again)
+            warnings.append(f"This Salesforce CLI does not know the metadata type {lost}: sf update brings it.")
+            left = again
+
+    def _retrieved(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> _Ended:
+        """One try. With --json it would be silent until the end; like this it tells its stages, a line each in CI."""
+        told: set[str] = set()
 
         def hear(line: str) -> None:
             work = _AT_WORK.fullmatch(line.strip())
-            if work and work[1] not in said:
-                said.add(work[1])
+            if work and work[1] not in told:
+                told.add(work[1])
                 tell(f"Salesforce CLI: {work[1]}")
 
-        # With --json it would be silent until the end; on its own it shows its stages, line by line in CI.
-        ended = self._run(command, limit=_RETRIEVE, at=root, hear=hear, CI="true")
-        if ended.status:
-            error = _ERROR.search(ended.err) or _ERROR.search(ended.out)
-            if error is None:
-                raise EcapipeError(problems.sf_failed(_spoken(command), _reason(ended)))
-            raise EcapipeError(_translated(error["name"] or "", error["message"], command, name, ()))
-        return [line.partition(": ")[2] for line in ended.err.splitlines() if line.startswith("Warning: ")]
+        wanted = [f"--metadata={type}" for type in types]
+        command = ["project", "retrieve", "start", *wanted, f"--target-org={name}"]
+        return self._run(command, limit=_RETRIEVE, at=root, hear=hear, CI="true")
 
     def _known(self, name: str) -> SfLogin:
         """The login of an alias or a username."""
@@ -163,14 +183,14 @@ class Sf:
             if name == login.username or name in login.aliases:
                 return login
         known = [word for login in logins for word in (*login.aliases, login.username)]
-        raise EcapipeError(problems.sf_login_missing(name, known))
+        raise EcapipeError(problems.sf_login_missing(name, None, known))
 
     @contextmanager
     def _handed(self, login: Handover) -> Iterator[tuple[list[str], str | None]]:
         """The command that takes a login, and what is piped to it."""
         value = login.given.reveal()
         if not login.lasting:
-            yield ["org", "login", "access-token", f"--instance-url={login.url}"], value
+            yield ["org", "login", "access-token", f"--instance-url={login.org.url}"], value
         elif not self._windows:
             # As a file it is waited for; --sfdx-url-stdin waits 10 ms, and prints what it does not understand.
             yield ["org", "login", "sfdx-url", "--sfdx-url-file=/dev/stdin"], value
@@ -340,7 +360,7 @@ def _login(entry: object) -> SfLogin | None:
         return None
     alias = members.get("alias")
     aliases = tuple(name for name in alias.split(",") if name) if isinstance(alias, str) else ()
-    return SfLogin(username, org_id, url.rstrip("/"), aliases)
+    return SfLogin(username, org_id, url.rstrip("/"), aliases, members.get("isDevHub") is True)
 
 
 def _translated(name: str, message: str, command: Sequence[str], about: str, secrets: Sequence[Secret]) -> Problem:
@@ -349,11 +369,13 @@ def _translated(name: str, message: str, command: Sequence[str], about: str, sec
     By its message, for its actions mislead: every failed refresh, for want of a network, too, is told to be a stored
     token that is no longer valid.
     """
+    if _PAGE.match(message):
+        message = "the org answered with a web page"
     said = redact(" ".join(message.split()), *secrets)[:500]
     reason = _PREFIX.sub("", said) or said
     sentence = reason if reason.endswith((".", "!", "?")) else f"{reason}."
     if name == "NamedOrgNotFoundError":
-        return problems.sf_login_missing(about, ())
+        return problems.sf_login_missing(about, None, ())
     if "is not a sf command" in said or name == "CLIError":
         return problems.sf_too_old("it does not know " + _spoken(command), ".".join(map(str, OLDEST)))
     if _UNREACHED.search(reason):
@@ -362,7 +384,7 @@ def _translated(name: str, message: str, command: Sequence[str], about: str, sec
         return problems.invalid_client(about)
     if name == "RefreshTokenAuthError" or (_DEAD.search(reason) and "token" in reason.lower()):
         return problems.sf_refresh_refused(about, sentence)
-    return problems.sf_failed(_spoken(command), f"{sentence} ({name})" if name else sentence)
+    return problems.sf_failed(_spoken(command), f"{sentence} ({name})" if name[:1].isalpha() else sentence)
 
 
 def _reason(ended: _Ended) -> str:
@@ -376,6 +398,20 @@ def _spoken(command: Sequence[str]) -> str:
     """A command as people write it, up to its first flag."""
     words = [word for word in command if not word.startswith("-")]
     return f"sf {' '.join(words)}"
+
+
+def aliases(environment: Environment) -> dict[str, str]:
+    """Usernames by alias, from the file the Salesforce CLI keeps them in; empty where that cannot be read.
+
+    For suggestions only: the file is the Salesforce CLI's own affair, and `Sf.logins` asks it properly.
+    """
+    home = environment.get("USERPROFILE" if os.name == "nt" else "HOME") or os.path.expanduser("~")
+    try:
+        with open(os.path.join(home, ".sfdx", "alias.json"), "rb") as file:
+            found = json.loads(file.read(_LARGEST))["orgs"]
+        return {str(alias): str(username) for alias, username in found.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _setting(path: str, member: str) -> str | None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
-from importlib import resources
 from typing import Final, Literal, assert_never
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -205,7 +204,8 @@ class Board:
     def _note(self, subject: Subject, note: Note) -> None:
         row = self._rows.get(subject)
         if note.kind in ("link", "offer") and subject.app and subject.org:
-            self._rows[subject] = Row(row.number if row else len(self._rows) + 1, subject, note.text)
+            number = row.number if row else len(self._rows) + 1
+            self._rows[subject] = Row(number, subject, note.text, pasted=note.pasted)
         elif row and note.kind == "asking":
             self._change(subject, pasted=True)
         elif row and row.state == "working" and note.text:
@@ -247,6 +247,8 @@ class Board:
 
 @cache
 def _text(name: str) -> str:
+    from importlib import resources  # only a page that is shown needs it
+
     return resources.files("ecapipe.render").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -397,7 +399,7 @@ def _to_do(row: Row, rivals: Sequence[Row], what: str) -> str:
     if row.state == "failed":
         return (
             f'{_to_mend(row)}<form method="post" action="retry"><input type="hidden" name="row" value="{row.number}">'
-            f'<button id="retry-{row.number}">Try again<span class="word">: {what}</span></button></form>'
+            f'<button id="retry-{row.number}">Try again<span class="word"> for {what}</span></button></form>'
         )
     if row.state != "waiting":
         return ""

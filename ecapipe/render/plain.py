@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ecapipe.changes import Protection
 from ecapipe.events import AppFacts, CredentialFacts
 from ecapipe.findings import LEVELS, RULES, Finding, Rule
 from ecapipe.problems import Explanation
-from ecapipe.record import Summary
 from ecapipe.render.text import clean, ending, success
-from ecapipe.report import Report
+from ecapipe.verdicts import WORDS, Verdict
+
+if TYPE_CHECKING:
+    from ecapipe.changes import Protection
+    from ecapipe.record import Summary
+    from ecapipe.report import Report
 
 Length = Literal["concise", "usual", "verbose"]
 
@@ -55,6 +58,21 @@ def findings(found: Sequence[Finding], apps: int, length: Length = "usual") -> I
     said = ", ".join(f"{open.count(level)} {level}{'' if open.count(level) == 1 else 's'}" for level in LEVELS)
     accepted = f", {len(found) - len(open)} accepted" if len(found) > len(open) else ""
     yield f"Checked {apps} app{'' if apps == 1 else 's'}: {said}{accepted}."
+
+
+def verdicts(found: Sequence[Verdict], length: Length = "usual") -> Iterator[str]:
+    """``app probe``: a line per app and org; with what to do, unless concise, and where the pair came from, when
+    verbose."""
+    for each in found:
+        part = f" ({each.refused})" if each.refused else ""
+        yield clean(f"{each.app}@{each.org}: {each.word}{part}: {each.message}")
+        if length == "verbose" and each.key_source:
+            yield f"    Consumer key from {each.key_source}, consumer secret from {each.secret_source or 'nowhere'}."
+        if length != "concise" and each.word != "skipped":
+            yield from (f"    {clean(action)}" for action in each.actions)
+    counts = {word: sum(each.word == word for each in found) for word in WORDS}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "accepted")
+    yield f"Asked about {len(found)} pair{'' if len(found) == 1 else 's'}: {said}."
 
 
 def changes(planned: Protection) -> Iterator[str]:

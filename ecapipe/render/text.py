@@ -75,8 +75,8 @@ def duration(milliseconds: int) -> str:
 
 
 def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
-    """The facts of a stage as label and text; only what was found and who signed in, unless `verbose`."""
-    if not verbose and event.stage.name not in ("discover", "verify"):
+    """The facts of a stage as label and text; unless `verbose`, only what was found, who signed in, what was kept."""
+    if not verbose and event.stage.name not in ("discover", "verify", "hand-over"):
         return []
     shown = []
     for name, value in event.facts.items():
@@ -126,6 +126,11 @@ def farewell(logins: Iterable[Login]) -> list[str]:
         said.append(
             "ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; "
             "use --revoke to end them at once."
+        )
+    if "handedOver" in fates:
+        said.append(
+            "The Salesforce CLI keeps what it was given: consumer secret and refresh token, or the access token if "
+            "there was no more. ecapipe has forgotten them. See them with: sf org list auth"
         )
     if "revoked" in fates:
         said.append("The access tokens were revoked.")

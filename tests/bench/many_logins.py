@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -35,6 +35,7 @@ class Server(asyncio.Protocol):
     """An org as small as can be: the same token and the same user for everybody, after `latency` seconds."""
 
     latency = 0.0
+    started = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -46,6 +47,10 @@ class Server(asyncio.Protocol):
         self.answers = {method: _answer(members) for method, members in ((b"POST", token), (b"GET ", user))}
 
     def data_received(self, data: bytes) -> None:
+        if not Server.started:
+            Server.started = True
+            sys.stdout.write(f"{time.monotonic()}\n")
+            sys.stdout.flush()
         self.buffer += data
         head, found, body = self.buffer.partition(b"\r\n\r\n")
         length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
@@ -101,13 +106,15 @@ def loop(urls: Sequence[str], threads: int) -> None:
 
 
 @contextmanager
-def org(ports: int, latency: float = 0.0) -> Iterator[list[str]]:
-    """The addresses of `TARGETS` orgs, spread over the ports of one server."""
+def org(ports: int, latency: float = 0.0) -> Iterator[tuple[list[str], Callable[[], float]]]:
+    """The addresses of `TARGETS` orgs, spread over the ports of one server, and when the first request came."""
     words = [PYTHON, __file__, "serve", str(ports), str(latency)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        found = json.loads(running.stdout.readline())
-        yield [f"http://127.0.0.1:{found[number % ports]}/o{number}" for number in range(TARGETS)]
+        answers = running.stdout
+        assert answers is not None
+        found = json.loads(answers.readline())
+        urls = [f"http://127.0.0.1:{found[number % ports]}/o{number}" for number in range(TARGETS)]
+        yield urls, lambda: float(answers.readline())
         running.terminate()
 
 
@@ -141,7 +148,7 @@ def main() -> None:
             for threads in (8, 32):
                 ours, bare = [], []
                 for _ in range(ROUNDS):
-                    with org(ports) as urls:
+                    with org(ports) as (urls, _):
                         bare.append(spend([PYTHON, __file__, "loop", str(threads)], root, urls))
                         ours.append(spend(run(urls, threads), root, urls))
                 wall = min(cost[0] for cost in ours) / min(cost[0] for cost in bare)
@@ -151,13 +158,20 @@ def main() -> None:
                 detail = f"{min(c[1] for c in ours):.2f} s, loop {min(c[1] for c in bare):.2f} s"
                 tell(f"{ports} ports, {threads} at once: CPU", cpu, 1.3, detail=detail)
         for threads in (8, 32):
-            with org(200, LATENCY) as urls:
+            with org(200, LATENCY) as (urls, _):
                 least = min(spend(run(urls, threads), root, urls)[0] for _ in range(2))
             floor = TARGETS * REQUESTS * LATENCY / threads
             tell(
                 f"200 ms an answer, {threads} at once", least / floor, 1.15, detail=f"{least:.2f} s of {floor:.2f} s"
             )
-        with org(200) as urls:
+        firsts = []
+        for _ in range(ROUNDS):
+            with org(200) as (urls, first):
+                start = time.monotonic()
+                spend(run(urls, 8), root, urls)
+                firsts.append(first() - start)
+        tell("first request after the start", min(firsts), 0.5, "s")
+        with org(200) as (urls, _):
             many, few = (min(spend(run(urls[:n], 8), root, urls)[2] for _ in range(2)) for n in (TARGETS, 100))
         tell("memory of a target", (many - few) / (TARGETS - 100), 20, "KiB")
 

@@ -15,6 +15,12 @@ from commandline import Ended, inside, on_terminal
 from edges.servers import Origin, Said, Seen, origin
 from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
 
+from ecapipe import edges
+from ecapipe.cli.emulator import registered
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.emulator import Emulator
+
 ADA = "ada@example.com"
 ORG, USER = "00D000000000001EAA", "005000000000001AAA"
 
@@ -132,3 +138,40 @@ def test_a_key_in_the_place_of_its_path_is_not_repeated(scene: Scene) -> None:
     ended = inside(*scene.command("--json"), at=scene.home, ECAPIPE_JWT_KEY_FILE=pem(rsa_key()).decode())
     assert [each["name"] for each in ended.result["failures"]] == ["JwtKeyNotPath"]
     scene.check(ended)
+
+
+# --- against the emulator, which checks assertions by its own means -----------------------------------------
+
+APPROVED = {"permittedUsersPolicyType": "AdminApprovedPreAuthorized", "commaSeparatedPermissionSet": "Robots"}
+SELF = {"permittedUsersPolicyType": "AllSelfAuthorized"}
+
+
+@pytest.mark.parametrize(
+    ("key", "policies", "more", "variables", "problem"),
+    [
+        ("one", APPROVED, [], {}, None),
+        ("one", APPROVED, ["--flow", "jwt"], {"SF_AUDIENCE_URL": "https://login.salesforce.com"}, None),
+        ("two", APPROVED, [], {}, "AssertionRefused"),
+        ("one", SELF, [], {}, "AssertionNotApproved"),
+        ("one", APPROVED, [], {"SF_AUDIENCE_URL": "https://elsewhere.example"}, "AudienceRefused"),
+        ("one", APPROVED, [], {"ECAPIPE_CLIENT_ID": trees.key("Other")}, "InvalidClientId"),
+    ],
+)
+def test_an_org_takes_the_key_of_its_certificate(
+    tmp_path: Path,
+    key: str,
+    policies: dict[str, str],
+    more: list[str],
+    variables: dict[str, str],
+    problem: str | None,
+) -> None:
+    settings = {"certificate": certificate(rsa_key()), "callbackUrl": None, "consumerSecret": None}
+    root = trees.plant(tmp_path, trees.project() | trees.app(settings=settings, policies=policies))
+    apps = registered(Where((str(root),)), edges.real(Environment({})))
+    with Emulator(apps, orgs=("uat",)) as emulator:
+        where = ["-d", str(root), "-o", f"uat={emulator.urls['uat']}", "--username", "user@uat.example"]
+        with_key = ["--jwt-key-file", written(tmp_path, pem(rsa_key(key)))]
+        ended = inside("run", *where, *with_key, *more, "--json", at=tmp_path, **variables)
+    assert [each["name"] for each in ended.result["failures"]] == ([problem] if problem else [])
+    assert [each["username"] for each in ended.result["successes"]] == ([] if problem else ["user@uat.example"])
+    assert ended.status == (1 if problem else 0)

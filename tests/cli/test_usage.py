@@ -25,8 +25,22 @@ WRONG = {
     "run --wait soon": (2, "UsageError", "--wait"),
     "run --wait 0": (2, "UsageError", "--wait takes minutes"),
     "run --scopes api,web": (2, "UsageError", "spaces between the scopes"),
+    "run --board-port 0": (2, "UsageError", "--board-port takes a port from 1 to 65535."),
+    "run --board-port 8765 --no-board": (2, "UsageError", "--no-board and --board-port exclude each other."),
+    "run --board-port 8765 --emulator": (2, "UsageError", "--emulator and --board-port exclude each other."),
+    "run --board-port 8765 --no-prompt": (2, "UsageError", "--no-prompt and --board-port exclude each other."),
     "run superfluous": (2, "UsageError", "superfluous"),
     "run --emulator --target-org dev": (2, "UsageError", "--emulator and --target-org exclude each other."),
+    "run --hand-over sfdx": (2, "UsageError", "sf"),
+    "run --hand-over sf --revoke": (2, "UsageError", "--hand-over and --revoke exclude each other."),
+    "run --hand-over sf --print-token value -p": (2, "UsageError", "exclude each other"),
+    "run --hand-over sf --until token": (2, "UsageError", "--hand-over and --until exclude each other."),
+    "run --hand-over sf --emulator": (2, "UsageError", "--hand-over and --emulator exclude each other."),
+    "run --set-default": (2, "UsageError", "--set-default needs --hand-over."),
+    "run --retrieve --dry-run": (2, "UsageError", "--retrieve and --dry-run exclude each other."),
+    "run --retrieve --emulator": (2, "UsageError", "--retrieve and --emulator exclude each other."),
+    "run --retrieve --metadata-dir .": (2, "UsageError", "--retrieve and --metadata-dir exclude each other."),
+    "run -d project -o dev -o uat --retrieve": (2, "NotOneSource", "exactly one org"),
     "run --print-token value": (2, "UsageError", "exclude each other"),
     "run -d project/nowhere": (2, "SourceDirNotFound", "project/nowhere"),
     "run -d project": (2, "NoOrgChosen", "dev, uat"),
@@ -125,7 +139,7 @@ def test_a_version_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "app", "app list", "app check", "emulator", "emulator start", "explain"]
+    "command", ["", "run", "app", "app list", "app check", "app probe", "emulator", "emulator start", "explain"]
 )
 def test_help_is_short_or_whole(tmp_path: Path, command: str) -> None:
     short, whole = (inside(*command.split(), flag, at=tmp_path) for flag in ("-h", "--help"))

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from ecapipe import edges
 from ecapipe.edges import sf as sf_edge
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.sf import Sf
-from ecapipe.handover import Handover
+from ecapipe.handover import Handover, SfLogin
+from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
-from ecapipe.world import SfLogin, SfVersion
+from ecapipe.world import SfVersion
 
 REFRESH = "5Aep861made-up.refresh.token"
 TOKEN = "00D000000000001!made.up.access.token"
@@ -55,9 +57,9 @@ def handover(*, lasting: bool = True, alias: str | None = "uat", default: bool =
     return Handover(
         Secret(URL if lasting else TOKEN),
         lasting,
-        "https://acme.my.salesforce.com",
-        "acme.my.salesforce.com",
-        alias,
+        "ada@acme.example",
+        "00D000000000001EAA",
+        Org("https://acme.my.salesforce.com", "acme.my.salesforce.com", alias),
         default,
         tuple(Secret(value) for value in SECRETS),
     )
@@ -407,7 +409,7 @@ def test_a_lasting_login_is_piped_as_a_file(standin: StandIn) -> None:
     standin.gives("org login sfdx-url", LOGGED_IN)
     kept = made(standin).log_in(handover(default=True))
     assert kept == SfLogin("ada@acme.example", "00D000000000001EAA", "https://acme.my.salesforce.com", ("uat",))
-    (call,) = standin.calls
+    call = standin.calls[-1]
     assert call.argv == [
         "org", "login", "sfdx-url", "--sfdx-url-file=/dev/stdin", "--alias=uat", "--set-default", "--json",
     ]  # fmt: skip
@@ -419,7 +421,7 @@ def test_a_login_without_refresh_token_is_piped_as_an_access_token(standin: Stan
     standin.gives("org login access-token", LOGGED_IN)
     kept = made(standin).log_in(handover(lasting=False, alias=None))
     assert (kept.username, kept.aliases) == ("ada@acme.example", ())
-    (call,) = standin.calls
+    call = standin.calls[-1]
     assert call.argv == [
         "org", "login", "access-token", "--instance-url=https://acme.my.salesforce.com", "--json",
     ]  # fmt: skip
@@ -442,7 +444,7 @@ def test_on_windows_it_is_a_private_file_that_is_gone_afterwards(fails: bool, st
         failing(made(standin, windows=True).log_in, handover())
     else:
         made(standin, windows=True).log_in(handover())
-    (call,) = standin.calls
+    call = standin.calls[-1]
     assert call.given == {"file": URL, "mode": 0o600}
     (path,) = [word.partition("=")[2] for word in call.argv if word.startswith("--sfdx-url-file=")]
     assert not Path(path).exists()
@@ -454,19 +456,43 @@ def test_logins_are_handed_over_one_at_a_time(standin: StandIn) -> None:
     sf = made(standin)
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(lambda number: sf.log_in(handover(alias=f"org{number}")), range(5)))
-    calls = sorted(standin.calls, key=lambda call: call.start)
+    calls = sorted(standin.calls, key=lambda call: call.start)[1:]
     assert len(calls) == 5
     assert all(one.end <= next.start for one, next in itertools.pairwise(calls))
 
 
-def test_what_it_keeps_is_asked_again_after_a_hand_over(standin: StandIn) -> None:
+def test_what_it_was_given_counts_as_kept_and_is_not_asked_again(standin: StandIn) -> None:
+    standin.keeps(login("old", "ada@acme.example"), login("other"))
     standin.gives("org login sfdx-url", LOGGED_IN)
     sf = made(standin)
-    assert sf.logins() == sf.logins() == ()
-    assert len(standin.calls) == 1
     sf.log_in(handover())
-    standin.keeps(login("uat"))
-    assert [kept.aliases for kept in sf.logins()] == [("uat",)]
+    assert [kept.aliases for kept in sf.logins()] == [("other",), ("uat",)]
+    assert len(standin.calls) == 2
+
+
+@pytest.mark.parametrize("username", ["ada@acme.example", "Ada@Acme.example"])
+def test_a_login_to_another_org_is_never_overwritten(username: str, standin: StandIn) -> None:
+    standin.keeps(login("prod", username, "00D000000000002EAA"))
+    problem = failing(made(standin).log_in, handover())
+    assert (problem.name, "prod" in problem.message, "uat" in problem.message) == ("SfUsernameTaken", True, True)
+    assert f"sf org logout --target-org {username}" in problem.actions[1]
+    assert len(standin.calls) == 1
+
+
+def test_the_second_of_two_orgs_with_one_username_is_not_handed_over(standin: StandIn) -> None:
+    standin.gives("org login sfdx-url", LOGGED_IN, seconds=0.05)
+    sf = made(standin)
+    orgs = [handover(alias="uat"), replace(handover(alias="prod"), org_id="00D000000000002EAA")]
+
+    def give(login: Handover) -> str:
+        try:
+            sf.log_in(login)
+        except EcapipeError as error:
+            return error.problem.name
+        return "kept"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(give, orgs)) == ["SfUsernameTaken", "kept"]
 
 
 def test_a_hand_over_that_names_nobody_is_a_problem(standin: StandIn) -> None:
@@ -495,6 +521,7 @@ PREFIX = "Error authenticating with the refresh token due to: "
         ("INVALID_SFDX_AUTH_URL", "Invalid SFDX authorization URL.", "SfFailed"),
         ("NamedOrgNotFoundError", "No authorization information found for uat.", "SfLoginMissing"),
         ("SomethingNewError", "Nobody has seen this before", "SfFailed"),
+        ("1", "<!DOCTYPE html>\n<html><title>Maintenance</title></html>", "SfFailed"),
         ("", "", "SfFailed"),
     ],
 )
@@ -504,6 +531,7 @@ def test_an_error_is_read_by_its_message_and_not_by_its_action(
     standin.fails("org login sfdx-url", name, message, 10)
     problem = failing(made(standin).log_in, handover())
     assert problem.name == meant
+    assert "<" not in problem.message
     assert not any("stored refresh token" in action for action in problem.actions)
 
 
@@ -570,6 +598,23 @@ def test_progress_is_told_while_it_runs(tmp_path: Path) -> None:
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     Sf(Environment({"PATH": path})).retrieve(str(tmp_path), "uat", [], lambda line: heard.append(time.monotonic()))
     assert heard[1] - heard[0] > 0.8
+
+
+def test_a_type_that_it_does_not_know_yet_is_left_out(standin: StandIn, tmp_path: Path) -> None:
+    standin.keeps(login("uat"))
+    error = "Error (TypeInferenceError): Missing metadata type definition in registry for id 'attest'.\n"
+    standin.says("project retrieve start", refuses={"--metadata=Attest": error})
+    said = made(standin).retrieve(str(tmp_path), "uat", ["Header", "Attest", "Push"], lambda line: None)
+    assert said == ["This Salesforce CLI does not know the metadata type Attest: sf update brings it."]
+    assert standin.calls[-1].argv[3:5] == ["--metadata=Header", "--metadata=Push"]
+
+
+def test_one_that_knows_none_of_the_types_fails(standin: StandIn, tmp_path: Path) -> None:
+    standin.keeps(login("uat"))
+    error = "Error (1): Missing metadata type definition in registry for id 'attest'.\n"
+    standin.says("project retrieve start", "", error, status=1)
+    for types in (["Attest"], ["Header"]):
+        assert failing(made(standin).retrieve, str(tmp_path), "uat", types, print).name == "SfFailed"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import salesforce_cli
 import typer
+from salesforce_cli import StandIn
 
 from ecapipe import findings, problems
 from ecapipe.cli import help
@@ -41,11 +43,15 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "sample-project").symlink_to(ROOT / "sample-project")
     (faults,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     (tmp_path / "faults.json").write_text(faults, encoding="utf-8")
+    sf = StandIn(tmp_path / "bin")
+    sf.keeps(salesforce_cli.login("uat"))
+    sf.says("project retrieve start")
     return tmp_path
 
 
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CI": "true"}
+    path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
+    return {"PATH": path, "HOME": str(tmp_path), "CI": "true"}
 
 
 def spoken(line: str) -> list[str]:
@@ -82,7 +88,8 @@ def test_an_example_that_needs_an_org_is_understood(line: str, place: Path) -> N
     """It plans its logins for the sample project, with the aliases that the text speaks of."""
     known = {"uat": "uat=https://acme--uat.sandbox.my.salesforce.com"}
     words = [known.get(word, word) for word in spoken(line)]
-    extra = ["--source-dir", "sample-project", "--dry-run", "--callback", "paste"]
+    last = ["--until", "check"] if "--retrieve" in words else ["--dry-run"]
+    extra = ["--source-dir", "sample-project", "--callback", "paste", *last]
     run = subprocess.run(
         [*words, *extra], cwd=place, env=environment(place), capture_output=True, text=True, check=False
     )

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import trees
-from interop import installed
 from interop.program import Started, environment, started
+from interop.window import Seen
 from loopback import free_port
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.interop
 
@@ -49,40 +49,6 @@ def org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
     with started("emulator", "start", "-d", project, "--port", "0", env=env) as emulator:
         (found,) = emulator.first_document()["result"]["orgs"]
         yield Org(found["url"], found["username"], found["password"], project, callback)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    here = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost"  # nothing leaves this machine
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=installed.CHROMIUM, args=["--no-sandbox", here, *quiet], timeout=60_000
-        )
-        yield browser
-        browser.close()
-
-
-class Seen:
-    """A browser window, and every address it asked for, redirects included."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        self.context = context
-        self.addresses: list[str] = []
-        context.on("request", lambda request: self.addresses.append(request.url))
-        context.set_default_timeout(10_000)
-        self.page: Page = context.new_page()
-
-    @property
-    def hosts(self) -> set[str]:
-        return {urlsplit(address).netloc for address in self.addresses}
-
-    def history(self) -> list[str]:
-        """The addresses that the back button leads to, and the one in the bar."""
-        session = self.context.new_cdp_session(self.page)
-        return [entry["url"] for entry in session.send("Page.getNavigationHistory")["entries"]]
 
 
 @pytest.fixture

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,6 +12,7 @@ import pytest
 import trees
 from interop import installed
 from interop.program import environment, ran
+from interop.salesforce import Sf
 from trees import DEFAULT, Files
 
 from ecapipe import discovery, edges, metadata
@@ -30,27 +28,10 @@ OURS = frozenset(type.name for type in metadata.TYPES)
 Components = set[tuple[str, str]]
 """Type and member name."""
 
-Sf = Callable[..., dict[str, Any]]
-
 
 @pytest.fixture(scope="session")
 def sf(tmp_path_factory: pytest.TempPathFactory) -> Sf:
-    """Runs the Salesforce CLI in a folder and gives back its JSON; it has a home of its own and tells nobody."""
-    env = environment(
-        tmp_path_factory.mktemp("home"),
-        PATH=os.pathsep.join([str(installed.node().parent), str(installed.PROGRAMS), os.environ["PATH"]]),
-        SF_DISABLE_TELEMETRY="true",
-        SF_AUTOUPDATE_DISABLE="true",
-        SF_DISABLE_AUTOUPDATE="true",
-        SF_SKIP_NEW_VERSION_CHECK="true",
-    )
-
-    def run(folder: Path, *arguments: str | Path) -> dict[str, Any]:
-        command = ["sf", *map(str, arguments), "--json"]
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=100)
-        return dict(json.loads(done.stdout))
-
-    return run
+    return Sf(tmp_path_factory.mktemp("home"), {})
 
 
 def seen_by_sf(sf: Sf, root: Path, output: Path) -> Components:

@@ -23,7 +23,7 @@ from ecapipe.login import How
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Which
 from ecapipe.pipeline import Request as Run
-from ecapipe.problems import Problem
+from ecapipe.problems import EcapipeError, Problem
 from ecapipe.report import Report
 from ecapipe.world import Desk, Landing
 
@@ -143,9 +143,8 @@ class Stage:
         self._told = threading.Condition()
         real = edges.real(Environment({}))
         fields = {"open": self.people.open, "listen": self.people.listen, "lines": self.people.lines}
-        self.world = replace(
-            real, send=orgs, person=True, local_browser=True, interrupts=self._interrupts, **{**fields, **changes}
-        )
+        usual = {"send": orgs, "person": True, "local_browser": True, "interrupts": self._interrupts, **fields}
+        self.world = replace(real, **{**usual, **changes})
         self.root = root
 
     def start(self, hosts: int, how: How | None = None, at_once: int = 8) -> Stage:
@@ -464,6 +463,61 @@ def test_an_end_on_the_board_ends_what_still_waits(web: Path) -> None:
     report = stage.end()
     assert (list(usernames(report)), [p.name for p in report.problems]) == (["o1"], ["SignInEnded"] * 2)
     assert report.status == 69
+
+
+def links(stage: Stage) -> list[str]:
+    return [e.note.text for e in stage.events if isinstance(e, StageNoted) and e.note.kind == "link"]
+
+
+def hints(stage: Stage) -> list[str]:
+    return [e.note.text for e in stage.events if isinstance(e, StageNoted) and e.note.kind == "hint"]
+
+
+def test_where_urls_are_only_printed_the_links_are_printed_too(web: Path) -> None:
+    stage = Stage(web, Orgs(), board=Page(), open=None).start(2)
+    stage.until(lambda events: len(links(stage)) == 3)
+    assert links(stage)[:2] == offers(stage)
+    assert links(stage)[2] == Page.url
+    assert [hint for hint in hints(stage) if hint.startswith(("1.", "2."))] == ["1. Billing@o1", "2. Billing@o2"]
+    for link in offers(stage):
+        stage.people.approve(link)
+    assert usernames(stage.end()) == everybody(2)
+
+
+def test_where_no_browser_opens_the_links_are_printed_after_all(web: Path) -> None:
+    stage = Stage(web, Orgs(), board=Page(), open=lambda url: False).start(2)
+    stage.until(lambda events: len(links(stage)) == 3)
+    assert links(stage) == [Page.url, *offers(stage)]
+    assert "No browser could be opened: open the page yourself." in hints(stage)
+    for link in offers(stage):
+        stage.people.approve(link)
+    stage.end()
+
+
+def test_to_a_board_on_another_machine_the_way_is_told(web: Path) -> None:
+    page = Page()
+    stage = Stage(web, Orgs(), board=page, open=lambda url: False, local_browser=False).start(2)
+    stage.until(lambda events: "No browser could be opened: open the page yourself." in hints(stage))
+    assert "From another machine, first: ssh -L 0:127.0.0.1:0 <this machine>" in hints(stage)
+    assert links(stage) == [Page.url]
+    pasted = [e.note.pasted for e in stage.events if isinstance(e, StageNoted) and e.note.kind == "offer"]
+    assert pasted == [True, True]
+    assert page.desk is not None
+    page.desk.finish()
+    stage.end()
+
+
+def test_without_its_board_the_run_goes_on_in_the_terminal(web: Path) -> None:
+    @contextmanager
+    def refused(desk: Desk) -> Iterator[Page]:
+        raise EcapipeError(problems.board_cannot_listen(8765, "it is in use"))
+        yield Page()
+
+    stage = Stage(web, Orgs(), board=refused).start(2)
+    for link in stage.people.see_all(2):
+        stage.people.approve(link)
+    assert usernames(stage.end()) == everybody(2)
+    assert hints(stage)[0] == "Cannot serve the page for signing in on port 8765: it is in use."
 
 
 def until(happens: Callable[[], bool]) -> None:

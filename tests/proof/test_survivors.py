@@ -10,7 +10,7 @@ import trees
 from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from river.failure import problem_of
 
-from ecapipe import credentials, grants, orgs, tokens, userinfo
+from ecapipe import apps, credentials, grants, messages, metadata, orgs, project, tokens, userinfo
 from ecapipe.grants import AuthorizationCode, ClientCredentials, Misfit
 from ecapipe.messages import Answer
 from ecapipe.secret import Secret
@@ -215,3 +215,151 @@ def test_what_lacks_a_value_is_listed() -> None:
 
 def replaced(*lacking: str) -> trees.apps.Replaced:
     return trees.apps.Replaced(None, lacking)
+
+
+# --- a project that is not valid, in exact words --------------------------------------------------------------
+
+ONE = {"packageDirectories": [{"path": "force-app"}]}
+
+
+def plugin(**members: object) -> dict[str, object]:
+    return {**ONE, "plugins": {"ecapipe": members}}
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ([], "it must be an object"),
+        ({**ONE, "plugins": 1}, "plugins must be an object"),
+        ({**ONE, "plugins": {"ecapipe": 1}}, "plugins.ecapipe must be an object"),
+        ({**ONE, "namespace": 1}, "namespace must be a string"),
+        ({**ONE, "replacements": {}}, "replacements must be a list"),
+        ({**ONE, "replacements": [1]}, "entry 1 of replacements must be an object"),
+        ({"packageDirectories": {}}, "packageDirectories must be a list"),
+        ({"packageDirectories": [1]}, "every entry of packageDirectories must be an object"),
+        ({"packageDirectories": [{}]}, "every entry of packageDirectories needs a path, a string"),
+        (plugin(orgs=1), "plugins.ecapipe.orgs must be an object"),
+        (plugin(orgs={"uat": 1}), "plugins.ecapipe.orgs.uat must be an object"),
+        (plugin(rules=1), "plugins.ecapipe.rules must be an object"),
+        (plugin(rules={"no-rule": "off"}), "plugins.ecapipe.rules.no-rule is no rule (ecapipe explain lists them)"),
+        (
+            plugin(rules={"scope-full": "loud"}),
+            "plugins.ecapipe.rules.scope-full must be one of off, note, warning, error",
+        ),
+        (
+            plugin(rules={"scope-full": ["off"]}),
+            "plugins.ecapipe.rules.scope-full must be one of off, note, warning, error",
+        ),
+        (plugin(baseline=1), "plugins.ecapipe.baseline must be a string"),
+        (plugin(baseline="../elsewhere.json"), "plugins.ecapipe.baseline must be a path inside the project"),
+    ],
+)
+def test_what_is_wrong_with_a_project_is_told_in_these_words(document: object, reason: str) -> None:
+    problem = problem_of(project.parse, json.dumps(document), "/project")
+    assert (problem.name, problem.file) == ("SchemaValidationError", "sfdx-project.json")
+    assert problem.message == f"sfdx-project.json is not valid: {reason}."
+
+
+@pytest.mark.parametrize(
+    ("directories", "name"),
+    [
+        ([{"path": "a", "default": False}], "SingleNonDefaultPackageError"),
+        ([{"path": "a"}, {"path": "b"}], "MissingDefaultPathError"),
+        ([{"path": "a", "default": True}, {"path": "b", "default": True}], "MultipleDefaultPathsError"),
+    ],
+)
+def test_defaults_that_are_not_one_name_the_file(directories: object, name: str) -> None:
+    problem = problem_of(project.parse, json.dumps({"packageDirectories": directories}), "/project")
+    assert (problem.name, problem.file) == (name, "sfdx-project.json")
+    assert "None" not in problem.message
+
+
+def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
+    found = project.parse(
+        json.dumps(plugin(rules={"scope-full": "off", "wrong-root": "note"}, baseline="a/b.json")), "/"
+    )
+    assert found.rules == {"scope-full": None, "wrong-root": "note"}
+    assert found.baseline == "a/b.json"
+    bare = project.parse(json.dumps(ONE), "/")
+    assert (bare.rules, bare.baseline) == ({}, None)
+
+
+# --- an answer that is none -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "words"),
+    [
+        (Answer(302, "text/html", b""), "RedirectRefused", "(HTTP 302)"),
+        (Answer(429, "text/html", b""), "RateLimited", f"{ORG.host} allows no more"),
+        (Answer(502, "text/html", b""), "ServerBusy", "fault of its own: HTTP 502."),
+        (Answer(200, "", b"<html>"), "UnexpectedAnswer", ": a JSON object was expected, and it is no content type."),
+        (Answer(200, "text/html", b"[]"), "UnexpectedAnswer", ": a JSON object was expected, and it is text/html."),
+        (answer({"a": 1}, 404), "UnexpectedAnswer", ": success was expected, and it is application/json."),
+    ],
+)
+def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(said: Answer, name: str, words: str) -> None:
+    problem = problem_of(messages.members, said, ORG.host)
+    assert (problem.name, problem.host, problem.http_status) == (name, ORG.host, said.status)
+    assert problem.message.startswith(ORG.host)
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    ("error", "description", "name"),
+    [
+        ("invalid_token", "made up", "TokenRefused"),
+        ("unsupported_grant_type", "made up", "UnsupportedGrantType"),
+        ("invalid_request", "made up code challenge", "CodeChallengeMissing"),
+        ("invalid_grant", "made up authorization code", "AuthorizationCodeRefused"),
+        ("invalid_grant", "made up and expired", "TokenRefused"),
+    ],
+)
+def test_a_refusal_repeats_what_the_org_says(error: str, description: str, name: str) -> None:
+    problem = messages.refusal(error, description, ORG.host).problem
+    assert (problem.name, problem.oauth_error) == (name, error)
+    assert description in problem.message
+
+
+def test_what_an_org_says_is_cut_after_three_hundred_characters() -> None:
+    problem = messages.refusal("made_up", "z" * 400, ORG.host).problem
+    assert problem.message.count("z") == 300
+
+
+# --- metadata that is refused, in exact words -----------------------------------------------------------------
+
+SETTINGS = metadata.SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"<a>" + b" " * metadata.LARGEST, "it is larger than 1 MiB"),
+        (b"<!DOCTYPE a><a/>", "it has a DOCTYPE"),
+        (b"<a>\n<<<<<<< ours\n</a>", "it holds the markers of an unresolved merge"),
+        (b"<a>\n</b>", "it is not well-formed (mismatched tag"),
+        (b'<?xml version="1.0" encoding="made-up"?><a/>', "made-up"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_in_these_words(data: bytes, reason: str) -> None:
+    data = data.replace(b"<a>", f"<{SETTINGS.name}>".encode())
+    problem = problem_of(metadata.parse, data, SETTINGS, "X.ecaGlblOauth-meta.xml")
+    assert (problem.name, problem.file) == ("MalformedXml", "X.ecaGlblOauth-meta.xml")
+    assert reason in problem.message
+
+
+def test_a_name_of_the_metadata_format_counts_only_where_that_was_asked_for() -> None:
+    assert metadata.recognise("X.ecaGlblOauth") is None
+    assert metadata.recognise("X.ecaGlblOauth", metadata_format=True) == (SETTINGS, "X")
+
+
+def test_an_element_that_is_nil_is_empty() -> None:
+    nil = '<label xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="{}">x</label>'
+    for value, text in (("true", None), ("1", None), ("false", "x")):
+        data = f'<{SETTINGS.name} xmlns="{metadata.NAMESPACE}">{nil.format(value)}</{SETTINGS.name}>'
+        assert metadata.parse(data.encode(), SETTINGS, "X").text("label") == text
+
+
+def test_an_app_without_oauth_is_named() -> None:
+    found = app(settings=None, oauth=None)
+    assert "Billing" in apps.missing_settings(found, None).message

@@ -68,6 +68,8 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         ("app-list", ["app", "list"]),
         ("app-check", ["app", "check"]),
         ("app-check", ["app", "check", "--for", "deploy"]),
+        ("app-probe", ["app", "probe", "--emulator"]),
+        ("app-probe", ["app", "probe", "--target-org", "http://localhost:1"]),
         ("app-protect", ["app", "protect", "--dry-run", "--replace-with-env"]),
         ("app-protect", ["app", "protect", "--rules", "gitleaks"]),
         ("manifest", ["manifest"]),

@@ -8,16 +8,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, proven
+from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from river.failure import problem_of
 
 from ecapipe import handover, orgs
+from ecapipe.handover import SfLogin
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
 from ecapipe.tokens import Token
 
 ACCESS, REFRESH = f"{ORG_ID[:15]}!AQEAQFAKEaccess.token", "5Aep861FAKErefresh.token=="
+ADA = "ada@acme.example"
 READ_BY_SFDX_CORE = re.compile(
     r"force://([a-zA-Z0-9._-]+={0,2}):([a-zA-Z0-9._-]*={0,2}):([a-zA-Z0-9._-]+={0,2})@([a-zA-Z0-9:._-]+)"
 )
@@ -32,27 +34,29 @@ def at(url: str) -> Org:
 
 
 def test_a_refresh_token_makes_a_login_url() -> None:
-    made = handover.of(proven(), token(), ORG, default=True)
+    made = handover.of(proven(), token(), ADA, ORG, default=True)
     assert made.given.reveal() == f"force://{KEY}:{SECRET}:{REFRESH}@{ORG.host}"
-    assert (made.lasting, made.url, made.alias, made.default) == (True, ORG.url, "uat", True)
+    assert (made.lasting, made.username, made.org_id, made.org, made.default) == (True, ADA, ORG_ID, ORG, True)
     assert {secret.reveal() for secret in made.secrets} == {SECRET, REFRESH, ACCESS}
     assert not any(each in repr(made) for each in (SECRET, REFRESH, ACCESS))
 
 
 def test_a_public_app_has_an_empty_secret() -> None:
-    made = handover.of(replace(proven(), consumer_secret=None), token(), at("https://localhost:8443"), default=False)
+    made = handover.of(
+        replace(proven(), consumer_secret=None), token(), ADA, at("https://localhost:8443"), default=False
+    )
     assert made.given.reveal() == f"force://{KEY}::{REFRESH}@localhost:8443"
 
 
 def test_without_a_refresh_token_the_access_token_goes_over() -> None:
     org = Org(ORG.url, ORG.host)
-    made = handover.of(proven(), token(refresh=None), org, default=False)
-    assert (made.given.reveal(), made.lasting, made.alias) == (ACCESS, False, None)
+    made = handover.of(proven(), token(refresh=None), ADA, org, default=False)
+    assert (made.given.reveal(), made.lasting, made.org.alias) == (ACCESS, False, None)
 
 
 @pytest.mark.parametrize("access", ["eyJ0FAKE.eyJpc3M.c2ln-_", f"{ORG_ID}!AQEAQFAKE"])
 def test_both_forms_of_access_tokens_are_taken(access: str) -> None:
-    assert handover.of(proven(), token(access, None), ORG, default=False).given.reveal() == access
+    assert handover.of(proven(), token(access, None), ADA, ORG, default=False).given.reveal() == access
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_both_forms_of_access_tokens_are_taken(access: str) -> None:
     ],
 )
 def test_a_token_that_has_no_place_in_it_is_refused(found: Token, word: str) -> None:
-    problem = problem_of(handover.of, proven(), found, ORG, default=False)
+    problem = problem_of(handover.of, proven(), found, ADA, ORG, default=False)
     assert (problem.name, word in problem.message) == ("HandOverNotPossible", True)
 
 
@@ -94,9 +98,70 @@ def test_an_org_that_is_not_at_a_host_of_its_own_is_refused(url: str) -> None:
 def test_what_goes_over_is_read_as_it_was_meant(secret: str, refresh: str) -> None:
     pair = replace(proven(), consumer_secret=Secret(secret) if secret else None)
     try:
-        made = handover.of(pair, token(refresh=refresh), ORG, default=False)
+        made = handover.of(pair, token(refresh=refresh), ADA, ORG, default=False)
     except EcapipeError:
         return  # refused, as the tests above want it
     parsed = READ_BY_SFDX_CORE.match(made.given.reveal())
     assert parsed is not None
     assert parsed.groups() == (KEY, secret, refresh, ORG.host)
+
+
+# --- logins that stand in each other's way ---
+
+
+def rivals(*wanted: tuple[str, Org]) -> list[str | None]:
+    found = [handover.rival(app, org, wanted) for app, org in wanted]
+    return [problem.name if problem else None for problem in found]
+
+
+UAT, PROD = (
+    at("https://acme--uat.sandbox.my.salesforce.com"),
+    replace(at("https://acme.my.salesforce.com"), alias="prod"),
+)
+
+
+def test_several_apps_in_one_org_cannot_all_be_kept() -> None:
+    assert rivals(("Billing", UAT), ("Portal", UAT), ("Billing", PROD)) == ["HandOverAmbiguous"] * 2 + [None]
+    problem = handover.rival("Portal", UAT, [("Billing", UAT), ("Portal", UAT)])
+    assert problem is not None
+    assert "Billing, Portal" in problem.message
+
+
+def test_one_username_in_several_orgs_cannot_be_kept() -> None:
+    ada, bob = (lambda org: replace(org, username=ADA)), (lambda org: replace(org, username="bob@acme.example"))
+    shout = replace(PROD, username=ADA.upper())
+    assert rivals(("Billing", ada(UAT)), ("Billing", shout)) == ["SfUsernameTaken"] * 2
+    assert rivals(("Billing", ada(UAT)), ("Billing", bob(PROD))) == [None, None]
+    assert rivals(("Billing", UAT), ("Billing", PROD)) == [None, None]
+    assert rivals(("Billing", ada(UAT)), ("Billing", replace(ada(UAT), alias="second"))) == [None, None]
+
+
+def test_a_login_to_another_org_would_be_overwritten() -> None:
+    kept = [SfLogin("Ada@acme.example", "00D000000000002EAA", PROD.url, ("prod", "live"))]
+    problem = handover.overwritten(ADA, ORG_ID, UAT, kept)
+    assert problem is not None
+    assert (problem.name, "uat and in prod, live" in problem.message) == ("SfUsernameTaken", True)
+    assert handover.overwritten(ADA, "00D000000000002", UAT, kept) is None
+    assert handover.overwritten("bob@acme.example", ORG_ID, UAT, kept) is None
+    assert handover.overwritten(None, ORG_ID, UAT, kept) is None
+    assert handover.overwritten(ADA, None, UAT, kept) is None
+
+
+@pytest.mark.parametrize(
+    ("scopes", "rotates", "core", "doubt"),
+    [
+        ("Api, RefreshToken", "true", "9.1.7", "sfdx-core 9.1.7"),
+        ("Api, OfflineAccess", "true", "9.1.7", "sfdx-core 9.1.7"),
+        ("Api, RefreshToken", "false", "9.1.7", None),
+        ("Api, RefreshToken", "true", None, None),
+        ("Api", "true", "9.1.7", "no scope refresh_token"),
+        (None, "false", None, None),
+    ],
+)
+def test_what_may_go_wrong_afterwards_is_told_before(
+    scopes: str | None, rotates: str, core: str | None, doubt: str | None
+) -> None:
+    found = app(settings={"isRefreshTokenRotationEnabled": rotates}, oauth={"commaSeparatedOauthScopes": scopes})
+    said = handover.doubts(found, core)
+    assert [doubt in each for each in said if doubt] == ([True] if doubt else [])
+    assert bool(said) == bool(doubt)

@@ -1,0 +1,178 @@
+"""``ecapipe app probe``: one request for each pair, and what is made of the answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+import trees
+from commandline import inside, on_terminal
+from edges.servers import Said, Seen, origin
+from loopback import free_port
+
+from ecapipe import edges
+from ecapipe.cli.emulator import registered
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.emulator import Emulator
+
+PUBLIC = {"consumerSecret": None, "isConsumerSecretOptional": "true"}
+WRONG = "WRONG0SECRET0THAT0IS0MADE0UP"
+
+
+def org(seen: Seen) -> Said:
+    """Knows Billing and Portal, and says no more to who shows no secret."""
+    form = {name: values[0] for name, values in parse_qs(seen.body, strict_parsing=True).items()}
+    assert (seen.method, seen.target) == ("POST", "/services/oauth2/introspect")
+    known = {trees.key(app): trees.secret(app) for app in ("Billing", "Portal")}
+    if form["client_id"] not in known:
+        refusal = {"error": "invalid_client_id", "error_description": "client identifier invalid"}
+        return Said(400, json.dumps(refusal).encode())
+    if form.get("client_secret") != known[form["client_id"]]:
+        # As bad servers repeat what they were sent.
+        refusal = {"error": "invalid_client", "error_description": f"invalid client credentials {seen.body}"}
+        return Said(400, json.dumps(refusal).encode())
+    return Said(body=b'{"active": false}')
+
+
+def plant(root: Path, *apps: trees.Files) -> str:
+    files = trees.project()
+    for app in apps:
+        files |= app
+    return str(trees.plant(root, files))
+
+
+def test_each_pair_is_asked_once_and_all_accepted_is_success(tmp_path: Path) -> None:
+    root = plant(tmp_path, trees.app("Billing"), trees.app("Portal"))
+    with origin(org) as first, origin(org) as second:
+        orgs = ["-o", f"uat={first.url('')}", "-o", f"prod={second.url('')}"]
+        ended = inside("app", "probe", "-d", root, *orgs, "--json", at=tmp_path)
+        assert [len(first.seen), len(second.seen)] == [2, 2]
+    assert ended.status == 0
+    assert [(each["app"], each["org"], each["verdict"]) for each in ended.result["probes"]] == [
+        ("Billing", "uat", "accepted"),
+        ("Billing", "prod", "accepted"),
+        ("Portal", "uat", "accepted"),
+        ("Portal", "prod", "accepted"),
+    ]
+    assert ended.result["summary"]["accepted"] == 4
+
+
+CASES: dict[str, tuple[trees.Files, str, str | None, str]] = {
+    "another org's key": (trees.app("Other"), "refused", "consumerKey", "InvalidClientId"),
+    "a wrong secret": (
+        trees.app("Billing", settings={"consumerSecret": WRONG}), "refused", "consumerSecret", "InvalidClient",
+    ),
+    "a public client": (trees.app("Portal", settings=PUBLIC), "unclear", None, "ProbeNeedsSecret"),
+    "a public client with another key": (trees.app("Other", settings=PUBLIC), "refused", "consumerKey",
+                                         "InvalidClientId"),
+    "no secret": (
+        trees.app("Billing", settings={"consumerSecret": None}), "missing", None, "ConsumerSecretMissing",
+    ),
+    "no key": (trees.app("Billing", settings={"consumerKey": None}), "missing", None, "ConsumerKeyMissing"),
+    "no settings": (trees.app("Billing", settings=None), "missing", None, "SettingsNotRetrieved"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("app", "verdict", "refused", "problem"), CASES.values(), ids=CASES.keys())
+def test_what_is_not_accepted_is_told_apart(
+    tmp_path: Path, app: trees.Files, verdict: str, refused: str | None, problem: str
+) -> None:
+    root = plant(tmp_path, app)
+    with origin(org) as uat:
+        for form in ("--json", "--verbose"):
+            ended = inside("app", "probe", "-d", root, "-o", f"uat={uat.url('')}", form, at=tmp_path)
+            assert ended.status == 1
+            assert WRONG[:8] not in ended.out + ended.err
+            if form == "--json":
+                (probe,) = ended.result["probes"]
+                assert (probe["verdict"], probe["refused"], probe["problem"]) == (verdict, refused, problem)
+                assert probe["actions"]
+            else:
+                assert f"{verdict}{f' ({refused})' if refused else ''}: " in ended.out
+        assert len(uat.seen) == (0 if verdict == "missing" else 2)
+
+
+def test_some_accepted_is_partial_and_what_nobody_asked_for_does_not_count(tmp_path: Path) -> None:
+    linked = trees.app("Linked", settings=None, oauth={"oauthLink": "00D000000000001EAA:888000000000001"})
+    root = plant(tmp_path, trees.app("Billing"), trees.app("Other"), linked)
+    with origin(org) as uat:
+        where = ["-d", root, "-o", f"uat={uat.url('')}", "--json"]
+        ended = inside("app", "probe", *where, at=tmp_path)
+        assert ended.status == 68
+        assert ended.result["summary"] == {"accepted": 1, "refused": 1, "unclear": 0, "missing": 0, "skipped": 1}
+        assert inside("app", "probe", *where, "-n", "Billing", "-n", "Linked", at=tmp_path).status == 68
+
+
+@pytest.mark.parametrize("said", [Said(500), Said(200, b"<html>", {"Content-Type": "text/html"}), Said(404)])
+def test_an_unclear_answer_is_called_so(tmp_path: Path, said: Said) -> None:
+    root = plant(tmp_path, trees.app("Billing"))
+    with origin(lambda seen: said) as uat:
+        ended = inside("app", "probe", "-d", root, "-o", f"uat={uat.url('')}", "--json", at=tmp_path)
+        assert len(uat.seen) == 1, "one request, whatever comes of it"
+    assert (ended.status, ended.result["summary"]["unclear"]) == (1, 1)
+
+
+def test_an_org_that_is_not_there_is_unclear_and_holds_no_other_up(tmp_path: Path) -> None:
+    root = plant(tmp_path, trees.app("Billing"))
+    with origin(org) as uat:
+        orgs = ["-o", f"gone=http://localhost:{free_port()}", "-o", f"uat={uat.url('')}"]
+        ended = inside("app", "probe", "-d", root, *orgs, "--json", at=tmp_path)
+    assert [each["verdict"] for each in ended.result["probes"]] == ["unclear", "accepted"]
+    assert ended.status == 68
+
+
+def test_a_secret_comes_from_where_it_is_told_to(tmp_path: Path) -> None:
+    root = plant(tmp_path, trees.app("Billing"))
+    with origin(org) as uat:
+        where = ["-d", root, "-o", f"uat={uat.url('')}", "--secret-from", "environment", "--json"]
+        assert inside("app", "probe", *where, at=tmp_path).result["probes"][0]["verdict"] == "missing"
+        ended = inside("app", "probe", *where, at=tmp_path, ECAPIPE_CLIENT_SECRET=trees.secret("Billing"))
+    (probe,) = ended.result["probes"]
+    assert (probe["verdict"], probe["consumerKey"], probe["consumerSecret"]) == ("accepted", "file", "environment")
+
+
+def test_a_secret_is_typed_unseen(tmp_path: Path) -> None:
+    root = plant(tmp_path, trees.app("Billing", settings={"consumerSecret": None}))
+    with origin(org) as uat:
+        command = ["app", "probe", "-d", root, "-o", f"uat={uat.url('')}"]
+        with on_terminal(*command, at=tmp_path) as screen:
+            screen.terminal.expect("Consumer secret of Billing: ")
+            screen.terminal.sendline(trees.secret("Billing"))
+            ended = screen.end()
+    assert ended.status == 0, ended
+    assert trees.secret("Billing")[:8] not in ended.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-o", "https://evil.example"],
+        ["-o", "uat=http://localhost:1", "--emulator"],
+        ["-o", "uat=http://localhost:1", "--concise", "--verbose"],
+        ["-o", "uat=http://localhost:1", "-n", "Biling"],
+        [],
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(tmp_path: Path, arguments: list[str]) -> None:
+    plant(tmp_path, trees.app("Billing"))
+    assert inside("app", "probe", *arguments, at=tmp_path).status == 2
+
+
+def test_the_emulator_gives_the_same_answers(tmp_path: Path) -> None:
+    at_home = plant(tmp_path / "org", trees.app("Billing"), trees.app("Portal", settings=PUBLIC))
+    wrong = trees.app("Billing", settings={"consumerSecret": WRONG})
+    here = plant(tmp_path / "here", wrong, trees.app("Portal", settings=PUBLIC), trees.app("Other"))
+    apps = registered(Where((at_home,)), edges.real(Environment({})))
+    with Emulator(apps, orgs=("uat",)) as emulator:
+        where = ["-o", f"uat={emulator.urls['uat']}", "--json"]
+        ended = inside("app", "probe", "-d", here, *where, at=tmp_path)
+        right = inside("app", "probe", "-d", at_home, "-n", "Billing", *where, at=tmp_path)
+    assert [(each["app"], each["verdict"], each["refused"]) for each in ended.result["probes"]] == [
+        ("Billing", "refused", "consumerSecret"),
+        ("Other", "refused", "consumerKey"),
+        ("Portal", "unclear", None),
+    ]
+    assert [each["verdict"] for each in right.result["probes"]] == ["accepted"]

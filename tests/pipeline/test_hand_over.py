@@ -1,0 +1,389 @@
+"""Verified logins on their way to the Salesforce CLI: scripted orgs, and a stand-in for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import salesforce_cli
+import trees
+from salesforce_cli import StandIn, login
+
+from ecapipe import edges, pipeline, problems
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.edges.sf import Sf
+from ecapipe.events import Event, StageNoted
+from ecapipe.handover import Handover, SfLogin
+from ecapipe.login import How
+from ecapipe.messages import Answer, Request
+from ecapipe.orgs import Which
+from ecapipe.pipeline import Request as Run
+from ecapipe.problems import EcapipeError
+from ecapipe.report import Report
+
+PASTED = "https://www.example.com/done"
+REFRESH = "5Aep861FAKE.refresh.token"
+WEB = {"settings": {"callbackUrl": PASTED}, "oauth": {"commaSeparatedOauthScopes": "Api, Basic, Web, RefreshToken"}}
+ALONE = {"settings": {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}, "policies": trees.CLIENT_CREDENTIALS}
+HAND_OVER = How(hand_over=True)
+
+
+def org_id(host: str) -> str:
+    """The id of the org at a host, made from its name."""
+    return f"00D0000000{sum(host.encode()) % 100000:05d}EAA"
+
+
+def host(alias: str) -> str:
+    return f"acme--{alias}.sandbox.my.salesforce.com"
+
+
+@dataclass
+class Orgs:
+    """Every org there is: each grants what it is asked for to its own user."""
+
+    refresh: str | None = REFRESH
+    users: dict[str, str] = field(default_factory=dict)
+    revoked: list[str] = field(default_factory=list)
+    authorized: list[dict[str, list[str]]] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> Answer:
+        parts = urlsplit(request.url)
+        org = org_id(parts.netloc)
+        form = parse_qs(request.form.reveal()) if request.form else {}
+        match parts.path.rstrip("/").rpartition("/")[2]:
+            case "token":
+                lasting = self.refresh and form["grant_type"] == ["authorization_code"]
+                members: dict[str, object] = {
+                    "access_token": f"{org[:15]}!FAKE.TOKEN",
+                    "id": f"https://{parts.netloc}/id/{org}/005000000000001AAA",
+                    "instance_url": f"https://{parts.netloc}",
+                    "scope": "api web refresh_token",
+                    "issued_at": "1",
+                    **({"refresh_token": self.refresh} if lasting else {}),
+                }
+            case "userinfo":
+                alias = parts.netloc.removeprefix("acme--").partition(".")[0]
+                username = self.users.get(alias, f"ada@{alias}.example")
+                members = {"user_id": "005000000000001AAA", "organization_id": org, "preferred_username": username}
+            case "revoke":
+                self.revoked += form["token"]
+                members = {}
+            case _:
+                members = {}
+        return Answer(200, "application/json", json.dumps(members).encode())
+
+
+@dataclass
+class Scene:
+    """A run in a folder of its own, and what it left behind."""
+
+    root: Path
+    standin: StandIn
+    orgs: Orgs = field(default_factory=Orgs)
+    files: trees.Files = field(default_factory=lambda: trees.app("Billing", **WEB))
+    sf: type[Sf] = Sf
+    notes: list[str] = field(default_factory=list)
+    report: Report = field(default_factory=Report)
+
+    def run(self, *aliases: str, how: How = HAND_OVER, which: Which | None = None, last: str | None = None) -> Report:
+        root = trees.plant(self.root / "project", trees.project() | self.files)
+        pasted: list[Callable[[str | None], None]] = []
+
+        @contextmanager
+        def lines(take: Callable[[str | None], None]) -> Iterator[None]:
+            pasted.append(take)
+            yield
+
+        def sign_in(url: str) -> bool:
+            query = parse_qs(urlsplit(url).query)
+            self.orgs.authorized.append(query)
+            pasted[-1](f"{PASTED}?code=aPrxFAKECODE&state={query['state'][0]}")
+            return True
+
+        def emit(event: Event) -> None:
+            self.report(event)
+            if isinstance(event, StageNoted):
+                self.notes.append(event.note.text)
+
+        environment = Environment({"PATH": str(self.standin.folder), "HOME": str(self.root)})
+        real = edges.real(environment)
+        sf = self.sf(environment)
+        world = replace(real, send=self.orgs, lines=lines, open=sign_in, person=True, board=None, sf=sf)
+        named = Which(tuple(f"{alias}=https://{host(alias)}" for alias in aliases or ("uat",)))
+        pipeline.run(Run(Where((str(root),)), which or named, how, last), world, emit)
+        return self.report
+
+    @property
+    def given(self) -> list[str]:
+        """The commands that were given a login, with their alias."""
+        return [
+            f"{call.command} {word}"
+            for call in self.standin.calls
+            if call.command.startswith("org login")
+            for word in call.argv
+            if word.startswith("--alias")
+        ]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        return {f"{each.stage.name} {each.subject}".strip(): each.outcome for each in self.report.ended}
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        return {str(subject): login.token for subject, login in self.report.logins.items()}
+
+    @property
+    def problems(self) -> list[str]:
+        return [problem.name for problem in self.report.problems]
+
+
+def answers(standin: StandIn) -> None:
+    """Let it keep whatever it is given."""
+    kept = {"username": "ada@uat.example", "orgId": org_id(host("uat")), "instanceUrl": f"https://{host('uat')}"}
+    standin.gives("org login sfdx-url", kept)
+    standin.gives("org login access-token", kept)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    standin = StandIn(tmp_path / "bin")
+    answers(standin)
+    return Scene(tmp_path, standin)
+
+
+def test_a_web_login_is_handed_over_last_and_forgotten(scene: Scene) -> None:
+    assert scene.run().status == 0
+    assert [each.stage.name for each in scene.report.ended][-4:] == ["authorize", "token", "verify", "hand-over"]
+    assert scene.report.stages[-1].title == "Handing over to Salesforce CLI"
+    assert scene.tokens == {"Billing@uat": "handedOver"}
+    assert scene.report.ended[-1].facts == {
+        "alias": "uat", "username": "ada@uat.example", "kept": "consumer secret and refresh token",
+    }  # fmt: skip
+    assert [call.command for call in scene.standin.calls] == ["version", "org list auth", "org login sfdx-url"]
+    key, secret = trees.key("Billing"), trees.secret("Billing")
+    assert scene.standin.calls[-1].given == f"force://{key}:{secret}:{REFRESH}@{host('uat')}"
+    assert scene.orgs.revoked == []
+
+
+def test_the_scopes_that_the_salesforce_cli_needs_are_asked_for(scene: Scene) -> None:
+    scene.run()
+    (asked,) = scene.orgs.authorized
+    assert asked["scope"] == ["api id web refresh_token"]
+
+
+@pytest.mark.parametrize(
+    ("has", "scopes", "asked"),
+    [
+        ("Api, Basic, Web, RefreshToken", "id", "id refresh_token api web"),
+        ("Full, RefreshToken", None, "full refresh_token api web"),
+        ("Basic, OfflineAccess, Api", None, "id api refresh_token"),
+        ("Basic, Api", None, "id api"),
+        (None, None, "refresh_token api web"),
+        (None, "id api", "id api refresh_token web"),
+    ],
+)
+def test_no_scope_is_asked_for_that_the_app_is_known_to_lack(
+    has: str | None, scopes: str | None, asked: str, scene: Scene
+) -> None:
+    scene.files = trees.app("Billing", **{**WEB, "oauth": {"commaSeparatedOauthScopes": has}})
+    scene.run(how=replace(HAND_OVER, scopes=scopes))
+    assert scene.orgs.authorized[0]["scope"] == [asked]
+
+
+def test_without_a_hand_over_no_refresh_token_is_asked_for(scene: Scene) -> None:
+    scene.run(how=How())
+    assert scene.orgs.authorized[0]["scope"] == ["api id web"]
+    assert scene.standin.calls == []
+    assert "hand-over Billing@uat" not in scene.outcomes
+
+
+def test_without_a_refresh_token_the_access_token_is_handed_over(scene: Scene) -> None:
+    scene.files = trees.app("Billing", **ALONE)
+    scene.run()
+    assert scene.tokens == {"Billing@uat": "handedOver"}
+    assert scene.report.ended[-1].facts["kept"] == "access token only"
+    assert scene.standin.calls[-1].given == f"{org_id(host('uat'))[:15]}!FAKE.TOKEN"
+
+
+def test_an_earlier_login_that_stays_beside_an_access_token_is_told(scene: Scene) -> None:
+    scene.files = trees.app("Billing", **ALONE)
+    scene.standin.keeps(login("uat", "ada@uat.example", org_id(host("uat"))))
+    scene.run()
+    assert scene.outcomes["hand-over Billing@uat"] == "warning"
+    assert "earlier login of ada@uat.example" in scene.report.warnings[-1]
+
+
+def test_it_becomes_the_default_org_where_that_is_wanted(scene: Scene) -> None:
+    scene.run(how=replace(HAND_OVER, set_default=True))
+    assert scene.standin.calls[-1].argv[-3:] == ["--alias=uat", "--set-default", "--json"]
+
+
+def test_only_one_org_can_be_the_default(scene: Scene) -> None:
+    assert scene.run("uat", "prod", how=replace(HAND_OVER, set_default=True)).status == 2
+    assert scene.problems == ["NotOneDefault"]
+    assert scene.standin.calls == []
+
+
+def test_several_orgs_are_handed_over(scene: Scene) -> None:
+    scene.files = trees.app("Billing", **ALONE)
+    scene.run("uat", "prod", "dev")
+    assert sorted(scene.given) == [f"org login access-token --alias={alias}" for alias in ("dev", "prod", "uat")]
+    assert set(scene.tokens.values()) == {"handedOver"}
+
+
+def test_one_failure_leaves_the_others(scene: Scene) -> None:
+    scene.files = trees.app("Billing", **ALONE)
+    refused = json.dumps({"status": 1, "name": "X", "message": "due to: invalid client credentials"})
+    scene.standin.says("org login access-token", json.dumps({"status": 0, "result": scene_login("uat")}),
+                       answers={"--alias=prod": refused})  # fmt: skip
+    assert scene.run("uat", "prod", "dev").status == 68
+    assert sorted(scene.tokens) == ["Billing@dev", "Billing@uat"]
+    assert scene.outcomes["hand-over Billing@prod"] == "failed"
+    assert scene.problems == ["InvalidClient"]
+    assert scene.report.problems[0].host == host("prod")
+
+
+def scene_login(alias: str) -> dict[str, str]:
+    return {"username": f"ada@{alias}.example", "orgId": org_id(host(alias)), "instanceUrl": f"https://{host(alias)}"}
+
+
+def test_a_refresh_token_that_nobody_holds_is_revoked(scene: Scene) -> None:
+    scene.standin.fails("org login sfdx-url", "RefreshTokenAuthError", "due to: fetch failed", 10)
+    assert scene.run().status == 1
+    assert scene.orgs.revoked == [REFRESH]
+    assert (scene.problems, scene.report.ended[-1].facts) == (["SfUnreachable"], {"revoked": True})
+    assert scene.tokens == {}
+
+
+def test_one_that_has_no_place_in_a_login_url_is_revoked_too(scene: Scene) -> None:
+    scene.orgs.refresh = "5Aep861/FAKE"
+    scene.run()
+    assert (scene.problems, scene.orgs.revoked) == (["HandOverNotPossible"], ["5Aep861/FAKE"])
+
+
+class Hanging(Sf):
+    """It takes a login, and is never heard of again."""
+
+    def log_in(self, login: Handover) -> SfLogin:
+        raise EcapipeError(problems.sf_timed_out("sf org login sfdx-url", 180))
+
+
+def test_one_whose_fate_is_unknown_is_left_alone(scene: Scene) -> None:
+    scene.sf = Hanging
+    scene.run()
+    assert (scene.problems, scene.orgs.revoked) == (["SfTimedOut"], [])
+
+
+def test_a_dev_hub_gets_its_hint(scene: Scene) -> None:
+    scene.standin.gives("org login sfdx-url", {**scene_login("uat"), "isDevHub": True})
+    scene.run()
+    assert any("SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI" in note for note in scene.notes)
+
+
+# --- before anyone signs in ---
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_missing_salesforce_cli_is_told_before_anything_is_done(dry_run: bool, scene: Scene) -> None:
+    (scene.standin.folder / "sf").unlink()
+    last = "authorize" if dry_run else None
+    assert scene.run(how=replace(HAND_OVER, dry_run=dry_run), last=last).status == 1
+    assert (scene.problems, scene.orgs.authorized) == (["SfNotFound"], [])
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_one_that_is_too_old_is_told_before_anything_is_done(dry_run: bool, scene: Scene) -> None:
+    scene.standin.says("version", json.dumps({**salesforce_cli.VERSION, "cliVersion": "@salesforce/cli/2.100.4"}))
+    last = "authorize" if dry_run else None
+    scene.run(how=replace(HAND_OVER, dry_run=dry_run), last=last)
+    assert (scene.problems, scene.orgs.authorized) == (["SfTooOld"], [])
+
+
+def losing(scene: Scene) -> None:
+    """Let the Salesforce CLI run on an sfdx-core that throws rotated tokens away."""
+    core = scene.root / "cli/node_modules/@salesforce/core/package.json"
+    core.parent.mkdir(parents=True)
+    core.write_text('{"version": "9.1.7"}', encoding="utf-8")
+    scene.standin.says("version", json.dumps({**salesforce_cli.VERSION, "rootPath": str(scene.root / "cli")}))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_rotation_with_an_sfdx_core_that_loses_tokens_is_a_warning(dry_run: bool, scene: Scene) -> None:
+    losing(scene)
+    rotating = {**WEB["settings"], "isRefreshTokenRotationEnabled": "true"}
+    scene.files = trees.app("Billing", **{**WEB, "settings": rotating})
+    last = "authorize" if dry_run else None
+    assert scene.run(how=replace(HAND_OVER, dry_run=dry_run), last=last).status == 0
+    assert scene.outcomes["check Billing"] == "warning"
+    assert "9.1.7" in scene.report.warnings[0]
+
+
+def test_an_app_without_rotation_is_none(scene: Scene) -> None:
+    losing(scene)
+    scene.run()
+    assert scene.outcomes["check Billing"] == "passed"
+
+
+def test_an_app_without_refresh_scope_is_told_what_can_be_kept(scene: Scene) -> None:
+    scene.files = trees.app("Billing", settings=WEB["settings"])
+    scene.orgs.refresh = None
+    assert scene.run().status == 0
+    assert "no scope refresh_token" in scene.report.warnings[0]
+    assert scene.report.ended[-1].facts["kept"] == "access token only"
+
+
+def test_a_secret_that_has_no_place_in_a_login_url_is_told_before_anyone_signs_in(scene: Scene) -> None:
+    scene.files = trees.app(
+        "Billing", **{**WEB, "settings": {"callbackUrl": PASTED, "consumerSecret": "a/b+c/d=e/f"}}
+    )
+    scene.run()
+    assert (scene.problems, scene.orgs.authorized) == (["HandOverNotPossible"], [])
+
+
+def test_several_apps_for_one_org_are_refused_before_anyone_signs_in(scene: Scene) -> None:
+    scene.files |= trees.app("Portal", **WEB)
+    assert scene.run().status == 1
+    assert (scene.problems, scene.orgs.authorized) == (["HandOverAmbiguous"] * 2, [])
+
+
+def test_an_app_that_cannot_log_in_does_not_stand_in_the_way(scene: Scene) -> None:
+    scene.files |= trees.app("Portal", settings={**WEB["settings"], "consumerKey": None})
+    assert scene.run().status == 68
+    assert scene.tokens == {"Billing@uat": "handedOver"}
+
+
+def test_one_username_in_several_orgs_is_refused_before_anyone_signs_in(scene: Scene) -> None:
+    orgs = {alias: {"url": f"https://{host(alias)}", "username": "ada@acme.example"} for alias in ("uat", "prod")}
+    scene.files |= trees.project(plugins={"ecapipe": {"orgs": orgs}})
+    scene.run(which=Which(("uat", "prod")))
+    assert (scene.problems, scene.orgs.authorized) == (["SfUsernameTaken"] * 2, [])
+
+
+def test_a_username_that_is_kept_for_another_org_is_refused_before_anyone_signs_in(scene: Scene) -> None:
+    scene.standin.keeps(login("prod", "Ada@acme.example", "00D000000000009EAA"))
+    uat = {"url": f"https://{host('uat')}", "username": "ada@acme.example", "orgId": org_id(host("uat"))}
+    scene.files |= trees.project(plugins={"ecapipe": {"orgs": {"uat": uat}}})
+    scene.run(which=Which(("uat",)))
+    assert (scene.problems, scene.orgs.authorized) == (["SfUsernameTaken"], [])
+
+
+def test_a_username_that_turns_out_to_be_in_several_orgs_is_handed_over_once(scene: Scene) -> None:
+    scene.files = trees.app("Billing", **ALONE)
+    scene.orgs.users = {"uat": "ada@acme.example", "prod": "ada@acme.example"}
+    kept = {"username": "ada@acme.example", "instanceUrl": "https://x"}
+    scene.standin.says(
+        "org login access-token",
+        answers={
+            f"--alias={alias}": json.dumps({"status": 0, "result": {**kept, "orgId": org_id(host(alias))}})
+            for alias in ("uat", "prod")
+        },
+    )
+    assert scene.run("uat", "prod").status == 68
+    assert scene.problems == ["SfUsernameTaken"]
+    assert len(scene.given) == 1

@@ -1,0 +1,367 @@
+"""Which app logs in to which org: batch files, configured orgs, trees of their own, and what each row says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import trees
+
+from ecapipe import batch, edges, pipeline
+from ecapipe.credentials import SOURCES
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.login import How
+from ecapipe.orgs import Which
+from ecapipe.pipeline import Request
+from ecapipe.problems import Problem
+from ecapipe.report import Report
+
+UAT = "https://acme--uat.sandbox.my.salesforce.com"
+PROD = "https://acme.my.salesforce.com"
+NO_SECRET: dict[str, str | None] = {"consumerSecret": None}
+LINKED = {"oauthLink": "00D000000000009EAA:888000000000001"}
+ALONE = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
+
+
+def alone(name: str) -> trees.Files:
+    """An app that allows only the client credentials flow."""
+    return trees.app(name, settings=ALONE, policies=trees.CLIENT_CREDENTIALS)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a dry run says it would do."""
+
+    report: Report
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        return cast(list[dict[str, Any]], self.report.result()["stages"])
+
+    @property
+    def targets(self) -> dict[str, tuple[str, str | None]]:
+        """By ``app@org``: the outcome of authorize, and the reason."""
+        return {
+            f"{stage['app']}@{stage['org']}": (stage["outcome"], stage["reason"])
+            for stage in self.stages
+            if stage["stage"] == "authorize"
+        }
+
+    def facts(self, subject: str) -> Mapping[str, Any]:
+        found = [s for s in self.stages if s["stage"] == "authorize" and f"{s['app']}@{s['org']}" == subject]
+        return cast(Mapping[str, Any], found[0]["facts"])
+
+    @property
+    def problem(self) -> Problem:
+        (problem,) = self.report.problems
+        return problem
+
+
+def plan(
+    where: Where,
+    which: Which,
+    how: How | None = None,
+    last: str = "authorize",
+    environ: dict[str, str] | None = None,
+    secret_from: frozenset[str] = frozenset(SOURCES),
+) -> Planned:
+    report = Report()
+    world = replace(edges.real(Environment(environ or {})), person=True, local_browser=True)
+    how = replace(how or How(), dry_run=True)
+    pipeline.run(Request(where, which, how, last, secret_from), world, report)
+    return Planned(report)
+
+
+def listed(root: Path, text: str) -> Which:
+    return Which(batch=batch.parse(text.encode(), str(root / "orgs.csv")))
+
+
+def here(root: Path, *names: str) -> Where:
+    return Where((str(root),), names)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    return trees.plant(tmp_path, trees.project() | trees.app("A") | alone("B"))
+
+
+# --- which app in which org ---------------------------------------------------------------------------------
+
+
+def test_a_row_is_for_all_apps_or_for_those_it_names(two: Path) -> None:
+    planned = plan(here(two), listed(two, f"alias,url,apps\nuat,{UAT},\nprod,{PROD},B\n"))
+    assert list(planned.targets) == ["A@uat", "B@uat", "B@prod"]
+    assert planned.report.status == 0
+
+
+def test_configured_orgs_say_the_same(tmp_path: Path) -> None:
+    members = {"uat": {"url": UAT, "apps": "A"}, "prod": {"url": PROD, "apps": ["B"]}}
+    tree = trees.project(plugins={"ecapipe": {"orgs": members}}) | trees.app("A") | alone("B")
+    planned = plan(here(trees.plant(tmp_path, tree)), Which(every=True))
+    assert list(planned.targets) == ["A@uat", "B@prod"]
+
+
+def test_an_app_that_no_org_means_is_no_part_of_the_run(two: Path) -> None:
+    trees.plant(two, trees.app("C", settings=NO_SECRET))
+    planned = plan(here(two), listed(two, f"alias,url,apps\nuat,{UAT},A\n"))
+    assert planned.report.status == 0
+    assert [app.name for app in planned.report.apps] == ["A"]
+
+
+def test_names_on_the_command_line_are_for_all_rows(two: Path) -> None:
+    planned = plan(here(two, "A"), listed(two, f"alias,url,apps\nuat,{UAT},A B\nprod,{PROD},B\n"))
+    assert list(planned.targets) == ["A@uat"]
+    assert planned.report.warnings == ["prod is left out: none of the chosen apps is meant for it."]
+
+
+def test_where_nothing_is_meant_for_anything_the_run_is_refused(two: Path) -> None:
+    problem = plan(here(two, "A"), listed(two, f"alias,url,apps\nprod,{PROD},B\n")).problem
+    assert (problem.name, problem.exit_code) == ("NothingPaired", 2)
+
+
+def test_unknown_apps_and_refused_hosts_are_told_at_once(two: Path) -> None:
+    text = f"alias,url,apps,sourceDir\nuat,{UAT},C,\nprod,https://evil.test,,\nx,{PROD},,gone\n"
+    problem = plan(here(two), listed(two, text)).problem
+    assert (problem.name, problem.exit_code) == ("MalformedBatchFile", 2)
+    for place in ("row 2, column apps", "row 3, column url", "row 4, column sourceDir"):
+        assert place in problem.message
+
+
+def test_rows_may_share_out_the_apps_of_an_org(two: Path) -> None:
+    text = f"alias,url,apps,flow\nuat,{UAT},A,web\nuat,{UAT},B,client-credentials\n"
+    planned = plan(here(two), listed(two, text))
+    assert [planned.facts(subject)["flow"] for subject in planned.targets] == ["web", "client-credentials"]
+
+
+@pytest.mark.parametrize(("text", "outcome"), [("apps\n{},A", "failed"), ("apps\n{},", "skipped")])
+def test_a_pair_that_cannot_work_fails_where_it_was_named(tmp_path: Path, text: str, outcome: str) -> None:
+    tree = trees.project() | trees.app("A", settings=None, oauth=LINKED) | alone("B")
+    root = trees.plant(tmp_path, tree)
+    planned = plan(here(root), listed(root, f"alias,url,{text.format(f'uat,{UAT}')}\nprod,{PROD},B\n"))
+    assert planned.targets["A@uat"][0] == outcome
+    assert planned.targets["B@prod"][0] == "skipped"
+    names = ["SettingsInSourceOrg"] if outcome == "failed" else []
+    assert [problem.name for problem in planned.report.problems] == names
+
+
+def test_a_flow_that_was_asked_for_chooses_among_apps_that_nobody_named(two: Path) -> None:
+    how = How(flow="client-credentials")
+    planned = plan(here(two), Which((f"uat={UAT}",)), how)
+    outcome, reason = planned.targets["A@uat"]
+    assert outcome == "skipped"
+    assert "A cannot log in with flow client-credentials" in (reason or "")
+    assert planned.report.status == 0
+    named = plan(here(two, "A", "B"), Which((f"uat={UAT}",)), how)
+    assert named.targets["A@uat"][0] == "failed"
+    assert named.report.status == 68
+
+
+def test_a_flow_that_no_app_allows_is_a_failure(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path, trees.project() | trees.app("A"))
+    assert plan(here(root), Which((f"uat={UAT}",)), How(flow="client-credentials")).problem.name == "FlowNotPossible"
+
+
+@pytest.mark.parametrize("last", ["discover", "locate", "check"])
+def test_mistakes_are_told_however_early_the_run_is_to_end(two: Path, last: str) -> None:
+    text = f"alias,url,apps\nuat,{UAT},C\n"
+    assert plan(here(two), listed(two, text), last=last).problem.name == "MalformedBatchFile"
+
+
+def test_a_check_for_an_org_uses_what_is_there_for_it(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path, trees.project() | trees.app("A", settings=NO_SECRET))
+    environ = {"UAT": trees.secret("A")}
+    planned = plan(here(root), listed(root, f"alias,url,secretEnv\nuat,{UAT},UAT\n"), last="check", environ=environ)
+    assert planned.report.status == 0
+    assert [(stage["stage"], stage["org"]) for stage in planned.stages] == [
+        ("discover", None),
+        ("locate", None),
+        ("check", None),
+    ]
+
+
+# --- what a row says of a login -----------------------------------------------------------------------------
+
+
+def test_a_row_says_how_to_log_in_unless_the_command_line_does(tmp_path: Path) -> None:
+    settings = {"callbackUrl": f"{trees.LOOPBACK}\nhttps://www.example.com/done", **trees.CLIENT_CREDENTIALS}
+    tree = trees.project() | trees.app("A", settings=settings, policies=trees.CLIENT_CREDENTIALS)
+    root = trees.plant(tmp_path, tree)
+    text = f"alias,url,flow,callback,scopes,browser\na,{UAT},web,paste,id,none\nb,{PROD},,,,\n"
+    planned = plan(here(root), listed(root, text))
+    one, other = planned.facts("A@a"), planned.facts("A@b")
+    assert (one["flow"], one["callback"], one["scopes"], one["browser"]) == ("web", "paste", ["id"], "none")
+    assert (other["flow"], other["callback"], other["scopes"]) == ("web", "listen", ["api", "id"])
+    flags = plan(here(root), listed(root, text), How(flow="web", callback="listen", scopes="api"))
+    assert (flags.facts("A@a")["callback"], flags.facts("A@a")["scopes"]) == ("listen", ["api"])
+    quiet = plan(here(root), listed(root, text), How(flow="client-credentials"))
+    assert quiet.facts("A@a")["flow"] == "client-credentials"
+
+
+def test_no_browser_for_an_org_means_pasting_there(tmp_path: Path) -> None:
+    settings = {"callbackUrl": f"{trees.LOOPBACK}\nhttps://www.example.com/done"}
+    root = trees.plant(tmp_path, trees.project() | trees.app("A", settings=settings))
+    planned = plan(here(root), listed(root, f"alias,url,browser\na,{UAT},none\nb,{PROD},firefox\n"))
+    assert [planned.facts(subject)["callback"] for subject in ("A@a", "A@b")] == ["paste", "listen"]
+
+
+def test_a_dry_run_says_where_key_and_secret_come_from(two: Path) -> None:
+    environ = {"MY_UAT_SECRET": trees.secret("other")}
+    planned = plan(
+        here(two), listed(two, f"alias,url,secretEnv\nuat,{UAT},MY_UAT_SECRET\nprod,{PROD},\n"), environ=environ
+    )
+    facts = planned.facts("B@uat")
+    assert (facts["consumerKey"], facts["consumerSecret"], facts["secretEnv"]) == (
+        "file",
+        "environment",
+        "MY_UAT_SECRET",
+    )
+    assert (facts["host"], facts["flow"]) == ("acme--uat.sandbox.my.salesforce.com", "client-credentials")
+    assert planned.facts("B@prod")["consumerSecret"] == "file"
+    assert trees.secret("other") not in repr(planned.report.result())
+
+
+def test_a_variable_that_is_named_and_not_set_is_told_by_its_name(two: Path) -> None:
+    text = f"alias,url,secretEnv\nuat,{UAT},MY_UAT_SECRET\nprod,{PROD},\n"
+    planned = plan(here(two, "B"), listed(two, text))
+    assert planned.targets["B@uat"][0] == "failed"
+    assert planned.problem.name == "ConsumerSecretMissing"
+    assert "MY_UAT_SECRET" in " ".join((planned.problem.message, *planned.problem.actions))
+    from_file = plan(here(two, "B"), listed(two, text), secret_from=frozenset({"file"}))
+    assert from_file.report.status == 0
+
+
+def test_a_named_variable_settles_whose_a_variable_is(tmp_path: Path) -> None:
+    root = trees.plant(
+        tmp_path, trees.project() | trees.app("A", settings=NO_SECRET) | trees.app("A_B", settings=NO_SECRET)
+    )
+    environ = {"ECAPIPE_CLIENT_SECRET_A_B": "fake-one", "SECRET_OF_B": "fake-other"}
+    text = f"alias,url,secretEnv\nB,{UAT},{{}}\n"
+    assert plan(here(root), listed(root, text.format("")), environ=environ).problem.name == "AmbiguousVariable"
+    settled = plan(here(root), listed(root, text.format("SECRET_OF_B")), environ=environ)
+    assert settled.report.status == 0
+
+
+def test_no_child_inherits_a_variable_that_a_row_names(two: Path) -> None:
+    environ = {"MY_UAT_SECRET": "fake", "OF_THE_PROJECT": "fake", "OTHER": "kept"}
+    members = {"prod": {"url": PROD, "secretEnv": "OF_THE_PROJECT"}}
+    trees.plant(two, trees.project(plugins={"ecapipe": {"orgs": members}}))
+    report, world = Report(), replace(edges.real(Environment(environ)), person=True)
+    which = listed(two, f"alias,url,secretEnv\nuat,{UAT},MY_UAT_SECRET\n")
+    pipeline.run(Request(here(two), which, How(dry_run=True), "authorize"), world, report)
+    assert (report.status, environ) == (0, {"OTHER": "kept"})
+
+
+# --- trees of their own -------------------------------------------------------------------------------------
+
+
+def retrieved(name: str, *apps: str) -> trees.Files:
+    """A tree in source format that a retrieve left in a folder of its own; its keys are its org's."""
+    files: trees.Files = {}
+    for app in apps:
+        pair = {"consumerKey": trees.key(f"{app} of {name}"), "consumerSecret": trees.secret(f"{app} of {name}")}
+        files |= trees.app(app, settings=pair, folder=f"retrieved/{name}")
+    return files
+
+
+def test_an_org_with_a_tree_of_its_own_has_the_apps_of_that_tree(tmp_path: Path) -> None:
+    tree = trees.project() | trees.app("Main") | retrieved("uat", "A", "B") | retrieved("prod", "A")
+    root = trees.plant(tmp_path, tree)
+    text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\ndev,https://dev.my.salesforce.com,\n"
+    planned = plan(here(root), listed(root, text))
+    assert set(planned.targets) == {"A@uat", "B@uat", "A@prod", "Main@dev"}
+    assert planned.report.status == 0
+    apps = cast(list[dict[str, Any]], planned.report.result()["apps"])
+    assert sorted((app["name"], Path(app["project"]).relative_to(root).as_posix()) for app in apps) == [
+        ("A", "retrieved/prod"),
+        ("A", "retrieved/uat"),
+        ("B", "retrieved/uat"),
+        ("Main", "."),
+    ]
+    checks = [ended.subject for ended in planned.report.ended if ended.stage.name == "check"]
+    assert len(set(checks)) == 4
+    assert f"A ({root / 'retrieved/uat'})" in {str(subject) for subject in checks}
+
+
+def test_no_project_is_needed_where_every_row_brings_its_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees.plant(tmp_path, retrieved("uat", "A") | retrieved("prod", "A"))
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"alias": name, "url": url, "sourceDir": f"retrieved/{name}"} for name, url in (("uat", UAT), ("prod", PROD))
+    ]
+    planned = plan(Where(), Which(batch=batch.parse(json.dumps(rows).encode(), "orgs.json")))
+    assert planned.report.status == 0
+    assert set(planned.targets) == {"A@uat", "A@prod"}
+    without = plan(Where(), Which(batch=batch.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json")))
+    assert without.problem.name in ("RequiresProjectError", "ProjectNotChosen")
+
+
+def test_a_tree_may_be_a_project_and_be_shared(tmp_path: Path) -> None:
+    trees.plant(tmp_path / "one", trees.project() | trees.app("A"))
+    text = f"alias,url,sourceDir\nuat,{UAT},one\nprod,{PROD},./one/\n"
+    planned = plan(Where((str(tmp_path / "one"),)), listed(tmp_path, text))
+    assert list(planned.targets) == ["A@uat", "A@prod"]
+    assert len(planned.report.apps) == 1
+
+
+def test_names_are_looked_for_in_all_trees(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path, trees.project() | trees.app("Main") | retrieved("uat", "A", "B"))
+    which = listed(root, f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\n")
+    assert list(plan(here(root, "B"), which).targets) == ["B@uat"]
+    problem = plan(here(root, "C"), which).problem
+    assert (problem.name, problem.exit_code) == ("UnknownApp", 2)
+
+
+def test_an_empty_tree_is_a_mistake_of_its_row(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path, trees.project() | trees.app("Main") | {"empty/": ""})
+    problem = plan(here(root), listed(root, f"alias,url,sourceDir\nuat,{UAT},empty\n")).problem
+    assert "row 2, column sourceDir: cannot be used" in problem.message
+
+
+def test_one_key_in_the_trees_of_two_orgs_is_doubtful(tmp_path: Path) -> None:
+    copied = {path.replace("retrieved/uat", "retrieved/prod"): text for path, text in retrieved("uat", "A").items()}
+    root = trees.plant(tmp_path, retrieved("uat", "A") | copied)
+    text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\n"
+    (warning,) = plan(Where((str(root / "retrieved/uat"),)), listed(root, text)).report.warnings
+    assert warning.startswith("A@uat, A@prod have the same consumer key in the trees of different orgs")
+
+
+def test_linked_apps_of_all_trees_take_the_pair_of_the_source_org(tmp_path: Path) -> None:
+    trees.plant(tmp_path / "hub", trees.project() | trees.app("A"))
+    root = trees.plant(
+        tmp_path,
+        trees.app("A", settings=None, oauth=LINKED, folder="retrieved/uat")
+        | trees.app("A", settings=None, oauth=LINKED, folder="retrieved/prod"),
+    )
+    text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\n"
+    where = Where((str(root / "retrieved/uat"),), credentials_dirs=(str(tmp_path / "hub"),))
+    planned = plan(where, listed(root, text))
+    assert planned.report.status == 0
+    assert planned.report.warnings == []
+
+
+# --- guards -------------------------------------------------------------------------------------------------
+
+
+def test_one_org_under_two_names_is_told_before_anything_is_sent(two: Path) -> None:
+    planned = plan(here(two, "B"), listed(two, f"alias,url\na,{UAT}\nb,{UAT}\n"))
+    assert planned.report.warnings == [f"a, b are the same org: {UAT}."]
+    assert planned.report.status == 0
+
+
+def test_more_refresh_tokens_than_salesforce_keeps_are_refused(tmp_path: Path) -> None:
+    root = trees.plant(
+        tmp_path, trees.project() | trees.app("A", oauth={"commaSeparatedOauthScopes": "Api, RefreshToken"})
+    )
+    text = "alias,url,username\n" + "".join(f"a{number},{UAT},ann@acme.test\n" for number in range(7))
+    asked = plan(here(root), listed(root, text + f"b,{UAT},bob@acme.test\n"), How(scopes="api refresh_token"))
+    failed = [subject for subject, (outcome, _) in asked.targets.items() if outcome == "failed"]
+    assert failed == ["A@a5", "A@a6"]
+    assert {problem.name for problem in asked.report.problems} == {"TooManyApprovals"}
+    assert plan(here(root), listed(root, text)).report.status == 0
