@@ -28,7 +28,7 @@ COMMANDS = sorted({line for line in (*IN_HELP, *IN_README) if line.startswith("e
 SERVERS = [line for line in COMMANDS if " emulator start " in line]
 NEED_AN_ORG = [line for line in COMMANDS if "--target-org" in line]
 ALONE = sorted(set(COMMANDS) - set(SERVERS) - set(NEED_AN_ORG))
-RUN = "ecapipe run --source-dir sample-project --emulator"
+RUN = "ecapipe run --source-dir sample-project --name Nightly_Reports --emulator"
 BEFORE = {
     "--resume": [RUN],
     "ecapipe runs show": [RUN],
