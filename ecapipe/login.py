@@ -394,12 +394,8 @@ def hand_over(target: Target, token: Token, login: events.Login, how: How, world
     work.facts |= {"alias": target.org.alias, "username": kept.username, "kept": what}
     if not given.lasting and username.casefold() in known:
         work.warn(f"The Salesforce CLI still holds the refresh token of an earlier login of {username} beside it.")
-    if kept.dev_hub:
-        work.note(
-            "hint",
-            f"{target.org.name} is a Dev Hub: to create scratch orgs with this login, set "
-            "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI.",
-        )
+    for hint in handover.hints(token, target.org, kept):
+        work.note("hint", hint)
     return replace(login, token="handedOver")  # noqa: S106
 
 

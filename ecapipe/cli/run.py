@@ -180,7 +180,7 @@ def run(
         ),
     ] = None,
     set_default: Annotated[
-        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default org, too.")
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default, too.")
     ] = False,
     retrieve: Annotated[
         bool,
