@@ -133,8 +133,9 @@ def usage_error(message: str, command: str, *hints: str) -> _Said:
 
 @_problem(
     "config",
-    "A folder or file named with --source-dir, --metadata-dir or --credentials-dir does not exist.",
-    "Correct the path. It is read relative to the current directory.",
+    "A folder or file named with --source-dir, --metadata-dir, --credentials-dir or --file, or as sourceDir of an "
+    "org, does not exist.",
+    "Correct the path. It is relative to the current directory, sourceDir to the batch file or the project.",
     exit_code=USAGE,
 )
 def source_dir_not_found(path: str, flag: str = "--source-dir") -> _Said:
@@ -206,6 +207,7 @@ def no_org_chosen(choices: Sequence[str]) -> _Said:
         f"No org was chosen.{known}",
         "Use -o or --target-org with an alias, or with the org's My Domain URL such as "
         "https://MyDomain.my.salesforce.com.",
+        "Or list orgs in a file for --file, or in sfdx-project.json under plugins.ecapipe.orgs.",
         "Use --emulator to try the pipeline without an org.",
     )
 
