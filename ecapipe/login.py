@@ -391,7 +391,9 @@ def hand_over(target: Target, token: Token, login: events.Login, how: How, world
         raise _at(error.problem, target.org) from None
     secret = "consumer secret and " if target.credentials.consumer_secret else ""
     what = f"{secret}refresh token" if given.lasting else "access token only"
-    work.facts |= {"alias": target.org.alias, "username": kept.username, "kept": what}
+    work.facts |= {"alias": target.org.alias, "kept": what}
+    if kept.username != username:
+        work.facts["username"] = kept.username
     if not given.lasting and username.casefold() in known:
         work.warn(f"The Salesforce CLI still holds the refresh token of an earlier login of {username} beside it.")
     for hint in handover.hints(token, target.org, kept):

@@ -23,6 +23,7 @@ from ecapipe.events import (
     Subject,
 )
 from ecapipe.findings import Finding
+from ecapipe.health import Check, Stored
 from ecapipe.problems import INTERRUPTED, WAITING, Problem
 from ecapipe.verdicts import WORDS, Verdict
 
@@ -209,6 +210,41 @@ def manifest(
         "apiVersion": api_version,
         "types": [{"name": name, "members": list(members)} for name, members in types],
         "manifest": "\n".join([*lines, ""]),
+    }
+
+
+def checkup(checks: Iterable[Check]) -> Json:
+    """The result of ``ecapipe doctor``, version 1."""
+    found = [
+        {
+            "name": each.name,
+            "state": each.state,
+            "message": each.message,
+            "actions": list(each.actions),
+            "details": list(each.details),
+        }
+        for each in checks
+    ]
+    return {"version": VERSION, "checks": found}
+
+
+def storage(kept: Iterable[Stored]) -> Json:
+    """The result of ``ecapipe doctor --storage``, version 1."""
+    return {
+        "version": VERSION,
+        "storage": [
+            {
+                "what": each.what,
+                "where": each.where,
+                "exists": each.exists,
+                "mode": each.mode,
+                "entries": each.entries,
+                "secret": each.secret,
+                "writtenBy": each.written_by,
+                "removedBy": each.removed_by,
+            }
+            for each in kept
+        ],
     }
 
 

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "report": Entry("Put results of runs together.", ("merge",)),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
+    "doctor": Entry("Look at this machine: what ecapipe needs, and what is kept here."),
     "explain": Entry("Explain a problem or a rule."),
 }
 
@@ -137,6 +138,10 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe manifest --source-dir sample-project"),
         Example("Retrieve one, and read what that means from a script:",
                 "ecapipe manifest --source-dir sample-project --name Billing_Sync --json"),
+    ),
+    "ecapipe doctor": (
+        Example("See whether everything is in place:", "ecapipe doctor"),
+        Example("See what is stored where, and how it is removed:", "ecapipe doctor --storage"),
     ),
     "ecapipe explain": (
         Example("List all problems and rules:", "ecapipe explain"),

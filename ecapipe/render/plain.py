@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ecapipe.events import AppFacts, CredentialFacts
 from ecapipe.findings import LEVELS, RULES, Finding, Rule
+from ecapipe.health import STATES, Check, Stored
 from ecapipe.problems import Explanation
 from ecapipe.render.text import clean, ending, success
 from ecapipe.verdicts import WORDS, Verdict
@@ -151,6 +152,33 @@ def _state(each: Summary) -> str:
     if each.status is not None and each.state == "ended":
         return ending(each.status)
     return {"going": "going on", "interrupted": "interrupted"}.get(each.state, "broken off")
+
+
+def checkup(checks: Sequence[Check], length: Length = "usual") -> Iterator[str]:
+    """``doctor``: a line per check, with what to do; only what is not well when concise, details when verbose."""
+    for each in checks:
+        if each.state == "ok" and length == "concise":
+            continue
+        yield clean(f"{each.state:4}  {each.name}: {each.message}")
+        yield from (f"      {clean(action)}" for action in each.actions)
+        if length == "verbose":
+            yield from (f"      {clean(detail)}" for detail in each.details)
+    counts = ", ".join(f"{sum(each.state == state for each in checks)} {state}" for state in STATES)
+    yield f"Looked at {len(checks)} things: {counts}."
+
+
+def storage(kept: Sequence[Stored], length: Length = "usual") -> Iterator[str]:
+    """``doctor --storage``: a block for each place; only what is there when concise."""
+    for each in kept:
+        if not each.exists and length == "concise":
+            continue
+        entries = "" if each.entries is None else f", {each.entries} entries"
+        mode = f"mode {each.mode}{entries}" if each.mode else f"there{entries}"
+        yield clean(f"{each.what}: {each.where} ({mode if each.exists else 'not there'})")
+        if length != "concise":
+            yield f"  Secret: {'yes' if each.secret else 'no'}"
+            yield f"  Written by: {clean(each.written_by)}"
+            yield f"  Removed by: {clean(each.removed_by)}"
 
 
 def rule(explained: Rule) -> Iterator[str]:

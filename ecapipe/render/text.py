@@ -86,7 +86,7 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
         if isinstance(value, Mapping):  # for programs
             continue
         text = _listed(value, verbose) if isinstance(value, (list, tuple)) else str(value or "")
-        if text:
+        if text and name != "diff":  # which has been shown line by line
             words = re.findall(r"[A-Z]?[a-z]+", name)
             label = " ".join(word.upper() if word in ("Id", "Uri") else word.capitalize() for word in words)
             shown.append((label, clean(text)))

@@ -73,6 +73,8 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         ("app-probe", ["app", "probe", "--target-org", "http://localhost:1"]),
         ("app-protect", ["app", "protect", "--dry-run", "--replace-with-env"]),
         ("app-protect", ["app", "protect", "--rules", "gitleaks"]),
+        ("doctor", ["doctor"]),
+        ("doctor", ["doctor", "--storage"]),
         ("manifest", ["manifest"]),
         ("manifest", ["manifest", "--name", "Billing"]),
         ("run", ["run", "--emulator"]),
