@@ -11,6 +11,7 @@ from ecapipe import (
     discovery,
     earlier,
     guards,
+    keeping,
     login,
     logins,
     orgs,
@@ -87,9 +88,11 @@ class _River:
                 raise EcapipeError(problems.not_one_target(count))
             if self.request.how.hand_over:
                 login.expect_to_hand_over(chosen, self.request.how, self.world)
-            sources = self.request.secret_from
+            sources, kept = self.request.secret_from, keeping.secret(self.world)
             disclose = Disclosure(which.allowed, self.world)
-            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources, disclose)
+            chain = credentials.chain(
+                found.apps, chosen, self.world.variable, self.world.ask, sources, disclose, kept
+            )
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
             work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]

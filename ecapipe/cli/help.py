@@ -21,7 +21,11 @@ class Entry:
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": Entry(
-        "List, check, probe and protect the external client apps of a project.", ("list", "check", "probe", "protect")
+        "List, check, probe and protect the external client apps of a project, and keep their secrets.",
+        ("list", "check", "probe", "protect", "set-secret", "forget-secret"),
+    ),
+    "login": Entry(
+        "Use and end the logins that ecapipe run --save keeps.", ("list", "display", "refresh", "token", "logout")
     ),
     "runs": Entry("List and show the last runs, to go on with them.", ("list", "show")),
     "report": Entry("Put results of runs together.", ("merge",)),
@@ -66,6 +70,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --source-dir sample-project --file sample-project/orgs.csv --dry-run"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
+        Example("Keep a login for ecapipe login, in a private file instead of the keyring:",
+                "ecapipe run --name Billing_Sync --target-org uat --save --store file"),
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
         Example("Go on with the last run, after it was broken off or people were slow:", "ecapipe run --resume"),
@@ -125,6 +131,34 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app protect --source-dir sample-project --name Billing_Sync --replace-with-env --dry-run"),
         Example("Teach gitleaks what a consumer secret looks like:",
                 "ecapipe app protect --rules gitleaks"),
+    ),
+    "ecapipe app set-secret": (
+        Example("Keep the consumer secret of an app in a private file instead of the keyring, and be asked for it:",
+                "ecapipe app set-secret Billing_Sync --source-dir sample-project --store file"),
+    ),
+    "ecapipe app forget-secret": (
+        Example("Forget it again:", "ecapipe app forget-secret Billing_Sync"),
+    ),
+    "ecapipe login": (Example("List the kept logins:", "ecapipe login list"),),
+    "ecapipe login list": (
+        Example("List the kept logins:", "ecapipe login list"),
+        Example("Read them from a script:", "ecapipe login list --json"),
+    ),
+    "ecapipe login display": (
+        Example("Ask the org whether a kept login is good:",
+                "ecapipe login display --name Nightly_Reports --target-org uat --verify"),
+    ),
+    "ecapipe login refresh": (
+        Example("Get a new access token now:", "ecapipe login refresh --name Nightly_Reports --target-org uat"),
+    ),
+    "ecapipe login token": (
+        Example("Give a script an access token that works:", "ecapipe login token --target-org uat"),
+        Example("Give it to curl as a header:",
+                "ecapipe login token --name Nightly_Reports --target-org uat --header"),
+    ),
+    "ecapipe login logout": (
+        Example("Revoke the tokens of a kept login, and forget it:", "ecapipe login logout --target-org uat"),
+        Example("End all of them:", "ecapipe login logout --all"),
     ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
     "ecapipe emulator start": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ecapipe.events import AppFacts, CredentialFacts
+from ecapipe.events import AppFacts, CredentialFacts, LoginFacts, SecretFacts
 from ecapipe.findings import LEVELS, RULES, Finding, Rule
 from ecapipe.health import STATES, Check, Stored
 from ecapipe.problems import Explanation
@@ -42,6 +42,51 @@ def listing(apps: Sequence[AppFacts], length: Length = "usual") -> Iterator[str]
             yield from (f"    {clean(cause)}" for cause in causes)
         yield "  Files:"
         yield from (f"    {clean(path)}" for path in app.files)
+
+
+def logins(kept: Sequence[LoginFacts], length: Length = "usual") -> Iterator[str]:
+    """``login list`` and ``login display``: a block per login, a line when concise."""
+    if not kept:
+        yield "No login is kept. ecapipe run --save keeps one."
+    for number, login in enumerate(kept):
+        if length == "concise":
+            yield clean(f"{login.app}@{login.org}: {login.username or login.user_id}")
+            continue
+        if number:
+            yield ""
+        yield clean(f"{login.app}@{login.org}")
+        yield clean(f"  URL: {login.url}")
+        yield clean(f"  Username: {login.username or 'unknown'}")
+        yield clean(f"  Org ID: {login.org_id or 'unknown'}")
+        yield clean(f"  Flow: {login.flow}")
+        yield clean(f"  Scopes: {' '.join(login.scopes) or 'not told'}")
+        yield f"  Can be refreshed: {'yes' if login.refreshable else 'no'}"
+        yield f"  Kept in: {'the keyring' if login.store == 'keyring' else 'a private file, not encrypted'}"
+        yield clean(f"  Saved: {login.saved_at}")
+        if login.refreshed_at:
+            yield clean(f"  Refreshed: {login.refreshed_at}")
+        if length == "verbose":
+            yield clean(f"  User ID: {login.user_id}")
+            yield clean(f"  Instance URL: {login.instance_url or 'not told'}")
+            yield clean(f"  Consumer key: {login.consumer_key}")
+
+
+def kept_secret(secret: SecretFacts, place: str, length: Length = "usual") -> Iterator[str]:
+    """``app set-secret``: whose secret is kept, and where."""
+    yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is kept in {place}.")
+    if length == "concise":
+        return
+    if secret.store == "file":
+        yield "The file is not encrypted: whoever can read your files, or a copy of them, can read it."
+    yield clean(f"ecapipe app forget-secret {secret.app} removes it.")
+
+
+def forgotten(secrets: Sequence[SecretFacts], length: Length = "usual") -> Iterator[str]:
+    """``app forget-secret``: whose secrets are kept no more."""
+    for secret in secrets:
+        yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is forgotten.")
+    if length != "concise":
+        yield "At Salesforce nothing has changed."
 
 
 def findings(found: Sequence[Finding], apps: int, length: Length = "usual") -> Iterator[str]:

@@ -129,7 +129,8 @@ def ending(status: int) -> str:
 
 def farewell(logins: Iterable[Login]) -> list[str]:
     """What became of the tokens."""
-    fates = [login.token for login in logins]
+    known = list(logins)
+    fates = [login.token for login in known]
     said = []
     if "forgotten" in fates:
         said.append(
@@ -143,6 +144,14 @@ def farewell(logins: Iterable[Login]) -> list[str]:
         )
     if "revoked" in fates:
         said.append("The access tokens were revoked.")
+    for place in dict.fromkeys(login.kept for login in known if login.kept):
+        said.append(
+            f"Logins are kept in {clean(place)}. ecapipe login list shows them, ecapipe login logout ends them."
+        )
+        if "keyring" not in place:
+            said.append(
+                "These files are not encrypted: whoever can read your files, or a copy of them, can use the logins."
+            )
     return said
 
 
