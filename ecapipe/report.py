@@ -12,10 +12,12 @@ from ecapipe.events import (
     Event,
     Finished,
     Login,
+    LoginFacts,
     Planned,
     ProjectFacts,
     RunEnded,
     RunStarted,
+    SecretFacts,
     Stage,
     StageEnded,
     StageNoted,
@@ -291,6 +293,38 @@ def protected(searched: Iterable[ProjectFacts], protection: Protection, *, writt
             {"project": each.project, "app": each.app, "file": each.file, "name": each.variable}
             for each in protection.supplies
         ],
+    }
+
+
+def kept_login(facts: LoginFacts) -> Json:
+    """A kept login as every result of ``ecapipe login`` shows it."""
+    return {
+        "app": facts.app,
+        "org": facts.org,
+        "alias": facts.alias,
+        "url": facts.url,
+        "username": facts.username,
+        "userId": facts.user_id,
+        "orgId": facts.org_id,
+        "instanceUrl": facts.instance_url,
+        "scopes": list(facts.scopes),
+        "flow": facts.flow,
+        "consumerKey": facts.consumer_key,
+        "store": facts.store,
+        "refreshable": facts.refreshable,
+        "savedAt": facts.saved_at,
+        "refreshedAt": facts.refreshed_at,
+    }
+
+
+def kept_secret(facts: SecretFacts) -> Json:
+    """A kept consumer secret as results show it: whose it is."""
+    return {
+        "app": facts.app,
+        "org": facts.org,
+        "consumerKey": facts.consumer_key,
+        "store": facts.store,
+        "savedAt": facts.saved_at,
     }
 
 
