@@ -214,7 +214,18 @@ def _keys_only(source: Source) -> Source:
 
 
 def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) -> Resolved:
-    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may."""
+    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may.
+
+    A source that cannot be read is a problem of this app in this org only.
+    """
+    try:
+        return _resolve(app, org, chain, spared)
+    except EcapipeError as error:
+        unknown = (Evidence(in_file(app, "consumerKey"), None), Evidence(in_file(app, "consumerSecret"), None))
+        return Resolved(*unknown, error.problem)
+
+
+def _resolve(app: App, org: Org | None, chain: Chain, spared: bool) -> Resolved:
     required = not app.secret_optional and not spared
     key, key_source = _first(chain, app, org, "consumerKey")
     # Nobody is asked for a secret that no flow needs.
