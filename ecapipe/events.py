@@ -84,6 +84,40 @@ class Login:
     scopes: tuple[str, ...]
     flow: str
     token: Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+    kept: str | None = None
+    """What people call the place that a saved login is kept in."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFacts:
+    """A kept login as output shows it. Times are UTC, as ISO 8601; `consumer_key` is masked."""
+
+    app: str
+    org: str
+    alias: str | None
+    url: str
+    username: str | None
+    user_id: str
+    org_id: str | None
+    instance_url: str | None
+    scopes: tuple[str, ...]
+    flow: str
+    consumer_key: str
+    store: Literal["keyring", "file"]
+    refreshable: bool
+    saved_at: str
+    refreshed_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFacts:
+    """A kept consumer secret as output shows it: whose it is, never the value. `consumer_key` is masked."""
+
+    app: str
+    org: str | None
+    consumer_key: str
+    store: Literal["keyring", "file"]
+    saved_at: str
 
 
 @dataclass(frozen=True, slots=True)

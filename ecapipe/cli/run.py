@@ -25,7 +25,9 @@ from ecapipe.cli.options import (
     ReportFiles,
     SecretsFrom,
     SourceDirs,
+    StoreIn,
     TargetOrgs,
+    TokenForm,
 )
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
@@ -66,11 +68,6 @@ class Browser(StrEnum):
     edge = "edge"
     firefox = "firefox"
     none = "none"
-
-
-class TokenForm(StrEnum):
-    value = "value"
-    header = "header"
 
 
 class Keeper(StrEnum):
@@ -137,6 +134,10 @@ def run(
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
     ] = logins.AT_ONCE,
     secret_from: SecretsFrom = None,
+    write_back: Annotated[
+        bool,
+        typer.Option("--write-back", help="Put a secret that comes from rest into the app's settings file."),
+    ] = False,
     print_token: Annotated[
         TokenForm | None,
         typer.Option(
@@ -145,6 +146,10 @@ def run(
             help="Print the access token, and nothing else, on standard output.",
         ),
     ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep each login, for ecapipe login: in the keyring, or as --store says.")
+    ] = False,
+    store: StoreIn = None,
     hand_over: Annotated[
         Keeper | None,
         typer.Option(
@@ -195,7 +200,8 @@ def run(
     consumer secret for it. What a flag says holds for all orgs and wins over the file.
 
     Key and secret come from the environment, the replacements of
-    sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
+    sfdx-project.json, the app's global OAuth settings file, the org's REST API, or a prompt, in this order; no flag
+    takes a secret. The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
     URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which
@@ -217,6 +223,11 @@ def run(
             "--emulator and --all-orgs": emulator and all_orgs,
             "--print-token and --json": print_token is not None and session.json,
             "--print-token and --revoke": print_token is not None and revoke,
+            "--save and --print-token": save and print_token is not None,
+            "--save and --revoke": save and revoke,
+            "--save and --emulator": save and emulator,
+            "--save and --hand-over": save and hand_over is not None,
+            "--save and --until": save and until is not None and until.value != stages.VERIFY.name,
             "--print-token and --dry-run": print_token is not None and dry_run,
             f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,
@@ -232,7 +243,10 @@ def run(
             "--scopes takes one string with spaces between the scopes.": scopes is not None
             and ("," in scopes or not scopes.split()),
             "--jwt-key-file takes the path of a file.": jwt_key_file is not None and not jwt_key_file.strip(),
+            "--write-back needs --secret-from rest: it writes nothing else.": write_back
+            and "rest" not in options.sources(secret_from),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
+            "--store says where --save keeps a login: add --save.": store is not None and not save,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--board-port takes a port from 1 to 65535.": board_port is not None and not 1 <= board_port <= 65535,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
@@ -275,6 +289,7 @@ def run(
         _audience(environment.get("SF_AUDIENCE_URL")),
         hand_over=hand_over is not None,
         set_default=set_default,
+        keep=options.place(store) if save else None,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -284,7 +299,8 @@ def run(
         if emulator:
             with reports.covering():
                 world, which = emulated(where, which, world, stack)
-        request = Request(where, which, how, last, options.sources(secret_from), concurrency, retrieve)
+        sources = options.sources(secret_from)
+        request = Request(where, which, how, last, sources, concurrency, retrieve, write_back)
         also: list[Emit] = []
         if not no_board:
             world = _with_board(world, board_port, also)
@@ -380,8 +396,7 @@ def _refuse(exclusive: Mapping[str, bool], wrong: Mapping[str, bool]) -> None:
 
 def _printer(session: Session, form: TokenForm) -> Callable[[Secret], None]:
     def deliver(token: Secret) -> None:
-        prefix = "Authorization: Bearer " if form is TokenForm.header else ""
-        text.write(session.out, [prefix + token.reveal()])
+        text.write(session.out, [options.token_line(token, form)])
 
     return deliver
 

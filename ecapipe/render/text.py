@@ -84,7 +84,7 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
     shown = []
     for name, value in event.facts.items():
         text = _listed(value, verbose) if isinstance(value, (list, tuple)) else str(value or "")
-        if text:
+        if text and name != "diff":  # which has been shown line by line
             words = re.findall(r"[A-Z]?[a-z]+", name)
             label = " ".join(word.upper() if word in ("Id", "Uri") else word.capitalize() for word in words)
             shown.append((label, clean(text)))
@@ -122,7 +122,8 @@ def status(report: Report) -> str:
 
 def farewell(logins: Iterable[Login]) -> list[str]:
     """What became of the tokens."""
-    fates = [login.token for login in logins]
+    known = list(logins)
+    fates = [login.token for login in known]
     said = []
     if "forgotten" in fates:
         said.append(
@@ -136,6 +137,14 @@ def farewell(logins: Iterable[Login]) -> list[str]:
         )
     if "revoked" in fates:
         said.append("The access tokens were revoked.")
+    for place in dict.fromkeys(login.kept for login in known if login.kept):
+        said.append(
+            f"Logins are kept in {clean(place)}. ecapipe login list shows them, ecapipe login logout ends them."
+        )
+        if "keyring" not in place:
+            said.append(
+                "These files are not encrypted: whoever can read your files, or a copy of them, can use the logins."
+            )
     return said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import trees
 from cli.test_canary import Secrets
-from commandline import Ended, ecapipe, on_terminal
+from commandline import Ended, ecapipe, on_terminal, started
 from reports.test_json_schemas import strict
 from salesforce_cli import StandIn, login
 
@@ -141,6 +142,20 @@ def test_the_token_of_a_run_is_only_in_the_pipe(scene: Scene) -> None:
     token = scene.sf.calls[-1].given
     files = [path for path in scene.home.rglob("*") if path.is_file() and "calls" not in path.parts]
     assert [path for path in files if token.encode() in path.read_bytes()] == []
+
+
+def test_an_interrupt_lets_a_hand_over_that_has_begun_end(scene: Scene) -> None:
+    kept = {"username": ROBOT, "orgId": "00D000000000001EAA", "instanceUrl": scene.url}
+    scene.sf.gives("org login access-token", kept, seconds=1.5)
+    command = ("run", "-d", "project", "--target-org", f"uat={scene.url}", "--hand-over", "sf")
+    with started(*command, "--json", at=scene.home, **scene.variables) as running:
+        while not (scene.sf.folder / "begun").exists():
+            time.sleep(0.01)
+        running.interrupt()
+        ended = running.end()
+    assert ended.status == 130
+    assert ended.outcomes["hand-over Batch@uat"] == "passed"
+    assert [call.command for call in scene.sf.calls][-1] == "org login access-token"
 
 
 # --- retrieve ---
