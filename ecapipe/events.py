@@ -10,6 +10,8 @@ from ecapipe.problems import Problem
 
 NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
+Fate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+"""What became of a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Login:
     instance_url: str | None
     scopes: tuple[str, ...]
     flow: str
-    token: Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+    token: Fate
     kept: str | None = None
     """What people call the place that a saved login is kept in."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, assert_never
 
-from ecapipe import events, grants, handover, kept, orgs, problems, tokens, userinfo
+from ecapipe import events, grants, handover, kept, orgs, problems, record, resumption, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.flight import Flight, Patience
@@ -63,6 +63,15 @@ class How:
     hand_over: bool = False
     """Let the Salesforce CLI keep the login; `set_default`: as its default org."""
     set_default: bool = False
+
+    @property
+    def fate(self) -> events.Fate | None:
+        """What somebody asks to become of the tokens."""
+        if self.hand_over:
+            return "handedOver"
+        if self.keep:
+            return "saved"
+        return "revoked" if self.revoke else "printed" if self.deliver else None
 
     def of(self, org: Org) -> How:
         """The choices for one org: where nothing is chosen for all, what is said of it counts."""
@@ -206,6 +215,28 @@ def opener(org: Org, world: World) -> Callable[[str], bool] | None:
     return world.browsers(org.browser) if org.browser and world.browsers else world.open
 
 
+def fingerprint(app: App, org: Org, how: How, resolved: Resolved) -> dict[str, str]:
+    """Whether a login depends on the same as an earlier one did: the flow that is asked for, and short hashes of the
+    rest. None is of a secret: a new one is no reason to repeat what has succeeded."""
+    files = [file for file in (*app.files, app.lent) if file]
+    elements = sorted(
+        f"{file.type.name} {element.name} {element.text}"
+        for file in files
+        for element in file.document.elements
+        if element.name != "consumerSecret"
+    )
+    found = {
+        "flow": how.of(org).flow,
+        "files": resumption.digest(*elements),
+        "org": resumption.digest(org.url),
+        "scopes": resumption.digest(how.of(org).scopes or ""),
+        "expected": resumption.digest(org.username or "", (org.org_id or "")[:15]),
+    }
+    if isinstance(resolved.outcome, Credentials):
+        found["key"] = resumption.digest(resolved.outcome.consumer_key)
+    return found
+
+
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
     """Tell the plan as the facts of a stage. Raises `EcapipeError`, what the plan met; `Enough` for a dry run."""
     match planned:
@@ -221,6 +252,8 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case Jwt():
             work.facts |= {"flow": "jwt", "host": target.org.host, "audience": planned.audience}
             work.facts |= {"username": planned.username, "keyFile": planned.key_file}
+            if planned.doubts:
+                work.facts["doubts"] = list(planned.doubts)
         case _:
             assert_never(planned)
     if how.dry_run:
@@ -228,6 +261,7 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
         work.facts |= {"secretEnv": variable} if variable else {}
         raise Enough("Dry run: nothing is sent.")
+    work.facts[record.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
 
 
 def sign_in(

@@ -497,6 +497,112 @@ def state_directory_unusable(directory: str, reason: str) -> _Said:
 
 
 @_problem(
+    "config",
+    "No record of the run that --resume or runs show names is there, or none of this project. Only the last runs are "
+    "kept.",
+    "List the runs with ecapipe runs list. A JSON result of a run serves --resume just as well: give its path.",
+    exit_code=USAGE,
+)
+def run_not_found(run: str | None, known: Sequence[str]) -> _Said:
+    message = f"There is no record of a run {run}." if run else "There is no record of a run of this project."
+    return _say(
+        message, *did_you_mean(run or "", known), "List the runs with ecapipe runs list.", "Run without --resume."
+    )
+
+
+@_problem(
+    "config",
+    "Several runs start with what was given.",
+    "Give more of the name of the run.",
+    exit_code=USAGE,
+)
+def run_ambiguous(run: str, candidates: Sequence[str]) -> _Said:
+    return _say(f"Several runs start with {run}: {_several(candidates)}.", "Give more of the name.")
+
+
+@_problem(
+    "config",
+    "--resume alone repeats the command line of the run, whose paths count from the folder that it was given in.",
+    "Go to that folder, or give the options of the run beside --resume.",
+    exit_code=USAGE,
+)
+def run_elsewhere(run: str, folder: str) -> _Said:
+    return _say(
+        f"The options of run {run} do not serve again here: it was started in {folder}.",
+        f"cd {folder} && ecapipe run --resume {run}",
+        "Or give its options beside --resume.",
+    )
+
+
+@_problem(
+    "config",
+    "Another ecapipe is at work on the run that is to be resumed: two of them would do the same logins twice.",
+    "Wait until it has ended, or end it; then run again.",
+)
+def run_going_on(run: str) -> _Said:
+    return _say(
+        f"Run {run} is still going on, or is being resumed.",
+        "Wait until it has ended, or end it; then run again.",
+        "Or start a run of its own, without --resume.",
+    )
+
+
+@_problem(
+    "config",
+    "The file is not what ecapipe run prints with --json, or has been changed since.",
+    "Give the JSON that ecapipe run --json printed, or that --report json=FILE wrote, as it is.",
+    exit_code=USAGE,
+)
+def malformed_result(file: str, reason: str) -> _Said:
+    return _say(
+        f"{file} is no result of ecapipe run: {reason}.",
+        "Give the JSON that ecapipe run --json printed, or that --report json=FILE wrote, as it is.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "A record of a run is damaged in its middle, which an end of the process at any time does not explain.",
+    "Start a run of its own, or resume from a JSON result of that run.",
+)
+def damaged_record(file: str, line: int, reason: str) -> _Said:
+    return _say(
+        f"{file} is damaged: {reason}.",
+        "Start a run without --resume, or resume from a JSON result of that run.",
+        file=file,
+        line=line,
+    )
+
+
+@_problem(
+    "config",
+    "The record or result of a run was written by a later version of ecapipe.",
+    "Use the ecapipe that wrote it, or a later one.",
+    exit_code=USAGE,
+)
+def newer_format(file: str, version: int) -> _Said:
+    return _say(
+        f"{file} was written by a later ecapipe (format {version}), which this one cannot read.",
+        "Use the ecapipe that wrote it, or a later one.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "The results that were put together are not all parts of their run: of the others' targets nothing is known.",
+    "Wait for the jobs that are missing, or run them again; then put all results together.",
+)
+def shards_missing(shards: Sequence[str]) -> _Said:
+    return _say(
+        f"The result of shard {_several(shards)} is missing.",
+        "Run ecapipe report merge again with the results of all shards.",
+        f"Run the missing one with ecapipe run --shard {shards[0] if shards else 'K/N'} and the other options.",
+    )
+
+
+@_problem(
     "people",
     "The changes were shown and not agreed to, so nothing was written.",
     "Run again and answer y, or use --no-prompt to write without being asked.",
@@ -949,7 +1055,7 @@ def jwt_username_missing(app: str, org: str) -> _Said:
     return _say(
         f"The JWT flow of {app} needs to know as whom to log in to {org}.",
         "Add --username NAME, with the full username of a user who is approved for the app.",
-        f"Or give the org a username in sfdx-project.json, under plugins.ecapipe.orgs.{org}.",
+        f"Or give {org} a username in plugins.ecapipe.orgs of sfdx-project.json, or in the batch file.",
     )
 
 

@@ -27,6 +27,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "login": Entry(
         "Use and end the logins that ecapipe run --save keeps.", ("list", "display", "refresh", "token", "logout")
     ),
+    "runs": Entry("List and show the last runs, to go on with them.", ("list", "show")),
+    "report": Entry("Put results of runs together.", ("merge",)),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
     "doctor": Entry("Look at this machine: what ecapipe needs, and what is kept here."),
@@ -72,12 +74,34 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --name Billing_Sync --target-org uat --save --store file"),
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
+        Example("Go on with the last run, after it was broken off or people were slow:", "ecapipe run --resume"),
+        Example("Do one of four parts of the logins, in a CI job of four:",
+                "ecapipe run --source-dir sample-project --emulator --shard 1/4 --report json=build/shard-1.json"),
         Example("Fetch the apps of an org with the Salesforce CLI, then sign in with one of them:",
                 "ecapipe run --retrieve --name Billing_Sync --target-org uat"),
         Example("Sign in, and go on with the Salesforce CLI:",
                 "ecapipe run --name Billing_Sync --target-org uat --hand-over sf"),
         Example("Use a token in a script:",
                 "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --print-token header"),
+    ),
+    "ecapipe runs": (Example("List the last runs:", "ecapipe runs list"),),
+    "ecapipe runs list": (
+        Example("List the last runs:", "ecapipe runs list"),
+        Example("Read them from a script:", "ecapipe runs list --json"),
+    ),
+    "ecapipe runs show": (
+        Example("Show what the last run did, and what is left:", "ecapipe runs show"),
+        Example("See what is to be done about what failed:", "ecapipe runs show --verbose"),
+    ),
+    "ecapipe report": (
+        Example("Put the results of two shards together:",
+                "ecapipe report merge build/shard-1.json build/shard-2.json"),
+    ),
+    "ecapipe report merge": (
+        Example("Put the results of two shards together:",
+                "ecapipe report merge build/shard-1.json build/shard-2.json"),
+        Example("Make one test report of them, for CI:",
+                "ecapipe report merge build/shard-1.json build/shard-2.json --report junit=build/run.xml"),
     ),
     "ecapipe app": (Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),),
     "ecapipe app list": (

@@ -9,11 +9,13 @@ from ecapipe.events import AppFacts, CredentialFacts, LoginFacts, SecretFacts
 from ecapipe.findings import LEVELS, RULES, Finding, Rule
 from ecapipe.health import STATES, Check, Stored
 from ecapipe.problems import Explanation
-from ecapipe.render.text import clean
+from ecapipe.render.text import clean, ending, success
 from ecapipe.verdicts import WORDS, Verdict
 
 if TYPE_CHECKING:
     from ecapipe.changes import Protection
+    from ecapipe.record import Summary
+    from ecapipe.report import Report
 
 Length = Literal["concise", "usual", "verbose"]
 
@@ -143,6 +145,58 @@ def protected(planned: Protection, *, written: bool) -> Iterator[str]:
     for found in planned.exposures:
         yield clean(found.message)
         yield from (f"    {clean(action)}" for action in found.actions)
+
+
+def runs(found: Sequence[Summary], length: Length = "usual") -> Iterator[str]:
+    """``runs list``: a line per run; just its name when concise, and what goes on with it when verbose."""
+    if not found:
+        yield "There are no records of runs."
+    for each in found:
+        if length == "concise":
+            yield clean(each.run)
+            continue
+        projects = ", ".join(each.projects)
+        yield clean(f"{each.run}  {_state(each)}, {each.finished} of {each.planned} done  {projects}")
+        if length == "verbose":
+            yield from (f"    {line}" for line in _further(each))
+
+
+def run(shown: Summary, report: Report, length: Length = "usual") -> Iterator[str]:
+    """``runs show``: the run, a line per login unless concise, with the reasons of failures, and what goes on."""
+    yield clean(f"Run {shown.run}: {_state(shown)}")
+    yield f"  Started: {clean(shown.started_at)}"
+    yield from (f"  Project: {clean(project)}" for project in shown.projects)
+    counts = [(shown.finished, "done"), (shown.failed, "failed"), (shown.skipped, "skipped"), (shown.open, "open")]
+    yield f"  Logins: {shown.planned} planned, {', '.join(f'{count} {word}' for count, word in counts)}"
+    yield from (f"  {line}" for line in _further(shown))
+    if length == "concise":
+        return
+    failures = {ended.subject: ended.problem for ended in report.ended if ended.problem}
+    courses = {ended.subject for ended in report.ended}
+    for subject in report.subjects:
+        if login := report.logins.get(subject):
+            yield f"  {success(subject, login)}"
+        elif problem := failures.get(subject):
+            yield clean(f"  {subject}: failed: {problem.name}: {problem.message}")
+            if length == "verbose":
+                yield from (f"      {clean(action)}" for action in problem.actions)
+        elif subject.org:
+            yield clean(f"  {subject}: {'no login' if subject in courses else 'open'}")
+
+
+def _further(each: Summary) -> Iterator[str]:
+    if each.shard:
+        yield f"Shard: {clean(each.shard)}"
+    if each.resumes:
+        yield f"Went on with: {clean(each.resumes)}"
+    if each.command:
+        yield f"Go on with: {clean(each.command)}"
+
+
+def _state(each: Summary) -> str:
+    if each.status is not None and each.state == "ended":
+        return ending(each.status)
+    return {"going": "going on", "interrupted": "interrupted"}.get(each.state, "broken off")
 
 
 def checkup(checks: Sequence[Check], length: Length = "usual") -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -83,6 +83,8 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
         return []
     shown = []
     for name, value in event.facts.items():
+        if isinstance(value, Mapping):  # for programs
+            continue
         text = _listed(value, verbose) if isinstance(value, (list, tuple)) else str(value or "")
         if text and name != "diff":  # which has been shown line by line
             words = re.findall(r"[A-Z]?[a-z]+", name)
@@ -112,12 +114,17 @@ def success(subject: Subject, login: Login) -> str:
 
 def status(report: Report) -> str:
     """The end of a run in a word or two."""
+    return ending(report.status)
+
+
+def ending(status: int) -> str:
+    """The same, for an exit status."""
     return {
         0: "Succeeded",
         68: "Partial Success",
         69: "Waiting for people",
         130: "Interrupted",
-    }.get(report.status, "Failed")
+    }.get(status, "Failed")
 
 
 def farewell(logins: Iterable[Login]) -> list[str]:
