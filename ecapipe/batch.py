@@ -33,6 +33,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 _LISTS: Final = ("apps", "scopes")
 _ROWS: Final = 10_000
 _CELL: Final = 4_000
+_NAME: Final = 200
 _DELIMITERS: Final = (",", ";", "\t")
 _ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
@@ -161,7 +162,7 @@ def entry(place: Place, members: Mapping[str, object], folder: str, mistakes: li
         place,
         texts.get("alias"),
         texts.get("url"),
-        tuple(dict.fromkeys(texts.get("apps", "").split())),
+        listed(texts.get("apps")),
         posixpath.join(folder, source_dir.replace("\\", "/")) if source_dir else None,
         texts.get("flow"),
         texts.get("username"),
@@ -171,6 +172,13 @@ def entry(place: Place, members: Mapping[str, object], folder: str, mistakes: li
         texts.get("browser"),
         texts.get("callback"),
     )
+
+
+def listed(value: object) -> tuple[str, ...]:
+    """The names in a cell or member that lists some: a string with spaces, commas or semicolons, or strings."""
+    parts = value if isinstance(value, list) else [value]
+    words = [word for part in parts if isinstance(part, str) for word in re.split(r"[\s,;]+", part) if word]
+    return tuple(dict.fromkeys(words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +194,10 @@ def _value(name: str, value: object) -> str | _Wrong:
         value = " ".join(value)
     if not isinstance(value, str):
         return _Wrong(f"must be a string{' or a list of strings' if name in _LISTS else ''}.")
-    text = value.strip()
-    if name in _LISTS:
-        text = " ".join(part for part in re.split(r"[\s,;]+", text) if part)
-    if len(text) > _CELL:
-        return _Wrong(f"is longer than {_CELL} characters.")
+    text = " ".join(listed(value)) if name in _LISTS else value.strip()
+    most = _NAME if name == "alias" else _CELL
+    if len(text) > most:
+        return _Wrong(f"is longer than {most} characters.")
     if not text.isprintable():
         return _Wrong("holds characters that cannot be seen.")
     if text and name in CHOICES and text not in CHOICES[name]:

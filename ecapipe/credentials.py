@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from ecapipe import problems
 from ecapipe.apps import App, Replaced
@@ -16,10 +16,16 @@ from ecapipe.secret import Secret, mask
 
 Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
-SourceName = Literal["environment", "replacement", "file", "prompt"]
-SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "prompt")
-USUAL_SOURCES: Final = SOURCES
+SourceName = Literal["environment", "replacement", "file", "keyring", "rest", "prompt"]
+SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "rest", "prompt")
+KEYRING: Final[SourceName] = "keyring"
+REST: Final[SourceName] = "rest"
+USUAL_SOURCES: Final = tuple(source for source in SOURCES if source != REST)
 """Those that nobody has to name."""
+Kept = Callable[[str], Secret | None]
+"""The consumer secret that is kept for a consumer key."""
+Held = Callable[[str], bool]
+"""Whether one is kept, without a look at it."""
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
 PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
@@ -35,6 +41,16 @@ _PLACEHOLDER: Final = re.compile(
 )
 _GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}|[0-9A-F]{64}")
 """A key and a secret as Salesforce makes them."""
+
+
+class Client(Protocol):
+    """How an app identifies itself to an org: its key, and its secret if that is sent."""
+
+    @property
+    def consumer_key(self) -> str: ...
+
+    @property
+    def consumer_secret(self) -> Secret | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,19 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Disclosed:
+    """Key and secret of a consumer as its org tells them; `notice` is a sentence about what is to come."""
+
+    key: str
+    secret: Secret
+    notice: str | None = None
+
+
+Disclose = Callable[[App, Org | None, str | None], Disclosed]
+"""Ask the org that has the consumer of an app, by its key if that is known. Raises `EcapipeError`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One link of the chain. `find` gives the value of a field of an app for an org, or None."""
 
@@ -60,6 +89,8 @@ class Source:
     find: Callable[[App, Org | None, Field], Secret | None]
     secrets: bool = True
     """Whether consumer secrets may come from it."""
+    notice: Callable[[App, Org | None], str | None] = lambda app, org: None
+    """A sentence about the secret that it gave."""
 
 
 Chain = tuple[Source, ...]
@@ -102,6 +133,16 @@ def in_file(app: App, field: Field) -> InFile:
 def is_placeholder(text: str) -> bool:
     """Whether `text` only stands where a credential belongs. A key may have any shape; Salesforce's own is proof."""
     return _GENERATED.fullmatch(text) is None and _PLACEHOLDER.search(text) is not None
+
+
+def unfit(secret: Secret, consumer_key: str) -> str | None:
+    """Why what was given as the consumer secret of that key cannot be one."""
+    text = secret.reveal()
+    if not text.isprintable() or not text.isascii():
+        return "it is not plain text on one line"
+    if is_placeholder(text):
+        return "it only stands in the place of a secret"
+    return "it is the consumer key" if text == consumer_key else None
 
 
 def from_file() -> Source:
@@ -159,6 +200,30 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
     return Source("environment", find)
 
 
+def from_keyring(kept: Kept, earlier: Chain) -> Source:
+    """The secret that was kept for the very key that `earlier` sources give: a pair that belongs together."""
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        key = _first(earlier, app, org, "consumerKey")[0] if field == "consumerSecret" else None
+        return kept(key.reveal()) if key else None
+
+    return Source(KEYRING, find)
+
+
+def from_rest(disclose: Disclose, earlier: Chain) -> Source:
+    """The org's credentials REST API; the secret is that of the key that `earlier` sources give, if they do."""
+
+    def told(app: App, org: Org | None) -> Disclosed:
+        key, _ = _first(earlier, app, org, "consumerKey")
+        return disclose(app, org, key.reveal() if key else None)
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        found = told(app, org)
+        return Secret(found.key) if field == "consumerKey" else found.secret
+
+    return Source(REST, find, notice=lambda app, org: told(app, org).notice)
+
+
 def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
     """A question on the terminal, asked once per app and field."""
     answers: dict[tuple[str, str, Field], Secret | None] = {}
@@ -191,16 +256,22 @@ def chain(
     value: Callable[[str], Secret | None],
     ask: Callable[[str], Secret | None] | None,
     secret_from: Collection[str] = SOURCES,
+    disclose: Disclose | None = None,
+    kept: Kept | None = None,
 ) -> Chain:
     """Where key and secret may come from, in order; secrets only from sources named in `secret_from`.
 
-    Nobody is asked when `ask` is None.
+    Nobody is asked when `ask` is None, no keyring when `kept` is, and no org when `disclose` is, or is not named.
     """
     sources = [
         from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
         from_replacements(),
         from_file(),
     ]
+    if kept is not None:
+        sources.append(from_keyring(kept, tuple(sources)))
+    if disclose is not None and REST in secret_from:
+        sources.append(from_rest(disclose, tuple(sources)))
     if ask is not None:
         sources.append(from_prompt(ask))
     return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
@@ -213,16 +284,31 @@ def _keys_only(source: Source) -> Source:
     return Source(source.name, find, secrets=False)
 
 
-def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) -> Resolved:
-    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may."""
+def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *, spared: bool = False) -> Resolved:
+    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may.
+
+    `held`: a secret that no source gives, but that is kept for the key, counts as found; it is known to be there, and
+    nobody looked at it, so that there are no credentials. A source that cannot be read is a problem of this app in
+    this org alone.
+    """
     required = not app.secret_optional and not spared
-    key, key_source = _first(chain, app, org, "consumerKey")
     # Nobody is asked for a secret that no flow needs.
     wanted = chain if required else quiet(chain)
-    secret, secret_source = _first(wanted, app, org, "consumerSecret")
+    key = key_source = None
+    try:
+        key, key_source = _first(chain, app, org, "consumerKey")
+        secret, secret_source = _first(wanted, app, org, "consumerSecret")
+    except EcapipeError as error:
+        causes = (error.problem.message,)
+        key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else causes)
+        return Resolved(key_evidence, Evidence(in_file(app, "consumerSecret"), None, causes), error.problem)
+    if key and secret is None and required and held and held(key.reveal()):
+        secret_source = KEYRING
     key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
     secret_evidence = Evidence(
-        in_file(app, "consumerSecret"), secret_source, () if secret or app.secret_optional else _secret_causes(app)
+        in_file(app, "consumerSecret"),
+        secret_source,
+        () if secret_source or app.secret_optional else _secret_causes(app),
     )
     if key is None:
         return Resolved(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))
@@ -234,10 +320,12 @@ def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) ->
     mixed = (
         f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
         "together."
-        if secret is not None and key_source != secret_source
+        if secret is not None and secret_source not in (key_source, KEYRING, REST)
         else None
     )
-    return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), mixed)
+    notices = [source.notice(app, org) for source in wanted if source.name == secret_source]
+    warning = " ".join(sentence for sentence in (mixed, *notices) if sentence) or None
+    return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), warning)
 
 
 def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
@@ -247,8 +335,8 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
 
 
 def quiet(chain: Chain) -> Chain:
-    """The chain without its questions."""
-    return tuple(source for source in chain if source.name != "prompt")
+    """The chain without its questions, to people, to orgs or to a keyring, which may ask people."""
+    return tuple(source for source in chain if source.name not in (KEYRING, REST, "prompt"))
 
 
 def line(app: App, field: Field) -> int | None:

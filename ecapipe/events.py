@@ -10,6 +10,8 @@ from ecapipe.problems import Problem
 
 NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
+Fate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+"""What became of a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Stage:
 class Subject:
     """What a stage works on: the whole project, an app, or an app in an org.
 
-    `tree` tells apps of the same name apart.
+    `tree` tells apps of the same name apart: the root of the project they lie in.
     """
 
     app: str | None = None
@@ -33,7 +35,7 @@ class Subject:
 
     def __str__(self) -> str:
         name = "@".join(part for part in (self.app, self.org) if part)
-        return f"{name} ({self.tree})" if self.tree else name
+        return f"{name} ({'/'.join(self.tree.split('/')[-2:])})" if self.tree else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,41 @@ class Login:
     instance_url: str | None
     scopes: tuple[str, ...]
     flow: str
-    token: Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+    token: Fate
+    kept: str | None = None
+    """What people call the place that a saved login is kept in."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFacts:
+    """A kept login as output shows it. Times are UTC, as ISO 8601; `consumer_key` is masked."""
+
+    app: str
+    org: str
+    alias: str | None
+    url: str
+    username: str | None
+    user_id: str
+    org_id: str | None
+    instance_url: str | None
+    scopes: tuple[str, ...]
+    flow: str
+    consumer_key: str
+    store: Literal["keyring", "file"]
+    refreshable: bool
+    saved_at: str
+    refreshed_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFacts:
+    """A kept consumer secret as output shows it: whose it is, never the value. `consumer_key` is masked."""
+
+    app: str
+    org: str | None
+    consumer_key: str
+    store: Literal["keyring", "file"]
+    saved_at: str
 
 
 @dataclass(frozen=True, slots=True)

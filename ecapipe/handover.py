@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from ecapipe import grants, problems
 from ecapipe.apps import App
@@ -49,6 +50,14 @@ class SfLogin:
     instance_url: str
     aliases: tuple[str, ...] = ()
     dev_hub: bool = False
+
+    @property
+    def host(self) -> str:
+        """With a port that is not the usual one; empty for what is no URL."""
+        try:
+            return urlsplit(self.instance_url).netloc.lower().removesuffix(":443")
+        except ValueError:
+            return ""
 
 
 def check(credentials: Credentials, org: Org, *, lasting: bool) -> None:
@@ -123,9 +132,27 @@ def of(credentials: Credentials, token: Token, username: str, org: Org, *, defau
         return Handover(token.access_token, False, username, token.org_id, org, default, secrets)
     if not _KEY.fullmatch(refresh.reveal()):
         raise _refuse(credentials, org, "the refresh token has characters that it does not read")
-    pair = f"{credentials.consumer_key}:{secret.reveal() if secret else ''}"
-    url = Secret(f"force://{pair}:{refresh.reveal()}@{org.host}")
+    # In one expression: no variable holds what a traceback could show.
+    url = Secret(
+        f"force://{credentials.consumer_key}:{secret.reveal() if secret else ''}:{refresh.reveal()}@{org.host}"
+    )
     return Handover(url, True, username, token.org_id, org, default, secrets)
+
+
+def hints(token: Token, org: Org, kept: SfLogin) -> list[str]:
+    """What to know before the login that is `kept` now is used with the Salesforce CLI."""
+    said = []
+    if kept.dev_hub:
+        said.append(
+            f"{org.name} is a Dev Hub: to create scratch orgs with this login, set "
+            "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI."
+        )
+    if token.access_token.reveal().startswith("eyJ"):
+        said.append(
+            f"{org.name} issues JWT-based access tokens: deploying and retrieving needs API version 68.0 or later "
+            "(sourceApiVersion in sfdx-project.json)."
+        )
+    return said
 
 
 def _refuse(credentials: Credentials, org: Org, reason: str) -> EcapipeError:

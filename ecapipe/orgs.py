@@ -202,7 +202,12 @@ class _Book:
 
     def by_default(self, named: Callable[[str], list[Org]]) -> list[Org]:
         if name := self.which.default or self.elsewhere.default():
-            return named(name)
+            try:
+                return named(name)
+            except EcapipeError as error:
+                source = "SF_TARGET_ORG" if self.which.default else "target-org of the Salesforce CLI"
+                message = f"{error.problem.message} It was not chosen with a flag, but is {source}."
+                raise EcapipeError(replace(error.problem, message=message)) from None
         if len(self.configured) == 1:
             return [org for alias in self.configured for org in named(alias)]
         urls = {each.login_url for each in self.projects if each.login_url and is_my_domain(each.login_url)}
@@ -245,7 +250,8 @@ class _Book:
         try:
             org = _accept(entry.url, self.which.allowed, alias=entry.alias)
         except EcapipeError as error:
-            mistakes.append(Mistake(entry.place, "url", f"cannot be used: {error.problem.message}"))
+            problem = error.problem
+            mistakes.append(Mistake(entry.place, "url", f"cannot be used: {problem.message} {problem.actions[0]}"))
             if mistakes is self.in_project:
                 self.refused[entry.place.label] = error
             return None
@@ -338,21 +344,6 @@ def doubles(chosen: Iterable[Org]) -> list[str]:
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""
             said[tuple(names)] = f"{', '.join(names[:10])}{more} are the same org: {mark}."
     return list(said.values())
-
-
-def shared_usernames(chosen: Iterable[Org]) -> list[str]:
-    """A sentence for each user who is expected in several orgs: the Salesforce CLI keeps one login per username, so
-    the later would take the place of the earlier."""
-    groups: dict[str, dict[str, Org]] = {}
-    for org in chosen:
-        if org.username:
-            groups.setdefault(org.username, {}).setdefault(org.url, org)
-    return [
-        f"{username} is expected in {', '.join(org.name for org in group.values())}, and the Salesforce CLI keeps "
-        "one login per username."
-        for username, group in groups.items()
-        if len(group) > 1
-    ]
 
 
 def is_my_domain(url: str) -> bool:

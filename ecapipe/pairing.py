@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ecapipe import discovery, orgs, problems
@@ -28,6 +29,10 @@ class Pair:
     org: Org
     named: bool
 
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.app.name, self.org.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
@@ -37,18 +42,29 @@ class Pairing:
     chosen: tuple[Org, ...]
     pairs: tuple[Pair, ...] = ()
     notices: tuple[str, ...] = ()
+    _of: dict[int, list[Pair]] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _names: Counter[str] = field(init=False, default_factory=Counter, repr=False, compare=False)
 
-    def of(self, app: App) -> list[Pair]:
-        """The pairs of `app`, whose name other trees may use, too."""
-        return [pair for pair in self.pairs if pair.app is app]
+    def __post_init__(self) -> None:
+        for pair in self.pairs:
+            self._of.setdefault(id(pair.app), []).append(pair)
+        self._names.update(app.name for app in self.found.apps)
+
+    def of(self, app: App) -> Sequence[Pair]:
+        """The pairs of this very app; other trees may have one of its name."""
+        return self._of.get(id(app), ())
+
+    def part(self, meant: Callable[[Subject], bool]) -> Pairing:
+        """Only the pairs that are `meant`, with their apps and orgs."""
+        pairs = tuple(pair for pair in self.pairs if meant(pair.subject))
+        left = {id(pair.app) for pair in pairs} | {id(pair.org) for pair in pairs}
+        apps = tuple(app for app in self.found.apps if id(app) in left)
+        chosen = tuple(org for org in self.chosen if id(org) in left)
+        return replace(self, found=replace(self.found, apps=apps), chosen=chosen, pairs=pairs)
 
     def subject(self, app: App) -> Subject:
         """What output calls `app`: with its tree, where several hold one of this name."""
-        alone = sum(other.name == app.name for other in self.found.apps) == 1
-        return Subject(app.name, tree=None if alone else self._tree(app))
-
-    def _tree(self, app: App) -> str:
-        return next((pair.org.source_dir for pair in self.of(app) if pair.org.source_dir), None) or app.project
+        return Subject(app.name, tree=app.project if self._names[app.name] > 1 else None)
 
 
 class Grounds:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from ecapipe.edges import git, place, spare, terminal
+from ecapipe.edges import git, place, spare, terminal, writer
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.stages import Clock
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ecapipe.edges.http import Http
     from ecapipe.messages import Answer, Request
     from ecapipe.problems import Problem
-    from ecapipe.world import Keys, Landing, SalesforceCli, Tree
+    from ecapipe.world import Keys, Landing, SalesforceCli, Store, Tree
 
 Tool = TypeVar("Tool")
 
@@ -50,6 +50,7 @@ def real(
         git=(around := git.Around()),
         index=lambda: _index(around),
         write=place.write,
+        amend=writer.write,
         send=(sender := _Sender()),
         environ=environment.get,
         taken=environment.take,
@@ -59,6 +60,7 @@ def real(
         open=_opening(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
+        store=_later(lambda: _store(environment)),
         sf=_later(lambda: _sf(environment)),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
@@ -79,6 +81,12 @@ def _keys(environment: Environment) -> Keys:
     from ecapipe.edges.signer import Keys
 
     return Keys(environment.credential)
+
+
+def _store(environment: Environment) -> Store:
+    from ecapipe.edges.store import Store
+
+    return Store(environment)
 
 
 def _sf(environment: Environment) -> SalesforceCli:

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Final, cast
 
@@ -24,6 +24,7 @@ from ecapipe.world import SfVersion
 
 OLDEST: Final = (2, 136, 8)
 """The first version with ``org auth show-access-token``."""
+_NEEDED: Final = ".".join(map(str, OLDEST))
 
 _QUICK, _LOGIN, _RETRIEVE = 60, 180, 40 * 60
 """Seconds; a retrieve waits 33 minutes by itself."""
@@ -53,11 +54,12 @@ _LARGEST: Final = 1024 * 1024
 _LONGEST_NAME: Final = 200
 
 _UNREACHED: Final = re.compile(
-    r"fetch failed|ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|socket hang up|certificate"
-    r"|getaddrinfo|network|timed? ?out",
+    r"fetch failed|getaddrinfo|socket hang up|ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH"
+    r"|UND_ERR_|self.signed|certificate has expired|unable to (get|verify)\b.*certificate|altnames",
     re.IGNORECASE,
 )
-_PAIR: Final = re.compile(r"invalid[ _]client|client (credentials|identifier)", re.IGNORECASE)
+_KEY: Final = re.compile(r"invalid_client_id|client identifier", re.IGNORECASE)
+_PAIR: Final = re.compile(r"invalid[ _]client|client credentials", re.IGNORECASE)
 _DEAD: Final = re.compile(r"expired|refresh token|invalid_grant|inactive|revoked", re.IGNORECASE)
 _PAGE: Final = re.compile(r"\s*<(!doctype|html)", re.IGNORECASE)
 _PREFIX: Final = re.compile(r"^.*?due to: *", re.IGNORECASE | re.DOTALL)
@@ -97,7 +99,7 @@ class Sf:
                 if named is None or not str(answer.get("cliVersion")).startswith("@salesforce/cli/"):
                     raise EcapipeError(problems.sf_failed("sf version", "it names no version of @salesforce/cli."))
                 if tuple(map(int, named.groups())) < OLDEST:
-                    raise EcapipeError(problems.sf_too_old(named[0], ".".join(map(str, OLDEST))))
+                    raise EcapipeError(problems.sf_too_old(named[0], _NEEDED))
                 self._version = SfVersion(named[0], _core(str(answer.get("rootPath") or "")))
             return self._version
 
@@ -186,19 +188,18 @@ class Sf:
         raise EcapipeError(problems.sf_login_missing(name, None, known))
 
     @contextmanager
-    def _handed(self, login: Handover) -> Iterator[tuple[list[str], str | None]]:
+    def _handed(self, login: Handover) -> Iterator[tuple[list[str], Secret | None]]:
         """The command that takes a login, and what is piped to it."""
-        value = login.given.reveal()
         if not login.lasting:
-            yield ["org", "login", "access-token", f"--instance-url={login.org.url}"], value
+            yield ["org", "login", "access-token", f"--instance-url={login.org.url}"], login.given
         elif not self._windows:
             # As a file it is waited for; --sfdx-url-stdin waits 10 ms, and prints what it does not understand.
-            yield ["org", "login", "sfdx-url", "--sfdx-url-file=/dev/stdin"], value
+            yield ["org", "login", "sfdx-url", "--sfdx-url-file=/dev/stdin"], login.given
         else:
             handle, path = tempfile.mkstemp(prefix="ecapipe-", suffix=".txt")
             try:
                 with open(handle, "w", encoding="utf-8") as file:
-                    file.write(value)
+                    file.write(login.given.reveal())
                 yield ["org", "login", "sfdx-url", f"--sfdx-url-file={path}"], None
             finally:
                 os.unlink(path)
@@ -207,7 +208,7 @@ class Sf:
         self,
         *command: str,
         needs: str,
-        given: str | None = None,
+        given: Secret | None = None,
         limit: int = _QUICK,
         secrets: Sequence[Secret] = (),
     ) -> Mapping[str, object]:
@@ -219,7 +220,7 @@ class Sf:
     def _ask(
         self,
         *command: str,
-        given: str | None = None,
+        given: Secret | None = None,
         limit: int = _QUICK,
         about: str = "",
         secrets: Sequence[Secret] = (),
@@ -227,6 +228,8 @@ class Sf:
         """The result of a command; `about` is the org or login that its errors are about."""
         ended = self._run([*command, "--json"], given=given, limit=limit)
         document = _document(ended.out)
+        if document is None and "is not a sf command" in ended.err:
+            raise EcapipeError(problems.sf_too_old(f"it does not know {_spoken(command)}", _NEEDED))
         if document is None:
             raise EcapipeError(problems.sf_failed(_spoken(command), redact(_reason(ended), *secrets)))
         if document["status"] == 0 and "result" in document:
@@ -238,7 +241,7 @@ class Sf:
         self,
         command: Sequence[str],
         *,
-        given: str | None = None,
+        given: Secret | None = None,
         limit: int,
         at: str | None = None,
         hear: Callable[[str], None] = lambda line: None,
@@ -255,10 +258,9 @@ class Sf:
             raise EcapipeError(problems.sf_failed(_spoken(command), reason))
         lines: list[str] = []
         late = threading.Event()
-        try:
-            with (
-                tempfile.TemporaryFile() as errors,
-                subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
+        with tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
                     [program, *command],
                     cwd=at,
                     env={**self._variables(), **variables},
@@ -268,9 +270,10 @@ class Sf:
                     encoding="utf-8",
                     errors="replace",
                     start_new_session=not self._windows,
-                ) as process,
-                self._ending(process, limit, late),
-            ):
+                )
+            except OSError as error:
+                raise EcapipeError(problems.sf_failed(_spoken(command), f"{error.strerror or error}.")) from None
+            with process, self._ending(process, limit, late):
                 _feed(process, given)
                 for line in cast(IO[str], process.stdout):
                     lines.append(_ANSI.sub("", line))
@@ -278,8 +281,6 @@ class Sf:
                 status = process.wait()
                 errors.seek(0)
                 said = _ANSI.sub("", errors.read(_LARGEST).decode("utf-8", "replace"))
-        except OSError as error:
-            raise EcapipeError(problems.sf_failed(_spoken(command), f"{error.strerror or error}.")) from None
         if late.is_set():
             raise EcapipeError(problems.sf_timed_out(_spoken(command), limit))
         return _Ended(status, "".join(lines), said)
@@ -293,7 +294,8 @@ class Sf:
                 if self._windows:
                     subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False)  # noqa: S603, S607
                 else:
-                    os.killpg(process.pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError, PermissionError):  # it has just ended
+                        os.killpg(process.pid, signal.SIGKILL)
 
         def expire() -> None:
             late.set()
@@ -326,12 +328,12 @@ class Sf:
         } | _SET
 
 
-def _feed(process: subprocess.Popen[str], given: str | None) -> None:
+def _feed(process: subprocess.Popen[str], given: Secret | None) -> None:
     if process.stdin is None or given is None:
         return
     try:
         with process.stdin as pipe:
-            pipe.write(given)
+            pipe.write(given.reveal())
     except BrokenPipeError:  # it ended without reading: its status tells
         return
 
@@ -376,10 +378,10 @@ def _translated(name: str, message: str, command: Sequence[str], about: str, sec
     sentence = reason if reason.endswith((".", "!", "?")) else f"{reason}."
     if name == "NamedOrgNotFoundError":
         return problems.sf_login_missing(about, None, ())
-    if "is not a sf command" in said or name == "CLIError":
-        return problems.sf_too_old("it does not know " + _spoken(command), ".".join(map(str, OLDEST)))
     if _UNREACHED.search(reason):
         return problems.sf_unreachable(about, sentence)
+    if _KEY.search(reason):
+        return problems.invalid_client_id(about)
     if _PAIR.search(reason):
         return problems.invalid_client(about)
     if name == "RefreshTokenAuthError" or (_DEAD.search(reason) and "token" in reason.lower()):

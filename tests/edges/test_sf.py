@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -242,6 +243,15 @@ def test_what_is_no_answer_of_it_is_a_problem(out: str, standin: StandIn) -> Non
     )
 
 
+@given(st.text(), st.text())
+def test_any_error_has_a_way_out_and_no_secret(name: str, text: str) -> None:
+    secrets = tuple(Secret(value) for value in SECRETS)
+    problem = sf_edge._translated(name, f"{text}{URL}{text}", ("org", "login", "sfdx-url"), "uat", secrets)
+    assert problem.actions
+    assert [secret for secret in SECRETS if secret in repr(problem)] == []
+    assert "\n" not in problem.message
+
+
 @given(st.text())
 def test_any_output_is_an_answer_or_none(text: str) -> None:
     found = sf_edge._document(text)
@@ -398,7 +408,8 @@ def test_a_placeholder_is_no_token(result: object, standin: StandIn) -> None:
 
 def test_an_old_one_that_does_not_know_the_command_is_too_old(standin: StandIn) -> None:
     standin.keeps(login("uat"))
-    standin.fails("org auth show-access-token", "CLIError", "org auth show-access-token is not a sf command.", 127)
+    said = " ›   Warning: org auth show-access-token is not a sf command.\n ›   Error: Run sf help org\n"
+    standin.says("org auth show-access-token", "", said, status=127)
     assert failing(made(standin).access_token, "uat").name == "SfTooOld"
 
 
@@ -495,6 +506,29 @@ def test_the_second_of_two_orgs_with_one_username_is_not_handed_over(standin: St
         assert sorted(pool.map(give, orgs)) == ["SfUsernameTaken", "kept"]
 
 
+def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(standin: StandIn) -> None:
+    class Breaking(Environment):
+        broken = False
+
+        def inherited(self) -> dict[str, str]:
+            if self.broken:
+                raise ZeroDivisionError
+            return super().inherited()
+
+    environment = Breaking({"PATH": str(standin.folder), "HOME": str(standin.folder)})
+    sf = Sf(environment)
+    sf.logins()
+    environment.broken = True
+    with pytest.raises(ZeroDivisionError) as raised:
+        sf.log_in(handover())
+    stack = traceback.StackSummary.extract(traceback.walk_tb(raised.tb), capture_locals=True)
+    frames = [frame for frame in stack if "/ecapipe/" in frame.filename]
+    assert len(frames) > 3
+    shown = repr([frame.locals for frame in frames])
+    assert "Handover" in shown
+    assert [secret for secret in SECRETS if secret in shown] == []
+
+
 def test_a_hand_over_that_names_nobody_is_a_problem(standin: StandIn) -> None:
     standin.gives("org login sfdx-url", {"username": "ada@acme.example"})
     assert failing(made(standin).log_in, handover()).name == "SfFailed"
@@ -507,7 +541,7 @@ PREFIX = "Error authenticating with the refresh token due to: "
     ("name", "message", "meant"),
     [
         ("RefreshTokenAuthError", f"{PREFIX}invalid client credentials", "InvalidClient"),
-        ("RefreshTokenAuthError", f"{PREFIX}client identifier invalid", "InvalidClient"),
+        ("RefreshTokenAuthError", f"{PREFIX}client identifier invalid", "InvalidClientId"),
         ("RefreshTokenAuthError", f"{PREFIX}expired access/refresh token", "SfRefreshRefused"),
         ("RefreshTokenAuthError", f"{PREFIX}inactive user", "SfRefreshRefused"),
         ("RefreshTokenAuthError", f"{PREFIX}fetch failed", "SfUnreachable"),
@@ -520,6 +554,7 @@ PREFIX = "Error authenticating with the refresh token due to: "
         ),
         ("INVALID_SFDX_AUTH_URL", "Invalid SFDX authorization URL.", "SfFailed"),
         ("NamedOrgNotFoundError", "No authorization information found for uat.", "SfLoginMissing"),
+        ("RetrieveError", "The client has timed out.", "SfFailed"),
         ("SomethingNewError", "Nobody has seen this before", "SfFailed"),
         ("1", "<!DOCTYPE html>\n<html><title>Maintenance</title></html>", "SfFailed"),
         ("", "", "SfFailed"),
@@ -584,6 +619,17 @@ def test_a_retrieve_asks_for_exactly_the_types_and_tells_what_it_is_at(standin: 
     ]  # fmt: skip
     assert (call.cwd, call.env["CI"], "MSO_DISABLE_CI_MODE" in call.env) == (str(tmp_path), "true", False)
     assert (tmp_path / "force-app/new").read_text() == "there"
+
+
+def test_what_goes_wrong_while_progress_is_told_is_no_failure_of_it(standin: StandIn, tmp_path: Path) -> None:
+    standin.keeps(login("uat"))
+    standin.says("project retrieve start", FRAME)
+
+    def tell(line: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        made(standin).retrieve(str(tmp_path), "uat", ["X"], tell)
 
 
 def test_progress_is_told_while_it_runs(tmp_path: Path) -> None:

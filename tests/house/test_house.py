@@ -19,9 +19,10 @@ PACKAGE = ROOT / "ecapipe"
 TESTS = ROOT / "tests"
 
 REVEALING = {
-    "cli/run.py": "--print-token",
+    "cli/options.py": "--print-token and login token",
     "credentials.py": "to tell placeholders, and the key, which is no secret",
     "edges/http.py": "the form and the bearer on the wire",
+    "edges/store.py": "the keyring, or the private file",
     "edges/sf.py": "what is piped to the Salesforce CLI",
     "edges/signer.py": "the passphrase of a private key",
     "emulator/consumers.py": "the credentials REST API of an org",
@@ -29,6 +30,7 @@ REVEALING = {
     "grants.py": "the PKCE digest",
     "handover.py": "the login URL of the Salesforce CLI, and its grammar",
     "secret.py": "redaction",
+    "writeback.py": "--write-back",
     "tokens.py": "the token form, and the check of the signature",
 }
 """The modules that may look into a `Secret`, and what for."""
@@ -204,6 +206,19 @@ def test_who_only_looks_loads_nothing_of_logging_in(tmp_path: Path) -> None:
     own = {name.partition(".")[2] for name in modules(tmp_path, "app list", "app check") if name[:8] == "ecapipe."}
     assert own & LOGGING_IN == set(), "import it inside the function that needs it, or for type checkers only"
     assert LOGGING_IN <= {path.removesuffix(".py").replace("/", ".") for path in sources(PACKAGE)} | {"emulator"}
+
+
+def test_a_kept_secret_is_known_without_a_look_into_the_keyring(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app(settings={"consumerSecret": None}))
+    keep = [sys.executable, "-m", "ecapipe", "app", "set-secret", "Billing", "--store", "file"]
+    typed = trees.secret("Billing")
+    subprocess.run(
+        keep, cwd=tmp_path, env=environment(tmp_path), input=typed.encode(), check=True, capture_output=True
+    )
+    (record,) = tmp_path.rglob("secrets/*.json")
+    record.write_text(record.read_text().replace('"place": "file"', '"place": "keyring"'))
+    commands = ("app list", "app check", "login list")
+    assert loaded(tmp_path, *commands).isdisjoint({"keyring", "httpx"}), "that it is there is enough to know"
 
 
 def test_what_is_offline_loads_no_network_and_what_holds_no_secret_no_git(tmp_path: Path) -> None:
