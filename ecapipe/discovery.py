@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from ecapipe import apps, credentials, metadata, problems, project, replacements
 from ecapipe.apps import App, Replaced, SourceFile
@@ -94,17 +93,17 @@ def lenders(where: Where, world: World) -> dict[str, App]:
 
 def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, App]) -> Discovery:
     """The apps of one tree that was retrieved from one org: a project of its own, or a folder for itself even if it
-    lies within a project.
+    lies within a project, in source or metadata format, or a retrieved zip.
 
     Raises `EcapipeError`: SourceDirNotFound, NoAppsFound, or what keeps its project from being read.
     """
     start = _there(directory, "sourceDir", world.tree)
     search = _search(directory, True, trusted, world.tree, "sourceDir")
-    if search.within is not None:
+    if world.tree.project_above(start) != start:
         # Told apart by their roots, apps of the same name may lie in many folders of one project. Its replacements
         # are for its package directories.
         apart = replace(search.project, root=start, package_directories=(".",), replacements=())
-        search = _Search(apart, None)
+        search = _Search(apart, None, metadata_format=True)
     tree = _read(search, world)
     found = Discovery(
         (search.project,),
@@ -131,7 +130,7 @@ def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: W
     if len(orgs) != 1:
         raise EcapipeError(problems.not_one_source(len(orgs)))
     (org,) = orgs
-    logins = [login for login in world.sf.logins() if urlsplit(login.instance_url).netloc == org.host]
+    logins = [login for login in world.sf.logins() if login.host == org.host]
     if not logins:
         known = [login.instance_url for login in world.sf.logins()]
         raise EcapipeError(problems.sf_login_missing(org.name, org.url, known))

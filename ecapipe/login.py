@@ -252,6 +252,8 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case Jwt():
             work.facts |= {"flow": "jwt", "host": target.org.host, "audience": planned.audience}
             work.facts |= {"username": planned.username, "keyFile": planned.key_file}
+            if planned.doubts:
+                work.facts["doubts"] = list(planned.doubts)
         case _:
             assert_never(planned)
     if how.dry_run:

@@ -327,6 +327,7 @@ def ambiguous_variable(variable: str, first: str, second: str) -> _Said:
     return _say(
         f'The environment variable {variable} would serve both "{first}" and "{second}".',
         f"Unset {variable} and supply each secret in another way, or select one app with --name.",
+        "Or let an org name a variable of its own, as secretEnv in the batch file or in plugins.ecapipe.orgs.",
     )
 
 
@@ -1054,7 +1055,7 @@ def jwt_username_missing(app: str, org: str) -> _Said:
     return _say(
         f"The JWT flow of {app} needs to know as whom to log in to {org}.",
         "Add --username NAME, with the full username of a user who is approved for the app.",
-        f"Or give the org a username in sfdx-project.json, under plugins.ecapipe.orgs.{org}.",
+        f"Or give {org} a username in plugins.ecapipe.orgs of sfdx-project.json, or in the batch file.",
     )
 
 
@@ -2005,10 +2006,10 @@ def app_in_several_projects(app: str, projects: Sequence[str]) -> _Said:
     "ecapipe app set-secret keeps one; the names of apps are exact.",
     exit_code=USAGE,
 )
-def secret_not_kept(app: str, known: Sequence[str]) -> _Said:
+def secret_not_kept(app: str, known: Sequence[str], meant: Sequence[str] = ()) -> _Said:
     return _say(
         f"No consumer secret is kept for {app}. Kept for: {_several(known)}.",
-        *did_you_mean(app, known),
+        *meant,
         f"Run ecapipe app set-secret {app} to keep one.",
     )
 

@@ -46,6 +46,7 @@ class Scene:
     sf: StandIn
     url: str
     org_id: str
+    bearer: str
 
     def run(self, *more: str, verb: str = "run", **variables: str) -> Ended:
         path = f"{self.sf.folder}:/usr/local/bin:/usr/bin:/bin"
@@ -81,7 +82,7 @@ def staged(
         if logged_in:
             sf.keeps(login("source", org_id=org_id, url=url))
         sf.gives("org auth show-access-token", {"accessToken": bearer})
-        yield Scene(root, home, sf, url, org_id)
+        yield Scene(root, home, sf, url, org_id, bearer)
 
 
 def token(url: str, app: str, secret: str | None = None) -> tuple[str, str]:
@@ -110,6 +111,11 @@ def test_a_missing_secret_comes_from_the_org_and_is_used(tmp_path: Path) -> None
         assert ended.document["warnings"] == []
         assert (scene.root / SETTINGS).read_bytes() == before
         assert trees.secret("Billing")[:8] not in ended.out + ended.err
+        told = scene.run("--verbose", ECAPIPE_LOG_LEVEL="trace", SF_ENV="development")
+        assert told.status == 0
+        for secret in (trees.secret("Billing"), scene.bearer.partition("!")[2]):
+            parts = {secret[at : at + 8] for at in range(len(secret) - 7)}
+            assert not [part for part in parts if part in told.out + told.err]
         probed = scene.run("--json", verb="app probe")
         assert probed.result["probes"][0]["verdict"] == "accepted"
 
@@ -234,6 +240,19 @@ def test_a_secret_is_written_where_it_is_missing_and_shown_without_its_value(tmp
         again = scene.run("--write-back", "--secret-from", "file", "--json")
         assert again.status == 0
         assert again.result["apps"][0]["credentials"]["consumerSecret"]["source"] == "file"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "shown"), [("1234567890123456789", "[REDACTED]"), ("{{BILLING_SECRET}}", "{{BILLING_SECRET}}")]
+)
+def test_a_secret_that_is_replaced_is_not_shown_either(tmp_path: Path, earlier: str, shown: str) -> None:
+    with staged(tmp_path, files(settings={"consumerSecret": earlier})) as scene:
+        ended = scene.run("--write-back")
+        assert ended.status == 0, ended
+        assert f"-    <consumerSecret>{shown}</consumerSecret>" in ended.err
+        assert "+    <consumerSecret>[REDACTED]</consumerSecret>" in ended.err
+        assert "12345678" not in ended.out + ended.err
+        assert trees.secret("Billing") in (scene.root / SETTINGS).read_text()
 
 
 def test_a_file_that_git_tracks_is_left_alone(tmp_path: Path) -> None:
