@@ -132,6 +132,15 @@ def test_a_login_that_begins_again_keeps_its_row_and_has_a_new_link() -> None:
     assert (row.number, row.state, row.host, row.problem) == (1, "waiting", "again.my.salesforce.com", None)
 
 
+def test_a_warning_stays_with_its_login() -> None:
+    made = board(begun(BILLING), done(BILLING)[:-1])
+    made(StageEnded(stages.VERIFY, BILLING, "warning", AT, reason="uat is the same org as dev."))
+    made(done(BILLING)[-1])
+    assert "uat is the same org as dev." in parts(made).text
+    made.end()
+    assert "uat is the same org as dev." in parts(made).text
+
+
 def test_an_interrupted_login_is_not_called_a_failure() -> None:
     made = board(begun(BILLING), failed(BILLING, problems.interrupted()))
     assert states(made) == ["left"]
