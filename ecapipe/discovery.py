@@ -116,6 +116,13 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
     return found
 
 
+def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
+    """The apps of the project, complete or not (``app list``); raises as `discover` does."""
+    found = discover(where, world)
+    chain = credentials.chain(found.apps, (), world.variable, None)
+    return found, [facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+
+
 def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: Work) -> None:
     """Let the Salesforce CLI fetch all external client apps of the org into the projects.
 

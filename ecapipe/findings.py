@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -63,6 +62,8 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Names the finding across edits: made of rule, path, app and element, never of a value."""
+        import hashlib
+
         parts = (self.rule, self.file or "", self.app or "", self.element)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

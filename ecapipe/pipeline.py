@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ecapipe import credentials, discovery, gate, guards, login, logins, orgs, pairing, probing, problems
+from ecapipe import credentials, discovery, guards, login, logins, orgs, pairing, problems
 from ecapipe.apps import App
-from ecapipe.discovery import Discovery, Where
-from ecapipe.events import AppFacts, AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
-from ecapipe.gate import Gate, Inspection
+from ecapipe.discovery import Where
+from ecapipe.events import AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.login import How, Target
 from ecapipe.orgs import Which
 from ecapipe.pairing import Pairing
-from ecapipe.probing import Probed
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
@@ -143,20 +141,3 @@ class _River:
             return login.plan(target, self.request.how, self.world)
         except EcapipeError as error:
             return error.problem
-
-
-def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
-    """The apps of the project, complete or not (``app list``)."""
-    found = discovery.discover(where, world)
-    chain = credentials.chain(found.apps, (), world.variable, None)
-    return found, [discovery.facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
-
-
-def probe(where: Where, which: Which, secret_from: Collection[str], world: World) -> Probed:
-    """What the orgs say of key and secret (``app probe``); one request for each app in each org."""
-    return probing.run(where, which, secret_from, world)
-
-
-def check(where: Where, asked: Gate, world: World) -> Inspection:
-    """The apps and what the rules say of them (``app check``); offline."""
-    return gate.inspect(where, asked, world)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from ecapipe.changes import Protection
 from ecapipe.events import (
     AppFacts,
     AppSeen,
@@ -26,6 +25,9 @@ from ecapipe.events import (
 from ecapipe.findings import Finding
 from ecapipe.problems import INTERRUPTED, WAITING, Problem
 from ecapipe.verdicts import WORDS, Verdict
+
+if TYPE_CHECKING:
+    from ecapipe.changes import Protection
 
 VERSION = 1
 PARTIAL = 68

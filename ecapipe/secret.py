@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 import re
 from collections.abc import Iterable
 from typing import Final, NoReturn
@@ -44,6 +42,8 @@ class Secret:
 
     def same(self, other: Secret) -> bool:
         """Whether both hold one value, compared in constant time."""
+        import hmac
+
         return hmac.compare_digest(self._value.encode(), other._value.encode())
 
     def __repr__(self) -> str:
@@ -126,6 +126,8 @@ def mask(key: str) -> str:
 
 def _forms(value: str) -> list[str]:
     """The value as it stands in text, in a query, and in the three alignments of base64, trimmed of padding."""
+    import base64
+
     encoded = [base64.b64encode(b" " * lead + value.encode()).decode()[-(-lead * 4 // 3) :] for lead in range(3)]
     trimmed = [form.rstrip("=")[:-1] for form in encoded]
     return [value, quote(value, safe=""), quote_plus(value), unquote_plus(value), *trimmed]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ecapipe.events import Subject
-from ecapipe.handover import Handover, SfLogin
-from ecapipe.messages import Send
-from ecapipe.metadata import Type
-from ecapipe.problems import Problem
-from ecapipe.secret import Secret, Sought
-from ecapipe.stages import Clock
+if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+    from ecapipe.events import Subject
+    from ecapipe.handover import Handover, SfLogin
+    from ecapipe.messages import Send
+    from ecapipe.metadata import Type
+    from ecapipe.problems import Problem
+    from ecapipe.secret import Secret, Sought
+    from ecapipe.stages import Clock
 
 
 @dataclass(frozen=True, slots=True)

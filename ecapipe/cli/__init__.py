@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
+    if "_ECAPIPE_COMPLETE" in os.environ:
+        return _complete(given)
     if given == ["--version"]:
         sys.stdout.write(f"ecapipe {__version__}\n")
         return 0
@@ -34,6 +36,33 @@ def _run(given: list[str]) -> int:
 
         sys.stdout.write("\n".join(help.overview(full=given == ["--help"])) + "\n")
         return 0
+    if given[0] in ("--show-completion", "--install-completion"):
+        return _set_up_completion(given)
     from ecapipe.cli import root
 
     return root.main(given)
+
+
+def _complete(words: list[str]) -> int:
+    """Answer the script of a shell."""
+    from ecapipe.cli import completion
+    from ecapipe.edges import environment
+    from ecapipe.render import text
+
+    text.write(sys.stdout, completion.answer(words, environment.process()))
+    return 0
+
+
+def _set_up_completion(given: list[str]) -> int:
+    from ecapipe.cli import completion
+    from ecapipe.cli.session import open_session
+    from ecapipe.edges import environment
+    from ecapipe.problems import EcapipeError
+    from ecapipe.render import text
+
+    session = open_session(given, environment.process(), sys.stdout, sys.stderr)
+    try:
+        text.write(sys.stdout, completion.main(given, session.environment))
+    except EcapipeError as error:
+        return session.fail(error.problem, "ecapipe")
+    return 0

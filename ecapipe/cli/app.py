@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import edges, pipeline, problems, protection, report, scanners
-from ecapipe.changes import Protection
+from ecapipe import discovery, edges, gate, problems, report, scanners
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
@@ -31,7 +30,6 @@ from ecapipe.cli.options import (
     Verbose,
 )
 from ecapipe.cli.session import Session
-from ecapipe.edges import git, writer
 from ecapipe.findings import RULES, Finding, at_least
 from ecapipe.gate import Gate
 from ecapipe.orgs import Which
@@ -40,6 +38,7 @@ from ecapipe.render import plain, text
 from ecapipe.render.ticker import Ticker
 
 if TYPE_CHECKING:
+    from ecapipe.changes import Protection
     from ecapipe.render.result import Result
 
 CHECK = "ecapipe app check"
@@ -86,7 +85,7 @@ def list_apps(
     session: Session = context.obj
     length = options.length(concise, verbose, "ecapipe app list")
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    found, apps = pipeline.survey(where, edges.real(session.environment))
+    found, apps = discovery.survey(where, edges.real(session.environment))
     warnings = [*(problem.message for problem in found.unreadable), *found.notices]
     return session.finish(report.listing(found.facts, apps), plain.listing(apps, length), warnings=warnings)
 
@@ -160,7 +159,7 @@ def check_apps(
     world = edges.real(session.environment)
     reports = report_files.asked(session, CHECK, report_to, where, world.tree)
     with reports.covering(), ticker:
-        came = pipeline.check(where, asked, world)
+        came = gate.inspect(where, asked, world)
 
     def fails(finding: Finding) -> bool:
         return not finding.accepted and at_least(finding.level, fail_on.value)
@@ -210,6 +209,8 @@ def probe_apps(
 
     Ends with 0 if all pairs are accepted, with 68 if some are, with 1 if none is.
     """
+    from ecapipe import probing
+
     session: Session = context.obj
     environment = session.environment
     if emulator and target_org:
@@ -228,7 +229,7 @@ def probe_apps(
             from ecapipe.cli.run import emulated
 
             world, which = emulated(where, which, world, stack)
-        came = pipeline.probe(where, which, options.sources(secret_from), world)
+        came = probing.run(where, which, options.sources(secret_from), world)
     return session.finish(
         report.probed(came.found.facts, came.apps, came.verdicts),
         plain.verdicts(came.verdicts, length),
@@ -278,6 +279,9 @@ def protect_apps(
     With --replace-with-env each consumer secret leaves its file, and is kept nowhere: make sure that you have it.
     The output names the variable to supply it in.
     """
+    from ecapipe import protection
+    from ecapipe.edges import git
+
     session: Session = context.obj
     command = "ecapipe app protect"
     if rules:
@@ -307,6 +311,8 @@ def protect_apps(
 
 def _write(planned: Protection, *, asks: bool) -> None:
     """Make the changes; raises `EcapipeError` (NotConfirmed) if somebody is asked and does not agree."""
+    from ecapipe.edges import writer
+
     if asks and planned.supplies:
         try:
             agreed = typer.confirm(

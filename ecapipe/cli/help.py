@@ -29,6 +29,14 @@ COMMANDS: Final[Mapping[str, Entry]] = {
 }
 
 
+FLAGS: Final = (
+    ("-h, --help", "Short or full help."),
+    ("    --version", "The version."),
+    ("    --show-completion=SHELL", "Print what completes ecapipe in bash, zsh, fish or powershell."),
+    ("    --install-completion=SHELL", "Make bash, zsh or fish complete ecapipe from now on."),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A command that works as printed, and what it does."""
@@ -150,7 +158,7 @@ def overview(*, full: bool) -> Iterator[str]:
     yield "From a retrieved Salesforce project to a verified token."
     yield from _section("USAGE", ["$ ecapipe COMMAND"])
     yield from _section("COMMANDS", _table([(name, entry.summary) for name, entry in COMMANDS.items()]))
-    yield from _section("FLAGS", _table([("-h, --help", "Short or full help."), ("    --version", "The version.")]))
+    yield from _section("FLAGS", _table(FLAGS))
     yield from _rest("ecapipe", full)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ecapipe.edges import git, place, spare, terminal
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
-from ecapipe.edges.index import Index
-from ecapipe.edges.sf import Sf
-from ecapipe.edges.signer import Keys
 from ecapipe.stages import Clock
 from ecapipe.world import World
 
@@ -27,7 +24,9 @@ if TYPE_CHECKING:
     from ecapipe.edges.http import Http
     from ecapipe.messages import Answer, Request
     from ecapipe.problems import Problem
-    from ecapipe.world import Landing
+    from ecapipe.world import Keys, Landing, SalesforceCli, Tree
+
+Tool = TypeVar("Tool")
 
 CLOCK = Clock(time.monotonic, lambda: datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 
@@ -49,25 +48,65 @@ def real(
         tree=Disk(),
         tracked=git.tracked,
         git=(around := git.Around()),
-        index=lambda: Index(around),
+        index=lambda: _index(around),
         write=place.write,
         send=(sender := _Sender()),
         environ=environment.get,
         taken=environment.take,
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
-        keys=Keys(environment.credential),
+        keys=_later(lambda: _keys(environment)),
         open=_opening(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
-        sf=Sf(environment),
+        sf=_later(lambda: _sf(environment)),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
-        chance=secrets.token_bytes,
+        chance=os.urandom,
         browsers=_opening if browser is None else None,
         parted=sender.part,
     )
+
+
+def _index(around: git.Around) -> Tree:
+    from ecapipe.edges.index import Index
+
+    return Index(around)
+
+
+def _keys(environment: Environment) -> Keys:
+    from ecapipe.edges.signer import Keys
+
+    return Keys(environment.credential)
+
+
+def _sf(environment: Environment) -> SalesforceCli:
+    from ecapipe.edges.sf import Sf
+
+    return Sf(environment)
+
+
+def _later(make: Callable[[], Tool]) -> Tool:
+    """What `make` makes, loaded and made when it is first used."""
+    return cast(Tool, _Later(make))
+
+
+class _Later:
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make, self._made, self._lock = make, list[Any](), threading.Lock()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._tool(), name)
+
+    def __call__(self, *arguments: object) -> object:
+        return self._tool()(*arguments)
+
+    def _tool(self) -> Any:
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+        return self._made[0]
 
 
 class _Sender:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 
 from ecapipe import problems
@@ -14,7 +13,7 @@ def write(path: str, content: bytes) -> None:
     """See `ecapipe.world.World.write`. A link stays a link: what it leads to is written."""
     place = os.path.realpath(path)
     # In the same folder, so that the last step only renames.
-    temporary = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{secrets.token_hex(4)}")
+    temporary = os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.urandom(4).hex()}")
     try:
         try:
             with open(temporary, "xb") as file:

@@ -400,6 +400,20 @@ def _spoken(command: Sequence[str]) -> str:
     return f"sf {' '.join(words)}"
 
 
+def aliases(environment: Environment) -> dict[str, str]:
+    """Usernames by alias, from the file the Salesforce CLI keeps them in; empty where that cannot be read.
+
+    For suggestions only: the file is the Salesforce CLI's own affair, and `Sf.logins` asks it properly.
+    """
+    home = environment.get("USERPROFILE" if os.name == "nt" else "HOME") or os.path.expanduser("~")
+    try:
+        with open(os.path.join(home, ".sfdx", "alias.json"), "rb") as file:
+            found = json.loads(file.read(_LARGEST))["orgs"]
+        return {str(alias): str(username) for alias, username in found.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
 def _setting(path: str, member: str) -> str | None:
     """A member of a configuration file; None if it is not set, or there is no file.
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ecapipe.changes import Protection
 from ecapipe.events import AppFacts, CredentialFacts
 from ecapipe.findings import LEVELS, RULES, Finding, Rule
 from ecapipe.problems import Explanation
 from ecapipe.render.text import clean
 from ecapipe.verdicts import WORDS, Verdict
+
+if TYPE_CHECKING:
+    from ecapipe.changes import Protection
 
 Length = Literal["concise", "usual", "verbose"]
 

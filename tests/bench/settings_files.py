@@ -14,7 +14,7 @@ import xmltodict
 from forest import settings_only
 from measure import ECAPIPE, Call, Program, least, milliseconds, tell
 
-from ecapipe import edges, pipeline
+from ecapipe import edges, gate
 from ecapipe.discovery import Where
 from ecapipe.edges.environment import Environment
 from ecapipe.gate import Gate
@@ -30,7 +30,7 @@ def main() -> None:
         where, world = Where((str(many),)), edges.real(Environment({}))
         cost = least(
             ROUNDS,
-            check=Call(lambda: pipeline.check(where, Gate(), world)),
+            check=Call(lambda: gate.inspect(where, Gate(), world)),
             xmltodict=Call(lambda: [xmltodict.parse(path.read_bytes()) for path in paths]),
             many=Program((ECAPIPE, "app", "check", "--json"), many),
             one=Program((ECAPIPE, "app", "check", "--json"), one),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import trees
 
-from ecapipe import edges, pipeline
+import ecapipe.gate
+from ecapipe import edges
 from ecapipe.discovery import Where
 from ecapipe.edges.environment import Environment
 from ecapipe.findings import Finding
@@ -54,7 +55,7 @@ def committed(*files: trees.Files) -> list[Step]:
 def inspect(root: Path, gate: Gate | None = None, *names: str, trusted: bool = True, **variables: str) -> Inspection:
     """What the gate says of the project in a folder, in a real world with these environment variables."""
     world = edges.real(Environment(dict(variables)))
-    return pipeline.check(Where((str(root),), names, trusted), gate or Gate(), world)
+    return ecapipe.gate.inspect(Where((str(root),), names, trusted), gate or Gate(), world)
 
 
 def findings(root: Path, gate: Gate | None = None, **variables: str) -> list[Finding]:
