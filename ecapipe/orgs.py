@@ -340,21 +340,6 @@ def doubles(chosen: Iterable[Org]) -> list[str]:
     return list(said.values())
 
 
-def shared_usernames(chosen: Iterable[Org]) -> list[str]:
-    """A sentence for each user who is expected in several orgs: the Salesforce CLI keeps one login per username, so
-    the later would take the place of the earlier."""
-    groups: dict[str, dict[str, Org]] = {}
-    for org in chosen:
-        if org.username:
-            groups.setdefault(org.username, {}).setdefault(org.url, org)
-    return [
-        f"{username} is expected in {', '.join(org.name for org in group.values())}, and the Salesforce CLI keeps "
-        "one login per username."
-        for username, group in groups.items()
-        if len(group) > 1
-    ]
-
-
 def is_my_domain(url: str) -> bool:
     """Whether `url` names one org, not a login host all orgs share."""
     try:

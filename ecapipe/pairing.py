@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ecapipe import discovery, orgs, problems
@@ -37,15 +38,21 @@ class Pairing:
     chosen: tuple[Org, ...]
     pairs: tuple[Pair, ...] = ()
     notices: tuple[str, ...] = ()
+    _of: dict[int, list[Pair]] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _names: Counter[str] = field(init=False, default_factory=Counter, repr=False, compare=False)
 
-    def of(self, app: App) -> list[Pair]:
-        """The pairs of `app`, whose name other trees may use, too."""
-        return [pair for pair in self.pairs if pair.app is app]
+    def __post_init__(self) -> None:
+        for pair in self.pairs:
+            self._of.setdefault(id(pair.app), []).append(pair)
+        self._names.update(app.name for app in self.found.apps)
+
+    def of(self, app: App) -> Sequence[Pair]:
+        """The pairs of this very app; other trees may have one of its name."""
+        return self._of.get(id(app), ())
 
     def subject(self, app: App) -> Subject:
         """What output calls `app`: with its tree, where several hold one of this name."""
-        alone = sum(other.name == app.name for other in self.found.apps) == 1
-        return Subject(app.name, tree=None if alone else self._tree(app))
+        return Subject(app.name, tree=self._tree(app) if self._names[app.name] > 1 else None)
 
     def _tree(self, app: App) -> str:
         return next((pair.org.source_dir for pair in self.of(app) if pair.org.source_dir), None) or app.project

@@ -59,6 +59,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --target-org uat --target-org https://acme.my.salesforce.com --board-port 8765"),
         Example("Log in from CI, with the secret in ECAPIPE_CLIENT_SECRET_NIGHTLY_REPORTS:",
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
+        Example("See what would be done in every org of a table:",
+                "ecapipe run --source-dir sample-project --file sample-project/orgs.csv --dry-run"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
         Example("Write a test report for CI:",

@@ -110,6 +110,11 @@ def test_each_quick_start_is_one_line_below_its_marker(use: str) -> None:
     assert block.startswith("python3 -m venv .venv && .venv/bin/pip install")
 
 
+def test_the_readme_shows_the_table_that_ships() -> None:
+    (table,) = re.findall(r"```csv\n(.*?)```", README, re.DOTALL)
+    assert table == (ROOT / "sample-project" / "orgs.csv").read_text(encoding="utf-8")
+
+
 def test_the_readme_and_help_name_the_same_exit_codes() -> None:
     table = re.search(r"\| exit code \| meaning \|\n(.*?)\n\n", README, re.DOTALL)
     assert table is not None

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 import trees
+from loopback import free_port
 
 from ecapipe import batch, edges, pipeline
 from ecapipe.credentials import SOURCES
@@ -23,9 +24,18 @@ from ecapipe.report import Report
 
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 PROD = "https://acme.my.salesforce.com"
-NO_SECRET: dict[str, str | None] = {"consumerSecret": None}
 LINKED = {"oauthLink": "00D000000000009EAA:888000000000001"}
 ALONE = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
+
+
+def loopback() -> str:
+    """A callback on this machine where nothing listens."""
+    return f"http://localhost:{free_port()}/OauthRedirect"
+
+
+def web(name: str, **settings: str | None) -> trees.Files:
+    """An app that allows only the web flow, and comes back to this machine."""
+    return trees.app(name, settings={"callbackUrl": loopback(), **settings})
 
 
 def alone(name: str) -> trees.Files:
@@ -87,7 +97,7 @@ def here(root: Path, *names: str) -> Where:
 
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
-    return trees.plant(tmp_path, trees.project() | trees.app("A") | alone("B"))
+    return trees.plant(tmp_path, trees.project() | web("A") | alone("B"))
 
 
 # --- which app in which org ---------------------------------------------------------------------------------
@@ -101,13 +111,13 @@ def test_a_row_is_for_all_apps_or_for_those_it_names(two: Path) -> None:
 
 def test_configured_orgs_say_the_same(tmp_path: Path) -> None:
     members = {"uat": {"url": UAT, "apps": "A"}, "prod": {"url": PROD, "apps": ["B"]}}
-    tree = trees.project(plugins={"ecapipe": {"orgs": members}}) | trees.app("A") | alone("B")
+    tree = trees.project(plugins={"ecapipe": {"orgs": members}}) | web("A") | alone("B")
     planned = plan(here(trees.plant(tmp_path, tree)), Which(every=True))
     assert list(planned.targets) == ["A@uat", "B@prod"]
 
 
 def test_an_app_that_no_org_means_is_no_part_of_the_run(two: Path) -> None:
-    trees.plant(two, trees.app("C", settings=NO_SECRET))
+    trees.plant(two, web("C", consumerSecret=None))
     planned = plan(here(two), listed(two, f"alias,url,apps\nuat,{UAT},A\n"))
     assert planned.report.status == 0
     assert [app.name for app in planned.report.apps] == ["A"]
@@ -162,7 +172,7 @@ def test_a_flow_that_was_asked_for_chooses_among_apps_that_nobody_named(two: Pat
 
 
 def test_a_flow_that_no_app_allows_is_a_failure(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("A"))
+    root = trees.plant(tmp_path, trees.project() | web("A"))
     assert plan(here(root), Which((f"uat={UAT}",)), How(flow="client-credentials")).problem.name == "FlowNotPossible"
 
 
@@ -173,7 +183,7 @@ def test_mistakes_are_told_however_early_the_run_is_to_end(two: Path, last: str)
 
 
 def test_a_check_for_an_org_uses_what_is_there_for_it(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("A", settings=NO_SECRET))
+    root = trees.plant(tmp_path, trees.project() | web("A", consumerSecret=None))
     environ = {"UAT": trees.secret("A")}
     planned = plan(here(root), listed(root, f"alias,url,secretEnv\nuat,{UAT},UAT\n"), last="check", environ=environ)
     assert planned.report.status == 0
@@ -188,7 +198,7 @@ def test_a_check_for_an_org_uses_what_is_there_for_it(tmp_path: Path) -> None:
 
 
 def test_a_row_says_how_to_log_in_unless_the_command_line_does(tmp_path: Path) -> None:
-    settings = {"callbackUrl": f"{trees.LOOPBACK}\nhttps://www.example.com/done", **trees.CLIENT_CREDENTIALS}
+    settings = {"callbackUrl": f"{loopback()}\nhttps://www.example.com/done", **trees.CLIENT_CREDENTIALS}
     tree = trees.project() | trees.app("A", settings=settings, policies=trees.CLIENT_CREDENTIALS)
     root = trees.plant(tmp_path, tree)
     text = f"alias,url,flow,callback,scopes,browser\na,{UAT},web,paste,id,none\nb,{PROD},,,,\n"
@@ -203,7 +213,7 @@ def test_a_row_says_how_to_log_in_unless_the_command_line_does(tmp_path: Path) -
 
 
 def test_no_browser_for_an_org_means_pasting_there(tmp_path: Path) -> None:
-    settings = {"callbackUrl": f"{trees.LOOPBACK}\nhttps://www.example.com/done"}
+    settings = {"callbackUrl": f"{loopback()}\nhttps://www.example.com/done"}
     root = trees.plant(tmp_path, trees.project() | trees.app("A", settings=settings))
     planned = plan(here(root), listed(root, f"alias,url,browser\na,{UAT},none\nb,{PROD},firefox\n"))
     assert [planned.facts(subject)["callback"] for subject in ("A@a", "A@b")] == ["paste", "listen"]
@@ -236,9 +246,7 @@ def test_a_variable_that_is_named_and_not_set_is_told_by_its_name(two: Path) -> 
 
 
 def test_a_named_variable_settles_whose_a_variable_is(tmp_path: Path) -> None:
-    root = trees.plant(
-        tmp_path, trees.project() | trees.app("A", settings=NO_SECRET) | trees.app("A_B", settings=NO_SECRET)
-    )
+    root = trees.plant(tmp_path, trees.project() | web("A", consumerSecret=None) | web("A_B", consumerSecret=None))
     environ = {"ECAPIPE_CLIENT_SECRET_A_B": "fake-one", "SECRET_OF_B": "fake-other"}
     text = f"alias,url,secretEnv\nB,{UAT},{{}}\n"
     assert plan(here(root), listed(root, text.format("")), environ=environ).problem.name == "AmbiguousVariable"
@@ -263,13 +271,17 @@ def retrieved(name: str, *apps: str) -> trees.Files:
     """A tree in source format that a retrieve left in a folder of its own; its keys are its org's."""
     files: trees.Files = {}
     for app in apps:
-        pair = {"consumerKey": trees.key(f"{app} of {name}"), "consumerSecret": trees.secret(f"{app} of {name}")}
+        pair = {
+            "callbackUrl": loopback(),
+            "consumerKey": trees.key(f"{app} of {name}"),
+            "consumerSecret": trees.secret(f"{app} of {name}"),
+        }
         files |= trees.app(app, settings=pair, folder=f"retrieved/{name}")
     return files
 
 
 def test_an_org_with_a_tree_of_its_own_has_the_apps_of_that_tree(tmp_path: Path) -> None:
-    tree = trees.project() | trees.app("Main") | retrieved("uat", "A", "B") | retrieved("prod", "A")
+    tree = trees.project() | web("Main") | retrieved("uat", "A", "B") | retrieved("prod", "A")
     root = trees.plant(tmp_path, tree)
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\ndev,https://dev.my.salesforce.com,\n"
     planned = plan(here(root), listed(root, text))
@@ -303,7 +315,7 @@ def test_no_project_is_needed_where_every_row_brings_its_tree(
 
 
 def test_a_tree_may_be_a_project_and_be_shared(tmp_path: Path) -> None:
-    trees.plant(tmp_path / "one", trees.project() | trees.app("A"))
+    trees.plant(tmp_path / "one", trees.project() | web("A"))
     text = f"alias,url,sourceDir\nuat,{UAT},one\nprod,{PROD},./one/\n"
     planned = plan(Where((str(tmp_path / "one"),)), listed(tmp_path, text))
     assert list(planned.targets) == ["A@uat", "A@prod"]
@@ -311,7 +323,7 @@ def test_a_tree_may_be_a_project_and_be_shared(tmp_path: Path) -> None:
 
 
 def test_names_are_looked_for_in_all_trees(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("Main") | retrieved("uat", "A", "B"))
+    root = trees.plant(tmp_path, trees.project() | web("Main") | retrieved("uat", "A", "B"))
     which = listed(root, f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\n")
     assert list(plan(here(root, "B"), which).targets) == ["B@uat"]
     problem = plan(here(root, "C"), which).problem
@@ -319,7 +331,7 @@ def test_names_are_looked_for_in_all_trees(tmp_path: Path) -> None:
 
 
 def test_an_empty_tree_is_a_mistake_of_its_row(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | trees.app("Main") | {"empty/": ""})
+    root = trees.plant(tmp_path, trees.project() | web("Main") | {"empty/": ""})
     problem = plan(here(root), listed(root, f"alias,url,sourceDir\nuat,{UAT},empty\n")).problem
     assert "row 2, column sourceDir: cannot be used" in problem.message
 
@@ -333,7 +345,7 @@ def test_one_key_in_the_trees_of_two_orgs_is_doubtful(tmp_path: Path) -> None:
 
 
 def test_linked_apps_of_all_trees_take_the_pair_of_the_source_org(tmp_path: Path) -> None:
-    trees.plant(tmp_path / "hub", trees.project() | trees.app("A"))
+    trees.plant(tmp_path / "hub", trees.project() | web("A"))
     root = trees.plant(
         tmp_path,
         trees.app("A", settings=None, oauth=LINKED, folder="retrieved/uat")
@@ -357,7 +369,11 @@ def test_one_org_under_two_names_is_told_before_anything_is_sent(two: Path) -> N
 
 def test_more_refresh_tokens_than_salesforce_keeps_are_refused(tmp_path: Path) -> None:
     root = trees.plant(
-        tmp_path, trees.project() | trees.app("A", oauth={"commaSeparatedOauthScopes": "Api, RefreshToken"})
+        tmp_path,
+        trees.project()
+        | trees.app(
+            "A", settings={"callbackUrl": loopback()}, oauth={"commaSeparatedOauthScopes": "Api, RefreshToken"}
+        ),
     )
     text = "alias,url,username\n" + "".join(f"a{number},{UAT},ann@acme.test\n" for number in range(7))
     asked = plan(here(root), listed(root, text + f"b,{UAT},bob@acme.test\n"), How(scopes="api refresh_token"))

@@ -16,6 +16,7 @@ from commandline import ROOT, ecapipe, started
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from ecapipe import batch
 from ecapipe.findings import RULES
 from ecapipe.problems import CATALOGUE
 
@@ -322,3 +323,40 @@ def test_new_members_do_not_break_who_relies_on_the_schemas() -> None:
     check = Draft202012Validator(printed())
     for document in (listing(), run()):
         check.validate(changed(document, "result.apps.0.anotherMember", 1))
+
+
+# --- what people write --------------------------------------------------------------------------------------
+
+
+def input_schema(name: str) -> Draft202012Validator:
+    """The part of the shared schema for something that ecapipe reads."""
+    parts = [Resource.from_contents(file) for file in FILES.values()]
+    return Draft202012Validator({"$ref": f"{FILES['shared']['$id']}#/$defs/{name}"}, registry=parts @ Registry())
+
+
+UAT = {"url": "https://acme--uat.sandbox.my.salesforce.com"}
+ORGS: list[Json] = [
+    UAT,
+    {**UAT, "apps": ["A", "B"], "scopes": "api id", "flow": "jwt", "orgId": "00D000000000001"},
+    {**UAT, "secretEnv": "UAT_SECRET", "browser": "none", "callback": "paste", "sourceDir": "retrieved/uat"},
+    {**UAT, "flow": "", "orgId": "", "secretEnv": ""},
+    {**UAT, "flow": "device"},
+    {**UAT, "orgId": "005000000000001"},
+    {**UAT, "secretEnv": "not a name"},
+    {**UAT, "browser": "lynx"},
+    {**UAT, "callback": "no"},
+    {**UAT, "apps": 7},
+    {**UAT, "clientSecret": "x"},
+    {"username": "ann@acme.test"},
+]
+
+
+@pytest.mark.parametrize("org", ORGS, ids=str)
+def test_the_schemas_of_orgs_say_what_is_read(org: Json) -> None:
+    read = batch.parse(json.dumps([org]).encode(), "orgs.json").mistakes == ()
+    assert input_schema("batchFile").is_valid([org]) is read
+    assert input_schema("settings").is_valid({"orgs": {"uat": org}}) is read
+
+
+def test_the_schema_of_an_org_has_a_member_for_every_column() -> None:
+    assert {*FILES["shared"]["$defs"]["org"]["properties"], "alias"} == set(batch.COLUMNS)

@@ -645,12 +645,6 @@ def test_many_names_of_one_org_are_told_in_one_sentence() -> None:
     assert "org9 and 190 more are the same org" in sentence
 
 
-def test_one_user_in_several_orgs_is_told_before_a_hand_over() -> None:
-    text = f"alias,url,username\na,{UAT},x@y.test\nb,{PROD},x@y.test\nc,{PROD},z@y.test\nd,{PROD},z@y.test"
-    (sentence,) = orgs.shared_usernames(orgs.select(Which(batch=listed(text)), ()))
-    assert sentence.startswith("x@y.test is expected in a, b,")
-
-
 @pytest.mark.parametrize(
     ("host", "audience"),
     [
