@@ -69,6 +69,8 @@ class Row:
     state: State = "waiting"
     pasted: bool = False
     """Its answer has to be pasted."""
+    browser: str | None = None
+    """The browser that is meant for it, and can be opened here."""
     words: str = ""
     warning: str = ""
     problem: Problem | None = None
@@ -208,7 +210,7 @@ class Board:
         row = self._rows.get(subject)
         if note.kind in ("link", "offer") and subject.app and subject.org:
             number = row.number if row else len(self._rows) + 1
-            self._rows[subject] = Row(number, subject, note.text, pasted=note.pasted)
+            self._rows[subject] = Row(number, subject, note.text, pasted=note.pasted, browser=note.browser)
             return True
         if note.kind == "asking":
             return self._change(subject, pasted=True)
@@ -361,9 +363,9 @@ def _rivals(rows: Iterable[Row]) -> dict[int, list[Row]]:
     expected there.
     """
     waiting = [row for row in rows if row.state == "waiting"]
-    by_org: dict[str, list[Row]] = {}
+    by_org: dict[tuple[str, str | None], list[Row]] = {}
     for row in waiting:
-        by_org.setdefault(row.host.partition(".")[0], []).append(row)
+        by_org.setdefault((row.host.partition(".")[0], row.browser), []).append(row)
     return {
         row.number: [
             other for other in near if other is not row and (other.host == row.host or other.user != row.user)
@@ -410,11 +412,19 @@ def _to_do(row: Row, rivals: Sequence[Row], what: str) -> str:
     if row.state != "waiting":
         return _warning(row)
     link = escape(row.link) if row.link.startswith(("https://", "http://")) else ""
+    launch, here, quiet = "", "", ""
+    if row.browser:
+        launch = (
+            f'<form method="post" action="open"><input type="hidden" name="row" value="{row.number}">'
+            f'<button id="launch-{row.number}">Sign in with {_text_of(row.browser.capitalize())}'
+            f'<span class="word"> to {what}</span></button></form>'
+        )
+        here, quiet = " here", " quiet"
     return (
-        f'<p class="acts"><a class="button" id="open-{row.number}" href="{link}" target="_blank" '
-        f'rel="noopener noreferrer">Sign in<span class="word"> to {what}, in a new tab</span></a>'
+        f'<div class="acts">{launch}<a class="button{quiet}" id="open-{row.number}" href="{link}" target="_blank" '
+        f'rel="noopener noreferrer">Sign in{here}<span class="word"> to {what}, in a new tab</span></a>'
         f'<button type="button" class="quiet" id="copy-{row.number}" data-copy="{link}" hidden>Copy link'
-        f'<span class="word"> of {what}</span></button></p>{_where_it_ends(row)}{_clash(rivals)}'
+        f'<span class="word"> of {what}</span></button></div>{_where_it_ends(row)}{_clash(rivals)}'
     )
 
 

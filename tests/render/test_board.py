@@ -227,6 +227,17 @@ def test_logins_that_one_browser_would_mix_up_say_so(rows: list[tuple[str, str |
     assert clashing(*rows) == clash
 
 
+def test_logins_in_browsers_of_their_own_do_not_clash() -> None:
+    made = board()
+    for subject, browser in ((BILLING, "firefox"), (PORTAL, None)):
+        made(StageNoted(stages.AUTHORIZE, subject, Note("offer", link(), browser=browser)))
+    page = parts(made)
+    assert "private window" not in page.text
+    assert "Sign in with Firefox to Billing in uat" in page.text
+    assert "launch-1" in page.ids
+    assert "launch-2" not in page.ids
+
+
 def test_a_login_that_is_over_clashes_with_none() -> None:
     made = board(begun(BILLING), begun(PORTAL))
     assert "private window" in parts(made).text
