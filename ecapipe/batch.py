@@ -161,7 +161,7 @@ def entry(place: Place, members: Mapping[str, object], folder: str, mistakes: li
         place,
         texts.get("alias"),
         texts.get("url"),
-        tuple(dict.fromkeys(texts.get("apps", "").split())),
+        listed(texts.get("apps")),
         posixpath.join(folder, source_dir.replace("\\", "/")) if source_dir else None,
         texts.get("flow"),
         texts.get("username"),
@@ -171,6 +171,13 @@ def entry(place: Place, members: Mapping[str, object], folder: str, mistakes: li
         texts.get("browser"),
         texts.get("callback"),
     )
+
+
+def listed(value: object) -> tuple[str, ...]:
+    """The names in a cell or member that lists some: a string with spaces, commas or semicolons, or strings."""
+    parts = value if isinstance(value, list) else [value]
+    words = [word for part in parts if isinstance(part, str) for word in re.split(r"[\s,;]+", part) if word]
+    return tuple(dict.fromkeys(words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +193,7 @@ def _value(name: str, value: object) -> str | _Wrong:
         value = " ".join(value)
     if not isinstance(value, str):
         return _Wrong(f"must be a string{' or a list of strings' if name in _LISTS else ''}.")
-    text = value.strip()
-    if name in _LISTS:
-        text = " ".join(part for part in re.split(r"[\s,;]+", text) if part)
+    text = " ".join(listed(value)) if name in _LISTS else value.strip()
     if len(text) > _CELL:
         return _Wrong(f"is longer than {_CELL} characters.")
     if not text.isprintable():

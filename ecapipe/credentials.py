@@ -16,9 +16,10 @@ from ecapipe.secret import Secret, mask
 
 Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
-SourceName = Literal["environment", "replacement", "file", "prompt"]
-SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "prompt")
-USUAL_SOURCES: Final = SOURCES
+SourceName = Literal["environment", "replacement", "file", "rest", "prompt"]
+SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "rest", "prompt")
+REST: Final[SourceName] = "rest"
+USUAL_SOURCES: Final = tuple(source for source in SOURCES if source != REST)
 """Those that nobody has to name."""
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
@@ -53,6 +54,23 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Disclosed:
+    """Key and secret of a consumer as its org tells them; `notice` is a sentence about what is to come."""
+
+    key: str
+    secret: Secret
+    notice: str | None = None
+
+
+Disclose = Callable[[App, Org | None, str | None], Disclosed]
+"""Ask the org that has the consumer of an app, by its key if that is known. Raises `EcapipeError`."""
+
+
+class Undisclosed(EcapipeError):
+    """An org was asked for a secret, and did not tell: that concerns one app in one org."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One link of the chain. `find` gives the value of a field of an app for an org, or None."""
 
@@ -60,6 +78,8 @@ class Source:
     find: Callable[[App, Org | None, Field], Secret | None]
     secrets: bool = True
     """Whether consumer secrets may come from it."""
+    notice: Callable[[App, Org | None], str | None] = lambda app, org: None
+    """A sentence about the secret that it gave."""
 
 
 Chain = tuple[Source, ...]
@@ -159,6 +179,23 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
     return Source("environment", find)
 
 
+def from_rest(disclose: Disclose, earlier: Chain) -> Source:
+    """The org's credentials REST API; the secret is that of the key that `earlier` sources give, if they do."""
+
+    def told(app: App, org: Org | None) -> Disclosed:
+        key, _ = _first(earlier, app, org, "consumerKey")
+        try:
+            return disclose(app, org, key.reveal() if key else None)
+        except EcapipeError as error:
+            raise Undisclosed(error.problem) from None
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        found = told(app, org)
+        return Secret(found.key) if field == "consumerKey" else found.secret
+
+    return Source(REST, find, notice=lambda app, org: told(app, org).notice)
+
+
 def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
     """A question on the terminal, asked once per app and field."""
     answers: dict[tuple[str, str, Field], Secret | None] = {}
@@ -191,16 +228,19 @@ def chain(
     value: Callable[[str], Secret | None],
     ask: Callable[[str], Secret | None] | None,
     secret_from: Collection[str] = SOURCES,
+    disclose: Disclose | None = None,
 ) -> Chain:
     """Where key and secret may come from, in order; secrets only from sources named in `secret_from`.
 
-    Nobody is asked when `ask` is None.
+    Nobody is asked when `ask` is None, and no org when `disclose` is, or is not named.
     """
     sources = [
         from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
         from_replacements(),
         from_file(),
     ]
+    if disclose is not None and REST in secret_from:
+        sources.append(from_rest(disclose, tuple(sources)))
     if ask is not None:
         sources.append(from_prompt(ask))
     return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
@@ -216,10 +256,16 @@ def _keys_only(source: Source) -> Source:
 def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) -> Resolved:
     """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may."""
     required = not app.secret_optional and not spared
-    key, key_source = _first(chain, app, org, "consumerKey")
     # Nobody is asked for a secret that no flow needs.
     wanted = chain if required else quiet(chain)
-    secret, secret_source = _first(wanted, app, org, "consumerSecret")
+    key = key_source = None
+    try:
+        key, key_source = _first(chain, app, org, "consumerKey")
+        secret, secret_source = _first(wanted, app, org, "consumerSecret")
+    except Undisclosed as error:
+        causes = (error.problem.message,)
+        key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else causes)
+        return Resolved(key_evidence, Evidence(in_file(app, "consumerSecret"), None, causes), error.problem)
     key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
     secret_evidence = Evidence(
         in_file(app, "consumerSecret"), secret_source, () if secret or app.secret_optional else _secret_causes(app)
@@ -234,10 +280,12 @@ def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) ->
     mixed = (
         f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
         "together."
-        if secret is not None and key_source != secret_source
+        if secret is not None and secret_source not in (key_source, REST)
         else None
     )
-    return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), mixed)
+    notices = [source.notice(app, org) for source in wanted if source.name == secret_source]
+    warning = " ".join(sentence for sentence in (mixed, *notices) if sentence) or None
+    return Resolved(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), warning)
 
 
 def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
@@ -247,8 +295,8 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
 
 
 def quiet(chain: Chain) -> Chain:
-    """The chain without its questions."""
-    return tuple(source for source in chain if source.name != "prompt")
+    """The chain without its questions, to people or to orgs."""
+    return tuple(source for source in chain if source.name not in (REST, "prompt"))
 
 
 def line(app: App, field: Field) -> int | None:

@@ -39,6 +39,38 @@ def text_span(data: bytes, element: str) -> tuple[int, int] | None:
     return places[0] if len(places) == 1 else None
 
 
+def put_text(data: bytes, element: str, text: str, after: str) -> bytes | None:
+    """`data` with `text` in an XML element: in place of what stands there, or in a new element on a line after the
+    element `after`. None where neither can be done by inserting into bytes; `text` is written as it is.
+    """
+    span = text_span(data, element)
+    if span is not None:
+        return data[: span[0]] + text.encode() + data[span[1] :]
+    bare = _COMMENT.sub(lambda found: b" " * len(found[0]), data)
+    name = element.encode()
+    closed = list(re.finditer(rb"<((?:[\w.-]+:)?" + name + rb")((?:\s[^<>]*?)?)\s*/>", bare))
+    if len(closed) == 1:
+        (found,) = closed
+        opened = b"<" + found[1] + found[2].rstrip() + b">" + text.encode() + b"</" + found[1] + b">"
+        return data[: found.start()] + opened + data[found.end() :]
+    if re.search(rb"<(?:[\w.-]+:)?" + name + rb"[\s/>]", bare):
+        return None
+    before = list(
+        re.finditer(
+            rb"(?P<indent>^[ \t]*)?<(?P<prefix>(?:[\w.-]+:)?)" + after.encode() + rb"(?:\s[^<>]*)?>[^<]*</[^<>]*>"
+            rb"(?P<end>[ \t]*\r?\n)?",
+            bare,
+            re.MULTILINE,
+        )
+    )
+    if len(before) != 1:
+        return None
+    (found,) = before
+    tag = found["prefix"] + name
+    new = (found["indent"] or b"") + b"<" + tag + b">" + text.encode() + b"</" + tag + b">"
+    return data[: found.end()] + new + (found["end"] or b"") + data[found.end() :]
+
+
 def add_replacement(text: str, entry: Mapping[str, str]) -> str:
     """An `sfdx-project.json`, which has to be valid, with `entry` among its ``replacements``, in its own layout."""
     newline = "\r\n" if "\r\n" in text else "\n"

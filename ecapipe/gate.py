@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ecapipe import baseline, checks, credentials, discovery, metadata, orgs, problems
+from ecapipe import baseline, batch, checks, credentials, discovery, metadata, orgs, problems
 from ecapipe.apps import App, SourceFile
 from ecapipe.baseline import Entry
 from ecapipe.checks.subject import Evidence, Sighting, holds_secret
@@ -197,8 +197,7 @@ class _Inspector:
         used: set[object] = set(names) if len(names) == 1 and self.world.environ("ECAPIPE_JWT_KEY_FILE") else set()
         for members in self.project.orgs.values():
             if members.get("flow") == "jwt":
-                chosen = members.get("apps", names)
-                used.update(chosen if isinstance(chosen, list) else ())
+                used.update(batch.listed(members.get("apps")) or names)
         return frozenset(name for name in names if name in used)
 
     def ask_git(self, apps: Sequence[App], evidence: Evidence) -> Evidence:

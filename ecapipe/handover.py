@@ -128,5 +128,21 @@ def of(credentials: Credentials, token: Token, username: str, org: Org, *, defau
     return Handover(url, True, username, token.org_id, org, default, secrets)
 
 
+def hints(token: Token, org: Org, kept: SfLogin) -> list[str]:
+    """What to know before the login that is `kept` now is used with the Salesforce CLI."""
+    said = []
+    if kept.dev_hub:
+        said.append(
+            f"{org.name} is a Dev Hub: to create scratch orgs with this login, set "
+            "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI."
+        )
+    if token.access_token.reveal().startswith("eyJ"):
+        said.append(
+            f"{org.name} issues JWT-based access tokens: deploying and retrieving needs API version 68.0 or later "
+            "(sourceApiVersion in sfdx-project.json)."
+        )
+    return said
+
+
 def _refuse(credentials: Credentials, org: Org, reason: str) -> EcapipeError:
     return EcapipeError(problems.hand_over_not_possible(credentials.app.name, org.name, reason))

@@ -361,15 +361,13 @@ def hand_over(target: Target, token: Token, login: events.Login, how: How, world
         raise _at(error.problem, target.org) from None
     secret = "consumer secret and " if target.credentials.consumer_secret else ""
     what = f"{secret}refresh token" if given.lasting else "access token only"
-    work.facts |= {"alias": target.org.alias, "username": kept.username, "kept": what}
+    work.facts |= {"alias": target.org.alias, "kept": what}
+    if kept.username != username:
+        work.facts["username"] = kept.username
     if not given.lasting and username.casefold() in known:
         work.warn(f"The Salesforce CLI still holds the refresh token of an earlier login of {username} beside it.")
-    if kept.dev_hub:
-        work.note(
-            "hint",
-            f"{target.org.name} is a Dev Hub: to create scratch orgs with this login, set "
-            "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI.",
-        )
+    for hint in handover.hints(token, target.org, kept):
+        work.note("hint", hint)
     return replace(login, token="handedOver")  # noqa: S106
 
 

@@ -202,7 +202,12 @@ class _Book:
 
     def by_default(self, named: Callable[[str], list[Org]]) -> list[Org]:
         if name := self.which.default or self.elsewhere.default():
-            return named(name)
+            try:
+                return named(name)
+            except EcapipeError as error:
+                source = "SF_TARGET_ORG" if self.which.default else "target-org of the Salesforce CLI"
+                message = f"{error.problem.message} It was not chosen with a flag, but is {source}."
+                raise EcapipeError(replace(error.problem, message=message)) from None
         if len(self.configured) == 1:
             return [org for alias in self.configured for org in named(alias)]
         urls = {each.login_url for each in self.projects if each.login_url and is_my_domain(each.login_url)}
@@ -245,7 +250,8 @@ class _Book:
         try:
             org = _accept(entry.url, self.which.allowed, alias=entry.alias)
         except EcapipeError as error:
-            mistakes.append(Mistake(entry.place, "url", f"cannot be used: {error.problem.message}"))
+            problem = error.problem
+            mistakes.append(Mistake(entry.place, "url", f"cannot be used: {problem.message} {problem.actions[0]}"))
             if mistakes is self.in_project:
                 self.refused[entry.place.label] = error
             return None

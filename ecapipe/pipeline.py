@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ecapipe import credentials, discovery, guards, login, logins, orgs, pairing, problems
+from ecapipe import credentials, discovery, guards, login, logins, orgs, pairing, problems, writeback
 from ecapipe.apps import App
+from ecapipe.disclosure import Disclosure
 from ecapipe.discovery import Where
 from ecapipe.events import AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.login import How, Target
@@ -21,15 +22,17 @@ from ecapipe.world import World
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
-    `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first."""
+    `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first,
+    `write_back` that secrets which orgs tell are put into the settings files."""
 
     where: Where
     which: Which
     how: How
     last: str | None = None
-    secret_from: frozenset[str] = frozenset(credentials.SOURCES)
+    secret_from: frozenset[str] = frozenset(credentials.USUAL_SOURCES)
     at_once: int = logins.AT_ONCE
     retrieve: bool = False
+    write_back: bool = False
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
@@ -65,7 +68,8 @@ class _River:
             if self.request.how.hand_over:
                 login.expect_to_hand_over(chosen, self.request.how, self.world)
             sources = self.request.secret_from
-            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources)
+            disclose = Disclosure(which.allowed, self.world)
+            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources, disclose)
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
             work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
@@ -115,6 +119,8 @@ class _River:
             with course.stage(CHECK) as work:
                 spared = partial(login.spares_secret, app, how=self.request.how)
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
+                if self.request.write_back:
+                    writeback.keep(app, proven, self.world, work, dry_run=self.request.how.dry_run)
                 work.warnings += login.doubts(app, chosen, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):

@@ -133,8 +133,9 @@ def usage_error(message: str, command: str, *hints: str) -> _Said:
 
 @_problem(
     "config",
-    "A folder or file named with --source-dir, --metadata-dir or --credentials-dir does not exist.",
-    "Correct the path. It is read relative to the current directory.",
+    "A folder or file named with --source-dir, --metadata-dir, --credentials-dir or --file, or as sourceDir of an "
+    "org, does not exist.",
+    "Correct the path. It is relative to the current directory, sourceDir to the batch file or the project.",
     exit_code=USAGE,
 )
 def source_dir_not_found(path: str, flag: str = "--source-dir") -> _Said:
@@ -206,6 +207,7 @@ def no_org_chosen(choices: Sequence[str]) -> _Said:
         f"No org was chosen.{known}",
         "Use -o or --target-org with an alias, or with the org's My Domain URL such as "
         "https://MyDomain.my.salesforce.com.",
+        "Or list orgs in a file for --file, or in sfdx-project.json under plugins.ecapipe.orgs.",
         "Use --emulator to try the pipeline without an org.",
     )
 
@@ -718,6 +720,149 @@ def consumer_secret_missing(
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         file=file,
         line=line,
+    )
+
+
+@_problem(
+    "credentials",
+    "The secret should come from the org's REST API, and the Salesforce CLI has no login to the org that has the "
+    "app's consumer.",
+    "Log in to that org with the Salesforce CLI.",
+)
+def rest_login_missing(app: str, where: str, url: str | None) -> _Said:
+    return _say(
+        f"The Salesforce CLI has no login to {where}, which could tell the consumer secret of {app}.",
+        f"Log in to it: sf org login web --instance-url {url or 'https://MyDomain.my.salesforce.com'}",
+        "Or supply the secret in another way, without --secret-from rest.",
+    )
+
+
+@_problem(
+    "policy",
+    "The org does not tell consumer secrets by REST: a switch in Setup is off.",
+    "Turn the switch on in Setup, External Client App Settings, or supply the secret in another way.",
+)
+def rest_switch_off(host: str, switch: str) -> _Said:
+    return _say(
+        f"{host} does not tell consumer secrets by REST: the feature is switched off.",
+        f'In Setup, External Client App Settings, turn on "{switch}".',
+        "Or supply the secret in another way, without --secret-from rest.",
+    )
+
+
+@_problem(
+    "policy",
+    "The user of the Salesforce CLI's login may not see consumer secrets.",
+    "Give the user the permissions that the message names, or log in as somebody who has them.",
+)
+def rest_permission_missing(host: str, permissions: Sequence[str]) -> _Said:
+    return _say(
+        f"{host} does not tell this user consumer secrets by REST.",
+        f"Give the user of the Salesforce CLI's login the permissions: {_several(permissions)}.",
+        "Or log in with the Salesforce CLI as a user who has them.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The org no longer takes the access token that the Salesforce CLI keeps.",
+    "Log in to the org again with the Salesforce CLI.",
+)
+def rest_session_refused(host: str) -> _Said:
+    return _say(
+        f"{host} refuses the Salesforce CLI's access token.",
+        f"Log in again: sf org login web --instance-url https://{host}",
+    )
+
+
+@_problem(
+    "org",
+    "The org's REST API lists apps only once they have been used, and this one is not listed.",
+    "Supply the secret in another way this time; after a login with the app it is listed.",
+    retryable=True,
+)
+def rest_app_not_listed(app: str, host: str) -> _Said:
+    return _say(
+        f"{host} does not list {app} among the apps that have been used, and tells secrets of no other.",
+        "Use the app once: supply the secret from the environment or at the prompt this time.",
+        "Or copy the secret from Setup, External Client App Manager, OAuth settings of the app.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The app has consumers in the org, but none with the key at hand: it was rotated, or belongs to another org.",
+    "Retrieve the settings again.",
+)
+def rest_consumer_unknown(app: str, host: str, key: str, keys: Sequence[str]) -> _Said:
+    return _say(
+        f"None of the consumers of {app} in {host} has the key {key}; theirs: {_several(keys)}.",
+        f"Retrieve the settings again: {retrieve_command()}",
+    )
+
+
+@_problem(
+    "credentials",
+    "No consumer key is known, and the app has several consumers in the org, or none.",
+    "Say which one is meant, by its key.",
+)
+def rest_consumers_several(app: str, host: str, keys: Sequence[str]) -> _Said:
+    return _say(
+        f"{app} has {len(keys)} consumers in {host}, and no consumer key says which is meant: {_several(keys)}.",
+        f"Retrieve the settings again: {retrieve_command()}",
+        "Or set the consumer key in the environment.",
+    )
+
+
+@_problem(
+    "credentials",
+    "The consumer key at hand belongs to a pair that is staged in the org and not in force yet.",
+    "Rotate the staged pair in, or use the key that is in force.",
+)
+def rest_pair_staged(app: str, host: str, key: str) -> _Said:
+    return _say(
+        f"The key {key} of {app} belongs to a staged pair in {host}, which is not in force yet.",
+        "Rotate it in (Setup, External Client App Manager, OAuth settings of the app), then run again.",
+        f"Or go back to the key in force: {retrieve_command()}",
+    )
+
+
+@_problem(
+    "policy",
+    "The org tells the consumer, but leaves its secret out.",
+    "Give the user the permissions that the message names.",
+)
+def rest_secret_withheld(app: str, host: str, permissions: Sequence[str]) -> _Said:
+    return _say(
+        f"{host} tells the consumer of {app} without its secret.",
+        f"Give the user of the Salesforce CLI's login the permissions: {_several(permissions)}.",
+        "Or copy the secret from Setup, External Client App Manager, OAuth settings of the app.",
+    )
+
+
+@_problem(
+    "org",
+    "The org's REST API refuses to tell consumers, for a reason that ecapipe has no better words for.",
+    "Supply the secret in another way.",
+)
+def rest_refused(host: str, reason: str) -> _Said:
+    return _say(
+        f"{host} does not tell consumer secrets by REST: {reason}.",
+        "Supply the secret in another way, without --secret-from rest.",
+    )
+
+
+@_problem(
+    "config",
+    "--write-back would put the consumer secret into a file where it must not be, or cannot be put.",
+    "Untrack the file, or run without --write-back.",
+)
+def not_written_back(file: str, reason: str, *actions: str) -> _Said:
+    return _say(
+        f"The consumer secret is not written into {file}: {reason}.",
+        *actions,
+        "Or run without --write-back: the secret is used all the same.",
+        file=file,
     )
 
 

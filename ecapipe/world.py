@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+    from ecapipe.changes import Change
     from ecapipe.events import Subject
     from ecapipe.handover import Handover, SfLogin
     from ecapipe.messages import Send
@@ -278,6 +279,8 @@ class World:
     """The tree as the next commit would have it: git's index, and the disk for what is not in it."""
     write: Callable[[str, bytes], None]
     """Puts a file in place, all or nothing; raises `EcapipeError` (UnwritableFile)."""
+    amend: Callable[[Change], None]
+    """Changes a file of a project, all or nothing; raises `EcapipeError` (UnwritableFile)."""
     send: Send
     environ: Callable[[str], str | None]
     """Any variable of the environment."""

@@ -23,6 +23,8 @@ elif read or "access-token" in words:
 call = {{
     "argv": sys.argv[1:], "env": dict(os.environ), "given": piped, "cwd": os.getcwd(), "start": time.monotonic(),
 }}
+if "login" in words:
+    (here / "begun").touch()
 time.sleep(answer.get("seconds", 0))
 for path, content in answer.get("files", {{}}).items():
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -137,6 +137,10 @@ def run(
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
     ] = logins.AT_ONCE,
     secret_from: SecretsFrom = None,
+    write_back: Annotated[
+        bool,
+        typer.Option("--write-back", help="Put a secret that comes from rest into the app's settings file."),
+    ] = False,
     print_token: Annotated[
         TokenForm | None,
         typer.Option(
@@ -163,7 +167,7 @@ def run(
         ),
     ] = None,
     set_default: Annotated[
-        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default org, too.")
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default, too.")
     ] = False,
     retrieve: Annotated[
         bool,
@@ -195,7 +199,8 @@ def run(
     consumer secret for it. What a flag says holds for all orgs and wins over the file.
 
     Key and secret come from the environment, the replacements of
-    sfdx-project.json, the app's global OAuth settings file, or a prompt, in this order; no flag takes a secret.
+    sfdx-project.json, the app's global OAuth settings file, the org's REST API, or a prompt, in this order; no flag
+    takes a secret. The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
     URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which
@@ -232,6 +237,8 @@ def run(
             "--scopes takes one string with spaces between the scopes.": scopes is not None
             and ("," in scopes or not scopes.split()),
             "--jwt-key-file takes the path of a file.": jwt_key_file is not None and not jwt_key_file.strip(),
+            "--write-back needs --secret-from rest: it writes nothing else.": write_back
+            and "rest" not in options.sources(secret_from),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--board-port takes a port from 1 to 65535.": board_port is not None and not 1 <= board_port <= 65535,
@@ -284,7 +291,8 @@ def run(
         if emulator:
             with reports.covering():
                 world, which = emulated(where, which, world, stack)
-        request = Request(where, which, how, last, options.sources(secret_from), concurrency, retrieve)
+        sources = options.sources(secret_from)
+        request = Request(where, which, how, last, sources, concurrency, retrieve, write_back)
         also: list[Emit] = []
         if not no_board:
             world = _with_board(world, board_port, also)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from ecapipe.edges import git, place, spare, terminal
+from ecapipe.edges import git, place, spare, terminal, writer
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.stages import Clock
@@ -50,6 +50,7 @@ def real(
         git=(around := git.Around()),
         index=lambda: _index(around),
         write=place.write,
+        amend=writer.write,
         send=(sender := _Sender()),
         environ=environment.get,
         taken=environment.take,

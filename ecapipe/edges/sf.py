@@ -24,6 +24,7 @@ from ecapipe.world import SfVersion
 
 OLDEST: Final = (2, 136, 8)
 """The first version with ``org auth show-access-token``."""
+_NEEDED: Final = ".".join(map(str, OLDEST))
 
 _QUICK, _LOGIN, _RETRIEVE = 60, 180, 40 * 60
 """Seconds; a retrieve waits 33 minutes by itself."""
@@ -97,7 +98,7 @@ class Sf:
                 if named is None or not str(answer.get("cliVersion")).startswith("@salesforce/cli/"):
                     raise EcapipeError(problems.sf_failed("sf version", "it names no version of @salesforce/cli."))
                 if tuple(map(int, named.groups())) < OLDEST:
-                    raise EcapipeError(problems.sf_too_old(named[0], ".".join(map(str, OLDEST))))
+                    raise EcapipeError(problems.sf_too_old(named[0], _NEEDED))
                 self._version = SfVersion(named[0], _core(str(answer.get("rootPath") or "")))
             return self._version
 
@@ -227,6 +228,8 @@ class Sf:
         """The result of a command; `about` is the org or login that its errors are about."""
         ended = self._run([*command, "--json"], given=given, limit=limit)
         document = _document(ended.out)
+        if document is None and "is not a sf command" in ended.err:
+            raise EcapipeError(problems.sf_too_old(f"it does not know {_spoken(command)}", _NEEDED))
         if document is None:
             raise EcapipeError(problems.sf_failed(_spoken(command), redact(_reason(ended), *secrets)))
         if document["status"] == 0 and "result" in document:
@@ -376,8 +379,6 @@ def _translated(name: str, message: str, command: Sequence[str], about: str, sec
     sentence = reason if reason.endswith((".", "!", "?")) else f"{reason}."
     if name == "NamedOrgNotFoundError":
         return problems.sf_login_missing(about, None, ())
-    if "is not a sf command" in said or name == "CLIError":
-        return problems.sf_too_old("it does not know " + _spoken(command), ".".join(map(str, OLDEST)))
     if _UNREACHED.search(reason):
         return problems.sf_unreachable(about, sentence)
     if _PAIR.search(reason):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -17,6 +17,9 @@ _HOSTILE: Final = re.compile(
     "\ufeff\ud800-\udfff\ufffe\uffff]"  # invisible, or not text at all
 )
 
+
+_MANY: Final = 20
+"""Parts of a list that people are shown, unless they want all of them."""
 
 _COMMAND: Final = re.compile(r"##(?=\w*\[)")
 """Azure Pipelines, TeamCity and, of old, GitHub Actions find their commands anywhere in a line."""
@@ -80,12 +83,18 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
         return []
     shown = []
     for name, value in event.facts.items():
-        text = ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value or "")
-        if text:
+        text = _listed(value, verbose) if isinstance(value, (list, tuple)) else str(value or "")
+        if text and name != "diff":  # which has been shown line by line
             words = re.findall(r"[A-Z]?[a-z]+", name)
             label = " ".join(word.upper() if word in ("Id", "Uri") else word.capitalize() for word in words)
             shown.append((label, clean(text)))
     return shown
+
+
+def _listed(parts: Sequence[object], verbose: bool) -> str:
+    shown = parts if verbose or len(parts) <= _MANY else parts[:_MANY]
+    rest = len(parts) - len(shown)
+    return ", ".join(str(part) for part in shown) + (f" and {rest} more" if rest else "")
 
 
 def problem(found: Problem) -> list[str]:

@@ -398,7 +398,8 @@ def test_a_placeholder_is_no_token(result: object, standin: StandIn) -> None:
 
 def test_an_old_one_that_does_not_know_the_command_is_too_old(standin: StandIn) -> None:
     standin.keeps(login("uat"))
-    standin.fails("org auth show-access-token", "CLIError", "org auth show-access-token is not a sf command.", 127)
+    said = " ›   Warning: org auth show-access-token is not a sf command.\n ›   Error: Run sf help org\n"
+    standin.says("org auth show-access-token", "", said, status=127)
     assert failing(made(standin).access_token, "uat").name == "SfTooOld"
 
 

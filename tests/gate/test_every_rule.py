@@ -354,8 +354,9 @@ def test_one_key_stands_in_for_jwt_only_where_one_app_is_checked(tmp_path: Path)
     assert "jwt-without-certificate" not in ground.rules(two, ECAPIPE_JWT_KEY_FILE="key.pem")
 
 
-def test_an_org_may_name_the_apps_that_use_jwt(tmp_path: Path) -> None:
-    orgs = {"prod": {"url": "acme.my.salesforce.com", "flow": "jwt", "apps": ["Portal"]}}
+@pytest.mark.parametrize("apps", [["Portal"], "Portal", "Portal; Other"])
+def test_an_org_may_name_the_apps_that_use_jwt(apps: object, tmp_path: Path) -> None:
+    orgs = {"prod": {"url": "acme.my.salesforce.com", "flow": "jwt", "apps": apps}}
     files = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app() | trees.app("Portal")
     found = ground.findings(ground.ready(tmp_path, files), Gate("deploy"))
     told = {each.app for each in found if each.rule in ("jwt-without-certificate", "certificate-dropped")}

@@ -29,6 +29,7 @@ REVEALING = {
     "grants.py": "the PKCE digest",
     "handover.py": "the login URL of the Salesforce CLI, and its grammar",
     "secret.py": "redaction",
+    "writeback.py": "--write-back",
     "tokens.py": "the token form, and the check of the signature",
 }
 """The modules that may look into a `Secret`, and what for."""

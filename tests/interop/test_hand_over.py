@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,14 +12,19 @@ from typing import Any
 import httpx
 import pytest
 import trees
-from interop.program import Ended, started
+from interop import installed
+from interop.program import Ended, ran, started
 from interop.salesforce import Sf
 
-from ecapipe import edges
+from ecapipe import edges, orgs
 from ecapipe.cli.emulator import registered
 from ecapipe.discovery import Where
+from ecapipe.edges import sf as salesforce_cli
 from ecapipe.edges.environment import Environment
 from ecapipe.emulator import Emulator
+from ecapipe.handover import Handover
+from ecapipe.problems import EcapipeError
+from ecapipe.secret import Secret
 
 pytestmark = pytest.mark.interop
 
@@ -50,6 +56,16 @@ class Scene:
         with httpx.Client(verify=trust, trust_env=False) as http:
             url = f"{self.orgs.urls[org]}/services/oauth2/userinfo"
             return http.get(url, headers={"Authorization": f"Bearer {token}"})
+
+    def end(self, org: str, token: str) -> None:
+        """Let the session of an access token be over."""
+        trust = ssl.create_default_context(cafile=self.orgs.ca_file)
+        with httpx.Client(verify=trust, trust_env=False) as http:
+            http.post(f"{self.orgs.urls[org]}/services/oauth2/revoke", data={"token": token})
+        assert self.user_info(org, token).status_code != 200
+
+    def refreshes(self) -> int:
+        return sum("refresh_token" in asked.parameters for asked in self.orgs.requests)
 
     def kept(self) -> list[dict[str, Any]]:
         return list(self.sf(self.project, "org", "list", "auth")["result"])
@@ -102,5 +118,110 @@ def test_a_web_login_goes_on_in_the_salesforce_cli(app: str, scene: Scene) -> No
         login["username"], login["orgId"], "Connected",
     )  # fmt: skip
 
-    token = scene.token("uat")
-    assert scene.user_info("uat", token).json()["preferred_username"] == login["username"]
+    for refreshed in (1, 2, 3):
+        token = scene.token("uat")
+        assert scene.user_info("uat", token).json()["preferred_username"] == login["username"]
+        assert scene.refreshes() == refreshed
+        scene.end("uat", token)  # with rotation, the next one comes of a refresh token that it got with this one
+    assert scene.sf(scene.project, "config", "get", "target-org")["result"][0]["value"] == "uat"
+
+
+def test_a_login_without_refresh_token_goes_over_as_well(scene: Scene) -> None:
+    ended = ran("run", "-d", scene.project, "--name", "Nightly", *scene.target("uat"), "--hand-over", "sf", "-p",
+                env=scene.sf.env)  # fmt: skip
+
+    assert (ended.status, ended.success["token"]) == (0, "handedOver"), ended
+    (kept,) = scene.kept()
+    assert (kept["alias"], kept["username"], kept["oauthMethod"]) == ("uat", ROBOT, "token")
+    assert scene.user_info("uat", scene.token("uat")).json()["preferred_username"] == ROBOT
+    assert scene.refreshes() == 0
+
+
+def test_one_user_in_two_orgs_is_handed_over_once(scene: Scene) -> None:
+    ended = ran("run", "-d", scene.project, "--name", "Nightly", *scene.target("uat"), *scene.target("prod"),
+                "--hand-over", "sf", "-p", env=scene.sf.env)  # fmt: skip
+
+    assert ended.status == 68, ended
+    assert ended.failure["name"] == "SfUsernameTaken"
+    (kept,) = scene.kept()
+    assert {kept["alias"], ended.failure["org"]} == {"uat", "prod"}
+
+
+def test_a_second_hand_over_takes_the_place_of_the_first(scene: Scene) -> None:
+    for app in ("Billing", "Portal"):
+        assert scene.run("--name", app, *scene.target("uat")).status == 0
+    shown = scene.sf(scene.project, "org", "display", "--target-org", "uat")["result"]
+    assert shown["clientId"] == trees.key("Portal")
+    assert len(scene.kept()) == 1
+    assert scene.user_info("uat", scene.token("uat")).status_code == 200
+
+
+# --- what the real one says, as ecapipe understands it ---
+
+
+def given(scene: Scene, secret: str, refresh: str, host: str = "") -> Handover:
+    org = orgs.choose(f"uat=https://{host}" if host else f"uat={scene.orgs.urls['uat']}", {}, ())
+    key = trees.key("Billing")
+    url = Secret(f"force://{key}:{secret}:{refresh}@{org.host}")
+    known = (Secret(secret), Secret(refresh))
+    return Handover(url, True, "user@uat.example", "00D000000000001EAA", org, False, known)
+
+
+def test_its_refusals_are_told_apart(scene: Scene) -> None:
+    edge = salesforce_cli.Sf(Environment(scene.sf.env))
+    nobody = "localhost:9"
+    for login, name in (
+        (given(scene, "0" * 64, "5Aep861.made.up.refresh.token"), "InvalidClient"),
+        (given(scene, trees.secret("Billing"), "5Aep861.made.up.refresh.token"), "SfRefreshRefused"),
+        (given(scene, trees.secret("Billing"), "5Aep861.made.up.refresh.token", nobody), "SfUnreachable"),
+    ):
+        with pytest.raises(EcapipeError) as refused:
+            edge.log_in(login)
+        problem = refused.value.problem
+        assert problem.name == name, problem
+        assert login.org.host in problem.message
+        assert not any("stored refresh token" in action for action in problem.actions)
+    assert scene.kept() == []
+
+
+def test_what_it_keeps_is_read_as_it_is(scene: Scene) -> None:
+    scene.run("--name", "Billing", *scene.target("uat"))
+    # Colours and secrets that somebody asked for elsewhere do not upset anything.
+    edge = salesforce_cli.Sf(Environment({**scene.sf.env, "FORCE_COLOR": "1", "SF_TEMP_SHOW_SECRETS": "true"}))
+
+    (kept,) = edge.logins()
+    assert (kept.aliases, kept.username, kept.instance_url) == (("uat",), "user@uat.example", scene.orgs.urls["uat"])
+    for name in ("uat", "user@uat.example"):
+        token, url = edge.access_token(name)
+        assert (url, scene.user_info("uat", token.reveal()).status_code) == (scene.orgs.urls["uat"], 200)
+    with pytest.raises(EcapipeError, match="no login"):
+        edge.access_token("nobody")
+
+    version = edge.version()
+    core = json.loads((installed.FOLDER / "node_modules/@salesforce/core/package.json").read_text())["version"]
+    cli = json.loads((installed.FOLDER / "package.json").read_text())["dependencies"]["@salesforce/cli"]
+    assert (version.cli, version.core, version.loses_rotated_tokens) == (cli, core, False)
+
+
+def test_its_default_org_is_read_from_its_files(scene: Scene) -> None:
+    edge = salesforce_cli.Sf(Environment(scene.sf.env))
+    scene.run("--name", "Billing", *scene.target("uat"))
+    assert edge.default_org(str(scene.project)) is None
+
+    scene.sf(scene.project, "config", "set", "target-org", "user@uat.example", "--global")
+    assert edge.default_org(str(scene.project)) == "user@uat.example"
+
+    scene.sf(scene.project, "config", "set", "target-org", "uat")
+    assert (edge.default_org(str(scene.project)), edge.default_org(None)) == ("uat", "user@uat.example")
+
+
+def test_a_retrieve_goes_as_far_as_the_org_lets_it(scene: Scene) -> None:
+    """The emulator has no Metadata API: the Salesforce CLI accepts every type, sends its request, and is refused."""
+    scene.run("--name", "Billing", *scene.target("uat"))
+    ended = ran("run", "-d", scene.project, "--retrieve", "-o", "uat", "--until", "check", env=scene.sf.env)
+
+    assert (ended.status, ended.data["name"]) == (1, "SfFailed"), ended
+    assert "project retrieve start" in ended.data["message"]
+    assert "<" not in ended.data["message"]
+    assert "Salesforce CLI: Sending request to org" in ended.err
+    assert any(asked.path.startswith("/services/Soap/m/") for asked in scene.orgs.requests)

@@ -163,7 +163,7 @@ def test_a_web_login_is_handed_over_last_and_forgotten(scene: Scene) -> None:
     assert scene.report.stages[-1].title == "Handing over to Salesforce CLI"
     assert scene.tokens == {"Billing@uat": "handedOver"}
     assert scene.report.ended[-1].facts == {
-        "alias": "uat", "username": "ada@uat.example", "kept": "consumer secret and refresh token",
+        "alias": "uat", "kept": "consumer secret and refresh token",
     }  # fmt: skip
     assert [call.command for call in scene.standin.calls] == ["version", "org list auth", "org login sfdx-url"]
     key, secret = trees.key("Billing"), trees.secret("Billing")

@@ -90,7 +90,8 @@ def test_the_oauth_link_of_another_org_is_a_warning(tmp_path: Path) -> None:
     tree = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(oauth=LINKED)
     report = Report()
     where = Where((str(trees.plant(tmp_path, tree)),))
-    pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), edges.real(Environment({})), report)
+    world = edges.real(Environment({"HOME": str(tmp_path)}))
+    pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), world, report)
     assert "names org 00D000000000009EAA, not uat (00D000000000005EAA)" in report.warnings[0]
 
 
@@ -99,6 +100,7 @@ def test_a_link_to_the_target_itself_means_that_the_file_was_not_retrieved(tmp_p
     tree = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(settings=None, oauth=LINKED)
     report = Report()
     where = Where((str(trees.plant(tmp_path, tree)),))
-    pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), edges.real(Environment({})), report)
+    world = edges.real(Environment({"HOME": str(tmp_path)}))
+    pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), world, report)
     assert [problem.name for problem in report.problems] == ["SettingsNotRetrieved"]
     assert "--target-org uat" in report.problems[0].actions[0]

@@ -165,3 +165,33 @@ def test_whatever_the_layout_one_entry_is_added_and_nothing_else_changes(
 def _shared(first: str, second: str) -> int:
     """How many characters both start with."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+
+
+PUT = {
+    "in place of a text": (b"<a>old</a>", b"<a>NEW</a>"),
+    "in an empty element": (b"<a></a>", b"<a>NEW</a>"),
+    "in a closed element": (b"<k>1</k><a/>", b"<k>1</k><a>NEW</a>"),
+    "in a closed element with a space": (b"<x:a />", b"<x:a>NEW</x:a>"),
+    "on a line of its own": (b"<r>\n    <k>1</k>\n</r>", b"<r>\n    <k>1</k>\n    <a>NEW</a>\n</r>"),
+    "with the line endings of the file": (b"<r>\r\n\t<k>1</k>\r\n</r>", b"<r>\r\n\t<k>1</k>\r\n\t<a>NEW</a>\r\n</r>"),
+    "on the same line": (b"<r><k>1</k></r>", b"<r><k>1</k><a>NEW</a></r>"),
+    "with the prefix of the file": (b"<m:r><m:k>1</m:k></m:r>", b"<m:r><m:k>1</m:k><m:a>NEW</m:a></m:r>"),
+    "past what a comment holds": (b"<r><!-- <a>x</a> --><k>1</k></r>", b"<r><!-- <a>x</a> --><k>1</k><a>NEW</a></r>"),
+    "not beside another": (b"<r><a>1</a><a>2</a></r>", None),
+    "not in an element with children": (b"<r><a><b/></a><k>1</k></r>", None),
+    "not without a place": (b"<r/>", None),
+    "not after one of two": (b"<r><k>1</k><k>2</k></r>", None),
+    "not in CDATA": (b"<r><a><![CDATA[x]]></a><k>1</k></r>", None),
+}
+
+
+@pytest.mark.parametrize(("data", "after"), PUT.values(), ids=PUT.keys())
+def test_a_text_is_put_into_an_element(data: bytes, after: bytes | None) -> None:
+    assert edits.put_text(data, "a", "NEW", "k") == after
+
+
+@given(st.binary(), st.binary())
+def test_putting_a_text_only_inserts_or_leaves_alone(head: bytes, tail: bytes) -> None:
+    data = head + b"<k>1</k>" + tail
+    after = edits.put_text(data, "a", "NEW", "k")
+    assert after is None or b"NEW</" in after

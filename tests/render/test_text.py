@@ -177,3 +177,12 @@ def test_lines_are_written_whole_and_at_once() -> None:
     screen = Screen()
     text.write(screen, ["one", "", "lone \ud800"])
     assert screen.getvalue() == "one\n\nlone ?\n"
+
+
+def test_a_long_list_is_shown_whole_only_to_those_who_ask() -> None:
+    event = ended(stages.DISCOVER, orgs=[f"org{number}" for number in range(200)])
+    ((_, short),) = text.facts(event, verbose=False)
+    assert short.startswith("org0, org1, ")
+    assert short.endswith("org19 and 180 more")
+    ((_, whole),) = text.facts(event, verbose=True)
+    assert whole.endswith("org199")

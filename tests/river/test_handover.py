@@ -106,6 +106,15 @@ def test_what_goes_over_is_read_as_it_was_meant(secret: str, refresh: str) -> No
     assert parsed.groups() == (KEY, secret, refresh, ORG.host)
 
 
+def test_what_to_know_of_a_login_that_is_kept_now() -> None:
+    plain, hub = SfLogin(ADA, ORG_ID, ORG.url), SfLogin(ADA, ORG_ID, ORG.url, dev_hub=True)
+    assert handover.hints(token(), ORG, plain) == []
+    (said,) = handover.hints(token(), ORG, hub)
+    assert "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI" in said
+    (said,) = handover.hints(token("eyJ0FAKE.eyJpc3M.c2ln"), ORG, plain)
+    assert "68.0" in said
+
+
 # --- logins that stand in each other's way ---
 
 

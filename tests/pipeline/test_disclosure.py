@@ -1,0 +1,151 @@
+"""Asking an org for a secret: how far, how often, and of whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import trees
+
+from ecapipe import edges, orgs
+from ecapipe.apps import App
+from ecapipe.disclosure import Disclosure
+from ecapipe.edges.environment import Environment
+from ecapipe.handover import SfLogin
+from ecapipe.messages import Answer, Request
+from ecapipe.problems import EcapipeError
+from ecapipe.secret import Secret
+from ecapipe.world import SalesforceCli
+
+KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
+UAT = "https://acme--uat.sandbox.my.salesforce.com"
+ORG = orgs.choose(f"uat={UAT}", {}, ())
+
+
+def app(**changes: trees.Elements | None) -> App:
+    (found,) = trees.assembled(trees.app(**changes))
+    return found
+
+
+@dataclass
+class FakeSf:
+    """A Salesforce CLI with these logins."""
+
+    kept: Sequence[SfLogin]
+    tokens: list[str] = field(default_factory=list)
+
+    def logins(self) -> Sequence[SfLogin]:
+        return self.kept
+
+    def access_token(self, name: str) -> tuple[Secret, str]:
+        self.tokens.append(name)
+        (found,) = [each for each in self.kept if each.username == name]
+        return Secret(f"00D!AQ.{name}"), found.instance_url
+
+
+@dataclass
+class Api:
+    """An org whose apps fill so many pages; Billing is on the last. It is asked for `paths`, by whom is checked."""
+
+    pages: int = 1
+    endless: bool = False
+    paths: list[str] = field(default_factory=list)
+    bearers: set[str] = field(default_factory=set)
+
+    def __call__(self, request: Request) -> Answer:
+        parts = urlsplit(request.url)
+        assert request.bearer is not None
+        self.bearers.add(request.bearer.reveal())
+        self.paths.append(parts.path.rpartition("/apps/oauth/")[2])
+        match self.paths[-1].split("/"):
+            case ["usage"]:
+                return said(self.page(int(parse_qs(parts.query)["page"][0])))
+            case ["credentials", _]:
+                return said({"consumers": [{"id": "888000001000001", "key": KEY}]})
+            case ["credentials", _, _]:
+                return said({"key": KEY, "secret": SECRET})
+            case _:
+                return said({"stagedCredentials": []})
+
+    def page(self, number: int) -> object:
+        last = number == self.pages - 1 and not self.endless
+        name = "Billing" if last else f"App{number}"
+        apps = [{"developerName": name, "identifier": "0xI000000000001"}]
+        return {"apps": apps, "nextPageUrl": None if last else "/next"}
+
+
+def said(body: object) -> Answer:
+    return Answer(200, "application/json", json.dumps(body).encode())
+
+
+def disclosure(api: Api, *kept: SfLogin) -> tuple[Disclosure, FakeSf]:
+    sf = FakeSf(kept)
+    world = replace(edges.real(Environment({})), send=api, sf=cast(SalesforceCli, sf))
+    return Disclosure((), world), sf
+
+
+ADMIN = SfLogin("admin@acme.example", "00D000000000001EAA", UAT, ("uat",))
+SOURCE = SfLogin("dev@acme.example", "00D000000000002EAA", "https://acme-dev.my.salesforce.com")
+
+
+def test_an_app_is_asked_for_once_however_many_orgs_it_is_for() -> None:
+    api = Api(pages=3)
+    ask, sf = disclosure(api, ADMIN)
+    for _ in range(3):
+        assert ask(app(), ORG, KEY).secret.reveal() == SECRET
+    assert [path.partition("/")[0] for path in api.paths] == ["usage"] * 3 + ["credentials"] * 3
+    assert sf.tokens == ["admin@acme.example"]
+
+
+def test_pages_that_never_end_are_left_after_fifty() -> None:
+    api = Api(endless=True)
+    ask, _ = disclosure(api, ADMIN)
+    with pytest.raises(EcapipeError) as caught:
+        ask(app(), ORG, KEY)
+    assert (caught.value.problem.name, len(api.paths)) == ("RestAppNotListed", 50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "bearer"),
+    [
+        ({}, "admin"),
+        ({"oauth": {"oauthLink": "00D000000000002:888"}}, "dev"),
+        ({"header": {"orgScopedExternalApp": "00D000000000002EAA:Billing"}}, "dev"),
+        ({"oauth": {"oauthLink": "00D000000000001:888"}, "header": {"orgScopedExternalApp": "00D000000000002:B"}},
+         "admin"),
+    ],
+)  # fmt: skip
+def test_the_org_that_has_the_consumer_is_asked(changes: dict[str, trees.Elements], bearer: str) -> None:
+    api = Api()
+    ask, _ = disclosure(api, ADMIN, SOURCE)
+    assert ask(app(**changes), ORG, KEY).key == KEY
+    assert api.bearers == {f"00D!AQ.{bearer}@acme.example"}
+
+
+@pytest.mark.parametrize(
+    "org",
+    [
+        ORG,
+        replace(ORG, alias="other"),
+        replace(ORG, url="https://moved.my.salesforce.com"),
+        replace(ORG, alias=None, url="https://moved.my.salesforce.com", org_id="00D000000000001"),
+    ],
+)
+def test_a_login_to_the_target_is_known_by_name_address_or_id(org: orgs.Org) -> None:
+    ask, _ = disclosure(Api(), ADMIN)
+    assert ask(app(), org, KEY).key == KEY
+
+
+@pytest.mark.parametrize(
+    "org", [None, replace(ORG, org_id="00D000000000009"), replace(ORG, alias="x", url="https://x.my.salesforce.com")]
+)
+def test_no_other_login_is_used(org: orgs.Org | None) -> None:
+    api = Api()
+    ask, sf = disclosure(api, ADMIN)
+    with pytest.raises(EcapipeError) as caught:
+        ask(app(), org, KEY)
+    assert (caught.value.problem.name, api.paths, sf.tokens) == ("RestLoginMissing", [], [])
