@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from ecapipe import problems
 from ecapipe.apps import App, Replaced
@@ -16,11 +16,16 @@ from ecapipe.secret import Secret, mask
 
 Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
-SourceName = Literal["environment", "replacement", "file", "rest", "prompt"]
-SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "rest", "prompt")
+SourceName = Literal["environment", "replacement", "file", "keyring", "rest", "prompt"]
+SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "rest", "prompt")
+KEYRING: Final[SourceName] = "keyring"
 REST: Final[SourceName] = "rest"
 USUAL_SOURCES: Final = tuple(source for source in SOURCES if source != REST)
 """Those that nobody has to name."""
+Kept = Callable[[str], Secret | None]
+"""The consumer secret that is kept for a consumer key."""
+Held = Callable[[str], bool]
+"""Whether one is kept, without a look at it."""
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
 PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
@@ -36,6 +41,16 @@ _PLACEHOLDER: Final = re.compile(
 )
 _GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}|[0-9A-F]{64}")
 """A key and a secret as Salesforce makes them."""
+
+
+class Client(Protocol):
+    """How an app identifies itself to an org: its key, and its secret if that is sent."""
+
+    @property
+    def consumer_key(self) -> str: ...
+
+    @property
+    def consumer_secret(self) -> Secret | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +139,16 @@ def is_placeholder(text: str) -> bool:
     return _GENERATED.fullmatch(text) is None and _PLACEHOLDER.search(text) is not None
 
 
+def unfit(secret: Secret, consumer_key: str) -> str | None:
+    """Why what was given as the consumer secret of that key cannot be one."""
+    text = secret.reveal()
+    if not text.isprintable() or not text.isascii():
+        return "it is not plain text on one line"
+    if is_placeholder(text):
+        return "it only stands in the place of a secret"
+    return "it is the consumer key" if text == consumer_key else None
+
+
 def from_file() -> Source:
     """The settings file itself; a placeholder or a duplicate counts as absent."""
 
@@ -179,6 +204,19 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
     return Source("environment", find)
 
 
+def from_keyring(kept: Kept, earlier: Chain) -> Source:
+    """The secret that was kept for the very key that `earlier` sources give: a pair that belongs together."""
+
+    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+        key = _first(earlier, app, org, "consumerKey")[0] if field == "consumerSecret" else None
+        try:
+            return kept(key.reveal()) if key else None
+        except EcapipeError as error:
+            raise Undisclosed(error.problem) from None
+
+    return Source(KEYRING, find)
+
+
 def from_rest(disclose: Disclose, earlier: Chain) -> Source:
     """The org's credentials REST API; the secret is that of the key that `earlier` sources give, if they do."""
 
@@ -229,16 +267,19 @@ def chain(
     ask: Callable[[str], Secret | None] | None,
     secret_from: Collection[str] = SOURCES,
     disclose: Disclose | None = None,
+    kept: Kept | None = None,
 ) -> Chain:
     """Where key and secret may come from, in order; secrets only from sources named in `secret_from`.
 
-    Nobody is asked when `ask` is None, and no org when `disclose` is, or is not named.
+    Nobody is asked when `ask` is None, no keyring when `kept` is, and no org when `disclose` is, or is not named.
     """
     sources = [
         from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
         from_replacements(),
         from_file(),
     ]
+    if kept is not None:
+        sources.append(from_keyring(kept, tuple(sources)))
     if disclose is not None and REST in secret_from:
         sources.append(from_rest(disclose, tuple(sources)))
     if ask is not None:
@@ -253,8 +294,12 @@ def _keys_only(source: Source) -> Source:
     return Source(source.name, find, secrets=False)
 
 
-def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) -> Resolved:
-    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may."""
+def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *, spared: bool = False) -> Resolved:
+    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may.
+
+    `held`: a secret that no source gives, but that is kept for the key, counts as found; it is known to be there, and
+    nobody looked at it, so that there are no credentials.
+    """
     required = not app.secret_optional and not spared
     # Nobody is asked for a secret that no flow needs.
     wanted = chain if required else quiet(chain)
@@ -266,9 +311,13 @@ def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) ->
         causes = (error.problem.message,)
         key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else causes)
         return Resolved(key_evidence, Evidence(in_file(app, "consumerSecret"), None, causes), error.problem)
+    if key and secret is None and required and held and held(key.reveal()):
+        secret_source = KEYRING
     key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
     secret_evidence = Evidence(
-        in_file(app, "consumerSecret"), secret_source, () if secret or app.secret_optional else _secret_causes(app)
+        in_file(app, "consumerSecret"),
+        secret_source,
+        () if secret_source or app.secret_optional else _secret_causes(app),
     )
     if key is None:
         return Resolved(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))
@@ -280,7 +329,7 @@ def resolve(app: App, org: Org | None, chain: Chain, *, spared: bool = False) ->
     mixed = (
         f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
         "together."
-        if secret is not None and secret_source not in (key_source, REST)
+        if secret is not None and secret_source not in (key_source, KEYRING, REST)
         else None
     )
     notices = [source.notice(app, org) for source in wanted if source.name == secret_source]
@@ -295,8 +344,8 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
 
 
 def quiet(chain: Chain) -> Chain:
-    """The chain without its questions, to people or to orgs."""
-    return tuple(source for source in chain if source.name not in (REST, "prompt"))
+    """The chain without its questions, to people, to orgs or to a keyring, which may ask people."""
+    return tuple(source for source in chain if source.name not in (KEYRING, REST, "prompt"))
 
 
 def line(app: App, field: Field) -> int | None:

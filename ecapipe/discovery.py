@@ -120,7 +120,7 @@ def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     """The apps of the project, complete or not (``app list``); raises as `discover` does."""
     found = discover(where, world)
     chain = credentials.chain(found.apps, (), world.variable, None)
-    return found, [facts(app, credentials.resolve(app, None, chain)) for app in found.apps]
+    return found, [facts(app, credentials.resolve(app, None, chain, held(world))) for app in found.apps]
 
 
 def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: Work) -> None:
@@ -234,6 +234,17 @@ def prove(
         work.warn(sentence if len(names) == len(orgs) else f"In {_some(names)}: {sentence}")
     work.facts |= {"consumerKey": proven[0].key.source, "consumerSecret": proven[0].secret.source}
     return proven
+
+
+def held(world: World) -> credentials.Held:
+    """Whether a consumer secret is kept for a consumer key, without a look at it: no keyring is asked."""
+
+    def holds(consumer_key: str) -> bool:
+        from ecapipe import kept  # needed only where a secret is missing
+
+        return world.store.holds("secret", kept.owner_id(consumer_key))
+
+    return holds
 
 
 def _some(names: Sequence[str], most: int = 10) -> str:

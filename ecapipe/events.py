@@ -10,6 +10,8 @@ from ecapipe.problems import Problem
 
 NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
+Fate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+"""What became of a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,41 @@ class Login:
     instance_url: str | None
     scopes: tuple[str, ...]
     flow: str
-    token: Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+    token: Fate
+    kept: str | None = None
+    """What people call the place that a saved login is kept in."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFacts:
+    """A kept login as output shows it. Times are UTC, as ISO 8601; `consumer_key` is masked."""
+
+    app: str
+    org: str
+    alias: str | None
+    url: str
+    username: str | None
+    user_id: str
+    org_id: str | None
+    instance_url: str | None
+    scopes: tuple[str, ...]
+    flow: str
+    consumer_key: str
+    store: Literal["keyring", "file"]
+    refreshable: bool
+    saved_at: str
+    refreshed_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFacts:
+    """A kept consumer secret as output shows it: whose it is, never the value. `consumer_key` is masked."""
+
+    app: str
+    org: str | None
+    consumer_key: str
+    store: Literal["keyring", "file"]
+    saved_at: str
 
 
 @dataclass(frozen=True, slots=True)

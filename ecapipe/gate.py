@@ -88,7 +88,7 @@ def inspect(where: Where, gate: Gate, world: World) -> Inspection:
     everyone = found.apps
     if gate.since is not None:
         found = _since(gate.since, found, seen)
-    proven = [credentials.resolve(app, None, chain) for app in found.apps]
+    proven = [credentials.resolve(app, None, chain, discovery.held(world)) for app in found.apps]
     findings, notices, applied = list[Finding](), list(found.notices), set[str]()
     for project in found.projects:
         inspector = _Inspector(project, gate, seen)

@@ -84,13 +84,20 @@ class ClientCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """RFC 6749 §6: what a login that is kept goes on with. With rotation it is good for one use."""
+
+    refresh_token: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class JwtBearer:
     """RFC 7523 §2.1: a signed assertion, which lives for minutes and is sent once."""
 
     assertion: Secret
 
 
-Grant = AuthorizationCode | ClientCredentials | JwtBearer
+Grant = AuthorizationCode | ClientCredentials | JwtBearer | RefreshToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +161,7 @@ def takes_key(app: App, wanted: Literal["auto"] | Flow, has_key: bool) -> bool:
 def flow(grant: Grant) -> Flow:
     """The flow that `grant` belongs to."""
     match grant:
-        case AuthorizationCode():
+        case AuthorizationCode() | RefreshToken():
             return "web"
         case ClientCredentials():
             return "client-credentials"
@@ -211,6 +218,19 @@ def scope(app: App) -> str | None:
     """
     known = [SCOPES[name] for name in app.scope_names or () if name in SCOPES]
     return " ".join(name for name in dict.fromkeys(known) if name not in _LONG_LIVED) or None
+
+
+def scope_to_keep(app: App, asked: str | None) -> str | None:
+    """The scopes for a login that ecapipe is to keep: those `asked` for, else all of the app, with a refresh token.
+
+    None asks for all. Raises `EcapipeError` (RefreshScopeMissing).
+    """
+    known = [SCOPES[name] for name in dict.fromkeys(app.scope_names or ()) if name in SCOPES]
+    if not lasts(app):
+        raise EcapipeError(problems.refresh_scope_missing(app.name, known))
+    if asked is None:
+        return " ".join(known) or None
+    return asked if any(name in _LONG_LIVED for name in asked.split()) else f"{asked} refresh_token"
 
 
 def lasts(app: App) -> bool:

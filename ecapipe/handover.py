@@ -123,8 +123,10 @@ def of(credentials: Credentials, token: Token, username: str, org: Org, *, defau
         return Handover(token.access_token, False, username, token.org_id, org, default, secrets)
     if not _KEY.fullmatch(refresh.reveal()):
         raise _refuse(credentials, org, "the refresh token has characters that it does not read")
-    pair = f"{credentials.consumer_key}:{secret.reveal() if secret else ''}"
-    url = Secret(f"force://{pair}:{refresh.reveal()}@{org.host}")
+    # In one expression: no variable holds what a traceback could show.
+    url = Secret(
+        f"force://{credentials.consumer_key}:{secret.reveal() if secret else ''}:{refresh.reveal()}@{org.host}"
+    )
     return Handover(url, True, username, token.org_id, org, default, secrets)
 
 

@@ -12,7 +12,7 @@ from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
 
-WORTHLESS = "ecapipe-probe"
+WORTHLESS = "probe"
 """A token that no org ever issued."""
 
 Refused = Literal["consumerKey", "consumerSecret"]

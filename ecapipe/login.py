@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, assert_never
 
-from ecapipe import events, grants, handover, orgs, problems, tokens, userinfo
+from ecapipe import events, grants, handover, kept, orgs, problems, record, resumption, tokens, userinfo
 from ecapipe.apps import App, Flow
 from ecapipe.credentials import Credentials, Resolved
 from ecapipe.flight import Flight, Patience
 from ecapipe.grants import AuthorizationCode, Callback, ClientCredentials, Grant, JwtBearer
+from ecapipe.kept import Place
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
 from ecapipe.stages import Enough, Work
 from ecapipe.tokens import Token
+from ecapipe.userinfo import User
 from ecapipe.world import World
 
 _ATTEMPTS = 3
@@ -40,7 +42,8 @@ _CLOCK_OFF: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """The user's choices for a login. `wait` and `settle` are in minutes; `deliver` is given the access token.
+    """The user's choices for a login. `wait` and `settle` are in minutes; `deliver` is given the access token, `keep`
+    says where a login is kept.
 
     `key_file` holds the private key that signs assertions; their audience is `audience`, or None for what fits the
     org.
@@ -56,9 +59,19 @@ class How:
     dry_run: bool = False
     key_file: str | None = None
     audience: str | None = None
+    keep: Place | None = None
     hand_over: bool = False
     """Let the Salesforce CLI keep the login; `set_default`: as its default org."""
     set_default: bool = False
+
+    @property
+    def fate(self) -> events.Fate | None:
+        """What somebody asks to become of the tokens."""
+        if self.hand_over:
+            return "handedOver"
+        if self.keep:
+            return "saved"
+        return "revoked" if self.revoke else "printed" if self.deliver else None
 
     def of(self, org: Org) -> How:
         """The choices for one org: where nothing is chosen for all, what is said of it counts."""
@@ -128,9 +141,12 @@ def plan(target: Target, how: How, world: World) -> Plan:
     """How `target` will log in, found before anyone signs in.
 
     Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing,
-    HandOverNotPossible, and what keeps a private key from being used.
+    RefreshScopeMissing, HandOverNotPossible, and what keeps a private key from being used, or the login from being
+    kept.
     """
-    how = how.of(target.org)
+    if how.keep and (obstacle := world.store.obstacle("login", how.keep)):
+        raise EcapipeError(obstacle)
+    asked, how = how.scopes, how.of(target.org)
     has_secret = target.credentials.consumer_secret is not None
     flow = grants.choose(target.app, how.flow, has_secret, world.person, how.key_file is not None)
     if how.hand_over:
@@ -145,6 +161,8 @@ def plan(target: Target, how: How, world: World) -> Plan:
             callback, redirect_uri = grants.redirect_uri(target.app, how.callback, local)
             if how.hand_over:
                 return Web(callback, redirect_uri, grants.scope_to_hand_over(target.app, how.scopes))
+            if how.keep and asked is None:
+                return Web(callback, redirect_uri, grants.scope_to_keep(target.app, how.scopes))
             return Web(callback, redirect_uri, how.scopes or grants.scope(target.app))
 
 
@@ -197,6 +215,28 @@ def opener(org: Org, world: World) -> Callable[[str], bool] | None:
     return world.browsers(org.browser) if org.browser and world.browsers else world.open
 
 
+def fingerprint(app: App, org: Org, how: How, resolved: Resolved) -> dict[str, str]:
+    """Whether a login depends on the same as an earlier one did: the flow that is asked for, and short hashes of the
+    rest. None is of a secret: a new one is no reason to repeat what has succeeded."""
+    files = [file for file in (*app.files, app.lent) if file]
+    elements = sorted(
+        f"{file.type.name} {element.name} {element.text}"
+        for file in files
+        for element in file.document.elements
+        if element.name != "consumerSecret"
+    )
+    found = {
+        "flow": how.of(org).flow,
+        "files": resumption.digest(*elements),
+        "org": resumption.digest(org.url),
+        "scopes": resumption.digest(how.of(org).scopes or ""),
+        "expected": resumption.digest(org.username or "", (org.org_id or "")[:15]),
+    }
+    if isinstance(resolved.outcome, Credentials):
+        found["key"] = resumption.digest(resolved.outcome.consumer_key)
+    return found
+
+
 def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
     """Tell the plan as the facts of a stage. Raises `EcapipeError`, what the plan met; `Enough` for a dry run."""
     match planned:
@@ -212,6 +252,8 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         case Jwt():
             work.facts |= {"flow": "jwt", "host": target.org.host, "audience": planned.audience}
             work.facts |= {"username": planned.username, "keyFile": planned.key_file}
+            if planned.doubts:
+                work.facts["doubts"] = list(planned.doubts)
         case _:
             assert_never(planned)
     if how.dry_run:
@@ -219,6 +261,7 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
         work.facts |= {"secretEnv": variable} if variable else {}
         raise Enough("Dry run: nothing is sent.")
+    work.facts[record.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
 
 
 def sign_in(
@@ -270,7 +313,7 @@ def redeem(target: Target, grant: Grant | Jwt, how: How, world: World, work: Wor
     if isinstance(grant, Jwt):
         work.warnings += grant.doubts
     while True:
-        answer = _send(request, world, end, repeatable)
+        answer = send(request, world, end, repeatable)
         try:
             token = tokens.read(answer, sent[-1], target.credentials, target.org)
         except EcapipeError as error:
@@ -318,7 +361,7 @@ def verify(
     On a mismatch a refresh token is revoked. Raises `EcapipeError`.
     """
     org = target.org
-    user = userinfo.read(_send(userinfo.request(token, org), world, end), token, org)
+    user = userinfo.read(send(userinfo.request(token, org), world, end), token, org)
     remains = "The access token that was issued stays valid at Salesforce until its session ends."
     if problem := userinfo.mismatch(user, token, org, remains):
         if token.refresh_token is not None and _revoke(token, org, world):
@@ -327,22 +370,44 @@ def verify(
         raise _at(problem, org)
     work.facts |= {"username": user.username, "userId": user.user_id, "orgId": user.org_id}
     if userinfo.needs_api(token):
-        answer = _send(userinfo.api_request(token, org, target.api_version), world, end)
+        answer = send(userinfo.api_request(token, org, target.api_version), world, end)
         if problem := userinfo.api_problem(answer, token, org):
             raise _at(replace(problem, http_status=answer.status), org)
-    return replace(unverified(token, grant), username=user.username, token=_fate(token, org, how, world, work))
+    ended = replace(unverified(token, grant), username=user.username)
+    fate, place = _fate(target, token, user, ended.flow, how, world, work)
+    return replace(ended, token=fate, kept=place)
 
 
-def _fate(token: Token, org: Org, how: How, world: World, work: Work) -> Literal["printed", "revoked", "forgotten"]:
-    """Let the verified token go, the way that was asked for."""
+def _fate(
+    target: Target, token: Token, user: User, flow: str, how: How, world: World, work: Work
+) -> tuple[Literal["printed", "revoked", "forgotten", "saved"], str | None]:
+    """Let the verified token go, the way that was asked for; the place of one that is kept."""
     if how.deliver is not None:
         how.deliver(token.access_token)
-        return "printed"
+        return "printed", None
+    if how.keep is not None:
+        return "saved", _keep(target, token, user, flow, how.keep, world, work)
     if how.revoke:
-        if _revoke(token, org, world):
-            return "revoked"
+        if _revoke(token, target.org, world):
+            return "revoked", None
         work.warn("Salesforce did not confirm that the token was revoked.")
-    return "forgotten"
+    return "forgotten", None
+
+
+def _keep(target: Target, token: Token, user: User, flow: str, place: Place, world: World, work: Work) -> str:
+    """Keep a verified login; where people find it. A refresh token that cannot be kept is revoked: nobody has it."""
+    made, sealed = kept.new(target.credentials, target.org, token, user, flow, place, world.clock.utc())
+    try:
+        with world.store.locked("login", made.id):
+            world.store.put(kept.record(made), sealed)
+    except EcapipeError:
+        if token.refresh_token is not None:
+            _revoke(token, target.org, world)
+        raise
+    work.facts["kept"] = where = world.store.where("login", place)
+    if not made.refreshable:
+        work.warn("The login is kept, but cannot be refreshed: it ends with its access token.")
+    return where
 
 
 def hand_over(target: Target, token: Token, login: events.Login, how: How, world: World, work: Work) -> events.Login:
@@ -371,7 +436,7 @@ def hand_over(target: Target, token: Token, login: events.Login, how: How, world
     return replace(login, token="handedOver")  # noqa: S106
 
 
-def _send(request: Request | Callable[[], Request], world: World, end: float, repeatable: bool = True) -> Answer:
+def send(request: Request | Callable[[], Request], world: World, end: float, repeatable: bool = True) -> Answer:
     """Send, and until `end` send again where that is safe: when nothing was sent, or, if `repeatable`, after what
     passes. A request that may be sent only once is made by a call.
 

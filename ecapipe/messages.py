@@ -107,8 +107,10 @@ def refusal(
     description = redact(_text(description), *secrets)
     told = description or error
     problem = None
-    if assertion and error in ("invalid_grant", "invalid_request", "invalid_client"):
+    if assertion and error in ("invalid_grant", "invalid_request"):
         problem = _by_description(_OF_ASSERTIONS, description.lower(), told, host)
+    elif assertion and error == "invalid_client":  # the assertion is all that was shown
+        problem = problems.assertion_refused(host, told)
     problem = problem or _refused(error, description.lower(), told, host)
     if problem is None:
         problem = problems.oauth_refused(host, error, description)
@@ -177,6 +179,7 @@ _OF_ASSERTIONS: Final[_Words] = (
     ("expired", problems.assertion_expired),  # "expired authorization code", though there is none
     ("not yet valid", problems.assertion_expired),
     ("user hasn't approved", problems.assertion_not_approved),
+    ("not supported on this domain", problems.unsupported_grant_type),
 )
 """The words that mean something else when an assertion was sent."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -29,6 +29,10 @@ class Pair:
     org: Org
     named: bool
 
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.app.name, self.org.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
@@ -49,6 +53,14 @@ class Pairing:
     def of(self, app: App) -> Sequence[Pair]:
         """The pairs of this very app; other trees may have one of its name."""
         return self._of.get(id(app), ())
+
+    def part(self, meant: Callable[[Subject], bool]) -> Pairing:
+        """Only the pairs that are `meant`, with their apps and orgs."""
+        pairs = tuple(pair for pair in self.pairs if meant(pair.subject))
+        left = {id(pair.app) for pair in pairs} | {id(pair.org) for pair in pairs}
+        apps = tuple(app for app in self.found.apps if id(app) in left)
+        chosen = tuple(org for org in self.chosen if id(org) in left)
+        return replace(self, found=replace(self.found, apps=apps), chosen=chosen, pairs=pairs)
 
     def subject(self, app: App) -> Subject:
         """What output calls `app`: with its tree, where several hold one of this name."""

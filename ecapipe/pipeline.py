@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ecapipe import credentials, discovery, guards, login, logins, orgs, pairing, problems, writeback
+from ecapipe import (
+    credentials,
+    discovery,
+    earlier,
+    guards,
+    keeping,
+    login,
+    logins,
+    orgs,
+    pairing,
+    problems,
+    record,
+    writeback,
+)
 from ecapipe.apps import App
 from ecapipe.disclosure import Disclosure
 from ecapipe.discovery import Where
@@ -15,6 +28,8 @@ from ecapipe.login import How, Target
 from ecapipe.orgs import Which
 from ecapipe.pairing import Pairing
 from ecapipe.problems import EcapipeError, Problem
+from ecapipe.record import Recorded
+from ecapipe.shards import Shard
 from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
 from ecapipe.world import World
 
@@ -23,7 +38,8 @@ from ecapipe.world import World
 class Request:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
     `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first,
-    `write_back` that secrets which orgs tell are put into the settings files."""
+    `write_back` that secrets which orgs tell are put into the settings files; `shard` is the part of the logins that
+    is meant, and `earlier` the run to go on with."""
 
     where: Where
     which: Which
@@ -33,6 +49,8 @@ class Request:
     at_once: int = logins.AT_ONCE
     retrieve: bool = False
     write_back: bool = False
+    shard: Shard | None = None
+    earlier: Recorded | None = None
 
 
 def run(request: Request, world: World, emit: Emit) -> None:
@@ -62,24 +80,31 @@ class _River:
             if self.request.retrieve:
                 pairing.retrieve(where, which, self.world, work)
             paired = pairing.choose(where, which, self.world, wanted=wanted)
+            if shard := self.request.shard:
+                work.facts[record.SHARD] = str(shard)
+                paired = paired.part(shard.holds)
             found, chosen = paired.found, paired.chosen
             if self.request.how.deliver and (count := len(paired.pairs)) != 1:
                 raise EcapipeError(problems.not_one_target(count))
             if self.request.how.hand_over:
                 login.expect_to_hand_over(chosen, self.request.how, self.world)
-            sources = self.request.secret_from
+            sources, kept = self.request.secret_from, keeping.secret(self.world)
             disclose = Disclosure(which.allowed, self.world)
-            chain = credentials.chain(found.apps, chosen, self.world.variable, self.world.ask, sources, disclose)
+            chain = credentials.chain(
+                found.apps, chosen, self.world.variable, self.world.ask, sources, disclose, kept
+            )
             work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
             work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
             work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
+            done = earlier.done(self.request.earlier, paired, chain, self.request.how, self.track, work)
         if not course.finished:
             return
         self.track.emit(Planned(found.facts, self.subjects(paired)))
-        if not self.track.reaches(LOCATE):
+        if not self.track.reaches(LOCATE) or not found.apps:
             self.track.emit(Finished(Subject(), None))
             return
-        ready = [each for app in found.apps for each in self.prepare(app, paired, chain)]
+        left = earlier.take_over(done, paired, chain, self.track)
+        ready = [each for app in left.found.apps for each in self.prepare(app, paired.subject(app), left, chain)]
         if not self.track.reaches(AUTHORIZE):
             return
         plans = self.preflight(ready)
@@ -107,13 +132,13 @@ class _River:
         )
 
     def prepare(
-        self, app: App, paired: Pairing, chain: credentials.Chain
+        self, app: App, subject: Subject, paired: Pairing, chain: credentials.Chain
     ) -> list[tuple[Target, Problem | str | None]]:
         """locate → check; the logins that follow, with what keeps each from it."""
         pairs = paired.of(app)
         chosen, named = [pair.org for pair in pairs], app.name in self.request.where.names
         proven = [credentials.resolve(app, None, credentials.quiet(chain))]
-        with self.track.course(paired.subject(app), OF_APPS) as course:
+        with self.track.course(subject, OF_APPS) as course:
             with course.stage(LOCATE) as work:
                 discovery.locate(app, named=named, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
@@ -124,7 +149,7 @@ class _River:
                 work.warnings += login.doubts(app, chosen, self.request.how, self.world)
         self.track.emit(AppSeen(discovery.facts(app, proven[0])))
         if course.finished and not self.track.reaches(AUTHORIZE):
-            self.track.emit(Finished(paired.subject(app), None))
+            self.track.emit(Finished(subject, None))
         version = paired.found.api_version(app)
         each = dict(zip(chosen, proven, strict=True)) if course.finished and chosen else {}
         return [

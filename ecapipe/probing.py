@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from ecapipe import credentials, discovery, introspection, logins, orgs, pairing
+from ecapipe import credentials, discovery, introspection, keeping, logins, orgs, pairing
 from ecapipe.credentials import Chain, Credentials
 from ecapipe.disclosure import Disclosure
 from ecapipe.discovery import Discovery, Where
@@ -38,8 +38,8 @@ def run(where: Where, which: Which, secret_from: Collection[str], world: World) 
     """One request for each pair. Raises `EcapipeError` for what keeps the project or the orgs from being known."""
     paired = pairing.choose(where, which, world)
     found, chosen = paired.found, paired.chosen
-    disclose = Disclosure(which.allowed, world)
-    chain = credentials.chain(found.apps, chosen, world.variable, world.ask, secret_from, disclose)
+    disclose, kept = Disclosure(which.allowed, world), keeping.secret(world)
+    chain = credentials.chain(found.apps, chosen, world.variable, world.ask, secret_from, disclose, kept)
     verdicts = _in_order([(pair.org.host, _asked(pair, chain, world)) for pair in paired.pairs], world)
     facts = tuple(
         discovery.facts(app, credentials.resolve(app, None, credentials.quiet(chain))) for app in found.apps

@@ -496,6 +496,112 @@ def state_directory_unusable(directory: str, reason: str) -> _Said:
 
 
 @_problem(
+    "config",
+    "No record of the run that --resume or runs show names is there, or none of this project. Only the last runs are "
+    "kept.",
+    "List the runs with ecapipe runs list. A JSON result of a run serves --resume just as well: give its path.",
+    exit_code=USAGE,
+)
+def run_not_found(run: str | None, known: Sequence[str]) -> _Said:
+    message = f"There is no record of a run {run}." if run else "There is no record of a run of this project."
+    return _say(
+        message, *did_you_mean(run or "", known), "List the runs with ecapipe runs list.", "Run without --resume."
+    )
+
+
+@_problem(
+    "config",
+    "Several runs start with what was given.",
+    "Give more of the name of the run.",
+    exit_code=USAGE,
+)
+def run_ambiguous(run: str, candidates: Sequence[str]) -> _Said:
+    return _say(f"Several runs start with {run}: {_several(candidates)}.", "Give more of the name.")
+
+
+@_problem(
+    "config",
+    "--resume alone repeats the command line of the run, whose paths count from the folder that it was given in.",
+    "Go to that folder, or give the options of the run beside --resume.",
+    exit_code=USAGE,
+)
+def run_elsewhere(run: str, folder: str) -> _Said:
+    return _say(
+        f"The options of run {run} do not serve again here: it was started in {folder}.",
+        f"cd {folder} && ecapipe run --resume {run}",
+        "Or give its options beside --resume.",
+    )
+
+
+@_problem(
+    "config",
+    "Another ecapipe is at work on the run that is to be resumed: two of them would do the same logins twice.",
+    "Wait until it has ended, or end it; then run again.",
+)
+def run_going_on(run: str) -> _Said:
+    return _say(
+        f"Run {run} is still going on, or is being resumed.",
+        "Wait until it has ended, or end it; then run again.",
+        "Or start a run of its own, without --resume.",
+    )
+
+
+@_problem(
+    "config",
+    "The file is not what ecapipe run prints with --json, or has been changed since.",
+    "Give the JSON that ecapipe run --json printed, or that --report json=FILE wrote, as it is.",
+    exit_code=USAGE,
+)
+def malformed_result(file: str, reason: str) -> _Said:
+    return _say(
+        f"{file} is no result of ecapipe run: {reason}.",
+        "Give the JSON that ecapipe run --json printed, or that --report json=FILE wrote, as it is.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "A record of a run is damaged in its middle, which an end of the process at any time does not explain.",
+    "Start a run of its own, or resume from a JSON result of that run.",
+)
+def damaged_record(file: str, line: int, reason: str) -> _Said:
+    return _say(
+        f"{file} is damaged: {reason}.",
+        "Start a run without --resume, or resume from a JSON result of that run.",
+        file=file,
+        line=line,
+    )
+
+
+@_problem(
+    "config",
+    "The record or result of a run was written by a later version of ecapipe.",
+    "Use the ecapipe that wrote it, or a later one.",
+    exit_code=USAGE,
+)
+def newer_format(file: str, version: int) -> _Said:
+    return _say(
+        f"{file} was written by a later ecapipe (format {version}), which this one cannot read.",
+        "Use the ecapipe that wrote it, or a later one.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "The results that were put together are not all parts of their run: of the others' targets nothing is known.",
+    "Wait for the jobs that are missing, or run them again; then put all results together.",
+)
+def shards_missing(shards: Sequence[str]) -> _Said:
+    return _say(
+        f"The result of shard {_several(shards)} is missing.",
+        "Run ecapipe report merge again with the results of all shards.",
+        f"Run the missing one with ecapipe run --shard {shards[0] if shards else 'K/N'} and the other options.",
+    )
+
+
+@_problem(
     "people",
     "The changes were shown and not agreed to, so nothing was written.",
     "Run again and answer y, or use --no-prompt to write without being asked.",
@@ -948,7 +1054,7 @@ def jwt_username_missing(app: str, org: str) -> _Said:
     return _say(
         f"The JWT flow of {app} needs to know as whom to log in to {org}.",
         "Add --username NAME, with the full username of a user who is approved for the app.",
-        f"Or give the org a username in sfdx-project.json, under plugins.ecapipe.orgs.{org}.",
+        f"Or give {org} a username in plugins.ecapipe.orgs of sfdx-project.json, or in the batch file.",
     )
 
 
@@ -1696,6 +1802,227 @@ def hand_over_not_possible(app: str, org: str, reason: str) -> _Said:
     return _say(
         f"The login of {app} in {org} cannot be handed over to the Salesforce CLI: {reason}.",
         "Run without --hand-over, and use --print-token or --save instead.",
+    )
+
+
+# --- kept logins and secrets --------------------------------------------------------------------------------
+
+
+@_problem(
+    "config",
+    "Logins and consumer secrets are kept in the keyring of the operating system, and there is none that can be "
+    "used: the library for it is not installed, or nothing here protects what it would be given.",
+    "Install the extra, pip install 'ecapipe[keyring]', and run where a keyring is unlocked. Or add --store file, "
+    "which keeps secrets unencrypted in files that only you may read.",
+)
+def keyring_not_found(reason: str) -> _Said:
+    return _say(
+        f"There is no keyring to use: {reason}.",
+        "Add --store file to keep secrets in files that only you may read; they are not encrypted.",
+        "Or install what ecapipe needs for the keyring of the operating system: pip install 'ecapipe[keyring]'.",
+    )
+
+
+@_problem(
+    "config",
+    "The keyring is there and did not do what it was asked: it is locked, somebody refused, or it failed.",
+    "Unlock the keyring and run again, or add --store file.",
+    retryable=True,
+)
+def keyring_failed(keyring: str, task: str, reason: str) -> _Said:
+    return _say(
+        f"The keyring ({keyring}) did not {task}: {reason}.",
+        "Unlock the keyring, allow the access, and run again.",
+        "Or keep secrets in files that only you may read: ecapipe run --save --store file.",
+    )
+
+
+@_problem(
+    "config",
+    "What was to be kept is larger than an entry of the keyring may be; the one of Windows takes 1,280 characters.",
+    "Add --store file, which has no such limit.",
+)
+def too_large_for_keyring(characters: int, limit: int) -> _Said:
+    return _say(
+        f"An entry of {characters} characters is too large for the keyring, which takes {limit}.",
+        "Add --store file to keep it in a file that only you may read.",
+    )
+
+
+@_problem(
+    "config",
+    "A file of a kept login or secret, or its entry in the keyring, is not as ecapipe wrote it. It is left as it is.",
+    "Remove the file that the message names, then keep it anew: ecapipe run --save, or ecapipe app set-secret.",
+)
+def record_damaged(file: str, reason: str) -> _Said:
+    return _say(
+        f"{file} is not as ecapipe wrote it: {reason}.",
+        f"Remove the file {file}, then keep it anew: ecapipe run --save, or ecapipe app set-secret.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "A login or secret was kept by a newer ecapipe, in a form that this one does not know. It is left as it is.",
+    "Update ecapipe, or give this version a place of its own with ECAPIPE_STATE_DIR.",
+)
+def record_too_new(file: str, version: int) -> _Said:
+    return _say(
+        f"{file} has version {version}, which only a newer ecapipe knows.",
+        "Update ecapipe: pip install --upgrade ecapipe.",
+        "Or give this version a place of its own: set ECAPIPE_STATE_DIR to another folder.",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
+    "Another process works with the same kept login, and did not finish in time.",
+    "Run again. If it happens again, look for an ecapipe that hangs.",
+    retryable=True,
+)
+def login_busy(seconds: float) -> _Said:
+    return _say(
+        f"Another process has been working with this kept login for {seconds:g} seconds.",
+        "Run again in a moment.",
+    )
+
+
+@_problem(
+    "config",
+    "No login is kept that fits --name and --target-org.",
+    "Look at ecapipe login list. ecapipe run --save keeps a login.",
+    exit_code=USAGE,
+)
+def login_not_kept(wanted: str, known: Sequence[str], meant: Sequence[str] = ()) -> _Said:
+    what = f"No login is kept for {wanted}." if wanted else "No login is kept."
+    return _say(
+        f"{what} Kept: {_several(known)}." if known else what,
+        *meant,
+        "Run ecapipe login list to see what is kept; ecapipe run --save keeps a login.",
+    )
+
+
+@_problem(
+    "config",
+    "Several kept logins fit, and one is needed.",
+    "Choose with --name and --target-org; a username or host tells apart what shares an alias.",
+    exit_code=USAGE,
+)
+def login_ambiguous(choices: Sequence[str]) -> _Said:
+    return _say(
+        f"More than one kept login fits: {_several(choices)}.",
+        "Choose one with --name APP and --target-org ORG: an alias, a username, a host or a URL.",
+    )
+
+
+@_problem(
+    "people",
+    "Salesforce no longer takes the refresh token of a kept login: it was revoked, it expired, more than five "
+    "approvals of the same user pushed it out, or it was used twice although it changes with each use.",
+    "Log in again with ecapipe run --save.",
+)
+def login_expired(subject: str, host: str, description: str, command: str) -> _Said:
+    return _say(f"{host} no longer takes the kept login of {subject}: {description}.", f"Log in again: {command}")
+
+
+@_problem(
+    "config",
+    "A kept login cannot get a new access token by itself: it has no refresh token, or lacks the consumer secret "
+    "that Salesforce asks for.",
+    "Log in again with ecapipe run --save.",
+)
+def login_not_refreshable(subject: str, reason: str, command: str, variable: str) -> _Said:
+    return _say(
+        f"{subject} cannot be refreshed: {reason}.",
+        f"Log in again: {command}",
+        f"If only the consumer secret is missing, put it in {variable}.",
+    )
+
+
+@_problem(
+    "policy",
+    "A login is to be kept, and the app does not allow the scope that brings a refresh token, so the login would "
+    "end with its first access token.",
+    "Add RefreshToken to commaSeparatedOauthScopes and deploy, or name the scopes with --scopes.",
+)
+def refresh_scope_missing(app: str, allowed: Sequence[str]) -> _Said:
+    return _say(
+        f"{app} does not allow the scope refresh_token, without which a login cannot be kept for long. "
+        f"It allows: {_several(allowed)}.",
+        "Add RefreshToken to commaSeparatedOauthScopes of its OAuth settings, and deploy.",
+        'Or keep the access token alone, by naming the scopes: --scopes "api".',
+    )
+
+
+@_problem(
+    "network",
+    "The org could not be told, or did not confirm, that a kept login is over. It is still kept, and still valid.",
+    "Try again when the org can be reached, or forget it here with --forget and revoke it in the org.",
+    retryable=True,
+)
+def not_revoked(subject: str, host: str, reason: str) -> _Said:
+    return _say(
+        f"The login of {subject} was not ended: {reason}. Its tokens stay valid at Salesforce, and it is still kept.",
+        f"Run ecapipe login logout again when {host} can be reached.",
+        "Or forget it here all the same with --forget, and revoke it in the org: Setup, "
+        "Connected Apps OAuth Usage, or Session Management.",
+    )
+
+
+@_problem(
+    "credentials",
+    "What was given as a consumer secret cannot be one: it is empty, not plain text, or only stands in the place "
+    "of a secret.",
+    "Copy the secret from Setup, External Client App Manager, Settings, OAuth Settings.",
+    exit_code=USAGE,
+)
+def secret_unusable(app: str, reason: str) -> _Said:
+    return _say(
+        f"That is no consumer secret for {app}: {reason}.",
+        "Copy it from Setup, External Client App Manager, the app, Settings, OAuth Settings.",
+        f"Then run ecapipe app set-secret {app} again, and type it, or give it as one line of standard input.",
+    )
+
+
+@_problem(
+    "config",
+    "One app is meant, and several of the projects that were named have one of that name.",
+    "Name one project with --source-dir.",
+    exit_code=USAGE,
+)
+def app_in_several_projects(app: str, projects: Sequence[str]) -> _Said:
+    return _say(
+        f"{app} is in more than one project: {_several(projects)}.",
+        "Name the one that is meant with --source-dir.",
+    )
+
+
+@_problem(
+    "config",
+    "No consumer secret is kept for that app.",
+    "ecapipe app set-secret keeps one; the names of apps are exact.",
+    exit_code=USAGE,
+)
+def secret_not_kept(app: str, known: Sequence[str]) -> _Said:
+    return _say(
+        f"No consumer secret is kept for {app}. Kept for: {_several(known)}.",
+        *did_you_mean(app, known),
+        f"Run ecapipe app set-secret {app} to keep one.",
+    )
+
+
+@_problem(
+    "config",
+    "Consumer secrets of several apps of that name are kept: from several orgs or projects.",
+    "Choose with --target-org, or take --all.",
+    exit_code=USAGE,
+)
+def secrets_ambiguous(app: str, choices: Sequence[str]) -> _Said:
+    return _say(
+        f"More than one consumer secret is kept for {app}: {_several(choices)}.",
+        "Choose with --target-org ORG, or forget all of them with --all.",
     )
 
 

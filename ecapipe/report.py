@@ -12,10 +12,12 @@ from ecapipe.events import (
     Event,
     Finished,
     Login,
+    LoginFacts,
     Planned,
     ProjectFacts,
     RunEnded,
     RunStarted,
+    SecretFacts,
     Stage,
     StageEnded,
     StageNoted,
@@ -23,6 +25,7 @@ from ecapipe.events import (
     Subject,
 )
 from ecapipe.findings import Finding
+from ecapipe.health import Check, Stored
 from ecapipe.problems import INTERRUPTED, WAITING, Problem
 from ecapipe.verdicts import WORDS, Verdict
 
@@ -212,6 +215,41 @@ def manifest(
     }
 
 
+def checkup(checks: Iterable[Check]) -> Json:
+    """The result of ``ecapipe doctor``, version 1."""
+    found = [
+        {
+            "name": each.name,
+            "state": each.state,
+            "message": each.message,
+            "actions": list(each.actions),
+            "details": list(each.details),
+        }
+        for each in checks
+    ]
+    return {"version": VERSION, "checks": found}
+
+
+def storage(kept: Iterable[Stored]) -> Json:
+    """The result of ``ecapipe doctor --storage``, version 1."""
+    return {
+        "version": VERSION,
+        "storage": [
+            {
+                "what": each.what,
+                "where": each.where,
+                "exists": each.exists,
+                "mode": each.mode,
+                "entries": each.entries,
+                "secret": each.secret,
+                "writtenBy": each.written_by,
+                "removedBy": each.removed_by,
+            }
+            for each in kept
+        ],
+    }
+
+
 def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Json:
     """The result of ``ecapipe app check``, version 1."""
     found = list(findings)
@@ -255,6 +293,38 @@ def protected(searched: Iterable[ProjectFacts], protection: Protection, *, writt
             {"project": each.project, "app": each.app, "file": each.file, "name": each.variable}
             for each in protection.supplies
         ],
+    }
+
+
+def kept_login(facts: LoginFacts) -> Json:
+    """A kept login as every result of ``ecapipe login`` shows it."""
+    return {
+        "app": facts.app,
+        "org": facts.org,
+        "alias": facts.alias,
+        "url": facts.url,
+        "username": facts.username,
+        "userId": facts.user_id,
+        "orgId": facts.org_id,
+        "instanceUrl": facts.instance_url,
+        "scopes": list(facts.scopes),
+        "flow": facts.flow,
+        "consumerKey": facts.consumer_key,
+        "store": facts.store,
+        "refreshable": facts.refreshable,
+        "savedAt": facts.saved_at,
+        "refreshedAt": facts.refreshed_at,
+    }
+
+
+def kept_secret(facts: SecretFacts) -> Json:
+    """A kept consumer secret as results show it: whose it is."""
+    return {
+        "app": facts.app,
+        "org": facts.org,
+        "consumerKey": facts.consumer_key,
+        "store": facts.store,
+        "savedAt": facts.saved_at,
     }
 
 

@@ -23,6 +23,7 @@ HAND_OVER: Final = Stage("hand-over", "Handing over to Salesforce CLI")
 
 ALL: Final = (DISCOVER, LOCATE, CHECK, AUTHORIZE, TOKEN, VERIFY)
 """What every run goes through; `HAND_OVER` follows only where it is asked for."""
+EVERY: Final = (*ALL, HAND_OVER)
 OF_APPS: Final = (LOCATE, CHECK)
 OF_TARGETS: Final = (AUTHORIZE, TOKEN, VERIFY, HAND_OVER)
 
@@ -165,6 +166,10 @@ class Tracker:
     def by(self, emit: Emit) -> Tracker:
         """The same, but told to `emit`."""
         return Tracker(emit, self._clock, self._stages)
+
+    def those(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+        """The stages among these that the run is asked for."""
+        return tuple(stage for stage in stages if self.reaches(stage))
 
     def reaches(self, stage: Stage) -> bool:
         """Whether the run is asked for `stage`."""

@@ -10,8 +10,8 @@ from typing import Final, assert_never
 from urllib.parse import urlencode
 
 from ecapipe import messages, problems
-from ecapipe.credentials import Credentials
-from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer
+from ecapipe.credentials import Client
+from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer, RefreshToken
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError
@@ -34,21 +34,24 @@ class Token:
     scopes: tuple[str, ...]
 
 
-def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
+def request(grant: Grant, client: Client, org: Org) -> Request:
     """The form POST that redeems `grant`, client authentication in the body (RFC 6749 §2.3.1).
 
     A code is encoded here, once. An assertion is the authentication itself (RFC 7523 §3.1): no secret goes with it.
     """
     match grant:
         case AuthorizationCode():
-            fields = authentication(credentials) | {
+            fields = authentication(client) | {
                 "grant_type": "authorization_code",
                 "code": grant.code.reveal(),
                 "redirect_uri": grant.redirect_uri,
                 "code_verifier": grant.code_verifier.reveal(),
             }
         case ClientCredentials():
-            fields = authentication(credentials) | {"grant_type": "client_credentials"}
+            fields = authentication(client) | {"grant_type": "client_credentials"}
+        case RefreshToken():
+            refresh = grant.refresh_token.reveal()
+            fields = authentication(client) | {"grant_type": "refresh_token", "refresh_token": refresh}
         case JwtBearer():
             fields = {
                 "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -59,20 +62,20 @@ def request(grant: Grant, credentials: Credentials, org: Org) -> Request:
     return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(fields)))
 
 
-def authentication(credentials: Credentials) -> dict[str, str]:
+def authentication(client: Client) -> dict[str, str]:
     """Who asks, as fields of a form (RFC 6749 §2.3.1)."""
-    key = {"client_id": credentials.consumer_key}
-    secret = credentials.consumer_secret
+    key = {"client_id": client.consumer_key}
+    secret = client.consumer_secret
     return key if secret is None else key | {"client_secret": secret.reveal()}
 
 
-def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> Token:
+def read(answer: Answer, grant: Grant, client: Client, org: Org) -> Token:
     """The token of an answer (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
 
     Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing.
     """
     is_assertion = isinstance(grant, JwtBearer)
-    members = messages.members(answer, org.host, credentials.consumer_secret, *_sent(grant), assertion=is_assertion)
+    members = messages.members(answer, org.host, client.consumer_secret, *_sent(grant), assertion=is_assertion)
 
     def text(name: str) -> str:
         value = members.get(name)
@@ -85,7 +88,7 @@ def read(answer: Answer, grant: Grant, credentials: Credentials, org: Org) -> To
     identity = _IDENTITY.fullmatch(text("id"))
     if identity is None:
         raise messages.unexpected(answer, org.host, "its id does not name an org and a user")
-    _check_signature(text("signature"), text("id") + text("issued_at"), credentials.consumer_secret, org)
+    _check_signature(text("signature"), text("id") + text("issued_at"), client.consumer_secret, org)
     refresh = text("refresh_token")
     return Token(
         Secret(text("access_token")),
@@ -104,6 +107,8 @@ def _sent(grant: Grant) -> tuple[Secret, ...]:
             return grant.code, grant.code_verifier
         case JwtBearer():
             return (grant.assertion,)
+        case RefreshToken():
+            return (grant.refresh_token,)
         case ClientCredentials():
             return ()
         case _:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # the world is described in words of modules that most comman
     from ecapipe.changes import Change
     from ecapipe.events import Subject
     from ecapipe.handover import Handover, SfLogin
+    from ecapipe.kept import Kind, Place, Record, Sealed
     from ecapipe.messages import Send
     from ecapipe.metadata import Type
     from ecapipe.problems import Problem
@@ -160,6 +161,46 @@ class Lines(Protocol):
     def __call__(self, take: Callable[[str | None], None]) -> AbstractContextManager[None]: ...
 
 
+class Store(Protocol):
+    """Where logins and consumer secrets are kept from one command to the next, for this user alone.
+
+    Methods raise `EcapipeError`: KeyringNotFound, KeyringFailed, RecordDamaged, RecordTooNew, and where files or
+    their folder cannot be used. What is damaged, or of a newer version, is never written over.
+    """
+
+    def obstacle(self, kind: Kind, place: Place) -> Problem | None:
+        """What would keep `put` from its work, as far as can be known before; None: nothing. Makes the folder."""
+
+    def where(self, kind: Kind, place: Place) -> str:
+        """What a person calls the place: a keyring, or a folder."""
+
+    def records(self, kind: Kind) -> Iterator[Record | Problem]:
+        """Everything that is kept, without secrets; a problem for each record that cannot be read."""
+
+    def holds(self, kind: Kind, id: str) -> bool:
+        """Whether there is such a record; asks no keyring and makes nothing."""
+
+    def read(self, kind: Kind, id: str) -> Record | None: ...
+
+    def unseal(self, record: Record) -> Sealed:
+        """The secrets of a record."""
+
+    def locked(self, kind: Kind, id: str) -> AbstractContextManager[None]:
+        """While the context lasts, no other process or thread has this record: for read, refresh and write.
+
+        Raises `EcapipeError` (LoginBusy).
+        """
+
+    def put(self, record: Record, sealed: Sealed) -> None:
+        """Keep a record in the place of what it held; whenever the process ends, the old or the new is there.
+
+        Raises `EcapipeError` (TooLargeForKeyring), too.
+        """
+
+    def remove(self, record: Record) -> None:
+        """Forget a record and its secrets; the last thing to do while it is locked."""
+
+
 class Key(Protocol):
     """A private RSA key."""
 
@@ -295,6 +336,7 @@ class World:
     """Shows a URL in a browser, False if that failed; None when URLs are only printed."""
     listen: Listen
     lines: Lines
+    store: Store
     sf: SalesforceCli
     person: bool
     local_browser: bool

@@ -77,7 +77,7 @@ def replacement_unresolved(subject: Checked) -> Iterator[Remark]:
 
 def credential_sources_mixed(subject: Checked) -> Iterator[Remark]:
     key, secret = subject.resolved.key.source, subject.resolved.secret.source
-    if key and secret and key != secret:
+    if key and secret and secret not in (key, "keyring"):  # what is kept is kept for this very key
         yield subject.remark(
             f"The consumer key of {subject.app.name} comes from {key}, its consumer secret from {secret}.",
             f"Take both from {key}, or both from {secret}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,7 @@ from ecapipe.cli.options import (
     ReportFiles,
     SecretsFrom,
     SourceDirs,
+    StoreIn,
     TargetOrgs,
     Verbose,
 )
@@ -36,12 +38,14 @@ from ecapipe.orgs import Which
 from ecapipe.problems import EcapipeError
 from ecapipe.render import plain, text
 from ecapipe.render.ticker import Ticker
+from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
     from ecapipe.changes import Protection
     from ecapipe.render.result import Result
 
 CHECK = "ecapipe app check"
+KEEP = "ecapipe app set-secret"
 PROBE = "ecapipe app probe"
 
 
@@ -324,3 +328,105 @@ def _write(planned: Protection, *, asks: bool) -> None:
             raise EcapipeError(problems.not_confirmed())
     for change in planned.changes:
         writer.write(change)
+
+
+AppName = Annotated[str, typer.Argument(metavar="APP", help="The app, by its exact developer name.")]
+
+
+@commands.command("set-secret", cls=Command)
+def set_secret(
+    context: typer.Context,
+    app: AppName,
+    source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
+    target_org: Annotated[
+        str | None,
+        typer.Option(
+            "--target-org",
+            "-o",
+            metavar="ORG",
+            help="Org whose consumer key is meant, where they differ.",
+        ),
+    ] = None,
+    store: StoreIn = None,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: Annotated[
+        bool, typer.Option("--no-prompt", "-p", help="Never ask anything: the secret has to be piped in.")
+    ] = False,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """Keep the consumer secret of an app, for when its settings file lacks it.
+
+    The secret is asked for without being shown; without a terminal it is read from standard input, as one line. No
+    flag takes it.
+
+    It is kept for the app's consumer key, so that it is never used with another one. ecapipe run takes it where
+    environment, replacements and settings file have none; ecapipe app forget-secret removes it.
+    """
+    from ecapipe import keeping
+
+    session: Session = context.obj
+    length = options.length(concise, verbose, KEEP)
+    place = options.place(store)
+    world = edges.real(session.environment)
+    if obstacle := world.store.obstacle("secret", place):
+        raise EcapipeError(obstacle)
+    where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, [app], no_project_config)
+    which = Which((target_org,) if target_org else (), allowed=options.allowed_hosts(session.environment))
+    owner, earlier = keeping.owner(where, which, place, world)
+    owned = keeping.secret_facts(owner)
+    value = _secret(session, f"Consumer secret of {app} (key {owned.consumer_key}): ", no_prompt)
+    if value is None:
+        raise EcapipeError(problems.secret_unusable(app, "nothing was given"))
+    keeping.keep_secret(owner, value, world)
+    warnings = (
+        [] if earlier is None else [f"A consumer secret of {app} is found in {earlier}, too, which comes first."]
+    )
+    lines = plain.kept_secret(owned, world.store.where("secret", place), length)
+    return session.finish({"version": 1, "secret": report.kept_secret(owned)}, lines, warnings=warnings)
+
+
+@commands.command("forget-secret", cls=Command)
+def forget_secret(
+    context: typer.Context,
+    app: AppName,
+    target_org: Annotated[
+        str | None, typer.Option("--target-org", "-o", metavar="ORG", help="Org that the secret was kept for.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Forget the secrets of all apps of that name.")] = False,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
+    json: AsJson = False,
+) -> int:
+    """Forget the consumer secret that ecapipe app set-secret keeps.
+
+    It needs no project, and changes nothing at Salesforce: the secret stays what it is there.
+    """
+    from ecapipe import keeping
+
+    session: Session = context.obj
+    length = options.length(concise, verbose, "ecapipe app forget-secret")
+    forgotten = keeping.forget_secrets(app, target_org, every, edges.real(session.environment))
+    facts = [keeping.secret_facts(owner) for owner in forgotten]
+    result = {"version": 1, "secrets": [report.kept_secret(each) for each in facts]}
+    return session.finish(result, plain.forgotten(facts, length))
+
+
+def _secret(session: Session, question: str, no_prompt: bool) -> Secret | None:
+    """What somebody types, unseen, or what is piped in; raises `EcapipeError` (UsageError)."""
+    from ecapipe.edges import terminal
+
+    if not sys.stdin.isatty():
+        return terminal.given(sys.stdin)
+    if no_prompt or session.json:
+        flag = "--no-prompt" if no_prompt else "--json"
+        raise EcapipeError(
+            problems.usage_error(f"{flag} asks for nothing: pipe the consumer secret in, as one line.", KEEP)
+        )
+    return terminal.ask(question)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import credentials, discovery, edges, grants, metadata, problems
+from ecapipe import credentials, discovery, edges, grants, keeping, metadata, problems
 from ecapipe.apps import App
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
@@ -118,7 +118,7 @@ def registered(where: Where, world: World, home: str | None = None) -> list[Regi
     from ecapipe.emulator import RegisteredApp
 
     found = discovery.discover(where, world)
-    chain = credentials.chain(found.apps, (), world.variable, None)
+    chain = credentials.chain(found.apps, (), world.variable, None, kept=keeping.secret(world))
     by_key: dict[str, RegisteredApp] = {}
     for app in found.apps:
         key = credentials.consumer_key(app, None, chain)

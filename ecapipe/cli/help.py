@@ -21,10 +21,17 @@ class Entry:
 COMMANDS: Final[Mapping[str, Entry]] = {
     "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": Entry(
-        "List, check, probe and protect the external client apps of a project.", ("list", "check", "probe", "protect")
+        "List, check, probe and protect the external client apps of a project, and keep their secrets.",
+        ("list", "check", "probe", "protect", "set-secret", "forget-secret"),
     ),
+    "login": Entry(
+        "Use and end the logins that ecapipe run --save keeps.", ("list", "display", "refresh", "token", "logout")
+    ),
+    "runs": Entry("List and show the last runs, to go on with them.", ("list", "show")),
+    "report": Entry("Put results of runs together.", ("merge",)),
     "emulator": Entry("Run a local org for trying and testing.", ("start",)),
     "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
+    "doctor": Entry("Look at this machine: what ecapipe needs, and what is kept here."),
     "explain": Entry("Explain a problem or a rule."),
 }
 
@@ -63,14 +70,38 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --source-dir sample-project --file sample-project/orgs.csv --dry-run"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
+        Example("Keep a login for ecapipe login, in a private file instead of the keyring:",
+                "ecapipe run --name Billing_Sync --target-org uat --save --store file"),
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
+        Example("Go on with the last run, after it was broken off or people were slow:", "ecapipe run --resume"),
+        Example("Do one of four parts of the logins, in a CI job of four:",
+                "ecapipe run --source-dir sample-project --emulator --shard 1/4 --report json=build/shard-1.json"),
         Example("Fetch the apps of an org with the Salesforce CLI, then sign in with one of them:",
                 "ecapipe run --retrieve --name Billing_Sync --target-org uat"),
         Example("Sign in, and go on with the Salesforce CLI:",
                 "ecapipe run --name Billing_Sync --target-org uat --hand-over sf"),
         Example("Use a token in a script:",
                 "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --print-token header"),
+    ),
+    "ecapipe runs": (Example("List the last runs:", "ecapipe runs list"),),
+    "ecapipe runs list": (
+        Example("List the last runs:", "ecapipe runs list"),
+        Example("Read them from a script:", "ecapipe runs list --json"),
+    ),
+    "ecapipe runs show": (
+        Example("Show what the last run did, and what is left:", "ecapipe runs show"),
+        Example("See what is to be done about what failed:", "ecapipe runs show --verbose"),
+    ),
+    "ecapipe report": (
+        Example("Put the results of two shards together:",
+                "ecapipe report merge build/shard-1.json build/shard-2.json"),
+    ),
+    "ecapipe report merge": (
+        Example("Put the results of two shards together:",
+                "ecapipe report merge build/shard-1.json build/shard-2.json"),
+        Example("Make one test report of them, for CI:",
+                "ecapipe report merge build/shard-1.json build/shard-2.json --report junit=build/run.xml"),
     ),
     "ecapipe app": (Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),),
     "ecapipe app list": (
@@ -101,6 +132,34 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Teach gitleaks what a consumer secret looks like:",
                 "ecapipe app protect --rules gitleaks"),
     ),
+    "ecapipe app set-secret": (
+        Example("Keep the consumer secret of an app in a private file instead of the keyring, and be asked for it:",
+                "ecapipe app set-secret Billing_Sync --source-dir sample-project --store file"),
+    ),
+    "ecapipe app forget-secret": (
+        Example("Forget it again:", "ecapipe app forget-secret Billing_Sync"),
+    ),
+    "ecapipe login": (Example("List the kept logins:", "ecapipe login list"),),
+    "ecapipe login list": (
+        Example("List the kept logins:", "ecapipe login list"),
+        Example("Read them from a script:", "ecapipe login list --json"),
+    ),
+    "ecapipe login display": (
+        Example("Ask the org whether a kept login is good:",
+                "ecapipe login display --name Nightly_Reports --target-org uat --verify"),
+    ),
+    "ecapipe login refresh": (
+        Example("Get a new access token now:", "ecapipe login refresh --name Nightly_Reports --target-org uat"),
+    ),
+    "ecapipe login token": (
+        Example("Give a script an access token that works:", "ecapipe login token --target-org uat"),
+        Example("Give it to curl as a header:",
+                "ecapipe login token --name Nightly_Reports --target-org uat --header"),
+    ),
+    "ecapipe login logout": (
+        Example("Revoke the tokens of a kept login, and forget it:", "ecapipe login logout --target-org uat"),
+        Example("End all of them:", "ecapipe login logout --all"),
+    ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
     "ecapipe emulator start": (
         Example("Start a local org that knows the apps of a project:",
@@ -113,6 +172,10 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe manifest --source-dir sample-project"),
         Example("Retrieve one, and read what that means from a script:",
                 "ecapipe manifest --source-dir sample-project --name Billing_Sync --json"),
+    ),
+    "ecapipe doctor": (
+        Example("See whether everything is in place:", "ecapipe doctor"),
+        Example("See what is stored where, and how it is removed:", "ecapipe doctor --storage"),
     ),
     "ecapipe explain": (
         Example("List all problems and rules:", "ecapipe explain"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
 from ecapipe.problems import EcapipeError
 from ecapipe.render.plain import Length
+from ecapipe.secret import Secret
 
 SourceDirs = Annotated[
     list[str] | None,
@@ -58,6 +59,23 @@ ReportFiles = Annotated[
         help="Also write a report: gitlab, html, json, junit, markdown or sarif. Repeatable.",
     ),
 ]
+
+
+class Place(StrEnum):
+    """Where secrets are kept, in the words of ``--store``."""
+
+    keyring = "keyring"
+    file = "file"
+
+
+StoreIn = Annotated[
+    Place | None,
+    typer.Option(
+        "--store",
+        metavar="|".join(Place),
+        help="Where to keep secrets: the system's keyring (default), or files that only you may read, not encrypted.",
+    ),
+]
 TargetOrgs = Annotated[
     list[str] | None,
     typer.Option("--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."),
@@ -81,6 +99,23 @@ Concise = Annotated[bool, typer.Option("--concise", help="Print the least.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print everything that is known.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Nothing moves while it works.")]
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")]
+
+
+def place(store: Place | None) -> Literal["keyring", "file"]:
+    """Where to keep secrets."""
+    return "file" if store is Place.file else "keyring"
+
+
+class TokenForm(StrEnum):
+    """How an access token is printed."""
+
+    value = "value"
+    header = "header"
+
+
+def token_line(token: Secret, form: TokenForm) -> str:
+    """The one line that holds an access token: what it was asked for."""
+    return ("Authorization: Bearer " if form is TokenForm.header else "") + token.reveal()
 
 
 def length(concise: bool, verbose: bool, command: str) -> Length:

@@ -69,7 +69,7 @@ def _line(name: str) -> typer.Typer:
     if COMMANDS[name].children:
         line.add_typer(module.commands, name=name)
     else:
-        line.command(name, cls=Command)(getattr(module, name))
+        line.command(name, cls=getattr(module, "SHAPE", Command))(getattr(module, name))
     return line
 
 

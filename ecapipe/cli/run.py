@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import edges, logins, messages, orgs, pipeline, problems, report, stages
+from ecapipe import edges, logins, messages, orgs, pipeline, problems, report, shards, stages
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
+from ecapipe.cli import resume as resume_flag
 from ecapipe.cli.options import (
     AllowHosts,
     AsJson,
@@ -25,12 +26,15 @@ from ecapipe.cli.options import (
     ReportFiles,
     SecretsFrom,
     SourceDirs,
+    StoreIn,
     TargetOrgs,
+    TokenForm,
 )
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import Session
 from ecapipe.discovery import Where
-from ecapipe.events import Emit, Event, RunEnded
+from ecapipe.edges.journal import Journal
+from ecapipe.events import Emit, Event, Note, RunEnded, StageNoted, Subject
 from ecapipe.login import How
 from ecapipe.orgs import Which
 from ecapipe.pipeline import Request
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from ecapipe.render.result import Result
 
 COMMAND = "ecapipe run"
+SHAPE = resume_flag.Resuming
 
 
 class Flow(StrEnum):
@@ -66,11 +71,6 @@ class Browser(StrEnum):
     edge = "edge"
     firefox = "firefox"
     none = "none"
-
-
-class TokenForm(StrEnum):
-    value = "value"
-    header = "header"
 
 
 class Keeper(StrEnum):
@@ -136,6 +136,20 @@ def run(
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
     ] = logins.AT_ONCE,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="K/N", help="Only this part of the logins: the Kth of N.")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="[RUN|FILE]",
+            help="Go on with the latest run, a run of runs list, or a JSON result: what succeeded is not repeated.",
+        ),
+    ] = None,
+    no_journal: Annotated[
+        bool, typer.Option("--no-journal", help="Keep no record of the run; it cannot be resumed then.")
+    ] = False,
     secret_from: SecretsFrom = None,
     write_back: Annotated[
         bool,
@@ -149,6 +163,10 @@ def run(
             help="Print the access token, and nothing else, on standard output.",
         ),
     ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep each login, for ecapipe login: in the keyring, or as --store says.")
+    ] = False,
+    store: StoreIn = None,
     hand_over: Annotated[
         Keeper | None,
         typer.Option(
@@ -222,9 +240,16 @@ def run(
             "--emulator and --all-orgs": emulator and all_orgs,
             "--print-token and --json": print_token is not None and session.json,
             "--print-token and --revoke": print_token is not None and revoke,
+            "--save and --print-token": save and print_token is not None,
+            "--save and --revoke": save and revoke,
+            "--save and --emulator": save and emulator,
+            "--save and --hand-over": save and hand_over is not None,
+            "--save and --until": save and until is not None and until.value != stages.VERIFY.name,
             "--print-token and --dry-run": print_token is not None and dry_run,
             f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,
+            "--print-token and --resume": print_token is not None and resume is not None,
+            f"--shard and --until {until}": shard is not None and until in ("discover", "locate", "check"),
             "--hand-over and --print-token": hand_over is not None and print_token is not None,
             "--hand-over and --revoke": hand_over is not None and revoke,
             "--hand-over and --until": hand_over is not None and until is not None,
@@ -234,12 +259,15 @@ def run(
             "--retrieve and --metadata-dir": retrieve and bool(metadata_dir),
         },
         {
+            "--shard takes K/N, two numbers with 1 <= K <= N <= 10000.": shard is not None
+            and shards.parse(shard) is None,
             "--scopes takes one string with spaces between the scopes.": scopes is not None
             and ("," in scopes or not scopes.split()),
             "--jwt-key-file takes the path of a file.": jwt_key_file is not None and not jwt_key_file.strip(),
             "--write-back needs --secret-from rest: it writes nothing else.": write_back
             and "rest" not in options.sources(secret_from),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,
+            "--store says where --save keeps a login: add --save.": store is not None and not save,
             "--settle takes minutes, at least 0 and at most 60.": not 0 <= settle <= 60,
             "--board-port takes a port from 1 to 65535.": board_port is not None and not 1 <= board_port <= 65535,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
@@ -282,6 +310,7 @@ def run(
         _audience(environment.get("SF_AUDIENCE_URL")),
         hand_over=hand_over is not None,
         set_default=set_default,
+        keep=options.place(store) if save else None,
     )
     last = None if until is None else until.value
     if dry_run and last not in ("discover", "locate", "check"):
@@ -291,12 +320,18 @@ def run(
         if emulator:
             with reports.covering():
                 world, which = emulated(where, which, world, stack)
+        earlier, run_before = stack.enter_context(resume_flag.known(session, resume, reports.roots))
+        part = None if shard is None else shards.parse(shard)
         sources = options.sources(secret_from)
-        request = Request(where, which, how, last, sources, concurrency, retrieve, write_back)
+        request = Request(where, which, how, last, sources, concurrency, retrieve, write_back, part, earlier)
         also: list[Emit] = []
         if not no_board:
             world = _with_board(world, board_port, also)
-        return _show(session, request, world, reports, concise, verbose or dry_run, no_progress, also)
+        journal = None
+        if not no_journal and not dry_run:
+            journal = Journal(environment, arguments=context.meta.get(resume_flag.GIVEN), resumes=run_before)
+            stack.callback(journal.close)
+        return _show(session, request, world, reports, journal, concise, verbose or dry_run, no_progress, also)
 
 
 def _show(
@@ -304,12 +339,13 @@ def _show(
     request: Request,
     world: World,
     reports: Reports,
+    journal: Journal | None,
     concise: bool,
     verbose: bool,
     no_progress: bool,
     also: Sequence[Emit],
 ) -> int:
-    seen = Report()
+    seen, warnings = Report(), list[str]()
     # A printed token stands alone on standard output.
     out = session.out if request.how.deliver is None else session.err
     with ExitStack() as stack:
@@ -327,17 +363,31 @@ def _show(
 
         def emit(event: Event) -> None:
             with session.interrupts.held(last=isinstance(event, RunEnded)):
+                if journal:
+                    journal(event)
                 seen(event)
                 log.log(event)
                 for each in (*also, display):
                     each(event)
+                if journal and journal.lost and not warnings:
+                    warnings.append(journal.lost)
+                    display(StageNoted(stages.DISCOVER, Subject(), Note("hint", f"Warning: {journal.lost}")))
 
         pipeline.run(request, world, emit)
+    if journal and journal.run and not session.json and _is_worth_resuming(seen):
+        text.write(session.err, [f"To go on with what is left: ecapipe run --resume {journal.run}"])
     lost = reports.write(lambda: _account(seen, reports))
+    warnings += lost
     status = seen.status or int(bool(lost))
     if session.json:
-        json_output.write(session.out, {**_document(seen, lost), "status": status})
+        json_output.write(session.out, {**_document(seen, warnings), "status": status})
     return status
+
+
+def _is_worth_resuming(seen: Report) -> bool:
+    """Whether something is left of a run that is more than one login, or that people were too slow for."""
+    several = sum(subject.org is not None for subject in seen.subjects) > 1
+    return seen.status in (problems.WAITING, problems.INTERRUPTED) or bool(several and seen.status)
 
 
 def _with_board(world: World, port: int | None, also: list[Emit]) -> World:
@@ -388,8 +438,7 @@ def _refuse(exclusive: Mapping[str, bool], wrong: Mapping[str, bool]) -> None:
 
 def _printer(session: Session, form: TokenForm) -> Callable[[Secret], None]:
     def deliver(token: Secret) -> None:
-        prefix = "Authorization: Bearer " if form is TokenForm.header else ""
-        text.write(session.out, [prefix + token.reveal()])
+        text.write(session.out, [options.token_line(token, form)])
 
     return deliver
 

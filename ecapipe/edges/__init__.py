@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ecapipe.edges.http import Http
     from ecapipe.messages import Answer, Request
     from ecapipe.problems import Problem
-    from ecapipe.world import Keys, Landing, SalesforceCli, Tree
+    from ecapipe.world import Keys, Landing, SalesforceCli, Store, Tree
 
 Tool = TypeVar("Tool")
 
@@ -60,6 +60,7 @@ def real(
         open=_opening(browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
+        store=_later(lambda: _store(environment)),
         sf=_later(lambda: _sf(environment)),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
@@ -80,6 +81,12 @@ def _keys(environment: Environment) -> Keys:
     from ecapipe.edges.signer import Keys
 
     return Keys(environment.credential)
+
+
+def _store(environment: Environment) -> Store:
+    from ecapipe.edges.store import Store
+
+    return Store(environment)
 
 
 def _sf(environment: Environment) -> SalesforceCli:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -56,6 +57,13 @@ def opener(name: Name | None, patience: float = 3.0) -> Callable[[str], bool]:
             return True
 
     return show
+
+
+def installed(path: str | None) -> tuple[Name, ...]:
+    """The browsers, by the names of ``--browser``, that have a program on the PATH `path`."""
+    return tuple(
+        name for name, commands in _COMMANDS.items() if any(shutil.which(one, path=path) for one in commands)
+    )
 
 
 class Stand:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ecapipe.edges import place
-from ecapipe.problems import EcapipeError, unwritable_file
+from ecapipe.problems import EcapipeError, source_dir_not_found, unreadable_file, unwritable_file
 
 
 def obstacle(path: str) -> str | None:
@@ -34,6 +34,23 @@ def write(path: str, text: str) -> None:
         append(path, text)
     except OSError as error:
         raise EcapipeError(unwritable_file(path, _reason(error))) from None
+
+
+def read(path: str, limit: int, flag: str = "FILE") -> bytes:
+    """The content of a file, or of a pipe, that was given with `flag`.
+
+    Raises `EcapipeError`: SourceDirNotFound, UnreadableFile.
+    """
+    if not os.path.lexists(path):
+        raise EcapipeError(source_dir_not_found(path, flag))
+    try:
+        with open(path, "rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise EcapipeError(unreadable_file(path, _reason(error))) from None
+    if len(content) > limit:
+        raise EcapipeError(unreadable_file(path, f"it is larger than {limit // 2**20} MiB"))
+    return content
 
 
 def append(path: str, text: str) -> None:

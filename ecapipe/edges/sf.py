@@ -187,19 +187,18 @@ class Sf:
         raise EcapipeError(problems.sf_login_missing(name, None, known))
 
     @contextmanager
-    def _handed(self, login: Handover) -> Iterator[tuple[list[str], str | None]]:
+    def _handed(self, login: Handover) -> Iterator[tuple[list[str], Secret | None]]:
         """The command that takes a login, and what is piped to it."""
-        value = login.given.reveal()
         if not login.lasting:
-            yield ["org", "login", "access-token", f"--instance-url={login.org.url}"], value
+            yield ["org", "login", "access-token", f"--instance-url={login.org.url}"], login.given
         elif not self._windows:
             # As a file it is waited for; --sfdx-url-stdin waits 10 ms, and prints what it does not understand.
-            yield ["org", "login", "sfdx-url", "--sfdx-url-file=/dev/stdin"], value
+            yield ["org", "login", "sfdx-url", "--sfdx-url-file=/dev/stdin"], login.given
         else:
             handle, path = tempfile.mkstemp(prefix="ecapipe-", suffix=".txt")
             try:
                 with open(handle, "w", encoding="utf-8") as file:
-                    file.write(value)
+                    file.write(login.given.reveal())
                 yield ["org", "login", "sfdx-url", f"--sfdx-url-file={path}"], None
             finally:
                 os.unlink(path)
@@ -208,7 +207,7 @@ class Sf:
         self,
         *command: str,
         needs: str,
-        given: str | None = None,
+        given: Secret | None = None,
         limit: int = _QUICK,
         secrets: Sequence[Secret] = (),
     ) -> Mapping[str, object]:
@@ -220,7 +219,7 @@ class Sf:
     def _ask(
         self,
         *command: str,
-        given: str | None = None,
+        given: Secret | None = None,
         limit: int = _QUICK,
         about: str = "",
         secrets: Sequence[Secret] = (),
@@ -241,7 +240,7 @@ class Sf:
         self,
         command: Sequence[str],
         *,
-        given: str | None = None,
+        given: Secret | None = None,
         limit: int,
         at: str | None = None,
         hear: Callable[[str], None] = lambda line: None,
@@ -329,12 +328,12 @@ class Sf:
         } | _SET
 
 
-def _feed(process: subprocess.Popen[str], given: str | None) -> None:
+def _feed(process: subprocess.Popen[str], given: Secret | None) -> None:
     if process.stdin is None or given is None:
         return
     try:
         with process.stdin as pipe:
-            pipe.write(given)
+            pipe.write(given.reveal())
     except BrokenPipeError:  # it ended without reading: its status tells
         return
 

@@ -28,6 +28,14 @@ def directory(environment: Environment) -> str:
     return path
 
 
+def place(environment: Environment, name: str) -> str:
+    """Where the folder `name` of the state directory is, or would be: to look whether it is there, making nothing.
+
+    Raises `EcapipeError` (StateDirectoryUnusable) for a user without any place.
+    """
+    return os.path.join(os.path.abspath(environment.get("ECAPIPE_STATE_DIR") or _usual()), name)
+
+
 def folder(environment: Environment, name: str) -> str:
     """The folder `name` of the state directory, in which nobody else can look (0700).
 

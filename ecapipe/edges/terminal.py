@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from ecapipe.problems import EcapipeError, usage_error
 from ecapipe.secret import Secret
+
+_LARGEST = 64 * 1024
+"""Characters that are read of what is piped in."""
 
 
 def ask(question: str) -> Secret | None:
@@ -20,6 +24,21 @@ def ask(question: str) -> Secret | None:
     except EOFError:
         return None
     return Secret(answer) if answer else None
+
+
+def given(stream: TextIO) -> Secret | None:
+    """The one line that is piped in, without the space around it; None when there is none.
+
+    Raises `EcapipeError` (UsageError) for anything else.
+    """
+    try:
+        lines = stream.read(_LARGEST).strip().splitlines()
+    except UnicodeDecodeError:
+        lines = ["", ""]
+    if len(lines) > 1:
+        sentence = "Standard input has to hold the consumer secret alone, as one line of text."
+        raise EcapipeError(usage_error(sentence, "ecapipe app set-secret"))
+    return Secret(lines[0]) if lines else None
 
 
 class Typed:

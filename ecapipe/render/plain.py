@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ecapipe.events import AppFacts, CredentialFacts
+from ecapipe.events import AppFacts, CredentialFacts, LoginFacts, SecretFacts
 from ecapipe.findings import LEVELS, RULES, Finding, Rule
+from ecapipe.health import STATES, Check, Stored
 from ecapipe.problems import Explanation
-from ecapipe.render.text import clean
+from ecapipe.render.text import clean, ending, success
 from ecapipe.verdicts import WORDS, Verdict
 
 if TYPE_CHECKING:
     from ecapipe.changes import Protection
+    from ecapipe.record import Summary
+    from ecapipe.report import Report
 
 Length = Literal["concise", "usual", "verbose"]
 
@@ -39,6 +42,51 @@ def listing(apps: Sequence[AppFacts], length: Length = "usual") -> Iterator[str]
             yield from (f"    {clean(cause)}" for cause in causes)
         yield "  Files:"
         yield from (f"    {clean(path)}" for path in app.files)
+
+
+def logins(kept: Sequence[LoginFacts], length: Length = "usual") -> Iterator[str]:
+    """``login list`` and ``login display``: a block per login, a line when concise."""
+    if not kept:
+        yield "No login is kept. ecapipe run --save keeps one."
+    for number, login in enumerate(kept):
+        if length == "concise":
+            yield clean(f"{login.app}@{login.org}: {login.username or login.user_id}")
+            continue
+        if number:
+            yield ""
+        yield clean(f"{login.app}@{login.org}")
+        yield clean(f"  URL: {login.url}")
+        yield clean(f"  Username: {login.username or 'unknown'}")
+        yield clean(f"  Org ID: {login.org_id or 'unknown'}")
+        yield clean(f"  Flow: {login.flow}")
+        yield clean(f"  Scopes: {' '.join(login.scopes) or 'not told'}")
+        yield f"  Can be refreshed: {'yes' if login.refreshable else 'no'}"
+        yield f"  Kept in: {'the keyring' if login.store == 'keyring' else 'a private file, not encrypted'}"
+        yield clean(f"  Saved: {login.saved_at}")
+        if login.refreshed_at:
+            yield clean(f"  Refreshed: {login.refreshed_at}")
+        if length == "verbose":
+            yield clean(f"  User ID: {login.user_id}")
+            yield clean(f"  Instance URL: {login.instance_url or 'not told'}")
+            yield clean(f"  Consumer key: {login.consumer_key}")
+
+
+def kept_secret(secret: SecretFacts, place: str, length: Length = "usual") -> Iterator[str]:
+    """``app set-secret``: whose secret is kept, and where."""
+    yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is kept in {place}.")
+    if length == "concise":
+        return
+    if secret.store == "file":
+        yield "The file is not encrypted: whoever can read your files, or a copy of them, can read it."
+    yield clean(f"ecapipe app forget-secret {secret.app} removes it.")
+
+
+def forgotten(secrets: Sequence[SecretFacts], length: Length = "usual") -> Iterator[str]:
+    """``app forget-secret``: whose secrets are kept no more."""
+    for secret in secrets:
+        yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is forgotten.")
+    if length != "concise":
+        yield "At Salesforce nothing has changed."
 
 
 def findings(found: Sequence[Finding], apps: int, length: Length = "usual") -> Iterator[str]:
@@ -97,6 +145,85 @@ def protected(planned: Protection, *, written: bool) -> Iterator[str]:
     for found in planned.exposures:
         yield clean(found.message)
         yield from (f"    {clean(action)}" for action in found.actions)
+
+
+def runs(found: Sequence[Summary], length: Length = "usual") -> Iterator[str]:
+    """``runs list``: a line per run; just its name when concise, and what goes on with it when verbose."""
+    if not found:
+        yield "There are no records of runs."
+    for each in found:
+        if length == "concise":
+            yield clean(each.run)
+            continue
+        projects = ", ".join(each.projects)
+        yield clean(f"{each.run}  {_state(each)}, {each.finished} of {each.planned} done  {projects}")
+        if length == "verbose":
+            yield from (f"    {line}" for line in _further(each))
+
+
+def run(shown: Summary, report: Report, length: Length = "usual") -> Iterator[str]:
+    """``runs show``: the run, a line per login unless concise, with the reasons of failures, and what goes on."""
+    yield clean(f"Run {shown.run}: {_state(shown)}")
+    yield f"  Started: {clean(shown.started_at)}"
+    yield from (f"  Project: {clean(project)}" for project in shown.projects)
+    counts = [(shown.finished, "done"), (shown.failed, "failed"), (shown.skipped, "skipped"), (shown.open, "open")]
+    yield f"  Logins: {shown.planned} planned, {', '.join(f'{count} {word}' for count, word in counts)}"
+    yield from (f"  {line}" for line in _further(shown))
+    if length == "concise":
+        return
+    failures = {ended.subject: ended.problem for ended in report.ended if ended.problem}
+    courses = {ended.subject for ended in report.ended}
+    for subject in report.subjects:
+        if login := report.logins.get(subject):
+            yield f"  {success(subject, login)}"
+        elif problem := failures.get(subject):
+            yield clean(f"  {subject}: failed: {problem.name}: {problem.message}")
+            if length == "verbose":
+                yield from (f"      {clean(action)}" for action in problem.actions)
+        elif subject.org:
+            yield clean(f"  {subject}: {'no login' if subject in courses else 'open'}")
+
+
+def _further(each: Summary) -> Iterator[str]:
+    if each.shard:
+        yield f"Shard: {clean(each.shard)}"
+    if each.resumes:
+        yield f"Went on with: {clean(each.resumes)}"
+    if each.command:
+        yield f"Go on with: {clean(each.command)}"
+
+
+def _state(each: Summary) -> str:
+    if each.status is not None and each.state == "ended":
+        return ending(each.status)
+    return {"going": "going on", "interrupted": "interrupted"}.get(each.state, "broken off")
+
+
+def checkup(checks: Sequence[Check], length: Length = "usual") -> Iterator[str]:
+    """``doctor``: a line per check, with what to do; only what is not well when concise, details when verbose."""
+    for each in checks:
+        if each.state == "ok" and length == "concise":
+            continue
+        yield clean(f"{each.state:4}  {each.name}: {each.message}")
+        yield from (f"      {clean(action)}" for action in each.actions)
+        if length == "verbose":
+            yield from (f"      {clean(detail)}" for detail in each.details)
+    counts = ", ".join(f"{sum(each.state == state for each in checks)} {state}" for state in STATES)
+    yield f"Looked at {len(checks)} things: {counts}."
+
+
+def storage(kept: Sequence[Stored], length: Length = "usual") -> Iterator[str]:
+    """``doctor --storage``: a block for each place; only what is there when concise."""
+    for each in kept:
+        if not each.exists and length == "concise":
+            continue
+        entries = "" if each.entries is None else f", {each.entries} entries"
+        mode = f"mode {each.mode}{entries}" if each.mode else f"there{entries}"
+        yield clean(f"{each.what}: {each.where} ({mode if each.exists else 'not there'})")
+        if length != "concise":
+            yield f"  Secret: {'yes' if each.secret else 'no'}"
+            yield f"  Written by: {clean(each.written_by)}"
+            yield f"  Removed by: {clean(each.removed_by)}"
 
 
 def rule(explained: Rule) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -83,6 +83,8 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
         return []
     shown = []
     for name, value in event.facts.items():
+        if isinstance(value, Mapping):  # for programs
+            continue
         text = _listed(value, verbose) if isinstance(value, (list, tuple)) else str(value or "")
         if text and name != "diff":  # which has been shown line by line
             words = re.findall(r"[A-Z]?[a-z]+", name)
@@ -112,17 +114,23 @@ def success(subject: Subject, login: Login) -> str:
 
 def status(report: Report) -> str:
     """The end of a run in a word or two."""
+    return ending(report.status)
+
+
+def ending(status: int) -> str:
+    """The same, for an exit status."""
     return {
         0: "Succeeded",
         68: "Partial Success",
         69: "Waiting for people",
         130: "Interrupted",
-    }.get(report.status, "Failed")
+    }.get(status, "Failed")
 
 
 def farewell(logins: Iterable[Login]) -> list[str]:
     """What became of the tokens."""
-    fates = [login.token for login in logins]
+    known = list(logins)
+    fates = [login.token for login in known]
     said = []
     if "forgotten" in fates:
         said.append(
@@ -136,6 +144,14 @@ def farewell(logins: Iterable[Login]) -> list[str]:
         )
     if "revoked" in fates:
         said.append("The access tokens were revoked.")
+    for place in dict.fromkeys(login.kept for login in known if login.kept):
+        said.append(
+            f"Logins are kept in {clean(place)}. ecapipe login list shows them, ecapipe login logout ends them."
+        )
+        if "keyring" not in place:
+            said.append(
+                "These files are not encrypted: whoever can read your files, or a copy of them, can use the logins."
+            )
     return said
 
 

@@ -228,6 +228,16 @@ def test_an_org_that_repeats_what_it_was_sent(stage: Stage) -> None:
         sweep(stage, 1, *run(stage, url, "Listener", "--flow", "web"), app="Listener", forms=[as_json])
 
 
+def test_a_pair_that_is_probed(stage: Stage) -> None:
+    def refused(seen: Seen, said: Said) -> Said:
+        return Said(400, json.dumps({"error": "strange", "error_description": repeated(seen, said)}).encode())
+
+    with stage.before() as url:
+        sweep(stage, 0, "app", "probe", "-d", str(stage.root), "-n", "Batch", "-o", f"uat={url}", "--verbose")
+    with stage.before(refused) as url:
+        sweep(stage, 1, "app", "probe", "-d", str(stage.root), "-n", "Batch", "-o", f"uat={url}")
+
+
 @pytest.mark.parametrize("kind", ["page", "error", "redirect"])
 def test_an_answer_that_is_none(stage: Stage, kind: str) -> None:
     def strange(seen: Seen, said: Said) -> Said | None:

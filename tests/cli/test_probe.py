@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 import trees
-from commandline import inside, on_terminal
+from commandline import PATIENCE, inside, on_terminal, started
 from edges.servers import Said, Seen, origin
 from loopback import free_port
 
@@ -159,6 +161,27 @@ def test_a_secret_is_typed_unseen(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_a_usage_error(tmp_path: Path, arguments: list[str]) -> None:
     plant(tmp_path, trees.app("Billing"))
     assert inside("app", "probe", *arguments, at=tmp_path).status == 2
+
+
+def test_a_probe_ends_when_it_is_interrupted(tmp_path: Path) -> None:
+    root, over = plant(tmp_path, trees.app("Billing"), trees.app("Portal")), threading.Event()
+
+    def hung(seen: Seen) -> Said:
+        over.wait(PATIENCE)
+        return Said()
+
+    with origin(hung) as uat:
+        with started("app", "probe", "-d", root, "-o", f"uat={uat.url('')}", "--json", at=tmp_path) as running:
+            until = time.monotonic() + PATIENCE
+            while not uat.seen and time.monotonic() < until:
+                time.sleep(0.01)
+            running.interrupt()
+            begun = time.monotonic()
+            ended = running.end()
+            assert time.monotonic() - begun < 5
+        over.set()
+    assert ended.status == 130
+    assert ended.document["name"] == "Interrupted"
 
 
 def test_the_emulator_gives_the_same_answers(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Scene:
     sf: StandIn
     url: str
     org_id: str
+    bearer: str
 
     def run(self, *more: str, verb: str = "run", **variables: str) -> Ended:
         path = f"{self.sf.folder}:/usr/local/bin:/usr/bin:/bin"
@@ -81,7 +82,7 @@ def staged(
         if logged_in:
             sf.keeps(login("source", org_id=org_id, url=url))
         sf.gives("org auth show-access-token", {"accessToken": bearer})
-        yield Scene(root, home, sf, url, org_id)
+        yield Scene(root, home, sf, url, org_id, bearer)
 
 
 def token(url: str, app: str, secret: str | None = None) -> tuple[str, str]:
@@ -110,6 +111,11 @@ def test_a_missing_secret_comes_from_the_org_and_is_used(tmp_path: Path) -> None
         assert ended.document["warnings"] == []
         assert (scene.root / SETTINGS).read_bytes() == before
         assert trees.secret("Billing")[:8] not in ended.out + ended.err
+        told = scene.run("--verbose", ECAPIPE_LOG_LEVEL="trace", SF_ENV="development")
+        assert told.status == 0
+        for secret in (trees.secret("Billing"), scene.bearer.partition("!")[2]):
+            parts = {secret[at : at + 8] for at in range(len(secret) - 7)}
+            assert not [part for part in parts if part in told.out + told.err]
         probed = scene.run("--json", verb="app probe")
         assert probed.result["probes"][0]["verdict"] == "accepted"
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -240,6 +241,15 @@ def test_what_is_no_answer_of_it_is_a_problem(out: str, standin: StandIn) -> Non
         True,
         True,
     )
+
+
+@given(st.text(), st.text())
+def test_any_error_has_a_way_out_and_no_secret(name: str, text: str) -> None:
+    secrets = tuple(Secret(value) for value in SECRETS)
+    problem = sf_edge._translated(name, f"{text}{URL}{text}", ("org", "login", "sfdx-url"), "uat", secrets)
+    assert problem.actions
+    assert [secret for secret in SECRETS if secret in repr(problem)] == []
+    assert "\n" not in problem.message
 
 
 @given(st.text())
@@ -494,6 +504,29 @@ def test_the_second_of_two_orgs_with_one_username_is_not_handed_over(standin: St
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(give, orgs)) == ["SfUsernameTaken", "kept"]
+
+
+def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(standin: StandIn) -> None:
+    class Breaking(Environment):
+        broken = False
+
+        def inherited(self) -> dict[str, str]:
+            if self.broken:
+                raise ZeroDivisionError
+            return super().inherited()
+
+    environment = Breaking({"PATH": str(standin.folder), "HOME": str(standin.folder)})
+    sf = Sf(environment)
+    sf.logins()
+    environment.broken = True
+    with pytest.raises(ZeroDivisionError) as raised:
+        sf.log_in(handover())
+    stack = traceback.StackSummary.extract(traceback.walk_tb(raised.tb), capture_locals=True)
+    frames = [frame for frame in stack if "/ecapipe/" in frame.filename]
+    assert len(frames) > 3
+    shown = repr([frame.locals for frame in frames])
+    assert "Handover" in shown
+    assert [secret for secret in SECRETS if secret in shown] == []
 
 
 def test_a_hand_over_that_names_nobody_is_a_problem(standin: StandIn) -> None:

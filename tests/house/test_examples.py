@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -16,8 +17,12 @@ import salesforce_cli
 import typer
 from salesforce_cli import StandIn
 
-from ecapipe import findings, problems
+from ecapipe import edges, findings, problems
 from ecapipe.cli import help
+from ecapipe.cli.emulator import registered
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.emulator import Emulator
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,8 +31,17 @@ IN_HELP = [example.command for examples in help.EXAMPLES.values() for example in
 IN_README = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
 COMMANDS = sorted({line for line in (*IN_HELP, *IN_README) if line.startswith("ecapipe ")})
 SERVERS = [line for line in COMMANDS if " emulator start " in line]
-NEED_AN_ORG = [line for line in COMMANDS if "--target-org" in line]
-ALONE = sorted(set(COMMANDS) - set(SERVERS) - set(NEED_AN_ORG))
+NEED_A_LOGIN = [line for line in COMMANDS if line.startswith("ecapipe login ") and " list" not in line]
+NEED_A_SECRET = [line for line in COMMANDS if "-secret " in line]
+NEED_AN_ORG = [line for line in COMMANDS if "--target-org" in line and line not in NEED_A_LOGIN]
+ALONE = sorted({*COMMANDS} - {*SERVERS} - {*NEED_AN_ORG} - {*NEED_A_LOGIN} - {*NEED_A_SECRET})
+RUN = "ecapipe run --source-dir sample-project --name Nightly_Reports --emulator"
+BEFORE = {
+    "--resume": [RUN],
+    "ecapipe runs show": [RUN],
+    "ecapipe report merge": [f"{RUN} --shard {k}/2 --report json=build/shard-{k}.json" for k in (1, 2)],
+}
+"""What has been done before somebody uses an example that this stands in."""
 
 
 @pytest.fixture
@@ -53,6 +67,8 @@ def spoken(line: str) -> list[str]:
 
 @pytest.mark.parametrize("line", ALONE)
 def test_an_example_that_needs_nothing_else_succeeds(line: str, place: Path) -> None:
+    for earlier in (each for words, lines in BEFORE.items() if words in line for each in lines):
+        subprocess.run(spoken(earlier), cwd=place, env=environment(place), capture_output=True, check=True)
     run = subprocess.run(spoken(line), cwd=place, env=environment(place), capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout != "") == (0, True), run.stderr
 
@@ -85,6 +101,35 @@ def test_an_example_that_needs_an_org_is_understood(line: str, place: Path) -> N
         [*words, *extra], cwd=place, env=environment(place), capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+@pytest.fixture(scope="module")
+def org() -> Iterator[str]:
+    """A local org that knows the sample project."""
+    apps = registered(Where((str(ROOT / "sample-project"),)), edges.real(Environment({})))
+    with Emulator(apps, orgs=("uat",)) as emulator:
+        yield emulator.urls["uat"]
+
+
+@pytest.mark.parametrize("line", NEED_A_LOGIN)
+def test_an_example_that_needs_a_kept_login_succeeds(line: str, place: Path, org: str) -> None:
+    keep = f"ecapipe run -d sample-project -n Nightly_Reports -o uat={org} --save --store file"
+    for each in (keep, line):
+        run = subprocess.run(
+            spoken(each), cwd=place, env=environment(place), capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stdout != "") == (0, True), run.stderr
+
+
+@pytest.mark.parametrize("line", NEED_A_SECRET)
+def test_an_example_about_a_kept_secret_succeeds(line: str, place: Path) -> None:
+    keep = "ecapipe app set-secret Billing_Sync -d sample-project --store file"
+    typed = f"{'0FAKE' * 12}\n"
+    for each in (keep, line):
+        run = subprocess.run(
+            spoken(each), cwd=place, env=environment(place), input=typed, capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stdout != "") == (0, True), run.stderr
 
 
 def test_every_command_has_an_example() -> None:

@@ -19,9 +19,10 @@ PACKAGE = ROOT / "ecapipe"
 TESTS = ROOT / "tests"
 
 REVEALING = {
-    "cli/run.py": "--print-token",
+    "cli/options.py": "--print-token and login token",
     "credentials.py": "to tell placeholders, and the key, which is no secret",
     "edges/http.py": "the form and the bearer on the wire",
+    "edges/store.py": "the keyring, or the private file",
     "edges/sf.py": "what is piped to the Salesforce CLI",
     "edges/signer.py": "the passphrase of a private key",
     "emulator/consumers.py": "the credentials REST API of an org",

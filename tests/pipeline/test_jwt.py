@@ -196,6 +196,11 @@ def test_a_dry_run_tells_user_audience_and_key_file_and_sends_nothing(
     }
 
 
+def test_a_dry_run_tells_what_is_doubtful_about_the_key(run: Callable[..., Outcome]) -> None:
+    facts = run(how=How(dry_run=True), mode=0o644).ended("authorize").facts
+    assert "chmod 600" in str(facts["doubts"])
+
+
 def test_another_audience_is_what_the_assertion_says(run: Callable[..., Outcome]) -> None:
     judge = Judge(audience="https://aud.example")
     assert run(judge, How(audience="https://aud.example")).report.status == 0

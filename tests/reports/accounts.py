@@ -76,7 +76,7 @@ def run(
         seen(AppSeen(app(each)))
     failure = Problem(REFUSED, message, (action,), "org", file=file, line=3 if file else None)
     for subject in subjects[:-1]:
-        parts = list(stages.OF_TARGETS if subject.org else stages.OF_APPS)
+        parts = list(stages.OF_TARGETS[:-1] if subject.org else stages.OF_APPS)
         if subject == subjects[2]:
             seen(StageEnded(parts.pop(0), subject, "failed", "then", 12, problem=failure))
             for part in parts:

@@ -16,7 +16,11 @@ from commandline import ROOT, ecapipe, started
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from ecapipe import batch
+from ecapipe import batch, edges
+from ecapipe.cli.emulator import registered
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.emulator import Emulator
 from ecapipe.findings import RULES
 from ecapipe.problems import CATALOGUE
 
@@ -73,12 +77,20 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         ("app-probe", ["app", "probe", "--target-org", "http://localhost:1"]),
         ("app-protect", ["app", "protect", "--dry-run", "--replace-with-env"]),
         ("app-protect", ["app", "protect", "--rules", "gitleaks"]),
+        ("doctor", ["doctor"]),
+        ("doctor", ["doctor", "--storage"]),
         ("manifest", ["manifest"]),
         ("manifest", ["manifest", "--name", "Billing"]),
         ("run", ["run", "--emulator"]),
         ("run", ["run", "--emulator", "--name", "Billing", "--revoke"]),
         ("run", ["run", "--emulator", "--dry-run"]),
+        ("run", ["run", "--emulator", "--report", "json=result.json"]),
+        ("run", ["report", "merge", "result.json"]),
+        ("runs-list", ["runs", "list"]),
+        ("runs-show", ["runs", "show"]),
         ("run", ["run", "--until", "check"]),
+        ("login-list", ["login", "list"]),
+        ("login-logout", ["login", "logout", "--all"]),
         ("explain", ["explain"]),
         ("explain", ["explain", "ConsumerKeyMissing"]),
         ("explain", ["explain", "consumer-key-missing"]),
@@ -99,7 +111,38 @@ def test_every_result_is_described_to_its_last_member(tmp_path: Path) -> None:
         names(name, document)
         check.validate(document)
         seen.add(name)
-    assert seen == set(NAMES) - {"emulator-start"}
+    assert seen == set(NAMES) - {"emulator-start", *KEPT}
+
+
+KEPT = ("login-display", "login-refresh", "app-set-secret", "app-forget-secret")
+
+
+def test_what_is_kept_is_described_to_its_last_member(tmp_path: Path) -> None:
+    enabled = {"isClientCredentialsFlowEnabled": "true"}
+    app = trees.app(
+        "Robot", settings=enabled, policies={**enabled, "clientCredentialsFlowUser": "robot@acme.example"}
+    )
+    root = trees.plant(tmp_path / "project", trees.project() | app)
+    with Emulator(registered(Where((str(root),)), edges.real(Environment({}))), orgs=("uat",)) as emulator:
+        target = f"uat={emulator.urls['uat']}"
+        secret = trees.secret("Robot")
+        for name, arguments in (
+            ("run", ["run", "-d", str(root), "-o", target, "--save", "--store", "file", "-p"]),
+            ("login-list", ["login", "list"]),
+            ("login-display", ["login", "display", "--verify"]),
+            ("login-display", ["login", "display"]),
+            ("login-refresh", ["login", "refresh"]),
+            ("login-logout", ["login", "logout"]),
+            ("app-set-secret", ["app", "set-secret", "Robot", "-d", str(root), "--store", "file"]),
+            ("app-forget-secret", ["app", "forget-secret", "Robot"]),
+            ("error", ["app", "forget-secret", "Robot"]),
+            ("error", ["login", "display"]),
+        ):
+            names(name, ecapipe(*arguments, "--json", at=tmp_path, typed=secret).document)
+    (tmp_path / ".local/state/ecapipe/logins" / f"{'0' * 32}.json").write_text("{")
+    damaged = ecapipe("login", "logout", "--all", "--json", at=tmp_path).document
+    names("login-logout", damaged)
+    assert damaged["result"]["failures"]
 
 
 def test_the_emulator_says_where_it_is_as_described(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_the_question_carries_the_pair_and_a_worthless_token_in_its_body() -> No
     assert request.url == f"{ORG.url}/services/oauth2/introspect"
     assert request.form is not None
     assert parse_qs(request.form.reveal(), strict_parsing=True) == {
-        "token": ["ecapipe-probe"],
+        "token": ["probe"],
         "token_type_hint": ["access_token"],
         "client_id": [KEY],
         "client_secret": [SECRET],

@@ -317,6 +317,8 @@ def test_any_refusal_of_a_resource_is_a_short_word(body: bytes) -> None:
         ("invalid_grant", "the assertion is not yet valid", "AssertionExpired"),
         ("invalid_grant", "user hasn't approved this consumer", "AssertionNotApproved"),
         ("invalid_grant", "invalid assertion", "AssertionRefused"),
+        ("invalid_grant", "request not supported on this domain", "UnsupportedGrantType"),
+        ("invalid_client", "invalid client credentials", "AssertionRefused"),
         ("invalid_grant", "audience is invalid", "AudienceRefused"),
         ("invalid_client_id", "client identifier invalid", "InvalidClientId"),
         ("invalid_app_access", "user is not admin approved to access this app", "UserNotApproved"),

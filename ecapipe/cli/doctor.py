@@ -1,0 +1,82 @@
+"""``ecapipe doctor``: how this machine is equipped, and what is kept on it."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from ecapipe import apps, credentials, discovery, edges, report
+from ecapipe.apps import App
+from ecapipe.cli import options
+from ecapipe.cli.options import AsJson, Concise, NoProgress, NoProjectConfig, NoPrompt, Verbose
+from ecapipe.cli.session import Session
+from ecapipe.edges import checkup
+from ecapipe.problems import EcapipeError
+from ecapipe.render import plain
+from ecapipe.world import World
+
+COMMAND = "ecapipe doctor"
+
+_USUAL = "http://localhost:1717/OauthRedirect"
+"""The callback URL of the Salesforce CLI, which many apps share."""
+
+
+def doctor(
+    context: typer.Context,
+    storage: Annotated[
+        bool, typer.Option("--storage", help="Instead: what is kept on this machine, and how it is removed.")
+    ] = False,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """Look at this machine: Python, git, Salesforce CLI, browser, proxy, certificates, callback ports, state.
+
+    Changes nothing, and asks no org. Each line is ok, warn or fail, and says what to do; ends with 1 if one is fail.
+    The callback ports are those of the project in the current folder.
+
+    With --storage: what is stored where, with which mode, by whom, and how it is removed.
+    """
+    session: Session = context.obj
+    length = options.length(concise, verbose, COMMAND)
+    world = edges.real(session.environment)
+    found = _apps(session, world, no_project_config)
+    if storage:
+        kept = checkup.stored(session.environment, _with_secret(found))
+        return session.finish(report.storage(kept), plain.storage(kept, length))
+    urls = sorted({url for app in found for url in app.callback_urls if apps.loopback(url)}) or [_USUAL]
+    checks = [
+        checkup.python(),
+        checkup.git(session.environment),
+        checkup.salesforce_cli(world.sf),
+        checkup.web_browser(session.environment),
+        checkup.proxy(),
+        checkup.certificates(session.environment),
+        checkup.callbacks(urls, world.listen),
+        checkup.state_directory(session.environment),
+    ]
+    status = int(any(each.state == "fail" for each in checks))
+    return session.finish(report.checkup(checks), plain.checkup(checks, length), status)
+
+
+def _apps(session: Session, world: World, no_project_config: bool) -> tuple[App, ...]:
+    """The apps of the project around the current folder; none where there is no project, or no good one."""
+    where = options.where(session.environment, None, None, None, None, no_project_config)
+    try:
+        return discovery.discover(where, world).apps
+    except EcapipeError:
+        return ()
+
+
+def _with_secret(found: tuple[App, ...]) -> list[str]:
+    """The settings files that hold a consumer secret."""
+    return [
+        os.path.join(app.project, *app.settings.path.split("/"))
+        for app in found
+        if app.settings and credentials.in_file(app, "consumerSecret") in ("present", "duplicate")
+    ]

@@ -1,0 +1,81 @@
+"""``ecapipe report``: results of runs, put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ecapipe import collation, edges, record, report
+from ecapipe.cli import options
+from ecapipe.cli import reports as report_files
+from ecapipe.cli.commands import Command, Group
+from ecapipe.cli.options import AsJson, NoProgress, NoPrompt, ReportFiles
+from ecapipe.cli.session import Session
+from ecapipe.discovery import Where
+from ecapipe.edges import files
+from ecapipe.render import json as json_output
+from ecapipe.render.lines import Lines
+from ecapipe.report import Json, Report
+
+if TYPE_CHECKING:
+    from ecapipe.render.result import Result
+
+MERGE = "ecapipe report merge"
+
+LARGEST: Final = 512 * 2**20
+"""Bytes of a result; 100,000 logins take half of that."""
+
+commands = typer.Typer(cls=Group, help="Put results of runs together.", rich_markup_mode=None)
+
+
+@commands.callback()
+def topic() -> None:
+    """Put results of runs together."""
+
+
+@commands.command("merge", cls=Command)
+def merge_results(
+    context: typer.Context,
+    file: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON results of ecapipe run.")],
+    report_to: ReportFiles = None,
+    concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
+    json: AsJson = False,
+) -> int:
+    """Put the results of shards, or of a run and those that resumed it, together: one result, one exit status.
+
+    Each FILE is what ecapipe run --json printed, or --report json=FILE wrote. Of a login that is in several of them,
+    the one of the run that started last counts. A shard that is missing is a failure.
+    """
+    session: Session = context.obj
+    options.length(concise, verbose, MERGE)
+    reports = report_files.asked(session, MERGE, report_to, Where(), edges.real(session.environment).tree)
+    with reports.covering():
+        merged = collation.merge([record.load(files.read(path, LARGEST), path) for path in file])
+    seen = Report()
+    lines = Lines(session.out, session.err, seen, stages=not concise, verbose=verbose)
+    for event in merged.events():
+        seen(event)
+        if not session.json:
+            lines(event)
+
+    def account() -> Result:
+        from ecapipe.render.result import of_run
+
+        return of_run(seen, _document(seen), reports.place(seen.projects, seen.apps), MERGE)
+
+    lost = reports.write(account)
+    status = seen.status or int(bool(lost))
+    if session.json:
+        json_output.write(session.out, {**_document(seen, lost), "status": status})
+    return status
+
+
+def _document(seen: Report, lost: list[str] | None = None) -> Json:
+    """The result, unless nothing of it is there: all the runs could not do their work at all."""
+    if seen.fatal and not seen.subjects:
+        return report.failure(seen.fatal, MERGE, lost or ())
+    return report.success(seen.result(), [*seen.warnings, *(lost or ())], seen.status)

@@ -1,0 +1,101 @@
+"""``--resume``: the command line of a run that goes on with an earlier one, and what is known of that one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from ecapipe import problems, record
+from ecapipe.cli.commands import Command
+from ecapipe.cli.session import Session
+from ecapipe.edges import files, journal
+from ecapipe.edges.disk import Disk
+from ecapipe.problems import EcapipeError
+from ecapipe.record import Recorded
+from ecapipe.secret import redact
+
+if TYPE_CHECKING:
+    from typer import Context
+
+FLAG: Final = "--resume"
+GIVEN: Final = "ecapipe.arguments"
+"""Where the context has the arguments that serve a run again."""
+
+_LARGEST: Final = 512 * 2**20
+_ALONE: Final = frozenset(
+    {FLAG, "--json", "--concise", "--verbose", "--no-progress", "--no-prompt", "-p", "--dry-run"}
+)
+"""Flags that say nothing of what is to be done, but how it is shown."""
+
+
+class Resuming(Command):
+    """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        given = _filled(args)
+        if any(each.startswith(f"{FLAG}=") for each in given) and all(_is_alone(each) for each in given):
+            given = _again(ctx.obj, given)
+        again = [each for each in given if not each.startswith(f"{FLAG}=")]
+        ctx.meta[GIVEN] = None if any(redact(each) != each for each in again) else again
+        return super().parse_args(ctx, given)
+
+
+@contextmanager
+def known(session: Session, given: str | None, roots: Sequence[str]) -> Iterator[tuple[Recorded | None, str | None]]:
+    """What is known of the run that `given` means, and its name: the latest of a project in `roots` for an empty one,
+    a run by the start of its name, a JSON result by its path. Nobody else goes on with it while the context lasts.
+
+    Raises `EcapipeError`: RunNotFound, RunAmbiguous, RunGoingOn, or what keeps it from being read.
+    """
+    if given is None:
+        yield None, None
+    elif _is_file(given):
+        found = record.load(files.read(given, _LARGEST, FLAG), given)
+        yield found, found.run or None
+    else:
+        entry = journal.find(session.environment, given or None, roots)
+        with journal.held(entry) as recorded:
+            yield recorded, entry.run
+
+
+def _filled(args: Sequence[str]) -> list[str]:
+    """The arguments with each ``--resume`` joined to its value, empty for none."""
+    filled: list[str] = []
+    waiting = False
+    for each in args:
+        if waiting:
+            waiting = False
+            if not each.startswith("-"):
+                filled[-1] += each
+                continue
+        waiting = each == FLAG
+        filled.append(f"{FLAG}=" if waiting else each)
+    return filled
+
+
+def _is_alone(argument: str) -> bool:
+    return argument.partition("=")[0] in _ALONE
+
+
+def _again(session: Session, given: list[str]) -> list[str]:
+    """The arguments of the run that is meant, and `given`; these alone for a JSON result, which has none.
+
+    Raises `EcapipeError`: as `known`, and RunElsewhere.
+    """
+    *_, flag = (each for each in given if each.startswith(f"{FLAG}="))
+    name = flag.partition("=")[2]
+    if _is_file(name):
+        return given
+    here = os.getcwd()
+    entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
+    written = entry.journal
+    if written.arguments is None or written.folder != here:
+        raise EcapipeError(problems.run_elsewhere(entry.run, written.folder))
+    rest = [each for each in given if not each.startswith(f"{FLAG}=")]
+    return [*written.arguments, *(each for each in rest if each not in written.arguments), f"{FLAG}={entry.run}"]
+
+
+def _is_file(name: str) -> bool:
+    return os.sep in name or "." in name or os.path.isfile(name)

@@ -1,0 +1,66 @@
+"""``ecapipe runs``: what the last runs did, and what is left of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ecapipe import record
+from ecapipe.cli import options
+from ecapipe.cli.commands import Command, Group
+from ecapipe.cli.options import AsJson, Concise, NoProgress, NoPrompt, Verbose
+from ecapipe.cli.session import Session
+from ecapipe.edges import journal
+from ecapipe.render import plain
+from ecapipe.report import Report
+
+commands = typer.Typer(cls=Group, help="List and show the last runs, to go on with them.", rich_markup_mode=None)
+
+
+@commands.command("list", cls=Command)
+def list_runs(
+    context: typer.Context,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
+    json: AsJson = False,
+) -> int:
+    """List the runs that ecapipe keeps a record of, the newest first: how each ended, and how much of it is done.
+
+    Runs with logins are recorded, unless --no-journal was given; the last 50 are kept.
+    """
+    session: Session = context.obj
+    length = options.length(concise, verbose, "ecapipe runs list")
+    entries, failures = journal.entries(session.environment)
+    found = [record.summary(entry.journal, going=entry.going) for entry in entries]
+    result = {"version": 1, "runs": [each.json for each in found]}
+    return session.finish(result, plain.runs(found, length), warnings=[problem.message for problem in failures])
+
+
+@commands.command("show", cls=Command)
+def show_run(
+    context: typer.Context,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run as runs list names it, or the start of its name.")
+    ] = None,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
+    json: AsJson = False,
+) -> int:
+    """Show a run that ecapipe keeps a record of: each login, what is left, and how to go on. Without RUN: the last.
+
+    With --json its result has the members of what ecapipe run --json prints.
+    """
+    session: Session = context.obj
+    length = options.length(concise, verbose, "ecapipe runs show")
+    entry = journal.find(session.environment, run)
+    seen = Report()
+    for event in entry.journal.recorded.events():
+        seen(event)
+    shown = record.summary(entry.journal, going=entry.going)
+    result = {"version": 1, "recorded": shown.json, "result": seen.result()}
+    return session.finish(result, plain.run(shown, seen, length))

@@ -1,0 +1,311 @@
+"""Journals: what each of the last runs has done, on disk while it does it, so that another can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from ecapipe import problems, record
+from ecapipe.edges import state
+from ecapipe.edges.environment import Environment
+from ecapipe.events import (
+    AppSeen,
+    Event,
+    Finished,
+    Planned,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+)
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.record import Recorded
+from ecapipe.report import Json
+from ecapipe.stages import OF_TARGETS
+
+KEPT: Final = 50
+"""Runs; older ones go when a new one begins."""
+
+_FOLDER: Final = "runs"
+_PATIENCE: Final = 1.0
+"""Seconds to wait for somebody who only looks whether a run is going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal that is kept; `going`: its run has not ended, and somebody is at work on it."""
+
+    path: str
+    journal: record.Journal
+    going: bool = False
+
+    @property
+    def run(self) -> str:
+        return self.journal.recorded.run
+
+
+class Journal:
+    """An `Emit` that writes down a run with logins: a header, then a line for each app and for each login that ended.
+
+    A line is a part of the run's JSON result, so it holds no secret. It is on disk before the next event is taken. A
+    disk that cannot be written to ends the journal, not the run: `lost` says so then, in a sentence. All events have
+    to come one after the other.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        arguments: Sequence[str] | None = None,
+        resumes: str | None = None,
+    ) -> None:
+        self._environment = environment
+        self._arguments, self._resumes = arguments, resumes
+        self._started: RunStarted | None = None
+        self._pending: dict[Subject, list[Event]] = {}
+        self._file: int | None = None
+        self._closing = ExitStack()
+        self._over = False
+        self.run: str | None = None
+        """The run's name, once it can be resumed."""
+        self.lost: str | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self._over:
+            return
+        try:
+            self._take(event)
+        except OSError as error:
+            self._give_up(_reason(error))
+        except EcapipeError as error:
+            self._give_up(" ".join((error.problem.message, *error.problem.actions)))
+
+    def close(self) -> None:
+        """Let go of the journal, whatever has happened."""
+        self._over = True
+        self._closing.close()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._started = event
+            case Planned():
+                self._begin(event)
+            case StageStarted():
+                course = self._pending.get(event.subject, [])
+                if any(isinstance(each, StageEnded) and each.stage == event.stage for each in course):
+                    del self._pending[event.subject]  # it starts again
+            case StageEnded():
+                course = self._gather(event.subject, event)
+                if event.subject.org and len(course) == self._length and any(map(_failed, course)):
+                    self._write(event.subject)
+            case AppSeen():
+                subject = Subject(event.app.name)
+                self._gather(subject, event)
+                self._write(subject)
+            case Finished():
+                self._gather(event.subject, event)
+                self._write(event.subject)
+            case RunEnded():
+                for subject in list(self._pending):
+                    self._write(subject)
+                self._put(record.end(event))
+                self.close()
+            case StageNoted():
+                pass
+            case _:
+                assert_never(event)
+
+    @property
+    def _length(self) -> int:
+        """How many stages a login has in this run."""
+        return sum(stage in OF_TARGETS for stage in self._started.stages) if self._started else 0
+
+    def _gather(self, subject: Subject, event: Event) -> list[Event]:
+        course = self._pending.setdefault(subject, [])
+        course.append(event)
+        return course
+
+    def _begin(self, planned: Planned) -> None:
+        if self._started is None or not any(subject.org for subject in planned.subjects):
+            self._over = True  # there is nothing that a run could go on with
+            return
+        folder, run = state.folder(self._environment, _FOLDER), self._started.run
+        self._closing.enter_context(state.lock(_lock(folder, run), problems.run_going_on(run)))
+        path = os.path.join(folder, f"{run}.jsonl")
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._closing.callback(os.close, self._file)
+        self._put(record.header(self._started, planned, self._resumes, self._arguments, os.getcwd()))
+        self.run = run
+        self._write(Subject())
+        _prune(folder)
+
+    def _write(self, subject: Subject) -> None:
+        """Write down what is known of the subject by now; a login comes to lie on the disk itself."""
+        if self._file is None:
+            return
+        course = self._pending.pop(subject, [])
+        taken_over = all(record.RECORDED in each.facts for each in course if isinstance(each, StageEnded))
+        self._put(record.part(course), sync=subject.org is not None and not taken_over)
+
+    def _put(self, document: Json, *, sync: bool = True) -> None:
+        if self._file is None:
+            return
+        line = json.dumps(document, separators=(",", ":")).encode() + b"\n"
+        while line:
+            line = line[os.write(self._file, line) :]
+        if sync:
+            os.fsync(self._file)
+
+    def _give_up(self, reason: str) -> None:
+        self.close()
+        lost = "What is done from now on" if self.run else "This run"
+        self.lost = f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}."
+
+
+def entries(environment: Environment) -> tuple[list[Entry], list[Problem]]:
+    """The runs that there are journals of, the newest first, and a problem for each journal that cannot be read.
+
+    Raises `EcapipeError` (StateDirectoryUnusable).
+    """
+    folder = state.folder(environment, _FOLDER)
+    read: list[Entry] = []
+    failures: list[Problem] = []
+    for run in _runs(folder):
+        try:
+            entry = _read(folder, run)
+        except EcapipeError as error:
+            failures.append(error.problem)
+        else:
+            read += [entry] if entry else []
+    return read, failures
+
+
+def find(
+    environment: Environment, name: str | None, roots: Collection[str] | None = None, started_in: str | None = None
+) -> Entry:
+    """The run called `name`, or by what only its name starts with; for None the latest one: if `roots` are given, of
+    a project in one of them, or `started_in` that folder.
+
+    Raises `EcapipeError`: RunNotFound, RunAmbiguous, StateDirectoryUnusable, or what keeps it from being read.
+    """
+    folder = state.folder(environment, _FOLDER)
+    runs = _runs(folder)
+    if name is None:
+        meant = [
+            run
+            for run, head in _heads(folder, runs)
+            if roots is None or _is_of(head, roots) or head.folder == started_in
+        ][:1]
+    else:
+        meant = [run for run in runs if name and run.startswith(name)]
+    if len(meant) > 1:
+        raise EcapipeError(problems.run_ambiguous(name or "", meant))
+    entry = _read(folder, meant[0]) if meant else None
+    if entry is None:
+        raise EcapipeError(problems.run_not_found(name, runs))
+    return entry
+
+
+@contextmanager
+def held(entry: Entry) -> Iterator[Recorded]:
+    """What the run of `entry`, those it went on with and those that went on with it know together. While the context
+    lasts, nobody else goes on with any of them.
+
+    Raises `EcapipeError` (RunGoingOn).
+    """
+    folder = os.path.dirname(entry.path)
+    links = [(run, head.resumes) for run, head in _heads(folder, _runs(folder)) if head.resumes]
+    kin, size = {entry.run}, 0
+    while len(kin) > size:
+        size = len(kin)
+        kin |= {each for link in links if kin.intersection(link) for each in link}
+    family = [run for run in reversed(_runs(folder)) if run in kin]
+    with ExitStack() as stack:
+        for run in family:
+            stack.enter_context(state.lock(_lock(folder, run), problems.run_going_on(run), _PATIENCE))
+        whole: Recorded | None = None
+        for run in family:
+            if read := _read(folder, run):
+                whole = whole.then(read.journal.recorded) if whole else read.journal.recorded
+        yield whole or entry.journal.recorded
+
+
+def _failed(event: Event) -> bool:
+    return isinstance(event, StageEnded) and event.problem is not None
+
+
+def _runs(folder: str) -> list[str]:
+    """The names of the runs, the newest first."""
+    return sorted(
+        (name.removesuffix(".jsonl") for name in os.listdir(folder) if name.endswith(".jsonl")), reverse=True
+    )
+
+
+def _lock(folder: str, run: str) -> str:
+    return os.path.join(folder, f"{run}.lock")
+
+
+def _heads(folder: str, runs: Iterable[str]) -> Iterator[tuple[str, record.Journal]]:
+    """What the first lines say. A damaged one says nothing; raises `EcapipeError` (NewerFormat) for one that could
+    say anything."""
+    for run in runs:
+        path = os.path.join(folder, f"{run}.jsonl")
+        try:
+            with open(path, "rb") as file:
+                head = record.journal(file.readline(), path)
+        except OSError:  # it has just been removed, or is nobody's to read
+            continue
+        except EcapipeError as error:
+            if error.problem.name == "NewerFormat":
+                raise
+            continue
+        if head:
+            yield run, head
+
+
+def _is_of(head: record.Journal, roots: Collection[str]) -> bool:
+    return any(project.root in roots for project in head.recorded.projects)
+
+
+def _read(folder: str, run: str) -> Entry | None:
+    """A journal; None if nothing whole is in it. Raises `EcapipeError`."""
+    path = os.path.join(folder, f"{run}.jsonl")
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise EcapipeError(problems.unreadable_file(path, _reason(error))) from None
+    written = record.journal(data, path)
+    if written is None:
+        return None
+    return Entry(path, written, written.recorded.milliseconds is None and _is_locked(folder, run))
+
+
+def _is_locked(folder: str, run: str) -> bool:
+    try:
+        with state.lock(_lock(folder, run), problems.run_going_on(run)):
+            return False
+    except EcapipeError:
+        return True
+
+
+def _prune(folder: str) -> None:
+    """Remove all but the last runs, and any that are going on."""
+    runs = {name.partition(".")[0] for name in os.listdir(folder) if name.endswith((".jsonl", ".lock"))}
+    for run in sorted(runs, reverse=True)[KEPT:]:
+        lock = _lock(folder, run)
+        with suppress(EcapipeError), state.lock(lock, problems.run_going_on(run)):
+            for path in (os.path.join(folder, f"{run}.jsonl"), lock):
+                with suppress(FileNotFoundError):  # another run that has just begun was faster
+                    os.unlink(path)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown reason").lower()

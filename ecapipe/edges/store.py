@@ -1,0 +1,260 @@
+"""Keeps logins and consumer secrets: records in private files, their secrets there or in the system's keyring."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from ecapipe import kept, problems
+from ecapipe.edges import place as places
+from ecapipe.edges import state
+from ecapipe.edges.environment import Environment
+from ecapipe.kept import Kind, Place, Record, Sealed
+from ecapipe.problems import EcapipeError, Problem
+from ecapipe.secret import Secret
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+VERSION: Final = 1
+PATIENCE: Final = 60.0
+"""Seconds that another process may work with a record: a refresh and its retries."""
+
+_FOLDERS: Final[dict[Kind, str]] = {"login": "logins", "secret": "secrets"}
+_SERVICES: Final[dict[Kind, str]] = {"login": "ecapipe login", "secret": "ecapipe consumer secret"}
+_NAMES: Final = ("accessToken", "refreshToken", "consumerSecret")
+_LARGEST: Final = 256 * 1024
+_WINDOWS_LIMIT: Final = 1280
+"""Characters of an entry of the Windows credential store: 2,560 bytes of UTF-16."""
+
+
+def system() -> KeyringBackend:
+    """The keyring that this user has; raises `EcapipeError` (KeyringNotFound).
+
+    What the library itself does not recommend protects nothing: no backend at all, one that forgets, plain text.
+    """
+    try:
+        from keyring import core
+    except ImportError:
+        raise EcapipeError(problems.keyring_not_found("the Python package keyring is not installed")) from None
+    try:
+        backend = core.get_keyring()
+        usable = core.recommended(backend)
+    except Exception as error:  # a configured backend may fail in any way when it is loaded
+        reason = f"it cannot be loaded ({type(error).__name__})"
+        raise EcapipeError(problems.keyring_not_found(reason)) from None
+    if not usable:
+        reason = "this system offers none, or only one that does not protect what it is given"
+        raise EcapipeError(problems.keyring_not_found(reason))
+    return backend
+
+
+class Store:
+    """See `ecapipe.world.Store`. Nothing is made before something is kept, and no keyring is loaded before one is
+    needed; `limit` is how many characters an entry of it may have."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        keyring: Callable[[], KeyringBackend] = system,
+        limit: int | None = _WINDOWS_LIMIT if sys.platform == "win32" else None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._environment, self._keyring, self._limit, self._patience = environment, keyring, limit, patience
+
+    def obstacle(self, kind: Kind, place: Place) -> Problem | None:
+        try:
+            state.folder(self._environment, _FOLDERS[kind])
+            if place == "keyring":
+                self._keyring()
+        except EcapipeError as error:
+            return error.problem
+        return None
+
+    def where(self, kind: Kind, place: Place) -> str:
+        if place == "file":
+            return state.place(self._environment, _FOLDERS[kind])
+        return f"the keyring ({_name(self._keyring())})"
+
+    def records(self, kind: Kind) -> Iterator[Record | Problem]:
+        folder = state.place(self._environment, _FOLDERS[kind])
+        try:
+            names = sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            yield problems.unreadable_file(folder, _reason(error))
+            return
+        for name in names:
+            id, dot, ending = name.partition(".")
+            if dot and ending == "json" and kept.is_id(id):
+                try:
+                    record = self.read(kind, id)
+                except EcapipeError as error:
+                    yield error.problem
+                else:
+                    if record is not None:  # else it has just been removed
+                        yield record
+
+    def holds(self, kind: Kind, id: str) -> bool:
+        return os.path.lexists(self._path(kind, id))
+
+    def read(self, kind: Kind, id: str) -> Record | None:
+        document = self._document(kind, id)
+        return None if document is None else _record(kind, id, document, self._path(kind, id))
+
+    def unseal(self, record: Record) -> Sealed:
+        path = self._path(record.kind, record.id)
+        if record.place == "file":
+            document = self._document(record.kind, record.id)
+            if document is None:
+                raise EcapipeError(problems.record_damaged(path, "it has just been removed"))
+            return _sealed(document.get("secrets"), path)
+        text = self._ask("give an entry", lambda keyring: keyring.get_password(*_entry(record)))
+        if text is None:
+            raise EcapipeError(problems.record_damaged(path, "the keyring has no entry for it any more"))
+        try:
+            entry = json.loads(text)
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict):
+            raise EcapipeError(problems.record_damaged(path, "its entry in the keyring is no JSON object"))
+        _check_version(entry, path)
+        return _sealed(entry.get("secrets"), path)
+
+    @contextmanager
+    def locked(self, kind: Kind, id: str) -> Iterator[None]:
+        path = os.path.join(state.folder(self._environment, _FOLDERS[kind]), f"{id}.lock")
+        with state.lock(path, problems.login_busy(self._patience), self._patience):
+            yield
+
+    def put(self, record: Record, sealed: Sealed) -> None:
+        old = self.read(record.kind, record.id)
+        if record.place == "file":
+            self._write(record, sealed)
+        else:
+            entry = self._fitting(sealed)
+            if old is None:
+                # Named before it is kept: no secret is ever where nobody would look for it.
+                self._write(record, None)
+            self._ask("keep an entry", lambda keyring: keyring.set_password(*_entry(record), entry))
+            if old is not None:
+                self._write(record, None)
+        if old is not None and old.place == "keyring" and record.place == "file":
+            self._forget_entry(record)
+
+    def remove(self, record: Record) -> None:
+        if record.place == "keyring":
+            self._forget_entry(record)
+        path = self._path(record.kind, record.id)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise EcapipeError(problems.unwritable_file(path, _reason(error))) from None
+        with suppress(OSError):  # Windows keeps a file that is open; whoever waits for the lock finds a new one
+            os.unlink(f"{path.removesuffix('.json')}.lock")
+
+    def _path(self, kind: Kind, id: str) -> str:
+        return os.path.join(state.place(self._environment, _FOLDERS[kind]), f"{id}.json")
+
+    def _document(self, kind: Kind, id: str) -> dict[str, Any] | None:
+        """The content of a record; None where there is none. Raises `EcapipeError`."""
+        path = self._path(kind, id)
+        try:
+            with open(path, "rb") as file:
+                content = file.read(_LARGEST + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise EcapipeError(problems.unreadable_file(path, _reason(error))) from None
+        try:
+            document = json.loads(content) if len(content) <= _LARGEST else None
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise EcapipeError(problems.record_damaged(path, "it is no JSON object"))
+        _check_version(document, path)
+        return document
+
+    def _write(self, record: Record, sealed: Sealed | None) -> None:
+        document: dict[str, object] = {"version": VERSION, "kind": record.kind, "place": record.place}
+        document["members"] = dict(record.members)
+        if sealed is not None:
+            document["secrets"] = _revealed(sealed)
+        folder = state.folder(self._environment, _FOLDERS[record.kind])
+        content = json.dumps(document, indent=2) + "\n"
+        places.write(os.path.join(folder, f"{record.id}.json"), content.encode(), private=True)
+
+    def _fitting(self, sealed: Sealed) -> str:
+        """The entry for the keyring, without the access token where there is no room for it."""
+        entry = json.dumps({"version": VERSION, "secrets": _revealed(sealed)})
+        others = _revealed(replace(sealed, access_token=None))
+        if self._limit is not None and len(entry) > self._limit and others:
+            entry = json.dumps({"version": VERSION, "secrets": others})
+        if self._limit is not None and len(entry) > self._limit:
+            raise EcapipeError(problems.too_large_for_keyring(len(entry), self._limit))
+        return entry
+
+    def _forget_entry(self, record: Record) -> None:
+        def forget(keyring: KeyringBackend) -> None:
+            if keyring.get_password(*_entry(record)) is not None:
+                keyring.delete_password(*_entry(record))
+
+        self._ask("forget an entry", forget)
+
+    def _ask(self, task: str, work: Callable[[KeyringBackend], str | None]) -> str | None:
+        """What the keyring says; raises `EcapipeError` (KeyringNotFound, KeyringFailed)."""
+        keyring = self._keyring()
+        try:
+            return work(keyring)
+        except Exception as error:  # backends raise whatever their system does; its words may hold anything
+            raise EcapipeError(problems.keyring_failed(_name(keyring), task, type(error).__name__)) from None
+
+
+def _entry(record: Record) -> tuple[str, str]:
+    """The service and user name of a record's entry in the keyring."""
+    return _SERVICES[record.kind], record.id
+
+
+def _name(keyring: KeyringBackend) -> str:
+    return str(keyring.name)
+
+
+def _record(kind: Kind, id: str, document: dict[str, Any], path: str) -> Record:
+    place, members = document.get("place"), document.get("members")
+    if document.get("kind") != kind or place not in ("keyring", "file") or not isinstance(members, dict):
+        raise EcapipeError(problems.record_damaged(path, "kind, place or members are not as they should be"))
+    return Record(kind, id, place, members, path)
+
+
+def _check_version(document: dict[str, Any], path: str) -> None:
+    version = document.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise EcapipeError(problems.record_damaged(path, "it has no version"))
+    if version > VERSION:
+        raise EcapipeError(problems.record_too_new(path, version))
+
+
+def _sealed(secrets: object, path: str) -> Sealed:
+    found = secrets if isinstance(secrets, dict) else {}
+    values = [found.get(name) for name in _NAMES]
+    if not any(values) or not all(value is None or (isinstance(value, str) and value) for value in values):
+        raise EcapipeError(problems.record_damaged(path, "its secrets are missing, or no texts"))
+    return Sealed(*(Secret(value) if value else None for value in values))
+
+
+def _revealed(sealed: Sealed) -> dict[str, str]:
+    """The values, for the one place that keeps them."""
+    secrets = (sealed.access_token, sealed.refresh_token, sealed.consumer_secret)
+    return {name: secret.reveal() for name, secret in zip(_NAMES, secrets, strict=True) if secret is not None}
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown reason").lower()

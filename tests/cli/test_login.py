@@ -1,0 +1,480 @@
+"""``run --save`` and ``ecapipe login``: a login that is kept, used by scripts, refreshed, and ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import trees
+from cli.scene import PASTED
+from commandline import ROOT, Ended, Json, ecapipe, inside, on_terminal, started, together
+from loopback import request
+
+from ecapipe import edges
+from ecapipe.cli.emulator import registered
+from ecapipe.discovery import Where
+from ecapipe.edges.environment import Environment
+from ecapipe.emulator import Emulator
+
+ROTATING = {"isRefreshTokenRotationEnabled": "true"}
+LASTING = {"commaSeparatedOauthScopes": "Api, Basic, RefreshToken"}
+
+
+@dataclass(frozen=True)
+class Org:
+    """A project, an org that knows it, and a home where logins are kept."""
+
+    root: Path
+    home: Path
+    emulator: Emulator
+
+    @property
+    def url(self) -> str:
+        return self.emulator.urls["uat"]
+
+    def run(self, app: str, *more: str) -> list[str]:
+        return ["run", "-d", str(self.root), "-n", app, "-o", f"uat={self.url}", "--save", "--store", "file", *more]
+
+    def save(self, app: str, *more: str, **variables: str) -> Ended:
+        """Keep a login of the app; a person signs in if it takes one."""
+        if app == "Robot":
+            return ecapipe(*self.run(app, *more), at=self.home, **variables)
+        way = ("--flow", "web", "--callback", "paste", "-b", "none")
+        with started(*self.run(app, *way, *more), at=self.home, **variables) as run:
+            run.type(self.emulator.visit(run.line(self.url)))
+            return run.end()
+
+    def login(self, *words: str, **variables: str) -> Ended:
+        return inside("login", *words, at=self.home, **variables)
+
+    @property
+    def records(self) -> list[Json]:
+        """What is kept, with all secrets."""
+        return [json.loads(path.read_text()) for path in sorted(self.home.rglob("logins/*.json"))]
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The secrets of the one login that is kept."""
+        (record,) = self.records
+        return dict(record["secrets"])
+
+    def post(self, path: str, **form: str) -> Any:
+        body = "&".join(f"{name}={value}" for name, value in form.items())
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        port = int(self.url.rpartition(":")[2])
+        return request(port, f"/services/oauth2/{path}", "POST", body=body.encode(), headers=headers)
+
+    def works(self, access_token: str) -> bool:
+        port = int(self.url.rpartition(":")[2])
+        headers = {"Authorization": f"Bearer {access_token}"}
+        return bool(request(port, "/services/oauth2/userinfo", headers=headers).status == 200)
+
+    def end_session(self) -> None:
+        """The access token ends, as sessions do; the login does not."""
+        assert self.post("revoke", token=self.secrets["accessToken"]).status == 200
+
+    def refreshes(self) -> int:
+        """How often the org was asked for a token."""
+        return sum(asked.path == "/services/oauth2/token" for asked in self.emulator.requests)
+
+
+@contextmanager
+def known(root: Path, home: Path) -> Iterator[Org]:
+    home.mkdir(exist_ok=True)
+    robot = trees.app(
+        "Robot",
+        settings={"callbackUrl": None, **trees.CLIENT_CREDENTIALS},
+        policies={"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS},
+    )
+    web = {"callbackUrl": PASTED}
+    public = {**web, "isConsumerSecretOptional": "true", "isSecretRequiredForRefreshToken": "false"}
+    trees.plant(
+        root,
+        trees.project()
+        | robot
+        | trees.app("Steady", settings=web, oauth=LASTING)
+        | trees.app("Rotating", settings={**web, **ROTATING}, oauth=LASTING)
+        | trees.app("Public", settings={**public, "consumerSecret": None}, oauth=LASTING)
+        | trees.app("Brief", settings=web, oauth={"commaSeparatedOauthScopes": "Api, Basic"}),
+    )
+    apps = registered(Where((str(root),)), edges.real(Environment({})))
+    with Emulator(apps, orgs=("uat",)) as emulator:
+        yield Org(root, home, emulator)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
+    place = tmp_path_factory.mktemp("kept")
+    with known(place / "project", place / "home") as org:
+        yield org
+
+
+@pytest.fixture
+def org(scene: Org) -> Org:
+    """The org, and a home where nothing is kept yet."""
+    shutil.rmtree(scene.home)
+    scene.home.mkdir()
+    return scene
+
+
+def test_a_login_is_kept_and_the_output_says_where_and_how_it_ends(org: Org) -> None:
+    ended = org.save("Rotating")
+    assert ended.status == 0, ended
+    place = next(org.home.rglob("logins"))
+    assert (
+        f"Logins are kept in {place}. ecapipe login list shows them, ecapipe login logout ends them.\n" in ended.out
+    )
+    assert "These files are not encrypted: whoever can read your files, or a copy of them, can use" in ended.out
+    assert "has forgotten" not in ended.out
+    assert set(org.secrets) == {"accessToken", "refreshToken", "consumerSecret"}
+    assert org.works(org.secrets["accessToken"])
+
+
+def test_a_kept_login_is_a_saved_success(org: Org) -> None:
+    ended = org.save("Robot", "--json")
+    (success,) = ended.result["successes"]
+    assert (success["token"], success["flow"]) == ("saved", "client-credentials")
+    assert set(org.secrets) == {"accessToken", "consumerSecret"}
+    stage = next(stage for stage in ended.result["stages"] if stage["stage"] == "verify")
+    assert stage["facts"]["kept"].endswith("logins")
+
+
+def test_a_public_client_keeps_no_secret(org: Org) -> None:
+    assert org.save("Public").status == 0
+    assert set(org.secrets) == {"accessToken", "refreshToken"}
+    assert org.login("refresh").status == 0
+    assert org.works(org.secrets["accessToken"])
+
+
+def test_scopes_bring_a_refresh_token_unless_the_command_line_says_otherwise(org: Org) -> None:
+    ended = org.save("Steady", "--scopes", "api")
+    assert ended.status == 0
+    assert "Warning: The login is kept, but cannot be refreshed: it ends with its access token." in ended.err
+    assert set(org.secrets) == {"accessToken"}
+    refused = org.login("refresh")
+    assert (refused.status, "Error (LoginNotRefreshable)" in refused.err) == (1, True)
+    assert f"ecapipe run --name Steady --target-org uat={org.url} --save" in refused.err
+    assert org.login("token").out.strip() == org.secrets["accessToken"]
+
+
+def test_an_app_without_the_scope_is_told_before_anybody_signs_in(org: Org) -> None:
+    ended = ecapipe(*org.run("Brief", "--flow", "web", "--callback", "paste", "-b", "none"), at=org.home)
+    assert (ended.status, "Error (RefreshScopeMissing)" in ended.err) == (1, True)
+    assert "/services/oauth2/authorize" not in ended.err
+    assert org.save("Brief", "--scopes", "api").status == 0
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--save", "--print-token", "value"],
+        ["--save", "--revoke"],
+        ["--save", "--emulator"],
+        ["--save", "--until", "token"],
+        ["--store", "file"],
+        ["--save", "--store", "cloud"],
+    ],
+)
+def test_what_cannot_be_meant_with_save_is_refused(org: Org, flags: list[str]) -> None:
+    ended = inside("run", "-d", str(org.root), *flags, at=org.home)
+    assert (ended.status, ended.out) == (2, "")
+    assert "Error (UsageError)" in ended.err
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_without_a_keyring_nobody_is_asked_to_sign_in(org: Org, more: list[str]) -> None:
+    command = ["run", "-d", str(org.root), "-n", "Steady", "-o", org.url, "--save", "-b", "none", "--json", *more]
+    before = len(org.emulator.requests)
+    ended = ecapipe(*command, at=org.home, PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring")
+    (failure,) = ended.result["failures"]
+    assert (ended.status, failure["name"], failure["stage"]) == (1, "KeyringNotFound", "authorize")
+    assert any("--store file" in action for action in failure["actions"])
+    assert len(org.emulator.requests) == before
+
+
+def test_a_dry_run_looks_whether_the_store_is_there(org: Org) -> None:
+    ended = inside(*org.run("Robot", "--dry-run"), at=org.home)
+    assert ended.status == 0
+    assert org.records == []
+    (org.home / "blocked").write_text("")
+    blocked = inside(*org.run("Robot", "--dry-run"), at=org.home, ECAPIPE_STATE_DIR=str(org.home / "blocked"))
+    assert (blocked.status, "Error (StateDirectoryUnusable)" in blocked.err) == (1, True)
+
+
+def test_a_login_that_cannot_be_kept_is_no_success_and_leaves_no_refresh_token(org: Org) -> None:
+    with started(*org.run("Rotating", "--flow", "web", "-b", "none"), at=org.home) as run:
+        link = run.line(org.url)
+        (logins,) = org.home.rglob("logins")
+        logins.rmdir()
+        logins.write_text("in the way")
+        run.type(org.emulator.visit(link))
+        ended = run.end()
+    assert (ended.status, "Error (StateDirectoryUnusable)" in ended.err) == (1, True)
+    assert "Successfully authorized" not in ended.out
+    assert [asked.path for asked in org.emulator.requests][-1] == "/services/oauth2/revoke"
+
+
+def test_nothing_kept_is_an_empty_list(org: Org) -> None:
+    assert org.login("list").out == "No login is kept. ecapipe run --save keeps one.\n"
+    assert org.login("list", "--json").result == {"version": 1, "logins": []}
+    assert list(org.home.rglob("*")) == [], "looking makes nothing"
+    for command in ("display", "refresh", "token", "logout"):
+        ended = org.login(command)
+        assert (ended.status, ended.out) == (2, ""), command
+        assert "Error (LoginNotKept): No login is kept." in ended.err
+
+
+def test_logins_are_listed_and_displayed_without_their_tokens(org: Org) -> None:
+    org.save("Steady")
+    org.save("Robot")
+    values = {value for record in org.records for value in record["secrets"].values()}
+    listed = org.login("list", "--json").result["logins"]
+    assert [(each["app"], each["username"]) for each in listed] == [
+        ("Robot", "robot@acme.example"),
+        ("Steady", "user@uat.example"),
+    ]
+    displayed = org.login("display", "-n", "Steady", "-o", "uat", "--json").result
+    assert displayed == {"version": 1, "login": listed[1], "verified": None}
+    assert listed[1]["consumerKey"] == f"{trees.key('Steady')[:5]}…{trees.key('Steady')[-4:]}"
+    for words in (["list"], ["list", "--verbose"], ["list", "--concise"], ["display", "-n", "Robot", "--verbose"]):
+        ended = org.login(*words)
+        assert ended.status == 0
+        assert not any(value in ended.out + ended.err for value in (*values, trees.key("Steady"))), words
+    assert org.login("list", "--concise").out == "Robot@uat: robot@acme.example\nSteady@uat: user@uat.example\n"
+    assert [each["app"] for each in org.login("list", "-n", "Robot", "--json").result["logins"]] == ["Robot"]
+
+
+def test_the_login_that_is_meant_has_to_be_told(org: Org) -> None:
+    org.save("Steady")
+    org.save("Robot")
+    ended = org.login("display")
+    assert (ended.status, ended.out) == (2, "")
+    assert "Error (LoginAmbiguous): More than one kept login fits: Robot@uat (robot@acme.example, " in ended.err
+    mistyped = org.login("token", "-n", "Stedy", "-o", "uta")
+    assert (mistyped.status, mistyped.out) == (2, "")
+    assert 'Did you mean "Steady"?' in mistyped.err
+    assert 'Did you mean "uat"?' in mistyped.err
+    host = urlsplit(org.url).netloc
+    for name in ("uat", host, org.url, "USER@uat.example"):
+        assert org.login("display", "-n", "Steady", "-o", name).status == 0, name
+
+
+def test_verifying_asks_the_org_and_changes_nothing(org: Org) -> None:
+    org.save("Steady")
+    before = org.records
+    assert "Access token: accepted by the org" in org.login("display", "--verify").out
+    org.end_session()
+    ended = org.login("display", "--verify", "--json")
+    assert (ended.status, ended.result["verified"]) == (1, False)
+    assert "ecapipe login refresh" in ended.document["warnings"][0]
+    assert org.records == before
+
+
+@pytest.mark.parametrize("app", ["Steady", "Rotating", "Robot", "Public"])
+def test_a_refresh_keeps_what_the_next_one_needs(org: Org, app: str) -> None:
+    org.save(app)
+    seen = [org.secrets]
+    for _ in range(3):
+        ended = org.login("refresh", "--json")
+        assert (ended.status, ended.err) == (0, "")
+        assert ended.result["login"]["refreshedAt"] >= ended.result["login"]["savedAt"]
+        seen.append(org.secrets)
+    assert len({each["accessToken"] for each in seen}) == 4
+    assert org.works(seen[-1]["accessToken"])
+    assert len({each.get("refreshToken") for each in seen}) == (4 if app == "Rotating" else 1)
+
+
+def test_a_token_stands_alone_and_is_replaced_when_it_is_over(org: Org) -> None:
+    org.save("Rotating")
+    ended = org.login("token", "--no-prompt")
+    assert (ended.status, ended.out, ended.err) == (0, f"{org.secrets['accessToken']}\n", "")
+    asked = org.refreshes()
+    assert org.login("token", "--header").out == f"Authorization: Bearer {org.secrets['accessToken']}\n"
+    assert org.refreshes() == asked, "a token that is good is not replaced"
+    before = org.secrets
+    org.end_session()
+    ended = org.login("token")
+    assert (ended.status, ended.out, ended.err) == (0, f"{org.secrets['accessToken']}\n", "")
+    assert org.secrets["accessToken"] != before["accessToken"]
+    assert org.works(org.secrets["accessToken"])
+
+
+def test_a_token_is_refused_as_json_and_on_a_terminal(org: Org) -> None:
+    org.save("Robot")
+    for ended in (org.login("token", "--json"), org.login("token", SF_CONTENT_TYPE="JSON")):
+        assert ended.status == 2
+        assert json.loads(ended.out)["name"] == "UsageError"
+        assert org.secrets["accessToken"] not in ended.out
+    with on_terminal("login", "token", at=org.home) as screen:
+        refused = screen.end()
+    assert refused.status == 2
+    assert org.secrets["accessToken"] not in refused.out
+    with on_terminal("login", "token", "--no-prompt", at=org.home) as screen:
+        assert screen.end().out == f"{org.secrets['accessToken']}\n"
+
+
+def test_many_scripts_get_one_new_token_from_one_refresh(org: Org) -> None:
+    org.save("Rotating")
+    org.end_session()
+    before = org.refreshes()
+    ended = together([["login", "token"]] * 6, at=org.home)
+    assert [each.status for each in ended] == [0] * 6, ended
+    assert {each.out for each in ended} == {f"{org.secrets['accessToken']}\n"}
+    assert org.refreshes() == before + 1
+    assert org.works(org.secrets["accessToken"])
+
+
+def test_parallel_refreshers_of_a_rotating_login_do_not_end_it(org: Org) -> None:
+    """An old refresh token, used once, would revoke the login: each takes the newest, after the one before."""
+    org.save("Rotating")
+    before, first = org.refreshes(), org.secrets
+    ended = together([["login", "refresh", "--json"]] * 6, at=org.home)
+    assert [each.status for each in ended] == [0] * 6, ended
+    assert org.refreshes() == before + 6
+    assert org.secrets["refreshToken"] != first["refreshToken"]
+    assert org.login("refresh").status == 0
+    assert org.works(org.secrets["accessToken"])
+
+
+def test_a_refresh_token_that_is_over_says_how_to_log_in_again(org: Org) -> None:
+    org.save("Rotating")
+    assert org.post("revoke", token=org.secrets["refreshToken"]).status == 200
+    for command in ("refresh", "token"):
+        ended = org.login(command)
+        assert (ended.status, ended.out) == (1, "")
+        assert "Error (LoginExpired): " in ended.err
+        assert "no longer takes the kept login of Rotating@uat: expired access/refresh token." in ended.err
+        assert f"Log in again: ecapipe run --name Rotating --target-org uat={org.url} --save" in ended.err
+    assert len(org.records) == 1, "it is kept until somebody ends it"
+
+
+def test_a_secret_of_the_environment_wins_and_is_kept_from_then_on(org: Org) -> None:
+    org.save("Steady")
+    wrong = org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY_UAT="MADE0UP0AND0WRONG0SECRET")
+    assert (wrong.status, "Error (InvalidClient)" in wrong.err) == (1, True)
+    assert org.secrets["consumerSecret"] == trees.secret("Steady")
+    (path,) = org.home.rglob("logins/*.json")
+    record = json.loads(path.read_text())
+    del record["secrets"]["consumerSecret"]
+    path.write_text(json.dumps(record))
+    lacking = org.login("refresh")
+    assert (lacking.status, "ECAPIPE_CLIENT_SECRET_STEADY_UAT" in lacking.err) == (1, True)
+    assert org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY=trees.secret("Steady")).status == 0
+    assert org.login("refresh").status == 0
+
+
+def test_logging_in_again_replaces_the_login(org: Org) -> None:
+    org.save("Steady")
+    first = org.secrets
+    org.save("Steady")
+    assert org.secrets["refreshToken"] != first["refreshToken"]
+
+
+def test_a_logout_revokes_and_forgets(org: Org) -> None:
+    org.save("Rotating")
+    org.login("refresh")
+    gone = org.secrets
+    ended = org.login("logout", "--json")
+    assert ended.status == 0
+    (logout,) = ended.result["logouts"]
+    assert (logout["login"]["app"], logout["revoked"], ended.result["failures"]) == ("Rotating", True, [])
+    assert any(
+        "Salesforce may give one access token to several programs" in each for each in ended.document["warnings"]
+    )
+    assert not org.works(gone["accessToken"])
+    assert org.records == []
+    assert list(next(org.home.rglob("logins")).iterdir()) == []
+
+
+def test_all_logins_end_at_once_or_those_that_fit(org: Org) -> None:
+    for app in ("Steady", "Rotating", "Robot"):
+        org.save(app)
+    ended = org.login("logout", "--all", "-n", "Steady", "-n", "Robot", "--json")
+    assert [each["login"]["app"] for each in ended.result["logouts"]] == ["Robot", "Steady"]
+    ended = org.login("logout", "--all")
+    assert (ended.status, ended.out) == (0, "Rotating@uat: logged out.\n")
+    assert org.login("logout", "--all").out == "No login is kept.\n"
+
+
+def test_a_login_that_is_over_already_is_forgotten(org: Org) -> None:
+    org.save("Rotating")
+    assert org.post("revoke", token=org.secrets["refreshToken"]).status == 200
+    assert org.login("logout").status == 0
+    assert org.records == []
+
+
+def test_offline_a_login_stays_and_the_output_says_what_stays_valid(tmp_path: Path) -> None:
+    with known(tmp_path / "project", tmp_path / "home") as org:
+        for app in ("Steady", "Robot"):
+            org.save(app)
+    before = org.records
+    ended = org.login("logout", "-n", "Steady")
+    assert (ended.status, "Error (NotRevoked)" in ended.err) == (1, True)
+    assert "stay valid at Salesforce" in ended.err
+    assert "--forget" in ended.err
+    every = org.login("logout", "--all", "--json")
+    assert (every.status, every.result["logouts"]) == (1, [])
+    assert [each["name"] for each in every.result["failures"]] == ["NotRevoked"] * 2
+    assert org.records == before
+    for command in ("token", "refresh"):
+        offline = org.login(command, "-n", "Steady")
+        assert (offline.status, offline.out) == (1, "")
+        assert "Error (ConnectionFailed)" in offline.err
+    assert org.records == before
+    forgotten = org.login("logout", "-n", "Steady", "--forget")
+    assert (forgotten.status, forgotten.out) == (0, "Steady@uat: forgotten.\n")
+    assert "Its tokens stay valid at Salesforce: revoke them in the org" in forgotten.err
+    assert [record["members"]["app"] for record in org.records] == ["Robot"]
+
+
+def test_a_damaged_record_hides_no_other_and_is_never_removed(org: Org) -> None:
+    org.save("Robot")
+    (good,) = org.home.rglob("logins/*.json")
+    bad = good.with_name("0" * 32 + ".json")
+    bad.write_text("{")
+    listed = org.login("list", "--json")
+    assert [each["app"] for each in listed.result["logins"]] == ["Robot"]
+    assert any(str(bad) in warning for warning in listed.document["warnings"])
+    assert org.login("token").status == 0
+    missing = org.login("token", "-n", "Other")
+    assert (missing.status, "Error (RecordDamaged)" in missing.err) == (1, True)
+    ended = org.login("logout", "--all", "--json")
+    assert (ended.status, len(ended.result["logouts"])) == (68, 1)
+    assert [each["name"] for each in ended.result["failures"]] == ["RecordDamaged"]
+    assert bad.read_text() == "{"
+
+
+def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
+    drawer = org.home.parent / "drawer"
+    variables = {
+        "PYTHON_KEYRING_BACKEND": "edges.drawer.Shared",
+        "DRAWER": str(drawer),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+    }
+
+    def command(*words: str) -> Ended:
+        return ecapipe(*words, at=org.home, **variables)
+
+    run = command("run", "-d", str(org.root), "-n", "Robot", "-o", f"uat={org.url}", "--save")
+    assert run.status == 0, run
+    assert "Logins are kept in the keyring (drawer Shared). ecapipe login list shows them" in run.out
+    assert "not encrypted" not in run.out
+    token = command("login", "token").out.strip()
+    assert org.works(token)
+    written = "".join(path.read_text() for path in org.home.rglob("*") if path.is_file())
+    assert token not in written
+    assert trees.secret("Robot") not in written
+    assert command("login", "refresh").status == 0
+    assert not any(secret in command("login", "list").out for secret in (token, trees.secret("Robot")))
+    unlocked = ecapipe("login", "list", "--json", at=org.home)
+    assert unlocked.result["logins"][0]["store"] == "keyring", "the list needs no keyring"
+    assert "Error (KeyringNotFound)" in ecapipe("login", "token", at=org.home).err
+    assert command("login", "logout").status == 0
+    assert ecapipe("login", "list", "--json", at=org.home).result["logins"] == []

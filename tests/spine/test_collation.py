@@ -1,0 +1,174 @@
+"""Results put together: one result, and the exit status that a single run would have had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecapipe import collation, problems, stages
+from ecapipe.events import Finished, Login, StageEnded, Subject
+from ecapipe.problems import Problem
+from ecapipe.record import SHARD, Course, Recorded
+from ecapipe.report import Report
+
+LOGIN = Login("ann@acme.test", None, "00D000000000001EAA", None, (), "web", "forgotten")
+REFUSED = problems.invalid_client("acme.my.salesforce.com")
+WAITING = problems.auth_timeout_error("A", 5)
+FIRST, SECOND, THIRD = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
+
+
+def passed(app: str, org: str) -> Course:
+    subject = Subject(app, org)
+    ended = tuple(StageEnded(stage, subject, "passed", "", 1) for stage in stages.OF_TARGETS[:3])
+    return Course(ended, Finished(subject, LOGIN))
+
+
+def failed(app: str, org: str, problem: Problem = REFUSED) -> Course:
+    subject = Subject(app, org)
+    first = StageEnded(stages.AUTHORIZE, subject, "failed", "", 1, problem=problem)
+    rest = [
+        StageEnded(stage, subject, "skipped", "", reason="Authorizing failed.") for stage in stages.OF_TARGETS[1:3]
+    ]
+    return Course((first, *rest))
+
+
+def skipped(app: str, org: str) -> Course:
+    subject = Subject(app, org)
+    return Course(
+        tuple(StageEnded(stage, subject, "skipped", "", reason="Checking failed.") for stage in stages.OF_TARGETS[:3])
+    )
+
+
+def of_app(app: str, problem: Problem | None = None) -> Course:
+    return Course((StageEnded(stages.CHECK, Subject(app), "failed" if problem else "passed", "", problem=problem),))
+
+
+def run(at: str, courses: Mapping[Subject, Course], shard: str | None = None, **more: object) -> Recorded:
+    found = StageEnded(stages.DISCOVER, Subject(), "passed", at, facts={SHARD: shard} if shard else {})
+    apps = {Subject(subject.app): of_app(subject.app or "") for subject in courses}
+    plan = tuple(subject for subject in courses if subject.org)
+    everything = {Subject(): Course((found,)), **apps, **courses}
+    return Recorded(at, at, plan=plan, courses=everything, milliseconds=10, **more)  # type: ignore[arg-type]
+
+
+def report(*runs: Recorded) -> Report:
+    seen = Report()
+    for event in collation.merge(runs).events():
+        seen(event)
+    return seen
+
+
+A1, A2, B1 = Subject("A", "1"), Subject("A", "2"), Subject("B", "1")
+
+
+def test_shards_come_to_what_one_run_would_have() -> None:
+    seen = report(
+        run(FIRST, {A1: passed("A", "1")}, "1/2"), run(SECOND, {A2: failed("A", "2"), B1: passed("B", "1")}, "2/2")
+    )
+    assert seen.status == 68
+    assert seen.subjects == (Subject("A"), A1, A2, Subject("B"), B1)
+    assert list(seen.logins) == [A1, B1]
+    assert seen.started_at == FIRST
+    assert [stage["stage"] for stage in seen.result()["stages"]].count("discover") == 1  # type: ignore[attr-defined]
+    assert SHARD not in seen.ended[0].facts
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_a_login_in_several_results_the_later_run_counts(turned: bool) -> None:
+    runs = [run(FIRST, {A1: failed("A", "1")}), run(SECOND, {A1: passed("A", "1")})]
+    assert report(*(reversed(runs) if turned else runs)).status == 0
+    runs = [run(FIRST, {A1: passed("A", "1")}), run(SECOND, {A1: failed("A", "1")})]
+    assert report(*(reversed(runs) if turned else runs)).status == 1
+
+
+def test_a_login_that_was_not_reached_says_nothing_against_what_is_known() -> None:
+    later = run(SECOND, {A2: passed("A", "2")})
+    later = Recorded(later.run, SECOND, plan=(A1, A2), courses=later.courses, milliseconds=1)
+    assert set(report(run(FIRST, {A1: passed("A", "1")}), later).logins) == {A1, A2}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_app_that_failed_in_one_shard_only_has_failed(turned: bool) -> None:
+    """Its job lacked a variable, say: the logins that were left out for that are not done."""
+    lacking = run(SECOND if turned else FIRST, {A1: skipped("A", "1"), Subject("A"): of_app("A", REFUSED)}, "1/2")
+    other = run(FIRST if turned else SECOND, {A2: passed("A", "2")}, "2/2")
+    assert report(lacking, other).status == 68
+
+
+def test_an_app_that_failed_is_mended_by_a_later_run_of_all_its_logins() -> None:
+    lacking = run(FIRST, {A1: skipped("A", "1"), Subject("A"): of_app("A", REFUSED)})
+    assert report(lacking, run(SECOND, {A1: passed("A", "1")})).status == 0
+
+
+def test_a_missing_shard_is_a_failure_that_names_it() -> None:
+    seen = report(run(FIRST, {A1: passed("A", "1")}, "1/4"), run(SECOND, {B1: passed("B", "1")}, "3/4"))
+    assert seen.status == 68
+    (problem,) = seen.problems
+    assert problem.name == "ShardsMissing"
+    assert "2/4, 4/4" in problem.message
+    assert "--shard 2/4" in " ".join(problem.actions)
+
+
+def test_nothing_in_a_shard_is_no_failure() -> None:
+    found = StageEnded(stages.DISCOVER, Subject(), "passed", SECOND, facts={SHARD: "2/2"})
+    empty = Recorded(SECOND, SECOND, courses={Subject(): Course((found,), Finished(Subject(), None))}, milliseconds=1)
+    assert report(run(FIRST, {A1: passed("A", "1")}, "1/2"), empty).status == 0
+
+
+def test_a_run_that_could_not_do_its_work_counts_whenever_it_was() -> None:
+    problem = problems.no_apps_found(["force-app"])
+    lost = Recorded(
+        "", "", courses={Subject(): Course((StageEnded(stages.DISCOVER, Subject(), "failed", "", problem=problem),))}
+    )
+    seen = report(lost, run(FIRST, {A1: passed("A", "1")}, "1/2"))
+    assert seen.status == 68
+    assert [each.name for each in seen.problems] == ["NoAppsFound"]
+    assert report(lost).status == 1
+
+
+def test_an_interrupted_run_stays_one_until_its_logins_are_done() -> None:
+    stopped = run(FIRST, {A1: passed("A", "1"), A2: failed("A", "2", problems.interrupted())}, interrupted=True)
+    assert report(stopped).status == 130
+    assert report(stopped, run(SECOND, {A2: passed("A", "2")})).status == 0
+    early = Recorded(FIRST, FIRST, plan=(A1,), courses={}, interrupted=True, milliseconds=1)
+    assert report(early).status == 130
+    assert report(early, run(SECOND, {A1: passed("A", "1")})).status == 0
+
+
+def test_only_waiting_ones_left_is_waiting() -> None:
+    seen = report(run(FIRST, {A1: passed("A", "1")}), run(SECOND, {A2: failed("A", "2", WAITING)}))
+    assert seen.status == 69
+
+
+OUTCOMES = st.sampled_from(["passed", "failed", "waiting"])
+
+
+@given(
+    st.dictionaries(st.builds(Subject, st.sampled_from("AB"), st.sampled_from("123456")), OUTCOMES, min_size=1),
+    st.data(),
+)
+def test_however_the_logins_are_parted_they_come_to_the_same(
+    outcomes: dict[Subject, str], data: st.DataObject
+) -> None:
+    def course(subject: Subject) -> Course:
+        app, org = subject.app or "", subject.org or ""
+        if outcomes[subject] == "passed":
+            return passed(app, org)
+        return failed(app, org, WAITING if outcomes[subject] == "waiting" else REFUSED)
+
+    whole = run(FIRST, {subject: course(subject) for subject in outcomes})
+    part = {subject: data.draw(st.integers(0, 2)) for subject in outcomes}
+    parts = [
+        run(
+            f"2026-01-0{index + 1}T00:00:00Z",
+            {subject: course(subject) for subject in outcomes if part[subject] == index},
+        )
+        for index in range(3)
+    ]
+    apart, together = report(*parts), report(whole)
+    assert apart.status == together.status
+    assert apart.logins.keys() == together.logins.keys()
+    assert len(apart.ended) == len(together.ended)

@@ -1,0 +1,121 @@
+"""Going on: recorded successes are not repeated, unless what they depend on has changed, and that is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ecapipe import problems, resumption, stages
+from ecapipe.events import Fate, Finished, Login, StageEnded, Subject
+from ecapipe.record import FINGERPRINT, RECORDED, Course, Recorded
+from ecapipe.resumption import Resumption
+
+ASKED = stages.OF_TARGETS[:3]
+A1, A2, B1 = Subject("A", "1"), Subject("A", "2"), Subject("B", "1")
+THEN = {"files": "f", "key": "k", "org": "o", "scopes": "s", "expected": "e", "flow": "auto"}
+LOGIN = Login("ann@acme.test", None, "00D000000000001EAA", None, (), "web", "forgotten")
+
+
+def passed(subject: Subject, login: Login | None = LOGIN) -> Course:
+    ended = [StageEnded(stage, subject, "passed", "", 1) for stage in ASKED]
+    ended[0] = replace(ended[0], facts={FINGERPRINT: THEN})
+    return Course(tuple(ended), Finished(subject, login))
+
+
+def failed(subject: Subject) -> Course:
+    problem = problems.invalid_client("acme")
+    return Course((StageEnded(stages.AUTHORIZE, subject, "failed", "", problem=problem),))
+
+
+def of_app(name: str, problem: problems.Problem | None = None) -> Course:
+    return Course((StageEnded(stages.CHECK, Subject(name), "failed" if problem else "passed", "", problem=problem),))
+
+
+EARLIER = Recorded(
+    "run-1",
+    "2026-01-01T00:00:00Z",
+    plan=(A1, A2, B1),
+    courses={Subject("A"): of_app("A"), Subject("B"): of_app("B"), A1: passed(A1), A2: failed(A2), B1: passed(B1)},
+)
+
+
+def resumed(now: dict[Subject, dict[str, str]], fate: Fate | None = None, earlier: Recorded = EARLIER) -> Resumption:
+    return resumption.resume(earlier, now, ASKED, fate)
+
+
+def test_successes_are_taken_over_and_failures_are_not() -> None:
+    found = resumed({A1: THEN, A2: THEN, B1: THEN})
+    assert set(found.taken) == {A1, B1, Subject("B")}
+    assert found.changes == ()
+
+
+def test_what_is_taken_over_says_from_where() -> None:
+    course = resumed({A1: THEN}).taken[A1]
+    assert {ended.facts[RECORDED] for ended in course.ended} == {"run-1"}
+    assert course.finished == Finished(A1, LOGIN)
+    again = replace(EARLIER, run="run-2", courses={A1: course})
+    assert resumed({A1: THEN}, earlier=again).taken[A1].ended[0].facts[RECORDED] == "run-1"
+
+
+def test_an_app_is_taken_over_with_its_last_login_only() -> None:
+    """As long as one of its logins is to be done, the app has to be located and checked."""
+    assert Subject("B") in resumed({A1: THEN, A2: THEN, B1: THEN}).taken
+    assert Subject("A") not in resumed({A1: THEN, A2: THEN, B1: THEN}).taken
+    assert Subject("A") in resumed({A1: THEN, B1: THEN}).taken
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        ("files", "the files of the app have changed"),
+        ("key", "the consumer key is another"),
+        ("org", "the URL of the org has changed"),
+        ("scopes", "other scopes are asked for"),
+        ("expected", "another user or org id is expected"),
+    ],
+)
+def test_a_login_is_done_again_when_what_it_depends_on_has_changed(part: str, sentence: str) -> None:
+    found = resumed({A1: {**THEN, part: "other"}, B1: THEN})
+    assert A1 not in found.taken
+    assert B1 in found.taken
+    assert f"Done again, because {sentence}: A@1." in found.changes
+
+
+def test_what_was_not_written_down_is_not_held_against_it() -> None:
+    assert A1 in resumed({A1: {part: "other" for part in ("new", "kinds")}}).taken
+    bare = replace(passed(A1), ended=tuple(replace(ended, facts={}) for ended in passed(A1).ended))
+    assert A1 in resumed({A1: THEN}, earlier=replace(EARLIER, courses={A1: bare})).taken
+
+
+def test_another_flow_is_done_again_and_the_same_by_its_name_is_not() -> None:
+    assert A1 in resumed({A1: {**THEN, "flow": "web"}}).taken
+    found = resumed({A1: {**THEN, "flow": "jwt"}})
+    assert found.changes[0] == "Done again, because the flow is to be jwt and was web: A@1."
+
+
+@pytest.mark.parametrize("fate", ["saved", "handedOver", "revoked"])
+def test_another_fate_of_the_token_is_done_again(fate: Fate) -> None:
+    found = resumed({A1: THEN}, fate)
+    assert A1 not in found.taken
+    assert "the token is to be" in found.changes[0]
+    assert "was forgotten" in found.changes[0]
+    same = replace(EARLIER, courses={A1: passed(A1, replace(LOGIN, token=fate))})
+    assert A1 in resumed({A1: THEN}, fate, same).taken
+    assert A1 in resumed({A1: THEN}, None, same).taken, "nobody asks for another fate"
+
+
+def test_a_login_that_stopped_before_what_is_asked_now_is_done_again() -> None:
+    begun = Course(passed(A1).ended[:1], Finished(A1, None))
+    found = resumed({A1: THEN}, earlier=replace(EARLIER, courses={A1: begun}))
+    assert found.taken == {}
+    assert "more stages are asked for" in found.changes[0]
+
+
+def test_what_is_gone_and_what_is_new_is_said() -> None:
+    new = {Subject("C", str(number)): THEN for number in range(7)}
+    changes = resumed({A1: THEN, **new}).changes
+    assert changes == (
+        "Not asked for any more: A@2, B@1.",
+        "New since run run-1: C@0, C@1, C@2, C@3, C@4 and 2 more.",
+    )
