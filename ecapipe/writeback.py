@@ -52,7 +52,11 @@ def _change(app: App, key: str, secrets: Sequence[Secret], world: World) -> Chan
         raise EcapipeError(problems.not_written_back(file.path, "its XML is not as Salesforce writes it"))
     names = f"a/{file.path}", f"b/{file.path}"
     diff = difflib.unified_diff(_lines(before), _lines(shown), *names, lineterm="", n=1)
-    harmless = tuple(redact(line.replace(key, mask(key)), secrets[0]) for line in diff)
+    earlier = file.document.text("consumerSecret")
+    known = [secrets[0]]
+    if earlier and not credentials.is_placeholder(earlier):
+        known.append(Secret(earlier))
+    harmless = tuple(redact(line.replace(key, mask(key)), *known) for line in diff)
     return Change(app.project, file.path, app.project, file.path, before, after, harmless)
 
 

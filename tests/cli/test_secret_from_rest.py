@@ -242,6 +242,19 @@ def test_a_secret_is_written_where_it_is_missing_and_shown_without_its_value(tmp
         assert again.result["apps"][0]["credentials"]["consumerSecret"]["source"] == "file"
 
 
+@pytest.mark.parametrize(
+    ("earlier", "shown"), [("1234567890123456789", "[REDACTED]"), ("{{BILLING_SECRET}}", "{{BILLING_SECRET}}")]
+)
+def test_a_secret_that_is_replaced_is_not_shown_either(tmp_path: Path, earlier: str, shown: str) -> None:
+    with staged(tmp_path, files(settings={"consumerSecret": earlier})) as scene:
+        ended = scene.run("--write-back")
+        assert ended.status == 0, ended
+        assert f"-    <consumerSecret>{shown}</consumerSecret>" in ended.err
+        assert "+    <consumerSecret>[REDACTED]</consumerSecret>" in ended.err
+        assert "12345678" not in ended.out + ended.err
+        assert trees.secret("Billing") in (scene.root / SETTINGS).read_text()
+
+
 def test_a_file_that_git_tracks_is_left_alone(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         git(scene.root, "init", "-q")
