@@ -18,7 +18,7 @@ import trees
 from ecapipe import edges, logins, pipeline, problems
 from ecapipe.discovery import Where
 from ecapipe.edges.environment import Environment
-from ecapipe.events import Event, RunEnded, StageEnded, StageNoted, StageStarted, Subject
+from ecapipe.events import Event, Finished, RunEnded, StageEnded, StageNoted, StageStarted, Subject
 from ecapipe.login import How
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Which
@@ -516,6 +516,7 @@ def test_one_browser_is_shown_one_link_after_the_other(web: Path) -> None:
     every = stage.people.see_all(3)
     until(lambda: opened == every[:1])
     stage.people.approve(every[1])
+    stage.until(lambda events: any(isinstance(event, Finished) for event in events))
     stage.people.approve(every[0])
     until(lambda: opened == [every[0], every[2]])
     stage.people.approve(every[2])
