@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from ecapipe import apps, credentials, metadata, problems, project, replacements
 from ecapipe.apps import App, Replaced, SourceFile
@@ -131,7 +130,7 @@ def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: W
     if len(orgs) != 1:
         raise EcapipeError(problems.not_one_source(len(orgs)))
     (org,) = orgs
-    logins = [login for login in world.sf.logins() if urlsplit(login.instance_url).netloc == org.host]
+    logins = [login for login in world.sf.logins() if login.host == org.host]
     if not logins:
         known = [login.instance_url for login in world.sf.logins()]
         raise EcapipeError(problems.sf_login_missing(org.name, org.url, known))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from ecapipe import grants, problems
 from ecapipe.apps import App
@@ -49,6 +50,14 @@ class SfLogin:
     instance_url: str
     aliases: tuple[str, ...] = ()
     dev_hub: bool = False
+
+    @property
+    def host(self) -> str:
+        """With a port that is not the usual one; empty for what is no URL."""
+        try:
+            return urlsplit(self.instance_url).netloc.lower().removesuffix(":443")
+        except ValueError:
+            return ""
 
 
 def check(credentials: Credentials, org: Org, *, lasting: bool) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Final, cast
 
@@ -54,11 +54,12 @@ _LARGEST: Final = 1024 * 1024
 _LONGEST_NAME: Final = 200
 
 _UNREACHED: Final = re.compile(
-    r"fetch failed|ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|socket hang up|certificate"
-    r"|getaddrinfo|network|timed? ?out",
+    r"fetch failed|getaddrinfo|socket hang up|ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH"
+    r"|UND_ERR_|self.signed|certificate has expired|unable to (get|verify)\b.*certificate|altnames",
     re.IGNORECASE,
 )
-_PAIR: Final = re.compile(r"invalid[ _]client|client (credentials|identifier)", re.IGNORECASE)
+_KEY: Final = re.compile(r"invalid_client_id|client identifier", re.IGNORECASE)
+_PAIR: Final = re.compile(r"invalid[ _]client|client credentials", re.IGNORECASE)
 _DEAD: Final = re.compile(r"expired|refresh token|invalid_grant|inactive|revoked", re.IGNORECASE)
 _PAGE: Final = re.compile(r"\s*<(!doctype|html)", re.IGNORECASE)
 _PREFIX: Final = re.compile(r"^.*?due to: *", re.IGNORECASE | re.DOTALL)
@@ -257,10 +258,9 @@ class Sf:
             raise EcapipeError(problems.sf_failed(_spoken(command), reason))
         lines: list[str] = []
         late = threading.Event()
-        try:
-            with (
-                tempfile.TemporaryFile() as errors,
-                subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
+        with tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
                     [program, *command],
                     cwd=at,
                     env={**self._variables(), **variables},
@@ -270,9 +270,10 @@ class Sf:
                     encoding="utf-8",
                     errors="replace",
                     start_new_session=not self._windows,
-                ) as process,
-                self._ending(process, limit, late),
-            ):
+                )
+            except OSError as error:
+                raise EcapipeError(problems.sf_failed(_spoken(command), f"{error.strerror or error}.")) from None
+            with process, self._ending(process, limit, late):
                 _feed(process, given)
                 for line in cast(IO[str], process.stdout):
                     lines.append(_ANSI.sub("", line))
@@ -280,8 +281,6 @@ class Sf:
                 status = process.wait()
                 errors.seek(0)
                 said = _ANSI.sub("", errors.read(_LARGEST).decode("utf-8", "replace"))
-        except OSError as error:
-            raise EcapipeError(problems.sf_failed(_spoken(command), f"{error.strerror or error}.")) from None
         if late.is_set():
             raise EcapipeError(problems.sf_timed_out(_spoken(command), limit))
         return _Ended(status, "".join(lines), said)
@@ -295,7 +294,8 @@ class Sf:
                 if self._windows:
                     subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False)  # noqa: S603, S607
                 else:
-                    os.killpg(process.pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError, PermissionError):  # it has just ended
+                        os.killpg(process.pid, signal.SIGKILL)
 
         def expire() -> None:
             late.set()
@@ -380,6 +380,8 @@ def _translated(name: str, message: str, command: Sequence[str], about: str, sec
         return problems.sf_login_missing(about, None, ())
     if _UNREACHED.search(reason):
         return problems.sf_unreachable(about, sentence)
+    if _KEY.search(reason):
+        return problems.invalid_client_id(about)
     if _PAIR.search(reason):
         return problems.invalid_client(about)
     if name == "RefreshTokenAuthError" or (_DEAD.search(reason) and "token" in reason.lower()):

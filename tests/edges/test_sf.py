@@ -541,7 +541,7 @@ PREFIX = "Error authenticating with the refresh token due to: "
     ("name", "message", "meant"),
     [
         ("RefreshTokenAuthError", f"{PREFIX}invalid client credentials", "InvalidClient"),
-        ("RefreshTokenAuthError", f"{PREFIX}client identifier invalid", "InvalidClient"),
+        ("RefreshTokenAuthError", f"{PREFIX}client identifier invalid", "InvalidClientId"),
         ("RefreshTokenAuthError", f"{PREFIX}expired access/refresh token", "SfRefreshRefused"),
         ("RefreshTokenAuthError", f"{PREFIX}inactive user", "SfRefreshRefused"),
         ("RefreshTokenAuthError", f"{PREFIX}fetch failed", "SfUnreachable"),
@@ -554,6 +554,7 @@ PREFIX = "Error authenticating with the refresh token due to: "
         ),
         ("INVALID_SFDX_AUTH_URL", "Invalid SFDX authorization URL.", "SfFailed"),
         ("NamedOrgNotFoundError", "No authorization information found for uat.", "SfLoginMissing"),
+        ("RetrieveError", "The client has timed out.", "SfFailed"),
         ("SomethingNewError", "Nobody has seen this before", "SfFailed"),
         ("1", "<!DOCTYPE html>\n<html><title>Maintenance</title></html>", "SfFailed"),
         ("", "", "SfFailed"),
@@ -618,6 +619,17 @@ def test_a_retrieve_asks_for_exactly_the_types_and_tells_what_it_is_at(standin: 
     ]  # fmt: skip
     assert (call.cwd, call.env["CI"], "MSO_DISABLE_CI_MODE" in call.env) == (str(tmp_path), "true", False)
     assert (tmp_path / "force-app/new").read_text() == "there"
+
+
+def test_what_goes_wrong_while_progress_is_told_is_no_failure_of_it(standin: StandIn, tmp_path: Path) -> None:
+    standin.keeps(login("uat"))
+    standin.says("project retrieve start", FRAME)
+
+    def tell(line: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        made(standin).retrieve(str(tmp_path), "uat", ["X"], tell)
 
 
 def test_progress_is_told_while_it_runs(tmp_path: Path) -> None:

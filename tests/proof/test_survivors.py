@@ -363,3 +363,45 @@ def test_an_element_that_is_nil_is_empty() -> None:
 def test_an_app_without_oauth_is_named() -> None:
     found = app(settings=None, oauth=None)
     assert "Billing" in apps.missing_settings(found, None).message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{\n  "a" 1}', "Expecting ':' delimiter (line 2, column 7)"),
+        ("[" * 100_000, "nested too deeply (line 1, column 1)"),
+        ('{"a": ' + "1" * 5_000 + "}", "it holds a number with too many digits (line 1, column 1)"),
+    ],
+)
+def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None:
+    problem = problem_of(project.parse, text, "/project")
+    assert (problem.name, problem.file) == ("JsonParseError", "sfdx-project.json")
+    assert problem.message == f"sfdx-project.json is not valid JSON: {message}."
+
+
+def test_a_replacement_that_is_none_names_the_file() -> None:
+    problem = problem_of(project.parse, json.dumps({**ONE, "replacements": [{}]}), "/project")
+    assert problem.message.startswith("sfdx-project.json is not valid: entry 1 of replacements ")
+
+
+# --- refusals of an assertion ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "description", "name"),
+    [
+        ("invalid_grant", "made up and expired", "AssertionExpired"),
+        ("invalid_request", "made up, not yet valid", "AssertionExpired"),
+        ("invalid_grant", "user hasn't approved, made up", "AssertionNotApproved"),
+        ("invalid_request", "made up: request not supported on this domain", "UnsupportedGrantType"),
+        ("invalid_client", "made up", "AssertionRefused"),
+        ("invalid_client_id", "made up", "InvalidClientId"),
+    ],
+)
+def test_the_same_words_mean_something_else_where_an_assertion_was_sent(
+    error: str, description: str, name: str
+) -> None:
+    problem = messages.refusal(error, description, ORG.host, assertion=True).problem
+    assert (problem.name, problem.host, problem.oauth_error) == (name, ORG.host, error)
+    assert ORG.host in problem.message
+    assert "None" not in problem.message

@@ -106,6 +106,20 @@ def test_what_goes_over_is_read_as_it_was_meant(secret: str, refresh: str) -> No
     assert parsed.groups() == (KEY, secret, refresh, ORG.host)
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Acme.my.salesforce.com", "acme.my.salesforce.com"),
+        ("https://acme.my.salesforce.com:443", "acme.my.salesforce.com"),
+        ("https://localhost:8443", "localhost:8443"),
+        ("https://[", ""),
+        ("acme", ""),
+    ],
+)
+def test_a_login_knows_its_host(url: str, host: str) -> None:
+    assert SfLogin(ADA, ORG_ID, url).host == host
+
+
 def test_what_to_know_of_a_login_that_is_kept_now() -> None:
     plain, hub = SfLogin(ADA, ORG_ID, ORG.url), SfLogin(ADA, ORG_ID, ORG.url, dev_hub=True)
     assert handover.hints(token(), ORG, plain) == []
