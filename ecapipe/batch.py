@@ -33,6 +33,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 _LISTS: Final = ("apps", "scopes")
 _ROWS: Final = 10_000
 _CELL: Final = 4_000
+_NAME: Final = 200
 _DELIMITERS: Final = (",", ";", "\t")
 _ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
@@ -194,8 +195,9 @@ def _value(name: str, value: object) -> str | _Wrong:
     if not isinstance(value, str):
         return _Wrong(f"must be a string{' or a list of strings' if name in _LISTS else ''}.")
     text = " ".join(listed(value)) if name in _LISTS else value.strip()
-    if len(text) > _CELL:
-        return _Wrong(f"is longer than {_CELL} characters.")
+    most = _NAME if name == "alias" else _CELL
+    if len(text) > most:
+        return _Wrong(f"is longer than {most} characters.")
     if not text.isprintable():
         return _Wrong("holds characters that cannot be seen.")
     if text and name in CHOICES and text not in CHOICES[name]:

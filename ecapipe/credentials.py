@@ -81,10 +81,6 @@ Disclose = Callable[[App, Org | None, str | None], Disclosed]
 """Ask the org that has the consumer of an app, by its key if that is known. Raises `EcapipeError`."""
 
 
-class Undisclosed(EcapipeError):
-    """An org was asked for a secret, and did not tell: that concerns one app in one org."""
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """One link of the chain. `find` gives the value of a field of an app for an org, or None."""
@@ -209,10 +205,7 @@ def from_keyring(kept: Kept, earlier: Chain) -> Source:
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         key = _first(earlier, app, org, "consumerKey")[0] if field == "consumerSecret" else None
-        try:
-            return kept(key.reveal()) if key else None
-        except EcapipeError as error:
-            raise Undisclosed(error.problem) from None
+        return kept(key.reveal()) if key else None
 
     return Source(KEYRING, find)
 
@@ -222,10 +215,7 @@ def from_rest(disclose: Disclose, earlier: Chain) -> Source:
 
     def told(app: App, org: Org | None) -> Disclosed:
         key, _ = _first(earlier, app, org, "consumerKey")
-        try:
-            return disclose(app, org, key.reveal() if key else None)
-        except EcapipeError as error:
-            raise Undisclosed(error.problem) from None
+        return disclose(app, org, key.reveal() if key else None)
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         found = told(app, org)
@@ -298,7 +288,8 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *
     """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may.
 
     `held`: a secret that no source gives, but that is kept for the key, counts as found; it is known to be there, and
-    nobody looked at it, so that there are no credentials.
+    nobody looked at it, so that there are no credentials. A source that cannot be read is a problem of this app in
+    this org alone.
     """
     required = not app.secret_optional and not spared
     # Nobody is asked for a secret that no flow needs.
@@ -307,7 +298,7 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *
     try:
         key, key_source = _first(chain, app, org, "consumerKey")
         secret, secret_source = _first(wanted, app, org, "consumerSecret")
-    except Undisclosed as error:
+    except EcapipeError as error:
         causes = (error.problem.message,)
         key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else causes)
         return Resolved(key_evidence, Evidence(in_file(app, "consumerSecret"), None, causes), error.problem)

@@ -93,17 +93,17 @@ def lenders(where: Where, world: World) -> dict[str, App]:
 
 def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, App]) -> Discovery:
     """The apps of one tree that was retrieved from one org: a project of its own, or a folder for itself even if it
-    lies within a project.
+    lies within a project, in source or metadata format, or a retrieved zip.
 
     Raises `EcapipeError`: SourceDirNotFound, NoAppsFound, or what keeps its project from being read.
     """
     start = _there(directory, "sourceDir", world.tree)
     search = _search(directory, True, trusted, world.tree, "sourceDir")
-    if search.within is not None:
+    if world.tree.project_above(start) != start:
         # Told apart by their roots, apps of the same name may lie in many folders of one project. Its replacements
         # are for its package directories.
         apart = replace(search.project, root=start, package_directories=(".",), replacements=())
-        search = _Search(apart, None)
+        search = _Search(apart, None, metadata_format=True)
     tree = _read(search, world)
     found = Discovery(
         (search.project,),

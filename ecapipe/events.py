@@ -26,7 +26,7 @@ class Stage:
 class Subject:
     """What a stage works on: the whole project, an app, or an app in an org.
 
-    `tree` tells apps of the same name apart.
+    `tree` tells apps of the same name apart: the root of the project they lie in.
     """
 
     app: str | None = None
@@ -35,7 +35,7 @@ class Subject:
 
     def __str__(self) -> str:
         name = "@".join(part for part in (self.app, self.org) if part)
-        return f"{name} ({self.tree})" if self.tree else name
+        return f"{name} ({'/'.join(self.tree.split('/')[-2:])})" if self.tree else name
 
 
 @dataclass(frozen=True, slots=True)

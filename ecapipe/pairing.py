@@ -64,10 +64,7 @@ class Pairing:
 
     def subject(self, app: App) -> Subject:
         """What output calls `app`: with its tree, where several hold one of this name."""
-        return Subject(app.name, tree=self._tree(app) if self._names[app.name] > 1 else None)
-
-    def _tree(self, app: App) -> str:
-        return next((pair.org.source_dir for pair in self.of(app) if pair.org.source_dir), None) or app.project
+        return Subject(app.name, tree=app.project if self._names[app.name] > 1 else None)
 
 
 class Grounds:

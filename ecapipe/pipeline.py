@@ -140,6 +140,7 @@ class _River:
         proven = [credentials.resolve(app, None, credentials.quiet(chain))]
         with self.track.course(subject, OF_APPS) as course:
             with course.stage(LOCATE) as work:
+                work.facts |= {"project": app.project} if paired.subject(app).tree else {}
                 discovery.locate(app, named=named, orgs=chosen, work=work)
             with course.stage(CHECK) as work:
                 spared = partial(login.spares_secret, app, how=self.request.how)

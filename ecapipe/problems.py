@@ -327,6 +327,7 @@ def ambiguous_variable(variable: str, first: str, second: str) -> _Said:
     return _say(
         f'The environment variable {variable} would serve both "{first}" and "{second}".',
         f"Unset {variable} and supply each secret in another way, or select one app with --name.",
+        "Or let an org name a variable of its own, as secretEnv in the batch file or in plugins.ecapipe.orgs.",
     )
 
 

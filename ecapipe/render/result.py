@@ -229,7 +229,7 @@ def _of_stage(ended: StageEnded, place: Place, home: Mapping[str | None, str]) -
             clean(ended.reason or ""),
             clean(str(subject)),
             None,
-            clean(place(near, subject.app, "")),
+            clean(place(near, subject.app, subject.tree or "")),
             None,
             (),
             _fingerprint(ended.stage.name, str(subject)),
@@ -239,14 +239,14 @@ def _of_stage(ended: StageEnded, place: Place, home: Mapping[str | None, str]) -
 def _of_problem(
     problem: Problem, subject: Subject, stage: str, place: Place, home: Mapping[str | None, str]
 ) -> Entry:
-    file = clean(place(problem.file, subject.app, "")) if problem.file else None
+    file = clean(place(problem.file, subject.app, subject.tree or "")) if problem.file else None
     return Entry(
         problem.name,
         "error",
         clean(problem.message),
         clean(str(subject)),
         file,
-        file or clean(place(home.get(subject.app, _PROJECT_FILE), subject.app, "")),
+        file or clean(place(home.get(subject.app, _PROJECT_FILE), subject.app, subject.tree or "")),
         problem.line,
         tuple(clean(action) for action in problem.actions),
         _fingerprint(problem.name, str(subject), stage, problem.file or ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -296,7 +297,9 @@ def test_an_org_with_a_tree_of_its_own_has_the_apps_of_that_tree(tmp_path: Path)
     ]
     checks = [ended.subject for ended in planned.report.ended if ended.stage.name == "check"]
     assert len(set(checks)) == 4
-    assert f"A ({root / 'retrieved/uat'})" in {str(subject) for subject in checks}
+    assert "A (retrieved/uat)" in {str(subject) for subject in checks}
+    located = [stage["facts"].get("project") for stage in planned.stages if stage["stage"] == "locate"]
+    assert located == [str(root / "retrieved/uat"), None, str(root / "retrieved/prod"), None]
 
 
 def test_no_project_is_needed_where_every_row_brings_its_tree(
@@ -381,3 +384,29 @@ def test_more_refresh_tokens_than_salesforce_keeps_are_refused(tmp_path: Path) -
     assert failed == ["A@a5", "A@a6"]
     assert {problem.name for problem in asked.report.problems} == {"TooManyApprovals"}
     assert plan(here(root), listed(root, text)).report.status == 0
+
+
+def test_a_variable_that_cannot_be_read_is_the_trouble_of_its_org_alone(two: Path) -> None:
+    text = f"alias,url,secretEnv\nuat,{UAT},BROKEN\nprod,{PROD},\ndev,https://dev.my.salesforce.com,GONE\n"
+    environ = {"BROKEN": "two\nlines", "GONE_FILE": str(two / "nowhere")}
+    planned = plan(here(two, "B"), listed(two, text), environ=environ)
+    assert {subject: outcome for subject, (outcome, _) in planned.targets.items()} == {
+        "B@uat": "failed",
+        "B@prod": "skipped",
+        "B@dev": "failed",
+    }
+    assert [problem.name for problem in planned.report.problems] == ["UsageError", "UnreadableFile"]
+    assert planned.report.status == 68
+
+
+def test_a_tree_may_be_in_metadata_format(tmp_path: Path) -> None:
+    files = {path.removesuffix("-meta.xml"): text for path, text in retrieved("uat", "A").items()}
+    root = trees.plant(tmp_path, files)
+    with zipfile.ZipFile(root / "unpackaged.zip", "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},unpackaged.zip\n"
+    planned = plan(Where((str(root / "retrieved"),)), listed(root, text))
+    assert {subject: outcome for subject, (outcome, _) in planned.targets.items()} == dict.fromkeys(
+        ("A@uat", "A@prod"), "skipped"
+    )

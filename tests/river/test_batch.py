@@ -168,7 +168,7 @@ def test_a_single_mistake_is_the_message() -> None:
         ('alias,url\n"a,b', "row 2: cannot be read: quotes"),
         (f"url,username\n{UAT},a\x00b", "row 2, column username: holds characters that cannot be seen."),
         (f"url,alias\n{UAT},a\u202eb", "row 2, column alias: holds characters that cannot be seen."),
-        (f"url,alias\n{UAT},{'a' * 5000}", "row 2, column alias: is longer than 4000 characters."),
+        (f"url,alias\n{UAT},{'a' * 5000}", "row 2, column alias: is longer than 200 characters."),
         (f"url,alias\n{UAT},{'a' * 200_000}", "row 2: is longer than anything meant."),
         (f"url,browser\n{UAT},chrom", 'must be one of chrome, edge, firefox, none. Did you mean "chrome"?'),
         (f"url,callback\n{UAT},pase", 'must be one of auto, listen, paste. Did you mean "paste"?'),

@@ -257,7 +257,8 @@ def test_a_file_two_subjects_would_share_is_refused_too(tmp_path: Path) -> None:
 def test_a_secret_put_where_a_path_belongs_is_not_repeated() -> None:
     variables = Environment({"ECAPIPE_CLIENT_SECRET_FILE": SECRET}).credential
     chain = credentials.chain((app(),), (), variables, None)
-    problem = problem_of(credentials.resolve, app(), None, chain)
+    problem = credentials.resolve(app(), None, chain).problem
+    assert problem is not None
     assert problem.name == "UnreadableFile"
     assert "ECAPIPE_CLIENT_SECRET_FILE" in problem.message
     assert SECRET not in repr(problem)
