@@ -217,7 +217,8 @@ def forget_secrets(app: str, org: str | None, every: bool, world: World) -> tupl
         raise EcapipeError(damaged[0])
     if not found:
         name = f"{app}@{org}" if org else app
-        raise EcapipeError(problems.secret_not_kept(name, [owner.full_name for owner in known]))
+        meant = problems.did_you_mean(app, [owner.app for owner in known if owner.app != app])
+        raise EcapipeError(problems.secret_not_kept(name, [owner.full_name for owner in known], meant))
     if len(found) > 1 and not every:
         raise EcapipeError(problems.secrets_ambiguous(app, [owner.full_name for owner in found]))
     for owner in found:

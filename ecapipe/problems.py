@@ -2006,10 +2006,10 @@ def app_in_several_projects(app: str, projects: Sequence[str]) -> _Said:
     "ecapipe app set-secret keeps one; the names of apps are exact.",
     exit_code=USAGE,
 )
-def secret_not_kept(app: str, known: Sequence[str]) -> _Said:
+def secret_not_kept(app: str, known: Sequence[str], meant: Sequence[str] = ()) -> _Said:
     return _say(
         f"No consumer secret is kept for {app}. Kept for: {_several(known)}.",
-        *did_you_mean(app, known),
+        *meant,
         f"Run ecapipe app set-secret {app} to keep one.",
     )
 

@@ -194,15 +194,30 @@ def _command(name: str, child: str | None) -> Any:
     return typer.main.get_command(module.commands).commands.get(child)  # type: ignore[attr-defined]
 
 
-def _apps(before: Sequence[str], environment: Environment) -> Iterator[str]:
-    """The apps that the options before the cursor let the command see."""
+def _apps(before: Sequence[str], environment: Environment) -> Iterable[str]:
+    """The apps that the options before the cursor let the command see; of kept logins where it is about them."""
     from ecapipe import discovery, edges
 
+    if before[0] == "login":
+        return _kept("app", environment)
     try:
         found = discovery.discover(_where(before, environment), edges.real(environment))
     except EcapipeError:
-        return
-    yield from (app.name for app in found.apps)
+        return ()
+    return [app.name for app in found.apps]
+
+
+def _kept(member: str, environment: Environment) -> list[str]:
+    """A member of the records of kept logins, which hold no secret here."""
+    from ecapipe import edges
+    from ecapipe.kept import Record
+
+    try:
+        records = list(edges.real(environment).store.records("login"))
+    except EcapipeError:
+        return []
+    values = [record.members.get(member) for record in records if isinstance(record, Record)]
+    return list(dict.fromkeys(value for value in values if isinstance(value, str)))
 
 
 def _orgs(before: Sequence[str], environment: Environment) -> Iterator[tuple[str, str]]:
@@ -211,6 +226,9 @@ def _orgs(before: Sequence[str], environment: Environment) -> Iterator[tuple[str
     from ecapipe import discovery, edges
     from ecapipe.edges import sf
 
+    if before[0] == "login":
+        yield from ((alias, "") for alias in _kept("alias", environment))
+        return
     known: dict[str, str] = {}
     try:
         for found in discovery.projects(_where(before, environment), edges.real(environment)):

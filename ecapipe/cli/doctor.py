@@ -35,7 +35,7 @@ def doctor(
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
-    """Look at this machine: Python, git, Salesforce CLI, browser, proxy, certificates, callback ports, state.
+    """Look at this machine: Python, git, Salesforce CLI, browser, keyring, proxy, CA, callback ports, state.
 
     Changes nothing, and asks no org. Each line is ok, warn or fail, and says what to do; ends with 1 if one is fail.
     The callback ports are those of the project in the current folder.
@@ -47,7 +47,7 @@ def doctor(
     world = edges.real(session.environment)
     found = _apps(session, world, no_project_config)
     if storage:
-        kept = checkup.stored(session.environment, _with_secret(found))
+        kept = checkup.stored(session.environment, world.store, _with_secret(found))
         return session.finish(report.storage(kept), plain.storage(kept, length))
     urls = sorted({url for app in found for url in app.callback_urls if apps.loopback(url)}) or [_USUAL]
     checks = [
@@ -55,6 +55,7 @@ def doctor(
         checkup.git(session.environment),
         checkup.salesforce_cli(world.sf),
         checkup.web_browser(session.environment),
+        checkup.keyring(),
         checkup.proxy(),
         checkup.certificates(session.environment),
         checkup.callbacks(urls, world.listen),

@@ -93,6 +93,8 @@ def _usage(error: exceptions.TyperException, command: str) -> Problem:
     """What typer says, in our words where it guesses at a name."""
     meant = [f"Did you mean {name}?" for name in getattr(error, "possibilities", None) or ()]
     message = f"Nonexistent flag: {getattr(error, 'option_name', '')}." if meant else error.format_message()
+    if message.startswith("Got unexpected extra argument"):  # which may be a secret, put there by mistake
+        message = "There are more arguments than the command takes."
     return problems.usage_error(message, command, *meant)
 
 

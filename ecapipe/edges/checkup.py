@@ -15,11 +15,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ecapipe import health, problems
-from ecapipe.edges import browser, http, state
+from ecapipe.edges import browser, http, state, store
 from ecapipe.edges.environment import Environment
 from ecapipe.health import Check, Stored
+from ecapipe.kept import Kind, Record
 from ecapipe.problems import EcapipeError
-from ecapipe.world import Landing, Listen, SalesforceCli
+from ecapipe.world import Landing, Listen, SalesforceCli, Store
 
 _PATIENCE: Final = 10.0
 """Seconds for a program to tell its version."""
@@ -51,6 +52,8 @@ _KEPT: Final = (
     ),
 )
 """What is kept, in which folder of the state directory, whether it is secret, who writes it, and how it goes."""
+
+_KINDS: Final[tuple[Kind, ...]] = ("login", "secret")
 
 _GIT: Final = "GIT_PYTHON_GIT_EXECUTABLE"
 
@@ -113,6 +116,14 @@ def web_browser(environment: Environment) -> Check:
         return Check("browser", "ok", "BROWSER opens login pages.", details=details)
     message = "BROWSER names a program that is not on the PATH."
     return Check("browser", "warn", message, ("Set BROWSER to a browser on the PATH, or unset it.",), details)
+
+
+def keyring() -> Check:
+    try:
+        backend = store.system()
+    except EcapipeError as error:
+        return health.of_problem("keyring", "warn", error.problem)
+    return Check("keyring", "ok", f"Secrets can be kept in the keyring ({backend.name}).")
 
 
 def proxy() -> Check:
@@ -189,11 +200,12 @@ def state_directory(environment: Environment) -> Check:
     return health.of_problem("state", "fail", problem)
 
 
-def stored(environment: Environment, settings: Iterable[str]) -> list[Stored]:
+def stored(environment: Environment, kept: Store, settings: Iterable[str]) -> list[Stored]:
     """What is kept on this machine; `settings` are the paths of settings files that hold a consumer secret."""
     home = environment.get("USERPROFILE" if os.name == "nt" else "HOME") or os.path.expanduser("~")
     return [
         *(_kept(environment, *each) for each in _KEPT),
+        _in_keyring(kept),
         *(
             _found(
                 "Consumer secret in a settings file",
@@ -220,6 +232,22 @@ def _kept(environment: Environment, what: str, folder: str, secret: bool, writte
     except EcapipeError:
         return Stored(what, folder, False, None, None, secret, written, removed)
     return _found(what, path, secret, written, removed)
+
+
+def _in_keyring(kept: Store) -> Stored:
+    """The entries that records speak of; the keyring itself is not asked, for that may ask a person."""
+    records = [record for kind in _KINDS for record in kept.records(kind)]
+    entries = sum(isinstance(record, Record) and record.place == "keyring" for record in records)
+    return Stored(
+        "Secrets of kept logins, and consumer secrets",
+        "the system's keyring, as ecapipe login and ecapipe consumer secret",
+        entries > 0,
+        None,
+        entries,
+        True,
+        "ecapipe run --save, and ecapipe app set-secret",
+        "ecapipe login logout, and ecapipe app forget-secret",
+    )
 
 
 def _found(what: str, path: str, secret: bool, written: str, removed: str) -> Stored:

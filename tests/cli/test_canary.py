@@ -298,3 +298,48 @@ def test_a_secret_in_the_place_of_a_flag_is_not_repeated(stage: Stage) -> None:
     sweep(stage, 2, "run", "--client-secret", secret, forms=[as_lines])
     address = f"https://robot:{secret}@acme.my.salesforce.com"
     sweep(stage, 2, "run", "-d", str(stage.root), "-o", address, forms=[as_lines])
+
+
+def test_a_login_that_is_kept_used_and_ended(stage: Stage, tmp_path: Path) -> None:
+    """Only the files that were asked for hold its secrets, and only the token's own command prints one."""
+    at = {"ECAPIPE_STATE_DIR": str(tmp_path)}
+    login = ("-n", "Batch", "-o", "uat", "--verbose")
+    with stage.before() as url:
+        sweep(stage, 0, *run(stage, url, "Batch", "--save", "--store", "file", "--verbose"), **at)
+        assert any(trees.secret("Batch") in path.read_text() for path in tmp_path.rglob("*.json"))
+        for words in (("list", "--verbose"), ("display", *login, "--verify"), ("refresh", *login)):
+            sweep(stage, 0, "login", *words, **at)
+        token = ecapipe("login", "token", at=stage.home, **stage.variables(**at), ECAPIPE_LOG_LEVEL="trace")
+        assert stage.secrets.heard_in(token.out)
+        stage.check(Ended(token.status, "", token.err), trees.key("Batch"))
+        sweep(stage, 0, "login", "logout", *login, forms=[as_lines], **at)
+        sweep(stage, 2, "login", "token", forms=[as_lines], **at)
+
+
+@pytest.mark.parametrize("path", ["/token", "/userinfo", "/revoke"])
+def test_an_org_that_repeats_what_a_kept_login_sends(stage: Stage, tmp_path: Path, path: str) -> None:
+    at = {"ECAPIPE_STATE_DIR": str(tmp_path)}
+    refusing = False
+
+    def refused(seen: Seen, said: Said) -> Said | None:
+        told = {"error": "invalid_grant", "error_description": repeated(seen, said)}
+        return Said(400, json.dumps(told).encode()) if refusing and seen.target.endswith(path) else None
+
+    with stage.before(refused) as url:
+        command = run(stage, url, "Listener", "--flow", "web", "--save", "--store", "file")
+        sweep(stage, 0, *command, app="Listener", forms=[as_lines], **at)
+        refusing = True
+        words = {"/token": "refresh", "/userinfo": "token", "/revoke": "logout"}[path]
+        sweep(stage, 1, "login", words, app="Listener", forms=[as_lines], **at)
+
+
+def test_a_secret_that_is_kept(stage: Stage, tmp_path: Path) -> None:
+    secret = trees.secret("Batch")
+    command = ["app", "set-secret", "Batch", "-d", str(stage.root), "--store", "file"]
+    for more in ([], ["--json"], ["--verbose"]):
+        variables = stage.variables(ECAPIPE_STATE_DIR=str(tmp_path), ECAPIPE_LOG_LEVEL="trace")
+        ended = ecapipe(*command, *more, at=stage.home, typed=f"{secret}\n", **variables)
+        assert ended.status == 0, ended
+        stage.check(ended, trees.key("Batch"))
+    sweep(stage, 2, *command, secret, forms=[as_lines], ECAPIPE_STATE_DIR=str(tmp_path))
+    sweep(stage, 0, "app", "forget-secret", "Batch", forms=[as_json], ECAPIPE_STATE_DIR=str(tmp_path))

@@ -114,6 +114,20 @@ def test_orgs_are_the_projects_and_the_salesforce_clis(tmp_path: Path) -> None:
     assert offered("run", "-d", str(tmp_path), "-o", "d", **home) == ["dev"]
 
 
+def test_logins_are_those_that_are_kept(tmp_path: Path) -> None:
+    state = {"ECAPIPE_STATE_DIR": str(tmp_path / "state")}
+    assert offered("login", "token", "-n", "", **state) == []
+    logins = tmp_path / "state/logins"
+    logins.mkdir(parents=True)
+    members = {"app": "Robot", "alias": "uat"}
+    for number, changes in enumerate(({}, {"app": "Other", "alias": None}, {"app": "$(touch owned)"})):
+        record = {"version": 1, "kind": "login", "place": "keyring", "members": members | changes}
+        (logins / f"{number:032x}.json").write_text(json.dumps(record))
+    (logins / f"{9:032x}.json").write_text("{")
+    assert offered("login", "token", "-n", "", **state) == ["Robot", "Other"]
+    assert offered("login", "logout", "-o", "", **state) == ["uat"]
+
+
 @pytest.mark.parametrize("content", [None, "", "[", "[]", '{"orgs": []}', '{"orgs": 1}', "\udcff", "[" * 100_000])
 def test_a_file_of_the_salesforce_cli_that_is_none_offers_nothing(tmp_path: Path, content: str | None) -> None:
     if content is not None:

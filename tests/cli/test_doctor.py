@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import trees
-from commandline import Ended, ecapipe
+from commandline import ROOT, Ended, ecapipe
 from salesforce_cli import VERSION, StandIn
 
 PASSWORD = "a-made-up-proxy-password"
-CHECKS = ["python", "git", "sf", "browser", "proxy", "certificates", "callbacks", "state"]
+CHECKS = ["python", "git", "sf", "browser", "keyring", "proxy", "certificates", "callbacks", "state"]
 
 
 @pytest.fixture
@@ -30,14 +30,24 @@ def tools(tmp_path: Path) -> Path:
 
 
 def asked(tmp_path: Path, tools: Path, *more: str, **variables: str) -> Ended:
+    return here(tmp_path, tools, "doctor", *more, **variables)
+
+
+def here(tmp_path: Path, tools: Path, *command: str, typed: str = "", **variables: str) -> Ended:
     place = tmp_path / "here"
     if not place.exists():
         # A port of its own: somebody else may be logging in on the usual one.
         with socket.create_server(("127.0.0.1", 0)) as server:
             url = f"http://127.0.0.1:{server.getsockname()[1]}/cb"
         trees.plant(place, trees.project() | trees.app(settings={"callbackUrl": url}))
-    known = {"PATH": str(tools), "DISPLAY": ":0"}
-    return ecapipe("doctor", *more, at=place, **(known | variables))
+    known = {
+        "PATH": str(tools),
+        "DISPLAY": ":0",
+        "PYTHON_KEYRING_BACKEND": "edges.drawer.Shared",
+        "DRAWER": str(tmp_path / "drawer"),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+    }
+    return ecapipe(*command, at=place, typed=typed, **(known | variables))
 
 
 def checked(tmp_path: Path, tools: Path, **variables: str) -> dict[str, dict[str, Any]]:
@@ -65,7 +75,7 @@ def test_it_prints_a_line_for_each_and_a_sum(tmp_path: Path, tools: Path) -> Non
     assert usual.status == 0
     lines = usual.out.splitlines()
     assert [line.split(":")[0].split()[1] for line in lines if line[:4].strip() in ("ok", "warn")] == CHECKS
-    assert lines[-1] == "Looked at 8 things: 7 ok, 1 warn, 0 fail."
+    assert lines[-1] == "Looked at 9 things: 8 ok, 1 warn, 0 fail."
     assert "      Install git, or add the folder that it lies in to PATH." in lines
     concise = asked(tmp_path, tools, "--concise").out.splitlines()
     assert [line[:10] for line in concise] == ["warn  git:", "      Inst", "Looked at "]

@@ -190,6 +190,19 @@ def test_git_is_loaded_for_a_secret_in_a_repository_and_for_no_other(tmp_path: P
     assert loaded(tmp_path, "app check") == TYPER | {"xmltodict", "git"}
 
 
+def test_a_kept_secret_is_known_without_a_look_into_the_keyring(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app(settings={"consumerSecret": None}))
+    keep = [sys.executable, "-m", "ecapipe", "app", "set-secret", "Billing", "--store", "file"]
+    typed = trees.secret("Billing")
+    subprocess.run(
+        keep, cwd=tmp_path, env=environment(tmp_path), input=typed.encode(), check=True, capture_output=True
+    )
+    (record,) = tmp_path.rglob("secrets/*.json")
+    record.write_text(record.read_text().replace('"place": "file"', '"place": "keyring"'))
+    commands = ("app list", "app check", "login list")
+    assert loaded(tmp_path, *commands).isdisjoint({"keyring", "httpx"}), "that it is there is enough to know"
+
+
 def test_what_is_offline_loads_no_network_and_what_holds_no_secret_no_git(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     public = {"isConsumerSecretOptional": "true", "consumerSecret": None}

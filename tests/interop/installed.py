@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parents[1] / ".cache/interop"
@@ -26,6 +27,7 @@ def lacking() -> list[str]:
         **{f"the Python package {name}": find_spec(name) is not None for name in _PACKAGES},
         "the npm packages": mark.exists() and mark.read_text() == wanted.read_text(),
         "Chromium": CHROMIUM.exists(),
+        "GNOME's keyring": which("gnome-keyring-daemon") is not None and which("dbus-run-session") is not None,
     }
     return [name for name, is_there in there.items() if not is_there]
 
