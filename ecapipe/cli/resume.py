@@ -24,10 +24,10 @@ GIVEN: Final = "ecapipe.arguments"
 """Where the context has the arguments that serve a run again."""
 
 _LARGEST: Final = 512 * 2**20
-_ALONE: Final = frozenset(
-    {FLAG, "--json", "--concise", "--verbose", "--no-progress", "--no-prompt", "-p", "--dry-run"}
-)
-"""Flags that say nothing of what is to be done, but how it is shown."""
+_SHOWN: Final = frozenset({"--json", "--concise", "--verbose", "--no-progress"})
+"""Flags that say how the run is shown: each time anew."""
+_ALONE: Final = _SHOWN | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal"}
+"""Flags that do not say what is to be done."""
 
 
 class Resuming(Command):
@@ -37,7 +37,7 @@ class Resuming(Command):
         given = _filled(args)
         if any(each.startswith(f"{FLAG}=") for each in given) and all(_is_alone(each) for each in given):
             given = _again(ctx.obj, given)
-        again = [each for each in given if not each.startswith(f"{FLAG}=")]
+        again = [each for each in given if each not in _SHOWN and not each.startswith(f"{FLAG}=")]
         ctx.meta[GIVEN] = None if any(redact(each) != each for each in again) else again
         return super().parse_args(ctx, given)
 

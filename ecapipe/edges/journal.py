@@ -184,7 +184,7 @@ def entries(environment: Environment) -> tuple[list[Entry], list[Problem]]:
             failures.append(error.problem)
         else:
             read += [entry] if entry else []
-    return read, failures
+    return sorted(read, key=lambda entry: entry.journal.recorded.started_at, reverse=True), failures
 
 
 def find(
@@ -221,12 +221,13 @@ def held(entry: Entry) -> Iterator[Recorded]:
     Raises `EcapipeError` (RunGoingOn).
     """
     folder = os.path.dirname(entry.path)
-    links = [(run, head.resumes) for run, head in _heads(folder, _runs(folder)) if head.resumes]
+    heads = _heads(folder, _runs(folder))
+    links = [(run, head.resumes) for run, head in heads if head.resumes]
     kin, size = {entry.run}, 0
     while len(kin) > size:
         size = len(kin)
         kin |= {each for link in links if kin.intersection(link) for each in link}
-    family = [run for run in reversed(_runs(folder)) if run in kin]
+    family = [run for run, _ in reversed(heads) if run in kin]
     with ExitStack() as stack:
         for run in family:
             stack.enter_context(state.lock(_lock(folder, run), problems.run_going_on(run), _PATIENCE))
@@ -252,9 +253,10 @@ def _lock(folder: str, run: str) -> str:
     return os.path.join(folder, f"{run}.lock")
 
 
-def _heads(folder: str, runs: Iterable[str]) -> Iterator[tuple[str, record.Journal]]:
-    """What the first lines say. A damaged one says nothing; raises `EcapipeError` (NewerFormat) for one that could
-    say anything."""
+def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, record.Journal]]:
+    """What the first lines say, those of the run that started last first. A damaged one says nothing; raises
+    `EcapipeError` (NewerFormat) for one that could say anything."""
+    heads = []
     for run in runs:
         path = os.path.join(folder, f"{run}.jsonl")
         try:
@@ -266,8 +268,8 @@ def _heads(folder: str, runs: Iterable[str]) -> Iterator[tuple[str, record.Journ
             if error.problem.name == "NewerFormat":
                 raise
             continue
-        if head:
-            yield run, head
+        heads += [(run, head)] if head else []
+    return sorted(heads, key=lambda each: each[1].recorded.started_at, reverse=True)
 
 
 def _is_of(head: record.Journal, roots: Collection[str]) -> bool:

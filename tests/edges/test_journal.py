@@ -58,7 +58,7 @@ def named(run: str, root: str = "/p", events: Iterable[Event] | None = None) -> 
     """A run under another name, of another project."""
     for event in events or scenes.run():
         if isinstance(event, RunStarted):
-            yield replace(event, run=run)
+            yield replace(event, run=run, at=run)
         elif isinstance(event, Planned):
             yield replace(event, projects=(ProjectFacts(root, ("force-app",)),))
         else:
