@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PureWindowsPath
 from typing import Final
 
 from ecapipe import problems
@@ -163,7 +164,7 @@ def entry(place: Place, members: Mapping[str, object], folder: str, mistakes: li
         texts.get("alias"),
         texts.get("url"),
         listed(texts.get("apps")),
-        posixpath.join(folder, source_dir.replace("\\", "/")) if source_dir else None,
+        _from(folder, source_dir) if source_dir else None,
         texts.get("flow"),
         texts.get("username"),
         texts.get("orgId"),
@@ -172,6 +173,11 @@ def entry(place: Place, members: Mapping[str, object], folder: str, mistakes: li
         texts.get("browser"),
         texts.get("callback"),
     )
+
+
+def _from(folder: str, path: str) -> str:
+    absolute = bool(PureWindowsPath(path).drive)
+    return path.replace("\\", "/") if absolute else posixpath.join(folder, path.replace("\\", "/"))
 
 
 def listed(value: object) -> tuple[str, ...]:

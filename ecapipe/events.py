@@ -76,6 +76,14 @@ class AppFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Where secrets are kept: in the system's keyring or in files, and what people call that place."""
+
+    store: Literal["keyring", "file"]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """A verified (or, with ``--until``, begun) login. `token` says what became of the token."""
 
@@ -86,8 +94,8 @@ class Login:
     scopes: tuple[str, ...]
     flow: str
     token: Fate
-    kept: str | None = None
-    """What people call the place that a saved login is kept in."""
+    kept: Kept | None = None
+    """Where a saved login is kept; None also if that was an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +172,8 @@ class Note:
     text: str
     pasted: bool = False
     """The answer to an offered link has to be pasted."""
+    browser: str | None = None
+    """The browser of the org that it is for, if that can be opened from here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -380,7 +380,7 @@ def verify(
 
 def _fate(
     target: Target, token: Token, user: User, flow: str, how: How, world: World, work: Work
-) -> tuple[Literal["printed", "revoked", "forgotten", "saved"], str | None]:
+) -> tuple[events.Fate, events.Kept | None]:
     """Let the verified token go, the way that was asked for; the place of one that is kept."""
     if how.deliver is not None:
         how.deliver(token.access_token)
@@ -394,7 +394,7 @@ def _fate(
     return "forgotten", None
 
 
-def _keep(target: Target, token: Token, user: User, flow: str, place: Place, world: World, work: Work) -> str:
+def _keep(target: Target, token: Token, user: User, flow: str, place: Place, world: World, work: Work) -> events.Kept:
     """Keep a verified login; where people find it. A refresh token that cannot be kept is revoked: nobody has it."""
     made, sealed = kept.new(target.credentials, target.org, token, user, flow, place, world.clock.utc())
     try:
@@ -407,7 +407,7 @@ def _keep(target: Target, token: Token, user: User, flow: str, place: Place, wor
     work.facts["kept"] = where = world.store.where("login", place)
     if not made.refreshable:
         work.warn("The login is kept, but cannot be refreshed: it ends with its access token.")
-    return where
+    return events.Kept(place, where)
 
 
 def hand_over(target: Target, token: Token, login: events.Login, how: How, world: World, work: Work) -> events.Login:

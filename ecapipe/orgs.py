@@ -158,7 +158,8 @@ class _Book:
         elsewhere: Elsewhere,
         apps_in: Callable[[str | None], Collection[str]] | None,
     ) -> None:
-        self.which, self.projects, self.elsewhere, self.apps_in = which, projects, elsewhere, apps_in
+        self.which, self.projects, self.apps_in = which, projects, apps_in
+        self.elsewhere = replace(elsewhere, logins=_asked_once(elsewhere.logins))
         self.entries = which.batch.entries if which.batch else ()
         self.configured = {alias: project for project in projects for alias in project.orgs}
         self.in_file: list[Mistake] = []
@@ -292,6 +293,23 @@ class _Book:
         """The org of a name that neither the file nor the project knows; raises as `choose`."""
         known = [*self.configured, *(entry.alias for entry in self.entries if entry.alias and entry.url)]
         return _elsewhere_or_address(text, known, self.which.allowed, self.elsewhere.logins)
+
+
+def _asked_once(logins: Callable[[], Sequence[Known]]) -> Callable[[], Sequence[Known]]:
+    """The same; what came of it, be it a failure, counts for every name."""
+    told: list[Sequence[Known] | EcapipeError] = []
+
+    def ask() -> Sequence[Known]:
+        if not told:
+            try:
+                told.append(logins())
+            except EcapipeError as error:
+                told.append(error)
+        if isinstance(told[0], EcapipeError):
+            raise told[0]
+        return told[0]
+
+    return ask
 
 
 def _once(chosen: Sequence[Org]) -> list[Org]:

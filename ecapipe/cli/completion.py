@@ -42,7 +42,7 @@ _ecapipe() {
   COMPREPLY=()
   while IFS= read -r line; do
     COMPREPLY+=("${line%%$'\\t'*}")
-  done < <(_ECAPIPE_COMPLETE=bash "$1" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  done < <(_ECAPIPE_COMPLETE=bash "${1/#\\~/$HOME}" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
   [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 complete -o default -F _ecapipe ecapipe

@@ -144,11 +144,10 @@ def farewell(logins: Iterable[Login]) -> list[str]:
         )
     if "revoked" in fates:
         said.append("The access tokens were revoked.")
-    for place in dict.fromkeys(login.kept for login in known if login.kept):
-        said.append(
-            f"Logins are kept in {clean(place)}. ecapipe login list shows them, ecapipe login logout ends them."
-        )
-        if "keyring" not in place:
+    for kept in dict.fromkeys(login.kept for login in known if login.token == "saved"):  # noqa: S105
+        where = clean(kept.place) if kept else "the place that an earlier run kept them in"
+        said.append(f"Logins are kept in {where}. ecapipe login list shows them, ecapipe login logout ends them.")
+        if kept and kept.store == "file":
             said.append(
                 "These files are not encrypted: whoever can read your files, or a copy of them, can use the logins."
             )

@@ -142,3 +142,9 @@ def test_where_there_can_be_no_lock_the_state_directory_is_to_blame(tmp_path: Pa
     with pytest.raises(EcapipeError) as caught, state.lock(str(tmp_path / "file" / "x.lock"), BUSY):
         pass
     assert caught.value.problem.name == "StateDirectoryUnusable"
+
+
+def test_where_a_folder_would_be_is_told_without_making_it(tmp_path: Path) -> None:
+    assert state.place(at(tmp_path / "state"), "logins") == str(tmp_path / "state" / "logins")
+    assert list(tmp_path.iterdir()) == []
+    assert state.folder(at(tmp_path / "state"), "logins") == state.place(at(tmp_path / "state"), "logins")

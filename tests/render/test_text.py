@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from render.scenes import AT, Screen, dangerous, hostile, login
 
 from ecapipe import problems, stages
-from ecapipe.events import Finished, RunEnded, Stage, StageEnded, Subject
+from ecapipe.events import Finished, Kept, RunEnded, Stage, StageEnded, Subject
 from ecapipe.problems import Problem
 from ecapipe.render import text
 from ecapipe.report import Report
@@ -161,6 +162,19 @@ def test_it_is_said_what_became_of_the_tokens() -> None:
     (sentence,) = text.farewell([login(), login()])
     assert "forgotten" in sentence
     assert "stay valid at Salesforce" in sentence
+
+
+def test_it_is_said_where_logins_are_kept_and_what_that_means() -> None:
+    def saved(kept: Kept | None) -> list[str]:
+        return text.farewell([replace(login(), token="saved", kept=kept)] * 2)
+
+    (sentence,) = saved(Kept("keyring", "the keyring (X\x1b[2J)"))
+    assert sentence.startswith("Logins are kept in the keyring (X\N{REPLACEMENT CHARACTER}[2J). ecapipe login list")
+    where, means = saved(Kept("file", "/home/ada/keyring/logins"))
+    assert "/home/ada/keyring/logins. " in where
+    assert "not encrypted" in means
+    (earlier,) = saved(None)
+    assert "an earlier run" in earlier
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,12 @@ def test_every_column_is_read() -> None:
     assert (same.apps, same.source_dir, same.callback) == (entry.apps, entry.source_dir, entry.callback)
 
 
+@pytest.mark.parametrize("path", ["/retrieved/uat", "C:\\\\retrieved\\\\uat"])
+def test_an_absolute_folder_stays_one(path: str) -> None:
+    (entry,) = rows(f"url,sourceDir\n{UAT},{path}", "lists/orgs.csv")
+    assert entry.source_dir == path.replace("\\", "/")
+
+
 def test_a_folder_is_read_from_where_the_file_is() -> None:
     for file, expected in (("orgs.csv", "uat"), ("a/b/orgs.csv", "a/b/uat"), ("/a/orgs.csv", "/a/uat")):
         (entry,) = rows(f"url,sourceDir\n{UAT},uat", file)

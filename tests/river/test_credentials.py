@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from river.failure import problem_of
 
-from ecapipe import credentials, metadata
+from ecapipe import credentials, metadata, problems
 from ecapipe.apps import App, Replaced
 from ecapipe.credentials import Credentials, Field, Resolved
 from ecapipe.edges.environment import Environment
 from ecapipe.orgs import Org
-from ecapipe.problems import Problem
+from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
 
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
@@ -503,3 +503,63 @@ def test_a_secret_that_salesforce_made_is_never_a_placeholder(secret: str) -> No
 def test_any_text_is_a_placeholder_or_not(text: str) -> None:
     assert credentials.is_placeholder(text) in (True, False)
     assert credentials.is_placeholder(f"{{{{{text}}}}}")
+
+
+# --- what is kept -------------------------------------------------------------------------------------------
+
+
+def kept_for(key: str, secret: str = "kept") -> tuple[list[str], Callable[[str], Secret | None]]:
+    """The keys that were looked up, and what looks them up."""
+    asked: list[str] = []
+
+    def find(wanted: str) -> Secret | None:
+        asked.append(wanted)
+        return Secret(secret) if wanted == key else None
+
+    return asked, find
+
+
+def test_a_kept_secret_serves_the_key_it_was_kept_for_and_no_other() -> None:
+    found = app(settings={"consumerSecret": None})
+    key = found.settings.document.text("consumerKey") if found.settings else None
+    asked, find = kept_for(key or "")
+    result = credentials.resolve(found, UAT, credentials.chain((found,), (UAT,), given_as(), None, kept=find))
+    assert pair(result) == (key, "kept")
+    assert (result.secret.source, result.warning, asked) == ("keyring", None, [key])
+    chain = credentials.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), None, kept=find)
+    assert missing(credentials.resolve(found, UAT, chain)).name == "ConsumerSecretMissing"
+
+
+def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
+    asked, find = kept_for("any")
+    person = Person()
+    for found, values in ((app(), {}), (app(settings={"consumerSecret": None}), {"SECRET_BILLING": "given"})):
+        chain = credentials.chain((found,), (UAT,), given_as(**values), person, kept=find)
+        credentials.resolve(found, UAT, chain)
+    assert (asked, person.asked) == ([], [])
+
+
+def test_a_secret_that_no_flow_needs_is_not_looked_for_in_the_keyring() -> None:
+    asked, find = kept_for("any")
+    found = app(settings={"consumerSecret": None, "isConsumerSecretOptional": "true"})
+    credentials.resolve(found, UAT, credentials.chain((found,), (UAT,), given_as(), None, kept=find))
+    assert asked == []
+
+
+def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
+    def broken(key: str) -> Secret | None:
+        raise EcapipeError(problems.keyring_failed("Keyring", "give an entry", "KeyringLocked"))
+
+    found = app(settings={"consumerSecret": None})
+    chain = credentials.chain((found,), (UAT,), given_as(), None, kept=broken)
+    assert missing(credentials.resolve(found, UAT, chain)).name == "KeyringFailed"
+
+
+def test_a_secret_that_is_held_is_known_without_a_look() -> None:
+    found = app(settings={"consumerSecret": None})
+    chain = credentials.chain((found,), (), given_as(), None)
+    known = credentials.resolve(found, None, chain, lambda key: True)
+    assert (known.secret.source, known.secret.causes) == ("keyring", ())
+    assert isinstance(known.outcome, Problem)
+    assert credentials.resolve(found, None, chain, lambda key: False).secret.source is None
+    assert credentials.resolve(app(), None, chain, lambda key: True).secret.source == "file"

@@ -323,6 +323,28 @@ def test_the_apps_scopes_are_asked_for_but_no_refresh_token(names: str | None, s
     assert grants.scope(app(oauth={"commaSeparatedOauthScopes": names})) == scope
 
 
+@pytest.mark.parametrize(
+    ("names", "asked", "scope"),
+    [
+        ("Api, RefreshToken", None, "api refresh_token"),
+        ("OfflineAccess, Api, Api", None, "offline_access api"),
+        (None, None, None),
+        (None, "api", "api refresh_token"),
+        ("Api, RefreshToken", "id", "id refresh_token"),
+        ("Api, OfflineAccess", "api offline_access", "api offline_access"),
+    ],
+)
+def test_a_login_that_is_kept_asks_for_a_refresh_token(
+    names: str | None, asked: str | None, scope: str | None
+) -> None:
+    assert grants.scope_to_keep(app(oauth={"commaSeparatedOauthScopes": names}), asked) == scope
+
+
+def test_an_app_that_gives_no_refresh_token_is_not_asked_for_one() -> None:
+    problem = problem_of(grants.scope_to_keep, app(oauth={"commaSeparatedOauthScopes": "Api"}), None)
+    assert (problem.name, "It allows: api." in problem.message) == ("RefreshScopeMissing", True)
+
+
 SCOPES = """
     Basic=id Api=api Web=web Full=full Chatter=chatter_api CustomApplications=visualforce OpenID=openid
     Profile=profile Email=email Address=address Phone=phone CustomPermissions=custom_permissions Wave=wave_api

@@ -613,6 +613,19 @@ def test_a_salesforce_cli_that_cannot_be_asked_is_said_beside_the_name() -> None
     assert "The Salesforce CLI could not be asked: No sf here." in problem.message
 
 
+def test_a_salesforce_cli_that_fails_is_asked_once_however_many_rows_there_are() -> None:
+    asked = []
+
+    def tell() -> Sequence[Login]:
+        asked.append(True)
+        raise EcapipeError(problems.usage_error("No sf here.", "ecapipe run"))
+
+    which = Which(batch=listed("alias\na\nb\nc\n"))
+    problem = problem_of(orgs.select, which, (), Elsewhere(tell))
+    assert "row 4, column alias" in problem.message
+    assert len(asked) == 1
+
+
 def test_an_org_of_the_salesforce_cli_is_judged_like_any_other() -> None:
     cli = Cli(Login(("dev",), "ann@acme.test", instance_url="https://evil.test"))
     assert problem_of(orgs.select, Which(names=("dev",)), (), cli.elsewhere).name == "RefusedHost"
@@ -669,3 +682,35 @@ def test_many_names_of_one_org_are_told_in_one_sentence() -> None:
 )
 def test_the_audience_of_an_assertion_is_the_login_host_of_the_kind_of_org(host: str, audience: str) -> None:
     assert orgs.audience(at(host, "login.corp.example")) == audience
+
+
+# --- whatever is written ------------------------------------------------------------------------------------
+
+CELLS = st.sampled_from(
+    ["", "uat", "prod", UAT, PROD, "evil.test", "A", "A,B", "web", "none", "x/y", ORG_ID, "a@b.test"]
+)
+ROWS = st.lists(st.dictionaries(st.sampled_from([*batch.COLUMNS, "other"]), CELLS), max_size=6)
+
+
+@given(
+    ROWS, st.dictionaries(st.sampled_from(["uat", "prod"]), st.dictionaries(st.sampled_from(batch.COLUMNS), CELLS))
+)
+def test_whatever_is_written_is_orgs_or_a_problem_with_a_way_out(
+    rows: list[dict[str, str]], members: dict[str, dict[str, object]]
+) -> None:
+    cli = Cli(Login(("uat",), "a@b.test"))
+    which = Which(batch=batch.parse(json.dumps(rows).encode(), "orgs.json"), every=True)
+    found: tuple[Org, ...] = ()
+    problem = None
+    try:
+        found = orgs.select(which, configured(**members), cli.elsewhere, lambda _: frozenset({"A", "B"}))
+    except EcapipeError as error:
+        problem = error.problem
+    subjects = [(org.name, app) for org in found for app in org.apps or ("A", "B")]
+    assert len(subjects) == len(set(subjects)), "an app in an org is one login"
+    assert all(org.host.endswith("salesforce.com") for org in found)
+    if problem:
+        assert problem.name in ("MalformedBatchFile", "SchemaValidationError", "OrgNameAmbiguous", "RefusedHost")
+        assert problem.actions
+    else:
+        assert found

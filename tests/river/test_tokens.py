@@ -16,7 +16,7 @@ from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven, proven
 from river.failure import problem_of
 
 from ecapipe import orgs, tokens
-from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer
+from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer, RefreshToken
 from ecapipe.messages import Answer
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
@@ -63,6 +63,22 @@ def form(grant: Grant, *, org: orgs.Org = ORG) -> dict[str, list[str]]:
     assert request.bearer is None
     assert request.form is not None
     return parse_qs(request.form.reveal(), strict_parsing=True)
+
+
+def test_a_refresh_token_is_sent_with_the_pair() -> None:
+    assert form(RefreshToken(Secret(REFRESH))) == {
+        "grant_type": ["refresh_token"],
+        "client_id": [KEY],
+        "client_secret": [SECRET],
+        "refresh_token": [REFRESH],
+    }
+
+
+def test_an_org_that_repeats_a_refresh_token_is_not_repeated() -> None:
+    told = {"error": "unheard_of", "error_description": f"no {REFRESH} here, nor {REFRESH[:12]}"}
+    answer = Answer(400, "application/json", json.dumps(told).encode())
+    problem = problem_of(tokens.read, answer, RefreshToken(Secret(REFRESH)), proven(), ORG)
+    assert REFRESH[:8] not in problem.message
 
 
 def test_a_code_is_redeemed_with_its_verifier_and_its_redirect_uri() -> None:
