@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import threading
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -333,3 +335,20 @@ def test_no_damage_to_a_zip_is_worse_than_a_problem(damage: list[tuple[int, byte
         for each in Disk().walk(file.name, ["."], metadata_format=True):
             if isinstance(each, Found):
                 Disk().read(f"{file.name}/{each.path}", LIMIT)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_read_to_its_end_however_it_comes(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with pipe.open("wb", buffering=0) as stream:
+            for part in (b"first, ", b"x" * 100_000, b", last"):
+                stream.write(part)
+                time.sleep(0.02)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert Disk().read(str(pipe), metadata.LARGEST) == b"first, " + b"x" * 100_000 + b", last"
+    writer.join()
