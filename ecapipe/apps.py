@@ -61,24 +61,22 @@ class App:
     """The settings file from the source org's tree (``--credentials-dir``), for an app without one of its own."""
     settings: SourceFile | None = field(init=False, repr=False, compare=False)
     """The global OAuth settings file, its own or lent: the only one with key and secret."""
+    callback_urls: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The registered redirect URIs, as written: one per line of ``callbackUrl``."""
+    types: frozenset[Type] = field(init=False, repr=False, compare=False)
+    """Of its own files."""
     _first: Mapping[Type, SourceFile] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         first = {file.type: file for file in reversed(self.files)}
         object.__setattr__(self, "_first", first)
+        object.__setattr__(self, "types", frozenset(first))
         object.__setattr__(self, "settings", first.get(metadata.SETTINGS) or self.lent)
+        object.__setattr__(self, "callback_urls", _lines(self.settings, "callbackUrl"))
 
     def of(self, type: Type) -> SourceFile | None:
         """The app's first file of `type`."""
         return self._first.get(type)
-
-    @property
-    def callback_urls(self) -> tuple[str, ...]:
-        """The registered redirect URIs, as written: one per line of ``callbackUrl``."""
-        settings = self.settings
-        text = settings.document.text("callbackUrl") if settings else None
-        lines = (text or "").replace("\r", "\n").split("\n")
-        return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
     @property
     def distribution(self) -> Literal["Local", "Packaged"] | None:
@@ -177,6 +175,13 @@ def assemble(files: Iterable[SourceFile], project: str, namespace: str) -> tuple
             name = rest
         grouped.setdefault(name, []).append(file)
     return tuple(App(name, project, tuple(grouped[name])) for name in sorted(grouped))
+
+
+def _lines(file: SourceFile | None, name: str) -> tuple[str, ...]:
+    """The lines of an element's text, each once."""
+    text = file.document.text(name) if file else None
+    lines = (text or "").replace("\r", "\n").split("\n")
+    return tuple(dict.fromkeys([line.strip() for line in lines if line.strip()]))
 
 
 def missing_settings(app: App, org: str | None) -> Problem:

@@ -236,7 +236,7 @@ class _Inspector:
         grouped: dict[str, tuple[Git, dict[str, SourceFile]]] = {}
         for file in files:
             place = posixpath.normpath(f"{self.root}/{file.path}")
-            folder = posixpath.dirname(place)
+            folder = place.rpartition("/")[0] or "/"
             if folder not in folders:
                 folders[folder] = self.world.git(folder)
             git = folders[folder]
@@ -246,13 +246,15 @@ class _Inspector:
 
     def elsewhere(self, apps: Sequence[App], sought: Sought) -> Mapping[str, tuple[Sighting, ...]]:
         """Where secrets stand besides the settings files of their apps."""
-        own = {app.name: {file.path for file in _settings((app,))} for app in apps}
         found: dict[str, tuple[Sighting, ...]] = {}
         for paths, pieces in self.suspects(sought):
             for app, line in sought.find(pieces).items():
-                sightings = (Sighting(path, line) for path in paths if path not in own.get(app, ()))
-                found[app] = (*found.get(app, ()), *sightings)
-        return found
+                found[app] = (*found.get(app, ()), *(Sighting(path, line) for path in paths))
+        own = {app.name: {file.path for file in _settings((app,))} for app in apps if app.name in found}
+        return {
+            app: tuple(each for each in sightings if each.path not in own.get(app, ()))
+            for app, sightings in found.items()
+        }
 
     def suspects(self, sought: Sought) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         """The contents that may hold a secret, with their paths: git knows what is ignored, and finds a few fast.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Final, NoReturn
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -70,9 +71,6 @@ class Sought:
             if len(value := secret.reveal().encode()) >= _SHORTEST_PART and b"\n" not in value:
                 self._owners.setdefault(value, set()).add(owner)
         self._lengths = sorted({len(value) for value in self._owners})
-        alphabet = frozenset(b"".join(self._owners))
-        self._marks = bytes(120 if byte in alphabet else 32 for byte in range(256))
-        self._runs = re.compile(b"x{%d,}" % (self._lengths or [1])[0])
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -98,6 +96,16 @@ class Sought:
             kept = data[max(0, len(data) - self._lengths[-1] + 1) :]
             line += data.count(b"\n", 0, len(data) - len(kept))
         return found
+
+    @cached_property
+    def _marks(self) -> bytes:
+        """For each byte an x if it stands in a secret, else a space."""
+        alphabet = frozenset(b"".join(self._owners))
+        return bytes(120 if byte in alphabet else 32 for byte in range(256))
+
+    @cached_property
+    def _runs(self) -> re.Pattern[bytes]:
+        return re.compile(b"x{%d,}" % self._lengths[0])
 
     def _hits(self, data: bytes, start: int, end: int) -> Iterable[tuple[int, set[str]]]:
         for length in self._lengths:

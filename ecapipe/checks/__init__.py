@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from ecapipe import metadata
 from ecapipe.apps import App
 from ecapipe.checks import credentials, deploy, exposure, structure
 from ecapipe.checks.subject import Checked, Evidence, Remark
 from ecapipe.credentials import Resolved
 from ecapipe.findings import RULES, Finding, Level, Purpose, milder
+from ecapipe.metadata import Type
 from ecapipe.problems import Problem
 
 OF_APPS: Final[Mapping[str, Callable[[Checked], Iterator[Remark]]]] = {
@@ -65,6 +67,35 @@ OF_APPS: Final[Mapping[str, Callable[[Checked], Iterator[Remark]]]] = {
         exposure.file_permissions_open,
     )
 }
+ABOUT: Final[Mapping[str, Type]] = {
+    "policies-missing": metadata.OAUTH,
+    "oauth-link-foreign": metadata.OAUTH,
+    "oauth-link-stale": metadata.OAUTH,
+    "org-scoped-app-foreign": metadata.HEADER,
+    "app-disabled": metadata.POLICIES,
+    "oauth-plugin-disabled": metadata.POLICIES,
+    "client-credentials-half-enabled": metadata.OAUTH_POLICIES,
+    "run-as-user-missing": metadata.OAUTH_POLICIES,
+    "push-settings-secret-tracked": metadata.PUSH,
+    "scope-full": metadata.OAUTH,
+    "refresh-token-never-expires": metadata.OAUTH_POLICIES,
+    "ip-relaxation-bypassed": metadata.OAUTH_POLICIES,
+    "all-users-self-authorized": metadata.OAUTH_POLICIES,
+}
+"""The type of file that a rule is about: it has nothing to say of an app without one, and is not asked."""
+
+GOES_BY: Final[Mapping[str, str]] = {
+    "jwt-without-certificate": "jwt",
+    "secret-tracked-by-git": "tracked",
+    "secret-staged": "staged",
+    "secret-in-history": "history",
+    "secret-elsewhere-in-tree": "elsewhere",
+    "settings-not-gitignored": "unignored",
+    "push-settings-secret-tracked": "tracked",
+    "file-permissions-open": "open_to_others",
+}
+"""The member of `Evidence` that a rule goes by: while it is empty, the rule is not asked."""
+
 OF_FILES: Final[Mapping[str, str]] = {"WrongRoot": "wrong-root", "SuffixMisspelt": "suffix-misspelt"}
 """The rules about files that could not be read, by problem; any other problem is malformed-xml."""
 
@@ -90,10 +121,16 @@ def check(
         if name in levels:
             place = Remark(problem.message, problem.actions, problem.file, problem.line, "")
             found.append(_finding(name, levels[name], None, place, evidence.root))
-    rules = [(name, rule) for name, rule in OF_APPS.items() if name in levels]
+    useful = [
+        name for name in OF_APPS if name in levels and (name not in GOES_BY or getattr(evidence, GOES_BY[name]))
+    ]
+    rules: dict[frozenset[Type], list[tuple[str, Callable[[Checked], Iterator[Remark]]]]] = {}
     for app, resolved in zip(apps, proven, strict=True):
         subject = Checked.of(app, resolved, evidence)
-        for name, rule in rules:
+        if app.types not in rules:
+            asked = [name for name in useful if name not in ABOUT or ABOUT[name] in app.types]
+            rules[app.types] = [(name, OF_APPS[name]) for name in asked]
+        for name, rule in rules[app.types]:
             for remark in rule(subject):
                 # A level that the project chose is meant for all cases of the rule.
                 told = replace(remark, at_most=None) if name in chosen else remark

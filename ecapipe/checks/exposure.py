@@ -144,7 +144,7 @@ def all_users_self_authorized(subject: Checked) -> Iterator[Remark]:
 
 def file_permissions_open(subject: Checked) -> Iterator[Remark]:
     for file in subject.all_settings:
-        if file.path in subject.evidence.open_to_others and holds_secret(file.document):
+        if file.path in subject.evidence.open_to_others:
             yield subject.remark(
                 f"Others may read this file, which holds the consumer secret of {subject.app.name}.",
                 f'Take the right away: chmod 600 "{file.path}"',

@@ -45,7 +45,7 @@ class Evidence:
     certified: frozenset[str] = frozenset()
     """Settings files that had a certificate in the last commit."""
     open_to_others: frozenset[str] = frozenset()
-    """Files that other users of this machine may read."""
+    """Settings files that hold a secret and that other users of this machine may read."""
     elsewhere: Mapping[str, tuple[Sighting, ...]] = field(default_factory=dict)
     """Where else in the project an app's secret stands."""
     history: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -127,5 +127,7 @@ class Checked:
 
 def holds_secret(document: Document) -> bool:
     """Whether a real consumer secret stands in a settings file, once or more often."""
-    texts = [element.text for element in document.all("consumerSecret")]
-    return any(text and not is_placeholder(text) for text in texts)
+    for element in document.all("consumerSecret"):  # asked so often that a generator would show
+        if element.text and not is_placeholder(element.text):
+            return True
+    return False

@@ -213,12 +213,10 @@ def _listed(holder: str) -> Iterator[Found | Problem]:
 
 def _read(path: str, limit: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:  # to ask for the limit at once would reserve it
-        pieces = [os.read(descriptor, min(_USUAL, limit + 1))]
-        left = limit + 1 - len(pieces[0])
-        while pieces[-1] and left > 0:
-            pieces.append(os.read(descriptor, min(left, _PIECE)))
-            left -= len(pieces[-1])
-        return b"".join(pieces)
+    try:
+        data = os.read(descriptor, min(_USUAL, limit + 1))  # to ask for the limit at once would reserve it
+        while (left := limit + 1 - len(data)) > 0 and (piece := os.read(descriptor, min(left, _PIECE))):
+            data += piece
+        return data
     finally:
         os.close(descriptor)

@@ -22,6 +22,7 @@ class Environment:
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         self._environ = environ
         self._values: Mapping[str, str] = dict(environ)
+        self._known = frozenset(name.removesuffix("_FILE") for name in self._values)
         for name in self._values:
             if name.startswith(_CREDENTIALS):
                 del environ[name]
@@ -45,6 +46,8 @@ class Environment:
         No child process inherits it from now on. Raises `EcapipeError` (UnreadableFile).
         """
         self._environ.pop(name, None)
+        if name not in self._known:  # thousands of apps ask, and mostly in vain
+            return None
         if value := (self.get(name) or "").strip():
             if not value.isprintable():  # bytes that are no text, or a line break in the middle
                 raise EcapipeError(usage_error(f"{name} does not hold plain text.", "ecapipe run"))

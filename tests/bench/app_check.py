@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from forest import grow
-from measure import ECAPIPE, PYTHON, QUIET, SF, Program, least, milliseconds, tell
+from measure import ECAPIPE, PYTHON, QUIET, SF, Program, compare, least, tell
 
 ROUNDS = 10
 APPS = 20
@@ -40,8 +40,8 @@ def main() -> None:
         )
         # A manifest takes seconds: fewer rounds will do.
         cost |= least(2, sf=Program(manifest, root, QUIET))
-    tell("app check / floor", cost["ecapipe"].seconds / cost["floor"].seconds, 2, detail=milliseconds(**cost))
-    tell("app check / sf manifest", cost["ecapipe"].seconds / cost["sf"].seconds, 0.15)
+    compare("app check / floor", cost["ecapipe"], cost["floor"], 2)
+    compare("app check / sf manifest", cost["ecapipe"], cost["sf"], 0.15)
     tell("app check, memory", cost["ecapipe"].memory / 1024, 60, "MiB")
 
 

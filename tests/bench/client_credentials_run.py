@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 import peer
 from forest import robot, trees
-from measure import ECAPIPE, QUIET, SF, Call, Program, least, milliseconds, tell
+from measure import ECAPIPE, QUIET, SF, Call, Program, compare, least, milliseconds, tell
 
 ROUNDS = 10
 
@@ -65,9 +65,7 @@ def main() -> None:
                 run=Program((*run, f"uat={org.url}"), root, {"SSL_CERT_FILE": org.ca_file}),
                 sf=Program(login, root, {**QUIET, **home}),
             )
-        tell(
-            "run / sf org login sfdx-url", cost["run"].seconds / cost["sf"].seconds, 0.3, detail=milliseconds(**cost)
-        )
+        compare("run / sf org login sfdx-url", cost["run"], cost["sf"], 0.3)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from forest import grow
-from measure import FD, Call, Program, least, milliseconds, tell
+from measure import FD, Call, Program, compare, least
 
 from ecapipe import discovery, edges
 from ecapipe.discovery import Where
@@ -32,7 +32,7 @@ def main() -> None:
             discovery=Call(lambda: discovery.discover(where, world)),
             fd=Program((FD, "-uu", *excluded, r"\.eca", "force-app"), root),
         )
-    tell("discovery / fd", cost["discovery"].seconds / cost["fd"].seconds, 1.5, detail=milliseconds(**cost))
+    compare("discovery / fd", cost["discovery"], cost["fd"], 1.5)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,15 @@ Repeat it with: tests/interop/setup && .venv/bin/python tests/bench/gate.py
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from forest import trees
+from measure import ECAPIPE, PYTHON, QUIET, SF, Program, compare, least
 
-import trees
-
-HERE = Path(__file__).parents[2]
-SF = Path(os.environ.get("SF", HERE / ".cache/interop/node_modules/.bin/sf"))
-ECAPIPE = str(Path(sys.executable).with_name("ecapipe"))
-QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_AUTOUPDATE_DISABLE": "true", "SF_DISABLE_AUTOUPDATE": "true"}
-ROUNDS = 3
+ROUNDS = 5
 
 PARSE = """
 import sys, xmltodict
@@ -31,24 +23,6 @@ for path in Path(sys.argv[1]).rglob("*.xml"):
 """
 LOG = "git log --all --raw --no-abbrev --format= -- '*ecaGlblOauth*'"
 BLOBS = f"{LOG} > ../log && cut -d' ' -f4 ../log | sort -u | git cat-file --batch > ../blobs"
-
-
-def least(command: list[str], at: Path) -> float:
-    """The least seconds of a few rounds."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # Node lies beside Python
-    costs = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        ended = subprocess.run(command, cwd=at, env={**os.environ, **QUIET, "PATH": path}, capture_output=True)
-        costs.append(time.perf_counter() - start)
-        if ended.returncode not in (0, 1):
-            raise SystemExit(ended.stderr.decode())
-    return min(costs)
-
-
-def tell(what: str, ours: float, theirs: float, goal: float) -> None:
-    verdict = "met" if ours <= goal * theirs else "MISSED"
-    sys.stdout.write(f"{what}: {ours / theirs:.2f} (at most {goal}: {verdict})  {ours:.2f} s, {theirs:.2f} s\n")
 
 
 def history(commits: int, change: Callable[[int], tuple[str, str]]) -> bytes:
@@ -88,26 +62,31 @@ def grown(root: Path, apps: int, others: int) -> Path:
     return trees.plant(root, files)
 
 
+def check(root: Path, *flags: str) -> Program:
+    return Program((ECAPIPE, "app", "check", *flags, "--json"), root, statuses=(0, 1))
+
+
 def main() -> None:
     with TemporaryDirectory() as folder:
         root = grown(Path(folder) / "project", 20, 20_000 - 80)
         repository(root, 1000, lambda number: (f"notes/{number % 50}.md", f"{number}\n"))
-        check = least([ECAPIPE, "app", "check", "--for", "deploy", "--json"], root)
-        manifest = [str(SF), "project", "generate", "manifest", "--source-dir", "force-app", "--output-dir", folder]
-        tell("all rules / sf manifest", check, least(manifest, root), 0.25)
+        manifest = (SF, "project", "generate", "manifest", "--source-dir", "force-app", "--output-dir", folder)
+        cost = least(ROUNDS, ours=check(root, "--for", "deploy"), sf=Program(manifest, root, QUIET))
+        compare("all rules / sf manifest", cost["ours"], cost["sf"], 0.25)
     with TemporaryDirectory() as folder:
         root = grown(Path(folder) / "project", 5000, 0)
         for name in ("plain", "repository"):
             if name == "repository":
                 repository(root, 1, lambda number: ("notes.md", "made up\n"))
-            check = least([ECAPIPE, "app", "check", "--for", "deploy", "--json"], root)
-            tell(f"5,000 apps, {name} / xmltodict", check, least([sys.executable, "-c", PARSE, str(root)], root), 4)
+            alone = Program((PYTHON, "-c", PARSE, str(root)), root)
+            cost = least(ROUNDS, ours=check(root, "--for", "deploy"), xmltodict=alone)
+            compare(f"5,000 apps, {name} / xmltodict", cost["ours"], cost["xmltodict"], 4)
     with TemporaryDirectory() as folder:
         root = grown(Path(folder) / "project", 20, 400)
         settings = f"{trees.DEFAULT}/old/App{{}}.ecaGlblOauth-meta.xml"
         repository(root, 10_000, lambda number: (settings.format(number % 50), f"<a>{number}</a>\n" * 40))
-        search = least([ECAPIPE, "app", "check", "--history", "--json"], root)
-        tell("--history / git", search, least(["sh", "-c", BLOBS], root), 2)
+        cost = least(ROUNDS, ours=check(root, "--history"), git=Program(("sh", "-c", BLOBS), root))
+        compare("--history / git log and cat-file", cost["ours"], cost["git"], 2)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What things cost, side by side: each round runs every contender once, and the cheapest of its rounds counts."""
+"""What things cost, side by side: each round runs every contender once, and the cheapest of its rounds counts.
+
+Seconds decide. On a machine with other things to do they stray; processor time, which is told beside them, does less.
+"""
 
 from __future__ import annotations
 
@@ -24,34 +27,40 @@ FD = which("fdfind") or which("fd") or "fd"
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds from start to end, and the most memory that was in use, in KiB."""
+    """Seconds from start to end, those of them that a processor was at work, and the most memory in use, in KiB."""
 
     seconds: float
+    processor: float
     memory: int = 0
 
 
 @dataclass(frozen=True)
 class Program:
-    """A command line that ends with `status`; its output goes nowhere. What is in `environment` is added to ours."""
+    """A command line that ends with one of `statuses`; its output goes nowhere. `environment` is added to ours."""
 
     words: Sequence[str]
     at: Path = ROOT
     environment: Mapping[str, str] = field(default_factory=dict)
-    status: int = 0
+    statuses: tuple[int, ...] = (0,)
 
     def __call__(self) -> Cost:
         path = f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"  # Node lies beside Python
         environ = {**os.environ, "PATH": path, **self.environment}
         start = time.perf_counter()
         running = subprocess.Popen(
-            self.words, cwd=self.at, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            self.words,
+            cwd=self.at,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         _, code, used = os.wait4(running.pid, 0)
         seconds = time.perf_counter() - start
         running.returncode = os.waitstatus_to_exitcode(code)
-        if running.returncode != self.status:
-            raise SystemExit(f"{self.words[0]} ended with {running.returncode}, not with {self.status}")
-        return Cost(seconds, used.ru_maxrss)
+        if running.returncode not in self.statuses:
+            raise SystemExit(f"{' '.join(self.words)} ended with {running.returncode}")
+        return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 
 @dataclass(frozen=True)
@@ -61,9 +70,9 @@ class Call:
     do: Callable[[], object]
 
     def __call__(self) -> Cost:
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         self.do()
-        return Cost(time.perf_counter() - start)
+        return Cost(time.perf_counter() - start, time.process_time() - worked)
 
 
 def least(rounds: int, **contenders: Callable[[], Cost]) -> dict[str, Cost]:
@@ -73,7 +82,7 @@ def least(rounds: int, **contenders: Callable[[], Cost]) -> dict[str, Cost]:
         for name, run in contenders.items():
             costs[name].append(run())
     return {
-        name: Cost(min(cost.seconds for cost in seen[1:]), min(cost.memory for cost in seen[1:]))
+        name: Cost(*(min(getattr(cost, part) for cost in seen[1:]) for part in ("seconds", "processor", "memory")))
         for name, seen in costs.items()
     }
 
@@ -82,6 +91,17 @@ def tell(what: str, found: float, goal: float, unit: str = "×", detail: str = "
     """One line: what was measured, its goal, and whether it is met."""
     verdict = "met" if found <= goal else "MISSED"
     sys.stdout.write(f"{what}: {found:.2f} {unit} (at most {goal:g} {unit}: {verdict}){detail and f'  [{detail}]'}\n")
+
+
+def compare(what: str, ours: Cost, theirs: Cost, goal: float) -> None:
+    """One line about a ratio."""
+    times = f"{ours.seconds * 1000:.0f} ms, {theirs.seconds * 1000:.0f} ms"
+    tell(
+        what,
+        ours.seconds / theirs.seconds,
+        goal,
+        detail=f"{times}; processor {ours.processor / theirs.processor:.2f} ×",
+    )
 
 
 def milliseconds(**costs: Cost) -> str:

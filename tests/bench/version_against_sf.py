@@ -5,15 +5,14 @@ Repeat it with: tests/interop/setup && .venv/bin/python tests/bench/version_agai
 
 from __future__ import annotations
 
-from measure import ECAPIPE, QUIET, SF, Program, least, milliseconds, tell
+from measure import ECAPIPE, QUIET, SF, Program, compare, least
 
 ROUNDS = 10
 
 
 def main() -> None:
     cost = least(ROUNDS, ecapipe=Program((ECAPIPE, "--version")), sf=Program((SF, "--version"), environment=QUIET))
-    ratio = cost["ecapipe"].seconds / cost["sf"].seconds
-    tell("ecapipe --version / sf --version", ratio, 0.25, detail=milliseconds(**cost))
+    compare("ecapipe --version / sf --version", cost["ecapipe"], cost["sf"], 0.25)
 
 
 if __name__ == "__main__":

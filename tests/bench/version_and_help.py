@@ -5,7 +5,7 @@ Repeat it with: .venv/bin/python tests/bench/version_and_help.py
 
 from __future__ import annotations
 
-from measure import ECAPIPE, PYTHON, Program, least, milliseconds, tell
+from measure import ECAPIPE, PYTHON, Program, compare, least
 
 ROUNDS = 20
 
@@ -17,10 +17,8 @@ def main() -> None:
         version=Program((ECAPIPE, "--version")),
         help=Program((ECAPIPE, "--help")),
     )
-    base = cost["typer"].seconds
-    detail = milliseconds(**cost)
-    tell("ecapipe --version / import typer", cost["version"].seconds / base, 1.3, detail=detail)
-    tell("ecapipe --help / import typer", cost["help"].seconds / base, 1.6)
+    compare("ecapipe --version / import typer", cost["version"], cost["typer"], 1.3)
+    compare("ecapipe --help / import typer", cost["help"], cost["typer"], 1.6)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import threading
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 from ecapipe import metadata
 from ecapipe.edges.disk import Disk
@@ -320,7 +323,7 @@ def zipped() -> bytes:
 GOOD = zipped()
 
 
-@settings(max_examples=200, deadline=None)
+@tries(200)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.binary(max_size=4)), max_size=4))
 def test_no_damage_to_a_zip_is_worse_than_a_problem(damage: list[tuple[int, bytes]]) -> None:
     data = bytearray(GOOD)
@@ -332,3 +335,20 @@ def test_no_damage_to_a_zip_is_worse_than_a_problem(damage: list[tuple[int, byte
         for each in Disk().walk(file.name, ["."], metadata_format=True):
             if isinstance(each, Found):
                 Disk().read(f"{file.name}/{each.path}", LIMIT)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_read_to_its_end_however_it_comes(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with pipe.open("wb", buffering=0) as stream:
+            for part in (b"first, ", b"x" * 100_000, b", last"):
+                stream.write(part)
+                time.sleep(0.02)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert Disk().read(str(pipe), metadata.LARGEST) == b"first, " + b"x" * 100_000 + b", last"
+    writer.join()

@@ -43,6 +43,12 @@ HEAVY = TYPER | {
     "ssl", "starlette", "truststore", "uvicorn", "wcmatch", "xmltodict",
 }  # fmt: skip
 
+LOGGING_IN = {
+    "edges.browser", "edges.http", "edges.listener", "edges.sf", "edges.signer", "emulator", "grants", "handover",
+    "login", "logins", "messages", "pipeline", "tokens", "userinfo",
+}  # fmt: skip
+"""Our own modules that are about logins; each costs a millisecond or more."""
+
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}
 
 
@@ -157,20 +163,25 @@ before = set(sys.modules)
 from ecapipe.cli import main
 report, *commands = sys.argv[1:]
 ended = [main(command.split()) for command in commands]
-loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+loaded = set(sys.modules) - before
 with open(report, "w") as file:
     json.dump([ended, sorted(loaded)], file)
 """
 
 
-def loaded(at: Path, *commands: str) -> set[str]:
-    """The heavy libraries that these commands load, one after the other."""
+def modules(at: Path, *commands: str) -> set[str]:
+    """What these commands load, one after the other."""
     report = at / "loaded.json"
     driver = [sys.executable, "-c", DRIVER, str(report), *commands]
     subprocess.run(driver, cwd=at, env=environment(at), check=True, capture_output=True, timeout=30)
-    ended, modules = json.loads(report.read_text())
+    ended, names = json.loads(report.read_text())
     assert ended == [0] * len(commands)
-    return set(modules).intersection(HEAVY)
+    return set(names)
+
+
+def loaded(at: Path, *commands: str) -> set[str]:
+    """The heavy libraries that these commands load."""
+    return {name.partition(".")[0] for name in modules(at, *commands)}.intersection(HEAVY)
 
 
 def test_version_and_help_load_no_library(tmp_path: Path) -> None:
@@ -188,6 +199,13 @@ def test_git_is_loaded_for_a_secret_in_a_repository_and_for_no_other(tmp_path: P
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     assert loaded(tmp_path, "app list") == TYPER | {"xmltodict"}, "a list needs no git"
     assert loaded(tmp_path, "app check") == TYPER | {"xmltodict", "git"}
+
+
+def test_who_only_looks_loads_nothing_of_logging_in(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app())
+    own = {name.partition(".")[2] for name in modules(tmp_path, "app list", "app check") if name[:8] == "ecapipe."}
+    assert own & LOGGING_IN == set(), "import it inside the function that needs it, or for type checkers only"
+    assert LOGGING_IN <= {path.removesuffix(".py").replace("/", ".") for path in sources(PACKAGE)} | {"emulator"}
 
 
 def test_a_kept_secret_is_known_without_a_look_into_the_keyring(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from render.scenes import LINK, Screen, dangerous, hostile, run, tell
 
-from ecapipe.render.json import Links, write
+from ecapipe.render.json import Links, dump, write
 from ecapipe.report import Report
 
 
@@ -70,3 +70,15 @@ def test_what_is_said_beside_the_link_is_harmless(text: str) -> None:
     tell(run(text), report, Links(err))
     assert dangerous(err.getvalue()) == set()
     assert len(err.getvalue().split("\n")) == 4
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["##vso[x]", "a\x1b]b", "\ud800"]),
+    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(VALUES)
+def test_a_document_is_laid_out_as_python_does(value: object) -> None:
+    assert dump(value) == json.dumps(value, indent=2).replace("##", "#\\u0023")
+    assert json.loads(dump(value)) == json.loads(json.dumps(value))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import trees
 
 from ecapipe import checks, credentials, metadata, problems
 from ecapipe.apps import App
-from ecapipe.checks.subject import Evidence
+from ecapipe.checks.subject import Checked, Evidence, Remark, Sighting
 from ecapipe.edges.environment import Environment
 from ecapipe.findings import RULES, Finding
 
@@ -199,3 +200,57 @@ def test_findings_are_sorted_by_path_then_line() -> None:
     places = [(finding.file or "", finding.line or 0) for finding in found]
     assert places == sorted(places)
     assert len(set(places)) == 4
+
+
+ANGRY = trees.app(
+    header={"orgScopedExternalApp": "00D000000000009EAA:Billing"},
+    settings={**PUBLIC, **trees.CLIENT_CREDENTIALS, "isPkceRequired": "false"},
+    oauth={**LINK, "commaSeparatedOauthScopes": "Full"},
+    policies={
+        "isClientCredentialsFlowEnabled": "false",
+        "refreshTokenPolicyType": "Infinite",
+        "ipRelaxationPolicyType": "Bypass",
+        "permittedUsersPolicyType": "AllSelfAuthorized",
+    },
+) | {
+    f"{trees.DEFAULT}/Billing.ecaPlcy-meta.xml": trees.xml(
+        "ExtlClntAppConfigurablePolicies",
+        {"externalClientApplication": "Billing", "isEnabled": "false", "isOauthPluginEnabled": "false"},
+    ),
+    f"{trees.DEFAULT}/Billing.ecaPush-meta.xml": trees.xml(
+        "ExtlClntAppPushSettings", {"externalClientApplication": "Billing", "applePushConfig": "made up"}
+    ),
+}
+"""An app with which nearly every rule finds fault."""
+
+
+def asked(rule: str, app: App, evidence: Evidence) -> list[Remark]:
+    """What a rule says when it is asked, useful or not."""
+    chain = credentials.chain((app,), (), Environment({}).credential, None)
+    return list(checks.OF_APPS[rule](Checked.of(app, credentials.resolve(app, None, chain), evidence)))
+
+
+def known_of(app: App) -> Evidence:
+    """Evidence of everything, against every file."""
+    files = frozenset(file.path for file in app.files)
+    spots = {app.name: (Sighting("notes.md", 1),)}
+    return Evidence(
+        "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, unignored=files,
+        staged=files, certified=files, open_to_others=files, elsewhere=spots, history={app.name: ("notes.md",)},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", checks.ABOUT)
+def test_a_rule_that_is_not_asked_for_want_of_a_file_would_say_nothing(rule: str) -> None:
+    (whole,) = trees.assembled(ANGRY)
+    lacking = App("Billing", "", tuple(file for file in whole.files if file.type is not checks.ABOUT[rule]))
+    assert asked(rule, lacking, known_of(whole)) == []
+
+
+@pytest.mark.parametrize("rule", checks.GOES_BY)
+def test_a_rule_that_is_not_asked_for_want_of_evidence_would_say_nothing(rule: str) -> None:
+    (whole,) = trees.assembled(ANGRY)
+    everything = known_of(whole)
+    member = getattr(everything, checks.GOES_BY[rule])
+    assert asked(rule, whole, everything) != []
+    assert asked(rule, whole, replace(everything, **{checks.GOES_BY[rule]: type(member)()})) == []

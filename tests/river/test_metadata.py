@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
+
 import pytest
 import trees
 from hypothesis import given
@@ -406,3 +409,18 @@ def test_anything_like_xml_parses_or_is_a_problem(inner: str, encoding: str) -> 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn"), exclude_characters="\ufffe\uffff")))
 def test_a_text_survives_the_way_through_xml(text: str) -> None:
     assert text_of(trees.xml(ROOT, {"consumerKey": text})) == (text.strip() or None)
+
+
+@pytest.mark.parametrize("content", [trees.xml("ExternalClientApplication", {"label": "one"}), "<ExternalClientApp"])
+def test_nothing_of_a_parser_stays_behind(content: str) -> None:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        gc.collect()
+        for _ in range(10):
+            with suppress(EcapipeError):
+                metadata.parse(content.encode(), metadata.HEADER, "x")
+        assert gc.collect() == 0
+    finally:
+        if enabled:
+            gc.enable()
