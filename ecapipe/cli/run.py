@@ -217,7 +217,7 @@ def run(
     consumer secret for it. What a flag says holds for all orgs and wins over the file.
 
     Key and secret come from the environment, the replacements of sfdx-project.json, the app's global OAuth settings
-    file, the keyring (ecapipe app set-secret), the org's REST API, or a prompt, in this order; no flag takes a secret.
+    file, the keyring (app set-secret), the org's REST API, or a prompt, in this order; no flag takes a secret.
     The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
 
     With --save each login is kept for ecapipe login, together with the consumer secret if a new token needs it; the
