@@ -522,15 +522,18 @@ def run_ambiguous(run: str, candidates: Sequence[str]) -> _Said:
 
 @_problem(
     "config",
-    "--resume alone repeats the command line of the run, whose paths count from the folder that it was given in.",
+    "--resume alone repeats the command line of the run. Its paths count from the folder it was given in, and it "
+    "is not recorded if something in it looks like a secret.",
     "Go to that folder, or give the options of the run beside --resume.",
     exit_code=USAGE,
 )
-def run_elsewhere(run: str, folder: str) -> _Said:
+def options_not_repeatable(run: str, folder: str | None) -> _Said:
+    elsewhere = (f"cd {folder} && ecapipe run --resume {run}",) if folder else ()
+    reason = f"it was started in {folder}" if folder else "they look as if they held a secret, and were not recorded"
     return _say(
-        f"The options of run {run} do not serve again here: it was started in {folder}.",
-        f"cd {folder} && ecapipe run --resume {run}",
-        "Or give its options beside --resume.",
+        f"The options of run {run} cannot be repeated here: {reason}.",
+        *elsewhere,
+        f"Give the options that matter beside --resume {run}: the orgs above all.",
     )
 
 
@@ -1705,6 +1708,19 @@ def sf_timed_out(command: str, seconds: int) -> _Said:
     return _say(
         f"The Salesforce CLI did not finish {command} within {seconds} seconds, and was stopped.",
         f"Run {command} yourself to see where it stops; then run again.",
+    )
+
+
+@_problem(
+    "config",
+    "Another ecapipe hands logins over to the Salesforce CLI, which loses some if it is given two at once.",
+    "Run again when the other one has ended.",
+    retryable=True,
+)
+def sf_busy(seconds: int) -> _Said:
+    return _say(
+        f"Another ecapipe has been handing logins over to the Salesforce CLI for {seconds} seconds.",
+        "Run again when it has ended.",
     )
 
 

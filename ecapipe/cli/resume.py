@@ -82,7 +82,7 @@ def _is_alone(argument: str) -> bool:
 def _again(session: Session, given: list[str]) -> list[str]:
     """The arguments of the run that is meant, and `given`; these alone for a JSON result, which has none.
 
-    Raises `EcapipeError`: as `known`, and RunElsewhere.
+    Raises `EcapipeError`: as `known`, and OptionsNotRepeatable.
     """
     *_, flag = (each for each in given if each.startswith(f"{FLAG}="))
     name = flag.partition("=")[2]
@@ -92,7 +92,8 @@ def _again(session: Session, given: list[str]) -> list[str]:
     entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
     written = entry.journal
     if written.arguments is None or written.folder != here:
-        raise EcapipeError(problems.run_elsewhere(entry.run, written.folder))
+        folder = None if written.arguments is None else written.folder
+        raise EcapipeError(problems.options_not_repeatable(entry.run, folder))
     rest = [each for each in given if not each.startswith(f"{FLAG}=")]
     return [*written.arguments, *(each for each in rest if each not in written.arguments), f"{FLAG}={entry.run}"]
 

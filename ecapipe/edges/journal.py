@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -53,9 +54,10 @@ class Entry:
 class Journal:
     """An `Emit` that writes down a run with logins: a header, then a line for each app and for each login that ended.
 
-    A line is a part of the run's JSON result, so it holds no secret. It is on disk before the next event is taken. A
-    disk that cannot be written to ends the journal, not the run: `lost` says so then, in a sentence. All events have
-    to come one after the other.
+    A line is a part of the run's JSON result, so it holds no secret. It outlives the process as soon as it is
+    written, and the machine a moment later: nothing but the end of the run waits for the disk. A disk that cannot be
+    written to ends the journal, not the run: `lost` says so then, in a sentence. All events have to come one after
+    the other.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Journal:
         self._started: RunStarted | None = None
         self._pending: dict[Subject, list[Event]] = {}
         self._file: int | None = None
+        self._disk: _Disk | None = None
         self._closing = ExitStack()
         self._over = False
         self.run: str | None = None
@@ -116,6 +119,8 @@ class Journal:
                 for subject in list(self._pending):
                     self._write(subject)
                 self._put(record.end(event))
+                if self._disk:
+                    self._disk.wait()
                 self.close()
             case StageNoted():
                 pass
@@ -141,13 +146,15 @@ class Journal:
         path = os.path.join(folder, f"{run}.jsonl")
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._closing.callback(os.close, self._file)
+        self._disk = _Disk(self._file)
+        self._closing.callback(self._disk.end)
         self._put(record.header(self._started, planned, self._resumes, self._arguments, os.getcwd()))
         self.run = run
         self._write(Subject())
         _prune(folder)
 
     def _write(self, subject: Subject) -> None:
-        """Write down what is known of the subject by now; a login comes to lie on the disk itself."""
+        """Write down what is known of the subject by now; a login that was taken over lies on the disk already."""
         if self._file is None:
             return
         course = self._pending.pop(subject, [])
@@ -155,18 +162,58 @@ class Journal:
         self._put(record.part(course), sync=subject.org is not None and not taken_over)
 
     def _put(self, document: Json, *, sync: bool = True) -> None:
-        if self._file is None:
+        if self._file is None or self._disk is None:
             return
         line = json.dumps(document, separators=(",", ":")).encode() + b"\n"
         while line:
             line = line[os.write(self._file, line) :]
         if sync:
-            os.fsync(self._file)
+            self._disk.want()
 
     def _give_up(self, reason: str) -> None:
         self.close()
         lost = "What is done from now on" if self.run else "This run"
         self.lost = f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}."
+
+
+class _Disk:
+    """Brings what was written to a file onto the disk itself, on a thread of its own: what is written while it does
+    so goes with the next time."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._wanted = threading.Event()
+        self._over = False
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._bring, name="ecapipe-journal", daemon=True)
+        self._thread.start()
+
+    def want(self) -> None:
+        """Let what is written by now come to the disk soon; raises `OSError` if what was written before did not."""
+        if self._error:
+            raise self._error
+        self._wanted.set()
+
+    def wait(self) -> None:
+        """The same, and wait until all of it is there."""
+        self.end()
+        self.want()
+
+    def end(self) -> None:
+        self._over = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _bring(self) -> None:
+        over = False
+        while not over:
+            self._wanted.wait()
+            self._wanted.clear()
+            over = self._over
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                self._error, over = error, True
 
 
 def entries(environment: Environment) -> tuple[list[Entry], list[Problem]]:

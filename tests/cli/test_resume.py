@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trees
 from cli.batch import ORGS, Batch, batch, project
 from cli.scene import Scene
 from commandline import PATIENCE, Ended, Json, ecapipe, inside, started
@@ -222,8 +223,20 @@ def test_resume_alone_is_refused_in_another_folder(half: Batch, home: Path, tmp_
     name = run_id(begun(half, home))
     state = {"ECAPIPE_STATE_DIR": str(home / ".local/state/ecapipe")}
     ended = inside("run", "--resume", name, "--json", at=tmp_path, **state)
-    assert (ended.status, ended.document["name"]) == (2, "RunElsewhere")
+    assert (ended.status, ended.document["name"]) == (2, "OptionsNotRepeatable")
     assert f"cd {home} && ecapipe run --resume {name}" in ended.document["actions"]
+
+
+def test_options_that_look_like_a_secret_are_not_recorded(orgs: Batch, home: Path) -> None:
+    secret = trees.secret("Batch")
+    ended = inside(*orgs.run(), "--report", f"json={secret}.json", "--json", at=home)
+    assert ended.status == 0
+    (record,) = (home / ".local/state/ecapipe/runs").glob("*.jsonl")
+    assert secret not in record.read_text()
+    ended = inside("run", "--resume", "--json", at=home)
+    assert (ended.status, ended.document["name"]) == (2, "OptionsNotRepeatable")
+    ended = inside(*orgs.run(), "--resume", "--json", at=home)
+    assert (ended.status, taken_over(ended.result)) == (0, set(ORGS))
 
 
 # --- what has changed -------------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 from ecapipe import metadata
 from ecapipe.edges.disk import Disk
@@ -322,7 +323,7 @@ def zipped() -> bytes:
 GOOD = zipped()
 
 
-@settings(max_examples=200, deadline=None)
+@tries(200)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.binary(max_size=4)), max_size=4))
 def test_no_damage_to_a_zip_is_worse_than_a_problem(damage: list[tuple[int, bytes]]) -> None:
     data = bytearray(GOOD)

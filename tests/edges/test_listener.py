@@ -12,9 +12,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from loopback import ADDRESSES, Reply, free_port, listens, other_addresses, request
+from profiles import tries
 
 from ecapipe.edges.listener import listen
 from ecapipe.flight import Flight
@@ -400,7 +401,7 @@ def test_it_says_nothing_of_what_it_is_sent(port: int, capfd: pytest.CaptureFixt
     assert capfd.readouterr() == ("", "")
 
 
-@settings(max_examples=60, deadline=None)
+@tries(60)
 @given(query=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60))
 @example(query=f"state={STATE}")
 @example(query="code=%00&state=%FF")

@@ -10,8 +10,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 from emulator.client import FRESH, NIGHTLY, PUBLIC, SECRET, WEB, Client, refusal
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 from ecapipe.emulator import Emulator, OrgSetup, Pair, RegisteredApp
 from ecapipe.secret import Secret
@@ -204,7 +205,7 @@ def test_two_apps_never_share_a_key() -> None:
         Emulator([MANY, replace(WEB, consumer_key=SECOND.key)])
 
 
-@settings(max_examples=100, deadline=None)
+@tries(100)
 @given(st.text("0xI8/aé%?=&#. ", max_size=20), st.text(max_size=8), st.text(max_size=8))
 def test_no_address_breaks_it(reader: Reader, path: str, page: str, part: str) -> None:
     parameters = {"page": page, "pageSize": page, "part": part}

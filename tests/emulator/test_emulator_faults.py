@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 from emulator.client import APPS, CALLBACK, NIGHTLY, WEB, Client, answer, refusal
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, given, reject
 from hypothesis import strategies as st
+from profiles import tries
 from starlette.responses import JSONResponse
 
 from ecapipe.emulator import Emulator, Fault, VisitError
@@ -368,14 +369,14 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@tries(60)
 @given(JSON | st.lists(st.fixed_dictionaries({"path": st.just("/"), "do": st.dictionaries(NAMES, JSON)})))
 def test_any_json_is_faults_or_is_told_what_is_wrong(value: object) -> None:
     with contextlib.suppress(ValueError):
         assert all(isinstance(fault, Fault) for fault in parse(json.dumps(value).encode()))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
+@tries(60, [HealthCheck.filter_too_much])
 @given(ANSWERS, JSON)
 def test_whatever_is_accepted_can_be_answered(do: Do, usual: object) -> None:
     try:

@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import httpx
 import pytest
 from emulator.client import APPS, CALLBACK, CHALLENGE, WEB, Client
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 from ecapipe.emulator import Emulator, OrgSetup
 from ecapipe.emulator.org import Org
@@ -23,7 +24,7 @@ REGISTERED = {callback for app in APPS for callback in app.callback_urls}
 KEYS = [app.consumer_key for app in APPS]
 VALUES = ("code", "S256", "plain", "api", "", CHALLENGE, *KEYS, *sorted(REGISTERED))
 
-quickly = settings(max_examples=100, deadline=None)
+quickly = tries(100)
 parameters = st.lists(
     st.tuples(st.sampled_from(NAMES) | st.text(max_size=8), st.sampled_from(VALUES) | st.text(max_size=20)),
     max_size=10,

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from emulator.client import NIGHTLY, SECRET, WEB, Client, refusal
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 from ecapipe.emulator import Emulator, OrgSetup, RegisteredApp
 
@@ -235,7 +236,7 @@ def test_no_secret_is_needed(robot: Signing) -> None:
     assert robot.client.post("/services/oauth2/token", form | {"client_secret": SECRET}).status_code == 200
 
 
-@settings(max_examples=150, deadline=None)
+@tries(150)
 @given(st.text(max_size=30), st.text("abc.=-_+/é", max_size=30), st.recursive(st.none() | st.floats() | st.text(
     max_size=5), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=4))  # fmt: skip

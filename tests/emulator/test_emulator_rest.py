@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from emulator.client import NIGHTLY, Client
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 DATA = "/services/data/v68.0"
 
@@ -95,7 +96,7 @@ def test_two_slashes_are_one(client: Client, token: str) -> None:
     assert client.get(f"/{DATA}/", token).status_code == 200
 
 
-@settings(max_examples=100, deadline=None)
+@tries(100)
 @given(st.text(max_size=40), st.text("selctfromwhi dUs,='0*()\\", max_size=40))
 def test_no_query_breaks_it(client: Client, token: str, anything: str, tail: str) -> None:
     for soql in (anything, f"SELECT Id FROM User {tail}", f"SELECT {tail} FROM User"):

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keypairs import pem, rsa_key
+from profiles import tries
 from river import billing
 
 from ecapipe import grants, tokens
@@ -125,7 +126,7 @@ def assertion(username: str, audience: str, chance: bytes) -> tuple[str, str]:
 assertions = given(words, st.from_regex(r"https://[a-z]{1,20}\.test/", fullmatch=True), st.binary(min_size=16))
 
 
-@settings(max_examples=20)
+@tries(20)
 @assertions
 def test_assertions_are_taken_by_authlib(username: str, audience: str, chance: bytes) -> None:
     from authlib.oauth2.rfc7523 import JWTBearerGrant
@@ -148,7 +149,7 @@ def test_assertions_are_taken_by_authlib(username: str, audience: str, chance: b
     assert (claims["iss"], claims["sub"], claims["aud"]) == (billing.KEY, username, audience)
 
 
-@settings(max_examples=20)
+@tries(20)
 @assertions
 def test_assertions_are_taken_by_pyjwt_and_no_other_key_opens_them(
     username: str, audience: str, chance: bytes
@@ -164,7 +165,7 @@ def test_assertions_are_taken_by_pyjwt_and_no_other_key_opens_them(
         jwt.decode(given, rsa_key("two").public_key(), ["RS256"], audience=audience)
 
 
-@settings(max_examples=20)
+@tries(20)
 @assertions
 def test_forms_with_an_assertion_have_the_fields_of_oauthlib(username: str, audience: str, chance: bytes) -> None:
     from oauthlib.oauth2 import ServiceApplicationClient

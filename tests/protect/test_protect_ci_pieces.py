@@ -24,7 +24,7 @@ def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_zizmor_finds_nothing_in_them() -> None:
-    done = zizmor(ACTION, EXAMPLES / "github.yml")
+    done = zizmor(ACTION, EXAMPLES / "github.yml", EXAMPLES / "github-batch.yml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import trees
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 from river.failure import problem_of
 
 from ecapipe import credentials, discovery, edges, orgs
@@ -615,7 +616,7 @@ FOLDERS = ("one", "one/main/default", "two", "two/odd name", "two/ünï", "three
 NAMES = ("A", "AB", "a", "n__A")
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(FOLDERS)), max_size=6), st.booleans())
 def test_every_app_in_a_package_directory_is_found_once_wherever_it_lies(
     placed: list[tuple[str, str]], backwards: bool

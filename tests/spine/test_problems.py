@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 from ecapipe import problems
 from ecapipe.problems import BUILDERS, CATALOGUE, EcapipeError, Problem, did_you_mean
@@ -35,7 +36,7 @@ def parameters(build: Callable[..., Problem]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-@settings(max_examples=20)
+@tries(20)
 @given(data=st.data())
 def test_every_problem_has_a_way_out_whatever_it_is_about(name: str, data: st.DataObject) -> None:
     values = {each: data.draw(VALUES[hint]) for each, hint in parameters(BUILDERS[name]).items()}

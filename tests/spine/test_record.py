@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 from render import scenes
 
 from ecapipe import problems, record, stages
@@ -220,7 +221,7 @@ WHOLE = document(scenes.run())
 PLACES = leaves(WHOLE)[1:]
 
 
-@settings(max_examples=300)
+@tries(300)
 @given(place=st.sampled_from(PLACES), value=json_values)
 def test_whatever_stands_in_a_place_of_a_result_is_read_or_refused(place: tuple[Any, ...], value: object) -> None:
     changed = copy.deepcopy(WHOLE)
@@ -260,7 +261,7 @@ def test_a_journal_tells_the_same_run_again(text: str | None) -> None:
 JOURNAL = b"".join(lines(scenes.run()))
 
 
-@settings(max_examples=400)
+@tries(400)
 @given(st.integers(0, len(JOURNAL)))
 def test_any_beginning_of_a_journal_can_be_read(length: int) -> None:
     told = record.journal(JOURNAL[:length], "run.jsonl")
