@@ -277,6 +277,30 @@ def test_another_fate_of_the_token_is_another_login(half: Batch, home: Path) -> 
     assert "the token is to be revoked and was forgotten" in ended.document["warnings"][0]
 
 
+def test_what_was_saved_is_not_saved_again(half: Batch, home: Path) -> None:
+    saving = ["--save", "--store", "file", "--json"]
+    begun(half, home)
+    ended = inside(*half.run(), "--resume", *saving, at=home)
+    assert (ended.status, taken_over(ended.result)) == (0, set()), "their tokens were forgotten"
+    before = half.asked()
+    for more in (saving, ["--json"]):
+        ended = inside(*half.run(), "--resume", *more, at=home)
+        assert (ended.status, taken_over(ended.result)) == (0, set(ORGS))
+        assert {success["token"] for success in ended.result["successes"]} == {"saved"}
+    assert half.asked() == before
+
+
+def test_another_consumer_key_is_another_login(half: Batch, home: Path) -> None:
+    begun(half, home)
+    other = {"ECAPIPE_CLIENT_ID_BATCH": trees.key("Other"), "ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Other")}
+    ended = inside(*half.run("dev"), "--resume", "--json", at=home, **other)
+    assert ended.status == 1
+    assert "Done again, because the consumer key is another: Batch@dev." in ended.document["warnings"][0]
+    rotated = {"ECAPIPE_CLIENT_SECRET_BATCH_PROD": trees.secret("Other")}
+    ended = inside(*half.run("prod"), "--resume", "--json", at=home, **rotated)
+    assert taken_over(ended.result) == {"prod"}, "nothing is kept of a secret that could tell"
+
+
 # --- people -----------------------------------------------------------------------------------------------------
 
 
