@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
@@ -11,7 +12,7 @@ from ecapipe import credentials, discovery, kept, messages, orgs, problems, toke
 from ecapipe.discovery import Where
 from ecapipe.events import LoginFacts, SecretFacts
 from ecapipe.grants import ClientCredentials, Grant, RefreshToken
-from ecapipe.kept import Login, Owner, Place, Sealed
+from ecapipe.kept import Client, Login, Owner, Place, Sealed
 from ecapipe.login import send
 from ecapipe.orgs import Which, same_id
 from ecapipe.problems import EcapipeError, Problem
@@ -244,6 +245,26 @@ def _renew(login: Login, sealed: Sealed, world: World) -> tuple[Login, Secret]:
     grant = kept.grant(login, sealed, client, variable)
     # With rotation the answer ends the old token: what cannot be written must not be spent.
     world.store.put(kept.record(login), sealed)
+    with _whole(world):
+        token = _redeemed(login, grant, client, world)
+        login, sealed = kept.renewed(login, sealed, token, client, world.clock.utc())
+        world.store.put(kept.record(login), sealed)
+    return login, token.access_token
+
+
+@contextmanager
+def _whole(world: World) -> Iterator[None]:
+    """What runs within ends before an interrupt does: between its answer and its place a token is nowhere else."""
+    came: list[bool] = []
+    with world.interrupts(lambda: came.append(True)):
+        yield
+    if came:
+        raise KeyboardInterrupt
+
+
+def _redeemed(login: Login, grant: Grant, client: Client, world: World) -> Token:
+    """The token that `grant` brings; raises `EcapipeError`."""
+    org = login.org
     try:
         # A refresh token is sent again only if it cannot have arrived: one that was used twice ends the login.
         answer = send(tokens.request(grant, client, org), world, inf, isinstance(grant, ClientCredentials))
@@ -254,9 +275,7 @@ def _renew(login: Login, sealed: Sealed, world: World) -> tuple[Login, Secret]:
         raise EcapipeError(problems.wrong_org(org.org_id or "", token.org_id, _REMAINS))
     if not same_id(token.user_id, login.user_id):
         raise EcapipeError(problems.wrong_user(login.user_id, token.user_id, _REMAINS))
-    login, sealed = kept.renewed(login, sealed, token, client, world.clock.utc())
-    world.store.put(kept.record(login), sealed)
-    return login, token.access_token
+    return token
 
 
 def _meaning(problem: Problem, login: Login, grant: Grant) -> Problem:

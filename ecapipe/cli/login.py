@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -173,7 +174,7 @@ def log_out(
     """
     session: Session = context.obj
     length = options.length(concise, verbose, "ecapipe login logout")
-    world = edges.real(session.environment)
+    world = _world(session)
     failed: list[tuple[Login | None, Problem]] = []
     if every:
         found, damaged = keeping.logins(world)
@@ -204,8 +205,12 @@ def log_out(
     return session.finish(result, lines or ([] if failed else ["No login is kept."]), status, warnings)
 
 
+def _world(session: Session) -> World:
+    return replace(edges.real(session.environment), interrupts=session.interrupts.calling)
+
+
 def _chosen(session: Session, name: str | None, org: str | None) -> tuple[Login, World]:
-    world = edges.real(session.environment)
+    world = _world(session)
     return keeping.find((name,) if name else (), org, world), world
 
 

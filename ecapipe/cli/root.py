@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from ecapipe.cli.help import COMMANDS
 from ecapipe.cli.session import Session, open_session
 from ecapipe.edges import environment
 from ecapipe.problems import EcapipeError, Problem, did_you_mean
+from ecapipe.secret import REDACTED
 
 
 def main(given: list[str]) -> int:
@@ -93,8 +95,8 @@ def _usage(error: exceptions.TyperException, command: str) -> Problem:
     """What typer says, in our words where it guesses at a name."""
     meant = [f"Did you mean {name}?" for name in getattr(error, "possibilities", None) or ()]
     message = f"Nonexistent flag: {getattr(error, 'option_name', '')}." if meant else error.format_message()
-    if message.startswith("Got unexpected extra argument"):  # which may be a secret, put there by mistake
-        message = "There are more arguments than the command takes."
+    if message.startswith("Got unexpected extra argument"):  # a long one may be a secret, put there by mistake
+        message = re.sub(r"[^\s()]{12,}", REDACTED, message)
     return problems.usage_error(message, command, *meant)
 
 

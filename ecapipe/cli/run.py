@@ -216,9 +216,12 @@ def run(
     sourceDir: the tree that was retrieved from this org, relative to the file; secretEnv: the variable that holds the
     consumer secret for it. What a flag says holds for all orgs and wins over the file.
 
-    Key and secret come from the environment, the replacements of
-    sfdx-project.json, the app's global OAuth settings file, the org's REST API, or a prompt, in this order; no flag
-    takes a secret. The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
+    Key and secret come from the environment, the replacements of sfdx-project.json, the app's global OAuth settings
+    file, the keyring (app set-secret), the org's REST API, or a prompt, in this order; no flag takes a secret.
+    The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
+
+    With --save each login is kept for ecapipe login, together with the consumer secret if a new token needs it; the
+    scopes then include refresh_token, unless --scopes says otherwise.
 
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
     URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ecapipe import edges
 from ecapipe.cli.emulator import registered
 from ecapipe.discovery import Where
 from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
+from ecapipe.emulator import Emulator, Fault
 
 ROTATING = {"isRefreshTokenRotationEnabled": "true"}
 LASTING = {"commaSeparatedOauthScopes": "Api, Basic, RefreshToken"}
@@ -86,7 +87,7 @@ class Org:
 
 
 @contextmanager
-def known(root: Path, home: Path) -> Iterator[Org]:
+def known(root: Path, home: Path, *faults: Fault) -> Iterator[Org]:
     home.mkdir(exist_ok=True)
     robot = trees.app(
         "Robot",
@@ -105,7 +106,7 @@ def known(root: Path, home: Path) -> Iterator[Org]:
         | trees.app("Brief", settings=web, oauth={"commaSeparatedOauthScopes": "Api, Basic"}),
     )
     apps = registered(Where((str(root),)), edges.real(Environment({})))
-    with Emulator(apps, orgs=("uat",)) as emulator:
+    with Emulator(apps, orgs=("uat",), faults=faults) as emulator:
         yield Org(root, home, emulator)
 
 
@@ -341,6 +342,34 @@ def test_parallel_refreshers_of_a_rotating_login_do_not_end_it(org: Org) -> None
     assert org.secrets["refreshToken"] != first["refreshToken"]
     assert org.login("refresh").status == 0
     assert org.works(org.secrets["accessToken"])
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_the_token_that_is_under_way(tmp_path: Path, by: signal.Signals) -> None:
+    """Salesforce has given the old one up by then, and the new one is nowhere else."""
+    slow = Fault("/services/oauth2/token", {"delay": 1.5}, after=1)
+    with known(tmp_path / "project", tmp_path / "home", slow) as org:
+        org.save("Rotating")
+        first = org.secrets
+        with started("login", "refresh", at=org.home) as running:
+            while org.refreshes() < 2:
+                assert running.process.poll() is None
+            running.interrupt(by)
+            ended = running.end()
+        assert (ended.status, "Error (Interrupted)" in ended.err) == (130, True)
+        assert org.secrets["refreshToken"] != first["refreshToken"]
+        assert org.works(org.secrets["accessToken"])
+
+
+def test_a_refresh_token_is_never_sent_twice(tmp_path: Path) -> None:
+    """An answer that was lost may have ended it: to use it again would revoke the login."""
+    lost = Fault("/services/oauth2/token", {"reset": True}, after=1, times=1)
+    with known(tmp_path / "project", tmp_path / "home", lost) as org:
+        org.save("Steady")
+        ended = org.login("refresh")
+        assert (ended.status, "Error (ConnectionLost)" in ended.err) == (1, True)
+        assert org.refreshes() == 2
+        assert org.login("refresh").status == 0, "without rotation nothing is lost"
 
 
 def test_a_refresh_token_that_is_over_says_how_to_log_in_again(org: Org) -> None:
