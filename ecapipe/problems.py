@@ -1714,6 +1714,19 @@ def sf_timed_out(command: str, seconds: int) -> _Said:
 
 @_problem(
     "config",
+    "Another ecapipe hands logins over to the Salesforce CLI, which loses some if it is given two at once.",
+    "Run again when the other one has ended.",
+    retryable=True,
+)
+def sf_busy(seconds: int) -> _Said:
+    return _say(
+        f"Another ecapipe has been handing logins over to the Salesforce CLI for {seconds} seconds.",
+        "Run again when it has ended.",
+    )
+
+
+@_problem(
+    "config",
     "The Salesforce CLI keeps no login under this alias or username.",
     "Log in to the org with it, or correct the name.",
 )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO, Final, cast
 
 from ecapipe import handover, problems
+from ecapipe.edges import state
 from ecapipe.edges.environment import Environment
 from ecapipe.handover import Handover, SfLogin
 from ecapipe.problems import EcapipeError, Problem
@@ -131,7 +132,7 @@ class Sf:
     def log_in(self, login: Handover) -> SfLogin:
         choices = [f"--alias={login.org.alias}"] if login.org.alias else []
         choices += ["--set-default"] if login.default else []
-        with self._turn:
+        with self._turn, self._alone():
             if problem := handover.overwritten(login.username, login.org_id, login.org, self.logins()):
                 raise EcapipeError(problem)
             with self._handed(login) as (arguments, given):
@@ -186,6 +187,17 @@ class Sf:
                 return login
         known = [word for login in logins for word in (*login.aliases, login.username)]
         raise EcapipeError(problems.sf_login_missing(name, None, known))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other ecapipe of this user hands a login over meanwhile, if there is a place for a lock."""
+        try:
+            path = os.path.join(state.directory(self._environment), "sf.lock")
+        except EcapipeError:
+            yield
+            return
+        with state.lock(path, problems.sf_busy(_LOGIN), _LOGIN):
+            yield
 
     @contextmanager
     def _handed(self, login: Handover) -> Iterator[tuple[list[str], Secret | None]]:

@@ -51,7 +51,9 @@ def standin(tmp_path: Path) -> StandIn:
 
 
 def made(standin: StandIn, windows: bool = False, **variables: str) -> Sf:
-    return Sf(Environment({"PATH": str(standin.folder), "HOME": str(standin.folder), **variables}), windows=windows)
+    here = str(standin.folder)
+    usual = {"PATH": here, "HOME": here, "ECAPIPE_STATE_DIR": f"{here}/state"}
+    return Sf(Environment({**usual, **variables}), windows=windows)
 
 
 def handover(*, lasting: bool = True, alias: str | None = "uat", default: bool = False) -> Handover:
@@ -472,6 +474,23 @@ def test_logins_are_handed_over_one_at_a_time(standin: StandIn) -> None:
     assert all(one.end <= next.start for one, next in itertools.pairwise(calls))
 
 
+def test_several_ecapipes_take_turns(standin: StandIn) -> None:
+    standin.gives("org login sfdx-url", LOGGED_IN, seconds=0.1)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: made(standin).log_in(handover(alias=f"org{number}")), range(4)))
+    given = [call for call in standin.calls if "login" in call.command]
+    calls = sorted(given, key=lambda call: call.start)
+    assert len(calls) == 4
+    assert all(one.end <= next.start for one, next in itertools.pairwise(calls))
+
+
+def test_without_a_place_for_a_lock_a_login_is_handed_over_all_the_same(standin: StandIn) -> None:
+    standin.gives("org login sfdx-url", LOGGED_IN)
+    place = standin.folder / "taken"
+    place.write_text("", encoding="utf-8")
+    assert made(standin, ECAPIPE_STATE_DIR=str(place)).log_in(handover()).username == "ada@acme.example"
+
+
 def test_what_it_was_given_counts_as_kept_and_is_not_asked_again(standin: StandIn) -> None:
     standin.keeps(login("old", "ada@acme.example"), login("other"))
     standin.gives("org login sfdx-url", LOGGED_IN)
@@ -515,7 +534,8 @@ def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(
                 raise ZeroDivisionError
             return super().inherited()
 
-    environment = Breaking({"PATH": str(standin.folder), "HOME": str(standin.folder)})
+    here = str(standin.folder)
+    environment = Breaking({"PATH": here, "HOME": here, "ECAPIPE_STATE_DIR": f"{here}/state"})
     sf = Sf(environment)
     sf.logins()
     environment.broken = True
