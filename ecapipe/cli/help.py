@@ -213,7 +213,7 @@ EXIT_CODES: Final[Mapping[str, str]] = {
     "2": "Usage: unknown command or flag, bad value, unknown org or app, refused host, no org chosen.",
     "3": "A bug in ecapipe.",
     "68": "Partial: some targets succeeded, some failed.",
-    "69": "Every unfinished target waits for people.",
+    "69": "Every unfinished target waits for people; --resume goes on with new links.",
     "130": "Interrupted; what finished is reported.",
 }
 
