@@ -54,16 +54,16 @@ def test_time_is_told_in_utc_and_chance_is_chance() -> None:
 
 
 READY = """
-import sys, time, threading
+import os, sys, threading
 from ecapipe import edges
 from ecapipe.edges.environment import Environment
 world = edges.real(Environment({}))
 assert "httpx" not in sys.modules
 world.ready()
 world.ready()
-(loading,) = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-loading.join(20)
-assert "httpx" in sys.modules
+for thread in set(threading.enumerate()) - {threading.main_thread()}:
+    thread.join(20)
+assert ("httpx" in sys.modules) == ("SSL_CERT_FILE" not in os.environ)
 """
 
 
