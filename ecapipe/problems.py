@@ -826,6 +826,7 @@ def consumer_secret_missing(
         " ".join((f"{app} has no consumer secret.", *causes, flows)),
         f"Set {variable} to the consumer secret, from your CI system's secret store.",
         "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
+        f"Or keep it in the keyring: ecapipe app set-secret {app}",
         *(["Or log in without it, with a private key: --jwt-key-file PATH"] if "jwt" in without else []),
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         file=file,
@@ -1679,7 +1680,7 @@ def sf_not_found(needed_for: str) -> _Said:
 )
 def sf_too_old(found: str, needed: str) -> _Said:
     return _say(
-        f"The Salesforce CLI is too old: {found}, and {needed} or later is needed.",
+        f"The Salesforce CLI is too old: {found}, and {needed} is needed.",
         "Update it: sf update",
         "If npm installed it: npm install --global @salesforce/cli@latest",
     )

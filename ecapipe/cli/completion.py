@@ -166,6 +166,10 @@ def _values(parameter: Any, before: Sequence[str], environment: Environment) -> 
             return _orgs(before, environment)
         case "NAME" if parameter.param_type_name == "argument":
             return _explained()
+        case "RUN" | "RUN|FILE":
+            from ecapipe.edges import journal
+
+            return [(run, "") for run in journal.names(environment)]
         case "FORMAT=PATH":
             from ecapipe.render import reports
 

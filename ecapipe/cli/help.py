@@ -68,6 +68,9 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
         Example("See what would be done in every org of a table:",
                 "ecapipe run --source-dir sample-project --file sample-project/orgs.csv --dry-run"),
+        Example("Log in from CI with the private key of the app's certificate:",
+                "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com "
+                "--username robot@acme.example --jwt-key-file server.key --json"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
         Example("Keep a login for ecapipe login, in a private file instead of the keyring:",
@@ -213,7 +216,7 @@ EXIT_CODES: Final[Mapping[str, str]] = {
     "2": "Usage: unknown command or flag, bad value, unknown org or app, refused host, no org chosen.",
     "3": "A bug in ecapipe.",
     "68": "Partial: some targets succeeded, some failed.",
-    "69": "Every unfinished target waits for people.",
+    "69": "Every unfinished target waits for people; --resume goes on with new links.",
     "130": "Interrupted; what finished is reported.",
 }
 

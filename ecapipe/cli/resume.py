@@ -26,8 +26,10 @@ GIVEN: Final = "ecapipe.arguments"
 _LARGEST: Final = 512 * 2**20
 _SHOWN: Final = frozenset({"--json", "--concise", "--verbose", "--no-progress"})
 """Flags that say how the run is shown: each time anew."""
-_ALONE: Final = _SHOWN | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal"}
-"""Flags that do not say what is to be done."""
+_ALONE: Final = _SHOWN | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal", "--no-board"}
+"""Flags that do not say what is to be done, but how."""
+_VALUED: Final = frozenset({"--wait", "-w", "--concurrency", "--browser", "-b", "--board-port", "--report"})
+"""The same, with a value."""
 
 
 class Resuming(Command):
@@ -35,7 +37,7 @@ class Resuming(Command):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
         given = _filled(args)
-        if any(each.startswith(f"{FLAG}=") for each in given) and all(_is_alone(each) for each in given):
+        if any(each.startswith(f"{FLAG}=") for each in given) and _are_alone(given):
             given = _again(ctx.obj, given)
         again = [each for each in given if each not in _SHOWN and not each.startswith(f"{FLAG}=")]
         ctx.meta[GIVEN] = None if any(redact(each) != each for each in again) else again
@@ -75,8 +77,17 @@ def _filled(args: Sequence[str]) -> list[str]:
     return filled
 
 
-def _is_alone(argument: str) -> bool:
-    return argument.partition("=")[0] in _ALONE
+def _are_alone(given: Sequence[str]) -> bool:
+    """Whether nothing in `given` says what is to be done, so that the run that is meant has to."""
+    words = iter(given)
+    for each in words:
+        name, joined, _ = each.partition("=")
+        if name in _VALUED:
+            if not joined:
+                next(words, None)
+        elif name not in _ALONE:
+            return False
+    return True
 
 
 def _again(session: Session, given: list[str]) -> list[str]:
@@ -95,7 +106,7 @@ def _again(session: Session, given: list[str]) -> list[str]:
         folder = None if written.arguments is None else written.folder
         raise EcapipeError(problems.options_not_repeatable(entry.run, folder))
     rest = [each for each in given if not each.startswith(f"{FLAG}=")]
-    return [*written.arguments, *(each for each in rest if each not in written.arguments), f"{FLAG}={entry.run}"]
+    return [*written.arguments, *rest, f"{FLAG}={entry.run}"]  # of two values the last one counts
 
 
 def _is_file(name: str) -> bool:

@@ -221,7 +221,7 @@ def entries(environment: Environment) -> tuple[list[Entry], list[Problem]]:
 
     Raises `EcapipeError` (StateDirectoryUnusable).
     """
-    folder = state.folder(environment, _FOLDER)
+    folder = _looked_into(environment)
     read: list[Entry] = []
     failures: list[Problem] = []
     for run in _runs(folder):
@@ -234,6 +234,14 @@ def entries(environment: Environment) -> tuple[list[Entry], list[Problem]]:
     return sorted(read, key=lambda entry: entry.journal.recorded.started_at, reverse=True), failures
 
 
+def names(environment: Environment) -> list[str]:
+    """The names of the runs that there are journals of, the newest first; none where there can be none."""
+    try:
+        return _runs(state.place(environment, _FOLDER))
+    except EcapipeError:
+        return []
+
+
 def find(
     environment: Environment, name: str | None, roots: Collection[str] | None = None, started_in: str | None = None
 ) -> Entry:
@@ -242,7 +250,7 @@ def find(
 
     Raises `EcapipeError`: RunNotFound, RunAmbiguous, StateDirectoryUnusable, or what keeps it from being read.
     """
-    folder = state.folder(environment, _FOLDER)
+    folder = _looked_into(environment)
     runs = _runs(folder)
     if name is None:
         meant = [
@@ -289,11 +297,23 @@ def _failed(event: Event) -> bool:
     return isinstance(event, StageEnded) and event.problem is not None
 
 
+def _looked_into(environment: Environment) -> str:
+    """The folder of the journals, which is not made for this. Nobody else's is believed.
+
+    Raises `EcapipeError` (StateDirectoryUnusable).
+    """
+    path = state.place(environment, _FOLDER)
+    return state.folder(environment, _FOLDER) if os.path.isdir(path) else path
+
+
 def _runs(folder: str) -> list[str]:
     """The names of the runs, the newest first."""
-    return sorted(
-        (name.removesuffix(".jsonl") for name in os.listdir(folder) if name.endswith(".jsonl")), reverse=True
-    )
+    ended = ".jsonl"
+    try:
+        names = os.listdir(folder)
+    except OSError:  # there has not been any
+        return []
+    return sorted((name.removesuffix(ended) for name in names if name.endswith(ended)), reverse=True)
 
 
 def _lock(folder: str, run: str) -> str:

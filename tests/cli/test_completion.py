@@ -128,6 +128,15 @@ def test_logins_are_those_that_are_kept(tmp_path: Path) -> None:
     assert offered("login", "logout", "-o", "", **state) == ["uat"]
 
 
+def test_runs_are_those_that_there_is_a_record_of(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/20260105T090000Z-abcdef.jsonl").write_text("")
+    for words in (("run", "--resume", ""), ("run", "--resume=2026"), ("runs", "show", "")):
+        (run,) = offered(*words, ECAPIPE_STATE_DIR=str(tmp_path))
+        assert run.endswith("20260105T090000Z-abcdef")
+    assert offered("run", "--resume", "", ECAPIPE_STATE_DIR=str(tmp_path / "none")) == []
+
+
 @pytest.mark.parametrize("content", [None, "", "[", "[]", '{"orgs": []}', '{"orgs": 1}', "\udcff", "[" * 100_000])
 def test_a_file_of_the_salesforce_cli_that_is_none_offers_nothing(tmp_path: Path, content: str | None) -> None:
     if content is not None:

@@ -143,6 +143,27 @@ def test_resume_alone_is_the_same_command_again_without_what_is_done(half: Batch
     assert (facts["resumes"], facts["takenOver"]) == (run_id(first), 2)
 
 
+@pytest.mark.parametrize(
+    "more", [["--wait", "7"], ["-w", "7", "--no-prompt"], ["--concurrency=2", "--wait=7", "--report", "junit=a.xml"]]
+)
+def test_how_it_is_done_may_change_beside_resume_alone(half: Batch, home: Path, more: list[str]) -> None:
+    begun(half, home, "--wait", "5")
+    ended = inside("run", *more, "--resume", "--json", at=home)
+    assert (ended.status, taken_over(ended.result)) == (0, {"dev", "prod"})
+    assert (home / "a.xml").exists() == ("--report" in more)
+    again = inside("run", "--resume", "--json", at=home)
+    assert taken_over(again.result) == set(ORGS)
+
+
+def test_an_org_beside_resume_is_the_one_that_is_meant(half: Batch, home: Path) -> None:
+    begun(half, home)
+    ended = inside("run", "-o", f"prod={half.emulator.urls['prod']}", "--resume", "--json", at=half.root)
+    assert ended.document["name"] == "RunNotFound", "its home is another"
+    state = {"ECAPIPE_STATE_DIR": str(home / ".local/state/ecapipe")}
+    ended = inside("run", "-o", f"prod={half.emulator.urls['prod']}", "--resume", "--json", at=half.root, **state)
+    assert (ended.status, taken_over(ended.result), succeeded(ended)) == (0, {"prod"}, {"prod"})
+
+
 @pytest.mark.parametrize("form", ["--resume={}", "--resume {}", "{} prefix"])
 def test_a_run_is_named_by_its_id_or_how_that_starts(half: Batch, home: Path, form: str) -> None:
     name = run_id(begun(half, home))
@@ -275,6 +296,30 @@ def test_another_fate_of_the_token_is_another_login(half: Batch, home: Path) -> 
     assert (ended.status, taken_over(ended.result)) == (0, set())
     assert ended.result["successes"][0]["token"] == "revoked"
     assert "the token is to be revoked and was forgotten" in ended.document["warnings"][0]
+
+
+def test_what_was_saved_is_not_saved_again(half: Batch, home: Path) -> None:
+    saving = ["--save", "--store", "file", "--json"]
+    begun(half, home)
+    ended = inside(*half.run(), "--resume", *saving, at=home)
+    assert (ended.status, taken_over(ended.result)) == (0, set()), "their tokens were forgotten"
+    before = half.asked()
+    for more in (saving, ["--json"]):
+        ended = inside(*half.run(), "--resume", *more, at=home)
+        assert (ended.status, taken_over(ended.result)) == (0, set(ORGS))
+        assert {success["token"] for success in ended.result["successes"]} == {"saved"}
+    assert half.asked() == before
+
+
+def test_another_consumer_key_is_another_login(half: Batch, home: Path) -> None:
+    begun(half, home)
+    other = {"ECAPIPE_CLIENT_ID_BATCH": trees.key("Other"), "ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Other")}
+    ended = inside(*half.run("dev"), "--resume", "--json", at=home, **other)
+    assert ended.status == 1
+    assert "Done again, because the consumer key is another: Batch@dev." in ended.document["warnings"][0]
+    rotated = {"ECAPIPE_CLIENT_SECRET_BATCH_PROD": trees.secret("Other")}
+    ended = inside(*half.run("prod"), "--resume", "--json", at=home, **rotated)
+    assert taken_over(ended.result) == {"prod"}, "nothing is kept of a secret that could tell"
 
 
 # --- people -----------------------------------------------------------------------------------------------------

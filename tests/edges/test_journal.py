@@ -317,6 +317,17 @@ def test_one_that_cannot_be_read_hides_no_other(home: Environment) -> None:
     assert [failure.name for failure in failures] == ["DamagedRecord"]
 
 
+def test_looking_makes_nothing_and_believes_nobody_else(home: Environment, tmp_path: Path) -> None:
+    assert journal.entries(home) == ([], [])
+    assert journal.names(home) == []
+    assert problem(home, None).name == "RunNotFound"
+    assert list(tmp_path.iterdir()) == []
+    write(home, scenes.run())
+    assert journal.names(home) == ["20260105T090000Z-abcdef"]
+    (tmp_path / "state").chmod(0o777)
+    assert problem(home, None).name == "StateDirectoryUnusable"
+
+
 # --- finding ----------------------------------------------------------------------------------------------------
 
 

@@ -51,11 +51,8 @@ def standin(tmp_path: Path) -> StandIn:
 
 
 def made(standin: StandIn, windows: bool = False, **variables: str) -> Sf:
-    usual = {
-        "PATH": str(standin.folder),
-        "HOME": str(standin.folder),
-        "ECAPIPE_STATE_DIR": str(standin.folder / "state"),
-    }
+    here = str(standin.folder)
+    usual = {"PATH": here, "HOME": here, "ECAPIPE_STATE_DIR": f"{here}/state"}
     return Sf(Environment({**usual, **variables}), windows=windows)
 
 
@@ -537,7 +534,8 @@ def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(
                 raise ZeroDivisionError
             return super().inherited()
 
-    environment = Breaking({"PATH": str(standin.folder), "HOME": str(standin.folder)})
+    here = str(standin.folder)
+    environment = Breaking({"PATH": here, "HOME": here, "ECAPIPE_STATE_DIR": f"{here}/state"})
     sf = Sf(environment)
     sf.logins()
     environment.broken = True
@@ -549,6 +547,14 @@ def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(
     shown = repr([frame.locals for frame in frames])
     assert "Handover" in shown
     assert [secret for secret in SECRETS if secret in shown] == []
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+def test_an_old_one_that_asks_for_the_token_is_too_old(json_too: bool, standin: StandIn) -> None:
+    error = {"status": 13, "name": "ExitPromptError", "message": "User force closed the prompt with 13 null"}
+    said = json.dumps(error) if json_too else "? Access token of user ... User force closed the prompt with 13 null"
+    standin.says("org login access-token", said, status=13)
+    assert failing(made(standin).log_in, handover(lasting=False)).name == "SfTooOld"
 
 
 def test_a_hand_over_that_names_nobody_is_a_problem(standin: StandIn) -> None:

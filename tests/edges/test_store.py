@@ -126,6 +126,18 @@ def test_looking_makes_nothing_and_asks_no_keyring(tmp_path: Path) -> None:
     assert [type(each) for each in kept.records("login")] == [Record]
 
 
+def test_without_a_home_nothing_is_kept_and_nothing_breaks(tmp_path: Path) -> None:
+    program = (
+        "import os; from ecapipe.edges.environment import Environment; from ecapipe.edges.store import Store\n"
+        "os.path.expanduser = lambda path: path\n"
+        f"print(Store(Environment({{}})).holds('secret', {ID!r}))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment(tmp_path), capture_output=True, text=True, cwd=tmp_path
+    )
+    assert ended.stdout == "False\n", ended
+
+
 DAMAGES = {
     "nothing": b"",
     "no JSON": b"{",
@@ -237,15 +249,22 @@ BACKENDS = {
     "none that works": "keyring.backends.fail.Keyring",
     "one that forgets": "keyring.backends.null.Keyring",
     "a chain of nothing": "keyring.backends.chainer.ChainerBackend",
+    "a chain of plain text": "plain.Chain",
     "one that is not there": "no_such_module.Keyring",
     "plain text": "plain.PlaintextKeyring",
 }
 PLAIN = """
 from keyring.backend import KeyringBackend
+from keyring.backends.chainer import ChainerBackend
 class PlaintextKeyring(KeyringBackend):
     priority = 0.5
     def get_password(self, service, username): pass
     def set_password(self, service, username, password): pass
+class Another(PlaintextKeyring):
+    priority = 0.6
+class Chain(ChainerBackend):
+    priority = 10
+    backends = [Another(), PlaintextKeyring()]
 """
 
 
@@ -260,6 +279,20 @@ def test_what_protects_nothing_is_no_keyring(tmp_path: Path, backend: str) -> No
     ended = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
     assert ended.stdout.startswith("KeyringNotFound "), ended
     assert "--store file" in ended.stdout
+
+
+def test_of_a_chain_the_best_is_taken(tmp_path: Path) -> None:
+    good = "class Good(PlaintextKeyring):\n    priority = 5\nChain.backends.insert(1, Good())\n"
+    (tmp_path / "plain.py").write_text(PLAIN + good)
+    variables = environment(
+        tmp_path,
+        PYTHON_KEYRING_BACKEND="plain.Chain",
+        PYTHONPATH=f"{ROOT}:{tmp_path}",
+        ECAPIPE_STATE_DIR=str(tmp_path),
+    )
+    program = "from ecapipe.edges.store import system; print(type(system()).__name__)"
+    ended = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
+    assert ended.stdout == "Good\n", ended
 
 
 def test_the_obstacle_is_known_before(tmp_path: Path) -> None:
