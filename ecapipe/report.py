@@ -25,12 +25,12 @@ from ecapipe.events import (
     Subject,
 )
 from ecapipe.findings import Finding
-from ecapipe.health import Check, Stored
 from ecapipe.problems import INTERRUPTED, WAITING, Problem
-from ecapipe.verdicts import WORDS, Verdict
 
 if TYPE_CHECKING:
     from ecapipe.changes import Protection
+    from ecapipe.health import Check, Stored
+    from ecapipe.verdicts import Verdict
 
 VERSION = 1
 PARTIAL = 68
@@ -330,6 +330,8 @@ def kept_secret(facts: SecretFacts) -> Json:
 
 def probed(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], verdicts: Iterable[Verdict]) -> Json:
     """The result of ``ecapipe app probe``, version 1."""
+    from ecapipe.verdicts import WORDS
+
     came = list(verdicts)
     return {
         **listing(searched, apps),

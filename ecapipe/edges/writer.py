@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from ecapipe.changes import Change
 from ecapipe.problems import EcapipeError, unwritable_file
+
+if TYPE_CHECKING:
+    from ecapipe.changes import Change
 
 
 def write(change: Change) -> None:
@@ -41,7 +43,7 @@ def _content(path: str) -> bytes | None:
 def _replace(path: str, content: bytes, *, new: bool) -> None:
     folder, name = os.path.split(path)
     # In the same folder, so that the last step only renames; readable by nobody else until it has the file's mode.
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}")
+    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if new else 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 from ecapipe.events import AppFacts, CredentialFacts, LoginFacts, SecretFacts
 from ecapipe.findings import LEVELS, RULES, Finding, Rule
-from ecapipe.health import STATES, Check, Stored
 from ecapipe.problems import Explanation
 from ecapipe.render.text import clean, ending, success
-from ecapipe.verdicts import WORDS, Verdict
 
 if TYPE_CHECKING:
     from ecapipe.changes import Protection
+    from ecapipe.health import Check, Stored
     from ecapipe.record import Summary
     from ecapipe.report import Report
+    from ecapipe.verdicts import Verdict
 
 Length = Literal["concise", "usual", "verbose"]
 
@@ -109,6 +109,8 @@ def findings(found: Sequence[Finding], apps: int, length: Length = "usual") -> I
 def verdicts(found: Sequence[Verdict], length: Length = "usual") -> Iterator[str]:
     """``app probe``: a line per app and org; with what to do, unless concise, and where the pair came from, when
     verbose."""
+    from ecapipe.verdicts import WORDS
+
     for each in found:
         part = f" ({each.refused})" if each.refused else ""
         yield clean(f"{each.app}@{each.org}: {each.word}{part}: {each.message}")
@@ -201,6 +203,8 @@ def _state(each: Summary) -> str:
 
 def checkup(checks: Sequence[Check], length: Length = "usual") -> Iterator[str]:
     """``doctor``: a line per check, with what to do; only what is not well when concise, details when verbose."""
+    from ecapipe.health import STATES
+
     for each in checks:
         if each.state == "ok" and length == "concise":
             continue
