@@ -238,11 +238,9 @@ def _now(login: Login, world: World) -> tuple[Login, Sealed]:
 
 def _renew(login: Login, sealed: Sealed, world: World) -> tuple[Login, Secret]:
     """A new access token, kept before it is used. The caller holds the lock."""
-    org = login.org
-    variable = credentials.variable("consumerSecret", login.app, org)
-    given = world.variable(variable) or world.variable(credentials.variable("consumerSecret", login.app))
+    given = world.variable(login.variable) or world.variable(credentials.variable("consumerSecret", login.app))
     client = kept.client(login, sealed, given)
-    grant = kept.grant(login, sealed, client, variable)
+    grant = kept.grant(login, sealed, client)
     # With rotation the answer ends the old token: what cannot be written must not be spent.
     world.store.put(kept.record(login), sealed)
     with _whole(world):
@@ -280,6 +278,9 @@ def _redeemed(login: Login, grant: Grant, client: Client, world: World) -> Token
 
 def _meaning(problem: Problem, login: Login, grant: Grant) -> Problem:
     """What a refusal means for a kept login."""
+    if problem.name == "InvalidClient":
+        way_out = f"If it was rotated, put the new secret in {login.variable} and run again; it is kept from then on."
+        return replace(problem, actions=(way_out, f"Or log in again: {login.command}", *problem.actions))
     if not isinstance(grant, RefreshToken) or problem.oauth_error != "invalid_grant" or problem.name not in _DEAD:
         return problem
     told = problem.message.partition(": ")[2].rstrip(".")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from ecapipe import orgs, problems
+from ecapipe import credentials, orgs, problems
 from ecapipe.credentials import Credentials
 from ecapipe.grants import ClientCredentials, Grant, RefreshToken
 from ecapipe.orgs import Org, same_id
@@ -83,11 +84,16 @@ class Login:
         return f"{self.app}@{self.org.name} ({', '.join(filter(None, (self.org.username, self.org.host)))})"
 
     @property
+    def variable(self) -> str:
+        """The environment variable that its consumer secret may come from."""
+        return credentials.variable("consumerSecret", self.app, self.org)
+
+    @property
     def command(self) -> str:
         """The command that logs in anew."""
         target = f"{self.org.alias}={self.org.url}" if self.org.alias else self.org.url
-        flow = "" if self.flow == "web" else f" --flow {self.flow}"
-        return f"ecapipe run --name {self.app} --target-org {target}{flow} --save"
+        flow = [] if self.flow == "web" else ["--flow", self.flow]
+        return shlex.join(["ecapipe", "run", "--name", self.app, "--target-org", target, *flow, "--save"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +127,20 @@ class Owner:
 
 
 def new(
-    credentials: Credentials, org: Org, token: Token, user: User, flow: str, place: Place, at: str
+    proven: Credentials, org: Org, token: Token, user: User, flow: str, place: Place, at: str
 ) -> tuple[Login, Sealed]:
     """The login that a verified `token` makes, and its secrets: the consumer secret only if it is needed again."""
-    settings = credentials.app.settings
+    settings = proven.app.settings
     required = flow == "client-credentials" or (
         settings is None or settings.document.flag("isSecretRequiredForRefreshToken", True)
     )
-    secret = credentials.consumer_secret if required else None
+    secret = proven.consumer_secret if required else None
     renewable = flow == "client-credentials" or token.refresh_token is not None
     login = Login(
-        credentials.app.name,
+        proven.app.name,
         replace(org, org_id=user.org_id, username=user.username, scopes=None),
         user.user_id,
-        credentials.consumer_key,
+        proven.consumer_key,
         flow,
         token.scopes,
         token.instance_url,
@@ -161,7 +167,7 @@ def client(login: Login, sealed: Sealed, given: Secret | None) -> Client:
     return Client(login.consumer_key, (given or sealed.consumer_secret) if login.secret_required else None)
 
 
-def grant(login: Login, sealed: Sealed, client: Client, variable: str) -> Grant:
+def grant(login: Login, sealed: Sealed, client: Client) -> Grant:
     """What brings a new access token; raises `EcapipeError` (LoginNotRefreshable)."""
     if login.flow != "client-credentials" and sealed.refresh_token is None:
         reason = f"its login with the {login.flow} flow brought no refresh token"
@@ -169,7 +175,7 @@ def grant(login: Login, sealed: Sealed, client: Client, variable: str) -> Grant:
         reason = "Salesforce asks for the consumer secret, and it was not kept"
     else:
         return RefreshToken(sealed.refresh_token) if sealed.refresh_token else ClientCredentials()
-    raise EcapipeError(problems.login_not_refreshable(login.subject, reason, login.command, variable))
+    raise EcapipeError(problems.login_not_refreshable(login.subject, reason, login.command, login.variable))
 
 
 def record(login: Login) -> Record:

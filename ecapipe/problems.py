@@ -826,6 +826,7 @@ def consumer_secret_missing(
         " ".join((f"{app} has no consumer secret.", *causes, flows)),
         f"Set {variable} to the consumer secret, from your CI system's secret store.",
         "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
+        f"Or keep it in the keyring: ecapipe app set-secret {app}",
         *(["Or log in without it, with a private key: --jwt-key-file PATH"] if "jwt" in without else []),
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         file=file,

@@ -38,6 +38,7 @@ def consumer_secret_missing(subject: Checked) -> Iterator[Remark]:
     yield subject.remark(
         " ".join((f"{app.name} has no consumerSecret.", *secret.causes, allowed)) + spare,
         f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
+        f"Or keep it in the keyring: ecapipe app set-secret {app.name}",
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         element="consumerSecret",
         at_most="warning" if without else None,

@@ -15,6 +15,7 @@ from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import (
+    AllOrgs,
     AllowHosts,
     AsJson,
     Concise,
@@ -24,6 +25,7 @@ from ecapipe.cli.options import (
     NoProgress,
     NoProjectConfig,
     NoPrompt,
+    OrgFile,
     ReportFiles,
     SecretsFrom,
     SourceDirs,
@@ -194,6 +196,8 @@ def probe_apps(
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
     target_org: TargetOrgs = None,
+    file: OrgFile = None,
+    all_orgs: AllOrgs = False,
     emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False,
     secret_from: SecretsFrom = None,
     allow_host: AllowHosts = None,
@@ -206,10 +210,12 @@ def probe_apps(
 ) -> int:
     """Ask orgs whether they accept the consumer key and secret of each app: without a person, and without a login.
 
-    Every app is paired with every org, and one request is sent for each pair: the app asks what a token is worth that
-    no org ever issued. An org that says "nothing" has accepted the pair before; one that refuses says whether the key
-    or the secret is to blame. Whatever else it says is called unclear, and so is what it says of a public client,
-    which has no secret to prove itself with.
+    Every app is paired with every org, or as the orgs say, and one request is sent for each pair: the app asks what a
+    token is worth that no org ever issued. An org that says "nothing" has accepted the pair before; one that refuses
+    says whether the key or the secret is to blame. Whatever else it says is called unclear, and so is what it says of
+    a public client, which has no secret to prove itself with.
+
+    The file for --file is the one that ecapipe run takes, and described there.
 
     Ends with 0 if all pairs are accepted, with 68 if some are, with 1 if none is.
     """
@@ -217,14 +223,17 @@ def probe_apps(
 
     session: Session = context.obj
     environment = session.environment
-    if emulator and target_org:
-        raise EcapipeError(problems.usage_error("--emulator and --target-org exclude each other.", PROBE))
+    if emulator and (target_org or file is not None or all_orgs):
+        sentence = "--emulator excludes every flag that names orgs."
+        raise EcapipeError(problems.usage_error(sentence, PROBE))
     length = options.length(concise, verbose, PROBE)
     where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     which = Which(
         tuple(target_org or ()),
         environment.get("SF_TARGET_ORG"),
         options.allowed_hosts(environment, allow_host or ()),
+        batch=None if file is None else options.batch_file(file),
+        every=all_orgs,
     )
     asks = not no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
     world = edges.real(environment, secret_prompts=asks)

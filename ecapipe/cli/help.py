@@ -68,6 +68,9 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com --json"),
         Example("See what would be done in every org of a table:",
                 "ecapipe run --source-dir sample-project --file sample-project/orgs.csv --dry-run"),
+        Example("Log in from CI with the private key of the app's certificate:",
+                "ecapipe run --name Nightly_Reports --target-org https://acme.my.salesforce.com "
+                "--username robot@acme.example --jwt-key-file server.key --json"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
         Example("Keep a login for ecapipe login, in a private file instead of the keyring:",

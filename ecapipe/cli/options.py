@@ -80,6 +80,11 @@ TargetOrgs = Annotated[
     list[str] | None,
     typer.Option("--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."),
 ]
+OrgFile = Annotated[
+    str | None,
+    typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
+]
+AllOrgs = Annotated[bool, typer.Option("--all-orgs", help="Every org of plugins.ecapipe.orgs in sfdx-project.json.")]
 AllowHosts = Annotated[
     list[str] | None,
     typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),

@@ -17,12 +17,14 @@ from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli import resume as resume_flag
 from ecapipe.cli.options import (
+    AllOrgs,
     AllowHosts,
     AsJson,
     CredentialsDirs,
     MetadataDirs,
     Names,
     NoProjectConfig,
+    OrgFile,
     ReportFiles,
     SecretsFrom,
     SourceDirs,
@@ -87,13 +89,8 @@ def run(
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
     target_org: TargetOrgs = None,
-    file: Annotated[
-        str | None,
-        typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
-    ] = None,
-    all_orgs: Annotated[
-        bool, typer.Option("--all-orgs", help="Every org of plugins.ecapipe.orgs in sfdx-project.json.")
-    ] = False,
+    file: OrgFile = None,
+    all_orgs: AllOrgs = False,
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
     ] = False,

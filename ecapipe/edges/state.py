@@ -77,7 +77,10 @@ def lock(path: str, busy: Problem, seconds: float = 0.0) -> Iterator[None]:
 def _usual() -> str:
     from platformdirs import user_state_dir
 
-    path = user_state_dir("ecapipe", appauthor=False)
+    try:
+        path = user_state_dir("ecapipe", appauthor=False)
+    except RuntimeError:
+        path = "~"
     if not os.path.isabs(path):  # nobody knows where this user is at home
         raise _unusable(path, "this user has no home folder")
     return path

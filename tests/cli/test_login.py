@@ -361,6 +361,16 @@ def test_an_interrupt_waits_for_the_token_that_is_under_way(tmp_path: Path, by: 
         assert org.works(org.secrets["accessToken"])
 
 
+@pytest.mark.parametrize(("fault", "name"), [("wrongOrg", "WrongOrg"), ("wrongUser", "WrongUser")])
+def test_a_token_of_somebody_else_is_not_kept(tmp_path: Path, fault: Any, name: str) -> None:
+    with known(tmp_path / "project", tmp_path / "home", Fault("*/token", {fault: True}, after=1)) as org:
+        org.save("Steady")
+        before = org.secrets
+        ended = org.login("refresh")
+        assert (ended.status, f"Error ({name})" in ended.err) == (1, True), ended.err
+        assert org.secrets == before
+
+
 def test_a_refresh_token_is_never_sent_twice(tmp_path: Path) -> None:
     """An answer that was lost may have ended it: to use it again would revoke the login."""
     lost = Fault("/services/oauth2/token", {"reset": True}, after=1, times=1)
@@ -388,6 +398,7 @@ def test_a_secret_of_the_environment_wins_and_is_kept_from_then_on(org: Org) -> 
     org.save("Steady")
     wrong = org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY_UAT="MADE0UP0AND0WRONG0SECRET")
     assert (wrong.status, "Error (InvalidClient)" in wrong.err) == (1, True)
+    assert "If it was rotated, put the new secret in ECAPIPE_CLIENT_SECRET_STEADY_UAT" in wrong.err
     assert org.secrets["consumerSecret"] == trees.secret("Steady")
     (path,) = org.home.rglob("logins/*.json")
     record = json.loads(path.read_text())

@@ -78,6 +78,19 @@ CASES: dict[str, tuple[trees.Files, str, str | None, str]] = {
 }  # fmt: skip
 
 
+def test_orgs_come_from_a_file_or_the_project_too(tmp_path: Path) -> None:
+    with origin(org) as uat:
+        orgs = {"uat": {"url": uat.url("")}, "prod": {"url": uat.url("")}}
+        files = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app("Billing") | trees.app("Portal")
+        root = str(trees.plant(tmp_path, files))
+        (tmp_path / "orgs.csv").write_text("alias,apps\nuat,Portal\n")
+        listed = inside("app", "probe", "-d", root, "-f", "orgs.csv", "--json", at=tmp_path)
+        every = inside("app", "probe", "-d", root, "--all-orgs", "--json", at=tmp_path)
+    assert [(each["app"], each["org"]) for each in listed.result["probes"]] == [("Portal", "uat")]
+    assert every.result["summary"]["accepted"] == 4
+    assert (listed.status, every.status) == (0, 0)
+
+
 @pytest.mark.parametrize(("app", "verdict", "refused", "problem"), CASES.values(), ids=CASES.keys())
 def test_what_is_not_accepted_is_told_apart(
     tmp_path: Path, app: trees.Files, verdict: str, refused: str | None, problem: str
@@ -153,6 +166,8 @@ def test_a_secret_is_typed_unseen(tmp_path: Path) -> None:
     [
         ["-o", "https://evil.example"],
         ["-o", "uat=http://localhost:1", "--emulator"],
+        ["--all-orgs", "--emulator"],
+        ["-f", "missing.csv"],
         ["-o", "uat=http://localhost:1", "--concise", "--verbose"],
         ["-o", "uat=http://localhost:1", "-n", "Biling"],
         [],

@@ -51,11 +51,8 @@ def standin(tmp_path: Path) -> StandIn:
 
 
 def made(standin: StandIn, windows: bool = False, **variables: str) -> Sf:
-    usual = {
-        "PATH": str(standin.folder),
-        "HOME": str(standin.folder),
-        "ECAPIPE_STATE_DIR": str(standin.folder / "state"),
-    }
+    here = str(standin.folder)
+    usual = {"PATH": here, "HOME": here, "ECAPIPE_STATE_DIR": f"{here}/state"}
     return Sf(Environment({**usual, **variables}), windows=windows)
 
 
@@ -537,7 +534,8 @@ def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(
                 raise ZeroDivisionError
             return super().inherited()
 
-    environment = Breaking({"PATH": str(standin.folder), "HOME": str(standin.folder)})
+    here = str(standin.folder)
+    environment = Breaking({"PATH": here, "HOME": here, "ECAPIPE_STATE_DIR": f"{here}/state"})
     sf = Sf(environment)
     sf.logins()
     environment.broken = True

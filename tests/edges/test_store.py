@@ -126,6 +126,18 @@ def test_looking_makes_nothing_and_asks_no_keyring(tmp_path: Path) -> None:
     assert [type(each) for each in kept.records("login")] == [Record]
 
 
+def test_without_a_home_nothing_is_kept_and_nothing_breaks(tmp_path: Path) -> None:
+    program = (
+        "import os; from ecapipe.edges.environment import Environment; from ecapipe.edges.store import Store\n"
+        "os.path.expanduser = lambda path: path\n"
+        f"print(Store(Environment({{}})).holds('secret', {ID!r}))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment(tmp_path), capture_output=True, text=True, cwd=tmp_path
+    )
+    assert ended.stdout == "False\n", ended
+
+
 DAMAGES = {
     "nothing": b"",
     "no JSON": b"{",

@@ -29,6 +29,7 @@ class Sf:
             SF_AUTOUPDATE_DISABLE="true",
             SF_DISABLE_AUTOUPDATE="true",
             SF_SKIP_NEW_VERSION_CHECK="true",
+            ECAPIPE_STATE_DIR=str(self.home / "state"),
             SF_USE_GENERIC_UNIX_KEYCHAIN="true",
             **self.more,
         )

@@ -111,7 +111,9 @@ class Scene:
             if isinstance(event, StageNoted):
                 self.notes.append(event.note.text)
 
-        environment = Environment({"PATH": str(self.standin.folder), "HOME": str(self.root)})
+        environment = Environment(
+            {"PATH": str(self.standin.folder), "HOME": str(self.root), "ECAPIPE_STATE_DIR": str(self.root / "state")}
+        )
         real = edges.real(environment)
         sf = self.sf(environment)
         world = replace(real, send=self.orgs, lines=lines, open=sign_in, person=True, board=None, sf=sf)

@@ -180,22 +180,24 @@ def test_the_secret_is_sent_only_where_it_is_required() -> None:
 
 def test_what_brings_the_next_token() -> None:
     with_secret, without = Client("key", Secret("secret")), Client("key", None)
-    assert kept.grant(login(), OLD, with_secret, "VAR") == RefreshToken(OLD.refresh_token)  # type: ignore[arg-type]
-    assert isinstance(kept.grant(login(secret_required=False), OLD, without, "VAR"), RefreshToken)
+    assert kept.grant(login(), OLD, with_secret) == RefreshToken(OLD.refresh_token)  # type: ignore[arg-type]
+    assert isinstance(kept.grant(login(secret_required=False), OLD, without), RefreshToken)
     robot = login(flow="client-credentials")
-    assert isinstance(kept.grant(robot, Sealed(), with_secret, "VAR"), ClientCredentials)
+    assert isinstance(kept.grant(robot, Sealed(), with_secret), ClientCredentials)
     for one, sealed, client in (
         (login(), OLD, without),
         (robot, Sealed(), without),
         (login(flow="jwt"), Sealed(Secret("access")), with_secret),
     ):
-        found = problem_of(kept.grant, one, sealed, client, "VAR")
+        found = problem_of(kept.grant, one, sealed, client)
         assert found.name == "LoginNotRefreshable"
         assert any(one.command in action for action in found.actions)
-        assert any("VAR" in action for action in found.actions)
+        assert any("ECAPIPE_CLIENT_SECRET_BILLING_UAT" in action for action in found.actions)
 
 
 def test_the_command_that_logs_in_again_says_what_is_needed() -> None:
     assert login().command == f"ecapipe run --name Billing --target-org uat={URL} --save"
+    quoted = login(target=org(alias="my $(uat)"))
+    assert quoted.command == f"ecapipe run --name Billing --target-org 'my $(uat)={URL}' --save"
     alone = login(target=org(alias=None), flow="jwt")
     assert alone.command == f"ecapipe run --name Billing --target-org {URL} --flow jwt --save"
