@@ -1680,7 +1680,7 @@ def sf_not_found(needed_for: str) -> _Said:
 )
 def sf_too_old(found: str, needed: str) -> _Said:
     return _say(
-        f"The Salesforce CLI is too old: {found}, and {needed} or later is needed.",
+        f"The Salesforce CLI is too old: {found}, and {needed} is needed.",
         "Update it: sf update",
         "If npm installed it: npm install --global @salesforce/cli@latest",
     )

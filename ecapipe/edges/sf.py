@@ -25,7 +25,7 @@ from ecapipe.world import SfVersion
 
 OLDEST: Final = (2, 136, 8)
 """The first version with ``org auth show-access-token``."""
-_NEEDED: Final = ".".join(map(str, OLDEST))
+_NEEDED: Final = f"{'.'.join(map(str, OLDEST))} or later"
 
 _QUICK, _LOGIN, _RETRIEVE = 60, 180, 40 * 60
 """Seconds; a retrieve waits 33 minutes by itself."""
@@ -242,6 +242,8 @@ class Sf:
         document = _document(ended.out)
         if document is None and "is not a sf command" in ended.err:
             raise EcapipeError(problems.sf_too_old(f"it does not know {_spoken(command)}", _NEEDED))
+        if "force closed the prompt" in ended.out + ended.err:
+            raise EcapipeError(problems.sf_too_old("it asks for what is piped to it", "a later one"))
         if document is None:
             raise EcapipeError(problems.sf_failed(_spoken(command), redact(_reason(ended), *secrets)))
         if document["status"] == 0 and "result" in document:

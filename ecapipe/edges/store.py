@@ -36,19 +36,22 @@ _WINDOWS_LIMIT: Final = 1280
 def system() -> KeyringBackend:
     """The keyring that this user has; raises `EcapipeError` (KeyringNotFound).
 
-    What the library itself does not recommend protects nothing: no backend at all, one that forgets, plain text.
+    What the library itself does not recommend protects nothing: no backend at all, one that forgets, plain text. A
+    chain of several is as good as its best.
     """
     try:
         from keyring import core
+        from keyring.backends.chainer import ChainerBackend
     except ImportError:
         raise EcapipeError(problems.keyring_not_found("the Python package keyring is not installed")) from None
     try:
-        backend = core.get_keyring()
-        usable = core.recommended(backend)
+        found = core.get_keyring()
+        chained = found.backends if isinstance(found, ChainerBackend) else [found]
+        backend = next((each for each in chained if core.recommended(each)), None)
     except Exception as error:  # a configured backend may fail in any way when it is loaded
         reason = f"it cannot be loaded ({type(error).__name__})"
         raise EcapipeError(problems.keyring_not_found(reason)) from None
-    if not usable:
+    if backend is None:
         reason = "this system offers none, or only one that does not protect what it is given"
         raise EcapipeError(problems.keyring_not_found(reason))
     return backend

@@ -127,6 +127,10 @@ def ending(status: int) -> str:
     }.get(status, "Failed")
 
 
+def _refreshes(login: Login) -> bool:
+    return login.flow == "web" and not {"refresh_token", "offline_access"}.isdisjoint(login.scopes)
+
+
 def farewell(logins: Iterable[Login]) -> list[str]:
     """What became of the tokens."""
     known = list(logins)
@@ -137,10 +141,16 @@ def farewell(logins: Iterable[Login]) -> list[str]:
             "ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; "
             "use --revoke to end them at once."
         )
-    if "handedOver" in fates:
+    lasting = [_refreshes(login) for login in known if login.token == "handedOver"]  # noqa: S105
+    if True in lasting:
         said.append(
-            "The Salesforce CLI keeps what it was given: consumer secret and refresh token, or the access token if "
-            "there was no more. ecapipe has forgotten them. See them with: sf org list auth"
+            "The Salesforce CLI now keeps the consumer secret and the refresh token; ecapipe has forgotten them. "
+            "See the logins with: sf org list auth"
+        )
+    if False in lasting:
+        said.append(
+            "The Salesforce CLI was given an access token where there was no refresh token: such a login ends with "
+            "its session."
         )
     if "revoked" in fates:
         said.append("The access tokens were revoked.")

@@ -33,6 +33,8 @@ def test_credentials_are_taken_out_and_nothing_else() -> None:
         for field in ("ECAPIPE_CLIENT_ID", "ECAPIPE_CLIENT_SECRET")
         for name in (field, f"{field}_APP", f"{field}_APP_ORG", f"{field}_FILE", f"{field}_APP_FILE")
     }
+    jwt = ("ECAPIPE_JWT_KEY_FILE", "ECAPIPE_JWT_KEY_PASSPHRASE", "ECAPIPE_JWT_KEY_PASSPHRASE_FILE")
+    credentials |= dict.fromkeys(jwt, VALUE)
     kept = {"PATH": "/bin", "ECAPIPE_ALLOWED_HOSTS": "example.com", "CLIENT_SECRET": "not ours"}
     variables = credentials | kept
     made = Environment(variables)

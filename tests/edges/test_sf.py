@@ -549,6 +549,14 @@ def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(
     assert [secret for secret in SECRETS if secret in shown] == []
 
 
+@pytest.mark.parametrize("json_too", [False, True])
+def test_an_old_one_that_asks_for_the_token_is_too_old(json_too: bool, standin: StandIn) -> None:
+    error = {"status": 13, "name": "ExitPromptError", "message": "User force closed the prompt with 13 null"}
+    said = json.dumps(error) if json_too else "? Access token of user ... User force closed the prompt with 13 null"
+    standin.says("org login access-token", said, status=13)
+    assert failing(made(standin).log_in, handover(lasting=False)).name == "SfTooOld"
+
+
 def test_a_hand_over_that_names_nobody_is_a_problem(standin: StandIn) -> None:
     standin.gives("org login sfdx-url", {"username": "ada@acme.example"})
     assert failing(made(standin).log_in, handover()).name == "SfFailed"

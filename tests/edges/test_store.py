@@ -249,15 +249,22 @@ BACKENDS = {
     "none that works": "keyring.backends.fail.Keyring",
     "one that forgets": "keyring.backends.null.Keyring",
     "a chain of nothing": "keyring.backends.chainer.ChainerBackend",
+    "a chain of plain text": "plain.Chain",
     "one that is not there": "no_such_module.Keyring",
     "plain text": "plain.PlaintextKeyring",
 }
 PLAIN = """
 from keyring.backend import KeyringBackend
+from keyring.backends.chainer import ChainerBackend
 class PlaintextKeyring(KeyringBackend):
     priority = 0.5
     def get_password(self, service, username): pass
     def set_password(self, service, username, password): pass
+class Another(PlaintextKeyring):
+    priority = 0.6
+class Chain(ChainerBackend):
+    priority = 10
+    backends = [Another(), PlaintextKeyring()]
 """
 
 
@@ -272,6 +279,20 @@ def test_what_protects_nothing_is_no_keyring(tmp_path: Path, backend: str) -> No
     ended = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
     assert ended.stdout.startswith("KeyringNotFound "), ended
     assert "--store file" in ended.stdout
+
+
+def test_of_a_chain_the_best_is_taken(tmp_path: Path) -> None:
+    good = "class Good(PlaintextKeyring):\n    priority = 5\nChain.backends.insert(1, Good())\n"
+    (tmp_path / "plain.py").write_text(PLAIN + good)
+    variables = environment(
+        tmp_path,
+        PYTHON_KEYRING_BACKEND="plain.Chain",
+        PYTHONPATH=f"{ROOT}:{tmp_path}",
+        ECAPIPE_STATE_DIR=str(tmp_path),
+    )
+    program = "from ecapipe.edges.store import system; print(type(system()).__name__)"
+    ended = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
+    assert ended.stdout == "Good\n", ended
 
 
 def test_the_obstacle_is_known_before(tmp_path: Path) -> None:

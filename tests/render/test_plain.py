@@ -8,7 +8,7 @@ from hypothesis import example, given
 from render.scenes import Screen, dangerous, hostile
 
 from ecapipe import findings, problems
-from ecapipe.events import AppFacts, CredentialFacts
+from ecapipe.events import AppFacts, CredentialFacts, LoginFacts, SecretFacts
 from ecapipe.findings import Finding
 from ecapipe.render import plain, text
 
@@ -25,6 +25,18 @@ def app(said: str | None = None) -> AppFacts:
         ("web", "client-credentials"),
         CredentialFacts("present", True, "file", ()), CredentialFacts("absent", True, "environment", (), True),
     )  # fmt: skip
+
+
+def login(said: str | None = None) -> LoginFacts:
+    """A kept login; with `said`, that is what everything from outside says."""
+    org = said or "uat"
+    return LoginFacts(
+        said or "Billing", org, org, org, org, org, org, org, (org,), said or "web", org, "file", True, org, org
+    )
+
+
+def secret(said: str | None = None) -> SecretFacts:
+    return SecretFacts(said or "Billing", said, said or "3MVG9…0000", "file", said or "2026-11-25T12:00:00Z")
 
 
 def finding(said: str | None = None) -> Finding:
@@ -107,6 +119,10 @@ def test_text_from_outside_forges_nothing(said: str) -> None:
     for mine, usual in (
         (plain.listing([app(said)]), plain.listing([app()])),
         (plain.findings([finding(said)], 1), plain.findings([finding()], 1)),
+        (plain.logins([login(said)], "verbose"), plain.logins([login()], "verbose")),
+        (plain.logins([login(said)], "concise"), plain.logins([login()], "concise")),
+        (plain.kept_secret(secret(said), said), plain.kept_secret(secret(), "/state")),
+        (plain.forgotten([secret(said)]), plain.forgotten([secret()])),
     ):
         mine_shown, usual_shown = shown(mine), shown(usual)
         assert dangerous(mine_shown) == set()

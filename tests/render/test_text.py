@@ -164,6 +164,17 @@ def test_it_is_said_what_became_of_the_tokens() -> None:
     assert "stay valid at Salesforce" in sentence
 
 
+def test_it_is_said_what_the_salesforce_cli_keeps() -> None:
+    web = replace(login(), token="handedOver", flow="web", scopes=("api", "refresh_token"))
+    alone = replace(web, flow="client-credentials")
+    (sentence,) = text.farewell([web, web])
+    assert "now keeps the consumer secret and the refresh token" in sentence
+    (sentence,) = text.farewell([alone])
+    assert "access token" in sentence
+    assert text.farewell([replace(web, scopes=("api",))]) == [sentence]
+    assert len(text.farewell([web, alone])) == 2
+
+
 def test_it_is_said_where_logins_are_kept_and_what_that_means() -> None:
     def saved(kept: Kept | None) -> list[str]:
         return text.farewell([replace(login(), token="saved", kept=kept)] * 2)
