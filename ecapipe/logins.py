@@ -323,6 +323,7 @@ class _Crew:
             if opening is not None and self._desk.board is None and not alone:
                 self._turns.append(_Turn(link, opening, over))
             shown.set()
+            self._world.ready()
             if opening is not None and self._desk.board is None and alone and not opening(link):
                 work.note("hint", "No browser could be opened: open the link yourself.")
 

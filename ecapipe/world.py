@@ -349,5 +349,7 @@ class World:
     """While the context lasts, an interrupt calls the function, at any moment of the main thread, and is over."""
     browsers: Callable[[str], Callable[[str], bool] | None] | None = None
     """What `open` is for a browser that an org names; None where one was chosen for all orgs."""
+    ready: Callable[[], None] = lambda: None
+    """Begins to load what sending needs, and comes back at once: a moment that whoever signs in need not wait for."""
     parted: Callable[[], None] = lambda: None
     """Closes the connections of the thread that calls it."""

@@ -7,12 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ecapipe.edges import git, place, spare, terminal, writer
 from ecapipe.edges.disk import Disk
 from ecapipe.edges.environment import Environment
+from ecapipe.problems import EcapipeError
 from ecapipe.stages import Clock
 from ecapipe.world import World
 
@@ -67,6 +69,7 @@ def real(
         clock=CLOCK,
         chance=os.urandom,
         browsers=_opening if browser is None else None,
+        ready=sender.prepare,
         parted=sender.part,
     )
 
@@ -124,12 +127,19 @@ class _Sender:
         self._own = threading.local()
         self._lock = threading.Lock()
         self._tls: SSLContext | None = None
+        self._prepared = False
 
     def __call__(self, request: Request) -> Answer:
         own: Http | None = getattr(self._own, "http", None)
         if own is None:
             own = self._own.http = self._made()
         return own(request)
+
+    def prepare(self) -> None:
+        """Load and read, in the background, what the first request needs."""
+        if not self._prepared:
+            self._prepared = True
+            threading.Thread(target=self._loaded, daemon=True).start()
 
     def part(self) -> None:
         """Close the connections of this thread."""
@@ -138,11 +148,22 @@ class _Sender:
             own.close()
 
     def _made(self) -> Http:
-        from ecapipe.edges.http import Http, tls_context
+        from ecapipe.edges.http import Http
+
+        return Http(tls=self._context())
+
+    def _context(self) -> SSLContext:
+        from ecapipe.edges.http import tls_context
 
         with self._lock:  # making one reads every certificate there is
             self._tls = self._tls or tls_context()
-        return Http(tls=self._tls)
+        return self._tls
+
+    def _loaded(self) -> None:
+        with suppress(EcapipeError):  # it is told when something is sent
+            made = self._made()
+            made.open()
+            made.close()
 
 
 def _opening(browser: str | None) -> Callable[[str], bool] | None:

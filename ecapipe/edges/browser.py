@@ -44,8 +44,8 @@ def opener(name: Name | None, patience: float = 3.0) -> Callable[[str], bool]:
     """
 
     def show(url: str) -> bool:
-        opening = subprocess.Popen(  # noqa: S603  # our own interpreter; no shell sees the URL
-            [sys.executable, "-I", "-c", _OPEN, url, *(_COMMANDS[name] if name else ("",))],
+        opening = subprocess.Popen(  # noqa: S603  # our own interpreter, without site; no shell sees the URL
+            [sys.executable, "-I", "-S", "-c", _OPEN, url, *(_COMMANDS[name] if name else ("",))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -53,7 +53,7 @@ class Http:
     def __call__(self, request: Request) -> Answer:
         import httpx
 
-        client = self._client = self._client or self._made()
+        client = self.open()
         end = time.monotonic() + self._longest
         try:
             with client.stream(
@@ -79,6 +79,11 @@ class Http:
             raise EcapipeError(_problem(error, request.host)) from None
         except (httpx.InvalidURL, UnicodeError):  # a name that cannot be one: a label too long, broken punycode
             raise EcapipeError(problems.host_not_found(request.host)) from None
+
+    def open(self) -> httpx.Client:
+        """Make the client, and load what it is made of, if that has not been done."""
+        self._client = self._client or self._made()
+        return self._client
 
     def close(self) -> None:
         if self._client is not None:

@@ -52,8 +52,9 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         root = robot(Path(folder, "project"))
         run = (ECAPIPE, "run", "--flow", "client-credentials", "--json", "--target-org")
+        state = {"ECAPIPE_STATE_DIR": str(Path(folder, "state"))}
         with emulator(root) as url:
-            cost = least(ROUNDS, run=Program((*run, f"uat={url}"), root), org=Call(lambda: ask(url)))
+            cost = least(ROUNDS, run=Program((*run, f"uat={url}"), root, state), org=Call(lambda: ask(url)))
         tell("run above the org's time", cost["run"].seconds - cost["org"].seconds, 0.35, "s", milliseconds(**cost))
         with peer.listening() as org:
             link = Path(folder, "link")
@@ -62,7 +63,7 @@ def main() -> None:
             home = {"HOME": folder, "NODE_EXTRA_CA_CERTS": org.ca_file, "SF_USE_GENERIC_UNIX_KEYCHAIN": "true"}
             cost = least(
                 3,
-                run=Program((*run, f"uat={org.url}"), root, {"SSL_CERT_FILE": org.ca_file}),
+                run=Program((*run, f"uat={org.url}"), root, {**state, "SSL_CERT_FILE": org.ca_file}),
                 sf=Program(login, root, {**QUIET, **home}),
             )
         compare("run / sf org login sfdx-url", cost["run"], cost["sf"], 0.3)

@@ -46,6 +46,7 @@ class Program:
     def __call__(self) -> Cost:
         path = f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"  # Node lies beside Python
         environ = {**os.environ, "PATH": path, **self.environment}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles the program each time
         start = time.perf_counter()
         running = subprocess.Popen(
             self.words,

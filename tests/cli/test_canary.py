@@ -343,3 +343,18 @@ def test_a_secret_that_is_kept(stage: Stage, tmp_path: Path) -> None:
         stage.check(ended, trees.key("Batch"))
     sweep(stage, 2, *command, secret, forms=[as_lines], ECAPIPE_STATE_DIR=str(tmp_path))
     sweep(stage, 0, "app", "forget-secret", "Batch", forms=[as_json], ECAPIPE_STATE_DIR=str(tmp_path))
+
+
+def test_what_looks_around(stage: Stage) -> None:
+    supplied = {"ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Batch")}
+    sweep(stage, 0, "manifest", "-d", str(stage.root), "--verbose", **supplied)
+    for form in (as_json, as_lines):
+        for command in (("doctor", "--verbose"), ("doctor", "--storage", "--verbose")):
+            ended = form(*command, at=stage.root, **stage.variables(**supplied))
+            assert ended.status == 0, ended
+            stage.check(ended, trees.key("Batch"))
+    # Names are offered, and nothing else of the files that they are in.
+    asked = stage.variables(_ECAPIPE_COMPLETE="bash", **supplied)
+    offered = inside("run", "-d", str(stage.root), "-n", "", at=stage.home, **asked)
+    assert "Batch" in offered.out.splitlines()
+    stage.check(offered, trees.key("Batch"))

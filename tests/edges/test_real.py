@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commandline import environment
 
 from ecapipe import edges
 from ecapipe.edges.environment import Environment
@@ -45,3 +51,27 @@ def test_time_is_told_in_utc_and_chance_is_chance() -> None:
     drawn = {world.chance(24) for _ in range(100)}
     assert len(drawn) == 100
     assert {len(each) for each in drawn} == {24}
+
+
+READY = """
+import os, sys, threading
+from ecapipe import edges
+from ecapipe.edges.environment import Environment
+world = edges.real(Environment({}))
+assert "httpx" not in sys.modules
+world.ready()
+world.ready()
+for thread in set(threading.enumerate()) - {threading.main_thread()}:
+    thread.join(20)
+assert ("httpx" in sys.modules) == ("SSL_CERT_FILE" not in os.environ)
+"""
+
+
+@pytest.mark.parametrize("certificates", [None, "missing.pem"])
+def test_what_sending_needs_is_loaded_beforehand_and_what_is_wrong_with_it_is_told_later(
+    tmp_path: Path, certificates: str | None
+) -> None:
+    variables = {**environment(tmp_path), **({"SSL_CERT_FILE": certificates} if certificates else {})}
+    command = [sys.executable, "-W", "error", "-c", READY]
+    ended = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")

@@ -74,6 +74,10 @@ class Started:
                 return
         raise AssertionError(f'"{words}" was never said, but:\n{self._err}')
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def paste(self, text: str) -> None:
         """Answer the question for the address the browser ended at."""
         stdin = _pipe(self._process.stdin)

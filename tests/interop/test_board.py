@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -262,11 +263,25 @@ def test_everything_works_with_the_keyboard_alone(window: Seen, orgs: Orgs, env:
         assert running.ended().status == 0
 
 
+def test_an_interrupt_is_shown_as_the_end(window: Seen, orgs: Orgs, env: dict[str, str]) -> None:
+    board = window.page
+    with run(orgs, env, "-n", "Listening") as running:
+        board.goto(running.link())
+        status(board, "3 of 3 left")
+        start = time.monotonic()
+        running.signal(signal.SIGINT)
+        status(board, "Ended: 0 of 3 signed in")
+        ended = running.ended()
+
+    assert ended.status == 130
+    assert time.monotonic() - start < 5
+
+
 def test_a_run_that_is_killed_leaves_no_page_that_pretends(window: Seen, orgs: Orgs, env: dict[str, str]) -> None:
     board = window.page
     with run(orgs, env, "-n", "Listening") as running:
         board.goto(running.link())
-        running._process.kill()
+        running.signal(signal.SIGKILL)
         board.get_by_role("alert").filter(has_text="ecapipe no longer answers").wait_for()
 
 
