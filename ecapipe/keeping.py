@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
+from typing import TypeVar
 
 from ecapipe import credentials, discovery, kept, messages, orgs, problems, tokens, userinfo
 from ecapipe.discovery import Where
 from ecapipe.events import LoginFacts, SecretFacts
 from ecapipe.grants import ClientCredentials, Grant, RefreshToken
-from ecapipe.kept import Client, Login, Owner, Place, Sealed
+from ecapipe.kept import Client, Kind, Login, Owner, Place, Record, Sealed
 from ecapipe.login import send
 from ecapipe.orgs import Which, same_id
 from ecapipe.problems import EcapipeError, Problem
@@ -20,6 +21,8 @@ from ecapipe.secret import Secret, mask
 from ecapipe.tokens import Token
 from ecapipe.userinfo import User
 from ecapipe.world import World
+
+Thing = TypeVar("Thing")
 
 _DEAD = frozenset({"TokenRefused", "OauthRefused"})
 """What an ``invalid_grant`` says of a refresh token that is over; its other causes keep their own words."""
@@ -37,7 +40,7 @@ _REMAINS = (
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A login that is kept no more. `revoked`: Salesforce confirmed it; `warning`: what is still to be known."""
+    """A login that is kept no more. `revoked`: its tokens are over; `warning`: what is still to be known."""
 
     login: Login
     revoked: bool
@@ -46,13 +49,7 @@ class Ended:
 
 def logins(world: World) -> tuple[tuple[Login, ...], tuple[Problem, ...]]:
     """The kept logins, by app and org, and what kept others from being read."""
-    found: list[Login] = []
-    damaged: list[Problem] = []
-    for record in world.store.records("login"):
-        try:
-            damaged.append(record) if isinstance(record, Problem) else found.append(kept.login(record))
-        except EcapipeError as error:
-            damaged.append(error.problem)
+    found, damaged = _readable("login", kept.login, world)
     return tuple(sorted(found, key=lambda each: each.full_name.casefold())), tuple(damaged)
 
 
@@ -138,12 +135,11 @@ def end(login: Login, forget: bool, world: World) -> Ended:
     with world.store.locked("login", login.id):
         try:
             login, sealed = _now(login, world)
-            token = sealed.refresh_token or sealed.access_token
-            reason = None if token is None else _unrevoked(login, token, world)
+            reason = _unrevoked(login, sealed, world)
         except EcapipeError as error:
             if not forget:
                 raise
-            token, reason = None, error.problem.message.rstrip(".")
+            reason = error.problem.message.rstrip(".")
         if reason and not forget:
             raise EcapipeError(
                 replace(problems.not_revoked(login.subject, login.org.host, reason), host=login.org.host)
@@ -151,7 +147,7 @@ def end(login: Login, forget: bool, world: World) -> Ended:
         world.store.remove(kept.record(login))
     if reason:
         return Ended(login, False, f"{login.subject}: {reason}. {_REMAINS}")
-    return Ended(login, token is not None, SHARED if token else None)
+    return Ended(login, True, SHARED)
 
 
 def secret(world: World) -> credentials.Kept:
@@ -168,13 +164,7 @@ def secret(world: World) -> credentials.Kept:
 
 def owners(world: World) -> tuple[tuple[Owner, ...], tuple[Problem, ...]]:
     """Whose consumer secrets are kept, and what kept others from being read."""
-    found: list[Owner] = []
-    damaged: list[Problem] = []
-    for record in world.store.records("secret"):
-        try:
-            damaged.append(record) if isinstance(record, Problem) else found.append(kept.owner(record))
-        except EcapipeError as error:
-            damaged.append(error.problem)
+    found, damaged = _readable("secret", kept.owner, world)
     return tuple(sorted(found, key=lambda each: each.full_name.casefold())), tuple(damaged)
 
 
@@ -226,6 +216,20 @@ def forget_secrets(app: str, org: str | None, every: bool, world: World) -> tupl
         with world.store.locked("secret", owner.id):
             world.store.remove(kept.owner_record(owner))
     return tuple(found)
+
+
+def _readable(kind: Kind, read: Callable[[Record], Thing], world: World) -> tuple[list[Thing], list[Problem]]:
+    found: list[Thing] = []
+    damaged: list[Problem] = []
+    for record in world.store.records(kind):
+        if isinstance(record, Problem):
+            damaged.append(record)
+            continue
+        try:
+            found.append(read(record))
+        except EcapipeError as error:
+            damaged.append(error.problem)
+    return found, damaged
 
 
 def _now(login: Login, world: World) -> tuple[Login, Sealed]:
@@ -288,14 +292,21 @@ def _meaning(problem: Problem, login: Login, grant: Grant) -> Problem:
     return replace(expired, host=problem.host, http_status=problem.http_status, oauth_error=problem.oauth_error)
 
 
-def _unrevoked(login: Login, token: Secret, world: World) -> str | None:
-    """Why the org has not revoked `token`, if it has not; one that it does not know is over already."""
-    try:
-        answer = send(tokens.revocation(token, login.org), world, inf)
-        if answer.status != 200:
-            messages.members(answer, login.org.host, token)
-    except EcapipeError as error:
-        return None if error.problem.name == "TokenRefused" else error.problem.message.rstrip(".")
+def _unrevoked(login: Login, sealed: Sealed, world: World) -> str | None:
+    """Why the org has not ended the login, if it has not. A refresh token takes its access tokens with it; one that
+    the org does not know is over already, and the access token may not be."""
+    for token in (sealed.refresh_token, sealed.access_token):
+        if token is None:
+            continue
+        try:
+            answer = send(tokens.revocation(token, login.org), world, inf)
+            if answer.status != 200:
+                messages.members(answer, login.org.host, token)
+        except EcapipeError as error:
+            if error.problem.name == "TokenRefused":
+                continue
+            return error.problem.message.rstrip(".")
+        break
     return None
 
 

@@ -226,6 +226,11 @@ def run(
 
     Without people, use the client credentials flow, or the JWT bearer flow: --jwt-key-file names the private key of
     the app's certificate, --username the user to log in as.
+
+    Every run with logins is recorded as it goes, without secrets. --resume takes over what succeeded in an earlier
+    one, tries the rest, and says what has changed since: the latest run of the project, one that runs list names, or
+    a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
+    that run.
     """
     session: Session = context.obj
     environment = session.environment

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Final, assert_never
 
 from ecapipe import problems, record
@@ -34,6 +36,8 @@ KEPT: Final = 50
 """Runs; older ones go when a new one begins."""
 
 _FOLDER: Final = "runs"
+_PAUSE: Final = 0.05
+"""Seconds for which lines are gathered before all of them are brought to the disk itself."""
 _PATIENCE: Final = 1.0
 """Seconds to wait for somebody who only looks whether a run is going on."""
 
@@ -54,10 +58,9 @@ class Entry:
 class Journal:
     """An `Emit` that writes down a run with logins: a header, then a line for each app and for each login that ended.
 
-    A line is a part of the run's JSON result, so it holds no secret. It outlives the process as soon as it is
-    written, and the machine a moment later: nothing but the end of the run waits for the disk. A disk that cannot be
-    written to ends the journal, not the run: `lost` says so then, in a sentence. All events have to come one after
-    the other.
+    A line is a part of the run's JSON result, so it holds no secret. Nothing but the end of the run waits for the
+    disk. A disk that cannot be written to ends the journal, not the run: `lost` says so then, in a sentence. All
+    events have to come one after the other.
     """
 
     def __init__(
@@ -71,7 +74,6 @@ class Journal:
         self._arguments, self._resumes = arguments, resumes
         self._started: RunStarted | None = None
         self._pending: dict[Subject, list[Event]] = {}
-        self._file: int | None = None
         self._disk: _Disk | None = None
         self._closing = ExitStack()
         self._over = False
@@ -91,8 +93,20 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the journal, whatever has happened."""
+        try:
+            self._end()
+        except OSError as error:
+            self.lost = self.lost or self._sentence(_reason(error))
+
+    def _end(self) -> None:
+        """Raises `OSError` if not everything came to the disk."""
         self._over = True
-        self._closing.close()
+        disk, self._disk = self._disk, None
+        try:
+            if disk:
+                disk.end()
+        finally:
+            self._closing.close()
 
     def _take(self, event: Event) -> None:
         match event:
@@ -119,9 +133,7 @@ class Journal:
                 for subject in list(self._pending):
                     self._write(subject)
                 self._put(record.end(event))
-                if self._disk:
-                    self._disk.wait()
-                self.close()
+                self._end()
             case StageNoted():
                 pass
             case _:
@@ -142,78 +154,79 @@ class Journal:
             self._over = True  # there is nothing that a run could go on with
             return
         folder, run = state.folder(self._environment, _FOLDER), self._started.run
-        self._closing.enter_context(state.lock(_lock(folder, run), problems.run_going_on(run)))
+        self._closing.enter_context(state.lock(_lock(folder, run), problems.run_going_on(run), _PATIENCE))
         path = os.path.join(folder, f"{run}.jsonl")
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        self._closing.callback(os.close, self._file)
-        self._disk = _Disk(self._file)
-        self._closing.callback(self._disk.end)
-        self._put(record.header(self._started, planned, self._resumes, self._arguments, os.getcwd()))
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._closing.callback(os.close, file)
+        _write(file, _line(record.header(self._started, planned, self._resumes, self._arguments, os.getcwd())))
+        os.fsync(file)
+        self._disk = _Disk(file)
         self.run = run
         self._write(Subject())
         _prune(folder)
 
     def _write(self, subject: Subject) -> None:
-        """Write down what is known of the subject by now; a login that was taken over lies on the disk already."""
-        if self._file is None:
-            return
-        course = self._pending.pop(subject, [])
-        taken_over = all(record.RECORDED in each.facts for each in course if isinstance(each, StageEnded))
-        self._put(record.part(course), sync=subject.org is not None and not taken_over)
+        """Write down what is known of the subject by now."""
+        if self._disk:
+            self._put(record.part(self._pending.pop(subject, [])))
 
-    def _put(self, document: Json, *, sync: bool = True) -> None:
-        if self._file is None or self._disk is None:
-            return
-        line = json.dumps(document, separators=(",", ":")).encode() + b"\n"
-        while line:
-            line = line[os.write(self._file, line) :]
-        if sync:
-            self._disk.want()
+    def _put(self, document: Json) -> None:
+        if self._disk:
+            self._disk.put(_line(document))
 
     def _give_up(self, reason: str) -> None:
+        self.lost = self._sentence(reason)
         self.close()
+
+    def _sentence(self, reason: str) -> str:
         lost = "What is done from now on" if self.run else "This run"
-        self.lost = f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}."
+        return f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}."
 
 
 class _Disk:
-    """Brings what was written to a file onto the disk itself, on a thread of its own: what is written while it does
-    so goes with the next time."""
+    """Brings lines into a file as they come, and the file to the disk itself a moment later, on a thread of its own:
+    whoever tells of a line waits for nothing."""
 
     def __init__(self, file: int) -> None:
         self._file = file
-        self._wanted = threading.Event()
-        self._over = False
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._bring, name="ecapipe-journal", daemon=True)
         self._thread.start()
 
-    def want(self) -> None:
-        """Let what is written by now come to the disk soon; raises `OSError` if what was written before did not."""
+    def put(self, line: bytes) -> None:
+        """Raises `OSError` if an earlier line could not be brought there."""
         if self._error:
             raise self._error
-        self._wanted.set()
-
-    def wait(self) -> None:
-        """The same, and wait until all of it is there."""
-        self.end()
-        self.want()
+        self._lines.put(line)
 
     def end(self) -> None:
-        self._over = True
-        self._wanted.set()
+        """Wait until everything is there; raises `OSError` if it is not."""
+        self._lines.put(None)
         self._thread.join()
+        if self._error:
+            raise self._error
 
     def _bring(self) -> None:
-        over = False
-        while not over:
-            self._wanted.wait()
-            self._wanted.clear()
-            over = self._over
-            try:
+        try:
+            while (line := self._lines.get()) is not None:
+                until = time.monotonic() + _PAUSE
+                while line is not None:
+                    _write(self._file, line)
+                    try:
+                        line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
+                    except Empty:
+                        break
                 os.fsync(self._file)
-            except OSError as error:
-                self._error, over = error, True
+                if line is None:
+                    return
+        except OSError as error:
+            self._error = error
+
+
+def _write(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def entries(environment: Environment) -> tuple[list[Entry], list[Problem]]:
@@ -291,6 +304,10 @@ def held(entry: Entry) -> Iterator[Recorded]:
             if read := _read(folder, run):
                 whole = whole.then(read.journal.recorded) if whole else read.journal.recorded
         yield whole or entry.journal.recorded
+
+
+def _line(document: Json) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
 def _failed(event: Event) -> bool:

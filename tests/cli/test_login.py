@@ -450,6 +450,17 @@ def test_a_login_that_is_over_already_is_forgotten(org: Org) -> None:
     assert org.records == []
 
 
+def test_a_refresh_token_that_is_over_leaves_no_access_token_behind(org: Org) -> None:
+    org.save("Steady")
+    (path,) = org.home.rglob("logins/*.json")
+    record = json.loads(path.read_text())
+    record["secrets"]["refreshToken"] = "5Aep861" + "made.up" * 10
+    path.write_text(json.dumps(record))
+    access = org.secrets["accessToken"]
+    assert org.login("logout").status == 0
+    assert not org.works(access)
+
+
 def test_offline_a_login_stays_and_the_output_says_what_stays_valid(tmp_path: Path) -> None:
     with known(tmp_path / "project", tmp_path / "home") as org:
         for app in ("Steady", "Robot"):
