@@ -164,6 +164,8 @@ class Note:
     text: str
     pasted: bool = False
     """The answer to an offered link has to be pasted."""
+    browser: str | None = None
+    """The browser of the org that it is for, if that can be opened from here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,15 @@ class _Over:
 
 
 @dataclass(frozen=True, slots=True)
+class _Turn:
+    """A link that is shown in a browser when it is its turn, unless the login is over by then."""
+
+    link: str
+    open: Callable[[str], bool]
+    over: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
 class _Crash:
     """A bug in a thread: the run ends with it."""
 
@@ -111,7 +120,7 @@ class _Crew:
         self._desk = _Desk(self._flight, self._patience)
         self._workers = Workers(at_once, OF_ONE_HOST, world.clock.seconds, world.parted)
         self._lost: Mapping[str, Problem] = {}
-        self._offered: dict[Subject, str] = {}
+        self._turns: list[_Turn] = []
         self._verified: dict[str, Org] = {}
 
     def run(self) -> None:
@@ -241,17 +250,27 @@ class _Crew:
             threading.Thread(target=self._show_board, args=(self._desk.board.url,), daemon=True).start()
         else:
             self._ask_for_all()
+            threading.Thread(target=self._open_in_turn, name="ecapipe-browser", daemon=True).start()
+
+    def _open_in_turn(self) -> None:
+        """Show one link after the other: many tabs at once are of no use, and one browser has one session a host."""
+        with self._catching():
+            for turn in self._turns:
+                if not turn.over.is_set() and not turn.open(turn.link):
+                    self._note("hint", "No browser could be opened: open the links yourself.")
+                    return
+                turn.over.wait()
 
     def _ask_for_all(self) -> None:
         """Say once, below all links, what is to be done with them."""
         if any(plan.callback == "paste" for _, plan in self._web):
             self._note(
                 "asking",
-                "Open each link, sign in and allow the app, then paste the addresses the browser ends at, in any "
-                f"order (within {self._patience}):",
+                "At each link, sign in and allow the app, then paste the addresses the browser ends at, in any order "
+                f"(within {self._patience}):",
             )
         else:
-            self._note("waiting", f"Open each link, sign in and allow the app: waiting up to {self._patience}.")
+            self._note("waiting", f"At each link, sign in and allow the app: waiting up to {self._patience}.")
 
     def _show_board(self, url: str) -> None:
         with self._catching():
@@ -259,7 +278,7 @@ class _Crew:
                 return
             self._note("hint", "No browser could be opened: open the page yourself.")
             if self._world.local_browser:  # then there may be none at all on this machine
-                for number, (subject, link) in enumerate(self._offered.items(), 1):
+                for number, (subject, link) in enumerate(self._desk.links(), 1):
                     self._note("hint", f"{number}. {subject}")
                     self._note("link", link)
                 self._ask_for_all()
@@ -286,22 +305,31 @@ class _Crew:
         if plan.listens and plan.listens in self._lost:
             raise EcapipeError(self._lost[plan.listens])
 
+        opening, over = login.opener(target.org, self._world), threading.Event()
+
         def tell(link: str) -> None:
             if self._desk.board is not None:
-                self._offered[target.subject] = link
-                work.note("offer", link, pasted=plan.callback == "paste")
-            if not self._world.stand_in and (self._desk.board is None or self._world.open is None):
+                self._desk.offer(target.subject, link, opening)
+                own = opening is not None and opening is not self._world.open and self._world.local_browser
+                browser = target.org.browser if own else None
+                work.note("offer", link, pasted=plan.callback == "paste", browser=browser)
+            if not self._world.stand_in and (self._desk.board is None or opening is None):
                 if number is not None:
                     work.note("hint", f"{number}. {target.subject}")
                 work.note("link", link)
                 if number is None:
                     work.note("asking" if plan.callback == "paste" else "waiting", self._request(plan, target))
+            alone = number is None or self._world.stand_in
+            if opening is not None and self._desk.board is None and not alone:
+                self._turns.append(_Turn(link, opening, over))
             shown.set()
-            opening = login.opener(target.org, self._world)
-            if self._desk.board is None and opening is not None and not opening(link):
+            if opening is not None and self._desk.board is None and alone and not opening(link):
                 work.note("hint", "No browser could be opened: open the link yourself.")
 
-        return login.sign_in(target, plan, self._world, self._flight, self._patience, tell)
+        try:
+            return login.sign_in(target, plan, self._world, self._flight, self._patience, tell)
+        finally:
+            over.set()
 
     def _redeemed(self, course: Course, target: Target, grant: Grant) -> threading.Event:
         """Have the rest done by a worker; the event is set when it is."""
@@ -391,12 +419,25 @@ class _Desk:
         self.board: Board | None = None
         self._flight, self._patience = flight, patience
         self._changed = threading.Condition()
+        self._offered: dict[Subject, tuple[str, Callable[[str], bool] | None]] = {}
         self._failed: set[Subject] = set()
         self._wanted: set[Subject] = set()
         self._ended = False
 
     def paste(self, text: str) -> str | None:
         return self._flight.paste(text)
+
+    def open(self, subject: Subject) -> bool:
+        link, opening = self._offered.get(subject, ("", None))
+        return opening is not None and opening(link)
+
+    def offer(self, subject: Subject, link: str, opening: Callable[[str], bool] | None) -> None:
+        """The link of a login, and what shows it in the browser of its org."""
+        self._offered[subject] = link, opening
+
+    def links(self) -> list[tuple[Subject, str]]:
+        """What has been offered, in order."""
+        return [(subject, link) for subject, (link, _) in tuple(self._offered.items())]
 
     def retry(self, subject: Subject) -> bool:
         with self._changed:

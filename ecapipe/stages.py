@@ -70,9 +70,9 @@ class Work:
         self.warnings: list[str] = []
         self.passed_over: str | None = None
 
-    def note(self, kind: NoteKind, text: str, *, pasted: bool = False) -> None:
+    def note(self, kind: NoteKind, text: str, *, pasted: bool = False, browser: str | None = None) -> None:
         """Tell people something at once."""
-        self._emit(StageNoted(self._stage, self._subject, Note(kind, text, pasted)))
+        self._emit(StageNoted(self._stage, self._subject, Note(kind, text, pasted, browser)))
 
     def warn(self, sentence: str) -> None:
         """Let the stage end with a warning."""

@@ -230,6 +230,9 @@ class Desk(Protocol):
     def paste(self, text: str) -> str | None:
         """Take a pasted address; the sentence that says why it fits no login, else None."""
 
+    def open(self, subject: Subject) -> bool:
+        """Show the link of a login in the browser of its org; False if that cannot be done."""
+
     def retry(self, subject: Subject) -> bool:
         """Begin a login that failed again, with a new link; False if there is nothing to begin."""
 

@@ -32,6 +32,10 @@ _GRACE: Final = (2.0, 6.0)
 _HURRY: Final = 1.0
 """Seconds for the same when the run is interrupted, or broke."""
 _LARGEST: Final = 64 * 1024
+_REFUSED: Final = {
+    "open": "That browser could not be opened here. Copy the link, and open it there yourself.",
+    "retry": "That login cannot be tried again now.",
+}
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -193,7 +197,7 @@ class _Handler(site.Handler):
 
     def do_POST(self) -> None:
         name, _ = self._asked()
-        if not self._is_meant() or name not in ("paste", "retry", "finish"):
+        if not self._is_meant() or name not in ("paste", "open", "retry", "finish"):
             self._nothing()
         elif not self._comes_from_here(navigation=False) or self._one("Origin") != f"http://{self._one('Host')}":
             self.reply(HTTPStatus.FORBIDDEN)
@@ -222,12 +226,12 @@ class _Handler(site.Handler):
             right = len(answers) - len(wrong)
             taken = f"{right} {'answer was' if right == 1 else 'answers were'} taken." if right else ""
             page.say(" ".join([*([taken] if taken else []), *dict.fromkeys(wrong)]) or "There was nothing to take.")
-        elif name == "retry":
-            subject = page.subject(fields.get("row", ""))
-            again = subject is not None and desk.retry(subject)
-            page.say("" if again else "That login cannot be tried again now.")
-        else:
+        elif name == "finish":
             desk.finish()
+        else:
+            do = desk.open if name == "open" else desk.retry
+            subject = page.subject(fields.get("row", ""))
+            page.say("" if subject is not None and do(subject) else _REFUSED[name])
 
     def _asked(self) -> tuple[str | None, dict[str, str]]:
         """What is asked for below the unguessable part of the path, and how; None outside it."""

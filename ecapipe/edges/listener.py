@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from ecapipe import problems
+from ecapipe.edges import site
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.world import Landing
 
@@ -27,15 +27,6 @@ _PAGE = """<!doctype html>
 <body><main><h1>{title}</h1><p>{sentence}</p></main></body></html>
 """
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-
 
 @contextmanager
 def listen(callback_urls: Collection[str], land: Callable[[str], Landing]) -> Iterator[Mapping[str, Problem]]:
@@ -44,49 +35,30 @@ def listen(callback_urls: Collection[str], land: Callable[[str], Landing]) -> It
     ``localhost`` means both address families, a literal address itself. After an answer the browser is sent on
     to a clean address, so that no code stays in its bar or history.
     """
-    site = _Site(callback_urls, land)
-    threads = [
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True) for server in site.servers.values()
-    ]
+    callbacks = _Callbacks(callback_urls, land)
+    servers = callbacks.servers.values()
+    threads = [threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True) for server in servers]
     for thread in threads:
         thread.start()
     try:
         try:
-            yield site.lost
+            yield callbacks.lost
         finally:  # also for a refusal, which is an error to whoever waited
-            site.linger()
+            callbacks.linger()
     finally:
-        for server in site.servers.values():
+        for server in servers:
             server.shutdown()
             server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-    allow_reuse_address = False
-
-    def __init__(self, family: socket.AddressFamily, address: tuple[str, int], site: _Site) -> None:
-        self.address_family = family
-        self.site = site
+class _Server(site.Server):
+    def __init__(self, family: socket.AddressFamily, place: tuple[str, int], callbacks: _Callbacks) -> None:
+        self.callbacks = callbacks
         self.paths: set[str] = set()
-        super().__init__(address, _Handler)
-
-    def server_bind(self) -> None:
-        # A port in TIME_WAIT may be taken again, one that is listened on may not; Windows says both the other way.
-        exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
-        self.socket.setsockopt(socket.SOL_SOCKET, exclusive or socket.SO_REUSEADDR, 1)
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        self.socket.bind(self.server_address)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that goes away is no news."""
+        super().__init__(family, place, _Handler)
 
 
-class _Site:
+class _Callbacks:
     def __init__(self, callback_urls: Collection[str], land: Callable[[str], Landing]) -> None:
         self.servers: dict[tuple[str, int], _Server] = {}
         self.lost: dict[str, Problem] = {}
@@ -159,58 +131,45 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     return {"localhost": [v4, v6], "127.0.0.1": [v4], "::1": [v6]}[host]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(site.Handler):
     server: _Server
-    timeout = 10
-    server_version, sys_version = "ecapipe", ""
+    always: Mapping[str, str] = {
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
+        "base-uri 'none'; form-action 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
 
     def do_GET(self) -> None:
-        site = self.server.site
+        callbacks = self.server.callbacks
         path, _, query = self.path.partition("?")
-        if landed := site.landed(path):
+        if landed := callbacks.landed(path):
             title = "You can close this page" if landed.granted else "Not authorized"
-            self._page(HTTPStatus.OK, title, f"{landed.sentence} Go on in the terminal.")
-            site.shown()
+            self._page(HTTPStatus.OK, title, f"{landed.sentence} Go on where you came from.")
+            callbacks.shown()
         elif path in self.server.paths and query:
-            landing, clean = site.land(query)
+            landing, clean = callbacks.land(query)
             if landing.fits:
-                self._send(HTTPStatus.SEE_OTHER, b"", Location=clean)
+                self.reply(HTTPStatus.SEE_OTHER, Location=clean)
             else:
                 self._page(HTTPStatus.BAD_REQUEST, "This answer fits no login", landing.sentence)
         else:
             self._page(HTTPStatus.NOT_FOUND, "Nothing here", "ecapipe waits for a login on another address.")
 
     def do_HEAD(self) -> None:
-        self._send(HTTPStatus.NOT_FOUND if urlsplit(self.path).path not in self.server.paths else HTTPStatus.OK, b"")
+        self.reply(HTTPStatus.NOT_FOUND if urlsplit(self.path).path not in self.server.paths else HTTPStatus.OK)
 
     def do_OPTIONS(self) -> None:
         private = "Access-Control-Request-Private-Network" in self.headers
         allow = {"Access-Control-Allow-Private-Network": "true"} if private else {}
-        self._send(HTTPStatus.NO_CONTENT, b"", Allow="GET, HEAD, OPTIONS", **allow)
+        self.reply(HTTPStatus.NO_CONTENT, Allow="GET, HEAD, OPTIONS", **allow)
 
     def do_POST(self) -> None:
-        self._send(HTTPStatus.METHOD_NOT_ALLOWED, b"", Allow="GET, HEAD, OPTIONS")
+        self.reply(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, HEAD, OPTIONS")
 
     do_PUT = do_DELETE = do_PATCH = do_POST
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """For what no browser sends; nothing of it is repeated."""
-        self._send(HTTPStatus(code), b"")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Requests hold codes: nothing is logged."""
-
     def _page(self, status: HTTPStatus, title: str, sentence: str) -> None:
-        page = _PAGE.format(title=html.escape(title), sentence=html.escape(sentence))
-        self._send(status, page.encode("utf-8", "replace"))
-
-    def _send(self, status: HTTPStatus, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {**_HEADERS, **headers}.items():
-            self.send_header(name, value)
-        if body:
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
+        self.reply(status, _PAGE.format(title=html.escape(title), sentence=html.escape(sentence)))

@@ -69,7 +69,10 @@ class Row:
     state: State = "waiting"
     pasted: bool = False
     """Its answer has to be pasted."""
+    browser: str | None = None
+    """The browser that is meant for it, and can be opened here."""
     words: str = ""
+    warning: str = ""
     problem: Problem | None = None
 
     @property
@@ -106,9 +109,7 @@ class Board:
 
     def __call__(self, event: Event) -> None:
         with self._changed:
-            before = self._rows.copy(), self._ended
-            self._fold(event)
-            if before != (self._rows, self._ended):
+            if self._fold(event):
                 self._tell()
 
     @property
@@ -178,41 +179,48 @@ class Board:
         self._version += 1
         self._changed.notify_all()
 
-    def _fold(self, event: Event) -> None:
+    def _fold(self, event: Event) -> bool:
+        """Take an event in; whether the page shows anything of it."""
         match event:
             case StageNoted():
-                self._note(event.subject, event.note)
-            case StageStarted() if event.subject in self._rows:
-                self._change(event.subject, state="working", words=event.stage.title, problem=None)
-            case StageEnded() if event.problem and event.subject in self._rows:
-                interrupted = event.problem.exit_code == INTERRUPTED
-                state: State = "left" if interrupted else "failed"
-                self._change(event.subject, state=state, words="", problem=None if interrupted else event.problem)
-            case Finished() if event.subject in self._rows:
+                return self._note(event.subject, event.note)
+            case StageStarted():
+                return self._change(event.subject, state="working", words=event.stage.title, problem=None)
+            case StageEnded() if event.problem and event.problem.exit_code == INTERRUPTED:
+                return self._change(event.subject, state="left", words="")
+            case StageEnded() if event.problem:
+                return self._change(event.subject, state="failed", words="", problem=event.problem)
+            case StageEnded() if event.outcome == "warning":
+                return self._change(event.subject, warning=event.reason or "")
+            case Finished():
                 who = event.login and (event.login.username or event.login.user_id)
-                self._change(event.subject, state="done", words=who or "")
+                return self._change(event.subject, state="done", words=who or "")
             case RunEnded():
                 self._ended = True
                 for row in self._rows.values():
                     if row.state in ("waiting", "working"):
                         self._change(row.subject, state="left", words="")
-            case StageStarted() | StageEnded() | Finished() | RunStarted() | Planned() | AppSeen():
-                pass
+                return True
+            case StageEnded() | RunStarted() | Planned() | AppSeen():
+                return False
             case _:
                 assert_never(event)
 
-    def _note(self, subject: Subject, note: Note) -> None:
+    def _note(self, subject: Subject, note: Note) -> bool:
         row = self._rows.get(subject)
         if note.kind in ("link", "offer") and subject.app and subject.org:
             number = row.number if row else len(self._rows) + 1
-            self._rows[subject] = Row(number, subject, note.text, pasted=note.pasted)
-        elif row and note.kind == "asking":
-            self._change(subject, pasted=True)
-        elif row and row.state == "working" and note.text:
-            self._change(subject, words=note.text)
+            self._rows[subject] = Row(number, subject, note.text, pasted=note.pasted, browser=note.browser)
+            return True
+        if note.kind == "asking":
+            return self._change(subject, pasted=True)
+        return row is not None and row.state == "working" and self._change(subject, words=note.text)
 
-    def _change(self, subject: Subject, **changes: object) -> None:
-        self._rows[subject] = replace(self._rows[subject], **changes)  # type: ignore[arg-type]  # names of its fields
+    def _change(self, subject: Subject, **changes: object) -> bool:
+        """Change the row of a login, if it has one."""
+        if row := self._rows.get(subject):
+            self._rows[subject] = replace(row, **changes)  # type: ignore[arg-type]  # names of its fields
+        return row is not None
 
     def _title(self) -> str:
         rows = self.rows
@@ -355,9 +363,9 @@ def _rivals(rows: Iterable[Row]) -> dict[int, list[Row]]:
     expected there.
     """
     waiting = [row for row in rows if row.state == "waiting"]
-    by_org: dict[str, list[Row]] = {}
+    by_org: dict[tuple[str, str | None], list[Row]] = {}
     for row in waiting:
-        by_org.setdefault(row.host.partition(".")[0], []).append(row)
+        by_org.setdefault((row.host.partition(".")[0], row.browser), []).append(row)
     return {
         row.number: [
             other for other in near if other is not row and (other.host == row.host or other.user != row.user)
@@ -402,19 +410,32 @@ def _to_do(row: Row, rivals: Sequence[Row], what: str) -> str:
             f'<button id="retry-{row.number}">Try again<span class="word"> for {what}</span></button></form>'
         )
     if row.state != "waiting":
-        return ""
+        return _warning(row)
     link = escape(row.link) if row.link.startswith(("https://", "http://")) else ""
+    launch, here, quiet = "", "", ""
+    if row.browser:
+        launch = (
+            f'<form method="post" action="open"><input type="hidden" name="row" value="{row.number}">'
+            f'<button id="launch-{row.number}">Sign in with {_text_of(row.browser.capitalize())}'
+            f'<span class="word"> to {what}</span></button></form>'
+        )
+        here, quiet = " here", " quiet"
     return (
-        f'<p class="acts"><a class="button" id="open-{row.number}" href="{link}" target="_blank" '
-        f'rel="noopener noreferrer">Sign in<span class="word"> to {what}, in a new tab</span></a>'
+        f'<div class="acts">{launch}<a class="button{quiet}" id="open-{row.number}" href="{link}" target="_blank" '
+        f'rel="noopener noreferrer">Sign in{here}<span class="word"> to {what}, in a new tab</span></a>'
         f'<button type="button" class="quiet" id="copy-{row.number}" data-copy="{link}" hidden>Copy link'
-        f'<span class="word"> of {what}</span></button></p>{_where_it_ends(row)}{_clash(rivals)}'
+        f'<span class="word"> of {what}</span></button></div>{_where_it_ends(row)}{_clash(rivals)}'
     )
+
+
+def _warning(row: Row) -> str:
+    warning = f'<span aria-hidden="true">⚠</span> {_text_of(row.warning)}'
+    return f'<p class="clash">{warning}</p>' if row.warning else ""
 
 
 def _to_mend(row: Row) -> str:
     if row.problem is None:
-        return ""
+        return _warning(row)
     actions = "".join(f"<li>{_text_of(action)}</li>" for action in row.problem.actions)
     return f"<p>{_text_of(row.problem.message)}</p>{f'<ul>{actions}</ul>' if actions else ''}"
 

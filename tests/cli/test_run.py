@@ -94,7 +94,7 @@ def test_a_login_comes_back_to_a_port_of_this_machine(scene: Scene, tmp_path: Pa
         assert request(scene.port, "/favicon.ico").status == 404
         assert request(scene.port, "/OauthRedirect?code=forged&state=forged").status == 400
         page = scene.come_back(address)
-        assert "Listener is authorized in uat. Go on in the terminal." in page.text
+        assert "Listener is authorized in uat. Go on where you came from." in page.text
         ended = run.end()
     assert ended.status == 0
     assert "Listener@uat: Successfully authorized user@uat.example with org ID 00D000000000001EAA\n" in ended.out

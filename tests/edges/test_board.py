@@ -63,6 +63,10 @@ class PlainDesk:
         self.done.append(text)
         return None if text.startswith("https://") else "That fits nothing."
 
+    def open(self, subject: Subject) -> bool:
+        self.done.append(f"open {subject}")
+        return False
+
     def retry(self, subject: Subject) -> bool:
         self.done.append(f"retry {subject}")
         return True
@@ -213,7 +217,7 @@ def test_a_browser_that_says_the_request_is_foreign_is_believed(site: Site, kind
     assert site.post("finish", Sec_Fetch_Site="same-origin").status == 303
 
 
-@pytest.mark.parametrize("name", ["paste", "retry", "finish"])
+@pytest.mark.parametrize("name", ["paste", "open", "retry", "finish"])
 def test_nothing_is_done_by_a_get(site: Site, name: str) -> None:
     assert (site.get(f"{name}?pasted=https://x&row=1").status, site.desk.done) == (404, [])
 
@@ -250,6 +254,12 @@ def test_a_row_can_be_tried_again_and_the_run_be_finished(site: Site) -> None:
     assert site.desk.done == ["retry Billing@uat", "finish"]
     site.post("retry", {"row": "99"})
     assert site.page.said[-1] == "That login cannot be tried again now."
+
+
+def test_a_login_can_be_shown_in_the_browser_that_is_meant_for_it(site: Site) -> None:
+    assert site.post("open", {"row": "1"}).status == 303
+    assert site.desk.done == ["open Billing@uat"]
+    assert site.page.said[-1].startswith("That browser could not be opened here.")
 
 
 @pytest.mark.parametrize(

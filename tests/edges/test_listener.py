@@ -122,7 +122,7 @@ def test_the_answer_ends_at_a_clean_page(port: int) -> None:
         assert (reply.status, reply.headers["Location"], reply.text) == (303, "/ecapipe/signed-in", "")
         page = request(port, "/ecapipe/signed-in")
         assert page.status == 200
-        assert "Billing is authorized in uat. Go on in the terminal." in page.text
+        assert "Billing is authorized in uat. Go on where you came from." in page.text
         assert code(future) == CODE
 
 

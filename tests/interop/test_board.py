@@ -280,6 +280,10 @@ class Desk:
         self.done.append(text)
         return None
 
+    def open(self, subject: Subject) -> bool:
+        self.done.append(f"open {subject}")
+        return True
+
     def retry(self, subject: Subject) -> bool:
         self.done.append(str(subject))
         return True
@@ -365,6 +369,24 @@ def test_changes_leave_alone_what_somebody_works_at(window: Seen) -> None:
         page.locator("#row-2.done").wait_for()
         assert page.evaluate("document.activeElement.id") == "open-4"
         assert desk.done == []
+
+
+def test_a_login_with_a_browser_of_its_own_is_opened_in_it(window: Seen) -> None:
+    page = window.page
+    with shown(2) as (board, desk, served):
+        note = Note("offer", "https://acme.my.salesforce.com/", browser="firefox")
+        board(StageNoted(stages.AUTHORIZE, board.rows[1].subject, note))
+        page.goto(served.url)
+        page.get_by_role("button", name="Sign in with Firefox to Billing").click()
+        until(lambda: desk.done == [f"open {board.rows[1].subject}"])
+        assert page.get_by_role("link", name="Sign in here to Billing").count() == 1
+
+
+def until(happens: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_screen_reader_finds_a_table_and_is_told_of_progress(window: Seen) -> None:

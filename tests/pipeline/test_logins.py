@@ -18,7 +18,7 @@ import trees
 from ecapipe import edges, logins, pipeline, problems
 from ecapipe.discovery import Where
 from ecapipe.edges.environment import Environment
-from ecapipe.events import Event, RunEnded, StageEnded, StageNoted, StageStarted, Subject
+from ecapipe.events import Event, Finished, RunEnded, StageEnded, StageNoted, StageStarted, Subject
 from ecapipe.login import How
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Which
@@ -105,7 +105,8 @@ class People:
 
     def see(self, url: str) -> None:
         with self.shown:
-            self.links.append(url)
+            if url not in self.links:  # printed and opened
+                self.links.append(url)
             self.shown.notify_all()
 
     def see_all(self, count: int) -> list[str]:
@@ -147,9 +148,9 @@ class Stage:
         self.world = replace(real, **{**usual, **changes})
         self.root = root
 
-    def start(self, hosts: int, how: How | None = None, at_once: int = 8) -> Stage:
+    def start(self, hosts: int, how: How | None = None, at_once: int = 8, orgs: tuple[str, ...] = ()) -> Stage:
         names = tuple(f"o{number}=https://o{number}.my.salesforce.com" for number in range(1, hosts + 1))
-        request = Run(Where((str(self.root),)), Which(names), how or How(), at_once=at_once)
+        request = Run(Where((str(self.root),)), Which(orgs or names), how or How(), at_once=at_once)
         self._thread = threading.Thread(target=pipeline.run, args=(request, self.world, self._emit), daemon=True)
         self._thread.start()
         return self
@@ -166,6 +167,8 @@ class Stage:
     def _emit(self, event: Event) -> None:
         assert threading.current_thread() is self._thread, "one thread tells everything"
         self.report(event)
+        if isinstance(event, StageNoted) and event.note.kind == "link":
+            self.people.see(event.note.text)
         with self._told:
             self.events.append(event)
             self._told.notify_all()
@@ -503,6 +506,49 @@ def test_to_a_board_on_another_machine_the_way_is_told(web: Path) -> None:
     pasted = [e.note.pasted for e in stage.events if isinstance(e, StageNoted) and e.note.kind == "offer"]
     assert pasted == [True, True]
     assert page.desk is not None
+    page.desk.finish()
+    stage.end()
+
+
+def test_one_browser_is_shown_one_link_after_the_other(web: Path) -> None:
+    opened: list[str] = []
+    stage = Stage(web, Orgs(), open=lambda url: not opened.append(url)).start(3)
+    every = stage.people.see_all(3)
+    until(lambda: opened == every[:1])
+    stage.people.approve(every[1])
+    stage.until(lambda events: any(isinstance(event, Finished) for event in events))
+    stage.people.approve(every[0])
+    until(lambda: opened == [every[0], every[2]])
+    stage.people.approve(every[2])
+    assert usernames(stage.end()) == everybody(3)
+
+
+def test_links_stay_where_no_browser_opens(web: Path) -> None:
+    stage = Stage(web, Orgs(), open=lambda url: False).start(2)
+    stage.until(lambda events: "No browser could be opened: open the links yourself." in hints(stage))
+    for link in links(stage):
+        stage.people.approve(link)
+    assert usernames(stage.end()) == everybody(2)
+
+
+def test_an_org_with_a_browser_of_its_own_is_shown_in_it_from_the_board(tmp_path: Path) -> None:
+    orgs = {"o1": {"url": "https://o1.my.salesforce.com", "browser": "firefox"}}
+    orgs["o2"] = {"url": "https://o2.my.salesforce.com"}
+    trees.plant(tmp_path, trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app("Billing"))
+    opened: list[tuple[str, str]] = []
+    page = Page()
+
+    def browsers(name: str) -> Callable[[str], bool]:
+        return lambda url: not opened.append((name, url))
+
+    stage = Stage(tmp_path, Orgs(), board=page, browsers=browsers).start(0, orgs=("o1", "o2"))
+    stage.until(lambda events: len(offers(stage)) == 2)
+    named = [e.note.browser for e in stage.events if isinstance(e, StageNoted) and e.note.kind == "offer"]
+    assert named == ["firefox", None]
+    assert page.desk is not None
+    assert page.desk.open(Subject("Billing", "o1"))
+    assert opened == [("firefox", offers(stage)[0])]
+    assert not page.desk.open(Subject("Billing", "o3"))
     page.desk.finish()
     stage.end()
 

@@ -132,6 +132,15 @@ def test_a_login_that_begins_again_keeps_its_row_and_has_a_new_link() -> None:
     assert (row.number, row.state, row.host, row.problem) == (1, "waiting", "again.my.salesforce.com", None)
 
 
+def test_a_warning_stays_with_its_login() -> None:
+    made = board(begun(BILLING), done(BILLING)[:-1])
+    made(StageEnded(stages.VERIFY, BILLING, "warning", AT, reason="uat is the same org as dev."))
+    made(done(BILLING)[-1])
+    assert "uat is the same org as dev." in parts(made).text
+    made.end()
+    assert "uat is the same org as dev." in parts(made).text
+
+
 def test_an_interrupted_login_is_not_called_a_failure() -> None:
     made = board(begun(BILLING), failed(BILLING, problems.interrupted()))
     assert states(made) == ["left"]
@@ -216,6 +225,17 @@ def clashing(*rows: tuple[str, str | None]) -> list[bool]:
 )
 def test_logins_that_one_browser_would_mix_up_say_so(rows: list[tuple[str, str | None]], clash: list[bool]) -> None:
     assert clashing(*rows) == clash
+
+
+def test_logins_in_browsers_of_their_own_do_not_clash() -> None:
+    made = board()
+    for subject, browser in ((BILLING, "firefox"), (PORTAL, None)):
+        made(StageNoted(stages.AUTHORIZE, subject, Note("offer", link(), browser=browser)))
+    page = parts(made)
+    assert "private window" not in page.text
+    assert "Sign in with Firefox to Billing in uat" in page.text
+    assert "launch-1" in page.ids
+    assert "launch-2" not in page.ids
 
 
 def test_a_login_that_is_over_clashes_with_none() -> None:
