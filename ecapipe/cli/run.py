@@ -333,7 +333,7 @@ def run(
         if not no_board:
             world = _with_board(world, board_port, also)
         journal = None
-        if not no_journal and not dry_run:
+        if not (no_journal or dry_run or print_token):  # a run that is to print a token is not gone on with
             journal = Journal(environment, arguments=context.meta.get(resume_flag.GIVEN), resumes=run_before)
             stack.callback(journal.close)
         return _show(session, request, world, reports, journal, concise, verbose or dry_run, no_progress, also)

@@ -380,6 +380,8 @@ def test_a_token_is_printed_by_a_run_of_its_own(orgs: Batch, home: Path) -> None
     ended = inside(*orgs.run("dev"), "--print-token", "value", "--no-prompt", "--resume", at=home)
     assert ended.status == 2
     assert "exclude each other" in ended.err
+    assert inside(*orgs.run("dev"), "--print-token", "value", at=home).status == 0
+    assert inside("runs", "list", "--json", at=home).result["runs"] == [], "it could not be gone on with"
 
 
 # --- looking back -----------------------------------------------------------------------------------------------

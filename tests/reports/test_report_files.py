@@ -245,7 +245,7 @@ def test_a_run_writes_its_reports_when_it_is_interrupted(tmp_path: Path) -> None
         where = f"http://localhost:{org.getsockname()[1]}"
         given = ["--callback", "paste", "--browser", "none", "--report", "junit=a.xml", "--report", "html=a.html"]
         with started("run", "--target-org", where, *given, at=root) as running:
-            running.line("Open each link")
+            running.line("At each link")
             running.interrupt()
             assert running.end().status == 130
     cases = {
