@@ -251,6 +251,8 @@ def _csv(text: str, mistakes: list[Mistake]) -> Iterator[tuple[Place, Mapping[st
             continue
         if header is None:
             header = _header(cells, place, mistakes)
+            if not header:
+                return
             continue
         members: dict[str, object] = {}
         for number, cell in enumerate(cells):
@@ -297,8 +299,12 @@ def _delimiter(text: str) -> str:
 
 
 def _header(cells: Sequence[str], place: Place, mistakes: list[Mistake]) -> list[str]:
-    """The columns by their exact names; one that is not known stays as it is, and is a mistake."""
+    """The columns by their exact names; one that is not known stays as it is, and is a mistake. None in a row that is
+    no header, of which nothing is repeated: who knows what stands there."""
     by_fold = {_folded(name): name for name in COLUMNS}
+    if not any(_folded(cell) in by_fold for cell in cells):
+        mistakes.append(Mistake(place, None, f"must name the columns: {', '.join(COLUMNS)}."))
+        return []
     names: list[str] = []
     for cell in cells:
         name = by_fold.get(_folded(cell), cell.strip())
@@ -308,7 +314,7 @@ def _header(cells: Sequence[str], place: Place, mistakes: list[Mistake]) -> list
             mistakes.append(Mistake(place, _shown(name), _unknown(name)))
         names.append(name)
     if not {"alias", "url"} & set(names):
-        mistakes.append(Mistake(place, "url", "is missing: the first row names the columns."))
+        mistakes.append(Mistake(place, "url", "is missing, and so is the column alias: one of them is needed."))
     return names
 
 

@@ -194,8 +194,11 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
             names.append(variable(field))
         if org and org.secret_env and field == "consumerSecret":
             names = [org.secret_env]
-        found = (value(name) for name in names)
-        return next((secret for secret in found if secret and not is_placeholder(secret.reveal())), None)
+        for name in names:
+            secret = value(name)
+            if secret and not is_placeholder(secret.reveal()):
+                return secret
+        return None
 
     return Source("environment", find)
 

@@ -179,14 +179,15 @@ class _Inspector:
         )
         if not self.world.tree.is_directory(self.root):  # a zip file: nothing in it is git's
             return evidence
+        sought = Sought(self.known)
+        # First, since git looks for them while it is asked about the rest.
+        suspects = self.suspects(sought) if sought and "secret-elsewhere-in-tree" in self.active else ()
         try:
             if _ASK_GIT & self.active.keys() and (self.gate.purpose != "login" or _shows_secret(apps)):
                 evidence = self.ask_git(apps, evidence)
         except EcapipeError as error:
-            self.notices.append(_unasked(error))
-        sought = Sought(self.known)
-        if sought and "secret-elsewhere-in-tree" in self.active:
-            evidence = replace(evidence, elsewhere=self.elsewhere(apps, sought))
+            self.notices += {_unasked(error)} - {*self.notices}
+        evidence = replace(evidence, elsewhere=self.elsewhere(apps, sought, suspects))
         if self.gate.history and "secret-in-history" in self.active:
             evidence = replace(evidence, history=self.history(sought))
         return evidence
@@ -244,10 +245,12 @@ class _Inspector:
                 grouped.setdefault(git.top, (git, {}))[1][name] = file
         yield from grouped.values()
 
-    def elsewhere(self, apps: Sequence[App], sought: Sought) -> Mapping[str, tuple[Sighting, ...]]:
+    def elsewhere(
+        self, apps: Sequence[App], sought: Sought, suspects: Iterable[tuple[Sequence[str], Iterator[bytes]]]
+    ) -> Mapping[str, tuple[Sighting, ...]]:
         """Where secrets stand besides the settings files of their apps."""
         found: dict[str, tuple[Sighting, ...]] = {}
-        for paths, pieces in self.suspects(sought):
+        for paths, pieces in suspects:
             for app, line in sought.find(pieces).items():
                 found[app] = (*found.get(app, ()), *(Sighting(path, line) for path in paths))
         own = {app.name: {file.path for file in _settings((app,))} for app in apps if app.name in found}
@@ -256,7 +259,7 @@ class _Inspector:
             for app, sightings in found.items()
         }
 
-    def suspects(self, sought: Sought) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+    def suspects(self, sought: Sought) -> Iterable[tuple[Sequence[str], Iterator[bytes]]]:
         """The contents that may hold a secret, with their paths: git knows what is ignored, and finds a few fast.
 
         Before a login nothing is read that is in no repository: it is shared with nobody.
@@ -264,18 +267,16 @@ class _Inspector:
         git = self.repository()
         folder = git.name(self.root) if git else None
         above = "" if folder in (None, ".") else f"{folder}/"
-        paths: Iterable[str]
+        held: Iterable[str]
         if git is None or folder is None:
-            paths = () if self.gate.purpose == "login" else self.world.tree.files(self.root)
+            held = () if self.gate.purpose == "login" else self.world.tree.files(self.root)
         elif self.gate.staged:
-            for names, pieces in git.staged(folder):
-                yield [name.removeprefix(above) for name in names], pieces
-            return
+            contents = git.staged(folder)
+            return (([name.removeprefix(above) for name in names], pieces) for names, pieces in contents)
         else:
             held = git.holding(folder, sought) if len(sought) < _MANY else git.files(folder)
-            paths = [name.removeprefix(above) for name in held]
-        for path in paths:
-            yield [path], self.world.tree.pieces(f"{self.root}/{path}")
+        paths = (name.removeprefix(above) for name in held)
+        return (([path], self.world.tree.pieces(f"{self.root}/{path}")) for path in paths)
 
     def repository(self) -> Git | None:
         """The repository around the project, if there is one and git reads it."""

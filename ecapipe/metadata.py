@@ -140,7 +140,8 @@ class Document:
 
     def flag(self, name: str, default: bool) -> bool:
         """A boolean element (``xsd:boolean``: true, false, 1, 0); `default` when absent or anything else."""
-        return _BOOLEANS.get(self.text(name) or "", default)
+        found = self._named.get(name)
+        return _BOOLEANS.get(found[0].text or "", default) if found else default
 
 
 def parse(data: bytes, type: Type, path: str) -> Document:

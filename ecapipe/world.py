@@ -122,7 +122,10 @@ class Git(Protocol):
         """Those of `names` that a .gitignore covers, tracked or not."""
 
     def holding(self, folder: str, sought: Sought) -> Iterable[str]:
-        """The files of the work tree, in `folder`, that hold a secret; ignored ones aside. Slow for many secrets."""
+        """The files of the work tree, in `folder`, that hold a secret; ignored ones aside. Slow for many secrets.
+
+        The search begins at once; going through the answer waits for it, and raises what it raises.
+        """
 
     def files(self, folder: str) -> Iterable[str]:
         """The files of the work tree in `folder`, ignored ones aside."""

@@ -6,7 +6,7 @@ import os
 import posixpath
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final, cast
@@ -69,7 +69,7 @@ class Repository:
 
     @cached_property
     def _index(self) -> dict[str, str]:
-        return _blobs(self._listed("ls-files", "-s", "-z"), _ECA)
+        return _blobs(self._listed("ls-files", "-s", "-z", "--", f":(top,icase)*{_ECA.decode()}*"), _ECA)
 
     def tracked(self) -> frozenset[str]:
         """Every name in the index."""
@@ -114,13 +114,16 @@ class Repository:
             return None
         return [_ruling(*map(os.fsdecode, line)) for line in zip(answers[0::4], answers[2::4], strict=True)]
 
-    def holding(self, folder: str, sought: Sought) -> list[str]:
-        # The values go in through a pipe: nobody can see them among the arguments.
-        found = self._run(
-            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
-            "-f", "-", "--", f":(literal){folder}", given=sought.patterns, fails=(1,),
-        )  # fmt: skip
-        return [os.fsdecode(name) for name in found.split(b"\0") if name]
+    def holding(self, folder: str, sought: Sought) -> Iterable[str]:
+        def search() -> list[str]:
+            # The values go in through a pipe: nobody can see them among the arguments.
+            found = self._run(
+                "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
+                "-f", "-", "--", f":(literal){folder}", given=sought.patterns, fails=(1,),
+            )  # fmt: skip
+            return [os.fsdecode(name) for name in found.split(b"\0") if name]
+
+        return _Begun(search)
 
     def files(self, folder: str) -> list[str]:
         listed = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
@@ -188,6 +191,28 @@ class Repository:
             said = b"".join(complaint).decode("utf-8", "replace").strip().splitlines()
             reason = said[0].removeprefix("fatal: ") if said else f"it ended with {status}"
             raise EcapipeError(problems.git_unavailable(self.top, reason.rstrip(".")))
+
+
+class _Begun:
+    """What `work` comes to, in a thread of its own; who wants to know waits for it."""
+
+    def __init__(self, work: Callable[[], list[str]]) -> None:
+        self._work = work
+        self._came: list[str] | BaseException = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[str]:
+        self._thread.join()
+        if isinstance(self._came, BaseException):
+            raise self._came
+        yield from self._came
+
+    def _run(self) -> None:
+        try:
+            self._came = self._work()
+        except BaseException as error:  # raised again where the answer is asked for
+            self._came = error
 
 
 class Around:

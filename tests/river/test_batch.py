@@ -168,7 +168,8 @@ def test_a_single_mistake_is_the_message() -> None:
         ("", "the file: names no org."),
         ("alias,url\n", "the file: names no org."),
         ("[]", "the file: names no org."),
-        (f"uat,{UAT}\nprod,{PROD}", "row 1, column url: is missing: the first row names the columns."),
+        (f"uat,{UAT}\nprod,{PROD}", "row 1: must name the columns: alias, url, apps,"),
+        ("apps,flow\nA,web", "row 1, column url: is missing, and so is the column alias: one of them is needed."),
         ("alias,url,URL\n", "row 1, column url: is there twice."),
         ('alias,url\n"a"b,c', "row 2: cannot be read: quotes must enclose a whole cell"),
         ('alias,url\n"a,b', "row 2: cannot be read: quotes"),
@@ -210,6 +211,12 @@ def test_a_column_for_secrets_is_answered_with_the_way_that_there_is(column: str
 def test_what_may_be_a_secret_itself_is_not_repeated(value: str) -> None:
     problem = problem_of(read(f"url,secretEnv\n{UAT},{value}").require)
     assert value not in repr(problem)
+
+
+def test_of_a_first_row_that_is_no_header_nothing_is_repeated() -> None:
+    problem = problem_of(read(f"\nuat,{UAT},sword-fish-of-uat\nprod,{PROD},x").require)
+    assert problem.message.startswith("The batch file has a mistake: row 2: must name the columns")
+    assert "sword" not in repr(problem)
 
 
 def test_no_more_is_read_than_anybody_means() -> None:
