@@ -75,6 +75,8 @@ class How:
 
     def of(self, org: Org) -> How:
         """The choices for one org: where nothing is chosen for all, what is said of it counts."""
+        if org.flow is None and org.callback is None and org.scopes is None:
+            return self
         return replace(
             self,
             flow=self.flow if self.flow != "auto" else org.flow or "auto",
@@ -443,22 +445,27 @@ def send(request: Request | Callable[[], Request], world: World, end: float, rep
     Waits grow and have jitter; a Retry-After is obeyed up to a limit.
     """
     for attempt in range(_ATTEMPTS):
-        wait = 2**attempt * (0.5 + world.chance(1)[0] / 512)
+        last = attempt == _ATTEMPTS - 1
         try:
             answer = world.send(request() if callable(request) else request)
         except EcapipeError as error:
             safe = error.problem.name in _UNSENT or (repeatable and error.problem.category == "network")
-            late = world.clock.seconds() + wait > end
-            if not (safe and error.problem.retryable) or attempt == _ATTEMPTS - 1 or late:
+            if last or not (safe and error.problem.retryable and _paused(attempt, 0.0, world, end)):
                 raise
         else:
-            if not repeatable or answer.status not in _PASSING or attempt == _ATTEMPTS - 1:
+            passes = repeatable and answer.status in _PASSING
+            if last or not (passes and _paused(attempt, answer.retry_after or 0.0, world, end)):
                 return answer
-            wait = max(wait, answer.retry_after or 0.0)
-            if wait > _LONGEST_WAIT or world.clock.seconds() + wait > end:
-                return answer
-        world.clock.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _paused(attempt: int, asked_for: float, world: World, end: float) -> bool:
+    """Wait before the next attempt, `asked_for` seconds at least; False, at once, if that would be too long."""
+    wait = max(asked_for, 2**attempt * (0.5 + world.chance(1)[0] / 512))
+    if asked_for > _LONGEST_WAIT or world.clock.seconds() + wait > end:
+        return False
+    world.clock.sleep(wait)
+    return True
 
 
 def _revoke(token: Token, org: Org, world: World) -> bool:

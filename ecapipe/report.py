@@ -50,6 +50,8 @@ class Report:
         self._apps: dict[tuple[str, str], AppFacts] = {}
         self._ended: list[StageEnded] = []
         self._reached: set[tuple[Stage, Subject]] = set()
+        self._place: dict[Subject, int] = {}
+        self._sorted: tuple[StageEnded, ...] | None = None
         self._finished: list[Finished] = []
         self._interrupted = False
 
@@ -59,6 +61,8 @@ class Report:
                 self._run, self._started_at, self._stages = event.run, event.at, event.stages
             case Planned():
                 self._projects, self._subjects = event.projects, event.subjects
+                self._place = {subject: number for number, subject in enumerate(event.subjects, 1) if subject.org}
+                self._sorted = None
             case AppSeen():
                 self._apps[event.app.project, event.app.name] = event.app
             case StageStarted():
@@ -66,6 +70,7 @@ class Report:
             case StageEnded():
                 self._ended.append(event)
                 self._reached.add((event.stage, event.subject))
+                self._sorted = None
             case Finished():
                 self._finished.append(event)
             case RunEnded():
@@ -82,10 +87,10 @@ class Report:
         self._ended = [ended for ended in self._ended if ended.subject != event.subject]
         self._finished = [done for done in self._finished if done.subject != event.subject]
         self._reached = {(ended.stage, ended.subject) for ended in self._ended}
+        self._sorted = None
 
     def _in_order(self, events: Iterable[E]) -> list[E]:
-        place = {subject: number for number, subject in enumerate(self._subjects, 1) if subject.org}
-        return sorted(events, key=lambda event: place.get(event.subject, 0))
+        return sorted(events, key=lambda event: self._place.get(event.subject, 0))
 
     @property
     def started_at(self) -> str:
@@ -116,7 +121,9 @@ class Report:
     @property
     def ended(self) -> tuple[StageEnded, ...]:
         """In the order of the plan, whichever login was quicker."""
-        return tuple(self._in_order(self._ended))
+        if self._sorted is None:
+            self._sorted = tuple(self._in_order(self._ended))
+        return self._sorted
 
     @property
     def logins(self) -> dict[Subject, Login]:

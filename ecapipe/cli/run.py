@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
     from ecapipe.render.result import Result
 
 COMMAND = "ecapipe run"
+
+_GARBAGE = (700, 10, 10)
+"""New objects between two looks for garbage, and between more thorough ones; Python's own numbers are 700, 10, 10."""
 SHAPE = resume_flag.Resuming
 
 
@@ -381,11 +385,14 @@ def _show(
         pipeline.run(request, world, emit)
     if journal and journal.run and not session.json and _is_worth_resuming(seen):
         text.write(session.err, [f"To go on with what is left: ecapipe run --resume {journal.run}"])
-    lost = reports.write(lambda: _account(seen, reports))
+    document = cache(lambda: _document(seen))
+    lost = reports.write(lambda: _account(seen, document(), reports))
     warnings += lost
     status = seen.status or int(bool(lost))
     if session.json:
-        json_output.write(session.out, {**_document(seen, warnings), "status": status})
+        told = {**document(), "status": status}
+        told["warnings"] = [*([] if seen.fatal else seen.warnings), *warnings]
+        json_output.write(session.out, told)
     return status
 
 
@@ -419,16 +426,16 @@ def _with_board(world: World, port: int | None, also: list[Emit]) -> World:
     return replace(world, board=serve)
 
 
-def _account(seen: Report, reports: Reports) -> Result:
+def _account(seen: Report, document: Json, reports: Reports) -> Result:
     from ecapipe.render.result import of_run
 
-    return of_run(seen, _document(seen), reports.place(seen.projects, seen.apps), COMMAND)
+    return of_run(seen, document, reports.place(seen.projects, seen.apps), COMMAND)
 
 
-def _document(seen: Report, lost: Iterable[str] = ()) -> Json:
+def _document(seen: Report) -> Json:
     if seen.fatal:
-        return report.failure(seen.fatal, COMMAND, lost)
-    return report.success(seen.result(), [*seen.warnings, *lost], seen.status)
+        return report.failure(seen.fatal, COMMAND)
+    return report.success(seen.result(), seen.warnings, seen.status)
 
 
 def _refuse(exclusive: Mapping[str, bool], wrong: Mapping[str, bool]) -> None:

@@ -70,8 +70,9 @@ class Http:
                     if len(body) > LARGEST:
                         reason = "it is larger than 1 MiB"
                         raise EcapipeError(problems.unexpected_answer(request.host, response.status_code, reason))
-                path = urlsplit(request.url).path
-                _log.debug("%s %s%s: %s", response.request.method, request.host, path, response.status_code)
+                if _log.isEnabledFor(logging.DEBUG):
+                    place = f"{request.host}{urlsplit(request.url).path}"
+                    _log.debug("%s %s: %s", response.request.method, place, response.status_code)
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 retry_after = _seconds(response.headers.get("retry-after"))
                 return Answer(response.status_code, kind, body, retry_after, _date(response.headers.get("date")))

@@ -73,6 +73,8 @@ class Journal:
         self._environment = environment
         self._arguments, self._resumes = arguments, resumes
         self._started: RunStarted | None = None
+        self._length = 0
+        """How many stages a login has in this run."""
         self._pending: dict[Subject, list[Event]] = {}
         self._disk: _Disk | None = None
         self._closing = ExitStack()
@@ -112,6 +114,7 @@ class Journal:
         match event:
             case RunStarted():
                 self._started = event
+                self._length = sum(stage in OF_TARGETS for stage in event.stages)
             case Planned():
                 self._begin(event)
             case StageStarted():
@@ -138,11 +141,6 @@ class Journal:
                 pass
             case _:
                 assert_never(event)
-
-    @property
-    def _length(self) -> int:
-        """How many stages a login has in this run."""
-        return sum(stage in OF_TARGETS for stage in self._started.stages) if self._started else 0
 
     def _gather(self, subject: Subject, event: Event) -> list[Event]:
         course = self._pending.setdefault(subject, [])

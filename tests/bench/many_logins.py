@@ -28,11 +28,10 @@ TARGETS = 1_000
 REQUESTS = 2
 LATENCY = 0.2
 ROUNDS = 3
-ORG, USER = "00D000000000001EAA", "005000000000001AAA"
 
 
 class Server(asyncio.Protocol):
-    """An org as small as can be: the same token and the same user for everybody, after `latency` seconds."""
+    """Orgs as small as can be, which answer everybody after `latency` seconds."""
 
     latency = 0.0
     started = False
@@ -40,11 +39,7 @@ class Server(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport, self.buffer = transport, b""
-        port = transport.get_extra_info("sockname")[1]
-        identity = f"http://localhost:{port}/id/{ORG}/{USER}"
-        token = {"access_token": f"{ORG[:15]}!FAKE", "id": identity, "token_type": "Bearer", "scope": "id"}
-        user = {"user_id": USER, "organization_id": ORG, "preferred_username": "robot@acme.example"}
-        self.answers = {method: _answer(members) for method, members in ((b"POST", token), (b"GET ", user))}
+        self.port = transport.get_extra_info("sockname")[1]
 
     def data_received(self, data: bytes) -> None:
         if not Server.started:
@@ -56,11 +51,19 @@ class Server(asyncio.Protocol):
         length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
         if found and len(body) >= int(length or 0):
             self.buffer = b""
-            answer = self.answers[head[:4]]
+            answer = _answer(self.port, *head.split(b" ", 2)[:2])
             asyncio.get_running_loop().call_later(self.latency, self.transport.write, answer)
 
 
-def _answer(members: object) -> bytes:
+def _answer(port: int, method: bytes, path: bytes) -> bytes:
+    """Each org, told by the number in its path, has ids of its own."""
+    number = int(path.split(b"/", 2)[1][1:])
+    org, user = f"00D{number:012}EAA", "005000000000001AAA"
+    if method == b"POST":
+        identity = f"http://localhost:{port}/id/{org}/{user}"
+        members = {"access_token": f"{org[:15]}!FAKE", "id": identity, "token_type": "Bearer", "scope": "id"}
+    else:
+        members = {"user_id": user, "organization_id": org, "preferred_username": "robot@acme.example"}
     body = json.dumps(members).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
