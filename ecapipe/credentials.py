@@ -307,9 +307,12 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *
         return Resolved(key_evidence, Evidence(in_file(app, "consumerSecret"), None, causes), error.problem)
     if key and secret is None and required and held and held(key.reveal()):
         secret_source = KEYRING
-    key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
+    # What came from the file is present in it.
+    key_in_file = "present" if key_source == "file" else in_file(app, "consumerKey")
+    secret_in_file = "present" if secret_source == "file" else in_file(app, "consumerSecret")
+    key_evidence = Evidence(key_in_file, key_source, () if key else _key_causes(app))
     secret_evidence = Evidence(
-        in_file(app, "consumerSecret"),
+        secret_in_file,
         secret_source,
         () if secret_source or app.secret_optional else _secret_causes(app),
     )
