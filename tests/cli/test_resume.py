@@ -57,8 +57,8 @@ def run_id(ended: Ended) -> str:
 # --- kill -9 ----------------------------------------------------------------------------------------------------
 
 
-def goes_on(orgs: Batch, home: Path, before: Counter[str]) -> None:
-    """Resume what was killed: nothing that was recorded is asked for again, and nothing is lost."""
+def goes_on(orgs: Batch, home: Path, before: Counter[str]) -> int:
+    """Resume what was killed: nothing that was recorded is asked for again, and nothing is lost; how much it was."""
     done, asked = recorded(home), orgs.asked()
     ended = ecapipe(*orgs.run(), "--resume" if done or asked != before else "--concise", "--json", at=home)
     if ended.status == 2:  # it was killed before there was anything to record
@@ -70,6 +70,7 @@ def goes_on(orgs: Batch, home: Path, before: Counter[str]) -> None:
     again = orgs.asked() - asked
     assert set(again) == set(ORGS) - done
     assert taken_over(ended.result) == done
+    return len(done)
 
 
 @pytest.mark.timeout(600)
@@ -77,7 +78,7 @@ def goes_on(orgs: Batch, home: Path, before: Counter[str]) -> None:
 def test_a_run_that_is_killed_at_any_boundary_of_a_stage_is_gone_on_with(
     orgs: Batch, tmp_path: Path, at_once: str
 ) -> None:
-    boundary = 0
+    boundary, kept = 0, set[int]()
     while True:
         home = tmp_path / f"home{boundary}"
         home.mkdir()
@@ -89,16 +90,18 @@ def test_a_run_that_is_killed_at_any_boundary_of_a_stage_is_gone_on_with(
                 if told > boundary:
                     run.process.kill()
                 time.sleep(0.0005)
-        goes_on(orgs, home, before)
+        kept.add(goes_on(orgs, home, before))
         if run.process.returncode == 0:
             break
         boundary += 1
+    assert kept >= {0, len(ORGS)}
+    assert at_once != "1" or len(kept) > 2, "and with a part of it recorded"
     assert boundary >= 3 + 2 * len(ORGS), "it was killed at every boundary"
 
 
 @pytest.mark.timeout(600)
 def test_a_run_that_is_killed_after_any_request_is_gone_on_with(orgs: Batch, tmp_path: Path) -> None:
-    count = 0
+    count, kept = 0, set[int]()
     while True:
         home = tmp_path / f"home{count}"
         home.mkdir()
@@ -107,10 +110,11 @@ def test_a_run_that_is_killed_after_any_request_is_gone_on_with(orgs: Batch, tmp
             while run.process.poll() is None:
                 if sum((orgs.asked() - before).values()) > count:
                     run.process.kill()
-        goes_on(orgs, home, before)
+        kept.add(goes_on(orgs, home, before))
         if run.process.returncode == 0:
             break
         count += 1
+    assert len(kept) > 2, "some of it was recorded, at one time more than at another"
     assert count >= len(ORGS), "it was killed after many requests"
 
 
