@@ -18,6 +18,7 @@ Field = Literal["consumerKey", "consumerSecret"]
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
 SourceName = Literal["environment", "replacement", "file", "keyring", "rest", "prompt"]
 SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "rest", "prompt")
+FILE: Final = "file"
 KEYRING: Final[SourceName] = "keyring"
 REST: Final[SourceName] = "rest"
 USUAL_SOURCES: Final = tuple(source for source in SOURCES if source != REST)
@@ -153,7 +154,7 @@ def from_file() -> Source:
         text = settings.document.text(field) if settings else None
         return Secret(text) if text and in_file(app, field) == "present" else None
 
-    return Source("file", find)
+    return Source(FILE, find)
 
 
 def from_replacements() -> Source:
@@ -307,9 +308,12 @@ def resolve(app: App, org: Org | None, chain: Chain, held: Held | None = None, *
         return Resolved(key_evidence, Evidence(in_file(app, "consumerSecret"), None, causes), error.problem)
     if key and secret is None and required and held and held(key.reveal()):
         secret_source = KEYRING
-    key_evidence = Evidence(in_file(app, "consumerKey"), key_source, () if key else _key_causes(app))
+    # What came from the file is present in it.
+    key_in_file = "present" if key_source == FILE else in_file(app, "consumerKey")
+    secret_in_file = "present" if secret_source == FILE else in_file(app, "consumerSecret")
+    key_evidence = Evidence(key_in_file, key_source, () if key else _key_causes(app))
     secret_evidence = Evidence(
-        in_file(app, "consumerSecret"),
+        secret_in_file,
         secret_source,
         () if secret_source or app.secret_optional else _secret_causes(app),
     )

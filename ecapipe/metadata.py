@@ -191,7 +191,7 @@ class _Guard:
         """What xmltodict reads, once its handlers are in place: ours go before them."""
         parser: Any = self._parser  # attributes come as a list, which only xmltodict knows
         self._entered, self._left = parser.StartElementHandler, parser.EndElementHandler
-        parser.StartElementHandler, parser.EndElementHandler = self._enter, self._leave
+        parser.StartElementHandler = self._enter
         parser.StartNamespaceDeclHandler = None
         yield data
 
@@ -201,6 +201,7 @@ class _Guard:
         nil = attributes is not None and attributes.get(_NIL) in ("true", "1")
         text = item.strip() if isinstance(item, str) and not nil else ""
         self._elements.append(Element(name, text or None, self._start))
+        self._depth = 1
         return True
 
     def refuse(self, reason: str) -> NoReturn:
@@ -219,8 +220,10 @@ class _Guard:
             )
         elif self._depth > DEEPEST:
             self.refuse(f"it is nested deeper than {DEEPEST} levels")
+        elif self._depth == 3:  # rare: until then, `keep` sees every end that counts
+            self._parser.EndElementHandler = self._leave
         self._entered(name, attributes)
 
     def _leave(self, tag: str) -> None:
-        self._left(tag)
         self._depth -= 1
+        self._left(tag)

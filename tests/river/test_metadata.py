@@ -424,3 +424,14 @@ def test_nothing_of_a_parser_stays_behind(content: str) -> None:
     finally:
         if enabled:
             gc.enable()
+
+
+def test_many_elements_beside_each_other_are_not_deep() -> None:
+    inner = "<nested>" + "<item><value>1</value></item>" * 200 + "</nested>"
+    text = (
+        f"<ExternalClientApplication>{inner}<label>\none</label>{inner}<label>two</label></ExternalClientApplication>"
+    )
+    document = metadata.parse(text.encode(), metadata.HEADER, "x")
+    assert [(each.name, each.text, each.line) for each in document.elements] == [
+        ("nested", None, 1), ("label", "one", 1), ("nested", None, 2), ("label", "two", 2),
+    ]  # fmt: skip
