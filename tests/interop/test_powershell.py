@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-import tree_sitter
-import tree_sitter_powershell
 
 from ecapipe.cli import completion
+
+if TYPE_CHECKING:
+    import tree_sitter
 
 pytestmark = pytest.mark.interop
 
 
 def parsed(script: str) -> tree_sitter.Node:
+    import tree_sitter
+    import tree_sitter_powershell
+
     language = tree_sitter.Language(tree_sitter_powershell.language())
     return tree_sitter.Parser(language).parse(script.encode()).root_node
 
