@@ -124,6 +124,7 @@ def org(ports: int, latency: float = 0.0) -> Iterator[tuple[list[str], Callable[
 def spend(words: Sequence[str], at: Path, urls: Sequence[str]) -> tuple[float, float, int]:
     """Seconds that passed, seconds of CPU, and the most memory in KiB of a program, which is given `urls`."""
     environ = {**os.environ, "ECAPIPE_STATE_DIR": str(at / "state"), "URLS": " ".join(urls)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles the program each time
     start = time.perf_counter()
     with open(os.devnull, "wb") as nothing:
         running = subprocess.Popen(words, cwd=at, env=environ, stdout=nothing)
