@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from emulator.client import APPS, Client
+from loopback import free_port
 
 import ecapipe.emulator
 from ecapipe.emulator import Emulator
@@ -49,7 +50,7 @@ def test_nobody_else_can_reach_it() -> None:
 @pytest.mark.parametrize("taken", [0, 1])
 def test_a_taken_port_is_an_oserror_and_leaves_nothing_behind(taken: int) -> None:
     threads = threading.active_count()
-    with socket.create_server(("127.0.0.1", 0)) as stranger:
+    with socket.create_server(("127.0.0.1", free_port())) as stranger:
         port = stranger.getsockname()[1] - taken
         emulator = Emulator(APPS, orgs=("a", "b"), port=port)
         with pytest.raises(OSError, match=r".*"):
