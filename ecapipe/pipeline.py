@@ -23,6 +23,7 @@ from ecapipe import (
 from ecapipe.apps import App
 from ecapipe.disclosure import Disclosure
 from ecapipe.discovery import Where
+from ecapipe.earlier import Done
 from ecapipe.events import AppSeen, Emit, Finished, Planned, RunEnded, RunStarted, Subject
 from ecapipe.login import How, Target
 from ecapipe.orgs import Which
@@ -30,7 +31,7 @@ from ecapipe.pairing import Pairing
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.record import Recorded
 from ecapipe.shards import Shard
-from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, until
+from ecapipe.stages import AUTHORIZE, CHECK, DISCOVER, LOCATE, OF_APPS, Tracker, Work, until
 from ecapipe.world import World
 
 
@@ -75,49 +76,39 @@ class _River:
 
     def flow(self) -> None:
         with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            where, which = self.request.where, self.request.which
-            wanted = which.asked or self.track.reaches(AUTHORIZE)
-            if self.request.retrieve:
-                pairing.retrieve(where, which, self.world, work)
-            paired = pairing.choose(where, which, self.world, wanted=wanted)
-            if shard := self.request.shard:
-                work.facts[record.SHARD] = str(shard)
-                paired = paired.part(shard.holds)
-            found, chosen = paired.found, paired.chosen
-            if self.request.how.deliver and (count := len(paired.pairs)) != 1:
-                raise EcapipeError(problems.not_one_target(count))
-            if self.request.how.hand_over:
-                login.expect_to_hand_over(chosen, self.request.how, self.world)
-            sources, kept = self.request.secret_from, keeping.secret(self.world)
-            disclose = Disclosure(which.allowed, self.world)
-            chain = credentials.chain(
-                found.apps, chosen, self.world.variable, self.world.ask, sources, disclose, kept
-            )
-            work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
-            work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
-            work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
-            done = earlier.done(self.request.earlier, paired, chain, self.request.how, self.track, work)
+            paired, chain, done = self.discover(work)
         if not course.finished:
             return
-        self.track.emit(Planned(found.facts, self.subjects(paired)))
-        if not self.track.reaches(LOCATE) or not found.apps:
+        self.track.emit(Planned(paired.found.facts, self.subjects(paired)))
+        if not self.track.reaches(LOCATE) or not paired.found.apps:
             self.track.emit(Finished(Subject(), None))
             return
         left = earlier.take_over(done, paired, chain, self.track)
         ready = [each for app in left.found.apps for each in self.prepare(app, paired.subject(app), left, chain)]
-        if not self.track.reaches(AUTHORIZE):
-            return
-        plans = self.preflight(ready)
-        for (target, _), planned in zip(ready, plans, strict=True):
-            if self.request.how.dry_run or isinstance(planned, (str, Problem)):
-                logins.settle(target, planned, self.request.how, self.track)
-        begun = [
-            (target, planned)
-            for (target, _), planned in zip(ready, plans, strict=True)
-            if not isinstance(planned, (str, Problem))
-        ]
-        if not self.request.how.dry_run:
-            logins.run(begun, self.request.how, self.world, self.track, self.request.at_once)
+        if self.track.reaches(AUTHORIZE):
+            self.log_in(ready)
+
+    def discover(self, work: Work) -> tuple[Pairing, credentials.Chain, Done]:
+        """Which app is meant in which org, where key and secret may come from, and what an earlier run has done."""
+        request, world = self.request, self.world
+        where, which, how = request.where, request.which, request.how
+        if request.retrieve:
+            pairing.retrieve(where, which, world, work)
+        paired = pairing.choose(where, which, world, wanted=which.asked or self.track.reaches(AUTHORIZE))
+        if request.shard:
+            work.facts[record.SHARD] = str(request.shard)
+            paired = paired.part(request.shard.holds)
+        found, chosen = paired.found, paired.chosen
+        if how.deliver and (count := len(paired.pairs)) != 1:
+            raise EcapipeError(problems.not_one_target(count))
+        if how.hand_over:
+            login.expect_to_hand_over(chosen, how, world)
+        disclose, kept = Disclosure(which.allowed, world), keeping.secret(world)
+        chain = credentials.chain(found.apps, chosen, world.variable, world.ask, request.secret_from, disclose, kept)
+        work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
+        work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
+        work.warnings += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
+        return paired, chain, earlier.done(request.earlier, paired, chain, how, self.track, work)
 
     def subjects(self, paired: Pairing) -> tuple[Subject, ...]:
         """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
@@ -160,6 +151,16 @@ class _River:
             )
             for pair in pairs
         ]
+
+    def log_in(self, ready: Sequence[tuple[Target, Problem | str | None]]) -> None:
+        """authorize → token → verify → hand-over, of all targets that can; the others are told of first."""
+        how, begun = self.request.how, list[tuple[Target, login.Plan]]()
+        for (target, _), planned in zip(ready, self.preflight(ready), strict=True):
+            if how.dry_run or isinstance(planned, (str, Problem)):
+                logins.settle(target, planned, how, self.track)
+            else:
+                begun.append((target, planned))
+        logins.run(begun, how, self.world, self.track, self.request.at_once)
 
     def preflight(self, ready: Sequence[tuple[Target, Problem | str | None]]) -> list[login.Plan | Problem | str]:
         """How each target will log in, or why it will not: known of all of them before anyone signs in."""
