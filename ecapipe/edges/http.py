@@ -7,11 +7,14 @@ import os
 import ssl
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
-from ecapipe import problems
+from ecapipe import __version__, problems
 from ecapipe.messages import Answer, Request
 from ecapipe.problems import EcapipeError, Problem
 
@@ -33,7 +36,7 @@ _LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
 class Http:
-    """Sends requests; one client, made with the first of them.
+    """Sends requests, by what is made with the first of them and keeps its connections.
 
     An answer that has not ended after `longest` seconds is given up, however steadily it drips.
 
@@ -48,20 +51,14 @@ class Http:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._transport, self._longest, self._tls = transport, longest, tls
-        self._client: httpx.Client | None = None
+        self._sender: httpx.Client | httpx.BaseTransport | None = None
 
     def __call__(self, request: Request) -> Answer:
         import httpx
 
-        client = self.open()
         end = time.monotonic() + self._longest
         try:
-            with client.stream(
-                "GET" if request.form is None else "POST",
-                request.url,
-                headers=_headers(request),
-                content=request.form.reveal().encode() if request.form else None,
-            ) as response:
+            with self._exchange(request) as response:
                 body = b""
                 for chunk in response.iter_bytes():
                     body += chunk
@@ -72,7 +69,7 @@ class Http:
                         raise EcapipeError(problems.unexpected_answer(request.host, response.status_code, reason))
                 if _log.isEnabledFor(logging.DEBUG):
                     place = f"{request.host}{urlsplit(request.url).path}"
-                    _log.debug("%s %s: %s", response.request.method, place, response.status_code)
+                    _log.debug("%s %s: %s", _method(request), place, response.status_code)
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 retry_after = _seconds(response.headers.get("retry-after"))
                 return Answer(response.status_code, kind, body, retry_after, _date(response.headers.get("date")))
@@ -81,29 +78,58 @@ class Http:
         except (httpx.InvalidURL, UnicodeError):  # a name that cannot be one: a label too long, broken punycode
             raise EcapipeError(problems.host_not_found(request.host)) from None
 
-    def open(self) -> httpx.Client:
-        """Make the client, and load what it is made of, if that has not been done."""
-        self._client = self._client or self._made()
-        return self._client
+    @contextmanager
+    def _exchange(self, request: Request) -> Iterator[httpx.Response]:
+        """The answer as it comes in, while the context lasts."""
+        import httpx
+
+        content = request.form.reveal().encode() if request.form else None
+        sender = self.open()
+        if isinstance(sender, httpx.Client):
+            with sender.stream(_method(request), request.url, headers=_headers(request), content=content) as response:
+                yield response
+            return
+        timeout = {"timeout": self._timeout().as_dict()}
+        asked = httpx.Request(
+            _method(request), request.url, headers=_headers(request), content=content, extensions=timeout
+        )
+        response = sender.handle_request(asked)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def open(self) -> httpx.Client | httpx.BaseTransport:
+        """Make what sends, and load what it is made of, if that has not been done."""
+        self._sender = self._sender or self._made()
+        return self._sender
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
+        if self._sender is not None:
+            self._sender.close()
 
-    def _made(self) -> httpx.Client:
+    def _timeout(self) -> httpx.Timeout:
+        import httpx
+
+        return httpx.Timeout(min(30.0, self._longest), connect=10)
+
+    def _made(self) -> httpx.Client | httpx.BaseTransport:
+        """A client where a proxy may have to be chosen. Elsewhere its transport alone, which takes two thirds of the
+        time: what a client adds are redirects, cookies and authentication, and none of them is wanted."""
         import httpx
 
         # httpx writes full URLs, with their query, into the log at INFO.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        return httpx.Client(
-            transport=self._transport,
-            verify=self._tls or tls_context(),
-            follow_redirects=False,
-            timeout=httpx.Timeout(min(30.0, self._longest), connect=10),
-            limits=httpx.Limits(max_keepalive_connections=_KEPT),
-            mounts=dict.fromkeys(_LOOPBACK) if self._transport is None else None,
-        )
+        if self._transport is not None:
+            return self._transport
+        verify, limits = self._tls or tls_context(), httpx.Limits(max_keepalive_connections=_KEPT)
+        if getproxies():
+            mounts = dict.fromkeys(_LOOPBACK)
+            return httpx.Client(
+                verify=verify, follow_redirects=False, timeout=self._timeout(), limits=limits, mounts=mounts
+            )
+        return httpx.HTTPTransport(verify=verify, limits=limits)
 
 
 def tls_context() -> ssl.SSLContext:
@@ -149,9 +175,13 @@ def _date(named: str | None) -> float | None:
         return None
 
 
+def _method(request: Request) -> str:
+    return "GET" if request.form is None else "POST"
+
+
 def _headers(request: Request) -> dict[str, str]:
     # Uncompressed: what is small on the wire may not become large here.
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"ecapipe/{__version__}"}
     if request.bearer is not None:
         headers["Authorization"] = f"Bearer {request.bearer.reveal()}"
     if request.form is not None:
