@@ -147,7 +147,8 @@ def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairi
     """Every chosen app with every chosen org, or as the org's ``apps`` and ``sourceDir`` say.
 
     `names` are the apps that were asked for by name; none: all. Without orgs, only what was found. Raises
-    `EcapipeError`: UnknownApp, NoAppsFound, NothingPaired, or what keeps a tree from being read.
+    `EcapipeError`: UnknownApp, NoAppsFound, NothingPaired, AppInSeveralProjects, or what keeps a tree from being
+    read.
     """
     trees = {id(tree): tree for tree in (grounds.tree(org.source_dir) for org in chosen)}
     if not chosen:
@@ -164,6 +165,7 @@ def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairi
     ]
     if chosen and not pairs:
         raise EcapipeError(problems.nothing_paired(sorted(names), [org.name for org in chosen]))
+    _refuse_doubles(pairs)
     order = {id(app): place for place, app in enumerate(app for tree in used for app in tree.apps)}
     pairs.sort(key=lambda pair: order[id(pair.app)])
     meant = {id(pair.app) for pair in pairs}
@@ -180,6 +182,19 @@ def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairi
         not names and all(tree.whole for tree in used),
     )
     return Pairing(found, tuple(chosen), tuple(pairs), tuple((*_left_out(names, chosen, pairs), *_copied(pairs))))
+
+
+def _refuse_doubles(pairs: Iterable[Pair]) -> None:
+    """Raises `EcapipeError` (AppInSeveralProjects) where apps of several projects would be one target.
+
+    An org has one app of a name. Output, variables and records call both the same, so that a resumed run would take
+    one for the other.
+    """
+    holders: dict[Subject, App] = {}
+    for pair in pairs:
+        first = holders.setdefault(pair.subject, pair.app)
+        if first is not pair.app:
+            raise EcapipeError(problems.app_in_several_projects(pair.app.name, [first.project, pair.app.project]))
 
 
 def _left_out(names: Sequence[str], chosen: Iterable[Org], pairs: Iterable[Pair]) -> list[str]:

@@ -2007,7 +2007,7 @@ def secret_unusable(app: str, reason: str) -> _Said:
 @_problem(
     "config",
     "One app is meant, and several of the projects that were named have one of that name.",
-    "Name one project with --source-dir.",
+    "Name one project with --source-dir, or in a batch file the tree of each org in sourceDir.",
     exit_code=USAGE,
 )
 def app_in_several_projects(app: str, projects: Sequence[str]) -> _Said:

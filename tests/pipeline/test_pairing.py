@@ -410,3 +410,14 @@ def test_a_tree_may_be_in_metadata_format(tmp_path: Path) -> None:
     assert {subject: outcome for subject, (outcome, _) in planned.targets.items()} == dict.fromkeys(
         ("A@uat", "A@prod"), "skipped"
     )
+
+
+def test_apps_of_two_projects_that_would_be_one_target_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    one = trees.plant(tmp_path / "one", trees.project() | alone("Billing"))
+    two = trees.plant(tmp_path / "two", trees.project() | alone("Billing") | alone("Other"))
+    where = Where((str(one), str(two)))
+    problem = plan(where, Which((f"prod={PROD}",))).problem
+    assert (problem.name, problem.exit_code) == ("AppInSeveralProjects", 2)
+    assert str(one) in problem.message
+    assert str(two) in problem.message
+    assert set(plan(replace(where, names=("Other",)), Which((f"prod={PROD}",))).targets) == {"Other@prod"}
