@@ -22,6 +22,7 @@ from ecapipe.cli.options import (
     CredentialsDirs,
     MetadataDirs,
     Names,
+    NoConfigRead,
     NoProgress,
     NoProjectConfig,
     NoPrompt,
@@ -278,6 +279,9 @@ def protect_apps(
             "--rules", metavar="|".join(Tool), help="Print rules for a secret scanner, and do nothing else."
         ),
     ] = None,
+    concise: Annotated[bool, typer.Option("--concise", help="Leave out how the files change.")] = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", "-p", help="Take secrets out of files without asking.")
     ] = False,
@@ -297,6 +301,7 @@ def protect_apps(
 
     session: Session = context.obj
     command = "ecapipe app protect"
+    length = options.length(concise, verbose, command)
     if rules:
         if dry_run or forceignore or replace_with_env:
             raise EcapipeError(problems.usage_error("--rules excludes every flag that is about files.", command))
@@ -311,7 +316,7 @@ def protect_apps(
     found, planned = protection.plan(
         where, edges.real(session.environment), git.rulings, forceignore=forceignore, replace=replace_with_env
     )
-    if not session.json:
+    if not session.json and length != "concise":
         text.write(session.out, plain.changes(planned))
     if not dry_run:
         _write(planned, asks=asks)
@@ -411,6 +416,7 @@ def forget_secret(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """Forget the consumer secret that ecapipe app set-secret keeps.

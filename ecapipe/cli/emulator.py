@@ -15,11 +15,12 @@ from ecapipe import credentials, discovery, edges, grants, keeping, metadata, pr
 from ecapipe.apps import App
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, NoProjectConfig, SourceDirs
+from ecapipe.cli.options import AsJson, NoProgress, NoProjectConfig, NoPrompt, SourceDirs, Verbose
 from ecapipe.cli.session import Session
 from ecapipe.discovery import Where
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.render import text
+from ecapipe.render.plain import Length
 from ecapipe.report import Json
 from ecapipe.secret import Secret
 from ecapipe.world import Tree, World
@@ -64,6 +65,10 @@ def start(
         str | None,
         typer.Option("--faults", metavar="FILE", help="JSON list of what is to go wrong; --help describes it."),
     ] = None,
+    concise: Annotated[bool, typer.Option("--concise", help="Print the addresses only.")] = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
     no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
@@ -83,6 +88,7 @@ def start(
     from ecapipe.emulator import Emulator
 
     session: Session = context.obj
+    length = options.length(concise, verbose, _COMMAND)
     world = edges.real(session.environment)
     names = tuple(dict.fromkeys(org or ["emulator"]))
     where = options.where(session.environment, source_dir, None, None, None, no_project_config)
@@ -102,7 +108,7 @@ def start(
             last = port + len(names) - 1 if port else port
             raise EcapipeError(problems.emulator_cannot_listen(port, last, reason)) from None
         try:
-            session.finish(_started(server, apps), _lines(server, apps))
+            session.finish(_started(server, apps), _lines(server, apps, length))
             threading.Event().wait()
         except KeyboardInterrupt:  # the way to stop it: there is nothing to report
             return problems.INTERRUPTED
@@ -214,7 +220,9 @@ def _started(server: Emulator, apps: Sequence[RegisteredApp]) -> Json:
     }
 
 
-def _lines(server: Emulator, apps: Sequence[RegisteredApp]) -> list[str]:
+def _lines(server: Emulator, apps: Sequence[RegisteredApp], length: Length) -> list[str]:
+    if length == "concise":
+        return [text.clean(f"{name}: {url}") for name, url in server.urls.items()]
     lines = []
     for name, url in server.urls.items():
         username, password = server.login(name)

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from ecapipe import findings, problems
-from ecapipe.cli.options import AsJson
+from ecapipe.cli import options
+from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, Verbose
 from ecapipe.cli.session import Session
 from ecapipe.problems import EcapipeError, Explanation
 from ecapipe.render import json as json_output
@@ -22,13 +23,23 @@ SCHEMAS = "json-schema"
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A problem or rule, as output names it.")]
 
 
-def explain(context: typer.Context, name: Name = None, json: AsJson = False) -> int:
+def explain(
+    context: typer.Context,
+    name: Name = None,
+    concise: Annotated[bool, typer.Option("--concise", help="Without NAME: print the names only.")] = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
+    json: AsJson = False,
+) -> int:
     """Explain a problem or a rule: what it means, why it matters, what to do. Without NAME, list them all.
 
     With the name json-schema: print the JSON Schema of everything that --json prints, of each command by its name
     under $defs.
     """
     session: Session = context.obj
+    length = options.length(concise, verbose, "ecapipe explain")
     rules = list(findings.RULES.values())
     known = list(problems.CATALOGUE.values())
     if name is None:
@@ -37,7 +48,7 @@ def explain(context: typer.Context, name: Name = None, json: AsJson = False) -> 
             "rules": [asdict(rule) for rule in rules],
             "problems": [_problem(problem) for problem in known],
         }
-        return session.finish(everything, plain.index(rules, known))
+        return session.finish(everything, plain.index(rules, known, length))
     if name == SCHEMAS:
         schema = _schema()
         return session.finish({"version": 1, "kind": SCHEMAS, "schema": schema}, [json_output.dump(schema)])

@@ -197,8 +197,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
     "ECAPIPE_STATE_DIR": "Folder for what outlives a command; without it, the system's usual place for such things.",
     "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",
-    "ECAPIPE_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard error. "
-    "Without it, SF_LOG_LEVEL counts.",
+    "ECAPIPE_LOG_LEVEL, SF_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard "
+    "error. The second counts without the first.",
     "SF_TARGET_ORG": "The org when --target-org is not given.",
     "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the login host that fits the org.",
     "SF_CONTENT_TYPE": "JSON does what --json does.",
@@ -207,17 +207,19 @@ VARIABLES: Final[Mapping[str, str]] = {
     "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "true: annotations on standard error; the file that gets a summary.",
     "CI, NO_COLOR, TERM": "Lines instead of a live display; no colours; dumb: lines, too.",
     "HTTPS_PROXY, NO_PROXY": "Proxy for orgs, and hosts without one.",
-    "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS": "Further certificates to trust.",
+    "SSH_CONNECTION": "Set: the browser is on another machine, so --callback auto pastes.",
+    "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS": "Further certificates to trust.",
+    "SF_ENV": "development: where a bug in ecapipe happened is shown, too.",
 }
 
 EXIT_CODES: Final[Mapping[str, str]] = {
     "0": "Everything asked for succeeded.",
     "1": "Failed: nothing succeeded, a finding at the level of --fail-on, or no apps found.",
     "2": "Usage: unknown command or flag, bad value, unknown org or app, refused host, no org chosen.",
-    "3": "A bug in ecapipe.",
+    "3": "A bug in ecapipe; it says how to report it.",
     "68": "Partial: some targets succeeded, some failed.",
     "69": "Every unfinished target waits for people; --resume goes on with new links.",
-    "130": "Interrupted; what finished is reported.",
+    "130": "Interrupted (Ctrl-C, SIGTERM): what finished is reported, reports are written.",
 }
 
 

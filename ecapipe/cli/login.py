@@ -10,7 +10,7 @@ import typer
 from ecapipe import edges, keeping, problems, report
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, Concise, Names, NoProgress, NoPrompt, TokenForm, Verbose
+from ecapipe.cli.options import AsJson, Concise, Names, NoConfigRead, NoProgress, NoPrompt, TokenForm, Verbose
 from ecapipe.cli.session import Session
 from ecapipe.kept import Login
 from ecapipe.problems import EcapipeError, Problem
@@ -38,6 +38,7 @@ def list_logins(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """List the kept logins, without their tokens.
@@ -65,6 +66,7 @@ def display_login(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """Show a kept login, without its tokens.
@@ -98,6 +100,7 @@ def refresh_login(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """Get a new access token for a kept login, and keep it.
@@ -130,6 +133,7 @@ def print_token(
     concise: Concise = False,
     verbose: Verbose = False,
     no_progress: NoProgress = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """Print an access token of a kept login, and nothing else, for use in a script.
@@ -162,6 +166,7 @@ def log_out(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """End a kept login: revoke its tokens, then forget it.

@@ -39,6 +39,12 @@ NoProjectConfig = Annotated[
         "--no-project-config", help="Ignore plugins.ecapipe of sfdx-project.json: for trees you do not trust."
     ),
 ]
+NoConfigRead = Annotated[
+    bool,
+    typer.Option(
+        "--no-project-config", help="Ignore plugins.ecapipe of sfdx-project.json; this command never reads it."
+    ),
+]
 MetadataDirs = Annotated[
     list[str] | None,
     typer.Option("--metadata-dir", metavar="DIR", help="Tree in metadata format, or the retrieved zip. Repeatable."),

@@ -10,7 +10,7 @@ from ecapipe import collation, edges, record, report
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, NoProgress, NoPrompt, ReportFiles
+from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, ReportFiles
 from ecapipe.cli.session import Session
 from ecapipe.discovery import Where
 from ecapipe.edges import files
@@ -43,6 +43,7 @@ def merge_results(
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """Put the results of shards, or of a run and those that resumed it, together: one result, one exit status.

@@ -9,7 +9,7 @@ import typer
 from ecapipe import record
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, Concise, NoProgress, NoPrompt, Verbose
+from ecapipe.cli.options import AsJson, Concise, NoConfigRead, NoProgress, NoPrompt, Verbose
 from ecapipe.cli.session import Session
 from ecapipe.edges import journal
 from ecapipe.render import plain
@@ -25,6 +25,7 @@ def list_runs(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """List the runs that ecapipe keeps a record of, the newest first: how each ended, and how much of it is done.
@@ -49,6 +50,7 @@ def show_run(
     verbose: Verbose = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
+    no_project_config: NoConfigRead = False,
     json: AsJson = False,
 ) -> int:
     """Show a run that ecapipe keeps a record of: each login, what is left, and how to go on. Without RUN: the last.

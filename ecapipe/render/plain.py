@@ -247,8 +247,11 @@ def problem(explained: Explanation) -> Iterator[str]:
     yield from _paragraphs(("What it means", explained.means), ("What to do", explained.remedy))
 
 
-def index(rules: Iterable[Rule], problems: Iterable[Explanation]) -> Iterator[str]:
-    """``explain`` without a name."""
+def index(rules: Iterable[Rule], problems: Iterable[Explanation], length: Length = "usual") -> Iterator[str]:
+    """``explain`` without a name; just the names when concise."""
+    if length == "concise":
+        yield from (*(each.name for each in rules), *(each.name for each in problems))
+        return
     yield "Rules of ecapipe app check:"
     yield from (f"  {each.name}: {each.means}" for each in rules)
     yield ""

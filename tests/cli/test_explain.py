@@ -34,3 +34,7 @@ def test_one_explanation_is_a_document_too(tmp_path: Path) -> None:
     assert set(rule.result) == {"version", "kind", "name", "levels", "means", "why", "remedy", "source"}
     assert set(problem.result) == {"version", "kind", "name", "category", "means", "remedy", "exitCode"}
     assert (rule.result["kind"], problem.result["kind"]) == ("rule", "problem")
+
+
+def test_concise_it_lists_the_names_alone(tmp_path: Path) -> None:
+    assert inside("explain", "--concise", at=tmp_path).out.splitlines() == [*RULES, *CATALOGUE]

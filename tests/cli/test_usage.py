@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import trees
 from cli.promises import ENVELOPE
 from cli.scene import PASTED
-from commandline import ecapipe, inside, together
+from commandline import ROOT, ecapipe, inside, together
 
 from ecapipe import __version__
+from ecapipe.cli.help import COMMANDS
 
+COMMANDS_OF_ALL = [(name, child) for name, entry in COMMANDS.items() for child in entry.children or ("",)]
 ORGS = {name: {"url": f"https://{name}.my.salesforce.com"} for name in ("dev", "uat")}
 
 # command line → exit status, name of the problem, something that its message or one of its actions says
@@ -154,3 +157,22 @@ def test_help_is_short_or_whole(tmp_path: Path, command: str) -> None:
 def test_a_topic_alone_is_a_request_for_help(tmp_path: Path) -> None:
     for command in ("", "app", "emulator"):
         assert inside(*command.split(), at=tmp_path) == inside(*command.split(), "-h", at=tmp_path)
+
+
+@pytest.mark.parametrize("command", [" ".join((name, child)).strip() for name, child in COMMANDS_OF_ALL])
+def test_every_command_takes_the_flags_that_are_everywhere(tmp_path: Path, command: str) -> None:
+    page = inside(*command.split(), "-h", at=tmp_path).out
+    for flag in ("--json", "--concise", "--verbose", "--no-progress", "-p, --no-prompt", "--no-project-config"):
+        assert f" {flag} " in page
+    if "FILE..." not in page and "APP " not in page:
+        assert inside(*command.split(), "--concise", "--verbose", at=tmp_path).status == 2
+
+
+def test_help_names_every_variable_that_is_read_and_what_an_interrupt_leaves(tmp_path: Path) -> None:
+    page = inside("run", "--help", at=tmp_path).out
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "ecapipe").rglob("*.py"))
+    read = set(re.findall(r'environ(?:ment)?(?:\.get)?\("([A-Z_]+)"\)', sources))
+    of_the_system = {"DISPLAY", "HOME", "PATH", "SHELL", "WAYLAND_DISPLAY", "XDG_CONFIG_HOME"}
+    assert "SSH_CONNECTION" in read
+    assert {name for name in read - of_the_system if not re.search(rf"\b{name}\b", page)} == set()
+    assert "what finished is reported, reports are written." in page

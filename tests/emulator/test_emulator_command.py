@@ -132,6 +132,19 @@ def test_people_read_lines() -> None:
     assert lines[5] == "Stop it with Ctrl-C."
 
 
+def test_concise_it_prints_the_addresses_alone() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ecapipe", "emulator", "start", *SETTINGS, "--concise"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("emulator: http://localhost:")
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=5) == ("", None)
+
+
 def refused(*arguments: str, **more: str) -> tuple[int, str, str]:
     """Exit status, name and message of a start that is refused."""
     ended = ecapipe("emulator", "start", "--source-dir", str(SAMPLE), *arguments, "--json", **more)

@@ -459,3 +459,10 @@ def test_rules_go_with_nothing_that_writes(project: Path, other: str) -> None:
 
 def test_an_unknown_tool_is_a_usage_error(project: Path) -> None:
     assert "UsageError" in protect(project, "--rules", "grep", status=2).stderr
+
+
+def test_concise_it_leaves_out_how_the_files_change(project: Path) -> None:
+    assert "+**/*.ecaGlblOauth-meta.xml" in protect(project, "--dry-run").stdout
+    concise = protect(project, "--dry-run", "--concise").stdout
+    assert concise.startswith("Would change .gitignore.\n")
+    assert "ecaGlblOauth-meta.xml\n+" not in concise
