@@ -483,8 +483,8 @@ def accepted(host: str, allowed: Iterable[str]) -> bool:
 
 
 def _accept(text: str, allowed: Iterable[str], *, alias: str | None = None) -> Org:
-    def refuse(reason: str) -> EcapipeError:
-        return EcapipeError(problems.refused_host(_shown(text), reason))
+    def refuse(reason: str, *, foreign: bool = False) -> EcapipeError:
+        return EcapipeError(problems.refused_host(_shown(text), reason, foreign=foreign))
 
     url = text.strip()
     url = url if "://" in url else f"https://{url}"
@@ -504,7 +504,7 @@ def _accept(text: str, allowed: Iterable[str], *, alias: str | None = None) -> O
         if host.endswith(lightning):
             raise EcapipeError(problems.lightning_domain(host, host.removesuffix(lightning) + my_domain))
     if not local and not accepted(host, allowed):
-        raise refuse("the host does not belong to Salesforce")
+        raise refuse("the host does not belong to Salesforce", foreign=True)
     if parts.query or parts.fragment:
         raise refuse("it has a query or fragment")
     bracketed = f"[{host}]" if ":" in host else host

@@ -299,11 +299,12 @@ def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -
     "Use the org's My Domain URL. A host of your own is accepted only from --allow-host or ECAPIPE_ALLOWED_HOSTS.",
     exit_code=USAGE,
 )
-def refused_host(url: str, reason: str) -> _Said:
+def refused_host(url: str, reason: str, foreign: bool = False) -> _Said:
+    """`foreign`: the host is the reason, so that allowing it would help."""
     return _say(
         f'The org address "{url}" is refused: {reason}.',
         "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
-        "If the host is yours, name it with --allow-host HOST.",
+        *(["If the host is yours, name it with --allow-host HOST."] if foreign else ()),
     )
 
 

@@ -10,6 +10,7 @@ from ecapipe.cli import options
 from ecapipe.cli.options import (
     AsJson,
     Concise,
+    CredentialsDirs,
     MetadataDirs,
     Names,
     NoProgress,
@@ -28,6 +29,7 @@ def manifest(
     context: typer.Context,
     source_dir: SourceDirs = None,
     metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
     name: Names = None,
     concise: Concise = False,
     verbose: Verbose = False,
@@ -45,7 +47,7 @@ def manifest(
     """
     session: Session = context.obj
     length = options.length(concise, verbose, COMMAND)
-    where = options.where(session.environment, source_dir, metadata_dir, None, name, no_project_config)
+    where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     found = discovery.discover(where, edges.real(session.environment))
     if not found.whole:
         discovery.require_apps(found)

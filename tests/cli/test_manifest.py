@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import trees
-from commandline import SAMPLE, ecapipe, together
+from commandline import SAMPLE, ecapipe, inside, together
 
 
 def test_it_prints_the_same_in_both_forms(tmp_path: Path) -> None:
@@ -48,3 +48,11 @@ def test_what_was_not_meant_is_said_on_standard_error(tmp_path: Path) -> None:
     assert ended.status == 0
     assert "Warning: The project has no ExtlClntAppGlobalOauthSettings of Billing," in ended.err
     assert "<members>*</members>" in ended.out
+
+
+def test_it_takes_the_folders_that_every_command_on_apps_takes(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path / "project", trees.project() | trees.app())
+    source = trees.plant(tmp_path / "source", trees.project() | trees.app())
+    command = ["manifest", "-d", str(root), "--credentials-dir"]
+    assert inside(*command, str(source), at=tmp_path).out == inside(*command[:-1], at=tmp_path).out
+    assert inside(*command, "nowhere", at=tmp_path).status == 2

@@ -53,6 +53,7 @@ WRONG = {
     "run -d project -o https://evil.example": (2, "RefusedHost", "does not belong to Salesforce"),
     "run -d project -o http://dev.my.salesforce.com": (2, "RefusedHost", "only https is accepted"),
     "run -d project -o https://dev.my.salesforce.com.evil.example": (2, "RefusedHost", "--allow-host"),
+    "run -d project -o https://dev.my.salesforce.com/?a=b": (2, "RefusedHost", "query"),
     "run -d project -o dev.lightning.force.com": (2, "LightningDomain", "https://dev.my.salesforce.com"),
     "run": (1, "ProjectNotChosen", "project"),
     "app list": (1, "ProjectNotChosen", "empty"),

@@ -714,3 +714,10 @@ def test_whatever_is_written_is_orgs_or_a_problem_with_a_way_out(
         assert problem.actions
     else:
         assert found
+
+
+@pytest.mark.parametrize(("text", "helps"), [("https://id.example", True), ("http://dev.my.salesforce.com", False)])
+def test_allowing_a_host_is_advised_only_where_it_helps(text: str, helps: bool) -> None:
+    with pytest.raises(EcapipeError) as raised:
+        orgs.choose(text, {}, ())
+    assert any("--allow-host" in action for action in raised.value.problem.actions) is helps

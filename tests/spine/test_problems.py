@@ -23,6 +23,7 @@ WORDS = st.text().map("x{}".format)
 VALUES: dict[object, st.SearchStrategy[object]] = {
     str: WORDS,
     int: st.integers(),
+    bool: st.booleans(),
     float: st.floats(0, 1000),
     str | None: st.none() | WORDS,
     int | None: st.none() | st.integers(),
