@@ -381,7 +381,7 @@ def failure(problem: Problem, command: str, warnings: Iterable[str] = (), stack:
         "message": problem.message,
         "exitCode": problem.exit_code,
         "actions": list(problem.actions),
-        "context": "".join(part.capitalize() for part in command.split()) or "Ecapipe",
+        "context": "".join(part.capitalize() for part in command.replace("-", " ").split()) or "Ecapipe",
         "warnings": list(warnings),
         "code": problem.name,
         "status": problem.exit_code,

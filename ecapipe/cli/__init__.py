@@ -15,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     What needs no command loads none: the version and the overview come at the price of the interpreter.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _fill_closed_streams()
     try:
         status = _run(given)
         sys.stdout.flush()
@@ -22,7 +23,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Nobody reads on: keep the interpreter from failing again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:  # it came before a command was there to take it
+        return _interrupted(given)
     return status
+
+
+def _fill_closed_streams() -> None:
+    """Put the null device in the place of standard streams that whoever started us has closed."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
+
+
+def _interrupted(given: list[str]) -> int:
+    """Tell of an interrupt that no command took, in the form that was asked for."""
+    from ecapipe import problems
+    from ecapipe.cli.session import open_session
+    from ecapipe.edges import environment
+
+    session = open_session(given, environment.process(), sys.stdout, sys.stderr)
+    return session.fail(problems.interrupted(), "ecapipe")
 
 
 def _run(given: list[str]) -> int:
@@ -38,6 +58,9 @@ def _run(given: list[str]) -> int:
         return 0
     if given[0] in ("--show-completion", "--install-completion"):
         return _set_up_completion(given)
+    from ecapipe.cli.interrupts import Interrupts
+
+    Interrupts().install()  # what comes next takes its time
     from ecapipe.cli import root
 
     return root.main(given)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import trees
 from cli.scene import Scene
 from commandline import PROGRAM, environment, started
 from loopback import listens
@@ -82,3 +85,31 @@ def test_a_reader_who_has_gone_is_no_reason_to_cry(
     finally:
         os.close(writer)
     assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+EARLY = """
+import os, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Finder())
+from ecapipe.cli import main
+sys.exit(main(["app", "list", "--json"]))
+"""
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_the_command_is_loaded_is_told_like_any_other(tmp_path: Path, by: signal.Signals) -> None:
+    command = [sys.executable, "-c", EARLY.format(number=int(by))]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
+    assert json.loads(done.stdout)["name"] == "Interrupted"
+
+
+def test_streams_that_are_closed_from_the_start_are_no_bug(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app("Billing"))
+    for closed in (">&-", "<&- 2>&-"):
+        command = ["sh", "-c", f'"$@" {closed}', "sh", *PROGRAM, "app", "list", "--json"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b""), closed

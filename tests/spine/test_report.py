@@ -346,3 +346,4 @@ def test_a_command_that_could_not_do_its_work_has_the_salesforce_clis_members() 
         "commandName": "app check",
     }
     assert report.failure(USAGE, "run", stack="Traceback")["stack"] == "Traceback"
+    assert report.failure(USAGE, "app set-secret")["context"] == "AppSetSecret"
