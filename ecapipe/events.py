@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ecapipe.problems import Problem
 
@@ -22,8 +22,7 @@ class Stage:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What a stage works on: the whole project, an app, or an app in an org.
 
     `tree` tells apps of the same name apart: the root of the project they lie in.

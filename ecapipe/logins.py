@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ GRACE: Final = 4.0
 """Seconds that logins have to end after an interrupt."""
 _TICK: Final = 0.25
 """Seconds between two looks at what takes long."""
+_GATHER: Final = 0.005
+"""Seconds for which what is told is gathered: telling each event for itself would get in the way of the logins."""
 
 INTERRUPTED: Final = "Interrupted."
 
@@ -142,36 +145,42 @@ class _Crew:
         seconds = self._world.clock.seconds
         looked, end = seconds(), None
         while self._ledger.open:
-            told = self._hear()
-            if isinstance(told, _Crash):
-                raise told.error
-            if isinstance(told, _Stop):
-                if end is not None:
-                    break
-                end = seconds() + GRACE
-                self._workers.close()
-                self._desk.end()
-                self._flight.give_up(KeyboardInterrupt())
-            elif told is not None:
-                self._ledger.write(told)
+            heard = self._hear()
+            for told in heard:
+                if isinstance(told, _Crash):
+                    raise told.error
+                if not isinstance(told, _Stop):
+                    self._ledger.write(told)
+                elif end is not None:
+                    end = seconds()
+                else:
+                    end = seconds() + GRACE
+                    self._workers.close()
+                    self._desk.end()
+                    self._flight.give_up(KeyboardInterrupt())
             now = seconds()
             if now - looked >= _TICK:
                 self._workers.relieve()
                 looked = now
-            quiet = told is None and not self._ledger.running and not self._workers.busy
+            quiet = not heard and not self._ledger.running and not self._workers.busy
             if end is not None and (quiet or now >= end):
                 break
         self._ledger.close()
         if end is not None:
             raise KeyboardInterrupt
 
-    def _hear(self) -> _Told | None:
+    def _hear(self) -> list[_Told]:
+        """What has been told, if anything was for a while."""
+        heard: list[_Told] = []
         try:
-            return self._told.get(timeout=_TICK)
+            heard.append(self._told.get(timeout=_TICK))
+            time.sleep(_GATHER)
+            while True:
+                heard.append(self._told.get_nowait())
         except Empty:
-            return None
+            return heard
         except KeyboardInterrupt:
-            return _Stop()
+            return [*heard, _Stop()]
 
     # --- logins that need nobody
 

@@ -495,7 +495,7 @@ def _accept(text: str, allowed: Iterable[str], *, alias: str | None = None) -> O
         raise refuse("it is not a URL") from None
     if parts.username is not None or parts.password is not None:
         raise refuse("it carries a user name or password")
-    if not host or not host.isascii() or any(c.isspace() or c in "\\%" for c in url):
+    if not host or not host.isascii() or re.search(r"[\s\\%]", url):
         raise refuse("it has no usable host")
     local = host in LOOPBACK
     if parts.scheme != "https" and not (local and parts.scheme == "http"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeVar, cast, get_args
 
-from ecapipe import __version__, problems, shards, stages
+from ecapipe import __version__, problems, report, shards, stages
 from ecapipe.events import (
     AppFacts,
     AppSeen,
@@ -122,8 +122,6 @@ class Recorded:
 
 FORMAT: Final = 1
 
-_PART: Final = ("projects", "apps", "stages", "successes", "failures")
-
 
 @dataclass(frozen=True, slots=True)
 class Journal:
@@ -154,14 +152,18 @@ def header(
     }
 
 
-def part(events: Iterable[Event]) -> Json:
-    """What `events` come to, as a part of the JSON result: a further line."""
-    seen, finished = Report(), False
-    for event in events:
-        seen(event)
-        finished = finished or isinstance(event, Finished)
-    result = seen.result()
-    return {name: result[name] for name in _PART if result[name]} | ({"finished": True} if finished else {})
+def part(events: Sequence[Event]) -> Json:
+    """What `events` come to, none of which replaces another, as a part of the JSON result: a further line."""
+    ended = [event for event in events if isinstance(event, StageEnded)]
+    finished = [event for event in events if isinstance(event, Finished)]
+    result = {
+        "projects": report.projects(
+            each for event in events if isinstance(event, Planned) for each in event.projects
+        ),
+        "apps": [report.app(event.app) for event in events if isinstance(event, AppSeen)],
+        **report.courses(ended, {event.subject: event.login for event in finished if event.login}),
+    }
+    return {name: told for name, told in result.items() if told} | ({"finished": True} if finished else {})
 
 
 def end(ended: RunEnded) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from ecapipe.events import (
@@ -173,14 +173,21 @@ class Report:
             "startedAt": self._started_at,
             "projects": projects(self._projects),
             "apps": [app(facts) for facts in self._apps.values()],
-            "stages": [_stage(ended) for ended in self.ended],
-            "successes": [_success(subject, login) for subject, login in self.logins.items()],
-            "failures": [_failure(ended, ended.problem) for ended in self.ended if ended.problem],
+            **courses(self.ended, self.logins),
         }
 
 
 def projects(facts: Iterable[ProjectFacts]) -> list[Json]:
     return [{"root": project.root, "packageDirectories": list(project.package_directories)} for project in facts]
+
+
+def courses(ended: Sequence[StageEnded], logins: Mapping[Subject, Login]) -> Json:
+    """What became of the subjects of a run, as its result shows it: the stages, and how they came out."""
+    return {
+        "stages": [_stage(each) for each in ended],
+        "successes": [_success(subject, login) for subject, login in logins.items()],
+        "failures": [_failure(each, each.problem) for each in ended if each.problem],
+    }
 
 
 def app(facts: AppFacts) -> Json:

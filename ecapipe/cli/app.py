@@ -344,13 +344,27 @@ def _write(planned: Protection, *, asks: bool) -> None:
         writer.write(change)
 
 
-AppName = Annotated[str, typer.Argument(metavar="APP", help="The app, by its exact developer name.")]
+AppName = Annotated[str | None, typer.Argument(metavar="APP", help="The app, by its exact developer name.")]
+NameOfApp = Annotated[
+    list[str] | None, typer.Option("--name", "-n", metavar="APP", help="The app, if it is not given as APP.")
+]
+
+
+def _one_app(app: str | None, names: list[str] | None, command: str) -> str:
+    """The app that is meant; raises `EcapipeError` (UsageError) for none and for several."""
+    meant = set(names or ())
+    if app is not None:
+        meant.add(app)
+    if len(meant) != 1:
+        raise EcapipeError(problems.usage_error(f"Name one app: {command} APP.", command))
+    return meant.pop()
 
 
 @commands.command("set-secret", cls=Command)
 def set_secret(
     context: typer.Context,
-    app: AppName,
+    app: AppName = None,
+    name: NameOfApp = None,
     source_dir: SourceDirs = None,
     metadata_dir: MetadataDirs = None,
     credentials_dir: CredentialsDirs = None,
@@ -384,6 +398,7 @@ def set_secret(
     from ecapipe import keeping
 
     session: Session = context.obj
+    app = _one_app(app, name, KEEP)
     length = options.length(concise, verbose, KEEP)
     place = options.place(store)
     world = edges.real(session.environment)
@@ -407,7 +422,8 @@ def set_secret(
 @commands.command("forget-secret", cls=Command)
 def forget_secret(
     context: typer.Context,
-    app: AppName,
+    app: AppName = None,
+    name: NameOfApp = None,
     target_org: Annotated[
         str | None, typer.Option("--target-org", "-o", metavar="ORG", help="Org that the secret was kept for.")
     ] = None,
@@ -426,6 +442,7 @@ def forget_secret(
     from ecapipe import keeping
 
     session: Session = context.obj
+    app = _one_app(app, name, "ecapipe app forget-secret")
     length = options.length(concise, verbose, "ecapipe app forget-secret")
     forgotten = keeping.forget_secrets(app, target_org, every, edges.real(session.environment))
     facts = [keeping.secret_facts(owner) for owner in forgotten]

@@ -370,13 +370,11 @@ def _show(
         else:
             display = Lines(out, session.err, seen, stages=not concise, verbose=verbose)
 
+        told = [*([journal] if journal else []), seen, log.log, *also, display]
+
         def emit(event: Event) -> None:
             with session.interrupts.held(last=isinstance(event, RunEnded)):
-                if journal:
-                    journal(event)
-                seen(event)
-                log.log(event)
-                for each in (*also, display):
+                for each in told:
                     each(event)
                 if journal and journal.lost and not warnings:
                     warnings.append(journal.lost)
@@ -390,9 +388,9 @@ def _show(
     warnings += lost
     status = seen.status or int(bool(lost))
     if session.json:
-        told = {**document(), "status": status}
-        told["warnings"] = [*([] if seen.fatal else seen.warnings), *warnings]
-        json_output.write(session.out, told)
+        whole = {**document(), "status": status}
+        whole["warnings"] = [*([] if seen.fatal else seen.warnings), *warnings]
+        json_output.write(session.out, whole)
     return status
 
 

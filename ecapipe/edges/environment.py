@@ -45,9 +45,9 @@ class Environment:
 
         No child process inherits it from now on. Raises `EcapipeError` (UnreadableFile).
         """
-        self._environ.pop(name, None)
         if name not in self._known:  # thousands of apps ask, and mostly in vain
             return None
+        self._environ.pop(name, None)
         if value := (self.get(name) or "").strip():
             if not value.isprintable():  # bytes that are no text, or a line break in the middle
                 raise EcapipeError(usage_error(f"{name} does not hold plain text.", "ecapipe run"))

@@ -7,8 +7,7 @@ import os
 import ssl
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -58,46 +57,43 @@ class Http:
 
         end = time.monotonic() + self._longest
         try:
-            with self._exchange(request) as response:
-                body = b""
-                for chunk in response.iter_bytes():
+            with closing(self._answer(request)) as response:
+                body, encoded = b"", "content-encoding" in response.headers
+                for chunk in response.iter_bytes() if encoded else response.iter_raw():
                     body += chunk
                     if time.monotonic() > end:
                         raise EcapipeError(problems.host_timed_out(request.host))
                     if len(body) > LARGEST:
                         reason = "it is larger than 1 MiB"
                         raise EcapipeError(problems.unexpected_answer(request.host, response.status_code, reason))
-                if _log.isEnabledFor(logging.DEBUG):
-                    place = f"{request.host}{urlsplit(request.url).path}"
-                    _log.debug("%s %s: %s", _method(request), place, response.status_code)
-                kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-                retry_after = _seconds(response.headers.get("retry-after"))
-                return Answer(response.status_code, kind, body, retry_after, _date(response.headers.get("date")))
+            if _log.isEnabledFor(logging.DEBUG):
+                place = f"{request.host}{urlsplit(request.url).path}"
+                _log.debug("%s %s: %s", _method(request), place, response.status_code)
+            headers = response.headers
+            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            retry_after = _seconds(headers.get("retry-after"))
+            return Answer(response.status_code, kind, body, retry_after, _date(headers.get("date")))
         except httpx.HTTPError as error:
             raise EcapipeError(_problem(error, request.host)) from None
         except (httpx.InvalidURL, UnicodeError):  # a name that cannot be one: a label too long, broken punycode
             raise EcapipeError(problems.host_not_found(request.host)) from None
 
-    @contextmanager
-    def _exchange(self, request: Request) -> Iterator[httpx.Response]:
-        """The answer as it comes in, while the context lasts."""
+    def _answer(self, request: Request) -> httpx.Response:
+        """The answer as it begins to come in."""
         import httpx
 
-        content = request.form.reveal().encode() if request.form else None
-        sender = self.open()
-        if isinstance(sender, httpx.Client):
-            with sender.stream(_method(request), request.url, headers=_headers(request), content=content) as response:
-                yield response
-            return
-        timeout = {"timeout": self._timeout().as_dict()}
+        sender, content = self.open(), request.form.reveal().encode() if request.form else None
+        timeout = {"connect": 10.0, **dict.fromkeys(("read", "write", "pool"), min(30.0, self._longest))}
         asked = httpx.Request(
-            _method(request), request.url, headers=_headers(request), content=content, extensions=timeout
+            _method(request),
+            request.url,
+            headers=_headers(request),
+            content=content,
+            extensions={"timeout": timeout},
         )
-        response = sender.handle_request(asked)
-        try:
-            yield response
-        finally:
-            response.close()
+        if isinstance(sender, httpx.Client):
+            return sender.send(asked, stream=True)
+        return sender.handle_request(asked)
 
     def open(self) -> httpx.Client | httpx.BaseTransport:
         """Make what sends, and load what it is made of, if that has not been done."""
@@ -107,11 +103,6 @@ class Http:
     def close(self) -> None:
         if self._sender is not None:
             self._sender.close()
-
-    def _timeout(self) -> httpx.Timeout:
-        import httpx
-
-        return httpx.Timeout(min(30.0, self._longest), connect=10)
 
     def _made(self) -> httpx.Client | httpx.BaseTransport:
         """A client where a proxy may have to be chosen. Elsewhere its transport alone, which takes two thirds of the
@@ -126,9 +117,7 @@ class Http:
         verify, limits = self._tls or tls_context(), httpx.Limits(max_keepalive_connections=_KEPT)
         if getproxies():
             mounts = dict.fromkeys(_LOOPBACK)
-            return httpx.Client(
-                verify=verify, follow_redirects=False, timeout=self._timeout(), limits=limits, mounts=mounts
-            )
+            return httpx.Client(verify=verify, follow_redirects=False, limits=limits, mounts=mounts)
         return httpx.HTTPTransport(verify=verify, limits=limits)
 
 

@@ -36,6 +36,7 @@ KEPT: Final = 50
 """Runs; older ones go when a new one begins."""
 
 _FOLDER: Final = "runs"
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _PAUSE: Final = 0.05
 """Seconds for which lines are gathered before all of them are brought to the disk itself."""
 _PATIENCE: Final = 1.0
@@ -118,9 +119,10 @@ class Journal:
             case Planned():
                 self._begin(event)
             case StageStarted():
-                course = self._pending.get(event.subject, [])
-                if any(isinstance(each, StageEnded) and each.stage == event.stage for each in course):
-                    del self._pending[event.subject]  # it starts again
+                for each in self._pending.get(event.subject, ()):
+                    if isinstance(each, StageEnded) and each.stage == event.stage:
+                        del self._pending[event.subject]  # it starts again
+                        break
             case StageEnded():
                 course = self._gather(event.subject, event)
                 if event.subject.org and len(course) == self._length and any(map(_failed, course)):
@@ -305,7 +307,7 @@ def held(entry: Entry) -> Iterator[Recorded]:
 
 
 def _line(document: Json) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    return _encode(document).encode() + b"\n"
 
 
 def _failed(event: Event) -> bool:

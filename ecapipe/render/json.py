@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 _encode: Final = json.JSONEncoder().encode
+_quote: Final = json.encoder.encode_basestring_ascii
 
 
 def dump(document: object) -> str:
@@ -37,11 +38,15 @@ def render(result: Result) -> str:
 
 def _laid_out(value: object, margin: str) -> str:
     """What `json.dumps` writes with an indent of two, but several times as fast."""
+    if isinstance(value, str):
+        return _quote(value)
+    if value is None:
+        return "null"
     inner = f"{margin}  "
     if isinstance(value, dict) and value:
-        members = [f"{inner}{_encode(name)}: {_laid_out(member, inner)}" for name, member in value.items()]
+        members = [f"{inner}{_quote(name)}: {_laid_out(member, inner)}" for name, member in value.items()]
         return f"{{{','.join(members)}{margin}}}"
-    if isinstance(value, list | tuple) and value:
+    if isinstance(value, (list, tuple)) and value:
         return f"[{','.join([inner + _laid_out(member, inner) for member in value])}{margin}]"
     return _encode(value)
 

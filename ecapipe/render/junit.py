@@ -71,7 +71,7 @@ def _seconds(milliseconds: int) -> str:
 
 
 def _attributes(**values: str) -> str:
-    return " ".join(f'{name}="{escape(value)}"' for name, value in values.items())
+    return " ".join([f'{name}="{escape(value)}"' for name, value in values.items()])
 
 
 def _text(text: str) -> str:

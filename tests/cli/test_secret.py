@@ -210,6 +210,16 @@ def test_the_app_has_to_be_there_and_to_have_a_key(place: Place) -> None:
     assert (twice.status, "Error (AppInSeveralProjects)" in twice.err) == (2, True)
 
 
+def test_the_app_may_be_named_with_the_flag_of_all_commands(place: Place) -> None:
+    command = ["app", "set-secret", "-d", str(place.root), "--store", "file"]
+    assert ecapipe(*command, "--name", "Robot", at=place.home, typed=SECRET).status == 0
+    for words in ([], ["-n", "Robot", "-n", "Other"], ["Other", "-n", "Robot"]):
+        refused = inside("app", "forget-secret", *words, "--json", at=place.home)
+        assert (refused.status, refused.document["name"]) == (2, "UsageError")
+    forgotten = inside("app", "forget-secret", "-n", "Robot", "--json", at=place.home)
+    assert [each["app"] for each in forgotten.result["secrets"]] == ["Robot"]
+
+
 def test_a_secret_that_is_found_elsewhere_first_is_said(place: Place) -> None:
     ended = place.keep(ECAPIPE_CLIENT_SECRET_ROBOT="MADE0UP0SECRET")
     assert (ended.status, "A consumer secret of Robot is found in environment, too" in ended.err) == (0, True)
