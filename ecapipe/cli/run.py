@@ -254,6 +254,7 @@ def run(
             "--save and --emulator": save and emulator,
             "--save and --hand-over": save and hand_over is not None,
             "--save and --until": save and until is not None and until.value != stages.VERIFY.name,
+            "--revoke and --until": revoke and until is not None and until.value != stages.VERIFY.name,
             "--print-token and --dry-run": print_token is not None and dry_run,
             f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,

@@ -27,7 +27,7 @@ from measure import ECAPIPE, PYTHON, tell
 TARGETS = 1_000
 REQUESTS = 2
 LATENCY = 0.2
-ROUNDS = 3
+ROUNDS = 6
 
 
 class Server(asyncio.Protocol):

@@ -38,6 +38,7 @@ WRONG = {
     "run --hand-over sf --revoke": (2, "UsageError", "--hand-over and --revoke exclude each other."),
     "run --hand-over sf --print-token value -p": (2, "UsageError", "exclude each other"),
     "run --hand-over sf --until token": (2, "UsageError", "--hand-over and --until exclude each other."),
+    "run --revoke --until token": (2, "UsageError", "--revoke and --until exclude each other."),
     "run --hand-over sf --emulator": (2, "UsageError", "--hand-over and --emulator exclude each other."),
     "run --set-default": (2, "UsageError", "--set-default needs --hand-over."),
     "run --retrieve --dry-run": (2, "UsageError", "--retrieve and --dry-run exclude each other."),
