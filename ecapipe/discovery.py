@@ -32,6 +32,12 @@ class Where:
     metadata_dirs: tuple[str, ...] = ()
     credentials_dirs: tuple[str, ...] = ()
 
+    def with_lenders(self) -> Where:
+        """The same, with the trees that lend credentials among those that are searched."""
+        here = self.directories or (() if self.metadata_dirs else (".",))
+        directories = (*here, *self.credentials_dirs) if self.credentials_dirs else self.directories
+        return replace(self, directories=directories, credentials_dirs=())
+
 
 @dataclass(frozen=True, slots=True)
 class Discovery:

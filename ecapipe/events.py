@@ -25,7 +25,8 @@ class Stage:
 class Subject(NamedTuple):
     """What a stage works on: the whole project, an app, or an app in an org.
 
-    `tree` tells apps of the same name apart: the root of the project they lie in.
+    `tree` tells apps of the same name apart: the root of the project they lie in. A tuple: all that is told of a run
+    is looked up by it, and a tuple's hash costs next to nothing.
     """
 
     app: str | None = None

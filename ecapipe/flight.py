@@ -46,6 +46,11 @@ class Flight:
         """How many logins wait."""
         return len(self._waiting)
 
+    @property
+    def pasting(self) -> bool:
+        """Whether any of them waits for what somebody pastes."""
+        return any(pasted for _, _, pasted in tuple(self._waiting.values()))
+
     def expect(self, login: Login, *, pasted: bool = False) -> Future[AuthorizationCode]:
         """Wait for the answer to `login`; `pasted`: somebody has to type it.
 

@@ -197,13 +197,20 @@ def keep_secret(owner: Owner, value: Secret, world: World) -> None:
         world.store.put(kept.owner_record(owner), Sealed(consumer_secret=value))
 
 
-def forget_secrets(app: str, org: str | None, every: bool, world: World) -> tuple[Owner, ...]:
-    """Forget the consumer secret of an app, or with `every` all that go by its name.
+def forget_secrets(
+    app: str, org: str | None, every: bool, world: World, consumer_key: str | None = None
+) -> tuple[Owner, ...]:
+    """Forget the consumer secret of an app, or with `every` all that go by its name; with a `consumer_key`, only one
+    that is kept for it.
 
     Raises `EcapipeError` (SecretNotKept, SecretsAmbiguous).
     """
     known, damaged = owners(world)
-    found = [owner for owner in known if owner.app == app and org in (None, owner.org)]
+    found = [
+        owner
+        for owner in known
+        if owner.app == app and org in (None, owner.org) and consumer_key in (None, owner.consumer_key)
+    ]
     if not found and damaged:
         raise EcapipeError(damaged[0])
     if not found:

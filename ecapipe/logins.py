@@ -272,13 +272,13 @@ class _Crew:
 
     def _ask_for_all(self) -> None:
         """Say once, below all links, what is to be done with them."""
-        if any(plan.callback == "paste" for _, plan in self._web):
+        if self._flight.pasting:
             self._note(
                 "asking",
                 "At each link, sign in and allow the app, then paste the addresses the browser ends at, in any order "
                 f"(within {self._patience}):",
             )
-        else:
+        elif self._flight.waiting:
             self._note("waiting", f"At each link, sign in and allow the app: waiting up to {self._patience}.")
 
     def _show_board(self, url: str) -> None:

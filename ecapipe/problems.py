@@ -224,7 +224,7 @@ def named_org_not_found_error(alias: str, known: Sequence[str], reason: str | No
     return _say(
         f'No org is known under the name "{alias}".{unasked}',
         *did_you_mean(alias, known),
-        f"Name its My Domain URL as well: --target-org {alias}=https://MyDomain.my.salesforce.com.",
+        f"Name its My Domain URL as well: --target-org {alias.strip() or 'ALIAS'}=https://MyDomain.my.salesforce.com.",
         "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
     )
 
@@ -2057,6 +2057,19 @@ def secrets_ambiguous(app: str, choices: Sequence[str]) -> _Said:
 )
 def interrupted() -> _Said:
     return _say("Interrupted.", "Run again for what did not finish.")
+
+
+@_problem(
+    "config",
+    "Standard output could not be written to. What was done is done; what it came to is only in the journal and in "
+    "reports.",
+    "Make room where the output goes, or send it elsewhere, then run again.",
+)
+def output_not_written(reason: str) -> _Said:
+    return _say(
+        f"Standard output was not written: {reason}.",
+        "Make room where it goes, or send it elsewhere, then run again: ecapipe runs list shows what is recorded.",
+    )
 
 
 @_problem(

@@ -156,10 +156,9 @@ def part(events: Sequence[Event]) -> Json:
     """What `events` come to, none of which replaces another, as a part of the JSON result: a further line."""
     ended = [event for event in events if isinstance(event, StageEnded)]
     finished = [event for event in events if isinstance(event, Finished)]
+    planned = next((event for event in events if isinstance(event, Planned)), None)
     result = {
-        "projects": report.projects(
-            each for event in events if isinstance(event, Planned) for each in event.projects
-        ),
+        "projects": report.projects(planned.projects if planned else ()),
         "apps": [report.app(event.app) for event in events if isinstance(event, AppSeen)],
         **report.courses(ended, {event.subject: event.login for event in finished if event.login}),
     }

@@ -19,10 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = _run(given)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Nobody reads on: keep the interpreter from failing again when it flushes at exit.
+    except OSError as error:  # of the output: nobody reads on, or there is no room for it
+        # Keep the interpreter from failing again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 1 if isinstance(error, BrokenPipeError) else _unwritten(error)
     except KeyboardInterrupt:  # it came before a command was there to take it
         return _interrupted(given)
     return status
@@ -33,6 +33,19 @@ def _fill_closed_streams() -> None:
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
+
+
+def _unwritten(error: OSError) -> int:
+    """Tell that standard output takes nothing, where that can still be told."""
+    from contextlib import suppress
+
+    from ecapipe import problems
+    from ecapipe.render import text
+
+    problem = problems.output_not_written((error.strerror or "unknown reason").lower())
+    with suppress(OSError):
+        text.write(sys.stderr, text.problem(problem))
+    return problem.exit_code
 
 
 def _interrupted(given: list[str]) -> int:
@@ -60,10 +73,11 @@ def _run(given: list[str]) -> int:
         return _set_up_completion(given)
     from ecapipe.cli.interrupts import Interrupts
 
-    Interrupts().install()  # what comes next takes its time
+    interrupts = Interrupts()
+    interrupts.install()  # what comes next takes its time
     from ecapipe.cli import root
 
-    return root.main(given)
+    return root.main(given, interrupts)
 
 
 def _complete(words: list[str]) -> int:

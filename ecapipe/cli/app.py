@@ -22,7 +22,6 @@ from ecapipe.cli.options import (
     CredentialsDirs,
     MetadataDirs,
     Names,
-    NoConfigRead,
     NoProgress,
     NoProjectConfig,
     NoPrompt,
@@ -257,6 +256,7 @@ def protect_apps(
     context: typer.Context,
     source_dir: SourceDirs = None,
     metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
     name: Names = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False,
     forceignore: Annotated[
@@ -291,7 +291,8 @@ def protect_apps(
     """Keep the settings files, which hold consumer secrets, out of git.
 
     Adds patterns to the .gitignore that decides on the files, and says which files git tracks all the same and how
-    to untrack them. What is protected already stays as it is.
+    to untrack them. What is protected already stays as it is. A tree named with --credentials-dir holds such files,
+    too, and is protected like the project.
 
     With --replace-with-env each consumer secret leaves its file, and is kept nowhere: make sure that you have it.
     The output names the variable to supply it in.
@@ -312,7 +313,7 @@ def protect_apps(
     if asks and session.json:
         sentence = "--replace-with-env with --json takes secrets out of files without asking: add --no-prompt."
         raise EcapipeError(problems.usage_error(sentence, command))
-    where = options.where(session.environment, source_dir, metadata_dir, None, name, no_project_config)
+    where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     found, planned = protection.plan(
         where, edges.real(session.environment), git.rulings, forceignore=forceignore, replace=replace_with_env
     )
@@ -428,23 +429,33 @@ def forget_secret(
         str | None, typer.Option("--target-org", "-o", metavar="ORG", help="Org that the secret was kept for.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Forget the secrets of all apps of that name.")] = False,
+    source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
     concise: Concise = False,
     verbose: Verbose = False,
     no_progress: NoProgress = False,
     no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
+    no_project_config: NoProjectConfig = False,
     json: AsJson = False,
 ) -> int:
     """Forget the consumer secret that ecapipe app set-secret keeps.
 
-    It needs no project, and changes nothing at Salesforce: the secret stays what it is there.
+    It needs no project, and changes nothing at Salesforce: the secret stays what it is there. With a folder, only
+    what is kept for the consumer key that the app has there is forgotten.
     """
     from ecapipe import keeping
 
     session: Session = context.obj
     app = _one_app(app, name, "ecapipe app forget-secret")
     length = options.length(concise, verbose, "ecapipe app forget-secret")
-    forgotten = keeping.forget_secrets(app, target_org, every, edges.real(session.environment))
+    world, key = edges.real(session.environment), None
+    if source_dir or metadata_dir or credentials_dir:
+        where = options.where(
+            session.environment, source_dir, metadata_dir, credentials_dir, [app], no_project_config
+        )
+        key = keeping.owner(where, Which(), "keyring", world)[0].consumer_key
+    forgotten = keeping.forget_secrets(app, target_org, every, world, key)
     facts = [keeping.secret_facts(owner) for owner in forgotten]
     result = {"version": 1, "secrets": [report.kept_secret(each) for each in facts]}
     return session.finish(result, plain.forgotten(facts, length))

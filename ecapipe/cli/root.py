@@ -14,16 +14,20 @@ from typer import exceptions
 from ecapipe import problems
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.help import COMMANDS
+from ecapipe.cli.interrupts import Interrupts
 from ecapipe.cli.session import Session, open_session
 from ecapipe.edges import environment
 from ecapipe.problems import EcapipeError, Problem, did_you_mean
+from ecapipe.render import text
 from ecapipe.secret import REDACTED
 
 
-def main(given: list[str]) -> int:
-    """Run the command line `given`, which is not empty; the exit status."""
-    session = open_session(given, environment.process(), sys.stdout, sys.stderr)
-    session.interrupts.install()
+def main(given: list[str], interrupts: Interrupts) -> int:
+    """Run the command line `given`, which is not empty; the exit status.
+
+    Raises `BrokenPipeError` and `text.Unwritten` where the output does not take what was done.
+    """
+    session = open_session(given, environment.process(), sys.stdout, sys.stderr, interrupts)
     try:
         _start_log(session)
         return _run(given, session)
@@ -33,7 +37,7 @@ def main(given: list[str]) -> int:
         return session.fail(_usage(error, _command(given)), _command(given))
     except (KeyboardInterrupt, exceptions.Abort):
         return session.fail(problems.interrupted(), _command(given))
-    except BrokenPipeError:  # there is nobody to tell
+    except (BrokenPipeError, text.Unwritten):  # there is nobody to tell, or nothing to tell it with
         raise
     except Exception as error:
         return session.fail(_bug(error), _command(given), _stack(error, session))
@@ -41,6 +45,8 @@ def main(given: list[str]) -> int:
 
 def _run(given: list[str], session: Session) -> int:
     """Load the one command that is meant, and run it."""
+    if given[0] in ("-h", "--help"):  # before the command means what it does behind it
+        given = [*given[1:], given[0]]
     name = given[0]
     if name.startswith("-"):
         raise EcapipeError(problems.usage_error(f"Nonexistent flag: {name}.", "ecapipe"))

@@ -24,6 +24,7 @@ class Session:
     json: bool
     full_help: bool = True
     interrupts: Interrupts = field(default_factory=Interrupts)
+    """Installed, where there is something to interrupt."""
 
     @property
     def live(self) -> bool:
@@ -53,9 +54,11 @@ class Session:
         return problem.exit_code
 
 
-def open_session(arguments: Sequence[str], environment: Environment, out: TextIO, err: TextIO) -> Session:
+def open_session(
+    arguments: Sequence[str], environment: Environment, out: TextIO, err: TextIO, interrupts: Interrupts | None = None
+) -> Session:
     """The session for a command line: JSON by ``--json`` before any ``--``, or ``SF_CONTENT_TYPE=JSON``."""
     before = arguments[: arguments.index("--")] if "--" in arguments else arguments
     content_type = environment.get("SF_CONTENT_TYPE") or ""
     as_json = "--json" in before or content_type.upper() == "JSON"
-    return Session(environment, out, err, as_json, full_help="--help" in before)
+    return Session(environment, out, err, as_json, "--help" in before, interrupts or Interrupts())

@@ -248,9 +248,13 @@ def problem(explained: Explanation) -> Iterator[str]:
 
 
 def index(rules: Iterable[Rule], problems: Iterable[Explanation], length: Length = "usual") -> Iterator[str]:
-    """``explain`` without a name; just the names when concise."""
+    """``explain`` without a name: a line for each; just its name when concise, all of it when verbose."""
     if length == "concise":
         yield from (*(each.name for each in rules), *(each.name for each in problems))
+        return
+    if length == "verbose":
+        for page in (*map(rule, rules), *map(problem, problems)):
+            yield from (*page, "")
         return
     yield "Rules of ecapipe app check:"
     yield from (f"  {each.name}: {each.means}" for each in rules)

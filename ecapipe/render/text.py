@@ -169,16 +169,26 @@ def tame(line: str) -> str:
     return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line
 
 
+class Unwritten(OSError):
+    """A stream cannot be written to, though somebody reads it: its disk is full, say."""
+
+
 def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> None:
     """Write whole lines, at once; what the stream's encoding lacks becomes ``?``.
 
-    `commands`: they are meant to be obeyed by the CI system; no other line is.
+    `commands`: they are meant to be obeyed by the CI system; no other line is. Raises `BrokenPipeError` when nobody
+    reads on, and `Unwritten`.
     """
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    for line in lines:
-        if not commands:
-            line = tame(line)
-        if not line.isascii():
-            line = line.encode(encoding, "replace").decode(encoding)
-        stream.write(line + "\n")
-    stream.flush()
+    try:
+        for line in lines:
+            if not commands:
+                line = tame(line)
+            if not line.isascii():
+                line = line.encode(encoding, "replace").decode(encoding)
+            stream.write(line + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unwritten(error.errno, error.strerror) from None

@@ -38,3 +38,9 @@ def test_one_explanation_is_a_document_too(tmp_path: Path) -> None:
 
 def test_concise_it_lists_the_names_alone(tmp_path: Path) -> None:
     assert inside("explain", "--concise", at=tmp_path).out.splitlines() == [*RULES, *CATALOGUE]
+
+
+def test_verbose_it_explains_everything(tmp_path: Path) -> None:
+    out = inside("explain", "--verbose", at=tmp_path).out
+    assert all(inside("explain", name, at=tmp_path).out in out for name in ("settings-tracked-in-git", "NoAppsFound"))
+    assert all(f"{name} (" in out for name in [*RULES, *CATALOGUE])

@@ -113,3 +113,25 @@ def test_streams_that_are_closed_from_the_start_are_no_bug(tmp_path: Path) -> No
         command = ["sh", "-c", f'"$@" {closed}', "sh", *PROGRAM, "app", "list", "--json"]
         done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b""), closed
+
+
+@pytest.mark.parametrize(
+    "words", [["app", "list"], ["app", "list", "--json"], ["explain"], ["--version"], ["nonsense", "--json"]]
+)
+def test_an_output_without_room_is_said_and_is_no_bug(tmp_path: Path, words: list[str]) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app("Billing"))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PROGRAM, *words],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "Error (OutputNotWritten): Standard output was not written: no space left on device."
+    )
+    assert "Traceback" not in done.stderr

@@ -220,6 +220,22 @@ def test_the_app_may_be_named_with_the_flag_of_all_commands(place: Place) -> Non
     assert [each["app"] for each in forgotten.result["secrets"]] == ["Robot"]
 
 
+def test_a_folder_says_whose_secret_is_to_be_forgotten(place: Place, tmp_path: Path) -> None:
+    other = trees.plant(tmp_path / "other", trees.project() | without_secret(consumerKey=trees.key("Other")))
+    assert (
+        place.keep().status
+        == ecapipe(
+            "app", "set-secret", "Robot", "-d", str(other), "--store", "file", at=place.home, typed=SECRET
+        ).status
+        == 0
+    )
+    forget = ["app", "forget-secret", "Robot", "--json"]
+    assert inside(*forget, at=place.home).document["name"] == "SecretsAmbiguous"
+    assert inside(*forget, "-d", str(other), at=place.home).status == 0
+    assert inside(*forget, "-d", str(other), at=place.home).document["name"] == "SecretNotKept"
+    assert inside(*forget, "-d", str(place.root), at=place.home).status == 0
+
+
 def test_a_secret_that_is_found_elsewhere_first_is_said(place: Place) -> None:
     ended = place.keep(ECAPIPE_CLIENT_SECRET_ROBOT="MADE0UP0SECRET")
     assert (ended.status, "A consumer secret of Robot is found in environment, too" in ended.err) == (0, True)

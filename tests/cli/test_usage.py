@@ -156,6 +156,11 @@ def test_help_is_short_or_whole(tmp_path: Path, command: str) -> None:
         assert f"\n{title}\n" not in short.out
 
 
+def test_help_may_be_asked_for_before_the_command(tmp_path: Path) -> None:
+    for flag in ("-h", "--help"):
+        assert inside(flag, "app", "list", at=tmp_path) == inside("app", "list", flag, at=tmp_path)
+
+
 def test_a_topic_alone_is_a_request_for_help(tmp_path: Path) -> None:
     for command in ("", "app", "emulator"):
         assert inside(*command.split(), at=tmp_path) == inside(*command.split(), "-h", at=tmp_path)

@@ -98,6 +98,8 @@ class People:
     take: Callable[[str | None], None] | None = None
     shown: threading.Condition = field(default_factory=threading.Condition)
     lost: dict[str, Problem] = field(default_factory=dict)
+    types: bool = True
+    """Somebody may type; otherwise input ends at once."""
 
     def open(self, url: str) -> bool:
         self.see(url)
@@ -124,6 +126,8 @@ class People:
     @contextmanager
     def lines(self, take: Callable[[str | None], None]) -> Iterator[None]:
         self.take = take
+        if not self.types:
+            take(None)
         yield
 
     def approve(self, link: str, **changes: str) -> Landing:
@@ -294,6 +298,20 @@ def test_when_nobody_types_any_more_pasted_logins_wait_in_vain_and_others_go_on(
     report = stage.end()
     assert [str(subject) for subject in report.logins] == ["Billing@o1"]
     assert [problem.name for problem in report.problems] == ["NobodyToAsk"]
+
+
+def test_nobody_is_told_to_paste_where_nobody_can(tmp_path: Path) -> None:
+    paster = trees.app("Paster", settings={"callbackUrl": "https://www.example.com/cb"})
+    other = trees.app("Other", settings={"callbackUrl": "http://localhost:1718/cb"})
+    stage = Stage(trees.plant(tmp_path, trees.project() | trees.app() | other | paster), Orgs())
+    stage.people.types = False
+    stage.start(1)
+    for link in stage.people.see_all(3):
+        stage.until(lambda events: any(isinstance(e, StageNoted) and e.note.kind == "waiting" for e in events))
+        if "localhost" in link:
+            stage.people.approve(link)
+    assert [problem.name for problem in stage.end().problems] == ["NobodyToAsk"]
+    assert "asking" not in [event.note.kind for event in stage.events if isinstance(event, StageNoted)]
 
 
 def test_an_address_that_cannot_be_opened_fails_its_logins_alone(tmp_path: Path) -> None:

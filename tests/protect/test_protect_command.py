@@ -466,3 +466,12 @@ def test_concise_it_leaves_out_how_the_files_change(project: Path) -> None:
     concise = protect(project, "--dry-run", "--concise").stdout
     assert concise.startswith("Would change .gitignore.\n")
     assert "ecaGlblOauth-meta.xml\n+" not in concise
+
+
+def test_the_tree_that_lends_credentials_is_protected_too(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    source = trees.plant(tmp_path_factory.mktemp("source"), trees.project() | trees.app("GitHub"))
+    git(source, "init", "--quiet")
+    protect(project, "--credentials-dir", str(source))
+    assert (project / ".gitignore").read_text() == (source / ".gitignore").read_text() == BLOCK
