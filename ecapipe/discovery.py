@@ -32,12 +32,6 @@ class Where:
     metadata_dirs: tuple[str, ...] = ()
     credentials_dirs: tuple[str, ...] = ()
 
-    def with_lenders(self) -> Where:
-        """The same, with the trees that lend credentials among those that are searched."""
-        here = self.directories or (() if self.metadata_dirs else (".",))
-        directories = (*here, *self.credentials_dirs) if self.credentials_dirs else self.directories
-        return replace(self, directories=directories, credentials_dirs=())
-
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
@@ -64,13 +58,18 @@ class Discovery:
         return tuple(ProjectFacts(found.root, found.package_directories) for found in self.projects)
 
 
-def discover(where: Where, world: World, lent: Mapping[str, App] | None = None) -> Discovery:
-    """Find the apps that `where` means; `lent`, if it is known already, as `lenders` gives it.
+def discover(
+    where: Where, world: World, lent: Mapping[str, App] | None = None, *, in_lenders: bool = False
+) -> Discovery:
+    """Find the apps that `where` means; `lent`, if it is known already, as `lenders` gives it; `in_lenders`: those in
+    the source orgs' trees, too.
 
     Raises `EcapipeError` for everything that keeps the project from being read, and UnknownApp. A file that
     cannot be read is no error here: it is listed in `unreadable`.
     """
     searches = _searches(where, world)
+    for search in _lending(where, world).values() if in_lenders else ():
+        _add(searches, search)
     lent = lenders(where, world) if lent is None else lent
     trees = [_read(search, world) for search in searches.values()]
     chosen = [_borrow(app, lent.get(app.name)) for tree in trees for app in tree.apps]
@@ -91,9 +90,7 @@ def projects(where: Where, world: World) -> tuple[Project, ...]:
 
 def lenders(where: Where, world: World) -> dict[str, App]:
     """The apps of the source orgs' trees that have a settings file, by name; raises as `discover`."""
-    found: dict[str, _Search] = {}
-    for directory in where.credentials_dirs:
-        _add(found, _search(directory, True, where.trusted, world.tree, "--credentials-dir"))
+    found = _lending(where, world)
     return {app.name: app for search in found.values() for app in _read(search, world).apps if app.settings}
 
 
@@ -276,6 +273,14 @@ def _searches(where: Where, world: World) -> dict[str, _Search]:
     for directory in where.metadata_dirs:
         _add(searches, _bare(_there(directory, "--metadata-dir", world.tree), metadata_format=True))
     return searches
+
+
+def _lending(where: Where, world: World) -> dict[str, _Search]:
+    """The trees of source orgs, by the root of each project."""
+    found: dict[str, _Search] = {}
+    for directory in where.credentials_dirs:
+        _add(found, _search(directory, True, where.trusted, world.tree, "--credentials-dir"))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def plan(
     the project's replacements put them in at a deploy. Raises `EcapipeError`: what `discovery.discover` raises,
     SettingsDuplicated and AmbiguousVariable.
     """
-    found = discovery.discover(where.with_lenders(), world)
+    found = discovery.discover(where, world, {}, in_lenders=True)
     draft = _Draft(found, world)
     for each in found.projects:
         draft.ignore(each, rulings, forceignore)

@@ -475,3 +475,4 @@ def test_the_tree_that_lends_credentials_is_protected_too(
     git(source, "init", "--quiet")
     protect(project, "--credentials-dir", str(source))
     assert (project / ".gitignore").read_text() == (source / ".gitignore").read_text() == BLOCK
+    assert "--credentials-dir" in protect(project, "--credentials-dir", "nowhere", status=2).stderr
