@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -80,7 +80,7 @@ def told(journey: Journey, scene: Scene) -> str:
 
 def _part(title: str, text: str, journey: Journey) -> str:
     lines = text.split("\n")
-    if journey.sort:
+    if "sort" in journey.how:
         lines = sorted(lines)
     return "\n".join([f"--- {title}", *(f"  {line}" if line else "" for line in lines)]).rstrip("\n ") + "\n"
 
@@ -92,16 +92,14 @@ def travelled(journey: Journey, scene: Scene) -> Ended:
     if not Path(variables["PATH"]).is_absolute():
         variables["PATH"] = str(scene.home / variables["PATH"])
     typed = journey.typed.format(secret=trees.secret("Robot"))
-    match journey.by:
-        case "inside":
-            return inside(*words, at=scene.home, **variables)
-        case "process":
-            return ecapipe(*words, at=scene.home, typed=typed, **variables)
-        case "person":
-            assert scene.emulator
-            with started(*words, at=scene.home, **variables) as run:
-                run.type(scene.emulator.visit(run.line("http://localhost:")))
-                return run.end()
+    if "person" in journey.how:
+        assert scene.emulator
+        with started(*words, at=scene.home, **variables) as run:
+            run.type(scene.emulator.visit(run.line("http://localhost:")))
+            return run.end()
+    if "process" in journey.how:
+        return ecapipe(*words, at=scene.home, typed=typed, **variables)
+    return inside(*words, at=scene.home, **variables)
 
 
 def _files(home: Path) -> dict[str, bytes]:

@@ -1,10 +1,14 @@
-"""The journeys: command lines by group, as data. `{uat}` and the like stand for addresses of a group's orgs."""
+"""The journeys, by group: a command line each, which every group travels in this order, from a new home.
+
+`{uat}` and the like stand for addresses of the group's orgs, and `{a,b}` for one line with each. Before a line may
+stand in brackets how it is travelled, then environment variables; after it, behind ``<<<``, what is piped in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from gate.test_every_rule import CASES
 
@@ -18,216 +22,345 @@ from ecapipe.problems import CATALOGUE
 class Journey:
     """A command line, and how it is travelled.
 
-    `by`: within this process, as one of its own, or with a person who signs in at every link on standard error.
-    `typed` is piped in; `sort`: lines that several logins tell at the same time have no order.
+    `how`: within this process if it is empty; ``process``: as one of its own; ``person``: with somebody who signs in
+    at the link on standard error; ``sort``: what several logins tell at the same time has no order.
     """
 
     line: str
-    by: Literal["inside", "process", "person"] = "inside"
+    how: frozenset[str] = frozenset()
     typed: str = ""
-    sort: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Journeys that one home sees, one after the other, with these orgs. Of some orgs a fault is all that is known."""
+    """Journeys that start from one home, with these orgs; `faults` are what goes wrong in some of them."""
 
-    journeys: tuple[Journey | str, ...]
+    journeys: tuple[Journey, ...]
     orgs: tuple[str, ...] = ()
     faults: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
 
 
-TOKEN, USERINFO, INTROSPECT = (f"/services/oauth2/{end}" for end in ("token", "userinfo", "introspect"))
-EVERY = tuple(
-    " ".join(("ecapipe", name, child)).split()[1:]
-    for name, each in COMMANDS.items()
-    for child in each.children or ("",)
-)
-TOPICS = tuple([name] for name, each in COMMANDS.items() if each.children)
+_LINE = re.compile(r"(?:\[(?P<how>[a-z ]+)\] )?(?P<variables>(?:[A-Z_]+=\S* )*)(?P<line>.*?)(?: <<<(?P<typed>.*))?")
+
+
+def journeys(text: str) -> tuple[Journey, ...]:
+    return tuple(_read(line) for written in text.strip().splitlines() for line in _expanded(written))
+
+
+def _expanded(line: str) -> Iterator[str]:
+    choice = re.search(r"\{([^{}]*,[^{}]*)\}", line)
+    if choice is None:
+        yield line
+        return
+    for one in choice[1].split(","):
+        yield from _expanded(line[: choice.start()] + one + line[choice.end() :])
+
+
+def _read(line: str) -> Journey:
+    found = _LINE.fullmatch(line)
+    assert found, line
+    variables = dict(each.split("=", 1) for each in found["variables"].split())
+    typed = "" if found["typed"] is None else f"{found['typed'].strip()}\n"
+    return Journey(found["line"], frozenset((found["how"] or "").split()), typed, variables)
+
+
+EVERY = [f"{name} {child}".rstrip() for name, entry in COMMANDS.items() for child in entry.children or ("",)]
+TOPICS = [name for name, entry in COMMANDS.items() if entry.children]
 
 HELP = (
-    "",
-    "-h",
-    "--help",
-    "--version",
-    *(" ".join((*words, flag)) for words in (*TOPICS, *EVERY) for flag in ("-h", "--help")),
+    Journey(""),
+    *journeys("\n".join(["-h", "--help", "--version", *(f"{each} {{-h,--help}}" for each in TOPICS + EVERY)])),
 )
 
-USAGE = (
-    "bogus", "bogus --json", "app", "app bogus", "run --bogus", "run --bogus --json", "run --emulater", "run --flow device",
-    "run --until hand", "run --wait soon", "run --wait 0", "run --scopes api,web", "run --board-port 0",
-    "run --board-port 8765 --no-board", "run --board-port 8765 --emulator", "run --board-port 8765 --no-prompt",
-    "run superfluous", "run --emulator --target-org dev", "run --hand-over sfdx", "run --hand-over sf --revoke",
-    "run --hand-over sf --print-token value -p", "run --hand-over sf --until token", "run --revoke --until token",
-    "run --hand-over sf --emulator", "run --set-default", "run --retrieve --dry-run", "run --retrieve --emulator",
-    "run --retrieve --metadata-dir .", "run -d named -o dev -o uat --retrieve", "run --print-token value",
-    "run --print-token value --json", "run --concise --verbose", "run --shard 3/2", "run --shard x", "run --concurrency 0",
-    "run --settle -1", "run --save --store nowhere", "run --store file", "run --write-back", "run --report pdf=a.pdf",
-    "run --report json", "run --secret-from vault", "run --callback fax", "run -b lynx", "run --jwt-key-file nowhere.pem",
-    "run -d named --resume no-such-run", "run --resume", "run --resume nowhere.json", "run --shard 1/2 --resume",
-    "run -d named/nowhere", "run -d named", "run -d named --json", "run -d named -n Biling -o dev",
-    "run -d named -n Biling -o dev --json", "run -d named -o uatt", "run -d named -o uatt --json",
-    "run -d named -o https://evil.example", "run -d named -o https://evil.example --json",
-    "run -d named -o http://dev.my.salesforce.com", "run -d named -o https://dev.my.salesforce.com.evil.example",
-    "run -d named -o https://dev.my.salesforce.com/?a=b", "run -d named -o https://user:pw@dev.my.salesforce.com",
-    "run -d named -o dev.lightning.force.com", "run -d named -o https://login.salesforce.com --dry-run",
-    "run -d named -f nowhere.csv", "run -d named -f bad.csv", "run -d named -f bad.json", "run -d named -f evil.csv",
-    "run -d named -f orgs.csv --dry-run", "run -d named -f orgs.json --dry-run --json", "run -d named --all-orgs --dry-run",
-    "run -d named -o dev --dry-run --flow jwt", "run -d named -o dev --dry-run --flow client-credentials",
-    "run -d named -o dev --no-prompt", "run", "app list", "app check", "app list --json", "run -d broken", "app check -d broken",
-    "app check -d broken --json", "run -d empty", "run -d empty --json", "app check -d empty", "app list -d empty",
-    "app list -d empty --json", "app check -d named -n billing", "app check --for war", "app check --fail-on never",
-    "app check -d named --since HEAD", "app check -d named --staged", "app check -d named --history", "app check -d named -o uatt",
-    "app check -d named --update-baseline --staged", "app probe -d named", "app probe -d named -o https://evil.example",
-    "app probe -d named -o uatt --json", "app protect -d named --rules semgrep", "app set-secret", "app set-secret Biling -d named",
-    "app set-secret Billing -d named --store file", "app forget-secret", "app forget-secret Nobody", "login list", "login list --json",
-    "login display", "login display --json", "login token", "login token --json", "login refresh -n Nobody", "login logout",
-    "login logout --all", "login logout -n Nobody -o dev --json", "runs list", "runs list --json", "runs show", "runs show nothing",
-    "runs show --json", "report merge", "report merge nowhere.json", "report merge bad.json", "manifest", "manifest -d named -n Bill",
-    "emulator", "emulator start --port 70000", "emulator start -d named --faults nowhere.json", "emulator start -d named --faults bad.json",
-    "explain NoSuchThing", "explain consumer-secret-mising", "explain NoSuchThing --json", "--show-completion tcsh",
-    "--install-completion", Journey("run --bogus", variables={"SF_CONTENT_TYPE": "JSON"}),
-    Journey("app list -d named", variables={"SF_LOG_LEVEL": "loud"}),
-    Journey("run -d named --dry-run", variables={"SF_TARGET_ORG": "uat"}), Journey("run --bogus", "process"),
-    Journey("--version", "process"), Journey("run -d named -o uatt", "process"),
-)  # fmt: skip
+USAGE = journeys("""
+bogus{, --json}
+app
+app bogus
+run --bogus{, --json}
+run --emulater
+run --flow device
+run --until hand
+run --wait {soon,0}
+run --scopes api,web
+run --board-port 0
+run --board-port 8765 {--no-board,--emulator,--no-prompt}
+run superfluous
+run --emulator --target-org dev
+run --hand-over sfdx
+run --hand-over sf {--revoke,--print-token value -p,--until token,--emulator}
+run --revoke --until token
+run --set-default
+run --retrieve {--dry-run,--emulator,--metadata-dir .}
+run -d named -o dev -o uat --retrieve
+run --print-token value{, --json}
+run --concise --verbose
+run --shard {3/2,x}
+run --concurrency 0
+run --settle -1
+run --save --store nowhere
+run --store file
+run --write-back
+run --report {pdf=a.pdf,json}
+run --secret-from vault
+run --callback fax
+run -b lynx
+run --jwt-key-file nowhere.pem
+run -d named --resume no-such-run
+run --resume{, nowhere.json}
+run --shard 1/2 --resume
+run -d named/nowhere
+run -d named{, --json}
+run -d named -n Biling -o dev{, --json}
+run -d named -o uatt{, --json}
+run -d named -o https://evil.example{, --json}
+run -d named -o http://dev.my.salesforce.com
+run -d named -o https://dev.my.salesforce.com{.evil.example,/?a=b}
+run -d named -o https://user:pw@dev.my.salesforce.com
+run -d named -o dev.lightning.force.com
+run -d named -o https://login.salesforce.com --dry-run
+run -d named -f {nowhere.csv,bad.csv,bad.json,evil.csv}
+run -d named -f orgs.csv --dry-run
+run -d named -f orgs.json --dry-run --json
+run -d named --all-orgs --dry-run
+run -d named -o dev --dry-run --flow {jwt,client-credentials}
+run -d named -o dev --no-prompt
+run
+app list{, --json}
+app check
+run -d broken
+app check -d broken{, --json}
+run -d empty{, --json}
+app check -d empty
+app list -d empty{, --json}
+app check -d named -n billing
+app check --for war
+app check --fail-on never
+app check -d named {--since HEAD,--staged,--history,-o uatt,--update-baseline --staged}
+app probe -d named
+app probe -d named -o https://evil.example
+app probe -d named -o uatt --json
+app protect -d named --rules semgrep
+app set-secret
+app set-secret Biling -d named
+app set-secret Billing -d named --store file
+app forget-secret{, Nobody}
+login list{, --json}
+login display{, --json}
+login token{, --json}
+login refresh -n Nobody
+login logout{, --all, -n Nobody -o dev --json}
+runs list{, --json}
+runs show{, nothing, --json}
+report merge{, nowhere.json, bad.json}
+manifest{, -d named -n Bill}
+emulator
+emulator start --port 70000
+emulator start -d named --faults {nowhere.json,bad.json}
+explain {NoSuchThing,consumer-secret-mising,NoSuchThing --json}
+--show-completion tcsh
+--install-completion
+SF_CONTENT_TYPE=JSON run --bogus
+SF_LOG_LEVEL=loud app list -d named
+SF_TARGET_ORG=uat run -d named --dry-run
+[process] run --bogus
+[process] --version
+[process] run -d named -o uatt
+""")
 
-EXPLAIN = (
-    "explain", "explain --concise", "explain --verbose", "explain --json", "explain json-schema",
-    "explain ConsumerSecretMissing --json", "explain secret-staged --json",
-    *(f"explain {name}" for name in (*CATALOGUE, *RULES)), *(f"--show-completion {shell}" for shell in ("bash", "zsh", "fish", "powershell")),
-)  # fmt: skip
+EXPLAIN = journeys(f"""
+explain{{, --concise, --verbose, --json}}
+explain {{json-schema,ConsumerSecretMissing --json,secret-staged --json}}
+explain {{{",".join((*CATALOGUE, *RULES))}}}
+--show-completion {{bash,zsh,fish,powershell}}
+""")
 
-LOOKING = (
-    *(f"{command} -d {tree}{form}"
-      for command in ("app list", "app check", "manifest")
-      for tree in ("sample", "many", "linked")
-      for form in ("", " --concise", " --verbose", " --json")),
-    *(f"app check -d many --for {purpose}{form}"
-      for purpose in ("login", "deploy", "commit")
-      for form in ("", " --json", " --concise --fail-on note", " --verbose --fail-on warning")),
-    *(f"app check -d many --for commit --report {form}=report.{form}"
-      for form in ("gitlab", "html", "json", "junit", "markdown", "sarif")),
-    "app check -d linked --report gitlab=a.json --report junit=deep/er/a.xml --report html=a.html --concise",
-    "app check -d sample --for commit --report markdown=clean.md --report junit=clean.xml", "app check -d sample --no-project-config",
-    "app check -d empty --report sarif=none.sarif", "app check -d named -n Biling --report junit=usage.xml",
-    "app check -d many -n Portal", "app check -d many -n Portal -n Billing --json", "app list -d many -n Portal --json",
-    "app list -d many -d sample", "app check -d many -d sample", "app list --metadata-dir mdapi", "app check --metadata-dir mdapi --json",
-    "app list -d linked --credentials-dir source --json", "app check -d linked --credentials-dir source",
-    "app check -d many --staged --for commit", "app check -d many --since HEAD", "app check -d many --since nowhere",
-    "app check -d many --history --for commit", "app check -d many --for deploy -o uat", "app check -d many --for deploy -o https://evil.example",
-    Journey("app check -d many --for commit", variables={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "summary.md"}),
-    Journey("app list -d many", variables={"ECAPIPE_CLIENT_SECRET_PORTAL": "MADEUP0SECRET"}),
-    Journey("app check -d many", variables={"ECAPIPE_CLIENT_SECRET_PORTAL": "MADEUP0SECRET"}),
-    "app check -d many --for commit --update-baseline", "app check -d many --for commit", "app check -d many --for commit --json",
-    "app check -d many --for deploy --update-baseline --json", "manifest -d many -n Billing", "manifest -d sample/force-app",
-    Journey("app check -d sample --for commit", "process"),
-)  # fmt: skip
+LOOKING = journeys("""
+app list -d {sample,many,linked}{, --concise, --verbose, --json}
+app check -d {sample,linked}{, --concise, --verbose, --json}
+manifest -d {sample,many,linked}{, --concise, --verbose, --json}
+app check -d many --for {login,deploy,commit}{, --concise --fail-on note, --verbose --fail-on warning}
+app check -d many --for {login,commit} --json
+app check -d many --for commit --concise --report gitlab=many.json
+app check -d many --for commit --concise --report html=many.html
+app check -d many --for commit --concise --report json=many.json
+app check -d many --for commit --concise --report junit=many.xml
+app check -d many --for commit --concise --report markdown=many.md
+app check -d many --for commit --concise --report sarif=many.sarif
+app check -d linked --report gitlab=a.json --report junit=deep/er/a.xml --report html=a.html --concise
+app check -d sample --for commit --report markdown=clean.md --report junit=clean.xml
+app check -d sample --no-project-config
+app check -d empty --report json=none.json
+app check -d named -n Biling --report junit=usage.xml
+app check -d many -n Portal
+app check -d many -n Portal -n Billing --json
+app list -d many -n Portal --json
+app list -d many -d sample
+app check -d many -d sample
+app list --metadata-dir mdapi
+app check --metadata-dir mdapi --json
+app list -d linked --credentials-dir source --json
+app check -d linked --credentials-dir source
+app check -d many --staged --for commit
+app check -d many --since {HEAD,nowhere}
+app check -d many --history --for commit
+app check -d many --for deploy -o {uat,https://evil.example}
+GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=summary.md app check -d many --concise
+ECAPIPE_CLIENT_SECRET_PORTAL=MADEUP0SECRET app {list,check} -d many
+app check -d many --for commit --update-baseline
+app check -d many --for commit
+app check -d many --for commit --concise --report junit=accepted.xml
+app check -d many --for deploy --update-baseline --concise
+manifest -d many -n Billing
+manifest -d sample/force-app
+[process] app check -d sample --for commit
+""")
 
-PROTECTING = (
-    "app protect -d bare --dry-run", "app protect -d bare --dry-run --json", "app protect -d bare --dry-run --concise",
-    "app protect -d bare --dry-run --forceignore --verbose", "app protect -d bare --replace-with-env --dry-run",
-    "app protect -d bare --replace-with-env --dry-run --json", "app protect -d bare", "app protect -d bare", "app protect -d bare --json",
-    "app protect -d bare --forceignore", "app protect -d tracked", "app protect -d tracked --json", "app protect -d tracked -n Portal",
-    "app protect -d tracked --replace-with-env", "app protect -d tracked --replace-with-env -p", "app protect -d tracked --replace-with-env -p",
-    "app check -d tracked", "app list -d tracked --json", "app protect -d bare --rules gitleaks", "app protect -d bare --rules detect-secrets",
-    "app protect -d linked --credentials-dir source", "app protect -d empty", "app protect -d bare -n Bill",
-)  # fmt: skip
+PROTECTING = journeys("""
+app protect -d bare --dry-run{, --json, --concise, --forceignore --verbose}
+app protect -d bare --replace-with-env --dry-run{, --json}
+app protect -d bare
+app protect -d bare{, --json, --forceignore}
+app protect -d tracked{, --json, -n Portal}
+app protect -d tracked --replace-with-env
+app protect -d tracked --replace-with-env -p
+app protect -d tracked --replace-with-env -p
+app check -d tracked
+app list -d tracked --json
+app protect -d bare --rules {gitleaks,detect-secrets}
+app protect -d linked --credentials-dir source
+app protect -d empty
+app protect -d bare -n Bill
+""")
+
+EMULATOR = journeys("""
+run -d sample -n Nightly_Reports --emulator{, --json, --verbose}
+run -d sample -n Billing_Sync --emulator
+run -d sample -n Field_Mobile --emulator --concise
+run -d sample -n Partner_Portal --emulator --verbose
+[sort] run -d sample --emulator{, --concise}
+run -d sample --emulator --json
+run -d sample --emulator --dry-run{, --json}
+run -d sample --emulator --concise -n Nightly_Reports --report {gitlab,html,json,junit,markdown,sarif}=sample.report
+app probe -d sample --emulator{, --json, --concise}
+app probe -d many --emulator {--verbose,--json}
+[process sort] run -d sample --emulator
+""")
 
 BATCH = "-n Batch -o dev={dev} -o uat={uat} -o prod={prod} --concurrency 1"
-FORMATS = ("gitlab", "html", "json", "junit", "markdown", "sarif")
 
-RUNNING = (
-    "run -d acme -n Batch -o uat={uat}", "run -d acme -n Batch -o uat={uat} --json", "run -d acme -n Batch -o uat={uat} --concise",
-    "run -d acme -n Batch -o uat={uat} --verbose", "run -d acme -n Batch -o {uat}", "run -d acme -n Batch -o uat={uat} --print-token header",
-    "run -d acme -n Batch -o uat={uat} --print-token value --no-prompt", "run -d acme -n Batch -o uat={uat} --revoke --verbose",
-    "run -d acme -n Batch -o uat={uat} --scopes 'api nonsense'", "run -d acme -n Batch -o uat={uat} --no-journal --json",
-    *(f"run -d acme -n Batch -n Robot -o uat={{uat}} --until {stage} --concurrency 1"
-      for stage in ("discover", "locate", "check", "authorize", "token", "verify")),
-    *(f"run -d acme -n Robot -o uat={{uat}} --report {form}=run.{form} --concise" for form in FORMATS),
-    f"run -d acme {BATCH}", f"run -d acme {BATCH} --json", f"run -d acme {BATCH} --concise", f"run -d acme {BATCH} --verbose --no-journal",
-    f"run -d acme {BATCH} --dry-run", f"run -d acme {BATCH} --dry-run --json", f"run -d acme {BATCH} --dry-run --verbose",
-    "run -d acme -o uat={uat} --dry-run --no-prompt", "run -d acme -o uat={uat} --dry-run --no-prompt --json",
-    "run -d acme -n Batch -f orgs.csv --concurrency 1", "run -d acme -n Batch -f orgs.json --concurrency 1 --json",
-    "run -d acme -n Paster -o uat={uat} --no-prompt", "run -d acme -n Paster -o uat={uat} --no-prompt --json",
-    "run -d acme -n Batch -n Paster -o uat={uat} --no-prompt --concurrency 1",
-    "run -d acme -n Batch -o uat={uat} --flow web --no-prompt", "run -d acme -n Paster -o uat={uat} --flow client-credentials",
-    "run -d acme -n Batch -o uat={uat} --flow jwt --jwt-key-file key.pem --username a@b.example",
-    "run -d acme -n Batch -o uat={uat} --username other@acme.example", "run -d many -o uat={uat} --no-prompt --json",
-    "run -d many -o uat={uat} --no-prompt --concurrency 1 --report markdown=many.md --report junit=many.xml --report sarif=many.sarif",
-    "run -d many -o uat={uat} --no-prompt --concurrency 1 --report html=many.html --report gitlab=many.json --concise",
-    Journey("run -d acme -n Paster -o uat={uat} --callback paste -b none", "person"),
-    Journey("run -d acme -n Paster -o uat={uat} --callback paste -b none --json", "person"),
-    Journey("run -d acme -n Paster -o uat={uat} --callback paste -b none --scopes api --verbose", "person"),
-    Journey("run -d acme -n Batch -o uat={uat}", variables={"ECAPIPE_CLIENT_SECRET_BATCH": "WRONG0MADEUP"}),
-    Journey("run -d acme -n Batch -o uat={uat} --json", variables={"ECAPIPE_CLIENT_SECRET_BATCH": "WRONG0MADEUP"}),
-    Journey("run -d acme -n Batch -o uat={uat}", variables={"ECAPIPE_CLIENT_ID_BATCH": "3MVG9WRONG"}),
-    Journey("run -d acme -n Batch -o uat={uat} --secret-from environment"),
-    Journey("run -d acme -n Batch -o uat={uat}", variables={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "summary.md"}),
-    Journey("run -d acme -n Batch -o uat={uat}", variables={"ECAPIPE_LOG_LEVEL": "info"}),
-    Journey("run -d acme -n Batch", variables={"SF_TARGET_ORG": "uat"}), "run -d acme -n Batch", Journey("run -d acme -n Batch -o uat={uat}", "process"),
-)  # fmt: skip
+RUNNING = journeys(f"""
+run -d acme -n Batch -o uat={{uat}}{{, --json, --concise, --verbose}}
+run -d acme -n Batch -o {{uat}}
+run -d acme -n Batch -o uat={{uat}} --print-token {{header,value --no-prompt}}
+run -d acme -n Batch -o uat={{uat}} --revoke --verbose
+run -d acme -n Batch -o uat={{uat}} --scopes 'api nonsense'
+run -d acme -n Batch -o uat={{uat}} --no-journal --json
+run -d acme -n Robot -o uat={{uat}} --until {{discover,locate,check,authorize,token,verify}}
+run -d acme -n Batch -n Robot -o uat={{uat}} --concurrency 1
+run -d acme -n Robot -o uat={{uat}} --report {{gitlab,html,json,junit,markdown,sarif}}=robot.report --concise
+run -d acme {BATCH}{{, --json, --concise, --verbose --no-journal, --dry-run, --dry-run --json, --dry-run --verbose}}
+run -d acme -o uat={{uat}} --dry-run --no-prompt{{, --json}}
+run -d acme -n Batch -f {{orgs.csv,orgs.json --json}} --concurrency 1
+run -d acme -n Paster -o uat={{uat}} --no-prompt{{, --json}}
+run -d acme -n Batch -n Paster -o uat={{uat}} --no-prompt --concurrency 1
+run -d acme -n Batch -o uat={{uat}} --flow web --no-prompt
+run -d acme -n Paster -o uat={{uat}} --flow client-credentials
+run -d acme -n Batch -o uat={{uat}} --flow jwt --jwt-key-file key.pem --username a@b.example
+run -d acme -n Batch -o uat={{uat}} --username other@acme.example
+run -d many -o uat={{uat}} --no-prompt --json
+run -d many -o uat={{uat}} --no-prompt --concurrency 1 --report markdown=many.md --report junit=many.xml
+run -d many -o uat={{uat}} --no-prompt --concurrency 1 --report html=many.html --report gitlab=many.json --concise
+run -d many -o uat={{uat}} --no-prompt --concurrency 1 --report sarif=many.sarif --concise
+[person] run -d acme -n Paster -o uat={{uat}} --callback paste -b none{{, --json, --scopes api --verbose}}
+ECAPIPE_CLIENT_SECRET_BATCH=WRONG0MADEUP run -d acme -n Batch -o uat={{uat}}{{, --json}}
+ECAPIPE_CLIENT_ID_BATCH=3MVG9WRONG run -d acme -n Batch -o uat={{uat}}
+run -d acme -n Batch -o uat={{uat}} --secret-from environment
+GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=summary.md run -d acme -n Batch -o uat={{uat}}
+ECAPIPE_LOG_LEVEL=info run -d acme -n Batch -o uat={{uat}}
+SF_TARGET_ORG=uat run -d acme -n Batch
+run -d acme -n Batch
+[process] run -d acme -n Batch -o uat={{uat}}
+""")
 
-EMULATOR = (
-    "run -d sample -n Nightly_Reports --emulator", "run -d sample -n Nightly_Reports --emulator --json",
-    "run -d sample -n Nightly_Reports --emulator --verbose", "run -d sample -n Billing_Sync --emulator",
-    "run -d sample -n Field_Mobile --emulator --concise", "run -d sample -n Partner_Portal --emulator --verbose",
-    Journey("run -d sample --emulator", sort=True), Journey("run -d sample --emulator --concise", sort=True),
-    "run -d sample --emulator --json", "run -d sample --emulator --dry-run", "run -d sample --emulator --dry-run --json",
-    *(f"run -d sample --emulator --concise -n Nightly_Reports --report {form}=sample.{form}" for form in FORMATS),
-    "app probe -d sample --emulator", "app probe -d sample --emulator --json", "app probe -d sample --emulator --concise",
-    "app probe -d many --emulator --verbose", "app probe -d many --emulator --json",
-    Journey("run -d sample --emulator", "process", sort=True),
-)  # fmt: skip
+RESUMING = journeys(f"""
+run -d acme {BATCH}
+runs list{{, --concise, --verbose, --json}}
+runs show{{, --concise, --verbose, --json}}
+run --resume
+run --resume --json
+run -d acme {BATCH} --resume{{, --verbose}}
+runs list
+runs show
+run -d acme {BATCH} -n Robot --report json=first.json
+run -d acme {BATCH} -n Robot --resume first.json
+run -d acme {BATCH} -n Robot --resume first.json --json --no-journal
+run -d acme {BATCH} -n Robot --shard 1/2 --report json=one.json
+run -d acme {BATCH} -n Robot --shard 2/2 --report json=two.json
+report merge one.json two.json{{, --json, --concise --report html=all.html --report junit=all.xml}}
+report merge one.json{{, --json}}
+report merge two.json --report markdown=part.md --verbose
+report merge one.json first.json
+report merge orgs.csv
+report merge one.json bad.json --json
+run -d acme -n Batch -o uat={{uat}} --resume
+run -d many --resume
+run --resume 2000
+""")
 
-RESUMING = (
-    f"run -d acme {BATCH}", "runs list", "runs list --concise", "runs list --verbose", "runs list --json", "runs show",
-    "runs show --concise", "runs show --verbose", "runs show --json", "run --resume", "run --resume --json", "run --resume --json",
-    f"run -d acme {BATCH} --resume", f"run -d acme {BATCH} --resume --verbose", "runs list", "runs show",
-    f"run -d acme {BATCH} -n Robot --report json=first.json", f"run -d acme {BATCH} -n Robot --resume first.json",
-    f"run -d acme {BATCH} -n Robot --resume first.json --json --no-journal", f"run -d acme {BATCH} -n Robot --shard 1/2 --report json=one.json",
-    f"run -d acme {BATCH} -n Robot --shard 2/2 --report json=two.json --json", "report merge one.json two.json",
-    "report merge one.json two.json --json", "report merge one.json two.json --concise --report html=all.html --report junit=all.xml",
-    "report merge one.json", "report merge one.json --json", "report merge two.json --report markdown=part.md --verbose",
-    "report merge one.json first.json", "report merge orgs.csv", "report merge one.json bad.json --json",
-    "run -d acme -n Batch -o uat={uat} --resume", "run -d many --resume", "run --resume 2000",
-)  # fmt: skip
+LOGINS = journeys("""
+run -d acme -n Batch -o uat={uat} --save --store file
+run -d acme -n Batch -o dev={dev} --save --store file --json
+run -d acme -n Paster -o uat={uat} --callback paste -b none --save --store file
+[person] run -d acme -n Lasting -o uat={uat} --callback paste -b none --save --store file
+[person] run -d acme -n Lasting -o dev={dev} --callback paste -b none --save --store file --json
+login list{, --concise, --verbose, --json, -o uat, -n Batch --json}
+login display{, -n Batch, -o uatt, -n Bach --json}
+login display -n Batch -o uat{, --json, --verbose, --concise, --verify}
+login display -n Lasting -o uat --verify --json
+login token -n Batch -o uat{, --header, --json}
+login token -n Lasting -o uat --no-prompt
+login refresh -n Batch -o uat{, --json}
+login refresh -n Lasting -o {uat,dev --json,uat --verbose}
+doctor --storage{, --json}
+login logout
+login logout -n Batch -o uat
+login logout -n Lasting -o uat --json
+login logout -n Lasting -o uat
+login logout --all{, --json}
+login list
+[process] app set-secret Robot -d secretless --store file <<< MADEUP0SECRET0OF0NOBODY
+[process] app set-secret Robot -d secretless --store file{, --json, --verbose} <<< {secret}
+[process] app set-secret Robot -d secretless --store file <<<
+app list -d secretless
+app check -d secretless --json
+run -d secretless -o uat={uat}{, --json}
+app probe -d secretless -o uat={uat}
+run -d secretless -o uat={uat} --secret-from file
+doctor --storage
+app forget-secret Robot
+app forget-secret Robot{, --json}
+run -d secretless -o uat={uat}
+app probe -d secretless -o uat={uat} --verbose
+app probe -d acme -n Robot -n Batch -o uat={uat} -o dev={dev}
+app probe -d acme -n Robot -n Batch -f orgs.csv --json
+PYTHON_KEYRING_BACKEND=keyring.backends.fail.Keyring run -d acme -n Batch -o uat={uat} --save{, --json}
+[process] PATH=tools DISPLAY=:0 doctor{, --json}
+[process] PATH=nothing doctor {--verbose,--concise}
+""")
 
-LOGINS = (
-    "run -d acme -n Batch -o uat={uat} --save --store file", "run -d acme -n Batch -o dev={dev} --save --store file --json",
-    Journey("run -d acme -n Paster -o uat={uat} --callback paste -b none --save --store file"),
-    Journey("run -d acme -n Lasting -o uat={uat} --callback paste -b none --save --store file", "person"),
-    Journey("run -d acme -n Lasting -o dev={dev} --callback paste -b none --save --store file --json", "person"),
-    "login list", "login list --concise", "login list --verbose", "login list --json", "login list -o uat", "login list -n Batch --json",
-    "login display", "login display -n Batch", "login display -n Batch -o uat", "login display -n Batch -o uat --json",
-    "login display -n Batch -o uat --verbose", "login display -n Batch -o uat --concise", "login display -n Batch -o uat --verify",
-    "login display -n Lasting -o uat --verify --json", "login display -o uatt", "login display -n Bach --json",
-    "login token -n Batch -o uat", "login token -n Batch -o uat --header", "login token -n Lasting -o uat --no-prompt", "login token -n Batch -o uat --json",
-    "login refresh -n Batch -o uat", "login refresh -n Batch -o uat --json", "login refresh -n Lasting -o uat", "login refresh -n Lasting -o dev --json",
-    "login refresh -n Lasting -o uat --verbose", "doctor --storage", "doctor --storage --json",
-    "login logout", "login logout -n Batch -o uat", "login logout -n Lasting -o uat --json", "login logout -n Lasting -o uat",
-    "login logout --all", "login logout --all --json", "login list",
-    Journey("app set-secret Robot -d secretless --store file", "process", "MADEUP0SECRET0OF0NOBODY\n"),
-    Journey("app set-secret Robot -d secretless --store file --json", "process", "{secret}\n"),
-    Journey("app set-secret Robot -d secretless --store file --verbose", "process", "{secret}\n"),
-    Journey("app set-secret Robot -d secretless --store file", "process", "\n"),
-    "app list -d secretless", "app check -d secretless --json", "run -d secretless -o uat={uat}", "run -d secretless -o uat={uat} --json",
-    "app probe -d secretless -o uat={uat}", "run -d secretless -o uat={uat} --secret-from file", "doctor --storage",
-    "app forget-secret Robot", "app forget-secret Robot", "app forget-secret Robot --json", "run -d secretless -o uat={uat}",
-    "app probe -d secretless -o uat={uat} --verbose", "app probe -d acme -n Robot -n Batch -o uat={uat} -o dev={dev}",
-    "app probe -d acme -n Robot -n Batch -f orgs.csv --json",
-    Journey("run -d acme -n Batch -o uat={uat} --save", variables={"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}),
-    Journey("run -d acme -n Batch -o uat={uat} --save --json", variables={"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}),
-    Journey("doctor", "process", variables={"PATH": "tools", "DISPLAY": ":0"}), Journey("doctor --json", "process", variables={"PATH": "tools", "DISPLAY": ":0"}),
-    Journey("doctor --verbose", "process", variables={"PATH": "nothing"}), Journey("doctor --concise", "process", variables={"PATH": "nothing"}),
-)  # fmt: skip
+TOKEN, USERINFO, INTROSPECT = (f"/services/oauth2/{end}" for end in ("token", "userinfo", "introspect"))
+
+
+def _refusal(error: str, description: str) -> Fault:
+    return Fault(TOKEN, {"status": 400, "body": {"error": error, "error_description": description}})
+
 
 SICK: Mapping[str, tuple[Fault, ...]] = {
     "down": (Fault(TOKEN, {"status": 503, "html": True}),),
-    "refuses": (Fault(TOKEN, {"status": 400, "body": {"error": "invalid_client", "error_description": "invalid client credentials"}}),),
-    "blocked": (Fault(TOKEN, {"status": 400, "body": {"error": "invalid_grant", "error_description": "ip restricted"}}),),
-    "odd": (Fault(TOKEN, {"status": 400, "body": {"error": "something_new", "error_description": "nobody knows"}}),),
+    "refuses": (_refusal("invalid_client", "invalid client credentials"),),
+    "blocked": (_refusal("invalid_grant", "ip restricted"),),
+    "odd": (_refusal("something_new", "nobody knows"),),
     "busy": (Fault(TOKEN, {"status": 503, "retryAfter": 1}, times=1),),
     "limited": (Fault(TOKEN, {"status": 429, "retryAfter": 1}, times=1),),
     "away": (Fault(TOKEN, {"redirect": "https://evil.example/"}),),
@@ -240,29 +373,31 @@ SICK: Mapping[str, tuple[Fault, ...]] = {
     "person": (Fault(USERINFO, {"wrongUser": True}),),
     "locked": (Fault(USERINFO, {"status": 403, "body": {"error": "forbidden"}}),),
     "mute": (Fault(INTROSPECT, {"status": 500}), Fault(TOKEN, {"status": 404})),
-}  # fmt: skip
+}
+MIXED = "run -d acme -n Batch -o refuses={refuses} -o fine={fine} -o odd={odd} --concurrency 1"
 
-FAILING = (
-    *(f"run -d acme -n Batch -o {org}={{{org}}}{form}" for org in SICK for form in ("", " --json")),
-    *(f"app probe -d acme -n Batch -o {org}={{{org}}}" for org in ("mute", "down")),
-    "run -d acme -n Batch -o refuses={refuses} -o fine={fine} -o odd={odd} --concurrency 1 --verbose",
-    "run -d acme -n Batch -o refuses={refuses} -o fine={fine} -o odd={odd} --concurrency 1 --json --report junit=sick.xml --report html=sick.html",
-    "run -d acme -n Batch -o odd={odd} -o fine={fine} --concurrency 1 --report markdown=sick.md --report sarif=sick.sarif --report gitlab=g.json",
-    "run --resume", "runs show", "run -d acme -n Batch -o odd={odd} --settle 0.02", "run -d acme -n Batch -o nobody=http://localhost:{nobody}",
-    "run -d acme -n Batch -o nobody=http://localhost:{nobody} --json",
-)  # fmt: skip
+FAILING = journeys(
+    "\n".join(f"run -d acme -n Batch -o {org}={{{org}}}{{, --json}}" for org in SICK)
+    + f"""
+app probe -d acme -n Batch -o mute={{mute}}
+app probe -d acme -n Batch -o down={{down}}
+{MIXED} --verbose
+{MIXED} --json --report junit=sick.xml --report html=sick.html
+{MIXED} --report markdown=sick.md --report sarif=sick.sarif --report gitlab=sick.json
+run --resume
+runs show
+run -d acme -n Batch -o odd={{odd}} --settle 0.02
+run -d acme -n Batch -o nobody=http://localhost:{{nobody}}{{, --json}}
+"""
+)
 
 RULE_BY_RULE = tuple(
-    Journey(
-        " ".join(
-            (f"app check -d rules/{rule} --for {purpose}", form,
-             "--history" if case.gate.history else "", f"-o {case.gate.target}" if case.gate.target else "")
-        ).strip(),
-        variables=case.variables,
-    )
+    Journey(f"app check -d rules/{rule} --for {purpose}{history}{target}{form}", variables=case.variables)
     for rule, case in CASES.items()
-    for purpose, form in (("login", "--concise"), ("deploy", ""), ("commit", "--verbose"))
-)  # fmt: skip
+    for history in (" --history" if case.gate.history else "",)
+    for target in (f" -o {case.gate.target}" if case.gate.target else "",)
+    for purpose, form in (("login", " --concise"), ("deploy", ""), ("commit", " --verbose"))
+)
 
 GROUPS: Mapping[str, Group] = {
     "help": Group(HELP),
