@@ -92,14 +92,15 @@ def travelled(journey: Journey, scene: Scene) -> Ended:
     if not Path(variables["PATH"]).is_absolute():
         variables["PATH"] = str(scene.home / variables["PATH"])
     typed = journey.typed.format(secret=trees.secret("Robot"))
+    at = scene.home / "acme" if "acme" in journey.how else scene.home
     if "person" in journey.how:
         assert scene.emulator
-        with started(*words, at=scene.home, **variables) as run:
+        with started(*words, at=at, **variables) as run:
             run.type(scene.emulator.visit(run.line("http://localhost:")))
             return run.end()
     if "process" in journey.how:
-        return ecapipe(*words, at=scene.home, typed=typed, **variables)
-    return inside(*words, at=scene.home, **variables)
+        return ecapipe(*words, at=at, typed=typed, **variables)
+    return inside(*words, at=at, **variables)
 
 
 def _files(home: Path) -> dict[str, bytes]:

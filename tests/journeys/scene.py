@@ -36,7 +36,8 @@ def home(root: Path, ports: Mapping[str, int], rules: bool) -> Path:
     shutil.copytree(SAMPLE, root / "sample")
     for path in (root / "sample").rglob("*.ecaGlblOauth-meta.xml"):
         path.write_text(path.read_text(encoding="utf-8").replace(CALLBACK, callback), encoding="utf-8")
-    acme(root, ports["callback"])
+        path.chmod(0o644)  # whatever umask this machine has
+    ground.private(acme(root, ports["callback"]))
     orgs = {name: {"url": f"https://{name}.my.salesforce.com"} for name in ("dev", "uat")}
     elsewhere = {"callbackUrl": scene.PASTED}
     named = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(settings=elsewhere)

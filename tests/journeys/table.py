@@ -23,7 +23,8 @@ class Journey:
     """A command line, and how it is travelled.
 
     `how`: within this process if it is empty; ``process``: as one of its own; ``person``: with somebody who signs in
-    at the link on standard error; ``sort``: what several logins tell at the same time has no order.
+    at the link on standard error; ``sort``: what several logins tell at the same time has no order; ``acme``: from
+    the folder of that project.
     """
 
     line: str
@@ -208,9 +209,9 @@ app check -d many --for deploy -o {uat,https://evil.example}
 GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=summary.md app check -d many --concise
 ECAPIPE_CLIENT_SECRET_PORTAL=MADEUP0SECRET app {list,check} -d many
 app check -d many --for commit --update-baseline
-app check -d many --for commit
-app check -d many --for commit --concise --report junit=accepted.xml
-app check -d many --for deploy --update-baseline --concise
+app check -d sample --for deploy --update-baseline
+app check -d sample --for deploy --report junit=accepted.xml
+app check -d sample --for commit --update-baseline --json
 manifest -d many -n Billing
 manifest -d sample/force-app
 [process] app check -d sample --for commit
@@ -345,8 +346,8 @@ app probe -d secretless -o uat={uat} --verbose
 app probe -d acme -n Robot -n Batch -o uat={uat} -o dev={dev}
 app probe -d acme -n Robot -n Batch -f orgs.csv --json
 PYTHON_KEYRING_BACKEND=keyring.backends.fail.Keyring run -d acme -n Batch -o uat={uat} --save{, --json}
-[process] PATH=tools DISPLAY=:0 doctor{, --json}
-[process] PATH=nothing doctor {--verbose,--concise}
+[process acme] PATH=tools DISPLAY=:0 doctor{, --json}
+[process acme] PATH=nothing doctor {--verbose,--concise}
 """)
 
 TOKEN, USERINFO, INTROSPECT = (f"/services/oauth2/{end}" for end in ("token", "userinfo", "introspect"))
