@@ -134,7 +134,11 @@ def place(tmp_path: Path) -> Place:
     for program in ("npm", "sf", "apt-get"):
         written(tmp_path / "bin" / program, f"#!/bin/sh\necho {program} >> {tmp_path}/asked\n")
     checkout = ground.ready(tmp_path / "checkout", committed(trees.project() | trees.app()))
-    traps = {f"{name}.py": f"open({str(tmp_path / 'sprung')!r}, 'a').write('{name}.py ')\n" for name in MODULES}
+    # Some modules are loaded before Python can open a file by itself.
+    marks = (
+        f"posix.open({os.fsencode(tmp_path / 'sprung')!r}, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT, 0o644)"
+    )
+    traps = {f"{name}.py": f"import posix\nposix.write({marks}, b'{name}.py ')\n" for name in MODULES}
     trees.plant(checkout, traps)
     for program in PROGRAMS:
         written(checkout / program, f"#!/bin/sh\necho {program} >> {tmp_path}/sprung\n")
