@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from ecapipe import problems, world
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Sought
-from ecapipe.world import Ruling
+from ecapipe.world import GitMissing, Ruling
 
 if TYPE_CHECKING:
     from git import Repo
@@ -39,10 +39,14 @@ class Repository:
     """See `ecapipe.world.Git`."""
 
     def __init__(self, top: str) -> None:
+        held = os.path.join(top, ".git")
+        if os.path.exists(held) and not os.path.isdir(held) and not os.path.isfile(held):
+            # Whoever opens a pipe waits for a writer, and a device may never end.
+            raise EcapipeError(problems.git_unavailable(top, "its .git is neither a folder nor a file"))
         try:
             import git
         except ImportError:  # GitPython raises it when there is no git program
-            raise EcapipeError(problems.git_unavailable(top, "there is no git program")) from None
+            raise GitMissing(problems.git_unavailable(top, "there is no git program")) from None
         try:
             self._repo: Repo = git.Repo(top)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
@@ -167,7 +171,7 @@ class Repository:
                 env=_ENVIRONMENT,
             )
         except git.GitCommandNotFound:
-            raise EcapipeError(problems.git_unavailable(self.top, "there is no git program")) from None
+            raise GitMissing(problems.git_unavailable(self.top, "there is no git program")) from None
         process: subprocess.Popen[bytes] = started.proc
         stdin, stdout, stderr = process.stdin, cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
         complaint: list[bytes] = []
