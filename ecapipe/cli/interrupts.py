@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the end of a run, but never in the middle of telling what happened."""
+"""Ctrl-C, SIGTERM and a closed terminal: the end of a run, but never in the middle of telling what happened."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
+
+ENDING: Final = tuple(each for each in signal.Signals if each.name in ("SIGINT", "SIGTERM", "SIGHUP"))
+"""What interrupts; Windows has no SIGHUP."""
+_QUIT: Final = tuple(each for each in signal.Signals if each.name == "SIGQUIT")
 
 
 class Interrupts:
-    """Turns both signals into `KeyboardInterrupt`, at a moment that leaves displays and reports whole."""
+    """Turns the signals into `KeyboardInterrupt`, at a moment that leaves displays and reports whole."""
 
     def __init__(self) -> None:
         self._held = self._pending = False
@@ -17,7 +22,7 @@ class Interrupts:
 
     def install(self) -> None:
         """Take the signals, but for one that whoever started us ignores."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._arrived)
 
@@ -42,6 +47,27 @@ class Interrupts:
             yield
         finally:
             self._call = None
+
+    @contextmanager
+    def outlasting(self, call: Callable[[], None]) -> Iterator[None]:
+        """As `calling`, for what must not be lost: SIGQUIT, too, calls `call`, and ends the program afterwards."""
+        came: list[int] = []
+
+        def arrived(number: int, frame: FrameType | None) -> None:
+            came.append(number)
+            call()
+
+        with self.calling(call):
+            usual = [each for each in _QUIT if signal.getsignal(each) is signal.SIG_DFL]
+            for each in usual:
+                signal.signal(each, arrived)
+            try:
+                yield
+            finally:
+                for each in usual:
+                    signal.signal(each, signal.SIG_DFL)
+                for number in came[:1]:
+                    signal.raise_signal(number)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if self._call is not None:
