@@ -69,6 +69,11 @@ class Interrupts:
                 for number in came[:1]:
                     signal.raise_signal(number)
 
+    def retire(self) -> None:
+        """From here on a signal does nothing: what was to be done is done, and the end is told once."""
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)
+
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if self._call is not None:
             self._call()

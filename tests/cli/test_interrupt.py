@@ -16,8 +16,10 @@ from cli.scene import Scene
 from commandline import PROGRAM, environment, started
 from loopback import listens
 
+from ecapipe.cli.interrupts import ENDING
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+
+@pytest.mark.parametrize("by", ENDING)
 def test_what_finished_is_reported(scene: Scene, tmp_path: Path, by: signal.Signals) -> None:
     command = [*scene.run("Batch", "Listener"), "--callback", "listen", "--browser", "none", "--json"]
     with started(*command, at=tmp_path) as run:
@@ -99,7 +101,7 @@ sys.exit(main(["app", "list", "--json"]))
 """
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("by", ENDING)
 def test_an_interrupt_while_the_command_is_loaded_is_told_like_any_other(tmp_path: Path, by: signal.Signals) -> None:
     command = [sys.executable, "-c", EARLY.format(number=int(by))]
     done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False)
