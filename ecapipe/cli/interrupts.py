@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +20,11 @@ class Interrupts:
     def __init__(self) -> None:
         self._held = self._pending = False
         self._call: Callable[[], None] | None = None
+        self._terminals: list[int] = []
 
     def install(self) -> None:
         """Take the signals, but for one that whoever started us ignores."""
+        self._terminals = [stream for stream in (1, 2) if os.isatty(stream)]
         for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._arrived)
@@ -75,9 +78,18 @@ class Interrupts:
             signal.signal(number, signal.SIG_IGN)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
+        self._leave_terminals()
         if self._call is not None:
             self._call()
         elif self._held:
             self._pending = True
         else:
             raise KeyboardInterrupt
+
+    def _leave_terminals(self) -> None:
+        """Put the null device in the place of a terminal that was closed: what fails there must not keep reports and
+        records from being written."""
+        for stream in self._terminals[:]:
+            if not os.isatty(stream):
+                self._terminals.remove(stream)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
