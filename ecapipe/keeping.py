@@ -265,7 +265,7 @@ def _renew(login: Login, sealed: Sealed, world: World) -> tuple[Login, Secret]:
         try:
             token = _redeemed(answer, login, grant, client)
         except EcapipeError:
-            if rotated := _rotated(answer, login):  # whatever else is wrong with the answer: the old one is spent
+            if rotated := _rotated(answer, login, grant):  # whatever is wrong with the rest: the old one is spent
                 world.store.put(kept.record(login), replace(sealed, refresh_token=rotated))
             raise
         login, sealed = kept.renewed(login, sealed, token, client, world.clock.utc())
@@ -315,8 +315,10 @@ def _answer(request: Request, repeatable: bool, came: list[float], world: World)
     return answer.result()
 
 
-def _rotated(answer: Answer, login: Login) -> Secret | None:
-    """The new refresh token of an answer, if it brings one, and one of which RFC 6749 allows (appendix A.17)."""
+def _rotated(answer: Answer, login: Login, grant: Grant) -> Secret | None:
+    """The successor of a spent refresh token, if one came that is what RFC 6749 calls one (appendix A.17)."""
+    if not isinstance(grant, RefreshToken):
+        return None
     try:
         token = messages.members(answer, login.org.host).get("refresh_token")
     except EcapipeError:
