@@ -213,7 +213,7 @@ def program(environment: Environment) -> str | None:
     named = environment.get(_PROGRAM) or "git"
     if os.path.isabs(named):
         return shutil.which(named)
-    return environment.program(*((f"{named}.exe", f"{named}.cmd") if os.name == "nt" else (named,)))
+    return environment.program(*((f"{named}.exe", f"{named}.cmd", named) if os.name == "nt" else (named,)))
 
 
 @contextmanager

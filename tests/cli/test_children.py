@@ -105,7 +105,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
         trees.plant(home / "project", trees.project(replacements=entries, plugins={"ecapipe": {"orgs": configured}}))
         ground.ready(home / "project", ground.committed())
         sf = StandIn(home / "sf")
-        sf.keeps(login("known", url=scene.url))
+        sf.keeps(login("known", url=scene.url), login("acme", url=my_domain))
         sf.says("project retrieve start")
         yield Watch(home, home / "project", told, sf, scene.url)
 
@@ -151,3 +151,37 @@ def test_no_child_is_given_a_credential(watch: Watch, command: str, started: set
         assert not [name for name in variables if name.startswith("ECAPIPE_")], program
         assert NEEDED <= variables.keys(), program
         assert ("ORDINARY" in variables) == (program != "git"), "the watchers are given what others are"
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("app list", 0),
+        ("app protect --dry-run", 0),
+        ("manifest", 0),
+        ("doctor", 0),
+        ("app check", 1),
+        ("run -o https://acme.my.salesforce.com", 2),
+        ("run -o https://acme.my.salesforce.com --retrieve", 2),
+        ("app probe -o https://acme.my.salesforce.com", 2),
+    ],
+)
+@pytest.mark.parametrize("named", ["org", "replacement"])
+def test_a_tree_that_names_what_programs_need_is_looked_at_and_not_used(
+    watch: Watch, named: str, command: str, status: int, tmp_path: Path
+) -> None:
+    orgs = {"uat": {"url": "https://acme.my.salesforce.com", "secretEnv": "HOME"}}
+    entry = {"glob": "**/*", "stringToReplace": "@@S@@", "replaceWithEnv": "HOME"}
+    members = {"plugins": {"ecapipe": {"orgs": orgs}}} if named == "org" else {"replacements": [entry]}
+    trees.plant(tmp_path, trees.project(**members) | trees.app(settings={"consumerSecret": "@@S@@"}))
+    ended = watch.run(*command.split(), "--json", at=tmp_path)
+    assert ended.status == status, ended
+    assert all(str(watch.home) == variables["HOME"] for _, variables in watch.given())
+    document = ended.document
+    if status == 2:
+        assert document["name"] == "VariableReserved"
+        assert len(document["actions"]) == 1
+    elif command == "app list":
+        assert [warning for warning in document["warnings"] if "HOME: programs need" in warning]
+    elif command == "app check":
+        assert "variable-reserved" in {each["rule"] for each in ended.result["findings"]}
