@@ -343,7 +343,7 @@ def variable_reserved(places: Sequence[str], file: str, line: int | None = None)
     """`places` say where which variable is named, without a full stop."""
     return _say(
         f"{'; '.join(places)}: programs need such a variable, so no credential is read from it.",
-        f"Put the credential into a variable of its own, such as ECAPIPE_CLIENT_SECRET, and name that in {file}.",
+        "Put the credential into a variable of its own, and name that one instead.",
         file=file,
         line=line,
     )
