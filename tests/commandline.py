@@ -24,6 +24,7 @@ import pexpect
 import pytest
 
 from ecapipe.cli import main
+from ecapipe.render import log as _  # noqa: F401  # `inside` keeps the handler that it adds
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "sample-project"
