@@ -146,6 +146,16 @@ _CREDENTIALS: Final = (
         _STRINGS,
     ),
     Rule(
+        "variable-reserved",
+        Levels("error", "error", "warning"),
+        "secretEnv or replaceWithEnv names an environment variable that programs need, such as PATH, HOME, "
+        "HTTPS_PROXY or one that starts with GIT_, SF_ or XDG_.",
+        "What stands in it is no credential, and taken away it would change what git and the Salesforce CLI do. "
+        "ecapipe reads nothing from it, and refuses to log in; a deploy puts its value into the org.",
+        "Put the credential into a variable of its own, and name that.",
+        _STRINGS,
+    ),
+    Rule(
         "credential-sources-mixed",
         Levels("warning", None, None),
         "The consumer key comes from one source and the consumer secret from another.",

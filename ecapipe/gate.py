@@ -125,6 +125,7 @@ class _Inspector:
         self.known += _live(resolved)
         evidence = self.evidence(apps, target)
         unreadable = [problem for root, problem in found.failures if root == self.root]
+        unreadable += discovery.reserved((self.project,), ())
         findings = checks.check(apps, resolved, unreadable, evidence, self.project.rules)
 
         names = {app.name for app in apps}

@@ -335,7 +335,8 @@ class World:
     environ: Callable[[str], str | None]
     """Any variable of the environment."""
     taken: Callable[[str], str | None]
-    """The same for one that holds a credential: no child process inherits it from then on."""
+    """The same for one that a project or an org file names: no child process inherits it from then on. None for one
+    that programs need."""
     variable: Callable[[str], Secret | None]
     """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
     ask: Callable[[str], Secret | None] | None

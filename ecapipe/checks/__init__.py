@@ -23,6 +23,7 @@ OF_APPS: Final[Mapping[str, Callable[[Checked], Iterator[Remark]]]] = {
         credentials.credential_placeholder,
         credentials.credential_duplicated,
         credentials.replacement_unresolved,
+        credentials.variable_reserved,
         credentials.credential_sources_mixed,
         credentials.secret_not_needed,
         credentials.credential_shape,
@@ -96,8 +97,12 @@ GOES_BY: Final[Mapping[str, str]] = {
 }
 """The member of `Evidence` that a rule goes by: while it is empty, the rule is not asked."""
 
-OF_FILES: Final[Mapping[str, str]] = {"WrongRoot": "wrong-root", "SuffixMisspelt": "suffix-misspelt"}
-"""The rules about files that could not be read, by problem; any other problem is malformed-xml."""
+OF_FILES: Final[Mapping[str, str]] = {
+    "WrongRoot": "wrong-root",
+    "SuffixMisspelt": "suffix-misspelt",
+    "VariableReserved": "variable-reserved",
+}
+"""The rules about files that could not be read, or used, by problem; any other problem is malformed-xml."""
 
 
 def active(purpose: Purpose, chosen: Mapping[str, Level | None]) -> dict[str, Level]:

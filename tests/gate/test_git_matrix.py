@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import trees
+from commandline import ecapipe
 from gate import ground
 from gate.ground import IGNORE, SETTINGS, committed
 
@@ -290,6 +291,26 @@ def test_a_huge_history_is_searched_in_little_memory_and_told_about(tmp_path: Pa
 def test_a_repository_is_opened_once(project: Path) -> None:
     around = Around()
     assert around(str(project)) is around(str(project / "force-app"))
+
+
+@pytest.mark.parametrize("name", ["HOME", "XDG_CONFIG_HOME", "PATH", "GIT_CONFIG_NOSYSTEM"])
+@pytest.mark.parametrize("more", [(), ("--staged",), ("--no-project-config",)])
+def test_a_tree_cannot_take_away_what_git_goes_by(name: str, more: tuple[str, ...], tmp_path: Path) -> None:
+    """The repository is somebody else's, and only the user's configuration lets git read it."""
+    configured = trees.project(
+        replacements=[{"glob": "**/*", "stringToReplace": "made up", "replaceWithEnv": name}],
+        plugins={"ecapipe": {"orgs": {"uat": {"url": "acme.my.salesforce.com", "secretEnv": name}}}},
+    )
+    root = ground.ready(tmp_path / "project", committed(trees.app() | configured))
+    home = trees.plant(tmp_path / "home", {".gitconfig": "[safe]\n\tdirectory = *\n"})
+    variables = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    if name == "XDG_CONFIG_HOME":
+        (home / ".gitconfig").rename(trees.plant(home, {"git/": ""}) / "git/config")
+        variables[name] = str(home)
+    ended = ecapipe("app", "check", "--for", "commit", "--json", *more, at=root, **variables, HOME=str(home))
+    assert ended.status == 1
+    told = {each["rule"] for each in ended.result["findings"]}
+    assert ("secret-tracked-by-git" in told, "variable-reserved" in told) == (True, "--no-project-config" not in more)
 
 
 @pytest.mark.parametrize("folder", ["[ab]", ":(top)a", "*"])
