@@ -341,6 +341,16 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
     return key.reveal() if key else None
 
 
+def variables(app: str) -> tuple[str, str]:
+    """The variables for the key and the secret of `app`."""
+    return variable("consumerKey", app), variable("consumerSecret", app)
+
+
+def unprompted(chain: Chain) -> Chain:
+    """The chain without its questions to people at this terminal."""
+    return tuple(source for source in chain if source.name != "prompt")
+
+
 def quiet(chain: Chain) -> Chain:
     """The chain without its questions, to people, to orgs or to a keyring, which may ask people."""
     return tuple(source for source in chain if source.name not in (KEYRING, REST, "prompt"))

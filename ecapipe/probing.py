@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -41,8 +41,15 @@ def run(where: Where, which: Which, secret_from: Collection[str], world: World) 
     disclose, kept = Disclosure(which.allowed, world), keeping.secret(world)
     chain = credentials.chain(found.apps, chosen, world.variable, world.ask, secret_from, disclose, kept)
     verdicts = _in_order([(pair.org.host, _asked(pair, chain, world)) for pair in paired.pairs], world)
+    if not any(each.word == "accepted" for each in verdicts):  # then what was left out is a failure as well
+        verdicts = tuple(replace(each, word="missing") if each.word == "skipped" else each for each in verdicts)
     facts = tuple(
-        discovery.facts(app, credentials.resolve(app, None, credentials.quiet(chain))) for app in found.apps
+        discovery.facts(
+            app,
+            credentials.resolve(app, None, credentials.quiet(chain)),
+            discovery.ids(app, [pair.org for pair in paired.of(app)]),
+        )
+        for app in found.apps
     )
     notices = [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
     notices += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
@@ -52,7 +59,7 @@ def run(where: Where, which: Which, secret_from: Collection[str], world: World) 
 def _asked(pair: Pair, chain: Chain, world: World) -> Verdict | Callable[[], Verdict]:
     """How to come to the verdict on a pair; the verdict itself where there is nothing to ask."""
     app, org = pair.app, pair.org
-    if app.settings is None:
+    if app.settings is None and not discovery.supplied(app, (org,), chain, lambda org: False):
         problem = discovery.missing(app, (org,))
         word: Word = "missing" if pair.named or problem.name == "SettingsNotRetrieved" else "skipped"
         return Verdict(app.name, app.project, org.name, org.host, word, problem.message, problem=problem)
