@@ -48,6 +48,10 @@ def until(name: str | None, *, hand_over: bool = False) -> tuple[Stage, ...]:
     return ALL[: last + 1]
 
 
+DRY_RUN: Final = "Dry run: nothing is sent."
+"""Why a dry run goes no further."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Time as an argument: seconds of a monotonic clock, the time of day in UTC as ISO 8601, and waiting."""
