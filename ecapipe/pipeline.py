@@ -84,7 +84,9 @@ class _River:
             self.track.emit(Finished(Subject(), None))
             return
         left = earlier.take_over(done, paired, chain, self.track)
-        ready = [each for app in left.found.apps for each in self.prepare(app, paired.subject(app), left, chain)]
+        apps = left.found.apps
+        stuck = not self.track.promising and not any(app.settings or self.supplied(app, left, chain) for app in apps)
+        ready = [each for app in apps for each in self.prepare(app, paired.subject(app), left, chain, stuck)]
         if self.track.reaches(AUTHORIZE):
             self.log_in(ready)
         self.track.own_up()
@@ -123,21 +125,27 @@ class _River:
             )
         )
 
+    def supplied(self, app: App, paired: Pairing, chain: credentials.Chain) -> bool:
+        """Whether the app can log in without a settings file."""
+        spared = partial(login.spares_secret, app, how=self.request.how)
+        return discovery.supplied(app, [pair.org for pair in paired.of(app)], chain, spared)
+
     def prepare(
-        self, app: App, subject: Subject, paired: Pairing, chain: credentials.Chain
+        self, app: App, subject: Subject, paired: Pairing, chain: credentials.Chain, stuck: bool
     ) -> list[tuple[Target, Problem | str | None]]:
-        """locate → check; the logins that follow, with what keeps each from it."""
+        """locate → check; the logins that follow, with what keeps each from it. `stuck`: no app of the run gets any
+        further."""
         pairs = paired.of(app)
         chosen, named = [pair.org for pair in pairs], app.name in self.request.where.names
         proven = [credentials.resolve(app, None, credentials.quiet(chain))]
-        spared = partial(login.spares_secret, app, how=self.request.how)
         told = bool(pairs) and all(pair.named for pair in pairs) and self.track.reaches(AUTHORIZE)
         with self.track.course(subject, OF_APPS) as course:
             with course.stage(LOCATE) as work:
                 work.facts |= {"project": app.project} if paired.subject(app).tree else {}
-                supplied = discovery.supplied(app, chosen, chain, spared)
-                discovery.locate(app, named=named, orgs=chosen, work=work, supplied=supplied, told=told)
+                wanted, supplied = named or (stuck and not told), self.supplied(app, paired, chain)
+                discovery.locate(app, named=wanted, orgs=chosen, work=work, supplied=supplied, told=told)
             with course.stage(CHECK) as work:
+                spared = partial(login.spares_secret, app, how=self.request.how)
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
                 if self.request.write_back:
                     writeback.keep(app, proven, self.world, work, dry_run=self.request.how.dry_run)

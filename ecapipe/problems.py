@@ -747,11 +747,7 @@ def malformed_baseline(file: str, reason: str) -> _Said:
     "file, take key and secret from the environment, or from another tree with --credentials-dir.",
 )
 def settings_not_retrieved(app: str, org: str | None, variables: Sequence[str], source_org: str | None) -> _Said:
-    linked = (
-        f", or {app} is linked: its key and secret are those of org {source_org}, and the file is there alone"
-        if source_org
-        else ""
-    )
+    linked = f"; or {app} is linked to org {source_org}, whose key and secret it uses" if source_org else ""
     return _say(
         f"{app} has no global OAuth settings file in the project: it was not retrieved, or is kept out of git"
         f"{linked}.",

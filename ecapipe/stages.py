@@ -197,18 +197,18 @@ class Tracker:
     def __init__(self, emit: Emit, clock: Clock, stages: Sequence[Stage]) -> None:
         self._emit, self._clock, self._stages = emit, clock, stages
         self._owed: list[_Owed] = []
-        self._promising = False
+        self.promising = False
         """Something has succeeded, or waits for people and may yet."""
 
     def emit(self, event: Event) -> None:
         """Tell of `event`."""
         waits = isinstance(event, StageEnded) and event.problem and event.problem.exit_code == WAITING
-        self._promising = self._promising or bool(waits) or isinstance(event, Finished)
+        self.promising = self.promising or bool(waits) or isinstance(event, Finished)
         self._emit(event)
 
     def own_up(self) -> None:
         """If nothing has succeeded, tell of what was skipped again, as the failure that it is then."""
-        for owed in () if self._promising else self._owed:
+        for owed in () if self.promising else self._owed:
             with self.course(owed.subject, owed.stages) as course, course.stage(owed.stages[0]):
                 raise EcapipeError(owed.problem)
 
