@@ -202,11 +202,18 @@ def locate(
 
 
 def supplied(app: App, orgs: Sequence[Org], chain: Chain, spared: Callable[[Org | None], bool]) -> bool:
-    """Whether `app` has no settings file, and yet what a login needs: from outside, for one of `orgs` at least."""
+    """Whether `app` has no settings file, and yet what a login needs: from outside, for one of `orgs` at least, be it
+    from a source that cannot be read."""
+    if app.settings:
+        return False
     chain = credentials.unprompted(chain)
-    return app.settings is None and any(
-        credentials.resolve(app, org, chain, spared=spared(org)).problem is None for org in orgs or (None,)
-    )
+    found = [credentials.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
+    return any(each.key.source and not _lacking(each) for each in found)
+
+
+def _lacking(resolved: Resolved) -> bool:
+    """Whether no source has the key or the secret, rather than one that cannot be read."""
+    return resolved.problem is not None and resolved.problem.name in ("ConsumerKeyMissing", "ConsumerSecretMissing")
 
 
 def owing(app: App, org: Org, named: bool) -> Problem | None:
@@ -218,7 +225,7 @@ def owing(app: App, org: Org, named: bool) -> Problem | None:
 def missing(app: App, orgs: Sequence[Org]) -> Problem:
     """Why `app`, meant for `orgs`, has no settings file."""
     alias = next((org.alias for org in orgs if org.alias), None)
-    return apps.missing_settings(app, alias, credentials.variables(app.name), ids(app, orgs))
+    return apps.missing_settings(app, alias, credentials.variables(app.name, orgs), ids(app, orgs))
 
 
 def ids(app: App, orgs: Iterable[Org]) -> tuple[str, ...]:
@@ -247,7 +254,7 @@ def prove(
     proven = [credentials.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
     if app.settings is None and orgs:  # where nothing is supplied, it is the file that is missing
         pairs = zip(orgs, proven, strict=True)
-        proven = [replace(each, outcome=missing(app, (org,))) if each.problem else each for org, each in pairs]
+        proven = [replace(each, outcome=missing(app, (org,))) if _lacking(each) else each for org, each in pairs]
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])

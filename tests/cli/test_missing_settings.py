@@ -207,6 +207,23 @@ def test_half_a_pair_is_not_enough(tmp_path: Path, variables: dict[str, str]) ->
     assert [each["name"] for each in ended.result["failures"]] == ["SettingsNotRetrieved"]
 
 
+def test_a_secret_that_cannot_be_read_is_what_is_told(tmp_path: Path) -> None:
+    variables = {"ECAPIPE_CLIENT_ID": "A_KEY", "ECAPIPE_CLIENT_SECRET_FILE": str(tmp_path / "gone")}
+    ended = inside("run", "-o", URL, "--json", at=plant(tmp_path, without_file()), **variables)
+    (failure,) = ended.result["failures"]
+    assert failure["stage"] == "check"
+    assert failure["name"] != "SettingsNotRetrieved"
+    assert "ECAPIPE_CLIENT_SECRET_FILE" in failure["message"]
+
+
+def test_the_variable_that_a_row_names_is_the_one_to_set(tmp_path: Path) -> None:
+    root = plant(tmp_path, without_file())
+    (root / "orgs.json").write_text(json.dumps([{"url": URL, "secretEnv": "DEV_SECRET"}]))
+    ended = inside("run", "-f", "orgs.json", "--json", at=root)
+    (failure,) = ended.result["failures"]
+    assert "set ECAPIPE_CLIENT_ID_ACME and DEV_SECRET" in " ".join(failure["actions"])
+
+
 def test_a_private_key_and_a_consumer_key_log_in_without_the_file(scene: Scene) -> None:
     for file in scene.root.rglob("*.ecaGlblOauth-meta.xml"):
         file.unlink()
