@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 from urllib.parse import SplitResult, urlsplit
@@ -100,15 +100,31 @@ class App:
         return (link or "").partition(":")[0].strip() or None
 
     @property
-    def source_org(self) -> str | None:
-        """The org whose key and secret the app uses because it has no settings file of its own (linked)."""
-        return None if self.of(metadata.SETTINGS) else self.link_org
+    def scoped_org(self) -> str | None:
+        """The org in ``orgScopedExternalApp``: where the app was made."""
+        header = self.of(metadata.HEADER)
+        scoped = header.document.text("orgScopedExternalApp") if header else None
+        return (scoped or "").partition(":")[0].strip() or None
 
-    @property
-    def credentials_of(self) -> Literal["own", "sourceOrg", "none"]:
+    def source_org(self, targets: Collection[str] = ()) -> str | None:
+        """The org whose key and secret the app uses because it has no settings file of its own (linked).
+
+        Every app that was retrieved has a link, in its own org too. It tells of a source org if it leads away from
+        `targets`, the ids of the orgs that are meant; where these are unknown, if it leads away from the app's own.
+        """
+        link = self.link_org
+        if self.of(metadata.SETTINGS) or link is None:
+            return None
+        homes = targets or ([self.scoped_org] if self.scoped_org else [link])
+        return link if self.lent or all(home[:15] != link[:15] for home in homes) else None
+
+    def credentials_of(self, targets: Collection[str] = ()) -> Literal["own", "sourceOrg", "none"]:
+        """Whose key and secret the app uses, as `source_org` tells."""
         if self.of(metadata.SETTINGS):
             return "own"
-        return "sourceOrg" if self.source_org or self.lent else "none"
+        if self.lent or self.source_org(targets):
+            return "sourceOrg"
+        return "own" if self.link_org else "none"
 
     @property
     def secret_optional(self) -> bool:
@@ -186,18 +202,20 @@ def _lines(file: SourceFile | None, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([line.strip() for line in lines if line.strip()]))
 
 
-def missing_settings(app: App, org: str | None) -> Problem:
+def missing_settings(app: App, org: str | None, variables: Sequence[str], targets: Collection[str] = ()) -> Problem:
     """Why `app` has no global OAuth settings file, told from the files that are there.
 
-    `org` is the alias to print in the command that would retrieve it.
+    `org` is the alias to print in the command that would retrieve it, `variables` would supply key and secret,
+    `targets` are the ids of the orgs that are meant, if they are known.
     """
-    if app.source_org:
-        return problems.settings_in_source_org(app.name, app.source_org)
-    if app.distribution == "Packaged":
+    link = app.link_org
+    if source := app.source_org(targets):
+        return problems.settings_in_source_org(app.name, source, variables, None if targets else app.scoped_org)
+    if link is None and app.distribution == "Packaged":
         return problems.settings_not_packaged(app.name)
     if app.of(metadata.SAML) and not app.of(metadata.OAUTH):
         return problems.no_oauth_settings(app.name)
-    return problems.settings_not_retrieved(app.name, org)
+    return problems.settings_not_retrieved(app.name, org, variables, None if targets else link)
 
 
 def loopback(url: str) -> SplitResult | None:

@@ -341,6 +341,18 @@ def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
     return key.reveal() if key else None
 
 
+def variables(app: str, orgs: Sequence[Org] = ()) -> tuple[str, str]:
+    """The variables for the key and the secret of `app`, the latter as all of `orgs` name it, if they do."""
+    named = {org.secret_env for org in orgs}
+    secret = named.pop() if len(named) == 1 else None
+    return variable("consumerKey", app), secret or variable("consumerSecret", app)
+
+
+def unprompted(chain: Chain) -> Chain:
+    """The chain without its questions to people at this terminal."""
+    return tuple(source for source in chain if source.name != "prompt")
+
+
 def quiet(chain: Chain) -> Chain:
     """The chain without its questions, to people, to orgs or to a keyring, which may ask people."""
     return tuple(source for source in chain if source.name not in (KEYRING, REST, "prompt"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ecapipe import consumers, metadata, orgs, problems
+from ecapipe import consumers, orgs, problems
 from ecapipe.apps import App
 from ecapipe.consumers import Consumer
 from ecapipe.credentials import Disclosed
@@ -64,7 +64,7 @@ class Disclosure:
         logins = self._world.sf.logins()
         if source := app.link_org:
             return [login for login in logins if same_id(login.org_id, source)][:1]
-        scoped = _scoped(app)
+        scoped = app.scoped_org
         made_in = [login for login in logins if scoped and same_id(login.org_id, scoped)]
         target = [login for login in logins if org and _is(login, org)]
         return list({login.org_id: login for login in (*made_in[:1], *target[:1])}.values())
@@ -138,13 +138,6 @@ class Disclosure:
                 raise EcapipeError(replace(problems.rest_pair_staged(app.name, org.host, mask(key)), host=org.host))
         problem = problems.rest_consumer_unknown(app.name, org.host, mask(key), keys)
         raise EcapipeError(replace(problem, host=org.host))
-
-
-def _scoped(app: App) -> str | None:
-    """The org in ``orgScopedExternalApp`` of the header: where the app was made."""
-    header = app.of(metadata.HEADER)
-    text = header.document.text("orgScopedExternalApp") if header else None
-    return (text or "").partition(":")[0].strip() or None
 
 
 def _is(login: SfLogin, org: Org) -> bool:

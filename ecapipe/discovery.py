@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -176,16 +176,16 @@ def retrieve(into: Sequence[Project], orgs: Sequence[Org], world: World, work: W
     work.facts["retrievedFrom"] = login.username
 
 
-def facts(app: App, resolved: Resolved) -> AppFacts:
-    """The app as reports show it."""
+def facts(app: App, resolved: Resolved, targets: Collection[str] = ()) -> AppFacts:
+    """The app as reports show it; `targets` are the ids of the orgs that are meant, as far as they are known."""
     return AppFacts(
         app.name,
         app.project,
         app.settings.path if app.settings else None,
         tuple(file.path for file in app.files),
         app.distribution,
-        app.credentials_of,
-        app.source_org,
+        app.credentials_of(targets),
+        app.source_org(targets),
         app.callback_urls,
         app.flows,
         _credential(resolved.key),
@@ -202,10 +202,13 @@ def require_apps(found: Discovery) -> None:
         raise EcapipeError(problems.no_apps_found([posixpath.normpath(posixpath.join(*pair)) for pair in folders]))
 
 
-def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
+def locate(
+    app: App, *, named: bool, orgs: Sequence[Org], work: Work, supplied: bool = False, told: bool = False
+) -> None:
     """Find the app's settings file, or say why there is none.
 
-    An app that has none for a good reason is skipped unless it was named.
+    An app that has none for a good reason is skipped unless it was named. If nothing succeeds that is a failure after
+    all, unless each of its logins has `told` of one. `supplied`: it can do without the file.
     """
     if app.settings:
         work.facts["settingsFile"] = app.settings.path
@@ -219,10 +222,28 @@ def locate(app: App, *, named: bool, orgs: Sequence[Org], work: Work) -> None:
                     "were retrieved from another org, or copied."
                 )
         return
+    if supplied:
+        work.pass_over(f"{app.name} has no global OAuth settings file here: its key and secret come from elsewhere.")
+        return
     problem = missing(app, orgs)
     if named or problem.name == "SettingsNotRetrieved":
         raise EcapipeError(problem)
-    raise Skip(problem.message)
+    raise Skip(problem.message, None if told else problem)
+
+
+def supplied(app: App, orgs: Sequence[Org], chain: Chain, spared: Callable[[Org | None], bool]) -> bool:
+    """Whether `app` has no settings file, and yet what a login needs: from outside, for one of `orgs` at least, be it
+    from a source that cannot be read."""
+    if app.settings:
+        return False
+    chain = credentials.unprompted(chain)
+    found = [credentials.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
+    return any(each.key.source and not _lacking(each) for each in found)
+
+
+def _lacking(resolved: Resolved) -> bool:
+    """Whether no source has the key or the secret, rather than one that cannot be read."""
+    return resolved.problem is not None and resolved.problem.name in ("ConsumerKeyMissing", "ConsumerSecretMissing")
 
 
 def owing(app: App, org: Org, named: bool) -> Problem | None:
@@ -234,9 +255,16 @@ def owing(app: App, org: Org, named: bool) -> Problem | None:
 def missing(app: App, orgs: Sequence[Org]) -> Problem:
     """Why `app`, meant for `orgs`, has no settings file."""
     alias = next((org.alias for org in orgs if org.alias), None)
-    if any(app.link_org and org.org_id and same_id(app.link_org, org.org_id) for org in orgs):
-        return problems.settings_not_retrieved(app.name, alias)  # the link names the target itself
-    return apps.missing_settings(app, alias)
+    return apps.missing_settings(app, alias, credentials.variables(app.name, orgs), ids(app, orgs))
+
+
+def ids(app: App, orgs: Iterable[Org]) -> tuple[str, ...]:
+    """The ids of `orgs` by which it can be told whose credentials `app` uses: the one that its link names, else all;
+    none if some are unknown."""
+    known = [org.org_id for org in orgs]
+    told = tuple([each for each in known if each])
+    own = tuple([each for each in told if app.link_org and same_id(each, app.link_org)])
+    return own or (told if len(told) == len(known) else ())
 
 
 def prove(
@@ -252,7 +280,11 @@ def prove(
 
     Raises `EcapipeError` if no org can be served; if some cannot, that is a warning here and their failure later.
     """
+    chain = chain if app.settings else credentials.unprompted(chain)
     proven = [credentials.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
+    if app.settings is None and orgs:  # where nothing is supplied, it is the file that is missing
+        pairs = zip(orgs, proven, strict=True)
+        proven = [replace(each, outcome=missing(app, (org,))) if _lacking(each) else each for org, each in pairs]
     lacking = [each.problem for each in proven if each.problem]
     if len(lacking) == len(proven):
         raise EcapipeError(lacking[0])

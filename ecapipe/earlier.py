@@ -40,7 +40,8 @@ def take_over(done: Done, paired: Pairing, chain: Chain, track: Tracker) -> Pair
             for event in done.get(paired.subject(app), Course()).events():
                 track.emit(event)
             resolved = credentials.resolve(app, None, credentials.quiet(chain))
-            track.emit(AppSeen(discovery.facts(app, resolved)))
+            targets = discovery.ids(app, [pair.org for pair in paired.of(app)])
+            track.emit(AppSeen(discovery.facts(app, resolved, targets)))
     for pair in paired.pairs:
         for event in done.get(pair.subject, Course()).events():
             track.emit(event)

@@ -193,7 +193,8 @@ _STRUCTURE: Final = (
     Rule(
         "settings-missing",
         Levels("error", "note", None),
-        "The app has no global OAuth settings file. It is a note for linked and packaged apps, which have none.",
+        "The app has no global OAuth settings file. It is a note for linked and packaged apps, which have none, and "
+        "a warning where key and secret come from elsewhere.",
         "Key and secret are in that file only.",
         "Retrieve the type ExtlClntAppGlobalOauthSettings.",
         _SETTINGS,

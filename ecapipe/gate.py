@@ -98,7 +98,8 @@ def inspect(where: Where, gate: Gate, world: World) -> Inspection:
         findings += inspector.findings(found, proven, target)
         notices += inspector.notices
         applied |= {rule for rule in inspector.active if inspector.applies(rule)}
-    facts = tuple(discovery.facts(app, each) for app, each in zip(found.apps, proven, strict=True))
+    targets = (target,) if target else ()
+    facts = tuple(discovery.facts(app, each, targets) for app, each in zip(found.apps, proven, strict=True))
     return Inspection(found, facts, tuple(findings), tuple(notices), frozenset(applied))
 
 

@@ -64,6 +64,8 @@ _ASSERTION_LIFE: Final = 150
 _LONG_LIVED: Final = ("refresh_token", "offline_access")
 _HANDED_OVER: Final = ("refresh_token", "api", "web")
 """What the Salesforce CLI asks for itself."""
+WITHOUT_CALLBACK: Final[tuple[Flow, ...]] = ("client-credentials", "jwt")
+"""The flows that need nothing from the settings file but key and secret."""
 _CODE: Final = re.compile(r"[ -~]+")
 """RFC 6749, appendix A.11."""
 _BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%+/!-]{16,1024}={0,2}")
@@ -120,9 +122,10 @@ def choose(app: App, wanted: Literal["auto"] | Flow, has_secret: bool, person: b
     """The flow to use.
 
     `person`: whether somebody can be asked to sign in; `has_key`: whether a private key was given. Raises
-    `EcapipeError` (FlowNotPossible), which says what the file allows.
+    `EcapipeError` (FlowNotPossible), which says what the file allows. Without a file nothing tells what the app
+    allows, and those flows are tried that need nothing from it.
     """
-    allowed = app.flows
+    allowed = app.flows if app.settings else WITHOUT_CALLBACK
     match wanted:
         case "web" if "web" in allowed:
             return "web"
@@ -142,6 +145,8 @@ def choose(app: App, wanted: Literal["auto"] | Flow, has_secret: bool, person: b
             why = "this flow needs a private key, and --jwt-key-file names none"
         case "auto" if "jwt" in allowed:
             why = "of the flows it allows only jwt is possible without people, and --jwt-key-file names no key"
+        case "web" if app.settings is None:
+            why = "its callback URLs are in its global OAuth settings file, which is not here"
         case "web":
             why = "it has no callback URL"
         case "client-credentials":
@@ -150,12 +155,12 @@ def choose(app: App, wanted: Literal["auto"] | Flow, has_secret: bool, person: b
             why = "its settings file has no certificate (some orgs leave it out of a retrieve: add it to the file)"
         case _:
             why = "no flow that ecapipe supports is enabled"
-    raise EcapipeError(problems.flow_not_possible(app.name, wanted, allowed, why))
+    raise EcapipeError(problems.flow_not_possible(app.name, wanted, allowed, why, app.settings is not None))
 
 
 def takes_key(app: App, wanted: Literal["auto"] | Flow, has_key: bool) -> bool:
     """Whether `app` will log in with a private key, for which it needs no secret."""
-    return has_key and wanted in ("auto", "jwt") and app.allows("jwt")
+    return has_key and wanted in ("auto", "jwt") and (app.settings is None or app.allows("jwt"))
 
 
 def flow(grant: Grant) -> Flow:

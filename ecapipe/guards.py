@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from ecapipe import handover, problems
 from ecapipe.login import How, Plan, Target, Web
 from ecapipe.problems import Problem
+from ecapipe.stages import Skip
 from ecapipe.world import World
 
 APPROVALS = 5
 """Refresh tokens that one user has of one app in one org; the next one revokes the oldest."""
 _REFRESHING = frozenset({"refresh_token", "offline_access"})
 
-Planned = Plan | Problem | str
+_AWAY: Final = frozenset({"SettingsInSourceOrg", "SettingsNotPackaged", "NoOauthSettings"})
+"""Why an app has no settings file in an org, though it may have one elsewhere."""
+
+Planned = Plan | Problem | Skip | str
+UNPLANNED: Final = (Problem, Skip, str)
+"""What stands where there is no plan: the target is not logged in to."""
 
 
 def judge(targets: Sequence[Target], plans: Sequence[Planned], how: How, world: World) -> list[Planned]:
@@ -25,13 +32,14 @@ def judge(targets: Sequence[Target], plans: Sequence[Planned], how: How, world: 
 
 def _crossing(targets: Sequence[Target], plans: Sequence[Planned], how: How) -> list[Planned]:
     """A flow that was asked for chooses among the apps of an org: one that does not allow it, and was not named, is
-    skipped, unless no app of the org allows it."""
-    able = {target.org for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, (Problem, str))}
+    skipped, unless no app of the org allows it; so is one that has its key and secret elsewhere."""
+    able = {target.org for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, UNPLANNED)}
 
     def meant(target: Target, plan: Planned) -> Planned:
-        if isinstance(plan, Problem) and plan.name == "FlowNotPossible" and not target.named:
-            return plan.message if target.org in able and how.of(target.org).flow != "auto" else plan
-        return plan
+        if not isinstance(plan, Problem) or target.named:
+            return plan
+        chosen = plan.name == "FlowNotPossible" and target.org in able and how.of(target.org).flow != "auto"
+        return Skip(plan.message, plan) if chosen or plan.name in _AWAY else plan
 
     return [meant(target, plan) for target, plan in zip(targets, plans, strict=True)]
 
@@ -53,14 +61,14 @@ def _approvals(targets: Sequence[Target], plans: Sequence[Planned]) -> list[Plan
 
 def _overwriting(targets: Sequence[Target], plans: Sequence[Planned], world: World) -> list[Planned]:
     """A login that the Salesforce CLI could not keep beside the others is a problem, as far as users are known."""
-    ready = [target for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, (Problem, str))]
+    ready = [target for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, UNPLANNED)]
     wanted = [(target.app.name, target.org) for target in ready]
     told = any(target.org.username and target.org.org_id for target in ready)
     kept = world.sf.logins() if told else ()
 
     def judged(target: Target, plan: Planned) -> Planned:
         org = target.org
-        if isinstance(plan, (Problem, str)):
+        if isinstance(plan, UNPLANNED):
             return plan
         rival = handover.rival(target.app.name, org, wanted)
         return rival or handover.overwritten(org.username, org.org_id, org, kept) or plan

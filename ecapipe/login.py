@@ -17,7 +17,7 @@ from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
-from ecapipe.stages import Enough, Work
+from ecapipe.stages import DRY_RUN, Enough, Work
 from ecapipe.tokens import Token
 from ecapipe.userinfo import User
 from ecapipe.world import World
@@ -262,7 +262,7 @@ def show(planned: Plan | Problem, target: Target, how: How, work: Work) -> None:
         key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
         work.facts |= {"secretEnv": variable} if variable else {}
-        raise Enough("Dry run: nothing is sent.")
+        raise Enough(DRY_RUN)
     work.facts[record.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
 
 

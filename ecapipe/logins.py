@@ -30,7 +30,7 @@ from ecapipe.grants import AuthorizationCode, Grant
 from ecapipe.login import How, Plan, Target, Unattended, Web
 from ecapipe.orgs import Org
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.stages import AUTHORIZE, HAND_OVER, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Tracker, Work
+from ecapipe.stages import AUTHORIZE, HAND_OVER, OF_TARGETS, TOKEN, VERIFY, Clock, Course, Skip, Tracker, Work
 from ecapipe.workers import Workers
 from ecapipe.world import Board, Desk, World
 
@@ -87,12 +87,14 @@ def closed(plans: Iterable[object], world: World) -> Mapping[str, Problem]:
         return lost
 
 
-def settle(target: Target, planned: Plan | Problem | str, how: How, track: Tracker) -> None:
+def settle(target: Target, planned: Plan | Problem | Skip | str, how: How, track: Tracker) -> None:
     """Tell of a target that is not logged in to: a reason to skip it, what its plan met, or a dry run."""
     with track.course(target.subject, OF_TARGETS) as course:
         if isinstance(planned, str):
             course.halt(planned)
         with course.stage(AUTHORIZE) as work:
+            if isinstance(planned, Skip):
+                raise planned
             login.show(planned, target, how, work)
     if course.finished:
         track.emit(Finished(target.subject, None))

@@ -401,7 +401,7 @@ def _elsewhere_or_address(
     try:
         asked, reason = tuple(logins()), None
     except EcapipeError as error:
-        asked, reason = (), None if error.problem.name == "SfNotFound" else error.problem.message
+        asked, reason = (), error.problem.message
     for login in asked:
         if text == login.username or text in login.aliases:
             alias = text if text in login.aliases else next(iter(login.aliases), "")

@@ -84,9 +84,12 @@ class _River:
             self.track.emit(Finished(Subject(), None))
             return
         left = earlier.take_over(done, paired, chain, self.track)
-        ready = [each for app in left.found.apps for each in self.prepare(app, paired.subject(app), left, chain)]
+        apps = left.found.apps
+        stuck = not self.track.promising and not any(app.settings or self.supplied(app, left, chain) for app in apps)
+        ready = [each for app in apps for each in self.prepare(app, paired.subject(app), left, chain, stuck)]
         if self.track.reaches(AUTHORIZE):
             self.log_in(ready)
+        self.track.own_up()
 
     def discover(self, work: Work) -> tuple[Pairing, credentials.Chain, Done]:
         """Which app is meant in which org, where key and secret may come from, and what an earlier run has done."""
@@ -122,24 +125,32 @@ class _River:
             )
         )
 
+    def supplied(self, app: App, paired: Pairing, chain: credentials.Chain) -> bool:
+        """Whether the app can log in without a settings file."""
+        spared = partial(login.spares_secret, app, how=self.request.how)
+        return discovery.supplied(app, [pair.org for pair in paired.of(app)], chain, spared)
+
     def prepare(
-        self, app: App, subject: Subject, paired: Pairing, chain: credentials.Chain
+        self, app: App, subject: Subject, paired: Pairing, chain: credentials.Chain, stuck: bool
     ) -> list[tuple[Target, Problem | str | None]]:
-        """locate → check; the logins that follow, with what keeps each from it."""
+        """locate → check; the logins that follow, with what keeps each from it. `stuck`: no app of the run gets any
+        further."""
         pairs = paired.of(app)
         chosen, named = [pair.org for pair in pairs], app.name in self.request.where.names
         proven = [credentials.resolve(app, None, credentials.quiet(chain))]
+        told = bool(pairs) and all(pair.named for pair in pairs) and self.track.reaches(AUTHORIZE)
         with self.track.course(subject, OF_APPS) as course:
             with course.stage(LOCATE) as work:
                 work.facts |= {"project": app.project} if paired.subject(app).tree else {}
-                discovery.locate(app, named=named, orgs=chosen, work=work)
+                wanted, supplied = named or (stuck and not told), self.supplied(app, paired, chain)
+                discovery.locate(app, named=wanted, orgs=chosen, work=work, supplied=supplied, told=told)
             with course.stage(CHECK) as work:
                 spared = partial(login.spares_secret, app, how=self.request.how)
                 proven = discovery.prove(app, chosen, chain, work, spared=spared)
                 if self.request.write_back:
                     writeback.keep(app, proven, self.world, work, dry_run=self.request.how.dry_run)
                 work.warnings += login.doubts(app, chosen, self.request.how, self.world)
-        self.track.emit(AppSeen(discovery.facts(app, proven[0])))
+        self.track.emit(AppSeen(discovery.facts(app, proven[0], discovery.ids(app, chosen))))
         if course.finished and not self.track.reaches(AUTHORIZE):
             self.track.emit(Finished(subject, None))
         version = paired.found.api_version(app)
@@ -156,15 +167,15 @@ class _River:
         """authorize → token → verify → hand-over, of all targets that can; the others are told of first."""
         how, begun = self.request.how, list[tuple[Target, login.Plan]]()
         for (target, _), planned in zip(ready, self.preflight(ready), strict=True):
-            if how.dry_run or isinstance(planned, (str, Problem)):
+            if how.dry_run or isinstance(planned, guards.UNPLANNED):
                 logins.settle(target, planned, how, self.track)
             else:
                 begun.append((target, planned))
         logins.run(begun, how, self.world, self.track, self.request.at_once)
 
-    def preflight(self, ready: Sequence[tuple[Target, Problem | str | None]]) -> list[login.Plan | Problem | str]:
+    def preflight(self, ready: Sequence[tuple[Target, Problem | str | None]]) -> list[guards.Planned]:
         """How each target will log in, or why it will not: known of all of them before anyone signs in."""
-        plans = [reason or self.plan(target) for target, reason in ready]
+        plans: list[guards.Planned] = [reason or self.plan(target) for target, reason in ready]
         lost = logins.closed(plans, self.world)
         plans = [lost.get(plan.listens or "", plan) if isinstance(plan, login.Web) else plan for plan in plans]
         return guards.judge([target for target, _ in ready], plans, self.request.how, self.world)

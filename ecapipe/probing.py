@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -40,19 +40,28 @@ def run(where: Where, which: Which, secret_from: Collection[str], world: World) 
     found, chosen = paired.found, paired.chosen
     disclose, kept = Disclosure(which.allowed, world), keeping.secret(world)
     chain = credentials.chain(found.apps, chosen, world.variable, world.ask, secret_from, disclose, kept)
-    verdicts = _in_order([(pair.org.host, _asked(pair, chain, world)) for pair in paired.pairs], world)
+    doubts: dict[str, None] = {}
+    verdicts = _in_order([(pair.org.host, _asked(pair, chain, world, doubts)) for pair in paired.pairs], world)
+    if not any(each.word == "accepted" for each in verdicts):  # then what was left out is a failure as well
+        verdicts = tuple(replace(each, word="missing") if each.word == "skipped" else each for each in verdicts)
     facts = tuple(
-        discovery.facts(app, credentials.resolve(app, None, credentials.quiet(chain))) for app in found.apps
+        discovery.facts(
+            app,
+            credentials.resolve(app, None, credentials.quiet(chain)),
+            discovery.ids(app, [pair.org for pair in paired.of(app)]),
+        )
+        for app in found.apps
     )
     notices = [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
-    notices += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen)]
+    notices += [*(org.warning for org in chosen if org.warning), *orgs.doubles(chosen), *doubts]
     return Probed(found, facts, verdicts, tuple(notices))
 
 
-def _asked(pair: Pair, chain: Chain, world: World) -> Verdict | Callable[[], Verdict]:
-    """How to come to the verdict on a pair; the verdict itself where there is nothing to ask."""
+def _asked(pair: Pair, chain: Chain, world: World, doubts: dict[str, None]) -> Verdict | Callable[[], Verdict]:
+    """How to come to the verdict on a pair; the verdict itself where there is nothing to ask. `doubts` takes what a
+    run would warn of."""
     app, org = pair.app, pair.org
-    if app.settings is None:
+    if app.settings is None and not discovery.supplied(app, (org,), chain, lambda org: False):
         problem = discovery.missing(app, (org,))
         word: Word = "missing" if pair.named or problem.name == "SettingsNotRetrieved" else "skipped"
         return Verdict(app.name, app.project, org.name, org.host, word, problem.message, problem=problem)
@@ -64,6 +73,8 @@ def _asked(pair: Pair, chain: Chain, world: World) -> Verdict | Callable[[], Ver
         return Verdict(app.name, app.project, org.name, org.host, "missing", problem.message, problem=problem)
     sources = resolved.key.source, resolved.secret.source
     outcome = resolved.outcome
+    if resolved.warning:
+        doubts[f"{app.name}@{org.name}: {resolved.warning}"] = None
     if isinstance(outcome, Problem):
         return Verdict(app.name, app.project, org.name, org.host, "missing", outcome.message, *sources, None, outcome)
     return partial(_ask, pair, outcome, *sources, world)

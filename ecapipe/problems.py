@@ -760,14 +760,18 @@ def malformed_baseline(file: str, reason: str) -> _Said:
 @_problem(
     "config",
     "The app's global OAuth settings file is not in the project. It holds the consumer key and secret.",
-    "Retrieve the type ExtlClntAppGlobalOauthSettings; manifests and .gitignore often leave it out.",
+    "Retrieve the type ExtlClntAppGlobalOauthSettings, which manifests often leave out. Where git is to have no such "
+    "file, take key and secret from the environment, or from another tree with --credentials-dir.",
 )
-def settings_not_retrieved(app: str, org: str | None) -> _Said:
+def settings_not_retrieved(app: str, org: str | None, variables: Sequence[str], source_org: str | None) -> _Said:
+    linked = f"; or {app} is linked to org {source_org}, whose key and secret it uses" if source_org else ""
     return _say(
-        f"{app} has no global OAuth settings file in the project: it was not retrieved.",
-        f"Retrieve it: {retrieve_command(org)}",
-        "If it is ignored on purpose, retrieve it into a folder of its own with --output-dir and name that "
-        "folder with --source-dir.",
+        f"{app} has no global OAuth settings file in the project: it was not retrieved, or is kept out of git"
+        f"{linked}.",
+        f"Retrieve it{f' from org {source_org}' if source_org else ''}: {retrieve_command(org)}",
+        "If it is to stay out of this tree, retrieve it into another with --output-dir, and name that one with "
+        "--credentials-dir.",
+        _without_the_file(variables),
     )
 
 
@@ -777,11 +781,15 @@ def settings_not_retrieved(app: str, org: str | None) -> _Said:
     "settings file for it.",
     "Retrieve the file from the source org.",
 )
-def settings_in_source_org(app: str, source_org: str) -> _Said:
+def settings_in_source_org(app: str, source_org: str, variables: Sequence[str], scoped_to: str | None) -> _Said:
+    """`scoped_to`: the org that the app was made in, where that alone speaks for a link."""
+    seen = f" (its oauthLink names that org, its orgScopedExternalApp {scoped_to})" if scoped_to else ""
     return _say(
-        f"{app} is linked: its key and secret belong to its source org {source_org}, "
-        "so it has no global OAuth settings file here.",
+        f"{app} is {'likely ' if scoped_to else ''}linked: its key and secret belong to its source org {source_org}"
+        f"{seen}, so it has no global OAuth settings file here.",
         f"Retrieve the file from org {source_org}: {retrieve_command()}",
+        "Or name the tree of that org with --credentials-dir.",
+        _without_the_file(variables),
     )
 
 
@@ -804,6 +812,11 @@ def settings_not_packaged(app: str) -> _Said:
 )
 def no_oauth_settings(app: str) -> _Said:
     return _say(f"{app} has no OAuth settings.", f"Retrieve them if the app uses OAuth: {retrieve_command()}")
+
+
+def _without_the_file(variables: Sequence[str]) -> str:
+    """How a login does without the settings file."""
+    return f"Or set {' and '.join(variables)}: enough for the flows without a callback, client credentials and JWT."
 
 
 # --- check --------------------------------------------------------------------------------------------------
@@ -1003,9 +1016,11 @@ def not_written_back(file: str, reason: str, *actions: str) -> _Said:
     "None of the flows that the app's settings allow can be used here.",
     "Use a flow the app allows, or enable another in the app's settings and policies.",
 )
-def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str) -> _Said:
+def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str, told: bool) -> _Said:
+    """`told`: its settings file says what is `allowed`."""
+    left = "Its settings allow" if told else "Without the file these can be tried"
     return _say(
-        f"{app} cannot log in with flow {wanted}: {why}. Its settings allow: {_several(allowed)}.",
+        f"{app} cannot log in with flow {wanted}: {why}. {left}: {_several(allowed)}.",
         *(f"Use --flow {flow}." for flow in allowed if flow not in (wanted, "jwt")),
         *(["Use --jwt-key-file PATH, with the private key of the app's certificate."] if "jwt" in allowed else []),
         "Enable another flow in the app's OAuth settings, deploy, and retrieve again.",

@@ -81,8 +81,8 @@ class Report:
                 assert_never(event)
 
     def _begin(self, event: StageStarted) -> None:
-        """A login that starts again replaces what it came to before."""
-        if event.subject.org is None or (event.stage, event.subject) not in self._reached:
+        """What starts again replaces what it came to before."""
+        if (event.stage, event.subject) not in self._reached:
             return
         self._ended = [ended for ended in self._ended if ended.subject != event.subject]
         self._finished = [done for done in self._finished if done.subject != event.subject]

@@ -8,8 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeVar
 
-from ecapipe.events import Emit, Note, NoteKind, Outcome, Stage, StageEnded, StageNoted, StageStarted, Subject
-from ecapipe.problems import EcapipeError, Problem, interrupted
+from ecapipe.events import (
+    Emit,
+    Event,
+    Finished,
+    Note,
+    NoteKind,
+    Outcome,
+    Stage,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+)
+from ecapipe.problems import WAITING, EcapipeError, Problem, interrupted
 
 T = TypeVar("T")
 
@@ -36,6 +48,10 @@ def until(name: str | None, *, hand_over: bool = False) -> tuple[Stage, ...]:
     return ALL[: last + 1]
 
 
+DRY_RUN: Final = "Dry run: nothing is sent."
+"""Why a dry run goes no further."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Time as an argument: seconds of a monotonic clock, the time of day in UTC as ISO 8601, and waiting."""
@@ -46,7 +62,12 @@ class Clock:
 
 
 class Skip(Exception):
-    """Raised within a stage: neither it nor what follows applies, for the reason given."""
+    """Raised within a stage: neither it nor what follows applies, for the reason given. `owed`: the failure that it
+    is after all, if nothing in the run succeeds."""
+
+    def __init__(self, reason: str, owed: Problem | None = None) -> None:
+        super().__init__(reason)
+        self.owed = owed
 
 
 class Enough(Exception):
@@ -89,9 +110,11 @@ class Course:
     Its pieces may run on several threads, one after the other.
     """
 
-    def __init__(self, emit: Emit, clock: Clock, subject: Subject, stages: Sequence[Stage]) -> None:
+    def __init__(
+        self, emit: Emit, clock: Clock, subject: Subject, stages: Sequence[Stage], owed: list[_Owed] | None = None
+    ) -> None:
         self._emit, self._clock, self._subject = emit, clock, subject
-        self._left = list(stages)
+        self._left, self._owed = list(stages), owed
         self.finished = False
         self.halted: str | None = None
         """Why it did not finish."""
@@ -134,6 +157,8 @@ class Course:
             raise _Done from None
         except Skip as skip:
             end("skipped", str(skip))
+            if skip.owed and self._owed is not None:
+                self._owed.append(_Owed(self._subject, (stage, *self._left), skip.owed))
             raise _Halt(str(skip)) from None
         except EcapipeError as error:
             end("failed", None, error.problem)
@@ -157,11 +182,35 @@ class Course:
         self._left.clear()
 
 
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """What was skipped, with the stages that it left out, and the failure that it is if nothing succeeds."""
+
+    subject: Subject
+    stages: tuple[Stage, ...]
+    problem: Problem
+
+
 class Tracker:
     """Makes courses; holds what all of them share. `stages` are those the run is asked for."""
 
     def __init__(self, emit: Emit, clock: Clock, stages: Sequence[Stage]) -> None:
-        self.emit, self._clock, self._stages = emit, clock, stages
+        self._emit, self._clock, self._stages = emit, clock, stages
+        self._owed: list[_Owed] = []
+        self.promising = False
+        """Something has succeeded, or waits for people and may yet."""
+
+    def emit(self, event: Event) -> None:
+        """Tell of `event`."""
+        waits = isinstance(event, StageEnded) and event.problem and event.problem.exit_code == WAITING
+        self.promising = self.promising or bool(waits) or isinstance(event, Finished)
+        self._emit(event)
+
+    def own_up(self) -> None:
+        """If nothing has succeeded, tell of what was skipped again, as the failure that it is then."""
+        for owed in () if self.promising else self._owed:
+            with self.course(owed.subject, owed.stages) as course, course.stage(owed.stages[0]):
+                raise EcapipeError(owed.problem)
 
     def by(self, emit: Emit) -> Tracker:
         """The same, but told to `emit`."""
@@ -188,7 +237,8 @@ class Tracker:
 
     def begin(self, subject: Subject, stages: Sequence[Stage]) -> Course:
         """A course over those of `stages` that the run is asked for."""
-        return Course(self.emit, self._clock, subject, [stage for stage in stages if self.reaches(stage)])
+        asked = [stage for stage in stages if self.reaches(stage)]
+        return Course(self.emit, self._clock, subject, asked, self._owed)
 
     @contextmanager
     def course(self, subject: Subject, stages: Sequence[Stage]) -> Iterator[Course]:

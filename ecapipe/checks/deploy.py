@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from ecapipe import metadata
-from ecapipe.apps import SourceFile
 from ecapipe.checks.subject import Checked, Remark
 from ecapipe.metadata import Type
 from ecapipe.orgs import same_id
@@ -89,7 +88,7 @@ def oauth_link_stale(subject: Checked) -> Iterator[Remark]:
     link = oauth.document.text("oauthLink") if oauth else None
     if not link or not subject.own_settings:
         return
-    home = _home(subject.header)
+    home = app.scoped_org
     if not _LINK.fullmatch(link):
         why = "has not the form of one"
     elif home and app.link_org and not same_id(home, app.link_org):
@@ -104,7 +103,7 @@ def oauth_link_stale(subject: Checked) -> Iterator[Remark]:
 
 
 def org_scoped_app_foreign(subject: Checked) -> Iterator[Remark]:
-    if home := _home(subject.header):
+    if home := subject.app.scoped_org:
         yield from _foreign(
             subject,
             "orgScopedExternalApp",
@@ -160,7 +159,7 @@ def jwt_without_certificate(subject: Checked) -> Iterator[Remark]:
 
 def key_deployed_to_other_org(subject: Checked) -> Iterator[Remark]:
     settings = subject.own_settings
-    home = subject.app.link_org or _home(subject.header)
+    home = subject.app.link_org or subject.app.scoped_org
     if settings and home and subject.in_file("consumerKey") == "present":
         yield from _foreign(
             subject,
@@ -205,12 +204,6 @@ def _foreign(subject: Checked, element: str, home: str, of: Type, action: str) -
             at=subject.app.of(of),
             element=element,
         )
-
-
-def _home(header: SourceFile | None) -> str | None:
-    """The org in ``orgScopedExternalApp``."""
-    scoped = header.document.text("orgScopedExternalApp") if header else None
-    return (scoped or "").partition(":")[0].strip() or None
 
 
 def _switched_off(subject: Checked, switch: str, sentence: str) -> Iterator[Remark]:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from ecapipe import apps, metadata
 from ecapipe.checks.subject import Checked, Remark
+from ecapipe.credentials import variables
+from ecapipe.findings import Level
 from ecapipe.metadata import Type
 
 LONGEST: Final = 2000
@@ -19,10 +21,14 @@ LONGEST: Final = 2000
 def settings_missing(subject: Checked) -> Iterator[Remark]:
     if subject.settings:
         return
-    problem = apps.missing_settings(subject.app, None)
+    app, target = subject.app, subject.evidence.target
+    problem = apps.missing_settings(app, None, variables(app.name), (target,) if target else ())
     if problem.name != "NoOauthSettings":
         expected = problem.name != "SettingsNotRetrieved"
-        yield subject.remark(problem.message, *problem.actions, at_most="note" if expected else None)
+        key, secret = subject.resolved.key.source, subject.resolved.secret.source
+        supplied = key and (secret or app.name in subject.evidence.jwt)  # enough for a login without a callback
+        mildest: Level | None = "note" if expected else "warning" if supplied else None
+        yield subject.remark(problem.message, *problem.actions, at_most=mildest)
 
 
 def settings_duplicated(subject: Checked) -> Iterator[Remark]:

@@ -19,6 +19,7 @@ from ecapipe.events import (
 )
 from ecapipe.render import text
 from ecapipe.report import Report
+from ecapipe.stages import DRY_RUN
 
 TITLE = "Authorizing External Client Apps"
 
@@ -71,6 +72,8 @@ class Lines:
             self._say(f"{mark} {event.stage.title} - Skipped{self._of(event)}: {text.clean(event.reason or '')}")
         elif self._stages:
             self._say(f"{mark} {event.stage.title}{self._of(event)} ({text.duration(event.milliseconds)})")
+        elif event.reason == DRY_RUN:  # a login that has no other line
+            self._say(text.clean(f"{event.subject}: {event.facts['flow']} at {event.facts['host']}"))
         for label, value in text.facts(event, self._verbose) if self._stages else ():
             self._say(f"   {label}: {value}")
         if event.outcome == "warning":

@@ -270,8 +270,11 @@ def _paragraphs(*parts: tuple[str, str]) -> Iterator[str]:
 
 
 def _absent(app: AppFacts) -> str:
+    """Why there is no settings file, as far as the files tell: which org is meant is not known here."""
     if app.source_org_id:
-        return f"none: linked, key and secret belong to org {app.source_org_id}"
+        return f"none: likely linked, key and secret belong to org {app.source_org_id}"
+    if app.credentials_of == "own":
+        return "none: not retrieved, kept out of git, or linked"
     return "none: packaged" if app.distribution == "Packaged" else "none"
 
 

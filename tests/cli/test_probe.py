@@ -111,7 +111,8 @@ def test_what_is_not_accepted_is_told_apart(
 
 
 def test_some_accepted_is_partial_and_what_nobody_asked_for_does_not_count(tmp_path: Path) -> None:
-    linked = trees.app("Linked", settings=None, oauth={"oauthLink": "00D000000000001EAA:888000000000001"})
+    header, link = {"orgScopedExternalApp": "00D000000000002EAA:Linked"}, "00D000000000001EAA:888000000000001"
+    linked = trees.app("Linked", settings=None, oauth={"oauthLink": link}, header=header)
     root = plant(tmp_path, trees.app("Billing"), trees.app("Other"), linked)
     with origin(org) as uat:
         where = ["-d", root, "-o", f"uat={uat.url('')}", "--json"]

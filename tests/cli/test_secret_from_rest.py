@@ -138,6 +138,16 @@ def test_a_key_that_is_missing_comes_along(tmp_path: Path) -> None:
         assert ended.status == 0, ended
 
 
+def test_without_the_settings_file_key_and_secret_come_from_the_org(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        for file in scene.root.rglob("*.ecaGlblOauth-meta.xml"):
+            file.unlink()
+        ended = scene.run("--json")
+        assert ended.status == 0, ended
+        credentials = ended.result["apps"][0]["credentials"]
+        assert [credentials[each]["source"] for each in ("consumerKey", "consumerSecret")] == ["rest", "rest"]
+
+
 def test_the_link_of_the_app_decides_which_org_is_asked(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         link = {"oauthLink": f"{scene.org_id[:15]}:888000000000001"}

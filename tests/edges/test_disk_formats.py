@@ -93,16 +93,20 @@ def test_a_missing_metadata_dir_is_said_with_its_flag(tmp_path: Path) -> None:
 
 def test_a_linked_app_borrows_from_its_source_orgs_tree(tmp_path: Path) -> None:
     link = {"oauthLink": "00D000000000009EAA:888000000000001"}
-    target = trees.plant(tmp_path / "target", trees.project() | trees.app(settings=None, oauth=link))
+    target = trees.plant(
+        tmp_path / "target",
+        trees.project()
+        | trees.app(settings=None, oauth=link, header={"orgScopedExternalApp": "00D000000000008EAA:Billing"}),
+    )
     source = trees.plant(tmp_path / "source", trees.project() | trees.app())
     (alone,) = found(target).apps
     (app,) = found(target, lender=source).apps
-    assert (alone.settings, alone.credentials_of) == (None, "sourceOrg")
+    assert (alone.settings, alone.credentials_of()) == (None, "sourceOrg")
     assert app.settings is not None
     assert app.settings.path == (
         "../source/force-app/main/default/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
     )
-    assert (app.credentials_of, app.source_org) == ("sourceOrg", "00D000000000009EAA")
+    assert (app.credentials_of(), app.source_org()) == ("sourceOrg", "00D000000000009EAA")
     assert app.settings.document.text("consumerSecret") == trees.secret("Billing")
 
 

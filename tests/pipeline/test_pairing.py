@@ -26,6 +26,8 @@ from ecapipe.report import Report
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 PROD = "https://acme.my.salesforce.com"
 LINKED = {"oauthLink": "00D000000000009EAA:888000000000001"}
+MADE_HERE = {"orgScopedExternalApp": "00D000000000008EAA:A"}
+"""With another org in the link, a sign of a linked app."""
 ALONE = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
 
 
@@ -151,7 +153,7 @@ def test_rows_may_share_out_the_apps_of_an_org(two: Path) -> None:
 
 @pytest.mark.parametrize(("text", "outcome"), [("apps\n{},A", "failed"), ("apps\n{},", "skipped")])
 def test_a_pair_that_cannot_work_fails_where_it_was_named(tmp_path: Path, text: str, outcome: str) -> None:
-    tree = trees.project() | trees.app("A", settings=None, oauth=LINKED) | alone("B")
+    tree = trees.project() | trees.app("A", settings=None, oauth=LINKED, header=MADE_HERE) | alone("B")
     root = trees.plant(tmp_path, tree)
     planned = plan(here(root), listed(root, f"alias,url,{text.format(f'uat,{UAT}')}\nprod,{PROD},B\n"))
     assert planned.targets["A@uat"][0] == outcome

@@ -19,6 +19,8 @@ from ecapipe.report import Report
 TWO_ORGS = Which(("dev=https://dev.my.salesforce.com", "uat=https://uat.my.salesforce.com"))
 NO_SECRET: dict[str, str | None] = {"consumerSecret": None}
 LINKED = {"oauthLink": "00D000000000009EAA:888000000000001"}
+MADE_HERE = {"orgScopedExternalApp": "00D000000000008EAA:A"}
+"""With another org in the link, a sign of a linked app."""
 
 
 def dry_run(tmp_path: Path, tree: trees.Files, *names: str, environ: dict[str, str] | None = None) -> Report:
@@ -61,20 +63,24 @@ def test_a_secret_for_one_org_serves_that_org_alone(tmp_path: Path) -> None:
 
 
 def test_a_linked_app_is_skipped_when_it_only_came_from_the_crossing(tmp_path: Path) -> None:
-    report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED) | trees.app("B"))
+    report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED, header=MADE_HERE) | trees.app("B"))
     assert ("locate", "A", None, "skipped") in outcomes(report)
     assert report.status == 0
 
 
 def test_a_linked_app_fails_when_it_was_named(tmp_path: Path) -> None:
-    report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED), "A")
+    report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED, header=MADE_HERE), "A")
     assert [problem.name for problem in report.problems] == ["SettingsInSourceOrg"]
     assert report.status == 1
 
 
-def test_nothing_succeeds_where_everything_is_skipped(tmp_path: Path) -> None:
-    report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED))
-    assert (report.problems, report.status) == ([], 1)
+def test_what_is_skipped_is_a_failure_where_nothing_succeeds(tmp_path: Path) -> None:
+    linked = trees.app("A", settings=None, oauth=LINKED, header=MADE_HERE)
+    report = dry_run(tmp_path, linked | trees.app("B", settings=NO_SECRET))
+    assert [each.name for each in report.problems] == ["ConsumerSecretMissing", "SettingsInSourceOrg"]
+    assert report.status == 1
+    told = [outcome for stage, app, _, outcome in outcomes(report) if (stage, app) == ("locate", "A")]
+    assert told == ["failed"], "told again, and once"
 
 
 @pytest.mark.parametrize("last", ["discover", "locate", "check"])

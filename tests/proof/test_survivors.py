@@ -362,7 +362,7 @@ def test_an_element_that_is_nil_is_empty() -> None:
 
 def test_an_app_without_oauth_is_named() -> None:
     found = app(settings=None, oauth=None)
-    assert "Billing" in apps.missing_settings(found, None).message
+    assert "Billing" in apps.missing_settings(found, None, ("KEY", "SECRET")).message
 
 
 @pytest.mark.parametrize(

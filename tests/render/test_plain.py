@@ -70,7 +70,7 @@ Billing
 
 Portal
   Distribution: unknown
-  Settings: none: linked, key and secret belong to org 00D000000000002EAA
+  Settings: none: likely linked, key and secret belong to org 00D000000000002EAA
   Callback URLs: none
   Flows: none
   Consumer key: absent in the file

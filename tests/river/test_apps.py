@@ -194,26 +194,55 @@ def test_without_a_header_the_distribution_is_unknown() -> None:
 
 def test_credentials_are_the_apps_own_where_there_is_a_settings_file() -> None:
     app = only(trees.app(oauth=LINK))
-    assert (app.credentials_of, app.source_org) == ("own", None)
+    assert (app.credentials_of(), app.source_org()) == ("own", None)
     assert app.link_org == "00D000000000001EAA"
 
 
-def test_credentials_are_the_source_orgs_where_there_is_only_a_link() -> None:
-    app = only(trees.app(settings=None, oauth=LINK))
-    assert (app.credentials_of, app.source_org) == ("sourceOrg", "00D000000000001EAA")
+L, MADE, T = "00D000000000001EAA", "00D000000000002EAA", "00D000000000003EAA"
+OWN: list[tuple[str | None, tuple[str, ...], str, str, bool]] = [
+    # the org of orgScopedExternalApp, the targets that are known; whose, why, whether the other cause is said too
+    (None, (), "own", "SettingsNotRetrieved", True),
+    (L, (), "own", "SettingsNotRetrieved", True),
+    (L[:15], (), "own", "SettingsNotRetrieved", True),
+    (MADE, (), "sourceOrg", "SettingsInSourceOrg", True),
+    (None, (L,), "own", "SettingsNotRetrieved", False),
+    (MADE, (L[:15],), "own", "SettingsNotRetrieved", False),
+    (MADE, (T, L), "own", "SettingsNotRetrieved", False),
+    (None, (T,), "sourceOrg", "SettingsInSourceOrg", False),
+    (L, (T,), "sourceOrg", "SettingsInSourceOrg", False),
+    (MADE, (MADE,), "sourceOrg", "SettingsInSourceOrg", False),
+]
+
+
+@pytest.mark.parametrize("state", ["Local", "Packaged"])
+@pytest.mark.parametrize(("scoped", "targets", "whose", "name", "doubtful"), OWN)
+def test_a_link_tells_of_a_source_org_only_where_it_leads_away(
+    scoped: str | None, targets: tuple[str, ...], whose: str, name: str, doubtful: bool, state: str
+) -> None:
+    header = {"distributionState": state, "orgScopedExternalApp": scoped and f"{scoped}:Billing"}
+    app = only(trees.app(settings=None, oauth=LINK, header=header))
+    assert (app.credentials_of(targets), app.source_org(targets)) == (whose, L if whose == "sourceOrg" else None)
+    problem = apps.missing_settings(app, "uat", ("THE_KEY", "THE_SECRET"), targets)
+    assert problem.name == name
+    assert ("not retrieved, or is kept out of git" in problem.message) == (whose == "own")
+    assert ("likely linked" in problem.message) == (doubtful and whose == "sourceOrg")
+    assert ("is linked" in problem.message) == (doubtful == (whose == "own"))
+    said = " ".join(problem.actions)
+    for way_out in ("sf project retrieve start", "--credentials-dir", "THE_KEY and THE_SECRET"):
+        assert way_out in said
 
 
 @pytest.mark.parametrize("link", [None, ":888000000000001AAA", " : "])
 def test_credentials_are_nobodys_without_settings_or_link(link: str | None) -> None:
     app = only(trees.app(settings=None, oauth={"oauthLink": link}))
-    assert (app.credentials_of, app.source_org, app.link_org) == ("none", None, None)
+    assert (app.credentials_of(), app.source_org(), app.link_org) == ("none", None, None)
 
 
 def test_a_lent_settings_file_stands_in_for_the_apps_own() -> None:
     lender = only(trees.app(settings={"callbackUrl": "https://lent"}))
     app = replace(only(trees.app(settings=None, oauth=LINK)), lent=lender.settings)
     assert app.settings is lender.settings
-    assert (app.credentials_of, app.source_org) == ("sourceOrg", "00D000000000001EAA")
+    assert (app.credentials_of(), app.source_org()) == ("sourceOrg", "00D000000000001EAA")
     assert app.callback_urls == ("https://lent",)
     assert app.flows == ("web",)
 
@@ -222,7 +251,7 @@ def test_a_lent_settings_file_never_stands_before_the_apps_own() -> None:
     lender = only(trees.app(settings={"callbackUrl": "https://lent"}))
     app = replace(only(trees.app(oauth=LINK)), lent=lender.settings)
     assert app.callback_urls == (trees.LOOPBACK,)
-    assert app.credentials_of == "own"
+    assert app.credentials_of() == "own"
 
 
 @pytest.mark.parametrize(
@@ -301,14 +330,8 @@ SAML = {
 
 
 def reason(files: trees.Files, org: str | None = None) -> tuple[str, str]:
-    problem = apps.missing_settings(only(files), org)
+    problem = apps.missing_settings(only(files), org, ("THE_KEY", "THE_SECRET"))
     return problem.name, " ".join((problem.message, *problem.actions))
-
-
-def test_a_linked_app_has_its_settings_in_the_source_org() -> None:
-    name, said = reason(trees.app(settings=None, oauth=LINK))
-    assert name == "SettingsInSourceOrg"
-    assert "00D000000000001EAA" in said
 
 
 def test_a_packaged_app_never_has_settings() -> None:

@@ -66,7 +66,11 @@ CASES = [
     ({"settings": {"consumerKey": ("one", "two")}}, [("credential-duplicated", "error")]),
     ({"settings": {"consumerSecret": ("one", "one")}}, [("credential-duplicated", "error")]),
     ({"settings": None}, [("settings-missing", "error")]),
-    ({"settings": None, "oauth": LINK}, [("settings-missing", "note")]),
+    ({"settings": None, "oauth": LINK}, [("settings-missing", "error")]),
+    ({"settings": None, "oauth": LINK, "header": {"orgScopedExternalApp": "00D000000000001:Billing"}},
+     [("settings-missing", "error")]),
+    ({"settings": None, "oauth": LINK, "header": {"orgScopedExternalApp": "00D000000000002:Billing"}},
+     [("settings-missing", "note")]),
     ({"settings": None, "header": {"distributionState": "Packaged"}}, [("settings-missing", "note")]),
 ]  # fmt: skip
 

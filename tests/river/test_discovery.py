@@ -25,6 +25,7 @@ from ecapipe.stages import CHECK, LOCATE, Clock, Tracker
 from ecapipe.world import World
 
 LINK = {"oauthLink": "00D000000000001EAA:888000000000001AAA"}
+MADE_HERE = {"orgScopedExternalApp": "00D000000000002EAA:Billing"}
 SETTINGS = "extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth"
 
 
@@ -387,7 +388,7 @@ def test_a_linked_app_borrows_the_settings_of_its_source_orgs_tree(tmp_path: Pat
     (app,) = found(root, credentials_dirs=(str(source),)).apps
     assert app.settings is not None
     assert app.settings.path == f"../source/{trees.DEFAULT}/{SETTINGS}-meta.xml"
-    assert app.credentials_of == "sourceOrg"
+    assert app.credentials_of() == "sourceOrg"
     bare = trees.plant(tmp_path / "bare", trees.app(folder="."))
     assert found(root, credentials_dirs=(str(bare),)).apps[0].settings is not None
 
@@ -397,7 +398,7 @@ def test_an_app_with_settings_of_its_own_borrows_nothing(tmp_path: Path) -> None
     source = trees.plant(tmp_path / "source", trees.project() | trees.app() | trees.app("Portal"))
     (app,) = found(root, credentials_dirs=(str(source),)).apps
     assert app.settings is not None
-    assert (app.settings.path, app.credentials_of) == (f"{trees.DEFAULT}/{SETTINGS}-meta.xml", "own")
+    assert (app.settings.path, app.credentials_of()) == (f"{trees.DEFAULT}/{SETTINGS}-meta.xml", "own")
 
 
 def replacing(origin: str, **entry: object) -> trees.Files:
@@ -506,7 +507,7 @@ def test_a_settings_file_is_located() -> None:
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"settings": None, "oauth": LINK}, "SettingsInSourceOrg"),
+        ({"settings": None, "oauth": LINK, "header": MADE_HERE}, "SettingsInSourceOrg"),
         ({"settings": None, "header": {"distributionState": "Packaged"}}, "SettingsNotPackaged"),
     ],
 )

@@ -60,7 +60,8 @@ MAY_BE_EMPTY = [
 
 @pytest.mark.parametrize("name", MAY_BE_EMPTY)
 def test_a_problem_with_nothing_to_list_has_a_way_out_too(name: str) -> None:
-    one: dict[object, object] = {str: "x", int: 1, float: 1.0, str | None: None, int | None: None, Sequence[str]: ()}
+    one: dict[object, object] = {str: "x", int: 1, float: 1.0, bool: True, str | None: None, int | None: None}
+    one[Sequence[str]] = ()
     problem = BUILDERS[name](*(one[hint] for hint in parameters(BUILDERS[name]).values()))
     assert problem.actions
     assert all(action.strip() for action in problem.actions)

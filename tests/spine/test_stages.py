@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from ecapipe import problems, stages
-from ecapipe.events import Event, Note, Stage, StageEnded, StageNoted, StageStarted, Subject
+from ecapipe.events import Event, Finished, Note, Stage, StageEnded, StageNoted, StageStarted, Subject
 from ecapipe.problems import EcapipeError
 from ecapipe.stages import (
     ALL,
@@ -261,3 +261,46 @@ def test_displays_hold_still_before_somebody_is_asked(told: Told) -> None:
 def test_without_anybody_to_ask_nothing_is_asked(told: Told) -> None:
     assert told.track.asking(None) is None
     assert told.events == []
+
+
+# --- what is owed -------------------------------------------------------------------------------------------
+
+
+def leave_out(told: Told) -> None:
+    with told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE):
+        raise Skip("It belongs elsewhere.", PROBLEM)
+
+
+def test_what_was_left_out_is_told_again_as_a_failure_where_nothing_succeeded(told: Told) -> None:
+    leave_out(told)
+    before = len(told.events)
+    told.track.own_up()
+    again = told.events[before:]
+    assert [type(each) for each in again] == [StageStarted, StageEnded, StageEnded, StageEnded]
+    assert [each.problem for each in again if isinstance(each, StageEnded)] == [PROBLEM, None, None]
+    assert told.ended[-2:] == [(name, "skipped", "Authorizing failed.") for name in ("token", "verify")]
+
+
+@pytest.mark.parametrize(
+    "hopeful",
+    [
+        Finished(Subject("Portal", "uat"), None),
+        StageEnded(
+            AUTHORIZE, Subject("Portal", "uat"), "failed", AT, problem=problems.auth_timeout_error("Portal", 5)
+        ),
+    ],
+)
+def test_it_stays_left_out_where_something_succeeded_or_waits_for_people(told: Told, hopeful: Event) -> None:
+    leave_out(told)
+    told.track.emit(hopeful)
+    before = len(told.events)
+    told.track.own_up()
+    assert told.events[before:] == []
+
+
+def test_a_reason_that_owes_nothing_stays_one(told: Told) -> None:
+    with told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE):
+        raise Skip("Somebody else tells of it.")
+    before = len(told.events)
+    told.track.own_up()
+    assert told.events[before:] == []
