@@ -11,7 +11,7 @@ from ecapipe import discovery, orgs, problems
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import Subject
-from ecapipe.orgs import Org, Which
+from ecapipe.orgs import NamedBy, Org, Which
 from ecapipe.problems import EcapipeError
 from ecapipe.stages import Work
 from ecapipe.world import World
@@ -93,6 +93,14 @@ class Grounds:
         if not any("sourceDir" in members for each in self.projects for members in each.orgs.values()):
             discovery.require_apps(self.tree(None))
 
+    def whose_file(self, which: Which) -> NamedBy:
+        """Whose word the batch file is: the tree's, if it lies in the repository of a tree that the run works on."""
+        if which.batch is None:
+            return "user"
+        trees = {each.root for each in self.projects} | set(self._where.credentials_dirs)
+        trees |= {entry.source_dir for entry in which.batch.entries if entry.source_dir}
+        return "tree" if self._world.tree.in_repository(which.batch.file, trees) else "user"
+
     def names(self, source_dir: str | None) -> frozenset[str]:
         """The apps of a tree; None stands for the run's own. Raises `EcapipeError` for one that cannot be used."""
         return frozenset(app.name for app in self.tree(source_dir).apps)
@@ -140,7 +148,7 @@ def choose(where: Where, which: Which, world: World, *, wanted: bool = True) -> 
 def _elsewhere(grounds: Grounds, which: Which, world: World) -> orgs.Elsewhere:
     for name in orgs.variables(which, grounds.projects):
         world.taken(name)  # before any other program is started
-    return orgs.Elsewhere(world.sf.logins, partial(world.sf.default_org, grounds.root))
+    return orgs.Elsewhere(world.sf.logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which))
 
 
 def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairing:
