@@ -331,13 +331,14 @@ def test_the_default_org_is_the_projects_then_the_users(tmp_path: Path) -> None:
     sf = Sf(Environment({"HOME": str(home)}))
     assert sf.default_org(str(project)) is None
     settings(home, {"defaultusername": "oldest"}, ".sfdx/sfdx-config.json")
-    assert sf.default_org(str(project)) == "oldest"
+    assert sf.default_org(str(project)) == ("oldest", "salesforceCli")
     settings(home, {"target-org": "mine"})
-    assert sf.default_org(str(project)) == "mine"
+    assert sf.default_org(str(project)) == ("mine", "salesforceCli")
     settings(project, {"defaultusername": "old"}, ".sfdx/sfdx-config.json")
-    assert sf.default_org(str(project)) == "old"
+    assert sf.default_org(str(project)) == ("old", "tree")
     settings(project, {"target-org": "ours"})
-    assert (sf.default_org(str(project)), sf.default_org(None)) == ("ours", "mine")
+    assert sf.default_org(str(project)) == ("ours", "tree")
+    assert sf.default_org(None) == ("mine", "salesforceCli")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"target-org": ""}', b'{"target-org": null}', b'{"x": 1}'])
