@@ -32,7 +32,7 @@ _NEEDED: Final = f"{'.'.join(map(str, OLDEST))} or later"
 _QUICK, _LOGIN, _RETRIEVE = 60, 180, 40 * 60
 """Seconds; a retrieve waits 33 minutes by itself."""
 _FRESH: Final = 10.0
-"""Seconds for which a list of logins tells what a further one would overwrite: people sign in for minutes."""
+"""People sign in for minutes, and may log in elsewhere meanwhile."""
 
 _DROPPED: Final = (
     # Colours in its JSON; with NO_COLOR beside it, a warning of Node.
@@ -88,10 +88,11 @@ class _Ended:
 
 
 class Sf:
-    """See `ecapipe.world.SalesforceCli`. `windows`: how programs are named, and given what no argument may hold."""
+    """See `ecapipe.world.SalesforceCli`. `windows`: how programs are named, and given what no argument may hold;
+    `fresh`: seconds for which a list of logins tells what a further one would take the place of."""
 
-    def __init__(self, environment: Environment, *, windows: bool = os.name == "nt") -> None:
-        self._environment, self._windows = environment, windows
+    def __init__(self, environment: Environment, *, windows: bool = os.name == "nt", fresh: float = _FRESH) -> None:
+        self._environment, self._windows, self._fresh = environment, windows, fresh
         self._turn = threading.RLock()
         self._version: SfVersion | None = None
         self._logins: tuple[SfLogin, ...] | None = None
@@ -140,7 +141,7 @@ class Sf:
         choices = [f"--alias={login.org.alias}"] if login.org.alias else []
         choices += ["--set-default"] if login.default else []
         with self._turn, self._alone():
-            if time.monotonic() - self._listed_at > _FRESH:
+            if time.monotonic() - self._listed_at > self._fresh:
                 self._logins = None
             taken = handover.overwritten(
                 login.username, login.org_id, login.org, self.logins(), replace_alias=login.replace_alias

@@ -501,6 +501,25 @@ def test_what_it_was_given_counts_as_kept_and_is_not_asked_again(standin: StandI
     assert len(standin.calls) == 2
 
 
+def test_who_was_logged_in_while_somebody_signed_in_counts(standin: StandIn) -> None:
+    sf = Sf(Environment({"PATH": str(standin.folder), "HOME": str(standin.folder)}), fresh=0.0)
+    assert sf.logins() == ()
+    standin.keeps(login("uat", "bob@acme.example", "00D000000000002EAA"))
+    assert failing(sf.log_in, handover()).name == "AliasTaken"
+    assert [call.command for call in standin.calls] == ["org list auth"] * 2
+
+
+def test_an_alias_of_another_org_is_only_taken_if_that_is_wanted(standin: StandIn) -> None:
+    standin.keeps(login("uat", "bob@acme.example", "00D000000000002EAA"))
+    standin.gives("org login sfdx-url", LOGGED_IN)
+    wanted = replace(handover(), replace_alias=True)
+    for refused in (handover(), wanted):
+        assert failing(made(standin).log_in, refused).name == "AliasTaken"
+    assert {call.command for call in standin.calls} == {"org list auth"}
+    made(standin).log_in(replace(wanted, org=replace(wanted.org, named_by="user")))
+    assert standin.calls[-1].command == "org login sfdx-url"
+
+
 @pytest.mark.parametrize("username", ["ada@acme.example", "Ada@Acme.example"])
 def test_a_login_to_another_org_is_never_overwritten(username: str, standin: StandIn) -> None:
     standin.keeps(login("prod", username, "00D000000000002EAA"))
