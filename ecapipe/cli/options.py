@@ -95,7 +95,9 @@ AllOrgs = Annotated[bool, typer.Option("--all-orgs", help="Every org of plugins.
 AllowHosts = Annotated[
     list[str] | None,
     typer.Option(
-        "--allow-host", metavar="HOST", help="Also accept this host as an org, with or without a port. Repeatable."
+        "--allow-host",
+        metavar="HOST",
+        help="Also accept this host (every port, or HOST:PORT) as an org, whoever names it. Repeatable.",
     ),
 ]
 SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
