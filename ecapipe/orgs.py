@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import PureWindowsPath
 from typing import Final, Literal, Protocol, cast
@@ -182,9 +181,7 @@ class _Book:
         """The addresses in the user's own words: what a tree says of the same address, the user says, too."""
         words = [*self.which.names, self.which.default or ""]
         words += [entry.url or "" for entry in self.entries if self.elsewhere.file == "user"]
-        for word in words:
-            with suppress(EcapipeError):  # said where it is used
-                yield _accept(word.partition("=")[2] or word, _Hosts(self.which.allowed), "user").url
+        yield from (url for word in words if (url := _read(word, self.which.allowed)))
 
     def read(self) -> list[Org]:
         """Everything asked for; raises with all mistakes at once."""
@@ -278,6 +275,10 @@ class _Book:
             mistakes.append(Mistake(entry.place, "url", f"cannot be used: {problem.message} {problem.actions[0]}"))
             if mistakes is self.in_project:
                 self.refused[entry.place.label] = error
+            return None
+        meant = _read(entry.alias or "", self.which.allowed) if by == "tree" else None
+        if meant not in (None, org.url):
+            mistakes.append(Mistake(entry.place, None, f"has the address of another org as its name: {meant}."))
             return None
         return _described(org, entry)
 
@@ -561,6 +562,16 @@ def _accept(text: str, hosts: _Hosts, by: NamedBy, *, alias: str | None = None) 
     if by == "tree" and not (url in hosts.given or allowed or host in _SHARED or host.endswith(_MY_DOMAINS)):
         raise refuse("only files of the project give it, and it is no My Domain of Salesforce", by_tree=True)
     return Org(url, netloc, alias, named_by="user" if url in hosts.given else by)
+
+
+def _read(word: str, allowed: tuple[str, ...]) -> str | None:
+    """The URL that a word stands for when it is read as ALIAS=URL or as an address; None for what is a name."""
+    if not re.search("[.:=]", word):
+        return None
+    try:
+        return _accept(word.partition("=")[2] or word, _Hosts(allowed), "user").url
+    except EcapipeError:
+        return None
 
 
 def _shown(text: str) -> str:

@@ -754,6 +754,27 @@ def test_a_host_that_the_user_allows_makes_the_word_of_a_tree_usable(
         assert problem_of(orgs.select, which, searched, elsewhere).name in ("RefusedHost", "MalformedBatchFile")
 
 
+@pytest.mark.parametrize("name", [PROD, "acme.my.salesforce.com", f"prod={PROD}", SITE, "https://acme.my.site.com"])
+def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None:
+    evil = "https://evil.my.salesforce.com"
+    for url in (evil, "https://login.salesforce.com"):
+        problem = problem_of(orgs.select, Which(names=(name,)), configured(**{name: {"url": url}}))
+        assert (problem.name, "address of another org as its name" in problem.message) == (
+            "SchemaValidationError",
+            True,
+        )
+    rows = Which(names=(name,), batch=listed(f"alias,url\n{name},{evil}"))
+    assert problem_of(orgs.select, rows, (), Elsewhere(file="tree")).name == "MalformedBatchFile"
+    (org,) = orgs.select(rows, (), Elsewhere(file="user"))
+    assert (org.url, org.named_by) == (evil, "user")
+
+
+@pytest.mark.parametrize("name", ["acme.prod", "v1:prod", "prod", "acme.my.salesforce.com", f"https://{PROD[8:]}/"])
+def test_a_tree_may_call_an_org_by_a_name_with_a_dot_or_by_its_own_address(name: str) -> None:
+    (org,) = orgs.select(Which(every=True), configured(**{name: {"url": PROD, "username": "ann@acme.test"}}))
+    assert (org.url, org.username) == (PROD, "ann@acme.test")
+
+
 def test_another_address_at_a_host_that_the_user_named_is_not_the_users() -> None:
     which = Which(names=(SITE, "prod"))
     assert [org.url for org in orgs.select(which, projects(prod=SITE))] == [SITE]
