@@ -85,7 +85,7 @@ def test_orgs_come_from_a_file_or_the_project_too(tmp_path: Path) -> None:
         root = str(trees.plant(tmp_path, files))
         (tmp_path / "orgs.csv").write_text("alias,apps\nuat,Portal\n")
         refused = inside("app", "probe", "-d", root, "-f", "orgs.csv", "--json", at=tmp_path)
-        command = ["app", "probe", "-d", root, "--allow-host", "127.0.0.1", "--json"]
+        command = ["app", "probe", "-d", root, "--allow-host", "localhost", "--json"]
         listed = inside(*command, "-f", "orgs.csv", at=tmp_path)
         every = inside(*command, "--all-orgs", at=tmp_path)
     assert (refused.status, refused.document["name"]) == (2, "MalformedBatchFile")
