@@ -20,10 +20,12 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What a replacement makes of an element: a value, or None and the variables or files that lack one."""
+    """What a replacement makes of an element: a value, or None and the variables or files that lack one; `reserved`
+    are those among them that no credential is read from."""
 
     value: Secret | None
     lacking: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -410,7 +410,8 @@ def _placeholder(app: App, field: Field) -> str:
         return f"The file holds a placeholder instead of the {field}."
     if replaced.lacking:
         origins = ", ".join(replaced.lacking)
-        return f"The file holds a placeholder for {origins} (replacements of sfdx-project.json), which has no value."
+        why = "from which no credential is read" if replaced.reserved else "which has no value"
+        return f"The file holds a placeholder for {origins} (replacements of sfdx-project.json), {why}."
     return f"The replacements of sfdx-project.json leave the {field} empty, or a placeholder."
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ecapipe import apps, credentials, metadata, problems, project, replacements
+from ecapipe import apps, credentials, metadata, problems, project, replacements, variables
 from ecapipe.apps import App, Replaced, SourceFile
 from ecapipe.credentials import Chain, Evidence, Resolved
 from ecapipe.events import AppFacts, CredentialFacts, ProjectFacts
@@ -101,7 +102,7 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
     Raises `EcapipeError`: SourceDirNotFound, NoAppsFound, or what keeps its project from being read.
     """
     start = _there(directory, "sourceDir", world.tree)
-    search = _search(directory, True, trusted, world.tree, "sourceDir")
+    search = _search(directory, True, trusted, world, "sourceDir")
     if world.tree.project_above(start) != start:
         # Told apart by their roots, apps of the same name may lie in many folders of one project. Its replacements
         # are for its package directories.
@@ -118,9 +119,38 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
     return found
 
 
+def acquaint(directory: str, trusted: bool, world: World) -> None:
+    """Let no program inherit the variables that the project of a tree names, long before the tree is read; whether it
+    can be is told then."""
+    with suppress(EcapipeError):
+        _search(directory, True, trusted, world)
+
+
+def reserved(found: Iterable[Project], among: Iterable[App]) -> Iterator[Problem]:
+    """Where a credential is to come from a variable that programs need: of orgs of the projects, or of apps."""
+    for each in found:
+        named = [(alias, members.get("secretEnv")) for alias, members in each.orgs.items()]
+        refused = [
+            f"secretEnv of plugins.ecapipe.orgs.{alias} names {name}"
+            for alias, name in named
+            if isinstance(name, str) and variables.reserved(name)
+        ]
+        if refused:
+            yield problems.variable_reserved(refused, project.FILE)
+    for app, settings in ((app, app.settings) for app in among if app.settings):
+        for element, replaced in settings.replaced.items():
+            if replaced.reserved:
+                names = ", ".join(replaced.reserved)
+                sentence = f"replaceWithEnv, for the {element} of {app.name}, names {names}"
+                line = settings.document.first(element)
+                yield problems.variable_reserved([sentence], settings.path, line.line if line else None)
+
+
 def survey(where: Where, world: World) -> tuple[Discovery, list[AppFacts]]:
     """The apps of the project, complete or not (``app list``); raises as `discover` does."""
     found = discover(where, world)
+    refused = tuple(problem.message for problem in reserved(found.projects, found.apps))
+    found = replace(found, notices=(*found.notices, *refused))
     chain = credentials.chain(found.apps, (), world.variable, None)
     return found, [facts(app, credentials.resolve(app, None, chain, held(world))) for app in found.apps]
 
@@ -269,7 +299,7 @@ def _searches(where: Where, world: World) -> dict[str, _Search]:
     """What the user points at, by the root of each project."""
     searches: dict[str, _Search] = {}
     for directory in where.directories or (() if where.metadata_dirs else (".",)):
-        _add(searches, _search(directory, bool(where.directories), where.trusted, world.tree))
+        _add(searches, _search(directory, bool(where.directories), where.trusted, world))
     for directory in where.metadata_dirs:
         _add(searches, _bare(_there(directory, "--metadata-dir", world.tree), metadata_format=True))
     return searches
@@ -279,7 +309,7 @@ def _lending(where: Where, world: World) -> dict[str, _Search]:
     """The trees of source orgs, by the root of each project."""
     found: dict[str, _Search] = {}
     for directory in where.credentials_dirs:
-        _add(found, _search(directory, True, where.trusted, world.tree, "--credentials-dir"))
+        _add(found, _search(directory, True, where.trusted, world, "--credentials-dir"))
     return found
 
 
@@ -299,8 +329,9 @@ def _there(path: str, flag: str, tree: Tree) -> str:
     return found
 
 
-def _search(directory: str, explicit: bool, trusted: bool, tree: Tree, flag: str = "--source-dir") -> _Search:
+def _search(directory: str, explicit: bool, trusted: bool, world: World, flag: str = "--source-dir") -> _Search:
     """What one folder that a user named means."""
+    tree = world.tree
     start = _there(directory, flag, tree)
     root = tree.project_above(start)
     if root is None:
@@ -318,6 +349,8 @@ def _search(directory: str, explicit: bool, trusted: bool, tree: Tree, flag: str
         folder, name = posixpath.split(start)
         return _Search(project.bare(folder), (name,))
     found = _parse(root, trusted, tree)
+    for name in found.variables:
+        world.taken(name)  # before any other program is started
     relative = posixpath.relpath(start, root)
     if relative == ".":
         return _Search(found, None)
@@ -421,12 +454,14 @@ def _replaced(
         changed = metadata.parse(marked.text.encode(), file.type, file.path)
     except EcapipeError:
         return {}  # what is replaced is not the text of an element; the deploy's concern, not ours
+    reserved = {name for name in found.variables if variables.reserved(name)}
     result = {}
     for name in ("consumerKey", "consumerSecret"):
         resolved = marked.resolve(changed.text(name) or "")
         if resolved is not None:
             value, lacking = resolved
-            result[name] = Replaced(Secret(value) if value else None, lacking)
+            refused = tuple(origin for origin in lacking if origin in reserved)
+            result[name] = Replaced(Secret(value) if value else None, lacking, refused)
     return result
 
 

@@ -361,13 +361,6 @@ def _bare(org: Org) -> Org:
     return Org(org.url, org.host, org.alias)
 
 
-def variables(which: Which, projects: Iterable[Project]) -> set[str]:
-    """The variables that rows and configured orgs name for their secrets, chosen or not."""
-    rows = which.batch.entries if which.batch else ()
-    members = [each.get("secretEnv") for project in projects for each in project.orgs.values()]
-    return {name for name in (*(row.secret_env for row in rows), *members) if isinstance(name, str) and name}
-
-
 def doubles(chosen: Iterable[Org]) -> list[str]:
     """A sentence for each org that is there under several names, told by its address or its id.
 

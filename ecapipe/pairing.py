@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ecapipe import discovery, orgs, problems
+from ecapipe import discovery, orgs, problems, variables
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import Subject
 from ecapipe.orgs import NamedBy, Org, Which
 from ecapipe.problems import EcapipeError
+from ecapipe.project import Project
 from ecapipe.stages import Work
 from ecapipe.world import World
+
+if TYPE_CHECKING:
+    from ecapipe.handover import SfLogin
 
 _NONE = Discovery((), (), ())
 _NO_PROJECT = frozenset({"RequiresProjectError", "ProjectNotChosen"})
@@ -86,6 +92,13 @@ class Grounds:
             if not brought or where.directories or where.metadata_dirs or error.problem.name not in _NO_PROJECT:
                 raise
             self.projects, self.root = (), None  # every org brings its apps along
+        configured = [
+            posixpath.join(each.root, folder)
+            for each in self.projects
+            for members in each.orgs.values()
+            if isinstance(folder := members.get("sourceDir"), str)
+        ]
+        self._brought = (*(entry.source_dir for entry in entries if entry.source_dir), *configured)
 
     def require(self) -> None:
         """Raises `EcapipeError` (NoAppsFound, or what made a file unreadable) if no app can be chosen whatever the
@@ -100,6 +113,11 @@ class Grounds:
         trees = {each.root for each in self.projects} | set(self._where.credentials_dirs)
         trees |= {entry.source_dir for entry in which.batch.entries if entry.source_dir}
         return "tree" if self._world.tree.in_repository(which.batch.file, trees) else "user"
+
+    def acquaint(self) -> None:
+        """See `discovery.acquaint`; for all trees that were not read yet."""
+        for directory in dict.fromkeys((*self._where.credentials_dirs, *self._brought)):
+            discovery.acquaint(directory, self._where.trusted, self._world)
 
     def names(self, source_dir: str | None) -> frozenset[str]:
         """The apps of a tree; None stands for the run's own. Raises `EcapipeError` for one that cannot be used."""
@@ -129,6 +147,7 @@ def retrieve(where: Where, which: Which, world: World, work: Work) -> None:
     """
     grounds = Grounds(where, which, world)
     chosen = orgs.select(which, grounds.projects, _elsewhere(grounds, which, world))
+    grounds.acquaint()
     discovery.retrieve(grounds.projects, chosen, world, work)
 
 
@@ -146,17 +165,35 @@ def choose(where: Where, which: Which, world: World, *, wanted: bool = True) -> 
 
 
 def _elsewhere(grounds: Grounds, which: Which, world: World) -> orgs.Elsewhere:
-    for name in orgs.variables(which, grounds.projects):
-        world.taken(name)  # before any other program is started
-    return orgs.Elsewhere(world.sf.logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which))
+    """Raises `EcapipeError` (VariableReserved)."""
+    _refuse_reserved(grounds.projects, ())
+    if which.batch:
+        rows = [(row, row.secret_env) for row in which.batch.entries if row.secret_env]
+        refused = [f"{row.place.of('secretEnv')} names {name}" for row, name in rows if variables.reserved(name)]
+        if refused:
+            raise EcapipeError(problems.variable_reserved(refused, which.batch.file))
+        for _, name in rows:
+            world.taken(name)  # before any other program is started
+
+    def logins() -> Sequence[SfLogin]:
+        grounds.acquaint()
+        return world.sf.logins()
+
+    return orgs.Elsewhere(logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which))
+
+
+def _refuse_reserved(found: Iterable[Project], among: Iterable[App]) -> None:
+    """Raises `EcapipeError` (VariableReserved)."""
+    for problem in discovery.reserved(found, among):
+        raise EcapipeError(problem)
 
 
 def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairing:
     """Every chosen app with every chosen org, or as the org's ``apps`` and ``sourceDir`` say.
 
     `names` are the apps that were asked for by name; none: all. Without orgs, only what was found. Raises
-    `EcapipeError`: UnknownApp, NoAppsFound, NothingPaired, AppInSeveralProjects, or what keeps a tree from being
-    read.
+    `EcapipeError`: UnknownApp, NoAppsFound, NothingPaired, AppInSeveralProjects, VariableReserved, or what keeps a
+    tree from being read.
     """
     trees = {id(tree): tree for tree in (grounds.tree(org.source_dir) for org in chosen)}
     if not chosen:
@@ -174,6 +211,7 @@ def pair(grounds: Grounds, names: Sequence[str], chosen: Sequence[Org]) -> Pairi
     if chosen and not pairs:
         raise EcapipeError(problems.nothing_paired(sorted(names), [org.name for org in chosen]))
     _refuse_doubles(pairs)
+    _refuse_reserved((), [pair.app for pair in pairs] or [app for tree in used for app in tree.apps])
     order = {id(app): place for place, app in enumerate(app for tree in used for app in tree.apps)}
     pairs.sort(key=lambda pair: order[id(pair.app)])
     meant = {id(pair.app) for pair in pairs}

@@ -336,6 +336,23 @@ def ambiguous_variable(variable: str, first: str, second: str) -> _Said:
     )
 
 
+@_problem(
+    "config",
+    "A credential is to come from an environment variable that programs need, such as PATH, HOME, HTTPS_PROXY or one "
+    "that starts with GIT_, SF_ or XDG_. Nothing is read from it, and every program still gets it.",
+    "Put the credential into a variable of its own, and name that.",
+    exit_code=USAGE,
+)
+def variable_reserved(places: Sequence[str], file: str, line: int | None = None) -> _Said:
+    """`places` say where which variable is named, without a full stop."""
+    return _say(
+        f"{'; '.join(places)}: programs need such a variable, so no credential is read from it.",
+        "Put the credential into a variable of its own, and name that one instead.",
+        file=file,
+        line=line,
+    )
+
+
 # --- the project --------------------------------------------------------------------------------------------
 
 
@@ -2069,7 +2086,7 @@ def secrets_ambiguous(app: str, choices: Sequence[str]) -> _Said:
 
 @_problem(
     "people",
-    "The run was interrupted (Ctrl-C or SIGTERM).",
+    "The run was interrupted (Ctrl-C, SIGTERM, or a terminal that was closed).",
     "Run again for what did not finish.",
     exit_code=INTERRUPTED,
     retryable=True,

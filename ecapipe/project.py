@@ -40,6 +40,13 @@ class Project:
     baseline: str | None = None
     """The file of accepted findings, relative to the root."""
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables that it names for credentials: in orgs, chosen or not, and in replacements."""
+        named = (members.get("secretEnv") for members in self.orgs.values())
+        origins = (each.origin for each in self.replacements if each.kind == "variable")
+        return frozenset((*(name for name in named if isinstance(name, str) and name), *origins))
+
 
 def bare(root: str) -> Project:
     """A folder that is searched although no project is around it."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from ecapipe import variables
+
 _MARK: Final = re.compile("\ue000(\\d+)\ue001")
 """Private characters around a number: it stands for a value while the file is parsed."""
 
@@ -103,7 +105,7 @@ def parse(entry: Mapping[str, object]) -> Replacement | str:
     if not isinstance(conditions, list) or not all(isinstance(each, dict) for each in conditions):
         return "has a replaceWhenEnv that is no list of objects"
     when = {str(each.get("env")): str(each.get("value")) for each in conditions}
-    optional = entry.get("allowUnsetEnvVariable") is True and not is_file
+    optional = entry.get("allowUnsetEnvVariable") is True and not is_file and not variables.reserved(origin)
     return Replacement(place, is_glob, pattern, "file" if is_file else "variable", origin, optional, when)
 
 

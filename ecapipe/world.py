@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ecapipe.problems import EcapipeError
+
 if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
     from ecapipe.changes import Change
     from ecapipe.events import Subject
@@ -92,10 +94,14 @@ class Tree(Protocol):
         """Whether other users of this machine may read a file; False where that cannot be told."""
 
 
+class GitMissing(EcapipeError):
+    """There is no git program: the failure of this machine, whatever the repository is like."""
+
+
 class Git(Protocol):
     """A git repository with a work tree, read only. Names are relative to its top, with ``/``.
 
-    All methods raise `EcapipeError` (GitUnavailable) where git refuses.
+    All methods raise `EcapipeError` (GitUnavailable) where git refuses, as `GitMissing` where there is no program.
     """
 
     @property
@@ -334,7 +340,8 @@ class World:
     environ: Callable[[str], str | None]
     """Any variable of the environment."""
     taken: Callable[[str], str | None]
-    """The same for one that holds a credential: no child process inherits it from then on."""
+    """The same for one that a project or an org file names: no child process inherits it from then on. None for one
+    that programs need."""
     variable: Callable[[str], Secret | None]
     """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
     ask: Callable[[str], Secret | None] | None

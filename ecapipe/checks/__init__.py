@@ -11,7 +11,7 @@ from ecapipe.apps import App
 from ecapipe.checks import credentials, deploy, exposure, structure
 from ecapipe.checks.subject import Checked, Evidence, Remark
 from ecapipe.credentials import Resolved
-from ecapipe.findings import RULES, Finding, Level, Purpose, milder
+from ecapipe.findings import NOT_EXAMINED, RULES, Finding, Level, Purpose, milder
 from ecapipe.metadata import Type
 from ecapipe.problems import Problem
 
@@ -23,6 +23,7 @@ OF_APPS: Final[Mapping[str, Callable[[Checked], Iterator[Remark]]]] = {
         credentials.credential_placeholder,
         credentials.credential_duplicated,
         credentials.replacement_unresolved,
+        credentials.variable_reserved,
         credentials.credential_sources_mixed,
         credentials.secret_not_needed,
         credentials.credential_shape,
@@ -96,8 +97,12 @@ GOES_BY: Final[Mapping[str, str]] = {
 }
 """The member of `Evidence` that a rule goes by: while it is empty, the rule is not asked."""
 
-OF_FILES: Final[Mapping[str, str]] = {"WrongRoot": "wrong-root", "SuffixMisspelt": "suffix-misspelt"}
-"""The rules about files that could not be read, by problem; any other problem is malformed-xml."""
+OF_FILES: Final[Mapping[str, str]] = {
+    "WrongRoot": "wrong-root",
+    "SuffixMisspelt": "suffix-misspelt",
+    "VariableReserved": "variable-reserved",
+}
+"""The rules about files that could not be read, or used, by problem; any other problem is malformed-xml."""
 
 
 def active(purpose: Purpose, chosen: Mapping[str, Level | None]) -> dict[str, Level]:
@@ -121,6 +126,9 @@ def check(
         if name in levels:
             place = Remark(problem.message, problem.actions, problem.file, problem.line, "")
             found.append(_finding(name, levels[name], None, place, evidence.root))
+    if NOT_EXAMINED in levels:
+        level = levels[NOT_EXAMINED]
+        found += [_finding(NOT_EXAMINED, level, None, each, evidence.root) for each in evidence.unexamined]
     useful = [
         name for name in OF_APPS if name in levels and (name not in GOES_BY or getattr(evidence, GOES_BY[name]))
     ]

@@ -68,10 +68,22 @@ def credential_duplicated(subject: Checked) -> Iterator[Remark]:
 
 def replacement_unresolved(subject: Checked) -> Iterator[Remark]:
     for field in FIELDS:
-        if (lacking := _lacking(subject, field)) and not _filled(subject, field):
+        lacking = [origin for origin in _lacking(subject, field) if origin not in _reserved(subject, field)]
+        if lacking and not _filled(subject, field):
             yield subject.remark(
                 f"{field} of {subject.app.name} is to be replaced from {', '.join(lacking)}, which has no value.",
                 *(f"Give {origin} a value." for origin in lacking),
+                element=field,
+            )
+
+
+def variable_reserved(subject: Checked) -> Iterator[Remark]:
+    for field in FIELDS:
+        if names := _reserved(subject, field):
+            yield subject.remark(
+                f"{field} of {subject.app.name} is to be replaced from {', '.join(names)}, which programs need: no "
+                "credential is read from such a variable.",
+                f"Name a variable of its own in replaceWithEnv, such as {variable(field, subject.app.name)}.",
                 element=field,
             )
 
@@ -134,3 +146,8 @@ def _filled(subject: Checked, field: Field) -> bool:
 def _lacking(subject: Checked, field: Field) -> tuple[str, ...]:
     replaced = subject.settings.replaced.get(field) if subject.settings else None
     return replaced.lacking if replaced else ()
+
+
+def _reserved(subject: Checked, field: Field) -> tuple[str, ...]:
+    replaced = subject.settings.replaced.get(field) if subject.settings else None
+    return replaced.reserved if replaced else ()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ecapipe.edges import git, place, spare, terminal, writer
@@ -59,7 +60,7 @@ def real(
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
         keys=_later(lambda: _keys(environment)),
-        open=_opening(browser),
+        open=_opening(environment, browser),
         listen=_listen,
         lines=terminal.Typed(sys.stdin if prompts else None),
         store=_later(lambda: _store(environment)),
@@ -68,7 +69,7 @@ def real(
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
         chance=os.urandom,
-        browsers=_opening if browser is None else None,
+        browsers=partial(_opening, environment) if browser is None else None,
         ready=sender.prepare,
         parted=sender.part,
     )
@@ -166,15 +167,15 @@ class _Sender:
             made.close()
 
 
-def _opening(browser: str | None) -> Callable[[str], bool] | None:
-    return None if browser == "none" else _opener(cast("Name | None", browser))
+def _opening(environment: Environment, browser: str | None) -> Callable[[str], bool] | None:
+    return None if browser == "none" else _opener(environment, cast("Name | None", browser))
 
 
-def _opener(browser: Name | None) -> Callable[[str], bool]:
+def _opener(environment: Environment, browser: Name | None) -> Callable[[str], bool]:
     def show(url: str) -> bool:
         from ecapipe.edges.browser import opener
 
-        return opener(browser)(url)
+        return opener(browser, environment)(url)
 
     return show
 

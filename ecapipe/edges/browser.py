@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from ecapipe.apps import loopback
+from ecapipe.edges.environment import Environment
 
 Name = Literal["chrome", "edge", "firefox"]
 
@@ -36,7 +37,7 @@ sys.exit(1)
 """
 
 
-def opener(name: Name | None, patience: float = 3.0) -> Callable[[str], bool]:
+def opener(name: Name | None, environment: Environment, patience: float = 3.0) -> Callable[[str], bool]:
     """Opens a URL in the named browser, or in the system's (`BROWSER` is honoured). False: none could be opened.
 
     It is opened from a process of its own: nothing that a browser prints gets into our output. One that stays in
@@ -49,6 +50,7 @@ def opener(name: Name | None, patience: float = 3.0) -> Callable[[str], bool]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=environment.inherited(),
             start_new_session=True,
         )
         try:

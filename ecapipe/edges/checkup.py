@@ -10,12 +10,13 @@ import stat
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from ecapipe import health, problems
 from ecapipe.edges import browser, http, state, store
+from ecapipe.edges import git as repositories
 from ecapipe.edges.environment import Environment
 from ecapipe.health import Check, Stored
 from ecapipe.kept import Kind, Record
@@ -55,16 +56,14 @@ _KEPT: Final = (
 
 _KINDS: Final[tuple[Kind, ...]] = ("login", "secret")
 
-_GIT: Final = "GIT_PYTHON_GIT_EXECUTABLE"
-
 
 def python() -> Check:
     return Check("python", "ok", f"Python {platform.python_version()}.", details=(f"It is {sys.executable}.",))
 
 
 def git(environment: Environment) -> Check:
-    path = shutil.which(environment.get(_GIT) or "git", path=environment.get("PATH"))
-    said = _first_line([path, "--version"], environment) if path else None
+    path = repositories.program(environment)
+    said = _first_line([path, "--version"], environment.listed()) if path else None
     if path and said:
         return Check("git", "ok", f"{said}.", details=(f"It is {path}.",))
     return Check(
@@ -267,7 +266,7 @@ def _entries(path: str) -> int | None:
         return None
 
 
-def _first_line(command: list[str], environment: Environment) -> str | None:
+def _first_line(command: list[str], variables: Mapping[str, str]) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603  # a program by its path, without a shell
             command,
@@ -276,7 +275,7 @@ def _first_line(command: list[str], environment: Environment) -> str | None:
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=_PATIENCE,
-            env=environment.inherited(),
+            env=variables,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shutil
 import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from ecapipe import problems, world
+from ecapipe.edges import environment
+from ecapipe.edges.environment import Environment
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Sought
-from ecapipe.world import Ruling
+from ecapipe.world import GitMissing, Ruling
 
 if TYPE_CHECKING:
     from git import Repo
@@ -22,10 +26,13 @@ if TYPE_CHECKING:
 # Nothing of a tree is run, nothing is fetched, and the index is not even refreshed: core.fsmonitor is a command that
 # the repository itself may name, and a partial clone would fetch what it lacks.
 _GIT: Final = (
-    "git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never",
+    "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never",
     "-c", "submodule.recurse=false",
 )  # fmt: skip
-_ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+_ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LANGUAGE": "C", "LC_ALL": "C"}
+_PROGRAM: Final = "GIT_PYTHON_GIT_EXECUTABLE"
+"""The variable of GitPython that names another program."""
+_LOADING: Final = threading.Lock()
 
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
@@ -39,14 +46,26 @@ class Repository:
     """See `ecapipe.world.Git`."""
 
     def __init__(self, top: str) -> None:
+        held = os.path.join(top, ".git")
+        if os.path.exists(held) and not os.path.isdir(held) and not os.path.isfile(held):
+            # Whoever opens a pipe waits for a writer, and a device may never end.
+            raise EcapipeError(problems.git_unavailable(top, "its .git is neither a folder nor a file"))
+        ours = environment.process()
+        listed, found = ours.listed(), program(ours)
+        if found is None:
+            raise GitMissing(problems.git_unavailable(top, "there is no git program"))
         try:
-            import git
-        except ImportError:  # GitPython raises it when there is no git program
-            raise EcapipeError(problems.git_unavailable(top, "there is no git program")) from None
+            with _shown({**listed, _PROGRAM: found}):
+                import git
+        except ImportError:  # GitPython raises it when the program does not tell its version
+            raise GitMissing(problems.git_unavailable(top, "there is no git program that works")) from None
         try:
             self._repo: Repo = git.Repo(top)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
             raise EcapipeError(problems.git_unavailable(top, "the repository is broken")) from None
+        self._command = (found, *_GIT)
+        # GitPython's own part is what pre-commit hooks are told: another index, another folder.
+        self._variables = {**listed, **self._repo.git.environment(), **_ENVIRONMENT}
         self.top = top
         self._folders: dict[str, str] = {}
 
@@ -157,18 +176,20 @@ class Repository:
     ) -> Iterator[IO[bytes]]:
         """The output of a git command that reads `given`, or what `source` delivers. An exit status in `fails` is an
         answer, too."""
-        import git
-
         try:
-            started: Any = self._repo.git.execute(
-                [*_GIT, *command],
-                as_process=True,
-                istream=source or subprocess.PIPE,  # type: ignore[arg-type]  # what Popen takes, this takes
-                env=_ENVIRONMENT,
+            # Not by GitPython, which gives every command all that stands in os.environ.
+            process = subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
+                [*self._command, *command],
+                cwd=self._repo.working_dir,
+                env=self._variables,
+                stdin=source or subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
-        except git.GitCommandNotFound:
-            raise EcapipeError(problems.git_unavailable(self.top, "there is no git program")) from None
-        process: subprocess.Popen[bytes] = started.proc
+        except FileNotFoundError:  # it was removed meanwhile
+            raise GitMissing(problems.git_unavailable(self.top, "there is no git program")) from None
+        except OSError as error:
+            raise EcapipeError(problems.git_unavailable(self.top, f"{error.strerror or error}")) from None
         stdin, stdout, stderr = process.stdin, cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
         complaint: list[bytes] = []
         threads = [threading.Thread(target=lambda: complaint.append(stderr.read()), daemon=True)]
@@ -191,6 +212,31 @@ class Repository:
             said = b"".join(complaint).decode("utf-8", "replace").strip().splitlines()
             reason = said[0].removeprefix("fatal: ") if said else f"it ended with {status}"
             raise EcapipeError(problems.git_unavailable(self.top, reason.rstrip(".")))
+
+
+def program(environment: Environment) -> str | None:
+    """The git program: the one that GitPython would use, if it has an absolute path."""
+    named = environment.get(_PROGRAM) or "git"
+    if os.path.isabs(named):
+        return shutil.which(named)
+    return environment.program(*((f"{named}.exe", f"{named}.cmd", named) if os.name == "nt" else (named,)))
+
+
+@contextmanager
+def _shown(variables: Mapping[str, str]) -> Iterator[None]:
+    """While GitPython is loaded for the first time, let it see these variables alone: it runs ``git version`` then,
+    with a copy of ``os.environ``. The environment of this process is not changed, nor what anything else needs of it.
+    """
+    with _LOADING:
+        if "git" in sys.modules:
+            yield
+            return
+        whole = os.environ
+        os.environ = dict(variables)  # type: ignore[assignment]  # noqa: B003 - it is not to be cleared
+        try:
+            yield
+        finally:
+            os.environ = whole  # noqa: B003
 
 
 class _Begun:

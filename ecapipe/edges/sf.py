@@ -319,7 +319,8 @@ class Sf:
         def kill() -> None:
             if process.poll() is None:
                 if self._windows:
-                    subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False)  # noqa: S603, S607
+                    command = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+                    subprocess.run(command, check=False, env=self._variables())  # noqa: S603
                 else:
                     with suppress(ProcessLookupError, PermissionError):  # it has just ended
                         os.killpg(process.pid, signal.SIGKILL)
@@ -339,12 +340,10 @@ class Sf:
 
     def _program(self, needed_for: str) -> str:
         """The program; only an absolute folder of PATH is searched, never the current one."""
-        for folder in (self._environment.get("PATH") or "").split(os.pathsep):
-            for name in ("sf.cmd", "sf.exe") if self._windows else ("sf",):
-                path = os.path.join(folder, name)
-                if os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK):
-                    return path
-        raise EcapipeError(problems.sf_not_found(needed_for))
+        path = self._environment.program(*(("sf.cmd", "sf.exe") if self._windows else ("sf",)))
+        if path is None:
+            raise EcapipeError(problems.sf_not_found(needed_for))
+        return path
 
     def _variables(self) -> dict[str, str]:
         inherited = self._environment.inherited()

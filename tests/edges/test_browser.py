@@ -12,7 +12,8 @@ import pytest
 from commandline import environment
 from edges.servers import Said, origin
 
-from ecapipe.edges.browser import Stand, opener
+from ecapipe.edges import environment as variables
+from ecapipe.edges.browser import Name, Stand, opener
 from ecapipe.problems import EcapipeError, interrupted
 
 URL = "https://acme.my.salesforce.com/authorize?a=b&c=%20d&e='\"$(touch sprung);`touch sprung`|f\\#x"
@@ -37,12 +38,16 @@ def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Browser:
     return make
 
 
+def opened_by(name: Name | None) -> bool:
+    return opener(name, variables.process())(URL)
+
+
 def test_the_browser_of_the_environment_is_used(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = browser("mine")
     monkeypatch.setenv("BROWSER", str(tmp_path / "mine"))
-    assert opener(None)(URL)
+    assert opened_by(None)
     assert opened.read_text() == f"{URL}\n"
     assert not (tmp_path / "sprung").exists()
 
@@ -51,10 +56,10 @@ def test_the_browser_of_the_environment_is_used(
     ("name", "command"),
     [("chrome", "google-chrome"), ("chrome", "chromium"), ("edge", "microsoft-edge"), ("firefox", "firefox")],
 )
-def test_a_named_browser_is_used(browser: Browser, name: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_browser_is_used(browser: Browser, name: Name, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":made-up")
     opened = browser(command)
-    assert opener(name)(URL)  # type: ignore[arg-type]  # one of the three
+    assert opened_by(name)
     until = time.monotonic() + 5
     while not opened.exists() and time.monotonic() < until:
         time.sleep(0.01)
@@ -63,16 +68,19 @@ def test_a_named_browser_is_used(browser: Browser, name: str, command: str, monk
 
 def test_no_browser_is_no_success(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not opener(None)(URL)
-    assert not opener("firefox")(URL)
+    assert not opened_by(None)
+    assert not opened_by("firefox")
     browser("mine", then="exit 1")
     monkeypatch.setenv("BROWSER", str(tmp_path / "mine"))
-    assert not opener(None)(URL)
+    assert not opened_by(None)
 
 
 def asked(patience: float, **variables: str) -> str:
     """What a program prints and is told when it opens a browser; its own input is not empty."""
-    program = f"from ecapipe.edges.browser import opener; print(opener(None, {patience})('https://example.com'))"
+    program = (
+        "from ecapipe.edges import browser, environment;"
+        f"print(browser.opener(None, environment.process(), {patience})('https://example.com'))"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", program],
         env=environment(Path.cwd(), **variables),

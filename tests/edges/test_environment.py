@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def test_a_variable_that_is_unset_or_empty_has_no_value() -> None:
     assert (made.get("MISSING"), made.get("EMPTY"), made.get("FULL")) == (None, None, " text ")
 
 
-def test_credentials_are_taken_out_and_nothing_else() -> None:
+def test_children_are_given_no_credential_and_all_else() -> None:
     credentials = {
         name: VALUE
         for field in ("ECAPIPE_CLIENT_ID", "ECAPIPE_CLIENT_SECRET")
@@ -35,31 +34,74 @@ def test_credentials_are_taken_out_and_nothing_else() -> None:
     }
     jwt = ("ECAPIPE_JWT_KEY_FILE", "ECAPIPE_JWT_KEY_PASSPHRASE", "ECAPIPE_JWT_KEY_PASSPHRASE_FILE")
     credentials |= dict.fromkeys(jwt, VALUE)
-    kept = {"PATH": "/bin", "ECAPIPE_ALLOWED_HOSTS": "example.com", "CLIENT_SECRET": "not ours"}
-    variables = credentials | kept
-    made = Environment(variables)
-    assert variables == kept
+    kept = {"PATH": "/bin", "CLIENT_SECRET": "not ours", "SF_TARGET_ORG": "uat", "GIT_DIR": "/repo/.git"}
+    made = Environment(credentials | kept)
+    assert made.inherited() == kept
+    assert made.listed() == {"PATH": "/bin", "GIT_DIR": "/repo/.git"}
     assert {name: made.get(name) for name in credentials} == credentials
 
 
-def test_a_variable_can_be_taken_out_by_name() -> None:
-    variables = {"BILLING_KEY": VALUE, "PATH": "/bin"}
+@pytest.mark.parametrize("ask", [Environment.take, Environment.credential])
+def test_what_a_project_names_is_kept_from_children_with_its_twin(ask: Callable[[Environment, str], object]) -> None:
+    variables = {"BILLING_KEY": VALUE, "BILLING_KEY_FILE": "/key", "billing_key": VALUE, "PATH": "/bin"}
     made = Environment(variables)
-    assert [made.take("BILLING_KEY"), made.take("BILLING_KEY"), made.take("MISSING")] == [VALUE, VALUE, None]
-    assert variables == {"PATH": "/bin"}
+    for _ in range(2):
+        assert str(getattr(ask(made, "BILLING_KEY"), "reveal", lambda: VALUE)()) == VALUE
+        assert made.inherited() == {"PATH": "/bin"}
+    assert ask(made, "MISSING") is None
+    assert len(variables) == 4, "our own environment is not changed"
 
 
-def test_no_child_of_this_process_inherits_a_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_twin_is_kept_from_children_though_only_it_is_set() -> None:
+    made = Environment({"BILLING_KEY_FILE": "/key"})
+    made.take("BILLING_KEY")
+    assert made.inherited() == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PATH", "HOME", "USERPROFILE", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "GIT_DIR", "SF_TARGET_ORG",
+        "SFDX_ACCESS_TOKEN", "HTTPS_PROXY", "https_proxy", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
+    ],
+)  # fmt: skip
+def test_what_programs_need_cannot_be_taken(name: str) -> None:
+    variables = {name: VALUE, f"{name}_FILE": "/made-up"}
+    made = Environment(variables)
+    assert made.take(name) is None
+    assert made.credential(name) is None
+    assert made.get(name) == VALUE
+    assert made.inherited()[name] == VALUE
+    assert variables == {name: VALUE, f"{name}_FILE": "/made-up"}
+
+
+def test_what_is_called_like_a_twin_and_is_needed_is_none(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("made up")
+    made = Environment({"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+    assert made.take("SSL_CERT") is None
+    assert made.credential("SSL_CERT") is None
+    assert made.inherited() == {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+
+
+def test_reading_a_credential_leaves_the_process_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, VALUE)
+    before = dict(os.environ)
     made = environment.process()
-    dump = [sys.executable, "-c", "import os; print(sorted(os.environ.items()))"]
-    child = subprocess.run(dump, check=True, capture_output=True, text=True, timeout=30).stdout
-    assert "PATH" in child
-    assert VALUE not in child
     secret = made.credential(NAME)
     assert secret is not None
     assert secret.reveal() == VALUE
-    assert NAME not in os.environ
+    made.take("PATH")
+    assert dict(os.environ) == before
+
+
+def test_only_absolute_folders_are_searched_for_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", "sub", "bin"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
+        (tmp_path / folder / "tool").chmod(0o755)
+    assert Environment({"PATH": f".::sub:{tmp_path}/bin"}).program("missing", "tool") == f"{tmp_path}/bin/tool"
+    assert Environment({"PATH": ".::sub"}).program("tool") is None
 
 
 @pytest.mark.parametrize("value", [VALUE, f" {VALUE}\n", f"\t{VALUE}\r\n"])

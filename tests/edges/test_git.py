@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commandline import environment
+import trees
+from commandline import ROOT, environment
 
 from ecapipe.edges.git import tracked
 
@@ -177,6 +178,41 @@ def test_without_git_nothing_is_tracked(git: Git, repo: Path, tmp_path: Path) ->
 
     assert told(os.environ["PATH"]) == "['a.xml']\n"
     assert told(str(tmp_path)) == "[]\n"
+
+
+def test_git_is_given_a_list_and_our_own_environment_stays(git: Git, repo: Path, tmp_path: Path) -> None:
+    """Also by GitPython, which runs git when it is loaded."""
+    write(repo, "a.xml")
+    git("add", ".")
+    trees.plant(tmp_path, {"bin/git": f'#!/bin/sh\nenv > {tmp_path}/told-$$\nPATH=/usr/bin:/bin exec git "$@"\n'})
+    (tmp_path / "bin/git").chmod(0o755)
+    program = (
+        "import os, sys; from ecapipe.edges.git import tracked; whole, before = os.environ, dict(os.environ);"
+        "print(sorted(tracked(sys.argv[1], ['a.xml'])), os.environ is whole and dict(os.environ) == before)"
+    )
+    needed = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "GIT_AUTHOR_NAME": "Nobody", "https_proxy": "http://192.0.2.1"}
+    variables = environment(tmp_path, **needed, SF_ACCESS_TOKEN="made-up", ORDINARY="made-up", PYTHONPATH=str(ROOT))
+    asked = [sys.executable, "-c", program, str(repo)]
+    ended = subprocess.run(asked, env=variables, check=True, capture_output=True, text=True, timeout=30)
+    assert ended.stdout == "['a.xml'] True\n"
+    told = [file.read_text() for file in tmp_path.glob("told-*")]
+    assert len(told) > 1
+    for given in told:
+        names = {line.partition("=")[0] for line in given.splitlines()}
+        assert {*needed, "HOME", "LANG"} <= names
+        assert {"SF_ACCESS_TOKEN", "ORDINARY", "PYTHONPATH"}.isdisjoint(names)
+
+
+def test_a_git_that_does_not_work_tracks_nothing(repo: Path, git: Git, tmp_path: Path) -> None:
+    write(repo, "a.xml")
+    git("add", ".")
+    trees.plant(tmp_path, {"bin/git": "#!/bin/sh\nexit 1\n"})
+    (tmp_path / "bin/git").chmod(0o755)
+    program = "import sys; from ecapipe.edges.git import Repository; Repository(sys.argv[1]).tracked()"
+    variables = environment(tmp_path, PATH=str(tmp_path / "bin"))
+    asked = [sys.executable, "-c", program, str(repo)]
+    ended = subprocess.run(asked, env=variables, check=False, capture_output=True, text=True, timeout=30)
+    assert "EcapipeError" in ended.stderr.splitlines()[-1]
 
 
 def test_asking_changes_nothing(git: Git, repo: Path) -> None:

@@ -13,7 +13,7 @@ from gate import ground
 from gate.ground import AWAY, HOME, IGNORE, LINK, SETTINGS, Step, committed
 
 from ecapipe import checks
-from ecapipe.findings import PURPOSES, RULES
+from ecapipe.findings import NOT_EXAMINED, PURPOSES, RULES
 from ecapipe.gate import Gate
 
 PROJECT = trees.project()
@@ -22,6 +22,9 @@ ELSEWHERE = trees.project(plugins={"ecapipe": {"orgs": {"prod": {"url": "acme.my
 JWT = trees.project(plugins={"ecapipe": {"orgs": {"prod": {"url": "acme.my.salesforce.com", "flow": "jwt"}}}})
 REPLACED = trees.project(
     replacements=[{"filename": SETTINGS, "stringToReplace": "@@SECRET@@", "replaceWithEnv": "BILLING_SECRET"}]
+)
+OF_HOME = trees.project(
+    replacements=[{"filename": SETTINGS, "stringToReplace": "@@SECRET@@", "replaceWithEnv": "HOME"}]
 )
 SCOPED = {"orgScopedExternalApp": f"{HOME}:Billing"}
 PUBLIC = {"isConsumerSecretOptional": "true"}
@@ -80,6 +83,12 @@ CASES = {
         REPLACED | trees.app(settings={"consumerSecret": "@@SECRET@@"}),
         REPLACED | trees.app(settings={"consumerSecret": SECRET}),
         "<consumerSecret>@@SECRET@@</consumerSecret>",
+    ),
+    "variable-reserved": Case(
+        OF_HOME | trees.app(settings={"consumerSecret": "@@SECRET@@"}),
+        OF_HOME | trees.app(),
+        "<consumerSecret>@@SECRET@@</consumerSecret>",
+        {"HOME": "/home/made-up"},
     ),
     "credential-sources-mixed": Case(
         app(settings={"consumerSecret": None}),
@@ -259,7 +268,7 @@ CASES = {
         "<permittedUsersPolicyType>AllSelfAuthorized</permittedUsersPolicyType>",
     ),
 }  # fmt: skip
-BY_HAND = {"file-permissions-open"}
+BY_HAND = {"file-permissions-open", NOT_EXAMINED}
 """Rules about what no tree of files says."""
 
 
@@ -289,7 +298,7 @@ def test_others_may_read_the_secret(tmp_path: Path) -> None:
 
 def test_every_rule_has_its_trees_its_function_and_its_text() -> None:
     assert CASES.keys() | BY_HAND == RULES.keys()
-    assert checks.OF_APPS.keys() | {*checks.OF_FILES.values(), "malformed-xml"} == RULES.keys()
+    assert checks.OF_APPS.keys() | {*checks.OF_FILES.values(), "malformed-xml", NOT_EXAMINED} == RULES.keys()
 
 
 def test_fingerprints_of_one_project_are_all_different(tmp_path: Path) -> None:
@@ -395,6 +404,31 @@ def test_a_secret_that_is_supplied_counts_before_a_login_but_not_in_a_deploy(tmp
     assert not both & ground.rules(root, **supplied)
     assert both <= ground.rules(root, Gate("deploy"), **supplied)
     assert "replacement-unresolved" not in ground.rules(root, Gate("deploy"), BILLING_SECRET=SECRET)
+
+
+def test_orgs_that_name_what_programs_need_are_told_of(tmp_path: Path) -> None:
+    orgs = {
+        alias: {"url": "acme.my.salesforce.com", "secretEnv": name}
+        for alias, name in {"one": "https_proxy", "two": "GIT_DIR", "three": "THREE_SECRET"}.items()
+    }
+    root = ground.ready(tmp_path, trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app())
+    for purpose, level in {"login": "error", "deploy": "error", "commit": "warning"}.items():
+        (found,) = [each for each in ground.findings(root, ground.for_(purpose)) if each.rule == "variable-reserved"]
+        assert (found.level, found.app, found.file) == (level, None, "sfdx-project.json")
+        assert "plugins.ecapipe.orgs.one names https_proxy" in found.message
+        assert "plugins.ecapipe.orgs.two names GIT_DIR" in found.message
+        assert "three" not in found.message
+    assert "variable-reserved" not in {each.rule for each in ground.inspect(root, trusted=False).findings}
+
+
+def test_a_reserved_variable_is_no_unresolved_one_and_cannot_be_left_empty(tmp_path: Path) -> None:
+    entry = {"filename": SETTINGS, "stringToReplace": "@@SECRET@@", "replaceWithEnv": "LANG"}
+    for optional in (False, True):
+        entries = [{**entry, "allowUnsetEnvVariable": optional}]
+        files = trees.project(replacements=entries) | trees.app(settings={"consumerSecret": "@@SECRET@@"})
+        told = ground.rules(ground.ready(tmp_path / str(optional), files), LANG="C")
+        assert "variable-reserved" in told
+        assert not {"replacement-unresolved", "credential-placeholder"} & told
 
 
 def test_a_refresh_that_needs_the_secret_needs_it_in_a_public_client(tmp_path: Path) -> None:

@@ -101,6 +101,32 @@ def test_nothing_ends_the_process_but_its_main() -> None:
     assert strays == [], "raise EcapipeError with a problem, or return the status"
 
 
+def of(module: str, node: ast.AST) -> bool:
+    """Whether it is a name in `module`."""
+    return isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == module
+
+
+def test_every_child_is_given_an_environment() -> None:
+    made = [(path, node) for path, node in nodes(PACKAGE) if isinstance(node, ast.Call)]
+    started = [(path, node) for path, node in made if of("subprocess", node.func)]
+    strays = [(path, node) for path, node in started if "env" not in {each.arg for each in node.keywords}]
+    strays += [each for name in ("system", "popen", "putenv", "unsetenv") for each in calls(PACKAGE, name)
+               if of("os", each[1].func)]  # fmt: skip
+    assert len(started) > 3
+    assert where(PACKAGE, strays) == [], "hand over what Environment.inherited or Environment.listed gives"
+    assert not list(calls(PACKAGE, "execute")), "GitPython gives git all that stands in os.environ"
+
+
+def test_our_own_environment_is_not_changed() -> None:
+    told = {"edges/environment.py", "edges/http.py", "edges/git.py", "cli/__init__.py"}
+    found = [
+        (path, node) for path, node in nodes(PACKAGE) if of("os", node) and getattr(node, "attr", "") == "environ"
+    ]
+    written = {path for path, node in found if isinstance(getattr(node, "ctx", None), ast.Store)}
+    assert {path for path, _ in found} == told, "ask an Environment, or a World"
+    assert written == {"edges/git.py"}, "it stands in while GitPython is loaded"
+
+
 def test_secrets_are_looked_into_only_where_they_leave_on_purpose() -> None:
     revealing = {path for path, _ in calls(PACKAGE, "reveal")}
     assert revealing == set(REVEALING), "pass the Secret on; or add the module to REVEALING here, with its reason"

@@ -259,10 +259,52 @@ def test_no_child_inherits_a_variable_that_a_row_names(two: Path) -> None:
     environ = {"MY_UAT_SECRET": "fake", "OF_THE_PROJECT": "fake", "OTHER": "kept"}
     members = {"prod": {"url": PROD, "secretEnv": "OF_THE_PROJECT"}}
     trees.plant(two, trees.project(plugins={"ecapipe": {"orgs": members}}))
-    report, world = Report(), replace(edges.real(Environment(environ)), person=True)
+    environment = Environment(environ)
+    report, world = Report(), replace(edges.real(environment), person=True)
     which = listed(two, f"alias,url,secretEnv\nuat,{UAT},MY_UAT_SECRET\n")
     pipeline.run(Request(here(two), which, How(dry_run=True), "authorize"), world, report)
-    assert (report.status, environ) == (0, {"OTHER": "kept"})
+    assert (report.status, environment.inherited()) == (0, {"OTHER": "kept"})
+
+
+RESERVED = ("HOME", "https_proxy", "GIT_SSH_COMMAND", "SF_ACCESS_TOKEN")
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_what_programs_need_is_refused_in_a_row(name: str, two: Path) -> None:
+    text = f"alias,url,secretEnv\nuat,{UAT},MINE\nprod,{PROD},{name}\n"
+    planned = plan(here(two), listed(two, text), environ={name: "made-up", "MINE": "made-up"})
+    problem = planned.problem
+    assert (problem.name, problem.exit_code, planned.report.status) == ("VariableReserved", 2, 2)
+    assert problem.file == str(two / "orgs.csv")
+    assert f"row 3, column secretEnv names {name}" in problem.message
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_what_programs_need_is_refused_in_a_project(name: str, two: Path) -> None:
+    members = {"prod": {"url": PROD, "secretEnv": name}}
+    trees.plant(two, trees.project(plugins={"ecapipe": {"orgs": members}}))
+    for which in (Which(every=True), Which((UAT,))):
+        planned = plan(here(two), which, environ={name: "made-up"})
+        assert (planned.problem.name, planned.report.status) == ("VariableReserved", 2)
+        assert f"plugins.ecapipe.orgs.prod names {name}" in planned.problem.message
+    untrusted = replace(here(two), trusted=False)
+    assert plan(untrusted, Which((UAT,)), environ={name: "made-up"}).report.status == 0
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_what_programs_need_is_refused_in_a_replacement_of_key_or_secret(name: str, tmp_path: Path) -> None:
+    secret = {"stringToReplace": "@@S@@", "replaceWithEnv": name}
+    for place, status in {"**/*": 2, "**/*.labels-meta.xml": 0}.items():
+        tree = trees.project(replacements=[{"glob": place, **secret}]) | alone("B")
+        if status:
+            settings = {**ALONE, "consumerSecret": "@@S@@"}
+            tree |= trees.app("B", settings=settings, policies=trees.CLIENT_CREDENTIALS)
+        root = trees.plant(tmp_path / str(status), tree)
+        planned = plan(here(root), Which((UAT,)), environ={name: "made-up", "ECAPIPE_CLIENT_SECRET": "FA4E"})
+        assert planned.report.status == status
+        if status:
+            assert planned.problem.name == "VariableReserved"
+            assert f"the consumerSecret of B, names {name}" in planned.problem.message
 
 
 # --- trees of their own -------------------------------------------------------------------------------------

@@ -48,20 +48,22 @@ def test_two_apps_share_a_variable_only_with_an_error_that_names_both(one: str, 
 
 
 @given(st.dictionaries(st.text(string.ascii_uppercase + "_ é=\n", min_size=1, max_size=12), NAMES, max_size=5))
-def test_no_credential_stays_in_an_environment(others: dict[str, str]) -> None:
+def test_no_credential_is_in_what_children_are_given(others: dict[str, str]) -> None:
     names = [f"ECAPIPE_CLIENT_{kind}{tail}" for kind in ("ID", "SECRET") for tail in ("", "_X", "_X_FILE")]
     environ = {**others, **dict.fromkeys(names, MADE_UP)}
     environment = Environment(environ)
-    assert MADE_UP not in {value for name, value in environ.items() if name not in others}
-    assert {name: value for name, value in environ.items() if name in others} == others
+    given = environment.inherited()
+    assert {name: value for name, value in given.items() if name not in others} == {}
+    assert given == {name: value for name, value in others.items() if not name.startswith("ECAPIPE_")}
+    assert environ == {**others, **dict.fromkeys(names, MADE_UP)}
     assert all(environment.get(name) == MADE_UP for name in names)
 
 
 def test_a_child_gets_no_credential_whatever_its_variable_is_called() -> None:
     names = ["ECAPIPE_CLIENT_SECRET", "ECAPIPE_CLIENT_SECRET_ÄÖ", "ECAPIPE_CLIENT_ID_1", "ECAPIPE_CLIENT_SECRET_FILE"]
     script = (
-        "import os, subprocess, sys; from ecapipe.edges import environment; environment.process();"
-        "subprocess.run([sys.executable, '-c', 'import os; print(*os.environ)'], check=True)"
+        "import subprocess, sys; from ecapipe.edges import environment; given = environment.process().inherited();"
+        "subprocess.run([sys.executable, '-c', 'import os; print(*os.environ)'], check=True, env=given)"
     )
     environ = {**os.environ, **dict.fromkeys(names, MADE_UP)}
     ran = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)

@@ -139,13 +139,42 @@ def test_replacements_of_an_untrusted_project_are_left_alone(tmp_path: Path) -> 
     assert app.settings.replaced == {}
 
 
-def test_the_variable_of_a_value_is_taken_from_the_children(tmp_path: Path) -> None:
+def test_our_own_environment_is_not_changed(tmp_path: Path) -> None:
     environ = {"SECRET": "FA4E", "STAGE": "prod"}
     world = edges.real(Environment(environ))
     condition = {**ENTRY, "replaceWhenEnv": [{"env": "STAGE", "value": "prod"}]}
     tree = trees.project(replacements=[condition]) | trees.app(settings={"consumerSecret": "@@S@@"})
     discovery.discover(Where((str(trees.plant(tmp_path, tree)),)), world)
-    assert environ == {"STAGE": "prod"}
+    assert environ == {"SECRET": "FA4E", "STAGE": "prod"}
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("place", ["Billing_glbloauth.ecaGlblOauth-meta.xml", "Billing.labels-meta.xml"])
+def test_no_child_inherits_what_a_replacement_names(place: str, trusted: bool, tmp_path: Path) -> None:
+    """Whatever file it is for. What a project names that is not trusted, nobody takes."""
+    environment = Environment({"SECRET": "FA4E", "SECRET_FILE": "/made-up", "STAGE": "prod", "HOME": "/home/made-up"})
+    needed = {**ENTRY, "filename": place, "replaceWithEnv": "HOME"}
+    condition = {**ENTRY, "filename": place, "replaceWhenEnv": [{"env": "STAGE", "value": "prod"}]}
+    tree = trees.project(replacements=[needed, condition]) | trees.app(settings={"consumerSecret": "@@S@@"})
+    where = Where((str(trees.plant(tmp_path, tree)),), trusted=trusted)
+    discovery.discover(where, edges.real(environment))
+    kept = {"STAGE": "prod", "HOME": "/home/made-up"}
+    own = {} if trusted else {"SECRET": "FA4E", "SECRET_FILE": "/made-up"}
+    assert environment.inherited() == kept | own
+
+
+def test_nothing_is_read_from_a_variable_that_programs_need(tmp_path: Path) -> None:
+    app = billing(tmp_path, {"HOME": "/home/made-up"}, {**ENTRY, "replaceWithEnv": "HOME"})
+    assert app.settings is not None
+    replaced = app.settings.replaced["consumerSecret"]
+    assert (replaced.value, replaced.lacking, replaced.reserved) == (None, ("HOME",), ("HOME",))
+
+
+def test_a_file_may_be_called_like_a_variable(tmp_path: Path) -> None:
+    entry = {key: value for key, value in ENTRY.items() if key != "replaceWithEnv"} | {"replaceWithFile": "HOME"}
+    app = billing(tmp_path, {"HOME": "/home/made-up"}, entry)
+    assert app.settings is not None
+    assert app.settings.replaced["consumerSecret"].reserved == ()
 
 
 @pytest.mark.parametrize(
