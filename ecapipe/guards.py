@@ -8,7 +8,7 @@ from typing import Final
 
 from ecapipe import handover, problems
 from ecapipe.login import How, Plan, Target, Web
-from ecapipe.problems import Problem
+from ecapipe.problems import EcapipeError, Problem
 from ecapipe.stages import Skip
 from ecapipe.world import World
 
@@ -27,7 +27,7 @@ UNPLANNED: Final = (Problem, Skip, str)
 def judge(targets: Sequence[Target], plans: Sequence[Planned], how: How, world: World) -> list[Planned]:
     """The plans, but for those that are better not carried out: a problem, or the reason to skip the login."""
     judged = _approvals(targets, _crossing(targets, plans, how))
-    return _overwriting(targets, judged, world) if how.hand_over else judged
+    return _overwriting(targets, judged, how, world) if how.hand_over else judged
 
 
 def _crossing(targets: Sequence[Target], plans: Sequence[Planned], how: How) -> list[Planned]:
@@ -59,18 +59,23 @@ def _approvals(targets: Sequence[Target], plans: Sequence[Planned]) -> list[Plan
     return judged
 
 
-def _overwriting(targets: Sequence[Target], plans: Sequence[Planned], world: World) -> list[Planned]:
-    """A login that the Salesforce CLI could not keep beside the others is a problem, as far as users are known."""
+def _overwriting(targets: Sequence[Target], plans: Sequence[Planned], how: How, world: World) -> list[Planned]:
+    """A login that the Salesforce CLI could not keep beside the others is a problem, as far as users and orgs are
+    known."""
     ready = [target for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, UNPLANNED)]
     wanted = [(target.app.name, target.org) for target in ready]
-    told = any(target.org.username and target.org.org_id for target in ready)
-    kept = world.sf.logins() if told else ()
+    told = any(target.org.alias or (target.org.username and target.org.org_id) for target in ready)
+    try:
+        kept = world.sf.logins() if told else ()
+    except EcapipeError as error:  # it could not take a login, either
+        return [plan if isinstance(plan, UNPLANNED) else error.problem for plan in plans]
 
     def judged(target: Target, plan: Planned) -> Planned:
         org = target.org
         if isinstance(plan, UNPLANNED):
             return plan
         rival = handover.rival(target.app.name, org, wanted)
-        return rival or handover.overwritten(org.username, org.org_id, org, kept) or plan
+        taken = handover.overwritten(org.username, org.org_id, org, kept, replace_alias=how.replace_alias)
+        return rival or taken or plan
 
     return [judged(target, plan) for target, plan in zip(targets, plans, strict=True)]

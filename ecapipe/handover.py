@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ecapipe import grants, problems
 from ecapipe.apps import App
 from ecapipe.credentials import Credentials
-from ecapipe.orgs import Org, same_id
+from ecapipe.orgs import Org, is_my_domain, same_id
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret
 from ecapipe.tokens import Token
@@ -29,7 +29,7 @@ class Handover:
     """What the Salesforce CLI is given: `given` is piped to it, a ``force://`` URL if `lasting`, or an access token.
 
     Only `of` makes one. `username` and `org_id` are whose login it is; `secrets` are what nobody may read in what is
-    answered.
+    answered; `replace_alias`: the alias may be taken from another org.
     """
 
     given: Secret
@@ -39,6 +39,7 @@ class Handover:
     org: Org
     default: bool
     secrets: tuple[Secret, ...]
+    replace_alias: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,29 @@ def rival(app: str, org: Org, wanted: Sequence[tuple[str, Org]]) -> Problem | No
     return None
 
 
-def overwritten(username: str | None, org_id: str | None, org: Org, kept: Iterable[SfLogin]) -> Problem | None:
-    """Why a login of `username` in `org` would overwrite the login to another org that is `kept` already."""
-    for login in kept if username and org_id else ():
-        if _same_name(login.username, username or "") and not same_id(login.org_id, org_id or ""):
+def overwritten(
+    username: str | None, org_id: str | None, org: Org, kept: Iterable[SfLogin], *, replace_alias: bool = False
+) -> Problem | None:
+    """Why a login of `username` in `org` would take the place of one to another org that is `kept` already: its
+    username or its alias is that one's.
+
+    `replace_alias` lets an alias go, but only to an org that the user gave: a tree may not say what it is to mean.
+    """
+    for login in kept:
+        if username and org_id and _same_name(login.username, username) and not same_id(login.org_id, org_id):
             return problems.sf_username_taken(login.username, org.name, ", ".join(login.aliases) or login.org_id)
+        if org.alias in (*login.aliases, login.username) and _is_another(login, org_id, org):
+            given = org.named_by == "user"
+            if not (given and replace_alias):
+                return problems.alias_taken(org.alias or "", org.url, login.username, login.instance_url, given)
     return None
+
+
+def _is_another(login: SfLogin, org_id: str | None, org: Org) -> bool:
+    """Whether a login is to another org, by the ids, or where `org_id` is not known yet by their My Domains."""
+    if org_id:
+        return not same_id(login.org_id, org_id)
+    return login.host != org.host and is_my_domain(login.instance_url) and is_my_domain(org.url)
 
 
 def _same_name(one: str, other: str) -> bool:
@@ -118,7 +136,9 @@ def doubts(app: App, core: str | None) -> list[str]:
     return []
 
 
-def of(credentials: Credentials, token: Token, username: str, org: Org, *, default: bool) -> Handover:
+def of(
+    credentials: Credentials, token: Token, username: str, org: Org, *, default: bool, replace_alias: bool = False
+) -> Handover:
     """The login of a user with `token`. Without a refresh token it lasts as long as the session.
 
     Raises `EcapipeError` (HandOverNotPossible).
@@ -129,14 +149,14 @@ def of(credentials: Credentials, token: Token, username: str, org: Org, *, defau
     if refresh is None:
         if not _ACCESS_TOKEN.fullmatch(token.access_token.reveal()):
             raise _refuse(credentials, org, "the access token has a form that it does not read")
-        return Handover(token.access_token, False, username, token.org_id, org, default, secrets)
+        return Handover(token.access_token, False, username, token.org_id, org, default, secrets, replace_alias)
     if not _KEY.fullmatch(refresh.reveal()):
         raise _refuse(credentials, org, "the refresh token has characters that it does not read")
     # In one expression: no variable holds what a traceback could show.
     url = Secret(
         f"force://{credentials.consumer_key}:{secret.reveal() if secret else ''}:{refresh.reveal()}@{org.host}"
     )
-    return Handover(url, True, username, token.org_id, org, default, secrets)
+    return Handover(url, True, username, token.org_id, org, default, secrets, replace_alias)
 
 
 def hints(token: Token, org: Org, kept: SfLogin) -> list[str]:

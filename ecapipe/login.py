@@ -61,8 +61,10 @@ class How:
     audience: str | None = None
     keep: Place | None = None
     hand_over: bool = False
-    """Let the Salesforce CLI keep the login; `set_default`: as its default org."""
+    """Let the Salesforce CLI keep the login; `set_default`: as its default org; `replace_alias`: even if it knows the
+    alias for another org."""
     set_default: bool = False
+    replace_alias: bool = False
 
     @property
     def fate(self) -> events.Fate | None:
@@ -419,7 +421,11 @@ def hand_over(target: Target, token: Token, login: events.Login, how: How, world
     """
     username = login.username or ""
     try:
-        given = handover.of(target.credentials, token, username, target.org, default=how.set_default)
+        given = handover.of(
+            *(target.credentials, token, username, target.org),
+            default=how.set_default,
+            replace_alias=how.replace_alias,
+        )
         known = {kept.username.casefold() for kept in world.sf.logins()}
         kept = world.sf.log_in(given)
     except EcapipeError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import PureWindowsPath
 from typing import Final, Literal, Protocol, cast
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ SUFFIXES: Final = (
     "salesforce.com",
     "force.com",
     "my.site.com",
+    "my-salesforce.com",
     "cloudforce.com",
     "salesforce.mil",
     "crmforce.mil",
@@ -33,11 +34,16 @@ _LIGHTNING: Final = (
     (".my.salesforce-setup.com", ".my.salesforce.com"),
     (".lightning.crmforce.mil", ".my.salesforce.mil"),
 )
-_MY_DOMAINS: Final = (".my.salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
+_MY_DOMAINS: Final = (".my.salesforce.com", ".my-salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
+"""Below these Salesforce alone answers; on a site, code of whoever made it does."""
 _SHARED: Final = ("login.salesforce.com", "test.salesforce.com")
 _USERNAME: Final = re.compile(r"[^@\s:/?#\\]+@[^@\s:/?#\\]+\.[^@\s:/?#\\]+")
 _OF_TESTS: Final = re.compile(r"^test\.|^[^.]*--|\.(sandbox|scratch)\.|(^|\.)cs\d+\.")
 """Hosts of sandboxes, today's and older ones, and of scratch orgs."""
+
+NamedBy = Literal["user", "tree", "salesforceCli"]
+"""Whose word an address is: the user's (a flag, the environment, a file that lies outside the tree), the tree's (any
+file of its repository), or that of the user's own Salesforce CLI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ class Org:
     """The variable that holds the consumer secret for it."""
     browser: str | None = None
     callback: Literal["auto", "listen", "paste"] | None = None
+    named_by: NamedBy = field(default="tree", compare=False)
+    """Who gave the address; the user, if several did."""
 
     @property
     def name(self) -> str:
@@ -122,10 +130,12 @@ class Known(Protocol):
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """What others know of orgs, each asked only when it is needed: the Salesforce CLI's logins, and its
-    ``target-org``. `logins` raises `EcapipeError` where the Salesforce CLI cannot be asked."""
+    ``target-org`` with who set it; `file` is whose word the batch file is. `logins` raises `EcapipeError` where the
+    Salesforce CLI cannot be asked."""
 
     logins: Callable[[], Sequence[Known]] = tuple
-    default: Callable[[], str | None] = lambda: None
+    default: Callable[[], tuple[str, NamedBy] | None] = lambda: None
+    file: NamedBy = "tree"
 
 
 def select(
@@ -136,7 +146,7 @@ def select(
 ) -> tuple[Org, ...]:
     """The orgs meant. Asked for: by name, in the batch file, every configured one; they add up, and an org that is
     asked for twice is one. Else the first there is of: default, the Salesforce CLI's ``target-org``, the only
-    configured one, ``sfdcLoginUrl``.
+    configured one, ``sfdcLoginUrl``. An address that only the tree gives is accepted where Salesforce alone answers.
 
     `apps_in` gives the names of the apps in an org's own tree (or, for None, in the run's) and raises `EcapipeError`
     for a tree that cannot be used; without it, ``apps`` and ``sourceDir`` are not judged. Raises `EcapipeError`:
@@ -162,9 +172,16 @@ class _Book:
         self.elsewhere = replace(elsewhere, logins=_asked_once(elsewhere.logins))
         self.entries = which.batch.entries if which.batch else ()
         self.configured = {alias: project for project in projects for alias in project.orgs}
+        self.hosts = _Hosts(which.allowed, frozenset(self.given()))
         self.in_file: list[Mistake] = []
         self.in_project: list[Mistake] = []
         self.refused: dict[str, EcapipeError] = {}
+
+    def given(self) -> Iterator[str]:
+        """The addresses in the user's own words: what a tree says of the same address, the user says, too."""
+        words = [*self.which.names, self.which.default or ""]
+        words += [entry.url or "" for entry in self.entries if self.elsewhere.file == "user"]
+        yield from (url for word in words if (url := _read(word, self.which.allowed)))
 
     def read(self) -> list[Org]:
         """Everything asked for; raises with all mistakes at once."""
@@ -174,14 +191,14 @@ class _Book:
             if entry.alias:
                 by_alias.setdefault(entry.alias, []).extend([org] if org else [])
 
-        def named(alias: str) -> list[Org]:
+        def named(alias: str, by: NamedBy) -> list[Org]:
             if alias in by_alias:
                 return by_alias[alias]
-            return self.of_project(alias) if alias in self.configured else [self.elsewhere_or_address(alias)]
+            return self.of_project(alias) if alias in self.configured else [self.elsewhere_or_address(alias, by)]
 
-        chosen = [org for name in self.which.names for org in named(name)]
+        chosen = [org for name in self.which.names for org in named(name, "user")]
         chosen += [org for _, org in rows if org]
-        chosen += [org for alias in self.configured if self.which.every for org in named(alias)]
+        chosen += [org for alias in self.configured if self.which.every for org in named(alias, "tree")]
         if not self.which.asked:
             chosen = self.by_default(named)
         self.refuse_overlaps([(entry, org) for entry, org in rows if org])
@@ -201,29 +218,31 @@ class _Book:
             problem = problems.schema_validation_error("sfdx-project.json", _sentences(mistakes))
             raise EcapipeError(replace(problem, exit_code=problems.USAGE) if self.refused else problem)
 
-    def by_default(self, named: Callable[[str], list[Org]]) -> list[Org]:
-        if name := self.which.default or self.elsewhere.default():
+    def by_default(self, named: Callable[[str, NamedBy], list[Org]]) -> list[Org]:
+        ours: tuple[str, NamedBy] | None = (self.which.default, "user") if self.which.default else None
+        if default := ours or self.elsewhere.default():
             try:
-                return named(name)
+                return named(*default)
             except EcapipeError as error:
                 source = "SF_TARGET_ORG" if self.which.default else "target-org of the Salesforce CLI"
                 message = f"{error.problem.message} It was not chosen with a flag, but is {source}."
                 raise EcapipeError(replace(error.problem, message=message)) from None
         if len(self.configured) == 1:
-            return [org for alias in self.configured for org in named(alias)]
+            return [org for alias in self.configured for org in named(alias, "tree")]
         urls = {each.login_url for each in self.projects if each.login_url and is_my_domain(each.login_url)}
         if self.configured or len(urls) != 1:
             raise EcapipeError(problems.no_org_chosen(sorted(self.configured)))
-        return [_accept(urls.pop(), self.which.allowed)]
+        return [_accept(urls.pop(), self.hosts, "tree")]
 
     def of_project(self, alias: str) -> list[Org]:
         entry = _configured(alias, self.configured[alias], self.in_project)
-        return [org] if (org := self.judge(entry, self.in_project)) else []
+        return [org] if (org := self.judge(entry, self.in_project, "tree")) else []
 
     def row(self, entry: Entry) -> Org | None:
         """The org of a row; one without a URL takes what the project, or the Salesforce CLI, says of its alias."""
-        alias = entry.alias or ""
+        alias, by = entry.alias or "", self.elsewhere.file
         if not entry.url and alias in self.configured:
+            by = "tree"
             found = len(self.in_project)
             base = _configured(alias, self.configured[alias], self.in_project)
             if len(self.in_project) > found:
@@ -232,29 +251,34 @@ class _Book:
             entry = replace(base, **{name: value for name, value in own.items() if value})
         elif not entry.url and alias:
             try:
-                org = self.elsewhere_or_address(alias)
+                org = self.elsewhere_or_address(alias, by)
             except EcapipeError as error:
                 hints = [each for each in error.problem.actions if each.startswith("Did you mean")]
                 sentence = f"{error.problem.message} Give its My Domain URL in the column url."
                 self.in_file.append(Mistake(entry.place, "alias", " ".join((sentence, *hints))))
                 return None
+            by = org.named_by
             entry = replace(
                 entry, url=org.url, org_id=entry.org_id or org.org_id, username=entry.username or org.username
             )
-        return self.judge(entry, self.in_file)
+        return self.judge(entry, self.in_file, by)
 
-    def judge(self, entry: Entry, mistakes: list[Mistake]) -> Org | None:
-        """The org of an entry, once its address is accepted and its apps are there."""
+    def judge(self, entry: Entry, mistakes: list[Mistake], by: NamedBy) -> Org | None:
+        """The org of an entry, once its address, which is the word of `by`, is accepted and its apps are there."""
         self.judge_apps(entry, mistakes)
         if not entry.url:
             return None  # said already
         try:
-            org = _accept(entry.url, self.which.allowed, alias=entry.alias)
+            org = _accept(entry.url, self.hosts, by, alias=entry.alias)
         except EcapipeError as error:
             problem = error.problem
             mistakes.append(Mistake(entry.place, "url", f"cannot be used: {problem.message} {problem.actions[0]}"))
             if mistakes is self.in_project:
                 self.refused[entry.place.label] = error
+            return None
+        meant = _read(entry.alias or "", self.which.allowed) if by == "tree" else None
+        if meant not in (None, org.url):
+            mistakes.append(Mistake(entry.place, None, f"has the address of another org as its name: {meant}."))
             return None
         return _described(org, entry)
 
@@ -289,10 +313,10 @@ class _Book:
             else:
                 first[org.name].append((entry, org))
 
-    def elsewhere_or_address(self, text: str) -> Org:
+    def elsewhere_or_address(self, text: str, by: NamedBy) -> Org:
         """The org of a name that neither the file nor the project knows; raises as `choose`."""
         known = [*self.configured, *(entry.alias for entry in self.entries if entry.alias and entry.url)]
-        return _elsewhere_or_address(text, known, self.which.allowed, self.elsewhere.logins)
+        return _elsewhere_or_address(text, known, self.hosts, self.elsewhere.logins, by)
 
 
 def _asked_once(logins: Callable[[], Sequence[Known]]) -> Callable[[], Sequence[Known]]:
@@ -372,28 +396,29 @@ def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterab
     `known` are the orgs of ``plugins.ecapipe``, `allowed` hosts accepted besides Salesforce's. Raises
     `EcapipeError`: NamedOrgNotFoundError, RefusedHost, LightningDomain, SchemaValidationError.
     """
+    hosts = _Hosts(tuple(allowed))
     if text not in known:
-        return _elsewhere_or_address(text, list(known), allowed, tuple)
+        return _elsewhere_or_address(text, list(known), hosts, tuple, "user")
     mistakes: list[Mistake] = []
     entry = _configured(text, Project("", (), orgs=known), mistakes)
     if mistakes:
         raise EcapipeError(problems.schema_validation_error("sfdx-project.json", _sentences(mistakes)))
-    return _described(_accept(entry.url or "", allowed, alias=text), entry)
+    return _described(_accept(entry.url or "", hosts, "tree", alias=text), entry)
 
 
 def _elsewhere_or_address(
-    text: str, known: Sequence[str], allowed: Iterable[str], logins: Callable[[], Sequence[Known]]
+    text: str, known: Sequence[str], hosts: _Hosts, logins: Callable[[], Sequence[Known]], by: NamedBy
 ) -> Org:
     alias, equals, url = text.partition("=")
     if equals and "/" not in alias and ":" not in alias:
         if not alias or not url:
             raise EcapipeError(problems.refused_host(_shown(text), "both sides of ALIAS=URL are needed"))
-        return _accept(url, allowed, alias=alias)
+        return _accept(url, hosts, by, alias=alias)
     username = _USERNAME.fullmatch(text) is not None
     refused: EcapipeError | None = None
     if not username and ("." in text or ":" in text or text.lower() == "localhost"):
         try:
-            return _accept(text, allowed)
+            return _accept(text, hosts, by)
         except EcapipeError as error:
             if ":" in text or "/" in text or error.problem.name != "RefusedHost":
                 raise
@@ -405,7 +430,7 @@ def _elsewhere_or_address(
     for login in asked:
         if text == login.username or text in login.aliases:
             alias = text if text in login.aliases else next(iter(login.aliases), "")
-            org = _accept(login.instance_url, allowed, alias=alias or None)
+            org = _accept(login.instance_url, hosts, "salesforceCli", alias=alias or None)
             return replace(org, org_id=login.org_id, username=login.username if text == login.username else None)
     if refused:
         raise refused
@@ -467,17 +492,33 @@ def same_id(one: str, other: str) -> bool:
     return one[:15] == other[:15]
 
 
-def accepted(host: str, allowed: Iterable[str]) -> bool:
-    """Whether a secret may be sent to `host` over https: Salesforce's domains, and the exact hosts in `allowed`."""
-    host = host.lower()
-    return any(host == suffix or host.endswith("." + suffix) for suffix in SUFFIXES) or host in {
-        name.lower() for name in allowed
-    }
+@dataclass(frozen=True, slots=True)
+class _Hosts:
+    """What the user says of addresses: hosts `allowed` besides Salesforce's, and the very URLs that were `given`."""
+
+    allowed: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+
+    def allow(self, host: str, port: int) -> bool:
+        """Whether a host is allowed, at every port or at this one; exactly, in any case."""
+        bracketed = f"[{host}]" if ":" in host else host
+        return not {host, bracketed, f"{bracketed}:{port}"}.isdisjoint(name.lower() for name in self.allowed)
 
 
-def _accept(text: str, allowed: Iterable[str], *, alias: str | None = None) -> Org:
-    def refuse(reason: str, *, foreign: bool = False) -> EcapipeError:
-        return EcapipeError(problems.refused_host(_shown(text), reason, foreign=foreign))
+def accepted(host: str) -> bool:
+    """Whether `host` is one of Salesforce's."""
+    return f".{host.lower()}".endswith(tuple(f".{suffix}" for suffix in SUFFIXES))
+
+
+def _accept(text: str, hosts: _Hosts, by: NamedBy, *, alias: str | None = None) -> Org:
+    """The org at an address, which is the word of `by`. Where the tree alone gives it, Salesforce alone has to answer
+    there: a site may hold the code of whoever wrote the tree.
+
+    Raises `EcapipeError` (RefusedHost, LightningDomain).
+    """
+
+    def refuse(reason: str, *, foreign: bool = False, by_tree: bool = False) -> EcapipeError:
+        return EcapipeError(problems.refused_host(_shown(text), reason, foreign=foreign, by_tree=by_tree))
 
     url = text.strip()
     url = url if "://" in url else f"https://{url}"
@@ -488,24 +529,42 @@ def _accept(text: str, allowed: Iterable[str], *, alias: str | None = None) -> O
         raise refuse("it is not a URL") from None
     if parts.username is not None or parts.password is not None:
         raise refuse("it carries a user name or password")
-    if not host or not host.isascii() or re.search(r"[\s\\%]", url):
+    if not host or not re.fullmatch(r"[a-z0-9._:-]+", host):
         raise refuse("it has no usable host")
+    if re.search(r"[\s\\%]", url):
+        raise refuse("it has a space, a backslash or a percent sign")
     local = host in LOOPBACK
     if parts.scheme != "https" and not (local and parts.scheme == "http"):
         raise refuse("only https is accepted")
     for lightning, my_domain in _LIGHTNING:
         if host.endswith(lightning):
             raise EcapipeError(problems.lightning_domain(host, host.removesuffix(lightning) + my_domain))
-    if not local and not accepted(host, allowed):
+    default = {"https": 443, "http": 80}[parts.scheme]
+    allowed = hosts.allow(host, port or default)
+    if not local and not accepted(host) and not allowed:
         raise refuse("the host does not belong to Salesforce", foreign=True)
     if parts.query or parts.fragment:
         raise refuse("it has a query or fragment")
     bracketed = f"[{host}]" if ":" in host else host
-    default = {"https": 443, "http": 80}[parts.scheme]
     netloc = bracketed if port in (None, default) else f"{bracketed}:{port}"
     # Only Experience Cloud sites have their OAuth endpoints below a path; elsewhere it is a page somebody copied.
     path = parts.path.rstrip("/") if local or host.endswith((".my.site.com", ".force.com")) else ""
-    return Org(f"{parts.scheme}://{netloc}{path}", netloc, alias)
+    if "/services" in path.casefold():
+        raise refuse("its path holds /services, below which anybody's code may answer on a site")
+    url = f"{parts.scheme}://{netloc}{path}"
+    if by == "tree" and not (url in hosts.given or allowed or host in _SHARED or host.endswith(_MY_DOMAINS)):
+        raise refuse("only files of the project give it, and it is no My Domain of Salesforce", by_tree=True)
+    return Org(url, netloc, alias, named_by="user" if url in hosts.given else by)
+
+
+def _read(word: str, allowed: tuple[str, ...]) -> str | None:
+    """The URL that a word stands for when it is read as ALIAS=URL or as an address; None for what is a name."""
+    if not re.search("[.:=]", word):
+        return None
+    try:
+        return _accept(word.partition("=")[2] or word, _Hosts(allowed), "user").url
+    except EcapipeError:
+        return None
 
 
 def _shown(text: str) -> str:

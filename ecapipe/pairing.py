@@ -13,7 +13,7 @@ from ecapipe import discovery, orgs, problems, variables
 from ecapipe.apps import App
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import Subject
-from ecapipe.orgs import Org, Which
+from ecapipe.orgs import NamedBy, Org, Which
 from ecapipe.problems import EcapipeError
 from ecapipe.project import Project
 from ecapipe.stages import Work
@@ -106,6 +106,14 @@ class Grounds:
         if not any("sourceDir" in members for each in self.projects for members in each.orgs.values()):
             discovery.require_apps(self.tree(None))
 
+    def whose_file(self, which: Which) -> NamedBy:
+        """Whose word the batch file is: the tree's, if it lies in the repository of a tree that the run works on."""
+        if which.batch is None:
+            return "user"
+        trees = {each.root for each in self.projects} | set(self._where.credentials_dirs)
+        trees |= {entry.source_dir for entry in which.batch.entries if entry.source_dir}
+        return "tree" if self._world.tree.in_repository(which.batch.file, trees) else "user"
+
     def acquaint(self) -> None:
         """See `discovery.acquaint`; for all trees that were not read yet."""
         for directory in dict.fromkeys((*self._where.credentials_dirs, *self._brought)):
@@ -171,7 +179,7 @@ def _elsewhere(grounds: Grounds, which: Which, world: World) -> orgs.Elsewhere:
         grounds.acquaint()
         return world.sf.logins()
 
-    return orgs.Elsewhere(logins, partial(world.sf.default_org, grounds.root))
+    return orgs.Elsewhere(logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which))
 
 
 def _refuse_reserved(found: Iterable[Project], among: Iterable[App]) -> None:

@@ -295,14 +295,18 @@ def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -
 
 @_problem(
     "config",
-    "The org's address does not belong to Salesforce, or is not https. Key and secret would be sent there.",
-    "Use the org's My Domain URL. A host of your own is accepted only from --allow-host or ECAPIPE_ALLOWED_HOSTS.",
+    "The org's address does not belong to Salesforce, or is not https, or only files of the project give it although "
+    "it is no My Domain. Key and secret would be sent there.",
+    "Use the org's My Domain URL. A site, this machine, or a host of your own has to be named by you: as "
+    "--target-org ALIAS=URL, with --allow-host, or in ECAPIPE_ALLOWED_HOSTS.",
     exit_code=USAGE,
 )
-def refused_host(url: str, reason: str, foreign: bool = False) -> _Said:
-    """`foreign`: the host is the reason, so that allowing it would help."""
+def refused_host(url: str, reason: str, foreign: bool = False, by_tree: bool = False) -> _Said:
+    """`foreign`: the host is the reason, so that allowing it would help; `by_tree`: who gave it is."""
+    given = "If you know the host, name it yourself: with --allow-host HOST, or in ECAPIPE_ALLOWED_HOSTS."
     return _say(
         f'The org address "{url}" is refused: {reason}.',
+        *([given, "Or give the address yourself: --target-org ALIAS=URL."] if by_tree else ()),
         "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
         *(["If the host is yours, name it with --allow-host HOST."] if foreign else ()),
     )
@@ -1841,6 +1845,21 @@ def sf_username_taken(username: str, org: str, other: str) -> _Said:
         f"{other}.",
         "Sign in to one of the two as another user, whom --username or the org's configuration names.",
         f"If the login in {other} is no longer needed: sf org logout --target-org {username}",
+    )
+
+
+@_problem(
+    "config",
+    "The Salesforce CLI knows the alias for a login elsewhere: every later command with it would go to this org.",
+    "Hand the login over under an alias of its own: --target-org NEWALIAS=URL. Or let the alias mean this org: "
+    "--replace-alias, with the address given by you.",
+)
+def alias_taken(alias: str, url: str, username: str, instance_url: str, given: bool) -> _Said:
+    """`given`: the user gave the address; the project's word is no reason to let an alias go."""
+    return _say(
+        f'The Salesforce CLI knows "{alias}" as {username} at {instance_url}: it would name {url} instead.',
+        f"Hand the login over under another alias: --target-org NEWALIAS={url}.",
+        f"Or, if the alias is to name this org: --replace-alias{'' if given else f' --target-org ALIAS={url}'}.",
     )
 
 

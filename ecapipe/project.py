@@ -56,8 +56,8 @@ def bare(root: str) -> Project:
 def parse(text: str, root: str, *, trusted: bool = True) -> Project:
     """Read `sfdx-project.json`.
 
-    `trusted` False leaves out ``plugins.ecapipe`` and ``replacements`` (``--no-project-config``): both let the
-    project choose where values come from. Raises `EcapipeError` with the
+    `trusted` False leaves out ``plugins.ecapipe``, ``replacements`` and ``sfdcLoginUrl`` (``--no-project-config``):
+    they let the project choose where values come from, and where they go. Raises `EcapipeError` with the
     Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the package directories
     exist is for the edge to see.
     """
@@ -71,7 +71,7 @@ def parse(text: str, root: str, *, trusted: bool = True) -> Project:
         root,
         directories,
         _string(members, "namespace") or "",
-        _string(members, "sfdcLoginUrl"),
+        _string(members, "sfdcLoginUrl") if trusted else None,
         f"{version.removesuffix('.0')}.0" if version and _VERSION.fullmatch(version) else DEFAULT_API_VERSION,
         {alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
         _replacements(members) if trusted else (),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the world is described in words of modules that most comman
     from ecapipe.kept import Kind, Place, Record, Sealed
     from ecapipe.messages import Send
     from ecapipe.metadata import Type
+    from ecapipe.orgs import NamedBy
     from ecapipe.problems import Problem
     from ecapipe.secret import Secret, Sought
     from ecapipe.stages import Clock
@@ -65,6 +66,10 @@ class Tree(Protocol):
 
     def project_above(self, path: str) -> str | None:
         """The nearest folder at or above `path` that holds sfdx-project.json."""
+
+    def in_repository(self, file: str, trees: Iterable[str]) -> bool:
+        """Whether a file, or a link on the way to it, lies in the repository of one of `trees`: below the nearest
+        folder with a ``.git`` around it; without one, below its project, or below itself."""
 
     def projects_below(self, path: str) -> list[str]:
         """Folders with an sfdx-project.json a few levels below `path`, relative to it."""
@@ -287,10 +292,10 @@ class SalesforceCli(Protocol):
     def logins(self) -> Sequence[SfLogin]:
         """What it keeps (``sf org list auth``), and what it was given since; asked once."""
 
-    def default_org(self, root: str | None) -> str | None:
+    def default_org(self, root: str | None) -> tuple[str, NamedBy] | None:
         """The alias or username of ``target-org`` from its configuration files: those in `root`, the project (None:
-        there is none, or it is not trusted), then the user's. Starts no process. Raises `EcapipeError`
-        (SfConfigUnreadable)."""
+        there is none, or it is not trusted), then the user's; and which of the two. Starts no process. Raises
+        `EcapipeError` (SfConfigUnreadable)."""
 
     def access_token(self, name: str) -> tuple[Secret, str]:
         """The access token of a login, by alias or username, refreshed if it had to be, and its instance URL.
@@ -301,8 +306,8 @@ class SalesforceCli(Protocol):
     def log_in(self, login: Handover) -> SfLogin:
         """Let it keep a login, and say under which name. One at a time: it would lose some otherwise.
 
-        Raises SfUsernameTaken for one that would overwrite the login to another org, and InvalidClient,
-        SfRefreshRefused, SfUnreachable.
+        Raises SfUsernameTaken and AliasTaken for one that would take the place of a login to another org, and
+        InvalidClient, SfRefreshRefused, SfUnreachable.
         """
 
     def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> Sequence[str]:

@@ -194,7 +194,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_JWT_KEY_FILE": "Private key (RSA, PEM) of the JWT bearer flow when --jwt-key-file is not given.",
     "ECAPIPE_JWT_KEY_PASSPHRASE": "Opens an encrypted private key. With _FILE at its end, the path of a file that "
     "holds it.",
-    "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
+    "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, whoever names them, separated by spaces or commas.",
     "ECAPIPE_STATE_DIR": "Folder for what outlives a command; without it, the system's usual place for such things.",
     "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",
     "ECAPIPE_LOG_LEVEL, SF_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard "

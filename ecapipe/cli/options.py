@@ -36,7 +36,8 @@ Names = Annotated[
 NoProjectConfig = Annotated[
     bool,
     typer.Option(
-        "--no-project-config", help="Ignore plugins.ecapipe of sfdx-project.json: for trees you do not trust."
+        "--no-project-config",
+        help="Ignore plugins.ecapipe, replacements and orgs that the project names: for trees you do not trust.",
     ),
 ]
 NoConfigRead = Annotated[
@@ -93,7 +94,11 @@ OrgFile = Annotated[
 AllOrgs = Annotated[bool, typer.Option("--all-orgs", help="Every org of plugins.ecapipe.orgs in sfdx-project.json.")]
 AllowHosts = Annotated[
     list[str] | None,
-    typer.Option("--allow-host", metavar="HOST", help="Also accept this host as an org. Repeatable."),
+    typer.Option(
+        "--allow-host",
+        metavar="HOST",
+        help="Also accept this host (every port, or HOST:PORT) as an org, whoever names it. Repeatable.",
+    ),
 ]
 SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
 SecretsFrom = Annotated[

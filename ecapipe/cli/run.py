@@ -188,6 +188,13 @@ def run(
     set_default: Annotated[
         bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default, too.")
     ] = False,
+    replace_alias: Annotated[
+        bool,
+        typer.Option(
+            "--replace-alias",
+            help="With --hand-over: the alias may be one that the Salesforce CLI knows for another org.",
+        ),
+    ] = False,
     retrieve: Annotated[
         bool,
         typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
@@ -282,6 +289,7 @@ def run(
             "--board-port takes a port from 1 to 65535.": board_port is not None and not 1 <= board_port <= 65535,
             "--concurrency takes a number from 1 to 128.": not 1 <= concurrency <= 128,
             "--set-default needs --hand-over.": set_default and hand_over is None,
+            "--replace-alias needs --hand-over.": replace_alias and hand_over is None,
             "--print-token prints a token on the terminal: add --no-prompt if you mean that.": print_token is not None
             and session.out.isatty()
             and not no_prompt,
@@ -320,6 +328,7 @@ def run(
         _audience(environment.get("SF_AUDIENCE_URL")),
         hand_over=hand_over is not None,
         set_default=set_default,
+        replace_alias=replace_alias,
         keep=options.place(store) if save else None,
     )
     last = None if until is None else until.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ecapipe import project
 from ecapipe.metadata import nearly, recognise
@@ -42,6 +42,14 @@ class Disk:
             if folder == last:
                 return None
         return folder
+
+    def in_repository(self, file: str, trees: Iterable[str]) -> bool:
+        around = {_mark(folder) for path in _ways(file) for folder in _upwards(path)}
+        return any(_mark(self._home(path)) in around for tree in trees for path in _ways(tree))
+
+    def _home(self, path: str) -> str:
+        holders = (folder for folder in _upwards(path) if os.path.lexists(os.path.join(folder, ".git")))
+        return next(holders, None) or self.project_above(path) or path
 
     def projects_below(self, path: str) -> list[str]:
         return sorted(_projects(path, "", _BELOW))
@@ -117,6 +125,28 @@ class Disk:
             return os.name == "posix" and bool(os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH))
         except OSError:  # in a zip file
             return False
+
+
+def _ways(path: str) -> set[str]:
+    """A path as it was written, and as it is without links."""
+    return {os.path.abspath(path), os.path.realpath(path)}
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A path and the folders around it, the nearest first."""
+    last = ""
+    while path != last:
+        yield path
+        path, last = os.path.dirname(path), path
+
+
+def _mark(path: str) -> tuple[int, int] | str:
+    """What a file or folder has alone, however its path is spelled."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return path
+    return found.st_dev, found.st_ino
 
 
 def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:

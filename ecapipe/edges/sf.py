@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ecapipe import handover, problems
 from ecapipe.edges import state
 from ecapipe.edges.environment import Environment
 from ecapipe.handover import Handover, SfLogin
+from ecapipe.orgs import NamedBy
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret, redact
 from ecapipe.world import SfVersion
@@ -29,6 +31,8 @@ _NEEDED: Final = f"{'.'.join(map(str, OLDEST))} or later"
 
 _QUICK, _LOGIN, _RETRIEVE = 60, 180, 40 * 60
 """Seconds; a retrieve waits 33 minutes by itself."""
+_FRESH: Final = 10.0
+"""People sign in for minutes, and may log in elsewhere meanwhile."""
 
 _DROPPED: Final = (
     # Colours in its JSON; with NO_COLOR beside it, a warning of Node.
@@ -84,13 +88,15 @@ class _Ended:
 
 
 class Sf:
-    """See `ecapipe.world.SalesforceCli`. `windows`: how programs are named, and given what no argument may hold."""
+    """See `ecapipe.world.SalesforceCli`. `windows`: how programs are named, and given what no argument may hold;
+    `fresh`: seconds for which a list of logins tells what a further one would take the place of."""
 
-    def __init__(self, environment: Environment, *, windows: bool = os.name == "nt") -> None:
-        self._environment, self._windows = environment, windows
+    def __init__(self, environment: Environment, *, windows: bool = os.name == "nt", fresh: float = _FRESH) -> None:
+        self._environment, self._windows, self._fresh = environment, windows, fresh
         self._turn = threading.RLock()
         self._version: SfVersion | None = None
         self._logins: tuple[SfLogin, ...] | None = None
+        self._listed_at = 0.0
 
     def version(self) -> SfVersion:
         with self._turn:
@@ -107,17 +113,19 @@ class Sf:
     def logins(self) -> tuple[SfLogin, ...]:
         with self._turn:
             if self._logins is None:
+                self._listed_at = time.monotonic()
                 listed = self._ask("org", "list", "auth")
                 entries = listed if isinstance(listed, list) else []
                 self._logins = tuple(login for entry in entries if (login := _login(entry)))
             return self._logins
 
-    def default_org(self, root: str | None) -> str | None:
+    def default_org(self, root: str | None) -> tuple[str, NamedBy] | None:
         home = self._environment.get("USERPROFILE" if self._windows else "HOME") or os.path.expanduser("~")
-        for folder in (root, home):
+        whose: tuple[tuple[str | None, NamedBy], ...] = ((root, "tree"), (home, "salesforceCli"))
+        for folder, by in whose:
             for place, member in _PLACES if folder else ():
                 if name := _setting(os.path.join(cast(str, folder), *place.split("/")), member):
-                    return name
+                    return name, by
         return None
 
     def access_token(self, name: str) -> tuple[Secret, str]:
@@ -133,8 +141,13 @@ class Sf:
         choices = [f"--alias={login.org.alias}"] if login.org.alias else []
         choices += ["--set-default"] if login.default else []
         with self._turn, self._alone():
-            if problem := handover.overwritten(login.username, login.org_id, login.org, self.logins()):
-                raise EcapipeError(problem)
+            if time.monotonic() - self._listed_at > self._fresh:
+                self._logins = None
+            taken = handover.overwritten(
+                login.username, login.org_id, login.org, self.logins(), replace_alias=login.replace_alias
+            )
+            if taken:
+                raise EcapipeError(taken)
             with self._handed(login) as (arguments, given):
                 command = [*arguments, *choices]
                 answer = self._json(*command, given=given, needs=login.org.host, limit=_LOGIN, secrets=login.secrets)

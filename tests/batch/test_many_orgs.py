@@ -106,7 +106,7 @@ def test_two_hundred_orgs_with_flows_of_all_kinds(tmp_path: Path) -> None:
 
         report = Report()
         world = replace(edges.real(Environment({})), person=True, local_browser=True, open=browse)
-        which = Which(batch=batch.parse(table(rows).encode(), str(root / "orgs.csv")))
+        which = Which(allowed=("localhost",), batch=batch.parse(table(rows).encode(), str(root / "orgs.csv")))
         pipeline.run(Request(Where((str(root),)), which, How(key_file=key)), world, report)
         requests = asked(emulator)
         urls = dict(emulator.urls)
@@ -124,7 +124,7 @@ def test_two_hundred_orgs_with_flows_of_all_kinds(tmp_path: Path) -> None:
 
 def run(root: Path, *arguments: str, **variables: str) -> Ended:
     command = ["run", "--source-dir", str(root), "--file", str(root / "orgs.csv"), "--json", *arguments]
-    return ecapipe(*command, at=root, **variables)
+    return ecapipe(*command, at=root, ECAPIPE_ALLOWED_HOSTS="localhost", **variables)
 
 
 def test_slow_silent_and_misleading_orgs_hold_nobody_up(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_slow_silent_and_misleading_orgs_hold_nobody_up(tmp_path: Path) -> None:
         text = table([{"alias": name, "url": emulator.urls[name]} for name in names])
         (root / "orgs.csv").write_text(text, encoding="utf-8")
         command = ["run", "-d", str(root), "-f", str(root / "orgs.csv"), "--concurrency", "4", "--json"]
-        with started(*command, at=root) as running:
+        with started(*command, at=root, ECAPIPE_ALLOWED_HOSTS="localhost") as running:
             begun = time.monotonic()
             healthy = {(name, USERINFO) for name in names if name not in ill}
             while not healthy <= set(asked(emulator)):

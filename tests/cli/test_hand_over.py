@@ -132,7 +132,7 @@ def test_an_error_that_quotes_the_token_is_struck_out(scene: Scene) -> None:
 
 def test_a_dry_run_looks_whether_there_is_a_salesforce_cli_and_gives_it_nothing(scene: Scene) -> None:
     assert scene.hand_over("--dry-run").status == 0
-    assert [call.command for call in scene.sf.calls] == ["version"]
+    assert [call.command for call in scene.sf.calls] == ["version", "org list auth"]
     (scene.sf.folder / "sf").unlink()
     ended = scene.hand_over("--dry-run", "--json")
     assert (ended.status, ended.document["name"]) == (1, "SfNotFound")

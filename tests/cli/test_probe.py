@@ -84,8 +84,11 @@ def test_orgs_come_from_a_file_or_the_project_too(tmp_path: Path) -> None:
         files = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app("Billing") | trees.app("Portal")
         root = str(trees.plant(tmp_path, files))
         (tmp_path / "orgs.csv").write_text("alias,apps\nuat,Portal\n")
-        listed = inside("app", "probe", "-d", root, "-f", "orgs.csv", "--json", at=tmp_path)
-        every = inside("app", "probe", "-d", root, "--all-orgs", "--json", at=tmp_path)
+        refused = inside("app", "probe", "-d", root, "-f", "orgs.csv", "--json", at=tmp_path)
+        command = ["app", "probe", "-d", root, "--allow-host", "localhost", "--json"]
+        listed = inside(*command, "-f", "orgs.csv", at=tmp_path)
+        every = inside(*command, "--all-orgs", at=tmp_path)
+    assert (refused.status, refused.document["name"]) == (2, "MalformedBatchFile")
     assert [(each["app"], each["org"]) for each in listed.result["probes"]] == [("Portal", "uat")]
     assert every.result["summary"]["accepted"] == 4
     assert (listed.status, every.status) == (0, 0)

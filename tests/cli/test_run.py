@@ -275,7 +275,9 @@ def test_an_org_comes_from_the_flag_the_environment_or_the_project(scene: Scene,
         ended = inside(*command, *more, at=tmp_path, **variables)
         return ended.result["stages"][0]["facts"]["orgs"] if ended.status == 0 else [ended.document["name"]]
 
-    assert orgs() == ["dev"]
+    assert orgs() == ["RefusedHost"], "only the tree says where dev is"
+    assert orgs(ECAPIPE_ALLOWED_HOSTS="localhost") == ["dev"]
+    assert orgs("--allow-host", scene.url.removeprefix("http://"), "-o", "dev") == ["dev"]
     assert orgs(SF_TARGET_ORG=f"ci={scene.url}") == ["ci"]
     assert orgs("--target-org", f"mine={scene.url}", "-o", "dev", SF_TARGET_ORG=f"ci={scene.url}") == ["mine", "dev"]
     assert orgs("--no-project-config") == ["NoOrgChosen"]

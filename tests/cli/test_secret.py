@@ -244,7 +244,7 @@ def test_a_secret_that_is_found_elsewhere_first_is_said(place: Place) -> None:
 def test_secrets_of_several_orgs_are_told_apart(place: Place) -> None:
     """The same app name in another org is another app, with another key."""
     place.keep()
-    other = {"ECAPIPE_CLIENT_ID_ROBOT_PROD": trees.key("Another")}
+    other = {"ECAPIPE_CLIENT_ID_ROBOT_PROD": trees.key("Another"), "ECAPIPE_ALLOWED_HOSTS": "localhost"}
     trees.plant(place.root, trees.project(plugins={"ecapipe": {"orgs": {"prod": {"url": place.url}}}}))
     assert place.keep("-o", "prod", **other).status == 0
     ambiguous = inside("app", "forget-secret", "Robot", at=place.home)

@@ -187,7 +187,7 @@ def bash(script: str, at: Path, **variables: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
         cwd=at,
-        env=environment(at, **variables),
+        env=environment(at, ECAPIPE_ALLOWED_HOSTS="localhost", **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

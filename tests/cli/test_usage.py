@@ -41,6 +41,7 @@ WRONG = {
     "run --revoke --until token": (2, "UsageError", "--revoke and --until exclude each other."),
     "run --hand-over sf --emulator": (2, "UsageError", "--hand-over and --emulator exclude each other."),
     "run --set-default": (2, "UsageError", "--set-default needs --hand-over."),
+    "run --replace-alias": (2, "UsageError", "--replace-alias needs --hand-over."),
     "run --retrieve --dry-run": (2, "UsageError", "--retrieve and --dry-run exclude each other."),
     "run --retrieve --emulator": (2, "UsageError", "--retrieve and --emulator exclude each other."),
     "run --retrieve --metadata-dir .": (2, "UsageError", "--retrieve and --metadata-dir exclude each other."),

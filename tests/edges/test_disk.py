@@ -352,3 +352,70 @@ def test_a_pipe_is_read_to_its_end_however_it_comes(tmp_path: Path) -> None:
     writer.start()
     assert Disk().read(str(pipe), metadata.LARGEST) == b"first, " + b"x" * 100_000 + b", last"
     writer.join()
+
+
+# --- whose file a file is ---
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with a project in a folder, and two files."""
+    root = tmp_path / "repository"
+    for path in (".git/HEAD", "apps/one/sfdx-project.json", "apps/one/force-app/x", "orgs.csv", "apps/one/orgs.csv"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text("{}", encoding="utf-8")
+    (tmp_path / "orgs.csv").write_text("", encoding="utf-8")
+    return root
+
+
+def within(file: Path | str, *trees: Path | str) -> bool:
+    return Disk().in_repository(str(file), [str(tree) for tree in trees])
+
+
+@pytest.mark.parametrize("tree", ["apps/one", "apps/one/force-app", "apps", "."])
+def test_every_file_of_a_repository_is_its_trees(tree: str, repository: Path) -> None:
+    assert within(repository / "orgs.csv", repository / tree)
+    assert within(repository / "apps/one/orgs.csv", repository / tree)
+    assert within(repository / "apps/one/../../orgs.csv", repository / tree)
+    assert not within(repository.parent / "orgs.csv", repository / tree)
+    assert not within(repository / "../orgs.csv", repository / tree)
+    assert within(repository / "orgs.csv", repository.parent / "elsewhere", repository / tree)
+
+
+def test_a_work_tree_whose_git_is_a_file_is_one_too(repository: Path) -> None:
+    (repository / ".git/HEAD").unlink()
+    (repository / ".git").rmdir()
+    (repository / ".git").write_text("gitdir: /elsewhere", encoding="utf-8")
+    assert within(repository / "orgs.csv", repository / "apps/one")
+
+
+def test_the_nearest_repository_counts(repository: Path) -> None:
+    (repository / "apps/.git").mkdir()
+    assert within(repository / "apps/one/orgs.csv", repository / "apps/one")
+    assert not within(repository / "orgs.csv", repository / "apps/one")
+
+
+def test_without_a_repository_it_is_the_project(repository: Path) -> None:
+    (repository / ".git/HEAD").unlink()
+    (repository / ".git").rmdir()
+    for tree in ("apps/one", "apps/one/force-app"):
+        assert within(repository / "apps/one/orgs.csv", repository / tree)
+        assert not within(repository / "orgs.csv", repository / tree)
+    assert not within(repository / "apps/one/orgs.csv", repository / "apps/two")
+
+
+def test_links_change_nothing_about_whose_it_is(repository: Path) -> None:
+    outside = repository.parent
+    (outside / "link.csv").symlink_to(repository / "orgs.csv")
+    (outside / "folder").symlink_to(repository / "apps")
+    (repository / "link.csv").symlink_to(outside / "orgs.csv")
+    (repository / "out").symlink_to(outside)
+    for file in ("link.csv", "folder/one/orgs.csv", "repository/link.csv", "repository/out/orgs.csv"):
+        assert within(outside / file, repository / "apps/one"), file
+        assert within(outside / file, outside / "folder/one"), file
+
+
+def test_a_path_is_taken_from_where_we_are(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository / "apps")
+    assert within("../orgs.csv", "one")
+    assert not within("../../orgs.csv", "one")

@@ -331,13 +331,14 @@ def test_the_default_org_is_the_projects_then_the_users(tmp_path: Path) -> None:
     sf = Sf(Environment({"HOME": str(home)}))
     assert sf.default_org(str(project)) is None
     settings(home, {"defaultusername": "oldest"}, ".sfdx/sfdx-config.json")
-    assert sf.default_org(str(project)) == "oldest"
+    assert sf.default_org(str(project)) == ("oldest", "salesforceCli")
     settings(home, {"target-org": "mine"})
-    assert sf.default_org(str(project)) == "mine"
+    assert sf.default_org(str(project)) == ("mine", "salesforceCli")
     settings(project, {"defaultusername": "old"}, ".sfdx/sfdx-config.json")
-    assert sf.default_org(str(project)) == "old"
+    assert sf.default_org(str(project)) == ("old", "tree")
     settings(project, {"target-org": "ours"})
-    assert (sf.default_org(str(project)), sf.default_org(None)) == ("ours", "mine")
+    assert sf.default_org(str(project)) == ("ours", "tree")
+    assert sf.default_org(None) == ("mine", "salesforceCli")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"target-org": ""}', b'{"target-org": null}', b'{"x": 1}'])
@@ -498,6 +499,25 @@ def test_what_it_was_given_counts_as_kept_and_is_not_asked_again(standin: StandI
     sf.log_in(handover())
     assert [kept.aliases for kept in sf.logins()] == [("other",), ("uat",)]
     assert len(standin.calls) == 2
+
+
+def test_who_was_logged_in_while_somebody_signed_in_counts(standin: StandIn) -> None:
+    sf = Sf(Environment({"PATH": str(standin.folder), "HOME": str(standin.folder)}), fresh=0.0)
+    assert sf.logins() == ()
+    standin.keeps(login("uat", "bob@acme.example", "00D000000000002EAA"))
+    assert failing(sf.log_in, handover()).name == "AliasTaken"
+    assert [call.command for call in standin.calls] == ["org list auth"] * 2
+
+
+def test_an_alias_of_another_org_is_only_taken_if_that_is_wanted(standin: StandIn) -> None:
+    standin.keeps(login("uat", "bob@acme.example", "00D000000000002EAA"))
+    standin.gives("org login sfdx-url", LOGGED_IN)
+    wanted = replace(handover(), replace_alias=True)
+    for refused in (handover(), wanted):
+        assert failing(made(standin).log_in, refused).name == "AliasTaken"
+    assert {call.command for call in standin.calls} == {"org list auth"}
+    made(standin).log_in(replace(wanted, org=replace(wanted.org, named_by="user")))
+    assert standin.calls[-1].command == "org login sfdx-url"
 
 
 @pytest.mark.parametrize("username", ["ada@acme.example", "Ada@Acme.example"])

@@ -209,10 +209,11 @@ def test_its_default_org_is_read_from_its_files(scene: Scene) -> None:
     assert edge.default_org(str(scene.project)) is None
 
     scene.sf(scene.project, "config", "set", "target-org", "user@uat.example", "--global")
-    assert edge.default_org(str(scene.project)) == "user@uat.example"
+    assert edge.default_org(str(scene.project)) == ("user@uat.example", "salesforceCli")
 
     scene.sf(scene.project, "config", "set", "target-org", "uat")
-    assert (edge.default_org(str(scene.project)), edge.default_org(None)) == ("uat", "user@uat.example")
+    assert edge.default_org(str(scene.project)) == ("uat", "tree")
+    assert edge.default_org(None) == ("user@uat.example", "salesforceCli")
 
 
 def test_a_retrieve_goes_as_far_as_the_org_lets_it(scene: Scene) -> None:

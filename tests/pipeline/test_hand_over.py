@@ -389,3 +389,63 @@ def test_a_username_that_turns_out_to_be_in_several_orgs_is_handed_over_once(sce
     assert scene.run("uat", "prod").status == 68
     assert scene.problems == ["SfUsernameTaken"]
     assert len(scene.given) == 1
+
+
+# --- an alias that the Salesforce CLI knows for another org ---
+
+SET_DEFAULT, REPLACE = replace(HAND_OVER, set_default=True), replace(HAND_OVER, replace_alias=True)
+
+
+def stranger(scene: Scene, **members: str) -> Which:
+    """A tree that calls its own org by the name of somebody's production."""
+    scene.files |= trees.project(
+        plugins={"ecapipe": {"orgs": {"prod": {"url": f"https://{host('uat')}", **members}}}}
+    )
+    return Which(("prod",))
+
+
+@pytest.mark.parametrize("how", [HAND_OVER, SET_DEFAULT, REPLACE, replace(HAND_OVER, dry_run=True)])
+@pytest.mark.parametrize("known", ["the host", "the id"])
+def test_a_tree_points_no_alias_to_another_org(known: str, how: How, scene: Scene) -> None:
+    if known == "the host":
+        scene.standin.keeps(login("prod", org_id="00D000000000009EAA", url="https://acme.my.salesforce.com"))
+        which = stranger(scene)
+    else:
+        scene.standin.keeps(login("prod", org_id="00D000000000009EAA", url=f"https://{host('uat')}"))
+        which = stranger(scene, orgId=org_id(host("uat")))
+    assert scene.run(which=which, how=how, last="authorize" if how.dry_run else None).status == 1
+    assert (scene.problems, scene.orgs.authorized, scene.given) == (["AliasTaken"], [], [])
+
+
+def test_an_id_that_a_tree_makes_up_does_not_help_it(scene: Scene) -> None:
+    scene.standin.keeps(login("prod", org_id="00D000000000009EAA", url="https://acme.my.salesforce.com"))
+    scene.run(which=stranger(scene, orgId="00D000000000009EAA"), how=REPLACE)
+    assert (scene.problems, scene.given) == (["WrongOrg"], [])
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_the_user_may_point_an_alias_to_another_org(replaces: bool, scene: Scene) -> None:
+    scene.standin.keeps(login("uat", org_id="00D000000000009EAA", url="https://acme.my.salesforce.com"))
+    assert scene.run(how=REPLACE if replaces else HAND_OVER).status == (0 if replaces else 1)
+    assert scene.given == (["org login sfdx-url --alias=uat"] if replaces else [])
+    assert scene.problems == ([] if replaces else ["AliasTaken"])
+
+
+def test_an_org_that_only_its_id_tells_apart_is_refused_before_it_is_handed_over(scene: Scene) -> None:
+    scene.standin.keeps(login("uat", org_id="00D000000000009EAA", url=f"https://{host('uat')}"))
+    assert scene.run().status == 1
+    assert (scene.problems, scene.given, scene.orgs.revoked) == (["AliasTaken"], [], [REFRESH])
+    assert len(scene.orgs.authorized) == 1
+
+
+def test_an_alias_of_the_same_org_stays_usable(scene: Scene) -> None:
+    kept = login("uat", "bob@acme.example", org_id(host("uat")), f"https://{host('uat')}")
+    scene.standin.keeps(kept, login("prod", org_id="00D000000000009EAA"))
+    assert scene.run().status == 0
+    assert scene.given == ["org login sfdx-url --alias=uat"]
+
+
+def test_what_keeps_its_logins_from_being_told_is_said_before_anyone_signs_in(scene: Scene) -> None:
+    scene.standin.fails("org list auth", "JsonParseError", "unexpected end of alias.json")
+    assert scene.run().status == 1
+    assert (scene.problems, scene.orgs.authorized) == (["SfFailed"], [])

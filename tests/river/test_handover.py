@@ -13,13 +13,14 @@ from river.failure import problem_of
 
 from ecapipe import handover, orgs
 from ecapipe.handover import SfLogin
-from ecapipe.orgs import Org
+from ecapipe.orgs import NamedBy, Org
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Secret
 from ecapipe.tokens import Token
 
 ACCESS, REFRESH = f"{ORG_ID[:15]}!AQEAQFAKEaccess.token", "5Aep861FAKErefresh.token=="
 ADA = "ada@acme.example"
+BY: tuple[NamedBy, ...] = ("user", "tree", "salesforceCli")
 READ_BY_SFDX_CORE = re.compile(
     r"force://([a-zA-Z0-9._-]+={0,2}):([a-zA-Z0-9._-]*={0,2}):([a-zA-Z0-9._-]+={0,2})@([a-zA-Z0-9:._-]+)"
 )
@@ -188,3 +189,56 @@ def test_what_may_go_wrong_afterwards_is_told_before(
     said = handover.doubts(found, core)
     assert [doubt in each for each in said if doubt] == ([True] if doubt else [])
     assert bool(said) == bool(doubt)
+
+
+# --- aliases that the Salesforce CLI knows ---
+
+OTHER = "00D000000000009EAA"
+KNOWN = SfLogin("bob@acme.example", OTHER, "https://other.my.salesforce.com", ("uat", "live"))
+
+
+def named(by: NamedBy, url: str = UAT.url, alias: str = "uat") -> Org:
+    return replace(at(url), alias=alias, named_by=by)
+
+
+def taken(org: Org, org_id: str | None, *kept: SfLogin, replacing: bool = False) -> str | None:
+    problem = handover.overwritten(ADA, org_id, org, kept, replace_alias=replacing)
+    return problem and problem.name
+
+
+@pytest.mark.parametrize("org_id", [None, ORG_ID])
+@pytest.mark.parametrize("alias", ["uat", "live", "bob@acme.example"])
+def test_a_name_that_means_another_org_is_not_given_away(alias: str, org_id: str | None) -> None:
+    for by in BY:
+        assert taken(named(by, alias=alias), org_id, KNOWN) == "AliasTaken"
+    assert taken(named("user", alias="UAT"), org_id, KNOWN) is None, "it is matched exactly"
+
+
+@pytest.mark.parametrize("org_id", [None, ORG_ID])
+def test_it_is_given_away_to_an_org_that_the_user_gave(org_id: str | None) -> None:
+    assert [taken(named(by), org_id, KNOWN, replacing=True) for by in BY] == [None, "AliasTaken", "AliasTaken"]
+
+
+def test_ids_tell_orgs_apart_and_my_domains_do_while_there_is_none() -> None:
+    same = replace(KNOWN, org_id=ORG_ID[:15])
+    assert taken(named("user"), ORG_ID, same) is None, "a My Domain may have been renamed"
+    assert taken(named("user"), None, same) == "AliasTaken"
+    here = replace(KNOWN, instance_url=f"{UAT.url}/")
+    assert taken(named("user"), None, here) is None
+    assert taken(named("user"), ORG_ID, here) == "AliasTaken"
+    for url in ("https://login.salesforce.com", "https://localhost:8443"):
+        assert taken(named("user", url), None, KNOWN) is None, "which org is there is not known yet"
+        assert taken(named("user", url), ORG_ID, KNOWN) == "AliasTaken"
+    assert taken(named("user"), None, replace(KNOWN, instance_url="https://na1.salesforce.com")) is None
+
+
+def test_a_login_without_an_alias_takes_none() -> None:
+    assert taken(replace(UAT, alias=None), ORG_ID, KNOWN) is None
+
+
+def test_a_taken_alias_is_told_with_both_ways_out() -> None:
+    problem = handover.overwritten(ADA, None, named("tree"), [KNOWN], replace_alias=True)
+    assert problem is not None
+    assert all(word in problem.message for word in ('"uat"', KNOWN.username, KNOWN.instance_url, UAT.url))
+    assert f"--target-org NEWALIAS={UAT.url}." in problem.actions[0]
+    assert f"--replace-alias --target-org ALIAS={UAT.url}." in problem.actions[1]

@@ -13,7 +13,7 @@ from river.failure import problem_of
 
 from ecapipe import batch, orgs, problems, project
 from ecapipe.batch import Batch
-from ecapipe.orgs import Elsewhere, Org, Which
+from ecapipe.orgs import Elsewhere, NamedBy, Org, Which
 from ecapipe.problems import EcapipeError
 from ecapipe.project import Project
 
@@ -73,20 +73,20 @@ def test_an_accepted_address_has_one_form(text: str, url: str, host: str) -> Non
 @pytest.mark.parametrize("suffix", orgs.SUFFIXES)
 def test_each_of_salesforces_domains_is_accepted_with_what_is_below_it(suffix: str) -> None:
     for host in (suffix, f"acme.{suffix}", f"a.b.{suffix}", f"ACME.{suffix.upper()}"):
-        assert orgs.accepted(host, ())
+        assert orgs.accepted(host)
         assert at(f"https://{host}").host == host.lower()
 
 
 @pytest.mark.parametrize("suffix", [suffix for suffix in orgs.SUFFIXES if suffix != "my.salesforce.com"])
 def test_what_only_ends_like_one_of_salesforces_domains_is_refused(suffix: str) -> None:
     for host in (f"evil{suffix}", f"evil-{suffix}", f"acme.{suffix}.evil.test", f"acme.{suffix}x", suffix[1:]):
-        assert not orgs.accepted(host, ())
+        assert not orgs.accepted(host)
         assert refusal(f"https://{host}") == "RefusedHost"
 
 
 def test_the_accepted_domains_are_those_that_are_promised() -> None:
     promised = "my.salesforce.com salesforce.com force.com my.site.com cloudforce.com salesforce.mil crmforce.mil"
-    assert set(orgs.SUFFIXES) == {*promised.split(), "sfcrmproducts.cn"}
+    assert set(orgs.SUFFIXES) == {*promised.split(), "my-salesforce.com", "sfcrmproducts.cn"}
 
 
 @pytest.mark.parametrize(
@@ -553,12 +553,12 @@ class Login:
 class Cli:
     """A Salesforce CLI that counts how often it is asked."""
 
-    def __init__(self, *logins: Login, default: str | None = None) -> None:
-        self.logins, self.default, self.asked = logins, default, 0
+    def __init__(self, *logins: Login, default: str | None = None, by: NamedBy = "salesforceCli") -> None:
+        self.logins, self.default, self.by, self.asked = logins, default, by, 0
 
     @property
     def elsewhere(self) -> Elsewhere:
-        return Elsewhere(self.tell, lambda: self.default)
+        return Elsewhere(self.tell, lambda: (self.default, self.by) if self.default else None)
 
     def tell(self) -> Sequence[Login]:
         self.asked += 1
@@ -629,6 +629,202 @@ def test_a_salesforce_cli_that_fails_is_asked_once_however_many_rows_there_are()
 def test_an_org_of_the_salesforce_cli_is_judged_like_any_other() -> None:
     cli = Cli(Login(("dev",), "ann@acme.test", instance_url="https://evil.test"))
     assert problem_of(orgs.select, Which(names=("dev",)), (), cli.elsewhere).name == "RefusedHost"
+
+
+# --- whose word an address is -------------------------------------------------------------------------------
+
+SITE = "https://acme.my.site.com/partners"
+STRANGE = [
+    *(SITE, "https://evil.my.site.com", "https://evil.my.salesforce-sites.com", "https://evil.secure.force.com/p"),
+    *("https://evil.force.com", "https://evil.cloudforce.com", "https://na139.salesforce.com", "evil.crmforce.mil"),
+    *("http://localhost:1717", "https://localhost:8443", "http://127.0.0.1:1717", "http://[::1]:1717"),
+    *("https://login.acme.test", "https://evil-my.salesforce.com", "https://salesforce.com"),
+]
+SALESFORCES = [
+    *(PROD, UAT, "acme.my-salesforce.com", "acme.my.salesforce.mil", "acme.my.sfcrmproducts.cn"),
+    *("https://login.salesforce.com", "https://test.salesforce.com", f"{PROD}:8443"),
+]
+
+
+def by_the_tree(url: str) -> dict[str, tuple[Which, tuple[Project, ...], Elsewhere]]:
+    """The ways in which files of a tree can name the address of an org."""
+    files = Elsewhere(file="tree")
+    return {
+        "an alias of the project": (Which(names=("prod",)), projects(prod=url), Elsewhere()),
+        "its alias as the default": (Which(default="prod"), projects(prod=url), Elsewhere()),
+        "its only org": (Which(), projects(prod=url), Elsewhere()),
+        "all its orgs": (Which(every=True), projects(prod=url), Elsewhere()),
+        "the url in its file": (Which(batch=listed(f"alias,url\nprod,{url}")), (), files),
+        "the bare url in its file": (Which(batch=listed(f"url\n{url}")), (), files),
+        "an alias of its file": (Which(names=("prod",), batch=listed(f"alias,url\nprod,{url}")), (), files),
+        "an address as alias in its file": (Which(batch=listed(f"alias\nprod={url}")), (), files),
+        "a row that takes it from the project": (Which(batch=listed("alias\nprod")), projects(prod=url), files),
+        "the same in a file of the user": (
+            *(Which(batch=listed("alias\nprod")), projects(prod=url)),
+            Elsewhere(file="user"),
+        ),
+        "its target-org": (Which(), (), Cli(default=url, by="tree").elsewhere),
+        "its target-org with an alias": (Which(), (), Cli(default=f"prod={url}", by="tree").elsewhere),
+        "its target-org, the alias of the project": (Which(), projects(prod=url), Cli(default="prod").elsewhere),
+    }
+
+
+def by_the_user(url: str) -> dict[str, tuple[Which, tuple[Project, ...], Elsewhere]]:
+    """The ways in which a user can."""
+    files = Elsewhere(file="user")
+    return {
+        "the address": (Which(names=(url,)), (), Elsewhere()),
+        "an alias with the address": (Which(names=(f"prod={url}",)), projects(prod=UAT), Elsewhere()),
+        "the variable": (Which(default=url), projects(prod=UAT), Elsewhere()),
+        "a file of the user": (Which(batch=listed(f"alias,url\nprod,{url}")), projects(prod=UAT), files),
+        "an address as alias there": (Which(batch=listed(f"alias\nprod={url}")), (), files),
+        "the address, and the project as well": (Which(names=("prod", url)), projects(prod=url), Elsewhere()),
+        "the project, and a file as well": (
+            *(Which(names=("other",), batch=listed(f"alias,url\nprod,{url}")), projects(other=url)),
+            files,
+        ),
+    }
+
+
+WAYS_OF_A_TREE, WAYS_OF_A_USER = tuple(by_the_tree("")), tuple(by_the_user(""))
+
+
+@pytest.mark.parametrize("url", STRANGE)
+@pytest.mark.parametrize("way", WAYS_OF_A_TREE)
+def test_a_tree_alone_names_no_address_but_where_salesforce_alone_answers(way: str, url: str) -> None:
+    problem = problem_of(orgs.select, *by_the_tree(url)[way])
+    assert problem.exit_code == 2
+    assert problem.name in ("RefusedHost", "MalformedBatchFile")
+    assert " is refused: " in problem.message
+
+
+def test_the_way_out_is_to_name_the_host_oneself() -> None:
+    problem = problem_of(orgs.choose, "prod", {"prod": {"url": SITE}}, ())
+    assert f'"{SITE}" is refused: only files of the project give it' in problem.message
+    assert ["--allow-host HOST" in problem.actions[0], "--target-org ALIAS=URL" in problem.actions[1]] == [True, True]
+    searched = configured(a={"url": SITE}, b={"url": "http://localhost:1717"})
+    assert "--allow-host HOST" in problem_of(orgs.select, Which(every=True), searched).message
+
+
+@pytest.mark.parametrize("url", SALESFORCES)
+@pytest.mark.parametrize("way", WAYS_OF_A_TREE)
+def test_a_tree_names_my_domains_and_the_login_hosts(way: str, url: str) -> None:
+    (org,) = orgs.select(*by_the_tree(url)[way])
+    assert org.named_by == "tree"
+
+
+@pytest.mark.parametrize("url", [*SALESFORCES, SITE, "http://localhost:1717", "http://[::1]:1717"])
+@pytest.mark.parametrize("way", WAYS_OF_A_USER)
+def test_what_the_user_names_is_the_users_whoever_names_it_too(way: str, url: str) -> None:
+    found = orgs.select(*by_the_user(url)[way])
+    assert {(org.url, org.named_by) for org in found} == {(at(url).url, "user")}
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "accepted"),
+    [
+        (SITE, "acme.my.site.com", True),
+        (SITE, "ACME.my.site.com:443", True),
+        (SITE, "acme.my.site.com:8443", False),
+        (SITE, "my.site.com", False),
+        (SITE, "evil.my.site.com", False),
+        ("http://localhost:1717", "localhost", True),
+        ("http://localhost:1717", "localhost:1717", True),
+        ("http://localhost:1717", "localhost:1718", False),
+        ("http://localhost", "localhost:80", True),
+        ("http://localhost:1717", "127.0.0.1", False),
+        ("http://[::1]:1717", "::1", True),
+        ("http://[::1]:1717", "[::1]", True),
+        ("http://[::1]:1717", "[::1]:1717", True),
+        ("https://login.acme.test:8443", "login.acme.test", True),
+        ("https://login.acme.test:8443", "login.acme.test:8443", True),
+        ("https://login.acme.test:8443", "login.acme.test:443", False),
+    ],
+)
+@pytest.mark.parametrize("way", WAYS_OF_A_TREE)
+def test_a_host_that_the_user_allows_makes_the_word_of_a_tree_usable(
+    way: str, url: str, allowed: str, accepted: bool
+) -> None:
+    which, searched, elsewhere = by_the_tree(url)[way]
+    which = replace(which, allowed=("other.test", allowed))
+    if accepted:
+        (org,) = orgs.select(which, searched, elsewhere)
+        assert (org.url, org.named_by) == (url, "tree"), "the host is the user's word, the address is not"
+    else:
+        assert problem_of(orgs.select, which, searched, elsewhere).name in ("RefusedHost", "MalformedBatchFile")
+
+
+@pytest.mark.parametrize("name", [PROD, "acme.my.salesforce.com", f"prod={PROD}", SITE, "https://acme.my.site.com"])
+def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None:
+    evil = "https://evil.my.salesforce.com"
+    for url in (evil, "https://login.salesforce.com"):
+        problem = problem_of(orgs.select, Which(names=(name,)), configured(**{name: {"url": url}}))
+        assert (problem.name, "address of another org as its name" in problem.message) == (
+            "SchemaValidationError",
+            True,
+        )
+    rows = Which(names=(name,), batch=listed(f"alias,url\n{name},{evil}"))
+    assert problem_of(orgs.select, rows, (), Elsewhere(file="tree")).name == "MalformedBatchFile"
+    (org,) = orgs.select(rows, (), Elsewhere(file="user"))
+    assert (org.url, org.named_by) == (evil, "user")
+
+
+@pytest.mark.parametrize("name", ["acme.prod", "v1:prod", "prod", "acme.my.salesforce.com", f"https://{PROD[8:]}/"])
+def test_a_tree_may_call_an_org_by_a_name_with_a_dot_or_by_its_own_address(name: str) -> None:
+    (org,) = orgs.select(Which(every=True), configured(**{name: {"url": PROD, "username": "ann@acme.test"}}))
+    assert (org.url, org.username) == (PROD, "ann@acme.test")
+
+
+def test_another_address_at_a_host_that_the_user_named_is_not_the_users() -> None:
+    which = Which(names=(SITE, "prod"))
+    assert [org.url for org in orgs.select(which, projects(prod=SITE))] == [SITE]
+    assert problem_of(orgs.select, which, projects(prod="https://acme.my.site.com/other")).name == "RefusedHost"
+
+
+def test_no_login_url_of_a_tree_but_a_my_domain_is_an_org() -> None:
+    for url in [*STRANGE, "https://login.salesforce.com"]:
+        assert problem_of(orgs.select, Which(), projects(login_url=url)).name == "NoOrgChosen"
+    (org,) = orgs.select(Which(), projects(login_url=PROD))
+    assert org.named_by == "tree"
+
+
+@pytest.mark.parametrize("url", [UAT, SITE])
+def test_an_org_of_the_salesforce_cli_is_neither_the_trees_nor_the_users(url: str) -> None:
+    cli = Cli(Login(("dev",), "ann@acme.test", instance_url=url), default="dev", by="tree")
+    for which in (Which(names=("dev",)), Which(), Which(batch=listed("alias\ndev"))):
+        (org,) = orgs.select(which, (), cli.elsewhere)
+        assert (org.url, org.org_id, org.named_by) == (url, "00D000000000007EAA", "salesforceCli")
+
+
+@pytest.mark.parametrize(
+    "host", ["https://acme.my.site.com", "https://acme.secure.force.com", "http://localhost:1717"]
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/services", "/services/", "/services/apexrest/x", "/SERVICES/apexrest/x", "/p/Services/apexrest/x"),
+        *("//services/x", "/p/../services/x", "/services;x=1/apexrest/x", "/servicesx", "/%73ervices/apexrest/x"),
+        *("/p%2fservices/x", "/serv%69ces/x", "/%2573ervices/x", "/p\\services/x", "/ser\tvices/x"),
+    ],
+)
+def test_no_org_is_below_a_path_where_code_of_a_site_may_answer(host: str, path: str) -> None:
+    for allowed in ((), (host.partition("//")[2], "localhost")):
+        assert refusal(f"{host}{path}", *allowed) == "RefusedHost"
+        told = problem_of(orgs.choose, "prod", {"prod": {"url": f"{host}{path}"}}, allowed)
+        assert told.name == ("RefusedHost" if path.isprintable() else "SchemaValidationError")
+    cli = Cli(Login(("dev",), "ann@acme.test", instance_url=f"{host}{path}"))
+    assert problem_of(orgs.select, Which(names=("dev",)), (), cli.elsewhere).name == "RefusedHost"
+
+
+def test_a_page_of_a_my_domain_that_somebody_copied_is_still_its_org() -> None:
+    assert at(f"{PROD}/services/oauth2/authorize").url == PROD
+
+
+@pytest.mark.parametrize(
+    "host", ["$(touch x).my.site.com", "a;b.force.com", "a`b`.my.salesforce.com", "a'.force.com"]
+)
+def test_no_host_has_a_name_that_a_shell_would_read(host: str) -> None:
+    assert refusal(f"https://{host}") == "RefusedHost"
 
 
 # --- the same org twice -------------------------------------------------------------------------------------
