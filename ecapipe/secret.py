@@ -32,7 +32,7 @@ _ESCAPES = re.compile(
     r"|&(?:\#(?:x0*[0-9a-f]{2}|0*[0-9]{2,3});?|[a-z][a-z0-9]{1,30};)",  # of HTML
     re.IGNORECASE,
 )
-_LAYERS: Final = 3
+_LAYERS: Final = 6
 """Escapes within escapes that are undone: an address in JSON in HTML."""
 
 
@@ -165,8 +165,8 @@ def mask(key: str) -> str:
 def _found(text: str, secrets: Iterable[Secret | None]) -> Iterator[tuple[int, int]]:
     """Where secrets stand in `text`: start and end of each part, in no order."""
     parts: dict[int, set[str]] = {}
-    for form, least in (form for secret in secrets if secret is not None for form in _forms(secret)):
-        size = min(least, len(form))
+    for form in (form for secret in secrets if secret is not None for form in _forms(secret)):
+        size = min(_SHORTEST_PART, len(form))
         parts.setdefault(size, set()).update(form[at : at + size] for at in range(len(form) - size + 1))
     for view, places in _views(text):
         for shape in _SHAPES.finditer(view):
@@ -180,12 +180,12 @@ def _found(text: str, secrets: Iterable[Secret | None]) -> Iterator[tuple[int, i
 
 @lru_cache(maxsize=256)
 def _joined(secret: Secret) -> str:
-    return "\n".join(form for form, _ in _forms(secret))
+    return "\n".join(_forms(secret))
 
 
-def _forms(secret: Secret) -> Iterator[tuple[str, int]]:
-    """What a secret may look like, in lower case, each with the length of a part that counts: itself, what a query
-    makes of it, base64 in its three alignments, trimmed of padding, and hexadecimal."""
+def _forms(secret: Secret) -> list[str]:
+    """What a secret may look like, in lower case: itself, what a query makes of it, hexadecimal, and base64 in its
+    three alignments, trimmed of padding."""
     import base64
 
     value = _ORG.sub("", secret.reveal(), count=1)
@@ -196,9 +196,8 @@ def _forms(secret: Secret) -> Iterator[tuple[str, int]]:
     encoded = (base64.b64encode(b" " * lead + data).decode()[-(-lead * 4 // 3) :] for lead in range(3))
     trimmed = [form.rstrip("=")[:-1] for form in encoded]
     in_urls = [form.replace("+", "-").replace("/", "_") for form in trimmed]
-    encodings = [form for form in (*trimmed, *in_urls) if len(form) > 3]
-    yield from ((_lower(form), _SHORTEST_PART) for form in dict.fromkeys([*plain, *encodings]))
-    yield data.hex(), 2 * _SHORTEST_PART
+    encodings = [form for form in (data.hex(), *trimmed, *in_urls) if len(form) > 3]
+    return [_lower(form) for form in dict.fromkeys([*plain, *encodings])]
 
 
 def _views(text: str) -> Iterator[tuple[str, Sequence[int]]]:
