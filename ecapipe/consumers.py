@@ -23,6 +23,7 @@ VERSION: Final = "65.0"
 PAGE_SIZE: Final = 100
 
 _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]{1,15}(?:Z|[+-][0-9:]{4,5}))?")
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via REST API"
 PERMISSIONS: Final = ("External Client App Developer", "View Client Secret")
@@ -106,7 +107,7 @@ def staged(answer: Answer, org: Org, bearer: Secret) -> Staged | None:
     for each in _objects(_members(answer, org, bearer), "stagedCredentials"):
         key, until = each.get("key"), each.get("expirationDate")
         if each.get("state") == "Active" and isinstance(key, str) and key:
-            return Staged(key, until if isinstance(until, str) else "")
+            return Staged(key, until if isinstance(until, str) and _TIME.fullmatch(until) else "")
     return None
 
 

@@ -104,10 +104,10 @@ def secret_facts(owner: Owner) -> SecretFacts:
 
 def verify(login: Login, world: World) -> User:
     """Whom the kept access token belongs to; raises `EcapipeError` (UserInfoRefused, WrongOrg, WrongUser, …)."""
-    access = world.store.unseal(kept.record(login)).access_token
-    if access is None:
+    sealed = world.store.unseal(kept.record(login))
+    if sealed.access_token is None:
         raise EcapipeError(problems.token_refused(login.org.host, "no access token is kept, only what brings one"))
-    return _user(login, access, world)
+    return _user(login, sealed.access_token, sealed, world)
 
 
 def refresh(login: Login, world: World) -> Login:
@@ -122,13 +122,14 @@ def access(login: Login, world: World) -> Secret:
     Salesforce tells no lifetime, so UserInfo is asked. Of several processes that find the token over, one gets the
     next, for all. Raises `EcapipeError`.
     """
-    token = world.store.unseal(kept.record(login)).access_token
-    if token is not None and _accepted(login, token, world):
+    sealed = world.store.unseal(kept.record(login))
+    token = sealed.access_token
+    if token is not None and _accepted(login, token, sealed, world):
         return token
     with world.store.locked("login", login.id):
         login, sealed = _now(login, world)
         newer = sealed.access_token
-        if newer is not None and not (token and newer.same(token)) and _accepted(login, newer, world):
+        if newer is not None and not (token and newer.same(token)) and _accepted(login, newer, sealed, world):
             return newer
         return _renew(login, sealed, world)[1]
 
@@ -255,8 +256,7 @@ def _now(login: Login, world: World) -> tuple[Login, Sealed]:
 
 def _renew(login: Login, sealed: Sealed, world: World) -> tuple[Login, Secret]:
     """A new access token, kept before it is used. The caller holds the lock."""
-    given = world.variable(login.variable) or world.variable(credentials.variable("consumerSecret", login.app))
-    client = kept.client(login, sealed, given)
+    client = kept.client(login, sealed, _given(login, world))
     grant = kept.grant(login, sealed, client)
     # With rotation the answer ends the old token: what cannot be written must not be spent.
     world.store.put(kept.record(login), sealed)
@@ -363,7 +363,7 @@ def _unrevoked(login: Login, sealed: Sealed, world: World) -> str | None:
         try:
             answer = send(tokens.revocation(token, login.org), world, inf)
             if answer.status != 200:
-                messages.members(answer, login.org.host, token)
+                messages.members(answer, login.org.host, token, sealed.access_token, sealed.consumer_secret)
         except EcapipeError as error:
             if error.problem.name == "TokenRefused":
                 continue
@@ -372,10 +372,15 @@ def _unrevoked(login: Login, sealed: Sealed, world: World) -> str | None:
     return None
 
 
-def _accepted(login: Login, token: Secret, world: World) -> bool:
+def _given(login: Login, world: World) -> Secret | None:
+    """The consumer secret that the environment has for a login."""
+    return world.variable(login.variable) or world.variable(credentials.variable("consumerSecret", login.app))
+
+
+def _accepted(login: Login, token: Secret, sealed: Sealed, world: World) -> bool:
     """Whether the org takes an access token; raises `EcapipeError` where that cannot be told."""
     try:
-        _user(login, token, world)
+        _user(login, token, sealed, world)
     except EcapipeError as error:
         if error.problem.name != "UserInfoRefused":
             raise
@@ -383,9 +388,11 @@ def _accepted(login: Login, token: Secret, world: World) -> bool:
     return True
 
 
-def _user(login: Login, access: Secret, world: World) -> User:
-    org = login.org
-    token = Token(access, None, login.instance_url, org.org_id or "", login.user_id, login.scopes)
+def _user(login: Login, access: Secret, sealed: Sealed, world: World) -> User:
+    org, secret = login.org, sealed.consumer_secret or _given(login, world)
+    sent = (secret,) if secret else ()
+    ids = org.org_id or "", login.user_id
+    token = Token(access, sealed.refresh_token, login.instance_url, *ids, login.scopes, sent)
     user = userinfo.read(send(userinfo.request(token, org), world, inf), token, org)
     if problem := userinfo.mismatch(user, token, org, _REMAINS):
         raise EcapipeError(replace(problem, host=org.host))

@@ -299,7 +299,8 @@ def unattended(planned: Unattended) -> str:
 
 
 def redeem(target: Target, grant: Grant | Jwt, how: How, world: World, work: Work, end: float) -> Token:
-    """The token for `grant`; raises `EcapipeError`. Nothing is tried again after `end`, in seconds of the clock.
+    """The token for `grant`; raises `EcapipeError`. Nothing is tried again after `end`, in seconds of the clock. The
+    refresh token of an answer that cannot be believed is revoked.
 
     A code is sent again only after an answer that settling explains, or when nothing was sent: never after a
     failure that may have spent it. An assertion is signed anew for each request, and once by the org's own clock if
@@ -320,6 +321,9 @@ def redeem(target: Target, grant: Grant | Jwt, how: How, world: World, work: Wor
         answer = send(request, world, end, repeatable)
         try:
             token = tokens.read(answer, sent[-1], target.credentials, target.org)
+        except tokens.Unusable as error:
+            _give_back(error.refresh_token, target.org, world, work)
+            raise
         except EcapipeError as error:
             off = _ahead(answer, world) if isinstance(grant, Jwt) and error.problem.name in _OF_CLOCKS else 0.0
             if off and not ahead:
@@ -362,10 +366,15 @@ def verify(
 ) -> events.Login:
     """Whose token it is, compared with everything that was expected, and tried on the API if its scope allows.
 
-    On a mismatch a refresh token is revoked. Raises `EcapipeError`.
+    On a mismatch, or an answer that cannot be believed, a refresh token is revoked. Raises `EcapipeError`.
     """
     org = target.org
-    user = userinfo.read(send(userinfo.request(token, org), world, end), token, org)
+    try:
+        user = userinfo.read(send(userinfo.request(token, org), world, end), token, org)
+    except EcapipeError as error:
+        if error.problem.name == "UnexpectedAnswer":
+            _give_back(token.refresh_token, org, world, work)
+        raise
     remains = "The access token that was issued stays valid at Salesforce until its session ends."
     if problem := userinfo.mismatch(user, token, org, remains):
         if token.refresh_token is not None and _revoke(token, org, world):
@@ -474,13 +483,20 @@ def _paused(attempt: int, asked_for: float, world: World, end: float) -> bool:
     return True
 
 
-def _revoke(token: Token, org: Org, world: World) -> bool:
+def _revoke(token: Token | Secret, org: Org, world: World) -> bool:
     """Whether the org confirmed it; a refresh token takes its access tokens with it."""
+    spent = token if isinstance(token, Secret) else token.refresh_token or token.access_token
     try:
-        answer = world.send(tokens.revocation(token.refresh_token or token.access_token, org))
+        answer = world.send(tokens.revocation(spent, org))
     except EcapipeError:
         return False
     return answer.status == 200
+
+
+def _give_back(refresh_token: Secret | None, org: Org, world: World, work: Work) -> None:
+    """Revoke a refresh token that nobody will hold, and tell whether the org confirmed it."""
+    if refresh_token is not None:
+        work.facts["revoked"] = _revoke(refresh_token, org, world)
 
 
 def _at(problem: Problem, org: Org) -> EcapipeError:

@@ -11,9 +11,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ecapipe import problems
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.secret import Secret, redact
+from ecapipe.secret import Secret, redact, repeats
 
 Members = Mapping[str, object]
+
+_KINDS: Final = frozenset(
+    {
+        *("application/json", "application/x-www-form-urlencoded", "application/xml"),
+        *("text/html", "text/plain", "text/xml"),
+    }
+)
+"""The content types that are named. Any other is what the org made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,19 @@ def members(answer: Answer, host: str, *secrets: Secret | None, assertion: bool 
 
 def unexpected(answer: Answer, host: str, reason: str) -> EcapipeError:
     """The error for an answer that is none of Salesforce's."""
-    kind = answer.content_type or "no content type"
+    kind = answer.content_type if answer.content_type in _KINDS else "of another content type"
+    kind = kind if answer.content_type else "no content type"
     return _at(problems.unexpected_answer(host, answer.status, f"{reason}, and it is {kind}"), host, answer.status)
+
+
+def refuse_repeats(answer: Answer, host: str, told: Mapping[str, str], *secrets: Secret | None) -> None:
+    """Refuse an answer of which something that will be shown, by the name of its member, repeats a secret.
+
+    Raises `EcapipeError` (UnexpectedAnswer).
+    """
+    if repeats("\n".join(told.values()), *secrets):
+        names = [name for name, text in told.items() if repeats(text, *secrets)]
+        raise unexpected(answer, host, f"its {' and its '.join(names)} repeats a secret")
 
 
 def said(answer: Answer, *secrets: Secret | None) -> str:

@@ -1048,14 +1048,16 @@ def jwt_key_not_usable(file: str, reason: str) -> _Said:
 
 @_problem(
     "config",
-    "--jwt-key-file or ECAPIPE_JWT_KEY_FILE holds the private key itself, or something else that is no path.",
-    "Write the key to a file that only you can read, and give its path.",
+    "--jwt-key-file or ECAPIPE_JWT_KEY_FILE names no file that is there: it holds a wrong path, or the private key "
+    "itself.",
+    "Give the path of a file with the key, which only you can read.",
     exit_code=USAGE,
 )
 def jwt_key_not_path() -> _Said:
     return _say(
-        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE holds no path.",
-        "Write the key to a file that only you can read, and give the path of that file.",
+        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there.",
+        "Correct the path. It is not repeated here, for it may be the key itself.",
+        "If it is: write the key to a file that only you can read, and give the path of that file.",
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from typing import Final, NoReturn
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -16,11 +16,24 @@ _SHORTEST_PART = 8
 _SHAPES = re.compile(
     r"00D[A-Za-z0-9]{12,15}!\S+"  # access token
     r"|5Aep861\S+"  # refresh token
-    r"|aPrx\S+"  # authorization code
-    r"|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"  # JWT
+    r"|(?<![A-Za-z0-9])aPrx\S+|aPrx\S{12,}"  # authorization code; the middle of an id may look like the start of one
+    r"|eyJ[\w-]{8,}(?:\.[\w-]*){0,2}"  # JWT
     r"|(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])"  # consumer secret, current form
     r"|3MVG9[\w.]{20,}"  # consumer key: no secret, but not for everybody's eyes either
+    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]*"  # in PEM
 )
+
+_ORG = re.compile(r"^00D[A-Za-z0-9]{12,15}(?=!.)")
+"""The id of the org that an access token begins with: everybody may know it."""
+
+_ESCAPES = re.compile(
+    r"(?:%|\\x|\\u00)(?P<hex>[0-9a-f]{2})"  # of addresses, and of JSON
+    r"|\\(?P<itself>[\"'/\\])"
+    r"|&(?:\#(?:x0*[0-9a-f]{2}|0*[0-9]{2,3});?|[a-z][a-z0-9]{1,30};)",  # of HTML
+    re.IGNORECASE,
+)
+_LAYERS: Final = 6
+"""Escapes within escapes that are undone: an address in JSON in HTML."""
 
 
 class Secret:
@@ -117,14 +130,31 @@ class Sought:
 def redact(text: str, *secrets: Secret | None) -> str:
     """`text` from an org or a file, without secrets.
 
-    Struck out are the given secrets in plain, URL-encoded and base64 form, any part of them of eight or more
-    characters, and whatever has the shape of a Salesforce token, code or consumer secret.
+    Struck out are the given secrets, any part of them of eight or more characters, and whatever has the shape of a
+    Salesforce token, code or consumer secret: plain, in base64, in hexadecimal, URL-encoded, behind the escapes of
+    JSON or HTML, or several of these at once, in upper or lower case. Takes time in proportion to `text`.
     """
-    for secret in secrets:
-        if secret is not None:
-            for form in _forms(secret.reveal()):
-                text = _strike(text, form)
-    return _SHAPES.sub(REDACTED, text)
+    out, at = list[str](), 0
+    for start, end in sorted(_found(text, secrets)):
+        if start >= at:
+            out += text[at:start], REDACTED
+        at = max(at, end)
+    return "".join([*out, text[at:]]) if out else text
+
+
+def repeats(text: str, *secrets: Secret | None) -> bool:
+    """Whether `text` holds what `redact` would strike out. Made to be asked of every answer.
+
+    Secrets under eight characters would be found everywhere, and are left out.
+    """
+    sought = [each for each in secrets if each is not None and len(each.reveal()) >= _SHORTEST_PART]
+    lower = _lower(text)
+    # A part of eight characters holds one of these four; almost no text shares one with a secret.
+    samples = [lower[at : at + 4] for at in range(0, len(lower) - 3, 5)]
+    likely = _ESCAPES.search(text) or _SHAPES.search(text)
+    if not likely and not any(sample in forms for forms in map(_joined, sought) for sample in samples):
+        return False
+    return any(True for _ in _found(text, sought))
 
 
 def mask(key: str) -> str:
@@ -132,27 +162,75 @@ def mask(key: str) -> str:
     return f"{key[:5]}…{key[-4:]}" if len(key) > 13 else REDACTED
 
 
-def _forms(value: str) -> list[str]:
-    """The value as it stands in text, in a query, and in the three alignments of base64, trimmed of padding."""
+def _found(text: str, secrets: Iterable[Secret | None]) -> Iterator[tuple[int, int]]:
+    """Where secrets stand in `text`: start and end of each part, in no order."""
+    parts: dict[int, set[str]] = {}
+    for form in (form for secret in secrets if secret is not None for form in _forms(secret)):
+        size = min(_SHORTEST_PART, len(form))
+        parts.setdefault(size, set()).update(form[at : at + size] for at in range(len(form) - size + 1))
+    for view, places in _views(text):
+        for shape in _SHAPES.finditer(view):
+            yield places[shape.start()], places[shape.end()]
+        lower = _lower(view)
+        for size, sought in parts.items():
+            for at in range(len(lower) - size + 1):
+                if lower[at : at + size] in sought:
+                    yield places[at], places[at + size]
+
+
+@lru_cache(maxsize=256)
+def _joined(secret: Secret) -> str:
+    return "\n".join(_forms(secret))
+
+
+def _forms(secret: Secret) -> list[str]:
+    """What a secret may look like, in lower case: itself, what a query makes of it, hexadecimal, and base64 in its
+    three alignments, trimmed of padding."""
     import base64
 
-    encoded = [base64.b64encode(b" " * lead + value.encode()).decode()[-(-lead * 4 // 3) :] for lead in range(3)]
+    value = _ORG.sub("", secret.reveal(), count=1)
+    plain = [value, unquote_plus(value)] if "%" in value or "+" in value else [value]
+    if not value.isascii() or " " in value:
+        plain += quote(value, safe=""), quote_plus(value)
+    data = value.encode()
+    encoded = (base64.b64encode(b" " * lead + data).decode()[-(-lead * 4 // 3) :] for lead in range(3))
     trimmed = [form.rstrip("=")[:-1] for form in encoded]
-    return [value, quote(value, safe=""), quote_plus(value), unquote_plus(value), *trimmed]
+    in_urls = [form.replace("+", "-").replace("/", "_") for form in trimmed]
+    encodings = [form for form in (data.hex(), *trimmed, *in_urls) if len(form) > 3]
+    return [_lower(form) for form in dict.fromkeys([*plain, *encodings])]
 
 
-def _strike(text: str, form: str) -> str:
-    """Replace each longest run of at least eight characters that `text` shares with `form`."""
-    out: list[str] = []
-    at = 0
-    while at < len(text):
-        end = at + min(_SHORTEST_PART, len(form))
-        if form and end <= len(text) and text[at:end] in form:
-            while end < len(text) and text[at : end + 1] in form:
-                end += 1
-            out.append(REDACTED)
-            at = end
-        else:
-            out.append(text[at])
-            at += 1
-    return "".join(out)
+def _views(text: str) -> Iterator[tuple[str, Sequence[int]]]:
+    """`text` as it stands, and as it reads when its escapes are undone, one layer after the other; with the place in
+    `text` at which each character, and the end, is."""
+    places: Sequence[int] = range(len(text) + 1)
+    yield text, places
+    for _ in range(_LAYERS):
+        if not _ESCAPES.search(text):
+            return
+        text, places = _unescaped(text, places)
+        yield text, places
+
+
+def _unescaped(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]]:
+    read, where, at = list[str](), list[int](), 0
+    for escape in _ESCAPES.finditer(text):
+        character = _character(escape)
+        read += text[at : escape.start()], character
+        where += [*places[at : escape.start()], *([places[escape.start()]] * len(character))]
+        at = escape.end()
+    return "".join([*read, text[at:]]), [*where, *places[at:]]
+
+
+def _character(escape: re.Match[str]) -> str:
+    """What an escape stands for; a name that HTML does not know, for itself."""
+    import html
+
+    if escape["hex"]:
+        return chr(int(escape["hex"], 16))
+    return escape["itself"] or html.unescape(escape[0])
+
+
+def _lower(text: str) -> str:
+    """In lower case, and as long as it was, which one letter would not be."""
+    return text.replace("\u0130", "i").lower()

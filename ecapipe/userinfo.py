@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ecapipe import messages, problems
 from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Org, same_id
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.tokens import Token
+from ecapipe.tokens import ORG_ID, USER_ID, Token
+
+_USERNAME: Final = re.compile(r".{1,255}")
+"""Salesforce allows 80 characters; sandboxes add their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +31,36 @@ def request(token: Token, org: Org) -> Request:
 
 
 def read(answer: Answer, token: Token, org: Org) -> User:
-    """The user of a UserInfo answer; raises `EcapipeError` (UserInfoRefused, or as `messages.members`)."""
-    if answer.status in (401, 403):
-        problem = problems.user_info_refused(org.host, answer.status, messages.said(answer, token.access_token))
-        raise EcapipeError(replace(problem, host=org.host, http_status=answer.status))
-    members = messages.members(answer, org.host, token.access_token, token.refresh_token)
+    """The user of a UserInfo answer.
 
-    def text(name: str) -> str:
+    Raises `EcapipeError` (UserInfoRefused, or as `messages.members`; UnexpectedAnswer also for a member of another
+    form, or one that repeats a secret).
+    """
+    if answer.status in (401, 403):
+        problem = problems.user_info_refused(org.host, answer.status, messages.said(answer, *token.secrets))
+        raise EcapipeError(replace(problem, host=org.host, http_status=answer.status))
+    members = messages.members(answer, org.host, *token.secrets)
+
+    def text(name: str, form: re.Pattern[str], what: str) -> str:
         value = members.get(name)
         if not isinstance(value, str) or not value:
             raise messages.unexpected(answer, org.host, f"it has no {name}")
+        if not form.fullmatch(value) or not value.isprintable():
+            raise messages.unexpected(answer, org.host, f"its {name} is no {what}")
         return value
 
-    return User(text("preferred_username"), text("user_id"), text("organization_id"))
+    user = User(
+        text("preferred_username", _USERNAME, "username"),
+        text("user_id", USER_ID, "user id"),
+        text("organization_id", ORG_ID, "org id"),
+    )
+    told = {
+        "preferred_username": user.username,
+        "user_id": user.user_id if user.user_id != token.user_id else "",
+        "organization_id": user.org_id if user.org_id != token.org_id else "",
+    }
+    messages.refuse_repeats(answer, org.host, told, *token.secrets)
+    return user
 
 
 def mismatch(user: User, token: Token, org: Org, remains: str) -> Problem | None:
@@ -78,6 +100,6 @@ def api_problem(answer: Answer, token: Token, org: Org) -> Problem | None:
     if answer.status in (200, 404):
         return None
     if answer.status in (401, 403):
-        return problems.api_access_blocked(org.host, answer.status, messages.said(answer, token.access_token))
-    messages.members(answer, org.host, token.access_token)
+        return problems.api_access_blocked(org.host, answer.status, messages.said(answer, *token.secrets))
+    messages.members(answer, org.host, *token.secrets)
     raise messages.unexpected(answer, org.host, "a resource of the REST API was expected")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from ecapipe import problems, record
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typer import Context
 
 FLAG: Final = "--resume"
+KEY: Final = "--jwt-key-file"
+"""What holds no file may hold the key itself, and is not recorded."""
 GIVEN: Final = "ecapipe.arguments"
 """Where the context has the arguments that serve a run again."""
 
@@ -40,7 +43,8 @@ class Resuming(Command):
         if any(each.startswith(f"{FLAG}=") for each in given) and _are_alone(given):
             given = _again(ctx.obj, given)
         again = [each for each in given if each not in _SHOWN and not each.startswith(f"{FLAG}=")]
-        ctx.meta[GIVEN] = None if any(redact(each) != each for each in again) else again
+        recordable = not any(redact(each) != each for each in again) and all(map(os.path.isfile, _values(again, KEY)))
+        ctx.meta[GIVEN] = again if recordable else None
         return super().parse_args(ctx, given)
 
 
@@ -75,6 +79,12 @@ def _filled(args: Sequence[str]) -> list[str]:
         waiting = each == FLAG
         filled.append(f"{FLAG}=" if waiting else each)
     return filled
+
+
+def _values(given: Sequence[str], flag: str) -> list[str]:
+    """What each `flag` in `given` is given."""
+    joined = [each.partition("=")[2] for each in given if each.startswith(f"{flag}=")]
+    return joined + [value for each, value in pairwise([*given, ""]) if each == flag]
 
 
 def _are_alone(given: Sequence[str]) -> bool:

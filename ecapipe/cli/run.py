@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -280,7 +281,8 @@ def run(
             and shards.parse(shard) is None,
             "--scopes takes one string with spaces between the scopes.": scopes is not None
             and ("," in scopes or not scopes.split()),
-            "--jwt-key-file takes the path of a file.": jwt_key_file is not None and not jwt_key_file.strip(),
+            "--jwt-key-file takes the path of a file, and what it was given is none.": jwt_key_file is not None
+            and not os.path.exists(jwt_key_file),
             "--write-back needs --secret-from rest: it writes nothing else.": write_back
             and "rest" not in options.sources(secret_from),
             "--wait takes minutes, more than 0 and at most 1440.": wait is not None and not 0 < wait <= 24 * 60,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,38 @@ def test_what_cannot_be_meant_is_refused(scene: Scene, more: list[str], variable
 
 def test_a_key_in_the_place_of_its_path_is_not_repeated(scene: Scene) -> None:
     ended = inside(*scene.command("--json"), at=scene.home, ECAPIPE_JWT_KEY_FILE=pem(rsa_key()).decode())
+    assert [each["name"] for each in ended.result["failures"]] == ["JwtKeyNotPath"]
+    scene.check(ended)
+
+
+@pytest.mark.parametrize("made", ["key", "body", "line", "pipe"])
+@pytest.mark.parametrize("form", ["apart", "joined", "twice"])
+def test_what_is_no_file_is_neither_repeated_nor_recorded(scene: Scene, tmp_path: Path, made: str, form: str) -> None:
+    text = pem(rsa_key()).decode()
+    if made == "pipe":
+        text = str(tmp_path / "thing.of.no.file")
+        os.mkfifo(text)
+        scene.secrets.add("thing.of.no.file")
+    given = {"body": "".join(text.splitlines()[1:-1]), "line": text.splitlines()[min(1, text.count(chr(10)))]}.get(
+        made, text
+    )
+    variables = {"ECAPIPE_JWT_KEY_PASSPHRASE": PASSPHRASE}
+    flag = {"apart": ["--jwt-key-file", given], "joined": [f"--jwt-key-file={given}"]}.get(
+        form, ["--jwt-key-file", given, "--jwt-key-file", scene.key]
+    )
+    if made == "pipe" and form != "twice":
+        pytest.skip("a pipe holds a key as well as a file does: it is read")
+    ended = inside(*scene.command(*flag, "--json"), at=scene.home, **variables)
+    assert ended.status == (0 if form == "twice" else 2), ended
+    records = [path.read_text() for path in scene.home.rglob("*") if path.is_file() and path.suffix == ".jsonl"]
+    assert bool(records) == (form == "twice")
+    assert scene.secrets.heard_in(*records) == set()
+    scene.check(ended)
+
+
+def test_a_variable_that_names_no_file_is_not_repeated(scene: Scene) -> None:
+    body = "".join(pem(rsa_key()).decode().splitlines()[1:-1])
+    ended = inside(*scene.command("--json"), at=scene.home, ECAPIPE_JWT_KEY_FILE=body)
     assert [each["name"] for each in ended.result["failures"]] == ["JwtKeyNotPath"]
     scene.check(ended)
 

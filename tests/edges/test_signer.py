@@ -148,7 +148,7 @@ def test_what_is_no_usable_key_is_refused_with_the_reason(
 
 
 def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
-    assert problem(str(tmp_path / "missing")).name == "UnreadableFile"
+    assert problem(str(tmp_path / "missing")).name == "JwtKeyNotPath"
     assert problem(str(tmp_path)).name == "UnreadableFile"
 
 

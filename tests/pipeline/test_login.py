@@ -262,6 +262,27 @@ def test_a_mismatch_fails_and_revokes_what_lives_long(
     assert "have been revoked" in outcome.report.problems[0].message
 
 
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"token": {"scope": 'FAKE\n"FAKE'}}, ["token", "revoke"]),
+        ({"token": {"signature": "wrong"}}, ["token", "revoke"]),
+        ({"token": {"id": "https://x.test/id/FAKE"}}, ["token", "revoke"]),
+        ({"userinfo": {"preferred_username": "ada" * 100}}, ["token", "userinfo", "revoke"]),
+        ({"userinfo": {"user_id": "FAKE"}}, ["token", "userinfo", "revoke"]),
+    ],
+)
+def test_an_answer_that_cannot_be_believed_revokes_what_lives_long(
+    run: Callable[..., Outcome], changes: dict[str, dict[str, str]], asked: list[str]
+) -> None:
+    issued = token(**{"refresh_token": "5Aep861FAKE", **changes.get("token", {})})
+    outcome = run({"token": [issued], "userinfo": [user(**changes.get("userinfo", {}))]})
+    assert outcome.problem in ("UnexpectedAnswer", "SignatureMismatch")
+    assert outcome.org.asked == asked
+    assert outcome.org.forms[-1] == {"token": ["5Aep861FAKE"]}
+    assert [each.facts["revoked"] for each in outcome.ended if each.outcome == "failed"] == [True]
+
+
 def test_a_mismatch_without_refresh_token_says_what_stays_valid(run: Callable[..., Outcome]) -> None:
     outcome = run({"userinfo": [user(organization_id="00D000000000002EAA")]})
     assert "revoke" not in outcome.org.asked

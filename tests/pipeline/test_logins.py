@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
 
 import pytest
 import trees
@@ -68,20 +69,25 @@ class Orgs:
             if "code" in form:
                 assert self.codes.pop(form["code"][0]) == host, "a code went to an org it was not made for"
             identity = f"https://{host}/id/{org}/{user}"
-            members = {"access_token": f"{org[:15]}!FAKE.{host}", "id": identity, "token_type": "Bearer"}
+            members = {"access_token": f"{org[:15]}!FAKE.{_trait(host)}", "id": identity, "token_type": "Bearer"}
             return _json({**members, "instance_url": f"https://{host}", "scope": "id"})
         assert request.bearer is not None
-        assert request.bearer.reveal().endswith(f"FAKE.{host}"), "a token went to an org that did not issue it"
+        assert request.bearer.reveal().endswith(f"FAKE.{_trait(host)}"), "a token went to another org"
         return _json({"user_id": user, "organization_id": org, "preferred_username": f"ada@{host}"})
 
     def code(self, host: str) -> str:
-        code = f"aPrxFAKE.{host}.{len(self.codes)}.{random.Random(host).random()}"
+        code = f"aPrxFAKE.{_trait(host)}.{len(self.codes)}.{random.Random(host).random()}"
         self.codes[code] = host
         return code
 
 
 def _number(host: str) -> int:
     return int("".join(letter for letter in host if letter.isdigit()) or 0)
+
+
+def _trait(host: str) -> int:
+    """What a secret has of its host: nothing that could be read in a username."""
+    return crc32(host.encode())
 
 
 def _json(members: object, status: int = 200) -> Answer:

@@ -80,9 +80,9 @@ def test_half_a_character_in_what_is_signed_proves_nothing(changes: dict[str, st
     assert ORG.host in problem.message
 
 
-def test_an_instance_url_loses_its_slash_and_no_more() -> None:
-    read = tokens.read(answer({**WHOLE, "instance_url": "https://XX/XX/"}), ClientCredentials(), proven(), ORG)
-    assert read.instance_url == "https://XX/XX"
+def test_an_instance_url_is_an_origin() -> None:
+    read = tokens.read(answer({**WHOLE, "instance_url": "https://XX:8443/XX/"}), ClientCredentials(), proven(), ORG)
+    assert read.instance_url == "https://xx:8443"
 
 
 # --- answers of a login -------------------------------------------------------------------------------------

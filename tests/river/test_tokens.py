@@ -6,10 +6,12 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
+from disguises import DISGUISES
 from hypothesis import given
 from hypothesis import strategies as st
 from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven, proven_of
@@ -178,6 +180,10 @@ def test_a_bearer_token_is_one_in_any_case_or_if_nothing_is_said(token_type: obj
         ({"scope": ["api"]}, "scopes", ()),
         ({"instance_url": None}, "instance_url", None),
         ({"instance_url": f"{ORG.url}/"}, "instance_url", ORG.url),
+        ({"instance_url": "https://Acme.my.salesforce.com/a/b"}, "instance_url", "https://acme.my.salesforce.com"),
+        ({"instance_url": "http://localhost:8443/uat"}, "instance_url", "http://localhost:8443"),
+        ({"instance_url": "http://[::1]:8443"}, "instance_url", "http://[::1]:8443"),
+        ({"scope": "a:b/c.d_e"}, "scopes", ("a:b/c.d_e",)),
         ({"expires_in": "7200"}, "org_id", ORG_ID),
         ({"expires_in": 7200}, "org_id", ORG_ID),
         ({"id": f"https://acme.my.salesforce.com:8443/id/{ORG_ID}/{USER_ID}", "signature": None}, "user_id", USER_ID),
@@ -215,9 +221,31 @@ def test_what_is_not_needed_may_be_missing_or_odd(members: dict[str, object], na
         {"id": f"https://x.test/id/{ORG_ID}/{USER_ID[:14]}"},
         {"id": f"https://x.test/di/{ORG_ID}/{USER_ID}"},
         {"id": f"https://x.test/id/{ORG_ID}/\x1b[2J0000000000000"},
+        {"id": f"https://x.test/id/{ORG_ID[:16]}/{USER_ID}"},
+        {"id": f"https://x.test/id/{USER_ID}/{ORG_ID}"},
+        {"id": f"https://x.test/id/{ORG_ID}/{ORG_ID}"},
+        {"scope": "api FAKE\x1b[2J"},
+        {"scope": 'api "FAKE"'},
+        {"scope": "FAKE\\"},
+        {"scope": f"api {'FAKE' * 33}"},
+        {"scope": "FAKE " * 201},
+        {"scope": "FAK\u200bE"},
+        {"instance_url": "FAKE"},
+        {"instance_url": "http://FAKE.test"},
+        {"instance_url": "http://localhost.FAKE.test"},
+        {"instance_url": "https://FAKE@acme.test"},
+        {"instance_url": "https://acme.test?FAKE"},
+        {"instance_url": "https://acme.test/#FAKE"},
+        {"instance_url": "https://acme.test/ FAKE"},
+        {"instance_url": "https://FAKE_.test"},
+        {"instance_url": f"https://{'FAKE' * 64}"},
+        {"instance_url": "https://acme.test:FAKE"},
+        {"instance_url": "https://FAKE\n"},
     ],
 )
-def test_an_answer_that_lacks_what_is_needed_is_unexpected(members: dict[str, object]) -> None:
+def test_an_answer_that_lacks_what_is_needed_or_has_it_in_another_form_is_unexpected(
+    members: dict[str, object],
+) -> None:
     problem = problem_of(read, {**WHOLE, **members})
     assert problem.name == "UnexpectedAnswer"
     assert (problem.host, problem.http_status) == (ORG.host, 200)
@@ -251,6 +279,49 @@ def test_what_was_sent_is_struck_out_of_what_the_org_says(secret: str) -> None:
     problem = problem_of(read, Answer(400, "application/json", body))
     assert "got [REDACTED]" in problem.message
     assert secret[:8] not in repr(problem)
+
+
+OF_SIX = {"id": "its id ", "scope": "its scope ", "instance_url": "its instance_url "}
+"""What each member that is shown is called where it is refused."""
+
+
+def echo(name: str, text: str) -> str:
+    """`text` where the form of a member has room for it."""
+    return {
+        "id": f"https://x.test/id/00D{text[:12]:0<12}/{USER_ID}",
+        "scope": f"api {text[:128]}",
+        "instance_url": f"https://{text[:63]}.my.salesforce.com",
+    }[name]
+
+
+@pytest.mark.parametrize("name", OF_SIX)
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+@pytest.mark.parametrize(
+    "secret", [SECRET, GRANT.code.reveal(), VERIFIER.reveal(), ACCESS.partition("!")[2], REFRESH]
+)
+def test_an_answer_that_repeats_what_was_sent_or_issued_is_refused(
+    name: str, disguise: Callable[[str], str], secret: str
+) -> None:
+    for text in (disguise(secret), disguise(secret[4:])):
+        with pytest.raises(tokens.Unusable) as raised:
+            read({**WHOLE, "signature": None, name: echo(name, text)})
+        problem = raised.value.problem
+        assert (problem.name, problem.host) == ("UnexpectedAnswer", ORG.host)
+        assert OF_SIX[name] in problem.message
+        assert text[:8] not in repr(problem)
+        assert raised.value.refresh_token is not None, "so that it can be revoked"
+
+
+def test_an_assertion_is_not_repeated_either() -> None:
+    assertion = "eyJhbGciOiJSUzI1NiJ9.eyJGQUtFIjoiRkFLRSJ9.FAKEsignature_of_an-assertion"
+    answer = Answer(200, "application/json", json.dumps({**WHOLE, "scope": f"id {assertion[40:52]}"}).encode())
+    grant, keyless = JwtBearer(Secret(assertion)), replace(proven(), consumer_secret=None)
+    assert "its scope repeats a secret" in problem_of(tokens.read, answer, grant, keyless, ORG).message
+
+
+def test_the_content_type_of_a_refused_answer_is_one_that_is_known() -> None:
+    problem = problem_of(read, Answer(200, f"text/{SECRET.lower()}", b"x"))
+    assert problem.message.endswith("a JSON object was expected, and it is of another content type.")
 
 
 # --- the signature ------------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from disguises import DISGUISES
 from hypothesis import given
 from hypothesis import strategies as st
 from river.billing import ORG, ORG_ID, USER_ID
@@ -58,6 +60,75 @@ def test_an_answer_that_does_not_name_the_user_is_unexpected(member: str, value:
     problem = problem_of(read, answer({**WHOLE, member: value}))
     assert problem.name == "UnexpectedAnswer"
     assert member in problem.message
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("user_id", ORG_ID),
+        ("user_id", USER_ID[:14]),
+        ("user_id", USER_ID[:16]),
+        ("user_id", f"{USER_ID}FAKE"),
+        ("user_id", f"{USER_ID[:14]}\u0661"),
+        ("organization_id", USER_ID),
+        ("organization_id", f"{ORG_ID} "),
+        ("organization_id", f"{ORG_ID[:14]}-"),
+        ("preferred_username", f"ada@{'acme' * 15_000}"),
+        ("preferred_username", f"{'ada' * 81}@acme.example"),
+        ("preferred_username", "ada@acme.example\n::error::FAKE"),
+        ("preferred_username", "ada@acme.example\x1b[2J"),
+        ("preferred_username", "ada\u202e@acme.example"),
+        ("preferred_username", "ada@acme.example\ud800"),
+    ],
+)
+def test_a_member_of_another_form_is_named_and_not_repeated(member: str, value: str) -> None:
+    problem = problem_of(read, answer({**WHOLE, member: value}))
+    assert problem.name == "UnexpectedAnswer"
+    assert f"its {member} is no " in problem.message
+    assert len(problem.message) < 200
+    assert "FAKE" not in repr(problem)
+
+
+@pytest.mark.parametrize(
+    "username",
+    ["a", f"{'ada' * 80}@acme.example", "autoproc@00d000000000001", "o'ada+x%20&y@bücher.example", "ada b@c"],
+)
+def test_a_username_of_any_common_form_is_taken(username: str) -> None:
+    assert read(answer({**WHOLE, "preferred_username": username})).username == username
+
+
+KNOWN = replace(TOKEN, refresh_token=Secret("5Aep861FAKErefresh.token"), sent=(Secret("MADE0UP0SECRET0OF0AN0APP"),))
+
+
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+@pytest.mark.parametrize("secret", [ACCESS.partition("!")[2], "5Aep861FAKErefresh.token", "MADE0UP0SECRET0OF0AN0APP"])
+@pytest.mark.parametrize(
+    ("member", "form"),
+    [
+        ("preferred_username", "{:.240}@acme.example"),
+        ("user_id", "005{:0<12.12}"),
+        ("organization_id", "00D{:0<12.12}"),
+    ],
+)
+def test_an_answer_that_repeats_what_the_org_was_sent_is_refused(
+    member: str, form: str, secret: str, disguise: Callable[[str], str]
+) -> None:
+    told = form.format(disguise(secret))
+    problem = problem_of(userinfo.read, answer({**WHOLE, member: told}), KNOWN, ORG)
+    assert problem.name == "UnexpectedAnswer"
+    assert f"its {member} " in problem.message
+    assert told[3:11] not in repr(problem)
+
+
+@pytest.mark.parametrize("read", [userinfo.read, userinfo.api_problem])
+def test_a_refusal_repeats_nothing_that_the_org_was_sent(read: Callable[[Answer, Token, Org], object]) -> None:
+    for secret in ("5Aep861FAKErefresh.token", "MADE0UP0SECRET0OF0AN0APP", "4d414445305550305345435245543"):
+        given = answer(f"Bad {secret}".encode(), 403)
+        try:
+            problem = read(given, KNOWN, ORG)
+        except EcapipeError as error:
+            problem = error.problem
+        assert "Bad [REDACTED]" in repr(problem)
 
 
 @pytest.mark.parametrize(

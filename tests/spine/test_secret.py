@@ -9,12 +9,15 @@ import json
 import logging
 import pickle
 import string
+import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from urllib.parse import quote, quote_plus
 
 import pytest
 import trees
+from disguises import DISGUISES, readings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -170,6 +173,44 @@ def test_any_text_can_be_redacted_of_any_secret(text: str, value: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+@pytest.mark.parametrize("value", [VALUE, "aPrx.FAKE/code+of==Billing", "00D000000000001!AQ&FAKE'of\\"])
+def test_a_secret_is_struck_out_in_every_disguise(value: str, disguise: Callable[[str], str]) -> None:
+    left = redact(f"got {disguise(value)} in vain", Secret(value))
+    assert left.startswith("got ")
+    assert left.endswith(" in vain")
+    assert REDACTED in left
+    own = value.partition("!")[2] or value  # what comes before is the id of the org
+    read = readings(left.replace(REDACTED, "\n"))
+    assert not {part for part in windows(own.lower()) for text in read if part in text}
+    assert len(left) < 100, "and little of its form is left"
+
+
+@given(PLAIN, st.sampled_from(sorted(DISGUISES)), st.sampled_from(sorted(DISGUISES)), st.text("abc \n<>", max_size=9))
+def test_a_disguise_in_another_is_seen_through(value: str, inner: str, outer: str, around: str) -> None:
+    encoded = [name for name in (inner, outer) if "base64" in name or "hexadecimal" in name or "other case" in name]
+    escaped = DISGUISES[inner](value) if encoded else DISGUISES[outer](DISGUISES[inner](value))
+    assert secret.repeats(f"{around}{escaped}{around}", Secret(value))
+    assert not {part for part in windows(value.lower()) if part in redact(escaped, Secret(value)).lower()}
+
+
+@pytest.mark.parametrize(
+    "text", ["%41" * 70_000, "eyJ" * 70_000, "&amp;" * 40_000, "\\" * 200_000, VALUE[:7] * 30_000, "&#" * 99_999]
+)
+def test_a_text_of_any_make_is_redacted_in_time(text: str) -> None:
+    began = time.process_time()
+    redact(text, Secret(VALUE), Secret(trees.secret("Portal")))
+    assert time.process_time() - began < 10, "it takes a second or so, and ran for minutes where time grew faster"
+
+
+@pytest.mark.parametrize("length", range(8, 20))
+def test_a_text_repeats_a_secret_from_eight_characters_on(length: int) -> None:
+    for start in range(len(VALUE) - length):
+        assert secret.repeats(f"an {VALUE[start : start + length]}", Secret(VALUE))
+    assert not secret.repeats(f"an {VALUE[:7]} ada@acme.example {VALUE[8:15]}", None, Secret(VALUE))
+    assert not secret.repeats("robot@acme.example", Secret("robot"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -189,10 +230,18 @@ def test_what_has_the_shape_of_a_secret_is_struck_out_unasked(text: str) -> None
     assert redact(f"the value ({text} ) is wrong") == "the value ([REDACTED] ) is wrong"
 
 
+@pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "ENCRYPTED "])
+def test_a_private_key_is_struck_out_unasked(kind: str) -> None:
+    key = f"-----BEGIN {kind}PRIVATE KEY-----\nFAKE+/\nFAKE==\n"
+    assert redact(f"not {key}-----END {kind}PRIVATE KEY-----") == f"not {REDACTED}-----END {kind}PRIVATE KEY-----"
+    assert redact(f"not {key[:-9]}") == f"not {REDACTED}"
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "00D000000000001EAA",
+        "00DaPrx00000001EAA",
         "5Aep",
         "aPr",
         "eyJ",
