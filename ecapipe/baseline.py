@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ecapipe import problems
-from ecapipe.findings import Finding
+from ecapipe.findings import NOT_EXAMINED, Finding
 from ecapipe.problems import EcapipeError
 
 VERSION: Final = 1
@@ -51,7 +51,10 @@ def accept(findings: Iterable[Finding], entries: Iterable[Entry]) -> list[Findin
     known = {entry.fingerprint for entry in entries}
     if not known:  # a fingerprint costs more than all the rest of a finding
         return list(findings)
-    return [replace(finding, accepted=finding.fingerprint in known) for finding in findings]
+    return [
+        finding if finding.rule == NOT_EXAMINED else replace(finding, accepted=finding.fingerprint in known)
+        for finding in findings
+    ]
 
 
 def dead(entries: Iterable[Entry], findings: Iterable[Finding], examined: Callable[[Entry], bool]) -> list[Entry]:
@@ -62,10 +65,11 @@ def dead(entries: Iterable[Entry], findings: Iterable[Finding], examined: Callab
 
 
 def updated(entries: Sequence[Entry], findings: Sequence[Finding], examined: Callable[[Entry], bool]) -> list[Entry]:
-    """The baseline that accepts all `findings`, and still what was not examined this time."""
+    """The baseline that accepts all `findings` that can be, and still what was not examined this time."""
     gone = dead(entries, findings, examined)
     found = [Entry(f.fingerprint, f.rule, f.app, f.file) for f in findings]
-    return [*(entry for entry in entries if entry not in gone), *found]
+    kept = [*(entry for entry in entries if entry not in gone), *found]
+    return [entry for entry in kept if entry.rule != NOT_EXAMINED]
 
 
 def _entry(entry: object, path: str) -> Entry:

@@ -14,6 +14,9 @@ LEVELS: Final[tuple[Level, ...]] = ("error", "warning", "note")
 Purpose = Literal["login", "deploy", "commit"]
 PURPOSES: Final[tuple[Purpose, ...]] = ("login", "deploy", "commit")
 
+NOT_EXAMINED: Final = "not-examined"
+"""The rule about what could not be looked at. Nobody can accept that: it is not known what is accepted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Levels:
@@ -529,6 +532,16 @@ _EXPOSURE: Final = (
         "On a shared machine that is everyone.",
         "Take the rights away: chmod 600.",
         "CWE-732, Incorrect Permission Assignment for Critical Resource",
+    ),
+    Rule(
+        NOT_EXAMINED,
+        Levels("warning", "error", "error"),
+        "git refuses to read the repository, or has only a part of the history that --history asks for. It is a "
+        "warning at most for a part of the history, and where there is no git program. No baseline accepts it.",
+        "What was not looked at may hold a secret: that nothing was found there says nothing.",
+        "Let git read the repository, and check again. A repository that belongs to somebody else has to be named in "
+        "git's safe.directory.",
+        "git-config, safe.directory",
     ),
 )
 

@@ -10,16 +10,16 @@ from typing import Final
 from ecapipe import baseline, batch, checks, credentials, discovery, metadata, orgs, problems
 from ecapipe.apps import App, SourceFile
 from ecapipe.baseline import Entry
-from ecapipe.checks.subject import Evidence, Sighting, holds_secret
+from ecapipe.checks.subject import Evidence, Remark, Sighting, holds_secret
 from ecapipe.credentials import Credentials, Resolved, is_placeholder
 from ecapipe.discovery import Discovery, Where
 from ecapipe.events import AppFacts
-from ecapipe.findings import Finding, Purpose
+from ecapipe.findings import NOT_EXAMINED, Finding, Level, Purpose
 from ecapipe.metadata import Document
 from ecapipe.problems import EcapipeError
 from ecapipe.project import Project
 from ecapipe.secret import Secret, Sought
-from ecapipe.world import Git, Tree, World
+from ecapipe.world import Git, GitMissing, Tree, World
 
 _LARGEST: Final = 64 * 1024 * 1024
 """Bytes of a baseline."""
@@ -35,6 +35,7 @@ _ASK_GIT: Final = frozenset(
         "certificate-dropped",
     }
 )  # fmt: skip
+_GO_BY_GIT: Final = _ASK_GIT | {"secret-elsewhere-in-tree", "secret-in-history"}
 
 
 def silent(words: str) -> None:
@@ -114,6 +115,7 @@ class _Inspector:
         self.keys: Mapping[str, tuple[str, ...]] = {}
         """Consumer keys, with the apps that have them."""
         self.asked_git = False
+        self.unexamined: list[Remark] = []
 
     def findings(self, found: Discovery, proven: Sequence[Resolved], target: str | None) -> list[Finding]:
         """What the rules say, those in the baseline marked as accepted."""
@@ -131,7 +133,8 @@ class _Inspector:
 
         def examined(entry: Entry) -> bool:
             alone = entry.app in names and entry.rule != "same-key-in-two-apps"
-            return self.applies(entry.rule) and (whole or alone)
+            seen = not evidence.unexamined or entry.rule not in _GO_BY_GIT
+            return self.applies(entry.rule) and seen and (whole or alone)
 
         if self.gate.update and self.project.baseline:
             accepted = tuple(baseline.updated(accepted, findings, examined))
@@ -183,15 +186,25 @@ class _Inspector:
         sought = Sought(self.known)
         # First, since git looks for them while it is asked about the rest.
         suspects = self.suspects(sought) if sought and "secret-elsewhere-in-tree" in self.active else ()
-        try:
-            if _ASK_GIT & self.active.keys() and (self.gate.purpose != "login" or _shows_secret(apps)):
-                evidence = self.ask_git(apps, evidence)
-        except EcapipeError as error:
-            self.notices += {_unasked(error)} - {*self.notices}
+        if _ASK_GIT & self.active.keys() and (self.gate.purpose != "login" or _shows_secret(apps)):
+            evidence = self.ask_git(apps, evidence)
         evidence = replace(evidence, elsewhere=self.elsewhere(apps, sought, suspects))
         if self.gate.history and "secret-in-history" in self.active:
             evidence = replace(evidence, history=self.history(sought))
-        return evidence
+        return replace(evidence, unexamined=tuple(self.unexamined))
+
+    def miss(self, message: str, actions: tuple[str, ...], at_most: Level | None = None) -> None:
+        """Note what cannot be looked at: for a finding, and where the project switched that off, for a warning."""
+        if message not in {each.message for each in self.unexamined}:
+            element = f"git {len(self.unexamined) + 1}"
+            self.unexamined.append(Remark(message, actions, None, None, element, at_most))
+            self.notices += [] if NOT_EXAMINED in self.active else [message]
+
+    def refused(self, error: EcapipeError) -> None:
+        """Note that git refuses an answer."""
+        problem = error.problem
+        at_most: Level | None = "warning" if isinstance(error, GitMissing) else None
+        self.miss(f"{problem.message} What git knows was not checked.", problem.actions, at_most)
 
     def jwt(self, apps: Sequence[App]) -> frozenset[str]:
         """The apps that log in with the JWT flow, as the project's orgs and the environment tell."""
@@ -205,32 +218,13 @@ class _Inspector:
     def ask_git(self, apps: Sequence[App], evidence: Evidence) -> Evidence:
         """The evidence, and what git knows of files that hold, or may get, a secret."""
         files = [*_settings(apps), *(file for app in apps for file in app.files if file.type is metadata.PUSH)]
-        tracked, unignored, staged, certified = set[str](), set[str](), set[str](), set[str]()
         for git, named in self.by_repository(files):
-            index, head = git.index(), git.at("HEAD")
-            self.asked_git = True
-            tracked |= {file.path for name, file in named.items() if name in index}
-            settings = {name: file for name, file in named.items() if file.type is metadata.SETTINGS}
-            ignored = git.ignored(settings)
-            unignored |= {file.path for name, file in settings.items() if name not in ignored}
-            new = {name for name in settings if name in index and index[name] != head.get(name)}
-            dropped = {name for name, file in settings.items() if not file.document.text("certificate")}
-            contents = git.read(
-                [*(index[name] for name in new), *(head[name] for name in new | dropped if name in head)]
-            )
-            for name, file in settings.items():
-                before = contents.get(head.get(name, ""), b"")
-                if name in new and _secrets_in(contents.get(index[name], b"")) - _secrets_in(before):
-                    staged.add(file.path)
-                if name in dropped and (document := _parsed(before, b"certificate")) and document.text("certificate"):
-                    certified.add(file.path)
-        return replace(
-            evidence,
-            tracked=frozenset(tracked),
-            unignored=frozenset(unignored),
-            staged=frozenset(staged),
-            certified=frozenset(certified),
-        )
+            try:
+                evidence = _asked(git, named, evidence)
+                self.asked_git = True
+            except EcapipeError as error:  # what another repository tells still counts
+                self.refused(error)
+        return evidence
 
     def by_repository(self, files: Iterable[SourceFile]) -> Iterator[tuple[Git, dict[str, SourceFile]]]:
         """The files by the repository they lie in, under the names git gives them; a submodule is one of its own."""
@@ -240,20 +234,31 @@ class _Inspector:
             place = posixpath.normpath(f"{self.root}/{file.path}")
             folder = place.rpartition("/")[0] or "/"
             if folder not in folders:
-                folders[folder] = self.world.git(folder)
+                folders[folder] = self.around(folder)
             git = folders[folder]
             if git is not None and (name := git.name(place)):
                 grouped.setdefault(git.top, (git, {}))[1][name] = file
         yield from grouped.values()
+
+    def around(self, folder: str) -> Git | None:
+        """The repository around a folder, if there is one and it can be opened."""
+        try:
+            return self.world.git(folder)
+        except EcapipeError as error:
+            self.refused(error)
+            return None
 
     def elsewhere(
         self, apps: Sequence[App], sought: Sought, suspects: Iterable[tuple[Sequence[str], Iterator[bytes]]]
     ) -> Mapping[str, tuple[Sighting, ...]]:
         """Where secrets stand besides the settings files of their apps."""
         found: dict[str, tuple[Sighting, ...]] = {}
-        for paths, pieces in suspects:
-            for app, line in sought.find(pieces).items():
-                found[app] = (*found.get(app, ()), *(Sighting(path, line) for path in paths))
+        try:
+            for paths, pieces in suspects:
+                for app, line in sought.find(pieces).items():
+                    found[app] = (*found.get(app, ()), *(Sighting(path, line) for path in paths))
+        except EcapipeError as error:  # git lists them, or looks for them
+            self.refused(error)
         own = {app.name: {file.path for file in _settings((app,))} for app in apps if app.name in found}
         return {
             app: tuple(each for each in sightings if each.path not in own.get(app, ()))
@@ -281,12 +286,12 @@ class _Inspector:
 
     def repository(self) -> Git | None:
         """The repository around the project, if there is one and git reads it."""
+        git = self.around(self.root)
         try:
-            git = self.world.git(self.root)
             if git is not None:
                 git.index()
         except EcapipeError as error:
-            self.notices += {_unasked(error)} - {*self.notices}
+            self.refused(error)
             return None
         return git
 
@@ -299,7 +304,8 @@ class _Inspector:
             self.notices.append("No consumer secret is known that could be looked for in the history.")
             return {}
         if git.shallow:
-            self.notices.append("The clone is shallow: only a part of the history was searched.")
+            part = "The clone is shallow: only a part of the history was searched."
+            self.miss(part, ("Fetch the rest, and check again: git fetch --unshallow",), "warning")
         folder = git.name(self.root) or "."
         found: dict[str, set[str]] = {}
         for count, (name, pieces) in enumerate(git.history(), 1):
@@ -371,8 +377,28 @@ def _gone(paths: set[str], root: str, then: Mapping[str, str], git: Git) -> set[
     return gone
 
 
-def _unasked(error: EcapipeError) -> str:
-    return f"{error.problem.message} What git knows was not checked."
+def _asked(git: Git, named: Mapping[str, SourceFile], evidence: Evidence) -> Evidence:
+    """The evidence, and what one repository knows of files in it."""
+    index, head = git.index(), git.at("HEAD")
+    settings = {name: file for name, file in named.items() if file.type is metadata.SETTINGS}
+    ignored = git.ignored(settings)
+    new = {name for name in settings if name in index and index[name] != head.get(name)}
+    dropped = {name for name, file in settings.items() if not file.document.text("certificate")}
+    contents = git.read([*(index[name] for name in new), *(head[name] for name in new | dropped if name in head)])
+    staged, certified = set[str](), set[str]()
+    for name, file in settings.items():
+        before = contents.get(head.get(name, ""), b"")
+        if name in new and _secrets_in(contents.get(index[name], b"")) - _secrets_in(before):
+            staged.add(file.path)
+        if name in dropped and (document := _parsed(before, b"certificate")) and document.text("certificate"):
+            certified.add(file.path)
+    return replace(
+        evidence,
+        tracked=evidence.tracked | {file.path for name, file in named.items() if name in index},
+        unignored=evidence.unignored | {file.path for name, file in settings.items() if name not in ignored},
+        staged=evidence.staged | staged,
+        certified=evidence.certified | certified,
+    )
 
 
 def _shows_secret(apps: Sequence[App]) -> bool:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
-from typing import TypeVar
+from threading import Thread
+from typing import Final, TypeVar
 
 from ecapipe import credentials, discovery, kept, messages, orgs, problems, tokens, userinfo
 from ecapipe.discovery import Where
@@ -15,6 +16,7 @@ from ecapipe.events import LoginFacts, SecretFacts
 from ecapipe.grants import ClientCredentials, Grant, RefreshToken
 from ecapipe.kept import Client, Kind, Login, Owner, Place, Record, Sealed
 from ecapipe.login import send
+from ecapipe.messages import Answer, Request
 from ecapipe.orgs import Which, same_id
 from ecapipe.problems import EcapipeError, Problem
 from ecapipe.secret import Secret, mask
@@ -26,6 +28,10 @@ Thing = TypeVar("Thing")
 
 _DEAD = frozenset({"TokenRefused", "OauthRefused"})
 """What an ``invalid_grant`` says of a refresh token that is over; its other causes keep their own words."""
+
+_PATIENCE: Final = 10.0
+"""Seconds that an interrupt waits for an answer that may bring a token nobody else has."""
+_TICK: Final = 0.1
 
 SHARED = (
     "Salesforce may give one access token to several programs that use the same app as the same user: "
@@ -254,29 +260,78 @@ def _renew(login: Login, sealed: Sealed, world: World) -> tuple[Login, Secret]:
     grant = kept.grant(login, sealed, client)
     # With rotation the answer ends the old token: what cannot be written must not be spent.
     world.store.put(kept.record(login), sealed)
-    with _whole(world):
-        token = _redeemed(login, grant, client, world)
+    with _whole(world) as came:
+        answer = _answer(tokens.request(grant, client, login.org), isinstance(grant, ClientCredentials), came, world)
+        try:
+            token = _redeemed(answer, login, grant, client)
+        except EcapipeError:
+            if rotated := _rotated(answer, login, grant):  # whatever is wrong with the rest: the old one is spent
+                world.store.put(kept.record(login), replace(sealed, refresh_token=rotated))
+            raise
         login, sealed = kept.renewed(login, sealed, token, client, world.clock.utc())
         world.store.put(kept.record(login), sealed)
     return login, token.access_token
 
 
 @contextmanager
-def _whole(world: World) -> Iterator[None]:
-    """What runs within ends before an interrupt does: between its answer and its place a token is nowhere else."""
-    came: list[bool] = []
-    with world.interrupts(lambda: came.append(True)):
-        yield
-    if came:
-        raise KeyboardInterrupt
+def _whole(world: World) -> Iterator[list[float]]:
+    """What runs within ends before an interrupt does: between its answer and its place a token is nowhere else. The
+    list tells when interrupts came."""
+    came: list[float] = []
+    try:
+        with world.interrupts(lambda: came.append(world.clock.seconds())):
+            yield came
+    finally:
+        if came:
+            raise KeyboardInterrupt
 
 
-def _redeemed(login: Login, grant: Grant, client: Client, world: World) -> Token:
-    """The token that `grant` brings; raises `EcapipeError`."""
+def _answer(request: Request, repeatable: bool, came: list[float], world: World) -> Answer:
+    """What the org says, in a thread of its own: whatever that hangs at, an interrupt waits only so long for it.
+
+    Raises `EcapipeError`, and KeyboardInterrupt where nothing was said in time.
+    """
+    from concurrent.futures import Future, wait
+
+    answer: Future[Answer] = Future()
+
+    def ask() -> Answer:
+        try:
+            # A refresh token is sent again only if it cannot have arrived: one that was used twice ends the login.
+            return send(request, world, inf, repeatable)
+        finally:
+            world.parted()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # it is raised where it is waited for
+            answer.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    while not wait([answer], _TICK).done:
+        if came and world.clock.seconds() - came[0] > _PATIENCE:
+            raise KeyboardInterrupt
+    return answer.result()
+
+
+def _rotated(answer: Answer, login: Login, grant: Grant) -> Secret | None:
+    """The successor of a spent refresh token, if one came that is what RFC 6749 calls one (appendix A.17)."""
+    if not isinstance(grant, RefreshToken):
+        return None
+    try:
+        token = messages.members(answer, login.org.host).get("refresh_token")
+    except EcapipeError:
+        return None
+    if not isinstance(token, str) or not (token.isascii() and token.isprintable()) or " " in token or not token:
+        return None
+    return Secret(token)
+
+
+def _redeemed(answer: Answer, login: Login, grant: Grant, client: Client) -> Token:
+    """The token that `grant` brought; raises `EcapipeError`."""
     org = login.org
     try:
-        # A refresh token is sent again only if it cannot have arrived: one that was used twice ends the login.
-        answer = send(tokens.request(grant, client, org), world, inf, isinstance(grant, ClientCredentials))
         token = tokens.read(answer, grant, client, org)
     except EcapipeError as error:
         raise EcapipeError(_meaning(error.problem, login, grant)) from None

@@ -2067,7 +2067,7 @@ def secrets_ambiguous(app: str, choices: Sequence[str]) -> _Said:
 
 @_problem(
     "people",
-    "The run was interrupted (Ctrl-C or SIGTERM).",
+    "The run was interrupted (Ctrl-C, SIGTERM, or a terminal that was closed).",
     "Run again for what did not finish.",
     exit_code=INTERRUPTED,
     retryable=True,

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ecapipe.problems import EcapipeError
+
 if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
     from ecapipe.changes import Change
     from ecapipe.events import Subject
@@ -87,10 +89,14 @@ class Tree(Protocol):
         """Whether other users of this machine may read a file; False where that cannot be told."""
 
 
+class GitMissing(EcapipeError):
+    """There is no git program: the failure of this machine, whatever the repository is like."""
+
+
 class Git(Protocol):
     """A git repository with a work tree, read only. Names are relative to its top, with ``/``.
 
-    All methods raise `EcapipeError` (GitUnavailable) where git refuses.
+    All methods raise `EcapipeError` (GitUnavailable) where git refuses, as `GitMissing` where there is no program.
     """
 
     @property

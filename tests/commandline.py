@@ -24,6 +24,7 @@ import pexpect
 import pytest
 
 from ecapipe.cli import main
+from ecapipe.cli.interrupts import ENDING
 from ecapipe.render import log as _  # noqa: F401  # `inside` keeps the handler that it adds
 
 ROOT = Path(__file__).parents[1]
@@ -86,7 +87,8 @@ def ecapipe(*arguments: str, at: Path, typed: str = "", **variables: str) -> End
 def inside(*arguments: str, at: Path, **variables: str) -> Ended:
     """The same within this process: quick, for what depends on neither streams nor signals. Its input is empty."""
     out, err = io.StringIO(), io.StringIO()
-    wanted, stdin, handler = environment(at, **variables), sys.stdin, signal.getsignal(signal.SIGTERM)
+    wanted, stdin = environment(at, **variables), sys.stdin
+    handlers = {number: signal.getsignal(number) for number in ENDING}
     logger = logging.getLogger("ecapipe")
     log = (list(logger.handlers), logger.level, logger.propagate)
     with (
@@ -105,7 +107,8 @@ def inside(*arguments: str, at: Path, **variables: str) -> Ended:
             status = main(arguments)
         finally:
             sys.stdin = stdin
-            signal.signal(signal.SIGTERM, handler)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
             logger.handlers, level, logger.propagate = log
             logger.setLevel(level)
             gc.collect(1)  # what this command left is young

@@ -11,7 +11,7 @@ from ecapipe.apps import App
 from ecapipe.checks import credentials, deploy, exposure, structure
 from ecapipe.checks.subject import Checked, Evidence, Remark
 from ecapipe.credentials import Resolved
-from ecapipe.findings import RULES, Finding, Level, Purpose, milder
+from ecapipe.findings import NOT_EXAMINED, RULES, Finding, Level, Purpose, milder
 from ecapipe.metadata import Type
 from ecapipe.problems import Problem
 
@@ -126,6 +126,9 @@ def check(
         if name in levels:
             place = Remark(problem.message, problem.actions, problem.file, problem.line, "")
             found.append(_finding(name, levels[name], None, place, evidence.root))
+    if NOT_EXAMINED in levels:
+        level = levels[NOT_EXAMINED]
+        found += [_finding(NOT_EXAMINED, level, None, each, evidence.root) for each in evidence.unexamined]
     useful = [
         name for name in OF_APPS if name in levels and (name not in GOES_BY or getattr(evidence, GOES_BY[name]))
     ]

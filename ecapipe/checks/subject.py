@@ -21,10 +21,22 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What a rule has to say. `at_most` is for the milder cases of a rule."""
+
+    message: str
+    actions: tuple[str, ...]
+    file: str | None
+    line: int | None
+    element: str
+    at_most: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of one project besides its apps, gathered beforehand: rules look nothing up.
 
-    Paths are relative to the project, `root`. The last two members go by the app's name.
+    Paths are relative to the project, `root`. `elsewhere` and `history` go by the app's name.
     """
 
     root: str = ""
@@ -50,18 +62,8 @@ class Evidence:
     """Where else in the project an app's secret stands."""
     history: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The paths at which an app's secret stands in the history."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What a rule has to say. `at_most` is for the milder cases of a rule."""
-
-    message: str
-    actions: tuple[str, ...]
-    file: str | None
-    line: int | None
-    element: str
-    at_most: Level | None = None
+    unexamined: tuple[Remark, ...] = ()
+    """What could not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)

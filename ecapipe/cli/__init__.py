@@ -77,7 +77,9 @@ def _run(given: list[str]) -> int:
     interrupts.install()  # what comes next takes its time
     from ecapipe.cli import root
 
-    return root.main(given, interrupts)
+    status = root.main(given, interrupts)
+    interrupts.retire()
+    return status
 
 
 def _complete(words: list[str]) -> int:

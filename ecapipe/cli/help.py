@@ -219,7 +219,7 @@ EXIT_CODES: Final[Mapping[str, str]] = {
     "3": "A bug in ecapipe; it says how to report it.",
     "68": "Partial: some targets succeeded, some failed.",
     "69": "Every unfinished target waits for people; --resume goes on with new links.",
-    "130": "Interrupted (Ctrl-C, SIGTERM): what finished is reported, reports are written.",
+    "130": "Interrupted (Ctrl-C, SIGTERM, SIGHUP): what finished is reported, reports are written.",
 }
 
 

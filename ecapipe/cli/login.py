@@ -211,7 +211,7 @@ def log_out(
 
 
 def _world(session: Session) -> World:
-    return replace(edges.real(session.environment), interrupts=session.interrupts.calling)
+    return replace(edges.real(session.environment), interrupts=session.interrupts.outlasting)
 
 
 def _chosen(session: Session, name: str | None, org: str | None) -> tuple[Login, World]:

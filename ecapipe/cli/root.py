@@ -36,6 +36,7 @@ def main(given: list[str], interrupts: Interrupts) -> int:
     except exceptions.TyperException as error:
         return session.fail(_usage(error, _command(given)), _command(given))
     except (KeyboardInterrupt, exceptions.Abort):
+        interrupts.retire()
         return session.fail(problems.interrupted(), _command(given))
     except (BrokenPipeError, text.Unwritten):  # there is nobody to tell, or nothing to tell it with
         raise

@@ -18,7 +18,7 @@ from ecapipe.edges import environment
 from ecapipe.edges.environment import Environment
 from ecapipe.problems import EcapipeError
 from ecapipe.secret import Sought
-from ecapipe.world import Ruling
+from ecapipe.world import GitMissing, Ruling
 
 if TYPE_CHECKING:
     from git import Repo
@@ -46,15 +46,19 @@ class Repository:
     """See `ecapipe.world.Git`."""
 
     def __init__(self, top: str) -> None:
+        held = os.path.join(top, ".git")
+        if os.path.exists(held) and not os.path.isdir(held) and not os.path.isfile(held):
+            # Whoever opens a pipe waits for a writer, and a device may never end.
+            raise EcapipeError(problems.git_unavailable(top, "its .git is neither a folder nor a file"))
         ours = environment.process()
         listed, found = ours.listed(), program(ours)
         if found is None:
-            raise EcapipeError(problems.git_unavailable(top, "there is no git program"))
+            raise GitMissing(problems.git_unavailable(top, "there is no git program"))
         try:
             with _shown({**listed, _PROGRAM: found}):
                 import git
         except ImportError:  # GitPython raises it when the program does not tell its version
-            raise EcapipeError(problems.git_unavailable(top, "there is no git program that works")) from None
+            raise GitMissing(problems.git_unavailable(top, "there is no git program that works")) from None
         try:
             self._repo: Repo = git.Repo(top)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
@@ -182,6 +186,8 @@ class Repository:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
+        except FileNotFoundError:  # it was removed meanwhile
+            raise GitMissing(problems.git_unavailable(self.top, "there is no git program")) from None
         except OSError as error:
             raise EcapipeError(problems.git_unavailable(self.top, f"{error.strerror or error}")) from None
         stdin, stdout, stderr = process.stdin, cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)

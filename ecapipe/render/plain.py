@@ -95,7 +95,7 @@ def findings(found: Sequence[Finding], apps: int, length: Length = "usual") -> I
     for finding in found:
         place = ":".join(str(part) for part in (finding.file, finding.line) if part)
         level = f"{finding.level} (accepted)" if finding.accepted else finding.level
-        yield clean(f"{place}: {level}: {finding.message} [{finding.rule}]")
+        yield clean(f"{f'{place}: ' if place else ''}{level}: {finding.message} [{finding.rule}]")
         if length == "verbose":
             yield f"    Why: {RULES[finding.rule].why}"
         if not finding.accepted and length != "concise":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ecapipe.events import AppFacts, StageEnded, Subject
-from ecapipe.findings import LEVELS, Finding, Level, Rule
+from ecapipe.findings import LEVELS, NOT_EXAMINED, Finding, Level, Rule
 from ecapipe.problems import CATALOGUE, Problem
 from ecapipe.render import text
 from ecapipe.render.text import clean
@@ -90,7 +90,8 @@ class Topic:
 @dataclass(frozen=True, slots=True)
 class Result:
     """One command's result. All text is on one line and harmless on a terminal and in a log; a format adds the
-    escaping of its own syntax. `document` is what ``--json`` prints; `completed` False: the command was stopped."""
+    escaping of its own syntax. `document` is what ``--json`` prints; `completed` False: the command was stopped, or
+    could not look at what it had to."""
 
     command: str
     verdict: str
@@ -187,6 +188,7 @@ def of_check(
         tuple(rows),
         tuple(entries),
         topics,
+        not any(finding.rule == NOT_EXAMINED and finding.level == "error" for finding in findings),
     )
 
 

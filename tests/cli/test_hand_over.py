@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from salesforce_cli import StandIn, login
 
 from ecapipe import edges, metadata
 from ecapipe.cli.emulator import registered
+from ecapipe.cli.interrupts import ENDING
 from ecapipe.discovery import Where
 from ecapipe.edges.environment import Environment
 from ecapipe.emulator import Emulator
@@ -144,14 +146,15 @@ def test_the_token_of_a_run_is_only_in_the_pipe(scene: Scene) -> None:
     assert [path for path in files if token.encode() in path.read_bytes()] == []
 
 
-def test_an_interrupt_lets_a_hand_over_that_has_begun_end(scene: Scene) -> None:
+@pytest.mark.parametrize("by", ENDING)
+def test_an_interrupt_lets_a_hand_over_that_has_begun_end(scene: Scene, by: signal.Signals) -> None:
     kept = {"username": ROBOT, "orgId": "00D000000000001EAA", "instanceUrl": scene.url}
     scene.sf.gives("org login access-token", kept, seconds=1.5)
     command = ("run", "-d", "project", "--target-org", f"uat={scene.url}", "--hand-over", "sf")
     with started(*command, "--json", at=scene.home, **scene.variables) as running:
         while not (scene.sf.folder / "begun").exists():
             time.sleep(0.01)
-        running.interrupt()
+        running.interrupt(by)
         ended = running.end()
     assert ended.status == 130
     assert ended.outcomes["hand-over Batch@uat"] == "passed"

@@ -1,23 +1,29 @@
-"""Runs that are cut short: by Ctrl-C, by SIGTERM, by a reader who has gone."""
+"""Runs that are cut short: by a signal, by a reader who has gone."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from contextlib import suppress
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import trees
 from cli.scene import Scene
-from commandline import PROGRAM, environment, started
+from commandline import PATIENCE, PROGRAM, environment, started
 from loopback import listens
 
+from ecapipe.cli.interrupts import ENDING
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+
+@pytest.mark.parametrize("by", ENDING)
 def test_what_finished_is_reported(scene: Scene, tmp_path: Path, by: signal.Signals) -> None:
     command = [*scene.run("Batch", "Listener"), "--callback", "listen", "--browser", "none", "--json"]
     with started(*command, at=tmp_path) as run:
@@ -44,6 +50,42 @@ def test_people_read_it_too(scene: Scene, tmp_path: Path) -> None:
     assert "\nStatus: Interrupted\n" in ended.out
     assert "Error (Interrupted): Interrupted." in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_signal_that_comes_twice_is_told_once(scene: Scene, tmp_path: Path) -> None:
+    """A terminal that is closed sends one itself, and its shell another."""
+    command = [*scene.run("Listener"), "--callback", "listen", "--browser", "none", "--json"]
+    with started(*command, at=tmp_path) as run:
+        run.line("Sign in to uat")
+        run.interrupt(signal.SIGHUP)
+        run.interrupt(signal.SIGHUP)
+        ended = run.end()
+    assert ended.status == 130
+    assert [failure["name"] for failure in ended.result["failures"]] == ["Interrupted"]
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_terminal_that_is_closed_costs_no_report(scene: Scene, tmp_path: Path, more: list[str]) -> None:
+    shown, terminal = pty.openpty()
+    command = [*PROGRAM, *scene.run("Batch", "Listener"), "--callback", "listen", "--browser", "none", *more]
+    with subprocess.Popen(
+        [*command, "--report", "junit=report.xml"],
+        cwd=tmp_path,
+        env=environment(tmp_path, TERM="xterm"),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as process:
+        os.close(terminal)
+        seen = b""
+        while b"/authorize?" not in seen:
+            seen += os.read(shown, 4096)
+        os.close(shown)
+        assert process.wait(PATIENCE) == 130
+    failures = ElementTree.parse(tmp_path / "report.xml").iter("failure")
+    assert [each.get("type") for each in failures] == ["Interrupted"]
 
 
 def test_a_command_without_stages_ends_in_one_document_too(scene: Scene, tmp_path: Path) -> None:
@@ -99,7 +141,7 @@ sys.exit(main(["app", "list", "--json"]))
 """
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("by", ENDING)
 def test_an_interrupt_while_the_command_is_loaded_is_told_like_any_other(tmp_path: Path, by: signal.Signals) -> None:
     command = [sys.executable, "-c", EARLY.format(number=int(by))]
     done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ecapipe.cli.interrupts import Interrupts
+from ecapipe.cli.interrupts import ENDING, Interrupts
 
 
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDING}
     made = Interrupts()
     made.install()
     yield made
@@ -21,13 +21,13 @@ def interrupts() -> Iterator[Interrupts]:
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDING)
 def test_a_signal_interrupts_at_once(interrupts: Interrupts, number: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDING)
 def test_what_is_held_is_finished_first(interrupts: Interrupts, number: int) -> None:
     told: list[str] = []
 
@@ -53,11 +53,19 @@ def test_nothing_follows_the_last(interrupts: Interrupts) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_signal_that_is_ignored_stays_ignored() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", ENDING)
+def test_nothing_is_interrupted_after_the_end(interrupts: Interrupts, number: int) -> None:
+    interrupts.retire()
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_that_is_ignored_stays_ignored(number: int) -> None:
+    before = {each: signal.getsignal(each) for each in ENDING}
+    signal.signal(number, signal.SIG_IGN)
     try:
         Interrupts().install()
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, before)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -40,16 +40,19 @@ class Memory:
             raise errors.PasswordDeleteError("there is none")
 
 
-class Shared(KeyringBackend):
-    """A keyring that lives in the file that the variable DRAWER names. Without it, it is not to be had."""
+class Drawer:
+    """A keyring in a file."""
+
+    name = "drawer Drawer"
+
+    def __init__(self, path: str) -> None:
+        self._path = path
 
     @property
     def _base(self) -> sqlite3.Connection:
-        base = sqlite3.connect(os.environ["DRAWER"], timeout=30, isolation_level=None)
+        base = sqlite3.connect(self._path, timeout=30, isolation_level=None)
         base.execute("create table if not exists entry (service, user, value, primary key (service, user))")
         return base
-
-    priority = 5 if "DRAWER" in os.environ else -1  # type: ignore[assignment]
 
     def get_password(self, service: str, username: str) -> str | None:
         with closing(self._base) as base:
@@ -66,3 +69,22 @@ class Shared(KeyringBackend):
     def delete_password(self, service: str, username: str) -> None:
         with closing(self._base) as base:
             base.execute("delete from entry where service = ? and user = ?", (service, username))
+
+
+class Shared(KeyringBackend):
+    """A drawer that the library finds, in the file that the variable DRAWER names; without it, there is none."""
+
+    priority = 5 if "DRAWER" in os.environ else -1  # type: ignore[assignment]
+
+    @property
+    def _drawer(self) -> Drawer:
+        return Drawer(os.environ["DRAWER"])
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self._drawer.get_password(service, username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._drawer.set_password(service, username, password)
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._drawer.delete_password(service, username)

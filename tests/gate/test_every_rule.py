@@ -13,7 +13,7 @@ from gate import ground
 from gate.ground import AWAY, HOME, IGNORE, LINK, SETTINGS, Step, committed
 
 from ecapipe import checks
-from ecapipe.findings import PURPOSES, RULES
+from ecapipe.findings import NOT_EXAMINED, PURPOSES, RULES
 from ecapipe.gate import Gate
 
 PROJECT = trees.project()
@@ -268,7 +268,7 @@ CASES = {
         "<permittedUsersPolicyType>AllSelfAuthorized</permittedUsersPolicyType>",
     ),
 }  # fmt: skip
-BY_HAND = {"file-permissions-open"}
+BY_HAND = {"file-permissions-open", NOT_EXAMINED}
 """Rules about what no tree of files says."""
 
 
@@ -298,7 +298,7 @@ def test_others_may_read_the_secret(tmp_path: Path) -> None:
 
 def test_every_rule_has_its_trees_its_function_and_its_text() -> None:
     assert CASES.keys() | BY_HAND == RULES.keys()
-    assert checks.OF_APPS.keys() | {*checks.OF_FILES.values(), "malformed-xml"} == RULES.keys()
+    assert checks.OF_APPS.keys() | {*checks.OF_FILES.values(), "malformed-xml", NOT_EXAMINED} == RULES.keys()
 
 
 def test_fingerprints_of_one_project_are_all_different(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
         "FAIL_ON": "`touch made`",
         "REPORTS": "sarif=out dir/a.sarif\n\njunit=b.xml\n",
     }
-    assert set(inputs) == set(step["env"])
+    assert {*inputs, "PYTHONPATH"} == set(step["env"])
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
         cwd=tmp_path, env=inputs | {"RUNNER_TEMP": str(tmp_path)}, capture_output=True, text=True, check=True,

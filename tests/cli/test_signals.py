@@ -1,0 +1,251 @@
+"""No signal costs a refresh token: what an org has answered with is kept before the program ends."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from commandline import PATIENCE, PROGRAM, ROOT, Ended, Running, ecapipe, environment, started
+from edges.drawer import Drawer
+
+from ecapipe import kept, orgs
+from ecapipe.edges.environment import Environment
+from ecapipe.edges.store import Store
+from ecapipe.kept import Login, Place, Record, Sealed
+from ecapipe.secret import Secret
+
+ORG_ID, USER_ID = "00D000000000001EAA", "005000001000001AAA"
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
+PLACES: list[Place] = ["file", "keyring"]
+
+
+def status(by: signal.Signals) -> int:
+    """How a process ends that a signal ended; a shell calls the death by SIGQUIT 131."""
+    return -by if by == signal.SIGQUIT else 130
+
+
+@dataclass
+class Org:
+    """An org that rotates refresh tokens, and one login in it that is kept.
+
+    `asked` and `answered` are called before and after a token answer leaves; `also` changes its members; a
+    `silent` org says nothing.
+    """
+
+    home: Path
+    place: Place
+    asked: Callable[[], object] = lambda: None
+    answered: Callable[[], object] = lambda: None
+    also: dict[str, Any] = field(default_factory=dict)
+    newest: int = 0
+    silent: bool = False
+    over: threading.Event = field(default_factory=threading.Event)
+    interrupted: float = 0.0
+    """When the last signal was sent."""
+    reused: bool = False
+    """A refresh token came again that was over: Salesforce would end the login."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of a command."""
+        drawer = {
+            "PYTHON_KEYRING_BACKEND": "edges.drawer.Shared",
+            "DRAWER": str(self.home / "drawer"),
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+        }
+        return {"ECAPIPE_STATE_DIR": str(self.home / "state"), **(drawer if self.place == "keyring" else {})}
+
+    @property
+    def store(self) -> Store:
+        """What is kept, from the outside."""
+        drawer: Any = Drawer(str(self.home / "drawer"))
+        return Store(Environment({"ECAPIPE_STATE_DIR": str(self.home / "state")}), lambda: drawer)
+
+    def keep(self, url: str) -> None:
+        """Keep the login, as ``run --save`` does."""
+        org = replace(orgs.choose(url, {}, ()), org_id=ORG_ID, username="ann@acme.example")
+        scopes, at = ("api", "refresh_token"), "2026-11-25T12:00:00Z"
+        login = Login("Rotating", org, USER_ID, "3MVG9madeup", "web", scopes, url, True, True, self.place, at)
+        self.store.put(kept.record(login), Sealed(*map(Secret, ("made-up-access", self.token, "made-up-secret"))))
+
+    @property
+    def token(self) -> str:
+        """The only refresh token that is good."""
+        return f"made-up-refresh-{self.newest}"
+
+    def redeem(self, spent: str) -> dict[str, Any]:
+        self.reused |= spent != self.token
+        self.newest += 1
+        identity = f"https://login.salesforce.com/id/{ORG_ID}/{USER_ID}"
+        answer = {"access_token": f"made-up-access-{self.newest}", "refresh_token": self.token, "id": identity}
+        return {**answer, "token_type": "Bearer", **self.also}
+
+    def check(self) -> None:
+        """The kept refresh token is the newest, and none came twice."""
+        (record,) = self.store.records("login")
+        assert isinstance(record, Record)
+        found = self.store.unseal(record).refresh_token
+        assert (found and found.reveal(), self.reused) == (self.token, False)
+
+    def run(self, command: str, by: signal.Signals, answered: bool, wait: float = 0.0) -> Ended:
+        """Run a command on the login, send it a signal when the org was asked, or has answered, and `wait`."""
+        started_as: SimpleQueue[Running] = SimpleQueue()
+
+        def interrupt() -> None:
+            time.sleep(wait)
+            started_as.get(timeout=PATIENCE).interrupt(by)
+            self.interrupted = time.monotonic()
+
+        self.asked, self.answered = (lambda: None, interrupt) if answered else (interrupt, lambda: None)
+        with started("login", command, at=self.home, **self.variables) as running:
+            started_as.put(running)
+            return running.end()
+
+
+@contextmanager
+def serving(home: Path, place: Place) -> Iterator[Org]:
+    org = Org(home, place)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(403, b"Bad_OAuth_Token", "text/plain")
+
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            org.asked()
+            if org.silent:
+                org.over.wait(PATIENCE)
+                return
+            self._answer(200, json.dumps(org.redeem(form["refresh_token"][0])).encode(), "application/json")
+            org.answered()
+
+        def _answer(self, code: int, body: bytes, kind: str) -> None:
+            self.send_response(code)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        org.keep(f"http://127.0.0.1:{server.server_port}")
+        try:
+            yield org
+        finally:
+            org.over.set()
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("by", SIGNALS)
+def test_a_token_that_an_org_has_answered_with_is_kept(tmp_path: Path, by: signal.Signals, place: Place) -> None:
+    with serving(tmp_path, place) as org:
+        for command, answered in (("refresh", False), ("token", False), ("refresh", True), ("token", True)):
+            ended = org.run(command, by, answered)
+            org.check()
+            if not answered:
+                assert (ended.status, ended.out) == (status(by), "")
+                assert ended.err.count("Error (Interrupted)") == (by != signal.SIGQUIT)
+        assert org.newest == 4
+        org.answered = lambda: None
+        assert ecapipe("login", "refresh", at=tmp_path, **org.variables).status == 0
+
+
+@pytest.mark.parametrize("by", SIGNALS)
+def test_no_moment_after_the_answer_loses_it(tmp_path: Path, by: signal.Signals) -> None:
+    chance = random.Random(by)
+    with serving(tmp_path, "file") as org:
+        for _ in range(8):
+            ended = org.run(chance.choice(["refresh", "token"]), by, True, chance.uniform(0, 0.03))
+            org.check()
+            assert ended.status in (0, status(by))
+            assert "Traceback" not in ended.err
+        assert org.newest == 8
+
+
+def test_a_signal_waits_ten_seconds_for_an_org_that_says_nothing(tmp_path: Path) -> None:
+    def run(by: signal.Signals) -> tuple[Ended, float]:
+        (home := tmp_path / by.name).mkdir()
+        with serving(home, "file") as org:
+            org.silent = True
+            ended = org.run("refresh", by, False)
+            waited = time.monotonic() - org.interrupted
+            org.check()
+            return ended, waited
+
+    with ThreadPoolExecutor() as pool:
+        ended = dict(zip(SIGNALS, pool.map(run, SIGNALS), strict=True))
+    for by, (each, waited) in ended.items():
+        assert each.status == status(by)
+        assert 9.5 < waited < 15
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("also", "name"),
+    [
+        ({"id": None}, "UnexpectedAnswer"),
+        ({"access_token": ""}, "UnexpectedAnswer"),
+        ({"signature": "bWFkZSB1cA=="}, "SignatureMismatch"),
+        ({"id": f"https://login.salesforce.com/id/00D999999999999EAA/{USER_ID}"}, "WrongOrg"),
+    ],
+)
+def test_an_answer_that_is_wrong_otherwise_brings_the_next_refresh_token_all_the_same(
+    tmp_path: Path, place: Place, also: dict[str, Any], name: str
+) -> None:
+    with serving(tmp_path, place) as org:
+        org.also = also
+        ended = ecapipe("login", "refresh", at=tmp_path, **org.variables)
+        assert (ended.status, f"Error ({name})" in ended.err) == (1, True), ended
+        assert org.newest == 1
+        org.check()
+        org.also = {}
+        assert ecapipe("login", "refresh", at=tmp_path, **org.variables).status == 0
+        org.check()
+
+
+@pytest.mark.parametrize("token", ["", "made up", "made\nup", "ünmade", 7, None])
+def test_what_is_no_token_takes_the_place_of_none(tmp_path: Path, token: object) -> None:
+    with serving(tmp_path, "file") as org:
+        org.also = {"id": None, "refresh_token": token}
+        assert ecapipe("login", "refresh", at=tmp_path, **org.variables).status == 1
+        org.newest = 0
+        org.check()
+
+
+def test_signals_that_whoever_started_us_ignores_end_nothing(tmp_path: Path) -> None:
+    """As ``nohup`` does, and a shell for jobs in the background."""
+    command = ["sh", "-c", "trap '' INT HUP QUIT TERM; exec \"$@\"", "sh", *PROGRAM, "login", "refresh"]
+    with serving(tmp_path, "file") as org:
+        variables = environment(tmp_path, **org.variables)
+        with subprocess.Popen(command, env=variables, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+
+            def interrupt() -> None:
+                for by in SIGNALS:
+                    process.send_signal(by)
+                    time.sleep(0.05)
+
+            org.asked = interrupt
+            out, _ = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, out.endswith(": a new access token is kept.\n")) == (0, True)
+        org.check()

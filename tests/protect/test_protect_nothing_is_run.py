@@ -1,0 +1,173 @@
+"""Action, examples and ecapipe itself at work in a checkout in which everything is a trap: none springs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trees
+import yaml
+from gate import ground
+from gate.ground import committed
+
+GITHUB = Path(__file__).parents[2] / ".github"
+BASH = shutil.which("bash") or "bash"
+REAL = Path(sys.executable).with_name("ecapipe")
+
+MODULES = {*sys.stdlib_module_names, "pip", "setuptools", "ecapipe", "typer", "stand_in", "sitecustomize",
+           "usercustomize"}  # fmt: skip
+PROGRAMS = ("python3", "python", "pip", "ecapipe", "git", "sh", "env", "npm", "sf", "apt-get")
+
+BACKEND = f"""
+import zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(folder + "/ecapipe-0-py3-none-any.whl", "w") as wheel:
+        for name, text in {{
+            "stand_in.py": "import os, sys\\ndef main(): os.execv({str(REAL)!r}, [{str(REAL)!r}, *sys.argv[1:]])\\n",
+            "ecapipe-0.dist-info/METADATA": "Metadata-Version: 2.1\\nName: ecapipe\\nVersion: 0\\n",
+            "ecapipe-0.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+            "ecapipe-0.dist-info/entry_points.txt": "[console_scripts]\\necapipe = stand_in:main\\n",
+            "ecapipe-0.dist-info/RECORD": "",
+        }}.items():
+            wheel.writestr(name, text)
+    return "ecapipe-0-py3-none-any.whl"
+"""
+"""Builds a package that starts the ecapipe under test, so that pip has all it needs without a network."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job runs in its checkout: scripts that prepare it, and those that do its work."""
+
+    install: Sequence[str]
+    work: Sequence[str]
+
+
+def read(path: str) -> Any:
+    return yaml.safe_load((GITHUB / path).read_text())
+
+
+def of_github(steps: Sequence[Any]) -> Job:
+    scripts = []
+    for step in (each for each in steps if "run" in each):
+        given = {name: value for name, value in step.get("env", {}).items() if "${{" not in value}
+        begin = [f'export {name}="{value}"' for name, value in given.items()]
+        script = [*begin, f'cd "{step.get("working-directory", ".")}"', step["run"]]
+        scripts.append((step["name"], "\n".join(script)))
+    return Job(
+        [script for name, script in scripts if "Install" in name],
+        [script for name, script in scripts if "Install" not in name],
+    )
+
+
+def of_gitlab(job: Any, base: Any) -> Job:
+    prepare = "\n".join({**base, **job}["before_script"])
+    return Job([f'{prepare}\ntest "$PWD" = "$CI_PROJECT_DIR"'], ["\n".join(job["script"])])
+
+
+def jobs() -> dict[str, list[Job]]:
+    check, batch = read("examples/github.yml")["jobs"], read("examples/github-batch.yml")["jobs"]
+    gitlab, shards = read("examples/gitlab-ci.yml"), read("examples/gitlab-batch.yml")
+    return {
+        "action": [of_github(read("actions/check/action.yml")["runs"]["steps"])],
+        "github": [of_github(job["steps"]) for job in check.values()],
+        "github-batch": [of_github(job["steps"]) for job in batch.values()],
+        "gitlab-ci": [of_gitlab(gitlab["external-client-apps"], {})],
+        "gitlab-batch": [
+            of_gitlab(shards[name], shards[".ecapipe"]) for name in ("authorize-orgs", "authorized-orgs")
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class Place:
+    """A checkout full of traps, and a machine around it."""
+
+    root: Path
+
+    @property
+    def checkout(self) -> Path:
+        return self.root / "checkout"
+
+    @property
+    def sprung(self) -> list[str]:
+        """The traps that somebody ran."""
+        marks = self.root / "sprung"
+        return sorted({*marks.read_text().split()}) if marks.exists() else []
+
+    def run(self, script: str, *, here: bool = False, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a script as CI systems do. `here`: the current folder comes first in the search for programs."""
+        temporary = str(self.root / "temp")
+        path = [str(self.root / "bin"), str(REAL.parent), os.environ["PATH"]]
+        variables = {
+            "PATH": os.pathsep.join([*([".", ""] if here else []), *path]),
+            "HOME": str(self.root / "home"), "CI": "true", "RUNNER_TEMP": temporary,
+            "CI_PROJECT_DIR": str(self.checkout), "ECAPIPE_PACKAGE": str(self.root / "package"),
+            "GITHUB_ACTION_PATH": str(self.root / "package/.github/actions/check"),
+            "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "GIT_CONFIG_NOSYSTEM": "1",
+            "SOURCE_DIR": ".", "PURPOSE": "commit", "FAIL_ON": "error", "REPORTS": "sarif=ecapipe.sarif",
+            "SHARD": "1", "SHARDS": "4", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4", "SFDX_AUTH_URL": "force://FAKE",
+            **more,
+        }  # fmt: skip
+        script = script.replace("/opt/ecapipe", f"{temporary}/opt").replace("${{ runner.temp }}", temporary)
+        return subprocess.run(
+            [BASH, "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
+            cwd=self.checkout, env=variables, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    package = {".github/actions/check/action.yml": "", "backend.py": BACKEND, "pyproject.toml": system}
+    trees.plant(tmp_path / "package", package)
+    for folder in ("bin", "home", "temp"):
+        (tmp_path / folder).mkdir()
+    for program in ("npm", "sf", "apt-get"):
+        written(tmp_path / "bin" / program, f"#!/bin/sh\necho {program} >> {tmp_path}/asked\n")
+    checkout = ground.ready(tmp_path / "checkout", committed(trees.project() | trees.app()))
+    # Some modules are loaded before Python can open a file by itself.
+    marks = (
+        f"posix.open({os.fsencode(tmp_path / 'sprung')!r}, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT, 0o644)"
+    )
+    traps = {f"{name}.py": f"import posix\nposix.write({marks}, b'{name}.py ')\n" for name in MODULES}
+    trees.plant(checkout, traps)
+    for program in PROGRAMS:
+        written(checkout / program, f"#!/bin/sh\necho {program} >> {tmp_path}/sprung\n")
+    return Place(tmp_path)
+
+
+def written(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", jobs())
+def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
+    prepared = dict.fromkeys(script for job in jobs()[name] for script in job.install)  # jobs may begin alike
+    assert prepared
+    # The action is put into jobs of anybody: a PYTHONPATH as they have it, with an empty entry and the checkout.
+    more = {"PYTHONPATH": f":{place.checkout}"} if name == "action" else {}
+    for script in prepared:
+        ended = place.run(script, here=True, **more)
+        assert (place.sprung, ended.returncode) == ([], 0), ended.stderr
+    worked = [place.run(script, **more) for job in jobs()[name] for script in job.work]
+    assert place.sprung == []
+    if name == "action":
+        assert [each.returncode for each in worked] == [1]
+        assert "[secret-tracked-by-git]" in worked[0].stdout
+        assert (place.checkout / "ecapipe.sarif").exists()
+
+
+@pytest.mark.parametrize("script", ["python3 -m venv place", "python3 -m pip --version", "git --version", "python3"])
+def test_the_traps_spring_where_the_checkout_is_trusted(script: str, place: Place) -> None:
+    place.run(script, here=" -m " not in script)
+    assert place.sprung != []
