@@ -92,7 +92,8 @@ def test_an_example_that_serves_starts_and_stops(line: str, place: Path) -> None
 
 @pytest.mark.parametrize("line", NEED_AN_ORG)
 def test_an_example_that_needs_an_org_is_understood(line: str, place: Path) -> None:
-    """It plans its logins for the sample project, with the aliases that the text speaks of."""
+    """It plans its logins for the sample project, with the aliases and the file that the text speaks of."""
+    (place / "server.key").touch()
     known = {"uat": "uat=https://acme--uat.sandbox.my.salesforce.com"}
     words = [known.get(word, word) for word in spoken(line)]
     last = ["--until", "check"] if "--retrieve" in words else ["--dry-run"]
