@@ -58,7 +58,7 @@ class Repository:
             with _shown({**listed, _PROGRAM: found}):
                 import git
         except ImportError:  # GitPython raises it when the program does not tell its version
-            raise GitMissing(problems.git_unavailable(top, "there is no git program that works")) from None
+            raise EcapipeError(problems.git_unavailable(top, "there is no git program that works")) from None
         try:
             self._repo: Repo = git.Repo(top)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
