@@ -115,7 +115,15 @@ def test_a_run_in_which_nothing_succeeded_says_why_in_every_format(tmp_path: Pat
     root = plant(tmp_path, *apps)
     rows = [{"alias": "uat", "url": f"http://localhost:{free_port()}", **({"orgId": org_id} if org_id else {})}]
     (root / "orgs.json").write_text(json.dumps(rows))
-    command = ["run", "-f", "orgs.json", *flags, *(f"--report={each}=out.{each}" for each in FORMATS)]
+    command = [
+        "run",
+        "-f",
+        "orgs.json",
+        "--allow-host",
+        "localhost",
+        *flags,
+        *(f"--report={each}=out.{each}" for each in FORMATS),
+    ]
 
     ended = inside(*command, "--json", at=root, GITHUB_ACTIONS="true")
     (failure,) = [each for each in ended.result["failures"] if each["app"] == "Acme"]
