@@ -18,7 +18,7 @@ from ecapipe.project import Project
 from ecapipe.replacements import Replacement
 from ecapipe.secret import Secret
 from ecapipe.stages import Skip, Work
-from ecapipe.world import Found, Tree, World
+from ecapipe.world import Astray, Found, Tree, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Where:
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """What was found. `failures` holds, with the root of its project, a problem for every metadata file that belongs
-    to no app for that; `notices` are sentences about what was read all the same; `whole`: nothing of the projects was
+    to no app for that; `notices` are sentences about what was not looked at; `whole`: nothing of the projects was
     left out."""
 
     projects: tuple[Project, ...]
@@ -101,7 +101,7 @@ def retrieved(directory: str, trusted: bool, world: World, lent: Mapping[str, Ap
 
     Raises `EcapipeError`: SourceDirNotFound, NoAppsFound, or what keeps its project from being read.
     """
-    start = _there(directory, "sourceDir", world.tree)
+    start = _start(directory, "sourceDir", world.tree)
     search = _search(directory, True, trusted, world, "sourceDir")
     if world.tree.project_above(start) != start:
         # Told apart by their roots, apps of the same name may lie in many folders of one project. Its replacements
@@ -199,7 +199,8 @@ def require_apps(found: Discovery) -> None:
         if found.unreadable:
             raise EcapipeError(found.unreadable[0])
         folders = [(each.root, path) for each in found.projects for path in each.package_directories]
-        raise EcapipeError(problems.no_apps_found([posixpath.normpath(posixpath.join(*pair)) for pair in folders]))
+        problem = problems.no_apps_found([posixpath.normpath(posixpath.join(*pair)) for pair in folders])
+        raise EcapipeError(replace(problem, message=" ".join((problem.message, *found.notices))))
 
 
 def locate(
@@ -361,10 +362,17 @@ def _there(path: str, flag: str, tree: Tree) -> str:
     return found
 
 
+def _start(path: str, flag: str, tree: Tree) -> str:
+    """What a user named: where it leads out of its repository, the target, a tree of its own."""
+    start = _there(path, flag, tree)
+    around = tree.project_above(start) or (start if tree.is_directory(start) else posixpath.dirname(start))
+    return start if tree.holds(around, start) else tree.target(start)
+
+
 def _search(directory: str, explicit: bool, trusted: bool, world: World, flag: str = "--source-dir") -> _Search:
     """What one folder that a user named means."""
     tree = world.tree
-    start = _there(directory, flag, tree)
+    start = _start(directory, flag, tree)
     root = tree.project_above(start)
     if root is None:
         below = tree.projects_below(start)
@@ -410,7 +418,10 @@ def _add(searches: dict[str, _Search], new: _Search) -> None:
 
 
 def _parse(root: str, trusted: bool, tree: Tree) -> Project:
-    data = tree.read(posixpath.join(root, project.FILE), metadata.LARGEST)
+    path = posixpath.join(root, project.FILE)
+    if not tree.holds(root, path):
+        raise EcapipeError(problems.link_out_of_repository(project.FILE, posixpath.dirname(tree.target(path))))
+    data = tree.read(path, metadata.LARGEST)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -438,8 +449,11 @@ def _read(search: _Search, world: World) -> _Tree:
         if isinstance(file, Problem):
             unreadable.append(file)
             continue
-        if file.outside:
-            notices.append(f"{file.path} is reached through a link that leads out of the project.")
+        if isinstance(file, Astray):
+            target = world.tree.target(posixpath.join(found.root, file.path))
+            problem = problems.link_out_of_repository(file.path, target)
+            notices.append(" ".join((problem.message, *problem.actions)))
+            continue
         try:
             files.append(_source(file, found, world))
         except EcapipeError as error:

@@ -131,11 +131,13 @@ class Known(Protocol):
 class Elsewhere:
     """What others know of orgs, each asked only when it is needed: the Salesforce CLI's logins, and its
     ``target-org`` with who set it; `file` is whose word the batch file is. `logins` raises `EcapipeError` where the
-    Salesforce CLI cannot be asked."""
+    Salesforce CLI cannot be asked. `held` tells whether what a path leads to lies in the repository of the batch file
+    (None), or of a project's root."""
 
     logins: Callable[[], Sequence[Known]] = tuple
     default: Callable[[], tuple[str, NamedBy] | None] = lambda: None
     file: NamedBy = "tree"
+    held: Callable[[str | None, str], bool] = lambda root, path: True
 
 
 def select(
@@ -235,16 +237,31 @@ class _Book:
         return [_accept(urls.pop(), self.hosts, "tree")]
 
     def of_project(self, alias: str) -> list[Org]:
-        entry = _configured(alias, self.configured[alias], self.in_project)
+        entry = self.own(alias)
         return [org] if (org := self.judge(entry, self.in_project, "tree")) else []
+
+    def own(self, alias: str) -> Entry:
+        """What the project says under `alias`."""
+        project = self.configured[alias]
+        return self.within(_configured(alias, project, self.in_project), project.root, self.in_project)
+
+    def within(self, entry: Entry, root: str | None, mistakes: list[Mistake]) -> Entry:
+        """An entry of a tree without a ``sourceDir`` that leaves the repository of `root`, as `Elsewhere.held`."""
+        if entry.source_dir is None or self.elsewhere.held(root, entry.source_dir):
+            return entry
+        sentence = "leads out of the repository, where only you may send ecapipe: name its target with -d"
+        mistakes.append(Mistake(entry.place, "sourceDir", f"{sentence}, or use an org file outside of the repository."))
+        return replace(entry, source_dir=None, apps=())
 
     def row(self, entry: Entry) -> Org | None:
         """The org of a row; one without a URL takes what the project, or the Salesforce CLI, says of its alias."""
+        if self.elsewhere.file == "tree":
+            entry = self.within(entry, None, self.in_file)
         alias, by = entry.alias or "", self.elsewhere.file
         if not entry.url and alias in self.configured:
             by = "tree"
             found = len(self.in_project)
-            base = _configured(alias, self.configured[alias], self.in_project)
+            base = self.own(alias)
             if len(self.in_project) > found:
                 return None
             own = {each.name: getattr(entry, each.name) for each in fields(entry)}

@@ -81,6 +81,7 @@ class Grounds:
 
     def __init__(self, where: Where, which: Which, world: World) -> None:
         self._where, self._world = where, world
+        self._file = which.batch.file if which.batch else ""
         self._trees: dict[str, Discovery] = {}
         self._lent: dict[str, App] | None = None
         entries = which.batch.entries if which.batch else ()
@@ -113,6 +114,11 @@ class Grounds:
         trees = {each.root for each in self.projects} | set(self._where.credentials_dirs)
         trees |= {entry.source_dir for entry in which.batch.entries if entry.source_dir}
         return "tree" if self._world.tree.in_repository(which.batch.file, trees) else "user"
+
+    def held(self, root: str | None, path: str) -> bool:
+        """See `orgs.Elsewhere`; a batch file may be a link, so that the run's own projects count for it, too."""
+        around = (posixpath.dirname(self._file), *(each.root for each in self.projects)) if root is None else (root,)
+        return any(self._world.tree.holds(each, path) for each in around)
 
     def acquaint(self) -> None:
         """See `discovery.acquaint`; for all trees that were not read yet."""
@@ -179,7 +185,7 @@ def _elsewhere(grounds: Grounds, which: Which, world: World) -> orgs.Elsewhere:
         grounds.acquaint()
         return world.sf.logins()
 
-    return orgs.Elsewhere(logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which))
+    return orgs.Elsewhere(logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which), grounds.held)
 
 
 def _refuse_reserved(found: Iterable[Project], among: Iterable[App]) -> None:

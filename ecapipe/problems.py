@@ -484,6 +484,20 @@ def single_non_default_package_error(file: str) -> _Said:
 
 @_problem(
     "config",
+    "A link leads out of the repository. It is not followed: what lies there belongs to somebody else, until you "
+    "name it.",
+    "Name the target with --source-dir: it is a tree of its own. Or put a copy in the place of the link.",
+)
+def link_out_of_repository(file: str, target: str) -> _Said:
+    return _say(
+        f"{file} is a link that leads out of the repository, so it was not followed.",
+        f"Name its target with --source-dir: {target}",
+        file=file,
+    )
+
+
+@_problem(
+    "config",
     "A file or folder of the project could not be read.",
     "Give the user that runs ecapipe the right to read it.",
 )

@@ -31,8 +31,13 @@ class Found:
     name: str
     ignored: bool = False
     """.forceignore hides it from the Salesforce CLI."""
-    outside: bool = False
-    """A link leads out of the root to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Astray:
+    """A link that leads out of the repository, and is not followed. `path` is as in `Found`."""
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,19 @@ class Tree(Protocol):
         """Whether a file, or a link on the way to it, lies in the repository of one of `trees`: below the nearest
         folder with a ``.git`` around it; without one, below its project, or below itself."""
 
+    def holds(self, root: str, path: str) -> bool:
+        """Whether what `path` leads to, through all links, lies in the repository of `root`, as `in_repository`
+        finds it."""
+
+    def target(self, path: str) -> str:
+        """What `path` leads to: absolute, free of links."""
+
     def projects_below(self, path: str) -> list[str]:
         """Folders with an sfdx-project.json a few levels below `path`, relative to it."""
 
-    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Problem]:
+    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Astray | Problem]:
         """The external client app files in `directories` of `root`, which may be a zip file; one pass, no folder
-        twice. A problem for each folder that cannot be read and each name that is nearly one of Salesforce's."""
+        twice. Links that leave the repository of `root` are told, not followed. A problem for each folder that cannot be read and each name that is nearly one of Salesforce's."""
 
     def read(self, path: str, limit: int) -> bytes:
         """At most `limit` + 1 bytes, also of a file in a zip file; raises `EcapipeError` (UnreadableFile)."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from ecapipe import project
 from ecapipe.metadata import nearly, recognise
 from ecapipe.problems import EcapipeError, Problem, suffix_misspelt, unreadable_file
-from ecapipe.world import Found
+from ecapipe.world import Astray, Found
 
 _BUNDLES = frozenset({"lwc", "aura"})
 """Folders in which the Salesforce CLI sees nothing but components of their own type."""
@@ -47,6 +48,13 @@ class Disk:
         around = {_mark(folder) for path in _ways(file) for folder in _upwards(path)}
         return any(_mark(self._home(path)) in around for tree in trees for path in _ways(tree))
 
+    def holds(self, root: str, path: str) -> bool:
+        home = _mark(os.path.realpath(self._home(os.path.realpath(root))))
+        return any(_mark(folder) == home for folder in _upwards(os.path.realpath(path)))
+
+    def target(self, path: str) -> str:
+        return os.path.realpath(path).replace(os.sep, "/")
+
     def _home(self, path: str) -> str:
         holders = (folder for folder in _upwards(path) if os.path.lexists(os.path.join(folder, ".git")))
         return next(holders, None) or self.project_above(path) or path
@@ -54,27 +62,26 @@ class Disk:
     def projects_below(self, path: str) -> list[str]:
         return sorted(_projects(path, "", _BELOW))
 
-    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Problem]:
+    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Astray | Problem]:
         if os.path.isfile(root):
             yield from _listed(root)
             return
         ignored = forceignore(root)
-        home = os.path.realpath(root)
         seen: set[tuple[int, int]] = set()
         for directory in directories:
             start, prefix = os.path.join(root, directory), "" if directory == "." else directory + "/"
-            linked = os.path.realpath(start) != os.path.normpath(os.path.join(home, directory))
-            for found in _walk(start, prefix, linked, seen):
-                if isinstance(found, Problem):
+            if not self.holds(root, start):
+                yield Astray(directory)
+                continue
+            for found in _walk(start, prefix, seen, partial(self.holds, root)):
+                if not isinstance(found, str):
                     yield found
                     continue
-                path, by_link = found
-                name = path.rpartition("/")[2]
+                name = found.rpartition("/")[2]
                 if known := recognise(name, metadata_format=metadata_format):
-                    outside = by_link and not _inside(home, os.path.join(root, path))
-                    yield Found(path, *known, ignored(path), outside)
+                    yield Found(found, *known, ignored(found))
                 elif meant := nearly(name, metadata_format=metadata_format):
-                    yield suffix_misspelt(path, meant)
+                    yield suffix_misspelt(found, meant)
 
     def read(self, path: str, limit: int) -> bytes:
         try:
@@ -158,14 +165,16 @@ def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
             yield from _projects(entry.path, f"{relative}/{entry.name}".lstrip("/"), depth - 1)
 
 
-def _walk(folder: str, prefix: str, linked: bool, seen: set[tuple[int, int]]) -> Iterator[tuple[str, bool] | Problem]:
-    """The paths of files that may be metadata, depth first, and whether a link is on the way to them.
+def _walk(
+    folder: str, prefix: str, seen: set[tuple[int, int]], held: Callable[[str], bool]
+) -> Iterator[str | Astray | Problem]:
+    """The paths of files that may be metadata, depth first.
 
-    Links are followed, but no folder is entered twice.
+    Links are followed to what is `held`, and no folder is entered twice.
     """
-    pending = [(folder, prefix, linked)]
+    pending = [(folder, prefix)]
     while pending:
-        folder, prefix, linked = pending.pop()
+        folder, prefix = pending.pop()
         entries = _entries(folder)
         if isinstance(entries, OSError):
             yield unreadable_file(prefix.rstrip("/") or ".", entries.strerror or "unknown reason")
@@ -175,11 +184,15 @@ def _walk(folder: str, prefix: str, linked: bool, seen: set[tuple[int, int]]) ->
             continue
         seen.add((stat.st_dev, stat.st_ino))
         for entry in entries:
-            if _enters(entry):
-                if entry.name not in _BUNDLES:
-                    pending.append((entry.path, f"{prefix}{entry.name}/", linked or entry.is_symlink()))
-            elif ".eca" in entry.name.lower() and _is_file(entry):
-                yield prefix + entry.name, linked or entry.is_symlink()
+            enters = _enters(entry)
+            if entry.name in _BUNDLES if enters else not (".eca" in entry.name.lower() and _is_file(entry)):
+                continue
+            if _leads_away(entry) and not held(entry.path):
+                yield Astray(prefix + entry.name)
+            elif enters:
+                pending.append((entry.path, f"{prefix}{entry.name}/"))
+            else:
+                yield prefix + entry.name
 
 
 def _inside(home: str, path: str) -> bool:
@@ -200,6 +213,11 @@ def _enters(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself, or into a folder that may not be entered
         return False
+
+
+def _leads_away(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry may lead elsewhere: as a symbolic link, or a junction of Windows."""
+    return entry.is_symlink() or bool(getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0))
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -10,7 +10,7 @@ from ecapipe.edges.disk import Disk, forceignore, passed_over
 from ecapipe.edges.git import Around, Repository
 from ecapipe.metadata import nearly, recognise
 from ecapipe.problems import EcapipeError, Problem, suffix_misspelt
-from ecapipe.world import Found
+from ecapipe.world import Astray, Found
 
 
 class Index(Disk):
@@ -23,10 +23,13 @@ class Index(Disk):
         self._around = around
         self._held: dict[str, bytes] = {}
 
-    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Problem]:
+    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Astray | Problem]:
         ignored = forceignore(root)
         seen: set[str] = set()
         for directory in directories:
+            if not self.holds(root, f"{root}/{directory}"):
+                yield Astray(directory)
+                continue
             below = {path: blob for path, blob in self._below(root, directory).items() if not passed_over(path)}
             known = {path: recognise(path.rpartition("/")[2], metadata_format=metadata_format) for path in below}
             # All at once: asking git takes long, the answers are short.

@@ -131,3 +131,67 @@ def test_without_the_projects_word_it_names_no_org(command: str, tmp_path: Path)
     plant(root, sfdcLoginUrl=PROD)
     planned = ask("run", root, "--dry-run")
     assert planned.result["stages"][0]["facts"]["orgs"] == ["acme.my.salesforce.com"]
+
+
+def elsewhere(root: Path) -> Path:
+    """A project that has nothing to do with the repository."""
+    app = trees.app("Victim", settings=trees.CLIENT_CREDENTIALS, policies=trees.CLIENT_CREDENTIALS)
+    return trees.plant(root, trees.project() | app)
+
+
+@pytest.mark.parametrize("target", ["../../other", "../../other/force-app/main"])
+def test_no_link_of_the_project_sends_the_secret_of_another(stranger: Origin, tmp_path: Path, target: str) -> None:
+    elsewhere(tmp_path / "other")
+    root = plant(tmp_path / "repository", **configured(stranger.url, sourceDir="t"))
+    (root / "t").symlink_to(target)
+    ended = run_there(root, "-o", "prod")
+    assert stranger.asked == []
+    assert (ended.status, ended.problem["name"]) == (1, "SchemaValidationError")
+    assert "sourceDir leads out of the repository" in ended.problem["message"]
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_an_org_file_sends_the_secret_of_another_project_only_from_outside(
+    stranger: Origin, tmp_path: Path, absolute: bool
+) -> None:
+    other = elsewhere(tmp_path / "other")
+    root = plant(tmp_path / "repository")
+    row = {"alias": "prod", "url": stranger.url, "sourceDir": str(other) if absolute else "../../other"}
+    (root / "orgs.json").write_text(json.dumps([row]))
+    ended = run_there(root, "-f", "orgs.json")
+    assert stranger.asked == []
+    assert (ended.status, ended.problem["name"]) == (2, "MalformedBatchFile")
+    (tmp_path / "orgs.json").write_text(json.dumps([row | {"sourceDir": str(other)}]))
+    run_there(root, "-f", str(tmp_path / "orgs.json"))
+    assert any(trees.secret("Victim") in str(each) for each in stranger.asked)
+
+
+def test_links_of_packages_are_followed_within_the_repository_alone(stranger: Origin, tmp_path: Path) -> None:
+    other = elsewhere(tmp_path / "other")
+    root = plant(tmp_path / "repository")
+    (root / "force-app/all").symlink_to(other / "force-app")
+    for file in other.rglob("*Victim*"):
+        (root / "force-app" / file.name).symlink_to(file)
+    for options in ((), ("--no-project-config",)):
+        ended = run_there(root, "-o", stranger.url, "--name", "Victim", *options)
+        assert ended.problem["name"] == "UnknownApp"
+    assert stranger.asked == []
+    for named in (str(other), "force-app/all"):  # the user's word
+        stranger.asked.clear()
+        run_there(root, "-o", stranger.url, "--source-dir", named)
+        assert any(trees.secret("Victim") in str(each) for each in stranger.asked), named
+    elsewhere(tmp_path / "repository/shared")
+    (root / "force-app/all").unlink()
+    (root / "force-app/all").symlink_to(tmp_path / "repository/shared/force-app")
+    stranger.asked.clear()
+    run_there(root, "-o", stranger.url, "--name", "Victim")
+    assert any(trees.secret("Victim") in str(each) for each in stranger.asked)
+
+
+def test_a_project_file_that_leads_out_is_not_followed(stranger: Origin, tmp_path: Path) -> None:
+    root = plant(tmp_path / "repository", **configured(stranger.url))
+    (root / "sfdx-project.json").rename(tmp_path / "sfdx-project.json")
+    (root / "sfdx-project.json").symlink_to(tmp_path / "sfdx-project.json")
+    ended = run_there(root, "-o", "prod")
+    assert (ended.problem["name"], stranger.asked) == ("LinkOutOfRepository", [])
+    assert ended.problem["actions"] == [f"Name its target with --source-dir: {tmp_path}"]

@@ -20,7 +20,7 @@ from profiles import tries
 from ecapipe import metadata
 from ecapipe.edges.disk import Disk
 from ecapipe.problems import EcapipeError, Problem
-from ecapipe.world import Found
+from ecapipe.world import Astray, Found
 
 NOBODY = 65534
 LIMIT = 100
@@ -113,27 +113,34 @@ def test_links_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
     assert paths(tmp_path) == ["a/b/A.eca-meta.xml"]
 
 
-def test_links_are_followed_and_it_is_told_when_they_lead_out(tmp_path: Path) -> None:
+def test_links_that_lead_out_of_the_repository_are_told_and_not_followed(tmp_path: Path) -> None:
     root, away = touch(tmp_path / "project", "A.eca-meta.xml"), touch(tmp_path / "away", "in/B.eca-meta.xml")
     (root / "linked").symlink_to(away)
     (root / "C.eca-meta.xml").symlink_to(away / "in/B.eca-meta.xml")
+    (root / "x-first").symlink_to("linked")
     (root / "D.eca-meta.xml").symlink_to("A.eca-meta.xml")
     (root / "E.eca-meta.xml").symlink_to("nowhere")
-    found = {each.path: each.outside for each in walked(root) if isinstance(each, Found)}
+    found = {each.path: type(each) for each in walked(root) if isinstance(each, Found | Astray)}
     assert found == {
-        "A.eca-meta.xml": False,
-        "C.eca-meta.xml": True,
-        "D.eca-meta.xml": False,
-        "linked/in/B.eca-meta.xml": True,
+        "A.eca-meta.xml": Found,
+        "C.eca-meta.xml": Astray,
+        "D.eca-meta.xml": Found,
+        "linked": Astray,
+        "x-first": Astray,
+    }
+    (tmp_path / ".git").mkdir()  # around both: one repository, with a project in it
+    assert {each.path for each in walked(root) if isinstance(each, Found)} == {
+        "A.eca-meta.xml",
+        "C.eca-meta.xml",
+        "D.eca-meta.xml",
+        "x-first/in/B.eca-meta.xml",
     }
 
 
 def test_a_neighbour_whose_name_begins_the_same_is_outside(tmp_path: Path) -> None:
     root, away = touch(tmp_path / "project", "x/"), touch(tmp_path / "project-2", "A.eca-meta.xml")
     (root / "x/A.eca-meta.xml").symlink_to(away / "A.eca-meta.xml")
-    (found,) = walked(root)
-    assert isinstance(found, Found)
-    assert found.outside
+    assert walked(root) == [Astray("x/A.eca-meta.xml")]
 
 
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:

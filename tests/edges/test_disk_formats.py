@@ -144,14 +144,17 @@ def test_a_misspelt_suffix_is_said_with_the_right_one(tmp_path: Path, name: str,
     assert f'Did you mean "force-app/{meant}"?' in problem.message or f'Did you mean "{meant}"?' in problem.message
 
 
-def test_a_link_out_of_the_project_is_followed_and_said(tmp_path: Path) -> None:
+def test_a_link_out_of_the_repository_is_said_and_not_followed(tmp_path: Path) -> None:
     root = trees.plant(tmp_path / "project", trees.project())
     elsewhere = trees.plant(tmp_path / "elsewhere", trees.app(folder="apps"))
     (root / "force-app" / "shared").symlink_to(elsewhere / "apps")
     result = found(root)
-    assert [app.name for app in result.apps] == ["Billing"]
-    first = sorted(result.notices)[0]
-    assert first.startswith("force-app/shared/externalClientApps/Billing.eca-meta.xml is reached through a link")
+    assert result.apps == ()
+    (notice,) = result.notices
+    assert notice == (
+        "force-app/shared is a link that leads out of the repository, so it was not followed. "
+        f"Name its target with --source-dir: {elsewhere / 'apps'}"
+    )
 
 
 def test_two_settings_files_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
