@@ -250,7 +250,9 @@ class _Book:
         if entry.source_dir is None or self.elsewhere.held(root, entry.source_dir):
             return entry
         sentence = "leads out of the repository, where only you may send ecapipe: name its target with -d"
-        mistakes.append(Mistake(entry.place, "sourceDir", f"{sentence}, or use an org file outside of the repository."))
+        mistakes.append(
+            Mistake(entry.place, "sourceDir", f"{sentence}, or use an org file outside of the repository.")
+        )
         return replace(entry, source_dir=None, apps=())
 
     def row(self, entry: Entry) -> Org | None:

@@ -185,7 +185,9 @@ def _elsewhere(grounds: Grounds, which: Which, world: World) -> orgs.Elsewhere:
         grounds.acquaint()
         return world.sf.logins()
 
-    return orgs.Elsewhere(logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which), grounds.held)
+    return orgs.Elsewhere(
+        logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which), grounds.held
+    )
 
 
 def _refuse_reserved(found: Iterable[Project], among: Iterable[App]) -> None:

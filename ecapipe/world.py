@@ -86,7 +86,9 @@ class Tree(Protocol):
     def projects_below(self, path: str) -> list[str]:
         """Folders with an sfdx-project.json a few levels below `path`, relative to it."""
 
-    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Astray | Problem]:
+    def walk(
+        self, root: str, directories: Sequence[str], *, metadata_format: bool
+    ) -> Iterator[Found | Astray | Problem]:
         """The external client app files in `directories` of `root`, which may be a zip file; one pass, no folder
         twice. Links that leave the repository of `root` are told, not followed. A problem for each folder that cannot be read and each name that is nearly one of Salesforce's."""
 

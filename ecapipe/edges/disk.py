@@ -62,7 +62,9 @@ class Disk:
     def projects_below(self, path: str) -> list[str]:
         return sorted(_projects(path, "", _BELOW))
 
-    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Astray | Problem]:
+    def walk(
+        self, root: str, directories: Sequence[str], *, metadata_format: bool
+    ) -> Iterator[Found | Astray | Problem]:
         if os.path.isfile(root):
             yield from _listed(root)
             return

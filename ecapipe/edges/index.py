@@ -23,7 +23,9 @@ class Index(Disk):
         self._around = around
         self._held: dict[str, bytes] = {}
 
-    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Found | Astray | Problem]:
+    def walk(
+        self, root: str, directories: Sequence[str], *, metadata_format: bool
+    ) -> Iterator[Found | Astray | Problem]:
         ignored = forceignore(root)
         seen: set[str] = set()
         for directory in directories:

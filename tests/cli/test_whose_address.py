@@ -139,15 +139,24 @@ def elsewhere(root: Path) -> Path:
     return trees.plant(root, trees.project() | app)
 
 
+def run_there(root: Path, *arguments: str) -> Ended:
+    flow = ("--flow", "client-credentials", "--allow-host", "localhost")
+    return inside("run", *arguments, *flow, "--json", at=root)
+
+
+def sent(stranger: Origin) -> bool:
+    return any(trees.secret("Victim") in call.body for call in stranger.seen)
+
+
 @pytest.mark.parametrize("target", ["../../other", "../../other/force-app/main"])
 def test_no_link_of_the_project_sends_the_secret_of_another(stranger: Origin, tmp_path: Path, target: str) -> None:
     elsewhere(tmp_path / "other")
-    root = plant(tmp_path / "repository", **configured(stranger.url, sourceDir="t"))
+    root = plant(tmp_path / "repository", **configured(stranger.url(""), sourceDir="t"))
     (root / "t").symlink_to(target)
     ended = run_there(root, "-o", "prod")
-    assert stranger.asked == []
-    assert (ended.status, ended.problem["name"]) == (1, "SchemaValidationError")
-    assert "sourceDir leads out of the repository" in ended.problem["message"]
+    assert stranger.seen == []
+    assert (ended.status, ended.document["name"]) == (1, "SchemaValidationError")
+    assert "sourceDir leads out of the repository" in ended.document["message"]
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -156,14 +165,14 @@ def test_an_org_file_sends_the_secret_of_another_project_only_from_outside(
 ) -> None:
     other = elsewhere(tmp_path / "other")
     root = plant(tmp_path / "repository")
-    row = {"alias": "prod", "url": stranger.url, "sourceDir": str(other) if absolute else "../../other"}
+    row = {"alias": "prod", "url": stranger.url(""), "sourceDir": str(other) if absolute else "../../other"}
     (root / "orgs.json").write_text(json.dumps([row]))
     ended = run_there(root, "-f", "orgs.json")
-    assert stranger.asked == []
-    assert (ended.status, ended.problem["name"]) == (2, "MalformedBatchFile")
+    assert stranger.seen == []
+    assert (ended.status, ended.document["name"]) == (2, "MalformedBatchFile")
     (tmp_path / "orgs.json").write_text(json.dumps([row | {"sourceDir": str(other)}]))
     run_there(root, "-f", str(tmp_path / "orgs.json"))
-    assert any(trees.secret("Victim") in str(each) for each in stranger.asked)
+    assert sent(stranger)
 
 
 def test_links_of_packages_are_followed_within_the_repository_alone(stranger: Origin, tmp_path: Path) -> None:
@@ -173,25 +182,25 @@ def test_links_of_packages_are_followed_within_the_repository_alone(stranger: Or
     for file in other.rglob("*Victim*"):
         (root / "force-app" / file.name).symlink_to(file)
     for options in ((), ("--no-project-config",)):
-        ended = run_there(root, "-o", stranger.url, "--name", "Victim", *options)
-        assert ended.problem["name"] == "UnknownApp"
-    assert stranger.asked == []
+        ended = run_there(root, "-o", stranger.url(""), "--name", "Victim", *options)
+        assert ended.document["name"] == "UnknownApp"
+    assert stranger.seen == []
     for named in (str(other), "force-app/all"):  # the user's word
-        stranger.asked.clear()
-        run_there(root, "-o", stranger.url, "--source-dir", named)
-        assert any(trees.secret("Victim") in str(each) for each in stranger.asked), named
+        stranger.seen.clear()
+        run_there(root, "-o", stranger.url(""), "--source-dir", named)
+        assert sent(stranger), named
     elsewhere(tmp_path / "repository/shared")
     (root / "force-app/all").unlink()
     (root / "force-app/all").symlink_to(tmp_path / "repository/shared/force-app")
-    stranger.asked.clear()
-    run_there(root, "-o", stranger.url, "--name", "Victim")
-    assert any(trees.secret("Victim") in str(each) for each in stranger.asked)
+    stranger.seen.clear()
+    run_there(root, "-o", stranger.url(""), "--name", "Victim")
+    assert sent(stranger)
 
 
 def test_a_project_file_that_leads_out_is_not_followed(stranger: Origin, tmp_path: Path) -> None:
-    root = plant(tmp_path / "repository", **configured(stranger.url))
+    root = plant(tmp_path / "repository", **configured(stranger.url("")))
     (root / "sfdx-project.json").rename(tmp_path / "sfdx-project.json")
     (root / "sfdx-project.json").symlink_to(tmp_path / "sfdx-project.json")
     ended = run_there(root, "-o", "prod")
-    assert (ended.problem["name"], stranger.asked) == ("LinkOutOfRepository", [])
-    assert ended.problem["actions"] == [f"Name its target with --source-dir: {tmp_path}"]
+    assert (ended.document["name"], stranger.seen) == ("LinkOutOfRepository", [])
+    assert ended.document["actions"] == [f"Name its target with --source-dir: {tmp_path}"]

@@ -38,7 +38,7 @@ def touch(root: Path, *paths: str) -> Path:
 
 def walked(
     root: Path, directories: Sequence[str] = (".",), *, metadata_format: bool = False
-) -> list[Found | Problem]:
+) -> list[Found | Astray | Problem]:
     return list(Disk().walk(str(root), directories, metadata_format=metadata_format))
 
 
