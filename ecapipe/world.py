@@ -90,7 +90,8 @@ class Tree(Protocol):
         self, root: str, directories: Sequence[str], *, metadata_format: bool
     ) -> Iterator[Found | Astray | Problem]:
         """The external client app files in `directories` of `root`, which may be a zip file; one pass, no folder
-        twice. Links that leave the repository of `root` are told, not followed. A problem for each folder that cannot be read and each name that is nearly one of Salesforce's."""
+        twice. A link that leaves the repository of `root` is told, not followed. A problem for each folder that
+        cannot be read and each name that is nearly one of Salesforce's."""
 
     def read(self, path: str, limit: int) -> bytes:
         """At most `limit` + 1 bytes, also of a file in a zip file; raises `EcapipeError` (UnreadableFile)."""

@@ -75,6 +75,16 @@ def test_staged_does_not_see_what_is_not_added(tmp_path: Path) -> None:
     assert ground.inspect(root, Gate(staged=True)).apps == ()
 
 
+def test_staged_follows_no_link_into_another_repository(tmp_path: Path) -> None:
+    other = ground.ready(tmp_path / "other", committed(trees.project() | trees.app()))
+    root = ground.ready(tmp_path / "own", committed({"sfdx-project.json": trees.project()["sfdx-project.json"]}))
+    (root / "force-app").symlink_to(other / "force-app")
+    ground.git(root, "add", "--all")
+    for gate in (Gate(), Gate(staged=True)):
+        with pytest.raises(EcapipeError, match="force-app is a link that leads out of the repository"):
+            ground.inspect(root, gate)
+
+
 def test_staged_finds_the_secret_of_an_ignored_file_in_what_is_added(tmp_path: Path) -> None:
     script = {"login.sh": f"curl -d client_secret={trees.secret('Billing')}\n"}
     root = ground.ready(tmp_path, [*committed(trees.project() | trees.app() | IGNORE), script])

@@ -345,14 +345,18 @@ def test_a_loop_of_links_ends_and_no_file_counts_twice(tmp_path: Path) -> None:
     assert [len(app.files) for app in found(root).apps] == [4]
 
 
-def test_a_link_out_of_the_project_is_followed_with_a_notice(tmp_path: Path) -> None:
+def test_a_link_out_of_the_project_is_followed_within_the_repository_alone(tmp_path: Path) -> None:
     root = trees.plant(tmp_path / "project", trees.project())
     trees.plant(tmp_path / "outside", trees.app("Billing", folder="."))
     (root / "force-app/linked").symlink_to(tmp_path / "outside", target_is_directory=True)
     result = found(root)
-    assert names(result) == ["Billing"]
-    assert len(result.notices) == 4
-    assert f"force-app/linked/{SETTINGS}-meta.xml" in " ".join(result.notices)
+    assert (names(result), len(result.notices)) == ([], 1)
+    assert "force-app/linked is a link" in result.notices[0]
+    (tmp_path / ".git").mkdir()
+    assert (names(found(root)), found(root).notices) == (["Billing"], ())
+    (tmp_path / ".git").rename(root / ".git")
+    result = found(root / "force-app/linked")  # named by the user: a tree of its own
+    assert (names(result), result.projects[0].root) == (["Billing"], str(tmp_path / "outside"))
 
 
 # --- metadata format, lent credentials, replacements --------------------------------------------------------
