@@ -276,9 +276,8 @@ class _Book:
             if mistakes is self.in_project:
                 self.refused[entry.place.label] = error
             return None
-        meant = _read(entry.alias or "", self.which.allowed) if by == "tree" else None
-        if meant not in (None, org.url):
-            mistakes.append(Mistake(entry.place, None, f"has the address of another org as its name: {meant}."))
+        if by == "tree" and (mistake := _misnamed(entry, org.url, self.which.allowed)):
+            mistakes.append(mistake)
             return None
         return _described(org, entry)
 
@@ -401,9 +400,12 @@ def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterab
         return _elsewhere_or_address(text, list(known), hosts, tuple, "user")
     mistakes: list[Mistake] = []
     entry = _configured(text, Project("", (), orgs=known), mistakes)
-    if mistakes:
+    org = None if mistakes else _accept(entry.url or "", hosts, "tree", alias=text)
+    if org and (mistake := _misnamed(entry, org.url, hosts.allowed)):
+        mistakes.append(mistake)
+    if org is None or mistakes:
         raise EcapipeError(problems.schema_validation_error("sfdx-project.json", _sentences(mistakes)))
-    return _described(_accept(entry.url or "", hosts, "tree", alias=text), entry)
+    return _described(org, entry)
 
 
 def _elsewhere_or_address(
@@ -565,6 +567,24 @@ def _read(word: str, allowed: tuple[str, ...]) -> str | None:
         return _accept(word.partition("=")[2] or word, _Hosts(allowed), "user").url
     except EcapipeError:
         return None
+
+
+def _misnamed(entry: Entry, url: str, allowed: tuple[str, ...]) -> Mistake | None:
+    """What is wrong with the name that a tree gives to the org at `url`: whoever types it means something else, an
+    address or a username. The org's own address is fine, and so is a dot in what is no host of Salesforce."""
+    name = entry.alias or ""
+    if not re.search(r"[.:/@=?#%\\]", name) and name.strip().lower() != "localhost":
+        return None
+    try:
+        meant = _accept(name.partition("=")[2] or name, _Hosts(allowed), "user").url
+    except EcapipeError as error:
+        plain = re.fullmatch(r"[\w .-]+", name) and not accepted(name.strip().rstrip("."))
+        if plain and error.problem.name == "RefusedHost":
+            return None
+        return Mistake(entry.place, None, "has an address or a username as its name: give it a plain alias.")
+    if meant == url:
+        return None
+    return Mistake(entry.place, None, f"has the address of another org as its name: {meant}.")
 
 
 def _shown(text: str) -> str:

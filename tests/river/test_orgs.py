@@ -769,9 +769,40 @@ def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None
     assert (org.url, org.named_by) == (evil, "user")
 
 
-@pytest.mark.parametrize("name", ["acme.prod", "v1:prod", "prod", "acme.my.salesforce.com", f"https://{PROD[8:]}/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http://acme.my.salesforce.com",
+        "acme.lightning.force.com",
+        "acme.my.salesforce-setup.com",
+        "acme.my.salesforce.com?",
+        "https://ann@acme.my.salesforce.com",
+        "https://acme.my.site.com/services",
+        "acme.my.salesforce.com:443x",
+        "acme%2emy.salesforce.com",
+        "acme_1.my.salesforce.com",
+        "ann@acme.com",
+        "prod=",
+        "v1:prod",
+        "localhost",
+        "acme.my.salesforce.com",
+    ],
+)
+def test_no_tree_gives_a_meaning_to_what_is_an_address_or_a_username(name: str) -> None:
+    evil = {name: {"url": "https://evil.my.salesforce.com"}}
+    for problem in (
+        problem_of(orgs.select, Which(names=(name,)), configured(**evil)),
+        problem_of(orgs.choose, name, evil, ()),
+    ):
+        assert problem.name == "SchemaValidationError"
+        assert " as its name: " in problem.message
+
+
+@pytest.mark.parametrize("name", ["acme.prod", "v1.2", "EU prod", "prod", "acme.my.salesforce.com", f"https://{PROD[8:]}/"])
 def test_a_tree_may_call_an_org_by_a_name_with_a_dot_or_by_its_own_address(name: str) -> None:
-    (org,) = orgs.select(Which(every=True), configured(**{name: {"url": PROD, "username": "ann@acme.test"}}))
+    known = {name: {"url": PROD, "username": "ann@acme.test"}}
+    (org,) = orgs.select(Which(every=True), configured(**known))
+    assert orgs.choose(name, known, ()) == org
     assert (org.url, org.username) == (PROD, "ann@acme.test")
 
 
