@@ -103,7 +103,8 @@ def overwritten(
     """Why a login of `username` in `org` would take the place of one to another org that is `kept` already: its
     username or its alias is that one's.
 
-    `replace_alias` lets an alias go, but only to an org that the user gave: a tree may not say what it is to mean.
+    `replace_alias` lets an alias go, but only if the user gave both it and the address: a tree may not say what it is
+    to mean.
     An org of which nothing is known is another one.
     """
     for login in kept:
@@ -111,7 +112,7 @@ def overwritten(
         if known and _same_name(login.username, username or "") and not same_id(login.org_id, org_id or ""):
             return problems.sf_username_taken(login.username, org.name, ", ".join(login.aliases) or login.org_id)
         if org.alias in (*login.aliases, login.username) and _is_another(login, org_id, org):
-            given = org.named_by == "user"
+            given = org.paired_by == "user"
             if not (given and replace_alias):
                 place = login.instance_url or "an address that it does not tell"
                 return problems.alias_taken(org.alias or "", org.url, login.username, place, given)

@@ -70,6 +70,8 @@ class Org:
     callback: Literal["auto", "listen", "paste"] | None = None
     named_by: NamedBy = field(default="tree", compare=False)
     """Who gave the address; the user, if several did."""
+    paired_by: NamedBy = field(default="tree", compare=False)
+    """Who gave the alias to the address: a tree may do so with one that the user gave, too."""
 
     @property
     def name(self) -> str:
@@ -179,7 +181,7 @@ class _Book:
 
     def given(self) -> Iterator[str]:
         """The addresses in the user's own words: what a tree says of the same address, the user says, too."""
-        words = [*self.which.names, self.which.default or ""]
+        words = [*self.which.names] if self.which.asked else [self.which.default or ""]
         words += [entry.url or "" for entry in self.entries if self.elsewhere.file == "user"]
         yield from (url for word in words if (url := _read(word, self.which.allowed)))
 
@@ -257,7 +259,7 @@ class _Book:
                 sentence = f"{error.problem.message} Give its My Domain URL in the column url."
                 self.in_file.append(Mistake(entry.place, "alias", " ".join((sentence, *hints))))
                 return None
-            by = org.named_by
+            by = org.paired_by
             entry = replace(
                 entry, url=org.url, org_id=entry.org_id or org.org_id, username=entry.username or org.username
             )
@@ -556,7 +558,7 @@ def _accept(text: str, hosts: _Hosts, by: NamedBy, *, alias: str | None = None) 
     url = f"{parts.scheme}://{netloc}{path}"
     if by == "tree" and not (url in hosts.given or allowed or host in _SHARED or host.endswith(_MY_DOMAINS)):
         raise refuse("only files of the project give it, and it is no My Domain of Salesforce", by_tree=True)
-    return Org(url, netloc, alias, named_by="user" if url in hosts.given else by)
+    return Org(url, netloc, alias, named_by="user" if url in hosts.given else by, paired_by=by)
 
 
 def _read(word: str, allowed: tuple[str, ...]) -> str | None:

@@ -531,7 +531,7 @@ def test_an_alias_of_another_org_is_only_taken_if_that_is_wanted(standin: StandI
     for refused in (handover(), wanted):
         assert failing(made(standin).log_in, refused).name == "AliasTaken"
     assert {call.command for call in standin.calls} == {"org list auth"}
-    made(standin).log_in(replace(wanted, org=replace(wanted.org, named_by="user")))
+    made(standin).log_in(replace(wanted, org=replace(wanted.org, paired_by="user")))
     assert standin.calls[-1].command == "org login sfdx-url"
 
 

@@ -198,7 +198,7 @@ KNOWN = SfLogin("bob@acme.example", OTHER, "https://other.my.salesforce.com", ("
 
 
 def named(by: NamedBy, url: str = UAT.url, alias: str = "uat") -> Org:
-    return replace(at(url), alias=alias, named_by=by)
+    return replace(at(url), alias=alias, named_by="user", paired_by=by)
 
 
 def taken(org: Org, org_id: str | None, *kept: SfLogin, replacing: bool = False) -> str | None:

@@ -806,6 +806,25 @@ def test_a_tree_may_call_an_org_by_a_name_with_a_dot_or_by_its_own_address(name:
     assert (org.url, org.username) == (PROD, "ann@acme.test")
 
 
+def test_a_tree_pairs_its_alias_with_an_address_whoever_gave_that() -> None:
+    tree = configured(prod={"url": PROD})
+    for which in (Which(names=(PROD,), every=True), Which(names=("prod", PROD)), Which(names=("prod", f"x={PROD}"))):
+        org = next(org for org in orgs.select(which, tree) if org.alias == "prod")
+        assert (org.named_by, org.paired_by) == ("user", "tree")
+    for which in (Which(names=(f"prod={PROD}",), every=True), Which(batch=listed(f"alias,url\nprod,{PROD}"))):
+        (org,) = orgs.select(which, tree, Elsewhere(file="user"))
+        assert (org.named_by, org.paired_by) == ("user", "user")
+    (org,) = orgs.select(Which(batch=listed("alias\nprod")), tree, Elsewhere(file="user"))
+    assert org.paired_by == "tree"
+
+
+def test_a_default_that_is_not_used_gives_no_address() -> None:
+    (org,) = orgs.select(Which(every=True, default=PROD), configured(prod={"url": PROD}))
+    assert (org.named_by, org.paired_by) == ("tree", "tree")
+    (org,) = orgs.select(Which(default=PROD), configured(prod={"url": PROD}))
+    assert (org.named_by, org.paired_by) == ("user", "user")
+
+
 def test_another_address_at_a_host_that_the_user_named_is_not_the_users() -> None:
     which = Which(names=(SITE, "prod"))
     assert [org.url for org in orgs.select(which, projects(prod=SITE))] == [SITE]
