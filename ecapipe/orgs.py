@@ -209,7 +209,7 @@ class _Book:
         self.require_project()
         if not chosen:
             raise EcapipeError(problems.no_org_chosen(sorted(self.configured)))
-        return _once(chosen)
+        return [_recognised(org, self.configured, self.hosts) for org in _once(chosen)]
 
     def require_project(self) -> None:
         """Raises `EcapipeError` for the mistakes in the project: a refused address alone as just that."""
@@ -399,7 +399,8 @@ def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterab
     """
     hosts = _Hosts(tuple(allowed))
     if text not in known:
-        return _elsewhere_or_address(text, list(known), hosts, tuple, "user")
+        found = _elsewhere_or_address(text, list(known), hosts, tuple, "user")
+        return _recognised(found, dict.fromkeys(known, Project("", (), orgs=known)), hosts)
     mistakes: list[Mistake] = []
     entry = _configured(text, Project("", (), orgs=known), mistakes)
     org = None if mistakes else _accept(entry.url or "", hosts, "tree", alias=text)
@@ -458,6 +459,17 @@ def _configured(alias: str, project: Project, mistakes: list[Mistake]) -> Entry:
         mistakes.append(Mistake(place, "sourceDir", "must be a path inside the project."))
         return replace(read, alias=alias, source_dir=None)
     return replace(read, alias=alias, source_dir=posixpath.join(project.root, inside))
+
+
+def _recognised(org: Org, configured: Mapping[str, Project], hosts: _Hosts) -> Org:
+    """The org with the id that the project expects at its address, whatever it was called: the configured org is known
+    by its URL, too. Where several ids are said to be there, none is."""
+    if org.org_id:
+        return org
+    entries = [_configured(alias, project, []) for alias, project in configured.items()]
+    here = [entry for entry in entries if entry.url and _read(entry.url, hosts.allowed) == org.url]
+    ids = {entry.org_id[:15]: entry.org_id for entry in here if entry.org_id}
+    return replace(org, org_id=next(iter(ids.values()))) if len(ids) == 1 else org
 
 
 def _sentences(mistakes: Iterable[Mistake]) -> str:

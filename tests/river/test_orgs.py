@@ -798,12 +798,29 @@ def test_no_tree_gives_a_meaning_to_what_is_an_address_or_a_username(name: str) 
         assert " as its name: " in problem.message
 
 
-@pytest.mark.parametrize("name", ["acme.prod", "v1.2", "EU prod", "prod", "acme.my.salesforce.com", f"https://{PROD[8:]}/"])
+@pytest.mark.parametrize(
+    "name", ["acme.prod", "v1.2", "EU prod", "prod", "acme.my.salesforce.com", f"https://{PROD[8:]}/"]
+)
 def test_a_tree_may_call_an_org_by_a_name_with_a_dot_or_by_its_own_address(name: str) -> None:
     known = {name: {"url": PROD, "username": "ann@acme.test"}}
     (org,) = orgs.select(Which(every=True), configured(**known))
     assert orgs.choose(name, known, ()) == org
     assert (org.url, org.username) == (PROD, "ann@acme.test")
+
+
+@pytest.mark.parametrize("url", ["https://acme.my.salesforce.com/", "acme.my.salesforce.com", f"{PROD}:443"])
+@pytest.mark.parametrize("name", [PROD, "acme.my.salesforce.com", "ACME.my.salesforce.com", f"x={PROD}"])
+def test_a_configured_org_is_known_by_its_url_too(name: str, url: str) -> None:
+    id, other = "00D000000000001EAA", "00D000000000002EAA"
+    known = {"a": {"url": url, "orgId": id, "username": "ann@acme.test", "secretEnv": "S"}, "b": {"url": UAT}}
+    for org in (orgs.choose(name, known, ()), *orgs.select(Which(names=(name,)), configured(**known))):
+        assert (org.url, org.org_id, org.username, org.secret_env) == (PROD, id, None, None)
+        assert org.alias in (None, "x")
+    known["c"] = {"url": PROD, "orgId": id[:15]}
+    assert orgs.choose(name, known, ()).org_id, "the same id"
+    known["c"] = {"url": PROD, "orgId": other}
+    assert orgs.choose(name, known, ()).org_id is None, "two ids"
+    assert orgs.choose(UAT, known, ()).org_id is None
 
 
 def test_a_tree_pairs_its_alias_with_an_address_whoever_gave_that() -> None:
