@@ -462,7 +462,7 @@ def _configured(alias: str, project: Project, mistakes: list[Mistake]) -> Entry:
 
 
 def _recognised(org: Org, configured: Mapping[str, Project], hosts: _Hosts) -> Org:
-    """The org with the id that the project expects at its address, whatever it was called: the configured org is known
+    """The org with the id that the project expects there, whatever it was called: a configured org is known
     by its URL, too. Where several ids are said to be there, none is."""
     if org.org_id:
         return org

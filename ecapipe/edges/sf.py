@@ -447,8 +447,7 @@ def _spoken(command: Sequence[str]) -> str:
 def aliases(environment: Environment) -> dict[str, str]:
     """Usernames by alias, from the file the Salesforce CLI keeps them in; empty where that cannot be read.
 
-    For suggestions, and for names that are taken: the file is the Salesforce CLI's own affair, and `Sf.logins` asks it
-    properly.
+    For suggestions and names that are taken: the file is the Salesforce CLI's own affair, and `Sf.logins` asks it.
     """
     home = environment.get("USERPROFILE" if os.name == "nt" else "HOME") or os.path.expanduser("~")
     try:
