@@ -209,7 +209,7 @@ class _Book:
         self.require_project()
         if not chosen:
             raise EcapipeError(problems.no_org_chosen(sorted(self.configured)))
-        return [_recognised(org, self.configured, self.hosts) for org in _once(chosen)]
+        return _recognised(_once(chosen), self.configured, self.hosts)
 
     def require_project(self) -> None:
         """Raises `EcapipeError` for the mistakes in the project: a refused address alone as just that."""
@@ -400,7 +400,7 @@ def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterab
     hosts = _Hosts(tuple(allowed))
     if text not in known:
         found = _elsewhere_or_address(text, list(known), hosts, tuple, "user")
-        return _recognised(found, dict.fromkeys(known, Project("", (), orgs=known)), hosts)
+        return _recognised([found], dict.fromkeys(known, Project("", (), orgs=known)), hosts)[0]
     mistakes: list[Mistake] = []
     entry = _configured(text, Project("", (), orgs=known), mistakes)
     org = None if mistakes else _accept(entry.url or "", hosts, "tree", alias=text)
@@ -461,15 +461,20 @@ def _configured(alias: str, project: Project, mistakes: list[Mistake]) -> Entry:
     return replace(read, alias=alias, source_dir=posixpath.join(project.root, inside))
 
 
-def _recognised(org: Org, configured: Mapping[str, Project], hosts: _Hosts) -> Org:
-    """The org with the id that the project expects there, whatever it was called: a configured org is known
-    by its URL, too. Where several ids are said to be there, none is."""
-    if org.org_id:
-        return org
-    entries = [_configured(alias, project, []) for alias, project in configured.items()]
-    here = [entry for entry in entries if entry.url and _read(entry.url, hosts.allowed) == org.url]
-    ids = {entry.org_id[:15]: entry.org_id for entry in here if entry.org_id}
-    return replace(org, org_id=next(iter(ids.values()))) if len(ids) == 1 else org
+def _recognised(chosen: Iterable[Org], configured: Mapping[str, Project], hosts: _Hosts) -> list[Org]:
+    """The orgs, each with the id that the project expects at its address, whatever it was called: a configured org is
+    known by its URL, too. Where several ids are said to be at an address, none is."""
+    ids: dict[str, dict[str, str]] = {}
+    for alias, project in configured.items():
+        entry = _configured(alias, project, [])
+        if entry.org_id and (url := _read(entry.url or "", hosts.allowed)):
+            ids.setdefault(url, {})[entry.org_id[:15]] = entry.org_id
+
+    def known(org: Org) -> str | None:
+        there = list(ids.get(org.url, {}).values())
+        return there[0] if len(there) == 1 else None
+
+    return [replace(org, org_id=org.org_id or known(org)) for org in chosen]
 
 
 def _sentences(mistakes: Iterable[Mistake]) -> str:
