@@ -66,7 +66,7 @@ def _overwriting(targets: Sequence[Target], plans: Sequence[Planned], how: How, 
     wanted = [(target.app.name, target.org) for target in ready]
     told = any(target.org.alias or (target.org.username and target.org.org_id) for target in ready)
     try:
-        kept = world.sf.logins() if told else ()
+        kept = world.sf.named() if told else ()
     except EcapipeError as error:  # it could not take a login, either
         return [plan if isinstance(plan, UNPLANNED) else error.problem for plan in plans]
 

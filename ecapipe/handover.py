@@ -44,13 +44,19 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class SfLogin:
-    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end."""
+    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end; it and
+    `org_id` are empty where the Salesforce CLI cannot tell."""
 
     username: str
     org_id: str
     instance_url: str
     aliases: tuple[str, ...] = ()
     dev_hub: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it tells its org, as one that is not broken does."""
+        return bool(self.org_id and self.instance_url)
 
     @property
     def host(self) -> str:
@@ -97,20 +103,26 @@ def overwritten(
     """Why a login of `username` in `org` would take the place of one to another org that is `kept` already: its
     username or its alias is that one's.
 
-    `replace_alias` lets an alias go, but only to an org that the user gave: a tree may not say what it is to mean.
+    `replace_alias` lets an alias go, but only if the user gave both it and the address: a tree may not say what it is
+    to mean.
+    An org of which nothing is known is another one.
     """
     for login in kept:
-        if username and org_id and _same_name(login.username, username) and not same_id(login.org_id, org_id):
+        known = username and org_id and login.org_id
+        if known and _same_name(login.username, username or "") and not same_id(login.org_id, org_id or ""):
             return problems.sf_username_taken(login.username, org.name, ", ".join(login.aliases) or login.org_id)
         if org.alias in (*login.aliases, login.username) and _is_another(login, org_id, org):
-            given = org.named_by == "user"
+            given = org.paired_by == "user"
             if not (given and replace_alias):
-                return problems.alias_taken(org.alias or "", org.url, login.username, login.instance_url, given)
+                place = login.instance_url or "an address that it does not tell"
+                return problems.alias_taken(org.alias or "", org.url, login.username, place, given)
     return None
 
 
 def _is_another(login: SfLogin, org_id: str | None, org: Org) -> bool:
     """Whether a login is to another org, by the ids, or where `org_id` is not known yet by their My Domains."""
+    if not login.org_id and not login.instance_url:
+        return True
     if org_id:
         return not same_id(login.org_id, org_id)
     return login.host != org.host and is_my_domain(login.instance_url) and is_my_domain(org.url)

@@ -70,6 +70,8 @@ class Org:
     callback: Literal["auto", "listen", "paste"] | None = None
     named_by: NamedBy = field(default="tree", compare=False)
     """Who gave the address; the user, if several did."""
+    paired_by: NamedBy = field(default="tree", compare=False)
+    """Who gave the alias to the address: a tree may do so with one that the user gave, too."""
 
     @property
     def name(self) -> str:
@@ -181,7 +183,7 @@ class _Book:
 
     def given(self) -> Iterator[str]:
         """The addresses in the user's own words: what a tree says of the same address, the user says, too."""
-        words = [*self.which.names, self.which.default or ""]
+        words = [*self.which.names] if self.which.asked else [self.which.default or ""]
         words += [entry.url or "" for entry in self.entries if self.elsewhere.file == "user"]
         yield from (url for word in words if (url := _read(word, self.which.allowed)))
 
@@ -209,7 +211,7 @@ class _Book:
         self.require_project()
         if not chosen:
             raise EcapipeError(problems.no_org_chosen(sorted(self.configured)))
-        return _once(chosen)
+        return _recognised(_once(chosen), self.configured, self.hosts)
 
     def require_project(self) -> None:
         """Raises `EcapipeError` for the mistakes in the project: a refused address alone as just that."""
@@ -276,7 +278,7 @@ class _Book:
                 sentence = f"{error.problem.message} Give its My Domain URL in the column url."
                 self.in_file.append(Mistake(entry.place, "alias", " ".join((sentence, *hints))))
                 return None
-            by = org.named_by
+            by = org.paired_by
             entry = replace(
                 entry, url=org.url, org_id=entry.org_id or org.org_id, username=entry.username or org.username
             )
@@ -295,9 +297,8 @@ class _Book:
             if mistakes is self.in_project:
                 self.refused[entry.place.label] = error
             return None
-        meant = _read(entry.alias or "", self.which.allowed) if by == "tree" else None
-        if meant not in (None, org.url):
-            mistakes.append(Mistake(entry.place, None, f"has the address of another org as its name: {meant}."))
+        if by == "tree" and (mistake := _misnamed(entry, org.url, self.which.allowed)):
+            mistakes.append(mistake)
             return None
         return _described(org, entry)
 
@@ -417,12 +418,16 @@ def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterab
     """
     hosts = _Hosts(tuple(allowed))
     if text not in known:
-        return _elsewhere_or_address(text, list(known), hosts, tuple, "user")
+        found = _elsewhere_or_address(text, list(known), hosts, tuple, "user")
+        return _recognised([found], dict.fromkeys(known, Project("", (), orgs=known)), hosts)[0]
     mistakes: list[Mistake] = []
     entry = _configured(text, Project("", (), orgs=known), mistakes)
-    if mistakes:
+    org = None if mistakes else _accept(entry.url or "", hosts, "tree", alias=text)
+    if org and (mistake := _misnamed(entry, org.url, hosts.allowed)):
+        mistakes.append(mistake)
+    if org is None or mistakes:
         raise EcapipeError(problems.schema_validation_error("sfdx-project.json", _sentences(mistakes)))
-    return _described(_accept(entry.url or "", hosts, "tree", alias=text), entry)
+    return _described(org, entry)
 
 
 def _elsewhere_or_address(
@@ -473,6 +478,22 @@ def _configured(alias: str, project: Project, mistakes: list[Mistake]) -> Entry:
         mistakes.append(Mistake(place, "sourceDir", "must be a path inside the project."))
         return replace(read, alias=alias, source_dir=None)
     return replace(read, alias=alias, source_dir=posixpath.join(project.root, inside))
+
+
+def _recognised(chosen: Iterable[Org], configured: Mapping[str, Project], hosts: _Hosts) -> list[Org]:
+    """The orgs, each with the id that the project expects at its address, whatever it was called: a configured org is
+    known by its URL, too. Where several ids are said to be at an address, none is."""
+    ids: dict[str, dict[str, str]] = {}
+    for alias, project in configured.items():
+        entry = _configured(alias, project, [])
+        if entry.org_id and (url := _read(entry.url or "", hosts.allowed)):
+            ids.setdefault(url, {})[entry.org_id[:15]] = entry.org_id
+
+    def known(org: Org) -> str | None:
+        there = list(ids.get(org.url, {}).values())
+        return there[0] if len(there) == 1 else None
+
+    return [replace(org, org_id=org.org_id or known(org)) for org in chosen]
 
 
 def _sentences(mistakes: Iterable[Mistake]) -> str:
@@ -573,7 +594,7 @@ def _accept(text: str, hosts: _Hosts, by: NamedBy, *, alias: str | None = None) 
     url = f"{parts.scheme}://{netloc}{path}"
     if by == "tree" and not (url in hosts.given or allowed or host in _SHARED or host.endswith(_MY_DOMAINS)):
         raise refuse("only files of the project give it, and it is no My Domain of Salesforce", by_tree=True)
-    return Org(url, netloc, alias, named_by="user" if url in hosts.given else by)
+    return Org(url, netloc, alias, named_by="user" if url in hosts.given else by, paired_by=by)
 
 
 def _read(word: str, allowed: tuple[str, ...]) -> str | None:
@@ -584,6 +605,24 @@ def _read(word: str, allowed: tuple[str, ...]) -> str | None:
         return _accept(word.partition("=")[2] or word, _Hosts(allowed), "user").url
     except EcapipeError:
         return None
+
+
+def _misnamed(entry: Entry, url: str, allowed: tuple[str, ...]) -> Mistake | None:
+    """What is wrong with the name that a tree gives to the org at `url`: whoever types it means something else, an
+    address or a username. The org's own address is fine, and so is a dot in what is no host of Salesforce."""
+    name = entry.alias or ""
+    if not re.search(r"[.:/@=?#%\\]", name) and name.strip().lower() != "localhost":
+        return None
+    try:
+        meant = _accept(name.partition("=")[2] or name, _Hosts(allowed), "user").url
+    except EcapipeError as error:
+        plain = re.fullmatch(r"[\w .-]+", name) and not accepted(name.strip().rstrip("."))
+        if plain and error.problem.name == "RefusedHost":
+            return None
+        return Mistake(entry.place, None, "has an address or a username as its name: give it a plain alias.")
+    if meant == url:
+        return None
+    return Mistake(entry.place, None, f"has the address of another org as its name: {meant}.")
 
 
 def _shown(text: str) -> str:

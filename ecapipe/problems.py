@@ -1871,7 +1871,7 @@ def sf_username_taken(username: str, org: str, other: str) -> _Said:
     "--replace-alias, with the address given by you.",
 )
 def alias_taken(alias: str, url: str, username: str, instance_url: str, given: bool) -> _Said:
-    """`given`: the user gave the address; the project's word is no reason to let an alias go."""
+    """`given`: the user gave the alias with the address; the project's word is no reason to let an alias go."""
     return _say(
         f'The Salesforce CLI knows "{alias}" as {username} at {instance_url}: it would name {url} instead.',
         f"Hand the login over under another alias: --target-org NEWALIAS={url}.",

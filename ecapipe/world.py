@@ -307,6 +307,9 @@ class SalesforceCli(Protocol):
     def logins(self) -> Sequence[SfLogin]:
         """What it keeps (``sf org list auth``), and what it was given since; asked once."""
 
+    def named(self) -> Sequence[SfLogin]:
+        """Whatever has a name with it: its logins, those that are broken, and those that only an alias is left of."""
+
     def default_org(self, root: str | None) -> tuple[str, NamedBy] | None:
         """The alias or username of ``target-org`` from its configuration files: those in `root`, the project (None:
         there is none, or it is not trusted), then the user's; and which of the two. Starts no process. Raises

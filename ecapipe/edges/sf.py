@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Final, cast
 
 from ecapipe import handover, problems
@@ -111,6 +111,21 @@ class Sf:
             return self._version
 
     def logins(self) -> tuple[SfLogin, ...]:
+        return tuple(login for login in self._listed() if login.whole)
+
+    def named(self) -> tuple[SfLogin, ...]:
+        with self._turn:
+            listed = self._listed()
+            known = {name for login in listed for name in login.aliases}
+            left = {name: username for name, username in aliases(self._environment).items() if name not in known}
+            by_name = {login.username: login for login in listed}
+            others = [
+                replace(by_name.get(username) or SfLogin(username, "", ""), aliases=(name,))
+                for name, username in left.items()
+            ]
+            return (*listed, *others)
+
+    def _listed(self) -> tuple[SfLogin, ...]:
         with self._turn:
             if self._logins is None:
                 self._listed_at = time.monotonic()
@@ -144,7 +159,7 @@ class Sf:
             if time.monotonic() - self._listed_at > self._fresh:
                 self._logins = None
             taken = handover.overwritten(
-                login.username, login.org_id, login.org, self.logins(), replace_alias=login.replace_alias
+                login.username, login.org_id, login.org, self.named(), replace_alias=login.replace_alias
             )
             if taken:
                 raise EcapipeError(taken)
@@ -152,9 +167,9 @@ class Sf:
                 command = [*arguments, *choices]
                 answer = self._json(*command, given=given, needs=login.org.host, limit=_LOGIN, secrets=login.secrets)
             done = _login({"alias": login.org.alias, **answer})
-            if done is None:
+            if done is None or not done.whole:
                 raise EcapipeError(problems.sf_failed(_spoken(command), "it does not say whom it logged in."))
-            self._logins = (*(kept for kept in self.logins() if kept.username != done.username), done)
+            self._logins = (*(kept for kept in self._listed() if kept.username != done.username), done)
             return done
 
     def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> list[str]:
@@ -381,11 +396,12 @@ def _document(out: str) -> dict[str, object] | None:
 
 
 def _login(entry: object) -> SfLogin | None:
-    """A login as it is listed, or as logging in gives it back; None for one that is broken."""
+    """A login as it is listed, or as logging in gives it back, a broken one with what is left; None for no login."""
     members = entry if isinstance(entry, dict) else {}
     username, org_id, url = (members.get(name) for name in ("username", "orgId", "instanceUrl"))
-    if not (isinstance(username, str) and isinstance(org_id, str) and isinstance(url, str) and username and url):
+    if not (isinstance(username, str) and username):
         return None
+    org_id, url = (value if isinstance(value, str) else "" for value in (org_id, url))
     alias = members.get("alias")
     aliases = tuple(name for name in alias.split(",") if name) if isinstance(alias, str) else ()
     return SfLogin(username, org_id, url.rstrip("/"), aliases, members.get("isDevHub") is True)
@@ -431,7 +447,7 @@ def _spoken(command: Sequence[str]) -> str:
 def aliases(environment: Environment) -> dict[str, str]:
     """Usernames by alias, from the file the Salesforce CLI keeps them in; empty where that cannot be read.
 
-    For suggestions only: the file is the Salesforce CLI's own affair, and `Sf.logins` asks it properly.
+    For suggestions and names that are taken: the file is the Salesforce CLI's own affair, and `Sf.logins` asks it.
     """
     home = environment.get("USERPROFILE" if os.name == "nt" else "HOME") or os.path.expanduser("~")
     try:

@@ -268,6 +268,21 @@ def test_logins_that_are_broken_are_left_out(standin: StandIn) -> None:
     assert (bare.aliases, named.aliases, named.instance_url) == ((), ("uat",), "https://acme.my.salesforce.com")
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_name_of_a_login_that_is_broken_or_gone_is_not_given_away(listed: bool, standin: StandIn) -> None:
+    broken: Any = {"alias": "uat", "username": "bob@acme.example", "error": "bad"}
+    standin.keeps(*([broken] if listed else [login("other")]))
+    if not listed:
+        place = standin.folder / ".sfdx"
+        place.mkdir()
+        (place / "alias.json").write_text('{"orgs": {"uat": "bob@acme.example"}}', encoding="utf-8")
+    sf = Sf(Environment({"PATH": str(standin.folder), "HOME": str(standin.folder)}))
+    assert all(kept.whole for kept in sf.logins())
+    assert [kept.username for kept in sf.named() if "uat" in kept.aliases] == ["bob@acme.example"]
+    assert failing(sf.log_in, handover()).name == "AliasTaken"
+    assert [call.command for call in standin.calls] == ["org list auth"]
+
+
 def test_one_that_takes_too_long_is_stopped_with_all_it_started(tmp_path: Path) -> None:
     program, mark = tmp_path / "sf", tmp_path / "mark"
     program.write_text(f"#!/bin/sh\necho started\n(sleep 2; touch {mark}) & wait\n", encoding="utf-8")
@@ -516,7 +531,7 @@ def test_an_alias_of_another_org_is_only_taken_if_that_is_wanted(standin: StandI
     for refused in (handover(), wanted):
         assert failing(made(standin).log_in, refused).name == "AliasTaken"
     assert {call.command for call in standin.calls} == {"org list auth"}
-    made(standin).log_in(replace(wanted, org=replace(wanted.org, named_by="user")))
+    made(standin).log_in(replace(wanted, org=replace(wanted.org, paired_by="user")))
     assert standin.calls[-1].command == "org login sfdx-url"
 
 

@@ -198,7 +198,7 @@ KNOWN = SfLogin("bob@acme.example", OTHER, "https://other.my.salesforce.com", ("
 
 
 def named(by: NamedBy, url: str = UAT.url, alias: str = "uat") -> Org:
-    return replace(at(url), alias=alias, named_by=by)
+    return replace(at(url), alias=alias, named_by="user", paired_by=by)
 
 
 def taken(org: Org, org_id: str | None, *kept: SfLogin, replacing: bool = False) -> str | None:
@@ -230,6 +230,19 @@ def test_ids_tell_orgs_apart_and_my_domains_do_while_there_is_none() -> None:
         assert taken(named("user", url), None, KNOWN) is None, "which org is there is not known yet"
         assert taken(named("user", url), ORG_ID, KNOWN) == "AliasTaken"
     assert taken(named("user"), None, replace(KNOWN, instance_url="https://na1.salesforce.com")) is None
+
+
+@pytest.mark.parametrize("org_id", [None, ORG_ID])
+def test_an_org_of_which_nothing_is_known_is_another_one(org_id: str | None) -> None:
+    broken = SfLogin("bob@acme.example", "", "", ("uat",))
+    for url in (UAT.url, "https://localhost:8443"):
+        assert taken(named("user", url), org_id, broken) == "AliasTaken"
+    assert taken(named("user"), org_id, broken, replacing=True) is None
+    problem = handover.overwritten(ADA, org_id, named("tree"), [broken])
+    assert problem is not None
+    assert "bob@acme.example at an address that it does not tell" in problem.message
+    assert taken(named("user"), org_id, replace(broken, username=ADA, aliases=())) is None, "that mends it"
+    assert taken(named("user"), ORG_ID, replace(broken, org_id=OTHER)) == "AliasTaken"
 
 
 def test_a_login_without_an_alias_takes_none() -> None:

@@ -769,10 +769,77 @@ def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None
     assert (org.url, org.named_by) == (evil, "user")
 
 
-@pytest.mark.parametrize("name", ["acme.prod", "v1:prod", "prod", "acme.my.salesforce.com", f"https://{PROD[8:]}/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http://acme.my.salesforce.com",
+        "acme.lightning.force.com",
+        "acme.my.salesforce-setup.com",
+        "acme.my.salesforce.com?",
+        "https://ann@acme.my.salesforce.com",
+        "https://acme.my.site.com/services",
+        "acme.my.salesforce.com:443x",
+        "acme%2emy.salesforce.com",
+        "acme_1.my.salesforce.com",
+        "ann@acme.com",
+        "prod=",
+        "v1:prod",
+        "localhost",
+        "acme.my.salesforce.com",
+    ],
+)
+def test_no_tree_gives_a_meaning_to_what_is_an_address_or_a_username(name: str) -> None:
+    evil = {name: {"url": "https://evil.my.salesforce.com"}}
+    for problem in (
+        problem_of(orgs.select, Which(names=(name,)), configured(**evil)),
+        problem_of(orgs.choose, name, evil, ()),
+    ):
+        assert problem.name == "SchemaValidationError"
+        assert " as its name: " in problem.message
+
+
+@pytest.mark.parametrize(
+    "name", ["acme.prod", "v1.2", "EU prod", "prod", "acme.my.salesforce.com", f"https://{PROD[8:]}/"]
+)
 def test_a_tree_may_call_an_org_by_a_name_with_a_dot_or_by_its_own_address(name: str) -> None:
-    (org,) = orgs.select(Which(every=True), configured(**{name: {"url": PROD, "username": "ann@acme.test"}}))
+    known = {name: {"url": PROD, "username": "ann@acme.test"}}
+    (org,) = orgs.select(Which(every=True), configured(**known))
+    assert orgs.choose(name, known, ()) == org
     assert (org.url, org.username) == (PROD, "ann@acme.test")
+
+
+@pytest.mark.parametrize("url", ["https://acme.my.salesforce.com/", "acme.my.salesforce.com", f"{PROD}:443"])
+@pytest.mark.parametrize("name", [PROD, "acme.my.salesforce.com", "ACME.my.salesforce.com", f"x={PROD}"])
+def test_a_configured_org_is_known_by_its_url_too(name: str, url: str) -> None:
+    id, other = "00D000000000001EAA", "00D000000000002EAA"
+    known = {"a": {"url": url, "orgId": id, "username": "ann@acme.test", "secretEnv": "S"}, "b": {"url": UAT}}
+    for org in (orgs.choose(name, known, ()), *orgs.select(Which(names=(name,)), configured(**known))):
+        assert (org.url, org.org_id, org.username, org.secret_env) == (PROD, id, None, None)
+        assert org.alias in (None, "x")
+    known["c"] = {"url": PROD, "orgId": id[:15]}
+    assert orgs.choose(name, known, ()).org_id, "the same id"
+    known["c"] = {"url": PROD, "orgId": other}
+    assert orgs.choose(name, known, ()).org_id is None, "two ids"
+    assert orgs.choose(UAT, known, ()).org_id is None
+
+
+def test_a_tree_pairs_its_alias_with_an_address_whoever_gave_that() -> None:
+    tree = configured(prod={"url": PROD})
+    for which in (Which(names=(PROD,), every=True), Which(names=("prod", PROD)), Which(names=("prod", f"x={PROD}"))):
+        org = next(org for org in orgs.select(which, tree) if org.alias == "prod")
+        assert (org.named_by, org.paired_by) == ("user", "tree")
+    for which in (Which(names=(f"prod={PROD}",), every=True), Which(batch=listed(f"alias,url\nprod,{PROD}"))):
+        (org,) = orgs.select(which, tree, Elsewhere(file="user"))
+        assert (org.named_by, org.paired_by) == ("user", "user")
+    (org,) = orgs.select(Which(batch=listed("alias\nprod")), tree, Elsewhere(file="user"))
+    assert org.paired_by == "tree"
+
+
+def test_a_default_that_is_not_used_gives_no_address() -> None:
+    (org,) = orgs.select(Which(every=True, default=PROD), configured(prod={"url": PROD}))
+    assert (org.named_by, org.paired_by) == ("tree", "tree")
+    (org,) = orgs.select(Which(default=PROD), configured(prod={"url": PROD}))
+    assert (org.named_by, org.paired_by) == ("user", "user")
 
 
 def test_another_address_at_a_host_that_the_user_named_is_not_the_users() -> None:
