@@ -24,7 +24,7 @@ class Environment:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._values: Mapping[str, str] = dict(environ)
-        self._known = frozenset(name.removesuffix(_TWIN) for name in self._values)
+        self._known = frozenset(each for name in self._values for each in (name, name.removesuffix(_TWIN)))
         self._taken: set[str] = set()
 
     def get(self, name: str) -> str | None:

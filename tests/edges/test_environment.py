@@ -104,6 +104,15 @@ def test_only_absolute_folders_are_searched_for_programs(tmp_path: Path, monkeyp
     assert Environment({"PATH": ".::sub"}).program("tool") is None
 
 
+def test_a_name_that_ends_like_a_twin_is_a_name(tmp_path: Path) -> None:
+    assert revealed({"DB_PASS_FILE": VALUE}, "DB_PASS_FILE") == VALUE
+    (tmp_path / "secret").write_text(VALUE)
+    assert revealed({"DB_PASS_FILE_FILE": str(tmp_path / "secret")}, "DB_PASS_FILE") == VALUE
+    made = Environment({"DB_PASS_FILE": VALUE})
+    made.credential("DB_PASS_FILE")
+    assert made.inherited() == {}
+
+
 @pytest.mark.parametrize("value", [VALUE, f" {VALUE}\n", f"\t{VALUE}\r\n"])
 def test_a_credential_comes_without_surrounding_space(value: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(value, encoding="utf-8-sig")
