@@ -245,7 +245,15 @@ def test_what_is_no_token_takes_the_place_of_none(tmp_path: Path, token: object)
 
 def test_signals_that_whoever_started_us_ignores_end_nothing(tmp_path: Path) -> None:
     """As ``nohup`` does, and a shell for jobs in the background."""
-    command = ["sh", "-c", "trap '' INT HUP QUIT TERM USR1 ALRM XCPU; exec \"$@\"", "sh", *PROGRAM, "login", "refresh"]
+    command = [
+        "sh",
+        "-c",
+        "trap '' INT HUP QUIT TERM USR1 ALRM XCPU; exec \"$@\"",
+        "sh",
+        *PROGRAM,
+        "login",
+        "refresh",
+    ]
     with serving(tmp_path, "file") as org:
         variables = environment(tmp_path, **org.variables)
         with subprocess.Popen(command, env=variables, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
