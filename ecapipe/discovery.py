@@ -388,9 +388,7 @@ def _search(directory: str, explicit: bool, trusted: bool, world: World, flag: s
             return _bare(start)
         folder, name = posixpath.split(start)
         return _Search(project.bare(folder), (name,))
-    found = _parse(root, trusted, tree)
-    for name in found.variables:
-        world.taken(name)  # before any other program is started
+    found = _parse(root, trusted, world)
     relative = posixpath.relpath(start, root)
     if relative == ".":
         return _Search(found, None)
@@ -417,11 +415,13 @@ def _add(searches: dict[str, _Search], new: _Search) -> None:
     searches[root] = _Search(replace(new.project, package_directories=union), within, either)
 
 
-def _parse(root: str, trusted: bool, tree: Tree) -> Project:
-    path = posixpath.join(root, project.FILE)
+def _parse(root: str, trusted: bool, world: World) -> Project:
+    tree, path = world.tree, posixpath.join(root, project.FILE)
     if not tree.holds(root, path):
         raise EcapipeError(problems.link_out_of_repository(project.FILE, posixpath.dirname(tree.target(path))))
     data = tree.read(path, metadata.LARGEST)
+    for name in project.named(data.decode("utf-8", "replace")):
+        world.taken(name)  # before any other program is started; of a file that is refused or not trusted, too
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -429,7 +429,7 @@ def _parse(root: str, trusted: bool, tree: Tree) -> Project:
         raise EcapipeError(problems.json_parse_error(project.FILE, line, 1, "it is not UTF-8")) from None
     found = project.parse(text, root, trusted=trusted)
     for path in found.package_directories:
-        if not tree.is_directory(posixpath.join(root, path)):
+        if not world.tree.is_directory(posixpath.join(root, path)):
             raise EcapipeError(problems.missing_package_directory_error(path, project.FILE))
     return found
 

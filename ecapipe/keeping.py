@@ -317,12 +317,9 @@ def _answer(request: Request, repeatable: bool, came: list[float], world: World)
 
 def _rotated(answer: Answer, login: Login, grant: Grant) -> Secret | None:
     """The successor of a spent refresh token, if one came that is what RFC 6749 calls one (appendix A.17)."""
-    if not isinstance(grant, RefreshToken):
+    if not isinstance(grant, RefreshToken) or answer.status != 200:
         return None
-    try:
-        token = messages.members(answer, login.org.host).get("refresh_token")
-    except EcapipeError:
-        return None
+    token = (messages.json_object(answer) or {}).get("refresh_token")  # though an error may stand beside it
     if not isinstance(token, str) or not (token.isascii() and token.isprintable()) or " " in token or not token:
         return None
     return Secret(token)

@@ -64,7 +64,7 @@ def members(answer: Answer, host: str, *secrets: Secret | None, assertion: bool 
     UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
     `assertion`: one was sent, so that is what a refusal is about.
     """
-    found = _object(answer)
+    found = json_object(answer)
     if found is not None and (error := _text(found.get("error"))):
         told = _text(found.get("error_description"))
         raise refusal(error, told, host, answer.status, *secrets, assertion=assertion)
@@ -211,7 +211,7 @@ def _at(problem: Problem, host: str, status: int | None) -> EcapipeError:
     return EcapipeError(replace(problem, host=host, http_status=status))
 
 
-def _object(answer: Answer) -> Members | None:
+def json_object(answer: Answer) -> Members | None:
     """The members of a JSON object, or of a form, which Salesforce sends on request and some proxies unasked."""
     try:
         if answer.content_type == "application/x-www-form-urlencoded":

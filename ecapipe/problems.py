@@ -718,6 +718,9 @@ def settings_duplicated(app: str, files: Sequence[str]) -> _Said:
     )
 
 
+OTHER_GIT = "A git inside this repository or project is passed over: name one with ECAPIPE_GIT=/absolute/path/to/git."
+
+
 @_problem(
     "config",
     "git could not be asked: there is no repository or no git program, or git refuses to read the repository.",
@@ -728,6 +731,7 @@ def git_unavailable(directory: str, reason: str) -> _Said:
     return _say(
         f"git cannot tell about {directory}: {reason}.",
         "Install git, or run in a clone that belongs to you.",
+        OTHER_GIT,
         f'If you trust a repository of somebody else: git config --global --add safe.directory "{directory}"',
     )
 
@@ -1722,7 +1726,8 @@ def sf_not_found(needed_for: str) -> _Said:
     return _say(
         f"There is no Salesforce CLI: no sf was found on the PATH, and {needed_for} needs it.",
         "Install it: npm install --global @salesforce/cli",
-        "If it is installed, add the folder that sf lies in to PATH.",
+        "If it is installed, add the folder that sf lies in to PATH. Inside this repository or project it is passed "
+        "over: name one with ECAPIPE_SF=/absolute/path/to/sf.",
     )
 
 

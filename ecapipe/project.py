@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
@@ -46,6 +47,15 @@ class Project:
         named = (members.get("secretEnv") for members in self.orgs.values())
         origins = (each.origin for each in self.replacements if each.kind == "variable")
         return frozenset((*(name for name in named if isinstance(name, str) and name), *origins))
+
+
+def named(text: str) -> frozenset[str]:
+    """Every variable that the text of `sfdx-project.json` names for a credential, whatever is wrong with the rest."""
+    pairs: list[tuple[str, object]] = []
+    with suppress(ValueError, RecursionError):
+        json.loads(text.removeprefix("\ufeff"), object_pairs_hook=pairs.extend)
+    among = [value for name, value in pairs if name in ("secretEnv", "replaceWithEnv")]
+    return frozenset(value for value in among if isinstance(value, str) and value)
 
 
 def bare(root: str) -> Project:

@@ -11,7 +11,14 @@ from typing import Final
 
 ENDING: Final = tuple(each for each in signal.Signals if each.name in ("SIGINT", "SIGTERM", "SIGHUP"))
 """What interrupts; Windows has no SIGHUP."""
-_QUIT: Final = tuple(each for each in signal.Signals if each.name == "SIGQUIT")
+_DEADLY: Final = tuple(
+    each
+    for each in signal.Signals
+    if each.name
+    in ("SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU", "SIGIO", "SIGPOLL")
+    or each.name in ("SIGABRT", "SIGPWR", "SIGSTKFLT", "SIGSYS", "SIGTRAP", "SIGBREAK")
+)
+"""What ends a program at once, and can be made to wait."""
 
 
 class Interrupts:
@@ -53,7 +60,8 @@ class Interrupts:
 
     @contextmanager
     def outlasting(self, call: Callable[[], None]) -> Iterator[None]:
-        """As `calling`, for what must not be lost: SIGQUIT, too, calls `call`, and ends the program afterwards."""
+        """As `calling`, for what must not be lost: every other deadly signal, too, calls `call`, and ends the program
+        afterwards."""
         came: list[int] = []
 
         def arrived(number: int, frame: FrameType | None) -> None:
@@ -61,7 +69,7 @@ class Interrupts:
             call()
 
         with self.calling(call):
-            usual = [each for each in _QUIT if signal.getsignal(each) is signal.SIG_DFL]
+            usual = [each for each in _DEADLY if signal.getsignal(each) is signal.SIG_DFL]
             for each in usual:
                 signal.signal(each, arrived)
             try:

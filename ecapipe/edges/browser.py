@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 import sys
 import urllib.error
@@ -50,7 +50,8 @@ def opener(name: Name | None, environment: Environment, patience: float = 3.0) -
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=environment.inherited(),
+            env=_variables(environment),
+            cwd=os.path.abspath(os.sep),  # where nothing of a tree is found
             start_new_session=True,
         )
         try:
@@ -61,11 +62,17 @@ def opener(name: Name | None, environment: Environment, patience: float = 3.0) -
     return show
 
 
-def installed(path: str | None) -> tuple[Name, ...]:
-    """The browsers, by the names of ``--browser``, that have a program on the PATH `path`."""
-    return tuple(
-        name for name, commands in _COMMANDS.items() if any(shutil.which(one, path=path) for one in commands)
-    )
+def installed(environment: Environment) -> tuple[Name, ...]:
+    """The browsers, by the names of ``--browser``, that have a program."""
+    return tuple(name for name, commands in _COMMANDS.items() if environment.program(*commands))
+
+
+def _variables(environment: Environment) -> dict[str, str]:
+    """What the browser is given; a BROWSER that is a relative path would be a file of the current folder."""
+    given = environment.inherited()
+    commands = [each.strip() for each in given.pop("BROWSER", "").split(os.pathsep)]
+    firm = [each for each in commands if each and (os.path.isabs(each) or not os.path.dirname(each.split()[0]))]
+    return given | ({"BROWSER": os.pathsep.join(firm)} if firm else {})
 
 
 class Stand:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import socket
 import stat
 import subprocess
@@ -72,7 +71,7 @@ def git(environment: Environment) -> Check:
         f"{path} does not tell its version."
         if path
         else "There is no git on the PATH: inside a repository, ecapipe cannot tell which settings files git tracks.",
-        ("Install git, or add the folder that it lies in to PATH.",),
+        ("Install git, or add the folder that it lies in to PATH.", problems.OTHER_GIT),
     )
 
 
@@ -98,7 +97,7 @@ def salesforce_cli(cli: SalesforceCli) -> Check:
 
 
 def web_browser(environment: Environment) -> Check:
-    known = ", ".join(browser.installed(environment.get("PATH")))
+    known = ", ".join(browser.installed(environment))
     details = (f"Found for --browser: {known or 'none'}.",)
     if environment.get("SSH_CONNECTION"):
         message = "This is an SSH session: links are printed, and answers are pasted."
@@ -111,7 +110,7 @@ def web_browser(environment: Environment) -> Check:
         message = "There is neither a display nor a known browser: a login page cannot be opened here."
         return Check("browser", "warn", message, ("Use --browser none, and open the links elsewhere.",), details)
     program = chosen.split(os.pathsep)[0].split(" ")[0]
-    if shutil.which(program, path=environment.get("PATH")):
+    if environment.program(program):
         return Check("browser", "ok", "BROWSER opens login pages.", details=details)
     message = "BROWSER names a program that is not on the PATH."
     return Check("browser", "warn", message, ("Set BROWSER to a browser on the PATH, or unset it.",), details)

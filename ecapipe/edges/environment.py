@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import PurePath
 
 from ecapipe import variables
 from ecapipe.problems import EcapipeError, unreadable_file, usage_error
@@ -24,7 +25,7 @@ class Environment:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._values: Mapping[str, str] = dict(environ)
-        self._known = frozenset(name.removesuffix(_TWIN) for name in self._values)
+        self._known = frozenset(each for name in self._values for each in (name, name.removesuffix(_TWIN)))
         self._taken: set[str] = set()
 
     def get(self, name: str) -> str | None:
@@ -43,20 +44,38 @@ class Environment:
 
     def inherited(self) -> dict[str, str]:
         """What programs of the user's are given: the variables, without what may hold a credential."""
-        return {name: value for name, value in self._values.items() if not self._withheld(name.upper())}
+        return self._with_path(
+            {name: value for name, value in self._values.items() if not self._withheld(name.upper())}
+        )
 
     def listed(self) -> dict[str, str]:
         """What git is given, whatever any project says: what it needs to know of machine and user."""
-        return {name: value for name, value in self._values.items() if variables.of_git(name)}
+        return self._with_path({name: value for name, value in self._values.items() if variables.of_git(name)})
 
-    def program(self, *names: str) -> str | None:
-        """The first program that is called so; only absolute folders of PATH are searched, never the current one."""
-        for folder in (self.get("PATH") or "").split(os.pathsep):
-            for name in names:
-                path = os.path.join(folder, name)
-                if os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK):
-                    return path
-        return None
+    def program(self, *names: str, chosen: str = "") -> str | None:
+        """The program whose absolute path the variable `chosen` holds, else the first on the PATH that is called so.
+
+        Only absolute folders of PATH are searched, and none of the tree around the current folder: whoever wrote the
+        tree does not choose what is run.
+        """
+        path = self.get(chosen)
+        paths = [path] if path else [os.path.join(folder, name) for folder in self._folders() for name in names]
+        return next(
+            (each for each in paths if os.path.isabs(each) and os.path.isfile(each) and os.access(each, os.X_OK)),
+            None,
+        )
+
+    def _folders(self) -> list[str]:
+        """The folders of PATH that programs are taken from."""
+        tree = _tree()
+        folders = (self.get("PATH") or "").split(os.pathsep)
+        return [folder for folder in folders if os.path.isabs(folder) and not (tree and _inside(folder, tree))]
+
+    def _with_path(self, given: dict[str, str]) -> dict[str, str]:
+        """What is `given`, its PATH reduced to `_folders`; an empty one would mean the current folder."""
+        path = os.pathsep.join(self._folders())
+        changed = {name: path if name.upper() == "PATH" else value for name, value in given.items()}
+        return changed if path else {name: value for name, value in changed.items() if name.upper() != "PATH"}
 
     def credential(self, name: str) -> Secret | None:
         """The value of `name`, else the content of the file that ``name_FILE`` names, without surrounding space.
@@ -99,6 +118,24 @@ class Environment:
         return bool(
             self.get("CI") or self.get("CONTINUOUS_INTEGRATION") or any(name.startswith("CI_") for name in names)
         )
+
+
+def _tree() -> str | None:
+    """The real path of the repository around the current folder, else of the project; None without them."""
+    try:
+        here = PurePath(os.path.realpath(os.curdir))
+    except OSError:  # it was removed
+        return None
+    around = (here, *here.parents)
+    marked = (each for mark in (".git", "sfdx-project.json") for each in around if os.path.lexists(each / mark))
+    return next((str(each) for each in marked), None)
+
+
+def _inside(folder: str, tree: str) -> bool:
+    """Whether a folder lies in the tree, or is named through it: a link there may lead anywhere."""
+    real, named = PurePath(os.path.realpath(folder)), PurePath(os.path.abspath(folder))
+    ways = (real, *real.parents, *map(os.path.realpath, (named, *named.parents)))
+    return tree in map(str, ways)
 
 
 def process() -> Environment:

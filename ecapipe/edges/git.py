@@ -30,6 +30,7 @@ _GIT: Final = (
     "-c", "submodule.recurse=false",
 )  # fmt: skip
 _ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LANGUAGE": "C", "LC_ALL": "C"}
+_CHOSEN: Final = "ECAPIPE_GIT"
 _PROGRAM: Final = "GIT_PYTHON_GIT_EXECUTABLE"
 """The variable of GitPython that names another program."""
 _LOADING: Final = threading.Lock()
@@ -215,11 +216,13 @@ class Repository:
 
 
 def program(environment: Environment) -> str | None:
-    """The git program: the one that GitPython would use, if it has an absolute path."""
+    """The git program: that of ECAPIPE_GIT, else the one that GitPython would use, if it has an absolute path."""
     named = environment.get(_PROGRAM) or "git"
-    if os.path.isabs(named):
+    if os.path.isabs(named) and not environment.get(_CHOSEN):
         return shutil.which(named)
-    return environment.program(*((f"{named}.exe", f"{named}.cmd", named) if os.name == "nt" else (named,)))
+    return environment.program(
+        *((f"{named}.exe", f"{named}.cmd", named) if os.name == "nt" else (named,)), chosen=_CHOSEN
+    )
 
 
 @contextmanager

@@ -354,8 +354,8 @@ class Sf:
             kill()
 
     def _program(self, needed_for: str) -> str:
-        """The program; only an absolute folder of PATH is searched, never the current one."""
-        path = self._environment.program(*(("sf.cmd", "sf.exe") if self._windows else ("sf",)))
+        """The program; see `Environment.program`."""
+        path = self._environment.program(*(("sf.cmd", "sf.exe") if self._windows else ("sf",)), chosen="ECAPIPE_SF")
         if path is None:
             raise EcapipeError(problems.sf_not_found(needed_for))
         return path

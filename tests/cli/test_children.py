@@ -3,6 +3,7 @@ org file or we ourselves keep a credential in."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -185,3 +186,28 @@ def test_a_tree_that_names_what_programs_need_is_looked_at_and_not_used(
         assert [warning for warning in document["warnings"] if "HOME: programs need" in warning]
     elif command == "app check":
         assert "variable-reserved" in {each["rule"] for each in ended.result["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("broken", "command"),
+    [
+        ({"packageDirectories": [{"path": "nowhere"}]}, "doctor"),
+        ({"packageDirectories": 5}, "doctor"),
+        ({"rules": {"no-such-rule": "off"}}, "doctor"),
+        ({}, "doctor --no-project-config"),
+        ({}, "run -o known --dry-run --no-project-config"),
+    ],
+)
+def test_what_a_tree_names_is_withheld_though_the_tree_is_refused_or_not_trusted(
+    watch: Watch, broken: dict[str, object], command: str, tmp_path: Path
+) -> None:
+    plugin = {"orgs": {"uat": {"url": watch.url, "secretEnv": "ORG_SECRET"}}, "rules": broken.get("rules", {})}
+    entry = {"glob": "**/*", "stringToReplace": "@@S@@", "replaceWithEnv": "REPLACED_KEY"}
+    trees.plant(tmp_path, trees.project() | trees.app("Billing"))
+    members = {"packageDirectories": [{"path": "force-app"}], "replacements": [entry], "plugins": {"ecapipe": plugin}}
+    (tmp_path / "sfdx-project.json").write_text(json.dumps(members | broken))
+    watch.run(*command.split(), at=tmp_path)
+    children = list(watch.given())
+    assert "sf" in {program for program, _ in children}
+    for program, variables in children:
+        assert not {name.removesuffix("_FILE") for name in variables} & {"ORG_SECRET", "REPLACED_KEY"}, program

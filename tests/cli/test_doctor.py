@@ -78,7 +78,7 @@ def test_it_prints_a_line_for_each_and_a_sum(tmp_path: Path, tools: Path) -> Non
     assert lines[-1] == "Looked at 9 things: 8 ok, 1 warn, 0 fail."
     assert "      Install git, or add the folder that it lies in to PATH." in lines
     concise = asked(tmp_path, tools, "--concise").out.splitlines()
-    assert [line[:10] for line in concise] == ["warn  git:", "      Inst", "Looked at "]
+    assert [line[:10] for line in concise] == ["warn  git:", "      Inst", "      A gi", "Looked at "]
     assert "      It is /" in asked(tmp_path, tools, "--verbose").out
     assert asked(tmp_path, tools, "--verbose", "--concise").status == 2
 

@@ -23,19 +23,28 @@ from commandline import PATIENCE, PROGRAM, ROOT, Ended, Running, ecapipe, enviro
 from edges.drawer import Drawer
 
 from ecapipe import kept, orgs
+from ecapipe.cli.interrupts import ENDING
 from ecapipe.edges.environment import Environment
 from ecapipe.edges.store import Store
 from ecapipe.kept import Login, Place, Record, Sealed
 from ecapipe.secret import Secret
 
 ORG_ID, USER_ID = "00D000000000001EAA", "005000001000001AAA"
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
+SIGNALS = [
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGALRM,
+    signal.SIGXCPU,
+]
 PLACES: list[Place] = ["file", "keyring"]
 
 
 def status(by: signal.Signals) -> int:
     """How a process ends that a signal ended; a shell calls the death by SIGQUIT 131."""
-    return -by if by == signal.SIGQUIT else 130
+    return 130 if by in ENDING else -by
 
 
 @dataclass
@@ -165,7 +174,7 @@ def test_a_token_that_an_org_has_answered_with_is_kept(tmp_path: Path, by: signa
             org.check()
             if not answered:
                 assert (ended.status, ended.out) == (status(by), "")
-                assert ended.err.count("Error (Interrupted)") == (by != signal.SIGQUIT)
+                assert ended.err.count("Error (Interrupted)") == (by in ENDING)
         assert org.newest == 4
         org.answered = lambda: None
         assert ecapipe("login", "refresh", at=tmp_path, **org.variables).status == 0
@@ -206,6 +215,7 @@ def test_a_signal_waits_ten_seconds_for_an_org_that_says_nothing(tmp_path: Path)
     [
         ({"id": None}, "UnexpectedAnswer"),
         ({"access_token": ""}, "UnexpectedAnswer"),
+        ({"error": "invalid_client"}, "InvalidClient"),
         ({"signature": "bWFkZSB1cA=="}, "SignatureMismatch"),
         ({"id": f"https://login.salesforce.com/id/00D999999999999EAA/{USER_ID}"}, "WrongOrg"),
     ],
@@ -235,7 +245,15 @@ def test_what_is_no_token_takes_the_place_of_none(tmp_path: Path, token: object)
 
 def test_signals_that_whoever_started_us_ignores_end_nothing(tmp_path: Path) -> None:
     """As ``nohup`` does, and a shell for jobs in the background."""
-    command = ["sh", "-c", "trap '' INT HUP QUIT TERM; exec \"$@\"", "sh", *PROGRAM, "login", "refresh"]
+    command = [
+        "sh",
+        "-c",
+        "trap '' INT HUP QUIT TERM USR1 ALRM XCPU; exec \"$@\"",
+        "sh",
+        *PROGRAM,
+        "login",
+        "refresh",
+    ]
     with serving(tmp_path, "file") as org:
         variables = environment(tmp_path, **org.variables)
         with subprocess.Popen(command, env=variables, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:

@@ -75,6 +75,23 @@ def test_no_browser_is_no_success(browser: Browser, tmp_path: Path, monkeypatch:
     assert not opened_by(None)
 
 
+@pytest.mark.parametrize("path", [".", "", "bin", "{here}"])
+@pytest.mark.parametrize("chosen", ["./firefox", "firefox", "bin/firefox %s"])
+def test_no_browser_of_the_tree_is_used(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, chosen: str
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "bin").mkdir()
+    opened = browser("firefox")
+    (tmp_path / "bin/firefox").symlink_to(tmp_path / "firefox")
+    monkeypatch.setenv("DISPLAY", ":made-up")
+    monkeypatch.setenv("PATH", path.format(here=tmp_path) + ":/nowhere")
+    monkeypatch.setenv("BROWSER", chosen)
+    assert not opened_by("firefox")
+    assert not opened_by(None)
+    assert not opened.exists()
+
+
 def asked(patience: float, **variables: str) -> str:
     """What a program prints and is told when it opens a browser; its own input is not empty."""
     program = (

@@ -66,13 +66,14 @@ def test_a_twin_is_kept_from_children_though_only_it_is_set() -> None:
     ],
 )  # fmt: skip
 def test_what_programs_need_cannot_be_taken(name: str) -> None:
-    variables = {name: VALUE, f"{name}_FILE": "/made-up"}
+    value = f"/{VALUE}"  # as a folder of PATH it has to be absolute
+    variables = {name: value, f"{name}_FILE": "/made-up"}
     made = Environment(variables)
     assert made.take(name) is None
     assert made.credential(name) is None
-    assert made.get(name) == VALUE
-    assert made.inherited()[name] == VALUE
-    assert variables == {name: VALUE, f"{name}_FILE": "/made-up"}
+    assert made.get(name) == value
+    assert made.inherited()[name] == value
+    assert variables == {name: value, f"{name}_FILE": "/made-up"}
 
 
 def test_what_is_called_like_a_twin_and_is_needed_is_none(tmp_path: Path) -> None:
@@ -102,6 +103,40 @@ def test_only_absolute_folders_are_searched_for_programs(tmp_path: Path, monkeyp
         (tmp_path / folder / "tool").chmod(0o755)
     assert Environment({"PATH": f".::sub:{tmp_path}/bin"}).program("missing", "tool") == f"{tmp_path}/bin/tool"
     assert Environment({"PATH": ".::sub"}).program("tool") is None
+
+
+@pytest.mark.parametrize("mark", [".git", "sfdx-project.json"])
+def test_no_program_of_the_tree_is_found_or_passed_on(
+    mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("tree/bin", "tree/force-app", "own"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("tree/bin", "own"):
+        (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
+        (tmp_path / folder / "tool").chmod(0o755)
+    (tmp_path / "tree" / mark).touch()
+    (tmp_path / "tree/link").symlink_to(tmp_path / "own")
+    (tmp_path / "alias").symlink_to(tmp_path / "tree")
+    (tmp_path / "into").symlink_to(tmp_path / "tree/bin")
+    monkeypatch.chdir(tmp_path / "tree/force-app")
+    for inside in ("tree", "tree/bin", "tree/link", "own/../tree/bin", "alias/bin", "alias/link", "into"):
+        made = Environment({"PATH": f"{tmp_path}/{inside}"})
+        assert made.program("tool") is None, inside
+        assert (made.inherited(), made.listed()) == ({}, {}), inside
+    made = Environment({"PATH": f"bin::.:{tmp_path}/tree/bin:{tmp_path}/own", "CHOSEN": f"{tmp_path}/tree/bin/tool"})
+    assert made.program("tool") == f"{tmp_path}/own/tool"
+    assert made.inherited()["PATH"] == made.listed()["PATH"] == f"{tmp_path}/own"
+    assert made.program("tool", chosen="CHOSEN") == f"{tmp_path}/tree/bin/tool"
+    assert Environment({**made.listed(), "CHOSEN": "../bin/tool"}).program("tool", chosen="CHOSEN") is None
+
+
+def test_a_name_that_ends_like_a_twin_is_a_name(tmp_path: Path) -> None:
+    assert revealed({"DB_PASS_FILE": VALUE}, "DB_PASS_FILE") == VALUE
+    (tmp_path / "secret").write_text(VALUE)
+    assert revealed({"DB_PASS_FILE_FILE": str(tmp_path / "secret")}, "DB_PASS_FILE") == VALUE
+    made = Environment({"DB_PASS_FILE": VALUE})
+    made.credential("DB_PASS_FILE")
+    assert made.inherited() == {}
 
 
 @pytest.mark.parametrize("value", [VALUE, f" {VALUE}\n", f"\t{VALUE}\r\n"])
