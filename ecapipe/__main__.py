@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Run the command line of this process."""
-    from ecapipe.cli import main as run
+    from ecapipe.cli.main import main as run
 
     sys.exit(run())
 

@@ -1,16 +1,17 @@
-"""What happened: the few facts that a run tells its renderers and its report."""
+"""What happened: the facts that a run tells its renderers and its report, and the stages it goes through."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from ecapipe.problems import Problem
+from ecapipe.problems.problem import Problem
 
 NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
-Fate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
+TokenFate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
 """What became of a token."""
 
 
@@ -76,7 +77,7 @@ class AppFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SavedPlace:
     """Where secrets are kept: in the system's keyring or in files, and what people call that place."""
 
     store: Literal["keyring", "file"]
@@ -84,7 +85,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginResult:
     """A verified (or, with ``--until``, begun) login. `token` says what became of the token."""
 
     username: str | None
@@ -93,13 +94,13 @@ class Login:
     instance_url: str | None
     scopes: tuple[str, ...]
     flow: str
-    token: Fate
-    kept: Kept | None = None
+    token: TokenFate
+    kept: SavedPlace | None = None
     """Where a saved login is kept; None also if that was an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
-class LoginFacts:
+class SavedLoginFacts:
     """A kept login as output shows it. Times are UTC, as ISO 8601; `consumer_key` is masked."""
 
     app: str
@@ -120,7 +121,7 @@ class LoginFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretFacts:
+class SavedSecretFacts:
     """A kept consumer secret as output shows it: whose it is, never the value. `consumer_key` is masked."""
 
     app: str
@@ -140,7 +141,7 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class RunPlanned:
     """The subjects are known now: what a display can show as still to come."""
 
     projects: tuple[ProjectFacts, ...]
@@ -148,7 +149,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class AppSeen:
+class AppDescribed:
     """The state of knowledge about an app; a later one replaces an earlier one."""
 
     app: AppFacts
@@ -198,11 +199,11 @@ class StageEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class SubjectFinished:
     """Everything that was asked of the subject is done; `login` if that included a token."""
 
     subject: Subject
-    login: Login | None
+    login: LoginResult | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,5 +212,46 @@ class RunEnded:
     milliseconds: int
 
 
-Event = RunStarted | Planned | AppSeen | StageStarted | StageNoted | StageEnded | Finished | RunEnded
+Event = RunStarted | RunPlanned | AppDescribed | StageStarted | StageNoted | StageEnded | SubjectFinished | RunEnded
 Emit = Callable[[Event], None]
+
+
+DISCOVER: Final = Stage("discover", "Finding external client apps")
+
+LOCATE: Final = Stage("locate", "Locating global OAuth settings")
+
+CHECK: Final = Stage("check", "Checking credentials")
+
+AUTHORIZE: Final = Stage("authorize", "Authorizing")
+
+TOKEN: Final = Stage("token", "Requesting token")
+
+VERIFY: Final = Stage("verify", "Verifying user info")
+
+HAND_OVER: Final = Stage("hand-over", "Handing over to Salesforce CLI")
+
+RUN_STAGES: Final = (DISCOVER, LOCATE, CHECK, AUTHORIZE, TOKEN, VERIFY)
+"""What every run goes through; `HAND_OVER` follows only where it is asked for."""
+
+ALL_STAGES: Final = (*RUN_STAGES, HAND_OVER)
+
+APP_STAGES: Final = (LOCATE, CHECK)
+
+TARGET_STAGES: Final = (AUTHORIZE, TOKEN, VERIFY, HAND_OVER)
+
+
+def stages_until(name: str | None, *, hand_over: bool = False) -> tuple[Stage, ...]:
+    """The stages up to and including the one called `name`; for None all of them, and the hand-over if asked for."""
+    if name is None:
+        return (*RUN_STAGES, HAND_OVER) if hand_over else RUN_STAGES
+    last = [stage.name for stage in RUN_STAGES].index(name)
+    return RUN_STAGES[: last + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as an argument: seconds of a monotonic clock, the time of day in UTC as ISO 8601, and waiting."""
+
+    seconds: Callable[[], float]
+    utc: Callable[[], str]
+    sleep: Callable[[float], None] = time.sleep

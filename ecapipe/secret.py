@@ -72,7 +72,7 @@ class Secret:
         raise TypeError("a Secret is neither pickled nor copied")
 
 
-class Sought:
+class SecretSearch:
     """Secrets to be found in foreign bytes, each with the name of its owner: exact values, all in one pass.
 
     Values under eight characters would be found everywhere, and are left out.

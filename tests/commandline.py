@@ -23,8 +23,8 @@ from typing import IO, Any, cast
 import pexpect
 import pytest
 
-from ecapipe.cli import main
 from ecapipe.cli.interrupts import ENDING
+from ecapipe.cli.main import main
 from ecapipe.render import log as _  # noqa: F401  # `inside` keeps the handler that it adds
 
 ROOT = Path(__file__).parents[1]

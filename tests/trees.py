@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from xml.sax.saxutils import escape
 
-from ecapipe import apps, metadata
+from ecapipe.project import apps, metadata
 
 Files = dict[str, str | bytes]
 Elements = Mapping[str, str | Sequence[str] | None]

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import discovery, edges, gate, problems, report, scanners
+from ecapipe.adapters import composition
+from ecapipe.check import inspection, listing
+from ecapipe.check.findings import RULES, Finding, at_least
+from ecapipe.check.inspection import CheckOptions
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
@@ -25,7 +28,7 @@ from ecapipe.cli.options import (
     NoProgress,
     NoProjectConfig,
     NoPrompt,
-    OrgFile,
+    OrgFileFlag,
     ReportFiles,
     SecretsFrom,
     SourceDirs,
@@ -33,18 +36,20 @@ from ecapipe.cli.options import (
     TargetOrgs,
     Verbose,
 )
-from ecapipe.cli.session import Session
-from ecapipe.findings import RULES, Finding, at_least
-from ecapipe.gate import Gate
-from ecapipe.orgs import Which
-from ecapipe.problems import EcapipeError
-from ecapipe.render import plain, text
-from ecapipe.render.ticker import Ticker
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import report
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.credentials import secret_unusable
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import not_confirmed, usage_error
+from ecapipe.protect import scanners
+from ecapipe.render import listings, text
+from ecapipe.render.progress import Progress
 from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
-    from ecapipe.changes import Protection
-    from ecapipe.render.result import Result
+    from ecapipe.protect.protection import Protection
+    from ecapipe.render.report_data import ReportData
 
 CHECK = "ecapipe app check"
 KEEP = "ecapipe app set-secret"
@@ -88,12 +93,12 @@ def list_apps(
 
     An incomplete app is listed like any other.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe app list")
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    found, apps = discovery.survey(where, edges.real(session.environment))
+    found, apps = listing.survey(where, composition.real_world(session.environment))
     warnings = [*(problem.message for problem in found.unreadable), *found.notices]
-    return session.finish(report.listing(found.facts, apps), plain.listing(apps, length), warnings=warnings)
+    return session.finish(report.listing(found.facts, apps), listings.listing(apps, length), warnings=warnings)
 
 
 @commands.command("check", cls=Command)
@@ -147,12 +152,12 @@ def check_apps(
     Files that git ignores or does not track always count as changed for --since.
     """
     gc.disable()  # what is read lives until the end: looking for garbage in it costs a sixth of the time
-    session: Session = context.obj
+    session: CommandSession = context.obj
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     length = options.length(concise, verbose, CHECK)
     moves = session.live and session.err.isatty() and not session.json and not no_progress
-    ticker = Ticker(session.err if moves else None)
-    asked = Gate(
+    ticker = Progress(session.err if moves else None)
+    asked = CheckOptions(
         purpose.value,
         target_org,
         options.allowed_hosts(session.environment),
@@ -162,10 +167,10 @@ def check_apps(
         update_baseline,
         ticker.tell,
     )
-    world = edges.real(session.environment)
+    world = composition.real_world(session.environment)
     reports = report_files.asked(session, CHECK, report_to, where, world.tree)
     with reports.covering(), ticker:
-        came = gate.inspect(where, asked, world)
+        came = inspection.inspect(where, asked, world)
 
     def fails(finding: Finding) -> bool:
         return not finding.accepted and at_least(finding.level, fail_on.value)
@@ -173,8 +178,8 @@ def check_apps(
     status = int(any(map(fails, came.findings)))
     result = report.checked(came.found.facts, came.apps, came.findings)
 
-    def account() -> Result:
-        from ecapipe.render.result import of_check
+    def account() -> ReportData:
+        from ecapipe.render.report_data import of_check
 
         document = report.success(result, came.notices, status)
         rules = [rule for name, rule in RULES.items() if name in came.rules]
@@ -184,7 +189,7 @@ def check_apps(
     lost = reports.write(account)
     # Without --json that has been said already.
     warnings = [*came.notices, *(lost if session.json else ())]
-    lines = plain.findings(came.findings, len(came.apps), length)
+    lines = listings.findings(came.findings, len(came.apps), length)
     return session.finish(result, lines, status or int(bool(lost)), warnings)
 
 
@@ -196,7 +201,7 @@ def probe_apps(
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
     target_org: TargetOrgs = None,
-    file: OrgFile = None,
+    file: OrgFileFlag = None,
     all_orgs: AllOrgs = False,
     emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False,
     secret_from: SecretsFrom = None,
@@ -219,16 +224,16 @@ def probe_apps(
 
     Ends with 0 if all pairs are accepted, with 68 if some are, with 1 if none is.
     """
-    from ecapipe import probing
+    from ecapipe import probe
 
-    session: Session = context.obj
+    session: CommandSession = context.obj
     environment = session.environment
     if emulator and (target_org or file is not None or all_orgs):
         sentence = "--emulator excludes every flag that names orgs."
-        raise EcapipeError(problems.usage_error(sentence, PROBE))
+        raise EcapipeError(usage_error(sentence, PROBE))
     length = options.length(concise, verbose, PROBE)
     where = options.where(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    which = Which(
+    which = OrgSelection(
         tuple(target_org or ()),
         environment.get("SF_TARGET_ORG"),
         options.allowed_hosts(environment, allow_host or ()),
@@ -236,16 +241,16 @@ def probe_apps(
         every=all_orgs,
     )
     asks = not no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
-    world = edges.real(environment, secret_prompts=asks)
+    world = composition.real_world(environment, secret_prompts=asks)
     with ExitStack() as stack:
         if emulator:
             from ecapipe.cli.run import emulated
 
             world, which = emulated(where, which, world, stack)
-        came = probing.run(where, which, options.sources(secret_from), world)
+        came = probe.run(where, which, options.sources(secret_from), world)
     return session.finish(
         report.probed(came.found.facts, came.apps, came.verdicts),
-        plain.verdicts(came.verdicts, length),
+        listings.verdicts(came.verdicts, length),
         report.probe_status(came.verdicts),
         came.notices,
     )
@@ -297,40 +302,44 @@ def protect_apps(
     With --replace-with-env each consumer secret leaves its file, and is kept nowhere: make sure that you have it.
     The output names the variable to supply it in.
     """
-    from ecapipe import protection
-    from ecapipe.edges import git
+    from ecapipe.adapters.project_tree import git
+    from ecapipe.protect import plan
 
-    session: Session = context.obj
+    session: CommandSession = context.obj
     command = "ecapipe app protect"
     length = options.length(concise, verbose, command)
     if rules:
         if dry_run or forceignore or replace_with_env:
-            raise EcapipeError(problems.usage_error("--rules excludes every flag that is about files.", command))
+            raise EcapipeError(usage_error("--rules excludes every flag that is about files.", command))
         printed = scanners.rules(rules.value)
         return session.finish({"version": 1, "tool": rules.value, "rules": printed}, printed.splitlines())
     asks = replace_with_env and not dry_run and not no_prompt and session.err.isatty()
     asks = asks and not session.environment.is_ci()
     if asks and session.json:
         sentence = "--replace-with-env with --json takes secrets out of files without asking: add --no-prompt."
-        raise EcapipeError(problems.usage_error(sentence, command))
+        raise EcapipeError(usage_error(sentence, command))
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    found, planned = protection.plan(
-        where, edges.real(session.environment), git.rulings, forceignore=forceignore, replace=replace_with_env
+    found, planned = plan.plan(
+        where,
+        composition.real_world(session.environment),
+        git.rulings,
+        forceignore=forceignore,
+        replace=replace_with_env,
     )
     if not session.json and length != "concise":
-        text.write(session.out, plain.changes(planned))
+        text.write(session.out, listings.changes(planned))
     if not dry_run:
         _write(planned, asks=asks)
     return session.finish(
         report.protected(found.facts, planned, written=not dry_run),
-        plain.protected(planned, written=not dry_run),
+        listings.protected(planned, written=not dry_run),
         warnings=[*(problem.message for problem in found.unreadable), *found.notices, *planned.notices],
     )
 
 
 def _write(planned: Protection, *, asks: bool) -> None:
     """Make the changes; raises `EcapipeError` (NotConfirmed) if somebody is asked and does not agree."""
-    from ecapipe.edges import writer
+    from ecapipe.adapters.project_tree import writer
 
     if asks and planned.supplies:
         try:
@@ -340,7 +349,7 @@ def _write(planned: Protection, *, asks: bool) -> None:
         except typer.Abort:
             agreed = False
         if not agreed:
-            raise EcapipeError(problems.not_confirmed())
+            raise EcapipeError(not_confirmed())
     for change in planned.changes:
         writer.write(change)
 
@@ -357,7 +366,7 @@ def _one_app(app: str | None, names: list[str] | None, command: str) -> str:
     if app is not None:
         meant.add(app)
     if len(meant) != 1:
-        raise EcapipeError(problems.usage_error(f"Name one app: {command} APP.", command))
+        raise EcapipeError(usage_error(f"Name one app: {command} APP.", command))
     return meant.pop()
 
 
@@ -396,27 +405,27 @@ def set_secret(
     It is kept for the app's consumer key, so that it is never used with another one. ecapipe run takes it where
     environment, replacements and settings file have none; ecapipe app forget-secret removes it.
     """
-    from ecapipe import keeping
+    from ecapipe.saved import secrets as saved_secrets
 
-    session: Session = context.obj
+    session: CommandSession = context.obj
     app = _one_app(app, name, KEEP)
     length = options.length(concise, verbose, KEEP)
     place = options.place(store)
-    world = edges.real(session.environment)
+    world = composition.real_world(session.environment)
     if obstacle := world.store.obstacle("secret", place):
         raise EcapipeError(obstacle)
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, [app], no_project_config)
-    which = Which((target_org,) if target_org else (), allowed=options.allowed_hosts(session.environment))
-    owner, earlier = keeping.owner(where, which, place, world)
-    owned = keeping.secret_facts(owner)
+    which = OrgSelection((target_org,) if target_org else (), allowed=options.allowed_hosts(session.environment))
+    owner, earlier = saved_secrets.owner(where, which, place, world)
+    owned = saved_secrets.secret_facts(owner)
     value = _secret(session, f"Consumer secret of {app} (key {owned.consumer_key}): ", no_prompt)
     if value is None:
-        raise EcapipeError(problems.secret_unusable(app, "nothing was given"))
-    keeping.keep_secret(owner, value, world)
+        raise EcapipeError(secret_unusable(app, "nothing was given"))
+    saved_secrets.save_secret(owner, value, world)
     warnings = (
         [] if earlier is None else [f"A consumer secret of {app} is found in {earlier}, too, which comes first."]
     )
-    lines = plain.kept_secret(owned, world.store.where("secret", place), length)
+    lines = listings.kept_secret(owned, world.store.where("secret", place), length)
     return session.finish({"version": 1, "secret": report.kept_secret(owned)}, lines, warnings=warnings)
 
 
@@ -444,32 +453,30 @@ def forget_secret(
     It needs no project, and changes nothing at Salesforce: the secret stays what it is there. With a folder, only
     what is kept for the consumer key that the app has there is forgotten.
     """
-    from ecapipe import keeping
+    from ecapipe.saved import secrets as saved_secrets
 
-    session: Session = context.obj
+    session: CommandSession = context.obj
     app = _one_app(app, name, "ecapipe app forget-secret")
     length = options.length(concise, verbose, "ecapipe app forget-secret")
-    world, key = edges.real(session.environment), None
+    world, key = composition.real_world(session.environment), None
     if source_dir or metadata_dir or credentials_dir:
         where = options.where(
             session.environment, source_dir, metadata_dir, credentials_dir, [app], no_project_config
         )
-        key = keeping.owner(where, Which(), "keyring", world)[0].consumer_key
-    forgotten = keeping.forget_secrets(app, target_org, every, world, key)
-    facts = [keeping.secret_facts(owner) for owner in forgotten]
+        key = saved_secrets.owner(where, OrgSelection(), "keyring", world)[0].consumer_key
+    forgotten = saved_secrets.forget_secrets(app, target_org, every, world, key)
+    facts = [saved_secrets.secret_facts(owner) for owner in forgotten]
     result = {"version": 1, "secrets": [report.kept_secret(each) for each in facts]}
-    return session.finish(result, plain.forgotten(facts, length))
+    return session.finish(result, listings.forgotten(facts, length))
 
 
-def _secret(session: Session, question: str, no_prompt: bool) -> Secret | None:
+def _secret(session: CommandSession, question: str, no_prompt: bool) -> Secret | None:
     """What somebody types, unseen, or what is piped in; raises `EcapipeError` (UsageError)."""
-    from ecapipe.edges import terminal
+    from ecapipe.adapters import terminal
 
     if not sys.stdin.isatty():
         return terminal.given(sys.stdin)
     if no_prompt or session.json:
         flag = "--no-prompt" if no_prompt else "--json"
-        raise EcapipeError(
-            problems.usage_error(f"{flag} asks for nothing: pipe the consumer secret in, as one line.", KEEP)
-        )
+        raise EcapipeError(usage_error(f"{flag} asks for nothing: pipe the consumer secret in, as one line.", KEEP))
     return terminal.ask(question)

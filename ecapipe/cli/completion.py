@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from ecapipe import problems
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.help import COMMANDS
-from ecapipe.edges.environment import Environment
-from ecapipe.problems import EcapipeError
+from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import unreadable_file, unwritable_file, usage_error
 
 if TYPE_CHECKING:
-    from ecapipe.discovery import Where
+    from ecapipe.project.discovery import ProjectSelection
 
 VARIABLE: Final = "_ECAPIPE_COMPLETE"
 """Set by the scripts, to the name of the shell."""
@@ -167,7 +168,7 @@ def _values(parameter: Any, before: Sequence[str], environment: Environment) -> 
         case "NAME" if parameter.param_type_name == "argument":
             return _explained()
         case "RUN" | "RUN|FILE":
-            from ecapipe.edges import journal
+            from ecapipe.adapters.storage import journal
 
             return [(run, "") for run in journal.names(environment)]
         case "FORMAT=PATH":
@@ -200,12 +201,13 @@ def _command(name: str, child: str | None) -> Any:
 
 def _apps(before: Sequence[str], environment: Environment) -> Iterable[str]:
     """The apps that the options before the cursor let the command see; of kept logins where it is about them."""
-    from ecapipe import discovery, edges
+    from ecapipe.adapters import composition
+    from ecapipe.project import discovery
 
     if before[0] == "login":
         return _kept("app", environment)
     try:
-        found = discovery.discover(_where(before, environment), edges.real(environment))
+        found = discovery.discover(_where(before, environment), composition.real_world(environment))
     except EcapipeError:
         return ()
     return [app.name for app in found.apps]
@@ -213,43 +215,43 @@ def _apps(before: Sequence[str], environment: Environment) -> Iterable[str]:
 
 def _kept(member: str, environment: Environment) -> list[str]:
     """A member of the records of kept logins, which hold no secret here."""
-    from ecapipe import edges
-    from ecapipe.kept import Record
+    from ecapipe.adapters import composition
+    from ecapipe.saved.records import SavedRecord
 
     try:
-        records = list(edges.real(environment).store.records("login"))
+        records = list(composition.real_world(environment).store.records("login"))
     except EcapipeError:
         return []
-    values = [record.members.get(member) for record in records if isinstance(record, Record)]
+    values = [record.members.get(member) for record in records if isinstance(record, SavedRecord)]
     return list(dict.fromkeys(value for value in values if isinstance(value, str)))
 
 
 def _orgs(before: Sequence[str], environment: Environment) -> Iterator[tuple[str, str]]:
     """The aliases of the project's configured orgs, and those of the Salesforce CLI as its file has them: starting
     it would take longer than anybody waits for a completion."""
-    from ecapipe import discovery, edges
-    from ecapipe.edges import sf
+    from ecapipe.adapters import composition, salesforce_cli
+    from ecapipe.project import discovery
 
     if before[0] == "login":
         yield from ((alias, "") for alias in _kept("alias", environment))
         return
     known: dict[str, str] = {}
     try:
-        for found in discovery.projects(_where(before, environment), edges.real(environment)):
+        for found in discovery.projects(_where(before, environment), composition.real_world(environment)):
             known |= {alias: str(members.get("url", "")) for alias, members in found.orgs.items()}
     except EcapipeError:  # no project: the Salesforce CLI's are left
         pass
-    yield from {**sf.aliases(environment), **known}.items()
+    yield from {**salesforce_cli.aliases(environment), **known}.items()
 
 
 def _explained() -> list[tuple[str, str]]:
-    from ecapipe import findings
+    from ecapipe.check import findings
 
     rules = [(rule.name, rule.means) for rule in findings.RULES.values()]
-    return [*rules, *((known.name, known.means) for known in problems.CATALOGUE.values())]
+    return [*rules, *((known.name, known.means) for known in CATALOGUE.values())]
 
 
-def _where(before: Sequence[str], environment: Environment) -> Where:
+def _where(before: Sequence[str], environment: Environment) -> ProjectSelection:
     """What the options before the cursor point at."""
     from ecapipe.cli import options
 
@@ -277,9 +279,9 @@ def main(given: Sequence[str], environment: Environment) -> list[str]:
         if shell == "powershell" and len(rest) < 2:
             sentence = f"{INSTALL} knows no startup file of PowerShell."
             action = f"In PowerShell: ecapipe {SHOW} powershell | Out-File -Append -Encoding utf8 $PROFILE"
-            raise EcapipeError(problems.usage_error(sentence, "ecapipe", action))
+            raise EcapipeError(usage_error(sentence, "ecapipe", action))
         sentence = f"{flag} takes one shell: {', '.join(known)}."
-        raise EcapipeError(problems.usage_error(sentence, "ecapipe", f"Try ecapipe {flag} bash"))
+        raise EcapipeError(usage_error(sentence, "ecapipe", f"Try ecapipe {flag} bash"))
     return SCRIPTS[shell].splitlines() if flag == SHOW else [_installed(shell, environment)]
 
 
@@ -299,7 +301,7 @@ def _installed(shell: str, environment: Environment) -> str:
     except FileNotFoundError:
         before = ""
     except OSError as error:
-        raise EcapipeError(problems.unreadable_file(path, error.strerror or "unknown reason")) from None
+        raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
     if line in before.splitlines():
         return f"{path} completes ecapipe already."
     _write(path, f"{'' if not before or before.endswith(chr(10)) else chr(10)}{line}\n", "a")
@@ -312,7 +314,7 @@ def _write(path: str, text: str, mode: str) -> None:
         with open(path, mode, encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        raise EcapipeError(problems.unwritable_file(path, error.strerror or "unknown reason")) from None
+        raise EcapipeError(unwritable_file(path, error.strerror or "unknown reason")) from None
 
 
 def _own_shell(environment: Environment) -> str:

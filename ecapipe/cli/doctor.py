@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ecapipe import apps, credentials, discovery, edges, report
-from ecapipe.apps import App
+from ecapipe.adapters import checkup, composition
 from ecapipe.cli import options
 from ecapipe.cli.options import AsJson, Concise, NoProgress, NoProjectConfig, NoPrompt, Verbose
-from ecapipe.cli.session import Session
-from ecapipe.edges import checkup
-from ecapipe.problems import EcapipeError
-from ecapipe.render import plain
-from ecapipe.world import World
+from ecapipe.cli.session import CommandSession
+from ecapipe.credentials import sources
+from ecapipe.documents import report
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project import apps, discovery
+from ecapipe.project.apps import App
+from ecapipe.render import listings
+from ecapipe.run.world import World
 
 COMMAND = "ecapipe doctor"
 
@@ -42,13 +44,13 @@ def doctor(
 
     With --storage: what is stored where, with which mode, by whom, and how it is removed.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, COMMAND)
-    world = edges.real(session.environment)
+    world = composition.real_world(session.environment)
     found = _apps(session, world, no_project_config)
     if storage:
         kept = checkup.stored(session.environment, world.store, _with_secret(found))
-        return session.finish(report.storage(kept), plain.storage(kept, length))
+        return session.finish(report.storage(kept), listings.storage(kept, length))
     urls = sorted({url for app in found for url in app.callback_urls if apps.loopback(url)}) or [_USUAL]
     checks = [
         checkup.python(),
@@ -62,10 +64,10 @@ def doctor(
         checkup.state_directory(session.environment),
     ]
     status = int(any(each.state == "fail" for each in checks))
-    return session.finish(report.checkup(checks), plain.checkup(checks, length), status)
+    return session.finish(report.checkup(checks), listings.checkup(checks, length), status)
 
 
-def _apps(session: Session, world: World, no_project_config: bool) -> tuple[App, ...]:
+def _apps(session: CommandSession, world: World, no_project_config: bool) -> tuple[App, ...]:
     """The apps of the project around the current folder; none where there is no project, or no good one."""
     where = options.where(session.environment, None, None, None, None, no_project_config)
     try:
@@ -79,5 +81,5 @@ def _with_secret(found: tuple[App, ...]) -> list[str]:
     return [
         os.path.join(app.project, *app.settings.path.split("/"))
         for app in found
-        if app.settings and credentials.in_file(app, "consumerSecret") in ("present", "duplicate")
+        if app.settings and sources.in_file(app, "consumerSecret") in ("present", "duplicate")
     ]

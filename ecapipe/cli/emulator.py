@@ -11,22 +11,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import credentials, discovery, edges, grants, keeping, metadata, problems
-from ecapipe.apps import App
+from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, NoProgress, NoProjectConfig, NoPrompt, SourceDirs, Verbose
-from ecapipe.cli.session import Session
-from ecapipe.discovery import Where
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.cli.session import CommandSession
+from ecapipe.credentials import resolution, sources
+from ecapipe.documents.report import Json
+from ecapipe.oauth.scopes import SCOPE_NAMES
+from ecapipe.problems.oauth import emulator_cannot_listen
+from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
+from ecapipe.problems.usage import source_dir_not_found, usage_error
+from ecapipe.project import discovery, metadata
+from ecapipe.project.apps import App
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.project.tree import ProjectTree
 from ecapipe.render import text
-from ecapipe.render.plain import Length
-from ecapipe.report import Json
+from ecapipe.render.listings import Length
+from ecapipe.run.world import World
+from ecapipe.saved import secrets as saved_secrets
 from ecapipe.secret import Secret
-from ecapipe.world import Tree, World
 
 if TYPE_CHECKING:
-    from ecapipe.emulator import Emulator, Fault, RegisteredApp
+    from ecapipe.emulator.faults import Fault
+    from ecapipe.emulator.org import RegisteredApp
+    from ecapipe.emulator.server import Emulator
 
 DEFAULT_PORT = 8717
 
@@ -85,11 +94,11 @@ def start(
     for a page that refuses; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "truncate", "huge":
     bytes; "drip": bytes per second; "delay", "retryAfter": seconds; "wrongContentType": TYPE.
     """
-    from ecapipe.emulator import Emulator
+    from ecapipe.emulator.server import Emulator
 
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, _COMMAND)
-    world = edges.real(session.environment)
+    world = composition.real_world(session.environment)
     names = tuple(dict.fromkeys(org or ["emulator"]))
     where = options.where(session.environment, source_dir, None, None, None, no_project_config)
     apps = registered(where, world, names[0])
@@ -97,7 +106,7 @@ def start(
     try:
         server = Emulator(apps, orgs=names, port=port, faults=plan, tls=tls)
     except ValueError as error:
-        raise EcapipeError(problems.usage_error(f"{error}.", _COMMAND)) from None
+        raise EcapipeError(usage_error(f"{error}.", _COMMAND)) from None
     with ExitStack() as stack:
         try:
             stack.enter_context(server)
@@ -106,28 +115,28 @@ def start(
         except OSError as error:
             reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
             last = port + len(names) - 1 if port else port
-            raise EcapipeError(problems.emulator_cannot_listen(port, last, reason)) from None
+            raise EcapipeError(emulator_cannot_listen(port, last, reason)) from None
         try:
             session.finish(_started(server, apps), _lines(server, apps, length))
             threading.Event().wait()
         except KeyboardInterrupt:  # the way to stop it: there is nothing to report
-            return problems.INTERRUPTED
+            return INTERRUPTED
     return 0
 
 
-def registered(where: Where, world: World, home: str | None = None) -> list[RegisteredApp]:
+def registered(where: ProjectSelection, world: World, home: str | None = None) -> list[RegisteredApp]:
     """The project's apps as orgs would know them; those without a consumer key are left out.
 
     Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none. An org
     has a secret for every app that needs one: one that the project does not tell is made up.
     """
-    from ecapipe.emulator import RegisteredApp
+    from ecapipe.emulator.org import RegisteredApp
 
     found = discovery.discover(where, world)
-    chain = credentials.chain(found.apps, (), world.variable, None, kept=keeping.secret(world))
+    chain = sources.chain(found.apps, (), world.variable, None, kept=saved_secrets.secret_finder(world))
     by_key: dict[str, RegisteredApp] = {}
     for app in found.apps:
-        key = credentials.consumer_key(app, None, chain)
+        key = resolution.consumer_key(app, None, chain)
         if key is None:
             continue
         found_secrets = (source.find(app, None, "consumerSecret") for source in chain)
@@ -139,7 +148,7 @@ def registered(where: Where, world: World, home: str | None = None) -> list[Regi
             key,
             secret,
             app.callback_urls,
-            tuple(dict.fromkeys(grants.SCOPES[name] for name in app.scope_names or () if name in grants.SCOPES)),
+            tuple(dict.fromkeys(SCOPE_NAMES[name] for name in app.scope_names or () if name in SCOPE_NAMES)),
             pkce_required=app.pkce_required,
             secret_optional=app.secret_optional,
             client_credentials=app.allows("client-credentials"),
@@ -157,20 +166,20 @@ def registered(where: Where, world: World, home: str | None = None) -> list[Regi
     return list(by_key.values())
 
 
-def planned(file: str, tree: Tree) -> tuple[Fault, ...]:
+def planned(file: str, tree: ProjectTree) -> tuple[Fault, ...]:
     """The faults in a file; raises `EcapipeError` (SourceDirNotFound, UnreadableFile, UsageError)."""
     from ecapipe.emulator import faults
 
     path = tree.resolve(file)
     if path is None:
-        raise EcapipeError(problems.source_dir_not_found(file, "--faults"))
+        raise EcapipeError(source_dir_not_found(file, "--faults"))
     data = tree.read(path, _LARGEST)
     try:
         if len(data) > _LARGEST:
             raise ValueError("it is larger than 1 MiB")
         return faults.parse(data)
     except ValueError as error:
-        raise EcapipeError(problems.usage_error(f"{file} is no fault file: {error}.", _COMMAND)) from None
+        raise EcapipeError(usage_error(f"{file} is no fault file: {error}.", _COMMAND)) from None
 
 
 def _flag(app: App, name: str, default: bool) -> bool:
@@ -197,7 +206,7 @@ def _approved(app: App) -> bool:
 
 
 def _no_certificates() -> Problem:
-    return problems.usage_error(
+    return usage_error(
         "--tls needs the Python package trustme, which is not installed.",
         _COMMAND,
         'Install it into the environment of ecapipe: pip install "trustme>=1.2,<2" (the extra "tls" names it, too).',

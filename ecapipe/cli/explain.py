@@ -9,14 +9,16 @@ from typing import Annotated
 
 import typer
 
-from ecapipe import findings, problems
+from ecapipe.check import findings
 from ecapipe.cli import options
 from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, Verbose
-from ecapipe.cli.session import Session
-from ecapipe.problems import EcapipeError, Explanation
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents.report import Json
+from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.problems.problem import EcapipeError, Explanation
+from ecapipe.problems.usage import nothing_to_explain
 from ecapipe.render import json as json_output
-from ecapipe.render import plain
-from ecapipe.report import Json
+from ecapipe.render import listings
 
 SCHEMAS = "json-schema"
 
@@ -38,17 +40,17 @@ def explain(
     With the name json-schema: print the JSON Schema of everything that --json prints, of each command by its name
     under $defs.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe explain")
     rules = list(findings.RULES.values())
-    known = list(problems.CATALOGUE.values())
+    known = list(CATALOGUE.values())
     if name is None:
         everything: Json = {
             "version": 1,
             "rules": [asdict(rule) for rule in rules],
             "problems": [_problem(problem) for problem in known],
         }
-        return session.finish(everything, plain.index(rules, known, length))
+        return session.finish(everything, listings.index(rules, known, length))
     if name == SCHEMAS:
         schema = _schema()
         return session.finish({"version": 1, "kind": SCHEMAS, "schema": schema}, [json_output.dump(schema)])
@@ -59,11 +61,11 @@ def explain(
 def _one(name: str) -> tuple[Json, Iterator[str]]:
     for rule in findings.RULES.values():
         if rule.name.casefold() == name.casefold():
-            return {"version": 1, "kind": "rule", **asdict(rule)}, plain.rule(rule)
-    for problem in problems.CATALOGUE.values():
+            return {"version": 1, "kind": "rule", **asdict(rule)}, listings.rule(rule)
+    for problem in CATALOGUE.values():
         if problem.name.casefold() == name.casefold():
-            return {"version": 1, "kind": "problem", **_problem(problem)}, plain.problem(problem)
-    raise EcapipeError(problems.nothing_to_explain(name, [*findings.RULES, *problems.CATALOGUE, SCHEMAS]))
+            return {"version": 1, "kind": "problem", **_problem(problem)}, listings.problem(problem)
+    raise EcapipeError(nothing_to_explain(name, [*findings.RULES, *CATALOGUE, SCHEMAS]))
 
 
 def _problem(known: Explanation) -> Json:

@@ -11,28 +11,28 @@ WIDTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HelpEntry:
     """A command or topic of the overview; `children` are a topic's commands."""
 
     summary: str
     children: tuple[str, ...] = ()
 
 
-COMMANDS: Final[Mapping[str, Entry]] = {
-    "run": Entry("Authorize the external client apps of a project, from their files to a verified token."),
-    "app": Entry(
+COMMANDS: Final[Mapping[str, HelpEntry]] = {
+    "run": HelpEntry("Authorize the external client apps of a project, from their files to a verified token."),
+    "app": HelpEntry(
         "List, check, probe and protect the external client apps of a project, and keep their secrets.",
         ("list", "check", "probe", "protect", "set-secret", "forget-secret"),
     ),
-    "login": Entry(
+    "login": HelpEntry(
         "Use and end the logins that ecapipe run --save keeps.", ("list", "display", "refresh", "token", "logout")
     ),
-    "runs": Entry("List and show the last runs, to go on with them.", ("list", "show")),
-    "report": Entry("Put results of runs together.", ("merge",)),
-    "emulator": Entry("Run a local org for trying and testing.", ("start",)),
-    "manifest": Entry("Print a package.xml that retrieves exactly the metadata of external client apps."),
-    "doctor": Entry("Look at this machine: what ecapipe needs, and what is kept here."),
-    "explain": Entry("Explain a problem or a rule."),
+    "runs": HelpEntry("List and show the last runs, to go on with them.", ("list", "show")),
+    "report": HelpEntry("Put results of runs together.", ("merge",)),
+    "emulator": HelpEntry("Run a local org for trying and testing.", ("start",)),
+    "manifest": HelpEntry("Print a package.xml that retrieves exactly the metadata of external client apps."),
+    "doctor": HelpEntry("Look at this machine: what ecapipe needs, and what is kept here."),
+    "explain": HelpEntry("Explain a problem or a rule."),
 }
 
 

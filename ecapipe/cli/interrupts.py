@@ -51,7 +51,8 @@ class Interrupts:
 
     @contextmanager
     def calling(self, call: Callable[[], None]) -> Iterator[None]:
-        """While the context lasts, a signal calls `call`, and does no more; see `ecapipe.world.World.interrupts`."""
+        """While the context lasts, a signal calls `call`, and does no more; see
+        `ecapipe.run.world.World.interrupts`."""
         self._call = call
         try:
             yield

@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from ecapipe import edges, keeping, problems, report
+from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, Concise, Names, NoConfigRead, NoProgress, NoPrompt, TokenForm, Verbose
-from ecapipe.cli.session import Session
-from ecapipe.kept import Login
-from ecapipe.problems import EcapipeError, Problem
-from ecapipe.render import plain, text
-from ecapipe.report import Json
-from ecapipe.world import World
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import report
+from ecapipe.documents.report import Json
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.usage import usage_error
+from ecapipe.render import listings, text
+from ecapipe.run.world import World
+from ecapipe.saved import sessions
+from ecapipe.saved.records import SavedLogin
 
 WhichOrg = Annotated[
     str | None,
@@ -45,13 +48,13 @@ def list_logins(
 
     Offline, and without a look into the keyring.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login list")
-    found, damaged = keeping.logins(edges.real(session.environment))
-    facts = [keeping.facts(login) for login in keeping.fitting(found, name or (), target_org)]
+    found, damaged = sessions.logins(composition.real_world(session.environment))
+    facts = [sessions.facts(login) for login in sessions.fitting(found, name or (), target_org)]
     warnings = [" ".join((problem.message, *problem.actions)) for problem in damaged]
     result: Json = {"version": 1, "logins": [report.kept_login(each) for each in facts]}
-    return session.finish(result, plain.logins(facts, length), warnings=warnings)
+    return session.finish(result, listings.logins(facts, length), warnings=warnings)
 
 
 @commands.command("display", cls=Command)
@@ -74,13 +77,13 @@ def display_login(
     With --verify it ends with 1 if the org does not take the access token. A login that can be refreshed is not over
     then: ecapipe login refresh gets the next token, and ecapipe login token does so by itself.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login display")
     login, world = _chosen(session, name, target_org)
     refused = _refused(login, world) if verify else None
-    facts = keeping.facts(login)
+    facts = sessions.facts(login)
     result: Json = {"version": 1, "login": report.kept_login(facts), "verified": None}
-    lines = list(plain.logins([facts], length))
+    lines = list(listings.logins([facts], length))
     if verify:
         result["verified"] = refused is None
         lines.append("  Access token: " + ("accepted by the org" if refused is None else "not accepted by the org"))
@@ -111,11 +114,11 @@ def refresh_login(
     The consumer secret that is kept with the login is sent only if the app requires it for a refresh. One in
     ECAPIPE_CLIENT_SECRET_<APP> wins, and is kept from then on.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login refresh")
     login, world = _chosen(session, name, target_org)
-    facts = keeping.facts(keeping.refresh(login, world))
-    lines = [text.clean(f"{login.subject}: a new access token is kept."), *plain.logins([facts], length)]
+    facts = sessions.facts(sessions.refresh(login, world))
+    lines = [text.clean(f"{login.subject}: a new access token is kept."), *listings.logins([facts], length)]
     return session.finish(
         {"version": 1, "login": report.kept_login(facts)}, lines[:1] if length != "verbose" else lines
     )
@@ -143,12 +146,12 @@ def print_token(
 
     On a terminal it needs --no-prompt, since a screen is no place for a token. It cannot be JSON.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     options.length(concise, verbose, "ecapipe login token")
     _refuse_token(session, no_prompt)
     login, world = _chosen(session, name, target_org)
     form = TokenForm.header if header else TokenForm.value
-    text.write(session.out, [options.token_line(keeping.access(login, world), form)])
+    text.write(session.out, [options.token_line(sessions.access(login, world), form)])
     return 0
 
 
@@ -177,20 +180,20 @@ def log_out(
     Salesforce may give one access token to several programs that use the same app as the same user. They are logged
     out, too.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login logout")
     world = _world(session)
-    failed: list[tuple[Login | None, Problem]] = []
+    failed: list[tuple[SavedLogin | None, Problem]] = []
     if every:
-        found, damaged = keeping.logins(world)
-        chosen = keeping.fitting(found, name or (), target_org)
+        found, damaged = sessions.logins(world)
+        chosen = sessions.fitting(found, name or (), target_org)
         failed += [(None, problem) for problem in damaged]
     else:
-        chosen = [keeping.find(name or (), target_org, world)]
-    ended: list[keeping.Ended] = []
+        chosen = [sessions.find(name or (), target_org, world)]
+    ended: list[sessions.LoggedOut] = []
     for login in chosen:
         try:
-            ended.append(keeping.end(login, forget, world))
+            ended.append(sessions.end(login, forget, world))
         except EcapipeError as error:
             if not every:
                 raise
@@ -206,23 +209,23 @@ def log_out(
     warnings = list(dict.fromkeys(each.warning for each in ended if each.warning))
     lines = [text.clean(f"{each.login.subject}: {_fate(each)}.") for each in ended]
     if length == "verbose":
-        lines += plain.logins([keeping.facts(each.login) for each in ended], length) if ended else ()
+        lines += listings.logins([sessions.facts(each.login) for each in ended], length) if ended else ()
     return session.finish(result, lines or ([] if failed else ["No login is kept."]), status, warnings)
 
 
-def _world(session: Session) -> World:
-    return replace(edges.real(session.environment), interrupts=session.interrupts.outlasting)
+def _world(session: CommandSession) -> World:
+    return replace(composition.real_world(session.environment), interrupts=session.interrupts.outlasting)
 
 
-def _chosen(session: Session, name: str | None, org: str | None) -> tuple[Login, World]:
+def _chosen(session: CommandSession, name: str | None, org: str | None) -> tuple[SavedLogin, World]:
     world = _world(session)
-    return keeping.find((name,) if name else (), org, world), world
+    return sessions.find((name,) if name else (), org, world), world
 
 
-def _refused(login: Login, world: World) -> Problem | None:
+def _refused(login: SavedLogin, world: World) -> Problem | None:
     """Why the org does not take the access token, if it does not; raises `EcapipeError` for anything else."""
     try:
-        keeping.verify(login, world)
+        sessions.verify(login, world)
     except EcapipeError as error:
         if error.problem.category == "network" or error.problem.name == "ServerBusy":
             raise
@@ -230,7 +233,7 @@ def _refused(login: Login, world: World) -> Problem | None:
     return None
 
 
-def _refuse_token(session: Session, no_prompt: bool) -> None:
+def _refuse_token(session: CommandSession, no_prompt: bool) -> None:
     """Raises `EcapipeError` (UsageError) where a token must not be printed."""
     if session.json:
         sentence = "A token is never part of JSON: leave out --json, and SF_CONTENT_TYPE=JSON."
@@ -238,18 +241,18 @@ def _refuse_token(session: Session, no_prompt: bool) -> None:
         sentence = "This prints a token on the terminal: add --no-prompt if you mean that."
     else:
         return
-    raise EcapipeError(problems.usage_error(sentence, "ecapipe login token"))
+    raise EcapipeError(usage_error(sentence, "ecapipe login token"))
 
 
-def _logout(ended: keeping.Ended) -> Json:
-    return {"login": report.kept_login(keeping.facts(ended.login)), "revoked": ended.revoked}
+def _logout(ended: sessions.LoggedOut) -> Json:
+    return {"login": report.kept_login(sessions.facts(ended.login)), "revoked": ended.revoked}
 
 
-def _fate(ended: keeping.Ended) -> str:
+def _fate(ended: sessions.LoggedOut) -> str:
     return "logged out" if ended.revoked else "forgotten"
 
 
-def _failure(login: Login | None, problem: Problem) -> Json:
+def _failure(login: SavedLogin | None, problem: Problem) -> Json:
     """`login` is None for a record that cannot be read."""
     return {
         "app": login and login.app,

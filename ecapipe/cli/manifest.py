@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ecapipe import discovery, edges, report
-from ecapipe import manifest as manifests
+from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.options import (
     AsJson,
@@ -19,8 +18,11 @@ from ecapipe.cli.options import (
     SourceDirs,
     Verbose,
 )
-from ecapipe.cli.session import Session
-from ecapipe.manifest import ALL, Manifest
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import report
+from ecapipe.project import discovery
+from ecapipe.project import manifest as manifests
+from ecapipe.project.manifest import ALL, Manifest
 
 COMMAND = "ecapipe manifest"
 
@@ -45,10 +47,10 @@ def manifest(
 
     Redirect it to a file and retrieve with it: sf project retrieve start --manifest FILE.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, COMMAND)
     where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    found = discovery.discover(where, edges.real(session.environment))
+    found = discovery.discover(where, composition.real_world(session.environment))
     if not found.whole:
         discovery.require_apps(found)
     made = manifests.of(found)

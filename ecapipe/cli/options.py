@@ -10,14 +10,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from ecapipe import batch, problems
-from ecapipe.batch import Batch
-from ecapipe.credentials import SOURCES, USUAL_SOURCES
-from ecapipe.discovery import Where
-from ecapipe.edges.disk import Disk
-from ecapipe.edges.environment import Environment
-from ecapipe.problems import EcapipeError
-from ecapipe.render.plain import Length
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.project_tree.disk import Disk
+from ecapipe.credentials.sources import SOURCES, USUAL_SOURCES
+from ecapipe.orgs import org_file
+from ecapipe.orgs.org_file import OrgFile
+from ecapipe.problems.problem import USAGE, EcapipeError
+from ecapipe.problems.usage import source_dir_not_found, usage_error
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.render.listings import Length
 from ecapipe.secret import Secret
 
 SourceDirs = Annotated[
@@ -68,7 +69,7 @@ ReportFiles = Annotated[
 ]
 
 
-class Place(StrEnum):
+class StoreChoice(StrEnum):
     """Where secrets are kept, in the words of ``--store``."""
 
     keyring = "keyring"
@@ -76,10 +77,10 @@ class Place(StrEnum):
 
 
 StoreIn = Annotated[
-    Place | None,
+    StoreChoice | None,
     typer.Option(
         "--store",
-        metavar="|".join(Place),
+        metavar="|".join(StoreChoice),
         help="Where to keep secrets: the system's keyring (default), or files that only you may read, not encrypted.",
     ),
 ]
@@ -87,7 +88,7 @@ TargetOrgs = Annotated[
     list[str] | None,
     typer.Option("--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."),
 ]
-OrgFile = Annotated[
+OrgFileFlag = Annotated[
     str | None,
     typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
 ]
@@ -117,9 +118,9 @@ NoProgress = Annotated[bool, typer.Option("--no-progress", help="Nothing moves w
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")]
 
 
-def place(store: Place | None) -> Literal["keyring", "file"]:
+def place(store: StoreChoice | None) -> Literal["keyring", "file"]:
     """Where to keep secrets."""
-    return "file" if store is Place.file else "keyring"
+    return "file" if store is StoreChoice.file else "keyring"
 
 
 class TokenForm(StrEnum):
@@ -137,7 +138,7 @@ def token_line(token: Secret, form: TokenForm) -> str:
 def length(concise: bool, verbose: bool, command: str) -> Length:
     """How much to print; raises `EcapipeError` (UsageError) for both at once."""
     if concise and verbose:
-        raise EcapipeError(problems.usage_error("--concise and --verbose exclude each other.", command))
+        raise EcapipeError(usage_error("--concise and --verbose exclude each other.", command))
     return "concise" if concise else "verbose" if verbose else "usual"
 
 
@@ -148,10 +149,10 @@ def where(
     credentials_dirs: list[str] | None,
     names: list[str] | None,
     no_project_config: bool,
-) -> Where:
+) -> ProjectSelection:
     """What the shared options point at."""
     trusted = not no_project_config and environment.get("ECAPIPE_NO_PROJECT_CONFIG") != "1"
-    return Where(
+    return ProjectSelection(
         tuple(source_dirs or ()),
         tuple(names or ()),
         trusted,
@@ -160,15 +161,15 @@ def where(
     )
 
 
-def batch_file(path: str) -> Batch:
+def batch_file(path: str) -> OrgFile:
     """The orgs that a file lists; raises `EcapipeError` (SourceDirNotFound, UnreadableFile), exit code 2."""
     tree = Disk()
     if tree.resolve(path) is None:
-        raise EcapipeError(problems.source_dir_not_found(path, "--file"))
+        raise EcapipeError(source_dir_not_found(path, "--file"))
     try:
-        return batch.parse(tree.read(path, batch.LARGEST), path)
+        return org_file.parse(tree.read(path, org_file.LARGEST), path)
     except EcapipeError as error:
-        raise EcapipeError(replace(error.problem, exit_code=problems.USAGE)) from None
+        raise EcapipeError(replace(error.problem, exit_code=USAGE)) from None
 
 
 def allowed_hosts(environment: Environment, given: Iterable[str] = ()) -> tuple[str, ...]:

@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ecapipe import collation, edges, record, report
+from ecapipe.adapters import composition
+from ecapipe.adapters.storage import files
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, ReportFiles
-from ecapipe.cli.session import Session
-from ecapipe.discovery import Where
-from ecapipe.edges import files
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import history, report
+from ecapipe.documents.report import Json, Report
+from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render import json as json_output
-from ecapipe.render.lines import Lines
-from ecapipe.report import Json, Report
+from ecapipe.render.plain_display import PlainDisplay
+from ecapipe.run import merge
 
 if TYPE_CHECKING:
-    from ecapipe.render.result import Result
+    from ecapipe.render.report_data import ReportData
 
 MERGE = "ecapipe report merge"
 
@@ -51,20 +53,22 @@ def merge_results(
     Each FILE is what ecapipe run --json printed, or --report json=FILE wrote. Of a login that is in several of them,
     the one of the run that started last counts. A shard that is missing is a failure.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     options.length(concise, verbose, MERGE)
-    reports = report_files.asked(session, MERGE, report_to, Where(), edges.real(session.environment).tree)
+    reports = report_files.asked(
+        session, MERGE, report_to, ProjectSelection(), composition.real_world(session.environment).tree
+    )
     with reports.covering():
-        merged = collation.merge([record.load(files.read(path, LARGEST), path) for path in file])
+        merged = merge.merge([history.load(files.read(path, LARGEST), path) for path in file])
     seen = Report()
-    lines = Lines(session.out, session.err, seen, stages=not concise, verbose=verbose)
+    lines = PlainDisplay(session.out, session.err, seen, stages=not concise, verbose=verbose)
     for event in merged.events():
         seen(event)
         if not session.json:
             lines(event)
 
-    def account() -> Result:
-        from ecapipe.render.result import of_run
+    def account() -> ReportData:
+        from ecapipe.render.report_data import of_run
 
         return of_run(seen, _document(seen), reports.place(seen.projects, seen.apps), MERGE)
 

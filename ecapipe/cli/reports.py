@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ecapipe import problems, report
-from ecapipe.cli.session import Session
-from ecapipe.discovery import Where
-from ecapipe.edges import files
+from ecapipe.adapters.storage import files
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import report
 from ecapipe.events import AppFacts, ProjectFacts
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
+from ecapipe.problems.usage import interrupted, usage_error
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.project.tree import ProjectTree
 from ecapipe.render import text
-from ecapipe.world import Tree
 
 if TYPE_CHECKING:
-    from ecapipe.render.result import Place, Result
+    from ecapipe.render.report_data import Place, ReportData
 
 _SUMMARY: Final = 1_000_000
 """Bytes of a step summary; GitHub shows none above 1 MiB."""
@@ -31,7 +32,7 @@ class Reports:
     `roots`: where files lie while no project has been read.
     """
 
-    session: Session
+    session: CommandSession
     command: str
     files: tuple[tuple[str, str], ...]
     roots: tuple[str, ...]
@@ -45,10 +46,10 @@ class Reports:
             self._write_failure(error.problem)
             raise
         except KeyboardInterrupt:
-            self._write_failure(problems.interrupted())
+            self._write_failure(interrupted())
             raise
 
-    def write(self, result: Callable[[], Result]) -> list[str]:
+    def write(self, result: Callable[[], ReportData]) -> list[str]:
         """Write everything, if there is anything; a sentence for each file that could not be written, which is said
         on standard error, too."""
         if not self.files and not self._in_actions:
@@ -87,15 +88,15 @@ class Reports:
         return self.session.environment.get("GITHUB_ACTIONS") == "true"
 
     def _write_failure(self, problem: Problem) -> None:
-        def account() -> Result:
-            from ecapipe.render.result import of_failure
+        def account() -> ReportData:
+            from ecapipe.render.report_data import of_failure
 
             document = report.failure(problem, self.command)
             return of_failure(problem, document, self.place((), ()), self.command)
 
         self.write(account)
 
-    def _annotate(self, account: Result) -> None:
+    def _annotate(self, account: ReportData) -> None:
         from ecapipe.render import annotations, markdown
 
         text.write(self.session.err, annotations.lines(account), commands=True)
@@ -113,7 +114,9 @@ class Reports:
             text.write(self.session.err, [f"Warning: GITHUB_STEP_SUMMARY cannot be written to: {reason}."])
 
 
-def asked(session: Session, command: str, given: Sequence[str] | None, where: Where, tree: Tree) -> Reports:
+def asked(
+    session: CommandSession, command: str, given: Sequence[str] | None, where: ProjectSelection, tree: ProjectTree
+) -> Reports:
     """The reports that a command line asks for; raises `EcapipeError` (UsageError)."""
     wanted: dict[str, tuple[str, str]] = {}
     for each in given or ():
@@ -124,7 +127,7 @@ def asked(session: Session, command: str, given: Sequence[str] | None, where: Wh
         if path in ("", "-"):
             raise _usage(command, f"--report takes FORMAT=PATH, the path of a file, not {each}.", known)
         if name not in FORMATS:
-            raise _usage(command, f"There is no report format {name}.", *problems.did_you_mean(name, FORMATS), known)
+            raise _usage(command, f"There is no report format {name}.", *did_you_mean(name, FORMATS), known)
         if obstacle := files.obstacle(path):
             raise _usage(
                 command, f"The report {path} cannot be written: {obstacle}.", "Name a file in another folder."
@@ -138,4 +141,4 @@ def asked(session: Session, command: str, given: Sequence[str] | None, where: Wh
 
 
 def _usage(command: str, message: str, *hints: str) -> EcapipeError:
-    return EcapipeError(problems.usage_error(message, command, *hints))
+    return EcapipeError(usage_error(message, command, *hints))

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from ecapipe import problems, record
+from ecapipe.adapters.project_tree.disk import Disk
+from ecapipe.adapters.storage import files, journal
 from ecapipe.cli.commands import Command
-from ecapipe.cli.session import Session
-from ecapipe.edges import files, journal
-from ecapipe.edges.disk import Disk
-from ecapipe.problems import EcapipeError
-from ecapipe.record import Recorded
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import history
+from ecapipe.documents.history import RecordedRun
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import options_not_repeatable
 from ecapipe.secret import redact
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Resuming(Command):
 
 
 @contextmanager
-def known(session: Session, given: str | None, roots: Sequence[str]) -> Iterator[tuple[Recorded | None, str | None]]:
+def known(
+    session: CommandSession, given: str | None, roots: Sequence[str]
+) -> Iterator[tuple[RecordedRun | None, str | None]]:
     """What is known of the run that `given` means, and its name: the latest of a project in `roots` for an empty one,
     a run by the start of its name, a JSON result by its path. Nobody else goes on with it while the context lasts.
 
@@ -58,7 +61,7 @@ def known(session: Session, given: str | None, roots: Sequence[str]) -> Iterator
     if given is None:
         yield None, None
     elif _is_file(given):
-        found = record.load(files.read(given, _LARGEST, FLAG), given)
+        found = history.load(files.read(given, _LARGEST, FLAG), given)
         yield found, found.run or None
     else:
         entry = journal.find(session.environment, given or None, roots)
@@ -100,7 +103,7 @@ def _are_alone(given: Sequence[str]) -> bool:
     return True
 
 
-def _again(session: Session, given: list[str]) -> list[str]:
+def _again(session: CommandSession, given: list[str]) -> list[str]:
     """The arguments of the run that is meant, and `given`; these alone for a JSON result, which has none.
 
     Raises `EcapipeError`: as `known`, and OptionsNotRepeatable.
@@ -114,7 +117,7 @@ def _again(session: Session, given: list[str]) -> list[str]:
     written = entry.journal
     if written.arguments is None or written.folder != here:
         folder = None if written.arguments is None else written.folder
-        raise EcapipeError(problems.options_not_repeatable(entry.run, folder))
+        raise EcapipeError(options_not_repeatable(entry.run, folder))
     rest = [each for each in given if not each.startswith(f"{FLAG}=")]
     return [*written.arguments, *rest, f"{FLAG}={entry.run}"]  # of two values the last one counts
 

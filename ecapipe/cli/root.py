@@ -11,13 +11,13 @@ from importlib import import_module
 import typer
 from typer import exceptions
 
-from ecapipe import problems
+from ecapipe.adapters import environment
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.help import COMMANDS
 from ecapipe.cli.interrupts import Interrupts
-from ecapipe.cli.session import Session, open_session
-from ecapipe.edges import environment
-from ecapipe.problems import EcapipeError, Problem, did_you_mean
+from ecapipe.cli.session import CommandSession, open_session
+from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
+from ecapipe.problems.usage import internal_error, interrupted, usage_error
 from ecapipe.render import text
 from ecapipe.secret import REDACTED
 
@@ -37,23 +37,23 @@ def main(given: list[str], interrupts: Interrupts) -> int:
         return session.fail(_usage(error, _command(given)), _command(given))
     except (KeyboardInterrupt, exceptions.Abort):
         interrupts.retire()
-        return session.fail(problems.interrupted(), _command(given))
+        return session.fail(interrupted(), _command(given))
     except (BrokenPipeError, text.Unwritten):  # there is nobody to tell, or nothing to tell it with
         raise
     except Exception as error:
         return session.fail(_bug(error), _command(given), _stack(error, session))
 
 
-def _run(given: list[str], session: Session) -> int:
+def _run(given: list[str], session: CommandSession) -> int:
     """Load the one command that is meant, and run it."""
     if given[0] in ("-h", "--help"):  # before the command means what it does behind it
         given = [*given[1:], given[0]]
     name = given[0]
     if name.startswith("-"):
-        raise EcapipeError(problems.usage_error(f"Nonexistent flag: {name}.", "ecapipe"))
+        raise EcapipeError(usage_error(f"Nonexistent flag: {name}.", "ecapipe"))
     if name not in COMMANDS:
         meant = did_you_mean(name, COMMANDS)
-        raise EcapipeError(problems.usage_error(f"{name} is not an ecapipe command.", "ecapipe", *meant))
+        raise EcapipeError(usage_error(f"{name} is not an ecapipe command.", "ecapipe", *meant))
     if given == [name] and COMMANDS[name].children:
         given = [name, "-h"]
     command = typer.main.get_command(_line(name))
@@ -82,7 +82,7 @@ def _line(name: str) -> typer.Typer:
     return line
 
 
-def _start_log(session: Session) -> None:
+def _start_log(session: CommandSession) -> None:
     """Log where a variable asks for it; raises `EcapipeError` (UsageError) for a level that does not exist."""
     name = next((name for name in ("ECAPIPE_LOG_LEVEL", "SF_LOG_LEVEL") if session.environment.get(name)), None)
     if name is None:
@@ -92,9 +92,7 @@ def _start_log(session: Session) -> None:
     level = (session.environment.get(name) or "").lower()
     if level not in log.LEVELS:
         levels = ", ".join(log.LEVELS)
-        raise EcapipeError(
-            problems.usage_error(f"{name} is {level}, which is no log level.", "ecapipe", f"Use {levels}.")
-        )
+        raise EcapipeError(usage_error(f"{name} is {level}, which is no log level.", "ecapipe", f"Use {levels}."))
     log.configure(level, session.err)
 
 
@@ -104,7 +102,7 @@ def _usage(error: exceptions.TyperException, command: str) -> Problem:
     message = f"Nonexistent flag: {getattr(error, 'option_name', '')}." if meant else error.format_message()
     if message.startswith("Got unexpected extra argument"):  # a long one may be a secret, put there by mistake
         message = re.sub(r"[^\s()]{12,}", REDACTED, message)
-    return problems.usage_error(message, command, *meant)
+    return usage_error(message, command, *meant)
 
 
 def _command(given: Sequence[str]) -> str:
@@ -119,10 +117,10 @@ def _bug(error: Exception) -> Problem:
     """Names only, no values: the exception's own text may hold anything."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ecapipe" in frame.filename]
     where = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
-    return problems.internal_error(type(error).__name__, where)
+    return internal_error(type(error).__name__, where)
 
 
-def _stack(error: Exception, session: Session) -> str | None:
+def _stack(error: Exception, session: CommandSession) -> str | None:
     """Where it happened, for developers of ecapipe; the frames alone, since messages can hold values."""
     if session.environment.get("SF_ENV") != "development":
         return None

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe import edges, logins, messages, orgs, pipeline, problems, report, shards, stages
+from ecapipe.adapters import composition
+from ecapipe.adapters.storage.journal import JournalWriter
 from ecapipe.cli import emulator as emulator_command
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
@@ -26,7 +27,7 @@ from ecapipe.cli.options import (
     MetadataDirs,
     Names,
     NoProjectConfig,
-    OrgFile,
+    OrgFileFlag,
     ReportFiles,
     SecretsFrom,
     SourceDirs,
@@ -35,23 +36,28 @@ from ecapipe.cli.options import (
     TokenForm,
 )
 from ecapipe.cli.reports import Reports
-from ecapipe.cli.session import Session
-from ecapipe.discovery import Where
-from ecapipe.edges.journal import Journal
-from ecapipe.events import Emit, Event, Note, RunEnded, StageNoted, Subject
-from ecapipe.login import How
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request
-from ecapipe.problems import EcapipeError
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import report, shards
+from ecapipe.documents.report import Json, Report
+from ecapipe.events import DISCOVER, RUN_STAGES, VERIFY, Emit, Event, Note, RunEnded, StageNoted, Subject
+from ecapipe.login.options import LoginOptions
+from ecapipe.oauth import messages
+from ecapipe.orgs import selection
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.problem import INTERRUPTED, WAITING, EcapipeError
+from ecapipe.problems.usage import usage_error
+from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render import json as json_output
 from ecapipe.render import log, text
-from ecapipe.render.lines import Lines
-from ecapipe.report import Json, Report
+from ecapipe.render.plain_display import PlainDisplay
+from ecapipe.run import pipeline, scheduler
+from ecapipe.run.board import BoardActions, BoardPage
+from ecapipe.run.pipeline import RunRequest
+from ecapipe.run.world import World
 from ecapipe.secret import Secret
-from ecapipe.world import Board, Desk, World
 
 if TYPE_CHECKING:
-    from ecapipe.render.result import Result
+    from ecapipe.render.report_data import ReportData
 
 COMMAND = "ecapipe run"
 
@@ -84,7 +90,7 @@ class Keeper(StrEnum):
     sf = "sf"
 
 
-Until = StrEnum("Until", {stage.name: stage.name for stage in stages.ALL})  # type: ignore[misc]  # made of the stages
+Until = StrEnum("Until", {stage.name: stage.name for stage in RUN_STAGES})  # type: ignore[misc]  # made of the stages
 
 
 def run(
@@ -94,7 +100,7 @@ def run(
     credentials_dir: CredentialsDirs = None,
     name: Names = None,
     target_org: TargetOrgs = None,
-    file: OrgFile = None,
+    file: OrgFileFlag = None,
     all_orgs: AllOrgs = False,
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
@@ -137,7 +143,7 @@ def run(
     ] = False,
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
-    ] = logins.AT_ONCE,
+    ] = scheduler.CONCURRENCY,
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="K/N", help="Only this part of the logins: the Kth of N.")
     ] = None,
@@ -244,7 +250,7 @@ def run(
     a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
     that run.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     environment = session.environment
     _refuse(
         {
@@ -261,8 +267,8 @@ def run(
             "--save and --revoke": save and revoke,
             "--save and --emulator": save and emulator,
             "--save and --hand-over": save and hand_over is not None,
-            "--save and --until": save and until is not None and until.value != stages.VERIFY.name,
-            "--revoke and --until": revoke and until is not None and until.value != stages.VERIFY.name,
+            "--save and --until": save and until is not None and until.value != VERIFY.name,
+            "--revoke and --until": revoke and until is not None and until.value != VERIFY.name,
             "--print-token and --dry-run": print_token is not None and dry_run,
             f"--jwt-key-file and --flow {flow.value}": jwt_key_file is not None and flow not in (Flow.auto, Flow.jwt),
             "--print-token and --until": print_token is not None and until is not None,
@@ -301,7 +307,7 @@ def run(
     terminal = session.err.isatty() and not environment.is_ci()
     listed = None if file is None else options.batch_file(file)
     attended = callback is not Callback.auto or browser is not None or (listed is not None and listed.attended)
-    world = edges.real(
+    world = composition.real_world(
         environment,
         browser=None if browser is None else browser.value,
         prompts=not no_prompt,
@@ -309,7 +315,7 @@ def run(
         person=not no_prompt and (terminal or attended or board_port is not None),
     )
     world = replace(world, interrupts=session.interrupts.calling)
-    which = Which(
+    which = OrgSelection(
         tuple(target_org or ()),
         environment.get("SF_TARGET_ORG"),
         options.allowed_hosts(environment, allow_host or ()),
@@ -317,7 +323,7 @@ def run(
         batch=listed,
         every=all_orgs,
     )
-    how = How(
+    how = LoginOptions(
         flow.value,
         callback.value,
         scopes,
@@ -344,23 +350,23 @@ def run(
         earlier, run_before = stack.enter_context(resume_flag.known(session, resume, reports.roots))
         part = None if shard is None else shards.parse(shard)
         sources = options.sources(secret_from)
-        request = Request(where, which, how, last, sources, concurrency, retrieve, write_back, part, earlier)
+        request = RunRequest(where, which, how, last, sources, concurrency, retrieve, write_back, part, earlier)
         also: list[Emit] = []
         if not no_board:
             world = _with_board(world, board_port, also)
         journal = None
         if not (no_journal or dry_run or print_token):  # a run that is to print a token is not gone on with
-            journal = Journal(environment, arguments=context.meta.get(resume_flag.GIVEN), resumes=run_before)
+            journal = JournalWriter(environment, arguments=context.meta.get(resume_flag.GIVEN), resumes=run_before)
             stack.callback(journal.close)
         return _show(session, request, world, reports, journal, concise, verbose or dry_run, no_progress, also)
 
 
 def _show(
-    session: Session,
-    request: Request,
+    session: CommandSession,
+    request: RunRequest,
     world: World,
     reports: Reports,
-    journal: Journal | None,
+    journal: JournalWriter | None,
     concise: bool,
     verbose: bool,
     no_progress: bool,
@@ -374,13 +380,13 @@ def _show(
         if session.json:
             display = json_output.Links(session.err)
         elif session.live and out.isatty() and not concise and not no_progress:
-            from ecapipe.render.human import Human
+            from ecapipe.render.live_display import LiveDisplay
 
-            human = Human(out, session.err, seen, colour=session.colour, verbose=verbose)
+            human = LiveDisplay(out, session.err, seen, colour=session.colour, verbose=verbose)
             stack.callback(human.close)
             display = human
         else:
-            display = Lines(out, session.err, seen, stages=not concise, verbose=verbose)
+            display = PlainDisplay(out, session.err, seen, stages=not concise, verbose=verbose)
 
         told = [*([journal] if journal else []), seen, log.log, *also, display]
 
@@ -390,7 +396,7 @@ def _show(
                     each(event)
                 if journal and journal.lost and not warnings:
                     warnings.append(journal.lost)
-                    display(StageNoted(stages.DISCOVER, Subject(), Note("hint", f"Warning: {journal.lost}")))
+                    display(StageNoted(DISCOVER, Subject(), Note("hint", f"Warning: {journal.lost}")))
 
         pipeline.run(request, world, emit)
     if journal and journal.run and not session.json and _is_worth_resuming(seen):
@@ -409,7 +415,7 @@ def _show(
 def _is_worth_resuming(seen: Report) -> bool:
     """Whether something is left of a run that is more than one login, or that people were too slow for."""
     several = sum(subject.org is not None for subject in seen.subjects) > 1
-    return seen.status in (problems.WAITING, problems.INTERRUPTED) or bool(several and seen.status)
+    return seen.status in (WAITING, INTERRUPTED) or bool(several and seen.status)
 
 
 def _with_board(world: World, port: int | None, also: list[Emit]) -> World:
@@ -419,25 +425,25 @@ def _with_board(world: World, port: int | None, also: list[Emit]) -> World:
     """
     if port is None and not (world.person and world.local_browser and world.open and not world.stand_in):
         return world
-    from ecapipe.render.board import Board as Page
+    from ecapipe.render.board import BoardView as Page
 
     page = Page()
     also.append(page)
 
-    def serve(desk: Desk) -> AbstractContextManager[Board]:
-        from ecapipe.edges import board
+    def serve(desk: BoardActions) -> AbstractContextManager[BoardPage]:
+        from ecapipe.adapters.network import board_server
 
-        return board.serve(page, desk, port)
+        return board_server.serve(page, desk, port)
 
     if port is not None:
-        from ecapipe.edges import board
+        from ecapipe.adapters.network import board_server
 
-        board.try_port(port)
+        board_server.try_port(port)
     return replace(world, board=serve)
 
 
-def _account(seen: Report, document: Json, reports: Reports) -> Result:
-    from ecapipe.render.result import of_run
+def _account(seen: Report, document: Json, reports: Reports) -> ReportData:
+    from ecapipe.render.report_data import of_run
 
     return of_run(seen, document, reports.place(seen.projects, seen.apps), COMMAND)
 
@@ -452,13 +458,13 @@ def _refuse(exclusive: Mapping[str, bool], wrong: Mapping[str, bool]) -> None:
     """Raises `EcapipeError` (UsageError) for the first combination or value that cannot be meant."""
     for pair, both in exclusive.items():
         if both:
-            raise EcapipeError(problems.usage_error(f"{pair} exclude each other.", COMMAND))
+            raise EcapipeError(usage_error(f"{pair} exclude each other.", COMMAND))
     for sentence, is_wrong in wrong.items():
         if is_wrong:
-            raise EcapipeError(problems.usage_error(sentence, COMMAND))
+            raise EcapipeError(usage_error(sentence, COMMAND))
 
 
-def _printer(session: Session, form: TokenForm) -> Callable[[Secret], None]:
+def _printer(session: CommandSession, form: TokenForm) -> Callable[[Secret], None]:
     def deliver(token: Secret) -> None:
         text.write(session.out, [options.token_line(token, form)])
 
@@ -474,14 +480,17 @@ def _minutes(wait: float | None, milliseconds: str | None) -> float | None:
 def _audience(given: str | None) -> str | None:
     """Raises `EcapipeError` (UsageError) for what is no URL."""
     if given is not None and not re.fullmatch(r"https?://[!-~]+", given):
-        raise EcapipeError(problems.usage_error("SF_AUDIENCE_URL does not hold a URL.", COMMAND))
+        raise EcapipeError(usage_error("SF_AUDIENCE_URL does not hold a URL.", COMMAND))
     return given
 
 
-def emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tuple[World, Which]:
+def emulated(
+    where: ProjectSelection, which: OrgSelection, world: World, stack: ExitStack
+) -> tuple[World, OrgSelection]:
     """The world with a local org in it that knows the project's apps, and somebody who signs in there."""
-    from ecapipe.edges.browser import Stand
-    from ecapipe.emulator import Emulator, VisitError
+    from ecapipe.adapters.network.browser import StandInBrowser
+    from ecapipe.emulator.server import Emulator
+    from ecapipe.emulator.visitor import VisitError
 
     try:
         apps = emulator_command.registered(where, world)
@@ -489,7 +498,7 @@ def emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tupl
         apps = []  # the run meets the same problem in its first stage, and reports it there
     server = stack.enter_context(Emulator(apps))
     (name, url), *_ = server.urls.items()
-    org = orgs.choose(f"{name}={url}", {}, ())
+    org = selection.choose(f"{name}={url}", {}, ())
 
     def visit(address: str) -> str:
         try:
@@ -497,6 +506,6 @@ def emulated(where: Where, which: Which, world: World, stack: ExitStack) -> tupl
         except VisitError as error:
             raise messages.refusal(error.error, error.description, org.host) from None
 
-    stand = Stand(visit)
+    stand = StandInBrowser(visit)
     attended = replace(world, open=stand.open, lines=stand.lines, person=True, local_browser=True, stand_in=True)
     return attended, replace(which, given=org)

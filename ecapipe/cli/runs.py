@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from ecapipe import record
+from ecapipe.adapters.storage import journal
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, Concise, NoConfigRead, NoProgress, NoPrompt, Verbose
-from ecapipe.cli.session import Session
-from ecapipe.edges import journal
-from ecapipe.render import plain
-from ecapipe.report import Report
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import history
+from ecapipe.documents.report import Report
+from ecapipe.render import listings
 
 commands = typer.Typer(cls=Group, help="List and show the last runs, to go on with them.", rich_markup_mode=None)
 
@@ -32,12 +32,12 @@ def list_runs(
 
     Runs with logins are recorded, unless --no-journal was given; the last 50 are kept.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe runs list")
     entries, failures = journal.entries(session.environment)
-    found = [record.summary(entry.journal, going=entry.going) for entry in entries]
+    found = [history.summary(entry.journal, going=entry.going) for entry in entries]
     result = {"version": 1, "runs": [each.json for each in found]}
-    return session.finish(result, plain.runs(found, length), warnings=[problem.message for problem in failures])
+    return session.finish(result, listings.runs(found, length), warnings=[problem.message for problem in failures])
 
 
 @commands.command("show", cls=Command)
@@ -57,12 +57,12 @@ def show_run(
 
     With --json its result has the members of what ecapipe run --json prints.
     """
-    session: Session = context.obj
+    session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe runs show")
     entry = journal.find(session.environment, run)
     seen = Report()
     for event in entry.journal.recorded.events():
         seen(event)
-    shown = record.summary(entry.journal, going=entry.going)
+    shown = history.summary(entry.journal, going=entry.going)
     result = {"version": 1, "recorded": shown.json, "result": seen.result()}
-    return session.finish(result, plain.run(shown, seen, length))
+    return session.finish(result, listings.run(shown, seen, length))

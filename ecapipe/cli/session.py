@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from ecapipe import report
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.interrupts import Interrupts
-from ecapipe.edges.environment import Environment
-from ecapipe.problems import Problem
+from ecapipe.documents import report
+from ecapipe.documents.report import Json
+from ecapipe.problems.problem import Problem
 from ecapipe.render import json, text
-from ecapipe.report import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class CommandSession:
     """One invocation. `json` is known before any flag is parsed, so that usage errors can be JSON, too."""
 
     environment: Environment
@@ -56,9 +56,9 @@ class Session:
 
 def open_session(
     arguments: Sequence[str], environment: Environment, out: TextIO, err: TextIO, interrupts: Interrupts | None = None
-) -> Session:
+) -> CommandSession:
     """The session for a command line: JSON by ``--json`` before any ``--``, or ``SF_CONTENT_TYPE=JSON``."""
     before = arguments[: arguments.index("--")] if "--" in arguments else arguments
     content_type = environment.get("SF_CONTENT_TYPE") or ""
     as_json = "--json" in before or content_type.upper() == "JSON"
-    return Session(environment, out, err, as_json, "--help" in before, interrupts or Interrupts())
+    return CommandSession(environment, out, err, as_json, "--help" in before, interrupts or Interrupts())

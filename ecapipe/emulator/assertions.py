@@ -8,7 +8,7 @@ import json
 from typing import Any, Final
 
 from ecapipe.emulator import clients
-from ecapipe.emulator.org import Org, RegisteredApp
+from ecapipe.emulator.org import EmulatedOrg, RegisteredApp
 from ecapipe.emulator.wire import Refused
 
 LONGEST: Final = 180.0
@@ -24,7 +24,7 @@ _MILLISECONDS: Final = 1e11
 _NO_TIME: Final = 1e15
 
 
-def verify(org: Org, assertion: str) -> tuple[RegisteredApp, str]:
+def verify(org: EmulatedOrg, assertion: str) -> tuple[RegisteredApp, str]:
     """The app that signed the assertion, and the username it asks for; anything wrong is refused."""
     signed, _, signature = assertion.rpartition(".")
     header, claims = _members(signed)

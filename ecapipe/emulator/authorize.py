@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlencode
 
-from ecapipe.emulator.org import Authorization, Org, RegisteredApp
+from ecapipe.emulator.org import Authorization, EmulatedOrg, RegisteredApp
 from ecapipe.emulator.wire import Parameters, Refused
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-def trust(org: Org, query: Parameters) -> tuple[RegisteredApp, str]:
+def trust(org: EmulatedOrg, query: Parameters) -> tuple[RegisteredApp, str]:
     """The app and its registered callback. Until both are sure nobody may be redirected anywhere."""
     query.once("client_id", "redirect_uri")
     key = query.need("client_id")

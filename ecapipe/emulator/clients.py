@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from urllib.parse import unquote_plus
 
-from ecapipe.emulator.org import Org, RegisteredApp
+from ecapipe.emulator.org import EmulatedOrg, RegisteredApp
 from ecapipe.emulator.wire import Parameters, Refused
 from ecapipe.secret import Secret
 
 
-def identify(org: Org, form: Parameters, authorization: str) -> tuple[RegisteredApp, bool]:
+def identify(org: EmulatedOrg, form: Parameters, authorization: str) -> tuple[RegisteredApp, bool]:
     """The app, and whether it proved itself with its secret.
 
     A pair in the form wins over the header. A secret that is sent must be right even where none is needed.
@@ -26,7 +26,7 @@ def identify(org: Org, form: Parameters, authorization: str) -> tuple[Registered
     return app, True
 
 
-def enabled(org: Org, key: str) -> RegisteredApp:
+def enabled(org: EmulatedOrg, key: str) -> RegisteredApp:
     """The app with this key, if an administrator has not switched it off."""
     app = org.app(key)
     if not app.enabled:

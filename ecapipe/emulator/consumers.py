@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ecapipe.emulator.org import Org, Pair, RegisteredApp, full_id
+from ecapipe.emulator.org import EmulatedOrg, EmulatedPair, RegisteredApp, full_id
 from ecapipe.emulator.wire import Parameters, RestError
 from ecapipe.secret import Secret
 
@@ -19,7 +19,7 @@ _LARGEST_PAGE: Final = 200
 Members = dict[str, object]
 
 
-def answer(org: Org, version: int, root: str, steps: Sequence[str], query: Parameters) -> Members:
+def answer(org: EmulatedOrg, version: int, root: str, steps: Sequence[str], query: Parameters) -> Members:
     """What a request below `root` (``…/apps/oauth``) is told."""
     match steps:
         case ["usage"] if version >= _SINCE_USAGE:
@@ -30,7 +30,7 @@ def answer(org: Org, version: int, root: str, steps: Sequence[str], query: Param
             raise _missing()
 
 
-def _usage(org: Org, url: str, query: Parameters) -> Members:
+def _usage(org: EmulatedOrg, url: str, query: Parameters) -> Members:
     """One page of the apps that have usage data."""
     page, size = _number(query, "page", 0), _number(query, "pageSize", _PAGE_SIZE)
     if not 1 <= size <= _LARGEST_PAGE:
@@ -59,7 +59,9 @@ def _usage(org: Org, url: str, query: Parameters) -> Members:
     }
 
 
-def _credentials(org: Org, version: int, url: str, app_id: str, steps: Sequence[str], query: Parameters) -> Members:
+def _credentials(
+    org: EmulatedOrg, version: int, url: str, app_id: str, steps: Sequence[str], query: Parameters
+) -> Members:
     if not org.setup.secrets_by_rest:
         raise RestError(403, "FUNCTIONALITY_NOT_ENABLED", "This feature is not currently enabled for this org.")
     if not org.setup.may_view_secrets:
@@ -104,7 +106,7 @@ def _staged(url: str, app: RegisteredApp, key: str) -> Members:
     return {"stagedCredentials": [] if staged is None else [_waiting(url, staged)], "url": url}
 
 
-def _waiting(url: str, pair: Pair) -> Members:
+def _waiting(url: str, pair: EmulatedPair) -> Members:
     id = full_id("1SC000000000001")
     return {
         "id": id,
@@ -118,12 +120,12 @@ def _waiting(url: str, pair: Pair) -> Members:
     }
 
 
-def _identified(org: Org) -> Iterator[tuple[str, RegisteredApp]]:
+def _identified(org: EmulatedOrg) -> Iterator[tuple[str, RegisteredApp]]:
     for number, app in enumerate(org.apps, 1):
         yield full_id(f"0xI{number:012}"), app
 
 
-def _pairs(org: Org, app: RegisteredApp) -> Iterator[tuple[str, str, Secret | None]]:
+def _pairs(org: EmulatedOrg, app: RegisteredApp) -> Iterator[tuple[str, str, Secret | None]]:
     """Id, key and secret of each consumer."""
     at = org.apps.index(app) + 1
     yield full_id(f"888{at:06}000001"), app.consumer_key, app.consumer_secret

@@ -26,7 +26,7 @@ _OTHER_ORG: Final = "00D999999999999EAA"
 _OTHER_USER: Final = "005999999999999AAA"
 
 
-class Refusal(TypedDict):
+class ErrorReply(TypedDict):
     """An OAuth error as it is written on a page."""
 
     error: str
@@ -44,7 +44,7 @@ class Do(TypedDict, total=False):
     """Answer with this status, and with `body` if there is one; also the status of `html` and `redirect`."""
     body: object
     """Any JSON value."""
-    html: bool | Refusal
+    html: bool | ErrorReply
     """A maintenance page (503), or the page on which an org refuses (400)."""
     redirect: str
     """Send the client to this address (302)."""
@@ -299,7 +299,7 @@ def _is_page(value: object) -> bool:
     if not isinstance(value, dict):
         return value is True
     texts = all(isinstance(text, str) for text in value.values())
-    return value.keys() == Refusal.__required_keys__ and texts and _is_json(value)
+    return value.keys() == ErrorReply.__required_keys__ and texts and _is_json(value)
 
 
 _TRUE: Final[_Rule] = ("true", _is_true)

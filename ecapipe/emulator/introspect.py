@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ecapipe.emulator import clients
-from ecapipe.emulator.org import SESSION, Approval, Org, Session
+from ecapipe.emulator.org import SESSION, Approval, EmulatedOrg, EmulatedSession
 from ecapipe.emulator.wire import Parameters, Refused
 
 Members = dict[str, str | int | bool]
 
 
-def describe(org: Org, form: Parameters, authorization: str) -> Members:
+def describe(org: EmulatedOrg, form: Parameters, authorization: str) -> Members:
     """The answer to a form. A token that is worth nothing, or nothing to this app, is only not active.
 
     The secret is always needed: a public client cannot prove itself (RFC 7662, section 2.1).
@@ -25,7 +25,7 @@ def describe(org: Org, form: Parameters, authorization: str) -> Members:
     return _active(org, found)
 
 
-def _active(org: Org, found: Session | Approval) -> Members:
+def _active(org: EmulatedOrg, found: EmulatedSession | Approval) -> Members:
     since = int(found.since)
     members: Members = {
         "active": True,
@@ -33,8 +33,8 @@ def _active(org: Org, found: Session | Approval) -> Members:
         "client_id": found.app.consumer_key,
         "username": found.user.username,
         "sub": org.identity(found.user),
-        "token_type": "access_token" if isinstance(found, Session) else "refresh_token",
+        "token_type": "access_token" if isinstance(found, EmulatedSession) else "refresh_token",
         "iat": since,
         "nbf": since,
     }
-    return members | {"exp": since + int(SESSION)} if isinstance(found, Session) else members
+    return members | {"exp": since + int(SESSION)} if isinstance(found, EmulatedSession) else members

@@ -31,7 +31,7 @@ _SUFFIX_LETTERS: Final = string.ascii_uppercase + "012345"
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class EmulatedPair:
     """A consumer key and its secret."""
 
     key: str
@@ -71,9 +71,9 @@ class RegisteredApp:
     """For the JWT bearer flow: PEM, or the base64 between its BEGIN and END lines."""
     pre_authorized: bool = True
     """False: users approve the app themselves, in a web login, before the JWT bearer flow works for them."""
-    more_consumers: tuple[Pair, ...] = ()
+    more_consumers: tuple[EmulatedPair, ...] = ()
     """Further consumers of the app, each as good as the first."""
-    staged: Pair | None = None
+    staged: EmulatedPair | None = None
     """What an administrator has staged for the next rotation; not good yet."""
     used: bool = True
     """False: the orgs have no usage data of it until its first login."""
@@ -98,7 +98,7 @@ class OrgSetup:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class EmulatedUser:
     """A person, or an integration user that only client credentials log in."""
 
     id: str
@@ -116,7 +116,7 @@ class Authorization:
     challenge: str | None
     hint: str
     since: float
-    user: User | None = None
+    user: EmulatedUser | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -124,24 +124,24 @@ class Approval:
     """What a person allowed an app for good. `refresh_token` is the one that counts; rotation changes it."""
 
     app: RegisteredApp
-    user: User
+    user: EmulatedUser
     scopes: tuple[str, ...]
     since: float
     refresh_token: str
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class EmulatedSession:
     """What an access token stands for."""
 
     app: RegisteredApp
-    user: User
+    user: EmulatedUser
     scopes: tuple[str, ...]
     since: float
     approval: Approval | None
 
 
-class Org:
+class EmulatedOrg:
     """An org at `url`, the `number`th of its emulator. It is used from one thread, so it needs no lock."""
 
     def __init__(
@@ -158,10 +158,10 @@ class Org:
         self._everywhere = {key for app in apps for key in _consumers(app)}
         self._apps = {key: one for app in self.apps for key, one in _consumers(app).items()}
         self._used: set[str] = set()
-        self._users: dict[str, User] = {}
+        self._users: dict[str, EmulatedUser] = {}
         self._open: dict[str, Authorization] = {}
         self._codes: dict[str, Authorization] = {}
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, EmulatedSession] = {}
         self._approvals: dict[str, Approval] = {}
         """By each refresh token that was ever issued for it, as long as it is not revoked."""
         self.person = self.user(f"user@{name}.example")
@@ -178,12 +178,12 @@ class Org:
         """Whether the key belongs to an app that is there, but not in this org."""
         return consumer_key in self._everywhere and consumer_key not in self._apps
 
-    def user(self, username: str) -> User:
+    def user(self, username: str) -> EmulatedUser:
         """The user of this name, who exists from the first time the name is said."""
-        new = User(full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
+        new = EmulatedUser(full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
         return self._users.setdefault(username, new)
 
-    def known(self, username: str) -> User | None:
+    def known(self, username: str) -> EmulatedUser | None:
         """The user of this name, if it is the person or one that an app runs as."""
         robots = {app.run_as_user for app in self.apps}
         return self.user(username) if username == self.person.username or username in robots else None
@@ -193,15 +193,15 @@ class Org:
         return app.used or app.name in self._used
 
     @property
-    def users(self) -> tuple[User, ...]:
+    def users(self) -> tuple[EmulatedUser, ...]:
         """Everybody who exists, the person first."""
         return tuple(self._users.values())
 
-    def identity(self, user: User) -> str:
+    def identity(self, user: EmulatedUser) -> str:
         """The identity URL, the ``id`` of a token answer."""
         return f"{self.url}/id/{self.id}/{user.id}"
 
-    def sign_in(self, username: str, password: str) -> User | None:
+    def sign_in(self, username: str, password: str) -> EmulatedUser | None:
         """The person, if that is the right password."""
         right = hmac.compare_digest(password.encode(), self.password.encode())
         return self.person if right and username == self.person.username else None
@@ -225,7 +225,7 @@ class Org:
         self._codes[code] = replace(authorization, since=self.clock())
         return code
 
-    def redeem(self, code: str, app: RegisteredApp) -> tuple[Authorization, User]:
+    def redeem(self, code: str, app: RegisteredApp) -> tuple[Authorization, EmulatedUser]:
         """What was allowed, and by whom. A code works once, also when that once is a failure."""
         authorization = self._codes.pop(code, None)
         if authorization is None or authorization.user is None or authorization.app is not app:
@@ -234,7 +234,9 @@ class Org:
             raise Refused("invalid_grant", "expired authorization code")
         return authorization, authorization.user
 
-    def log_in(self, app: RegisteredApp, user: User, scopes: tuple[str, ...], *, lasting: bool) -> dict[str, str]:
+    def log_in(
+        self, app: RegisteredApp, user: EmulatedUser, scopes: tuple[str, ...], *, lasting: bool
+    ) -> dict[str, str]:
         """A token answer. Only a `lasting` login gets a refresh token, and only if scopes and policies say so."""
         if not (lasting and app.refresh_tokens and REFRESHING.intersection(scopes)):
             return self._issue(app, user, scopes, None)
@@ -264,7 +266,7 @@ class Org:
         self._approvals[approval.refresh_token] = approval
         return answer | {"refresh_token": approval.refresh_token}
 
-    def session(self, access_token: str) -> Session | None:
+    def session(self, access_token: str) -> EmulatedSession | None:
         """What the token stands for, if it is one of this org's, not revoked and not expired."""
         session = self._sessions.get(access_token)
         return session if session and self.clock() - session.since < SESSION else None
@@ -274,7 +276,7 @@ class Org:
         approval = self._approvals.get(refresh_token)
         return approval if approval and approval.refresh_token == refresh_token else None
 
-    def approved(self, app: RegisteredApp, user: User) -> bool:
+    def approved(self, app: RegisteredApp, user: EmulatedUser) -> bool:
         """Whether the user has approved the app and not revoked it since."""
         return any(one.app is app and one.user == user for one in self._approvals.values())
 
@@ -291,12 +293,12 @@ class Org:
         self._sessions = {token: one for token, one in self._sessions.items() if one.approval is not approval}
 
     def _issue(
-        self, app: RegisteredApp, user: User, scopes: tuple[str, ...], approval: Approval | None
+        self, app: RegisteredApp, user: EmulatedUser, scopes: tuple[str, ...], approval: Approval | None
     ) -> dict[str, str]:
         self._used.add(app.name)
         access_token = f"{self.id[:15]}!AQ{_chance(94)}"
         now = self.clock()
-        self._sessions[access_token] = Session(app, user, scopes, now, approval)
+        self._sessions[access_token] = EmulatedSession(app, user, scopes, now, approval)
         issued_at = str(int(now * 1000))
         answer = {"access_token": access_token}
         if app.consumer_secret is not None:

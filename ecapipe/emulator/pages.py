@@ -9,7 +9,7 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from ecapipe.emulator.org import Authorization, Org, User
+from ecapipe.emulator.org import Authorization, EmulatedOrg, EmulatedUser
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -29,7 +29,7 @@ _SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
-def login(org: Org, handle: str, pending: Authorization, username: str, complaint: str = "") -> HTMLResponse:
+def login(org: EmulatedOrg, handle: str, pending: Authorization, username: str, complaint: str = "") -> HTMLResponse:
     """The login page, with the username filled in where it is known."""
     alert = f'<p role="alert">{escape(complaint)}</p>' if complaint else ""
     focus = ("", " autofocus") if username else (" autofocus", "")
@@ -49,7 +49,7 @@ def login(org: Org, handle: str, pending: Authorization, username: str, complain
     )
 
 
-def approval(org: Org, handle: str, pending: Authorization, user: User) -> HTMLResponse:
+def approval(org: EmulatedOrg, handle: str, pending: Authorization, user: EmulatedUser) -> HTMLResponse:
     """The page that asks whether the app may have what it wants."""
     scopes = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in pending.scopes)
     return _page(

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.responses import JSONResponse, Response
 
 from ecapipe.emulator import consumers
-from ecapipe.emulator.org import Org, User
+from ecapipe.emulator.org import EmulatedOrg, EmulatedUser
 from ecapipe.emulator.wire import Call, RestError
 
 ROOT: Final = "/services/data"
@@ -32,7 +32,7 @@ def versions() -> Response:
     return JSONResponse([_version(number) for number in _VERSIONS])
 
 
-def answer(org: Org, call: Call) -> Response | None:
+def answer(org: EmulatedOrg, call: Call) -> Response | None:
     """The response to a request below a version; None for one that is not there."""
     found = _PATH.fullmatch(call.path)
     if found is None or int(found[1]) not in _VERSIONS:
@@ -47,7 +47,7 @@ def answer(org: Org, call: Call) -> Response | None:
         return JSONResponse([{"message": fault.message, "errorCode": fault.code}], fault.status, headers)
 
 
-def _resource(org: Org, call: Call, number: int, path: str) -> object:
+def _resource(org: EmulatedOrg, call: Call, number: int, path: str) -> object:
     root = f"{ROOT}/v{number}.0"
     match path.strip("/").split("/"):
         case [""]:
@@ -65,7 +65,7 @@ def _resource(org: Org, call: Call, number: int, path: str) -> object:
     raise RestError(404, "NOT_FOUND", "The requested resource does not exist")
 
 
-def _query(org: Org, root: str, text: str) -> object:
+def _query(org: EmulatedOrg, root: str, text: str) -> object:
     """The answer to a query of a few fields of one type. Names are case-insensitive, as in SOQL."""
     asked = _QUERY.fullmatch(text)
     if asked is None:
@@ -90,7 +90,7 @@ def _query(org: Org, root: str, text: str) -> object:
 _TYPES: Final = {"organization": "Organization", "user": "User"}
 
 
-def _rows(org: Org, type: str) -> list[Row] | None:
+def _rows(org: EmulatedOrg, type: str) -> list[Row] | None:
     """All records of a type; None for a type that is not here. A Dev Hub's ScratchOrgInfo is one of them."""
     match type.lower():
         case "organization":
@@ -101,7 +101,7 @@ def _rows(org: Org, type: str) -> list[Row] | None:
             return None
 
 
-def _organization(org: Org) -> Row:
+def _organization(org: EmulatedOrg) -> Row:
     return {
         "Id": org.id,
         "Name": org.name,
@@ -113,7 +113,7 @@ def _organization(org: Org) -> Row:
     }
 
 
-def _user(org: Org, user: User) -> Row:
+def _user(org: EmulatedOrg, user: EmulatedUser) -> Row:
     name = user.username.partition("@")[0]
     return {
         "Id": user.id,

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ecapipe.emulator import faults, site, tls, visitor
 from ecapipe.emulator.faults import Fault, Plan
-from ecapipe.emulator.org import Org, OrgSetup, RegisteredApp
+from ecapipe.emulator.org import EmulatedOrg, OrgSetup, RegisteredApp
 from ecapipe.emulator.wire import Call, Parameters
 
 _TRIES = 20
@@ -80,7 +80,7 @@ class Emulator:
         self._trusted: str | None = None
         self._plan: Plan
         self._server: _Server
-        self._orgs: dict[int, Org] = {}
+        self._orgs: dict[int, EmulatedOrg] = {}
         self._asked: list[Asked] = []
         self._running = ExitStack()
 
@@ -100,7 +100,7 @@ class Emulator:
                 pair = _listen(self._port + at if self._port else 0)
                 listening += [stack.enter_context(one) for one in pair]
                 port = pair[0].getsockname()[1]
-                self._orgs[port] = Org(setup, at + 1, f"{scheme}://localhost:{port}", self._apps, self._clock)
+                self._orgs[port] = EmulatedOrg(setup, at + 1, f"{scheme}://localhost:{port}", self._apps, self._clock)
             self._server = server = _Server(
                 uvicorn.Config(
                     self._serve,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from ecapipe.emulator import authorize, introspect, pages, rest, token
-from ecapipe.emulator.org import Org, Session
+from ecapipe.emulator.org import EmulatedOrg, EmulatedSession
 from ecapipe.emulator.wire import Call, Refused
 
 _USER_URLS = {
@@ -30,7 +30,7 @@ _USER_URLS = {
 }
 
 
-def answer(org: Org, call: Call) -> Response:
+def answer(org: EmulatedOrg, call: Call) -> Response:
     """The response to any request; nothing of it may be cached."""
     try:
         response = _route(org, call)
@@ -41,7 +41,7 @@ def answer(org: Org, call: Call) -> Response:
     return response
 
 
-def _route(org: Org, call: Call) -> Response:
+def _route(org: EmulatedOrg, call: Call) -> Response:
     match "GET" if call.method == "HEAD" else call.method, call.path:
         case "GET", "/services/oauth2/authorize":
             return _authorize(org, call)
@@ -65,7 +65,7 @@ def _route(org: Org, call: Call) -> Response:
             return pages.error("not_found", "there is no such page here", 404)
 
 
-def _authorize(org: Org, call: Call) -> Response:
+def _authorize(org: EmulatedOrg, call: Call) -> Response:
     app, redirect_uri = authorize.trust(org, call.query)
     try:
         pending = authorize.ask(app, redirect_uri, call.query, org.clock())
@@ -75,7 +75,7 @@ def _authorize(org: Org, call: Call) -> Response:
     return pages.login(org, org.hold(pending), pending, pending.hint)
 
 
-def _login(org: Org, call: Call) -> Response:
+def _login(org: EmulatedOrg, call: Call) -> Response:
     call.form.once()
     pending = org.resume(call.form.need("id"))
     username = call.form.get("username") or ""
@@ -92,7 +92,7 @@ def _login(org: Org, call: Call) -> Response:
     return pages.approval(org, org.hold(replace(pending, user=user)), pending, user)
 
 
-def _approve(org: Org, call: Call) -> Response:
+def _approve(org: EmulatedOrg, call: Call) -> Response:
     call.form.once()
     pending = org.resume(call.form.need("id"))
     if pending.user is None:
@@ -104,7 +104,7 @@ def _approve(org: Org, call: Call) -> Response:
     return _redirect(authorize.address(pending.redirect_uri, pending.state, **said))
 
 
-def _token(org: Org, call: Call) -> Response:
+def _token(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
         return JSONResponse(token.grant(org, call.form, call.authorization))
@@ -112,7 +112,7 @@ def _token(org: Org, call: Call) -> Response:
         return _oauth_error(refused)
 
 
-def _introspect(org: Org, call: Call) -> Response:
+def _introspect(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
         return JSONResponse(introspect.describe(org, call.form, call.authorization))
@@ -120,7 +120,7 @@ def _introspect(org: Org, call: Call) -> Response:
         return _oauth_error(refused)
 
 
-def _revoke(org: Org, call: Call) -> Response:
+def _revoke(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
         call.form.once()
@@ -130,7 +130,7 @@ def _revoke(org: Org, call: Call) -> Response:
     return Response()
 
 
-def _userinfo(org: Org, call: Call) -> Response:
+def _userinfo(org: EmulatedOrg, call: Call) -> Response:
     if call.bearer is None:
         return PlainTextResponse("Missing_OAuth_Token", 403)
     session = org.session(call.bearer)
@@ -139,7 +139,7 @@ def _userinfo(org: Org, call: Call) -> Response:
     return JSONResponse(_described(org, session))
 
 
-def _described(org: Org, session: Session) -> dict[str, object]:
+def _described(org: EmulatedOrg, session: EmulatedSession) -> dict[str, object]:
     """The UserInfo answer."""
     user = session.user
     name = user.username.partition("@")[0]

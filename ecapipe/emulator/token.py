@@ -7,7 +7,7 @@ import hashlib
 import hmac
 
 from ecapipe.emulator import assertions, clients
-from ecapipe.emulator.org import REFRESHING, Authorization, Org
+from ecapipe.emulator.org import REFRESHING, Authorization, EmulatedOrg
 from ecapipe.emulator.wire import Parameters, Refused
 
 NOT_APPROVED = "user is not admin approved to access this app"
@@ -18,7 +18,7 @@ _NEEDS_A_PERSON = frozenset({"full", "web", "refresh_token", "offline_access"})
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-def grant(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+def grant(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
     """The token answer to a form. A form without a grant type is refused as Salesforce does it."""
     form.once()
     if form.get("scope") is not None:
@@ -37,7 +37,7 @@ def grant(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
             raise Refused("unsupported_grant_type", "grant type not supported")
 
 
-def _authorization_code(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+def _authorization_code(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
     app, proved = clients.identify(org, form, authorization)
     if not proved and not app.secret_optional:
         raise Refused("invalid_client", "invalid client credentials")
@@ -50,7 +50,7 @@ def _authorization_code(org: Org, form: Parameters, authorization: str) -> dict[
     return org.log_in(app, user, allowed.scopes, lasting=True)
 
 
-def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+def _client_credentials(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
     if org.setup.login_host:
         raise Refused("invalid_grant", "request not supported on this domain")
     app, proved = clients.identify(org, form, authorization)
@@ -64,14 +64,14 @@ def _client_credentials(org: Org, form: Parameters, authorization: str) -> dict[
     return org.log_in(app, org.user(app.run_as_user), scopes, lasting=False)
 
 
-def _refresh(org: Org, form: Parameters, authorization: str) -> dict[str, str]:
+def _refresh(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
     app, proved = clients.identify(org, form, authorization)
     if not proved and app.refresh_needs_secret:
         raise Refused("invalid_client", "invalid client credentials")
     return org.refresh(form.need("refresh_token"), app)
 
 
-def _jwt_bearer(org: Org, form: Parameters) -> dict[str, str]:
+def _jwt_bearer(org: EmulatedOrg, form: Parameters) -> dict[str, str]:
     """No secret and no refresh token: the signature proves the app, and it can sign again."""
     app, username = assertions.verify(org, form.need("assertion"))
     user = org.known(username)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from ecapipe.findings import Level
-from ecapipe.render.result import Entry, Result
+from ecapipe.check.findings import Level
+from ecapipe.render.report_data import ReportData, ReportEntry
 
 MOST: Final = 10
 """Annotations of one level that GitHub shows of one step; it drops the rest without a word."""
@@ -15,7 +15,7 @@ MOST: Final = 10
 _COMMAND: Final[dict[Level, str]] = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def lines(result: Result) -> Iterator[str]:
+def lines(result: ReportData) -> Iterator[str]:
     """A line per annotation, at most ten of each level."""
     given = Counter[Level]()
     for entry in result.open_entries:
@@ -24,7 +24,7 @@ def lines(result: Result) -> Iterator[str]:
             yield _command(entry)
 
 
-def _command(entry: Entry) -> str:
+def _command(entry: ReportEntry) -> str:
     place = {} if entry.file is None else {"file": entry.file, "line": str(entry.line or 1)}
     properties = ",".join(f"{name}={_property(value)}" for name, value in {**place, "title": entry.name}.items())
     return f"::{_COMMAND[entry.level]} {properties}::{_data(chr(10).join((entry.sentence, *entry.actions)))}"

@@ -16,19 +16,19 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from ecapipe import __version__
 from ecapipe.events import (
-    AppSeen,
+    AppDescribed,
     Event,
-    Finished,
     Note,
-    Planned,
     RunEnded,
+    RunPlanned,
     RunStarted,
     StageEnded,
     StageNoted,
     StageStarted,
     Subject,
+    SubjectFinished,
 )
-from ecapipe.problems import INTERRUPTED, Problem
+from ecapipe.problems.problem import INTERRUPTED, Problem
 from ecapipe.render.text import clean
 
 State = Literal["waiting", "working", "failed", "done", "left"]
@@ -60,7 +60,7 @@ _ICON: Final = quote(
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BoardRow:
     """A web login as the page shows it. `link` is the authorize URL, of which host, user and callback are read."""
 
     number: int
@@ -94,8 +94,9 @@ class Row:
         return parse_qs(urlsplit(self.link).query).get(name, [None])[0]
 
 
-class Board:
-    """An `Emit` that keeps a row for each login with a link, and the page of them; see `ecapipe.edges.board.Page`.
+class BoardView:
+    """An `Emit` that keeps a row for each login with a link, and the page of them; see
+    `ecapipe.adapters.network.board_server.BoardServer`.
 
     Told by one thread, read by any.
     """
@@ -103,7 +104,7 @@ class Board:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._version = 0
-        self._rows: dict[Subject, Row] = {}
+        self._rows: dict[Subject, BoardRow] = {}
         self._said = ""
         self._ended = False
 
@@ -113,7 +114,7 @@ class Board:
                 self._tell()
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[BoardRow, ...]:
         """In the order in which the links came."""
         with self._changed:
             return tuple(self._rows.values())
@@ -192,7 +193,7 @@ class Board:
                 return self._change(event.subject, state="failed", words="", problem=event.problem)
             case StageEnded() if event.outcome == "warning":
                 return self._change(event.subject, warning=event.reason or "")
-            case Finished():
+            case SubjectFinished():
                 who = event.login and (event.login.username or event.login.user_id)
                 return self._change(event.subject, state="done", words=who or "")
             case RunEnded():
@@ -201,7 +202,7 @@ class Board:
                     if row.state in ("waiting", "working"):
                         self._change(row.subject, state="left", words="")
                 return True
-            case StageEnded() | RunStarted() | Planned() | AppSeen():
+            case StageEnded() | RunStarted() | RunPlanned() | AppDescribed():
                 return False
             case _:
                 assert_never(event)
@@ -210,7 +211,7 @@ class Board:
         row = self._rows.get(subject)
         if note.kind in ("link", "offer") and subject.app and subject.org:
             number = row.number if row else len(self._rows) + 1
-            self._rows[subject] = Row(number, subject, note.text, pasted=note.pasted, browser=note.browser)
+            self._rows[subject] = BoardRow(number, subject, note.text, pasted=note.pasted, browser=note.browser)
             return True
         if note.kind == "asking":
             return self._change(subject, pasted=True)
@@ -300,7 +301,7 @@ def _bar(count: Counter[State]) -> str:
     return f'<svg viewBox="0 0 {max(count.total(), 1)} 1" preserveAspectRatio="none">{"".join(parts)}</svg>'
 
 
-def _paste(rows: Iterable[Row]) -> str:
+def _paste(rows: Iterable[BoardRow]) -> str:
     """The one place for answers that do not come by themselves."""
     needed = any(row.state == "waiting" and (row.pasted or row.ends_at) for row in rows)
     return (
@@ -343,7 +344,7 @@ def _search(asked: Mapping[str, str]) -> str:
     )
 
 
-def _table(rows: Sequence[Row], asked: Mapping[str, str], ended: bool) -> Iterator[str]:
+def _table(rows: Sequence[BoardRow], asked: Mapping[str, str], ended: bool) -> Iterator[str]:
     states = _SHOWN[_shown(asked)][1]
     word = asked.get("find", "").strip().casefold()
     rivals = _rivals(rows)
@@ -356,14 +357,14 @@ def _table(rows: Sequence[Row], asked: Mapping[str, str], ended: bool) -> Iterat
         yield f'<tr id="row-0" class="none"><td colspan="3">{"Nothing here." if rows else "No link yet."}</td></tr>'
 
 
-def _rivals(rows: Iterable[Row]) -> dict[int, list[Row]]:
+def _rivals(rows: Iterable[BoardRow]) -> dict[int, list[BoardRow]]:
     """For each login that is to come, the others that a browser would mix up with it.
 
     A browser has one session a host. Hosts of one org, which share the first label, are a matter only of who is
     expected there.
     """
     waiting = [row for row in rows if row.state == "waiting"]
-    by_org: dict[tuple[str, str | None], list[Row]] = {}
+    by_org: dict[tuple[str, str | None], list[BoardRow]] = {}
     for row in waiting:
         by_org.setdefault((row.host.partition(".")[0], row.browser), []).append(row)
     return {
@@ -375,7 +376,7 @@ def _rivals(rows: Iterable[Row]) -> dict[int, list[Row]]:
     }
 
 
-def _row(row: Row, rivals: Sequence[Row], ended: bool) -> str:
+def _row(row: BoardRow, rivals: Sequence[BoardRow], ended: bool) -> str:
     app, org = _text_of(row.subject.app or ""), _text_of(row.subject.org or "")
     user = f'<span class="user">as <bdi>{_text_of(row.user)}</bdi></span>' if row.user else ""
     return (
@@ -387,7 +388,7 @@ def _row(row: Row, rivals: Sequence[Row], ended: bool) -> str:
     )
 
 
-def _status(row: Row) -> str:
+def _status(row: BoardRow) -> str:
     match row.state:
         case "waiting":
             return '<span class="unopened">Waiting for you</span><span class="opened">Opened in a tab</span>'
@@ -403,7 +404,7 @@ def _status(row: Row) -> str:
             assert_never(row.state)
 
 
-def _to_do(row: Row, rivals: Sequence[Row], what: str) -> str:
+def _to_do(row: BoardRow, rivals: Sequence[BoardRow], what: str) -> str:
     if row.state == "failed":
         return (
             f'{_to_mend(row)}<form method="post" action="retry"><input type="hidden" name="row" value="{row.number}">'
@@ -428,19 +429,19 @@ def _to_do(row: Row, rivals: Sequence[Row], what: str) -> str:
     )
 
 
-def _warning(row: Row) -> str:
+def _warning(row: BoardRow) -> str:
     warning = f'<span aria-hidden="true">⚠</span> {_text_of(row.warning)}'
     return f'<p class="clash">{warning}</p>' if row.warning else ""
 
 
-def _to_mend(row: Row) -> str:
+def _to_mend(row: BoardRow) -> str:
     if row.problem is None:
         return _warning(row)
     actions = "".join(f"<li>{_text_of(action)}</li>" for action in row.problem.actions)
     return f"<p>{_text_of(row.problem.message)}</p>{f'<ul>{actions}</ul>' if actions else ''}"
 
 
-def _where_it_ends(row: Row) -> str:
+def _where_it_ends(row: BoardRow) -> str:
     if row.ends_at:
         return f'<p class="hint">It ends at <bdi>{_text_of(row.ends_at)}</bdi>: paste that address above.</p>'
     if row.pasted:
@@ -448,7 +449,7 @@ def _where_it_ends(row: Row) -> str:
     return ""
 
 
-def _clash(rivals: Sequence[Row]) -> str:
+def _clash(rivals: Sequence[BoardRow]) -> str:
     if not rivals:
         return ""
     first, more = _text_of(str(rivals[0].subject)), len(rivals) - 1

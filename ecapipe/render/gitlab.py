@@ -6,14 +6,14 @@ import hashlib
 from collections import Counter
 from typing import Final
 
-from ecapipe.findings import Level
+from ecapipe.check.findings import Level
 from ecapipe.render import json
-from ecapipe.render.result import Result
+from ecapipe.render.report_data import ReportData
 
 _SEVERITY: Final[dict[Level, str]] = {"error": "major", "warning": "minor", "note": "info"}
 
 
-def render(result: Result) -> str:
+def render(result: ReportData) -> str:
     """Accepted findings are left out: the format has no word for them."""
     seen = Counter[str]()
     issues = []

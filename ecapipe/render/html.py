@@ -9,7 +9,7 @@ from html import escape
 from typing import Final
 
 from ecapipe import __version__
-from ecapipe.render.result import Cell, Column, Entry, Result, Row
+from ecapipe.render.report_data import ReportCell, ReportColumn, ReportData, ReportEntry, ReportRow
 
 _MARKS: Final = {"passed": "✔", "note": "ℹ", "warning": "⚠", "failed": "✘", "skipped": "◯", "accepted": "☑"}
 _MANY: Final = 6
@@ -78,7 +78,7 @@ ul { margin: .4rem 0 0; padding-left: 1.2rem; }
 """
 
 
-def render(result: Result) -> str:
+def render(result: ReportData) -> str:
     """The page. Its policy allows nothing but its own style, by hash: what slipped in would neither run nor load."""
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -107,7 +107,7 @@ def render(result: Result) -> str:
     )
 
 
-def _head(result: Result) -> Iterator[str]:
+def _head(result: ReportData) -> Iterator[str]:
     yield f"<header><h1>{escape(result.command)}</h1>"
     yield f'<p class="verdict">{escape(result.verdict)}</p>'
     if result.started_at:
@@ -115,7 +115,7 @@ def _head(result: Result) -> Iterator[str]:
     yield "</header>"
 
 
-def _matrix(result: Result) -> Iterator[str]:
+def _matrix(result: ReportData) -> Iterator[str]:
     """A row per subject, a column per stage, or per rule that found something."""
     columns, others = result.telling, len(result.columns) - len(result.telling)
     stages = any(column.telling for column in columns)
@@ -134,14 +134,14 @@ def _matrix(result: Result) -> Iterator[str]:
         yield f'<p class="passed">✔ Nothing was found by {count}.</p>'
 
 
-def _row(row: Row, columns: Sequence[Column], stages: bool) -> str:
+def _row(row: ReportRow, columns: Sequence[ReportColumn], stages: bool) -> str:
     kind = ' class="target"' if row.is_target else ""
     cells = "".join(_cell(row.cells.get(column.name), column) for column in columns)
     end = f"<td>{escape(row.note)}</td>" if stages else ""
     return f'<tr{kind}><th scope="row">{escape(row.subject) or "project"}</th>{cells}{end}</tr>'
 
 
-def _cell(cell: Cell | None, column: Column) -> str:
+def _cell(cell: ReportCell | None, column: ReportColumn) -> str:
     if cell is None:
         return '<td class="none"></td>'
     title = f' title="{escape(cell.reason)}"' if cell.reason else ""
@@ -151,14 +151,14 @@ def _cell(cell: Cell | None, column: Column) -> str:
     )
 
 
-def _list(title: str, entries: Sequence[Entry]) -> Iterator[str]:
+def _list(title: str, entries: Sequence[ReportEntry]) -> Iterator[str]:
     if entries:
         yield f"<section><h2>{title}</h2>"
         yield from (line for entry in entries for line in _article(entry))
         yield "</section>"
 
 
-def _article(entry: Entry) -> Iterator[str]:
+def _article(entry: ReportEntry) -> Iterator[str]:
     subject = f" · {escape(entry.subject)}" if entry.subject else ""
     place = ":".join(str(part) for part in (entry.file, entry.line) if part)
     yield f'<article class="{entry.level}">'

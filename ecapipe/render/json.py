@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, TextIO
 
+from ecapipe.documents.report import Json
 from ecapipe.events import Event, StageNoted
 from ecapipe.render import text
-from ecapipe.report import Json
 
 if TYPE_CHECKING:
-    from ecapipe.render.result import Result
+    from ecapipe.render.report_data import ReportData
 
 
 _encode: Final = json.JSONEncoder().encode
@@ -31,7 +31,7 @@ def write(stream: TextIO, document: Json) -> None:
     text.write(stream, [dump(document)])
 
 
-def render(result: Result) -> str:
+def render(result: ReportData) -> str:
     """The report in JSON is what ``--json`` prints."""
     return dump(result.document) + "\n"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from ecapipe.render.result import Cell, Column, Entry, Result, Row
+from ecapipe.render.report_data import ReportCell, ReportColumn, ReportData, ReportEntry, ReportRow
 from ecapipe.render.text import tame
 
 
-def render(result: Result) -> str:
+def render(result: ReportData) -> str:
     columns = {column.name: column for column in result.columns}
     cells = [cell for row in result.rows for cell in row.cells.values()]
     return "\n".join(
@@ -22,7 +22,7 @@ def render(result: Result) -> str:
     )
 
 
-def _suite(row: Row, columns: dict[str, Column]) -> Iterator[str]:
+def _suite(row: ReportRow, columns: dict[str, ReportColumn]) -> Iterator[str]:
     name = row.subject or "project"
     yield f"  <testsuite {_totals(name, list(row.cells.values()))}>"
     for column, cell in row.cells.items():
@@ -34,7 +34,7 @@ def _suite(row: Row, columns: dict[str, Column]) -> Iterator[str]:
     yield "  </testsuite>"
 
 
-def _inside(cell: Cell) -> Iterator[str]:
+def _inside(cell: ReportCell) -> Iterator[str]:
     said = "\n\n".join(_said(entry) for entry in cell.entries)
     reason = cell.entries[0].message if cell.entries else cell.reason
     if cell.mark == "failed":
@@ -48,13 +48,13 @@ def _inside(cell: Cell) -> Iterator[str]:
         yield f"<system-out>{_text(said or reason)}</system-out>"
 
 
-def _said(entry: Entry) -> str:
+def _said(entry: ReportEntry) -> str:
     place = ":".join(str(part) for part in (entry.file, entry.line) if part)
     first = f"{place}: {entry.level}: {entry.message}" if place else entry.message
     return "\n".join(map(tame, [first, *entry.actions]))
 
 
-def _totals(name: str, cells: list[Cell]) -> str:
+def _totals(name: str, cells: list[ReportCell]) -> str:
     marks = [cell.mark for cell in cells]
     return _attributes(
         name=name,

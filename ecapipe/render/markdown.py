@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from ecapipe.render.result import Cell, Entry, Result
+from ecapipe.render.report_data import ReportCell, ReportData, ReportEntry
 from ecapipe.render.text import tame
 
 MOST_ROWS: Final = 300
@@ -22,11 +22,11 @@ _MARKS: Final = {"passed": "✅", "note": "ℹ️", "warning": "⚠️", "failed
 _LEVELS: Final = {"error": "❌ error", "warning": "⚠️ warning", "note": "ℹ️ note"}  # it is the emoji
 
 
-def render(result: Result) -> str:
+def render(result: ReportData) -> str:
     return "\n\n".join(blocks(result)) + "\n"
 
 
-def blocks(result: Result) -> Iterator[str]:
+def blocks(result: ReportData) -> Iterator[str]:
     """The page in pieces, each of which is whole in itself.
 
     Whatever a file or an org may have said stands in code spans and fences, where Markdown knows no markup,
@@ -58,7 +58,7 @@ def _cell(text: str) -> str:
     return code(text).replace("|", "\\|")
 
 
-def _matrix(result: Result) -> Iterator[str]:
+def _matrix(result: ReportData) -> Iterator[str]:
     """A row per subject, a column per stage, or per rule that found something."""
     columns = result.telling
     lines = [
@@ -72,11 +72,11 @@ def _matrix(result: Result) -> Iterator[str]:
     yield from _more(len(result.rows) - MOST_ROWS)
 
 
-def _mark(cell: Cell | None) -> str:
+def _mark(cell: ReportCell | None) -> str:
     return _MARKS[cell.mark] if cell else ""
 
 
-def _detail(entry: Entry) -> str:
+def _detail(entry: ReportEntry) -> str:
     place = ":".join(str(part) for part in (entry.file, entry.line) if part)
     head = " · ".join(filter(None, (_LEVELS[entry.level], f"**{entry.name}**", code(entry.subject), code(place))))
     lines = [*_PAGE.wrap(_clipped(entry.message)), *(["", *map(_clipped, entry.actions)] if entry.actions else [])]

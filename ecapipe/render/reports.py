@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ecapipe.render import gitlab, html, json, junit, markdown, sarif
-from ecapipe.render.result import Result
+from ecapipe.render.report_data import ReportData
 
-FORMATS: Final[Mapping[str, Callable[[Result], str]]] = {
+FORMATS: Final[Mapping[str, Callable[[ReportData], str]]] = {
     "gitlab": gitlab.render,
     "html": html.render,
     "json": json.render,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from ecapipe import __version__
+from ecapipe.documents.report import Json
 from ecapipe.render import json
-from ecapipe.render.result import Entry, Result, Topic
-from ecapipe.report import Json
+from ecapipe.render.report_data import ReportData, ReportEntry, Topic
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _ROOT = "%SRCROOT%"
 """The name by which SARIF's readers know the root of the repository."""
 
 
-def render(result: Result) -> str:
+def render(result: ReportData) -> str:
     """One SARIF run. Accepted findings are left out: GitHub shows suppressed results as if they were open."""
     number = {name: index for index, name in enumerate(result.topics)}
     document: Json = {
@@ -54,7 +54,7 @@ def _rule(topic: Topic) -> Json:
     }
 
 
-def _result(entry: Entry, rule: int) -> Json:
+def _result(entry: ReportEntry, rule: int) -> Json:
     advice = "".join(f"\n- {action}" for action in entry.actions)
     return {
         "ruleId": entry.name,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO
 
-from ecapipe.events import Login, Outcome, StageEnded, Subject
-from ecapipe.problems import Problem
-from ecapipe.report import Report
+from ecapipe.documents.report import Report
+from ecapipe.events import LoginResult, Outcome, StageEnded, Subject
+from ecapipe.problems.problem import Problem
 
 _HOSTILE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escapes, line breaks
@@ -106,7 +106,7 @@ def problem(found: Problem) -> list[str]:
     return [error, "", "Try this:", "", *(clean(action) for action in found.actions), ""]
 
 
-def success(subject: Subject, login: Login) -> str:
+def success(subject: Subject, login: LoginResult) -> str:
     """The sentence of `sf` for a login, with the app before it."""
     who = clean(login.username or login.user_id or "")
     return f"{clean(str(subject))}: Successfully authorized {who} with org ID {clean(login.org_id or '')}"
@@ -127,11 +127,11 @@ def ending(status: int) -> str:
     }.get(status, "Failed")
 
 
-def _refreshes(login: Login) -> bool:
+def _refreshes(login: LoginResult) -> bool:
     return login.flow == "web" and not {"refresh_token", "offline_access"}.isdisjoint(login.scopes)
 
 
-def farewell(logins: Iterable[Login]) -> list[str]:
+def farewell(logins: Iterable[LoginResult]) -> list[str]:
     """What became of the tokens."""
     known = list(logins)
     fates = [login.token for login in known]

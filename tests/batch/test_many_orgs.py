@@ -22,15 +22,18 @@ from commandline import Ended, ecapipe, started
 from keypairs import certificate, pem, rsa_key, written
 from loopback import free_port
 
-from ecapipe import batch, edges, pipeline
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator, Fault
-from ecapipe.login import How
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request
-from ecapipe.report import Report
+from ecapipe.documents.report import Report
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.server import Emulator
+from ecapipe.login.options import LoginOptions
+from ecapipe.orgs import org_file
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline
+from ecapipe.run.pipeline import RunRequest
 
 TOKEN, USERINFO = "/services/oauth2/token", "/services/oauth2/userinfo"
 ALONE = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
@@ -44,7 +47,7 @@ def robot(name: str = "Robot", **settings: str | None) -> trees.Files:
 
 def emulated(root: Path, orgs: Sequence[str], faults: Sequence[Fault] = ()) -> Emulator:
     """Orgs that know the apps of the project at `root`."""
-    apps = registered(Where((str(root),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
     return Emulator(apps, orgs=orgs, faults=faults)
 
 
@@ -105,9 +108,11 @@ def test_two_hundred_orgs_with_flows_of_all_kinds(tmp_path: Path) -> None:
             return True
 
         report = Report()
-        world = replace(edges.real(Environment({})), person=True, local_browser=True, open=browse)
-        which = Which(allowed=("localhost",), batch=batch.parse(table(rows).encode(), str(root / "orgs.csv")))
-        pipeline.run(Request(Where((str(root),)), which, How(key_file=key)), world, report)
+        world = replace(composition.real_world(Environment({})), person=True, local_browser=True, open=browse)
+        which = OrgSelection(
+            allowed=("localhost",), batch=org_file.parse(table(rows).encode(), str(root / "orgs.csv"))
+        )
+        pipeline.run(RunRequest(ProjectSelection((str(root),)), which, LoginOptions(key_file=key)), world, report)
         requests = asked(emulator)
         urls = dict(emulator.urls)
     assert report.problems == []

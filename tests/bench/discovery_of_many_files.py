@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from forest import grow
 from measure import FD, Call, Program, compare, least
 
-from ecapipe import discovery, edges
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.project import discovery
+from ecapipe.project.discovery import ProjectSelection
 
 ROUNDS = 15
 APPS = 20
@@ -25,7 +26,7 @@ FILES = 200_000
 def main() -> None:
     with TemporaryDirectory() as folder:
         root = grow(Path(folder), APPS, FILES // 2 - 4 * APPS, pruned=FILES // 2)
-        where, world = Where((str(root),)), edges.real(Environment({}))
+        where, world = ProjectSelection((str(root),)), composition.real_world(Environment({}))
         excluded = [word for name in ("node_modules", "lwc", "aura", ".*") for word in ("--exclude", name)]
         cost = least(
             ROUNDS,

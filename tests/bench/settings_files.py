@@ -15,10 +15,11 @@ import xmltodict
 from forest import settings_only
 from measure import ECAPIPE, Call, Program, compare, least, tell
 
-from ecapipe import edges, gate
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.gate import Gate
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.check import inspection
+from ecapipe.check.inspection import CheckOptions
+from ecapipe.project.discovery import ProjectSelection
 
 ROUNDS = 5
 APPS = 5_000
@@ -29,10 +30,10 @@ def main() -> None:
         many, one = settings_only(Path(folder, "many"), APPS), settings_only(Path(folder, "one"), 1)
         paths = sorted(many.rglob("*.ecaGlblOauth-meta.xml"))
         gc.disable()  # as app check does
-        where, world = Where((str(many),)), edges.real(Environment({}))
+        where, world = ProjectSelection((str(many),)), composition.real_world(Environment({}))
         cost = least(
             ROUNDS,
-            check=Call(lambda: gate.inspect(where, Gate(), world)),
+            check=Call(lambda: inspection.inspect(where, CheckOptions(), world)),
             xmltodict=Call(lambda: [xmltodict.parse(path.read_bytes()) for path in paths]),
             many=Program((ECAPIPE, "app", "check", "--json"), many),
             one=Program((ECAPIPE, "app", "check", "--json"), one),

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import trees
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator, Fault
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 ORGS = ("dev", "uat", "prod")
 
@@ -50,6 +51,6 @@ class Batch:
 @contextmanager
 def batch(root: Path, orgs: Sequence[str] = ORGS, faults: Sequence[Fault] = ()) -> Iterator[Batch]:
     project(root)
-    apps = registered(Where((str(root),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
     with Emulator(apps, orgs=tuple(orgs), faults=faults) as emulator:
         yield Batch(root, emulator)

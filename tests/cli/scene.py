@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import trees
 from loopback import Reply, request
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 PASTED = "https://www.example.com/done"
 
@@ -74,6 +74,6 @@ class Scene:
 def staged(root: Path, port: int) -> Iterator[Scene]:
     """The project below `root`, and an org that knows its apps."""
     project(root, port)
-    apps = registered(Where((str(root),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
     with Emulator(apps, orgs=("uat",)) as emulator:
         yield Scene(root, emulator, port)

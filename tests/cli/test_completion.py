@@ -17,9 +17,11 @@ from commandline import SAMPLE, ecapipe, environment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe import findings, problems, stages
+from ecapipe.adapters.environment import Environment
+from ecapipe.check import findings
 from ecapipe.cli import completion, help
-from ecapipe.edges.environment import Environment
+from ecapipe.events import VERIFY
+from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.render import reports
 
 APPS = ["Billing_Sync", "Field_Mobile", "Nightly_Reports", "Partner_Portal"]
@@ -71,9 +73,9 @@ def test_a_flag_comes_once_unless_it_repeats() -> None:
         (("run", "--flow", "=", "c"), ["client-credentials"]),
         (("run", "--flow", "="), ["auto", "web", "client-credentials", "jwt"]),
         (("run", "--json", "--callback", "li"), ["listen"]),
-        (("run", "--until", "ver"), [stages.VERIFY.name]),
+        (("run", "--until", "ver"), [VERIFY.name]),
         (("app", "check", "--report", ""), [f"{name}=" for name in reports.FORMATS]),
-        (("explain", "ConsumerSec"), [name for name in problems.CATALOGUE if name.startswith("ConsumerSec")]),
+        (("explain", "ConsumerSec"), [name for name in CATALOGUE if name.startswith("ConsumerSec")]),
         (("--show-completion", ""), ["bash", "zsh", "fish", "powershell"]),
         (("--install-completion", ""), ["bash", "zsh", "fish"]),
         (("run", "--wait", ""), []),
@@ -89,7 +91,7 @@ def test_values(words: tuple[str, ...], expected: list[str]) -> None:
 
 
 def test_rules_and_problems_can_be_explained() -> None:
-    assert offered("explain", "") == [*findings.RULES, *problems.CATALOGUE]
+    assert offered("explain", "") == [*findings.RULES, *CATALOGUE]
 
 
 def test_apps_are_those_of_the_project(tmp_path: Path) -> None:

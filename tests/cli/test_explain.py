@@ -6,8 +6,8 @@ from pathlib import Path
 
 from commandline import ecapipe, inside
 
-from ecapipe.findings import RULES
-from ecapipe.problems import CATALOGUE
+from ecapipe.check.findings import RULES
+from ecapipe.problems.catalogue import CATALOGUE
 
 
 def test_a_rule_or_a_problem_is_explained_however_it_is_spelt(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ from commandline import Ended, ecapipe, on_terminal, started
 from reports.test_json_schemas import strict
 from salesforce_cli import StandIn, login
 
-from ecapipe import edges, metadata
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
 from ecapipe.cli.interrupts import ENDING
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
+from ecapipe.project import metadata
+from ecapipe.project.discovery import ProjectSelection
 
 ROBOT = "robot@acme.example"
 ALONE = trees.app(
@@ -75,7 +76,7 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     trees.plant(tmp_path / "project", trees.project() | ALONE)
-    apps = registered(Where((str(tmp_path / "project"),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(tmp_path / "project"),)), composition.real_world(Environment({})))
     sf = StandIn(tmp_path / "bin")
     with Emulator(apps, orgs=("uat",), tls=True) as org:
         kept = {"username": ROBOT, "orgId": "00D000000000001EAA", "instanceUrl": org.urls["uat"]}

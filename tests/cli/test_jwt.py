@@ -16,11 +16,11 @@ from commandline import Ended, inside, on_terminal
 from edges.servers import Origin, Said, Seen, origin
 from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 ADA = "ada@example.com"
 ORG, USER = "00D000000000001EAA", "005000000000001AAA"
@@ -200,7 +200,7 @@ def test_an_org_takes_the_key_of_its_certificate(
 ) -> None:
     settings = {"certificate": certificate(rsa_key()), "callbackUrl": None, "consumerSecret": None}
     root = trees.plant(tmp_path, trees.project() | trees.app(settings=settings, policies=policies))
-    apps = registered(Where((str(root),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
     with Emulator(apps, orgs=("uat",)) as emulator:
         where = ["-d", str(root), "-o", f"uat={emulator.urls['uat']}", "--username", "user@uat.example"]
         with_key = ["--jwt-key-file", written(tmp_path, pem(rsa_key(key)))]

@@ -18,11 +18,12 @@ from cli.scene import PASTED
 from commandline import ROOT, Ended, Json, ecapipe, inside, on_terminal, started, together
 from loopback import request
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator, Fault
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 ROTATING = {"isRefreshTokenRotationEnabled": "true"}
 LASTING = {"commaSeparatedOauthScopes": "Api, Basic, RefreshToken"}
@@ -105,7 +106,7 @@ def known(root: Path, home: Path, *faults: Fault) -> Iterator[Org]:
         | trees.app("Public", settings={**public, "consumerSecret": None}, oauth=LASTING)
         | trees.app("Brief", settings=web, oauth={"commaSeparatedOauthScopes": "Api, Basic"}),
     )
-    apps = registered(Where((str(root),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
     with Emulator(apps, orgs=("uat",), faults=faults) as emulator:
         yield Org(root, home, emulator)
 

@@ -14,11 +14,11 @@ from commandline import PATIENCE, inside, on_terminal, started
 from edges.servers import Said, Seen, origin
 from loopback import free_port
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 PUBLIC = {"consumerSecret": None, "isConsumerSecretOptional": "true"}
 WRONG = "WRONG0SECRET0THAT0IS0MADE0UP"
@@ -207,7 +207,7 @@ def test_the_emulator_gives_the_same_answers(tmp_path: Path) -> None:
     at_home = plant(tmp_path / "org", trees.app("Billing"), trees.app("Portal", settings=PUBLIC))
     wrong = trees.app("Billing", settings={"consumerSecret": WRONG})
     here = plant(tmp_path / "here", wrong, trees.app("Portal", settings=PUBLIC), trees.app("Other"))
-    apps = registered(Where((at_home,)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((at_home,)), composition.real_world(Environment({})))
     with Emulator(apps, orgs=("uat",)) as emulator:
         where = ["-o", f"uat={emulator.urls['uat']}", "--json"]
         ended = inside("app", "probe", "-d", here, *where, at=tmp_path)

@@ -15,10 +15,10 @@ from cli.batch import ORGS, Batch, batch, project
 from cli.scene import Scene
 from commandline import PATIENCE, Ended, Json, ecapipe, inside, started
 
-from ecapipe.edges import journal
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Fault
-from ecapipe.record import RECORDED
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage import journal
+from ecapipe.documents.history import RECORDED
+from ecapipe.emulator.faults import Fault
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from cli.scene import PASTED, Scene
 from commandline import SAMPLE, ecapipe, inside, started, together
 from loopback import free_port, request
 
-from ecapipe.emulator import VisitError
-from ecapipe.stages import ALL
+from ecapipe.emulator.visitor import VisitError
+from ecapipe.events import RUN_STAGES
 
 
 def keys(members: list[dict[str, Any]]) -> list[set[str]]:
@@ -77,7 +77,7 @@ def test_the_sample_project_logs_in_line_by_line(sample: Path, tmp_path: Path) -
 
 
 def test_a_run_stops_after_the_stage_it_is_told(scene: Scene, tmp_path: Path) -> None:
-    names = [stage.name for stage in ALL]
+    names = [stage.name for stage in RUN_STAGES]
     for number, name in enumerate(names, 1):
         before = scene.emulator.requests
         ended = inside(*scene.run("Batch"), "--json", "--until", name, at=tmp_path)

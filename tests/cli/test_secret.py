@@ -10,11 +10,11 @@ import pytest
 import trees
 from commandline import ROOT, Ended, ecapipe, inside, on_terminal
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 SECRET = trees.secret("Robot")
 ROBOT = {
@@ -54,7 +54,9 @@ class Place:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     known = trees.plant(tmp_path_factory.mktemp("org"), trees.project() | trees.app("Robot", **ROBOT))  # type: ignore[arg-type]
-    with Emulator(registered(Where((str(known),)), edges.real(Environment({}))), orgs=("uat",)) as emulator:
+    with Emulator(
+        registered(ProjectSelection((str(known),)), composition.real_world(Environment({}))), orgs=("uat",)
+    ) as emulator:
         yield emulator.urls["uat"]
 
 

@@ -16,12 +16,12 @@ from commandline import Ended, ecapipe
 from loopback import request
 from salesforce_cli import StandIn, login
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
-from ecapipe.emulator.org import OrgSetup, Pair, RegisteredApp
+from ecapipe.emulator.org import EmulatedPair, OrgSetup, RegisteredApp
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 from ecapipe.secret import Secret
 
 SETTINGS = "force-app/main/default/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
@@ -65,7 +65,7 @@ def staged(
     **registration: object,
 ) -> Iterator[Scene]:
     at_home = trees.plant(tmp_path / "org", files(settings={"consumerSecret": trees.secret("Billing")}))
-    (app,) = registered(Where((str(at_home),)), edges.real(Environment({})))
+    (app,) = registered(ProjectSelection((str(at_home),)), composition.real_world(Environment({})))
     robot = RegisteredApp("Robot", trees.key("Robot"), Secret(trees.secret("Robot")), (), ("api",),
                           client_credentials=True, run_as_user="robot@acme.example")  # fmt: skip
     more = [replace(robot, name=f"More{number}", consumer_key=trees.key(f"More{number}")) for number in range(3)]
@@ -166,10 +166,11 @@ FAILURES: dict[str, tuple[dict[str, object], str]] = {
     "nobody is logged in": ({"logged_in": False}, "RestLoginMissing"),
     "another key": ({"here": files(settings={"consumerKey": OTHER})}, "RestConsumerUnknown"),
     "a staged pair": (
-        {"here": files(settings={"consumerKey": OTHER}), "staged": Pair(OTHER, Secret("F" * 64))}, "RestPairStaged",
+        {"here": files(settings={"consumerKey": OTHER}), "staged": EmulatedPair(OTHER, Secret("F" * 64))},
+        "RestPairStaged",
     ),
     "several consumers and no key": (
-        {"here": files(settings={"consumerKey": None}), "more_consumers": (Pair(OTHER, Secret("F" * 64)),)},
+        {"here": files(settings={"consumerKey": None}), "more_consumers": (EmulatedPair(OTHER, Secret("F" * 64)),)},
         "RestConsumersSeveral",
     ),
 }  # fmt: skip
@@ -187,12 +188,12 @@ def test_what_keeps_an_org_from_telling_is_told_apart(
 
 
 def test_the_right_one_of_several_consumers_is_found_by_its_key(tmp_path: Path) -> None:
-    with staged(tmp_path, more_consumers=(Pair(OTHER, Secret("F" * 64)),)) as scene:
+    with staged(tmp_path, more_consumers=(EmulatedPair(OTHER, Secret("F" * 64)),)) as scene:
         assert scene.run("--json").status == 0
 
 
 def test_a_staged_pair_that_waits_is_a_warning(tmp_path: Path) -> None:
-    with staged(tmp_path, staged=Pair(OTHER, Secret("F" * 64))) as scene:
+    with staged(tmp_path, staged=EmulatedPair(OTHER, Secret("F" * 64))) as scene:
         ended = scene.run("--json")
     assert ended.status == 0
     (warning,) = ended.document["warnings"]

@@ -17,7 +17,7 @@ import yaml
 from cli.batch import Batch, batch
 from commandline import ROOT, Ended, environment, inside, together
 
-from ecapipe.emulator import Fault
+from ecapipe.emulator.faults import Fault
 
 ORGS = tuple(f"org{number}" for number in range(8))
 EXAMPLES = ROOT / ".github/examples"

@@ -22,11 +22,12 @@ import pytest
 from commandline import PATIENCE, PROGRAM, ROOT, Ended, Running, ecapipe, environment, started
 from edges.drawer import Drawer
 
-from ecapipe import kept, orgs
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage.store import RecordStore
 from ecapipe.cli.interrupts import ENDING
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.store import Store
-from ecapipe.kept import Login, Place, Record, Sealed
+from ecapipe.orgs import selection
+from ecapipe.saved import records
+from ecapipe.saved.records import SavedLogin, SavedRecord, SavedSecrets, StorePlace
 from ecapipe.secret import Secret
 
 ORG_ID, USER_ID = "00D000000000001EAA", "005000001000001AAA"
@@ -39,7 +40,7 @@ SIGNALS = [
     signal.SIGALRM,
     signal.SIGXCPU,
 ]
-PLACES: list[Place] = ["file", "keyring"]
+PLACES: list[StorePlace] = ["file", "keyring"]
 
 
 def status(by: signal.Signals) -> int:
@@ -56,7 +57,7 @@ class Org:
     """
 
     home: Path
-    place: Place
+    place: StorePlace
     asked: Callable[[], object] = lambda: None
     answered: Callable[[], object] = lambda: None
     also: dict[str, Any] = field(default_factory=dict)
@@ -79,17 +80,19 @@ class Org:
         return {"ECAPIPE_STATE_DIR": str(self.home / "state"), **(drawer if self.place == "keyring" else {})}
 
     @property
-    def store(self) -> Store:
+    def store(self) -> RecordStore:
         """What is kept, from the outside."""
         drawer: Any = Drawer(str(self.home / "drawer"))
-        return Store(Environment({"ECAPIPE_STATE_DIR": str(self.home / "state")}), lambda: drawer)
+        return RecordStore(Environment({"ECAPIPE_STATE_DIR": str(self.home / "state")}), lambda: drawer)
 
     def keep(self, url: str) -> None:
         """Keep the login, as ``run --save`` does."""
-        org = replace(orgs.choose(url, {}, ()), org_id=ORG_ID, username="ann@acme.example")
+        org = replace(selection.choose(url, {}, ()), org_id=ORG_ID, username="ann@acme.example")
         scopes, at = ("api", "refresh_token"), "2026-11-25T12:00:00Z"
-        login = Login("Rotating", org, USER_ID, "3MVG9madeup", "web", scopes, url, True, True, self.place, at)
-        self.store.put(kept.record(login), Sealed(*map(Secret, ("made-up-access", self.token, "made-up-secret"))))
+        login = SavedLogin("Rotating", org, USER_ID, "3MVG9madeup", "web", scopes, url, True, True, self.place, at)
+        self.store.put(
+            records.record(login), SavedSecrets(*map(Secret, ("made-up-access", self.token, "made-up-secret")))
+        )
 
     @property
     def token(self) -> str:
@@ -106,7 +109,7 @@ class Org:
     def check(self) -> None:
         """The kept refresh token is the newest, and none came twice."""
         (record,) = self.store.records("login")
-        assert isinstance(record, Record)
+        assert isinstance(record, SavedRecord)
         found = self.store.unseal(record).refresh_token
         assert (found and found.reveal(), self.reused) == (self.token, False)
 
@@ -126,7 +129,7 @@ class Org:
 
 
 @contextmanager
-def serving(home: Path, place: Place) -> Iterator[Org]:
+def serving(home: Path, place: StorePlace) -> Iterator[Org]:
     org = Org(home, place)
 
     class Handler(BaseHTTPRequestHandler):
@@ -167,7 +170,7 @@ def serving(home: Path, place: Place) -> Iterator[Org]:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("by", SIGNALS)
-def test_a_token_that_an_org_has_answered_with_is_kept(tmp_path: Path, by: signal.Signals, place: Place) -> None:
+def test_a_token_that_an_org_has_answered_with_is_kept(tmp_path: Path, by: signal.Signals, place: StorePlace) -> None:
     with serving(tmp_path, place) as org:
         for command, answered in (("refresh", False), ("token", False), ("refresh", True), ("token", True)):
             ended = org.run(command, by, answered)
@@ -221,7 +224,7 @@ def test_a_signal_waits_ten_seconds_for_an_org_that_says_nothing(tmp_path: Path)
     ],
 )
 def test_an_answer_that_is_wrong_otherwise_brings_the_next_refresh_token_all_the_same(
-    tmp_path: Path, place: Place, also: dict[str, Any], name: str
+    tmp_path: Path, place: StorePlace, also: dict[str, Any], name: str
 ) -> None:
     with serving(tmp_path, place) as org:
         org.also = also

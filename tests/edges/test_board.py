@@ -13,9 +13,9 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from loopback import Reply, free_port, listens, other_addresses, request
 
-from ecapipe.edges.board import Served, serve
+from ecapipe.adapters.network.board_server import Served, serve
 from ecapipe.events import Subject
-from ecapipe.problems import EcapipeError
+from ecapipe.problems.problem import EcapipeError
 
 BILLING = Subject("Billing", "uat")
 POLICY = "default-src 'none'"

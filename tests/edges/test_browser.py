@@ -12,9 +12,10 @@ import pytest
 from commandline import environment
 from edges.servers import Said, origin
 
-from ecapipe.edges import environment as variables
-from ecapipe.edges.browser import Name, Stand, opener
-from ecapipe.problems import EcapipeError, interrupted
+from ecapipe.adapters import environment as variables
+from ecapipe.adapters.network.browser import Name, StandInBrowser, opener
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import interrupted
 
 URL = "https://acme.my.salesforce.com/authorize?a=b&c=%20d&e='\"$(touch sprung);`touch sprung`|f\\#x"
 
@@ -127,13 +128,13 @@ def test_a_browser_that_stays_open_is_not_waited_for(browser: Browser, tmp_path:
 def test_the_stand_in_opens_a_callback_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     with origin(lambda seen: Said(303 if "code" in seen.target else 200, b"", {"Location": "/done"})) as site:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-        assert Stand(lambda url: site.url("/callback?code=made-up")).open(URL)
+        assert StandInBrowser(lambda url: site.url("/callback?code=made-up")).open(URL)
     assert [seen.target for seen in site.seen] == ["/callback?code=made-up", "/done"]
 
 
 def test_the_stand_in_types_where_somebody_reads() -> None:
     heard: list[str | None] = []
-    stand = Stand(lambda url: f"{url}&code=made-up")
+    stand = StandInBrowser(lambda url: f"{url}&code=made-up")
     with stand.lines(heard.append):
         assert stand.open("https://example.com/?state=x")
     assert heard == ["https://example.com/?state=x&code=made-up"]
@@ -146,7 +147,7 @@ def test_the_stand_in_visits_no_other_machine() -> None:
         visited.append(url)
         return "https://example.invalid/callback?code=made-up"
 
-    assert Stand(visit).open(URL)
+    assert StandInBrowser(visit).open(URL)
     assert visited == [URL]
 
 
@@ -155,4 +156,4 @@ def test_the_stand_in_fails_as_the_visit_does() -> None:
         raise EcapipeError(interrupted())
 
     with pytest.raises(EcapipeError):
-        Stand(visit).open(URL)
+        StandInBrowser(visit).open(URL)

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
-from ecapipe import metadata
-from ecapipe.edges.disk import Disk
-from ecapipe.problems import EcapipeError, Problem
-from ecapipe.world import Astray, Found
+from ecapipe.adapters.project_tree.disk import Disk
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.project import metadata
+from ecapipe.project.tree import LinkOutside, MetadataFile
 
 NOBODY = 65534
 LIMIT = 100
@@ -38,15 +38,15 @@ def touch(root: Path, *paths: str) -> Path:
 
 def walked(
     root: Path, directories: Sequence[str] = (".",), *, metadata_format: bool = False
-) -> list[Found | Astray | Problem]:
+) -> list[MetadataFile | LinkOutside | Problem]:
     return list(Disk().walk(str(root), directories, metadata_format=metadata_format))
 
 
 def paths(root: Path, directories: Sequence[str] = (".",), *, metadata_format: bool = False) -> list[str]:
     """The paths of what was found; nothing else may have come up."""
     found = walked(root, directories, metadata_format=metadata_format)
-    assert all(isinstance(each, Found) for each in found), found
-    return [each.path for each in found if isinstance(each, Found)]
+    assert all(isinstance(each, MetadataFile) for each in found), found
+    return [each.path for each in found if isinstance(each, MetadataFile)]
 
 
 @contextmanager
@@ -72,10 +72,10 @@ def public() -> Iterator[Path]:
 
 def test_a_walk_finds_metadata_by_its_suffix_wherever_it_lies(tmp_path: Path) -> None:
     touch(tmp_path, "classes/A.eca-meta.xml", "any/deep/er/B_x.ecaGlblOauth-meta.xml", "C.cls-meta.xml", "D.eca.xml")
-    by_path = {each.path: each for each in walked(tmp_path) if isinstance(each, Found)}
+    by_path = {each.path: each for each in walked(tmp_path) if isinstance(each, MetadataFile)}
     assert by_path == {
-        "classes/A.eca-meta.xml": Found("classes/A.eca-meta.xml", metadata.HEADER, "A"),
-        "any/deep/er/B_x.ecaGlblOauth-meta.xml": Found(
+        "classes/A.eca-meta.xml": MetadataFile("classes/A.eca-meta.xml", metadata.HEADER, "A"),
+        "any/deep/er/B_x.ecaGlblOauth-meta.xml": MetadataFile(
             "any/deep/er/B_x.ecaGlblOauth-meta.xml", metadata.SETTINGS, "B_x"
         ),
     }
@@ -120,16 +120,16 @@ def test_links_that_lead_out_of_the_repository_are_told_and_not_followed(tmp_pat
     (root / "x-first").symlink_to("linked")
     (root / "D.eca-meta.xml").symlink_to("A.eca-meta.xml")
     (root / "E.eca-meta.xml").symlink_to("nowhere")
-    found = {each.path: type(each) for each in walked(root) if isinstance(each, Found | Astray)}
+    found = {each.path: type(each) for each in walked(root) if isinstance(each, MetadataFile | LinkOutside)}
     assert found == {
-        "A.eca-meta.xml": Found,
-        "C.eca-meta.xml": Astray,
-        "D.eca-meta.xml": Found,
-        "linked": Astray,
-        "x-first": Astray,
+        "A.eca-meta.xml": MetadataFile,
+        "C.eca-meta.xml": LinkOutside,
+        "D.eca-meta.xml": MetadataFile,
+        "linked": LinkOutside,
+        "x-first": LinkOutside,
     }
     (tmp_path / ".git").mkdir()  # around both: one repository, with a project in it
-    assert {each.path for each in walked(root) if isinstance(each, Found)} == {
+    assert {each.path for each in walked(root) if isinstance(each, MetadataFile)} == {
         "A.eca-meta.xml",
         "C.eca-meta.xml",
         "D.eca-meta.xml",
@@ -140,7 +140,7 @@ def test_links_that_lead_out_of_the_repository_are_told_and_not_followed(tmp_pat
 def test_a_neighbour_whose_name_begins_the_same_is_outside(tmp_path: Path) -> None:
     root, away = touch(tmp_path / "project", "x/"), touch(tmp_path / "project-2", "A.eca-meta.xml")
     (root / "x/A.eca-meta.xml").symlink_to(away / "A.eca-meta.xml")
-    assert walked(root) == [Astray("x/A.eca-meta.xml")]
+    assert walked(root) == [LinkOutside("x/A.eca-meta.xml")]
 
 
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_folder_that_may_not_be_read_is_a_problem_and_hides_nothing_else(publi
     (public / "closed").chmod(0o700)
     problems = [(each.name, each.file) for each in found if isinstance(each, Problem)]
     assert problems == [("UnreadableFile", "closed")]
-    assert [each.path for each in found if isinstance(each, Found)] == ["open/B.eca-meta.xml"]
+    assert [each.path for each in found if isinstance(each, MetadataFile)] == ["open/B.eca-meta.xml"]
 
 
 def test_a_file_that_may_not_be_read_is_a_problem(public: Path) -> None:
@@ -225,7 +225,7 @@ def test_nothing_is_changed_by_looking(tmp_path: Path) -> None:
 def test_forceignore_marks_what_sf_does_not_see(tmp_path: Path) -> None:
     touch(tmp_path, "main/A.eca-meta.xml", "main/B.eca-meta.xml", "other/C.eca-meta.xml")
     (tmp_path / ".forceignore").write_bytes(b"# ours\n**/other/**\n*.eca-meta.xml\n!**/B.eca-meta.xml\n\xff\n")
-    found = {each.path: each.ignored for each in walked(tmp_path) if isinstance(each, Found)}
+    found = {each.path: each.ignored for each in walked(tmp_path) if isinstance(each, MetadataFile)}
     assert found == {"main/A.eca-meta.xml": True, "main/B.eca-meta.xml": False, "other/C.eca-meta.xml": True}
 
 
@@ -340,7 +340,7 @@ def test_no_damage_to_a_zip_is_worse_than_a_problem(damage: list[tuple[int, byte
         file.write(data)
         file.flush()
         for each in Disk().walk(file.name, ["."], metadata_format=True):
-            if isinstance(each, Found):
+            if isinstance(each, MetadataFile):
                 Disk().read(f"{file.name}/{each.path}", LIMIT)
 
 

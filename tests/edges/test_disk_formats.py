@@ -9,20 +9,21 @@ from pathlib import Path
 import pytest
 import trees
 
-from ecapipe import discovery, edges
-from ecapipe.discovery import Discovery, Where
-from ecapipe.edges.environment import Environment
-from ecapipe.problems import EcapipeError
-from ecapipe.world import World
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project import discovery
+from ecapipe.project.discovery import Discovery, ProjectSelection
+from ecapipe.run.world import World
 
 
 def world() -> World:
-    return edges.real(Environment({}))
+    return composition.real_world(Environment({}))
 
 
 def found(*directories: Path, metadata: Path | None = None, lender: Path | None = None) -> Discovery:
     return discovery.discover(
-        Where(
+        ProjectSelection(
             tuple(map(str, directories)),
             metadata_dirs=(str(metadata),) if metadata else (),
             credentials_dirs=(str(lender),) if lender else (),

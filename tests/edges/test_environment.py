@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ecapipe.edges import environment
-from ecapipe.edges.environment import Environment
-from ecapipe.problems import EcapipeError
+from ecapipe.adapters import environment
+from ecapipe.adapters.environment import Environment
+from ecapipe.problems.problem import EcapipeError
 
 NAME = "ECAPIPE_CLIENT_SECRET_BILLING"
 VALUE = "made-up-secret"

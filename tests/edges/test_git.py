@@ -12,7 +12,7 @@ import pytest
 import trees
 from commandline import ROOT, environment
 
-from ecapipe.edges.git import tracked
+from ecapipe.adapters.project_tree.git import tracked
 
 ODD = [
     "with space.xml", "'quoted' \"twice\".xml", "new\nline.xml", "tab\t.xml", "*.xml", "[a].xml", "-x.xml",

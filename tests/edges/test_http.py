@@ -17,9 +17,9 @@ import trustme
 from edges.servers import Said, Seen, origin, saying
 from loopback import ADDRESSES, free_port
 
-from ecapipe.edges.http import LARGEST, Http
-from ecapipe.messages import Answer, Request
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.adapters.network.http import LARGEST, Http
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
 FORM = "grant_type=authorization_code&code=aPrxMADEUP%3D%3D&client_secret=MADE0UP0SECRET"
@@ -61,7 +61,7 @@ def test_a_get_carries_its_bearer_in_the_header(http: Http) -> None:
     with origin() as org:
         answer = http(Request(org.url("/services/oauth2/userinfo"), bearer=Secret(BEARER)))
     (seen,) = org.seen
-    assert replace(answer, date=None) == Answer(200, "application/json", b"{}")
+    assert replace(answer, date=None) == Response(200, "application/json", b"{}")
     assert (seen.method, seen.target, seen.body) == ("GET", "/services/oauth2/userinfo", "")
     assert seen.headers["Authorization"] == f"Bearer {BEARER}"
     assert seen.headers["Accept"] == "application/json"
@@ -79,9 +79,9 @@ def test_a_form_is_posted_byte_for_byte(http: Http) -> None:
 def test_an_answer_is_given_as_it_came(http: Http) -> None:
     said = Said(400, b'{"error": "invalid_grant"}', {"Content-Type": "Application/JSON; charset=UTF-8"})
     with origin(lambda seen: said) as org:
-        assert replace(http(post(org.url())), date=None) == Answer(400, "application/json", said.body)
+        assert replace(http(post(org.url())), date=None) == Response(400, "application/json", said.body)
     with origin(lambda seen: Said(204, b"", {})) as org:
-        assert replace(http(post(org.url())), date=None) == Answer(204, "", b"")
+        assert replace(http(post(org.url())), date=None) == Response(204, "", b"")
 
 
 def test_requests_share_one_connection(http: Http) -> None:

@@ -18,24 +18,27 @@ import pytest
 from commandline import environment
 from render import scenes
 
-from ecapipe import problems, record, stages
-from ecapipe.edges import journal, state
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.journal import Entry, Journal
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage import journal, state
+from ecapipe.adapters.storage.journal import JournalFile, JournalWriter
+from ecapipe.documents import history
+from ecapipe.documents.history import RECORDED, SubjectRecord
+from ecapipe.documents.report import Report
 from ecapipe.events import (
+    AUTHORIZE,
+    TARGET_STAGES,
+    VERIFY,
     Event,
-    Finished,
-    Planned,
     ProjectFacts,
     RunEnded,
+    RunPlanned,
     RunStarted,
     StageEnded,
     StageStarted,
     Subject,
+    SubjectFinished,
 )
-from ecapipe.problems import EcapipeError
-from ecapipe.record import RECORDED, Course
-from ecapipe.report import Report
+from ecapipe.problems.problem import EcapipeError, Problem
 
 AT = "2026-01-05T09:00:00.000Z"
 BILLING, PORTAL = Subject("Billing", "uat"), Subject("Portal2", "uat")
@@ -48,7 +51,7 @@ def home(tmp_path: Path) -> Environment:
 
 def write(home: Environment, events: Iterable[Event], resumes: str | None = None) -> str | None:
     """Tell a journal all events; why it was lost."""
-    kept = Journal(home, arguments=["-d", "."], resumes=resumes)
+    kept = JournalWriter(home, arguments=["-d", "."], resumes=resumes)
     for event in events:
         kept(event)
     kept.close()
@@ -60,7 +63,7 @@ def named(run: str, root: str = "/p", events: Iterable[Event] | None = None) -> 
     for event in events or scenes.run():
         if isinstance(event, RunStarted):
             yield replace(event, run=run, at=run)
-        elif isinstance(event, Planned):
+        elif isinstance(event, RunPlanned):
             yield replace(event, projects=(ProjectFacts(root, ("force-app",)),))
         else:
             yield event
@@ -70,7 +73,7 @@ def path(home: Environment, run: str = "20260105T090000Z-abcdef") -> Path:
     return Path(home.get("ECAPIPE_STATE_DIR") or "", "runs", f"{run}.jsonl")
 
 
-def problem(home: Environment, name: str | None, roots: Iterable[str] | None = None) -> problems.Problem:
+def problem(home: Environment, name: str | None, roots: Iterable[str] | None = None) -> Problem:
     with pytest.raises(EcapipeError) as caught:
         journal.find(home, name, None if roots is None else list(roots))
     return caught.value.problem
@@ -96,7 +99,7 @@ def test_only_its_user_can_read_it(home: Environment) -> None:
     assert stat.S_IMODE(path(home).parent.stat().st_mode) == 0o700
 
 
-def soon(home: Environment, subject: Subject) -> Course:
+def soon(home: Environment, subject: Subject) -> SubjectRecord:
     """What the journal tells of a subject, as soon as it does."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
@@ -108,12 +111,12 @@ def soon(home: Environment, subject: Subject) -> Course:
 
 
 def test_each_login_is_there_as_soon_as_it_has_ended(home: Environment) -> None:
-    kept = Journal(home)
+    kept = JournalWriter(home)
     for event in scenes.run():
         kept(event)
-        if isinstance(event, StageEnded) and event.subject == PORTAL and event.stage == stages.VERIFY:
+        if isinstance(event, StageEnded) and event.subject == PORTAL and event.stage == VERIFY:
             assert soon(home, PORTAL).failed
-        if isinstance(event, Finished) and event.subject == BILLING:
+        if isinstance(event, SubjectFinished) and event.subject == BILLING:
             assert soon(home, BILLING).finished == event
             assert journal.find(home, None).going
     kept.close()
@@ -123,9 +126,9 @@ def test_each_login_is_there_as_soon_as_it_has_ended(home: Environment) -> None:
 def test_a_login_that_is_tried_again_replaces_what_it_came_to(home: Environment) -> None:
     events = scenes.run()
     again: list[Event] = []
-    for stage in stages.OF_TARGETS[:3]:
+    for stage in TARGET_STAGES[:3]:
         again += [StageStarted(stage, PORTAL), StageEnded(stage, PORTAL, "passed", AT, 1)]
-    events[-1:-1] = [*again, Finished(PORTAL, scenes.login())]
+    events[-1:-1] = [*again, SubjectFinished(PORTAL, scenes.login())]
     write(home, events)
     recorded = journal.find(home, None).journal.recorded
     assert recorded.courses[PORTAL].finished
@@ -135,20 +138,18 @@ def test_a_login_that_is_tried_again_replaces_what_it_came_to(home: Environment)
 def test_a_login_that_starts_again_before_its_failure_was_told_whole_is_told_once(home: Environment) -> None:
     events = scenes.run()
     verify = next(
-        n
-        for n, e in enumerate(events)
-        if isinstance(e, StageEnded) and (e.stage, e.subject) == (stages.VERIFY, PORTAL)
+        n for n, e in enumerate(events) if isinstance(e, StageEnded) and (e.stage, e.subject) == (VERIFY, PORTAL)
     )
-    again: list[Event] = [StageStarted(stages.AUTHORIZE, PORTAL)]
-    again += [StageEnded(stage, PORTAL, "passed", AT, 1) for stage in stages.OF_TARGETS[:3]]
-    events[verify : verify + 1] = [*again, Finished(PORTAL, scenes.login())]
+    again: list[Event] = [StageStarted(AUTHORIZE, PORTAL)]
+    again += [StageEnded(stage, PORTAL, "passed", AT, 1) for stage in TARGET_STAGES[:3]]
+    events[verify : verify + 1] = [*again, SubjectFinished(PORTAL, scenes.login())]
     write(home, events)
     assert len(journal.find(home, None).journal.recorded.courses[PORTAL].ended) == 3
 
 
 def test_a_run_without_logins_leaves_nothing(home: Environment) -> None:
-    events = [e for e in scenes.run() if not isinstance(e, Planned)]
-    planned = Planned((ProjectFacts("/p", ("force-app",)),), (Subject("Billing"),))
+    events = [e for e in scenes.run() if not isinstance(e, RunPlanned)]
+    planned = RunPlanned((ProjectFacts("/p", ("force-app",)),), (Subject("Billing"),))
     write(home, [*events[:2], planned, *events[2:]])
     write(home, events)
     assert journal.entries(home) == ([], [])
@@ -243,18 +244,18 @@ def test_a_full_disk_ends_the_journal_and_not_the_run(home: Environment, part: f
     assert "file too large" in lost(said)
     left = path(home).read_bytes()
     assert left == whole[:size]
-    told = record.journal(left, "run.jsonl")
+    told = history.journal(left, "run.jsonl")
     assert (told is None) == (b"\n" not in left)
     journal.entries(home)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
 def test_a_disk_without_space_is_said_to_be_that(home: Environment) -> None:
-    kept = Journal(home)
+    kept = JournalWriter(home)
     events = iter(scenes.run())
     for event in events:
         kept(event)
-        if isinstance(event, Planned):
+        if isinstance(event, RunPlanned):
             break
     soon(home, Subject())
     full = os.open("/dev/full", os.O_WRONLY)
@@ -308,7 +309,7 @@ def test_many_writers_at_once_leave_whole_journals_and_as_many_as_are_kept(home:
 
 def test_the_oldest_goes_when_a_new_one_begins_unless_it_is_going_on(home: Environment) -> None:
     runs = [f"20260101T{number:06}Z-abcdef" for number in range(journal.KEPT + 2)]
-    going = Journal(home)
+    going = JournalWriter(home)
     for event in named(runs[0]):
         if not isinstance(event, RunEnded):
             going(event)
@@ -377,13 +378,13 @@ def test_one_of_a_later_ecapipe_is_refused_and_not_passed_over(home: Environment
 # --- going on ---------------------------------------------------------------------------------------------------
 
 
-def found(home: Environment, run: str) -> Entry:
+def found(home: Environment, run: str) -> JournalFile:
     return journal.find(home, run)
 
 
 def test_a_run_that_is_going_on_cannot_be_resumed_nor_by_two(home: Environment) -> None:
     run = "20260101T000000Z-aaaaaa"
-    kept = Journal(home)
+    kept = JournalWriter(home)
     for event in named(run):
         if not isinstance(event, RunEnded):
             kept(event)
@@ -403,12 +404,12 @@ def test_what_a_run_did_that_went_on_with_it_counts_for_both(home: Environment) 
     """Whichever of the two is named, nothing is repeated."""
     only = (Subject("Portal2"), PORTAL)
     second: list[Event] = [
-        replace(event, subjects=only) if isinstance(event, Planned) else event
+        replace(event, subjects=only) if isinstance(event, RunPlanned) else event
         for event in scenes.run()
-        if not (isinstance(event, StageStarted | StageEnded | Finished) and event.subject.app)
+        if not (isinstance(event, StageStarted | StageEnded | SubjectFinished) and event.subject.app)
     ]
-    passed = [StageEnded(stage, PORTAL, "passed", AT, 1) for stage in stages.OF_TARGETS[:3]]
-    second[-1:-1] = [*passed, Finished(PORTAL, scenes.login())]
+    passed = [StageEnded(stage, PORTAL, "passed", AT, 1) for stage in TARGET_STAGES[:3]]
+    second[-1:-1] = [*passed, SubjectFinished(PORTAL, scenes.login())]
     write(home, named("20260101T000000Z-aaaaaa"))
     write(home, named("20260102T000000Z-bbbbbb", events=second), resumes="20260101T000000Z-aaaaaa")
     write(home, named("20260103T000000Z-cccccc"))

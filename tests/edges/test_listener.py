@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from loopback import ADDRESSES, Reply, free_port, listens, other_addresses, request
 from profiles import tries
 
-from ecapipe.edges.listener import listen
-from ecapipe.flight import Flight
-from ecapipe.grants import AuthorizationCode, Login
-from ecapipe.orgs import choose
-from ecapipe.problems import EcapipeError
+from ecapipe.adapters.network.listener import listen
+from ecapipe.login.callbacks import CallbackReply, PendingLogins
+from ecapipe.oauth.authorize import AuthorizationRequest
+from ecapipe.oauth.grants import AuthorizationCode
+from ecapipe.orgs.selection import choose
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
-from ecapipe.world import Landing
 
 STATE = "a-state-that-is-made-up"
 CODE = "aPrxMADEUP.code=="
@@ -96,8 +96,10 @@ def waiting(port: int, *, host: str = "localhost", path: str = PATH) -> Iterator
     """A login that waits on its site."""
     url = f"http://{host}:{port}{path}"
     org = choose("uat=https://acme.my.salesforce.com", {}, ())
-    flight = Flight()
-    future = flight.expect(Login("Billing", org, url, STATE, Secret("made-up-verifier"), "https://unused.example"))
+    flight = PendingLogins()
+    future = flight.expect(
+        AuthorizationRequest("Billing", org, url, STATE, Secret("made-up-verifier"), "https://unused.example")
+    )
     with listen([url], flight.land) as lost:
         for problem in lost.values():
             raise EcapipeError(problem)
@@ -230,7 +232,7 @@ def test_no_page_repeats_the_answer(port: int) -> None:
 
 @pytest.mark.parametrize(("fits", "granted"), [(False, False), (True, False), (True, True)])
 def test_hostile_text_is_only_text(port: int, fits: bool, granted: bool) -> None:
-    with listen([f"http://localhost:{port}{PATH}"], lambda query: Landing(fits, granted, HOSTILE)):
+    with listen([f"http://localhost:{port}{PATH}"], lambda query: CallbackReply(fits, granted, HOSTILE)):
         reply = request(port, f"{PATH}?{GOOD}")
         page = request(port, reply.headers["Location"]) if fits else reply
     assert "&lt;/p&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&#x27;?" in page.text
@@ -415,9 +417,9 @@ def test_one_site_serves_several_addresses_each_on_its_own_path(port: int) -> No
     urls = [f"http://localhost:{port}/a", f"http://127.0.0.1:{port}/b", f"http://localhost:{other}/c"]
     landed: list[str] = []
 
-    def land(query: str) -> Landing:
+    def land(query: str) -> CallbackReply:
         landed.append(query)
-        return Landing(True, True, f"{query} is authorized.")
+        return CallbackReply(True, True, f"{query} is authorized.")
 
     with listen(urls, land) as lost:
         assert lost == {}
@@ -435,7 +437,7 @@ def test_an_address_that_is_taken_is_lost_and_the_others_are_served(port: int) -
     taken, free = f"http://localhost:{port}/a", f"http://localhost:{other}/a"
     with (
         socket.create_server(("127.0.0.1", port)),
-        listen([taken, free], lambda query: Landing(True, True, "")) as lost,
+        listen([taken, free], lambda query: CallbackReply(True, True, "")) as lost,
     ):
         assert {url: problem.name for url, problem in lost.items()} == {taken: "PortInUseError"}
         sign_in(other, path="/a")

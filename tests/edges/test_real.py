@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from commandline import environment
 
-from ecapipe import edges
-from ecapipe.edges.environment import Environment
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 
 
 def test_a_browser_is_opened_here_unless_none_is_wanted_or_somebody_is_far_away() -> None:
     here, none, far = (
-        edges.real(Environment({})),
-        edges.real(Environment({}), browser="none"),
-        edges.real(Environment({"SSH_CONNECTION": "192.0.2.1 22 192.0.2.2 22"})),
+        composition.real_world(Environment({})),
+        composition.real_world(Environment({}), browser="none"),
+        composition.real_world(Environment({"SSH_CONNECTION": "192.0.2.1 22 192.0.2.2 22"})),
     )
     assert (here.open is None, here.local_browser) == (False, True)
     assert (none.open is None, none.local_browser) == (True, False)
@@ -27,17 +27,17 @@ def test_a_browser_is_opened_here_unless_none_is_wanted_or_somebody_is_far_away(
 
 def test_nobody_is_asked_unless_somebody_may_be() -> None:
     heard: list[str | None] = []
-    alone = edges.real(Environment({}))
+    alone = composition.real_world(Environment({}))
     with alone.lines(heard.append):
         assert heard == [None]
     assert (alone.ask, alone.person) == (None, False)
-    attended = edges.real(Environment({}), prompts=True, secret_prompts=True, person=True)
+    attended = composition.real_world(Environment({}), prompts=True, secret_prompts=True, person=True)
     assert attended.ask is not None
     assert attended.person
 
 
 def test_credentials_come_from_the_environment_that_was_given() -> None:
-    world = edges.real(Environment({"ECAPIPE_CLIENT_SECRET_BILLING": "made-up"}))
+    world = composition.real_world(Environment({"ECAPIPE_CLIENT_SECRET_BILLING": "made-up"}))
     secret = world.variable("ECAPIPE_CLIENT_SECRET_BILLING")
     assert secret is not None
     assert secret.reveal() == "made-up"
@@ -45,7 +45,7 @@ def test_credentials_come_from_the_environment_that_was_given() -> None:
 
 
 def test_time_is_told_in_utc_and_chance_is_chance() -> None:
-    world = edges.real(Environment({}))
+    world = composition.real_world(Environment({}))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", world.clock.utc())
     assert world.clock.seconds() <= world.clock.seconds()
     drawn = {world.chance(24) for _ in range(100)}

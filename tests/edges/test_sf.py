@@ -23,15 +23,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from salesforce_cli import StandIn, login
 
-from ecapipe import edges
-from ecapipe.edges import sf as sf_edge
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.sf import Sf
-from ecapipe.handover import Handover, SfLogin
-from ecapipe.orgs import Org
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.adapters import composition
+from ecapipe.adapters import salesforce_cli as sf_edge
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.salesforce_cli import Sf
+from ecapipe.login.handover import Handover
+from ecapipe.login.salesforce_cli import SfVersion
+from ecapipe.orgs.org import Org
+from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
-from ecapipe.world import SfVersion
 
 REFRESH = "5Aep861made-up.refresh.token"
 TOKEN = "00D000000000001!made.up.access.token"
@@ -78,7 +79,7 @@ def failing(act: Any, *arguments: Any) -> Problem:
 
 
 def test_nothing_is_started_before_something_is_asked(standin: StandIn) -> None:
-    edges.real(Environment({"PATH": str(standin.folder)}))
+    composition.real_world(Environment({"PATH": str(standin.folder)}))
     assert made(standin).default_org(None) is None
     assert standin.calls == []
 

@@ -10,24 +10,19 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
 
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.signer import Key, Keys
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.signer import PemKeys, RsaKey
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
 NOW = "2026-11-25T12:00:00.000Z"
 
 
-def read(path: str, ask: Callable[[str], Secret | None] | None = None, **variables: str) -> Key:
-    return Keys(Environment(variables).credential)(path, ask)
+def read(path: str, ask: Callable[[str], Secret | None] | None = None, **variables: str) -> RsaKey:
+    return PemKeys(Environment(variables).credential)(path, ask)
 
 
 def problem(path: str, ask: Callable[[str], Secret | None] | None = None, **variables: str) -> Problem:
@@ -36,7 +31,7 @@ def problem(path: str, ask: Callable[[str], Secret | None] | None = None, **vari
     return caught.value.problem
 
 
-def verifies(key: Key, name: str = "one") -> bool:
+def verifies(key: RsaKey, name: str = "one") -> bool:
     rsa_key(name).public_key().verify(key.sign(b"data"), b"data", padding.PKCS1v15(), hashes.SHA256())
     return True
 
@@ -56,7 +51,7 @@ def test_a_key_comes_through_a_pipe_and_is_read_once(tmp_path: Path) -> None:
     os.mkfifo(pipe, 0o600)
     writer = threading.Thread(target=pipe.write_bytes, args=(pem(rsa_key()),))
     writer.start()
-    keys = Keys(Environment({}).credential)
+    keys = PemKeys(Environment({}).credential)
     first, second = keys(str(pipe), None), keys(str(pipe), None)
     writer.join()
     assert first is second
@@ -87,7 +82,7 @@ def test_the_passphrase_is_asked_for_once_and_so_is_a_wrong_one(tmp_path: Path) 
         asked.append(question)
         return Secret("wrong")
 
-    keys = Keys(Environment({}).credential)
+    keys = PemKeys(Environment({}).credential)
     for _ in range(2):
         with pytest.raises(EcapipeError) as caught:
             keys(path, ask)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from commandline import environment
 
-from ecapipe import problems
-from ecapipe.edges import state
-from ecapipe.edges.environment import Environment
-from ecapipe.problems import EcapipeError
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage import state
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.usage import usage_error
 
-BUSY = problems.usage_error("somebody else has it", "ecapipe")
+BUSY = usage_error("somebody else has it", "ecapipe")
 
 
 def at(path: Path) -> Environment:
@@ -28,7 +28,7 @@ def mode(path: Path | str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def problem(path: Path) -> problems.Problem:
+def problem(path: Path) -> Problem:
     with pytest.raises(EcapipeError) as caught:
         state.directory(at(path))
     assert caught.value.problem.name == "StateDirectoryUnusable"

@@ -19,31 +19,35 @@ from commandline import ROOT, environment
 from edges.drawer import Memory
 from keyring import errors
 
-from ecapipe import problems
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.store import Store
-from ecapipe.kept import Kind, Place, Record, Sealed
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage.store import RecordStore
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.storage import keyring_not_found
+from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace
 from ecapipe.secret import Secret
 
 ID = "0123456789abcdef" * 2
-PLACES: tuple[Place, ...] = ("keyring", "file")
+PLACES: tuple[StorePlace, ...] = ("keyring", "file")
 
 
-def sealed(number: int = 1) -> Sealed:
-    return Sealed(Secret(f"made-up-access-{number}"), Secret(f"made-up-refresh-{number}"), Secret("made-up-secret"))
+def sealed(number: int = 1) -> SavedSecrets:
+    return SavedSecrets(
+        Secret(f"made-up-access-{number}"), Secret(f"made-up-refresh-{number}"), Secret("made-up-secret")
+    )
 
 
-def values(found: Sealed) -> list[str | None]:
+def values(found: SavedSecrets) -> list[str | None]:
     return [each and each.reveal() for each in (found.access_token, found.refresh_token, found.consumer_secret)]
 
 
-def record(place: Place, number: int = 1, kind: Kind = "login") -> Record:
-    return Record(kind, ID, place, {"number": number})
+def record(place: StorePlace, number: int = 1, kind: RecordKind = "login") -> SavedRecord:
+    return SavedRecord(kind, ID, place, {"number": number})
 
 
-def store(state: Path, keyring: Memory | None = None, limit: int | None = None, patience: float = 60.0) -> Store:
-    return Store(Environment({"ECAPIPE_STATE_DIR": str(state)}), lambda: keyring or Memory(), limit, patience)
+def store(
+    state: Path, keyring: Memory | None = None, limit: int | None = None, patience: float = 60.0
+) -> RecordStore:
+    return RecordStore(Environment({"ECAPIPE_STATE_DIR": str(state)}), lambda: keyring or Memory(), limit, patience)
 
 
 def problem(work: Callable[..., object], *arguments: object) -> Problem:
@@ -62,14 +66,14 @@ def file_of(state: Path, kind: str = "logins") -> Path:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", ["login", "secret"])
-def test_what_was_put_is_there_until_it_is_removed(tmp_path: Path, place: Place, kind: Kind) -> None:
+def test_what_was_put_is_there_until_it_is_removed(tmp_path: Path, place: StorePlace, kind: RecordKind) -> None:
     keyring = Memory()
     kept = store(tmp_path, keyring)
     assert (list(kept.records(kind)), kept.holds(kind, ID), kept.read(kind, ID)) == ([], False, None)
     kept.put(record(place, kind=kind), sealed())
     again = store(tmp_path, keyring)
     (found,) = again.records(kind)
-    assert isinstance(found, Record)
+    assert isinstance(found, SavedRecord)
     assert (found.kind, found.id, found.place, found.members) == (kind, ID, place, {"number": 1})
     assert again.holds(kind, ID)
     assert values(again.unseal(found)) == values(sealed())
@@ -102,7 +106,7 @@ def test_with_a_keyring_no_file_holds_a_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [("keyring", "file"), ("file", "keyring")])
-def test_what_moves_is_in_one_place_only(tmp_path: Path, before: Place, after: Place) -> None:
+def test_what_moves_is_in_one_place_only(tmp_path: Path, before: StorePlace, after: StorePlace) -> None:
     keyring = Memory()
     kept = store(tmp_path, keyring)
     kept.put(record(before), sealed(1))
@@ -118,12 +122,12 @@ def test_looking_makes_nothing_and_asks_no_keyring(tmp_path: Path) -> None:
     def never() -> Memory:
         raise AssertionError("no keyring is needed")
 
-    kept = Store(Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "state")}), never)
+    kept = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "state")}), never)
     assert (list(kept.records("login")), kept.holds("secret", ID), kept.read("login", ID)) == ([], False, None)
     assert not (tmp_path / "state").exists()
     kept.put(record("file"), sealed())
     assert kept.obstacle("login", "file") is None
-    assert [type(each) for each in kept.records("login")] == [Record]
+    assert [type(each) for each in kept.records("login")] == [SavedRecord]
 
 
 def test_without_a_home_nothing_is_kept_and_nothing_breaks(tmp_path: Path) -> None:
@@ -211,17 +215,17 @@ def test_other_files_in_the_folder_are_none_of_ours(tmp_path: Path) -> None:
     kept.put(record("file"), sealed())
     for name in ("notes.txt", "UPPER.json", f"{ID}.json.bak", f".{ID}.json.0a1b2c3d", f"{ID}.lock"):
         (tmp_path / "logins" / name).write_text("something else")
-    assert [type(each) for each in kept.records("login")] == [Record]
+    assert [type(each) for each in kept.records("login")] == [SavedRecord]
 
 
 def test_where_an_entry_has_no_room_the_access_token_is_left_out(tmp_path: Path) -> None:
     keyring = Memory()
     kept = store(tmp_path, keyring, limit=1280)
-    large = Sealed(Secret("eyJ" + "x" * 2000), Secret("r" * 100), Secret("s" * 64))
+    large = SavedSecrets(Secret("eyJ" + "x" * 2000), Secret("r" * 100), Secret("s" * 64))
     kept.put(record("keyring"), large)
     assert all(len(entry.encode("utf-16-le")) <= 2560 for entry in keyring.entries.values())
     assert values(kept.unseal(record("keyring"))) == [None, "r" * 100, "s" * 64]
-    for hopeless in (Sealed(Secret("x" * 2000)), Sealed(Secret("a"), Secret("r" * 2000))):
+    for hopeless in (SavedSecrets(Secret("x" * 2000)), SavedSecrets(Secret("a"), Secret("r" * 2000))):
         found = problem(kept.put, record("keyring"), hopeless)
         assert (found.name, "--store file" in " ".join(found.actions)) == ("TooLargeForKeyring", True)
     assert values(kept.unseal(record("keyring"))) == [None, "r" * 100, "s" * 64], "what was there stays"
@@ -297,16 +301,16 @@ def test_of_a_chain_the_best_is_taken(tmp_path: Path) -> None:
 
 def test_the_obstacle_is_known_before(tmp_path: Path) -> None:
     def no_keyring() -> Memory:
-        raise EcapipeError(problems.keyring_not_found("there is none"))
+        raise EcapipeError(keyring_not_found("there is none"))
 
-    none = Store(Environment({"ECAPIPE_STATE_DIR": str(tmp_path)}), no_keyring)
+    none = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path)}), no_keyring)
     assert names(none) == ["KeyringNotFound", None]
     (tmp_path / "file").write_text("")
-    blocked = Store(Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "file")}), Memory)
+    blocked = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "file")}), Memory)
     assert names(blocked) == ["StateDirectoryUnusable"] * 2
 
 
-def names(kept: Store) -> list[str | None]:
+def names(kept: RecordStore) -> list[str | None]:
     """What stands in the way of each place."""
     found = [kept.obstacle("login", place) for place in PLACES]
     return [each.name if each else None for each in found]
@@ -363,7 +367,7 @@ while True:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: Place) -> None:
+def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StorePlace) -> None:
     """Two writers at a time, killed at any moment: the newest token they told of is there, whole, and nobody is kept
     waiting by the dead."""
     variables = environment(

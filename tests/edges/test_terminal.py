@@ -13,7 +13,7 @@ from typing import TextIO
 import pytest
 from commandline import on_terminal
 
-from ecapipe.edges.terminal import Typed
+from ecapipe.adapters.terminal import Typed
 
 Pipe = tuple[TextIO, TextIO]
 

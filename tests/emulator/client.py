@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 
-from ecapipe.emulator import Emulator, RegisteredApp
+from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.server import Emulator
 from ecapipe.secret import Secret
 
 SECRET = "5EC2E7" * 10

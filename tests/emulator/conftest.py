@@ -6,7 +6,7 @@ import httpx
 import pytest
 from emulator.client import APPS, Client
 
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
 
 
 @pytest.fixture(scope="session")

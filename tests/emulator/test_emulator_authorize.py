@@ -6,7 +6,7 @@ import httpx
 import pytest
 from emulator.client import CALLBACK, CHALLENGE, FRESH, NO_PKCE, PUBLIC, Client, answer, held
 
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
 
 
 def test_a_person_logs_in_and_allows(client: Client) -> None:

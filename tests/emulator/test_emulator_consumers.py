@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
-from ecapipe.emulator import Emulator, OrgSetup, Pair, RegisteredApp
+from ecapipe.emulator.org import EmulatedPair, OrgSetup, RegisteredApp
+from ecapipe.emulator.server import Emulator
 from ecapipe.secret import Secret
 
-SECOND = Pair("3MVG9second", Secret("5EC0DD" * 10))
-WAITING = Pair("3MVG9waiting", Secret("AA17" * 16))
+SECOND = EmulatedPair("3MVG9second", Secret("5EC0DD" * 10))
+WAITING = EmulatedPair("3MVG9waiting", Secret("AA17" * 16))
 
 NEW = replace(WEB, name="New", consumer_key="3MVG9new", used=False)
 MANY = replace(WEB, name="Many", consumer_key="3MVG9many", more_consumers=(SECOND,), staged=WAITING)

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from profiles import tries
 from starlette.responses import JSONResponse
 
-from ecapipe.emulator import Emulator, Fault, VisitError
-from ecapipe.emulator.faults import Do, parse
+from ecapipe.emulator.faults import Do, Fault, parse
 from ecapipe.emulator.faults import answer as respond
+from ecapipe.emulator.server import Emulator
+from ecapipe.emulator.visitor import VisitError
 
 AUTHORIZE = "/services/oauth2/authorize"
 TOKEN = "/services/oauth2/token"

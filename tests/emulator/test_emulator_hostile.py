@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
-from ecapipe.emulator import Emulator, OrgSetup
-from ecapipe.emulator.org import Org
+from ecapipe.emulator.org import EmulatedOrg, OrgSetup
+from ecapipe.emulator.server import Emulator
 from ecapipe.emulator.site import answer as respond
 from ecapipe.emulator.wire import Call, Parameters
 
@@ -100,7 +100,7 @@ def test_hostile_text_stays_text(name: str, org_name: str, hint: str, scope: str
 def _pages(name: str, org_name: str, hint: str, scope: str) -> tuple[Page, Page]:
     """Login and approval page of an app, without the network in between."""
     app = replace(WEB, name=name, scopes=(scope,))
-    org = Org(OrgSetup(org_name), 1, "http://localhost", [app], lambda: 0.0)
+    org = EmulatedOrg(OrgSetup(org_name), 1, "http://localhost", [app], lambda: 0.0)
     query = {"response_type": "code", "client_id": app.consumer_key, "redirect_uri": CALLBACK}
     query |= {"code_challenge": CHALLENGE, "login_hint": hint}
     login = Page.of(org, "GET", "/services/oauth2/authorize", query, {})
@@ -119,7 +119,7 @@ class Page(HTMLParser):
         self._open = ""
 
     @classmethod
-    def of(cls, org: Org, method: str, path: str, query: dict[str, str], form: dict[str, str]) -> Page:
+    def of(cls, org: EmulatedOrg, method: str, path: str, query: dict[str, str], form: dict[str, str]) -> Page:
         page = cls()
         call = Call(method, path, Parameters(urlencode(query)), Parameters(urlencode(form)), "")
         page.feed(bytes(respond(org, call).body).decode())

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from emulator.client import APPS, NIGHTLY, WEB, Client, held, refusal
 
-from ecapipe.emulator import Emulator, Fault, VisitError
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.server import Emulator
+from ecapipe.emulator.visitor import VisitError
 
 
 def test_every_org_is_one_of_its_own(client: Client) -> None:

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from emulator.client import NIGHTLY, WEB, Client, answer, refusal
 
-from ecapipe.emulator import Emulator, VisitError
+from ecapipe.emulator.server import Emulator
+from ecapipe.emulator.visitor import VisitError
 
 OFF = replace(WEB, name="Off", consumer_key="3MVG9off", enabled=False)
 OFF_NIGHTLY = replace(NIGHTLY, name="OffNightly", consumer_key="3MVG9offnightly", enabled=False)

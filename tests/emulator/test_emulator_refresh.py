@@ -9,7 +9,7 @@ import httpx
 import pytest
 from emulator.client import FRESH, NO_PKCE, SECRET, WEB, Client, refusal
 
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
 
 ROTATING = replace(WEB, name="Rotating", consumer_key="3MVG9rotating", rotates=True)
 KEYLESS = replace(WEB, name="Keyless", consumer_key="3MVG9keyless", refresh_needs_secret=False)

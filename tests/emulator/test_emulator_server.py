@@ -14,7 +14,7 @@ from emulator.client import APPS, Client
 from loopback import free_port
 
 import ecapipe.emulator
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
 
 
 def port_of(emulator: Emulator) -> int:

@@ -14,7 +14,8 @@ import httpx
 import pytest
 from emulator.client import APPS, Client
 
-from ecapipe.emulator import Emulator, Fault
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.server import Emulator
 
 CUT = "/cut"
 

@@ -25,7 +25,8 @@ from emulator.client import (
     refusal,
 )
 
-from ecapipe.emulator import Emulator, RegisteredApp
+from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.server import Emulator
 
 TOKEN = "/services/oauth2/token"
 

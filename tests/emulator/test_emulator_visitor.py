@@ -7,7 +7,7 @@ import socket
 import pytest
 from emulator.client import CALLBACK, Client, answer
 
-from ecapipe.emulator import VisitError
+from ecapipe.emulator.visitor import VisitError
 
 
 def test_a_visit_ends_at_the_callback(client: Client) -> None:

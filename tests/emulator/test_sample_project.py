@@ -11,7 +11,8 @@ import httpx
 import pytest
 from emulator.client import Client
 
-from ecapipe.emulator import Emulator, RegisteredApp
+from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.server import Emulator
 from ecapipe.secret import Secret
 
 ROOT = Path(__file__).parents[2] / "sample-project"

@@ -15,26 +15,33 @@ from urllib.parse import parse_qsl
 import atheris
 
 with atheris.instrument_imports():
-    from ecapipe import grants, orgs, problems
-    from ecapipe.grants import AuthorizationCode, Login, Misfit
+    from ecapipe.oauth import authorize
+    from ecapipe.oauth.authorize import AuthorizationRequest, UnmatchedResponse
+    from ecapipe.oauth.grants import AuthorizationCode
+    from ecapipe.orgs import selection
+    from ecapipe.problems.problem import EcapipeError
     from ecapipe.secret import Secret
 
 STATES = ("FAKE0STATE0ONE", "FAKE0STATE0TWO")
-ORGS = [orgs.choose(f"https://{name}.my.salesforce.com", {}, ()) for name in ("one", "two")]
+ORGS = [selection.choose(f"https://{name}.my.salesforce.com", {}, ()) for name in ("one", "two")]
 LOGINS = [
-    Login("Billing", org, callback, state, Secret("FAKE-VERIFIER"), f"{org.url}/services/oauth2/authorize")
+    AuthorizationRequest(
+        "Billing", org, callback, state, Secret("FAKE-VERIFIER"), f"{org.url}/services/oauth2/authorize"
+    )
     for org, callback, state in zip(ORGS, ("https://www.example.com", "acme://done?from=org"), STATES, strict=True)
 ]
-Judge = Callable[[str, list[Login]], tuple[Login, AuthorizationCode | problems.EcapipeError]]
+Judge = Callable[[str, list[AuthorizationRequest]], tuple[AuthorizationRequest, AuthorizationCode | EcapipeError]]
 
 
-def judged(judge: Judge, text: str, logins: list[Login]) -> tuple[Login, AuthorizationCode] | None:
+def judged(
+    judge: Judge, text: str, logins: list[AuthorizationRequest]
+) -> tuple[AuthorizationRequest, AuthorizationCode] | None:
     try:
         login, outcome = judge(text, logins)
-    except Misfit:
+    except UnmatchedResponse:
         return None
     assert login in logins
-    if isinstance(outcome, problems.EcapipeError):
+    if isinstance(outcome, EcapipeError):
         assert outcome.problem.actions
         return None
     assert outcome.code.reveal().isprintable()
@@ -44,11 +51,11 @@ def judged(judge: Judge, text: str, logins: list[Login]) -> tuple[Login, Authori
 def one(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     for logins in (LOGINS, LOGINS[:1], []):
-        if found := judged(grants.answer, text, logins):
+        if found := judged(authorize.match_redirect, text, logins):
             sent = parse_qsl(text, keep_blank_values=True)
             assert [value for name, value in sent if name == "state"] == [found[0].state]
             assert [value for name, value in sent if name == "code"] == [found[1].code.reveal()]
-        if found := judged(grants.pasted, text, logins):
+        if found := judged(authorize.match_pasted, text, logins):
             joined = text.translate(dict.fromkeys(b"\t\r\n"))  # as urlsplit reads an address
             assert found[0].state in joined or len(logins) == 1
 

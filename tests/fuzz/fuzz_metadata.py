@@ -15,27 +15,29 @@ import atheris
 with atheris.instrument_imports():
     import xmltodict  # noqa: F401  # imported late by what is tested
 
-    from ecapipe import apps, credentials, metadata, problems
+    from ecapipe.credentials import resolution, sources
+    from ecapipe.problems.problem import EcapipeError, Problem
+    from ecapipe.project import apps, metadata
 
 
-def parsed(data: bytes, type: metadata.Type) -> metadata.Document | problems.Problem:
+def parsed(data: bytes, type: metadata.Type) -> metadata.Document | Problem:
     try:
         return metadata.parse(data, type, "fuzzed.xml")
-    except problems.EcapipeError as error:
+    except EcapipeError as error:
         return error.problem
 
 
 def one(data: bytes) -> None:
     type = metadata.TYPES[sum(data[:1]) % len(metadata.TYPES)]
     document = parsed(data[1:], type)
-    if isinstance(document, problems.Problem):
+    if isinstance(document, Problem):
         assert document.name in ("MalformedXml", "WrongRoot")
         assert document.actions
         return
     assert all(element.name and element.line >= 1 for element in document.elements)
     for app in apps.assemble([apps.SourceFile("fuzzed.xml", type, "Fuzzed", document)], "/project", ""):
-        chain = credentials.chain([app], [], lambda name: None, None)
-        credentials.resolve(app, None, chain)
+        chain = sources.chain([app], [], lambda name: None, None)
+        resolution.resolve(app, None, chain)
 
 
 def main() -> None:

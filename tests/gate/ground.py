@@ -10,12 +10,12 @@ from pathlib import Path
 
 import trees
 
-import ecapipe.gate
-from ecapipe import edges
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.findings import Finding
-from ecapipe.gate import Gate, Inspection
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.check import inspection
+from ecapipe.check.findings import Finding
+from ecapipe.check.inspection import CheckOptions, CheckResult
+from ecapipe.project.discovery import ProjectSelection
 
 SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
 HOME, AWAY = "00D000000000001EAA", "00D000000000002EAA"
@@ -52,17 +52,19 @@ def committed(*files: trees.Files) -> list[Step]:
     return [*files, "add --all", "commit --quiet --allow-empty --message made-up"]
 
 
-def inspect(root: Path, gate: Gate | None = None, *names: str, trusted: bool = True, **variables: str) -> Inspection:
+def inspect(
+    root: Path, gate: CheckOptions | None = None, *names: str, trusted: bool = True, **variables: str
+) -> CheckResult:
     """What the gate says of the project in a folder, in a real world with these environment variables."""
-    world = edges.real(Environment(dict(variables)))
-    return ecapipe.gate.inspect(Where((str(root),), names, trusted), gate or Gate(), world)
+    world = composition.real_world(Environment(dict(variables)))
+    return inspection.inspect(ProjectSelection((str(root),), names, trusted), gate or CheckOptions(), world)
 
 
-def findings(root: Path, gate: Gate | None = None, **variables: str) -> list[Finding]:
+def findings(root: Path, gate: CheckOptions | None = None, **variables: str) -> list[Finding]:
     return list(inspect(root, gate, **variables).findings)
 
 
-def rules(root: Path, gate: Gate | None = None, **variables: str) -> set[str]:
+def rules(root: Path, gate: CheckOptions | None = None, **variables: str) -> set[str]:
     """The names of the rules that are not kept."""
     return {finding.rule for finding in findings(root, gate, **variables)}
 
@@ -74,9 +76,9 @@ def line(root: Path, finding: Finding) -> str:
     return (root / finding.file).read_text().splitlines()[finding.line - 1].strip()
 
 
-def for_(purpose: str, **more: object) -> Gate:
+def for_(purpose: str, **more: object) -> CheckOptions:
     """A gate for a purpose."""
-    return replace(Gate(purpose), **more)  # type: ignore[arg-type]
+    return replace(CheckOptions(purpose), **more)  # type: ignore[arg-type]
 
 
 def private(root: Path) -> Path:

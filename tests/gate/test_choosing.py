@@ -16,11 +16,12 @@ import trees
 from gate import ground
 from gate.ground import HOME, IGNORE, LINK, SETTINGS, committed
 
-from ecapipe import baseline, checks
-from ecapipe.baseline import Entry
-from ecapipe.findings import RULES, Finding
-from ecapipe.gate import Gate
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.check import baseline
+from ecapipe.check.baseline import AcceptedFinding
+from ecapipe.check.findings import RULES, Finding
+from ecapipe.check.inspection import CheckOptions
+from ecapipe.check.rules import registry
+from ecapipe.problems.problem import EcapipeError, Problem
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = "accepted.json"
@@ -32,7 +33,7 @@ def project(*, rules: dict[str, object] | None = None, **more: object) -> trees.
     return trees.project(plugins={"ecapipe": {"rules": rules or {}, **more}})
 
 
-def raised(root: Path, gate: Gate, trusted: bool = True) -> Problem:
+def raised(root: Path, gate: CheckOptions, trusted: bool = True) -> Problem:
     with pytest.raises(EcapipeError) as caught:
         ground.inspect(root, gate, trusted=trusted)
     return caught.value.problem
@@ -52,11 +53,11 @@ def test_staged_reads_what_the_next_commit_would_take(tmp_path: Path) -> None:
     root = ground.ready(tmp_path, [*committed(trees.project() | trees.app()), IGNORE])
     trees.plant(root, trees.app(settings={"isPkceRequired": "false"}))
     assert "pkce-not-required" in ground.rules(root)
-    assert "pkce-not-required" not in ground.rules(root, Gate(staged=True))
+    assert "pkce-not-required" not in ground.rules(root, CheckOptions(staged=True))
     ground.git(root, "add", "--all")
     trees.plant(root, trees.app())
     assert "pkce-not-required" not in ground.rules(root)
-    found = [each for each in ground.findings(root, Gate(staged=True)) if each.rule == "pkce-not-required"]
+    found = [each for each in ground.findings(root, CheckOptions(staged=True)) if each.rule == "pkce-not-required"]
     assert [(each.file, each.line is not None) for each in found] == [(SETTINGS, True)]
 
 
@@ -65,14 +66,14 @@ def test_staged_takes_the_projects_own_words_from_the_index(tmp_path: Path) -> N
     app = trees.app(oauth={"commaSeparatedOauthScopes": "Full"})
     root = ground.ready(tmp_path, [*committed(loud | app), quiet])
     assert "scope-full" not in ground.rules(root)
-    assert "scope-full" in ground.rules(root, Gate(staged=True))
+    assert "scope-full" in ground.rules(root, CheckOptions(staged=True))
 
 
 def test_staged_does_not_see_what_is_not_added(tmp_path: Path) -> None:
     root = ground.ready(tmp_path, [*committed(trees.project() | trees.app()), trees.app("Portal")])
-    assert [app.name for app in ground.inspect(root, Gate(staged=True)).apps] == ["Billing"]
+    assert [app.name for app in ground.inspect(root, CheckOptions(staged=True)).apps] == ["Billing"]
     ground.git(root, "rm", "-r", "--quiet", "--cached", ".")
-    assert ground.inspect(root, Gate(staged=True)).apps == ()
+    assert ground.inspect(root, CheckOptions(staged=True)).apps == ()
 
 
 def test_staged_follows_no_link_into_another_repository(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_staged_follows_no_link_into_another_repository(tmp_path: Path) -> None:
     root = ground.ready(tmp_path / "own", committed({"sfdx-project.json": trees.project()["sfdx-project.json"]}))
     (root / "force-app").symlink_to(other / "force-app")
     ground.git(root, "add", "--all")
-    for gate in (Gate(), Gate(staged=True)):
+    for gate in (CheckOptions(), CheckOptions(staged=True)):
         with pytest.raises(EcapipeError, match="force-app is a link that leads out of the repository"):
             ground.inspect(root, gate)
 
@@ -88,7 +89,7 @@ def test_staged_follows_no_link_into_another_repository(tmp_path: Path) -> None:
 def test_staged_finds_the_secret_of_an_ignored_file_in_what_is_added(tmp_path: Path) -> None:
     script = {"login.sh": f"curl -d client_secret={trees.secret('Billing')}\n"}
     root = ground.ready(tmp_path, [*committed(trees.project() | trees.app() | IGNORE), script])
-    gate = Gate("commit", staged=True)
+    gate = CheckOptions("commit", staged=True)
     assert "secret-elsewhere-in-tree" not in ground.rules(root, gate)
     ground.git(root, "add", "login.sh")
     (root / "login.sh").unlink()
@@ -99,7 +100,7 @@ def test_staged_finds_the_secret_of_an_ignored_file_in_what_is_added(tmp_path: P
 def test_staged_finds_every_copy_of_a_settings_file(tmp_path: Path) -> None:
     copy = {"backup/one.xml": trees.app()[SETTINGS], "backup/two.xml": trees.app()[SETTINGS]}
     root = ground.ready(tmp_path, committed(trees.project() | trees.app() | copy))
-    for gate in (Gate("deploy"), Gate("deploy", staged=True)):
+    for gate in (CheckOptions("deploy"), CheckOptions("deploy", staged=True)):
         found = [each.file for each in ground.findings(root, gate) if each.rule == "secret-elsewhere-in-tree"]
         assert found == ["backup/one.xml", "backup/two.xml"]
 
@@ -109,7 +110,7 @@ def test_many_secrets_are_looked_for_as_well_as_few(tmp_path: Path) -> None:
     for number in range(80):
         files |= trees.app(f"App{number}", header=None, oauth=None, policies=None)
     root = ground.ready(tmp_path, [files, {".gitignore": ".env\n"}, "add --all"])
-    for gate in (Gate(), Gate(staged=True), Gate("deploy")):
+    for gate in (CheckOptions(), CheckOptions(staged=True), CheckOptions("deploy")):
         found = [each for each in ground.findings(root, gate) if each.rule == "secret-elsewhere-in-tree"]
         assert [(each.app, each.file, each.line) for each in found] == [("App77", "notes", 1)]
 
@@ -121,20 +122,20 @@ def test_staged_passes_over_links_bundles_and_hidden_folders(tmp_path: Path) -> 
     root = ground.ready(tmp_path, [trees.project() | files])
     (root / "force-app/e.eca-meta.xml").symlink_to("classes/d.eca-meta.xml")
     ground.ready(root, committed())
-    assert [app.name for app in ground.inspect(root, Gate(staged=True)).apps] == ["d"]
+    assert [app.name for app in ground.inspect(root, CheckOptions(staged=True)).apps] == ["d"]
 
 
 def test_staged_does_not_read_a_file_twice_where_package_directories_overlap(tmp_path: Path) -> None:
     files = trees.project("force-app", "force-app/main") | trees.app()
     root = ground.ready(tmp_path, committed(files))
-    for gate in (Gate(), Gate(staged=True)):
+    for gate in (CheckOptions(), CheckOptions(staged=True)):
         assert "settings-duplicated" not in ground.rules(root, gate)
 
 
 def test_staged_tells_misspelt_and_broken_files(tmp_path: Path) -> None:
     files = {"force-app/a.ecaglblOauth-meta.xml": "<a/>", "force-app/b.eca-meta.xml": "<oops"}
     root = ground.ready(tmp_path, committed(trees.project() | trees.app() | files))
-    assert {"suffix-misspelt", "malformed-xml"} <= ground.rules(root, Gate(staged=True))
+    assert {"suffix-misspelt", "malformed-xml"} <= ground.rules(root, CheckOptions(staged=True))
 
 
 # --- --since ------------------------------------------------------------------------------------------------
@@ -148,12 +149,12 @@ def two(tmp_path: Path) -> Path:
 
 
 def since(root: Path, revision: str = "HEAD") -> list[str]:
-    return [app.name for app in ground.inspect(root, Gate(since=revision)).apps]
+    return [app.name for app in ground.inspect(root, CheckOptions(since=revision)).apps]
 
 
 def test_since_leaves_what_has_not_changed(two: Path) -> None:
     assert since(two) == []
-    assert ground.inspect(two, Gate(since="HEAD")).findings == ()
+    assert ground.inspect(two, CheckOptions(since="HEAD")).findings == ()
     trees.plant(two, trees.app(settings=None, oauth={"commaSeparatedOauthScopes": "Full"}))
     assert since(two) == ["Billing"]
     ground.ready(two, committed())
@@ -170,7 +171,7 @@ def test_since_counts_what_git_ignores_and_does_not_track(two: Path) -> None:
 def test_since_compares_what_has_changed_with_what_has_not(two: Path) -> None:
     ground.ready(two, [IGNORE | {".gitignore": ""}, *committed(trees.app())])
     trees.plant(two, trees.app("Portal", **COPY))
-    found = ground.findings(two, Gate(since="HEAD"))
+    found = ground.findings(two, CheckOptions(since="HEAD"))
     assert {each.app for each in found} == {"Portal"}
     assert "same-key-in-two-apps" in {each.rule for each in found}
 
@@ -182,7 +183,7 @@ def test_since_counts_what_is_gone(two: Path) -> None:
 
 def test_since_reads_the_index_with_staged(two: Path) -> None:
     trees.plant(two, trees.app(settings=None, oauth=LINK))
-    staged = Gate(since="HEAD", staged=True)
+    staged = CheckOptions(since="HEAD", staged=True)
     assert ground.inspect(two, staged).apps == ()
     ground.git(two, "add", "--all")
     assert [app.name for app in ground.inspect(two, staged).apps] == ["Billing"]
@@ -198,13 +199,13 @@ def test_since_keeps_broken_files_that_have_changed(two: Path) -> None:
     broken = {"force-app/a.eca-meta.xml": "<oops", "force-app/b.eca-meta.xml": "<oops"}
     ground.ready(two, committed(broken))
     trees.plant(two, {"force-app/b.eca-meta.xml": "<oops!"})
-    found = ground.inspect(two, Gate(since="HEAD")).findings
+    found = ground.inspect(two, CheckOptions(since="HEAD")).findings
     assert [(each.rule, each.file) for each in found] == [("malformed-xml", "force-app/b.eca-meta.xml")]
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--all", "", "HEAD:sfdx-project.json", "a b", "HEAD..HEAD"])
 def test_since_refuses_what_is_no_revision(revision: str, two: Path) -> None:
-    problem = raised(two, Gate(since=revision))
+    problem = raised(two, CheckOptions(since=revision))
     assert (problem.name, problem.exit_code) == ("UnknownRevision", 2)
 
 
@@ -247,7 +248,7 @@ def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
 )
 def test_settings_are_read_strictly(settings: dict[str, object], tmp_path: Path) -> None:
     root = ground.ready(tmp_path, trees.project(plugins={"ecapipe": settings}) | trees.app())
-    assert raised(root, Gate()).name == "SchemaValidationError"
+    assert raised(root, CheckOptions()).name == "SchemaValidationError"
     assert ground.inspect(root, trusted=False).apps != ()
 
 
@@ -304,7 +305,7 @@ def accepting(tmp_path: Path) -> Path:
 def test_what_is_accepted_does_not_count(accepting: Path) -> None:
     before = ground.findings(accepting)
     assert not any(each.accepted for each in before)
-    came = ground.inspect(accepting, Gate(update=True))
+    came = ground.inspect(accepting, CheckOptions(update=True))
     assert [replace(each, accepted=False) for each in came.findings] == before
     assert all(each.accepted for each in ground.findings(accepting))
     ended = check(accepting, "--fail-on", "note")
@@ -319,7 +320,7 @@ def test_what_is_accepted_does_not_count(accepting: Path) -> None:
 
 
 def test_a_baseline_outlives_edits_and_holds_no_value(accepting: Path) -> None:
-    ground.inspect(accepting, Gate(update=True))
+    ground.inspect(accepting, CheckOptions(update=True))
     text = (accepting / ACCEPTED).read_text()
     for value in (trees.key("Billing"), trees.secret("Billing"), trees.secret("Portal")):
         assert value[:8] not in text
@@ -329,9 +330,9 @@ def test_a_baseline_outlives_edits_and_holds_no_value(accepting: Path) -> None:
 
 
 def test_a_baseline_is_sorted_and_stable(accepting: Path) -> None:
-    ground.inspect(accepting, Gate(update=True))
+    ground.inspect(accepting, CheckOptions(update=True))
     first = (accepting / ACCEPTED).read_bytes()
-    ground.inspect(accepting, Gate(update=True))
+    ground.inspect(accepting, CheckOptions(update=True))
     assert (accepting / ACCEPTED).read_bytes() == first
     entries = list(baseline.parse(first.decode(), ACCEPTED))
     random.Random(1).shuffle(entries)
@@ -339,33 +340,33 @@ def test_a_baseline_is_sorted_and_stable(accepting: Path) -> None:
 
 
 def test_dead_entries_are_told_and_taken_out(accepting: Path) -> None:
-    ground.inspect(accepting, Gate(update=True))
+    ground.inspect(accepting, CheckOptions(update=True))
     trees.plant(accepting, trees.app())
     ground.private(accepting)
     came = ground.inspect(accepting)
     assert len(came.notices) == 1
     assert "pkce-not-required" in came.notices[0]
     assert "--update-baseline" in came.notices[0]
-    assert ground.inspect(accepting, Gate(update=True)).notices == ()
+    assert ground.inspect(accepting, CheckOptions(update=True)).notices == ()
     assert "pkce-not-required" not in (accepting / ACCEPTED).read_text()
 
 
 def test_what_was_not_looked_at_is_neither_dead_nor_taken_out(accepting: Path) -> None:
     ground.git(accepting, "init", "--quiet")
-    ground.inspect(accepting, Gate(update=True))
+    ground.inspect(accepting, CheckOptions(update=True))
     login = {entry.rule for entry in baseline.parse((accepting / ACCEPTED).read_text(), ACCEPTED)}
-    ground.inspect(accepting, Gate("deploy", update=True))
+    ground.inspect(accepting, CheckOptions("deploy", update=True))
     both = {entry.rule for entry in baseline.parse((accepting / ACCEPTED).read_text(), ACCEPTED)}
     assert both == login | {"label-missing"}
     for gate, names in (
-        (Gate(), ()),
-        (Gate("deploy"), ()),
-        (Gate(), ("Portal",)),
-        (Gate(history=True), ("Billing",)),
+        (CheckOptions(), ()),
+        (CheckOptions("deploy"), ()),
+        (CheckOptions(), ("Portal",)),
+        (CheckOptions(history=True), ("Billing",)),
     ):
         assert ground.inspect(accepting, gate, *names).notices == ()
     text = (accepting / ACCEPTED).read_text()
-    ground.inspect(accepting, Gate(update=True), "Portal")
+    ground.inspect(accepting, CheckOptions(update=True), "Portal")
     assert (accepting / ACCEPTED).read_text() == text
     (accepting / ".git").rename(accepting / "no-git")
     assert ground.inspect(accepting).notices == ()
@@ -379,10 +380,10 @@ def test_a_baseline_that_is_not_there_accepts_nothing(accepting: Path) -> None:
 
 def test_a_baseline_has_to_have_a_place(tmp_path: Path) -> None:
     root = ground.ready(tmp_path, project(baseline=ACCEPTED) | trees.app())
-    assert raised(root, Gate(update=True), trusted=False).name == "BaselineNotConfigured"
+    assert raised(root, CheckOptions(update=True), trusted=False).name == "BaselineNotConfigured"
     assert not (root / ACCEPTED).exists()
     (root / ACCEPTED).mkdir()
-    assert raised(root, Gate()).name == "UnreadableFile"
+    assert raised(root, CheckOptions()).name == "UnreadableFile"
 
 
 @pytest.mark.parametrize(
@@ -392,14 +393,14 @@ def test_a_baseline_has_to_have_a_place(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_baseline_that_is_none_is_told(text: str, accepting: Path) -> None:
     (accepting / ACCEPTED).write_text(text)
-    problem = raised(accepting, Gate())
+    problem = raised(accepting, CheckOptions())
     assert (problem.name, problem.file) == ("MalformedBaseline", ACCEPTED)
 
 
 def test_a_baseline_keeps_its_link_and_leaves_nothing_behind(accepting: Path) -> None:
     (accepting / "shared.json").write_text('{"version": 1, "accepted": []}')
     (accepting / ACCEPTED).symlink_to("shared.json")
-    ground.inspect(accepting, Gate(update=True))
+    ground.inspect(accepting, CheckOptions(update=True))
     assert (accepting / ACCEPTED).is_symlink()
     assert "pkce-not-required" in (accepting / "shared.json").read_text()
     assert sorted(path.name for path in accepting.iterdir()) == [
@@ -409,11 +410,11 @@ def test_a_baseline_keeps_its_link_and_leaves_nothing_behind(accepting: Path) ->
 
 def test_a_baseline_that_cannot_be_written_is_told(accepting: Path) -> None:
     trees.plant(accepting, project(baseline="nowhere/accepted.json"))
-    assert raised(accepting, Gate(update=True)).name == "UnwritableFile"
+    assert raised(accepting, CheckOptions(update=True)).name == "UnwritableFile"
 
 
 def test_an_old_fingerprint_is_kept_while_its_rule_is_silent() -> None:
-    entries = (Entry("1", "scope-full", "A", "a"), Entry("2", "label-missing", "A", "a"))
+    entries = (AcceptedFinding("1", "scope-full", "A", "a"), AcceptedFinding("2", "label-missing", "A", "a"))
     kept = baseline.updated(entries, (), lambda entry: entry.rule == "scope-full")
     assert kept == [entries[1]]
     assert baseline.dead(entries, (), lambda entry: False) == []
@@ -468,8 +469,8 @@ def test_the_page_of_rules_is_up_to_date() -> None:
 
 def test_a_rule_that_is_silent_is_not_asked() -> None:
     off: dict[str, None] = dict.fromkeys(RULES)
-    assert checks.active("deploy", off) == {}
-    assert "key-deployed-to-other-org" not in checks.active("login", {})
+    assert registry.active("deploy", off) == {}
+    assert "key-deployed-to-other-org" not in registry.active("login", {})
 
 
 def test_a_finding_knows_its_project(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import trees
 from gate import ground
 from gate.ground import AWAY, HOME, IGNORE, LINK, SETTINGS, Step, committed
 
-from ecapipe import checks
-from ecapipe.findings import NOT_EXAMINED, PURPOSES, RULES
-from ecapipe.gate import Gate
+from ecapipe.check.findings import NOT_EXAMINED, PURPOSES, RULES
+from ecapipe.check.inspection import CheckOptions
+from ecapipe.check.rules import registry
 
 PROJECT = trees.project()
 TARGETED = trees.project(plugins={"ecapipe": {"orgs": {"prod": {"url": "acme.my.salesforce.com", "orgId": HOME}}}})
@@ -63,10 +63,10 @@ class Case:
     good: trees.Files | Sequence[Step]
     line: str = ""
     variables: dict[str, str] = field(default_factory=dict)
-    gate: Gate = field(default_factory=Gate)
+    gate: CheckOptions = field(default_factory=CheckOptions)
 
 
-TARGET = Gate(target="prod")
+TARGET = CheckOptions(target="prod")
 
 CASES = {
     "consumer-key-missing": Case(app(settings={"consumerKey": None}), app()),
@@ -226,7 +226,7 @@ CASES = {
         [*committed(app()), "mv force-app old", *committed(IGNORE), "rm -r --quiet old", *committed(app() | IGNORE)],
         [*committed(IGNORE, app(settings={"consumerSecret": trees.secret("old")})), app()],
         f"<consumerSecret>{SECRET}</consumerSecret>",
-        gate=Gate(history=True),
+        gate=CheckOptions(history=True),
     ),
     "secret-elsewhere-in-tree": Case(
         [app() | {"scripts/login.sh": f"#!/bin/sh\ncurl -d client_secret={SECRET}\n"}, "status"],
@@ -293,12 +293,12 @@ def test_others_may_read_the_secret(tmp_path: Path) -> None:
     os.chmod(root / SETTINGS, 0o640)
     (found,) = [each for each in ground.findings(root) if each.rule == "file-permissions-open"]
     assert (found.level, ground.line(root, found)) == ("note", f"<consumerSecret>{SECRET}</consumerSecret>")
-    assert "file-permissions-open" not in ground.rules(root, Gate("deploy"))
+    assert "file-permissions-open" not in ground.rules(root, CheckOptions("deploy"))
 
 
 def test_every_rule_has_its_trees_its_function_and_its_text() -> None:
     assert CASES.keys() | BY_HAND == RULES.keys()
-    assert checks.OF_APPS.keys() | {*checks.OF_FILES.values(), "malformed-xml", NOT_EXAMINED} == RULES.keys()
+    assert registry.OF_APPS.keys() | {*registry.OF_FILES.values(), "malformed-xml", NOT_EXAMINED} == RULES.keys()
 
 
 def test_fingerprints_of_one_project_are_all_different(tmp_path: Path) -> None:
@@ -327,7 +327,11 @@ def test_an_unknown_target_is_a_note(rule: str, tmp_path: Path) -> None:
     orgs = {"prod": {"url": "acme.my.salesforce.com"}}
     files = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(oauth=LINK, header=SCOPED)
     root = ground.ready(tmp_path, files)
-    for gate in (Gate("deploy"), Gate("deploy", target="prod"), Gate("deploy", target="acme.my.salesforce.com")):
+    for gate in (
+        CheckOptions("deploy"),
+        CheckOptions("deploy", target="prod"),
+        CheckOptions("deploy", target="acme.my.salesforce.com"),
+    ):
         (found,) = [each for each in ground.findings(root, gate) if each.rule == rule]
         assert found.level == "note"
         assert "unknown" in found.message
@@ -336,7 +340,7 @@ def test_an_unknown_target_is_a_note(rule: str, tmp_path: Path) -> None:
 
 def test_a_linked_app_may_name_another_org(tmp_path: Path) -> None:
     root = ground.ready(tmp_path, ELSEWHERE | trees.app(settings=None, oauth=LINK))
-    assert not {"oauth-link-foreign", "oauth-link-stale"} & ground.rules(root, Gate("deploy", target="prod"))
+    assert not {"oauth-link-foreign", "oauth-link-stale"} & ground.rules(root, CheckOptions("deploy", target="prod"))
 
 
 @pytest.mark.parametrize(
@@ -367,7 +371,7 @@ def test_one_key_stands_in_for_jwt_only_where_one_app_is_checked(tmp_path: Path)
 def test_an_org_may_name_the_apps_that_use_jwt(apps: object, tmp_path: Path) -> None:
     orgs = {"prod": {"url": "acme.my.salesforce.com", "flow": "jwt", "apps": apps}}
     files = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app() | trees.app("Portal")
-    found = ground.findings(ground.ready(tmp_path, files), Gate("deploy"))
+    found = ground.findings(ground.ready(tmp_path, files), CheckOptions("deploy"))
     told = {each.app for each in found if each.rule in ("jwt-without-certificate", "certificate-dropped")}
     assert told == {"Portal"}
 
@@ -402,8 +406,8 @@ def test_a_secret_that_is_supplied_counts_before_a_login_but_not_in_a_deploy(tmp
     supplied = {"ECAPIPE_CLIENT_ID": trees.key("Billing"), "ECAPIPE_CLIENT_SECRET": SECRET}
     both = {"credential-placeholder", "replacement-unresolved"}
     assert not both & ground.rules(root, **supplied)
-    assert both <= ground.rules(root, Gate("deploy"), **supplied)
-    assert "replacement-unresolved" not in ground.rules(root, Gate("deploy"), BILLING_SECRET=SECRET)
+    assert both <= ground.rules(root, CheckOptions("deploy"), **supplied)
+    assert "replacement-unresolved" not in ground.rules(root, CheckOptions("deploy"), BILLING_SECRET=SECRET)
 
 
 def test_orgs_that_name_what_programs_need_are_told_of(tmp_path: Path) -> None:
@@ -476,7 +480,7 @@ def test_before_a_login_git_is_asked_only_where_a_secret_is(tmp_path: Path) -> N
     trees.plant(root, app(settings={"consumerSecret": None}))
     asked = {"certificate-dropped", "settings-not-gitignored"}
     assert not asked & ground.rules(root)
-    assert asked <= ground.rules(root, Gate("deploy"))
+    assert asked <= ground.rules(root, CheckOptions("deploy"))
     trees.plant(root, app())
     assert asked <= ground.rules(root)
 

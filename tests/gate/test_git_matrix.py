@@ -14,16 +14,16 @@ from commandline import ecapipe
 from gate import ground
 from gate.ground import IGNORE, SETTINGS, committed
 
-from ecapipe.edges.git import Around
-from ecapipe.gate import Gate
-from ecapipe.problems import EcapipeError
+from ecapipe.adapters.project_tree.git import Repositories
+from ecapipe.check.inspection import CheckOptions
+from ecapipe.problems.problem import EcapipeError
 
 APP = trees.project() | trees.app()
 GIT_RULES = {"secret-tracked-by-git", "secret-staged", "secret-in-history", "settings-not-gitignored"}
-COMMIT, EVERYTHING = Gate("commit"), Gate("commit", history=True)
+COMMIT, EVERYTHING = CheckOptions("commit"), CheckOptions("commit", history=True)
 
 
-def refused(root: Path, gate: Gate) -> str:
+def refused(root: Path, gate: CheckOptions) -> str:
     """The name of the problem that keeps the gate from its work."""
     with pytest.raises(EcapipeError) as raised:
         ground.inspect(root, gate)
@@ -45,7 +45,7 @@ def test_without_a_repository_git_has_nothing_to_say(tmp_path: Path) -> None:
     came = ground.inspect(root, COMMIT)
     assert not {*GIT_RULES, "not-examined"} & {each.rule for each in came.findings}
     assert came.notices == ()
-    for gate in (Gate(staged=True), Gate(since="HEAD"), Gate(history=True)):
+    for gate in (CheckOptions(staged=True), CheckOptions(since="HEAD"), CheckOptions(history=True)):
         assert refused(root, gate) == "GitUnavailable"
 
 
@@ -56,7 +56,7 @@ def test_before_the_first_commit_everything_is_new(tmp_path: Path) -> None:
         "secret-staged",
         "settings-not-gitignored",
     }
-    assert ground.inspect(root, Gate(since="HEAD")).apps != ()
+    assert ground.inspect(root, CheckOptions(since="HEAD")).apps != ()
 
 
 def test_a_worktree_has_an_index_of_its_own(project: Path, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_shallow_clone_says_that_it_knows_a_part_only(project: Path, tmp_path:
     came = ground.inspect(tmp_path / "shallow", EVERYTHING)
     assert "secret-in-history" in {each.rule for each in came.findings}
     assert any("shallow" in each.message for each in came.findings if each.rule == "not-examined")
-    assert refused(tmp_path / "shallow", Gate(since="HEAD~1")) == "UnknownRevision"
+    assert refused(tmp_path / "shallow", CheckOptions(since="HEAD~1")) == "UnknownRevision"
 
 
 def test_a_detached_head_is_a_head(project: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_repository_of_somebody_else_is_not_read(project: Path, monkeypatch: p
     (missed,) = [each for each in came.findings if each.rule == "not-examined"]
     assert "dubious ownership" in missed.message
     assert any("safe.directory" in action for action in missed.actions)
-    for gate in (Gate(staged=True), Gate(since="HEAD"), Gate(history=True)):
+    for gate in (CheckOptions(staged=True), CheckOptions(since="HEAD"), CheckOptions(history=True)):
         assert refused(project, gate) == "GitUnavailable"
 
 
@@ -146,15 +146,15 @@ def test_a_project_in_a_subfolder_keeps_its_own_paths(tmp_path: Path) -> None:
     assert found["secret-tracked-by-git"].file == SETTINGS
     assert found["secret-elsewhere-in-tree"].file == "login.sh"
     assert "../ci.yml, " in found["secret-in-history"].message
-    staged = ground.inspect(tmp_path / "sales", Gate(staged=True))
+    staged = ground.inspect(tmp_path / "sales", CheckOptions(staged=True))
     assert [app.settings_file for app in staged.apps] == [SETTINGS]
-    assert ground.inspect(tmp_path / "sales", Gate(since="HEAD")).apps == ()
+    assert ground.inspect(tmp_path / "sales", CheckOptions(since="HEAD")).apps == ()
 
 
 def test_a_project_is_reached_through_a_link(project: Path, tmp_path: Path) -> None:
     (tmp_path / "way in").symlink_to(project)
     assert "secret-tracked-by-git" in ground.rules(tmp_path / "way in", COMMIT)
-    assert len(ground.inspect(tmp_path / "way in", Gate(staged=True)).apps) == 1
+    assert len(ground.inspect(tmp_path / "way in", CheckOptions(staged=True)).apps) == 1
 
 
 def test_without_a_git_program_git_has_nothing_to_say(project: Path, tmp_path: Path) -> None:
@@ -187,8 +187,8 @@ def test_any_name_is_only_a_name(name: str, tmp_path: Path) -> None:
     found = {each.rule: each.file for each in ground.findings(root, COMMIT)}
     assert found["secret-tracked-by-git"] == found["settings-not-gitignored"] == path
     assert found["secret-elsewhere-in-tree"] == name
-    assert [app.settings_file for app in ground.inspect(root, Gate(staged=True)).apps] == [path]
-    assert ground.inspect(root, Gate(since="HEAD")).apps == ()
+    assert [app.settings_file for app in ground.inspect(root, CheckOptions(staged=True)).apps] == [path]
+    assert ground.inspect(root, CheckOptions(since="HEAD")).apps == ()
 
 
 def test_names_that_are_no_text_are_names(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_asking_changes_nothing(project: Path) -> None:
     for path in project.rglob("*.xml"):
         os.utime(path)  # now the index is out of date, and a careless command would refresh it
     before = snapshot()
-    for gate in (EVERYTHING, Gate(staged=True), Gate(since="HEAD")):
+    for gate in (EVERYTHING, CheckOptions(staged=True), CheckOptions(since="HEAD")):
         ground.inspect(project, gate)
     assert snapshot() == before
 
@@ -230,7 +230,7 @@ def test_no_command_of_the_repository_is_run(setting: str, project: Path, tmp_pa
     for path in project.rglob("*.xml"):
         os.utime(path)
     (tmp_path / "sprung").unlink(missing_ok=True)
-    for gate in (EVERYTHING, Gate("commit", staged=True), Gate(since="HEAD")):
+    for gate in (EVERYTHING, CheckOptions("commit", staged=True), CheckOptions(since="HEAD")):
         assert ground.findings(project, gate) != [] or gate.since
     assert not (tmp_path / "sprung").exists()
 
@@ -279,7 +279,7 @@ def test_a_huge_history_is_searched_in_little_memory_and_told_about(tmp_path: Pa
     subprocess.run(["git", "fast-import", "--quiet"], cwd=root, input=stream, check=True, timeout=60)
     told: list[str] = []
     tracemalloc.start()
-    found = ground.findings(root, Gate(history=True, tell=told.append))
+    found = ground.findings(root, CheckOptions(history=True, tell=told.append))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     (history,) = [each for each in found if each.rule == "secret-in-history"]
@@ -289,7 +289,7 @@ def test_a_huge_history_is_searched_in_little_memory_and_told_about(tmp_path: Pa
 
 
 def test_a_repository_is_opened_once(project: Path) -> None:
-    around = Around()
+    around = Repositories()
     assert around(str(project)) is around(str(project / "force-app"))
 
 
@@ -318,7 +318,7 @@ def test_a_project_may_lie_in_a_folder_of_any_name(folder: str, tmp_path: Path) 
     inner = {f"{folder}/{path}": content for path, content in APP.items()}
     scripts = {f"{folder}/login.sh": trees.secret("Billing"), "a/login.sh": trees.secret("Billing")}
     root = ground.ready(tmp_path, committed(inner | scripts)) / folder
-    for gate in (COMMIT, Gate("commit", staged=True)):
+    for gate in (COMMIT, CheckOptions("commit", staged=True)):
         found = [each.file for each in ground.findings(root, gate) if each.rule == "secret-elsewhere-in-tree"]
         assert found == ["login.sh"]
 

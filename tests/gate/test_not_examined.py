@@ -15,13 +15,13 @@ from commandline import environment
 from gate import ground
 from gate.ground import IGNORE, SETTINGS, committed
 
-from ecapipe.findings import NOT_EXAMINED, RULES, Finding
-from ecapipe.gate import Gate
+from ecapipe.check.findings import NOT_EXAMINED, RULES, Finding
+from ecapipe.check.inspection import CheckOptions
 from ecapipe.render.reports import FORMATS
 
 APP = trees.project() | trees.app() | IGNORE
 ACCEPTED = "accepted.json"
-COMMIT = Gate("commit")
+COMMIT = CheckOptions("commit")
 
 
 def pipe(root: Path) -> None:
@@ -65,7 +65,7 @@ if os.getuid() == 0:
     REFUSING.append(of_another_user)
 
 
-def told(root: Path, gate: Gate = COMMIT) -> list[Finding]:
+def told(root: Path, gate: CheckOptions = COMMIT) -> list[Finding]:
     return [each for each in ground.findings(root, gate) if each.rule == NOT_EXAMINED]
 
 
@@ -137,7 +137,7 @@ def test_where_git_need_not_be_asked_nothing_is_missed(tmp_path: Path, refusing:
     assert told(ground.ready(tmp_path / "none", APP)) == []
     assert told(ground.ready(tmp_path / "read", [APP, "status"])) == []
     trees.plant(refusing, trees.app(settings={"consumerSecret": None}))
-    assert told(refusing, Gate()) == []
+    assert told(refusing, CheckOptions()) == []
     assert len(told(refusing)) == 1
 
 
@@ -162,7 +162,7 @@ def test_a_history_that_is_there_in_part_is_a_warning(tmp_path: Path) -> None:
         (found,) = told(shallow, ground.for_(purpose, history=True))
         assert (found.level, "a part of the history" in found.message) == ("warning", True)
         assert "git fetch --unshallow" in found.actions[0]
-    assert told(shallow) == told(full, Gate("commit", history=True)) == []
+    assert told(shallow) == told(full, CheckOptions("commit", history=True)) == []
 
 
 # --- what a project may say of it ---------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_a_history_that_is_there_in_part_is_a_warning(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_project_may_give_it_a_level(level: str, login: list[str], commit: list[str], refusing: Path) -> None:
     trees.plant(refusing, trees.project(plugins={"ecapipe": {"rules": {NOT_EXAMINED: level}}}))
-    assert [each.level for each in told(refusing, Gate())] == login
+    assert [each.level for each in told(refusing, CheckOptions())] == login
     assert [each.level for each in told(refusing)] == commit
 
 
@@ -187,7 +187,7 @@ def test_switched_off_it_is_still_said(refusing: Path) -> None:
 
 def test_no_baseline_accepts_it(refusing: Path) -> None:
     trees.plant(refusing, trees.project(plugins={"ecapipe": {"baseline": ACCEPTED}}))
-    first = ground.inspect(refusing, Gate("commit", update=True))
+    first = ground.inspect(refusing, CheckOptions("commit", update=True))
     assert any(each.accepted for each in first.findings)
     (found,) = told(refusing)
     assert not found.accepted
@@ -204,13 +204,13 @@ def test_no_baseline_accepts_it(refusing: Path) -> None:
 def test_what_git_does_not_tell_is_not_taken_out_of_a_baseline(tmp_path: Path) -> None:
     files = trees.project(plugins={"ecapipe": {"baseline": ACCEPTED}}) | trees.app()
     root = ground.ready(tmp_path, committed(files | {"notes": trees.secret("Billing")}))
-    ground.inspect(root, Gate(update=True))
+    ground.inspect(root, CheckOptions(update=True))
     before = (root / ACCEPTED).read_text()
     assert "secret-tracked-by-git" in before
     assert "secret-elsewhere-in-tree" in before
     (root / ".git").rename(root / "aside")
     pipe(root)
-    again = ground.inspect(root, Gate(update=True))
+    again = ground.inspect(root, CheckOptions(update=True))
     assert (root / ACCEPTED).read_text() == before
     assert again.notices == ()
 

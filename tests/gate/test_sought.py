@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.secret import Secret, Sought
+from ecapipe.secret import Secret, SecretSearch
 
 ALPHABET = "ABab0\n <"
 VALUES = st.text(ALPHABET.replace("\n", ""), min_size=8, max_size=12)
@@ -27,22 +27,24 @@ def test_a_secret_is_found_if_and_only_if_it_is_there(given: tuple[list[str], st
     data = text.encode()
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
-    found = Sought((value, Secret(value)) for value in values).find(pieces)
+    found = SecretSearch((value, Secret(value)) for value in values).find(pieces)
     assert found == {value: text[: text.index(value)].count("\n") + 1 for value in values if value in text}
 
 
 def test_owners_of_one_value_are_all_told() -> None:
-    sought = Sought([("one", Secret("same-value")), ("two", Secret("same-value")), ("two", Secret("other-value"))])
+    sought = SecretSearch(
+        [("one", Secret("same-value")), ("two", Secret("same-value")), ("two", Secret("other-value"))]
+    )
     assert sought.find([b"\n\nsame-", b"value"]) == {"one": 3, "two": 3}
 
 
 def test_what_would_be_found_everywhere_is_not_looked_for() -> None:
-    short = Sought([("one", Secret("seven77")), ("two", Secret("two\nlines"))])
+    short = SecretSearch([("one", Secret("seven77")), ("two", Secret("two\nlines"))])
     assert not short
     assert short.find([b"seven77 two\nlines"]) == {}
-    assert Sought([]).find([b"anything"]) == {}
+    assert SecretSearch([]).find([b"anything"]) == {}
 
 
 def test_nothing_shows_a_value() -> None:
-    sought = Sought([("one", Secret("made-up-value"))])
+    sought = SecretSearch([("one", Secret("made-up-value"))])
     assert "made-up" not in repr(sought) + str(sought)

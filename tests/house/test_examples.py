@@ -17,12 +17,15 @@ import salesforce_cli
 import typer
 from salesforce_cli import StandIn
 
-from ecapipe import edges, findings, problems
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.check import findings
 from ecapipe.cli import help
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
+from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.problems.problem import INTERRUPTED
+from ecapipe.project.discovery import ProjectSelection
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -87,7 +90,7 @@ def test_an_example_that_serves_starts_and_stops(line: str, place: Path) -> None
         assert server.stdout.readline()
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=20)
-    assert server.returncode == problems.INTERRUPTED
+    assert server.returncode == INTERRUPTED
 
 
 @pytest.mark.parametrize("line", NEED_AN_ORG)
@@ -107,7 +110,7 @@ def test_an_example_that_needs_an_org_is_understood(line: str, place: Path) -> N
 @pytest.fixture(scope="module")
 def org() -> Iterator[str]:
     """A local org that knows the sample project."""
-    apps = registered(Where((str(ROOT / "sample-project"),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(ROOT / "sample-project"),)), composition.real_world(Environment({})))
     with Emulator(apps, orgs=("uat",)) as emulator:
         yield emulator.urls["uat"]
 
@@ -172,8 +175,8 @@ def test_the_readme_troubleshoots_problems_that_exist() -> None:
     rows = re.findall(r"^\| ([A-Z][\w, ]+) \|", section, re.MULTILINE)
     names = [name for row in rows for name in row.split(", ")]
     assert len(names) > 10
-    assert [name for name in names if name not in problems.CATALOGUE] == []
+    assert [name for name in names if name not in CATALOGUE] == []
 
 
 def test_rules_and_problems_share_no_name() -> None:
-    assert not {name.casefold() for name in findings.RULES} & {name.casefold() for name in problems.CATALOGUE}
+    assert not {name.casefold() for name in findings.RULES} & {name.casefold() for name in CATALOGUE}

@@ -19,10 +19,19 @@ from interop.program import Started, environment, started
 from interop.window import Seen
 from loopback import free_port
 
-from ecapipe import problems, stages
-from ecapipe.edges.board import Served, serve
-from ecapipe.events import Finished, Login, Note, StageEnded, StageNoted, StageStarted, Subject
-from ecapipe.render.board import Board
+from ecapipe.adapters.network.board_server import Served, serve
+from ecapipe.events import (
+    AUTHORIZE,
+    LoginResult,
+    Note,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+    SubjectFinished,
+)
+from ecapipe.problems.oauth import access_denied
+from ecapipe.render.board import BoardView
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -311,26 +320,26 @@ class Desk:
 
 
 @contextmanager
-def shown(rows: int) -> Iterator[tuple[Board, Desk, Served]]:
+def shown(rows: int) -> Iterator[tuple[BoardView, Desk, Served]]:
     """A board with so many logins, some of which are over."""
-    board, desk = Board(), Desk()
+    board, desk = BoardView(), Desk()
     for number in range(1, rows + 1):
         subject = Subject("Billing_Sync_For_All_Of_The_Subsidiaries", f"subsidiary-{number:03}")
         host = f"acme--subsidiary{number:03}.sandbox.my.salesforce.com"
-        board(StageStarted(stages.AUTHORIZE, subject))
-        board(StageNoted(stages.AUTHORIZE, subject, Note("offer", f"https://{host}/?login_hint=ada%40{host}")))
+        board(StageStarted(AUTHORIZE, subject))
+        board(StageNoted(AUTHORIZE, subject, Note("offer", f"https://{host}/?login_hint=ada%40{host}")))
         if number % 3 == 0:
             succeed(board, subject)
         if number % 7 == 0:
-            denied = problems.access_denied(host)
-            board(StageEnded(stages.AUTHORIZE, subject, "failed", AT, problem=denied))
+            denied = access_denied(host)
+            board(StageEnded(AUTHORIZE, subject, "failed", AT, problem=denied))
     with serve(board, desk) as served:
         yield board, desk, served
 
 
-def succeed(board: Board, subject: Subject) -> None:
-    board(StageEnded(stages.AUTHORIZE, subject, "passed", AT))
-    board(Finished(subject, Login("ada@acme.example", None, None, None, (), "web", "forgotten")))
+def succeed(board: BoardView, subject: Subject) -> None:
+    board(StageEnded(AUTHORIZE, subject, "passed", AT))
+    board(SubjectFinished(subject, LoginResult("ada@acme.example", None, None, None, (), "web", "forgotten")))
 
 
 @pytest.mark.parametrize("rows", [2, 200])
@@ -390,7 +399,7 @@ def test_a_login_with_a_browser_of_its_own_is_opened_in_it(window: Seen) -> None
     page = window.page
     with shown(2) as (board, desk, served):
         note = Note("offer", "https://acme.my.salesforce.com/", browser="firefox")
-        board(StageNoted(stages.AUTHORIZE, board.rows[1].subject, note))
+        board(StageNoted(AUTHORIZE, board.rows[1].subject, note))
         page.goto(served.url)
         page.get_by_role("button", name="Sign in with Firefox to Billing").click()
         until(lambda: desk.done == [f"open {board.rows[1].subject}"])

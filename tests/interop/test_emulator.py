@@ -13,7 +13,7 @@ from emulator.client import WEB
 from interop.program import ran
 from interop.salesforce import Sf
 
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
 
 pytestmark = pytest.mark.interop
 

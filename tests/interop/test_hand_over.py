@@ -16,14 +16,14 @@ from interop import installed
 from interop.program import Ended, ran, started
 from interop.salesforce import Sf
 
-from ecapipe import edges, orgs
+from ecapipe.adapters import composition, salesforce_cli
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges import sf as salesforce_cli
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
-from ecapipe.handover import Handover
-from ecapipe.problems import EcapipeError
+from ecapipe.emulator.server import Emulator
+from ecapipe.login.handover import Handover
+from ecapipe.orgs import selection
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.discovery import ProjectSelection
 from ecapipe.secret import Secret
 
 pytestmark = pytest.mark.interop
@@ -92,7 +92,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         | trees.app("Nightly", settings=alone, oauth=SCOPES,
                     policies={"clientCredentialsFlowUser": ROBOT, **trees.CLIENT_CREDENTIALS}),
     )  # fmt: skip
-    apps = registered(Where((str(project),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))
     home = tmp_path / "home"
     home.mkdir()
     with Emulator(apps, orgs=("uat", "prod"), tls=True) as orgs:
@@ -160,7 +160,7 @@ def test_a_second_hand_over_takes_the_place_of_the_first(scene: Scene) -> None:
 
 
 def given(scene: Scene, secret: str, refresh: str, host: str = "") -> Handover:
-    org = orgs.choose(f"uat=https://{host}" if host else f"uat={scene.orgs.urls['uat']}", {}, ())
+    org = selection.choose(f"uat=https://{host}" if host else f"uat={scene.orgs.urls['uat']}", {}, ())
     key = trees.key("Billing")
     url = Secret(f"force://{key}:{secret}:{refresh}@{org.host}")
     known = (Secret(secret), Secret(refresh))

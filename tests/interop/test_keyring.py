@@ -15,11 +15,11 @@ import pytest
 import trees
 from commandline import PROGRAM, Json, environment
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 pytestmark = pytest.mark.interop
 
@@ -78,7 +78,9 @@ def place(tmp_path: Path) -> Iterator[tuple[Path, Emulator]]:
         policies={"clientCredentialsFlowUser": "robot@acme.example", **flow},
     )
     root = trees.plant(tmp_path / "project", trees.project() | robot)
-    with Emulator(registered(Where((str(root),)), edges.real(Environment({}))), orgs=("uat",)) as emulator:
+    with Emulator(
+        registered(ProjectSelection((str(root),)), composition.real_world(Environment({}))), orgs=("uat",)
+    ) as emulator:
         yield root, emulator
 
 

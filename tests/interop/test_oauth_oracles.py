@@ -18,10 +18,11 @@ from keypairs import pem, rsa_key
 from profiles import tries
 from river import billing
 
-from ecapipe import grants, tokens
-from ecapipe.grants import AuthorizationCode, ClientCredentials, Misfit
-from ecapipe.messages import Answer
-from ecapipe.problems import EcapipeError
+from ecapipe.oauth import authorize, grants, tokens
+from ecapipe.oauth.authorize import UnmatchedResponse
+from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials
+from ecapipe.oauth.messages import Response
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
 pytestmark = pytest.mark.interop
@@ -44,7 +45,7 @@ def test_code_challenges_are_equal(verifier: str) -> None:
     from authlib.oauth2.rfc7636 import create_s256_code_challenge
     from oauthlib.oauth2 import WebApplicationClient
 
-    ours = grants.challenge(Secret(verifier))
+    ours = authorize.challenge(Secret(verifier))
     assert ours == WebApplicationClient("any").create_code_challenge(verifier, "S256")
     assert ours == create_s256_code_challenge(verifier)
 
@@ -58,13 +59,15 @@ def test_authorize_urls_have_equal_parameters(
 
     drawn = iter(chance)
     org = replace(billing.ORG, username=username)
-    login = grants.begin(billing.proven(), org, redirect_uri, scopes, lambda n: bytes(next(drawn) for _ in range(n)))
+    login = authorize.build_request(
+        billing.proven(), org, redirect_uri, scopes, lambda n: bytes(next(drawn) for _ in range(n))
+    )
 
     more = {
         "redirect_uri": redirect_uri,
         "scope": scopes,
         "state": login.state,
-        "code_challenge": grants.challenge(login.code_verifier),
+        "code_challenge": authorize.challenge(login.code_verifier),
         "code_challenge_method": "S256",
         "prompt": "login",
         "login_hint": username,
@@ -117,7 +120,7 @@ def assertion(username: str, audience: str, chance: bytes) -> tuple[str, str]:
     def sign(data: bytes) -> bytes:
         return rsa_key().sign(data, padding.PKCS1v15(), hashes.SHA256())
 
-    grant = grants.bearer(billing.KEY, username, audience, sign, time.time(), lambda n: chance[:n])
+    grant = grants.sign_assertion(billing.KEY, username, audience, sign, time.time(), lambda n: chance[:n])
     sent = tokens.request(grant, billing.proven(), billing.ORG).form
     assert sent is not None
     return grant.assertion.reveal(), sent.reveal()
@@ -179,15 +182,15 @@ def test_forms_with_an_assertion_have_the_fields_of_oauthlib(username: str, audi
     assert fields == expected
 
 
-LOGIN = grants.begin(billing.proven(), billing.ORG, CALLBACK, None, lambda length: bytes(range(length)))
+LOGIN = authorize.build_request(billing.proven(), billing.ORG, CALLBACK, None, lambda length: bytes(range(length)))
 FITS = f"state={LOGIN.state}"
 
 
 def our_code(query: str) -> str | None:
     """The code of a redirect, or None for whatever is no code."""
     try:
-        _, outcome = grants.answer(query, [LOGIN])
-    except Misfit:
+        _, outcome = authorize.match_redirect(query, [LOGIN])
+    except UnmatchedResponse:
         return None
     return outcome.code.reveal() if isinstance(outcome, AuthorizationCode) else None
 
@@ -267,7 +270,7 @@ def test_refusals_are_read_like_oauthlib_reads_them(error: str, description: str
     with pytest.raises(OAuth2Error) as theirs:
         WebApplicationClient(billing.KEY).parse_request_body_response(body)
     with pytest.raises(EcapipeError) as ours:
-        tokens.read(Answer(400, JSON, body.encode()), ClientCredentials(), billing.proven(), billing.ORG)
+        tokens.read(Response(400, JSON, body.encode()), ClientCredentials(), billing.proven(), billing.ORG)
 
     assert ours.value.problem.oauth_error == theirs.value.error
 
@@ -287,7 +290,7 @@ Read = tuple[str, str | None, tuple[str, ...]]
 PLAIN: Read = ("00DFAKE!token", None, ())
 
 
-def our_token(answer: Answer) -> Read | None:
+def our_token(answer: Response) -> Read | None:
     """What a token answer holds, or None for one that is refused."""
     try:
         token = tokens.read(answer, ClientCredentials(), billing.proven(), billing.ORG)
@@ -297,7 +300,7 @@ def our_token(answer: Answer) -> Read | None:
     return token.access_token.reveal(), refresh, token.scopes
 
 
-def token_of_oauthlib(answer: Answer) -> Read | None:
+def token_of_oauthlib(answer: Response) -> Read | None:
     from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
 
     try:
@@ -307,7 +310,7 @@ def token_of_oauthlib(answer: Answer) -> Read | None:
     return token["access_token"], token.get("refresh_token"), tuple(token.get("scope") or ())
 
 
-def token_of_authlib(answer: Answer) -> Read | None:
+def token_of_authlib(answer: Response) -> Read | None:
     from authlib.oauth2 import OAuth2Client, OAuth2Error
 
     response = httpx.Response(
@@ -323,13 +326,13 @@ def token_of_authlib(answer: Answer) -> Read | None:
     return token.get("access_token"), token.get("refresh_token"), tuple(token.get("scope", "").split())
 
 
-def answered(changes: Mapping[str, object] | None = None, status: int = 200, without: str = "") -> Answer:
+def answered(changes: Mapping[str, object] | None = None, status: int = 200, without: str = "") -> Response:
     """The usual token answer with some changes."""
     members = {name: value for name, value in {**USUAL, **(changes or {})}.items() if name != without}
-    return Answer(status, JSON, json.dumps(members).encode())
+    return Response(status, JSON, json.dumps(members).encode())
 
 
-TOKENS_READ_ALIKE: dict[str, tuple[Answer, Read | None]] = {
+TOKENS_READ_ALIKE: dict[str, tuple[Response, Read | None]] = {
     "the usual": (answered(), PLAIN),
     "scopes": (answered({"scope": "api id"}), ("00DFAKE!token", None, ("api", "id"))),
     "a refresh token": (answered({"refresh_token": "5AepFAKE"}), ("00DFAKE!token", "5AepFAKE", ())),
@@ -337,25 +340,25 @@ TOKENS_READ_ALIKE: dict[str, tuple[Answer, Read | None]] = {
     "no token type": (answered(without="token_type"), PLAIN),
     "a lifetime": (answered({"expires_in": 7200}), PLAIN),
     "unknown members": (answered({"sfdc_community_url": "x", "nested": {"a": [1]}}), PLAIN),
-    "a member twice": (Answer(200, JSON, answered().body[:-1] + b', "access_token": "last"}'), ("last", None, ())),
-    "a refusal": (Answer(400, JSON, b'{"error": "invalid_grant"}'), None),
+    "a member twice": (Response(200, JSON, answered().body[:-1] + b', "access_token": "last"}'), ("last", None, ())),
+    "a refusal": (Response(400, JSON, b'{"error": "invalid_grant"}'), None),
     "a refusal that says 200": (answered({"error": "invalid_grant"}), None),
-    "a page": (Answer(200, HTML, b"<!doctype html><title>Maintenance</title>"), None),
-    "nothing": (Answer(200, JSON, b""), None),
+    "a page": (Response(200, HTML, b"<!doctype html><title>Maintenance</title>"), None),
+    "nothing": (Response(200, JSON, b""), None),
 }
 
 
 @pytest.mark.parametrize(("answer", "token"), TOKENS_READ_ALIKE.values(), ids=TOKENS_READ_ALIKE.keys())
 @pytest.mark.parametrize("read", [our_token, token_of_oauthlib, token_of_authlib])
 def test_token_answers_that_are_read_alike(
-    read: Callable[[Answer], Read | None], answer: Answer, token: Read | None
+    read: Callable[[Response], Read | None], answer: Response, token: Read | None
 ) -> None:
     assert read(answer) == token
 
 
 AS_FORM = urlencode(USUAL).encode()
 
-TOKENS_READ_OTHERWISE: dict[str, tuple[Answer, object, object, object]] = {
+TOKENS_READ_OTHERWISE: dict[str, tuple[Response, object, object, object]] = {
     # Salesforce tells by `id` whose token it is; without one there is nothing to verify.
     "no id": (answered(without="id"), None, PLAIN, PLAIN),
     # A token of another type is not to be sent as a bearer (RFC 6749, section 7.1).
@@ -367,8 +370,8 @@ TOKENS_READ_OTHERWISE: dict[str, tuple[Answer, object, object, object]] = {
     "status 500": (answered(status=500), None, PLAIN, None),
     "status 201": (answered(status=201), None, PLAIN, PLAIN),
     # Salesforce sends a form to who asks for it; it counts if it says that it is one. oauthlib always guesses.
-    "a form that says so": (Answer(200, FORM, AS_FORM), PLAIN, PLAIN, None),
-    "a form that says JSON": (Answer(200, JSON, AS_FORM), None, PLAIN, None),
+    "a form that says so": (Response(200, FORM, AS_FORM), PLAIN, PLAIN, None),
+    "a form that says JSON": (Response(200, JSON, AS_FORM), None, PLAIN, None),
 }
 """Token answers, and what ecapipe, oauthlib and Authlib take from each."""
 
@@ -377,7 +380,7 @@ TOKENS_READ_OTHERWISE: dict[str, tuple[Answer, object, object, object]] = {
     ("answer", "ours", "oauthlib", "authlib"), TOKENS_READ_OTHERWISE.values(), ids=TOKENS_READ_OTHERWISE.keys()
 )
 def test_token_answers_that_are_read_otherwise(
-    answer: Answer, ours: object, oauthlib: object, authlib: object
+    answer: Response, ours: object, oauthlib: object, authlib: object
 ) -> None:
     assert our_token(answer) == ours
     assert token_of_oauthlib(answer) == oauthlib

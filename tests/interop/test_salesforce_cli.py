@@ -15,9 +15,10 @@ from interop.program import environment, ran
 from interop.salesforce import Sf
 from trees import DEFAULT, Files
 
-from ecapipe import discovery, edges, metadata
-from ecapipe.discovery import Discovery, Where
-from ecapipe.edges.environment import Environment
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.project import discovery, metadata
+from ecapipe.project.discovery import Discovery, ProjectSelection
 
 pytestmark = pytest.mark.interop
 
@@ -52,7 +53,7 @@ def listed(folder: Path) -> Components:
 
 
 def discovered(root: Path) -> Discovery:
-    return discovery.discover(Where((str(root),)), edges.real(Environment({})))
+    return discovery.discover(ProjectSelection((str(root),)), composition.real_world(Environment({})))
 
 
 def seen_by_us(root: Path) -> Components:

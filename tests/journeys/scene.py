@@ -18,11 +18,12 @@ from gate.test_every_rule import CASES
 from loopback import free_port
 from salesforce_cli import StandIn
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator, Fault
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 CALLBACK = "http://localhost:1717/"
 """What the sample project has for the machine of whoever signs in; somebody else may be doing so just now."""
@@ -147,7 +148,9 @@ def staged(
     with ExitStack() as stack:
         while True:
             ports = {**others, **_ports(orgs)}
-            apps = registered(Where((str(acme(root, others["callback"])),)), edges.real(Environment({})))
+            apps = registered(
+                ProjectSelection((str(acme(root, others["callback"])),)), composition.real_world(Environment({}))
+            )
             plan = [
                 Fault(each.path, each.do, org, each.times) for org, some in (faults or {}).items() for each in some
             ]

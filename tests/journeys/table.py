@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from gate.test_every_rule import CASES
 
+from ecapipe.check.findings import RULES
 from ecapipe.cli.help import COMMANDS
-from ecapipe.emulator import Fault
-from ecapipe.findings import RULES
-from ecapipe.problems import CATALOGUE
+from ecapipe.emulator.faults import Fault
+from ecapipe.problems.catalogue import CATALOGUE
 
 
 @dataclass(frozen=True)

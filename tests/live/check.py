@@ -23,14 +23,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import probes
 from live.probes import Place
 
-from ecapipe import credentials, discovery, edges, metadata, orgs
-from ecapipe.apps import App
+from ecapipe.adapters import composition, environment
+from ecapipe.adapters.network import http
 from ecapipe.cli.emulator import registered
-from ecapipe.credentials import Credentials
-from ecapipe.discovery import Where
-from ecapipe.edges import environment, http
-from ecapipe.emulator import Emulator, RegisteredApp
-from ecapipe.problems import EcapipeError
+from ecapipe.credentials import resolution, sources
+from ecapipe.credentials.resolution import Credentials
+from ecapipe.emulator.org import RegisteredApp
+from ecapipe.emulator.server import Emulator
+from ecapipe.orgs import selection
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project import discovery, metadata
+from ecapipe.project.apps import App
+from ecapipe.project.discovery import ProjectSelection
 from ecapipe.secret import Secret
 
 _NEWEST = "68.0"
@@ -53,16 +57,16 @@ def main(arguments: list[str]) -> int:
 
 def checked(name: str, source_dir: str, app_name: str, *, retrieve: bool) -> tuple[list[str], bool]:
     """The lines to print, and whether the org differs from the emulator."""
-    world = edges.real(environment.process())
-    where = Where((source_dir,), (app_name,))
+    world = composition.real_world(environment.process())
+    where = ProjectSelection((source_dir,), (app_name,))
     (app,) = discovery.discover(where, world).apps
-    outcome = credentials.resolve(app, None, credentials.chain([app], (), world.variable, None)).outcome
+    outcome = resolution.resolve(app, None, sources.chain([app], (), world.variable, None)).outcome
     if not isinstance(outcome, Credentials):
         raise EcapipeError(outcome)
     (known,) = registered(where, world)
     token, url = world.sf.access_token(name)
     allowed = [urlsplit(url).netloc] if urlsplit(url).hostname in ("localhost", "127.0.0.1") else []
-    org = orgs.choose(url, {}, allowed)  # nothing secret goes to any other host
+    org = selection.choose(url, {}, allowed)  # nothing secret goes to any other host
     with ExitStack() as stack:
         real = stack.enter_context(httpx.Client(verify=http.tls_context(), timeout=30))
         local = stack.enter_context(httpx.Client(trust_env=False))
@@ -106,7 +110,7 @@ def own_token(emulator: Emulator, app: App, known: RegisteredApp) -> Secret | No
         return Secret(answer.json()["access_token"])
 
 
-def _retrieve(tree: Path, name: str, world: edges.World) -> None:
+def _retrieve(tree: Path, name: str, world: composition.World) -> None:
     """Fetch the settings of all apps into a project that is gone afterwards."""
     (tree / "force-app").mkdir()
     project = f'{{"packageDirectories": [{{"path": "force-app", "default": true}}], "sourceApiVersion": "{_NEWEST}"}}'

@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 
 import httpx
 
-from ecapipe import metadata
-from ecapipe.apps import App
+from ecapipe.project import metadata
+from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"

@@ -13,11 +13,13 @@ from commandline import ROOT, environment
 from live import check
 from salesforce_cli import StandIn, login
 
-from ecapipe import discovery, edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator, Fault
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.server import Emulator
+from ecapipe.project import discovery
+from ecapipe.project.discovery import ProjectSelection
 
 CHECK = ROOT / "tests/live/check.py"
 CALLBACKS = "http://127.0.0.1:1717/cb\nhttps://www.example.com"
@@ -32,7 +34,7 @@ def project(tmp_path: Path) -> Path:
 
 def ran(tmp_path: Path, project: Path, *faults: Fault, retrieved: dict[str, str] | None = None) -> tuple[int, str]:
     """The check of an emulator that the Salesforce CLI has a login to; exit status and output."""
-    (known,) = registered(Where((str(project),)), edges.real(Environment({})))
+    (known,) = registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))
     with Emulator([known], faults=faults) as emulator:
         stand_in = StandIn(tmp_path / "sf")
         stand_in.keeps(login("live", url=emulator.urls["emulator"]))
@@ -50,8 +52,8 @@ def ran(tmp_path: Path, project: Path, *faults: Fault, retrieved: dict[str, str]
 
 
 def _token(emulator: Emulator, project: Path) -> str:
-    (known,) = registered(Where((str(project),)), edges.real(Environment({})))
-    (app,) = discovery.discover(Where((str(project),)), edges.real(Environment({}))).apps
+    (known,) = registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))
+    (app,) = discovery.discover(ProjectSelection((str(project),)), composition.real_world(Environment({}))).apps
     token = check.own_token(emulator, app, known)
     assert token
     return token.reveal()

@@ -21,7 +21,7 @@ import trees
 from commandline import Ended, ecapipe, started
 from past import world
 
-from ecapipe.emulator import Fault
+from ecapipe.emulator.faults import Fault
 
 PASTED = "https://www.example.com/done"
 SLOW = Fault("/services/oauth2/token", {"delay": 60.0}, "prod")

@@ -14,8 +14,8 @@ import pytest
 from commandline import Ended, Json, ecapipe, inside
 from past import world
 
-from ecapipe.emulator import Emulator
-from ecapipe.record import RECORDED
+from ecapipe.documents.history import RECORDED
+from ecapipe.emulator.server import Emulator
 
 VERSIONS = sorted(path.name for path in world.HERE.glob("v*_*_*"))
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import trees
 from commandline import ROOT
 
-from ecapipe import edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator, Fault
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.server import Emulator
+from ecapipe.project.discovery import ProjectSelection
 
 HERE = Path(__file__).parent
 HOME = "/home/dev"
@@ -35,7 +36,7 @@ PATIENCE = 90.0
 def orgs(project: Path, faults: Sequence[Fault] = ()) -> Iterator[Emulator]:
     """The orgs, which know the secret of Robot, too. Whoever else is testing at their ports is waited for."""
     known = Environment({"ECAPIPE_CLIENT_SECRET_ROBOT": trees.secret("Robot")})
-    apps = registered(Where((str(project),)), edges.real(known))
+    apps = registered(ProjectSelection((str(project),)), composition.real_world(known))
     until = time.monotonic() + PATIENCE
     with ExitStack() as stack:
         while True:

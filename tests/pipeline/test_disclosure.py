@@ -11,19 +11,21 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import trees
 
-from ecapipe import edges, orgs
-from ecapipe.apps import App
-from ecapipe.disclosure import Disclosure
-from ecapipe.edges.environment import Environment
-from ecapipe.handover import SfLogin
-from ecapipe.messages import Answer, Request
-from ecapipe.problems import EcapipeError
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.exchange.credentials_lookup import CredentialsLookup
+from ecapipe.login.salesforce_cli import SalesforceCli
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.orgs import selection
+from ecapipe.orgs.org import Org
+from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.apps import App
 from ecapipe.secret import Secret
-from ecapipe.world import SalesforceCli
 
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
-ORG = orgs.choose(f"uat={UAT}", {}, ())
+ORG = selection.choose(f"uat={UAT}", {}, ())
 
 
 def app(**changes: trees.Elements | None) -> App:
@@ -56,7 +58,7 @@ class Api:
     paths: list[str] = field(default_factory=list)
     bearers: set[str] = field(default_factory=set)
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Response:
         parts = urlsplit(request.url)
         assert request.bearer is not None
         self.bearers.add(request.bearer.reveal())
@@ -78,14 +80,14 @@ class Api:
         return {"apps": apps, "nextPageUrl": None if last else "/next"}
 
 
-def said(body: object) -> Answer:
-    return Answer(200, "application/json", json.dumps(body).encode())
+def said(body: object) -> Response:
+    return Response(200, "application/json", json.dumps(body).encode())
 
 
-def disclosure(api: Api, *kept: SfLogin) -> tuple[Disclosure, FakeSf]:
+def disclosure(api: Api, *kept: SfLogin) -> tuple[CredentialsLookup, FakeSf]:
     sf = FakeSf(kept)
-    world = replace(edges.real(Environment({})), send=api, sf=cast(SalesforceCli, sf))
-    return Disclosure((), world), sf
+    world = replace(composition.real_world(Environment({})), send=api, sf=cast(SalesforceCli, sf))
+    return CredentialsLookup((), world), sf
 
 
 ADMIN = SfLogin("admin@acme.example", "00D000000000001EAA", UAT, ("uat",))
@@ -135,7 +137,7 @@ def test_the_org_that_has_the_consumer_is_asked(changes: dict[str, trees.Element
         replace(ORG, alias=None, url="https://moved.my.salesforce.com", org_id="00D000000000001"),
     ],
 )
-def test_a_login_to_the_target_is_known_by_name_address_or_id(org: orgs.Org) -> None:
+def test_a_login_to_the_target_is_known_by_name_address_or_id(org: Org) -> None:
     ask, _ = disclosure(Api(), ADMIN)
     assert ask(app(), org, KEY).key == KEY
 
@@ -143,7 +145,7 @@ def test_a_login_to_the_target_is_known_by_name_address_or_id(org: orgs.Org) -> 
 @pytest.mark.parametrize(
     "org", [None, replace(ORG, org_id="00D000000000009"), replace(ORG, alias="x", url="https://x.my.salesforce.com")]
 )
-def test_no_other_login_is_used(org: orgs.Org | None) -> None:
+def test_no_other_login_is_used(org: Org | None) -> None:
     api = Api()
     ask, sf = disclosure(api, ADMIN)
     with pytest.raises(EcapipeError) as caught:

@@ -14,24 +14,27 @@ import salesforce_cli
 import trees
 from salesforce_cli import StandIn, login
 
-from ecapipe import edges, pipeline, problems
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.sf import Sf
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.salesforce_cli import Sf
+from ecapipe.documents.report import Report
 from ecapipe.events import Event, StageNoted
-from ecapipe.handover import Handover, SfLogin
-from ecapipe.login import How
-from ecapipe.messages import Answer, Request
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request as Run
-from ecapipe.problems import EcapipeError
-from ecapipe.report import Report
+from ecapipe.login.handover import Handover
+from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.salesforce_cli import sf_timed_out
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline
+from ecapipe.run.pipeline import RunRequest as Run
 
 PASTED = "https://www.example.com/done"
 REFRESH = "5Aep861FAKE.refresh.token"
 WEB = {"settings": {"callbackUrl": PASTED}, "oauth": {"commaSeparatedOauthScopes": "Api, Basic, Web, RefreshToken"}}
 ALONE = {"settings": {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}, "policies": trees.CLIENT_CREDENTIALS}
-HAND_OVER = How(hand_over=True)
+HAND_OVER = LoginOptions(hand_over=True)
 
 
 def org_id(host: str) -> str:
@@ -52,7 +55,7 @@ class Orgs:
     revoked: list[str] = field(default_factory=list)
     authorized: list[dict[str, list[str]]] = field(default_factory=list)
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Response:
         parts = urlsplit(request.url)
         org = org_id(parts.netloc)
         form = parse_qs(request.form.reveal()) if request.form else {}
@@ -76,7 +79,7 @@ class Orgs:
                 members = {}
             case _:
                 members = {}
-        return Answer(200, "application/json", json.dumps(members).encode())
+        return Response(200, "application/json", json.dumps(members).encode())
 
 
 @dataclass
@@ -91,7 +94,9 @@ class Scene:
     notes: list[str] = field(default_factory=list)
     report: Report = field(default_factory=Report)
 
-    def run(self, *aliases: str, how: How = HAND_OVER, which: Which | None = None, last: str | None = None) -> Report:
+    def run(
+        self, *aliases: str, how: LoginOptions = HAND_OVER, which: OrgSelection | None = None, last: str | None = None
+    ) -> Report:
         root = trees.plant(self.root / "project", trees.project() | self.files)
         pasted: list[Callable[[str | None], None]] = []
 
@@ -114,11 +119,11 @@ class Scene:
         environment = Environment(
             {"PATH": str(self.standin.folder), "HOME": str(self.root), "ECAPIPE_STATE_DIR": str(self.root / "state")}
         )
-        real = edges.real(environment)
+        real = composition.real_world(environment)
         sf = self.sf(environment)
         world = replace(real, send=self.orgs, lines=lines, open=sign_in, person=True, board=None, sf=sf)
-        named = Which(tuple(f"{alias}=https://{host(alias)}" for alias in aliases or ("uat",)))
-        pipeline.run(Run(Where((str(root),)), which or named, how, last), world, emit)
+        named = OrgSelection(tuple(f"{alias}=https://{host(alias)}" for alias in aliases or ("uat",)))
+        pipeline.run(Run(ProjectSelection((str(root),)), which or named, how, last), world, emit)
         return self.report
 
     @property
@@ -199,7 +204,7 @@ def test_no_scope_is_asked_for_that_the_app_is_known_to_lack(
 
 
 def test_without_a_hand_over_no_refresh_token_is_asked_for(scene: Scene) -> None:
-    scene.run(how=How())
+    scene.run(how=LoginOptions())
     assert scene.orgs.authorized[0]["scope"] == ["api id web"]
     assert scene.standin.calls == []
     assert "hand-over Billing@uat" not in scene.outcomes
@@ -273,7 +278,7 @@ class Hanging(Sf):
     """It takes a login, and is never heard of again."""
 
     def log_in(self, login: Handover) -> SfLogin:
-        raise EcapipeError(problems.sf_timed_out("sf org login sfdx-url", 180))
+        raise EcapipeError(sf_timed_out("sf org login sfdx-url", 180))
 
 
 def test_one_whose_fate_is_unknown_is_left_alone(scene: Scene) -> None:
@@ -363,7 +368,7 @@ def test_an_app_that_cannot_log_in_does_not_stand_in_the_way(scene: Scene) -> No
 def test_one_username_in_several_orgs_is_refused_before_anyone_signs_in(scene: Scene) -> None:
     orgs = {alias: {"url": f"https://{host(alias)}", "username": "ada@acme.example"} for alias in ("uat", "prod")}
     scene.files |= trees.project(plugins={"ecapipe": {"orgs": orgs}})
-    scene.run(which=Which(("uat", "prod")))
+    scene.run(which=OrgSelection(("uat", "prod")))
     assert (scene.problems, scene.orgs.authorized) == (["SfUsernameTaken"] * 2, [])
 
 
@@ -371,7 +376,7 @@ def test_a_username_that_is_kept_for_another_org_is_refused_before_anyone_signs_
     scene.standin.keeps(login("prod", "Ada@acme.example", "00D000000000009EAA"))
     uat = {"url": f"https://{host('uat')}", "username": "ada@acme.example", "orgId": org_id(host("uat"))}
     scene.files |= trees.project(plugins={"ecapipe": {"orgs": {"uat": uat}}})
-    scene.run(which=Which(("uat",)))
+    scene.run(which=OrgSelection(("uat",)))
     assert (scene.problems, scene.orgs.authorized) == (["SfUsernameTaken"], [])
 
 
@@ -396,17 +401,17 @@ def test_a_username_that_turns_out_to_be_in_several_orgs_is_handed_over_once(sce
 SET_DEFAULT, REPLACE = replace(HAND_OVER, set_default=True), replace(HAND_OVER, replace_alias=True)
 
 
-def stranger(scene: Scene, **members: str) -> Which:
+def stranger(scene: Scene, **members: str) -> OrgSelection:
     """A tree that calls its own org by the name of somebody's production."""
     scene.files |= trees.project(
         plugins={"ecapipe": {"orgs": {"prod": {"url": f"https://{host('uat')}", **members}}}}
     )
-    return Which(("prod",))
+    return OrgSelection(("prod",))
 
 
 @pytest.mark.parametrize("how", [HAND_OVER, SET_DEFAULT, REPLACE, replace(HAND_OVER, dry_run=True)])
 @pytest.mark.parametrize("known", ["the host", "the id"])
-def test_a_tree_points_no_alias_to_another_org(known: str, how: How, scene: Scene) -> None:
+def test_a_tree_points_no_alias_to_another_org(known: str, how: LoginOptions, scene: Scene) -> None:
     if known == "the host":
         scene.standin.keeps(login("prod", org_id="00D000000000009EAA", url="https://acme.my.salesforce.com"))
         which = stranger(scene)

@@ -16,18 +16,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
 
-from ecapipe import edges, pipeline
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.events import Event, StageEnded, StageNoted
-from ecapipe.login import How
-from ecapipe.messages import Answer, Request
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request as Run
-from ecapipe.problems import EcapipeError, connection_lost
-from ecapipe.report import Report
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.documents.report import Report
+from ecapipe.events import Clock, Event, StageEnded, StageNoted
+from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.network import connection_lost
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline
+from ecapipe.run.pipeline import RunRequest as Run
 from ecapipe.secret import Secret
-from ecapipe.stages import Clock
 
 ORG, USER, ADA = "00D000000000001EAA", "005000000000001AAA", "ada@example.com"
 HOST = "acme--uat.sandbox.my.salesforce.com"
@@ -40,30 +41,30 @@ TOKEN = {
     "scope": "id",
     "token_type": "Bearer",
 }
-BUSY = Answer(503, "text/html", b"<html>Data Not Available</html>")
+BUSY = Response(503, "text/html", b"<html>Data Not Available</html>")
 WITH_KEY = {"certificate": certificate(rsa_key()), "callbackUrl": None, "consumerSecret": None}
 
 
-def refusal(error: str, description: str, date: float | None = None) -> Answer:
+def refusal(error: str, description: str, date: float | None = None) -> Response:
     body = json.dumps({"error": error, "error_description": description}).encode()
-    return Answer(400, "application/json", body, date=date)
+    return Response(400, "application/json", body, date=date)
 
 
 @dataclass
 class Judge:
     """An org whose clock is `ahead`. It gives `script` first; then it takes assertions as Salesforce does."""
 
-    script: list[Answer | EcapipeError] = field(default_factory=list)
+    script: list[Response | EcapipeError] = field(default_factory=list)
     ahead: float = 0.0
     audience: str = "https://test.salesforce.com"
     claims: list[dict[str, object]] = field(default_factory=list)
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Response:
         parts = urlsplit(request.url)
         assert (parts.scheme, parts.netloc, parts.query) == ("https", HOST, "")
         if parts.path.endswith("/userinfo"):
             members = {"user_id": USER, "organization_id": ORG, "preferred_username": ADA}
-            return Answer(200, "application/json", json.dumps(members).encode())
+            return Response(200, "application/json", json.dumps(members).encode())
         assert request.form is not None
         form = parse_qs(request.form.reveal(), strict_parsing=True)
         assert sorted(form) == ["assertion", "grant_type"]
@@ -77,7 +78,7 @@ class Judge:
         now = EPOCH + self.ahead
         if not now < float(str(self.claims[-1]["exp"])) <= now + 180:
             return refusal("invalid_grant", "expired authorization code", now)
-        return Answer(200, "application/json", json.dumps(TOKEN).encode())
+        return Response(200, "application/json", json.dumps(TOKEN).encode())
 
     def check(self, assertion: str) -> None:
         header, claims, signature = (base64.urlsafe_b64decode(part + "==") for part in assertion.split("."))
@@ -111,7 +112,7 @@ def run(tmp_path: Path) -> Callable[..., Outcome]:
 
     def go(
         org: Judge | None = None,
-        how: How | None = None,
+        how: LoginOptions | None = None,
         *,
         key: bytes = b"",
         mode: int = 0o600,
@@ -132,10 +133,10 @@ def run(tmp_path: Path) -> Callable[..., Outcome]:
             report(event)
             events.append(event)
 
-        world = replace(edges.real(Environment(variables)), send=judge, clock=clock, ask=ask)
-        asked = replace(how or How(), key_file=key_file)
-        which = Which((f"uat=https://{HOST}",), username=username)
-        pipeline.run(Run(Where((str(root),)), which, asked, None, frozenset(secret_from)), world, emit)
+        world = replace(composition.real_world(Environment(variables)), send=judge, clock=clock, ask=ask)
+        asked = replace(how or LoginOptions(), key_file=key_file)
+        which = OrgSelection((f"uat=https://{HOST}",), username=username)
+        pipeline.run(Run(ProjectSelection((str(root),)), which, asked, None, frozenset(secret_from)), world, emit)
         return Outcome(report, judge, events)
 
     return go
@@ -178,10 +179,13 @@ def test_a_passphrase_is_asked_for_while_displays_hold_still(run: Callable[..., 
 
 @pytest.mark.parametrize(
     ("how", "audience"),
-    [(How(), "https://test.salesforce.com"), (How(audience="https://aud.example"), "https://aud.example")],
+    [
+        (LoginOptions(), "https://test.salesforce.com"),
+        (LoginOptions(audience="https://aud.example"), "https://aud.example"),
+    ],
 )
 def test_a_dry_run_tells_user_audience_and_key_file_and_sends_nothing(
-    run: Callable[..., Outcome], tmp_path: Path, how: How, audience: str
+    run: Callable[..., Outcome], tmp_path: Path, how: LoginOptions, audience: str
 ) -> None:
     outcome = run(how=replace(how, dry_run=True))
     assert (outcome.report.status, outcome.org.claims) == (0, [])
@@ -197,13 +201,13 @@ def test_a_dry_run_tells_user_audience_and_key_file_and_sends_nothing(
 
 
 def test_a_dry_run_tells_what_is_doubtful_about_the_key(run: Callable[..., Outcome]) -> None:
-    facts = run(how=How(dry_run=True), mode=0o644).ended("authorize").facts
+    facts = run(how=LoginOptions(dry_run=True), mode=0o644).ended("authorize").facts
     assert "chmod 600" in str(facts["doubts"])
 
 
 def test_another_audience_is_what_the_assertion_says(run: Callable[..., Outcome]) -> None:
     judge = Judge(audience="https://aud.example")
-    assert run(judge, How(audience="https://aud.example")).report.status == 0
+    assert run(judge, LoginOptions(audience="https://aud.example")).report.status == 0
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,7 @@ def test_another_audience_is_what_the_assertion_says(run: Callable[..., Outcome]
         ({"username": None}, "JwtUsernameMissing"),
         ({"key": b"no key"}, "JwtKeyNotUsable"),
         ({"key": pem(rsa_key(), PASSPHRASE)}, "JwtKeyEncrypted"),
-        ({"settings": {"callbackUrl": None}, "how": How("jwt")}, "FlowNotPossible"),
+        ({"settings": {"callbackUrl": None}, "how": LoginOptions("jwt")}, "FlowNotPossible"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(
@@ -263,7 +267,7 @@ def test_an_assertion_is_signed_anew_once_only(run: Callable[..., Outcome]) -> N
 
 @pytest.mark.parametrize("failure", [BUSY, EcapipeError(connection_lost(HOST, "reset"))])
 def test_each_attempt_has_an_assertion_of_its_own(
-    run: Callable[..., Outcome], failure: Answer | EcapipeError
+    run: Callable[..., Outcome], failure: Response | EcapipeError
 ) -> None:
     outcome = run(Judge([failure, failure]))
     assert (outcome.report.status, len(outcome.org.claims)) == (0, 3)
@@ -271,7 +275,7 @@ def test_each_attempt_has_an_assertion_of_its_own(
 
 def test_settling_signs_anew(run: Callable[..., Outcome]) -> None:
     fresh = refusal("invalid_client_id", "client identifier invalid", EPOCH)
-    outcome = run(Judge([fresh, fresh]), How(settle=1.0))
+    outcome = run(Judge([fresh, fresh]), LoginOptions(settle=1.0))
     assert (outcome.report.status, len(outcome.org.claims)) == (0, 3)
 
 

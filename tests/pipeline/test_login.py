@@ -14,40 +14,41 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import trees
 
-from ecapipe import edges, pipeline
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.events import Event, StageEnded
-from ecapipe.login import How
-from ecapipe.messages import Answer, Request
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request as Run
-from ecapipe.problems import EcapipeError, connection_failed, connection_lost
-from ecapipe.report import Report
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.documents.report import Report
+from ecapipe.events import Clock, Event, StageEnded
+from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.network import connection_failed, connection_lost
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline
+from ecapipe.run.pipeline import RunRequest as Run
+from ecapipe.run.world import World
 from ecapipe.secret import Secret
-from ecapipe.stages import Clock
-from ecapipe.world import World
 
 ORG, USER = "00D000000000001EAA", "005000000000001AAA"
 HOST = "acme.my.salesforce.com"
 IDENTITY = f"https://{HOST}/id/{ORG}/{USER}"
 
 
-def answer(members: object, status: int = 200, retry_after: float | None = None) -> Answer:
-    return Answer(status, "application/json", json.dumps(members).encode(), retry_after)
+def answer(members: object, status: int = 200, retry_after: float | None = None) -> Response:
+    return Response(status, "application/json", json.dumps(members).encode(), retry_after)
 
 
-def token(**changes: object) -> Answer:
+def token(**changes: object) -> Response:
     members = {"access_token": "00D000000000001!FAKE.TOKEN", "id": IDENTITY, "issued_at": "1", "token_type": "Bearer"}
     return answer({**members, "instance_url": f"https://{HOST}", "scope": "api", **changes})
 
 
-def user(**changes: object) -> Answer:
+def user(**changes: object) -> Response:
     return answer({"user_id": USER, "organization_id": ORG, "preferred_username": "ada@example.com", **changes})
 
 
-Script = dict[str, list[Answer | EcapipeError]]
-BUSY = Answer(503, "text/html", b"<html>Data Not Available</html>")
+Script = dict[str, list[Response | EcapipeError]]
+BUSY = Response(503, "text/html", b"<html>Data Not Available</html>")
 
 
 @dataclass
@@ -58,7 +59,7 @@ class ScriptedOrg:
     asked: list[str] = field(default_factory=list)
     forms: list[dict[str, list[str]]] = field(default_factory=list)
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Response:
         parts = urlsplit(request.url)
         assert (parts.scheme, parts.netloc, parts.query) == ("https", HOST, "")
         endpoint = parts.path.rstrip("/").rpartition("/")[2]
@@ -104,7 +105,9 @@ class Outcome:
 def run(tmp_path: Path) -> Callable[..., Outcome]:
     """Runs Billing against a scripted org; `web` pastes a fitting answer, else client credentials are used."""
 
-    def go(script: Script, how: How | None = None, *, web: bool = False, which: Which | None = None) -> Outcome:
+    def go(
+        script: Script, how: LoginOptions | None = None, *, web: bool = False, which: OrgSelection | None = None
+    ) -> Outcome:
         flows = {} if web else trees.CLIENT_CREDENTIALS
         callback = {"callbackUrl": "https://www.example.com" if web else None}
         tree = trees.project() | trees.app(settings={**callback, **flows}, policies=flows)
@@ -117,7 +120,9 @@ def run(tmp_path: Path) -> Callable[..., Outcome]:
                 ended.append(event)
 
         request = Run(
-            Where((str(trees.plant(tmp_path, tree)),)), which or Which((f"uat=https://{HOST}",)), how or How()
+            ProjectSelection((str(trees.plant(tmp_path, tree)),)),
+            which or OrgSelection((f"uat=https://{HOST}",)),
+            how or LoginOptions(),
         )
         pipeline.run(request, world(org, time), emit)
         return Outcome(report, org, time, ended)
@@ -138,7 +143,7 @@ def world(org: ScriptedOrg, time: FakeTime) -> World:
         pasted[-1](f"https://www.example.com/?code=aPrxFAKECODE%3D%3D&state={state}")
         return True
 
-    real = edges.real(Environment({}))
+    real = composition.real_world(Environment({}))
     return replace(real, send=org, clock=time.clock(), lines=lines, open=open_browser, person=True)
 
 
@@ -188,7 +193,7 @@ def test_a_long_retry_after_is_reported_at_once(run: Callable[..., Outcome]) -> 
 
 @pytest.mark.parametrize("failure", [BUSY, EcapipeError(connection_lost(HOST, "reset"))])
 def test_a_code_is_never_redeemed_twice_after_an_ambiguous_failure(
-    run: Callable[..., Outcome], failure: Answer | EcapipeError
+    run: Callable[..., Outcome], failure: Response | EcapipeError
 ) -> None:
     outcome = run({"token": [failure, token()]}, web=True)
     assert outcome.org.asked == ["token"]
@@ -210,13 +215,13 @@ FRESH = {"error": "invalid_client_id", "error_description": "client identifier i
 
 
 def test_settling_waits_for_a_fresh_deploy(run: Callable[..., Outcome]) -> None:
-    outcome = run({"token": [answer(FRESH, 400), answer(FRESH, 400), token()]}, How(settle=1.0), web=True)
+    outcome = run({"token": [answer(FRESH, 400), answer(FRESH, 400), token()]}, LoginOptions(settle=1.0), web=True)
     assert outcome.report.status == 0
     assert outcome.time.slept == [15.0, 15.0]
 
 
 def test_settling_ends(run: Callable[..., Outcome]) -> None:
-    outcome = run({"token": [answer(FRESH, 400)]}, How(settle=1.0))
+    outcome = run({"token": [answer(FRESH, 400)]}, LoginOptions(settle=1.0))
     assert (outcome.problem, outcome.org.asked.count("token")) == ("InvalidClientId", 5)
 
 
@@ -227,7 +232,7 @@ def test_without_settling_the_first_refusal_counts(run: Callable[..., Outcome]) 
 
 def test_settling_does_not_wait_for_a_wrong_secret(run: Callable[..., Outcome]) -> None:
     refused = answer({"error": "invalid_client", "error_description": "invalid client credentials"}, 400)
-    assert run({"token": [refused]}, How(settle=10.0)).time.slept == []
+    assert run({"token": [refused]}, LoginOptions(settle=10.0)).time.slept == []
 
 
 def signed(key: str) -> str:
@@ -254,7 +259,7 @@ def test_another_signature_is_refused_and_the_token_not_used(run: Callable[..., 
 def test_a_mismatch_fails_and_revokes_what_lives_long(
     run: Callable[..., Outcome], found: dict[str, str], expected: dict[str, str], problem: str
 ) -> None:
-    which = replace(Which((f"uat=https://{HOST}",)), **expected)
+    which = replace(OrgSelection((f"uat=https://{HOST}",)), **expected)
     script: Script = {"token": [token(refresh_token="5Aep861FAKE")], "userinfo": [user(**found)]}
     outcome = run(script, which=which)
     assert (outcome.problem, outcome.org.asked) == (problem, ["token", "userinfo", "revoke"])
@@ -299,28 +304,28 @@ def test_the_api_is_left_alone_without_the_scope(run: Callable[..., Outcome]) ->
 
 
 def test_revoking_ends_the_token(run: Callable[..., Outcome]) -> None:
-    outcome = run({}, How(revoke=True))
+    outcome = run({}, LoginOptions(revoke=True))
     assert outcome.org.asked[-1] == "revoke"
     assert outcome.report.result()["successes"][0]["token"] == "revoked"  # type: ignore[index]
 
 
 def test_a_revocation_that_is_not_confirmed_is_a_warning(run: Callable[..., Outcome]) -> None:
-    outcome = run({"revoke": [answer({"error": "invalid_token"}, 400)]}, How(revoke=True))
+    outcome = run({"revoke": [answer({"error": "invalid_token"}, 400)]}, LoginOptions(revoke=True))
     assert outcome.report.result()["successes"][0]["token"] == "forgotten"  # type: ignore[index]
     assert outcome.report.warnings == ["Billing@uat: Salesforce did not confirm that the token was revoked."]
 
 
 def test_a_token_is_delivered_when_it_is_verified_and_not_before(run: Callable[..., Outcome]) -> None:
     given: list[Secret] = []
-    run({"userinfo": [user(organization_id="00D000000000002EAA")]}, How(deliver=given.append))
+    run({"userinfo": [user(organization_id="00D000000000002EAA")]}, LoginOptions(deliver=given.append))
     assert given == []
-    outcome = run({}, How(deliver=given.append))
+    outcome = run({}, LoginOptions(deliver=given.append))
     assert [each.reveal() for each in given] == ["00D000000000001!FAKE.TOKEN"]
     assert outcome.report.result()["successes"][0]["token"] == "printed"  # type: ignore[index]
 
 
 def test_a_dry_run_plans_and_sends_nothing(run: Callable[..., Outcome]) -> None:
-    outcome = run({}, How(dry_run=True))
+    outcome = run({}, LoginOptions(dry_run=True))
     assert outcome.org.asked == []
     (authorize,) = [ended for ended in outcome.ended if ended.stage.name == "authorize"]
     planned = {"flow": "client-credentials", "host": HOST, "consumerKey": "file", "consumerSecret": "file"}

@@ -16,17 +16,20 @@ from zlib import crc32
 import pytest
 import trees
 
-from ecapipe import edges, logins, pipeline, problems
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.events import Event, Finished, RunEnded, StageEnded, StageNoted, StageStarted, Subject
-from ecapipe.login import How
-from ecapipe.messages import Answer, Request
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request as Run
-from ecapipe.problems import EcapipeError, Problem
-from ecapipe.report import Report
-from ecapipe.world import Desk, Landing
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.documents.report import Report
+from ecapipe.events import Event, RunEnded, StageEnded, StageNoted, StageStarted, Subject, SubjectFinished
+from ecapipe.login.callbacks import CallbackReply
+from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.oauth import board_cannot_listen, port_in_use_error
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline, scheduler
+from ecapipe.run.board import BoardActions
+from ecapipe.run.pipeline import RunRequest as Run
 
 PATIENCE = 10.0
 
@@ -44,7 +47,7 @@ class Orgs:
         self.now = self.most = 0
         self._lock = threading.Lock()
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Response:
         parts = urlsplit(request.url)
         host, endpoint = parts.netloc, parts.path.rpartition("/")[2]
         with self._lock:
@@ -59,7 +62,7 @@ class Orgs:
             with self._lock:
                 self.now -= 1
 
-    def _answer(self, host: str, endpoint: str, request: Request) -> Answer:
+    def _answer(self, host: str, endpoint: str, request: Request) -> Response:
         org, user = f"00D{_number(host):012}EAA", f"005{_number(host):012}AAA"
         if endpoint == "token":
             assert request.form is not None
@@ -90,8 +93,8 @@ def _trait(host: str) -> int:
     return crc32(host.encode())
 
 
-def _json(members: object, status: int = 200) -> Answer:
-    return Answer(status, "application/json", json.dumps(members).encode())
+def _json(members: object, status: int = 200) -> Response:
+    return Response(status, "application/json", json.dumps(members).encode())
 
 
 @dataclass
@@ -100,7 +103,7 @@ class People:
 
     orgs: Orgs
     links: list[str] = field(default_factory=list)
-    land: Callable[[str], Landing] | None = None
+    land: Callable[[str], CallbackReply] | None = None
     take: Callable[[str | None], None] | None = None
     shown: threading.Condition = field(default_factory=threading.Condition)
     lost: dict[str, Problem] = field(default_factory=dict)
@@ -124,7 +127,7 @@ class People:
 
     @contextmanager
     def listen(
-        self, callback_urls: Collection[str], land: Callable[[str], Landing]
+        self, callback_urls: Collection[str], land: Callable[[str], CallbackReply]
     ) -> Iterator[Mapping[str, Problem]]:
         self.land = land
         yield {url: problem for url, problem in self.lost.items() if url in callback_urls}
@@ -136,7 +139,7 @@ class People:
             take(None)
         yield
 
-    def approve(self, link: str, **changes: str) -> Landing:
+    def approve(self, link: str, **changes: str) -> CallbackReply:
         """Come back from a link as Salesforce sends a browser back."""
         parts = urlsplit(link)
         query = {"code": self.orgs.code(parts.netloc), "state": parse_qs(parts.query)["state"][0], **changes}
@@ -152,15 +155,19 @@ class Stage:
         self.events: list[Event] = []
         self.interrupt: Callable[[], None] | None = None
         self._told = threading.Condition()
-        real = edges.real(Environment({}))
+        real = composition.real_world(Environment({}))
         fields = {"open": self.people.open, "listen": self.people.listen, "lines": self.people.lines}
         usual = {"send": orgs, "person": True, "local_browser": True, "interrupts": self._interrupts, **fields}
         self.world = replace(real, **{**usual, **changes})
         self.root = root
 
-    def start(self, hosts: int, how: How | None = None, at_once: int = 8, orgs: tuple[str, ...] = ()) -> Stage:
+    def start(
+        self, hosts: int, how: LoginOptions | None = None, at_once: int = 8, orgs: tuple[str, ...] = ()
+    ) -> Stage:
         names = tuple(f"o{number}=https://o{number}.my.salesforce.com" for number in range(1, hosts + 1))
-        request = Run(Where((str(self.root),)), Which(orgs or names), how or How(), at_once=at_once)
+        request = Run(
+            ProjectSelection((str(self.root),)), OrgSelection(orgs or names), how or LoginOptions(), at_once=at_once
+        )
         self._thread = threading.Thread(target=pipeline.run, args=(request, self.world, self._emit), daemon=True)
         self._thread.start()
         return self
@@ -323,7 +330,7 @@ def test_nobody_is_told_to_paste_where_nobody_can(tmp_path: Path) -> None:
 def test_an_address_that_cannot_be_opened_fails_its_logins_alone(tmp_path: Path) -> None:
     other = trees.app("Other", settings={"callbackUrl": "http://localhost:1718/cb"})
     stage = Stage(trees.plant(tmp_path, trees.project() | trees.app() | other), Orgs())
-    stage.people.lost[trees.LOOPBACK] = trouble = problems.port_in_use_error("localhost", 1717)
+    stage.people.lost[trees.LOOPBACK] = trouble = port_in_use_error("localhost", 1717)
     stage.start(1)
     stage.people.approve(stage.people.see_all(1)[0])
     report = stage.end()
@@ -333,7 +340,7 @@ def test_an_address_that_cannot_be_opened_fails_its_logins_alone(tmp_path: Path)
 
 def test_time_is_counted_for_all_from_the_first_link(web: Path) -> None:
     start = time.monotonic()
-    report = Stage(web, Orgs()).start(5, How(wait=0.01)).end()
+    report = Stage(web, Orgs()).start(5, LoginOptions(wait=0.01)).end()
     assert [problem.name for problem in report.problems] == ["AuthTimeoutError"] * 5
     assert report.status == 69
     assert time.monotonic() - start < 5
@@ -366,7 +373,7 @@ def test_an_interrupt_begins_nothing_more_and_waits_only_so_long_for_what_hangs(
     start = time.monotonic()
     stage.interrupt()
     report = stage.end()
-    assert logins.GRACE <= time.monotonic() - start < 5
+    assert scheduler.GRACE <= time.monotonic() - start < 5
     outcomes = {(e.subject.org, e.stage.name): e.outcome for e in report.ended if e.subject.org}
     assert [outcomes[f"o{n}", "token"] for n in range(1, 7)] == ["failed"] * 2 + ["skipped"] * 4
     assert len(outcomes) == 18, "each login is accounted for"
@@ -392,11 +399,11 @@ class Page:
     url = "http://localhost:0/board"
 
     def __init__(self) -> None:
-        self.desk: Desk | None = None
+        self.desk: BoardActions | None = None
         self.seen = True
 
     @contextmanager
-    def __call__(self, desk: Desk) -> Iterator[Page]:
+    def __call__(self, desk: BoardActions) -> Iterator[Page]:
         self.desk = desk
         yield self
 
@@ -540,7 +547,7 @@ def test_one_browser_is_shown_one_link_after_the_other(web: Path) -> None:
     every = stage.people.see_all(3)
     until(lambda: opened == every[:1])
     stage.people.approve(every[1])
-    stage.until(lambda events: any(isinstance(event, Finished) for event in events))
+    stage.until(lambda events: any(isinstance(event, SubjectFinished) for event in events))
     stage.people.approve(every[0])
     until(lambda: opened == [every[0], every[2]])
     stage.people.approve(every[2])
@@ -579,8 +586,8 @@ def test_an_org_with_a_browser_of_its_own_is_shown_in_it_from_the_board(tmp_path
 
 def test_without_its_board_the_run_goes_on_in_the_terminal(web: Path) -> None:
     @contextmanager
-    def refused(desk: Desk) -> Iterator[Page]:
-        raise EcapipeError(problems.board_cannot_listen(8765, "it is in use"))
+    def refused(desk: BoardActions) -> Iterator[Page]:
+        raise EcapipeError(board_cannot_listen(8765, "it is in use"))
         yield Page()
 
     stage = Stage(web, Orgs(), board=refused).start(2)

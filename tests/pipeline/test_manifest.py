@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trees import DEFAULT, NAMESPACE, Files
 
-from ecapipe import discovery, edges, manifest, metadata
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.manifest import Manifest
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.project import discovery, manifest, metadata
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.project.manifest import Manifest
 
 FULL = tuple(sorted(type.name for type in metadata.TYPES if "Sample" not in type.name and "Attest" not in type.name))
 """Every type of an org of API version 67."""
@@ -22,8 +23,8 @@ FULL = tuple(sorted(type.name for type in metadata.TYPES if "Sample" not in type
 
 def made(root: Path, files: Files, *names: str, inside: str = "", **members: object) -> Manifest:
     trees.plant(root, trees.project(**members) | files)
-    where = Where((str(root / inside),), names)
-    return manifest.of(discovery.discover(where, edges.real(Environment({}))))
+    where = ProjectSelection((str(root / inside),), names)
+    return manifest.of(discovery.discover(where, composition.real_world(Environment({}))))
 
 
 def read(made: Manifest, comment: str | None = None) -> tuple[dict[str, list[str]], str]:

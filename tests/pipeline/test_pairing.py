@@ -13,15 +13,17 @@ import pytest
 import trees
 from loopback import free_port
 
-from ecapipe import batch, edges, pipeline
-from ecapipe.credentials import SOURCES
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.login import How
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request
-from ecapipe.problems import Problem
-from ecapipe.report import Report
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.credentials.sources import SOURCES
+from ecapipe.documents.report import Report
+from ecapipe.login.options import LoginOptions
+from ecapipe.orgs import org_file
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.problem import Problem
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline
+from ecapipe.run.pipeline import RunRequest
 
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 PROD = "https://acme.my.salesforce.com"
@@ -76,26 +78,26 @@ class Planned:
 
 
 def plan(
-    where: Where,
-    which: Which,
-    how: How | None = None,
+    where: ProjectSelection,
+    which: OrgSelection,
+    how: LoginOptions | None = None,
     last: str = "authorize",
     environ: dict[str, str] | None = None,
     secret_from: frozenset[str] = frozenset(SOURCES),
 ) -> Planned:
     report = Report()
-    world = replace(edges.real(Environment(environ or {})), person=True, local_browser=True)
-    how = replace(how or How(), dry_run=True)
-    pipeline.run(Request(where, which, how, last, secret_from), world, report)
+    world = replace(composition.real_world(Environment(environ or {})), person=True, local_browser=True)
+    how = replace(how or LoginOptions(), dry_run=True)
+    pipeline.run(RunRequest(where, which, how, last, secret_from), world, report)
     return Planned(report)
 
 
-def listed(root: Path, text: str) -> Which:
-    return Which(batch=batch.parse(text.encode(), str(root / "orgs.csv")))
+def listed(root: Path, text: str) -> OrgSelection:
+    return OrgSelection(batch=org_file.parse(text.encode(), str(root / "orgs.csv")))
 
 
-def here(root: Path, *names: str) -> Where:
-    return Where((str(root),), names)
+def here(root: Path, *names: str) -> ProjectSelection:
+    return ProjectSelection((str(root),), names)
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_a_row_is_for_all_apps_or_for_those_it_names(two: Path) -> None:
 def test_configured_orgs_say_the_same(tmp_path: Path) -> None:
     members = {"uat": {"url": UAT, "apps": "A"}, "prod": {"url": PROD, "apps": ["B"]}}
     tree = trees.project(plugins={"ecapipe": {"orgs": members}}) | web("A") | alone("B")
-    planned = plan(here(trees.plant(tmp_path, tree)), Which(every=True))
+    planned = plan(here(trees.plant(tmp_path, tree)), OrgSelection(every=True))
     assert list(planned.targets) == ["A@uat", "B@prod"]
 
 
@@ -163,20 +165,23 @@ def test_a_pair_that_cannot_work_fails_where_it_was_named(tmp_path: Path, text: 
 
 
 def test_a_flow_that_was_asked_for_chooses_among_apps_that_nobody_named(two: Path) -> None:
-    how = How(flow="client-credentials")
-    planned = plan(here(two), Which((f"uat={UAT}",)), how)
+    how = LoginOptions(flow="client-credentials")
+    planned = plan(here(two), OrgSelection((f"uat={UAT}",)), how)
     outcome, reason = planned.targets["A@uat"]
     assert outcome == "skipped"
     assert "A cannot log in with flow client-credentials" in (reason or "")
     assert planned.report.status == 0
-    named = plan(here(two, "A", "B"), Which((f"uat={UAT}",)), how)
+    named = plan(here(two, "A", "B"), OrgSelection((f"uat={UAT}",)), how)
     assert named.targets["A@uat"][0] == "failed"
     assert named.report.status == 68
 
 
 def test_a_flow_that_no_app_allows_is_a_failure(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | web("A"))
-    assert plan(here(root), Which((f"uat={UAT}",)), How(flow="client-credentials")).problem.name == "FlowNotPossible"
+    assert (
+        plan(here(root), OrgSelection((f"uat={UAT}",)), LoginOptions(flow="client-credentials")).problem.name
+        == "FlowNotPossible"
+    )
 
 
 @pytest.mark.parametrize("last", ["discover", "locate", "check"])
@@ -209,9 +214,9 @@ def test_a_row_says_how_to_log_in_unless_the_command_line_does(tmp_path: Path) -
     one, other = planned.facts("A@a"), planned.facts("A@b")
     assert (one["flow"], one["callback"], one["scopes"], one["browser"]) == ("web", "paste", ["id"], "none")
     assert (other["flow"], other["callback"], other["scopes"]) == ("web", "listen", ["api", "id"])
-    flags = plan(here(root), listed(root, text), How(flow="web", callback="listen", scopes="api"))
+    flags = plan(here(root), listed(root, text), LoginOptions(flow="web", callback="listen", scopes="api"))
     assert (flags.facts("A@a")["callback"], flags.facts("A@a")["scopes"]) == ("listen", ["api"])
-    quiet = plan(here(root), listed(root, text), How(flow="client-credentials"))
+    quiet = plan(here(root), listed(root, text), LoginOptions(flow="client-credentials"))
     assert quiet.facts("A@a")["flow"] == "client-credentials"
 
 
@@ -262,9 +267,9 @@ def test_no_child_inherits_a_variable_that_a_row_names(two: Path) -> None:
     members = {"prod": {"url": PROD, "secretEnv": "OF_THE_PROJECT"}}
     trees.plant(two, trees.project(plugins={"ecapipe": {"orgs": members}}))
     environment = Environment(environ)
-    report, world = Report(), replace(edges.real(environment), person=True)
+    report, world = Report(), replace(composition.real_world(environment), person=True)
     which = listed(two, f"alias,url,secretEnv\nuat,{UAT},MY_UAT_SECRET\n")
-    pipeline.run(Request(here(two), which, How(dry_run=True), "authorize"), world, report)
+    pipeline.run(RunRequest(here(two), which, LoginOptions(dry_run=True), "authorize"), world, report)
     assert (report.status, environment.inherited()) == (0, {"OTHER": "kept"})
 
 
@@ -285,12 +290,12 @@ def test_what_programs_need_is_refused_in_a_row(name: str, two: Path) -> None:
 def test_what_programs_need_is_refused_in_a_project(name: str, two: Path) -> None:
     members = {"prod": {"url": PROD, "secretEnv": name}}
     trees.plant(two, trees.project(plugins={"ecapipe": {"orgs": members}}))
-    for which in (Which(every=True), Which((UAT,))):
+    for which in (OrgSelection(every=True), OrgSelection((UAT,))):
         planned = plan(here(two), which, environ={name: "made-up"})
         assert (planned.problem.name, planned.report.status) == ("VariableReserved", 2)
         assert f"plugins.ecapipe.orgs.prod names {name}" in planned.problem.message
     untrusted = replace(here(two), trusted=False)
-    assert plan(untrusted, Which((UAT,)), environ={name: "made-up"}).report.status == 0
+    assert plan(untrusted, OrgSelection((UAT,)), environ={name: "made-up"}).report.status == 0
 
 
 @pytest.mark.parametrize("name", RESERVED)
@@ -302,7 +307,7 @@ def test_what_programs_need_is_refused_in_a_replacement_of_key_or_secret(name: s
             settings = {**ALONE, "consumerSecret": "@@S@@"}
             tree |= trees.app("B", settings=settings, policies=trees.CLIENT_CREDENTIALS)
         root = trees.plant(tmp_path / str(status), tree)
-        planned = plan(here(root), Which((UAT,)), environ={name: "made-up", "ECAPIPE_CLIENT_SECRET": "FA4E"})
+        planned = plan(here(root), OrgSelection((UAT,)), environ={name: "made-up", "ECAPIPE_CLIENT_SECRET": "FA4E"})
         assert planned.report.status == status
         if status:
             assert planned.problem.name == "VariableReserved"
@@ -354,17 +359,20 @@ def test_no_project_is_needed_where_every_row_brings_its_tree(
     rows = [
         {"alias": name, "url": url, "sourceDir": f"retrieved/{name}"} for name, url in (("uat", UAT), ("prod", PROD))
     ]
-    planned = plan(Where(), Which(batch=batch.parse(json.dumps(rows).encode(), "orgs.json")))
+    planned = plan(ProjectSelection(), OrgSelection(batch=org_file.parse(json.dumps(rows).encode(), "orgs.json")))
     assert planned.report.status == 0
     assert set(planned.targets) == {"A@uat", "A@prod"}
-    without = plan(Where(), Which(batch=batch.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json")))
+    without = plan(
+        ProjectSelection(),
+        OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json")),
+    )
     assert without.problem.name in ("RequiresProjectError", "ProjectNotChosen")
 
 
 def test_a_tree_may_be_a_project_and_be_shared(tmp_path: Path) -> None:
     trees.plant(tmp_path / "one", trees.project() | web("A"))
     text = f"alias,url,sourceDir\nuat,{UAT},one\nprod,{PROD},./one/\n"
-    planned = plan(Where((str(tmp_path / "one"),)), listed(tmp_path, text))
+    planned = plan(ProjectSelection((str(tmp_path / "one"),)), listed(tmp_path, text))
     assert list(planned.targets) == ["A@uat", "A@prod"]
     assert len(planned.report.apps) == 1
 
@@ -387,7 +395,7 @@ def test_one_key_in_the_trees_of_two_orgs_is_doubtful(tmp_path: Path) -> None:
     copied = {path.replace("retrieved/uat", "retrieved/prod"): text for path, text in retrieved("uat", "A").items()}
     root = trees.plant(tmp_path, retrieved("uat", "A") | copied)
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\n"
-    (warning,) = plan(Where((str(root / "retrieved/uat"),)), listed(root, text)).report.warnings
+    (warning,) = plan(ProjectSelection((str(root / "retrieved/uat"),)), listed(root, text)).report.warnings
     assert warning.startswith("A@uat, A@prod have the same consumer key in the trees of different orgs")
 
 
@@ -399,7 +407,7 @@ def test_linked_apps_of_all_trees_take_the_pair_of_the_source_org(tmp_path: Path
         | trees.app("A", settings=None, oauth=LINKED, folder="retrieved/prod"),
     )
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\n"
-    where = Where((str(root / "retrieved/uat"),), credentials_dirs=(str(tmp_path / "hub"),))
+    where = ProjectSelection((str(root / "retrieved/uat"),), credentials_dirs=(str(tmp_path / "hub"),))
     planned = plan(where, listed(root, text))
     assert planned.report.status == 0
     assert planned.report.warnings == []
@@ -423,7 +431,9 @@ def test_more_refresh_tokens_than_salesforce_keeps_are_refused(tmp_path: Path) -
         ),
     )
     text = "alias,url,username\n" + "".join(f"a{number},{UAT},ann@acme.test\n" for number in range(7))
-    asked = plan(here(root), listed(root, text + f"b,{UAT},bob@acme.test\n"), How(scopes="api refresh_token"))
+    asked = plan(
+        here(root), listed(root, text + f"b,{UAT},bob@acme.test\n"), LoginOptions(scopes="api refresh_token")
+    )
     failed = [subject for subject, (outcome, _) in asked.targets.items() if outcome == "failed"]
     assert failed == ["A@a5", "A@a6"]
     assert {problem.name for problem in asked.report.problems} == {"TooManyApprovals"}
@@ -450,7 +460,7 @@ def test_a_tree_may_be_in_metadata_format(tmp_path: Path) -> None:
         for path, text in files.items():
             archive.writestr(path, text)
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},unpackaged.zip\n"
-    planned = plan(Where((str(root / "retrieved"),)), listed(root, text))
+    planned = plan(ProjectSelection((str(root / "retrieved"),)), listed(root, text))
     assert {subject: outcome for subject, (outcome, _) in planned.targets.items()} == dict.fromkeys(
         ("A@uat", "A@prod"), "skipped"
     )
@@ -459,9 +469,9 @@ def test_a_tree_may_be_in_metadata_format(tmp_path: Path) -> None:
 def test_apps_of_two_projects_that_would_be_one_target_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
     one = trees.plant(tmp_path / "one", trees.project() | alone("Billing"))
     two = trees.plant(tmp_path / "two", trees.project() | alone("Billing") | alone("Other"))
-    where = Where((str(one), str(two)))
-    problem = plan(where, Which((f"prod={PROD}",))).problem
+    where = ProjectSelection((str(one), str(two)))
+    problem = plan(where, OrgSelection((f"prod={PROD}",))).problem
     assert (problem.name, problem.exit_code) == ("AppInSeveralProjects", 2)
     assert str(one) in problem.message
     assert str(two) in problem.message
-    assert set(plan(replace(where, names=("Other",)), Which((f"prod={PROD}",))).targets) == {"Other@prod"}
+    assert set(plan(replace(where, names=("Other",)), OrgSelection((f"prod={PROD}",))).targets) == {"Other@prod"}

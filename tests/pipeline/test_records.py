@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pipeline.test_logins import everybody, failed, offers, on_the_board, until, usernames, web
 
-from ecapipe.edges import journal
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.journal import Journal
-from ecapipe.events import Event, Finished, Subject
-from ecapipe.report import Report
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage import journal
+from ecapipe.adapters.storage.journal import JournalWriter
+from ecapipe.documents.report import Report
+from ecapipe.events import Event, Subject, SubjectFinished
 
 __all__ = ["web"]  # the fixture
 
@@ -18,7 +18,7 @@ __all__ = ["web"]  # the fixture
 def written(events: list[Event], home: Path) -> Report:
     """The run as its journal tells it."""
     environment = Environment({"ECAPIPE_STATE_DIR": str(home)})
-    kept = Journal(environment)
+    kept = JournalWriter(environment)
     for event in events:
         kept(event)
     assert kept.lost is None
@@ -47,7 +47,7 @@ def test_a_login_that_was_tried_again_is_recorded_as_it_ended(web: Path, tmp_pat
 def test_what_an_interrupt_left_is_recorded(web: Path, tmp_path: Path) -> None:
     stage, page = on_the_board(web, 3)
     stage.people.approve(offers(stage)[0])
-    stage.until(lambda events: any(isinstance(event, Finished) for event in events))
+    stage.until(lambda events: any(isinstance(event, SubjectFinished) for event in events))
     assert page.desk is not None
     page.desk.finish()
     seen = stage.end()

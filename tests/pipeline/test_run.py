@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 import trees
 
-from ecapipe import edges, pipeline
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.login import How
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request
-from ecapipe.report import Report
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.documents.report import Report
+from ecapipe.login.options import LoginOptions
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline
+from ecapipe.run.pipeline import RunRequest
 
-TWO_ORGS = Which(("dev=https://dev.my.salesforce.com", "uat=https://uat.my.salesforce.com"))
+TWO_ORGS = OrgSelection(("dev=https://dev.my.salesforce.com", "uat=https://uat.my.salesforce.com"))
 NO_SECRET: dict[str, str | None] = {"consumerSecret": None}
 LINKED = {"oauthLink": "00D000000000009EAA:888000000000001"}
 MADE_HERE = {"orgScopedExternalApp": "00D000000000008EAA:A"}
@@ -25,9 +26,11 @@ MADE_HERE = {"orgScopedExternalApp": "00D000000000008EAA:A"}
 
 def dry_run(tmp_path: Path, tree: trees.Files, *names: str, environ: dict[str, str] | None = None) -> Report:
     report = Report()
-    world = replace(edges.real(Environment(environ or {})), person=True)
-    where = Where((str(trees.plant(tmp_path, trees.project() | tree)),), names)
-    pipeline.run(Request(where, TWO_ORGS, How(callback="paste", dry_run=True), "authorize"), world, report)
+    world = replace(composition.real_world(Environment(environ or {})), person=True)
+    where = ProjectSelection((str(trees.plant(tmp_path, trees.project() | tree)),), names)
+    pipeline.run(
+        RunRequest(where, TWO_ORGS, LoginOptions(callback="paste", dry_run=True), "authorize"), world, report
+    )
     return report
 
 
@@ -86,8 +89,10 @@ def test_what_is_skipped_is_a_failure_where_nothing_succeeds(tmp_path: Path) -> 
 @pytest.mark.parametrize("last", ["discover", "locate", "check"])
 def test_a_run_that_ends_before_any_login_needs_no_org(tmp_path: Path, last: str) -> None:
     report = Report()
-    where = Where((str(trees.plant(tmp_path, trees.project() | trees.app())),))
-    pipeline.run(Request(where, Which(), How(), last), edges.real(Environment({})), report)
+    where = ProjectSelection((str(trees.plant(tmp_path, trees.project() | trees.app())),))
+    pipeline.run(
+        RunRequest(where, OrgSelection(), LoginOptions(), last), composition.real_world(Environment({})), report
+    )
     assert (report.status, outcomes(report)[-1][0]) == (0, last)
 
 
@@ -95,9 +100,9 @@ def test_the_oauth_link_of_another_org_is_a_warning(tmp_path: Path) -> None:
     orgs = {"uat": {"url": "https://uat.my.salesforce.com", "orgId": "00D000000000005EAA"}}
     tree = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(oauth=LINKED)
     report = Report()
-    where = Where((str(trees.plant(tmp_path, tree)),))
-    world = edges.real(Environment({"HOME": str(tmp_path)}))
-    pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), world, report)
+    where = ProjectSelection((str(trees.plant(tmp_path, tree)),))
+    world = composition.real_world(Environment({"HOME": str(tmp_path)}))
+    pipeline.run(RunRequest(where, OrgSelection(), LoginOptions(dry_run=True), "authorize"), world, report)
     assert "names org 00D000000000009EAA, not uat (00D000000000005EAA)" in report.warnings[0]
 
 
@@ -105,8 +110,8 @@ def test_a_link_to_the_target_itself_means_that_the_file_was_not_retrieved(tmp_p
     orgs = {"uat": {"url": "https://uat.my.salesforce.com", "orgId": "00D000000000009"}}
     tree = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(settings=None, oauth=LINKED)
     report = Report()
-    where = Where((str(trees.plant(tmp_path, tree)),))
-    world = edges.real(Environment({"HOME": str(tmp_path)}))
-    pipeline.run(Request(where, Which(), How(dry_run=True), "authorize"), world, report)
+    where = ProjectSelection((str(trees.plant(tmp_path, tree)),))
+    world = composition.real_world(Environment({"HOME": str(tmp_path)}))
+    pipeline.run(RunRequest(where, OrgSelection(), LoginOptions(dry_run=True), "authorize"), world, report)
     assert [problem.name for problem in report.problems] == ["SettingsNotRetrieved"]
     assert "--target-org uat" in report.problems[0].actions[0]

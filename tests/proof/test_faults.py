@@ -11,21 +11,23 @@ from typing import Literal
 import pytest
 import trees
 
-from ecapipe import edges, pipeline
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.network.browser import StandInBrowser
+from ecapipe.adapters.network.http import LARGEST, Http
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.browser import Stand
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.http import LARGEST, Http
-from ecapipe.emulator import Emulator, Fault, VisitError
-from ecapipe.emulator.faults import Do
-from ecapipe.login import How
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request
-from ecapipe.problems import WAITING
-from ecapipe.report import Json, Report
+from ecapipe.documents.report import Json, Report
+from ecapipe.emulator.faults import Do, Fault
+from ecapipe.emulator.server import Emulator
+from ecapipe.emulator.visitor import VisitError
+from ecapipe.events import Clock
+from ecapipe.login.options import LoginOptions
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.problem import WAITING
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline
+from ecapipe.run.pipeline import RunRequest
 from ecapipe.secret import Secret, redact
-from ecapipe.stages import Clock
 
 Place = Literal["token", "code", "userinfo", "data", "page"]
 """Where the fault waits: at the token endpoint for client credentials or for a code, further on, or before it all."""
@@ -140,7 +142,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def emulator(project: Path) -> Iterator[Emulator]:
     """One org for each case."""
-    apps = registered(Where((str(project),)), edges.real(Environment({})))
+    apps = registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))
     faults = [Fault(PATHS[place], FAULTS[fault].do, org, times) for org, (fault, place, times) in CASES.items()]
     with Emulator(apps, orgs=tuple(CASES), faults=faults) as running:
         yield running
@@ -171,18 +173,22 @@ def run(org: str, project: Path, emulator: Emulator, http: Http) -> Outcome:
         except VisitError:
             return "https://elsewhere.example/"
 
-    stand = Stand(visit)
+    stand = StandInBrowser(visit)
     world = replace(
-        edges.real(Environment({})),
+        composition.real_world(Environment({})),
         send=http,
         open=stand.open,
         lines=stand.lines,
         person=True,
         clock=Clock(lambda: sum(waited), lambda: "2026-11-23T12:00:00.000Z", waited.append),
     )
-    how = How(flow="web" if place in WEB else "client-credentials", wait=NOT_LONG)
+    how = LoginOptions(flow="web" if place in WEB else "client-credentials", wait=NOT_LONG)
     report = Report()
-    pipeline.run(Request(Where((str(project),)), Which((f"{org}={emulator.urls[org]}",)), how), world, report)
+    pipeline.run(
+        RunRequest(ProjectSelection((str(project),)), OrgSelection((f"{org}={emulator.urls[org]}",)), how),
+        world,
+        report,
+    )
     asked = sum((asked.org, asked.path) == (org, PATHS[place]) for asked in emulator.requests[before:])
     return Outcome(report.status, report.result(), asked, waited)
 

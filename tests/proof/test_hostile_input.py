@@ -14,10 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from river.billing import ORG
 
-from ecapipe import credentials, grants, orgs
-from ecapipe.edges.environment import Environment
-from ecapipe.grants import AuthorizationCode, Login
-from ecapipe.problems import EcapipeError
+from ecapipe.adapters.environment import Environment
+from ecapipe.credentials import sources
+from ecapipe.oauth import authorize
+from ecapipe.oauth.authorize import AuthorizationRequest
+from ecapipe.oauth.grants import AuthorizationCode
+from ecapipe.orgs import selection
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
 NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
@@ -27,22 +30,22 @@ MADE_UP = "made-up-value-of-the-test"
 @given(NAMES, NAMES.map(lambda alias: re.sub(r"[=/:]", "-", alias)))
 @example("ß", "ǆ")
 def test_any_app_and_org_have_variables_that_a_shell_can_set(app: str, alias: str) -> None:
-    org = orgs.choose(f"{alias}=https://acme.my.salesforce.com", {}, ())
+    org = selection.choose(f"{alias}=https://acme.my.salesforce.com", {}, ())
     for field in ("consumerKey", "consumerSecret"):
-        for name in (credentials.variable(field, app), credentials.variable(field, app, org)):
+        for name in (sources.variable(field, app), sources.variable(field, app, org)):
             assert re.fullmatch(r"ECAPIPE_CLIENT_(ID|SECRET)_[A-Z0-9_]+", name)
 
 
 @given(NAMES, NAMES)
 def test_two_apps_share_a_variable_only_with_an_error_that_names_both(one: str, other: str) -> None:
-    name = credentials.variable("consumerSecret", one)
+    name = sources.variable("consumerSecret", one)
     value = {name: Secret(MADE_UP)}.get
-    if one != other and credentials.variable("consumerSecret", other) == name:
+    if one != other and sources.variable("consumerSecret", other) == name:
         with pytest.raises(EcapipeError) as raised:
-            credentials.from_environment(value, [one, other], [])
+            sources.from_environment(value, [one, other], [])
         assert raised.value.problem.name == "AmbiguousVariable"
     else:
-        source = credentials.from_environment(value, [one, other], [])
+        source = sources.from_environment(value, [one, other], [])
         (app,) = trees.assembled(trees.app())
         assert source.find(app, ORG, "consumerSecret") is None or "BILLING" in name
 
@@ -72,9 +75,11 @@ def test_a_child_gets_no_credential_whatever_its_variable_is_called() -> None:
 
 
 def test_an_address_that_was_broken_into_lines_is_joined_as_a_browser_does() -> None:
-    login = Login("Billing", ORG, "https://www.example.com", "FAKE0STATE", Secret("FAKE-VERIFIER"), ORG.url)
+    login = AuthorizationRequest(
+        "Billing", ORG, "https://www.example.com", "FAKE0STATE", Secret("FAKE-VERIFIER"), ORG.url
+    )
     pasted = "https://www.example.com/?code=aPrxFAKE&state=FA\n\n\tKE0STATE"
-    found, grant = grants.pasted(pasted, [login])
+    found, grant = authorize.match_pasted(pasted, [login])
     assert found is login
     assert isinstance(grant, AuthorizationCode)
     assert grant.code.reveal() == "aPrxFAKE"

@@ -10,22 +10,29 @@ import trees
 from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from river.failure import problem_of
 
-from ecapipe import apps, credentials, grants, messages, metadata, orgs, project, tokens, userinfo
-from ecapipe.grants import AuthorizationCode, ClientCredentials, Misfit
-from ecapipe.messages import Answer
+from ecapipe.credentials import resolution, sources
+from ecapipe.oauth import authorize, messages, tokens, userinfo
+from ecapipe.oauth.authorize import UnmatchedResponse
+from ecapipe.oauth.flows import choose_callback
+from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials
+from ecapipe.oauth.messages import Response
+from ecapipe.oauth.tokens import Token
+from ecapipe.orgs import selection
+from ecapipe.project import apps, metadata, sfdx_project
 from ecapipe.secret import Secret
-from ecapipe.tokens import Token
 
 PASTE = "https://www.example.com"
-LOGIN = grants.begin(proven(), ORG, PASTE, "api", lambda size: bytes(range(size)))
-OTHER = grants.begin(proven(), ORG, "https://two.example.com", "api", lambda size: bytes(range(1, size + 1)))
+LOGIN = authorize.build_request(proven(), ORG, PASTE, "api", lambda size: bytes(range(size)))
+OTHER = authorize.build_request(
+    proven(), ORG, "https://two.example.com", "api", lambda size: bytes(range(1, size + 1))
+)
 GRANT = AuthorizationCode(Secret("aPrxMADEUP.MADEUP.CODE=="), PASTE, LOGIN.code_verifier)
 WHOLE = {"access_token": "00D!MADE.UP", "id": f"{ORG.url}/id/{ORG_ID}/{USER_ID}", "instance_url": f"{ORG.url}/"}
 TOKEN = Token(Secret("made-up-access-token"), Secret("made-up-refresh-token"), None, ORG_ID, USER_ID, ("api",))
 
 
-def answer(members: object, status: int = 200) -> Answer:
-    return Answer(status, "application/json", json.dumps(members).encode())
+def answer(members: object, status: int = 200) -> Response:
+    return Response(status, "application/json", json.dumps(members).encode())
 
 
 # --- what an org repeats ------------------------------------------------------------------------------------
@@ -107,29 +114,29 @@ def test_an_instance_url_is_an_origin() -> None:
     ],
 )
 def test_a_wrong_paste_is_told_what_is_wrong_with_it(text: str, sentence: str) -> None:
-    with pytest.raises(Misfit) as raised:
-        grants.pasted(text, (LOGIN, OTHER))
+    with pytest.raises(UnmatchedResponse) as raised:
+        authorize.match_pasted(text, (LOGIN, OTHER))
     assert str(raised.value) == sentence
 
 
 def test_a_code_may_look_like_a_place_on_a_network() -> None:
-    _, grant = grants.pasted("//MADEUP.MADEUP.CODE", (LOGIN,))
+    _, grant = authorize.match_pasted("//MADEUP.MADEUP.CODE", (LOGIN,))
     assert isinstance(grant, AuthorizationCode)
     assert grant.code.reveal() == "//MADEUP.MADEUP.CODE"
 
 
 def test_a_refusal_without_a_description_has_none() -> None:
-    _, refusal = grants.answer(f"error=made_up&state={LOGIN.state}", (LOGIN,))
+    _, refusal = authorize.match_redirect(f"error=made_up&state={LOGIN.state}", (LOGIN,))
     assert not isinstance(refusal, AuthorizationCode)
     assert refusal.problem.message == f"{ORG.host} refused: made_up."
 
 
 def test_a_callback_that_cannot_be_used_is_told_with_the_app_and_the_wish() -> None:
     found = app(settings={"callbackUrl": "https://www.example.com"})
-    problem = problem_of(grants.redirect_uri, found, "listen", True)
+    problem = problem_of(choose_callback, found, "listen", True)
     assert "Billing" in problem.message
-    assert problem == problem_of(grants.redirect_uri, found, "listen", False)
-    assert problem.message != problem_of(grants.redirect_uri, app(settings={"callbackUrl": ""}), "auto", True).message
+    assert problem == problem_of(choose_callback, found, "listen", False)
+    assert problem.message != problem_of(choose_callback, app(settings={"callbackUrl": ""}), "auto", True).message
 
 
 # --- orgs and credentials -----------------------------------------------------------------------------------
@@ -137,11 +144,11 @@ def test_a_callback_that_cannot_be_used_is_told_with_the_app_and_the_wish() -> N
 
 @pytest.mark.parametrize("members", [{"surprise": "x"}, {"url": 1}, {}])
 def test_a_configured_org_that_is_none_names_the_file(members: dict[str, object]) -> None:
-    assert problem_of(orgs.choose, "uat", {"uat": members}, ()).file == "sfdx-project.json"
+    assert problem_of(selection.choose, "uat", {"uat": members}, ()).file == "sfdx-project.json"
 
 
 def test_a_refused_address_is_shown_without_the_password_on_any_of_its_lines() -> None:
-    problem = problem_of(orgs.choose, "https://robot:made\nup@acme.test/?code=made#up", {}, ())
+    problem = problem_of(selection.choose, "https://robot:made\nup@acme.test/?code=made#up", {}, ())
     assert "https://…@acme.test/" in problem.message
     assert "made" not in problem.message
 
@@ -159,13 +166,13 @@ def test_a_refused_address_is_shown_without_the_password_on_any_of_its_lines() -
     ],
 )
 def test_a_refused_address_says_why(text: str, reason: str) -> None:
-    problem = problem_of(orgs.choose, text, {}, ())
+    problem = problem_of(selection.choose, text, {}, ())
     assert problem.name == "RefusedHost"
     assert f": {reason}." in problem.message
 
 
 def test_this_machine_may_be_written_in_any_case() -> None:
-    assert orgs.choose("LocalHost", {}, ()).url == "https://localhost"
+    assert selection.choose("LocalHost", {}, ()).url == "https://localhost"
 
 
 def test_a_login_knows_its_app() -> None:
@@ -174,7 +181,7 @@ def test_a_login_knows_its_app() -> None:
 
 def test_a_missing_secret_names_its_place_and_its_variable() -> None:
     found = app(settings={"consumerSecret": "YOUR_SECRET"})
-    problem = credentials.resolve(found, None, credentials.chain((found,), (), lambda name: None, None)).problem
+    problem = resolution.resolve(found, None, sources.chain((found,), (), lambda name: None, None)).problem
     assert problem is not None
     assert found.settings is not None
     element = found.settings.document.first("consumerSecret")
@@ -187,17 +194,17 @@ def test_a_replacement_by_a_placeholder_is_none() -> None:
     found = app()
     value = {"consumerSecret": trees.apps.Replaced(Secret("${NOT_SET}"))}
     again = replace(found, files=tuple(replace(file, replaced=value) for file in found.files))
-    resolved = credentials.resolve(again, None, credentials.chain((again,), (), lambda name: None, None))
+    resolved = resolution.resolve(again, None, sources.chain((again,), (), lambda name: None, None))
     assert resolved.secret.source is None
 
 
 def test_a_source_of_keys_only_still_tells_its_name_and_orgs() -> None:
     found = app(settings={"consumerKey": None, "consumerSecret": None})
     values = {"ECAPIPE_CLIENT_ID_BILLING_UAT": KEY, "ECAPIPE_CLIENT_SECRET_BILLING_UAT": SECRET}
-    chain = credentials.chain(
+    chain = sources.chain(
         (found,), (ORG,), lambda name: Secret(values[name]) if name in values else None, None, ("file",)
     )
-    resolved = credentials.resolve(found, ORG, chain)
+    resolved = resolution.resolve(found, ORG, chain)
     assert resolved.key.source == "environment"
     assert resolved.secret.source is None
 
@@ -207,7 +214,7 @@ def test_what_lacks_a_value_is_listed() -> None:
     assert found.settings is not None
     lacking = {"consumerKey": replaced("KEY_ONE", "KEY_TWO")}
     again = replace(found, files=tuple(replace(file, replaced=lacking) for file in found.files))
-    problem = credentials.resolve(again, None, credentials.chain((again,), (), lambda name: None, None)).problem
+    problem = resolution.resolve(again, None, sources.chain((again,), (), lambda name: None, None)).problem
     assert problem is not None
     assert "Billing" in problem.message
     assert any("KEY_ONE, KEY_TWO" in action for action in (problem.message, *problem.actions))
@@ -255,7 +262,7 @@ def plugin(**members: object) -> dict[str, object]:
     ],
 )
 def test_what_is_wrong_with_a_project_is_told_in_these_words(document: object, reason: str) -> None:
-    problem = problem_of(project.parse, json.dumps(document), "/project")
+    problem = problem_of(sfdx_project.parse, json.dumps(document), "/project")
     assert (problem.name, problem.file) == ("SchemaValidationError", "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid: {reason}."
 
@@ -269,18 +276,18 @@ def test_what_is_wrong_with_a_project_is_told_in_these_words(document: object, r
     ],
 )
 def test_defaults_that_are_not_one_name_the_file(directories: object, name: str) -> None:
-    problem = problem_of(project.parse, json.dumps({"packageDirectories": directories}), "/project")
+    problem = problem_of(sfdx_project.parse, json.dumps({"packageDirectories": directories}), "/project")
     assert (problem.name, problem.file) == (name, "sfdx-project.json")
     assert "None" not in problem.message
 
 
 def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
-    found = project.parse(
+    found = sfdx_project.parse(
         json.dumps(plugin(rules={"scope-full": "off", "wrong-root": "note"}, baseline="a/b.json")), "/"
     )
     assert found.rules == {"scope-full": None, "wrong-root": "note"}
     assert found.baseline == "a/b.json"
-    bare = project.parse(json.dumps(ONE), "/")
+    bare = sfdx_project.parse(json.dumps(ONE), "/")
     assert (bare.rules, bare.baseline) == ({}, None)
 
 
@@ -290,15 +297,19 @@ def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
 @pytest.mark.parametrize(
     ("said", "name", "words"),
     [
-        (Answer(302, "text/html", b""), "RedirectRefused", "(HTTP 302)"),
-        (Answer(429, "text/html", b""), "RateLimited", f"{ORG.host} allows no more"),
-        (Answer(502, "text/html", b""), "ServerBusy", "fault of its own: HTTP 502."),
-        (Answer(200, "", b"<html>"), "UnexpectedAnswer", ": a JSON object was expected, and it is no content type."),
-        (Answer(200, "text/html", b"[]"), "UnexpectedAnswer", ": a JSON object was expected, and it is text/html."),
+        (Response(302, "text/html", b""), "RedirectRefused", "(HTTP 302)"),
+        (Response(429, "text/html", b""), "RateLimited", f"{ORG.host} allows no more"),
+        (Response(502, "text/html", b""), "ServerBusy", "fault of its own: HTTP 502."),
+        (
+            Response(200, "", b"<html>"),
+            "UnexpectedAnswer",
+            ": a JSON object was expected, and it is no content type.",
+        ),
+        (Response(200, "text/html", b"[]"), "UnexpectedAnswer", ": a JSON object was expected, and it is text/html."),
         (answer({"a": 1}, 404), "UnexpectedAnswer", ": success was expected, and it is application/json."),
     ],
 )
-def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(said: Answer, name: str, words: str) -> None:
+def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(said: Response, name: str, words: str) -> None:
     problem = problem_of(messages.members, said, ORG.host)
     assert (problem.name, problem.host, problem.http_status) == (name, ORG.host, said.status)
     assert problem.message.startswith(ORG.host)
@@ -374,13 +385,13 @@ def test_an_app_without_oauth_is_named() -> None:
     ],
 )
 def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None:
-    problem = problem_of(project.parse, text, "/project")
+    problem = problem_of(sfdx_project.parse, text, "/project")
     assert (problem.name, problem.file) == ("JsonParseError", "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid JSON: {message}."
 
 
 def test_a_replacement_that_is_none_names_the_file() -> None:
-    problem = problem_of(project.parse, json.dumps({**ONE, "replacements": [{}]}), "/project")
+    problem = problem_of(sfdx_project.parse, json.dumps({**ONE, "replacements": [{}]}), "/project")
     assert problem.message.startswith("sfdx-project.json is not valid: entry 1 of replacements ")
 
 

@@ -14,19 +14,20 @@ import pytest
 import trees
 from commandline import ecapipe, inside, on_terminal
 
-from ecapipe import edges, pipeline
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.network.browser import StandInBrowser
+from ecapipe.adapters.network.http import Http
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.browser import Stand
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.http import Http
-from ecapipe.emulator import Emulator
-from ecapipe.login import How
-from ecapipe.messages import Answer
-from ecapipe.messages import Request as Sent
-from ecapipe.orgs import Which
-from ecapipe.pipeline import Request
-from ecapipe.report import Report
+from ecapipe.documents.report import Report
+from ecapipe.emulator.server import Emulator
+from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.messages import Request as Sent
+from ecapipe.oauth.messages import Response
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run import pipeline
+from ecapipe.run.pipeline import RunRequest
 
 PART = 8
 """So many characters of a secret count as the secret."""
@@ -46,7 +47,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def emulator(project: Path) -> Iterator[Emulator]:
-    with Emulator(registered(Where((str(project),)), edges.real(Environment({})))) as running:
+    with Emulator(registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))) as running:
         yield running
 
 
@@ -76,7 +77,7 @@ def test_a_bug_in_the_middle_of_a_login_shows_no_secret_with_all_its_values(
 ) -> None:
     http, secrets = Http(), [trees.secret("Billing")]
 
-    def send(request: Sent) -> Answer:
+    def send(request: Sent) -> Response:
         if request.form is not None:
             sent = parse_qs(request.form.reveal())
             secrets.extend(sent[name][0] for name in ("code", "code_verifier") if name in sent)
@@ -86,11 +87,17 @@ def test_a_bug_in_the_middle_of_a_login_shows_no_secret_with_all_its_values(
             break_down()
         return http(request)
 
-    stand = Stand(emulator.visit)
-    world = replace(edges.real(Environment({})), send=send, open=stand.open, lines=stand.lines, person=True)
+    stand = StandInBrowser(emulator.visit)
+    world = replace(
+        composition.real_world(Environment({})), send=send, open=stand.open, lines=stand.lines, person=True
+    )
     org = f"uat={emulator.urls['emulator']}"
     with pytest.raises(ZeroDivisionError) as raised:
-        pipeline.run(Request(Where((str(project),)), Which((org,)), How(flow=flow)), world, Report())  # type: ignore[arg-type]
+        pipeline.run(
+            RunRequest(ProjectSelection((str(project),)), OrgSelection((org,)), LoginOptions(flow=flow)),
+            world,
+            Report(),
+        )  # type: ignore[arg-type]
     http.close()
     frames = [frame for frame in traceback.walk_tb(raised.tb) if "/ecapipe/" in frame[0].f_code.co_filename]
     assert len(frames) > 3

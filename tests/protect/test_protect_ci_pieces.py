@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import yaml
 
-from ecapipe import metadata
+from ecapipe.project import metadata
 
 GITHUB = Path(__file__).parents[2] / ".github"
 ACTION, EXAMPLES = GITHUB / "actions/check/action.yml", GITHUB / "examples"

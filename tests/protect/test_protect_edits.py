@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe import edits
+from ecapipe.project import edits
 
 ENTRY = {"filename": "force-app/a.xml", "stringToReplace": "@@VAR@@", "replaceWithEnv": "VAR"}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trees
 
-from ecapipe import scanners
+from ecapipe.protect import scanners
 
 SECRET = trees.secret("Billing")
 DIGITS = "7315908264159037264"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ecapipe.changes import Change
-from ecapipe.edges import writer
-from ecapipe.problems import EcapipeError
+from ecapipe.adapters.project_tree import writer
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.edits import Change
 
 
 def change(root: Path, path: str, before: bytes | None, after: bytes) -> Change:

@@ -9,26 +9,33 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from ecapipe import problems, stages
+from ecapipe.documents.report import Report
 from ecapipe.events import (
+    AUTHORIZE,
+    CHECK,
+    DISCOVER,
+    LOCATE,
+    RUN_STAGES,
+    TOKEN,
+    VERIFY,
+    AppDescribed,
     AppFacts,
-    AppSeen,
     CredentialFacts,
     Emit,
     Event,
-    Finished,
-    Login,
+    LoginResult,
     Note,
-    Planned,
     ProjectFacts,
     RunEnded,
+    RunPlanned,
     RunStarted,
     StageEnded,
     StageNoted,
     StageStarted,
     Subject,
+    SubjectFinished,
 )
-from ecapipe.report import Report
+from ecapipe.problems.network import connection_failed
 
 AT = "2026-01-05T09:00:00.000Z"
 LINK = "https://acme.my.salesforce.com/services/oauth2/authorize?state=made-up&scope=api%20id"
@@ -75,8 +82,10 @@ def tell(events: Iterable[Event], report: Report, *displays: Emit) -> None:
             emit(event)
 
 
-def login(user: str = "ada@acme.example", org: str = "00D000000000001EAA") -> Login:
-    return Login(user, "005000001000001AAA", org, "https://acme.my.salesforce.com", ("api",), "web", "forgotten")
+def login(user: str = "ada@acme.example", org: str = "00D000000000001EAA") -> LoginResult:
+    return LoginResult(
+        user, "005000001000001AAA", org, "https://acme.my.salesforce.com", ("api",), "web", "forgotten"
+    )
 
 
 def run(text: str | None = None) -> list[Event]:
@@ -89,7 +98,7 @@ def run(text: str | None = None) -> list[Event]:
         return usual if text is None else text
 
     one, two, uat = said("Billing"), said("Portal") + "2", said("uat")
-    broken = problems.connection_failed(said("acme.my.salesforce.com"), said("connection refused"))
+    broken = connection_failed(said("acme.my.salesforce.com"), said("connection refused"))
     broken = replace(broken, file=said("main/Portal.xml"), line=7, actions=(said("Look at the network."),))
     known = CredentialFacts("present", True, "file", ())
     facts = AppFacts(
@@ -97,33 +106,33 @@ def run(text: str | None = None) -> list[Event]:
     )
     first, second = Subject(one, uat), Subject(two, uat)
     return [
-        RunStarted("20260105T090000Z-abcdef", AT, stages.ALL),
-        StageStarted(stages.DISCOVER, Subject()),
-        StageEnded(stages.DISCOVER, Subject(), "passed", AT, 5, facts={"apps": 2, "orgs": [uat]}),
-        Planned((ProjectFacts("/p", ("force-app",)),), (Subject(one), first, Subject(two), second)),
-        StageStarted(stages.LOCATE, Subject(one)),
-        StageEnded(stages.LOCATE, Subject(one), "passed", AT, 1, facts={"settingsFile": said("main/Billing.xml")}),
-        StageStarted(stages.CHECK, Subject(one)),
-        StageEnded(stages.CHECK, Subject(one), "warning", AT, 1, said("Key and secret differ in source.")),
-        AppSeen(facts),
-        StageStarted(stages.LOCATE, Subject(two)),
-        StageEnded(stages.LOCATE, Subject(two), "passed", AT, 1),
-        StageStarted(stages.CHECK, Subject(two)),
-        StageEnded(stages.CHECK, Subject(two), "passed", AT, 1),
-        StageStarted(stages.AUTHORIZE, first),
-        StageNoted(stages.AUTHORIZE, first, Note("link", LINK)),
-        StageNoted(stages.AUTHORIZE, first, Note("waiting", said("Sign in to uat and allow Billing."))),
-        StageNoted(stages.AUTHORIZE, first, Note("hint", said("That is not the address the login ends at."))),
-        StageEnded(stages.AUTHORIZE, first, "passed", AT, 65_430, facts={"redirectUri": said("http://localhost/")}),
-        StageStarted(stages.TOKEN, first),
-        StageEnded(stages.TOKEN, first, "passed", AT, 1_300),
-        StageStarted(stages.VERIFY, first),
-        StageEnded(stages.VERIFY, first, "passed", AT, 116, facts={"username": said("ada@acme.example")}),
-        Finished(first, login(said("ada@acme.example"), said("00D000000000001EAA"))),
-        StageStarted(stages.AUTHORIZE, second),
-        StageEnded(stages.AUTHORIZE, second, "skipped", AT, 0, said("It has no browser step.")),
-        StageStarted(stages.TOKEN, second),
-        StageEnded(stages.TOKEN, second, "failed", AT, 20, None, {}, broken),
-        StageEnded(stages.VERIFY, second, "skipped", AT, 0, said("Requesting token failed.")),
+        RunStarted("20260105T090000Z-abcdef", AT, RUN_STAGES),
+        StageStarted(DISCOVER, Subject()),
+        StageEnded(DISCOVER, Subject(), "passed", AT, 5, facts={"apps": 2, "orgs": [uat]}),
+        RunPlanned((ProjectFacts("/p", ("force-app",)),), (Subject(one), first, Subject(two), second)),
+        StageStarted(LOCATE, Subject(one)),
+        StageEnded(LOCATE, Subject(one), "passed", AT, 1, facts={"settingsFile": said("main/Billing.xml")}),
+        StageStarted(CHECK, Subject(one)),
+        StageEnded(CHECK, Subject(one), "warning", AT, 1, said("Key and secret differ in source.")),
+        AppDescribed(facts),
+        StageStarted(LOCATE, Subject(two)),
+        StageEnded(LOCATE, Subject(two), "passed", AT, 1),
+        StageStarted(CHECK, Subject(two)),
+        StageEnded(CHECK, Subject(two), "passed", AT, 1),
+        StageStarted(AUTHORIZE, first),
+        StageNoted(AUTHORIZE, first, Note("link", LINK)),
+        StageNoted(AUTHORIZE, first, Note("waiting", said("Sign in to uat and allow Billing."))),
+        StageNoted(AUTHORIZE, first, Note("hint", said("That is not the address the login ends at."))),
+        StageEnded(AUTHORIZE, first, "passed", AT, 65_430, facts={"redirectUri": said("http://localhost/")}),
+        StageStarted(TOKEN, first),
+        StageEnded(TOKEN, first, "passed", AT, 1_300),
+        StageStarted(VERIFY, first),
+        StageEnded(VERIFY, first, "passed", AT, 116, facts={"username": said("ada@acme.example")}),
+        SubjectFinished(first, login(said("ada@acme.example"), said("00D000000000001EAA"))),
+        StageStarted(AUTHORIZE, second),
+        StageEnded(AUTHORIZE, second, "skipped", AT, 0, said("It has no browser step.")),
+        StageStarted(TOKEN, second),
+        StageEnded(TOKEN, second, "failed", AT, 20, None, {}, broken),
+        StageEnded(VERIFY, second, "skipped", AT, 0, said("Requesting token failed.")),
         RunEnded(False, 66_900),
     ]

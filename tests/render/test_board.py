@@ -12,13 +12,28 @@ from hypothesis import strategies as st
 from render import scenes
 from render.scenes import AT, dangerous
 
-from ecapipe import problems, stages
-from ecapipe.events import Event, Finished, Note, NoteKind, RunEnded, StageEnded, StageNoted, StageStarted, Subject
-from ecapipe.problems import Problem
-from ecapipe.render.board import Board, Row
+from ecapipe.events import (
+    AUTHORIZE,
+    CHECK,
+    TOKEN,
+    VERIFY,
+    Event,
+    Note,
+    NoteKind,
+    RunEnded,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+    SubjectFinished,
+)
+from ecapipe.problems.oauth import access_denied
+from ecapipe.problems.problem import Problem
+from ecapipe.problems.usage import interrupted
+from ecapipe.render.board import BoardRow, BoardView
 
 BILLING, PORTAL, REPORTS = Subject("Billing", "uat"), Subject("Portal", "uat"), Subject("Reports", "prod")
-DENIED = problems.access_denied("acme.my.salesforce.com")
+DENIED = access_denied("acme.my.salesforce.com")
 MINUTES = 25 * 60.0
 
 
@@ -28,35 +43,35 @@ def link(host: str = "acme.my.salesforce.com", user: str | None = None, callback
 
 
 def note(subject: Subject, text: str, kind: NoteKind = "link") -> Event:
-    return StageNoted(stages.AUTHORIZE, subject, Note(kind, text))
+    return StageNoted(AUTHORIZE, subject, Note(kind, text))
 
 
 def begun(subject: Subject, url: str | None = None) -> list[Event]:
-    return [StageStarted(stages.AUTHORIZE, subject), note(subject, url or link())]
+    return [StageStarted(AUTHORIZE, subject), note(subject, url or link())]
 
 
 def failed(subject: Subject, problem: Problem = DENIED) -> list[Event]:
-    return [StageEnded(stages.AUTHORIZE, subject, "failed", AT, problem=problem)]
+    return [StageEnded(AUTHORIZE, subject, "failed", AT, problem=problem)]
 
 
 def done(subject: Subject) -> list[Event]:
     return [
-        StageEnded(stages.AUTHORIZE, subject, "passed", AT),
-        StageStarted(stages.TOKEN, subject),
-        StageEnded(stages.TOKEN, subject, "passed", AT),
-        Finished(subject, scenes.login()),
+        StageEnded(AUTHORIZE, subject, "passed", AT),
+        StageStarted(TOKEN, subject),
+        StageEnded(TOKEN, subject, "passed", AT),
+        SubjectFinished(subject, scenes.login()),
     ]
 
 
-def board(*events: list[Event]) -> Board:
-    made = Board()
+def board(*events: list[Event]) -> BoardView:
+    made = BoardView()
     for several in events:
         for event in several:
             made(event)
     return made
 
 
-def states(made: Board) -> list[str]:
+def states(made: BoardView) -> list[str]:
     return [row.state for row in made.rows]
 
 
@@ -89,12 +104,12 @@ class Tags(HTMLParser):
         return [attributes["id"] for _, attributes in self.tags if "id" in attributes]
 
 
-def parts(made: Board, **asked: str) -> Tags:
+def parts(made: BoardView, **asked: str) -> Tags:
     return Tags(made.parts(asked, MINUTES))
 
 
 def test_a_login_with_a_link_waits_works_and_is_done() -> None:
-    made = Board()
+    made = BoardView()
     seen = []
     for event in [*begun(BILLING), *done(BILLING)]:
         made(event)
@@ -111,7 +126,7 @@ def test_both_kinds_of_links_make_a_row(kind: NoteKind) -> None:
 
 
 def test_what_has_no_link_has_no_row() -> None:
-    made = board([note(Subject(), "http://127.0.0.1:1/"), StageStarted(stages.TOKEN, REPORTS), *failed(PORTAL)])
+    made = board([note(Subject(), "http://127.0.0.1:1/"), StageStarted(TOKEN, REPORTS), *failed(PORTAL)])
     assert made.rows == ()
 
 
@@ -134,7 +149,7 @@ def test_a_login_that_begins_again_keeps_its_row_and_has_a_new_link() -> None:
 
 def test_a_warning_stays_with_its_login() -> None:
     made = board(begun(BILLING), done(BILLING)[:-1])
-    made(StageEnded(stages.VERIFY, BILLING, "warning", AT, reason="uat is the same org as dev."))
+    made(StageEnded(VERIFY, BILLING, "warning", AT, reason="uat is the same org as dev."))
     made(done(BILLING)[-1])
     assert "uat is the same org as dev." in parts(made).text
     made.end()
@@ -142,7 +157,7 @@ def test_a_warning_stays_with_its_login() -> None:
 
 
 def test_an_interrupted_login_is_not_called_a_failure() -> None:
-    made = board(begun(BILLING), failed(BILLING, problems.interrupted()))
+    made = board(begun(BILLING), failed(BILLING, interrupted()))
     assert states(made) == ["left"]
     assert "Interrupted" not in parts(made).text
 
@@ -205,7 +220,7 @@ def test_many_rows_can_be_searched_and_the_search_is_kept_in_every_link() -> Non
 
 def clashing(*rows: tuple[str, str | None]) -> list[bool]:
     """Of logins on these hosts, for these users, which are told that they clash."""
-    made = Board()
+    made = BoardView()
     for number, (host, user) in enumerate(rows):
         made(note(Subject("App", f"org{number}"), link(host, user)))
     page = made.parts({}, MINUTES)
@@ -230,7 +245,7 @@ def test_logins_that_one_browser_would_mix_up_say_so(rows: list[tuple[str, str |
 def test_logins_in_browsers_of_their_own_do_not_clash() -> None:
     made = board()
     for subject, browser in ((BILLING, "firefox"), (PORTAL, None)):
-        made(StageNoted(stages.AUTHORIZE, subject, Note("offer", link(), browser=browser)))
+        made(StageNoted(AUTHORIZE, subject, Note("offer", link(), browser=browser)))
     page = parts(made)
     assert "private window" not in page.text
     assert "Sign in with Firefox to Billing in uat" in page.text
@@ -276,7 +291,7 @@ def test_the_time_that_is_left_is_said_in_minutes(seconds: float, words: str) ->
 def test_waiting_ends_with_a_change_and_with_nothing_else() -> None:
     made = board(begun(BILLING))
     version = int(parts(made).of("main")[0]["data-version"] or "")
-    made(StageEnded(stages.CHECK, Subject("Billing"), "passed", AT))
+    made(StageEnded(CHECK, Subject("Billing"), "passed", AT))
     assert parts(made).of("main")[0]["data-version"] == str(version)
 
     waiting = threading.Thread(target=made.wait, args=(version, 10))
@@ -296,7 +311,7 @@ def test_a_page_without_script_loads_itself_again_unless_it_is_to_stand_still() 
 
 
 def test_the_policy_allows_the_page_its_own_and_nothing_else() -> None:
-    policy = dict(part.strip().partition(" ")[::2] for part in Board().policy.split(";"))
+    policy = dict(part.strip().partition(" ")[::2] for part in BoardView().policy.split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["style-src"].startswith("'sha256-")
     assert policy["script-src"].startswith("'sha256-")
@@ -323,16 +338,16 @@ texts = st.lists(st.sampled_from(WEAPONS) | scenes.hostile, min_size=1, max_size
 
 @given(text=texts, found=texts)
 def test_no_text_from_outside_becomes_markup(text: str, found: str) -> None:
-    def told(said: str, word: str) -> Board:
+    def told(said: str, word: str) -> BoardView:
         one, two = Subject(said, "uat"), Subject("Portal", said)
         broken = Problem(said, said, (said, said), "org")
         return board(
             begun(one, f"https://acme.my.salesforce.com/?{urlencode({'login_hint': said}, errors='replace')}"),
             begun(two),
             failed(two, broken),
-            [StageStarted(stages.TOKEN, one), note(one, said, "waiting")],
+            [StageStarted(TOKEN, one), note(one, said, "waiting")],
             begun(REPORTS),
-            [Finished(REPORTS, scenes.login(said))],
+            [SubjectFinished(REPORTS, scenes.login(said))],
         )
 
     hostile, harmless = told(text, found), told("harmless", "harmless")
@@ -348,5 +363,5 @@ def test_no_text_from_outside_becomes_markup(text: str, found: str) -> None:
 
 
 def test_a_row_reads_its_link() -> None:
-    row = Row(1, BILLING, link(user="ada@acme.example", callback="com.acme:/done"))
+    row = BoardRow(1, BILLING, link(user="ada@acme.example", callback="com.acme:/done"))
     assert (row.host, row.user, row.ends_at) == ("acme.my.salesforce.com", "ada@acme.example", "com.acme")

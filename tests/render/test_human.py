@@ -11,21 +11,26 @@ import pytest
 from hypothesis import example, given
 from render.scenes import AT, LINK, Screen, dangerous, hostile, login, run, tell
 
-from ecapipe import problems, stages
+from ecapipe.documents.report import Report
 from ecapipe.events import (
+    APP_STAGES,
+    AUTHORIZE,
+    RUN_STAGES,
+    TOKEN,
+    VERIFY,
     Event,
-    Finished,
     Note,
-    Planned,
     RunEnded,
+    RunPlanned,
     RunStarted,
     StageEnded,
     StageNoted,
     StageStarted,
     Subject,
+    SubjectFinished,
 )
-from ecapipe.render.human import TABLE_FROM, Human
-from ecapipe.report import Report
+from ecapipe.problems.usage import interrupted
+from ecapipe.render.live_display import TABLE_FROM, LiveDisplay
 
 
 class Terminal(Screen):
@@ -49,7 +54,7 @@ def wide() -> object:
 def shown(events: Sequence[Event], *, encoding: str = "utf-8", verbose: bool = False) -> tuple[str, str]:
     """What goes to standard output and to standard error."""
     out, err, report = Screen(encoding), Screen(encoding), Report()
-    human = Human(out, err, report, colour=False, verbose=verbose)
+    human = LiveDisplay(out, err, report, colour=False, verbose=verbose)
     tell(events, report, human)
     human.close()
     return out.getvalue(), err.getvalue()
@@ -59,22 +64,22 @@ def batch(text: str | None = None, size: int = TABLE_FROM) -> list[Event]:
     """A run with so many targets that they are shown as a table: the first logs in, the others do not."""
     org = "uat" if text is None else text
     targets = [Subject(f"App{number}" if text is None else text + str(number), org) for number in range(size)]
-    events: list[Event] = [RunStarted("made-up", AT, stages.ALL), Planned((), tuple(targets))]
+    events: list[Event] = [RunStarted("made-up", AT, RUN_STAGES), RunPlanned((), tuple(targets))]
     for target in targets:
         app = Subject(target.app)
-        for stage in stages.OF_APPS:
+        for stage in APP_STAGES:
             events += [StageStarted(stage, app), StageEnded(stage, app, "passed", AT, 1)]
     for target in targets:
-        events.append(StageStarted(stages.AUTHORIZE, target))
+        events.append(StageStarted(AUTHORIZE, target))
         if target is targets[0]:
-            events.append(StageEnded(stages.AUTHORIZE, target, "passed", AT, 1))
-            events += [StageEnded(stage, target, "passed", AT, 1) for stage in (stages.TOKEN, stages.VERIFY)]
-            events.append(Finished(target, login(text or "ada@acme.example")))
+            events.append(StageEnded(AUTHORIZE, target, "passed", AT, 1))
+            events += [StageEnded(stage, target, "passed", AT, 1) for stage in (TOKEN, VERIFY)]
+            events.append(SubjectFinished(target, login(text or "ada@acme.example")))
         elif target is targets[1]:
-            lost = replace(problems.interrupted(), name="MadeUp", message=text or "It broke.")
-            events.append(StageEnded(stages.AUTHORIZE, target, "failed", AT, 1, problem=lost))
+            lost = replace(interrupted(), name="MadeUp", message=text or "It broke.")
+            events.append(StageEnded(AUTHORIZE, target, "failed", AT, 1, problem=lost))
         else:
-            events.append(StageEnded(stages.AUTHORIZE, target, "skipped", AT, 1, text or "It cannot work."))
+            events.append(StageEnded(AUTHORIZE, target, "skipped", AT, 1, text or "It cannot work."))
     return [*events, RunEnded(False, 66_900)]
 
 
@@ -197,12 +202,12 @@ def test_markup_and_emoji_of_others_are_only_text() -> None:
 
 def test_what_people_copy_is_never_broken() -> None:
     link, command = f"https://acme.my.salesforce.com/?{'x' * 300}", f"sf project retrieve {'--metadata X ' * 30}."
-    problem = replace(problems.interrupted(), actions=(command,))
+    problem = replace(interrupted(), actions=(command,))
     target = Subject("Billing", "uat")
     _, err = shown(
         [
-            StageNoted(stages.AUTHORIZE, target, Note("link", link)),
-            StageEnded(stages.AUTHORIZE, target, "failed", AT, 1, problem=problem),
+            StageNoted(AUTHORIZE, target, Note("link", link)),
+            StageEnded(AUTHORIZE, target, "failed", AT, 1, problem=problem),
         ]
     )
     assert f"\n{link}\n" in err
@@ -212,9 +217,9 @@ def test_what_people_copy_is_never_broken() -> None:
 def running() -> list[Event]:
     target = Subject("Billing", "uat")
     return [
-        RunStarted("made-up", AT, stages.ALL),
-        Planned((), (Subject("Billing"), target)),
-        StageStarted(stages.AUTHORIZE, target),
+        RunStarted("made-up", AT, RUN_STAGES),
+        RunPlanned((), (Subject("Billing"), target)),
+        StageStarted(AUTHORIZE, target),
     ]
 
 
@@ -227,7 +232,7 @@ def wait_for(seen: Callable[[], object]) -> None:
 
 def test_what_runs_and_what_is_to_come_stands_there_until_it_is_closed() -> None:
     out, report = Terminal(), Report()
-    human = Human(out, Terminal(), report, colour=False)
+    human = LiveDisplay(out, Terminal(), report, colour=False)
     tell(running(), report, human)
     wait_for(lambda: re.search(r"Authorizing .*Requesting token.*Verifying user info", out.getvalue(), re.DOTALL))
     assert out.getvalue().rfind("\x1b[?25l") > out.getvalue().rfind("\x1b[?25h")
@@ -241,14 +246,14 @@ def test_what_runs_and_what_is_to_come_stands_there_until_it_is_closed() -> None
 
 def test_a_display_holds_still_while_a_question_stands() -> None:
     out, report = Terminal(), Report()
-    human = Human(out, Terminal(), report, colour=False)
+    human = LiveDisplay(out, Terminal(), report, colour=False)
     events = running()
-    asking = StageNoted(stages.AUTHORIZE, Subject("Billing", "uat"), Note("asking", "Paste the address:"))
+    asking = StageNoted(AUTHORIZE, Subject("Billing", "uat"), Note("asking", "Paste the address:"))
     tell([*events, asking], report, human)
     still = out.getvalue()
     time.sleep(0.3)
     assert out.getvalue() == still
-    tell([StageEnded(stages.AUTHORIZE, Subject("Billing", "uat"), "passed", AT, 1)], report, human)
+    tell([StageEnded(AUTHORIZE, Subject("Billing", "uat"), "passed", AT, 1)], report, human)
     assert "✔ Authorizing" in out.getvalue().removeprefix(still)
     human.close()
 
@@ -256,7 +261,7 @@ def test_a_display_holds_still_while_a_question_stands() -> None:
 @pytest.mark.parametrize("colour", [True, False])
 def test_colour_is_a_choice(colour: bool) -> None:
     out, err, report = Terminal(), Terminal(), Report()
-    human = Human(out, err, report, colour=colour)
+    human = LiveDisplay(out, err, report, colour=colour)
     tell(run(), report, human)
     human.close()
     assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", out.getvalue() + err.getvalue())) is colour

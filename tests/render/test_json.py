@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from render.scenes import LINK, Screen, dangerous, hostile, run, tell
 
+from ecapipe.documents.report import Report
 from ecapipe.render.json import Links, dump, write
-from ecapipe.report import Report
 
 
 def test_a_document_is_indented_as_sf_does_it() -> None:

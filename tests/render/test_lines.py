@@ -8,15 +8,15 @@ from itertools import pairwise
 from hypothesis import example, given
 from render.scenes import LINK, Screen, dangerous, hostile, run, tell
 
+from ecapipe.documents.report import Report
 from ecapipe.events import Event
-from ecapipe.render.lines import Lines
-from ecapipe.report import Report
+from ecapipe.render.plain_display import PlainDisplay
 
 
 def shown(events: list[Event], **choices: bool) -> tuple[str, str]:
     """What goes to standard output and to standard error."""
     out, err, report = Screen(), Screen(), Report()
-    tell(events, report, Lines(out, err, report, **choices))
+    tell(events, report, PlainDisplay(out, err, report, **choices))
     return out.getvalue(), err.getvalue()
 
 
@@ -103,7 +103,7 @@ def test_verbose_adds_the_facts_of_the_middle() -> None:
 def test_lines_are_only_ever_appended() -> None:
     out, err, report = Screen(), Screen(), Report()
     seen: list[tuple[str, str]] = [("", "")]
-    tell(run(), report, Lines(out, err, report), lambda event: seen.append((out.getvalue(), err.getvalue())))
+    tell(run(), report, PlainDisplay(out, err, report), lambda event: seen.append((out.getvalue(), err.getvalue())))
     for before, after in pairwise(seen):
         assert all(new.startswith(old) and new[-1:] in ("", "\n") for old, new in zip(before, after, strict=True))
 
@@ -123,7 +123,7 @@ def test_a_stream_without_our_glyphs_gets_others() -> None:
     for encoding in ("ascii", "latin-1"):
         raw = io.BytesIO()
         out, report = io.TextIOWrapper(raw, encoding=encoding), Report()
-        tell(run(), report, Lines(out, out, report))
+        tell(run(), report, PlainDisplay(out, out, report))
         lines = raw.getvalue().decode("ascii").splitlines()
         assert lines[0] == "----- Authorizing External Client Apps -----"
         assert "+ Requesting token - Billing@uat (1.30s)" in lines

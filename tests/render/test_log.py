@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from render.scenes import AT, LINK, Screen, dangerous, hostile, run, tell
 
-from ecapipe import problems, stages
-from ecapipe.events import StageEnded, Subject
+from ecapipe.documents.report import Report
+from ecapipe.events import TOKEN, StageEnded, Subject
+from ecapipe.problems.usage import interrupted
 from ecapipe.render import log
-from ecapipe.report import Report
 
-TOKEN = "00D000000000001!AQmade.up.token"
+ACCESS = "00D000000000001!AQmade.up.token"
 SECRET = "FA4E" * 16
 
 
@@ -61,12 +61,12 @@ def test_links_are_not_logged() -> None:
 def test_what_has_the_shape_of_a_secret_is_struck_out() -> None:
     screen = Screen()
     log.configure("trace", screen)
-    lost = replace(problems.interrupted(), message=SECRET)
-    facts: dict[str, object] = {"token": TOKEN, "secret": SECRET}
-    log.log(StageEnded(stages.TOKEN, Subject(TOKEN), "failed", AT, 1, SECRET, facts, lost))
-    logging.getLogger("ecapipe.made.up").error("sent %s and %s", TOKEN, SECRET)
+    lost = replace(interrupted(), message=SECRET)
+    facts: dict[str, object] = {"token": ACCESS, "secret": SECRET}
+    log.log(StageEnded(TOKEN, Subject(TOKEN), "failed", AT, 1, SECRET, facts, lost))
+    logging.getLogger("ecapipe.made.up").error("sent %s and %s", ACCESS, SECRET)
     assert "[REDACTED]" in screen.getvalue()
-    assert TOKEN not in screen.getvalue()
+    assert ACCESS not in screen.getvalue()
     assert SECRET not in screen.getvalue()
 
 

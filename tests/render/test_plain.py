@@ -7,10 +7,11 @@ from dataclasses import replace
 from hypothesis import example, given
 from render.scenes import Screen, dangerous, hostile
 
-from ecapipe import findings, problems
-from ecapipe.events import AppFacts, CredentialFacts, LoginFacts, SecretFacts
-from ecapipe.findings import Finding
-from ecapipe.render import plain, text
+from ecapipe.check import findings
+from ecapipe.check.findings import Finding
+from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts
+from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.render import listings, text
 
 
 def app(said: str | None = None) -> AppFacts:
@@ -27,16 +28,16 @@ def app(said: str | None = None) -> AppFacts:
     )  # fmt: skip
 
 
-def login(said: str | None = None) -> LoginFacts:
+def login(said: str | None = None) -> SavedLoginFacts:
     """A kept login; with `said`, that is what everything from outside says."""
     org = said or "uat"
-    return LoginFacts(
+    return SavedLoginFacts(
         said or "Billing", org, org, org, org, org, org, org, (org,), said or "web", org, "file", True, org, org
     )
 
 
-def secret(said: str | None = None) -> SecretFacts:
-    return SecretFacts(said or "Billing", said, said or "3MVG9…0000", "file", said or "2026-11-25T12:00:00Z")
+def secret(said: str | None = None) -> SavedSecretFacts:
+    return SavedSecretFacts(said or "Billing", said, said or "3MVG9…0000", "file", said or "2026-11-25T12:00:00Z")
 
 
 def finding(said: str | None = None) -> Finding:
@@ -56,7 +57,7 @@ def test_a_list_of_apps_reads_so() -> None:
         CredentialFacts("absent", False, None, ()), CredentialFacts("absent", False, None, (), False),
     )  # fmt: skip
     assert (
-        shown(plain.listing([app(), linked]))
+        shown(listings.listing([app(), linked]))
         == """\
 Billing
   Distribution: Local
@@ -81,13 +82,13 @@ Portal
 
 
 def test_an_empty_list_says_so() -> None:
-    assert shown(plain.listing([])) == "No external client apps found.\n"
+    assert shown(listings.listing([])) == "No external client apps found.\n"
 
 
 def test_findings_read_as_compilers_print_them() -> None:
     note = Finding("settings-missing", "note", "It has none.", "Portal", "main/Portal.eca-meta.xml", None, ())
     assert (
-        shown(plain.findings([finding(), note], 1))
+        shown(listings.findings([finding(), note], 1))
         == """\
 main/a.xml:7: error: It is broken. [malformed-xml]
     Mend it.
@@ -99,16 +100,16 @@ Checked 1 app: 1 error, 0 warnings, 1 note.
 
 
 def test_everything_can_be_explained() -> None:
-    names = [*findings.RULES, *problems.CATALOGUE]
-    index = shown(plain.index(findings.RULES.values(), problems.CATALOGUE.values()))
+    names = [*findings.RULES, *CATALOGUE]
+    index = shown(listings.index(findings.RULES.values(), CATALOGUE.values()))
     assert [name for name in names if f"\n  {name}: " not in index] == []
     for rule in findings.RULES.values():
-        page = shown(plain.rule(rule))
+        page = shown(listings.rule(rule))
         assert all(
             part in page for part in (rule.name, str(rule.levels), rule.means, rule.why, rule.remedy, rule.source)
         )
-    for problem in problems.CATALOGUE.values():
-        page = shown(plain.problem(problem))
+    for problem in CATALOGUE.values():
+        page = shown(listings.problem(problem))
         assert all(part in page for part in (problem.name, problem.means, problem.remedy, str(problem.exit_code)))
 
 
@@ -117,12 +118,12 @@ def test_everything_can_be_explained() -> None:
 @example("\x1b]0;title\x07")
 def test_text_from_outside_forges_nothing(said: str) -> None:
     for mine, usual in (
-        (plain.listing([app(said)]), plain.listing([app()])),
-        (plain.findings([finding(said)], 1), plain.findings([finding()], 1)),
-        (plain.logins([login(said)], "verbose"), plain.logins([login()], "verbose")),
-        (plain.logins([login(said)], "concise"), plain.logins([login()], "concise")),
-        (plain.kept_secret(secret(said), said), plain.kept_secret(secret(), "/state")),
-        (plain.forgotten([secret(said)]), plain.forgotten([secret()])),
+        (listings.listing([app(said)]), listings.listing([app()])),
+        (listings.findings([finding(said)], 1), listings.findings([finding()], 1)),
+        (listings.logins([login(said)], "verbose"), listings.logins([login()], "verbose")),
+        (listings.logins([login(said)], "concise"), listings.logins([login()], "concise")),
+        (listings.kept_secret(secret(said), said), listings.kept_secret(secret(), "/state")),
+        (listings.forgotten([secret(said)]), listings.forgotten([secret()])),
     ):
         mine_shown, usual_shown = shown(mine), shown(usual)
         assert dangerous(mine_shown) == set()
@@ -131,20 +132,20 @@ def test_text_from_outside_forges_nothing(said: str) -> None:
 
 
 def test_a_concise_listing_is_a_line_per_app() -> None:
-    assert len(shown(plain.listing([app(), app()], "concise")).splitlines()) == 2
+    assert len(shown(listings.listing([app(), app()], "concise")).splitlines()) == 2
 
 
 def test_a_verbose_listing_says_why_something_is_missing() -> None:
     facts = app()
     lacking = replace(facts, consumer_secret=replace(facts.consumer_secret, causes=("Nobody knows.",)))
-    assert "Nobody knows." in shown(plain.listing([lacking], "verbose"))
-    assert "Nobody knows." not in shown(plain.listing([lacking]))
+    assert "Nobody knows." in shown(listings.listing([lacking], "verbose"))
+    assert "Nobody knows." not in shown(listings.listing([lacking]))
 
 
 def test_concise_findings_leave_out_what_to_do_and_verbose_ones_say_why() -> None:
     found = [finding()]
     lengths = [
-        len(shown(plain.findings(found, 1, length)).splitlines()) for length in ("concise", "usual", "verbose")
+        len(shown(listings.findings(found, 1, length)).splitlines()) for length in ("concise", "usual", "verbose")
     ]
     assert lengths[0] == 2
     assert lengths[0] < lengths[1] < lengths[2]

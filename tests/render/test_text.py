@@ -10,11 +10,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from render.scenes import AT, Screen, dangerous, hostile, login
 
-from ecapipe import problems, stages
-from ecapipe.events import Finished, Kept, RunEnded, Stage, StageEnded, Subject
-from ecapipe.problems import Problem
+from ecapipe.documents.report import Report
+from ecapipe.events import (
+    CHECK,
+    DISCOVER,
+    TOKEN,
+    VERIFY,
+    RunEnded,
+    SavedPlace,
+    Stage,
+    StageEnded,
+    Subject,
+    SubjectFinished,
+)
+from ecapipe.problems.network import host_not_found
+from ecapipe.problems.oauth import auth_timeout_error
+from ecapipe.problems.problem import Problem
+from ecapipe.problems.usage import interrupted
 from ecapipe.render import text
-from ecapipe.report import Report
 
 
 @given(hostile)
@@ -105,7 +118,7 @@ def test_the_stand_ins_are_ascii_and_differ() -> None:
     assert "".join(marks).isascii()
 
 
-def ended(stage: Stage = stages.VERIFY, **facts: object) -> StageEnded:
+def ended(stage: Stage = VERIFY, **facts: object) -> StageEnded:
     return StageEnded(stage, Subject("Billing", "uat"), "passed", AT, facts=facts)
 
 
@@ -120,7 +133,7 @@ def test_facts_are_labelled_and_empty_ones_left_out() -> None:
 
 
 def test_the_facts_of_the_middle_are_for_those_who_ask() -> None:
-    middle = ended(stages.CHECK, consumerKey="file")
+    middle = ended(CHECK, consumerKey="file")
     assert text.facts(middle, verbose=False) == []
     assert text.facts(middle, verbose=True) == [("Consumer Key", "file")]
 
@@ -141,18 +154,18 @@ def test_a_success_reads_as_sf_prints_one() -> None:
     ("problem", "finished", "interrupted", "said"),
     [
         (None, True, False, "Succeeded"),
-        (problems.interrupted(), False, True, "Interrupted"),
-        (problems.host_not_found("x"), False, False, "Failed"),
-        (problems.host_not_found("x"), True, False, "Partial Success"),
-        (problems.auth_timeout_error("Billing", 5), True, False, "Waiting for people"),
+        (interrupted(), False, True, "Interrupted"),
+        (host_not_found("x"), False, False, "Failed"),
+        (host_not_found("x"), True, False, "Partial Success"),
+        (auth_timeout_error("Billing", 5), True, False, "Waiting for people"),
     ],
 )
 def test_a_run_ends_in_a_word_or_two(problem: Problem | None, finished: bool, interrupted: bool, said: str) -> None:
     report = Report()
     if problem:
-        report(StageEnded(stages.TOKEN, Subject("Portal", "uat"), "failed", AT, problem=problem))
+        report(StageEnded(TOKEN, Subject("Portal", "uat"), "failed", AT, problem=problem))
     if finished:
-        report(Finished(Subject("Billing", "uat"), login()))
+        report(SubjectFinished(Subject("Billing", "uat"), login()))
     report(RunEnded(interrupted, 1))
     assert text.status(report) == said
 
@@ -176,12 +189,12 @@ def test_it_is_said_what_the_salesforce_cli_keeps() -> None:
 
 
 def test_it_is_said_where_logins_are_kept_and_what_that_means() -> None:
-    def saved(kept: Kept | None) -> list[str]:
+    def saved(kept: SavedPlace | None) -> list[str]:
         return text.farewell([replace(login(), token="saved", kept=kept)] * 2)
 
-    (sentence,) = saved(Kept("keyring", "the keyring (X\x1b[2J)"))
+    (sentence,) = saved(SavedPlace("keyring", "the keyring (X\x1b[2J)"))
     assert sentence.startswith("Logins are kept in the keyring (X\N{REPLACEMENT CHARACTER}[2J). ecapipe login list")
-    where, means = saved(Kept("file", "/home/ada/keyring/logins"))
+    where, means = saved(SavedPlace("file", "/home/ada/keyring/logins"))
     assert "/home/ada/keyring/logins. " in where
     assert "not encrypted" in means
     (earlier,) = saved(None)
@@ -205,7 +218,7 @@ def test_lines_are_written_whole_and_at_once() -> None:
 
 
 def test_a_long_list_is_shown_whole_only_to_those_who_ask() -> None:
-    event = ended(stages.DISCOVER, orgs=[f"org{number}" for number in range(200)])
+    event = ended(DISCOVER, orgs=[f"org{number}" for number in range(200)])
     ((_, short),) = text.facts(event, verbose=False)
     assert short.startswith("org0, org1, ")
     assert short.endswith("org19 and 180 more")

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecapipe import report, stages
+from ecapipe.check.findings import RULES, Finding, Level
+from ecapipe.documents import report
+from ecapipe.documents.report import Report
 from ecapipe.events import (
+    APP_STAGES,
+    DISCOVER,
+    RUN_STAGES,
+    TARGET_STAGES,
+    AppDescribed,
     AppFacts,
-    AppSeen,
     CredentialFacts,
-    Finished,
-    Login,
-    Planned,
+    LoginResult,
     ProjectFacts,
     RunEnded,
+    RunPlanned,
     RunStarted,
     StageEnded,
     Subject,
+    SubjectFinished,
 )
-from ecapipe.findings import RULES, Finding, Level
-from ecapipe.problems import Problem
-from ecapipe.render.result import Result, of_check, of_failure, of_run
-from ecapipe.report import Report
+from ecapipe.problems.problem import Problem
+from ecapipe.render.report_data import ReportData, of_check, of_failure, of_run
 
 CHECK, RUN = "ecapipe app check", "ecapipe run"
 KNOWN = CredentialFacts("present", True, "file", ())
@@ -46,7 +50,7 @@ def finding(
     return Finding(rule, level, message, app, file, line, tuple(actions), accepted=accepted)
 
 
-def check(apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Result:
+def check(apps: Iterable[AppFacts], findings: Iterable[Finding]) -> ReportData:
     found, facts = list(findings), list(apps)
     result = report.checked([ProjectFacts("/project", ("force-app",))], facts, found)
     document = report.success(result, [], int(any(each.level == "error" for each in found)))
@@ -64,19 +68,19 @@ def run(
     username: str = "user@acme.example",
     file: str | None = None,
     interrupted: bool = False,
-) -> Result:
+) -> ReportData:
     """Two apps in two orgs: a login that works, one that fails, one with a warning, and one that is not reached."""
     second = f"{name} 2"
     subjects = [Subject(each, place) for each in (name, second) for place in (None, org, f"{org} 2")]
     seen = Report()
-    seen(RunStarted("run", "2026-01-02T03:04:05Z", stages.ALL))
-    seen(StageEnded(stages.DISCOVER, Subject(), "passed", "then", 8))
-    seen(Planned((ProjectFacts("/project", ("force-app",)),), tuple(subjects)))
+    seen(RunStarted("run", "2026-01-02T03:04:05Z", RUN_STAGES))
+    seen(StageEnded(DISCOVER, Subject(), "passed", "then", 8))
+    seen(RunPlanned((ProjectFacts("/project", ("force-app",)),), tuple(subjects)))
     for each in (name, second):
-        seen(AppSeen(app(each)))
+        seen(AppDescribed(app(each)))
     failure = Problem(REFUSED, message, (action,), "org", file=file, line=3 if file else None)
     for subject in subjects[:-1]:
-        parts = list(stages.OF_TARGETS[:-1] if subject.org else stages.OF_APPS)
+        parts = list(TARGET_STAGES[:-1] if subject.org else APP_STAGES)
         if subject == subjects[2]:
             seen(StageEnded(parts.pop(0), subject, "failed", "then", 12, problem=failure))
             for part in parts:
@@ -87,15 +91,15 @@ def run(
         for part in parts:
             seen(StageEnded(part, subject, "passed", "then", 1240))
         if subject.org:
-            login = Login(
+            login = LoginResult(
                 username, None, "00D000000000001EAA", "https://acme.my.salesforce.com", (), "web", "forgotten"
             )
-            seen(Finished(subject, login))
+            seen(SubjectFinished(subject, login))
     seen(RunEnded(interrupted, 2500))
     return of_run(seen, report.success(seen.result(), seen.warnings, seen.status), _as_is, RUN)
 
 
-def failure(message: str, action: str, file: str | None) -> Result:
+def failure(message: str, action: str, file: str | None) -> ReportData:
     problem = Problem("MalformedXml", message, (action,), "config", file=file)
     return of_failure(problem, report.failure(problem, CHECK), _as_is, CHECK)
 

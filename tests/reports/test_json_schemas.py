@@ -16,13 +16,14 @@ from commandline import ROOT, ecapipe, started
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from ecapipe import batch, edges
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.check.findings import RULES
 from ecapipe.cli.emulator import registered
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.emulator import Emulator
-from ecapipe.findings import RULES
-from ecapipe.problems import CATALOGUE
+from ecapipe.emulator.server import Emulator
+from ecapipe.orgs import org_file
+from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.project.discovery import ProjectSelection
 
 Json = dict[str, Any]
 
@@ -123,7 +124,9 @@ def test_what_is_kept_is_described_to_its_last_member(tmp_path: Path) -> None:
         "Robot", settings=enabled, policies={**enabled, "clientCredentialsFlowUser": "robot@acme.example"}
     )
     root = trees.plant(tmp_path / "project", trees.project() | app)
-    with Emulator(registered(Where((str(root),)), edges.real(Environment({}))), orgs=("uat",)) as emulator:
+    with Emulator(
+        registered(ProjectSelection((str(root),)), composition.real_world(Environment({}))), orgs=("uat",)
+    ) as emulator:
         target = f"uat={emulator.urls['uat']}"
         secret = trees.secret("Robot")
         for name, arguments in (
@@ -396,10 +399,10 @@ ORGS: list[Json] = [
 
 @pytest.mark.parametrize("org", ORGS, ids=str)
 def test_the_schemas_of_orgs_say_what_is_read(org: Json) -> None:
-    read = batch.parse(json.dumps([org]).encode(), "orgs.json").mistakes == ()
+    read = org_file.parse(json.dumps([org]).encode(), "orgs.json").mistakes == ()
     assert input_schema("batchFile").is_valid([org]) is read
     assert input_schema("settings").is_valid({"orgs": {"uat": org}}) is read
 
 
 def test_the_schema_of_an_org_has_a_member_for_every_column() -> None:
-    assert {*FILES["shared"]["$defs"]["org"]["properties"], "alias"} == set(batch.COLUMNS)
+    assert {*FILES["shared"]["$defs"]["org"]["properties"], "alias"} == set(org_file.COLUMNS)

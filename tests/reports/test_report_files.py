@@ -17,13 +17,13 @@ import trees
 from commandline import PROGRAM, ecapipe, environment, started
 from reports import accounts
 
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.cli import reports
 from ecapipe.cli.session import open_session
-from ecapipe.discovery import Where
-from ecapipe.edges.disk import Disk
-from ecapipe.edges.environment import Environment
 from ecapipe.events import ProjectFacts
-from ecapipe.problems import EcapipeError
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render.reports import FORMATS
 
 LACKING = {"consumerKey": None}
@@ -48,11 +48,11 @@ def place_of_the_error(report: Path) -> str:
     return str(place)
 
 
-def asked(*given: str, where: Where | None = None, **variables: str) -> tuple[reports.Reports, StringIO]:
+def asked(*given: str, where: ProjectSelection | None = None, **variables: str) -> tuple[reports.Reports, StringIO]:
     """The reports of a command line, and what is then said on standard error."""
     err = StringIO()
     session = open_session([], Environment(dict(variables)), StringIO(), err)
-    return reports.asked(session, accounts.CHECK, given, where or Where(), Disk()), err
+    return reports.asked(session, accounts.CHECK, given, where or ProjectSelection(), Disk()), err
 
 
 def test_every_format_is_written_and_the_output_stays_as_it_is(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_nothing_is_loaded_and_written_when_nothing_is_asked_for(tmp_path: Path)
     wanted, err = asked()
     assert wanted.write(lambda: pytest.fail("a result was made for nobody")) == []
     assert err.getvalue() == ""
-    listing = "import sys; from ecapipe.cli import main; main(['app', 'check']); print(*sys.modules)"
+    listing = "import sys; from ecapipe.cli.main import main; main(['app', 'check']); print(*sys.modules)"
     program = [PROGRAM[0], "-c", listing]
     done = subprocess.run(
         program, cwd=planted(tmp_path), env=environment(tmp_path), capture_output=True, text=True, check=False

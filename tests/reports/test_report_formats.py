@@ -13,17 +13,17 @@ import jsonschema
 import pytest
 from reports import accounts
 
+from ecapipe.check.findings import RULES
 from ecapipe.cli import options
-from ecapipe.findings import RULES
 from ecapipe.render import annotations
+from ecapipe.render.report_data import ReportData
 from ecapipe.render.reports import FORMATS
-from ecapipe.render.result import Result
 
 SARIF = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
 BILLING, PORTAL = accounts.app("Billing"), accounts.app("Portal", "force-app/b.ecaGlblOauth-meta.xml")
 
 
-def found() -> Result:
+def found() -> ReportData:
     """An error, a warning and a note, one of a file that belongs to no app, and one that is accepted."""
     return accounts.check(
         [BILLING, PORTAL],
@@ -36,7 +36,7 @@ def found() -> Result:
     )
 
 
-def sarif(result: Result) -> dict[str, Any]:
+def sarif(result: ReportData) -> dict[str, Any]:
     document = json.loads(FORMATS["sarif"](result))
     jsonschema.validate(document, SARIF, format_checker=jsonschema.FormatChecker())
     (run,) = document["runs"]
@@ -86,11 +86,11 @@ def test_sarif_gives_a_file_to_what_has_none_since_readers_insist_on_one() -> No
 
 
 @pytest.mark.parametrize("result", [accounts.run(interrupted=True), accounts.failure("No.", "Do.", None)])
-def test_sarif_tells_that_the_work_was_not_completed(result: Result) -> None:
+def test_sarif_tells_that_the_work_was_not_completed(result: ReportData) -> None:
     assert sarif(result)["invocations"] == [{"executionSuccessful": False}]
 
 
-def suites(result: Result) -> dict[str, dict[str, ElementTree.Element]]:
+def suites(result: ReportData) -> dict[str, dict[str, ElementTree.Element]]:
     """The cases by suite and name, once the totals are seen to be right."""
     root = ElementTree.fromstring(FORMATS["junit"](result))
     assert root.tag == "testsuites"

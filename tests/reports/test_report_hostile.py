@@ -17,11 +17,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from reports import accounts
 
-from ecapipe.findings import RULES
+from ecapipe.check.findings import RULES
 from ecapipe.render import annotations
 from ecapipe.render import json as json_output
+from ecapipe.render.report_data import ReportData
 from ecapipe.render.reports import FORMATS
-from ecapipe.render.result import Result
 
 SARIF = jsonschema.Draft202012Validator(json.loads((Path(__file__).parent / "sarif.schema.json").read_text()))
 
@@ -49,7 +49,7 @@ def commands(text: str) -> list[str]:
     return [line for line in lines if re.match(r"\s*::.*::", line) or re.search(r"##\w*\[", line)]
 
 
-def check(text: str, other: str) -> Result:
+def check(text: str, other: str) -> ReportData:
     return accounts.check(
         [accounts.app(text, other), accounts.app("Portal")],
         [
@@ -61,13 +61,13 @@ def check(text: str, other: str) -> Result:
     )
 
 
-def run(text: str, other: str) -> Result:
+def run(text: str, other: str) -> ReportData:
     return accounts.run(
         name=text, org=other, message=other, action=text, reason=text, warning=other, username=text, file=other
     )
 
 
-def results(text: str, other: str) -> list[Result]:
+def results(text: str, other: str) -> list[ReportData]:
     return [check(text, other), run(text, other), accounts.failure(text, other, other)]
 
 
@@ -202,7 +202,7 @@ def test_markdown_keeps_foreign_text_in_code(text: str, other: str) -> None:
         ]
 
 
-def _words(result: Result) -> set[str]:
+def _words(result: ReportData) -> set[str]:
     """All that stands outside of code: our own words, and names of rules and problems."""
     names = {*RULES, *(entry.name for entry in result.entries), *(column.name for column in result.columns)}
     marks = {"", "✅", "ℹ️", "⚠️", "❌", "⚪", "☑️", "project", " · ", "What to do", "Accepted"}

@@ -6,12 +6,13 @@ from functools import cache
 
 import trees
 
-from ecapipe import credentials, orgs
-from ecapipe.apps import App
-from ecapipe.credentials import Credentials
+from ecapipe.credentials import resolution, sources
+from ecapipe.credentials.resolution import Credentials
+from ecapipe.orgs import selection
+from ecapipe.project.apps import App
 
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
-ORG = orgs.choose("uat=https://acme--uat.sandbox.my.salesforce.com", {}, ())
+ORG = selection.choose("uat=https://acme--uat.sandbox.my.salesforce.com", {}, ())
 ORG_ID, USER_ID = "00D000000000001EAA", "005000000000001AAA"
 
 
@@ -29,6 +30,6 @@ def proven() -> Credentials:
 
 def proven_of(found: App) -> Credentials:
     """The credentials of any app that has some."""
-    outcome = credentials.resolve(found, ORG, credentials.chain((found,), (ORG,), lambda name: None, None)).outcome
+    outcome = resolution.resolve(found, ORG, sources.chain((found,), (ORG,), lambda name: None, None)).outcome
     assert isinstance(outcome, Credentials)
     return outcome

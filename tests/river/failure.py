@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError, Problem
 
 
 def problem_of(call: Callable[..., object], *args: object, **named: object) -> Problem:

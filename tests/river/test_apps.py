@@ -9,8 +9,8 @@ import trees
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe import apps
-from ecapipe.apps import App
+from ecapipe.project import apps
+from ecapipe.project.apps import App
 
 LINK = {"oauthLink": "00D000000000001EAA:888000000000001AAA"}
 

@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from river.failure import problem_of
 
-from ecapipe import batch
-from ecapipe.batch import CHOICES, COLUMNS, LARGEST, Batch, Entry
+from ecapipe.orgs import org_file
+from ecapipe.orgs.org_file import CHOICES, COLUMNS, LARGEST, OrgFile, OrgRow
 
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 PROD = "https://acme.my.salesforce.com"
 
 
-def read(text: str | bytes, file: str = "orgs.csv") -> Batch:
-    return batch.parse(text.encode() if isinstance(text, str) else text, file)
+def read(text: str | bytes, file: str = "orgs.csv") -> OrgFile:
+    return org_file.parse(text.encode() if isinstance(text, str) else text, file)
 
 
-def rows(text: str | bytes, file: str = "orgs.csv") -> tuple[Entry, ...]:
+def rows(text: str | bytes, file: str = "orgs.csv") -> tuple[OrgRow, ...]:
     """The entries of a file without mistakes."""
     found = read(text, file)
     assert found.mistakes == ()
@@ -35,7 +35,7 @@ def mistakes(text: str | bytes) -> list[str]:
     return [str(mistake) for mistake in read(text).mistakes]
 
 
-def pairs(entries: Sequence[Entry]) -> list[tuple[str | None, str | None]]:
+def pairs(entries: Sequence[OrgRow]) -> list[tuple[str | None, str | None]]:
     return [(entry.alias, entry.url) for entry in entries]
 
 
@@ -108,7 +108,7 @@ def test_every_column_is_read() -> None:
     text = io.StringIO()
     csv.writer(text).writerows([FULL.keys(), FULL.values()])
     (entry,) = rows(text.getvalue(), "lists/orgs.csv")
-    assert entry == Entry(
+    assert entry == OrgRow(
         entry.place,
         "uat",
         UAT,
@@ -280,7 +280,7 @@ def test_what_a_spreadsheet_writes_is_read_as_it_was_meant(
     | st.lists(st.sampled_from([*'[{}],:;"\n\r\t 1', "url", "alias"])).map(lambda parts: "".join(parts).encode())
 )
 def test_any_bytes_are_orgs_or_mistakes(data: bytes) -> None:
-    found = batch.parse(data, "orgs.csv")
+    found = org_file.parse(data, "orgs.csv")
     assert found.entries or found.mistakes
     for mistake in found.mistakes:
         assert str(mistake).isprintable()

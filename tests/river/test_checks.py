@@ -8,11 +8,16 @@ from dataclasses import replace
 import pytest
 import trees
 
-from ecapipe import checks, credentials, metadata, problems
-from ecapipe.apps import App
-from ecapipe.checks.subject import Checked, Evidence, Remark, Sighting
-from ecapipe.edges.environment import Environment
-from ecapipe.findings import RULES, Finding
+from ecapipe.adapters.environment import Environment
+from ecapipe.check.findings import RULES, Finding
+from ecapipe.check.rules import registry
+from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, Sighting
+from ecapipe.credentials import resolution, sources
+from ecapipe.problems.problem import Problem
+from ecapipe.problems.project import malformed_xml, suffix_misspelt, wrong_root
+from ecapipe.problems.usage import unreadable_file
+from ecapipe.project import metadata
+from ecapipe.project.apps import App
 
 SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
 HEADER = f"{trees.DEFAULT}/externalClientApps/Billing.eca-meta.xml"
@@ -25,12 +30,12 @@ def checked(
     apps: Sequence[App],
     *,
     tracked: Sequence[str] = (),
-    unreadable: Sequence[problems.Problem] = (),
+    unreadable: Sequence[Problem] = (),
     **variables: str,
 ) -> list[Finding]:
-    chain = credentials.chain(apps, (), Environment(variables).credential, None)
-    proven = [credentials.resolve(app, None, chain) for app in apps]
-    return checks.check(apps, proven, unreadable, Evidence(tracked=frozenset(tracked)), {})
+    chain = sources.chain(apps, (), Environment(variables).credential, None)
+    proven = [resolution.resolve(app, None, chain) for app in apps]
+    return registry.check(apps, proven, unreadable, Evidence(tracked=frozenset(tracked)), {})
 
 
 def findings(files: trees.Files, *, tracked: Sequence[str] = (), **variables: str) -> list[Finding]:
@@ -131,8 +136,8 @@ def test_what_stands_twice_is_told_even_if_another_source_supplies_it() -> None:
 
 def test_a_missing_secret_names_the_causes_the_flows_and_the_variable() -> None:
     finding = only(trees.app(settings={**NO_SECRET, "certificate": "TUlJRkFLRQ=="}))
-    assert credentials.SWITCH in finding.message
-    assert credentials.PERMISSION in finding.message
+    assert resolution.SWITCH in finding.message
+    assert resolution.PERMISSION in finding.message
     assert "web, jwt" in finding.message
     assert "ECAPIPE_CLIENT_SECRET_BILLING" in " ".join(finding.actions)
 
@@ -176,13 +181,13 @@ def test_a_secret_that_stands_twice_is_still_a_secret_in_git() -> None:
 @pytest.mark.parametrize(
     ("problem", "rule"),
     [
-        (problems.malformed_xml("a/file", 3, "it is not well-formed"), "malformed-xml"),
-        (problems.wrong_root("a/file", 3, "ConnectedApp", metadata.SETTINGS.name), "wrong-root"),
-        (problems.suffix_misspelt("a/file", "a/File"), "suffix-misspelt"),
-        (problems.unreadable_file("a/file", "Permission denied"), "malformed-xml"),
+        (malformed_xml("a/file", 3, "it is not well-formed"), "malformed-xml"),
+        (wrong_root("a/file", 3, "ConnectedApp", metadata.SETTINGS.name), "wrong-root"),
+        (suffix_misspelt("a/file", "a/File"), "suffix-misspelt"),
+        (unreadable_file("a/file", "Permission denied"), "malformed-xml"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_a_finding_about_no_app(problem: problems.Problem, rule: str) -> None:
+def test_a_file_that_cannot_be_read_is_a_finding_about_no_app(problem: Problem, rule: str) -> None:
     (finding,) = checked((), unreadable=(problem,))
     assert (finding.rule, finding.level, finding.app) == (rule, "error", None)
     assert (finding.file, finding.line) == (problem.file, problem.line)
@@ -193,7 +198,7 @@ def test_findings_are_sorted_by_path_then_line() -> None:
     files = trees.app("Portal", settings={"consumerKey": "<k>", "consumerSecret": "<s>"}) | trees.app(
         "Billing", settings=NO_SECRET
     )
-    broken = problems.malformed_xml("a/file", 3, "it is not well-formed")
+    broken = malformed_xml("a/file", 3, "it is not well-formed")
     found = checked(trees.assembled(files), unreadable=(broken,))
     assert [finding.rule for finding in found] == [
         "malformed-xml",
@@ -230,8 +235,8 @@ ANGRY = trees.app(
 
 def asked(rule: str, app: App, evidence: Evidence) -> list[Remark]:
     """What a rule says when it is asked, useful or not."""
-    chain = credentials.chain((app,), (), Environment({}).credential, None)
-    return list(checks.OF_APPS[rule](Checked.of(app, credentials.resolve(app, None, chain), evidence)))
+    chain = sources.chain((app,), (), Environment({}).credential, None)
+    return list(registry.OF_APPS[rule](RuleInput.of(app, resolution.resolve(app, None, chain), evidence)))
 
 
 def known_of(app: App) -> Evidence:
@@ -244,17 +249,17 @@ def known_of(app: App) -> Evidence:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", checks.ABOUT)
+@pytest.mark.parametrize("rule", registry.ABOUT)
 def test_a_rule_that_is_not_asked_for_want_of_a_file_would_say_nothing(rule: str) -> None:
     (whole,) = trees.assembled(ANGRY)
-    lacking = App("Billing", "", tuple(file for file in whole.files if file.type is not checks.ABOUT[rule]))
+    lacking = App("Billing", "", tuple(file for file in whole.files if file.type is not registry.ABOUT[rule]))
     assert asked(rule, lacking, known_of(whole)) == []
 
 
-@pytest.mark.parametrize("rule", checks.GOES_BY)
+@pytest.mark.parametrize("rule", registry.GOES_BY)
 def test_a_rule_that_is_not_asked_for_want_of_evidence_would_say_nothing(rule: str) -> None:
     (whole,) = trees.assembled(ANGRY)
     everything = known_of(whole)
-    member = getattr(everything, checks.GOES_BY[rule])
+    member = getattr(everything, registry.GOES_BY[rule])
     assert asked(rule, whole, everything) != []
-    assert asked(rule, whole, replace(everything, **{checks.GOES_BY[rule]: type(member)()})) == []
+    assert asked(rule, whole, replace(everything, **{registry.GOES_BY[rule]: type(member)()})) == []

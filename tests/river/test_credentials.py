@@ -13,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from river.failure import problem_of
 
-from ecapipe import credentials, metadata, problems
-from ecapipe.apps import App, Replaced
-from ecapipe.credentials import Credentials, Field, Resolved
-from ecapipe.edges.environment import Environment
-from ecapipe.orgs import Org
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.adapters.environment import Environment
+from ecapipe.credentials import placeholders, resolution, sources
+from ecapipe.credentials.resolution import Credentials, Resolution
+from ecapipe.credentials.sources import Field
+from ecapipe.orgs.org import Org
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.storage import keyring_failed
+from ecapipe.project import metadata
+from ecapipe.project.apps import App, Replaced
 from ecapipe.secret import Secret
 
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
@@ -58,20 +61,20 @@ def resolved(
     org: Org | None = None,
     *,
     ask: Person | None = None,
-    secret_from: tuple[str, ...] = credentials.SOURCES,
+    secret_from: tuple[str, ...] = sources.SOURCES,
     **values: str,
-) -> Resolved:
-    chain = credentials.chain((found,), (org,) if org else (), given_as(**values), ask, secret_from)
-    return credentials.resolve(found, org, chain)
+) -> Resolution:
+    chain = sources.chain((found,), (org,) if org else (), given_as(**values), ask, secret_from)
+    return resolution.resolve(found, org, chain)
 
 
-def pair(result: Resolved) -> tuple[str, str | None]:
+def pair(result: Resolution) -> tuple[str, str | None]:
     assert isinstance(result.outcome, Credentials), result.outcome
     secret = result.outcome.consumer_secret
     return result.outcome.consumer_key, secret.reveal() if secret else None
 
 
-def missing(result: Resolved) -> Problem:
+def missing(result: Resolution) -> Problem:
     assert isinstance(result.outcome, Problem)
     assert result.problem is result.outcome
     return result.outcome
@@ -161,7 +164,7 @@ def test_a_placeholder_in_one_variable_leaves_the_next_to_count() -> None:
 def test_variables_are_named_after_app_and_org(
     field: Field, name: str | None, org: Org | None, variable: str
 ) -> None:
-    assert credentials.variable(field, name, org) == variable
+    assert sources.variable(field, name, org) == variable
 
 
 @pytest.mark.parametrize(
@@ -179,16 +182,16 @@ def test_the_most_particular_variable_counts(values: dict[str, str], secret: str
 
 def test_a_variable_without_an_app_is_read_only_when_there_is_one_app() -> None:
     both = (app("Billing"), app("Portal"))
-    chain = credentials.chain(both, (UAT,), given_as(ID="any", SECRET="any"), None)
-    assert pair(credentials.resolve(both[0], UAT, chain)) == (KEY, SECRET)
+    chain = sources.chain(both, (UAT,), given_as(ID="any", SECRET="any"), None)
+    assert pair(resolution.resolve(both[0], UAT, chain)) == (KEY, SECRET)
 
 
 def test_a_variable_for_one_org_says_nothing_about_another() -> None:
     prod = Org("https://acme.my.salesforce.com", "acme.my.salesforce.com", "prod")
     found = app(settings={"consumerSecret": None})
-    chain = credentials.chain((found,), (UAT, prod), given_as(SECRET_BILLING_UAT="uat's"), None)
-    assert pair(credentials.resolve(found, UAT, chain))[1] == "uat's"
-    assert missing(credentials.resolve(found, prod, chain)).name == "ConsumerSecretMissing"
+    chain = sources.chain((found,), (UAT, prod), given_as(SECRET_BILLING_UAT="uat's"), None)
+    assert pair(resolution.resolve(found, UAT, chain))[1] == "uat's"
+    assert missing(resolution.resolve(found, prod, chain)).name == "ConsumerSecretMissing"
 
 
 TWINS = [
@@ -206,7 +209,7 @@ def test_two_subjects_of_one_variable_are_refused_by_name(
     names: tuple[str, ...], orgs: tuple[Org, ...], variable: str, subjects: tuple[str, ...]
 ) -> None:
     apps = [app(name) for name in names]
-    problem = problem_of(credentials.chain, apps, orgs, given_as(**{variable: "whose"}), None)
+    problem = problem_of(sources.chain, apps, orgs, given_as(**{variable: "whose"}), None)
     assert problem.name == "AmbiguousVariable"
     assert problem.exit_code == 2
     for said in (f"ECAPIPE_CLIENT_{variable} ", *(f'"{subject}"' for subject in subjects)):
@@ -219,14 +222,14 @@ def test_two_subjects_of_one_variable_are_no_harm_while_it_is_unset(
     names: tuple[str, ...], orgs: tuple[Org, ...], variable: str, subjects: tuple[str, ...]
 ) -> None:
     apps = [app(name) for name in names]
-    chain = credentials.chain(apps, orgs, given_as(SECRET_OTHER="unread"), None)
-    assert all(pair(credentials.resolve(found, org, chain)) for found in apps for org in (None, *orgs))
+    chain = sources.chain(apps, orgs, given_as(SECRET_OTHER="unread"), None)
+    assert all(pair(resolution.resolve(found, org, chain)) for found in apps for org in (None, *orgs))
 
 
 def test_one_app_in_two_projects_may_share_its_variable() -> None:
     twins = (app(), replace(app(), project="/other"))
-    chain = credentials.chain(twins, (), given_as(SECRET_BILLING="shared"), None)
-    assert [pair(credentials.resolve(found, None, chain))[1] for found in twins] == ["shared", "shared"]
+    chain = sources.chain(twins, (), given_as(SECRET_BILLING="shared"), None)
+    assert [pair(resolution.resolve(found, None, chain))[1] for found in twins] == ["shared", "shared"]
 
 
 def test_each_variable_may_name_a_file_instead(tmp_path: Path) -> None:
@@ -235,7 +238,7 @@ def test_each_variable_may_name_a_file_instead(tmp_path: Path) -> None:
     found = app(settings={"consumerSecret": None})
     for name in ("ECAPIPE_CLIENT_SECRET", "ECAPIPE_CLIENT_SECRET_BILLING", "ECAPIPE_CLIENT_SECRET_BILLING_UAT"):
         variables = Environment({f"{name}_FILE": str(path)}).credential
-        result = credentials.resolve(found, UAT, credentials.chain((found,), (UAT,), variables, None))
+        result = resolution.resolve(found, UAT, sources.chain((found,), (UAT,), variables, None))
         assert pair(result)[1] == "from-a-file"
         assert result.secret.source == "environment"
 
@@ -244,20 +247,20 @@ def test_a_variable_comes_before_the_file_of_the_same_name(tmp_path: Path) -> No
     path = tmp_path / "secret"
     path.write_text("from-a-file")
     variables = Environment({"ECAPIPE_CLIENT_SECRET": "itself", "ECAPIPE_CLIENT_SECRET_FILE": str(path)}).credential
-    assert pair(credentials.resolve(app(), None, credentials.chain((app(),), (), variables, None)))[1] == "itself"
+    assert pair(resolution.resolve(app(), None, sources.chain((app(),), (), variables, None)))[1] == "itself"
 
 
 def test_a_file_two_subjects_would_share_is_refused_too(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("whose")
     variables = Environment({"ECAPIPE_CLIENT_SECRET_A_B_FILE": str(path)}).credential
-    assert problem_of(credentials.chain, (app("A_B"), app("A-B")), (), variables, None).name == "AmbiguousVariable"
+    assert problem_of(sources.chain, (app("A_B"), app("A-B")), (), variables, None).name == "AmbiguousVariable"
 
 
 def test_a_secret_put_where_a_path_belongs_is_not_repeated() -> None:
     variables = Environment({"ECAPIPE_CLIENT_SECRET_FILE": SECRET}).credential
-    chain = credentials.chain((app(),), (), variables, None)
-    problem = credentials.resolve(app(), None, chain).problem
+    chain = sources.chain((app(),), (), variables, None)
+    problem = resolution.resolve(app(), None, chain).problem
     assert problem is not None
     assert problem.name == "UnreadableFile"
     assert "ECAPIPE_CLIENT_SECRET_FILE" in problem.message
@@ -272,10 +275,10 @@ def test_a_person_is_asked_once_per_app_and_field() -> None:
     lacking = {"consumerSecret": None}
     both = (app("Billing", settings=lacking), app("Portal", settings=lacking))
     person = Person()
-    chain = credentials.chain(both, (UAT, prod), given_as(), person)
+    chain = sources.chain(both, (UAT, prod), given_as(), person)
     for found in both:
         for org in (UAT, prod, UAT):
-            assert pair(credentials.resolve(found, org, chain))[1] == "typed"
+            assert pair(resolution.resolve(found, org, chain))[1] == "typed"
     assert person.asked == ["Consumer secret of Billing: ", "Consumer secret of Portal: "]
 
 
@@ -283,25 +286,25 @@ def test_apps_of_one_name_in_two_projects_are_asked_for_separately() -> None:
     lacking = app(settings={"consumerSecret": None})
     twins = (lacking, replace(lacking, project="/other"))
     person = Person()
-    chain = credentials.chain(twins, (), given_as(), person)
-    assert all(pair(credentials.resolve(found, None, chain)) for found in twins)
+    chain = sources.chain(twins, (), given_as(), person)
+    assert all(pair(resolution.resolve(found, None, chain)) for found in twins)
     assert len(person.asked) == 2
 
 
 def test_a_person_who_answers_nothing_is_not_asked_again() -> None:
     person = Person(None)
     found = app(settings={"consumerSecret": None})
-    chain = credentials.chain((found,), (), given_as(), person)
+    chain = sources.chain((found,), (), given_as(), person)
     for _ in range(3):
-        assert missing(credentials.resolve(found, None, chain)).name == "ConsumerSecretMissing"
+        assert missing(resolution.resolve(found, None, chain)).name == "ConsumerSecretMissing"
     assert len(person.asked) == 1
 
 
 def test_nobody_is_asked_for_what_a_quiet_chain_lacks() -> None:
     person = Person()
     found = app(settings={"consumerKey": None, "consumerSecret": None})
-    chain = credentials.chain((found,), (), given_as(), person)
-    assert missing(credentials.resolve(found, None, credentials.quiet(chain))).name == "ConsumerKeyMissing"
+    chain = sources.chain((found,), (), given_as(), person)
+    assert missing(resolution.resolve(found, None, sources.without_prompts(chain))).name == "ConsumerKeyMissing"
     assert person.asked == []
 
 
@@ -346,7 +349,7 @@ def test_the_evidence_says_what_stands_in_the_file(
     field: Field, texts: str | tuple[str, ...] | None, held: str
 ) -> None:
     found = app(settings={field: texts})
-    assert credentials.in_file(found, field) == held
+    assert sources.in_file(found, field) == held
     result = resolved(found)
     evidence = result.key if field == "consumerKey" else result.secret
     assert evidence.in_file == held
@@ -356,8 +359,8 @@ def test_the_evidence_says_what_stands_in_the_file(
 
 def test_an_app_without_a_settings_file_has_neither() -> None:
     found = app(settings=None)
-    assert credentials.in_file(found, "consumerKey") == credentials.in_file(found, "consumerSecret") == "absent"
-    assert credentials.line(found, "consumerKey") is None
+    assert sources.in_file(found, "consumerKey") == sources.in_file(found, "consumerSecret") == "absent"
+    assert resolution.line(found, "consumerKey") is None
 
 
 def test_an_element_that_will_be_replaced_is_a_placeholder_whatever_it_looks_like() -> None:
@@ -403,7 +406,7 @@ def test_what_stands_in_its_place_is_named_with_its_line(
     assert found.settings is not None
     element = found.settings.document.first(field)
     assert element is not None
-    assert problem.line == credentials.line(found, field) == element.line
+    assert problem.line == resolution.line(found, field) == element.line
 
 
 def test_a_missing_secret_names_the_flows_that_need_none() -> None:
@@ -423,7 +426,7 @@ def test_a_missing_secret_names_the_flows_that_need_none() -> None:
     ],
 )
 def test_some_flows_need_no_secret(settings: trees.Elements, flows: tuple[str, ...]) -> None:
-    assert credentials.flows_without_secret(app(settings=settings)) == flows
+    assert resolution.flows_without_secret(app(settings=settings)) == flows
 
 
 def test_credentials_show_neither_key_nor_secret() -> None:
@@ -469,13 +472,13 @@ CREDENTIALS = [
 
 @pytest.mark.parametrize("text", [*PLACEHOLDERS, "the key goes here", "put\nit here"])
 def test_a_placeholder_is_not_taken_for_a_credential(text: str) -> None:
-    assert credentials.is_placeholder(text)
+    assert placeholders.is_placeholder(text)
     assert missing(resolved(app(settings={"consumerSecret": text}))).name == "ConsumerSecretMissing"
 
 
 @pytest.mark.parametrize("text", CREDENTIALS)
 def test_a_credential_is_not_taken_for_a_placeholder(text: str) -> None:
-    assert not credentials.is_placeholder(text)
+    assert not placeholders.is_placeholder(text)
     assert pair(resolved(app(settings={"consumerSecret": text}))) == (KEY, text)
 
 
@@ -485,24 +488,24 @@ WORDS = ("your", "replace", "insert", "enter", "paste", "placeholder", "redacted
 
 @given(st.text(OF_KEYS, min_size=80, max_size=80))
 def test_a_key_that_salesforce_made_is_never_a_placeholder(rest: str) -> None:
-    assert not credentials.is_placeholder(f"3MVG9{rest}")
+    assert not placeholders.is_placeholder(f"3MVG9{rest}")
 
 
 @given(st.sampled_from(WORDS), st.integers(0, 64), st.text("._0", min_size=80, max_size=80))
 def test_no_word_makes_a_key_that_salesforce_made_a_placeholder(word: str, at: int, rest: str) -> None:
-    assert not credentials.is_placeholder("3MVG9" + (rest[:at] + word + rest[at:])[:80])
+    assert not placeholders.is_placeholder("3MVG9" + (rest[:at] + word + rest[at:])[:80])
 
 
 @given(st.text("0123456789ABCDEF", min_size=64, max_size=64) | st.text("0123456789", min_size=19, max_size=19))
 def test_a_secret_that_salesforce_made_is_never_a_placeholder(secret: str) -> None:
-    assert not credentials.is_placeholder(secret)
-    assert not credentials.is_placeholder(secret.lower())
+    assert not placeholders.is_placeholder(secret)
+    assert not placeholders.is_placeholder(secret.lower())
 
 
 @given(st.text())
 def test_any_text_is_a_placeholder_or_not(text: str) -> None:
-    assert credentials.is_placeholder(text) in (True, False)
-    assert credentials.is_placeholder(f"{{{{{text}}}}}")
+    assert placeholders.is_placeholder(text) in (True, False)
+    assert placeholders.is_placeholder(f"{{{{{text}}}}}")
 
 
 # --- what is kept -------------------------------------------------------------------------------------------
@@ -523,43 +526,43 @@ def test_a_kept_secret_serves_the_key_it_was_kept_for_and_no_other() -> None:
     found = app(settings={"consumerSecret": None})
     key = found.settings.document.text("consumerKey") if found.settings else None
     asked, find = kept_for(key or "")
-    result = credentials.resolve(found, UAT, credentials.chain((found,), (UAT,), given_as(), None, kept=find))
+    result = resolution.resolve(found, UAT, sources.chain((found,), (UAT,), given_as(), None, kept=find))
     assert pair(result) == (key, "kept")
     assert (result.secret.source, result.warning, asked) == ("keyring", None, [key])
-    chain = credentials.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), None, kept=find)
-    assert missing(credentials.resolve(found, UAT, chain)).name == "ConsumerSecretMissing"
+    chain = sources.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), None, kept=find)
+    assert missing(resolution.resolve(found, UAT, chain)).name == "ConsumerSecretMissing"
 
 
 def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
     asked, find = kept_for("any")
     person = Person()
     for found, values in ((app(), {}), (app(settings={"consumerSecret": None}), {"SECRET_BILLING": "given"})):
-        chain = credentials.chain((found,), (UAT,), given_as(**values), person, kept=find)
-        credentials.resolve(found, UAT, chain)
+        chain = sources.chain((found,), (UAT,), given_as(**values), person, kept=find)
+        resolution.resolve(found, UAT, chain)
     assert (asked, person.asked) == ([], [])
 
 
 def test_a_secret_that_no_flow_needs_is_not_looked_for_in_the_keyring() -> None:
     asked, find = kept_for("any")
     found = app(settings={"consumerSecret": None, "isConsumerSecretOptional": "true"})
-    credentials.resolve(found, UAT, credentials.chain((found,), (UAT,), given_as(), None, kept=find))
+    resolution.resolve(found, UAT, sources.chain((found,), (UAT,), given_as(), None, kept=find))
     assert asked == []
 
 
 def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
     def broken(key: str) -> Secret | None:
-        raise EcapipeError(problems.keyring_failed("Keyring", "give an entry", "KeyringLocked"))
+        raise EcapipeError(keyring_failed("Keyring", "give an entry", "KeyringLocked"))
 
     found = app(settings={"consumerSecret": None})
-    chain = credentials.chain((found,), (UAT,), given_as(), None, kept=broken)
-    assert missing(credentials.resolve(found, UAT, chain)).name == "KeyringFailed"
+    chain = sources.chain((found,), (UAT,), given_as(), None, kept=broken)
+    assert missing(resolution.resolve(found, UAT, chain)).name == "KeyringFailed"
 
 
 def test_a_secret_that_is_held_is_known_without_a_look() -> None:
     found = app(settings={"consumerSecret": None})
-    chain = credentials.chain((found,), (), given_as(), None)
-    known = credentials.resolve(found, None, chain, lambda key: True)
+    chain = sources.chain((found,), (), given_as(), None)
+    known = resolution.resolve(found, None, chain, lambda key: True)
     assert (known.secret.source, known.secret.causes) == ("keyring", ())
     assert isinstance(known.outcome, Problem)
-    assert credentials.resolve(found, None, chain, lambda key: False).secret.source is None
-    assert credentials.resolve(app(), None, chain, lambda key: True).secret.source == "file"
+    assert resolution.resolve(found, None, chain, lambda key: False).secret.source is None
+    assert resolution.resolve(app(), None, chain, lambda key: True).secret.source == "file"

@@ -15,14 +15,20 @@ from hypothesis import strategies as st
 from profiles import tries
 from river.failure import problem_of
 
-from ecapipe import credentials, discovery, edges, orgs
-from ecapipe.apps import App
-from ecapipe.credentials import Resolved
-from ecapipe.discovery import Discovery, Where
-from ecapipe.edges.environment import Environment
-from ecapipe.events import StageEnded, Subject
-from ecapipe.stages import CHECK, LOCATE, Clock, Tracker
-from ecapipe.world import World
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.check import listing
+from ecapipe.credentials import resolution, sources
+from ecapipe.credentials.resolution import Resolution
+from ecapipe.events import CHECK, LOCATE, Clock, StageEnded, Subject
+from ecapipe.login.tracker import Tracker
+from ecapipe.orgs import selection
+from ecapipe.orgs.org import Org
+from ecapipe.project import discovery
+from ecapipe.project.apps import App
+from ecapipe.project.discovery import Discovery, ProjectSelection
+from ecapipe.run import steps
+from ecapipe.run.world import World
 
 LINK = {"oauthLink": "00D000000000001EAA:888000000000001AAA"}
 MADE_HERE = {"orgScopedExternalApp": "00D000000000002EAA:Billing"}
@@ -31,11 +37,11 @@ SETTINGS = "extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth"
 
 def world(**variables: str) -> World:
     """The real disk, and nothing of this process's environment."""
-    return edges.real(Environment(variables))
+    return composition.real_world(Environment(variables))
 
 
 def found(*directories: str | Path, names: tuple[str, ...] = (), **changes: tuple[str, ...]) -> Discovery:
-    return discovery.discover(Where(tuple(str(path) for path in directories), names, **changes), world())
+    return discovery.discover(ProjectSelection(tuple(str(path) for path in directories), names, **changes), world())
 
 
 def names(result: Discovery) -> list[str]:
@@ -181,7 +187,7 @@ def test_projects_below_are_named_and_none_is_guessed(tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_that_does_not_exist_is_a_usage_error(tmp_path: Path, member: str, flag: str) -> None:
-    where = Where(**{"directories": (str(tmp_path),), member: (str(tmp_path / "nowhere"),)})
+    where = ProjectSelection(**{"directories": (str(tmp_path),), member: (str(tmp_path / "nowhere"),)})
     problem = problem_of(discovery.discover, where, world())
     assert (problem.name, problem.exit_code) == ("SourceDirNotFound", 2)
     assert "nowhere" in problem.message
@@ -238,7 +244,7 @@ def test_an_untrusted_project_keeps_its_settings_to_itself(tmp_path: Path) -> No
     configured = {"ecapipe": {"orgs": {"uat": {"url": "https://acme.my.salesforce.com"}}}}
     root = trees.plant(tmp_path, trees.project(plugins=configured) | trees.app())
     assert set(found(root).projects[0].orgs) == {"uat"}
-    where = Where((str(root),), trusted=False)
+    where = ProjectSelection((str(root),), trusted=False)
     assert discovery.discover(where, world()).projects[0].orgs == {}
 
 
@@ -413,15 +419,15 @@ def replacing(origin: str, **entry: object) -> trees.Files:
 def secret_of(result: Discovery) -> tuple[str | None, str | None]:
     """Source and value of the app's consumer secret."""
     (app,) = result.apps
-    resolved = credentials.resolve(app, None, credentials.chain(result.apps, (), lambda name: None, None))
+    resolved = resolution.resolve(app, None, sources.chain(result.apps, (), lambda name: None, None))
     outcome = resolved.outcome
-    value = outcome.consumer_secret if isinstance(outcome, credentials.Credentials) else None
+    value = outcome.consumer_secret if isinstance(outcome, resolution.Credentials) else None
     return resolved.secret.source, value.reveal() if value else None
 
 
 @pytest.mark.parametrize("value", ["0123456789", "$&a$1", "a<b&c>d", "\\1\\g<0>", "é"])
 def test_a_replacement_is_put_in_as_it_is(tmp_path: Path, value: str) -> None:
-    where = Where((str(trees.plant(tmp_path, replacing("replaceWithEnv"))),))
+    where = ProjectSelection((str(trees.plant(tmp_path, replacing("replaceWithEnv"))),))
     assert secret_of(discovery.discover(where, world(ECA_SECRET=value))) == ("replacement", value)
 
 
@@ -432,9 +438,9 @@ def test_a_replacement_may_be_a_key(tmp_path: Path) -> None:
         "replaceWithEnv": "ECA_KEY",
     }
     files = trees.project(replacements=[rule]) | trees.app(settings={"consumerKey": "@KEY@"})
-    result = discovery.discover(Where((str(trees.plant(tmp_path, files)),)), world(ECA_KEY="0123456789"))
-    chain = credentials.chain(result.apps, (), lambda name: None, None)
-    resolved = credentials.resolve(result.apps[0], None, chain)
+    result = discovery.discover(ProjectSelection((str(trees.plant(tmp_path, files)),)), world(ECA_KEY="0123456789"))
+    chain = sources.chain(result.apps, (), lambda name: None, None)
+    resolved = resolution.resolve(result.apps[0], None, chain)
     assert (resolved.key.source, resolved.secret.source) == ("replacement", "file")
 
 
@@ -460,7 +466,7 @@ def test_a_replacement_without_a_value_leaves_a_placeholder(tmp_path: Path) -> N
 
 
 def test_an_untrusted_project_replaces_nothing(tmp_path: Path) -> None:
-    where = Where((str(trees.plant(tmp_path, replacing("replaceWithEnv"))),), trusted=False)
+    where = ProjectSelection((str(trees.plant(tmp_path, replacing("replaceWithEnv"))),), trusted=False)
     assert secret_of(discovery.discover(where, world(ECA_SECRET="0123456789"))) == (None, None)
 
 
@@ -476,16 +482,16 @@ class Ended:
             self.events.append, Clock(lambda: 0.0, lambda: "2026-01-01T00:00:00.000Z"), (LOCATE, CHECK)
         )
 
-    def locate(self, app: App, *, named: bool = False, orgs: tuple[orgs.Org, ...] = ()) -> StageEnded:
+    def locate(self, app: App, *, named: bool = False, orgs: tuple[Org, ...] = ()) -> StageEnded:
         with self.track.course(Subject(app.name), (LOCATE,)) as course, course.stage(LOCATE) as work:
-            discovery.locate(app, named=named, orgs=orgs, work=work)
+            steps.locate(app, named=named, orgs=orgs, work=work)
         return self.last
 
-    def prove(self, app: App, chosen: tuple[orgs.Org, ...], **variables: str) -> tuple[StageEnded, list[Resolved]]:
-        chain = credentials.chain((app,), chosen, Environment(variables).credential, None)
-        proven: list[Resolved] = []
+    def prove(self, app: App, chosen: tuple[Org, ...], **variables: str) -> tuple[StageEnded, list[Resolution]]:
+        chain = sources.chain((app,), chosen, Environment(variables).credential, None)
+        proven: list[Resolution] = []
         with self.track.course(Subject(app.name), (CHECK,)) as course, course.stage(CHECK) as work:
-            proven = discovery.prove(app, chosen, chain, work)
+            proven = steps.resolve_credentials(app, chosen, chain, work)
         return self.last, proven
 
     @property
@@ -499,8 +505,8 @@ def in_memory(**changes: trees.Elements | None) -> App:
     return app
 
 
-UAT = orgs.choose("uat=https://acme--uat.sandbox.my.salesforce.com", {}, ())
-PROD = orgs.choose("prod=https://acme.my.salesforce.com", {}, ())
+UAT = selection.choose("uat=https://acme--uat.sandbox.my.salesforce.com", {}, ())
+PROD = selection.choose("prod=https://acme.my.salesforce.com", {}, ())
 
 
 def test_a_settings_file_is_located() -> None:
@@ -558,11 +564,11 @@ def test_a_file_hidden_from_the_salesforce_cli_is_read_all_the_same(tmp_path: Pa
 
 
 def test_files_of_another_org_than_expected_are_a_warning() -> None:
-    expected = orgs.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000002EAA"}}, ())
+    expected = selection.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000002EAA"}}, ())
     ended = Ended().locate(in_memory(oauth=LINK), orgs=(expected,))
     assert ended.outcome == "warning"
     assert "00D000000000001EAA" in (ended.reason or "")
-    same = orgs.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000001"}}, ())
+    same = selection.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000001"}}, ())
     assert Ended().locate(in_memory(oauth=LINK), orgs=(same,)).outcome == "passed"
 
 
@@ -598,8 +604,8 @@ def test_a_pair_from_two_places_is_a_warning() -> None:
 def test_facts_show_what_is_known_and_no_value(tmp_path: Path) -> None:
     result = found(trees.plant(tmp_path, trees.project() | trees.app(oauth=LINK)))
     (app,) = result.apps
-    resolved = credentials.resolve(app, None, credentials.chain((app,), (), lambda name: None, None))
-    facts = discovery.facts(app, resolved)
+    resolved = resolution.resolve(app, None, sources.chain((app,), (), lambda name: None, None))
+    facts = listing.describe(app, resolved)
     assert (facts.name, facts.project) == ("Billing", str(tmp_path))
     assert facts.settings_file == f"{trees.DEFAULT}/{SETTINGS}-meta.xml"
     assert facts.files == tuple(paths(app))

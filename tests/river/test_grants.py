@@ -18,13 +18,18 @@ from hypothesis import strategies as st
 from river.billing import KEY, ORG, SECRET, app, proven
 from river.failure import problem_of
 
-from ecapipe import grants, orgs, tokens
-from ecapipe.grants import AuthorizationCode, ClientCredentials, JwtBearer, Login, Misfit
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.oauth import authorize, grants, tokens
+from ecapipe.oauth.authorize import AuthorizationRequest, UnmatchedResponse
+from ecapipe.oauth.flows import choose_callback, choose_flow, uses_key
+from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials, JwtBearer
+from ecapipe.oauth.scopes import SCOPE_NAMES, scopes_to_request, scopes_to_save
+from ecapipe.orgs import selection
+from ecapipe.orgs.org import Org
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
 WEB, NIGHTLY = {}, {"settings": trees.CLIENT_CREDENTIALS, "policies": trees.CLIENT_CREDENTIALS}
-PROD = orgs.choose("prod=https://acme.my.salesforce.com", {}, ())
+PROD = selection.choose("prod=https://acme.my.salesforce.com", {}, ())
 PASTE = "https://www.example.com"
 CODE = "aPrxFAKE+code/of~a.test-1234567890=="
 
@@ -35,14 +40,14 @@ def counting(size: int) -> bytes:
 
 def begun(
     redirect_uri: str = trees.LOOPBACK,
-    org: orgs.Org = ORG,
+    org: Org = ORG,
     scopes: str | None = "api id",
     chance: Callable[[int], bytes] = counting,
-) -> Login:
-    return grants.begin(proven(), org, redirect_uri, scopes, chance)
+) -> AuthorizationRequest:
+    return authorize.build_request(proven(), org, redirect_uri, scopes, chance)
 
 
-def other(login: Login, **changes: object) -> Login:
+def other(login: AuthorizationRequest, **changes: object) -> AuthorizationRequest:
     """A second login in flight, in another org."""
     return replace(login, org=PROD, state="another-state", code_verifier=Secret("v" * 43), **changes)
 
@@ -52,7 +57,7 @@ def other(login: Login, **changes: object) -> Login:
 
 def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
     verifier = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
-    assert grants.challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    assert authorize.challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 @given(st.data())
@@ -91,7 +96,7 @@ def test_the_authorize_url_is_exactly_this() -> None:
         "&redirect_uri=http%3A%2F%2Flocalhost%3A1717%2Fcb%3Fa%3Db%20c%26d%3D%C3%A9"
         "&scope=api%20id"
         "&state=AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
-        f"&code_challenge={grants.challenge(login.code_verifier)}"
+        f"&code_challenge={authorize.challenge(login.code_verifier)}"
         "&code_challenge_method=S256"
         "&prompt=login"
         "&login_hint=ann%2Buat%40acme.test"
@@ -105,7 +110,7 @@ def test_what_is_unknown_is_not_asked_for() -> None:
 
 
 def test_the_path_of_an_experience_site_stays_before_the_endpoint() -> None:
-    site = orgs.choose("https://acme.my.site.com/partners", {}, ())
+    site = selection.choose("https://acme.my.site.com/partners", {}, ())
     assert begun(org=site).authorize_url.startswith("https://acme.my.site.com/partners/services/oauth2/authorize?")
 
 
@@ -150,12 +155,12 @@ def test_the_flow_is_the_one_that_is_wanted_and_allowed(
     person: bool,
     flow: str,
 ) -> None:
-    assert grants.choose(app(**files), wanted, has_secret, person) == flow
+    assert choose_flow(app(**files), wanted, has_secret, person) == flow
 
 
 def test_without_a_callback_nobody_needs_to_sign_in() -> None:
     robot = app(settings={**trees.CLIENT_CREDENTIALS, "callbackUrl": None}, policies=trees.CLIENT_CREDENTIALS)
-    assert grants.choose(robot, "auto", True, True) == "client-credentials"
+    assert choose_flow(robot, "auto", True, True) == "client-credentials"
 
 
 CLOSED = {"settings": {"callbackUrl": None}}
@@ -176,7 +181,7 @@ def test_a_flow_that_is_not_possible_is_explained_with_those_that_are(
     files: dict[str, trees.Elements], wanted: str, has_secret: bool, person: bool, says: str
 ) -> None:
     found = app(**files)
-    problem = problem_of(grants.choose, found, wanted, has_secret, person)
+    problem = problem_of(choose_flow, found, wanted, has_secret, person)
     assert (problem.name, problem.category) == ("FlowNotPossible", "policy")
     assert says in problem.message
     assert all(flow in problem.message for flow in found.flows)
@@ -200,8 +205,8 @@ BOTH = {"settings": {"certificate": "MIIC"}}
 def test_a_key_that_the_app_takes_spares_people_and_secret(
     files: dict[str, trees.Elements], wanted: Literal["auto", "web", "jwt"], has_key: bool, flow: str
 ) -> None:
-    assert grants.choose(app(**files), wanted, False, True, has_key) == flow
-    assert grants.takes_key(app(**files), wanted, has_key) is (flow == "jwt")
+    assert choose_flow(app(**files), wanted, False, True, has_key) == flow
+    assert uses_key(app(**files), wanted, has_key) is (flow == "jwt")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +221,7 @@ def test_a_key_that_the_app_takes_spares_people_and_secret(
 def test_a_login_by_key_that_is_not_possible_is_explained(
     files: dict[str, trees.Elements], wanted: str, has_key: bool, says: str
 ) -> None:
-    problem = problem_of(grants.choose, app(**files), wanted, True, True, has_key)
+    problem = problem_of(choose_flow, app(**files), wanted, True, True, has_key)
     assert problem.name == "FlowNotPossible"
     assert says in problem.message
 
@@ -226,7 +231,9 @@ def test_a_login_by_key_that_is_not_possible_is_explained(
 
 def signed(ahead: float = 0.0, chance: Callable[[int], bytes] = counting) -> JwtBearer:
     """An assertion of Billing for ann, in the second 1000.9, whose signature is what was signed, backwards."""
-    return grants.bearer(KEY, "ann@acme.test", "https://aud.test", lambda data: data[::-1], 1000.9 + ahead, chance)
+    return grants.sign_assertion(
+        KEY, "ann@acme.test", "https://aud.test", lambda data: data[::-1], 1000.9 + ahead, chance
+    )
 
 
 def parts(grant: JwtBearer) -> list[bytes]:
@@ -261,9 +268,9 @@ def test_an_assertion_does_not_show_itself() -> None:
 
 
 def test_every_grant_knows_its_flow() -> None:
-    assert grants.flow(signed()) == "jwt"
-    assert grants.flow(AuthorizationCode(Secret("code"), PASTE, Secret("verifier"))) == "web"
-    assert grants.flow(ClientCredentials()) == "client-credentials"
+    assert grants.flow_of(signed()) == "jwt"
+    assert grants.flow_of(AuthorizationCode(Secret("code"), PASTE, Secret("verifier"))) == "web"
+    assert grants.flow_of(ClientCredentials()) == "client-credentials"
 
 
 # --- the way back -------------------------------------------------------------------------------------------
@@ -294,14 +301,14 @@ def test_the_answer_comes_back_to_a_registered_url_as_written(
     urls: tuple[str, ...], wanted: Literal["auto", "listen", "paste"], local: bool, kind: str, url: str
 ) -> None:
     found = app(settings={"callbackUrl": "\n".join(urls)})
-    assert grants.redirect_uri(found, wanted, local) == (kind, url)
+    assert choose_callback(found, wanted, local) == (kind, url)
 
 
 @pytest.mark.parametrize(
     ("urls", "wanted"), [((PASTE, MOBILE), "listen"), ((), "auto"), ((), "paste"), ((), "listen")]
 )
 def test_a_way_back_that_no_url_allows_is_refused(urls: tuple[str, ...], wanted: str) -> None:
-    problem = problem_of(grants.redirect_uri, app(settings={"callbackUrl": "\n".join(urls)}), wanted, True)
+    problem = problem_of(choose_callback, app(settings={"callbackUrl": "\n".join(urls)}), wanted, True)
     assert problem.name == "CallbackNotUsable"
     assert all(url in problem.message for url in urls)
 
@@ -320,7 +327,7 @@ def test_a_way_back_that_no_url_allows_is_refused(urls: tuple[str, ...], wanted:
     ],
 )
 def test_the_apps_scopes_are_asked_for_but_no_refresh_token(names: str | None, scope: str | None) -> None:
-    assert grants.scope(app(oauth={"commaSeparatedOauthScopes": names})) == scope
+    assert scopes_to_request(app(oauth={"commaSeparatedOauthScopes": names})) == scope
 
 
 @pytest.mark.parametrize(
@@ -337,11 +344,11 @@ def test_the_apps_scopes_are_asked_for_but_no_refresh_token(names: str | None, s
 def test_a_login_that_is_kept_asks_for_a_refresh_token(
     names: str | None, asked: str | None, scope: str | None
 ) -> None:
-    assert grants.scope_to_keep(app(oauth={"commaSeparatedOauthScopes": names}), asked) == scope
+    assert scopes_to_save(app(oauth={"commaSeparatedOauthScopes": names}), asked) == scope
 
 
 def test_an_app_that_gives_no_refresh_token_is_not_asked_for_one() -> None:
-    problem = problem_of(grants.scope_to_keep, app(oauth={"commaSeparatedOauthScopes": "Api"}), None)
+    problem = problem_of(scopes_to_save, app(oauth={"commaSeparatedOauthScopes": "Api"}), None)
     assert (problem.name, "It allows: api." in problem.message) == ("RefreshScopeMissing", True)
 
 
@@ -360,17 +367,19 @@ SCOPES = """
 @pytest.mark.parametrize("pair", SCOPES)
 def test_each_scope_of_the_metadata_has_its_oauth_name(pair: str) -> None:
     name, _, oauth = pair.partition("=")
-    assert grants.scope(app(oauth={"commaSeparatedOauthScopes": f"{name}, RefreshToken"})) == oauth
+    assert scopes_to_request(app(oauth={"commaSeparatedOauthScopes": f"{name}, RefreshToken"})) == oauth
 
 
 def test_no_scope_is_missing_from_the_table() -> None:
-    assert set(grants.SCOPES) == {pair.partition("=")[0] for pair in SCOPES} | {"RefreshToken", "OfflineAccess"}
+    assert set(SCOPE_NAMES) == {pair.partition("=")[0] for pair in SCOPES} | {"RefreshToken", "OfflineAccess"}
 
 
 # --- answers ------------------------------------------------------------------------------------------------
 
 
-def granted(outcome: tuple[Login, AuthorizationCode | EcapipeError]) -> tuple[Login, str]:
+def granted(
+    outcome: tuple[AuthorizationRequest, AuthorizationCode | EcapipeError],
+) -> tuple[AuthorizationRequest, str]:
     login, grant = outcome
     assert isinstance(grant, AuthorizationCode)
     assert grant.redirect_uri == login.redirect_uri
@@ -378,20 +387,22 @@ def granted(outcome: tuple[Login, AuthorizationCode | EcapipeError]) -> tuple[Lo
     return login, grant.code.reveal()
 
 
-def refused(outcome: tuple[Login, AuthorizationCode | EcapipeError]) -> tuple[Login, Problem]:
+def refused(
+    outcome: tuple[AuthorizationRequest, AuthorizationCode | EcapipeError],
+) -> tuple[AuthorizationRequest, Problem]:
     login, error = outcome
     assert isinstance(error, EcapipeError)
     return login, error.problem
 
 
-def query(login: Login, **members: str) -> str:
+def query(login: AuthorizationRequest, **members: str) -> str:
     return urlencode({"code": CODE, "state": login.state, **members}, quote_via=quote)
 
 
 def test_a_code_answers_the_login_of_its_state() -> None:
     first, second = begun(), other(begun())
     for login in (first, second):
-        assert granted(grants.answer(query(login), (first, second))) == (login, CODE)
+        assert granted(authorize.match_redirect(query(login), (first, second))) == (login, CODE)
 
 
 @pytest.mark.parametrize(
@@ -406,16 +417,18 @@ def test_a_code_answers_the_login_of_its_state() -> None:
 )
 def test_what_else_a_redirect_may_say_changes_nothing(more: dict[str, str]) -> None:
     login = begun()
-    assert granted(grants.answer(query(login, **more), (login,))) == (login, CODE)
+    assert granted(authorize.match_redirect(query(login, **more), (login,))) == (login, CODE)
 
 
 def test_a_refusal_answers_the_login_of_its_state_and_repeats_no_verifier() -> None:
     login = begun()
     said = {"error": "access_denied", "error_description": f"denied {login.code_verifier.reveal()}"}
-    found, problem = refused(grants.answer(urlencode({**said, "state": login.state}), (login,)))
+    found, problem = refused(authorize.match_redirect(urlencode({**said, "state": login.state}), (login,)))
     assert found is login
     assert (problem.name, problem.host) == ("AccessDenied", ORG.host)
-    _, unknown = refused(grants.answer(urlencode({**said, "error": "new", "state": login.state}), (login,)))
+    _, unknown = refused(
+        authorize.match_redirect(urlencode({**said, "error": "new", "state": login.state}), (login,))
+    )
     assert "[REDACTED]" in unknown.message
     assert login.code_verifier.reveal()[:8] not in repr(unknown)
 
@@ -463,13 +476,13 @@ STATE = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
 )
 def test_an_answer_that_fits_no_login_is_a_misfit(query: str) -> None:
     assert begun().state == STATE
-    with pytest.raises(Misfit, match=r"^The address .*\.$"):
-        grants.answer(query, (begun(),))
+    with pytest.raises(UnmatchedResponse, match=r"^The address .*\.$"):
+        authorize.match_redirect(query, (begun(),))
 
 
 def test_without_a_login_every_answer_is_a_misfit() -> None:
-    with pytest.raises(Misfit):
-        grants.answer(query(begun()), ())
+    with pytest.raises(UnmatchedResponse):
+        authorize.match_redirect(query(begun()), ())
 
 
 # --- pasted answers -----------------------------------------------------------------------------------------
@@ -495,18 +508,18 @@ def test_without_a_login_every_answer_is_a_misfit() -> None:
 )
 def test_a_pasted_address_answers_the_login_that_ends_there(redirect_uri: str, address: str) -> None:
     login = begun(redirect_uri)
-    assert granted(grants.pasted(address.format(query=query(login)), (login,))) == (login, CODE)
+    assert granted(authorize.match_pasted(address.format(query=query(login)), (login,))) == (login, CODE)
 
 
 def test_pasted_addresses_come_in_any_order() -> None:
     first, second = begun(PASTE), other(begun(PASTE))
     for login in (second, first):
-        assert granted(grants.pasted(f"{PASTE}/?{query(login)}", (first, second))) == (login, CODE)
+        assert granted(authorize.match_pasted(f"{PASTE}/?{query(login)}", (first, second))) == (login, CODE)
 
 
 def test_a_pasted_refusal_is_a_refusal() -> None:
     login = begun(PASTE)
-    found, problem = refused(grants.pasted(f"{PASTE}/?error=access_denied&state={STATE}", (login,)))
+    found, problem = refused(authorize.match_pasted(f"{PASTE}/?error=access_denied&state={STATE}", (login,)))
     assert (found, problem.name) == (login, "AccessDenied")
 
 
@@ -549,34 +562,34 @@ def test_a_pasted_refusal_is_a_refusal() -> None:
     ],
 )
 def test_a_wrong_paste_is_a_misfit(text: str) -> None:
-    with pytest.raises(Misfit, match=r"\.$"):
-        grants.pasted(text, (begun("https://www.example.com/cb"),))
+    with pytest.raises(UnmatchedResponse, match=r"\.$"):
+        authorize.match_pasted(text, (begun("https://www.example.com/cb"),))
 
 
 def test_an_address_of_one_login_does_not_answer_another() -> None:
     first, second = begun("https://one.example.com"), other(begun("https://two.example.com"))
-    with pytest.raises(Misfit):
-        grants.pasted(f"https://two.example.com/?{query(first)}", (first, second))
+    with pytest.raises(UnmatchedResponse):
+        authorize.match_pasted(f"https://two.example.com/?{query(first)}", (first, second))
 
 
 def test_a_callback_that_is_no_url_never_fits() -> None:
     login = begun("https://[broken")
     for text in (f"https://www.example.com/?{query(login)}", f"https://[broken?{query(login)}"):
-        with pytest.raises(Misfit):
-            grants.pasted(text, (login,))
+        with pytest.raises(UnmatchedResponse):
+            authorize.match_pasted(text, (login,))
 
 
 @pytest.mark.parametrize("text", [CODE, quote(CODE, safe=""), f"  {CODE}\n", CODE.replace("=", "%3D")])
 def test_a_bare_code_is_taken_encoded_or_not_while_one_login_waits(text: str) -> None:
     login = begun(PASTE)
-    assert granted(grants.pasted(text, (login,))) == (login, CODE)
+    assert granted(authorize.match_pasted(text, (login,))) == (login, CODE)
 
 
 def test_a_bare_code_is_refused_while_none_or_several_wait() -> None:
     login = begun(PASTE)
     for logins in ((), (login, other(login))):
-        with pytest.raises(Misfit):
-            grants.pasted(CODE, logins)
+        with pytest.raises(UnmatchedResponse):
+            authorize.match_pasted(CODE, logins)
 
 
 # --- properties ---------------------------------------------------------------------------------------------
@@ -587,12 +600,14 @@ QUERIES = st.lists(st.tuples(NAMES, TEXTS), max_size=6).map(urlencode) | st.text
 
 
 def judged(
-    judge: Callable[..., tuple[Login, AuthorizationCode | EcapipeError]], text: str, logins: tuple[Login, ...]
-) -> tuple[Login, str] | None:
+    judge: Callable[..., tuple[AuthorizationRequest, AuthorizationCode | EcapipeError]],
+    text: str,
+    logins: tuple[AuthorizationRequest, ...],
+) -> tuple[AuthorizationRequest, str] | None:
     """The login and code of a grant; None for a refusal or a misfit. Anything else fails the test."""
     try:
         login, outcome = judge(text, logins)
-    except Misfit:
+    except UnmatchedResponse:
         return None
     assert any(login is each for each in logins)
     return None if isinstance(outcome, EcapipeError) else granted((login, outcome))
@@ -600,7 +615,7 @@ def judged(
 
 @given(QUERIES)
 def test_no_query_is_a_grant_unless_state_and_code_stand_in_it_once(text: str) -> None:
-    found = judged(grants.answer, text, (begun(), other(begun())))
+    found = judged(authorize.match_redirect, text, (begun(), other(begun())))
     if found is not None:
         pairs = parse_qsl(text, keep_blank_values=True)
         assert [value for name, value in pairs if name == "state"] == [found[0].state]
@@ -615,11 +630,11 @@ ADDRESSES = st.sampled_from(
 @given(st.builds("{}?{}".format, ADDRESSES, QUERIES) | QUERIES | st.text("aA0._~%=+/!- \n", max_size=40))
 def test_no_paste_is_a_grant_unless_it_is_an_address_with_its_state_or_a_code_alone(text: str) -> None:
     both = (begun(PASTE), other(begun("acme://done")))
-    found = judged(grants.pasted, text, both)
+    found = judged(authorize.match_pasted, text, both)
     if found is not None:
         assert f"state={found[0].state}" in text
         assert text.strip().startswith(found[0].redirect_uri)
-    alone = judged(grants.pasted, text, both[:1])
+    alone = judged(authorize.match_pasted, text, both[:1])
     if alone is not None and f"state={STATE}" not in text:
         assert 16 <= len(text.strip()) <= 1026
         assert set(text.strip()) <= set(string.ascii_letters + string.digits + "._~%=+/!-")
@@ -629,7 +644,10 @@ def test_no_paste_is_a_grant_unless_it_is_an_address_with_its_state_or_a_code_al
 def test_a_code_is_decoded_once_and_encoded_once(code: str) -> None:
     login = begun(PASTE)
     address = f"{PASTE}/?code={quote(code, safe='')}&state={login.state}"
-    for _, grant in (grants.answer(urlsplit(address).query, (login,)), grants.pasted(address, (login,))):
+    for _, grant in (
+        authorize.match_redirect(urlsplit(address).query, (login,)),
+        authorize.match_pasted(address, (login,)),
+    ):
         assert isinstance(grant, AuthorizationCode)
         form = tokens.request(grant, proven(), ORG).form
         assert form is not None
@@ -645,7 +663,7 @@ def test_a_code_is_decoded_once_and_encoded_once(code: str) -> None:
 def test_a_bare_code_reaches_the_token_endpoint_unchanged(head: str, tail: str) -> None:
     code = head + tail
     for text in (code, quote(code, safe="")):
-        _, grant = grants.pasted(text, (begun(PASTE),))
+        _, grant = authorize.match_pasted(text, (begun(PASTE),))
         assert isinstance(grant, AuthorizationCode)
         form = tokens.request(grant, proven(), ORG).form
         assert form is not None

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from river.failure import problem_of
 
-from ecapipe import handover, orgs
-from ecapipe.handover import SfLogin
-from ecapipe.orgs import NamedBy, Org
-from ecapipe.problems import EcapipeError
+from ecapipe.login import handover
+from ecapipe.oauth.tokens import Token
+from ecapipe.orgs import selection
+from ecapipe.orgs.org import NamedBy, Org
+from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
-from ecapipe.tokens import Token
 
 ACCESS, REFRESH = f"{ORG_ID[:15]}!AQEAQFAKEaccess.token", "5Aep861FAKErefresh.token=="
 ADA = "ada@acme.example"
@@ -31,7 +32,7 @@ def token(access: str = ACCESS, refresh: str | None = REFRESH) -> Token:
 
 
 def at(url: str) -> Org:
-    return orgs.choose(f"uat={url}", {}, ())
+    return selection.choose(f"uat={url}", {}, ())
 
 
 def test_a_refresh_token_makes_a_login_url() -> None:

@@ -10,28 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from river.billing import KEY, ORG, SECRET, app, proven, proven_of
 
-from ecapipe import introspection
-from ecapipe.credentials import Credentials
-from ecapipe.introspection import Refusal
-from ecapipe.messages import Answer
-from ecapipe.problems import EcapipeError
+from ecapipe.credentials.resolution import Credentials
+from ecapipe.oauth import introspection
+from ecapipe.oauth.introspection import ProbeRefusal
+from ecapipe.oauth.messages import Response
+from ecapipe.problems.problem import EcapipeError
 
 PUBLIC = proven_of(app(settings={"consumerSecret": None, "isConsumerSecretOptional": "true"}))
 
 
-def answer(body: object, status: int = 200) -> Answer:
-    return Answer(status, "application/json", json.dumps(body).encode())
+def answer(body: object, status: int = 200) -> Response:
+    return Response(status, "application/json", json.dumps(body).encode())
 
 
-def error(code: str, description: str = "") -> Answer:
+def error(code: str, description: str = "") -> Response:
     return answer({"error": code, "error_description": description}, 400)
 
 
-def verdict(given: Answer, credentials: Credentials) -> tuple[str | None, str | None]:
+def verdict(given: Response, credentials: Credentials) -> tuple[str | None, str | None]:
     """The part that is refused, and the problem; neither for a pair that is accepted."""
     try:
         introspection.read(given, credentials, ORG)
-    except Refusal as refusal:
+    except ProbeRefusal as refusal:
         return refusal.part, refusal.problem.name
     except EcapipeError as unclear:
         return None, unclear.problem.name
@@ -72,11 +72,11 @@ def test_a_public_client_shows_its_key_alone() -> None:
         (error("OAUTH_APP_BLOCKED"), (None, "ApprovalRefused")),
         (answer({}, 500), (None, "ServerBusy")),
         (answer({}, 404), (None, "UnexpectedAnswer")),
-        (Answer(302, "text/html", b""), (None, "RedirectRefused")),
-        (Answer(200, "text/html", b"<html>"), (None, "UnexpectedAnswer")),
+        (Response(302, "text/html", b""), (None, "RedirectRefused")),
+        (Response(200, "text/html", b"<html>"), (None, "UnexpectedAnswer")),
     ],
 )
-def test_only_a_clear_answer_is_one(given: Answer, expected: tuple[str | None, str | None]) -> None:
+def test_only_a_clear_answer_is_one(given: Response, expected: tuple[str | None, str | None]) -> None:
     assert verdict(given, proven()) == expected
 
 
@@ -89,7 +89,7 @@ def test_of_a_public_client_the_key_alone_can_be_told() -> None:
 @given(st.integers(100, 599), st.binary() | st.dictionaries(st.text(), st.text() | st.booleans()).map(json.dumps))
 def test_whatever_an_org_says_a_pair_is_accepted_for_one_answer_only(status: int, body: str | bytes) -> None:
     data = body.encode() if isinstance(body, str) else body
-    accepted = verdict(Answer(status, "application/json", data), proven()) == (None, None)
+    accepted = verdict(Response(status, "application/json", data), proven()) == (None, None)
     if accepted:
         assert status == 200
         assert json.loads(data)["active"] is False

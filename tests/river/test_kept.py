@@ -10,24 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from river.failure import problem_of
 
-from ecapipe import kept, orgs
-from ecapipe.grants import ClientCredentials, RefreshToken
-from ecapipe.kept import Client, Login, Owner, Record, Sealed
-from ecapipe.orgs import Org
-from ecapipe.problems import EcapipeError
+from ecapipe.oauth.grants import ClientCredentials, RefreshToken
+from ecapipe.oauth.tokens import Token
+from ecapipe.orgs import selection
+from ecapipe.orgs.org import Org
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.saved import records
+from ecapipe.saved.records import SavedClient, SavedLogin, SavedRecord, SavedSecrets, SecretOwner
 from ecapipe.secret import Secret
-from ecapipe.tokens import Token
 
 URL = "https://acme--uat.sandbox.my.salesforce.com"
 ORG_ID, USER_ID = "00D000000000001EAA", "005000001000001AAA"
 
 
 def org(url: str = URL, alias: str | None = "uat", username: str | None = "ann@acme.example") -> Org:
-    accepted = orgs.choose(url, {}, ())
+    accepted = selection.choose(url, {}, ())
     return dataclasses.replace(accepted, alias=alias, org_id=ORG_ID, username=username)
 
 
-def login(app: str = "Billing", target: Org | None = None, user_id: str = USER_ID, **changes: Any) -> Login:
+def login(app: str = "Billing", target: Org | None = None, user_id: str = USER_ID, **changes: Any) -> SavedLogin:
     usual: dict[str, Any] = {
         "consumer_key": "3MVG9madeup",
         "flow": "web",
@@ -38,14 +39,14 @@ def login(app: str = "Billing", target: Org | None = None, user_id: str = USER_I
         "place": "file",
         "saved_at": "2026-11-25T12:00:00Z",
     }
-    return Login(app, target or org(), user_id, **{**usual, **changes})
+    return SavedLogin(app, target or org(), user_id, **{**usual, **changes})
 
 
 def test_a_login_is_read_as_it_was_kept() -> None:
     for one in (login(), login(target=org(alias=None, username=None), refreshed_at="later", instance_url=None)):
-        assert kept.login(kept.record(one)) == one
-    owner = Owner("Billing", "uat", "3MVG9madeup", "keyring", "2026-11-25T12:00:00Z")
-    assert kept.owner(kept.owner_record(owner)) == owner
+        assert records.login(records.record(one)) == one
+    owner = SecretOwner("Billing", "uat", "3MVG9madeup", "keyring", "2026-11-25T12:00:00Z")
+    assert records.owner(records.owner_record(owner)) == owner
 
 
 def test_there_is_one_record_per_app_org_and_user() -> None:
@@ -56,23 +57,23 @@ def test_there_is_one_record_per_app_org_and_user() -> None:
         login(user_id="005000001000002AAA").id,
     }
     assert len(ids) == 4
-    assert all(kept.is_id(id) for id in ids)
+    assert all(records.is_id(id) for id in ids)
     assert login(scopes=(), target=org(alias="renamed"), user_id=USER_ID[:15]).id == login().id
-    assert kept.owner_id("3MVG9a") != kept.owner_id("3MVG9b")
+    assert records.owner_id("3MVG9a") != records.owner_id("3MVG9b")
 
 
 @pytest.mark.parametrize("name", ["app", "url", "userId"])
 def test_a_record_that_was_altered_does_not_fit_its_name(name: str) -> None:
     """Its address above all: it is where the refresh token goes."""
-    record = kept.record(login())
+    record = records.record(login())
     value = "https://evil.example" if name == "url" else "another"
     altered = dataclasses.replace(record, members={**record.members, name: value})
-    assert problem_of(kept.login, altered).name == "RecordDamaged"
+    assert problem_of(records.login, altered).name == "RecordDamaged"
 
 
 def test_a_record_never_leads_to_plain_http() -> None:
     insecure = login(target=Org("http://acme.my.salesforce.com", "acme.my.salesforce.com"))
-    assert problem_of(kept.login, kept.record(insecure)).name == "RecordDamaged"
+    assert problem_of(records.login, records.record(insecure)).name == "RecordDamaged"
 
 
 JSON = st.recursive(
@@ -80,16 +81,16 @@ JSON = st.recursive(
     lambda each: st.lists(each, max_size=3),
     max_leaves=4,
 )
-MEMBERS = sorted(kept.record(login()).members)
+MEMBERS = sorted(records.record(login()).members)
 
 
 @given(st.sampled_from(MEMBERS), JSON)
 def test_whatever_stands_in_a_record_is_read_or_refused(name: str, value: object) -> None:
-    record = kept.record(login())
+    record = records.record(login())
     altered = dataclasses.replace(record, members={**record.members, name: value})
-    found: Login | None
+    found: SavedLogin | None
     try:
-        found = kept.login(altered)
+        found = records.login(altered)
     except EcapipeError as error:
         found, damage = None, error.problem.name
     else:
@@ -99,9 +100,9 @@ def test_whatever_stands_in_a_record_is_read_or_refused(name: str, value: object
 
 @given(st.dictionaries(st.sampled_from([*MEMBERS, "org"]), JSON))
 def test_whatever_a_record_consists_of_is_refused_in_words(members: dict[str, object]) -> None:
-    record = Record("login", "0" * 32, "file", members, "/somewhere")
-    assert problem_of(kept.login, record).name == "RecordDamaged"
-    assert problem_of(kept.owner, record).name == "RecordDamaged"
+    record = SavedRecord("login", "0" * 32, "file", members, "/somewhere")
+    assert problem_of(records.login, record).name == "RecordDamaged"
+    assert problem_of(records.owner, record).name == "RecordDamaged"
 
 
 UAT, PROD = login(), login(target=org("https://acme.my.salesforce.com", "prod", "ann@acme.example"))
@@ -128,30 +129,30 @@ ALL = (UAT, PROD, OTHER)
     ],
 )
 def test_a_login_is_found_by_what_its_org_goes_by(
-    apps: tuple[str, ...], wanted: str | None, found: tuple[Login, ...]
+    apps: tuple[str, ...], wanted: str | None, found: tuple[SavedLogin, ...]
 ) -> None:
-    assert tuple(kept.fitting(ALL, apps, wanted)) == found
+    assert tuple(records.fitting(ALL, apps, wanted)) == found
 
 
 def test_an_alias_wins_over_the_same_text_elsewhere() -> None:
     confusing = login("Confusing", org("https://other.my.salesforce.com", "acme.my.salesforce.com"))
-    assert kept.fitting((*ALL, confusing), (), "acme.my.salesforce.com") == [confusing]
+    assert records.fitting((*ALL, confusing), (), "acme.my.salesforce.com") == [confusing]
 
 
 def test_what_does_not_tell_one_login_is_refused_with_the_choices() -> None:
-    assert kept.choose((UAT,), (), None) == UAT
-    assert kept.choose(ALL, ("Reports",), "uat") == OTHER
-    ambiguous = problem_of(kept.choose, ALL, (), "uat")
+    assert records.choose((UAT,), (), None) == UAT
+    assert records.choose(ALL, ("Reports",), "uat") == OTHER
+    ambiguous = problem_of(records.choose, ALL, (), "uat")
     assert (ambiguous.name, ambiguous.exit_code) == ("LoginAmbiguous", 2)
     assert "Billing@uat (ann@acme.example, acme--uat.sandbox.my.salesforce.com)" in ambiguous.message
     assert "robot@acme.example" in ambiguous.message
-    missing = problem_of(kept.choose, ALL, ("Biling",), "prd")
+    missing = problem_of(records.choose, ALL, ("Biling",), "prd")
     assert (missing.name, missing.exit_code) == ("LoginNotKept", 2)
     assert {'Did you mean "Billing"?', 'Did you mean "prod"?'} < set(missing.actions)
-    assert problem_of(kept.choose, (), (), None).message == "No login is kept."
+    assert problem_of(records.choose, (), (), None).message == "No login is kept."
 
 
-def values(found: Sealed) -> list[str | None]:
+def values(found: SavedSecrets) -> list[str | None]:
     return [each and each.reveal() for each in (found.access_token, found.refresh_token, found.consumer_secret)]
 
 
@@ -159,12 +160,12 @@ def token(refresh: str | None) -> Token:
     return Token(Secret("access-2"), refresh and Secret(refresh), None, ORG_ID, USER_ID, ())  # type: ignore[arg-type]
 
 
-OLD = Sealed(Secret("access-1"), Secret("refresh-1"), Secret("secret-1"))
+OLD = SavedSecrets(Secret("access-1"), Secret("refresh-1"), Secret("secret-1"))
 
 
 @pytest.mark.parametrize(("sent", "then"), [(None, "refresh-1"), ("refresh-2", "refresh-2")])
 def test_rotation_replaces_the_refresh_token_and_its_absence_keeps_it(sent: str | None, then: str) -> None:
-    changed, sealed = kept.renewed(login(), OLD, token(sent), Client("key", Secret("secret-2")), "later")
+    changed, sealed = records.renewed(login(), OLD, token(sent), SavedClient("key", Secret("secret-2")), "later")
     assert values(sealed) == ["access-2", then, "secret-2"]
     assert (changed.refreshed_at, changed.saved_at) == ("later", login().saved_at)
     assert (changed.scopes, changed.instance_url) == (login().scopes, URL), "an answer that is silent changes nothing"
@@ -172,24 +173,24 @@ def test_rotation_replaces_the_refresh_token_and_its_absence_keeps_it(sent: str 
 
 def test_the_secret_is_sent_only_where_it_is_required() -> None:
     given = Secret("given")
-    assert kept.client(login(), OLD, None).consumer_secret is OLD.consumer_secret
-    assert kept.client(login(), OLD, given).consumer_secret is given
-    assert kept.client(login(secret_required=False), OLD, given).consumer_secret is None
-    assert "secret" not in repr(kept.client(login(), OLD, None))
+    assert records.client(login(), OLD, None).consumer_secret is OLD.consumer_secret
+    assert records.client(login(), OLD, given).consumer_secret is given
+    assert records.client(login(secret_required=False), OLD, given).consumer_secret is None
+    assert "secret" not in repr(records.client(login(), OLD, None))
 
 
 def test_what_brings_the_next_token() -> None:
-    with_secret, without = Client("key", Secret("secret")), Client("key", None)
-    assert kept.grant(login(), OLD, with_secret) == RefreshToken(OLD.refresh_token)  # type: ignore[arg-type]
-    assert isinstance(kept.grant(login(secret_required=False), OLD, without), RefreshToken)
+    with_secret, without = SavedClient("key", Secret("secret")), SavedClient("key", None)
+    assert records.grant(login(), OLD, with_secret) == RefreshToken(OLD.refresh_token)  # type: ignore[arg-type]
+    assert isinstance(records.grant(login(secret_required=False), OLD, without), RefreshToken)
     robot = login(flow="client-credentials")
-    assert isinstance(kept.grant(robot, Sealed(), with_secret), ClientCredentials)
+    assert isinstance(records.grant(robot, SavedSecrets(), with_secret), ClientCredentials)
     for one, sealed, client in (
         (login(), OLD, without),
-        (robot, Sealed(), without),
-        (login(flow="jwt"), Sealed(Secret("access")), with_secret),
+        (robot, SavedSecrets(), without),
+        (login(flow="jwt"), SavedSecrets(Secret("access")), with_secret),
     ):
-        found = problem_of(kept.grant, one, sealed, client)
+        found = problem_of(records.grant, one, sealed, client)
         assert found.name == "LoginNotRefreshable"
         assert any(one.command in action for action in found.actions)
         assert any("ECAPIPE_CLIENT_SECRET_BILLING_UAT" in action for action in found.actions)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from river.failure import problem_of
 
-from ecapipe import messages
-from ecapipe.messages import Answer, Request
-from ecapipe.problems import EcapipeError, Problem
+from ecapipe.oauth import messages
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
 HOST = "acme.my.salesforce.com"
@@ -22,8 +22,8 @@ JSON, HTML, FORM = "application/json", "text/html", "application/x-www-form-urle
 SECRET = Secret(trees.secret("Billing"))
 
 
-def answer(body: object, status: int = 200, kind: str = JSON) -> Answer:
-    return Answer(status, kind, body if isinstance(body, bytes) else json.dumps(body).encode())
+def answer(body: object, status: int = 200, kind: str = JSON) -> Response:
+    return Response(status, kind, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def refused(code: str, description: str = "", *secrets: Secret) -> Problem:
@@ -106,7 +106,7 @@ PAGE = b"<html><body>We are down for maintenance.</body></html>"
          "InvalidClient", False),
     ],
 )  # fmt: skip
-def test_any_other_answer_is_a_problem_with_host_and_status(given: Answer, name: str, retryable: bool) -> None:
+def test_any_other_answer_is_a_problem_with_host_and_status(given: Response, name: str, retryable: bool) -> None:
     problem = problem_of(messages.members, given, HOST)
     assert (problem.name, problem.retryable) == (name, retryable)
     assert (problem.host, problem.http_status) == (HOST, given.status)
@@ -123,7 +123,7 @@ def test_the_body_of_an_unexpected_answer_is_never_repeated() -> None:
 @given(st.integers(100, 599), st.sampled_from((JSON, FORM, HTML, "")), st.binary())
 def test_any_answer_is_an_object_or_a_problem(status: int, kind: str, body: bytes) -> None:
     try:
-        found = messages.members(Answer(status, kind, body), HOST, SECRET)
+        found = messages.members(Response(status, kind, body), HOST, SECRET)
     except EcapipeError:
         return
     assert status == 200
@@ -297,16 +297,18 @@ def test_what_has_the_shape_of_a_token_is_struck_out_unasked() -> None:
     ],
 )
 def test_a_resource_says_why_in_a_word_or_not_at_all(body: bytes, said: str) -> None:
-    assert messages.said(Answer(403, "", body)) == said
+    assert messages.said(Response(403, "", body)) == said
 
 
 def test_a_resource_that_says_a_secret_says_nothing() -> None:
-    assert VERIFIER.reveal()[:8] not in messages.said(Answer(401, "", f"got {VERIFIER.reveal()}".encode()), VERIFIER)
+    assert VERIFIER.reveal()[:8] not in messages.said(
+        Response(401, "", f"got {VERIFIER.reveal()}".encode()), VERIFIER
+    )
 
 
 @given(st.binary())
 def test_any_refusal_of_a_resource_is_a_short_word(body: bytes) -> None:
-    assert 0 < len(messages.said(Answer(401, "", body))) <= 80
+    assert 0 < len(messages.said(Response(401, "", body))) <= 80
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from river.failure import problem_of
 
-from ecapipe import metadata
-from ecapipe.metadata import Element
-from ecapipe.problems import EcapipeError
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project import metadata
+from ecapipe.project.metadata import Element
 
 ROOT = "ExtlClntAppGlobalOauthSettings"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"

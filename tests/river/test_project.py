@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from river.failure import problem_of
 
-from ecapipe import project
-from ecapipe.problems import EcapipeError
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project import sfdx_project
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -36,7 +36,7 @@ def test_everything_the_river_needs_is_read() -> None:
         plugins={"ecapipe": {"orgs": orgs}, "other": 1},
         unknown="is ignored",
     )
-    found = project.parse(text, "/home/ada/acme")
+    found = sfdx_project.parse(text, "/home/ada/acme")
     assert found.root == "/home/ada/acme"
     assert found.package_directories == ("force-app",)
     assert found.namespace == "acme"
@@ -46,29 +46,29 @@ def test_everything_the_river_needs_is_read() -> None:
 
 
 def test_what_is_not_said_has_a_default() -> None:
-    found = project.parse(written(), "/p")
-    assert (found.namespace, found.login_url, found.api_version) == ("", None, project.DEFAULT_API_VERSION)
+    found = sfdx_project.parse(written(), "/p")
+    assert (found.namespace, found.login_url, found.api_version) == ("", None, sfdx_project.DEFAULT_API_VERSION)
     assert found.orgs == {}
 
 
 def test_an_untrusted_project_says_nothing_about_replacements() -> None:
     rule = {"filename": "a.xml", "stringToReplace": "@@KEY@@", "replaceWithEnv": "HOME"}
-    assert len(project.parse(written(replacements=[rule]), "/p").replacements) == 1
-    assert project.parse(written(replacements=[rule]), "/p", trusted=False).replacements == ()
+    assert len(sfdx_project.parse(written(replacements=[rule]), "/p").replacements) == 1
+    assert sfdx_project.parse(written(replacements=[rule]), "/p", trusted=False).replacements == ()
 
 
 def test_an_untrusted_project_says_nothing_about_orgs() -> None:
     text = written(namespace="acme", plugins={"ecapipe": {"orgs": {"prod": {"url": "https://evil.test"}}}})
-    found = project.parse(text, "/p", trusted=False)
+    found = sfdx_project.parse(text, "/p", trusted=False)
     assert found.orgs == {}
     assert found.namespace == "acme"
 
 
 @pytest.mark.parametrize("plugins", ["text", {"ecapipe": "text"}, {"ecapipe": {"orgs": ["uat"]}}])
 def test_the_settings_of_an_untrusted_project_are_not_even_read(plugins: object) -> None:
-    assert problem_of(project.parse, written(plugins={"ecapipe": 1}), "/p").name == "SchemaValidationError"
+    assert problem_of(sfdx_project.parse, written(plugins={"ecapipe": 1}), "/p").name == "SchemaValidationError"
     trusted = {"plugins": plugins} if isinstance(plugins, dict) else {}
-    assert project.parse(written(**trusted), "/p", trusted=False).orgs == {}
+    assert sfdx_project.parse(written(**trusted), "/p", trusted=False).orgs == {}
 
 
 @pytest.mark.parametrize(
@@ -77,20 +77,20 @@ def test_the_settings_of_an_untrusted_project_are_not_even_read(plugins: object)
         ("66.0", "66.0"),
         ("66", "66.0"),
         ("100.0", "100.0"),
-        ("66.1", project.DEFAULT_API_VERSION),
-        ("v66.0", project.DEFAULT_API_VERSION),
-        ("٦٦.0", project.DEFAULT_API_VERSION),
-        ("66.0/../query", project.DEFAULT_API_VERSION),
-        ("", project.DEFAULT_API_VERSION),
-        (None, project.DEFAULT_API_VERSION),
+        ("66.1", sfdx_project.DEFAULT_API_VERSION),
+        ("v66.0", sfdx_project.DEFAULT_API_VERSION),
+        ("٦٦.0", sfdx_project.DEFAULT_API_VERSION),
+        ("66.0/../query", sfdx_project.DEFAULT_API_VERSION),
+        ("", sfdx_project.DEFAULT_API_VERSION),
+        (None, sfdx_project.DEFAULT_API_VERSION),
     ],
 )
 def test_the_api_version_is_one_that_fits_a_url(said: str | None, read: str) -> None:
-    assert project.parse(written(sourceApiVersion=said), "/p").api_version == read
+    assert sfdx_project.parse(written(sourceApiVersion=said), "/p").api_version == read
 
 
 def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
-    assert project.parse("\ufeff" + written(), "/p").package_directories == ("force-app",)
+    assert sfdx_project.parse("\ufeff" + written(), "/p").package_directories == ("force-app",)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
     ],
 )  # fmt: skip
 def test_bad_json_is_named_with_line_and_column(text: str, line: int, column: int) -> None:
-    problem = problem_of(project.parse, text, "/p")
+    problem = problem_of(sfdx_project.parse, text, "/p")
     assert problem.name == "JsonParseError"
     assert (problem.file, problem.line) == ("sfdx-project.json", line)
     assert f"(line {line}, column {column})" in problem.message
@@ -114,7 +114,7 @@ def test_bad_json_is_named_with_line_and_column(text: str, line: int, column: in
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"sourceApiVersion": ' + "6" * 5000 + "}"])
 def test_json_that_python_itself_refuses_is_a_json_error(text: str) -> None:
-    assert problem_of(project.parse, text, "/p").name == "JsonParseError"
+    assert problem_of(sfdx_project.parse, text, "/p").name == "JsonParseError"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_json_that_python_itself_refuses_is_a_json_error(text: str) -> None:
     ],
 )
 def test_a_member_of_the_wrong_shape_is_named(text: str, says: str) -> None:
-    problem = problem_of(project.parse, text, "/p")
+    problem = problem_of(sfdx_project.parse, text, "/p")
     assert problem.name == "SchemaValidationError"
     assert problem.file == "sfdx-project.json"
     assert says in problem.message
@@ -146,7 +146,7 @@ def test_a_member_of_the_wrong_shape_is_named(text: str, says: str) -> None:
 
 @pytest.mark.parametrize("text", ["{}", directories()])
 def test_a_project_without_package_directories_has_nowhere_to_look(text: str) -> None:
-    assert problem_of(project.parse, text, "/p").name == "NoPackageDirectories"
+    assert problem_of(sfdx_project.parse, text, "/p").name == "NoPackageDirectories"
 
 
 ONE, TWO = {"path": "one"}, {"path": "two"}
@@ -162,18 +162,18 @@ ONE, TWO = {"path": "one"}, {"path": "two"}
     ],
 )
 def test_exactly_one_package_directory_is_the_default(entries: list[object], name: str) -> None:
-    assert problem_of(project.parse, directories(*entries), "/p").name == name
+    assert problem_of(sfdx_project.parse, directories(*entries), "/p").name == name
 
 
 def test_a_single_package_directory_need_not_say_that_it_is_the_default() -> None:
-    assert project.parse(directories(ONE), "/p").package_directories == ("one",)
+    assert sfdx_project.parse(directories(ONE), "/p").package_directories == ("one",)
 
 
 @pytest.mark.parametrize(
     "path", ["/etc", "../other", "one/../../other", "C:\\one", "C:one", "\\\\host\\share", "\\one"]
 )
 def test_a_package_directory_stays_inside_the_project(path: str) -> None:
-    problem = problem_of(project.parse, directories({"path": path}), "/p")
+    problem = problem_of(sfdx_project.parse, directories({"path": path}), "/p")
     assert problem.name == "InvalidPackageDirectoryError"
     assert path in problem.message
 
@@ -191,22 +191,22 @@ def test_a_package_directory_stays_inside_the_project(path: str) -> None:
     ],
 )
 def test_package_directories_are_written_one_way(path: str, read: str) -> None:
-    assert project.parse(directories({"path": path}), "/p").package_directories == (read,)
+    assert sfdx_project.parse(directories({"path": path}), "/p").package_directories == (read,)
 
 
 def test_a_package_directory_named_twice_is_searched_once() -> None:
     text = directories({"path": "one", "default": True}, {"path": "./one"}, {"path": "two"})
-    assert project.parse(text, "/p").package_directories == ("one", "two")
+    assert sfdx_project.parse(text, "/p").package_directories == ("one", "two")
 
 
 def test_a_folder_without_a_project_is_its_own_package_directory() -> None:
-    assert project.bare("/tmp/retrieved").package_directories == (".",)
+    assert sfdx_project.bare("/tmp/retrieved").package_directories == (".",)
 
 
-def outcome(text: str) -> project.Project | None:
+def outcome(text: str) -> sfdx_project.Project | None:
     """The project, or None for the one failure that is allowed."""
     try:
-        return project.parse(text, "/p")
+        return sfdx_project.parse(text, "/p")
     except EcapipeError:
         return None
 

@@ -10,11 +10,12 @@ import trees
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe import discovery, edges, project, replacements
-from ecapipe.apps import App
-from ecapipe.discovery import Where
-from ecapipe.edges.environment import Environment
-from ecapipe.problems import EcapipeError
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project import discovery, replacements, sfdx_project
+from ecapipe.project.apps import App
+from ecapipe.project.discovery import ProjectSelection
 
 FILE = "/project/force-app/main/default/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
 ENTRY = {
@@ -34,8 +35,8 @@ def billing(
     tmp_path: Path, environ: dict[str, str], *entries: object, secret: str = "@@S@@", trusted: bool = True
 ) -> App:
     tree = trees.project(replacements=list(entries)) | trees.app(settings={"consumerSecret": secret})
-    world = edges.real(Environment(dict(environ)))
-    (app,) = discovery.discover(Where((str(trees.plant(tmp_path, tree)),), trusted=trusted), world).apps
+    world = composition.real_world(Environment(dict(environ)))
+    (app,) = discovery.discover(ProjectSelection((str(trees.plant(tmp_path, tree)),), trusted=trusted), world).apps
     return app
 
 
@@ -141,10 +142,10 @@ def test_replacements_of_an_untrusted_project_are_left_alone(tmp_path: Path) -> 
 
 def test_our_own_environment_is_not_changed(tmp_path: Path) -> None:
     environ = {"SECRET": "FA4E", "STAGE": "prod"}
-    world = edges.real(Environment(environ))
+    world = composition.real_world(Environment(environ))
     condition = {**ENTRY, "replaceWhenEnv": [{"env": "STAGE", "value": "prod"}]}
     tree = trees.project(replacements=[condition]) | trees.app(settings={"consumerSecret": "@@S@@"})
-    discovery.discover(Where((str(trees.plant(tmp_path, tree)),)), world)
+    discovery.discover(ProjectSelection((str(trees.plant(tmp_path, tree)),)), world)
     assert environ == {"SECRET": "FA4E", "STAGE": "prod"}
 
 
@@ -156,8 +157,8 @@ def test_no_child_inherits_what_a_replacement_names(place: str, trusted: bool, t
     needed = {**ENTRY, "filename": place, "replaceWithEnv": "HOME"}
     condition = {**ENTRY, "filename": place, "replaceWhenEnv": [{"env": "STAGE", "value": "prod"}]}
     tree = trees.project(replacements=[needed, condition]) | trees.app(settings={"consumerSecret": "@@S@@"})
-    where = Where((str(trees.plant(tmp_path, tree)),), trusted=trusted)
-    discovery.discover(where, edges.real(environment))
+    where = ProjectSelection((str(trees.plant(tmp_path, tree)),), trusted=trusted)
+    discovery.discover(where, composition.real_world(environment))
     assert environment.inherited() == {"STAGE": "prod", "HOME": "/home/made-up"}
 
 
@@ -191,4 +192,4 @@ def test_a_file_may_be_called_like_a_variable(tmp_path: Path) -> None:
 def test_an_entry_that_cannot_be_meant_is_refused_by_number(entry: object) -> None:
     text = json.dumps({"packageDirectories": [{"path": "force-app"}], "replacements": [ENTRY, entry]})
     with pytest.raises(EcapipeError, match="entry 2 of replacements"):
-        project.parse(text, "/project")
+        sfdx_project.parse(text, "/project")

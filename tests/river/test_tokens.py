@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven, proven_of
 from river.failure import problem_of
 
-from ecapipe import orgs, tokens
-from ecapipe.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer, RefreshToken
-from ecapipe.messages import Answer
-from ecapipe.problems import EcapipeError
+from ecapipe.oauth import tokens
+from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer, RefreshToken
+from ecapipe.oauth.messages import Response
+from ecapipe.oauth.tokens import Token
+from ecapipe.orgs import selection
+from ecapipe.orgs.org import Org
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
-from ecapipe.tokens import Token
 
 VERIFIER = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
 GRANT = AuthorizationCode(Secret("aPrxFAKEcode1234567890=="), "https://www.example.com/?a=b&c=d", VERIFIER)
@@ -47,8 +49,8 @@ WHOLE = {
 }
 
 
-def read(answer: Answer | dict[str, object]) -> Token:
-    given = answer if isinstance(answer, Answer) else Answer(200, "application/json", json.dumps(answer).encode())
+def read(answer: Response | dict[str, object]) -> Token:
+    given = answer if isinstance(answer, Response) else Response(200, "application/json", json.dumps(answer).encode())
     return tokens.read(given, GRANT, proven(), ORG)
 
 
@@ -59,7 +61,7 @@ def revealed(token: Token) -> tuple[str, str | None]:
 # --- out ----------------------------------------------------------------------------------------------------
 
 
-def form(grant: Grant, *, org: orgs.Org = ORG) -> dict[str, list[str]]:
+def form(grant: Grant, *, org: Org = ORG) -> dict[str, list[str]]:
     request = tokens.request(grant, proven(), org)
     assert request.url == f"{org.url}/services/oauth2/token"
     assert request.bearer is None
@@ -78,7 +80,7 @@ def test_a_refresh_token_is_sent_with_the_pair() -> None:
 
 def test_an_org_that_repeats_a_refresh_token_is_not_repeated() -> None:
     told = {"error": "unheard_of", "error_description": f"no {REFRESH} here, nor {REFRESH[:12]}"}
-    answer = Answer(400, "application/json", json.dumps(told).encode())
+    answer = Response(400, "application/json", json.dumps(told).encode())
     problem = problem_of(tokens.read, answer, RefreshToken(Secret(REFRESH)), proven(), ORG)
     assert REFRESH[:8] not in problem.message
 
@@ -115,7 +117,7 @@ def test_an_assertion_goes_alone() -> None:
 def test_an_org_that_repeats_an_assertion_is_not_repeated() -> None:
     told = f"invalid assertion {ASSERTION.reveal()[20:]}"
     said = json.dumps({"error": "invalid_grant", "error_description": told}).encode()
-    answer = Answer(400, "application/json", said)
+    answer = Response(400, "application/json", said)
     problem = problem_of(tokens.read, answer, JwtBearer(ASSERTION), proven(), ORG)
     assert problem.name == "AssertionRefused"
     assert ASSERTION.reveal()[20:28] not in problem.message
@@ -129,7 +131,7 @@ def test_a_public_client_sends_no_secret() -> None:
 
 
 def test_the_token_endpoint_is_that_of_the_org() -> None:
-    site = orgs.choose("https://acme.my.site.com/partners", {}, ())
+    site = selection.choose("https://acme.my.site.com/partners", {}, ())
     assert form(ClientCredentials(), org=site)
     assert tokens.request(GRANT, proven(), site).host == "acme.my.site.com"
 
@@ -255,28 +257,29 @@ def test_an_answer_that_lacks_what_is_needed_or_has_it_in_another_form_is_unexpe
 @pytest.mark.parametrize(
     ("answer", "name"),
     [
-        (Answer(200, "text/html", b"<html>Down for maintenance</html>"), "UnexpectedAnswer"),
-        (Answer(200, "", b""), "UnexpectedAnswer"),
-        (Answer(200, "application/json", json.dumps(WHOLE).encode()[:-9]), "UnexpectedAnswer"),
-        (Answer(200, "application/json", json.dumps([WHOLE]).encode()), "UnexpectedAnswer"),
-        (Answer(201, "application/json", json.dumps(WHOLE).encode()), "UnexpectedAnswer"),
-        (Answer(307, "application/json", json.dumps(WHOLE).encode()), "RedirectRefused"),
-        (Answer(429, "text/html", b""), "RateLimited"),
-        (Answer(503, "text/html", b"<html>"), "ServerBusy"),
-        (Answer(400, "application/json", b'{"error": "invalid_client_id"}'), "InvalidClientId"),
-        (Answer(200, "application/json", b'{"error": "invalid_grant", "error_description": "invalid code verifier"}'),
+        (Response(200, "text/html", b"<html>Down for maintenance</html>"), "UnexpectedAnswer"),
+        (Response(200, "", b""), "UnexpectedAnswer"),
+        (Response(200, "application/json", json.dumps(WHOLE).encode()[:-9]), "UnexpectedAnswer"),
+        (Response(200, "application/json", json.dumps([WHOLE]).encode()), "UnexpectedAnswer"),
+        (Response(201, "application/json", json.dumps(WHOLE).encode()), "UnexpectedAnswer"),
+        (Response(307, "application/json", json.dumps(WHOLE).encode()), "RedirectRefused"),
+        (Response(429, "text/html", b""), "RateLimited"),
+        (Response(503, "text/html", b"<html>"), "ServerBusy"),
+        (Response(400, "application/json", b'{"error": "invalid_client_id"}'), "InvalidClientId"),
+        (Response(200, "application/json",
+                  b'{"error": "invalid_grant", "error_description": "invalid code verifier"}'),
          "CodeVerifierRefused"),
-        (Answer(200, "application/json", json.dumps({**WHOLE, "error": "invalid_scope"}).encode()), "InvalidScope"),
+        (Response(200, "application/json", json.dumps({**WHOLE, "error": "invalid_scope"}).encode()), "InvalidScope"),
     ],
 )  # fmt: skip
-def test_any_other_answer_is_no_token(answer: Answer, name: str) -> None:
+def test_any_other_answer_is_no_token(answer: Response, name: str) -> None:
     assert problem_of(read, answer).name == name
 
 
 @pytest.mark.parametrize("secret", [SECRET, GRANT.code.reveal(), VERIFIER.reveal()])
 def test_what_was_sent_is_struck_out_of_what_the_org_says(secret: str) -> None:
     body = json.dumps({"error": "made_up", "error_description": f"got {secret}"}).encode()
-    problem = problem_of(read, Answer(400, "application/json", body))
+    problem = problem_of(read, Response(400, "application/json", body))
     assert "got [REDACTED]" in problem.message
     assert secret[:8] not in repr(problem)
 
@@ -314,13 +317,13 @@ def test_an_answer_that_repeats_what_was_sent_or_issued_is_refused(
 
 def test_an_assertion_is_not_repeated_either() -> None:
     assertion = "eyJhbGciOiJSUzI1NiJ9.eyJGQUtFIjoiRkFLRSJ9.FAKEsignature_of_an-assertion"
-    answer = Answer(200, "application/json", json.dumps({**WHOLE, "scope": f"id {assertion[40:52]}"}).encode())
+    answer = Response(200, "application/json", json.dumps({**WHOLE, "scope": f"id {assertion[40:52]}"}).encode())
     grant, keyless = JwtBearer(Secret(assertion)), replace(proven(), consumer_secret=None)
     assert "its scope repeats a secret" in problem_of(tokens.read, answer, grant, keyless, ORG).message
 
 
 def test_the_content_type_of_a_refused_answer_is_one_that_is_known() -> None:
-    problem = problem_of(read, Answer(200, f"text/{SECRET.lower()}", b"x"))
+    problem = problem_of(read, Response(200, f"text/{SECRET.lower()}", b"x"))
     assert problem.message.endswith("a JSON object was expected, and it is of another content type.")
 
 
@@ -334,7 +337,7 @@ def test_a_signature_that_openssl_makes_is_right() -> None:
         "issued_at": "1278448832702",
         "signature": "/9NsnuJZOxWz9/nuEm+SU2dmDtKU0XNQUZrRYUrH7PQ=",
     }
-    answer = Answer(200, "application/json", json.dumps({**WHOLE, **example}).encode())
+    answer = Response(200, "application/json", json.dumps({**WHOLE, **example}).encode())
     keyed = replace(proven(), consumer_secret=Secret("fake-secret"))
     assert tokens.read(answer, GRANT, keyed, ORG).org_id == "00Dx0000000BV7z"
 
@@ -358,7 +361,7 @@ def test_an_answer_without_a_signature_proves_nothing_and_is_taken(signature: ob
 
 def test_a_public_client_has_nothing_to_check_a_signature_with() -> None:
     public = replace(proven(), consumer_secret=None)
-    answer = Answer(200, "application/json", json.dumps({**WHOLE, "signature": "x"}).encode())
+    answer = Response(200, "application/json", json.dumps({**WHOLE, "signature": "x"}).encode())
     assert revealed(tokens.read(answer, GRANT, public, ORG)) == (ACCESS, REFRESH)
 
 
@@ -375,7 +378,7 @@ ODD = (
 
 @given(st.integers(200, 201), st.dictionaries(st.sampled_from(sorted(WHOLE)), ODD, max_size=3))
 def test_any_answer_is_a_token_or_a_problem(status: int, changes: dict[str, object]) -> None:
-    answer = Answer(status, "application/json", json.dumps({**WHOLE, **changes}).encode())
+    answer = Response(status, "application/json", json.dumps({**WHOLE, **changes}).encode())
     try:
         token = read(answer)
     except EcapipeError:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from river.billing import ORG, ORG_ID, USER_ID
 from river.failure import problem_of
 
-from ecapipe import userinfo
-from ecapipe.messages import Answer
-from ecapipe.orgs import Org
-from ecapipe.problems import EcapipeError
+from ecapipe.oauth import userinfo
+from ecapipe.oauth.messages import Response
+from ecapipe.oauth.tokens import Token
+from ecapipe.oauth.userinfo import User
+from ecapipe.orgs.org import Org
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
-from ecapipe.tokens import Token
-from ecapipe.userinfo import User
 
 ACCESS = "00D000000000001!AQEAQFAKEaccess.token"
 TOKEN = Token(Secret(ACCESS), None, ORG.url, ORG_ID, USER_ID, ("api", "id"))
@@ -34,11 +34,11 @@ WHOLE = {
 }
 
 
-def answer(body: object, status: int = 200, kind: str = "application/json") -> Answer:
-    return Answer(status, kind, body if isinstance(body, bytes) else json.dumps(body).encode())
+def answer(body: object, status: int = 200, kind: str = "application/json") -> Response:
+    return Response(status, kind, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-def read(given: Answer) -> User:
+def read(given: Response) -> User:
     return userinfo.read(given, TOKEN, ORG)
 
 
@@ -121,7 +121,7 @@ def test_an_answer_that_repeats_what_the_org_was_sent_is_refused(
 
 
 @pytest.mark.parametrize("read", [userinfo.read, userinfo.api_problem])
-def test_a_refusal_repeats_nothing_that_the_org_was_sent(read: Callable[[Answer, Token, Org], object]) -> None:
+def test_a_refusal_repeats_nothing_that_the_org_was_sent(read: Callable[[Response, Token, Org], object]) -> None:
     for secret in ("5Aep861FAKErefresh.token", "MADE0UP0SECRET0OF0AN0APP", "4d414445305550305345435245543"):
         given = answer(f"Bad {secret}".encode(), 403)
         try:
@@ -149,7 +149,7 @@ def test_a_refusal_repeats_nothing_that_the_org_was_sent(read: Callable[[Answer,
         (answer({"error": "server_error"}), "ServerBusy"),
     ],
 )
-def test_any_other_answer_is_a_problem_with_host_and_status(given: Answer, name: str) -> None:
+def test_any_other_answer_is_a_problem_with_host_and_status(given: Response, name: str) -> None:
     problem = problem_of(read, given)
     assert (problem.name, problem.host, problem.http_status) == (name, ORG.host, given.status)
 

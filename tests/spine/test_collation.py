@@ -8,55 +8,65 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe import collation, problems, stages
-from ecapipe.events import Finished, Login, StageEnded, Subject
-from ecapipe.problems import Problem
-from ecapipe.record import SHARD, Course, Recorded
-from ecapipe.report import Report
+from ecapipe.documents.history import SHARD, RecordedRun, SubjectRecord
+from ecapipe.documents.report import Report
+from ecapipe.events import (
+    AUTHORIZE,
+    CHECK,
+    DISCOVER,
+    TARGET_STAGES,
+    LoginResult,
+    StageEnded,
+    Subject,
+    SubjectFinished,
+)
+from ecapipe.problems.oauth import auth_timeout_error, invalid_client
+from ecapipe.problems.problem import Problem
+from ecapipe.problems.project import no_apps_found
+from ecapipe.problems.usage import interrupted
+from ecapipe.run import merge
 
-LOGIN = Login("ann@acme.test", None, "00D000000000001EAA", None, (), "web", "forgotten")
-REFUSED = problems.invalid_client("acme.my.salesforce.com")
-WAITING = problems.auth_timeout_error("A", 5)
+LOGIN = LoginResult("ann@acme.test", None, "00D000000000001EAA", None, (), "web", "forgotten")
+REFUSED = invalid_client("acme.my.salesforce.com")
+WAITING = auth_timeout_error("A", 5)
 FIRST, SECOND, THIRD = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
 
 
-def passed(app: str, org: str) -> Course:
+def passed(app: str, org: str) -> SubjectRecord:
     subject = Subject(app, org)
-    ended = tuple(StageEnded(stage, subject, "passed", "", 1) for stage in stages.OF_TARGETS[:3])
-    return Course(ended, Finished(subject, LOGIN))
+    ended = tuple(StageEnded(stage, subject, "passed", "", 1) for stage in TARGET_STAGES[:3])
+    return SubjectRecord(ended, SubjectFinished(subject, LOGIN))
 
 
-def failed(app: str, org: str, problem: Problem = REFUSED) -> Course:
+def failed(app: str, org: str, problem: Problem = REFUSED) -> SubjectRecord:
     subject = Subject(app, org)
-    first = StageEnded(stages.AUTHORIZE, subject, "failed", "", 1, problem=problem)
-    rest = [
-        StageEnded(stage, subject, "skipped", "", reason="Authorizing failed.") for stage in stages.OF_TARGETS[1:3]
-    ]
-    return Course((first, *rest))
+    first = StageEnded(AUTHORIZE, subject, "failed", "", 1, problem=problem)
+    rest = [StageEnded(stage, subject, "skipped", "", reason="Authorizing failed.") for stage in TARGET_STAGES[1:3]]
+    return SubjectRecord((first, *rest))
 
 
-def skipped(app: str, org: str) -> Course:
+def skipped(app: str, org: str) -> SubjectRecord:
     subject = Subject(app, org)
-    return Course(
-        tuple(StageEnded(stage, subject, "skipped", "", reason="Checking failed.") for stage in stages.OF_TARGETS[:3])
+    return SubjectRecord(
+        tuple(StageEnded(stage, subject, "skipped", "", reason="Checking failed.") for stage in TARGET_STAGES[:3])
     )
 
 
-def of_app(app: str, problem: Problem | None = None) -> Course:
-    return Course((StageEnded(stages.CHECK, Subject(app), "failed" if problem else "passed", "", problem=problem),))
+def of_app(app: str, problem: Problem | None = None) -> SubjectRecord:
+    return SubjectRecord((StageEnded(CHECK, Subject(app), "failed" if problem else "passed", "", problem=problem),))
 
 
-def run(at: str, courses: Mapping[Subject, Course], shard: str | None = None, **more: object) -> Recorded:
-    found = StageEnded(stages.DISCOVER, Subject(), "passed", at, facts={SHARD: shard} if shard else {})
+def run(at: str, courses: Mapping[Subject, SubjectRecord], shard: str | None = None, **more: object) -> RecordedRun:
+    found = StageEnded(DISCOVER, Subject(), "passed", at, facts={SHARD: shard} if shard else {})
     apps = {Subject(subject.app): of_app(subject.app or "") for subject in courses}
     plan = tuple(subject for subject in courses if subject.org)
-    everything = {Subject(): Course((found,)), **apps, **courses}
-    return Recorded(at, at, plan=plan, courses=everything, milliseconds=10, **more)  # type: ignore[arg-type]
+    everything = {Subject(): SubjectRecord((found,)), **apps, **courses}
+    return RecordedRun(at, at, plan=plan, courses=everything, milliseconds=10, **more)  # type: ignore[arg-type]
 
 
-def report(*runs: Recorded) -> Report:
+def report(*runs: RecordedRun) -> Report:
     seen = Report()
-    for event in collation.merge(runs).events():
+    for event in merge.merge(runs).events():
         seen(event)
     return seen
 
@@ -86,7 +96,7 @@ def test_of_a_login_in_several_results_the_later_run_counts(turned: bool) -> Non
 
 def test_a_login_that_was_not_reached_says_nothing_against_what_is_known() -> None:
     later = run(SECOND, {A2: passed("A", "2")})
-    later = Recorded(later.run, SECOND, plan=(A1, A2), courses=later.courses, milliseconds=1)
+    later = RecordedRun(later.run, SECOND, plan=(A1, A2), courses=later.courses, milliseconds=1)
     assert set(report(run(FIRST, {A1: passed("A", "1")}), later).logins) == {A1, A2}
 
 
@@ -113,15 +123,17 @@ def test_a_missing_shard_is_a_failure_that_names_it() -> None:
 
 
 def test_nothing_in_a_shard_is_no_failure() -> None:
-    found = StageEnded(stages.DISCOVER, Subject(), "passed", SECOND, facts={SHARD: "2/2"})
-    empty = Recorded(SECOND, SECOND, courses={Subject(): Course((found,), Finished(Subject(), None))}, milliseconds=1)
+    found = StageEnded(DISCOVER, Subject(), "passed", SECOND, facts={SHARD: "2/2"})
+    empty = RecordedRun(
+        SECOND, SECOND, courses={Subject(): SubjectRecord((found,), SubjectFinished(Subject(), None))}, milliseconds=1
+    )
     assert report(run(FIRST, {A1: passed("A", "1")}, "1/2"), empty).status == 0
 
 
 def test_a_run_that_could_not_do_its_work_counts_whenever_it_was() -> None:
-    problem = problems.no_apps_found(["force-app"])
-    lost = Recorded(
-        "", "", courses={Subject(): Course((StageEnded(stages.DISCOVER, Subject(), "failed", "", problem=problem),))}
+    problem = no_apps_found(["force-app"])
+    lost = RecordedRun(
+        "", "", courses={Subject(): SubjectRecord((StageEnded(DISCOVER, Subject(), "failed", "", problem=problem),))}
     )
     seen = report(lost, run(FIRST, {A1: passed("A", "1")}, "1/2"))
     assert seen.status == 68
@@ -130,10 +142,10 @@ def test_a_run_that_could_not_do_its_work_counts_whenever_it_was() -> None:
 
 
 def test_an_interrupted_run_stays_one_until_its_logins_are_done() -> None:
-    stopped = run(FIRST, {A1: passed("A", "1"), A2: failed("A", "2", problems.interrupted())}, interrupted=True)
+    stopped = run(FIRST, {A1: passed("A", "1"), A2: failed("A", "2", interrupted())}, interrupted=True)
     assert report(stopped).status == 130
     assert report(stopped, run(SECOND, {A2: passed("A", "2")})).status == 0
-    early = Recorded(FIRST, FIRST, plan=(A1,), courses={}, interrupted=True, milliseconds=1)
+    early = RecordedRun(FIRST, FIRST, plan=(A1,), courses={}, interrupted=True, milliseconds=1)
     assert report(early).status == 130
     assert report(early, run(SECOND, {A1: passed("A", "1")})).status == 0
 
@@ -153,7 +165,7 @@ OUTCOMES = st.sampled_from(["passed", "failed", "waiting"])
 def test_however_the_logins_are_parted_they_come_to_the_same(
     outcomes: dict[Subject, str], data: st.DataObject
 ) -> None:
-    def course(subject: Subject) -> Course:
+    def course(subject: Subject) -> SubjectRecord:
         app, org = subject.app or "", subject.org or ""
         if outcomes[subject] == "passed":
             return passed(app, org)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe import findings
-from ecapipe.findings import RULES, Finding
-from ecapipe.problems import EcapipeError
+from ecapipe.check import findings
+from ecapipe.check.findings import RULES, Finding
+from ecapipe.problems.problem import EcapipeError
 
 FOUND = Finding("consumer-key-missing", "error", "message", "Billing", "a/file", 3, ("action",), "consumerKey")
 

@@ -12,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
-from ecapipe import problems
-from ecapipe.problems import BUILDERS, CATALOGUE, EcapipeError, Problem, did_you_mean
+from ecapipe.problems.catalogue import CATALOGUE, MODULES
+from ecapipe.problems.oauth import invalid_client, invalid_client_id, rate_limited
+from ecapipe.problems.orgs import refused_host
+from ecapipe.problems.problem import BUILDERS, EcapipeError, Problem, did_you_mean
+from ecapipe.problems.project import json_parse_error
+from ecapipe.problems.usage import interrupted
 
 CATEGORIES = {"config", "credentials", "policy", "org", "network", "people"}
 EXIT_CODES = {1, 2, 3, 69, 130}
@@ -87,7 +91,7 @@ def test_every_name_is_pascal_case_and_that_of_its_function(name: str) -> None:
     assert re.fullmatch(r"([A-Z][a-z0-9]+)+", name)
     function = inspect.unwrap(BUILDERS[name]).__name__
     assert function.replace("_", "") == name.lower()
-    assert getattr(problems, function) is BUILDERS[name]
+    assert any(getattr(module, function, None) is BUILDERS[name] for module in MODULES)
 
 
 def test_the_salesforce_clis_names_are_kept() -> None:
@@ -125,22 +129,22 @@ def test_the_exit_code_is_what_is_promised(name: str, exit_code: int) -> None:
 
 
 def test_a_problem_carries_its_catalogued_category_and_exit_code() -> None:
-    problem = problems.refused_host("https://evil.test", "it is not Salesforce's")
+    problem = refused_host("https://evil.test", "it is not Salesforce's")
     assert (problem.category, problem.exit_code) == ("config", 2)
-    assert problems.invalid_client_id("acme.my.salesforce.com").retryable
-    assert not problems.invalid_client("acme.my.salesforce.com").retryable
+    assert invalid_client_id("acme.my.salesforce.com").retryable
+    assert not invalid_client("acme.my.salesforce.com").retryable
 
 
 def test_a_problem_knows_its_place() -> None:
-    problem = problems.json_parse_error("sfdx-project.json", 3, 7, "Expecting value")
+    problem = json_parse_error("sfdx-project.json", 3, 7, "Expecting value")
     assert (problem.file, problem.line) == ("sfdx-project.json", 3)
     assert "line 3, column 7" in problem.message
-    nowhere = problems.rate_limited("acme.my.salesforce.com")
+    nowhere = rate_limited("acme.my.salesforce.com")
     assert (nowhere.file, nowhere.line, nowhere.host, nowhere.http_status, nowhere.oauth_error) == (None,) * 5
 
 
 def test_the_error_says_the_message() -> None:
-    problem = problems.interrupted()
+    problem = interrupted()
     error = EcapipeError(problem)
     assert error.problem is problem
     assert str(error) == problem.message

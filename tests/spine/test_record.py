@@ -14,21 +14,26 @@ from hypothesis import strategies as st
 from profiles import tries
 from render import scenes
 
-from ecapipe import problems, record, stages
+from ecapipe.documents import history
+from ecapipe.documents.history import RecordedRun
+from ecapipe.documents.report import Report, failure, success
 from ecapipe.events import (
+    RUN_STAGES,
+    TARGET_STAGES,
     Event,
-    Finished,
-    Planned,
     RunEnded,
+    RunPlanned,
     RunStarted,
     StageEnded,
     StageNoted,
     StageStarted,
     Subject,
+    SubjectFinished,
+    stages_until,
 )
-from ecapipe.problems import EcapipeError, Problem
-from ecapipe.record import Recorded
-from ecapipe.report import Report, failure, success
+from ecapipe.problems.oauth import auth_timeout_error
+from ecapipe.problems.problem import USAGE, WAITING, EcapipeError, Problem
+from ecapipe.problems.project import no_apps_found
 
 Json = dict[str, Any]
 
@@ -46,28 +51,31 @@ def document(events: Iterable[Event]) -> Json:
     return success(made.result(), made.warnings, made.status)
 
 
-def loaded(data: object) -> Recorded:
-    return record.load(json.dumps(data).encode(), "result.json")
+def loaded(data: object) -> RecordedRun:
+    return history.load(json.dumps(data).encode(), "result.json")
 
 
 def refused(data: object) -> Problem:
     text = data if isinstance(data, bytes) else json.dumps(data).encode()
     with pytest.raises(EcapipeError) as caught:
-        record.load(text, "result.json")
-    assert caught.value.problem.exit_code == problems.USAGE
+        history.load(text, "result.json")
+    assert caught.value.problem.exit_code == USAGE
     return caught.value.problem
 
 
 def lines(events: Iterable[Event]) -> list[bytes]:
     """The lines of a journal of a run, as the journal makes them."""
     started = next(event for event in events if isinstance(event, RunStarted))
-    planned = next(event for event in events if isinstance(event, Planned))
+    planned = next(event for event in events if isinstance(event, RunPlanned))
     parts: dict[Subject, list[Event]] = {}
     for event in events:
-        if isinstance(event, StageEnded | Finished):
+        if isinstance(event, StageEnded | SubjectFinished):
             parts.setdefault(event.subject, []).append(event)
-    documents = [record.header(started, planned, None, ["-d", "."], "/somewhere"), *map(record.part, parts.values())]
-    return [json.dumps(each).encode() + b"\n" for each in (*documents, *map(record.end, only(events, RunEnded)))]
+    documents = [
+        history.header(started, planned, None, ["-d", "."], "/somewhere"),
+        *map(history.part, parts.values()),
+    ]
+    return [json.dumps(each).encode() + b"\n" for each in (*documents, *map(history.end, only(events, RunEnded)))]
 
 
 def only(events: Iterable[Event], kind: type[RunEnded]) -> list[RunEnded]:
@@ -87,14 +95,14 @@ def test_a_result_tells_the_same_run_again(text: str | None, interrupted: bool) 
 
 
 def test_what_result_has_no_member_for_is_what_it_stands_for() -> None:
-    waits = problems.auth_timeout_error("Billing", 5)
+    waits = auth_timeout_error("Billing", 5)
     events = [
         StageEnded(each.stage, each.subject, "failed", each.at, 1, problem=waits) if each.problem else each
         for each in scenes.run()
         if isinstance(each, StageEnded)
     ]
-    told = loaded(document([RunStarted("r", "t", stages.ALL), *events, RunEnded(False, 1)]))
-    assert report(told.events()).status == problems.WAITING
+    told = loaded(document([RunStarted("r", "t", RUN_STAGES), *events, RunEnded(False, 1)]))
+    assert report(told.events()).status == WAITING
 
 
 def test_what_a_later_version_adds_is_passed_over() -> None:
@@ -107,17 +115,17 @@ def test_what_a_later_version_adds_is_passed_over() -> None:
 @pytest.mark.parametrize("until", ["discover", "locate", "check", "authorize"])
 def test_a_run_that_was_to_stop_early_has_succeeded_in_its_result(until: str) -> None:
     """Its result has no successes; the exit status is 0 all the same."""
-    names = [stage.name for stage in stages.until(until)]
+    names = [stage.name for stage in stages_until(until)]
     kept: list[Event] = [
         event for event in scenes.run() if not isinstance(event, StageEnded) or event.stage.name in names
     ]
-    kept = [event for event in kept if not isinstance(event, Finished | StageStarted | StageNoted)]
+    kept = [event for event in kept if not isinstance(event, SubjectFinished | StageStarted | StageNoted)]
     if until in ("discover", "locate", "check"):
         subjects = {"discover": [Subject()]}.get(until, [Subject("Billing"), Subject("Portal2")])
         kept = [event for event in kept if not isinstance(event, StageEnded) or not event.subject.org]
     else:
         subjects = [Subject("Billing", "uat"), Subject("Portal2", "uat")]
-    kept[-1:-1] = [Finished(subject, None) for subject in subjects]
+    kept[-1:-1] = [SubjectFinished(subject, None) for subject in subjects]
     before = document(kept)
     assert before["status"] == 0
     after = loaded(before)
@@ -126,7 +134,7 @@ def test_a_run_that_was_to_stop_early_has_succeeded_in_its_result(until: str) ->
 
 
 def test_a_run_that_could_not_do_its_work_is_that_failure() -> None:
-    problem = problems.no_apps_found(["force-app"])
+    problem = no_apps_found(["force-app"])
     told = report(loaded(failure(problem, "ecapipe run")).events())
     assert told.fatal is not None
     assert (told.fatal.name, told.fatal.message, told.status) == (problem.name, problem.message, 1)
@@ -250,7 +258,7 @@ def test_any_bytes_are_refused(data: bytes) -> None:
 @given(text=st.none() | scenes.hostile)
 def test_a_journal_tells_the_same_run_again(text: str | None) -> None:
     events = scenes.run(text)
-    told = record.journal(b"".join(lines(events)), "run.jsonl")
+    told = history.journal(b"".join(lines(events)), "run.jsonl")
     assert told is not None
     assert (told.resumes, told.arguments, told.folder) == (None, ("-d", "."), "/somewhere")
     before, after = report(events).result(), report(told.recorded.events()).result()
@@ -264,7 +272,7 @@ JOURNAL = b"".join(lines(scenes.run()))
 @tries(400)
 @given(st.integers(0, len(JOURNAL)))
 def test_any_beginning_of_a_journal_can_be_read(length: int) -> None:
-    told = record.journal(JOURNAL[:length], "run.jsonl")
+    told = history.journal(JOURNAL[:length], "run.jsonl")
     whole = JOURNAL[:length].count(b"\n")
     if whole == 0:
         assert told is None
@@ -277,11 +285,11 @@ def test_any_beginning_of_a_journal_can_be_read(length: int) -> None:
 
 def test_a_later_line_about_a_login_replaces_an_earlier_one() -> None:
     target = Subject("Portal2", "uat")
-    again = [*(StageEnded(stage, target, "passed", "t", 1) for stage in stages.OF_TARGETS), Finished(target, None)]
-    data = JOURNAL + json.dumps(record.part(again)).encode() + b"\n"
-    told = record.journal(data, "run.jsonl")
+    again = [*(StageEnded(stage, target, "passed", "t", 1) for stage in TARGET_STAGES), SubjectFinished(target, None)]
+    data = JOURNAL + json.dumps(history.part(again)).encode() + b"\n"
+    told = history.journal(data, "run.jsonl")
     assert told is not None
-    assert told.recorded.courses[target].finished == Finished(target, None)
+    assert told.recorded.courses[target].finished == SubjectFinished(target, None)
     assert not told.recorded.courses[target].failed
 
 
@@ -290,24 +298,24 @@ def test_a_journal_that_is_damaged_in_its_middle_is_refused_with_the_line(number
     damaged = JOURNAL.splitlines(keepends=True)
     damaged[number - 1] = damaged[number - 1][:20] + b"\n"
     with pytest.raises(EcapipeError) as caught:
-        record.journal(b"".join(damaged), "run.jsonl")
+        history.journal(b"".join(damaged), "run.jsonl")
     problem = caught.value.problem
     assert (problem.name, problem.file, problem.line) == ("DamagedRecord", "run.jsonl", number)
 
 
 def test_a_journal_of_a_later_ecapipe_is_refused() -> None:
     with pytest.raises(EcapipeError) as caught:
-        record.journal(b'{"journal": 2, "anything": "else"}\n', "run.jsonl")
+        history.journal(b'{"journal": 2, "anything": "else"}\n', "run.jsonl")
     assert caught.value.problem.name == "NewerFormat"
 
 
 # --- summaries --------------------------------------------------------------------------------------------------
 
 
-def summary(data: bytes, *, going: bool = False) -> record.Summary:
-    told = record.journal(data, "run.jsonl")
+def summary(data: bytes, *, going: bool = False) -> history.RunSummary:
+    told = history.journal(data, "run.jsonl")
     assert told is not None
-    return record.summary(told, going=going)
+    return history.summary(told, going=going)
 
 
 def test_a_summary_counts_what_is_done_and_what_is_left() -> None:
@@ -326,6 +334,6 @@ def test_a_run_of_which_no_end_is_known_is_going_on_or_broken_off() -> None:
 
 def test_there_is_nothing_to_go_on_with_after_a_run_that_did_everything() -> None:
     target = Subject("Portal2", "uat")
-    passed = [StageEnded(stage, target, "passed", "t", 1) for stage in stages.OF_TARGETS]
-    done = json.dumps(record.part([*passed, Finished(target, None)])).encode() + b"\n"
+    passed = [StageEnded(stage, target, "passed", "t", 1) for stage in TARGET_STAGES]
+    done = json.dumps(history.part([*passed, SubjectFinished(target, None)])).encode() + b"\n"
     assert summary(JOURNAL + done).command is None

@@ -9,29 +9,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe import problems, report
+from ecapipe.check.findings import Finding
+from ecapipe.documents import report
+from ecapipe.documents.report import Report
 from ecapipe.events import (
+    AUTHORIZE,
+    CHECK,
+    DISCOVER,
+    LOCATE,
+    RUN_STAGES,
+    TOKEN,
+    VERIFY,
+    AppDescribed,
     AppFacts,
-    AppSeen,
     CredentialFacts,
     Event,
-    Finished,
-    Login,
+    LoginResult,
     Note,
-    Planned,
     ProjectFacts,
     RunEnded,
+    RunPlanned,
     RunStarted,
     Stage,
     StageEnded,
     StageNoted,
     StageStarted,
     Subject,
+    SubjectFinished,
 )
-from ecapipe.findings import Finding
-from ecapipe.problems import Problem
-from ecapipe.report import Report
-from ecapipe.stages import ALL, AUTHORIZE, CHECK, DISCOVER, LOCATE, TOKEN, VERIFY
+from ecapipe.problems.oauth import auth_timeout_error, invalid_client, nobody_to_ask
+from ecapipe.problems.orgs import no_org_chosen
+from ecapipe.problems.problem import Problem
+from ecapipe.problems.project import requires_project_error
+from ecapipe.problems.usage import interrupted, unknown_app
 
 UAT, PROD = Subject("Billing", "uat"), Subject("Billing", "prod")
 AT = "2026-01-02T03:04:05.678Z"
@@ -50,14 +60,14 @@ APP = AppFacts(
     consumer_key=CredentialFacts("present", True, "file", ()),
     consumer_secret=CredentialFacts("absent", False, None, ("The switch is off.",), required=True),
 )
-LOGIN = Login(
+LOGIN = LoginResult(
     "ann@acme.test", "005000000000001AAA", "00D000000000001EAA", "https://acme", ("api", "id"), "web", "forgotten"
 )
 
-FAILED = problems.invalid_client("acme.my.salesforce.com")
-WAITING = problems.auth_timeout_error("Billing", 5)
-USAGE = problems.no_org_chosen([])
-FATAL = problems.requires_project_error("/work")
+FAILED = invalid_client("acme.my.salesforce.com")
+WAITING = auth_timeout_error("Billing", 5)
+USAGE = no_org_chosen([])
+FATAL = requires_project_error("/work")
 
 
 def ended(stage: Stage, subject: Subject, outcome: str = "passed", problem: Problem | None = None) -> StageEnded:
@@ -72,14 +82,14 @@ def failed(problem: Problem, subject: Subject = UAT, stage: Stage = VERIFY) -> S
 def told(*events: Event, interrupted: bool = False) -> Report:
     """The report of a whole run in which `events` happened."""
     made = Report()
-    for event in (RunStarted("20260102T030405Z-abcdef", AT, ALL), *events, RunEnded(interrupted, 1000)):
+    for event in (RunStarted("20260102T030405Z-abcdef", AT, RUN_STAGES), *events, RunEnded(interrupted, 1000)):
         made(event)
     return made
 
 
 # --- the exit status ----------------------------------------------------------------------------------------
 
-DONE, ALSO_DONE = Finished(UAT, LOGIN), Finished(PROD, LOGIN)
+DONE, ALSO_DONE = SubjectFinished(UAT, LOGIN), SubjectFinished(PROD, LOGIN)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +97,7 @@ DONE, ALSO_DONE = Finished(UAT, LOGIN), Finished(PROD, LOGIN)
     [
         ((DONE,), 0),
         ((DONE, ALSO_DONE), 0),
-        ((Finished(Subject("Billing"), None),), 0),
+        ((SubjectFinished(Subject("Billing"), None),), 0),
         ((ended(VERIFY, UAT, "warning"), DONE), 0),
         ((ended(LOCATE, Subject("Portal"), "skipped"), DONE), 0),
         ((), 1),
@@ -97,12 +107,12 @@ DONE, ALSO_DONE = Finished(UAT, LOGIN), Finished(PROD, LOGIN)
         ((failed(USAGE, stage=AUTHORIZE),), 1),
         ((failed(FATAL, Subject(), DISCOVER),), 1),
         ((failed(USAGE, Subject(), DISCOVER),), 2),
-        ((failed(problems.unknown_app("x", []), Subject(), DISCOVER),), 2),
+        ((failed(unknown_app("x", []), Subject(), DISCOVER),), 2),
         ((failed(FAILED), ALSO_DONE), 68),
         ((ALSO_DONE, failed(FAILED)), 68),
-        ((failed(FAILED), failed(WAITING, PROD), Finished(Subject("Portal", "uat"), LOGIN)), 68),
+        ((failed(FAILED), failed(WAITING, PROD), SubjectFinished(Subject("Portal", "uat"), LOGIN)), 68),
         ((failed(WAITING, stage=AUTHORIZE),), 69),
-        ((failed(WAITING), failed(problems.nobody_to_ask("Billing"), PROD)), 69),
+        ((failed(WAITING), failed(nobody_to_ask("Billing"), PROD)), 69),
         ((failed(WAITING), ALSO_DONE), 69),
         ((failed(WAITING), failed(FAILED, PROD)), 1),
     ],
@@ -117,13 +127,13 @@ def test_the_exit_status_does_not_depend_on_the_order(events: list[Event]) -> No
     status = told(*events).status
     assert status in (0, 1, 68, 69)
     assert told(*reversed(events)).status == status
-    assert (status == 0) == (bool(events) and all(isinstance(event, Finished) for event in events))
+    assert (status == 0) == (bool(events) and all(isinstance(event, SubjectFinished) for event in events))
 
 
 def test_only_what_kept_the_project_from_being_read_is_fatal() -> None:
     assert told(failed(FATAL, Subject(), DISCOVER)).fatal is FATAL
     assert told(failed(FATAL, Subject("Billing"), CHECK)).fatal is None
-    assert told(failed(problems.interrupted(), Subject(), DISCOVER), interrupted=True).fatal is None
+    assert told(failed(interrupted(), Subject(), DISCOVER), interrupted=True).fatal is None
     assert told(DONE).fatal is None
 
 
@@ -138,12 +148,12 @@ def test_a_report_knows_nothing_before_anything_happened() -> None:
 
 def test_a_later_state_of_an_app_replaces_an_earlier_one() -> None:
     later = replace(APP, flows=("web", "jwt"))
-    result = told(AppSeen(APP), AppSeen(replace(APP, name="Portal")), AppSeen(later)).result()
+    result = told(AppDescribed(APP), AppDescribed(replace(APP, name="Portal")), AppDescribed(later)).result()
     assert result["apps"] == [report.app(later), report.app(replace(APP, name="Portal"))]
 
 
 def test_apps_of_one_name_in_two_projects_are_two() -> None:
-    result = told(AppSeen(APP), AppSeen(replace(APP, project="/other"))).result()
+    result = told(AppDescribed(APP), AppDescribed(replace(APP, project="/other"))).result()
     apps = result["apps"]
     assert isinstance(apps, list)
     assert [app["project"] for app in apps] == ["/home/ada/acme", "/other"]
@@ -169,8 +179,8 @@ def test_problems_and_warnings_are_listed_in_order() -> None:
 def whole() -> Report:
     return told(
         ended(DISCOVER, Subject()),
-        Planned((PROJECT,), (Subject("Billing"), UAT, PROD)),
-        AppSeen(APP),
+        RunPlanned((PROJECT,), (Subject("Billing"), UAT, PROD)),
+        AppDescribed(APP),
         ended(VERIFY, UAT),
         DONE,
         failed(
@@ -289,7 +299,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
 
 
 def test_a_subject_that_finished_without_a_login_is_no_success() -> None:
-    result = told(Finished(Subject("Billing"), None)).result()
+    result = told(SubjectFinished(Subject("Billing"), None)).result()
     assert (result["successes"], result["failures"]) == ([], [])
 
 

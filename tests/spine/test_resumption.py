@@ -6,33 +6,44 @@ from dataclasses import replace
 
 import pytest
 
-from ecapipe import problems, resumption, stages
-from ecapipe.events import Fate, Finished, Login, StageEnded, Subject
-from ecapipe.record import FINGERPRINT, RECORDED, Course, Recorded
-from ecapipe.resumption import Resumption
+from ecapipe.documents.history import FINGERPRINT, RECORDED, RecordedRun, SubjectRecord
+from ecapipe.events import (
+    AUTHORIZE,
+    CHECK,
+    TARGET_STAGES,
+    LoginResult,
+    StageEnded,
+    Subject,
+    SubjectFinished,
+    TokenFate,
+)
+from ecapipe.problems.oauth import invalid_client
+from ecapipe.problems.problem import Problem
+from ecapipe.run import resume
+from ecapipe.run.resume import Resumption
 
-ASKED = stages.OF_TARGETS[:3]
+ASKED = TARGET_STAGES[:3]
 A1, A2, B1 = Subject("A", "1"), Subject("A", "2"), Subject("B", "1")
 THEN = {"files": "f", "key": "k", "org": "o", "scopes": "s", "expected": "e", "flow": "auto"}
-LOGIN = Login("ann@acme.test", None, "00D000000000001EAA", None, (), "web", "forgotten")
+LOGIN = LoginResult("ann@acme.test", None, "00D000000000001EAA", None, (), "web", "forgotten")
 
 
-def passed(subject: Subject, login: Login | None = LOGIN) -> Course:
+def passed(subject: Subject, login: LoginResult | None = LOGIN) -> SubjectRecord:
     ended = [StageEnded(stage, subject, "passed", "", 1) for stage in ASKED]
     ended[0] = replace(ended[0], facts={FINGERPRINT: THEN})
-    return Course(tuple(ended), Finished(subject, login))
+    return SubjectRecord(tuple(ended), SubjectFinished(subject, login))
 
 
-def failed(subject: Subject) -> Course:
-    problem = problems.invalid_client("acme")
-    return Course((StageEnded(stages.AUTHORIZE, subject, "failed", "", problem=problem),))
+def failed(subject: Subject) -> SubjectRecord:
+    problem = invalid_client("acme")
+    return SubjectRecord((StageEnded(AUTHORIZE, subject, "failed", "", problem=problem),))
 
 
-def of_app(name: str, problem: problems.Problem | None = None) -> Course:
-    return Course((StageEnded(stages.CHECK, Subject(name), "failed" if problem else "passed", "", problem=problem),))
+def of_app(name: str, problem: Problem | None = None) -> SubjectRecord:
+    return SubjectRecord((StageEnded(CHECK, Subject(name), "failed" if problem else "passed", "", problem=problem),))
 
 
-EARLIER = Recorded(
+EARLIER = RecordedRun(
     "run-1",
     "2026-01-01T00:00:00Z",
     plan=(A1, A2, B1),
@@ -40,8 +51,10 @@ EARLIER = Recorded(
 )
 
 
-def resumed(now: dict[Subject, dict[str, str]], fate: Fate | None = None, earlier: Recorded = EARLIER) -> Resumption:
-    return resumption.resume(earlier, now, ASKED, fate)
+def resumed(
+    now: dict[Subject, dict[str, str]], fate: TokenFate | None = None, earlier: RecordedRun = EARLIER
+) -> Resumption:
+    return resume.resume(earlier, now, ASKED, fate)
 
 
 def test_successes_are_taken_over_and_failures_are_not() -> None:
@@ -53,7 +66,7 @@ def test_successes_are_taken_over_and_failures_are_not() -> None:
 def test_what_is_taken_over_says_from_where() -> None:
     course = resumed({A1: THEN}).taken[A1]
     assert {ended.facts[RECORDED] for ended in course.ended} == {"run-1"}
-    assert course.finished == Finished(A1, LOGIN)
+    assert course.finished == SubjectFinished(A1, LOGIN)
     again = replace(EARLIER, run="run-2", courses={A1: course})
     assert resumed({A1: THEN}, earlier=again).taken[A1].ended[0].facts[RECORDED] == "run-1"
 
@@ -95,7 +108,7 @@ def test_another_flow_is_done_again_and_the_same_by_its_name_is_not() -> None:
 
 
 @pytest.mark.parametrize("fate", ["saved", "handedOver", "revoked"])
-def test_another_fate_of_the_token_is_done_again(fate: Fate) -> None:
+def test_another_fate_of_the_token_is_done_again(fate: TokenFate) -> None:
     found = resumed({A1: THEN}, fate)
     assert A1 not in found.taken
     assert "the token is to be" in found.changes[0]
@@ -106,7 +119,7 @@ def test_another_fate_of_the_token_is_done_again(fate: Fate) -> None:
 
 
 def test_a_login_that_stopped_before_what_is_asked_now_is_done_again() -> None:
-    begun = Course(passed(A1).ended[:1], Finished(A1, None))
+    begun = SubjectRecord(passed(A1).ended[:1], SubjectFinished(A1, None))
     found = resumed({A1: THEN}, earlier=replace(EARLIER, courses={A1: begun}))
     assert found.taken == {}
     assert "more stages are asked for" in found.changes[0]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe import shards
+from ecapipe.documents import shards
+from ecapipe.documents.shards import Shard
 from ecapipe.events import Subject
-from ecapipe.shards import Shard
 
 names = st.text(max_size=8)
 targets = st.lists(st.builds(Subject, names, names), max_size=40)

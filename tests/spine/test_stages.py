@@ -7,36 +7,41 @@ from itertools import count
 
 import pytest
 
-from ecapipe import problems, stages
-from ecapipe.events import Event, Finished, Note, Stage, StageEnded, StageNoted, StageStarted, Subject
-from ecapipe.problems import EcapipeError
-from ecapipe.stages import (
-    ALL,
+from ecapipe.events import (
+    APP_STAGES,
     AUTHORIZE,
     CHECK,
     DISCOVER,
     HAND_OVER,
     LOCATE,
-    OF_APPS,
-    OF_TARGETS,
+    RUN_STAGES,
+    TARGET_STAGES,
     TOKEN,
     VERIFY,
     Clock,
-    Course,
-    Enough,
-    Skip,
-    Tracker,
+    Event,
+    Note,
+    Stage,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+    SubjectFinished,
+    stages_until,
 )
+from ecapipe.login.tracker import EndEarly, SkipStage, StageSequence, Tracker
+from ecapipe.problems.oauth import auth_timeout_error, invalid_client
+from ecapipe.problems.problem import EcapipeError
 
 TARGET = Subject("Billing", "uat")
-PROBLEM = problems.invalid_client("acme.my.salesforce.com")
+PROBLEM = invalid_client("acme.my.salesforce.com")
 AT = "2026-01-02T03:04:05.678Z"
 
 
 class Told:
     """Everything that a tracker tells, with a clock on which every look takes a quarter of a second."""
 
-    def __init__(self, asked_for: tuple[Stage, ...] = ALL) -> None:
+    def __init__(self, asked_for: tuple[Stage, ...] = RUN_STAGES) -> None:
         ticks = count(100.0, 0.25)
         self.events: list[Event] = []
         self.track = Tracker(self.events.append, Clock(lambda: next(ticks), lambda: AT), asked_for)
@@ -58,7 +63,7 @@ def told() -> Told:
 
 
 def test_the_stages_are_those_that_are_promised() -> None:
-    assert [(stage.name, stage.title) for stage in ALL] == [
+    assert [(stage.name, stage.title) for stage in RUN_STAGES] == [
         ("discover", "Finding external client apps"),
         ("locate", "Locating global OAuth settings"),
         ("check", "Checking credentials"),
@@ -67,29 +72,29 @@ def test_the_stages_are_those_that_are_promised() -> None:
         ("verify", "Verifying user info"),
     ]
     assert (HAND_OVER.name, HAND_OVER.title) == ("hand-over", "Handing over to Salesforce CLI")
-    assert (DISCOVER, *OF_APPS, *OF_TARGETS) == (*ALL, HAND_OVER)
+    assert (DISCOVER, *APP_STAGES, *TARGET_STAGES) == (*RUN_STAGES, HAND_OVER)
 
 
-@pytest.mark.parametrize(("name", "stops_after"), [(stage.name, stage) for stage in ALL])
+@pytest.mark.parametrize(("name", "stops_after"), [(stage.name, stage) for stage in RUN_STAGES])
 def test_a_run_may_stop_after_any_stage(name: str, stops_after: Stage) -> None:
-    assert stages.until(name)[-1] == stops_after
-    assert stages.until(name) == ALL[: len(stages.until(name))]
+    assert stages_until(name)[-1] == stops_after
+    assert stages_until(name) == RUN_STAGES[: len(stages_until(name))]
 
 
 def test_a_run_that_stops_nowhere_has_all_stages() -> None:
-    assert stages.until(None) == ALL
+    assert stages_until(None) == RUN_STAGES
 
 
 def test_a_hand_over_follows_only_where_it_is_asked_for() -> None:
-    assert stages.until(None, hand_over=True) == (*ALL, HAND_OVER)
-    assert stages.until("verify", hand_over=True) == ALL
+    assert stages_until(None, hand_over=True) == (*RUN_STAGES, HAND_OVER)
+    assert stages_until("verify", hand_over=True) == RUN_STAGES
 
 
 # --- how a stage ends ---------------------------------------------------------------------------------------
 
 
 def test_a_stage_that_works_passes_with_its_facts_and_its_time(told: Told) -> None:
-    with told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE) as work:
+    with told.track.course(TARGET, TARGET_STAGES) as course, course.stage(AUTHORIZE) as work:
         work.facts["callback"] = "listen"
     assert told.events == [
         StageStarted(AUTHORIZE, TARGET),
@@ -110,7 +115,7 @@ def test_a_stage_that_warns_ends_with_its_sentences(told: Told) -> None:
 
 
 def test_a_stage_that_is_passed_over_is_skipped_and_the_course_goes_on(told: Told) -> None:
-    with told.track.course(TARGET, OF_TARGETS) as course:
+    with told.track.course(TARGET, TARGET_STAGES) as course:
         with course.stage(AUTHORIZE) as work:
             work.facts["flow"] = "client-credentials"
             work.pass_over("No browser step.")
@@ -121,7 +126,7 @@ def test_a_stage_that_is_passed_over_is_skipped_and_the_course_goes_on(told: Tol
 
 
 def test_a_failure_ends_the_course_and_skips_the_rest_with_the_reason(told: Told) -> None:
-    with told.track.course(TARGET, OF_TARGETS) as course:
+    with told.track.course(TARGET, TARGET_STAGES) as course:
         with course.stage(AUTHORIZE) as work:
             work.facts["flow"] = "web"
             raise EcapipeError(PROBLEM)
@@ -146,23 +151,23 @@ def test_a_failure_stays_inside_its_course(told: Told) -> None:
 
 
 def test_a_skip_skips_the_stage_and_the_rest_for_one_reason(told: Told) -> None:
-    with told.track.course(Subject("Billing"), OF_APPS) as course, course.stage(LOCATE):
-        raise Skip("It is packaged.")
+    with told.track.course(Subject("Billing"), APP_STAGES) as course, course.stage(LOCATE):
+        raise SkipStage("It is packaged.")
     assert told.ended == [("locate", "skipped", "It is packaged."), ("check", "skipped", "It is packaged.")]
     assert (course.finished, course.halted) == (False, "It is packaged.")
 
 
 def test_enough_skips_the_stage_and_the_course_has_done_its_work(told: Told) -> None:
-    with told.track.course(TARGET, OF_TARGETS) as course:
+    with told.track.course(TARGET, TARGET_STAGES) as course:
         with course.stage(AUTHORIZE):
-            raise Enough("Dry run.")
+            raise EndEarly("Dry run.")
         pytest.fail("the course went on")
     assert told.ended[0] == ("authorize", "skipped", "Dry run.")
     assert (course.finished, course.halted) == (True, None)
 
 
 def test_a_course_that_is_halted_skips_what_is_left(told: Told) -> None:
-    with told.track.course(TARGET, OF_TARGETS) as course:
+    with told.track.course(TARGET, TARGET_STAGES) as course:
         with course.stage(AUTHORIZE):
             pass
         course.halt("Checking credentials failed.")
@@ -175,14 +180,18 @@ def test_a_course_that_is_halted_skips_what_is_left(told: Told) -> None:
 
 
 def test_what_is_skipped_was_never_started_and_took_no_time(told: Told) -> None:
-    with told.track.course(TARGET, OF_TARGETS) as course:
+    with told.track.course(TARGET, TARGET_STAGES) as course:
         course.halt("Why.")
     assert not [event for event in told.events if isinstance(event, StageStarted)]
     assert (told.last.at, told.last.milliseconds, told.last.problem) == (AT, 0, None)
 
 
 def test_an_interruption_is_told_and_goes_on(told: Told) -> None:
-    with pytest.raises(KeyboardInterrupt), told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        told.track.course(TARGET, TARGET_STAGES) as course,
+        course.stage(AUTHORIZE),
+    ):
         raise KeyboardInterrupt
     assert told.ended == [
         ("authorize", "failed", None),
@@ -202,7 +211,7 @@ def test_an_interruption_between_stages_is_told_too(told: Told) -> None:
 
 
 def test_a_bug_is_no_outcome(told: Told) -> None:
-    with pytest.raises(ZeroDivisionError), told.track.course(TARGET, OF_TARGETS) as course, course.stage(TOKEN):
+    with pytest.raises(ZeroDivisionError), told.track.course(TARGET, TARGET_STAGES) as course, course.stage(TOKEN):
         raise ZeroDivisionError
     assert told.ended == []
     assert not course.finished
@@ -211,16 +220,16 @@ def test_a_bug_is_no_outcome(told: Told) -> None:
 # --- what the run is asked for ------------------------------------------------------------------------------
 
 
-def walked(course: Course) -> Iterator[str]:
-    for stage in OF_TARGETS:
+def walked(course: StageSequence) -> Iterator[str]:
+    for stage in TARGET_STAGES:
         with course.stage(stage):
             yield stage.name
 
 
 @pytest.mark.parametrize(("last", "reached"), [("authorize", 1), ("token", 2), ("verify", 3)])
 def test_a_course_is_done_before_a_stage_nobody_asked_for(last: str, reached: int) -> None:
-    told, seen = Told(stages.until(last)), list[str]()
-    with told.track.course(TARGET, OF_TARGETS) as course:
+    told, seen = Told(stages_until(last)), list[str]()
+    with told.track.course(TARGET, TARGET_STAGES) as course:
         for name in walked(course):
             seen.append(name)
     assert seen == ["authorize", "token", "verify"][:reached]
@@ -229,15 +238,15 @@ def test_a_course_is_done_before_a_stage_nobody_asked_for(last: str, reached: in
 
 
 def test_a_failure_skips_only_what_was_asked_for() -> None:
-    told = Told(stages.until("token"))
-    with told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE):
+    told = Told(stages_until("token"))
+    with told.track.course(TARGET, TARGET_STAGES) as course, course.stage(AUTHORIZE):
         raise EcapipeError(PROBLEM)
     assert [name for name, _, _ in told.ended] == ["authorize", "token"]
 
 
 def test_the_tracker_knows_what_the_run_reaches() -> None:
-    track = Told(stages.until("check")).track
-    assert [stage.name for stage in ALL if track.reaches(stage)] == ["discover", "locate", "check"]
+    track = Told(stages_until("check")).track
+    assert [stage.name for stage in RUN_STAGES if track.reaches(stage)] == ["discover", "locate", "check"]
 
 
 # --- what people are told meanwhile -------------------------------------------------------------------------
@@ -267,8 +276,8 @@ def test_without_anybody_to_ask_nothing_is_asked(told: Told) -> None:
 
 
 def leave_out(told: Told) -> None:
-    with told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE):
-        raise Skip("It belongs elsewhere.", PROBLEM)
+    with told.track.course(TARGET, TARGET_STAGES) as course, course.stage(AUTHORIZE):
+        raise SkipStage("It belongs elsewhere.", PROBLEM)
 
 
 def test_what_was_left_out_is_told_again_as_a_failure_where_nothing_succeeded(told: Told) -> None:
@@ -284,10 +293,8 @@ def test_what_was_left_out_is_told_again_as_a_failure_where_nothing_succeeded(to
 @pytest.mark.parametrize(
     "hopeful",
     [
-        Finished(Subject("Portal", "uat"), None),
-        StageEnded(
-            AUTHORIZE, Subject("Portal", "uat"), "failed", AT, problem=problems.auth_timeout_error("Portal", 5)
-        ),
+        SubjectFinished(Subject("Portal", "uat"), None),
+        StageEnded(AUTHORIZE, Subject("Portal", "uat"), "failed", AT, problem=auth_timeout_error("Portal", 5)),
     ],
 )
 def test_it_stays_left_out_where_something_succeeded_or_waits_for_people(told: Told, hopeful: Event) -> None:
@@ -299,8 +306,8 @@ def test_it_stays_left_out_where_something_succeeded_or_waits_for_people(told: T
 
 
 def test_a_reason_that_owes_nothing_stays_one(told: Told) -> None:
-    with told.track.course(TARGET, OF_TARGETS) as course, course.stage(AUTHORIZE):
-        raise Skip("Somebody else tells of it.")
+    with told.track.course(TARGET, TARGET_STAGES) as course, course.stage(AUTHORIZE):
+        raise SkipStage("Somebody else tells of it.")
     before = len(told.events)
     told.track.own_up()
     assert told.events[before:] == []

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ecapipe.workers import LONG, Workers
+from ecapipe.run.workers import LONG, Workers
 
 
 class Counted:

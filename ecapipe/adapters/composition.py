@@ -1,0 +1,195 @@
+"""The composition root: `real_world` is the one place where real tools are made."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from ecapipe.adapters import terminal
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.network import spare
+from ecapipe.adapters.project_tree import git, writer
+from ecapipe.adapters.project_tree.disk import Disk
+from ecapipe.adapters.storage import atomic
+from ecapipe.events import Clock
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.run.world import World
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from ssl import SSLContext
+
+    from ecapipe.adapters.network.browser import Name
+    from ecapipe.adapters.network.http import Http
+    from ecapipe.login.callbacks import CallbackReply
+    from ecapipe.login.salesforce_cli import SalesforceCli
+    from ecapipe.login.signing import KeyReader
+    from ecapipe.oauth.messages import Request, Response
+    from ecapipe.problems.problem import Problem
+    from ecapipe.project.tree import ProjectTree
+    from ecapipe.saved.store import SecretStore
+
+Tool = TypeVar("Tool")
+
+CLOCK = Clock(time.monotonic, lambda: datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+
+
+def real_world(
+    environment: Environment,
+    *,
+    browser: Name | Literal["none"] | None = None,
+    prompts: bool = False,
+    secret_prompts: bool = False,
+    person: bool = False,
+) -> World:
+    """The world of this process.
+
+    `prompts`: lines may be read from standard input; `secret_prompts`: hidden questions may be asked, too.
+    """
+    spare.http_client()
+    return World(
+        tree=Disk(),
+        tracked=git.tracked,
+        git=(around := git.Repositories()),
+        index=lambda: _index(around),
+        write=atomic.write,
+        amend=writer.write,
+        send=(sender := _Sender()),
+        environ=environment.get,
+        taken=environment.take,
+        variable=environment.credential,
+        ask=terminal.ask if secret_prompts else None,
+        keys=_later(lambda: _keys(environment)),
+        open=_opening(environment, browser),
+        listen=_listen,
+        lines=terminal.Typed(sys.stdin if prompts else None),
+        store=_later(lambda: _store(environment)),
+        sf=_later(lambda: _sf(environment)),
+        person=person,
+        local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
+        clock=CLOCK,
+        chance=os.urandom,
+        browsers=partial(_opening, environment) if browser is None else None,
+        ready=sender.prepare,
+        parted=sender.part,
+    )
+
+
+def _index(around: git.Repositories) -> ProjectTree:
+    from ecapipe.adapters.project_tree.index import Index
+
+    return Index(around)
+
+
+def _keys(environment: Environment) -> KeyReader:
+    from ecapipe.adapters.signer import PemKeys
+
+    return PemKeys(environment.credential)
+
+
+def _store(environment: Environment) -> SecretStore:
+    from ecapipe.adapters.storage.store import RecordStore
+
+    return RecordStore(environment)
+
+
+def _sf(environment: Environment) -> SalesforceCli:
+    from ecapipe.adapters.salesforce_cli import Sf
+
+    return Sf(environment)
+
+
+def _later(make: Callable[[], Tool]) -> Tool:
+    """What `make` makes, loaded and made when it is first used."""
+    return cast(Tool, _Later(make))
+
+
+class _Later:
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make, self._made, self._lock = make, list[Any](), threading.Lock()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._tool(), name)
+
+    def __call__(self, *arguments: object) -> object:
+        return self._tool()(*arguments)
+
+    def _tool(self) -> Any:
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+        return self._made[0]
+
+
+class _Sender:
+    """Sends requests. Each thread has connections of its own: one client for all would cost several times as much."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._tls: SSLContext | None = None
+        self._prepared = False
+
+    def __call__(self, request: Request) -> Response:
+        own: Http | None = getattr(self._own, "http", None)
+        if own is None:
+            own = self._own.http = self._made()
+        return own(request)
+
+    def prepare(self) -> None:
+        """Load and read, in the background, what the first request needs."""
+        if not self._prepared:
+            self._prepared = True
+            threading.Thread(target=self._loaded, daemon=True).start()
+
+    def part(self) -> None:
+        """Close the connections of this thread."""
+        own: Http | None = getattr(self._own, "http", None)
+        if own is not None:
+            own.close()
+
+    def _made(self) -> Http:
+        from ecapipe.adapters.network.http import Http
+
+        return Http(tls=self._context())
+
+    def _context(self) -> SSLContext:
+        from ecapipe.adapters.network.http import tls_context
+
+        with self._lock:  # making one reads every certificate there is
+            self._tls = self._tls or tls_context()
+        return self._tls
+
+    def _loaded(self) -> None:
+        with suppress(EcapipeError):  # it is told when something is sent
+            made = self._made()
+            made.open()
+            made.close()
+
+
+def _opening(environment: Environment, browser: str | None) -> Callable[[str], bool] | None:
+    return None if browser == "none" else _opener(environment, cast("Name | None", browser))
+
+
+def _opener(environment: Environment, browser: Name | None) -> Callable[[str], bool]:
+    def show(url: str) -> bool:
+        from ecapipe.adapters.network.browser import opener
+
+        return opener(browser, environment)(url)
+
+    return show
+
+
+def _listen(
+    callback_urls: Collection[str], land: Callable[[str], CallbackReply]
+) -> AbstractContextManager[Mapping[str, Problem]]:
+    from ecapipe.adapters.network.listener import listen
+
+    return listen(callback_urls, land)

@@ -1,0 +1,146 @@
+"""Environment variables: what they choose, and the credentials they carry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePath
+
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import unreadable_file, usage_error
+from ecapipe.project import reserved_variables
+from ecapipe.secret import Secret
+
+_OWN = "ECAPIPE_"
+_TWIN = "_FILE"
+_LARGEST = 64 * 1024
+
+
+class Environment:
+    """The variables as they were at the start. Those of the process itself are never changed.
+
+    Every child process is given an environment of its own, `inherited` or `listed`. What may hold a credential is in
+    neither: ecapipe's own variables, those that a project or an org file names, and the ``…_FILE`` of each.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._values: Mapping[str, str] = dict(environ)
+        self._known = frozenset(each for name in self._values for each in (name, name.removesuffix(_TWIN)))
+        self._taken: set[str] = set()
+
+    def get(self, name: str) -> str | None:
+        """The value of `name`; None when it is unset or empty."""
+        return self._values.get(name) or None
+
+    def take(self, name: str) -> str | None:
+        """The value of a variable that a project or an org file names; no child process inherits it from now on.
+
+        None for a reserved one, which stays what it is for everybody.
+        """
+        if reserved_variables.reserved(name):
+            return None
+        self._taken.add(name.upper())
+        return self._values.get(name)
+
+    def inherited(self) -> dict[str, str]:
+        """What programs of the user's are given: the variables, without what may hold a credential."""
+        return self._with_path(
+            {name: value for name, value in self._values.items() if not self._withheld(name.upper())}
+        )
+
+    def listed(self) -> dict[str, str]:
+        """What git is given, whatever any project says: what it needs to know of machine and user."""
+        return self._with_path(
+            {name: value for name, value in self._values.items() if reserved_variables.of_git(name)}
+        )
+
+    def program(self, *names: str, chosen: str = "") -> str | None:
+        """The program whose absolute path the variable `chosen` holds, else the first on the PATH that is called so.
+
+        Only absolute folders of PATH are searched, and none of the tree around the current folder: whoever wrote the
+        tree does not choose what is run.
+        """
+        path = self.get(chosen)
+        paths = [path] if path else [os.path.join(folder, name) for folder in self._folders() for name in names]
+        return next(
+            (each for each in paths if os.path.isabs(each) and os.path.isfile(each) and os.access(each, os.X_OK)),
+            None,
+        )
+
+    def _folders(self) -> list[str]:
+        """The folders of PATH that programs are taken from."""
+        tree = _tree()
+        folders = (self.get("PATH") or "").split(os.pathsep)
+        return [folder for folder in folders if os.path.isabs(folder) and not (tree and _inside(folder, tree))]
+
+    def _with_path(self, given: dict[str, str]) -> dict[str, str]:
+        """What is `given`, its PATH reduced to `_folders`; an empty one would mean the current folder."""
+        path = os.pathsep.join(self._folders())
+        changed = {name: path if name.upper() == "PATH" else value for name, value in given.items()}
+        return changed if path else {name: value for name, value in changed.items() if name.upper() != "PATH"}
+
+    def credential(self, name: str) -> Secret | None:
+        """The value of `name`, else the content of the file that ``name_FILE`` names, without surrounding space.
+
+        No child process inherits them from now on; a reserved name has no value. Raises `EcapipeError`
+        (UnreadableFile).
+        """
+        if name not in self._known:  # thousands of apps ask, and mostly in vain
+            return None
+        if reserved_variables.reserved(name):
+            return None
+        self._taken.add(name.upper())
+        if value := (self.get(name) or "").strip():
+            if not value.isprintable():  # bytes that are no text, or a line break in the middle
+                raise EcapipeError(usage_error(f"{name} does not hold plain text.", "ecapipe run"))
+            return Secret(value)
+        path = self.get(name + _TWIN)
+        if path is None or reserved_variables.reserved(name + _TWIN):  # SSL_CERT has a twin that is no twin
+            return None
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                content = file.read(_LARGEST).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            # By name: what stands in the variable may be the secret itself, put there by mistake.
+            problem = unreadable_file(f"the file that {name}_FILE names", reason)
+            raise EcapipeError(replace(problem, file=None)) from None
+        return Secret(content) if content else None
+
+    def _withheld(self, name: str) -> bool:
+        if reserved_variables.reserved(name):
+            return False
+        return name.startswith(_OWN) or name in self._taken or name.removesuffix(_TWIN) in self._taken
+
+    def is_ci(self) -> bool:
+        """The test of `sf`: CI, CONTINUOUS_INTEGRATION or any CI_* variable, unless CI says no."""
+        if (self._values.get("CI") or "").lower() in ("0", "false"):
+            return False
+        names = self._values.keys()
+        return bool(
+            self.get("CI") or self.get("CONTINUOUS_INTEGRATION") or any(name.startswith("CI_") for name in names)
+        )
+
+
+def _tree() -> str | None:
+    """The real path of the repository around the current folder, else of the project; None without them."""
+    try:
+        here = PurePath(os.path.realpath(os.curdir))
+    except OSError:  # it was removed
+        return None
+    around = (here, *here.parents)
+    marked = (each for mark in (".git", "sfdx-project.json") for each in around if os.path.lexists(each / mark))
+    return next((str(each) for each in marked), None)
+
+
+def _inside(folder: str, tree: str) -> bool:
+    """Whether a folder lies in the tree, or is named through it: a link there may lead anywhere."""
+    real, named = PurePath(os.path.realpath(folder)), PurePath(os.path.abspath(folder))
+    ways = (real, *real.parents, *map(os.path.realpath, (named, *named.parents)))
+    return tree in map(str, ways)
+
+
+def process() -> Environment:
+    """The environment of this process."""
+    return Environment(os.environ)

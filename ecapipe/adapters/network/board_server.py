@@ -1,0 +1,290 @@
+"""The board's server: on this machine only, at an address that nobody can guess."""
+
+from __future__ import annotations
+
+import errno
+import math
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hmac import compare_digest
+from http import HTTPStatus
+from typing import Final, Protocol
+from urllib.parse import parse_qs
+
+from ecapipe.adapters.network import site
+from ecapipe.events import Subject
+from ecapipe.problems.oauth import board_cannot_listen
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.run.board import BoardActions
+
+_ADDRESS: Final = "127.0.0.1"
+_LONGEST_POLL: Final = 10.0
+_UNWATCHED: Final = 15.0
+"""Seconds without a request after which nobody is taken to look any more."""
+_BURST: Final = 0.1
+"""Seconds; changes that come together are shown together."""
+_GRACE: Final = (2.0, 6.0)
+"""Seconds for the last page to be fetched: by the script, which waits for it, and by a page that reloads itself."""
+_HURRY: Final = 1.0
+"""Seconds for the same when the run is interrupted, or broke."""
+_LARGEST: Final = 64 * 1024
+_REFUSED: Final = {
+    "open": "That browser could not be opened here. Copy the link, and open it there yourself.",
+    "retry": "That login cannot be tried again now.",
+}
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class BoardServer(Protocol):
+    """What the board shows. Used from any thread; the texts are HTML."""
+
+    @property
+    def policy(self) -> str:
+        """The Content-Security-Policy that goes with the page."""
+
+    def page(self, asked: Mapping[str, str], left: float) -> str:
+        """The page, by the fields of its query, `left` seconds before people are waited for no more."""
+
+    def parts(self, asked: Mapping[str, str], left: float) -> str:
+        """The parts of the page that change."""
+
+    def wait(self, version: int, seconds: float) -> None:
+        """Until the page has another version, or for so long."""
+
+    def say(self, sentence: str) -> None:
+        """Show what became of something that was done on the page."""
+
+    def subject(self, number: str) -> Subject | None:
+        """The login of a row, by its number."""
+
+    def end(self) -> None:
+        """Show for good that the run has ended."""
+
+
+class Served:
+    """The board as it is served at `url`."""
+
+    def __init__(self, page: BoardServer, desk: BoardActions, port: int, seconds: Callable[[], float]) -> None:
+        self.page, self.desk, self._seconds = page, desk, seconds
+        self.token = secrets.token_urlsafe(24)
+        self.server = _bound(port)
+        self.server.served = self
+        self.port = self.server.server_port
+        self.url = f"http://{_ADDRESS}:{self.port}/{self.token}/"
+        self._lock = threading.Condition()
+        self._asked = self._polled = -math.inf
+        self._polling = 0
+        self._ended = self._shown = False
+
+    def watched(self) -> bool:
+        """Whether somebody has the page open, as far as that can be told."""
+        with self._lock:
+            return bool(self._polling) or self._seconds() - self._asked < _UNWATCHED
+
+    @contextmanager
+    def asking(self, *, poll: bool) -> Iterator[None]:
+        """While a page, or the parts of one, is asked for and sent."""
+        with self._lock:
+            self._asked = self._seconds()
+            self._polling += poll
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked = self._seconds()
+                self._polled = self._asked if poll else self._polled
+                self._polling -= poll
+                self._lock.notify_all()
+
+    def ended(self) -> bool:
+        """Whether what is shown from now on is the end."""
+        with self._lock:
+            return self._ended
+
+    def shown(self) -> None:
+        """Somebody has been shown the end."""
+        with self._lock:
+            self._shown = True
+
+    def farewell(self, longest: float) -> None:
+        """Let whoever watches see the end, for at most so many seconds."""
+        with self._lock:
+            self.page.end()
+            self._ended = True
+            now, (script, reload) = self._seconds(), _GRACE
+            if self._polling or now - self._polled < script:
+                patience = script
+            elif now - self._asked < reload:
+                patience = reload
+            else:
+                return
+            self._lock.wait_for(lambda: self._shown and not self._polling, min(patience, longest))
+
+
+@contextmanager
+def serve(
+    page: BoardServer, desk: BoardActions, port: int | None = None, seconds: Callable[[], float] = time.monotonic
+) -> Iterator[Served]:
+    """Serve `page` on `port`, or a free one; what people do there is told to `desk`.
+
+    Raises `EcapipeError` (BoardCannotListen). When the context ends, whoever watches is shown that it did.
+    """
+    served = Served(page, desk, port or 0, seconds)
+    thread = threading.Thread(target=served.server.serve_forever, args=(0.02,), name="ecapipe-board", daemon=True)
+    thread.start()
+    longest = _HURRY
+    try:
+        yield served
+        longest = max(_GRACE)
+    finally:
+        try:
+            served.farewell(longest)
+        finally:
+            served.server.shutdown()
+            served.server.server_close()
+
+
+def try_port(port: int) -> None:
+    """Raises `EcapipeError` (BoardCannotListen) if no board can be served on `port`."""
+    _bound(port).server_close()
+
+
+def _bound(port: int) -> _BoardSocket:
+    try:
+        return _BoardSocket(socket.AF_INET, (_ADDRESS, port), _BoardHandler)
+    except OSError as error:
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown reason"
+        raise EcapipeError(board_cannot_listen(port, reason)) from None
+
+
+class _BoardSocket(site.Server):
+    served: Served
+
+
+class _BoardHandler(site.Handler):
+    server: _BoardSocket
+    always: Mapping[str, str] = {
+        "Cache-Control": "no-store",
+        # Under no-referrer a browser would say `Origin: null` of the page's own forms.
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+    def do_GET(self) -> None:
+        served = self.server.served
+        name, query = self._asked()
+        if not self._is_meant() or name not in ("", "parts"):
+            self._nothing()
+        elif not self._comes_from_here(navigation=name == ""):
+            self.reply(HTTPStatus.FORBIDDEN)
+        else:
+            with served.asking(poll=name == "parts"):
+                if name == "parts":
+                    self._wait(query.get("since", ""))
+                last = served.ended()
+                show = served.page.parts if name == "parts" else served.page.page
+                text = show(query, served.desk.left())
+                self.reply(HTTPStatus.OK, text, **{"Content-Security-Policy": served.page.policy})
+                if last:
+                    served.shown()
+
+    def do_POST(self) -> None:
+        name, _ = self._asked()
+        if not self._is_meant() or name not in ("paste", "open", "retry", "finish"):
+            self._nothing()
+        elif not self._comes_from_here(navigation=False) or self._one("Origin") != f"http://{self._one('Host')}":
+            self.reply(HTTPStatus.FORBIDDEN)
+        elif (self._one("Content-Type") or "").partition(";")[0].strip().lower() != _FORM:
+            self.reply(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        elif (length := self._length()) is None:
+            self.reply(HTTPStatus.LENGTH_REQUIRED)
+        elif length > _LARGEST:
+            self.reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        elif (body := self._body(length)) is None:
+            self.reply(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            self._do(name, _fields(body))
+            self.reply(HTTPStatus.SEE_OTHER, Location=f"/{self.server.served.token}/")
+
+    def do_HEAD(self) -> None:
+        self.reply(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, POST")
+
+    do_OPTIONS = do_PUT = do_DELETE = do_PATCH = do_HEAD
+
+    def _do(self, name: str, fields: Mapping[str, str]) -> None:
+        page, desk = self.server.served.page, self.server.served.desk
+        if name == "paste":
+            answers = [desk.paste(text) for text in fields.get("pasted", "").split()]
+            wrong = [answer for answer in answers if answer is not None]
+            right = len(answers) - len(wrong)
+            taken = f"{right} {'answer was' if right == 1 else 'answers were'} taken." if right else ""
+            page.say(" ".join([*([taken] if taken else []), *dict.fromkeys(wrong)]) or "There was nothing to take.")
+        elif name == "finish":
+            desk.finish()
+        else:
+            do = desk.open if name == "open" else desk.retry
+            subject = page.subject(fields.get("row", ""))
+            page.say("" if subject is not None and do(subject) else _REFUSED[name])
+
+    def _asked(self) -> tuple[str | None, dict[str, str]]:
+        """What is asked for below the unguessable part of the path, and how; None outside it."""
+        path, _, query = self.path.partition("?")
+        prefix, token, *rest = path.split("/") if path.count("/") == 2 else ("", "", None)
+        right = not prefix and compare_digest(token.encode("utf-8", "replace"), self.server.served.token.encode())
+        return rest[0] if right else None, _fields(query)
+
+    def _is_meant(self) -> bool:
+        """Whether the browser believes to speak to this machine: no foreign name was rebound to its address."""
+        return self._one("Host") in [f"{name}:{self.server.served.port}" for name in (_ADDRESS, "localhost")]
+
+    def _comes_from_here(self, *, navigation: bool) -> bool:
+        """Whether the request is the page's own, or, for a `navigation`, somebody opens the page."""
+        origin, kind = self._one("Sec-Fetch-Site"), self._one("Sec-Fetch-Dest")
+        return origin in (None, "same-origin") or (navigation and kind in (None, "document"))
+
+    def _one(self, name: str) -> str | None:
+        """The value of a header that must not be repeated."""
+        values = self.headers.get_all(name) or []
+        return values[0] if len(values) == 1 else None
+
+    def _length(self) -> int | None:
+        """The length of the body, if it is said, and in the one way that cannot be misread."""
+        length = self._one("Content-Length") or ""
+        plain = length.isascii() and length.isdecimal() and len(length) < 10
+        return int(length) if plain and "Transfer-Encoding" not in self.headers else None
+
+    def _body(self, length: int) -> str | None:
+        """The body; None if it does not come in time, however it drips."""
+        end, parts = time.monotonic() + self.timeout, bytearray()
+        while len(parts) < length:
+            piece = self.rfile.read1(length - len(parts)) if time.monotonic() < end else b""
+            if not piece:
+                return None
+            parts += piece
+        return parts.decode("utf-8", "replace")
+
+    def _wait(self, since: str) -> None:
+        """Until the page has changed since a version."""
+        if since.isascii() and since.isdecimal():
+            self.server.served.page.wait(int(since[:18]), _LONGEST_POLL)
+            time.sleep(_BURST)
+
+    def _nothing(self) -> None:
+        self.reply(
+            HTTPStatus.NOT_FOUND, "<!doctype html><title>Nothing here</title><p>The address is in the terminal."
+        )
+
+
+def _fields(query: str) -> dict[str, str]:
+    """The first value of each field; none of a query that has too many."""
+    try:
+        return {name: values[0] for name, values in parse_qs(query, max_num_fields=20).items()}
+    except ValueError:
+        return {}

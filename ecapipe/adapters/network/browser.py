@@ -1,0 +1,116 @@
+"""A browser: the person's own, or the emulator's stand-in for a person."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from ecapipe.adapters.environment import Environment
+from ecapipe.project.apps import loopback
+
+Name = Literal["chrome", "edge", "firefox"]
+
+_COMMANDS: dict[Name, tuple[str, ...]] = {
+    "chrome": ("google-chrome", "chrome", "chromium", "chromium-browser"),
+    "edge": ("microsoft-edge", "msedge"),
+    "firefox": ("firefox",),
+}
+
+
+_OPEN = """
+import sys, webbrowser
+for name in ("microsoft-edge", "msedge"):  # unknown to webbrowser before Python 3.13
+    webbrowser.register(name, None, webbrowser.Chrome(name))
+for name in sys.argv[2:]:
+    try:
+        if webbrowser.get(name or None).open(sys.argv[1]):
+            sys.exit()
+    except (webbrowser.Error, OSError):
+        continue
+sys.exit(1)
+"""
+
+
+def opener(name: Name | None, environment: Environment, patience: float = 3.0) -> Callable[[str], bool]:
+    """Opens a URL in the named browser, or in the system's (`BROWSER` is honoured). False: none could be opened.
+
+    It is opened from a process of its own: nothing that a browser prints gets into our output. One that stays in
+    the foreground for `patience` seconds counts as opened.
+    """
+
+    def show(url: str) -> bool:
+        opening = subprocess.Popen(  # noqa: S603  # our own interpreter, without site; no shell sees the URL
+            [sys.executable, "-I", "-S", "-c", _OPEN, url, *(_COMMANDS[name] if name else ("",))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_variables(environment),
+            cwd=os.path.abspath(os.sep),  # where nothing of a tree is found
+            start_new_session=True,
+        )
+        try:
+            return opening.wait(patience) == 0
+        except subprocess.TimeoutExpired:
+            return True
+
+    return show
+
+
+def installed(environment: Environment) -> tuple[Name, ...]:
+    """The browsers, by the names of ``--browser``, that have a program."""
+    return tuple(name for name, commands in _COMMANDS.items() if environment.program(*commands))
+
+
+def _variables(environment: Environment) -> dict[str, str]:
+    """What the browser is given; a BROWSER that is a relative path would be a file of the current folder."""
+    given = environment.inherited()
+    commands = [each.strip() for each in given.pop("BROWSER", "").split(os.pathsep)]
+    firm = [each for each in commands if each and (os.path.isabs(each) or not os.path.dirname(each.split()[0]))]
+    return given | ({"BROWSER": os.pathsep.join(firm)} if firm else {})
+
+
+class StandInBrowser:
+    """Signs in through the emulator's pages, over HTTP, and brings the answer back as a person's browser would:
+    by opening the callback, or, where nothing listens, by pasting its address. Used from many threads.
+
+    `visit` walks the pages from an authorize URL to the redirect's address.
+    """
+
+    def __init__(self, visit: Callable[[str], str]) -> None:
+        self._visit = visit
+        self._take: Callable[[str | None], None] | None = None
+
+    def open(self, url: str) -> bool:
+        """Sign in, at once; raises what `visit` raises."""
+        address = self._visit(url)
+        if not (loopback(address) and self._shown(address)) and self._take is not None:
+            self._take(address)
+        return True
+
+    def _shown(self, address: str) -> bool:
+        """Open an address on this machine; False if nobody listens there."""
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with direct.open(address, timeout=10):  # follows to the clean page, as a browser does
+                return True
+        except urllib.error.HTTPError:  # somebody listens, but for something else
+            return False
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ConnectionRefusedError):
+                return False
+            raise
+
+    @contextmanager
+    def lines(self, take: Callable[[str | None], None]) -> Iterator[None]:
+        """See `ecapipe.login.callbacks.LineReader`."""
+        self._take = take
+        try:
+            yield
+        finally:
+            self._take = None

@@ -1,0 +1,361 @@
+"""git, read only; the only module that meets GitPython."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Final, cast
+
+from ecapipe.adapters import environment
+from ecapipe.adapters.environment import Environment
+from ecapipe.check.git import GitMissing
+from ecapipe.problems.git import git_unavailable, unknown_revision
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.protect import protection
+from ecapipe.protect.protection import IgnoreRule
+from ecapipe.secret import SecretSearch
+
+if TYPE_CHECKING:
+    from git import Repo
+
+# Nothing of a tree is run, nothing is fetched, and the index is not even refreshed: core.fsmonitor is a command that
+# the repository itself may name, and a partial clone would fetch what it lacks.
+_GIT: Final = (
+    "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never",
+    "-c", "submodule.recurse=false",
+)  # fmt: skip
+_ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LANGUAGE": "C", "LC_ALL": "C"}
+_CHOSEN: Final = "ECAPIPE_GIT"
+_PROGRAM: Final = "GIT_PYTHON_GIT_EXECUTABLE"
+"""The variable of GitPython that names another program."""
+_LOADING: Final = threading.Lock()
+
+_HEADER: Final = "%(objecttype) %(objectsize) "
+_OBJECT: Final = "%(objectname) %(objecttype)"
+_PIECE: Final = 1024 * 1024
+_LINK, _SUBMODULE = b"120000", b"160000"
+_ECA: Final = b".eca"
+"""What the suffixes of external client apps begin with."""
+
+
+class GitRepository:
+    """See `ecapipe.check.git.Git`."""
+
+    def __init__(self, top: str) -> None:
+        held = os.path.join(top, ".git")
+        if os.path.exists(held) and not os.path.isdir(held) and not os.path.isfile(held):
+            # Whoever opens a pipe waits for a writer, and a device may never end.
+            raise EcapipeError(git_unavailable(top, "its .git is neither a folder nor a file"))
+        ours = environment.process()
+        listed, found = ours.listed(), program(ours)
+        if found is None:
+            raise GitMissing(git_unavailable(top, "there is no git program"))
+        try:
+            with _shown({**listed, _PROGRAM: found}):
+                import git
+        except ImportError:  # GitPython raises it when the program does not tell its version
+            raise EcapipeError(git_unavailable(top, "there is no git program that works")) from None
+        try:
+            self._repo: Repo = git.Repo(top)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+            raise EcapipeError(git_unavailable(top, "the repository is broken")) from None
+        self._command = (found, *_GIT)
+        # GitPython's own part is what pre-commit hooks are told: another index, another folder.
+        self._variables = {**listed, **self._repo.git.environment(), **_ENVIRONMENT}
+        self.top = top
+        self._folders: dict[str, str] = {}
+
+    @property
+    def shallow(self) -> bool:
+        return os.path.isfile(os.path.join(self._repo.common_dir, "shallow"))
+
+    def name(self, path: str) -> str | None:
+        folder, base = os.path.split(path)
+        if folder not in self._folders:  # asked about thousands of files in a few folders
+            self._folders[folder] = os.path.realpath(folder)
+        real = os.path.join(self._folders[folder], base)
+        if os.path.islink(real) or base in ("", os.curdir, os.pardir):
+            real = os.path.realpath(real)
+        name = posixpath.relpath(real.replace(os.sep, "/"), self.top)
+        return None if name == ".." or name.startswith("../") else name
+
+    def index(self) -> dict[str, str]:
+        return self._index
+
+    @cached_property
+    def _index(self) -> dict[str, str]:
+        return _blobs(self._listed("ls-files", "-s", "-z", "--", f":(top,icase)*{_ECA.decode()}*"), _ECA)
+
+    def tracked(self) -> frozenset[str]:
+        """Every name in the index."""
+        return frozenset(os.fsdecode(name) for name in self._listed("ls-files", "-z"))
+
+    def blob(self, name: str) -> str | None:
+        return _blobs(self._listed("ls-files", "-s", "-z", "--", f":(literal){name}")).get(name)
+
+    def at(self, revision: str) -> dict[str, str]:
+        # Through a pipe, where nothing in it can be an option.
+        asked = os.fsencode(f"{' '.join(revision.splitlines())}^{{commit}}\n")
+        commit, _, kind = (
+            self._run("cat-file", f"--batch-check={_OBJECT}", given=asked).decode().strip().rpartition(" ")
+        )
+        if kind != "commit":
+            if revision == "HEAD":
+                return {}
+            raise EcapipeError(unknown_revision(revision))
+        return _blobs(self._listed("ls-tree", "-r", "-z", "--full-tree", commit), _ECA)
+
+    def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        asked = dict.fromkeys(blobs)
+        return {blob: b"".join(pieces) for blob, pieces in self._read(asked)} if asked else {}
+
+    def _read(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        ids = "".join(f"{blob}\n" for blob in blobs).encode()
+        with self._started("cat-file", f"--batch={_HEADER}%(objectname)", "--buffer", given=ids) as output:
+            yield from _contents(output)
+
+    def ignored(self, names: Iterable[str]) -> frozenset[str]:
+        # Behind ./ a name that starts with a colon is only a name.
+        asked = b"".join(b"./" + os.fsencode(name) + b"\0" for name in names)
+        found = self._run("check-ignore", "--no-index", "--stdin", "-z", given=asked, fails=(1,)) if asked else b""
+        return frozenset(os.fsdecode(name.removeprefix(b"./")) for name in found.split(b"\0") if name)
+
+    def rulings(self, names: Sequence[str]) -> list[IgnoreRule | None] | None:
+        """What ignore files say of each of `names`, tracked or not; None when git's answer cannot be read."""
+        asked = b"".join(os.fsencode(name) + b"\0" for name in names)
+        command = ("check-ignore", "-z", "--stdin", "--verbose", "--non-matching", "--no-index")
+        answers = self._run(*command, given=asked, fails=(1,)).split(b"\0")[:-1]
+        if len(answers) != 4 * len(names):
+            return None
+        return [_ruling(*map(os.fsdecode, line)) for line in zip(answers[0::4], answers[2::4], strict=True)]
+
+    def holding(self, folder: str, sought: SecretSearch) -> Iterable[str]:
+        def search() -> list[str]:
+            # The values go in through a pipe: nobody can see them among the arguments.
+            found = self._run(
+                "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
+                "-f", "-", "--", f":(literal){folder}", given=sought.patterns, fails=(1,),
+            )  # fmt: skip
+            return [os.fsdecode(name) for name in found.split(b"\0") if name]
+
+        return _Begun(search)
+
+    def files(self, folder: str) -> list[str]:
+        listed = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
+        return [os.fsdecode(name) for name in self._listed(*listed)]
+
+    def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        names: dict[str, list[str]] = {}
+        for name, blob in _blobs(self._listed("ls-files", "-s", "-z", "--", f":(literal){folder}")).items():
+            names.setdefault(blob, []).append(name)
+        for blob, pieces in self._read(names):
+            yield names[blob], pieces
+
+    def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
+        listing = ("rev-list", "--all", "--objects", "--filter=object:type=blob", "--filter-provided-objects")
+        with self._started(*listing) as blobs, self._started(
+            # %(rest) is what rev-list writes behind the id: a name.
+            "cat-file", f"--batch={_HEADER}%(rest)", "--buffer", source=blobs
+        ) as output:  # fmt: skip
+            yield from _contents(output)
+
+    def _listed(self, *command: str) -> list[bytes]:
+        return [entry for entry in self._run(*command).split(b"\0") if entry]
+
+    def _run(self, *command: str, given: bytes = b"", fails: Sequence[int] = ()) -> bytes:
+        with self._started(*command, given=given, fails=fails) as output:
+            return output.read()
+
+    @contextmanager
+    def _started(
+        self, *command: str, given: bytes = b"", source: IO[bytes] | None = None, fails: Sequence[int] = ()
+    ) -> Iterator[IO[bytes]]:
+        """The output of a git command that reads `given`, or what `source` delivers. An exit status in `fails` is an
+        answer, too."""
+        try:
+            # Not by GitPython, which gives every command all that stands in os.environ.
+            process = subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
+                [*self._command, *command],
+                cwd=self._repo.working_dir,
+                env=self._variables,
+                stdin=source or subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except FileNotFoundError:  # it was removed meanwhile
+            raise GitMissing(git_unavailable(self.top, "there is no git program")) from None
+        except OSError as error:
+            raise EcapipeError(git_unavailable(self.top, f"{error.strerror or error}")) from None
+        stdin, stdout, stderr = process.stdin, cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
+        complaint: list[bytes] = []
+        threads = [threading.Thread(target=lambda: complaint.append(stderr.read()), daemon=True)]
+        if stdin is not None:
+            threads.append(threading.Thread(target=_feed, args=(stdin, given), daemon=True))
+        for thread in threads:
+            thread.start()
+        try:
+            yield stdout
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            stdout.close()
+            status = process.wait()
+            for thread in threads:
+                thread.join()
+            stderr.close()
+        if status and status not in fails:
+            said = b"".join(complaint).decode("utf-8", "replace").strip().splitlines()
+            reason = said[0].removeprefix("fatal: ") if said else f"it ended with {status}"
+            raise EcapipeError(git_unavailable(self.top, reason.rstrip(".")))
+
+
+def program(environment: Environment) -> str | None:
+    """The git program: that of ECAPIPE_GIT, else the one that GitPython would use, if it has an absolute path."""
+    named = environment.get(_PROGRAM) or "git"
+    if os.path.isabs(named) and not environment.get(_CHOSEN):
+        return shutil.which(named)
+    return environment.program(
+        *((f"{named}.exe", f"{named}.cmd", named) if os.name == "nt" else (named,)), chosen=_CHOSEN
+    )
+
+
+@contextmanager
+def _shown(variables: Mapping[str, str]) -> Iterator[None]:
+    """While GitPython is loaded for the first time, let it see these variables alone: it runs ``git version`` then,
+    with a copy of ``os.environ``. The environment of this process is not changed, nor what anything else needs of it.
+    """
+    with _LOADING:
+        if "git" in sys.modules:
+            yield
+            return
+        whole = os.environ
+        os.environ = dict(variables)  # type: ignore[assignment]  # noqa: B003 - it is not to be cleared
+        try:
+            yield
+        finally:
+            os.environ = whole  # noqa: B003
+
+
+class _Begun:
+    """What `work` comes to, in a thread of its own; who wants to know waits for it."""
+
+    def __init__(self, work: Callable[[], list[str]]) -> None:
+        self._work = work
+        self._came: list[str] | BaseException = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[str]:
+        self._thread.join()
+        if isinstance(self._came, BaseException):
+            raise self._came
+        yield from self._came
+
+    def _run(self) -> None:
+        try:
+            self._came = self._work()
+        except BaseException as error:  # raised again where the answer is asked for
+            self._came = error
+
+
+class Repositories:
+    """The repository whose work tree holds a path; see `ecapipe.run.world.World.git`. Each is opened once."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, GitRepository] = {}
+
+    def __call__(self, path: str) -> GitRepository | None:
+        top = os.path.realpath(path)
+        while not os.path.lexists(os.path.join(top, ".git")):
+            top, last = os.path.dirname(top), top
+            if top == last:
+                return None
+        top = top.replace(os.sep, "/")
+        if top not in self._opened:
+            self._opened[top] = GitRepository(top)
+        return self._opened[top]
+
+
+def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
+    """Those of `paths` (relative to `root`) that are in the index; empty where git cannot tell."""
+    try:
+        repository = Repositories()(root) if paths else None
+        listed = repository.tracked() if repository else frozenset()
+    except EcapipeError:
+        return frozenset()
+    return frozenset(path for path in paths if repository and repository.name(os.path.join(root, path)) in listed)
+
+
+def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:
+    """Names and ids in what ls-files and ls-tree list; only names with `part` in them, in any case."""
+    found = {}
+    for entry in entries:
+        if part in entry.lower() and not entry.startswith((_LINK, _SUBMODULE)):
+            about, _, name = entry.partition(b"\t")
+            # ls-files: mode, id, stage; ls-tree: mode, type, id.
+            found[os.fsdecode(name)] = max(about.split(b" ")[1:], key=len).decode()
+    return found
+
+
+def rulings(root: str, paths: Sequence[str]) -> protection.IgnoreRules | None:
+    """What ignore files say of `paths` (relative to `root`, and perhaps not there yet).
+
+    None where git cannot tell: no git program, no repository, or one that git refuses to read.
+    """
+    try:
+        repository = Repositories()(root)
+        home = repository.name(root) if repository else None
+        if repository is None or home is None:
+            return None
+        named = {path: repository.name(os.path.join(root, path)) for path in paths}
+        inside = {path: name for path, name in named.items() if name is not None}
+        found = repository.rulings(list(inside.values()))
+    except EcapipeError:
+        return None
+    return (
+        None if found is None else protection.IgnoreRules(repository.top, home, dict(zip(inside, found, strict=True)))
+    )
+
+
+def _ruling(source: str, pattern: str) -> IgnoreRule | None:
+    shared = os.path.basename(source) == ".gitignore" and not os.path.isabs(source)
+    return IgnoreRule(source if shared else None, not pattern.startswith("!")) if source else None
+
+
+def _feed(stream: IO[bytes], given: bytes) -> None:
+    try:
+        with stream:
+            stream.write(given)
+    except BrokenPipeError:  # git has seen enough, or ended: its status tells
+        return
+
+
+def _contents(output: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """What cat-file --batch says, a header and a content at a time. What a partial clone lacks is left out."""
+    while header := output.readline():
+        kind, _, rest = header.rstrip(b"\n").partition(b" ")
+        size, _, name = rest.partition(b" ")
+        if kind != b"blob" or not size.isdigit():
+            continue
+        pieces = _pieces(output, int(size))
+        yield os.fsdecode(name), pieces
+        for _ in pieces:  # whatever the caller left
+            continue
+        output.read(1)
+
+
+def _pieces(output: IO[bytes], size: int) -> Iterator[bytes]:
+    while size:
+        piece = output.read(min(size, _PIECE))
+        if not piece:
+            return
+        size -= len(piece)
+        yield piece

@@ -1,0 +1,82 @@
+"""The tree as the next commit would have it: git's index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from ecapipe.adapters.project_tree.disk import Disk, forceignore, passed_over
+from ecapipe.adapters.project_tree.git import GitRepository, Repositories
+from ecapipe.problems.git import git_unavailable
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.project import suffix_misspelt
+from ecapipe.project.metadata import nearly, recognise
+from ecapipe.project.tree import LinkOutside, MetadataFile
+
+
+class Index(Disk):
+    """What git's index holds, and the disk for the rest: where a project is, and what it names outside of git.
+
+    Reading raises `EcapipeError` (GitUnavailable) where there is no index.
+    """
+
+    def __init__(self, around: Repositories) -> None:
+        self._around = around
+        self._held: dict[str, bytes] = {}
+
+    def walk(
+        self, root: str, directories: Sequence[str], *, metadata_format: bool
+    ) -> Iterator[MetadataFile | LinkOutside | Problem]:
+        ignored = forceignore(root)
+        seen: set[str] = set()
+        for directory in directories:
+            if not self.holds(root, f"{root}/{directory}"):
+                yield LinkOutside(directory)
+                continue
+            below = {path: blob for path, blob in self._below(root, directory).items() if not passed_over(path)}
+            known = {path: recognise(path.rpartition("/")[2], metadata_format=metadata_format) for path in below}
+            # All at once: asking git takes long, the answers are short.
+            contents = self._repository(f"{root}/{directory}").read(below[path] for path in known if known[path])
+            for path in sorted(below.keys() - seen):
+                seen.add(path)
+                if found := known[path]:
+                    self._held[f"{root}/{path}"] = contents[below[path]]
+                    yield MetadataFile(path, *found, ignored(path))
+                elif meant := nearly(path.rpartition("/")[2], metadata_format=metadata_format):
+                    yield suffix_misspelt(path, meant)
+
+    def read(self, path: str, limit: int) -> bytes:
+        content = self._content(path)
+        return super().read(path, limit) if content is None else content[: limit + 1]
+
+    def read_inside(self, root: str, name: str, limit: int) -> str | None:
+        content = self._content(os.path.join(root, name))
+        if content is None:
+            return super().read_inside(root, name, limit)
+        return content[:limit].decode("utf-8", "replace").strip()
+
+    def open_to_others(self, path: str) -> bool:
+        return False
+
+    def _below(self, root: str, directory: str) -> dict[str, str]:
+        """The index's files in a folder of `root`, relative to `root`, with the ids of their contents."""
+        repository = self._repository(f"{root}/{directory}")
+        folder = repository.name(f"{root}/{directory}")
+        top = "" if folder in (None, ".") else f"{folder}/"
+        prefix = "" if directory == "." else f"{directory}/"
+        return {prefix + name[len(top) :]: blob for name, blob in repository.index().items() if name.startswith(top)}
+
+    def _content(self, path: str) -> bytes | None:
+        if path not in self._held:
+            repository = self._repository(os.path.dirname(path))
+            blob = repository.blob(repository.name(path) or "")
+            if blob is None:
+                return None
+            self._held[path] = repository.read([blob]).get(blob, b"")
+        return self._held[path]
+
+    def _repository(self, place: str) -> GitRepository:
+        repository = self._around(place)
+        if repository is None:
+            raise EcapipeError(git_unavailable(place, "there is no repository"))
+        return repository

@@ -1,0 +1,156 @@
+"""Private keys on disk, and what they sign; the only client module that meets cryptography."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ecapipe.problems.credentials import (
+    jwt_key_encrypted,
+    jwt_key_not_path,
+    jwt_key_not_usable,
+    jwt_key_passphrase_wrong,
+)
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.usage import unreadable_file
+from ecapipe.secret import Secret
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+SHORTEST = 2048
+"""Bits of an RSA key: less is forbidden for RS256 (RFC 7518 §3.3)."""
+PASSPHRASE = "ECAPIPE_JWT_KEY_PASSPHRASE"  # noqa: S105  # the name of the variable
+
+_LARGEST = 64 * 1024
+
+_INSTEAD = {
+    b"-----BEGIN CERTIFICATE": "it holds a certificate, not the private key that belongs to it",
+    b"-----BEGIN PUBLIC KEY": "it holds a public key, not the private one",
+    b"-----BEGIN RSA PUBLIC KEY": "it holds a public key, not the private one",
+    b"-----BEGIN OPENSSH PRIVATE KEY": "it is in the format of OpenSSH, not PEM",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RsaKey:
+    """A private RSA key; see `ecapipe.login.signing.PrivateKey`."""
+
+    open_to_others: bool
+    _key: RSAPrivateKey
+
+    def __repr__(self) -> str:
+        return "Key()"
+
+    def sign(self, data: bytes) -> bytes:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+    def doubt(self, certificate: str, at: str) -> str | None:
+        from cryptography import x509
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+        try:
+            found = x509.load_pem_x509_certificate(_armoured(certificate))
+            public = found.public_key()
+            ends = found.not_valid_after_utc
+        except ValueError:
+            return "cannot be read as a certificate"
+        own = self._key.public_key().public_numbers()
+        if not isinstance(public, RSAPublicKey) or public.public_numbers() != own:
+            return "belongs to another private key"
+        return f"expired on {ends:%Y-%m-%d}" if ends < datetime.fromisoformat(at) else None
+
+
+class PemKeys:
+    """Private keys by file: each is read, and its passphrase asked for, once; see `ecapipe.login.signing.KeyReader`.
+
+    `variable` reads a credential variable of the environment.
+    """
+
+    def __init__(self, variable: Callable[[str], Secret | None]) -> None:
+        self._variable = variable
+        self._lock = threading.Lock()
+        self._known: dict[str, RsaKey | Problem] = {}
+
+    def __call__(self, path: str, ask: Callable[[str], Secret | None] | None) -> RsaKey:
+        with self._lock:
+            if path not in self._known:
+                try:
+                    self._known[path] = self._read(path, ask)
+                except EcapipeError as error:
+                    self._known[path] = error.problem
+            found = self._known[path]
+        if isinstance(found, Problem):
+            raise EcapipeError(found)
+        return found
+
+    def _read(self, path: str, ask: Callable[[str], Secret | None] | None) -> RsaKey:
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+        if not os.path.exists(path):  # it may be the key itself, which nobody may see
+            raise EcapipeError(jwt_key_not_path())
+        try:
+            with open(path, "rb") as file:
+                data = file.read(_LARGEST + 1)
+                # Windows knows no such modes; a pipe has no others who could read it.
+                exposed = os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o044 != 0
+        except OSError as error:
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
+        key = self._loaded(data, path, ask)
+        if not isinstance(key, RSAPrivateKey):
+            kind = type(key).__name__.strip("_").removesuffix("PrivateKey")
+            raise _unusable(path, f"it holds a key for {kind}, and Salesforce takes RSA only")
+        if key.key_size < SHORTEST:
+            raise _unusable(path, f"its key has {key.key_size} bits, and needs at least {SHORTEST}")
+        return RsaKey(exposed, key)
+
+    def _loaded(self, data: bytes, path: str, ask: Callable[[str], Secret | None] | None) -> PrivateKeyTypes:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        reason = _why_not(data)
+        if reason:
+            raise _unusable(path, reason)
+        try:
+            return load_pem_private_key(data, None)
+        except TypeError:  # it is encrypted
+            passphrase = self._variable(PASSPHRASE) or (ask(f"Passphrase of {path}: ") if ask else None)
+        except (ValueError, UnsupportedAlgorithm):
+            raise _unusable(path, "its private key is damaged, or of an unknown kind") from None
+        if passphrase is None:
+            raise EcapipeError(jwt_key_encrypted(path, PASSPHRASE))
+        try:
+            return load_pem_private_key(data, passphrase.reveal().encode())
+        except (ValueError, UnsupportedAlgorithm):
+            raise EcapipeError(jwt_key_passphrase_wrong(path, PASSPHRASE)) from None
+
+
+def _why_not(data: bytes) -> str | None:
+    """Why a file holds no private key in PEM."""
+    if len(data) > _LARGEST:
+        return "it is larger than 64 KiB"
+    if not data.strip():
+        return "it is empty"
+    if b"PRIVATE KEY-----" in data and b"BEGIN OPENSSH" not in data:
+        return r"its line breaks are written as \n" if rb"KEY-----\n" in data else None
+    return next((reason for start, reason in _INSTEAD.items() if start in data), "it is no PEM file")
+
+
+def _armoured(certificate: str) -> bytes:
+    """A certificate as PEM; some tools put only the base64 in between into the settings."""
+    text = certificate if "-----BEGIN" in certificate else (
+        f"-----BEGIN CERTIFICATE-----\n{certificate.strip()}\n-----END CERTIFICATE-----\n"
+    )  # fmt: skip
+    return text.encode()
+
+
+def _unusable(path: str, reason: str) -> EcapipeError:
+    return EcapipeError(jwt_key_not_usable(path, reason))

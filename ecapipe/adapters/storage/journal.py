@@ -1,0 +1,398 @@
+"""Journals: what each of the last runs has done, on disk while it does it, so that another can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Final, assert_never
+
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage import state
+from ecapipe.documents import history
+from ecapipe.documents.history import RecordedRun
+from ecapipe.documents.report import Json
+from ecapipe.events import (
+    TARGET_STAGES,
+    AppDescribed,
+    Event,
+    RunEnded,
+    RunPlanned,
+    RunStarted,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+    SubjectFinished,
+)
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.usage import run_ambiguous, run_going_on, run_not_found, unreadable_file
+
+KEPT: Final = 50
+"""Runs; older ones go when a new one begins."""
+
+_FOLDER: Final = "runs"
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+_PAUSE: Final = 0.05
+"""Seconds for which lines are gathered before all of them are brought to the disk itself."""
+_PATIENCE: Final = 1.0
+"""Seconds to wait for somebody who only looks whether a run is going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFile:
+    """A journal that is kept; `going`: its run has not ended, and somebody is at work on it."""
+
+    path: str
+    journal: history.JournalRecord
+    going: bool = False
+
+    @property
+    def run(self) -> str:
+        return self.journal.recorded.run
+
+
+class JournalWriter:
+    """An `Emit` that writes down a run with logins: a header, then a line for each app and for each login that ended.
+
+    A line is a part of the run's JSON result, so it holds no secret. Nothing but the end of the run waits for the
+    disk. A disk that cannot be written to ends the journal, not the run: `lost` says so then, in a sentence. All
+    events have to come one after the other.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        arguments: Sequence[str] | None = None,
+        resumes: str | None = None,
+    ) -> None:
+        self._environment = environment
+        self._arguments, self._resumes = arguments, resumes
+        self._started: RunStarted | None = None
+        self._length = 0
+        """How many stages a login has in this run."""
+        self._pending: dict[Subject, list[Event]] = {}
+        self._disk: _Disk | None = None
+        self._closing = ExitStack()
+        self._over = False
+        self.run: str | None = None
+        """The run's name, once it can be resumed."""
+        self.lost: str | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self._over:
+            return
+        try:
+            self._take(event)
+        except OSError as error:
+            self._give_up(_reason(error))
+        except EcapipeError as error:
+            self._give_up(" ".join((error.problem.message, *error.problem.actions)))
+
+    def close(self) -> None:
+        """Let go of the journal, whatever has happened."""
+        try:
+            self._end()
+        except OSError as error:
+            self.lost = self.lost or self._sentence(_reason(error))
+
+    def _end(self) -> None:
+        """Raises `OSError` if not everything came to the disk."""
+        self._over = True
+        disk, self._disk = self._disk, None
+        try:
+            if disk:
+                disk.end()
+        finally:
+            self._closing.close()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._started = event
+                self._length = sum(stage in TARGET_STAGES for stage in event.stages)
+            case RunPlanned():
+                self._begin(event)
+            case StageStarted():
+                for each in self._pending.get(event.subject, ()):
+                    if isinstance(each, StageEnded) and each.stage == event.stage:
+                        del self._pending[event.subject]  # it starts again
+                        break
+            case StageEnded():
+                course = self._gather(event.subject, event)
+                if event.subject.org and len(course) == self._length and any(map(_failed, course)):
+                    self._write(event.subject)
+            case AppDescribed():
+                subject = Subject(event.app.name)
+                self._gather(subject, event)
+                self._write(subject)
+            case SubjectFinished():
+                self._gather(event.subject, event)
+                self._write(event.subject)
+            case RunEnded():
+                for subject in list(self._pending):
+                    self._write(subject)
+                self._put(history.end(event))
+                self._end()
+            case StageNoted():
+                pass
+            case _:
+                assert_never(event)
+
+    def _gather(self, subject: Subject, event: Event) -> list[Event]:
+        course = self._pending.setdefault(subject, [])
+        course.append(event)
+        return course
+
+    def _begin(self, planned: RunPlanned) -> None:
+        if self._started is None or not any(subject.org for subject in planned.subjects):
+            self._over = True  # there is nothing that a run could go on with
+            return
+        folder, run = state.folder(self._environment, _FOLDER), self._started.run
+        self._closing.enter_context(state.lock(_lock(folder, run), run_going_on(run), _PATIENCE))
+        path = os.path.join(folder, f"{run}.jsonl")
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._closing.callback(os.close, file)
+        _write(file, _line(history.header(self._started, planned, self._resumes, self._arguments, os.getcwd())))
+        os.fsync(file)
+        self._disk = _Disk(file)
+        self.run = run
+        self._write(Subject())
+        _prune(folder)
+
+    def _write(self, subject: Subject) -> None:
+        """Write down what is known of the subject by now."""
+        if self._disk:
+            self._put(history.part(self._pending.pop(subject, [])))
+
+    def _put(self, document: Json) -> None:
+        if self._disk:
+            self._disk.put(_line(document))
+
+    def _give_up(self, reason: str) -> None:
+        self.lost = self._sentence(reason)
+        self.close()
+
+    def _sentence(self, reason: str) -> str:
+        lost = "What is done from now on" if self.run else "This run"
+        return f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}."
+
+
+class _Disk:
+    """Brings lines into a file as they come, and the file to the disk itself a moment later, on a thread of its own:
+    whoever tells of a line waits for nothing."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._bring, name="ecapipe-journal", daemon=True)
+        self._thread.start()
+
+    def put(self, line: bytes) -> None:
+        """Raises `OSError` if an earlier line could not be brought there."""
+        if self._error:
+            raise self._error
+        self._lines.put(line)
+
+    def end(self) -> None:
+        """Wait until everything is there; raises `OSError` if it is not."""
+        self._lines.put(None)
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _bring(self) -> None:
+        try:
+            while (line := self._lines.get()) is not None:
+                until = time.monotonic() + _PAUSE
+                while line is not None:
+                    _write(self._file, line)
+                    try:
+                        line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
+                    except Empty:
+                        break
+                os.fsync(self._file)
+                if line is None:
+                    return
+        except OSError as error:
+            self._error = error
+
+
+def _write(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def entries(environment: Environment) -> tuple[list[JournalFile], list[Problem]]:
+    """The runs that there are journals of, the newest first, and a problem for each journal that cannot be read.
+
+    Raises `EcapipeError` (StateDirectoryUnusable).
+    """
+    folder = _looked_into(environment)
+    read: list[JournalFile] = []
+    failures: list[Problem] = []
+    for run in _runs(folder):
+        try:
+            entry = _read(folder, run)
+        except EcapipeError as error:
+            failures.append(error.problem)
+        else:
+            read += [entry] if entry else []
+    return sorted(read, key=lambda entry: entry.journal.recorded.started_at, reverse=True), failures
+
+
+def names(environment: Environment) -> list[str]:
+    """The names of the runs that there are journals of, the newest first; none where there can be none."""
+    try:
+        return _runs(state.place(environment, _FOLDER))
+    except EcapipeError:
+        return []
+
+
+def find(
+    environment: Environment, name: str | None, roots: Collection[str] | None = None, started_in: str | None = None
+) -> JournalFile:
+    """The run called `name`, or by what only its name starts with; for None the latest one: if `roots` are given, of
+    a project in one of them, or `started_in` that folder.
+
+    Raises `EcapipeError`: RunNotFound, RunAmbiguous, StateDirectoryUnusable, or what keeps it from being read.
+    """
+    folder = _looked_into(environment)
+    runs = _runs(folder)
+    if name is None:
+        meant = [
+            run
+            for run, head in _heads(folder, runs)
+            if roots is None or _is_of(head, roots) or head.folder == started_in
+        ][:1]
+    else:
+        meant = [run for run in runs if name and run.startswith(name)]
+    if len(meant) > 1:
+        raise EcapipeError(run_ambiguous(name or "", meant))
+    entry = _read(folder, meant[0]) if meant else None
+    if entry is None:
+        raise EcapipeError(run_not_found(name, runs))
+    return entry
+
+
+@contextmanager
+def held(entry: JournalFile) -> Iterator[RecordedRun]:
+    """What the run of `entry`, those it went on with and those that went on with it know together. While the context
+    lasts, nobody else goes on with any of them.
+
+    Raises `EcapipeError` (RunGoingOn).
+    """
+    folder = os.path.dirname(entry.path)
+    heads = _heads(folder, _runs(folder))
+    links = [(run, head.resumes) for run, head in heads if head.resumes]
+    kin, size = {entry.run}, 0
+    while len(kin) > size:
+        size = len(kin)
+        kin |= {each for link in links if kin.intersection(link) for each in link}
+    family = [run for run, _ in reversed(heads) if run in kin]
+    with ExitStack() as stack:
+        for run in family:
+            stack.enter_context(state.lock(_lock(folder, run), run_going_on(run), _PATIENCE))
+        whole: RecordedRun | None = None
+        for run in family:
+            if read := _read(folder, run):
+                whole = whole.then(read.journal.recorded) if whole else read.journal.recorded
+        yield whole or entry.journal.recorded
+
+
+def _line(document: Json) -> bytes:
+    return _encode(document).encode() + b"\n"
+
+
+def _failed(event: Event) -> bool:
+    return isinstance(event, StageEnded) and event.problem is not None
+
+
+def _looked_into(environment: Environment) -> str:
+    """The folder of the journals, which is not made for this. Nobody else's is believed.
+
+    Raises `EcapipeError` (StateDirectoryUnusable).
+    """
+    path = state.place(environment, _FOLDER)
+    return state.folder(environment, _FOLDER) if os.path.isdir(path) else path
+
+
+def _runs(folder: str) -> list[str]:
+    """The names of the runs, the newest first."""
+    ended = ".jsonl"
+    try:
+        names = os.listdir(folder)
+    except OSError:  # there has not been any
+        return []
+    return sorted((name.removesuffix(ended) for name in names if name.endswith(ended)), reverse=True)
+
+
+def _lock(folder: str, run: str) -> str:
+    return os.path.join(folder, f"{run}.lock")
+
+
+def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, history.JournalRecord]]:
+    """What the first lines say, those of the run that started last first. A damaged one says nothing; raises
+    `EcapipeError` (NewerFormat) for one that could say anything."""
+    heads = []
+    for run in runs:
+        path = os.path.join(folder, f"{run}.jsonl")
+        try:
+            with open(path, "rb") as file:
+                head = history.journal(file.readline(), path)
+        except OSError:  # it has just been removed, or is nobody's to read
+            continue
+        except EcapipeError as error:
+            if error.problem.name == "NewerFormat":
+                raise
+            continue
+        heads += [(run, head)] if head else []
+    return sorted(heads, key=lambda each: each[1].recorded.started_at, reverse=True)
+
+
+def _is_of(head: history.JournalRecord, roots: Collection[str]) -> bool:
+    return any(project.root in roots for project in head.recorded.projects)
+
+
+def _read(folder: str, run: str) -> JournalFile | None:
+    """A journal; None if nothing whole is in it. Raises `EcapipeError`."""
+    path = os.path.join(folder, f"{run}.jsonl")
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise EcapipeError(unreadable_file(path, _reason(error))) from None
+    written = history.journal(data, path)
+    if written is None:
+        return None
+    return JournalFile(path, written, written.recorded.milliseconds is None and _is_locked(folder, run))
+
+
+def _is_locked(folder: str, run: str) -> bool:
+    try:
+        with state.lock(_lock(folder, run), run_going_on(run)):
+            return False
+    except EcapipeError:
+        return True
+
+
+def _prune(folder: str) -> None:
+    """Remove all but the last runs, and any that are going on."""
+    runs = {name.partition(".")[0] for name in os.listdir(folder) if name.endswith((".jsonl", ".lock"))}
+    for run in sorted(runs, reverse=True)[KEPT:]:
+        lock = _lock(folder, run)
+        with suppress(EcapipeError), state.lock(lock, run_going_on(run)):
+            for path in (os.path.join(folder, f"{run}.jsonl"), lock):
+                with suppress(FileNotFoundError):  # another run that has just begun was faster
+                    os.unlink(path)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown reason").lower()

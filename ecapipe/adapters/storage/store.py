@@ -1,0 +1,276 @@
+"""Keeps logins and consumer secrets: records in private files, their secrets there or in the system's keyring."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage import atomic as places
+from ecapipe.adapters.storage import state
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.storage import (
+    keyring_failed,
+    keyring_not_found,
+    login_busy,
+    record_damaged,
+    record_too_new,
+    too_large_for_keyring,
+)
+from ecapipe.problems.usage import unreadable_file, unwritable_file
+from ecapipe.saved import records
+from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace
+from ecapipe.secret import Secret
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+VERSION: Final = 1
+PATIENCE: Final = 60.0
+"""Seconds that another process may work with a record: a refresh and its retries."""
+
+_FOLDERS: Final[dict[RecordKind, str]] = {"login": "logins", "secret": "secrets"}
+_SERVICES: Final[dict[RecordKind, str]] = {"login": "ecapipe login", "secret": "ecapipe consumer secret"}
+_NAMES: Final = ("accessToken", "refreshToken", "consumerSecret")
+_LARGEST: Final = 256 * 1024
+_WINDOWS_LIMIT: Final = 1280
+"""Characters of an entry of the Windows credential store: 2,560 bytes of UTF-16."""
+
+
+def system() -> KeyringBackend:
+    """The keyring that this user has; raises `EcapipeError` (KeyringNotFound).
+
+    What the library itself does not recommend protects nothing: no backend at all, one that forgets, plain text. A
+    chain of several is as good as its best.
+    """
+    try:
+        from keyring import core
+        from keyring.backends.chainer import ChainerBackend
+    except ImportError:
+        raise EcapipeError(keyring_not_found("the Python package keyring is not installed")) from None
+    try:
+        found = core.get_keyring()
+        chained = found.backends if isinstance(found, ChainerBackend) else [found]
+        backend = next((each for each in chained if core.recommended(each)), None)
+    except Exception as error:  # a configured backend may fail in any way when it is loaded
+        reason = f"it cannot be loaded ({type(error).__name__})"
+        raise EcapipeError(keyring_not_found(reason)) from None
+    if backend is None:
+        reason = "this system offers none, or only one that does not protect what it is given"
+        raise EcapipeError(keyring_not_found(reason))
+    return backend
+
+
+class RecordStore:
+    """See `ecapipe.saved.store.SecretStore`. Nothing is made before something is kept, and no keyring is loaded
+    before one is
+    needed; `limit` is how many characters an entry of it may have."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        keyring: Callable[[], KeyringBackend] = system,
+        limit: int | None = _WINDOWS_LIMIT if sys.platform == "win32" else None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._environment, self._keyring, self._limit, self._patience = environment, keyring, limit, patience
+
+    def obstacle(self, kind: RecordKind, place: StorePlace) -> Problem | None:
+        try:
+            state.folder(self._environment, _FOLDERS[kind])
+            if place == "keyring":
+                self._keyring()
+        except EcapipeError as error:
+            return error.problem
+        return None
+
+    def where(self, kind: RecordKind, place: StorePlace) -> str:
+        if place == "file":
+            return state.place(self._environment, _FOLDERS[kind])
+        return f"the keyring ({_name(self._keyring())})"
+
+    def records(self, kind: RecordKind) -> Iterator[SavedRecord | Problem]:
+        folder = state.place(self._environment, _FOLDERS[kind])
+        try:
+            names = sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            yield unreadable_file(folder, _reason(error))
+            return
+        for name in names:
+            id, dot, ending = name.partition(".")
+            if dot and ending == "json" and records.is_id(id):
+                try:
+                    record = self.read(kind, id)
+                except EcapipeError as error:
+                    yield error.problem
+                else:
+                    if record is not None:  # else it has just been removed
+                        yield record
+
+    def holds(self, kind: RecordKind, id: str) -> bool:
+        try:
+            return os.path.lexists(self._path(kind, id))
+        except EcapipeError:  # a user without any place for such things keeps nothing
+            return False
+
+    def read(self, kind: RecordKind, id: str) -> SavedRecord | None:
+        document = self._document(kind, id)
+        return None if document is None else _record(kind, id, document, self._path(kind, id))
+
+    def unseal(self, record: SavedRecord) -> SavedSecrets:
+        path = self._path(record.kind, record.id)
+        if record.place == "file":
+            document = self._document(record.kind, record.id)
+            if document is None:
+                raise EcapipeError(record_damaged(path, "it has just been removed"))
+            return _sealed(document.get("secrets"), path)
+        text = self._ask("give an entry", lambda keyring: keyring.get_password(*_entry(record)))
+        if text is None:
+            raise EcapipeError(record_damaged(path, "the keyring has no entry for it any more"))
+        try:
+            entry = json.loads(text)
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict):
+            raise EcapipeError(record_damaged(path, "its entry in the keyring is no JSON object"))
+        _check_version(entry, path)
+        return _sealed(entry.get("secrets"), path)
+
+    @contextmanager
+    def locked(self, kind: RecordKind, id: str) -> Iterator[None]:
+        path = os.path.join(state.folder(self._environment, _FOLDERS[kind]), f"{id}.lock")
+        with state.lock(path, login_busy(self._patience), self._patience):
+            yield
+
+    def put(self, record: SavedRecord, sealed: SavedSecrets) -> None:
+        old = self.read(record.kind, record.id)
+        if record.place == "file":
+            self._write(record, sealed)
+        else:
+            entry = self._fitting(sealed)
+            if old is None:
+                # Named before it is kept: no secret is ever where nobody would look for it.
+                self._write(record, None)
+            self._ask("keep an entry", lambda keyring: keyring.set_password(*_entry(record), entry))
+            if old is not None:
+                self._write(record, None)
+        if old is not None and old.place == "keyring" and record.place == "file":
+            self._forget_entry(record)
+
+    def remove(self, record: SavedRecord) -> None:
+        if record.place == "keyring":
+            self._forget_entry(record)
+        path = self._path(record.kind, record.id)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise EcapipeError(unwritable_file(path, _reason(error))) from None
+        with suppress(OSError):  # Windows keeps a file that is open; whoever waits for the lock finds a new one
+            os.unlink(f"{path.removesuffix('.json')}.lock")
+
+    def _path(self, kind: RecordKind, id: str) -> str:
+        return os.path.join(state.place(self._environment, _FOLDERS[kind]), f"{id}.json")
+
+    def _document(self, kind: RecordKind, id: str) -> dict[str, Any] | None:
+        """The content of a record; None where there is none. Raises `EcapipeError`."""
+        path = self._path(kind, id)
+        try:
+            with open(path, "rb") as file:
+                content = file.read(_LARGEST + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise EcapipeError(unreadable_file(path, _reason(error))) from None
+        try:
+            document = json.loads(content) if len(content) <= _LARGEST else None
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise EcapipeError(record_damaged(path, "it is no JSON object"))
+        _check_version(document, path)
+        return document
+
+    def _write(self, record: SavedRecord, sealed: SavedSecrets | None) -> None:
+        document: dict[str, object] = {"version": VERSION, "kind": record.kind, "place": record.place}
+        document["members"] = dict(record.members)
+        if sealed is not None:
+            document["secrets"] = _revealed(sealed)
+        folder = state.folder(self._environment, _FOLDERS[record.kind])
+        content = json.dumps(document, indent=2) + "\n"
+        places.write(os.path.join(folder, f"{record.id}.json"), content.encode(), private=True)
+
+    def _fitting(self, sealed: SavedSecrets) -> str:
+        """The entry for the keyring, without the access token where there is no room for it."""
+        entry = json.dumps({"version": VERSION, "secrets": _revealed(sealed)})
+        others = _revealed(replace(sealed, access_token=None))
+        if self._limit is not None and len(entry) > self._limit and others:
+            entry = json.dumps({"version": VERSION, "secrets": others})
+        if self._limit is not None and len(entry) > self._limit:
+            raise EcapipeError(too_large_for_keyring(len(entry), self._limit))
+        return entry
+
+    def _forget_entry(self, record: SavedRecord) -> None:
+        def forget(keyring: KeyringBackend) -> None:
+            if keyring.get_password(*_entry(record)) is not None:
+                keyring.delete_password(*_entry(record))
+
+        self._ask("forget an entry", forget)
+
+    def _ask(self, task: str, work: Callable[[KeyringBackend], str | None]) -> str | None:
+        """What the keyring says; raises `EcapipeError` (KeyringNotFound, KeyringFailed)."""
+        keyring = self._keyring()
+        try:
+            return work(keyring)
+        except Exception as error:  # backends raise whatever their system does; its words may hold anything
+            raise EcapipeError(keyring_failed(_name(keyring), task, type(error).__name__)) from None
+
+
+def _entry(record: SavedRecord) -> tuple[str, str]:
+    """The service and user name of a record's entry in the keyring."""
+    return _SERVICES[record.kind], record.id
+
+
+def _name(keyring: KeyringBackend) -> str:
+    return str(keyring.name)
+
+
+def _record(kind: RecordKind, id: str, document: dict[str, Any], path: str) -> SavedRecord:
+    place, members = document.get("place"), document.get("members")
+    if document.get("kind") != kind or place not in ("keyring", "file") or not isinstance(members, dict):
+        raise EcapipeError(record_damaged(path, "kind, place or members are not as they should be"))
+    return SavedRecord(kind, id, place, members, path)
+
+
+def _check_version(document: dict[str, Any], path: str) -> None:
+    version = document.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise EcapipeError(record_damaged(path, "it has no version"))
+    if version > VERSION:
+        raise EcapipeError(record_too_new(path, version))
+
+
+def _sealed(secrets: object, path: str) -> SavedSecrets:
+    found = secrets if isinstance(secrets, dict) else {}
+    values = [found.get(name) for name in _NAMES]
+    if not any(values) or not all(value is None or (isinstance(value, str) and value) for value in values):
+        raise EcapipeError(record_damaged(path, "its secrets are missing, or no texts"))
+    return SavedSecrets(*(Secret(value) if value else None for value in values))
+
+
+def _revealed(sealed: SavedSecrets) -> dict[str, str]:
+    """The values, for the one place that keeps them."""
+    secrets = (sealed.access_token, sealed.refresh_token, sealed.consumer_secret)
+    return {name: secret.reveal() for name, secret in zip(_NAMES, secrets, strict=True) if secret is not None}
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown reason").lower()

@@ -1,0 +1,65 @@
+"""What a check asks of a git repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from ecapipe.problems.problem import EcapipeError
+
+if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+    from ecapipe.secret import SecretSearch
+
+
+class GitMissing(EcapipeError):
+    """There is no git program: the failure of this machine, whatever the repository is like."""
+
+
+class Git(Protocol):
+    """A git repository with a work tree, read only. Names are relative to its top, with ``/``.
+
+    All methods raise `EcapipeError` (GitUnavailable) where git refuses, as `GitMissing` where there is no program.
+    """
+
+    @property
+    def top(self) -> str: ...
+
+    @property
+    def shallow(self) -> bool:
+        """Whether a part of the history is not there."""
+
+    def name(self, path: str) -> str | None:
+        """What git calls the file at an absolute path, links resolved; None if it lies outside."""
+
+    def index(self) -> Mapping[str, str]:
+        """The files of external client apps in the index, and those named alike, with the ids of their contents."""
+
+    def blob(self, name: str) -> str | None:
+        """The id of any file's content in the index."""
+
+    def at(self, revision: str) -> Mapping[str, str]:
+        """The same files of a revision; none for ``HEAD`` before the first commit.
+
+        Raises `EcapipeError` (UnknownRevision).
+        """
+
+    def read(self, blobs: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents, by id."""
+
+    def ignored(self, names: Iterable[str]) -> frozenset[str]:
+        """Those of `names` that a .gitignore covers, tracked or not."""
+
+    def holding(self, folder: str, sought: SecretSearch) -> Iterable[str]:
+        """The files of the work tree, in `folder`, that hold a secret; ignored ones aside. Slow for many secrets.
+
+        The search begins at once; going through the answer waits for it, and raises what it raises.
+        """
+
+    def files(self, folder: str) -> Iterable[str]:
+        """The files of the work tree in `folder`, ignored ones aside."""
+
+    def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        """Every content of the index in `folder`, once, with its names. Each has to be read before the next."""
+
+    def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Every content of every commit, once, under one of its names. Each has to be read before the next."""

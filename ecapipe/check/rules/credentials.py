@@ -1,0 +1,155 @@
+"""Rules about consumer key and consumer secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ecapipe.check.rules.subject import Remark, RuleInput, holds_secret
+from ecapipe.credentials.placeholders import is_placeholder
+from ecapipe.credentials.resolution import flows_without_secret
+from ecapipe.credentials.sources import Field, from_replacements, variable
+from ecapipe.problems.problem import retrieve_command
+
+FIELDS: tuple[Field, ...] = ("consumerKey", "consumerSecret")
+
+_SHAPES: Final = {
+    "consumerKey": re.compile(r"3MVG[0-9][A-Za-z0-9._+/=]{50,250}"),
+    "consumerSecret": re.compile(r"[0-9A-F]{64}|[0-9]{15,20}"),
+}
+
+
+def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
+    app, key = subject.app, subject.resolved.key
+    if subject.settings and key.source is None and subject.in_file("consumerKey") == "absent":
+        yield subject.remark(
+            f"{app.name} has no consumerKey. {' '.join(key.causes)}",
+            f"Deploy the app, then retrieve: {retrieve_command()}",
+            element="consumerKey",
+        )
+
+
+def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
+    app, secret = subject.app, subject.resolved.secret
+    if not subject.settings or secret.source or subject.in_file("consumerSecret") != "absent":
+        return
+    without = flows_without_secret(app)
+    allowed = f"Its settings allow: {', '.join(app.flows) or 'no flow'}."
+    spare = f" No secret is needed for: {', '.join(without)}." if without else ""
+    yield subject.remark(
+        " ".join((f"{app.name} has no consumerSecret.", *secret.causes, allowed)) + spare,
+        f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
+        f"Or keep it in the keyring: ecapipe app set-secret {app.name}",
+        f"Or allow it in the org, then retrieve: {retrieve_command()}",
+        element="consumerSecret",
+        at_most="warning" if without else None,
+    )
+
+
+def credential_placeholder(subject: RuleInput) -> Iterator[Remark]:
+    for field in FIELDS:
+        if subject.in_file(field) == "placeholder" and not _filled(subject, field) and not _lacking(subject, field):
+            yield subject.remark(
+                f"{field} of {subject.app.name} is a placeholder, not a credential.",
+                f"Retrieve the value: {retrieve_command()}",
+                f"Or set {variable(field, subject.app.name)}.",
+                element=field,
+            )
+
+
+def credential_duplicated(subject: RuleInput) -> Iterator[Remark]:
+    for field in FIELDS:
+        if subject.in_file(field) == "duplicate":
+            yield subject.remark(
+                f"{field} stands more than once in the settings of {subject.app.name}.",
+                "Leave one element, or retrieve the file again.",
+                element=field,
+            )
+
+
+def replacement_unresolved(subject: RuleInput) -> Iterator[Remark]:
+    for field in FIELDS:
+        lacking = [origin for origin in _lacking(subject, field) if origin not in _reserved(subject, field)]
+        if lacking and not _filled(subject, field):
+            yield subject.remark(
+                f"{field} of {subject.app.name} is to be replaced from {', '.join(lacking)}, which has no value.",
+                *(f"Give {origin} a value." for origin in lacking),
+                element=field,
+            )
+
+
+def variable_reserved(subject: RuleInput) -> Iterator[Remark]:
+    for field in FIELDS:
+        if names := _reserved(subject, field):
+            yield subject.remark(
+                f"{field} of {subject.app.name} is to be replaced from {', '.join(names)}, which programs need: no "
+                "credential is read from such a variable.",
+                f"Name a variable of its own in replaceWithEnv, such as {variable(field, subject.app.name)}.",
+                element=field,
+            )
+
+
+def credential_sources_mixed(subject: RuleInput) -> Iterator[Remark]:
+    key, secret = subject.resolved.key.source, subject.resolved.secret.source
+    if key and secret and secret not in (key, "keyring"):  # what is kept is kept for this very key
+        yield subject.remark(
+            f"The consumer key of {subject.app.name} comes from {key}, its consumer secret from {secret}.",
+            f"Take both from {key}, or both from {secret}.",
+            element="consumerKey",
+        )
+
+
+def secret_not_needed(subject: RuleInput) -> Iterator[Remark]:
+    app = subject.app
+    if not subject.settings or not app.secret_optional or not holds_secret(subject.settings.document):
+        return
+    refreshed = {"RefreshToken", "OfflineAccess"} & set(app.scope_names or ())
+    if refreshed and subject.settings.document.flag("isSecretRequiredForRefreshToken", True):
+        return
+    if not subject.client_credentials:
+        yield subject.remark(
+            f"{app.name} is a public client, and no flow of it needs the consumerSecret in its file.",
+            "Remove consumerSecret from the file.",
+            element="consumerSecret",
+        )
+
+
+def credential_shape(subject: RuleInput) -> Iterator[Remark]:
+    for field in FIELDS:
+        text = subject.settings.document.text(field) if subject.settings else None
+        if text and subject.in_file(field) == "present" and not _SHAPES[field].fullmatch(text):
+            yield subject.remark(
+                f"{field} of {subject.app.name} does not look like one that Salesforce made.",
+                "Compare it with the org, or retrieve the file again.",
+                element=field,
+            )
+
+
+def same_key_in_two_apps(subject: RuleInput) -> Iterator[Remark]:
+    key = subject.settings.document.text("consumerKey") if subject.settings else None
+    others = [name for name in subject.evidence.keys.get(key or "", ()) if name != subject.app.name]
+    if others and not is_placeholder(key or ""):
+        yield subject.remark(
+            f"{subject.app.name} has the same consumerKey as {', '.join(others)}.",
+            "Remove consumerKey and consumerSecret from the file that was copied, deploy it, and retrieve it.",
+            element="consumerKey",
+        )
+
+
+def _filled(subject: RuleInput, field: Field) -> bool:
+    """Whether something gives the value that the file lacks: for a login any source, for a deploy a replacement."""
+    evidence = subject.resolved.key if field == "consumerKey" else subject.resolved.secret
+    if subject.evidence.purpose == "login":
+        return evidence.source is not None
+    return from_replacements().find(subject.app, None, field) is not None
+
+
+def _lacking(subject: RuleInput, field: Field) -> tuple[str, ...]:
+    replaced = subject.settings.replaced.get(field) if subject.settings else None
+    return replaced.lacking if replaced else ()
+
+
+def _reserved(subject: RuleInput, field: Field) -> tuple[str, ...]:
+    replaced = subject.settings.replaced.get(field) if subject.settings else None
+    return replaced.reserved if replaced else ()

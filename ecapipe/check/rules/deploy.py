@@ -1,0 +1,214 @@
+"""Rules about what a deploy would do, and what the policies switch off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ecapipe.check.rules.subject import Remark, RuleInput
+from ecapipe.orgs.org import same_id
+from ecapipe.problems.problem import did_you_mean
+from ecapipe.project import metadata
+from ecapipe.project.metadata import Type
+
+_LINK: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?:888[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
+_SWITCH: Final = "isClientCredentialsFlowEnabled"
+
+KNOWN: Final[dict[Type, frozenset[str]]] = {
+    metadata.HEADER: frozenset(
+        "contactEmail contactPhone description distributionState iconUrl infoUrl isProtected label logoUrl "
+        "managedType orgScopedExternalApp".split()
+    ),
+    metadata.SETTINGS: frozenset(
+        "callbackUrl certificate consumerKey consumerSecret externalClientApplication idTokenConfig "
+        "isClientCredentialsFlowEnabled isCodeCredFlowEnabled isCodeCredPostOnly isConsumerSecretOptional "
+        "isDPopEnabled isDeviceFlowEnabled isEnforceRefreshTokenTTL isIntrospectAllTokens isNamedUserJwtEnabled "
+        "isPkceRequired isRefreshTokenRotationEnabled isSecretRequiredForRefreshToken "
+        "isSecretRequiredForTokenExchange isTokenExchangeEnabled label shouldRotateConsumerKey "
+        "shouldRotateConsumerSecret".split()
+    ),
+    metadata.OAUTH: frozenset(
+        "areAttributesIncludedInAssetToken areCustomPermsIncludedInAssetToken assetTokenAudiences "
+        "assetTokenSigningCertificate assetTokenValidity clientAssertionCertificate commaSeparatedOauthScopes "
+        "customAttributes externalClientApplication isFirstPartyAppEnabled label oauthLink singleLogoutUrl "
+        "trustedIpRanges".split()
+    ),
+    metadata.OAUTH_POLICIES: frozenset(
+        "apexHandler clientCredentialsFlowUser commaSeparatedCustomScopes commaSeparatedPermissionSet "
+        "commaSeparatedProfile customAttributes executeHandlerAs externalClientApplication "
+        "guestJwtSessionTimeoutType guestJwtTimeout ipRelaxationPolicyType isClientCredentialsFlowEnabled "
+        "isGuestCodeCredFlowEnabled isNamedUserJwtEnabled isTokenExchangeFlowEnabled label "
+        "namedUserJwtSessionTimeoutType namedUserJwtTimeout permittedUsersPolicyType policyAction "
+        "refreshTokenPolicyType refreshTokenValidityPeriod refreshTokenValidityUnit requiredSessionLevel "
+        "sessionTimeoutInMinutes singleLogoutUrl startUrl".split()
+    ),
+    metadata.POLICIES: frozenset(
+        "externalClientApplication isCanvasPluginEnabled isEnabled isMobilePluginEnabled isNotificationPluginEnabled "
+        "isOauthPluginEnabled isPushPluginEnabled isSamlPluginEnabled label startPage startUrl".split()
+    ),
+}
+"""The children of the root, by type, as the Metadata API Developer Guide and retrieved files show them."""
+
+
+def rotates_on_deploy(subject: RuleInput) -> Iterator[Remark]:
+    settings = subject.own_settings
+    for switch in ("shouldRotateConsumerKey", "shouldRotateConsumerSecret"):
+        if settings and settings.document.flag(switch, False):
+            yield subject.remark(
+                f"{switch} of {subject.app.name} is true: every deploy cuts off the clients of the old one.",
+                f"Set {switch} to false.",
+                element=switch,
+            )
+
+
+def certificate_dropped(subject: RuleInput) -> Iterator[Remark]:
+    settings = subject.own_settings
+    if not settings or settings.document.text("certificate"):
+        return
+    had, used = settings.path in subject.evidence.certified, subject.app.name in subject.evidence.jwt
+    if had or used:
+        why = "the last commit had one" if had else "the app logs in with the JWT flow"
+        yield subject.remark(
+            f"The settings of {subject.app.name} hold no certificate, but {why}: a deploy removes it from the app.",
+            "Put the certificate back before a deploy.",
+            element="certificate",
+        )
+
+
+def oauth_link_foreign(subject: RuleInput) -> Iterator[Remark]:
+    if subject.own_settings and subject.app.link_org:
+        yield from _foreign(
+            subject, "oauthLink", subject.app.link_org, metadata.OAUTH, "Remove oauthLink before the deploy."
+        )
+
+
+def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
+    app, oauth = subject.app, subject.oauth
+    link = oauth.document.text("oauthLink") if oauth else None
+    if not link or not subject.own_settings:
+        return
+    home = app.scoped_org
+    if not _LINK.fullmatch(link):
+        why = "has not the form of one"
+    elif home and app.link_org and not same_id(home, app.link_org):
+        why = f"names org {app.link_org}, but the app is scoped to {home}"
+    elif subject.in_file("consumerKey") == "absent":
+        why = "is older than the settings, which have no consumerKey yet"
+    else:
+        return
+    yield subject.remark(
+        f"The oauthLink of {app.name} {why}.", "Remove oauthLink before the deploy.", at=oauth, element="oauthLink"
+    )
+
+
+def org_scoped_app_foreign(subject: RuleInput) -> Iterator[Remark]:
+    if home := subject.app.scoped_org:
+        yield from _foreign(
+            subject,
+            "orgScopedExternalApp",
+            home,
+            metadata.HEADER,
+            "Remove orgScopedExternalApp before the deploy; Salesforce makes a new one.",
+        )
+
+
+def app_disabled(subject: RuleInput) -> Iterator[Remark]:
+    yield from _switched_off(subject, "isEnabled", "The policies switch {} off: nobody can log in with it.")
+
+
+def oauth_plugin_disabled(subject: RuleInput) -> Iterator[Remark]:
+    yield from _switched_off(subject, "isOauthPluginEnabled", "The policies switch OAuth off for {}.")
+
+
+def client_credentials_half_enabled(subject: RuleInput) -> Iterator[Remark]:
+    settings, policies = subject.settings, subject.oauth_policies
+    if not settings or not policies:
+        return
+    on = settings.document.flag(_SWITCH, False)
+    if policies.document.flag(_SWITCH, on) != on:
+        only = "settings" if on else "policies"
+        yield subject.remark(
+            f"The client credentials flow of {subject.app.name} is on in its {only} only.",
+            f"Set {_SWITCH} alike in settings and policies.",
+            at=policies,
+            element=_SWITCH,
+        )
+
+
+def run_as_user_missing(subject: RuleInput) -> Iterator[Remark]:
+    policies = subject.oauth_policies
+    if policies and subject.client_credentials and not policies.document.text("clientCredentialsFlowUser"):
+        yield subject.remark(
+            f"The client credentials flow of {subject.app.name} is on, but no user is named to run as.",
+            "Name an API-only user in clientCredentialsFlowUser.",
+            at=policies,
+            element=_SWITCH,
+        )
+
+
+def jwt_without_certificate(subject: RuleInput) -> Iterator[Remark]:
+    settings = subject.settings
+    if settings and subject.app.name in subject.evidence.jwt and not settings.document.text("certificate"):
+        yield subject.remark(
+            f"{subject.app.name} is to log in with the JWT flow, but its settings hold no certificate.",
+            "Add the certificate that belongs to the key, deploy, and retrieve again.",
+            element="certificate",
+        )
+
+
+def key_deployed_to_other_org(subject: RuleInput) -> Iterator[Remark]:
+    settings = subject.own_settings
+    home = subject.app.link_org or subject.app.scoped_org
+    if settings and home and subject.in_file("consumerKey") == "present":
+        yield from _foreign(
+            subject,
+            "consumerKey",
+            home,
+            metadata.SETTINGS,
+            "Remove consumerKey and consumerSecret before the deploy, then retrieve the new ones.",
+        )
+
+
+def unknown_element(subject: RuleInput) -> Iterator[Remark]:
+    for file in subject.app.files:
+        known = KNOWN.get(file.type)
+        if known is None:
+            continue
+        for name in dict.fromkeys(element.name for element in file.document.elements):
+            if name not in known:
+                yield subject.remark(
+                    f"{file.type.name} has no element {name}, as far as ecapipe knows.",
+                    *did_you_mean(name, sorted(known)),
+                    f"Compare it with {file.type.name} in the Metadata API Developer Guide.",
+                    at=file,
+                    element=name,
+                )
+
+
+def _foreign(subject: RuleInput, element: str, home: str, of: Type, action: str) -> Iterator[Remark]:
+    """A remark if `element` belongs to another org than the target, or if that cannot be told."""
+    target = subject.evidence.target
+    if target == "":
+        yield subject.remark(
+            f"{element} of {subject.app.name} belongs to org {home}. Whether that is the target is unknown.",
+            "Name the target with --target-org, and its orgId in plugins.ecapipe.orgs of sfdx-project.json.",
+            at=subject.app.of(of),
+            element=element,
+            at_most="note",
+        )
+    elif target and not same_id(home, target):
+        yield subject.remark(
+            f"{element} of {subject.app.name} belongs to org {home}, not to the target, {target}.",
+            action,
+            at=subject.app.of(of),
+            element=element,
+        )
+
+
+def _switched_off(subject: RuleInput, switch: str, sentence: str) -> Iterator[Remark]:
+    policies = subject.policies
+    if policies and not policies.document.flag(switch, True):
+        yield subject.remark(
+            sentence.format(subject.app.name), f"Set {switch} to true, and deploy.", at=policies, element=switch
+        )

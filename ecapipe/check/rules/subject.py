@@ -1,0 +1,137 @@
+"""What a rule is given to look at, and how it says what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ecapipe.check.findings import Level, Purpose
+from ecapipe.credentials.placeholders import is_placeholder
+from ecapipe.credentials.resolution import Resolution
+from ecapipe.credentials.sources import Field, InFile
+from ecapipe.project import metadata
+from ecapipe.project.apps import App, SourceFile
+from ecapipe.project.metadata import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A place where a secret was found."""
+
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a rule has to say. `at_most` is for the milder cases of a rule."""
+
+    message: str
+    actions: tuple[str, ...]
+    file: str | None
+    line: int | None
+    element: str
+    at_most: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one project besides its apps, gathered beforehand: rules look nothing up.
+
+    Paths are relative to the project, `root`. `elsewhere` and `history` go by the app's name.
+    """
+
+    root: str = ""
+    purpose: Purpose = "login"
+    namespace: str = ""
+    target: str | None = None
+    """The org id of the deploy target; empty if it is unknown, None if there is no target."""
+    jwt: frozenset[str] = frozenset()
+    """Apps that log in with the JWT flow."""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the apps that have a consumer key."""
+    tracked: frozenset[str] = frozenset()
+    """Files in git's index."""
+    unignored: frozenset[str] = frozenset()
+    """Files that no .gitignore covers, in a repository."""
+    staged: frozenset[str] = frozenset()
+    """Files whose version in git's index holds a secret that the last commit does not."""
+    certified: frozenset[str] = frozenset()
+    """Settings files that had a certificate in the last commit."""
+    open_to_others: frozenset[str] = frozenset()
+    """Settings files that hold a secret and that other users of this machine may read."""
+    elsewhere: Mapping[str, tuple[Sighting, ...]] = field(default_factory=dict)
+    """Where else in the project an app's secret stands."""
+    history: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The paths at which an app's secret stands in the history."""
+    unexamined: tuple[Remark, ...] = ()
+    """What could not be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInput:
+    """An app, what is known of its key and secret, and the evidence about its project.
+
+    Nearly every rule asks for the rest, so it is looked up once.
+    """
+
+    app: App
+    resolved: Resolution
+    evidence: Evidence
+    header: SourceFile | None
+    own_settings: SourceFile | None
+    """The settings file that belongs to this very project: the one that a deploy would take."""
+    settings: SourceFile | None
+    """The settings file that a login uses, its own or lent."""
+    all_settings: tuple[SourceFile, ...]
+    """Every settings file that the app's credentials could be read from."""
+    oauth: SourceFile | None
+    policies: SourceFile | None
+    oauth_policies: SourceFile | None
+    callback_urls: tuple[str, ...]
+    client_credentials: bool
+    """Whether settings and policies allow that flow."""
+
+    @classmethod
+    def of(cls, app: App, resolved: Resolution, evidence: Evidence) -> RuleInput:
+        own = tuple([file for file in app.files if file.type is metadata.SETTINGS])
+        return cls(
+            app,
+            resolved,
+            evidence,
+            app.of(metadata.HEADER),
+            own[0] if own else None,
+            app.settings,
+            own or ((app.lent,) if app.lent else ()),
+            app.of(metadata.OAUTH),
+            app.of(metadata.POLICIES),
+            app.of(metadata.OAUTH_POLICIES),
+            app.callback_urls,
+            app.allows("client-credentials"),
+        )
+
+    def in_file(self, field: Field) -> InFile:
+        """What the settings file holds for key or secret."""
+        return (self.resolved.key if field == "consumerKey" else self.resolved.secret).in_file
+
+    def remark(
+        self,
+        message: str,
+        *actions: str,
+        at: SourceFile | None = None,
+        element: str = "",
+        at_most: Level | None = None,
+    ) -> Remark:
+        """A remark about this app, on the line of `element` in the file `at`, by default its settings file."""
+        file = at or self.settings or self.app.files[0]
+        found = file.document.first(element)
+        line = found.line if found else None
+        return Remark(message, actions, file.path, line, element or self.app.name, at_most)
+
+
+def holds_secret(document: Document) -> bool:
+    """Whether a real consumer secret stands in a settings file, once or more often."""
+    for element in document.all("consumerSecret"):  # asked so often that a generator would show
+        if element.text and not is_placeholder(element.text):
+            return True
+    return False

@@ -1,0 +1,475 @@
+"""The run as data: a fold over events, its JSON shape, and the exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar, assert_never
+
+from ecapipe.check.findings import Finding
+from ecapipe.events import (
+    AppDescribed,
+    AppFacts,
+    CredentialFacts,
+    Event,
+    LoginResult,
+    ProjectFacts,
+    RunEnded,
+    RunPlanned,
+    RunStarted,
+    SavedLoginFacts,
+    SavedSecretFacts,
+    Stage,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+    SubjectFinished,
+)
+from ecapipe.problems.problem import INTERRUPTED, WAITING, Problem
+
+if TYPE_CHECKING:
+    from ecapipe.documents.health import Check, Stored
+    from ecapipe.documents.verdicts import Verdict
+    from ecapipe.protect.protection import Protection
+
+VERSION = 1
+PARTIAL = 68
+
+Json = dict[str, object]
+E = TypeVar("E", StageEnded, SubjectFinished)
+
+
+class Report:
+    """Fed every event of a run (it is an `Emit`), it knows the result and the exit status."""
+
+    def __init__(self) -> None:
+        self._run, self._started_at = "", ""
+        self._stages: tuple[Stage, ...] = ()
+        self._projects: tuple[ProjectFacts, ...] = ()
+        self._subjects: tuple[Subject, ...] = ()
+        self._apps: dict[tuple[str, str], AppFacts] = {}
+        self._ended: list[StageEnded] = []
+        self._reached: set[tuple[Stage, Subject]] = set()
+        self._place: dict[Subject, int] = {}
+        self._sorted: tuple[StageEnded, ...] | None = None
+        self._finished: list[SubjectFinished] = []
+        self._interrupted = False
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._run, self._started_at, self._stages = event.run, event.at, event.stages
+            case RunPlanned():
+                self._projects, self._subjects = event.projects, event.subjects
+                self._place = {subject: number for number, subject in enumerate(event.subjects, 1) if subject.org}
+                self._sorted = None
+            case AppDescribed():
+                self._apps[event.app.project, event.app.name] = event.app
+            case StageStarted():
+                self._begin(event)
+            case StageEnded():
+                self._ended.append(event)
+                self._reached.add((event.stage, event.subject))
+                self._sorted = None
+            case SubjectFinished():
+                self._finished.append(event)
+            case RunEnded():
+                self._interrupted = event.interrupted
+            case StageNoted():
+                pass
+            case _:
+                assert_never(event)
+
+    def _begin(self, event: StageStarted) -> None:
+        """What starts again replaces what it came to before."""
+        if (event.stage, event.subject) not in self._reached:
+            return
+        self._ended = [ended for ended in self._ended if ended.subject != event.subject]
+        self._finished = [done for done in self._finished if done.subject != event.subject]
+        self._reached = {(ended.stage, ended.subject) for ended in self._ended}
+        self._sorted = None
+
+    def _in_order(self, events: Iterable[E]) -> list[E]:
+        return sorted(events, key=lambda event: self._place.get(event.subject, 0))
+
+    @property
+    def started_at(self) -> str:
+        return self._started_at
+
+    @property
+    def interrupted(self) -> bool:
+        return self._interrupted
+
+    @property
+    def projects(self) -> tuple[ProjectFacts, ...]:
+        return self._projects
+
+    @property
+    def apps(self) -> tuple[AppFacts, ...]:
+        return tuple(self._apps.values())
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages the run was asked for."""
+        return self._stages
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What the run was to work on, as far as it came to know."""
+        return self._subjects
+
+    @property
+    def ended(self) -> tuple[StageEnded, ...]:
+        """In the order of the plan, whichever login was quicker."""
+        if self._sorted is None:
+            self._sorted = tuple(self._in_order(self._ended))
+        return self._sorted
+
+    @property
+    def logins(self) -> dict[Subject, LoginResult]:
+        return {done.subject: done.login for done in self._in_order(self._finished) if done.login}
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What failed, in the order of the plan."""
+        return [ended.problem for ended in self.ended if ended.problem is not None]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The sentences of the stages that passed with a warning."""
+        return [
+            f"{ended.subject}: {ended.reason}" if str(ended.subject) else str(ended.reason)
+            for ended in self.ended
+            if ended.outcome == "warning"
+        ]
+
+    @property
+    def fatal(self) -> Problem | None:
+        """The problem that kept the run from any work: the project itself could not be read."""
+        for ended in self._ended:
+            if ended.stage.name == "discover" and ended.problem and ended.problem.exit_code != INTERRUPTED:
+                return ended.problem
+        return None
+
+    @property
+    def status(self) -> int:
+        """The exit status of the run; nothing else decides it."""
+        problems = self.problems
+        if self._interrupted:
+            return INTERRUPTED
+        if not problems:
+            return 0 if self._finished else 1
+        if all(problem.exit_code == WAITING for problem in problems):
+            return WAITING
+        if self._finished:
+            return PARTIAL
+        return self.fatal.exit_code if self.fatal else 1
+
+    def result(self) -> Json:
+        """The run as the JSON of ``ecapipe run``, version 1."""
+        return {
+            "version": VERSION,
+            "run": self._run,
+            "startedAt": self._started_at,
+            "projects": projects(self._projects),
+            "apps": [app(facts) for facts in self._apps.values()],
+            **courses(self.ended, self.logins),
+        }
+
+
+def projects(facts: Iterable[ProjectFacts]) -> list[Json]:
+    return [{"root": project.root, "packageDirectories": list(project.package_directories)} for project in facts]
+
+
+def courses(ended: Sequence[StageEnded], logins: Mapping[Subject, LoginResult]) -> Json:
+    """What became of the subjects of a run, as its result shows it: the stages, and how they came out."""
+    return {
+        "stages": [_stage(each) for each in ended],
+        "successes": [_success(subject, login) for subject, login in logins.items()],
+        "failures": [_failure(each, each.problem) for each in ended if each.problem],
+    }
+
+
+def app(facts: AppFacts) -> Json:
+    """An app as every result shows it."""
+    return {
+        "name": facts.name,
+        "project": facts.project,
+        "settingsFile": facts.settings_file,
+        "distribution": facts.distribution,
+        "credentialsOf": facts.credentials_of,
+        "sourceOrgId": facts.source_org_id,
+        "callbackUrls": list(facts.callback_urls),
+        "flows": list(facts.flows),
+        "credentials": {
+            "consumerKey": _credential(facts.consumer_key),
+            "consumerSecret": _credential(facts.consumer_secret),
+        },
+    }
+
+
+def listing(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Json:
+    """The result of ``ecapipe app list``, version 1."""
+    return {"version": VERSION, "projects": projects(searched), "apps": [app(facts) for facts in apps]}
+
+
+def manifest(
+    searched: Iterable[ProjectFacts],
+    api_version: str,
+    types: Iterable[tuple[str, Sequence[str]]],
+    lines: Sequence[str],
+) -> Json:
+    """The result of ``ecapipe manifest``, version 1."""
+    return {
+        "version": VERSION,
+        "projects": projects(searched),
+        "apiVersion": api_version,
+        "types": [{"name": name, "members": list(members)} for name, members in types],
+        "manifest": "\n".join([*lines, ""]),
+    }
+
+
+def checkup(checks: Iterable[Check]) -> Json:
+    """The result of ``ecapipe doctor``, version 1."""
+    found = [
+        {
+            "name": each.name,
+            "state": each.state,
+            "message": each.message,
+            "actions": list(each.actions),
+            "details": list(each.details),
+        }
+        for each in checks
+    ]
+    return {"version": VERSION, "checks": found}
+
+
+def storage(kept: Iterable[Stored]) -> Json:
+    """The result of ``ecapipe doctor --storage``, version 1."""
+    return {
+        "version": VERSION,
+        "storage": [
+            {
+                "what": each.what,
+                "where": each.where,
+                "exists": each.exists,
+                "mode": each.mode,
+                "entries": each.entries,
+                "secret": each.secret,
+                "writtenBy": each.written_by,
+                "removedBy": each.removed_by,
+            }
+            for each in kept
+        ],
+    }
+
+
+def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Json:
+    """The result of ``ecapipe app check``, version 1."""
+    found = list(findings)
+    summary = {
+        level: sum(f.level == level and not f.accepted for f in found) for level in ("error", "warning", "note")
+    }
+    return {
+        **listing(searched, apps),
+        "findings": [_finding(finding) for finding in found],
+        "summary": {**summary, "accepted": sum(f.accepted for f in found)},
+    }
+
+
+def protected(searched: Iterable[ProjectFacts], protection: Protection, *, written: bool) -> Json:
+    """The result of ``ecapipe app protect``, version 1."""
+    return {
+        "version": VERSION,
+        "projects": projects(searched),
+        "changes": [
+            {
+                "project": change.project,
+                "file": change.file,
+                "action": "create" if change.before is None else "change",
+                "written": written,
+                "diff": "\n".join(change.diff),
+            }
+            for change in protection.changes
+        ],
+        "exposures": [
+            {
+                "project": each.project,
+                "app": each.app,
+                "file": each.file,
+                "holdsSecret": each.secret,
+                "message": each.message,
+                "actions": list(each.actions),
+            }
+            for each in protection.exposures
+        ],
+        "variables": [
+            {"project": each.project, "app": each.app, "file": each.file, "name": each.variable}
+            for each in protection.supplies
+        ],
+    }
+
+
+def kept_login(facts: SavedLoginFacts) -> Json:
+    """A kept login as every result of ``ecapipe login`` shows it."""
+    return {
+        "app": facts.app,
+        "org": facts.org,
+        "alias": facts.alias,
+        "url": facts.url,
+        "username": facts.username,
+        "userId": facts.user_id,
+        "orgId": facts.org_id,
+        "instanceUrl": facts.instance_url,
+        "scopes": list(facts.scopes),
+        "flow": facts.flow,
+        "consumerKey": facts.consumer_key,
+        "store": facts.store,
+        "refreshable": facts.refreshable,
+        "savedAt": facts.saved_at,
+        "refreshedAt": facts.refreshed_at,
+    }
+
+
+def kept_secret(facts: SavedSecretFacts) -> Json:
+    """A kept consumer secret as results show it: whose it is."""
+    return {
+        "app": facts.app,
+        "org": facts.org,
+        "consumerKey": facts.consumer_key,
+        "store": facts.store,
+        "savedAt": facts.saved_at,
+    }
+
+
+def probed(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], verdicts: Iterable[Verdict]) -> Json:
+    """The result of ``ecapipe app probe``, version 1."""
+    from ecapipe.documents.verdicts import WORDS
+
+    came = list(verdicts)
+    return {
+        **listing(searched, apps),
+        "probes": [
+            {
+                "app": each.app,
+                "org": each.org,
+                "host": each.host,
+                "verdict": each.word,
+                "refused": each.refused,
+                "consumerKey": each.key_source,
+                "consumerSecret": each.secret_source,
+                "problem": each.problem.name if each.problem else None,
+                "message": each.message,
+                "actions": list(each.actions),
+            }
+            for each in came
+        ],
+        "summary": {word: sum(each.word == word for each in came) for word in WORDS},
+    }
+
+
+def probe_status(verdicts: Iterable[Verdict]) -> int:
+    """0 if every pair is accepted that was to be, 1 if none is."""
+    words = [each.word for each in verdicts if each.word != "skipped"]
+    if "accepted" not in words:
+        return 1
+    return 0 if set(words) == {"accepted"} else PARTIAL
+
+
+def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:
+    """The envelope of a command that did its work, whatever it found."""
+    return {"status": status, "result": result, "warnings": list(warnings)}
+
+
+def failure(problem: Problem, command: str, warnings: Iterable[str] = (), stack: str | None = None) -> Json:
+    """The envelope of a command that could not do its work at all."""
+    envelope: Json = {
+        "name": problem.name,
+        "message": problem.message,
+        "exitCode": problem.exit_code,
+        "actions": list(problem.actions),
+        "context": "".join(part.capitalize() for part in command.replace("-", " ").split()) or "Ecapipe",
+        "warnings": list(warnings),
+        "code": problem.name,
+        "status": problem.exit_code,
+        "commandName": command,
+    }
+    return envelope if stack is None else {**envelope, "stack": stack}
+
+
+def _credential(facts: CredentialFacts) -> Json:
+    required = {} if facts.required is None else {"required": facts.required}
+    return {
+        "inFile": facts.in_file,
+        **required,
+        "usable": facts.usable,
+        "source": facts.source,
+        "causes": list(facts.causes),
+    }
+
+
+def _stage(ended: StageEnded) -> Json:
+    problem = ended.problem
+    return {
+        "stage": ended.stage.name,
+        "app": ended.subject.app,
+        "org": ended.subject.org,
+        "outcome": ended.outcome,
+        "reason": ended.reason,
+        "milliseconds": ended.milliseconds,
+        "facts": dict(ended.facts),
+        "problem": None
+        if problem is None
+        else {
+            "name": problem.name,
+            "message": problem.message,
+            "actions": list(problem.actions),
+            "file": problem.file,
+            "line": problem.line,
+        },
+    }
+
+
+def _success(subject: Subject, login: LoginResult) -> Json:
+    return {
+        "app": subject.app,
+        "org": subject.org,
+        "username": login.username,
+        "userId": login.user_id,
+        "orgId": login.org_id,
+        "instanceUrl": login.instance_url,
+        "scopes": list(login.scopes),
+        "flow": login.flow,
+        "token": login.token,
+    }
+
+
+def _failure(ended: StageEnded, problem: Problem) -> Json:
+    return {
+        "app": ended.subject.app,
+        "org": ended.subject.org,
+        "stage": ended.stage.name,
+        "name": problem.name,
+        "message": problem.message,
+        "actions": list(problem.actions),
+        "category": problem.category,
+        "retryable": problem.retryable,
+        "host": problem.host,
+        "httpStatus": problem.http_status,
+        "oauthError": problem.oauth_error,
+        "at": ended.at,
+    }
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "level": finding.level,
+        "message": finding.message,
+        "app": finding.app,
+        "file": finding.file,
+        "line": finding.line,
+        "actions": list(finding.actions),
+        "fingerprint": finding.fingerprint,
+        "accepted": finding.accepted,
+    }

@@ -1,0 +1,43 @@
+"""What the exchange with an org takes from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ecapipe.events import Clock
+    from ecapipe.oauth.messages import Send
+    from ecapipe.orgs.salesforce_cli import SfLogin
+    from ecapipe.secret import Secret
+
+
+class NetworkAccess(Protocol):
+    """The way to orgs: requests, time, and random bytes."""
+
+    @property
+    def send(self) -> Send: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def chance(self) -> Callable[[int], bytes]: ...
+
+
+class SfSessions(Protocol):
+    """The sessions of the Salesforce CLI; see `ecapipe.login.salesforce_cli.SalesforceCli`."""
+
+    def logins(self) -> Sequence[SfLogin]: ...
+
+    def access_token(self, name: str) -> tuple[Secret, str]: ...
+
+
+class CredentialsAccess(Protocol):
+    """What asking an org for the credentials of an app takes."""
+
+    @property
+    def send(self) -> Send: ...
+
+    @property
+    def sf(self) -> SfSessions: ...

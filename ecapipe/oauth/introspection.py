@@ -1,0 +1,55 @@
+"""Whether an org accepts key and secret, asked without a login: what it says of a token that is worth nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlencode
+
+from ecapipe.credentials.resolution import Credentials
+from ecapipe.oauth import messages, tokens
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.orgs.org import Org
+from ecapipe.problems.oauth import probe_needs_secret
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.secret import Secret
+
+WORTHLESS = "probe"
+"""A token that no org ever issued."""
+
+Refused = Literal["consumerKey", "consumerSecret"]
+
+_KEY = frozenset({"InvalidClientId", "AppNotFoundInOrg"})
+
+
+class ProbeRefusal(EcapipeError):
+    """The org does not accept the pair, and `part` is the reason."""
+
+    def __init__(self, error: EcapipeError, part: Refused) -> None:
+        super().__init__(error.problem)
+        self.part: Refused = part
+
+
+def request(credentials: Credentials, org: Org) -> Request:
+    """The question (RFC 7662 §2.1): the app has to prove itself before it learns that the token is worth nothing."""
+    fields = {"token": WORTHLESS, "token_type_hint": "access_token"} | tokens.authentication(credentials)
+    return Request(f"{org.url}/services/oauth2/introspect", form=Secret(urlencode(fields)))
+
+
+def read(answer: Response, credentials: Credentials, org: Org) -> None:
+    """Return if the org accepts the pair: it says that the token is not active (RFC 7662 §2.2).
+
+    Raises `Refusal`, or another `EcapipeError` for an answer that tells neither.
+    """
+    try:
+        members = messages.members(answer, org.host, credentials.consumer_secret)
+    except EcapipeError as error:
+        name = error.problem.name
+        if name in _KEY:
+            raise ProbeRefusal(error, "consumerKey") from None
+        if name == "InvalidClient" and credentials.consumer_secret is not None:
+            raise ProbeRefusal(error, "consumerSecret") from None
+        if name == "InvalidClient":
+            raise EcapipeError(probe_needs_secret(org.host)) from None
+        raise
+    if members.get("active") is not False:
+        raise messages.unexpected(answer, org.host, 'it has no "active": false')

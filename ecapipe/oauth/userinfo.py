@@ -1,0 +1,107 @@
+"""Whom the token belongs to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ecapipe.oauth import messages
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.oauth.tokens import ORG_ID, USER_ID, Token
+from ecapipe.orgs.org import Org, same_id
+from ecapipe.problems.oauth import api_access_blocked, user_info_refused
+from ecapipe.problems.orgs import wrong_org, wrong_user
+from ecapipe.problems.problem import EcapipeError, Problem
+
+_USERNAME: Final = re.compile(r".{1,255}")
+"""Salesforce allows 80 characters; sandboxes add their name."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The user and org that UserInfo names. Only `read` makes one."""
+
+    username: str
+    user_id: str
+    org_id: str
+
+
+def request(token: Token, org: Org) -> Request:
+    """UserInfo of the org, the bearer in the header (RFC 6750 §2.1)."""
+    return Request(f"{org.url}/services/oauth2/userinfo", bearer=token.access_token)
+
+
+def read(answer: Response, token: Token, org: Org) -> User:
+    """The user of a UserInfo answer.
+
+    Raises `EcapipeError` (UserInfoRefused, or as `messages.members`; UnexpectedAnswer also for a member of another
+    form, or one that repeats a secret).
+    """
+    if answer.status in (401, 403):
+        problem = user_info_refused(org.host, answer.status, messages.said(answer, *token.secrets))
+        raise EcapipeError(replace(problem, host=org.host, http_status=answer.status))
+    members = messages.members(answer, org.host, *token.secrets)
+
+    def text(name: str, form: re.Pattern[str], what: str) -> str:
+        value = members.get(name)
+        if not isinstance(value, str) or not value:
+            raise messages.unexpected(answer, org.host, f"it has no {name}")
+        if not form.fullmatch(value) or not value.isprintable():
+            raise messages.unexpected(answer, org.host, f"its {name} is no {what}")
+        return value
+
+    user = User(
+        text("preferred_username", _USERNAME, "username"),
+        text("user_id", USER_ID, "user id"),
+        text("organization_id", ORG_ID, "org id"),
+    )
+    told = {
+        "preferred_username": user.username,
+        "user_id": user.user_id if user.user_id != token.user_id else "",
+        "organization_id": user.org_id if user.org_id != token.org_id else "",
+    }
+    messages.refuse_repeats(answer, org.host, told, *token.secrets)
+    return user
+
+
+def mismatch(user: User, token: Token, org: Org, remains: str) -> Problem | None:
+    """What contradicts: UserInfo against the token's ``id``, and both against what was expected.
+
+    `remains` says what stays valid at Salesforce if there is a contradiction.
+    """
+    for expected in (token.org_id, org.org_id):
+        if expected and not same_id(user.org_id, expected):
+            return wrong_org(expected, user.org_id, remains)
+    if not same_id(user.user_id, token.user_id):
+        return wrong_user(token.user_id, user.user_id, remains)
+    if org.username and org.username.casefold() != user.username.casefold():
+        return wrong_user(org.username, user.username, remains)
+    return None
+
+
+def needs_api(token: Token) -> bool:
+    """Whether the token's scope promises API access, so that it can be tried."""
+    return "api" in token.scopes or "full" in token.scopes
+
+
+def api_request(token: Token, org: Org, version: str) -> Request:
+    """A resource that needs a token: UserInfo works where API Access Control blocks everything else.
+
+    `version` is an API version such as 66.0.
+    """
+    return Request(f"{org.url}/services/data/v{version}/", bearer=token.access_token)
+
+
+def api_problem(answer: Response, token: Token, org: Org) -> Problem | None:
+    """Why the API could not be read with the token, if it could not.
+
+    An org that is older than the project's API version does not know the resource, and proves nothing. Raises
+    `EcapipeError` for an answer that says nothing of the token either, such as a fault of the org.
+    """
+    if answer.status in (200, 404):
+        return None
+    if answer.status in (401, 403):
+        return api_access_blocked(org.host, answer.status, messages.said(answer, *token.secrets))
+    messages.members(answer, org.host, *token.secrets)
+    raise messages.unexpected(answer, org.host, "a resource of the REST API was expected")

@@ -1,0 +1,52 @@
+"""The allow-list: hosts that a secret may be sent to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+SUFFIXES: Final = (
+    "my.salesforce.com",
+    "salesforce.com",
+    "force.com",
+    "my.site.com",
+    "my-salesforce.com",
+    "cloudforce.com",
+    "salesforce.mil",
+    "crmforce.mil",
+    "sfcrmproducts.cn",
+)
+"""Salesforce's own domains, accepted at a dot boundary."""
+
+MY_DOMAINS: Final = (".my.salesforce.com", ".my-salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
+"""Below these Salesforce alone answers; on a site, code of whoever made it does."""
+
+SHARED_HOSTS: Final = ("login.salesforce.com", "test.salesforce.com")
+
+
+def is_my_domain(url: str) -> bool:
+    """Whether `url` names one org, not a login host all orgs share."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host.endswith(MY_DOMAINS) and not host.startswith(("login.", "test."))
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHosts:
+    """What the user says of addresses: hosts `allowed` besides Salesforce's, and the very URLs that were `given`."""
+
+    allowed: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+
+    def allow(self, host: str, port: int) -> bool:
+        """Whether a host is allowed, at every port or at this one; exactly, in any case."""
+        bracketed = f"[{host}]" if ":" in host else host
+        return not {host, bracketed, f"{bracketed}:{port}"}.isdisjoint(name.lower() for name in self.allowed)
+
+
+def accepted(host: str) -> bool:
+    """Whether `host` is one of Salesforce's."""
+    return f".{host.lower()}".endswith(tuple(f".{suffix}" for suffix in SUFFIXES))

@@ -1,0 +1,31 @@
+"""Logins that the Salesforce CLI keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class SfLogin:
+    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end; it and
+    `org_id` are empty where the Salesforce CLI cannot tell."""
+
+    username: str
+    org_id: str
+    instance_url: str
+    aliases: tuple[str, ...] = ()
+    dev_hub: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it tells its org, as one that is not broken does."""
+        return bool(self.org_id and self.instance_url)
+
+    @property
+    def host(self) -> str:
+        """With a port that is not the usual one; empty for what is no URL."""
+        try:
+            return urlsplit(self.instance_url).netloc.lower().removesuffix(":443")
+        except ValueError:
+            return ""

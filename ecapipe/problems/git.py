@@ -1,0 +1,36 @@
+"""Problems whose remedy is git."""
+
+from __future__ import annotations
+
+from ecapipe.problems.problem import USAGE, Wording, problem, say
+
+OTHER_GIT = "A git inside this repository or project is passed over: name one with ECAPIPE_GIT=/absolute/path/to/git."
+
+
+@problem(
+    "config",
+    "git could not be asked: there is no repository or no git program, or git refuses to read the repository.",
+    "Read the reason in the message. A repository that belongs to somebody else has to be named in git's "
+    "safe.directory.",
+)
+def git_unavailable(directory: str, reason: str) -> Wording:
+    return say(
+        f"git cannot tell about {directory}: {reason}.",
+        "Install git, or run in a clone that belongs to you.",
+        OTHER_GIT,
+        f'If you trust a repository of somebody else: git config --global --add safe.directory "{directory}"',
+    )
+
+
+@problem(
+    "config",
+    "The revision given with --since is not in the repository.",
+    "Correct it, or fetch it: CI systems often clone only the newest commit.",
+    exit_code=USAGE,
+)
+def unknown_revision(revision: str) -> Wording:
+    return say(
+        f'There is no revision "{revision}" in the repository.',
+        "Name a branch, a tag or a commit.",
+        "If the clone is shallow, fetch more: git fetch --unshallow.",
+    )

@@ -1,0 +1,145 @@
+"""Problems whose remedy is the choice of an org, or its address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ecapipe.problems.problem import MISTAKES_SHOWN, USAGE, Wording, did_you_mean, listed, problem, say
+
+
+@problem(
+    "config",
+    "A run that logs in needs at least one org, and none was named or configured.",
+    "Name one with --target-org, or configure orgs in sfdx-project.json under plugins.ecapipe.orgs.",
+    exit_code=USAGE,
+)
+def no_org_chosen(choices: Sequence[str]) -> Wording:
+    known = f" Configured orgs: {listed(choices)}." if choices else ""
+    return say(
+        f"No org was chosen.{known}",
+        "Use -o or --target-org with an alias, or with the org's My Domain URL such as "
+        "https://MyDomain.my.salesforce.com.",
+        "Or list orgs in a file for --file, or in sfdx-project.json under plugins.ecapipe.orgs.",
+        "Use --emulator to try the pipeline without an org.",
+    )
+
+
+@problem(
+    "config",
+    "A name given with --target-org, in a batch file or as the default is no org that the project or the Salesforce "
+    "CLI knows.",
+    "Correct the alias, or give it a URL: --target-org ALIAS=URL.",
+    exit_code=USAGE,
+)
+def named_org_not_found_error(alias: str, known: Sequence[str], reason: str | None = None) -> Wording:
+    unasked = f" The Salesforce CLI could not be asked: {reason}" if reason else ""
+    return say(
+        f'No org is known under the name "{alias}".{unasked}',
+        *did_you_mean(alias, known),
+        f"Name its My Domain URL as well: --target-org {alias.strip() or 'ALIAS'}=https://MyDomain.my.salesforce.com.",
+        "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
+    )
+
+
+@problem(
+    "config",
+    "Two orgs would be called the same, so that output, journal and variables could not tell them apart.",
+    "Give each its own alias.",
+    exit_code=USAGE,
+)
+def org_name_ambiguous(name: str, first: str, second: str) -> Wording:
+    return say(
+        f'Two orgs would be called "{name}": {first} and {second}.',
+        f"Give one of them an alias: --target-org ALIAS={second}.",
+    )
+
+
+@problem(
+    "policy",
+    "One user would approve one app in one org more often than Salesforce keeps approvals with a refresh token: each "
+    "further one revokes the oldest.",
+    "Log in to each org once, or ask for no refresh_token.",
+)
+def too_many_approvals(app: str, org: str, most: int) -> Wording:
+    return say(
+        f"{app} would be approved in {org} more than {most} times by the same user in this run, and Salesforce would "
+        "revoke the first refresh token again.",
+        "Name each org once, or say with username which user is meant where.",
+        "Or leave refresh_token out of the scopes.",
+    )
+
+
+@problem(
+    "config",
+    "A batch file, given with --file, has mistakes. All that were found are named, each with its row and column.",
+    "Correct them and run again: nothing was sent.",
+    exit_code=USAGE,
+)
+def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -> Wording:
+    shown = mistakes[:MISTAKES_SHOWN]
+    rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
+    places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
+    one = len(mistakes) == 1
+    return say(
+        f"The batch file has a mistake: {shown[0]}"
+        if one
+        else f"The batch file has {len(mistakes)} mistakes: {places}{rest}.",
+        *(() if one else shown),
+        "Correct the file and run again: nothing was sent.",
+        file=file,
+        line=line,
+    )
+
+
+@problem(
+    "config",
+    "The org's address does not belong to Salesforce, or is not https, or only files of the project give it although "
+    "it is no My Domain. Key and secret would be sent there.",
+    "Use the org's My Domain URL. A site, this machine, or a host of your own has to be named by you: as "
+    "--target-org ALIAS=URL, with --allow-host, or in ECAPIPE_ALLOWED_HOSTS.",
+    exit_code=USAGE,
+)
+def refused_host(url: str, reason: str, foreign: bool = False, by_tree: bool = False) -> Wording:
+    """`foreign`: the host is the reason, so that allowing it would help; `by_tree`: who gave it is."""
+    given = "If you know the host, name it yourself: with --allow-host HOST, or in ECAPIPE_ALLOWED_HOSTS."
+    return say(
+        f'The org address "{url}" is refused: {reason}.',
+        *([given, "Or give the address yourself: --target-org ALIAS=URL."] if by_tree else ()),
+        "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
+        *(["If the host is yours, name it with --allow-host HOST."] if foreign else ()),
+    )
+
+
+@problem(
+    "config",
+    "A Lightning or Setup address serves pages, not OAuth.",
+    "Use the My Domain login URL that the message names.",
+    exit_code=USAGE,
+)
+def lightning_domain(host: str, instead: str) -> Wording:
+    return say(f'"{host}" is a Lightning host, which does not serve OAuth.', f"Use https://{instead} instead.")
+
+
+@problem(
+    "org",
+    "The token belongs to another org than the one that was asked.",
+    "Sign in to the right org; check the URL and the expected orgId.",
+)
+def wrong_org(expected: str, found: str, remains: str) -> Wording:
+    return say(
+        f"The login ended in org {found}, not in {expected}. {remains}",
+        "Open the link in a private window and sign in to the expected org.",
+        "If the expected org id is wrong, correct orgId in plugins.ecapipe.orgs.",
+    )
+
+
+@problem(
+    "people",
+    "Somebody else than expected signed in.",
+    "Sign in as the expected user.",
+)
+def wrong_user(expected: str, found: str, remains: str) -> Wording:
+    return say(
+        f"The login was made as {found}, not as {expected}. {remains}",
+        f"Open the link in a private window and sign in as {expected}.",
+    )

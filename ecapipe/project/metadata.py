@@ -1,0 +1,227 @@
+"""Metadata XML to a flat, typed mapping; the only module that meets xmltodict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import malformed_xml, wrong_root
+
+if TYPE_CHECKING:
+    from pyexpat import XMLParserType
+
+NAMESPACE: Final = "http://soap.sforce.com/2006/04/metadata"
+LARGEST: Final = 1024 * 1024
+"""Bytes; real files stay below 10 KiB."""
+DEEPEST: Final = 64
+
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
+_NIL: Final = "http://www.w3.org/2001/XMLSchema-instance:nil"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Type:
+    """A metadata type: the name is the XML root, the suffix marks the file. There is one value of each.
+
+    `since` is its first API version; None for a type that no org but Salesforce's own has.
+    """
+
+    name: str
+    suffix: str
+    folder: str
+    since: int | None = 59
+
+
+HEADER: Final = Type("ExternalClientApplication", "eca", "externalClientApps")
+SETTINGS: Final = Type("ExtlClntAppGlobalOauthSettings", "ecaGlblOauth", "extlClntAppGlobalOauthSets")
+OAUTH: Final = Type("ExtlClntAppOauthSettings", "ecaOauth", "extlClntAppOauthSettings")
+OAUTH_POLICIES: Final = Type("ExtlClntAppOauthConfigurablePolicies", "ecaOauthPlcy", "extlClntAppOauthPolicies")
+POLICIES: Final = Type("ExtlClntAppConfigurablePolicies", "ecaPlcy", "extlClntAppPolicies", 60)
+PUSH: Final = Type("ExtlClntAppPushSettings", "ecaPush", "extlClntAppPushSettings", 64)
+SAML: Final = Type("ExtlClntAppSamlConfigurablePolicies", "ecaSamlPlcy", "extlClntAppSamlConfigurablePolicies", 63)
+
+TYPES: Final = (
+    HEADER,
+    SETTINGS,
+    OAUTH,
+    OAUTH_POLICIES,
+    Type("ExtlClntAppOauthSecuritySettings", "ecaOauthSecurity", "extlClntAppOauthSecuritySettings", 67),
+    POLICIES,
+    Type("ExtlClntAppMobileSettings", "ecaMobile", "extlClntAppMobileSettings", 64),
+    Type("ExtlClntAppMobileConfigurablePolicies", "ecaMobilePlcy", "extlClntAppMobilePolicies", 64),
+    Type("ExtlClntAppNotificationSettings", "ecaNotifications", "extlClntAppNotifSettings", 64),
+    PUSH,
+    Type("ExtlClntAppPushConfigurablePolicies", "ecaPushPlcy", "extlClntAppPushPolicies", 64),
+    Type("ExtlClntAppCanvasSettings", "ecaCanvas", "extlClntAppCanvasSettings", 66),
+    SAML,
+    Type("ExtlClntAppSampleSettings", "ecaSmpl", "extlClntAppSampleSettings", None),
+    Type("ExtlClntAppSampleConfigurablePolicies", "ecaSmplPlcy", "extlClntAppSamplePolicies", None),
+    Type("ExtlClntAppAttestSettings", "ecaAttest", "extlClntAppAttestSettings", 68),
+    Type("ExtlClntAppAttestConfigurablePolicies", "ecaAttestPlcy", "extlClntAppAttestPolicies", 68),
+)
+"""Every type that belongs to an external client app (metadata registry of the Salesforce CLI)."""
+
+
+def known_at(api_version: str) -> tuple[Type, ...]:
+    """The types that an org can be asked for in an API version, such as ``66.0``."""
+    return tuple(type for type in TYPES if type.since is not None and type.since <= float(api_version))
+
+
+_BY_SUFFIX: Final = {type.suffix: type for type in TYPES}
+_BY_FOLD: Final = {type.suffix.lower(): type for type in TYPES} | {
+    "ecaglobaloauth": SETTINGS,
+    "ecaglobloauth": SETTINGS,
+}
+_ENDING: Final = "-meta.xml"
+
+
+def recognise(filename: str, *, metadata_format: bool = False) -> tuple[Type, str] | None:
+    """Type and member name of a file name, source format or, if asked for, metadata format; None for any other.
+
+    The suffix is matched case-exactly at the end, as the Salesforce CLI writes it; the folder does not matter.
+    """
+    name, _, suffix = _stem(filename, metadata_format).rpartition(".")
+    type = _BY_SUFFIX.get(suffix) if name else None
+    return (type, name) if type else None
+
+
+def nearly(filename: str, *, metadata_format: bool = False) -> str | None:
+    """The file name that was probably meant, when `filename` misspells a suffix or its case."""
+    stem = _stem(filename, metadata_format)
+    name, _, suffix = stem.rpartition(".")
+    type = _BY_FOLD.get(suffix.lower()) if name else None
+    return f"{name}.{type.suffix}{filename[len(stem) :]}" if type and suffix != type.suffix else None
+
+
+def _stem(filename: str, metadata_format: bool) -> str:
+    """The name without the ending of its format; empty when it has another's."""
+    if filename.endswith(_ENDING):
+        return filename[: -len(_ENDING)]
+    return filename if metadata_format else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A child of the root. `text` is None when it is empty, nil, or holds elements instead of text.
+
+    It is not part of the ``repr``: it may be a consumer secret.
+    """
+
+    name: str
+    text: str | None = field(repr=False)
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A metadata file, flat: Salesforce's types nest nothing that these flows need."""
+
+    elements: tuple[Element, ...]
+    _named: Mapping[str, tuple[Element, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        named: dict[str, tuple[Element, ...]] = {}
+        for element in self.elements:
+            named[element.name] = (*named.get(element.name, ()), element)
+        object.__setattr__(self, "_named", named)
+
+    def all(self, name: str) -> tuple[Element, ...]:
+        return self._named.get(name, ())
+
+    def first(self, name: str) -> Element | None:
+        found = self._named.get(name)
+        return found[0] if found else None
+
+    def text(self, name: str) -> str | None:
+        found = self._named.get(name)
+        return found[0].text if found else None
+
+    def flag(self, name: str, default: bool) -> bool:
+        """A boolean element (``xsd:boolean``: true, false, 1, 0); `default` when absent or anything else."""
+        found = self._named.get(name)
+        return _BOOLEANS.get(found[0].text or "", default) if found else default
+
+
+def parse(data: bytes, type: Type, path: str) -> Document:
+    """Read a metadata file of the given type.
+
+    Raises `EcapipeError`: MalformedXml for what is not well-formed, and for DOCTYPE, entities, more than
+    `LARGEST` bytes or `DEEPEST` levels; WrongRoot when the root is not ``type.name``.
+    """
+    import xmltodict
+
+    elements: list[Element] = []
+    guard = _Guard(type, path, elements)
+    if len(data) > LARGEST:
+        guard.refuse("it is larger than 1 MiB")
+    try:
+        xmltodict.parse(guard.watch(data), expat=guard, xml_attribs=False, item_depth=2, item_callback=guard.keep)
+    except guard.error as error:
+        if data.find(b"\n<<<<<<< ") >= 0:
+            guard.refuse("it holds the markers of an unresolved merge")
+        guard.refuse(f"it is not well-formed ({error})")
+    except (LookupError, ValueError) as error:
+        guard.refuse(f"it cannot be decoded, or defines entities ({error})")
+    finally:
+        vars(guard).clear()  # it and the parser hold each other: thousands of them would stay in memory
+    return Document(tuple(elements))
+
+
+class _Guard:
+    """Stands where xmltodict expects the expat module: sees lines, depth, root and DOCTYPE before it does."""
+
+    def __init__(self, type: Type, path: str, elements: list[Element]) -> None:
+        import pyexpat
+
+        self.error = pyexpat.ExpatError
+        self._type, self._path, self._elements = type, path, elements
+        self._depth, self._start = 0, 0
+        self._entered: Callable[[str, list[str]], None]
+        self._left: Callable[[str], None]
+        self._parser = pyexpat.ParserCreate(None, ":")
+        self._parser.StartDoctypeDeclHandler = lambda *_: self.refuse("it has a DOCTYPE")
+
+    def ParserCreate(self, encoding: str | None, separator: str | None) -> XMLParserType:
+        """What xmltodict calls; the encoding is the file's own to tell, and names are told apart here."""
+        return self._parser
+
+    def watch(self, data: bytes) -> Generator[bytes, None, None]:
+        """What xmltodict reads, once its handlers are in place: ours go before them."""
+        parser: Any = self._parser  # attributes come as a list, which only xmltodict knows
+        self._entered, self._left = parser.StartElementHandler, parser.EndElementHandler
+        parser.StartElementHandler = self._enter
+        parser.StartNamespaceDeclHandler = None
+        yield data
+
+    def keep(self, path: Sequence[tuple[str, Mapping[str, object] | None]], item: object) -> bool:
+        """What xmltodict calls at the end of every child of the root; an item with children is no string."""
+        name, attributes = path[-1]
+        nil = attributes is not None and attributes.get(_NIL) in ("true", "1")
+        text = item.strip() if isinstance(item, str) and not nil else ""
+        self._elements.append(Element(name, text or None, self._start))
+        self._depth = 1
+        return True
+
+    def refuse(self, reason: str) -> NoReturn:
+        raise EcapipeError(malformed_xml(self._path, self._parser.CurrentLineNumber, reason)) from None
+
+    def _enter(self, tag: str, attributes: list[str]) -> None:
+        namespace, _, name = tag.rpartition(":")
+        if namespace != NAMESPACE:
+            name = tag
+        self._depth += 1
+        if self._depth == 2:
+            self._start = self._parser.CurrentLineNumber
+        elif self._depth == 1 and name != self._type.name:
+            raise EcapipeError(wrong_root(self._path, self._parser.CurrentLineNumber, name[:200], self._type.name))
+        elif self._depth > DEEPEST:
+            self.refuse(f"it is nested deeper than {DEEPEST} levels")
+        elif self._depth == 3:  # rare: until then, `keep` sees every end that counts
+            self._parser.EndElementHandler = self._leave
+        self._entered(name, attributes)
+
+    def _leave(self, tag: str) -> None:
+        self._depth -= 1
+        self._left(tag)

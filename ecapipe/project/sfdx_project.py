@@ -1,0 +1,180 @@
+"""An SFDX project: its root, package directories, and what it tells ecapipe."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Final
+
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import (
+    invalid_package_directory_error,
+    json_parse_error,
+    missing_default_path_error,
+    multiple_default_paths_error,
+    no_package_directories,
+    schema_validation_error,
+    single_non_default_package_error,
+)
+from ecapipe.project import replacements
+from ecapipe.project.replacements import Replacement
+
+FILE = "sfdx-project.json"
+DEFAULT_API_VERSION = "60.0"
+"""The oldest version whose REST API knows all that ecapipe asks; used when the project names none."""
+
+_VERSION: Final = re.compile(r"[0-9]{2,3}(\.0)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What `sfdx-project.json` says. `root` is absolute; package directories are relative to it, with ``/``.
+
+    A folder without a project (the output of a retrieve) is a `Project` whose one package directory is ``.``.
+    """
+
+    root: str
+    package_directories: tuple[str, ...]
+    namespace: str = ""
+    login_url: str | None = None
+    api_version: str = DEFAULT_API_VERSION
+    orgs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    replacements: tuple[Replacement, ...] = ()
+    rules: Mapping[str, object] = field(default_factory=dict)
+    """The levels that the project gives to rules, as written; `ecapipe.check.findings.levels` reads them."""
+    baseline: str | None = None
+    """The file of accepted findings, relative to the root."""
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables that it names for credentials: in orgs, chosen or not, and in replacements."""
+        named = (members.get("secretEnv") for members in self.orgs.values())
+        origins = (each.origin for each in self.replacements if each.kind == "variable")
+        return frozenset((*(name for name in named if isinstance(name, str) and name), *origins))
+
+
+def named(text: str) -> frozenset[str]:
+    """Every variable that the text of `sfdx-project.json` names for a credential, whatever is wrong with the rest."""
+    pairs: list[tuple[str, object]] = []
+    with suppress(ValueError, RecursionError):
+        json.loads(text.removeprefix("\ufeff"), object_pairs_hook=pairs.extend)
+    among = [value for name, value in pairs if name in ("secretEnv", "replaceWithEnv")]
+    return frozenset(value for value in among if isinstance(value, str) and value)
+
+
+def bare(root: str) -> Project:
+    """A folder that is searched although no project is around it."""
+    return Project(root, (".",))
+
+
+def parse(text: str, root: str, *, trusted: bool = True) -> Project:
+    """Read `sfdx-project.json`.
+
+    `trusted` False leaves out ``plugins.ecapipe``, ``replacements`` and ``sfdcLoginUrl`` (``--no-project-config``):
+    they let the project choose where values come from, and where they go. Raises `EcapipeError` with the
+    Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the package directories
+    exist is for the edge to see.
+    """
+    members = _object(_loads(text), "it must be an object")
+    directories = _directories(members)
+    plugin = _object(_object(members.get("plugins", {}), "plugins must be an object").get("ecapipe", {}),
+                     "plugins.ecapipe must be an object") if trusted else {}  # fmt: skip
+    orgs = _object(plugin.get("orgs", {}), "plugins.ecapipe.orgs must be an object")
+    version = _string(members, "sourceApiVersion")
+    return Project(
+        root,
+        directories,
+        _string(members, "namespace") or "",
+        _string(members, "sfdcLoginUrl") if trusted else None,
+        f"{version.removesuffix('.0')}.0" if version and _VERSION.fullmatch(version) else DEFAULT_API_VERSION,
+        {alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
+        _replacements(members) if trusted else (),
+        _object(plugin.get("rules", {}), "plugins.ecapipe.rules must be an object"),
+        _baseline(_string(plugin, "baseline", "plugins.ecapipe.")),
+    )
+
+
+def _loads(text: str) -> object:
+    try:
+        return json.loads(text.removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        raise EcapipeError(json_parse_error(FILE, error.lineno, error.colno, error.msg)) from None
+    except RecursionError:
+        raise EcapipeError(json_parse_error(FILE, 1, 1, "nested too deeply")) from None
+    except ValueError:
+        raise EcapipeError(json_parse_error(FILE, 1, 1, "it holds a number with too many digits")) from None
+
+
+def _object(value: object, rule: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise EcapipeError(schema_validation_error(FILE, rule))
+    return value
+
+
+def _string(members: Mapping[str, object], name: str, within: str = "") -> str | None:
+    value = members.get(name)
+    if value is not None and not isinstance(value, str):
+        raise EcapipeError(schema_validation_error(FILE, f"{within}{name} must be a string"))
+    return value
+
+
+def _baseline(path: str | None) -> str | None:
+    clean = _within(path) if path is not None else None
+    if path is not None and clean is None:
+        raise EcapipeError(
+            schema_validation_error(FILE, "plugins.ecapipe.baseline must be a path inside the project")
+        )
+    return clean
+
+
+def _directories(members: Mapping[str, object]) -> tuple[str, ...]:
+    entries = members.get("packageDirectories", [])
+    if not isinstance(entries, list):
+        raise EcapipeError(schema_validation_error(FILE, "packageDirectories must be a list"))
+    if not entries:
+        raise EcapipeError(no_package_directories(FILE))
+    checked = [_object(entry, "every entry of packageDirectories must be an object") for entry in entries]
+    paths = tuple(_relative(entry) for entry in checked)
+    defaults = [entry.get("default") for entry in checked]
+    if len(checked) == 1 and defaults[0] is False:
+        raise EcapipeError(single_non_default_package_error(FILE))
+    if len(checked) > 1 and True not in defaults:
+        raise EcapipeError(missing_default_path_error(FILE))
+    if defaults.count(True) > 1:
+        raise EcapipeError(multiple_default_paths_error(FILE))
+    return tuple(dict.fromkeys(paths))
+
+
+def _replacements(members: Mapping[str, object]) -> tuple[Replacement, ...]:
+    entries = members.get("replacements", [])
+    if not isinstance(entries, list):
+        raise EcapipeError(schema_validation_error(FILE, "replacements must be a list"))
+    parsed = []
+    for number, entry in enumerate(entries, 1):
+        found = replacements.parse(_object(entry, f"entry {number} of replacements must be an object"))
+        if isinstance(found, str):
+            raise EcapipeError(schema_validation_error(FILE, f"entry {number} of replacements {found}"))
+        parsed.append(found)
+    return tuple(parsed)
+
+
+def _relative(entry: Mapping[str, object]) -> str:
+    path = entry.get("path")
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise EcapipeError(schema_validation_error(FILE, "every entry of packageDirectories needs a path, a string"))
+    clean = _within(path)
+    if clean is None:
+        raise EcapipeError(invalid_package_directory_error(path, FILE))
+    return clean
+
+
+def _within(path: str) -> str | None:
+    """`path` with ``/``; None if it is absolute or leads out of the project."""
+    clean = PurePosixPath(path.replace("\\", "/"))
+    if clean.is_absolute() or PureWindowsPath(path).drive or ".." in clean.parts:
+        return None
+    return clean.as_posix()

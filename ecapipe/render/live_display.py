@@ -1,0 +1,262 @@
+"""A run on a terminal: the stage list of `sf`, coloured and live; a table from four targets on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final, TextIO, assert_never
+
+from rich.box import ASCII as ASCII_BOX
+from rich.box import ROUNDED
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from ecapipe.documents.report import Report
+from ecapipe.events import (
+    AppDescribed,
+    Event,
+    LoginResult,
+    Note,
+    RunEnded,
+    RunPlanned,
+    RunStarted,
+    Stage,
+    StageEnded,
+    StageNoted,
+    StageStarted,
+    Subject,
+    SubjectFinished,
+)
+from ecapipe.problems.problem import Problem
+from ecapipe.render import text
+from ecapipe.render.plain_display import TITLE
+
+TABLE_FROM: Final = 4
+"""Subjects; fewer are shown as a block each."""
+
+_STYLES: Final = {"passed": "green", "failed": "red", "skipped": "dim", "warning": "yellow"}
+
+
+class LiveDisplay:
+    """An `Emit`. What has ended is printed for good; below it, live, stands what runs and what is to come.
+
+    The live part gives way to whatever is written on `err`, and to questions until their stage has ended.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, report: Report, *, colour: bool, verbose: bool = False) -> None:
+        self._report, self._err_stream, self._verbose = report, err, verbose
+        self._out = _console(out, colour)
+        self._err = _console(err, colour)
+        self._glyphs = text.glyphs(getattr(out, "encoding", None))
+        self._live: Live | None = None
+        self._stages: tuple[Stage, ...] = ()
+        self._rows: tuple[Subject, ...] = ()
+        self._ended: dict[tuple[str, Subject], StageEnded] = {}
+        self._running: dict[Subject, tuple[StageStarted, float]] = {}
+        self._asking = False
+        self._block: Subject | None = None
+        self._several = False
+        self._kept: dict[Subject, list[StageEnded]] = {}
+        self._logins: dict[Subject, LoginResult] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._stages = event.stages
+                self._out.print()
+                width = min(50, self._out.width - 1)
+                self._out.print(Text(f" {TITLE} ".center(width, self._glyphs.rule)[:width], style="dim"))
+            case RunPlanned():
+                targets = [subject for subject in event.subjects if subject.org]
+                self._several = len(targets) > 1
+                rows = targets or event.subjects
+                self._rows = tuple(rows) if len(rows) >= TABLE_FROM else ()
+            case StageStarted():
+                self._running[event.subject] = event, time.monotonic()
+                if not (self._several and event.subject.org):
+                    self._head(event.subject)
+            case StageNoted():
+                self._note(event.note)
+            case StageEnded():
+                self._running.pop(event.subject, None)
+                self._asking = self._asking and bool(self._running)
+                self._ended[event.stage.name, event.subject] = event
+                self._keep(event)
+            case SubjectFinished():
+                self._flush(event.subject)
+                if event.login:
+                    self._logins[event.subject] = event.login
+                    if not self._rows:
+                        self._out.print(Text(f" {text.success(event.subject, event.login)}", style="bold green"))
+            case RunEnded():
+                self._end(event)
+            case AppDescribed():
+                pass
+            case _:
+                assert_never(event)
+        if self._live is None and self._running and not self._asking:
+            self._live = Live(get_renderable=self._now, console=self._out, transient=True, refresh_per_second=12)
+            self._live.start()
+
+    def close(self) -> None:
+        """Take the live part away, whatever has happened."""
+        self._pause()
+
+    def _pause(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _now(self) -> RenderableType:
+        """The live part: the table around the rows that run, or the rest of the block."""
+        running = [*self._running.values()]
+        if not running:
+            return Group()
+        if self._rows:
+            return Group(self._table(self._window()), *(self._spinner(*each, name=True) for each in running[:1]))
+        if self._several:
+            return Group(*(self._spinner(*each, name=each[0].subject.org is not None) for each in running))
+        return Group(self._spinner(*running[0]), *self._pending(running[0][0]))
+
+    def _spinner(self, started: StageStarted, since: float, *, name: bool = False) -> Spinner:
+        elapsed = text.duration(round((time.monotonic() - since) * 1000))
+        label = Text.assemble((started.stage.title, "default"), (f" {elapsed}", "dim"))
+        if name:
+            label.append(f"  {text.clean(str(started.subject))}", style="dim")
+        return Spinner("dots2" if self._glyphs != text.ASCII else "line", label, style="magenta")
+
+    def _pending(self, running: StageStarted) -> Iterator[Text]:
+        """The stages of the block that are still to come."""
+        later = self._stages[self._stages.index(running.stage) + 1 :]
+        if running.subject.org is None:
+            later = tuple(stage for stage in later if running.subject.app and stage.name == "check")
+        for stage in later:
+            yield Text(f" {self._glyphs.pending} {stage.title}", style="dim")
+
+    def _window(self) -> tuple[Subject, ...]:
+        """As many rows as fit, those that ended last before what comes next."""
+        room = max(3, self._out.size.height - 6)
+        started = {subject for _, subject in list(self._ended)}
+        done = [n for n, row in enumerate(self._rows) if row in started]
+        start = max(0, min((done[-1] if done else 0) - room // 2, len(self._rows) - room))
+        return self._rows[start : start + room]
+
+    def _table(self, rows: tuple[Subject, ...]) -> Table:
+        """A row per subject, a column per stage."""
+        stages = [stage for stage in self._stages if stage.name != "discover"]
+        wide = self._out.width >= 100
+        names = [stage.name.capitalize() if wide else stage.name[0].upper() for stage in stages]
+        room = max(16, self._out.width - sum(len(name) + 3 for name in names) - 7)
+        box = ASCII_BOX if self._glyphs == text.ASCII else ROUNDED
+        table = Table(box=box, border_style="dim", header_style="bold")
+        table.add_column("App@Org" if rows and rows[0].org else "App", no_wrap=True, width=room // 2)
+        for name in names:
+            table.add_column(name, no_wrap=True, justify="center", width=len(name))
+        table.add_column("Result", no_wrap=True, width=room - room // 2)
+        for row in rows:
+            table.add_row(
+                Text(text.clean(str(row))), *(self._cell(stage, row) for stage in stages), self._result(row)
+            )
+        return table
+
+    def _cell(self, stage: Stage, row: Subject) -> Text:
+        ended = self._at(stage, row)
+        if ended is None:
+            now = row in self._running and self._running[row][0].stage == stage
+            return Text(self._glyphs.current if now else self._glyphs.pending, style="magenta" if now else "dim")
+        return Text(self._glyphs.of(ended.outcome), style=_STYLES[ended.outcome])
+
+    def _result(self, row: Subject) -> Text:
+        if row in self._logins:
+            return Text(text.clean(self._logins[row].username or "done"), style="green")
+        ends = [ended for stage in self._stages if (ended := self._at(stage, row))]
+        for ended in ends:
+            if ended.problem:
+                return Text(ended.problem.name, style="red")
+        reason = next((ended.reason for ended in ends if ended.outcome == "skipped" and ended.reason), "")
+        return Text(text.clean(reason), style="dim")
+
+    def _at(self, stage: Stage, row: Subject) -> StageEnded | None:
+        """How `stage` ended for the row: its own, or its app's."""
+        return self._ended.get((stage.name, row)) or self._ended.get((stage.name, Subject(row.app)))
+
+    def _head(self, subject: Subject) -> None:
+        if not self._rows and subject != self._block:
+            self._block = subject
+            self._out.print()
+            if str(subject):
+                self._out.print(Text(f" {text.clean(str(subject))}", style="bold"))
+
+    def _note(self, note: Note) -> None:
+        if note.kind == "offer":
+            return
+        self._pause()
+        self._asking = self._asking or note.kind == "asking"
+        if note.kind == "link":
+            # Whole and unstyled: people copy it, terminals make it clickable.
+            text.write(self._err_stream, ["", note.text, ""])
+        elif note.text:
+            self._err.print(Text(text.clean(note.text)))
+
+    def _keep(self, event: StageEnded) -> None:
+        """Print the end of a stage; of several logins that run at once, each whole when it is over."""
+        if self._rows or not (self._several and event.subject.org):
+            self._end_stage(event)
+            return
+        kept = self._kept.setdefault(event.subject, [])
+        kept.append(event)
+        if event.stage == self._stages[-1]:
+            self._flush(event.subject)
+
+    def _flush(self, subject: Subject) -> None:
+        for ended in self._kept.pop(subject, ()):
+            self._end_stage(ended)
+
+    def _end_stage(self, event: StageEnded) -> None:
+        if not self._rows:
+            self._head(event.subject)
+            line = Text(f" {self._glyphs.of(event.outcome)} ", style=_STYLES[event.outcome])
+            if event.outcome == "skipped":
+                line.append(f"{event.stage.title} - Skipped: {text.clean(event.reason or '')}", style="dim")
+            else:
+                line.append(event.stage.title, style="default")
+                line.append(f" {text.duration(event.milliseconds)}", style="dim")
+            self._out.print(line)
+            for label, value in text.facts(event, self._verbose):
+                self._out.print(Text(f"   {self._glyphs.info} {label}: {value}"))
+        if event.outcome == "warning":
+            self._pause()
+            warning = Text("Warning: ", style="bold yellow")
+            self._err.print(warning.append(text.clean(event.reason or ""), style="default"))
+        if event.problem:
+            self._problem(event.problem)
+
+    def _problem(self, problem: Problem) -> None:
+        self._pause()
+        error, *rest = text.problem(problem)
+        head, _, message = error.partition(": ")
+        # Unbroken, however narrow the terminal: actions hold commands that people copy.
+        self._err.print(Text(f"{head}: ", style="bold red").append(message, style="default"), soft_wrap=True)
+        for line in rest:
+            self._err.print(Text(line, style="dim"), soft_wrap=True)
+
+    def _end(self, event: RunEnded) -> None:
+        self._pause()
+        for subject in [*self._kept]:
+            self._flush(subject)
+        self._out.print()
+        if self._rows:
+            self._out.print(self._table(self._rows))
+        self._out.print(Text(" Status: ").append(text.status(self._report), style="bold"))
+        for line in text.farewell(self._logins.values()):
+            self._out.print(Text(f" {line}"))
+        self._out.print(Text(f" Elapsed Time: {text.duration(event.milliseconds)}"))
+        self._out.print()
+
+
+def _console(stream: TextIO, colour: bool) -> Console:
+    """Colours where the terminal has them and the user wants them; text as it is, without markup."""
+    return Console(file=stream, no_color=not colour, highlight=False, emoji=False, markup=False)
