@@ -379,7 +379,8 @@ def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StoreP
     )
     first = (
         "import sys; from edges.drawer import Shared; from ecapipe.adapters.storage.store import RecordStore\n"
-        "from ecapipe.adapters.environment import Environment\nfrom ecapipe.saved.records import SavedRecord, SavedSecrets\n"
+        "from ecapipe.adapters.environment import Environment\n"
+        "from ecapipe.saved.records import SavedRecord, SavedSecrets\n"
         "from ecapipe.secret import Secret\n"
         f"store = RecordStore(Environment({{'ECAPIPE_STATE_DIR': {str(tmp_path)!r}}}))\n"
         f"record = SavedRecord('login', {ID!r}, {place!r}, {{}})\n"
