@@ -169,7 +169,9 @@ def test_a_repository_of_somebody_else_is_not_read(git: Git, repo: Path, monkeyp
 def test_without_git_nothing_is_tracked(git: Git, repo: Path, tmp_path: Path) -> None:
     write(repo, "a.xml")
     git("add", ".")
-    program = "import sys; from ecapipe.adapters.project_tree import git; print(sorted(git.tracked(sys.argv[1], ['a.xml'])))"
+    program = (
+        "import sys; from ecapipe.adapters.project_tree import git;print(sorted(git.tracked(sys.argv[1], ['a.xml'])))"
+    )
 
     def told(path: str) -> str:
         asked = [sys.executable, "-c", program, str(repo)]
