@@ -132,6 +132,16 @@ def _encrypted(parts: SplitResult, host: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
 
 
+def read_url(word: str, allowed: tuple[str, ...]) -> str | None:
+    """The URL in a word that is an address or ALIAS=URL; None for a name."""
+    if not re.search("[.:=]", word):
+        return None
+    try:
+        return accept_address(word.partition("=")[2] or word, AllowedHosts(allowed), "user").url
+    except EcapipeError:
+        return None
+
+
 def without_secrets(text: str) -> str:
     """`text` without what may be secret in it: a password, the code of a pasted redirect."""
     return re.split(r"[?#]", re.sub(r"^([^/]*//)?.*@", r"\1…@", text, flags=re.DOTALL))[0]
