@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import PureWindowsPath
 
-from ecapipe.orgs import org_file
 from ecapipe.orgs.address import accept_address, read_url
 from ecapipe.orgs.hosts import AllowedHosts, accepted
 from ecapipe.orgs.org import Org
-from ecapipe.orgs.org_file import OrgRow, RowMistake, RowPlace
+from ecapipe.orgs.org_rows import OrgRow, RowMistake, RowPlace, parse_row
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.sfdx_project import Project
 
@@ -21,7 +20,7 @@ def configured_row(alias: str, project: Project, mistakes: list[RowMistake]) -> 
     """The description of `alias`; what is wrong with it is added to `mistakes`."""
     place, members = RowPlace(f"plugins.ecapipe.orgs.{alias}", "."), project.orgs[alias]
     earlier = len(mistakes)
-    row = replace(org_file.entry(place, members, "", mistakes), alias=alias)
+    row = replace(parse_row(place, members, "", mistakes), alias=alias)
     if "alias" in members:
         mistakes.append(RowMistake(place, "alias", "is not known: the name of the member is the alias."))
     # A URL that is there and wrong is not reported as missing, too.

@@ -10,7 +10,8 @@ from ecapipe.orgs.address import accept_address, read_url
 from ecapipe.orgs.hosts import AllowedHosts, is_my_domain
 from ecapipe.orgs.lookup import KnownLogin, ask_once, look_up
 from ecapipe.orgs.org import NamedBy, Org
-from ecapipe.orgs.org_file import OrgFile, OrgRow, RowMistake
+from ecapipe.orgs.org_file import OrgFile
+from ecapipe.orgs.org_rows import OrgRow, RowMistake
 from ecapipe.orgs.project_orgs import add_expected_ids, configured_row, join_sentences, misleading_alias
 from ecapipe.problems.orgs import no_org_chosen, org_name_ambiguous
 from ecapipe.problems.problem import USAGE, EcapipeError, did_you_mean
@@ -367,7 +368,7 @@ def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterab
 
 
 def _describe(org: Org, row: OrgRow) -> Org:
-    # The reader of rows has checked the words of a choice, see `org_file.CHOICES`.
+    # The reader of rows has checked the words of a choice, see `org_rows.CHOICES`.
     return replace(
         org,
         org_id=row.org_id,
