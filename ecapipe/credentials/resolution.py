@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ecapipe.credentials import sources
 from ecapipe.credentials.sources import (
     FILE,
     KEYRING,
@@ -169,8 +170,7 @@ def _state_of(app: App, field: Field, value: SourceValue) -> CredentialState:
 
 def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
     """The key alone, which is no secret."""
-    key = first_value(chain, app, org, "consumerKey")
-    return key.value.reveal() if key else None
+    return sources.consumer_key(chain, app, org)
 
 
 def line(app: App, field: Field) -> int | None:
@@ -202,6 +202,7 @@ def _key_causes(app: App) -> tuple[str, ...]:
 
 
 def _secret_causes(app: App) -> tuple[str, ...]:
+    """Why there is no secret, as far as the file tells."""
     match in_file(app, "consumerSecret"):
         case "placeholder":
             return (_placeholder(app, "consumerSecret"),)
@@ -223,7 +224,10 @@ def _placeholder(app: App, field: Field) -> str:
         return f"The file holds a placeholder instead of the {field}."
     if replaced.lacking:
         origins = ", ".join(replaced.lacking)
-        reason = "from which no credential is read" if replaced.reserved else "which has no value"
+        reason = "which has no value"
+        # The variables of programs, such as PATH, are no place for a secret: children are given them.
+        if replaced.reserved:
+            reason = "from which no credential is read"
         return f"The file holds a placeholder for {origins} (replacements of sfdx-project.json), {reason}."
     return f"The replacements of sfdx-project.json leave the {field} empty, or a placeholder."
 
@@ -246,4 +250,6 @@ def _no_secret(app: App, causes: Sequence[str], own_variable: str | None) -> Pro
 
 
 def _settings_path(app: App) -> str | None:
-    return app.settings.path if app.settings else None
+    if app.settings is None:
+        return None
+    return app.settings.path

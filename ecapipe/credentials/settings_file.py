@@ -26,4 +26,6 @@ def known_org_ids(app: App, orgs: Iterable[Org]) -> tuple[str, ...]:
     if linked:
         return linked
     # An org without an id may be the very one that the app comes from.
-    return known if len(known) == len(ids) else ()
+    if len(known) < len(ids):
+        return ()
+    return known

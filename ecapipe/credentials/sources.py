@@ -112,7 +112,9 @@ def from_file() -> Source:
         if app.settings is None or in_file(app, field) != "present":
             return None
         text = app.settings.document.text(field)
-        return Secret(text) if text else None
+        if not text:
+            return None
+        return Secret(text)
 
     return Source(FILE, find)
 
@@ -191,8 +193,10 @@ def from_keyring(find_saved: FindSavedSecret, earlier: Chain) -> Source:
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         if field == "consumerKey":
             return None
-        key = first_value(earlier, app, org, "consumerKey")
-        return find_saved(key.value.reveal()) if key else None
+        key = consumer_key(earlier, app, org)
+        if key is None:
+            return None
+        return find_saved(key)
 
     return Source(KEYRING, find)
 
@@ -201,12 +205,13 @@ def from_rest(fetch_pair: FetchPair, earlier: Chain) -> Source:
     """The org's credentials REST API; the secret is that of the key that `earlier` sources give, if they do."""
 
     def fetch(app: App, org: Org | None) -> FetchedPair:
-        key = first_value(earlier, app, org, "consumerKey")
-        return fetch_pair(app, org, key.value.reveal() if key else None)
+        return fetch_pair(app, org, consumer_key(earlier, app, org))
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         pair = fetch(app, org)
-        return Secret(pair.key) if field == "consumerKey" else pair.secret
+        if field == "consumerKey":
+            return Secret(pair.key)
+        return pair.secret
 
     return Source(REST, find, notice=lambda app, org: fetch(app, org).notice)
 
@@ -262,10 +267,12 @@ def chain(
         from_replacements(),
         from_file(),
     ]
+    # A keyring and an org are asked for the secret of the key that the sources before them give.
     if kept is not None:
         sources.append(from_keyring(kept, tuple(sources)))
     if disclose is not None and REST in secret_from:
         sources.append(from_rest(disclose, tuple(sources)))
+    # Last, so that nobody types what is to be had elsewhere.
     if ask is not None:
         sources.append(from_prompt(ask))
     return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
@@ -275,7 +282,9 @@ def _keys_only(source: Source) -> Source:
     """The source without its secrets; a consumer key is none, so that it is still found there."""
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        return source.find(app, org, field) if field == "consumerKey" else None
+        if field == "consumerSecret":
+            return None
+        return source.find(app, org, field)
 
     return Source(source.name, find, secrets=False)
 
@@ -309,6 +318,12 @@ def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> Source
         if field == "consumerSecret" and named_variable(source, org):
             break
     return None
+
+
+def consumer_key(chain: Chain, app: App, org: Org | None) -> str | None:
+    """The key alone, which is no secret."""
+    key = first_value(chain, app, org, "consumerKey")
+    return key.value.reveal() if key else None
 
 
 def named_variable(source: Source, org: Org | None) -> str | None:
