@@ -25,7 +25,7 @@ def choose_flow(
     allowed = WITHOUT_CALLBACK
     if app.settings:
         allowed = app.flows
-    # The order of "auto": a private key was given on purpose; after it, a login of a person says the most.
+    # The order of "auto" is part of the interface: pipelines rely on the flow that it leads to.
     match wanted:
         case "web" if "web" in allowed:
             return "web"
