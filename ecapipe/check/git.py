@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from ecapipe.problems.problem import EcapipeError
 
-if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+# Only for types: most commands start without this module.
+if TYPE_CHECKING:
     from ecapipe.secret import SecretSearch
 
 
