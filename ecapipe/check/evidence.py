@@ -103,7 +103,7 @@ class EvidenceCollector:
         self._keys = keys
         self._search = SecretSearch(secrets)
         self.notices: list[str] = []
-        self.asked_git = False
+        self.has_git_facts = False
         """Whether some repository answered about the settings files."""
         self.unexamined: list[Remark] = []
 
@@ -186,7 +186,7 @@ class EvidenceCollector:
                 # The answers of other repositories still count.
                 self._note_refusal(error)
             else:
-                self.asked_git = True
+                self.has_git_facts = True
         return evidence
 
     def _repositories(self, files: Iterable[SourceFile]) -> Iterable[_Repository]:

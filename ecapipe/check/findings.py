@@ -559,18 +559,18 @@ RULES: Final[dict[str, Rule]] = {
 }
 
 
-def levels(chosen: Mapping[str, object]) -> dict[str, Level | None]:
+def levels(settings: Mapping[str, object]) -> dict[str, Level | None]:
     """The levels that ``plugins.ecapipe.rules`` gives to rules; None is off.
 
     Raises `EcapipeError` (SchemaValidationError) for a rule or a level that does not exist.
     """
     # A misspelt rule would switch nothing off, or nothing on, and nobody would know.
     known: dict[object, Level | None] = {"off": None} | {level: level for level in LEVELS}
-    for name, value in chosen.items():
+    for name, value in settings.items():
         if name not in RULES:
             reason = f"plugins.ecapipe.rules.{name} is no rule (ecapipe explain lists them)"
             raise EcapipeError(schema_validation_error(FILE, reason))
         if not isinstance(value, str) or value not in known:
             reason = f"plugins.ecapipe.rules.{name} must be one of off, note, warning, error"
             raise EcapipeError(schema_validation_error(FILE, reason))
-    return {name: known[value] for name, value in chosen.items()}
+    return {name: known[value] for name, value in settings.items()}

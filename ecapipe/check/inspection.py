@@ -19,9 +19,8 @@ from ecapipe.events import AppFacts
 from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import baseline_not_configured
-from ecapipe.project import discovery
 from ecapipe.project.apps import App
-from ecapipe.project.discovery import Discovery, ProjectSelection
+from ecapipe.project.discovery import Discovery, ProjectSelection, discover, require_apps, reserved
 from ecapipe.project.sfdx_project import Project
 from ecapipe.saved import store
 from ecapipe.secret import Secret
@@ -48,34 +47,34 @@ class CheckResult:
 def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAccess) -> CheckResult:
     """Find the apps, gather the evidence, apply the rules, compare with the baseline.
 
-    Raises `EcapipeError` as `discovery.discover` and `discovery.require_apps` do, and for a revision, a target or a
-    baseline that cannot be used, and for git where it is needed and cannot be asked.
+    Raises `EcapipeError` as `discover` and `require_apps` do, and for a revision, a target or a baseline that cannot
+    be used, and for git where it is needed and cannot be asked.
     """
     view = world.staged() if options.staged else world
-    discovered = discovery.discover(selection, view)
-    on_disk = _apps_on_disk(selection, options, discovered, world)
+    discovery = discover(selection, view)
+    on_disk = _apps_on_disk(selection, options, discovery, world)
     # A file that cannot be read is a finding, even where it was the only one.
-    if not discovered.unreadable:
-        discovery.require_apps(replace(discovered, apps=(*discovered.apps, *on_disk)))
-    target = _target(options, discovered.projects)
-    chain = sources.chain(discovered.apps, (), view.variable, None)
-    all_apps = discovered.apps
+    if not discovery.unreadable:
+        require_apps(replace(discovery, apps=(*discovery.apps, *on_disk)))
+    target = _target(options, discovery.projects)
+    chain = sources.chain(discovery.apps, (), view.variable, None)
+    all_apps = discovery.apps
     if options.since is not None:
-        discovered = revision.changed_since(options.since, discovered, view)
-    resolutions = [resolution.resolve(app, None, chain, store.has_saved_secret(world)) for app in discovered.apps]
-    findings, notices, applied = list[Finding](), list(discovered.notices), set[str]()
-    for project in discovered.projects:
+        discovery = revision.changed_since(options.since, discovery, view)
+    resolutions = [resolution.resolve(app, None, chain, store.has_saved_secret(world)) for app in discovery.apps]
+    findings, notices, applied = list[Finding](), list(discovery.notices), set[str]()
+    for project in discovery.projects:
         check = _ProjectCheck(project, options, view)
         # Apps that have not changed may have the key of one that has.
         keys = evidence.consumer_keys(app for app in all_apps if app.project == project.root)
         secrets = evidence.consumer_secrets(app for app in on_disk if app.project == project.root)
-        findings += check.findings(discovered, resolutions, target, keys=keys, secrets=secrets)
+        findings += check.findings(discovery, resolutions, target, keys=keys, secrets=secrets)
         notices += check.notices
         applied |= check.applied_rules()
     targets = (target,) if target else ()
-    facts = [listing.describe(app, each, targets) for app, each in zip(discovered.apps, resolutions, strict=True)]
+    facts = [listing.describe(app, each, targets) for app, each in zip(discovery.apps, resolutions, strict=True)]
     return CheckResult(
-        found=discovered,
+        found=discovery,
         apps=tuple(facts),
         findings=tuple(findings),
         notices=tuple(notices),
@@ -92,11 +91,11 @@ class _ProjectCheck:
         self.levels = levels(project.rules)
         self.active = registry.active(options.purpose, self.levels)
         self.notices: list[str] = []
-        self.asked_git = False
+        self.has_git_facts = False
 
     def findings(
         self,
-        discovered: Discovery,
+        discovery: Discovery,
         resolutions: Sequence[Resolution],
         target: str | None,
         *,
@@ -109,7 +108,7 @@ class _ProjectCheck:
         """
         # Before anything slow: a baseline that cannot be used ends the check.
         accepted = self.read_baseline()
-        pairs = [pair for pair in zip(discovered.apps, resolutions, strict=True) if pair[0].project == self.root]
+        pairs = [pair for pair in zip(discovery.apps, resolutions, strict=True) if pair[0].project == self.root]
         apps, resolved = [app for app, _ in pairs], [each for _, each in pairs]
         collector = EvidenceCollector(
             self.project,
@@ -121,11 +120,11 @@ class _ProjectCheck:
         )
         facts = collector.collect(apps, target)
         self.notices += collector.notices
-        self.asked_git = collector.asked_git
-        unreadable = [problem for root, problem in discovered.failures if root == self.root]
-        unreadable += discovery.reserved((self.project,), ())
+        self.has_git_facts = collector.has_git_facts
+        unreadable = [problem for root, problem in discovery.failures if root == self.root]
+        unreadable += reserved((self.project,), ())
         findings = registry.check(apps, resolved, unreadable, facts, self.levels)
-        is_whole = discovered.whole and self.options.since is None
+        is_whole = discovery.whole and self.options.since is None
         names = {app.name for app in apps}
         examined = self.examined_entries(names, is_incomplete=bool(facts.unexamined), is_whole=is_whole)
         return self.accept(findings, accepted, examined)
@@ -135,7 +134,7 @@ class _ProjectCheck:
 
     def applies(self, rule: str) -> bool:
         """Whether the rule was applied: it is not silent, and git, if it needs git, was asked."""
-        if rule in evidence.RULES_FROM_GIT and not self.asked_git:
+        if rule in evidence.RULES_FROM_GIT and not self.has_git_facts:
             return False
         if rule == "secret-in-history" and not self.options.history:
             return False
@@ -194,16 +193,16 @@ class _ProjectCheck:
 
 
 def _apps_on_disk(
-    selection: ProjectSelection, options: CheckOptions, discovered: Discovery, world: CheckAccess
+    selection: ProjectSelection, options: CheckOptions, discovery: Discovery, world: CheckAccess
 ) -> tuple[App, ...]:
-    """The apps on the disk: `discovered`, unless the index is checked.
+    """The apps on the disk: those of `discovery`, unless the index is checked.
 
     A secret that git ignores stands only there, and must not be staged in another file. And it is no mistake
     if git tracks none of the apps.
     """
     if not options.staged:
-        return discovered.apps
-    return discovery.discover(replace(selection, names=()), world).apps
+        return discovery.apps
+    return discover(replace(selection, names=()), world).apps
 
 
 def _target(options: CheckOptions, projects: Sequence[Project]) -> str | None:

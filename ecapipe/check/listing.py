@@ -24,7 +24,7 @@ def survey(selection: ProjectSelection, world: ListingAccess) -> tuple[Discovery
     return discovery, [describe(app, resolution.resolve(app, None, chain, has_secret)) for app in discovery.apps]
 
 
-def describe(app: App, resolved: Resolution, targets: Collection[str] = ()) -> AppFacts:
+def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppFacts:
     """The app as reports show it; `targets` are the ids of the orgs to log in to, as far as they are known."""
     return AppFacts(
         name=app.name,
@@ -36,10 +36,12 @@ def describe(app: App, resolved: Resolution, targets: Collection[str] = ()) -> A
         source_org_id=app.source_org(targets),
         callback_urls=app.callback_urls,
         flows=app.flows,
-        consumer_key=_credential_facts(resolved.key),
-        consumer_secret=_credential_facts(resolved.secret, required=not app.secret_optional),
+        consumer_key=_credential_facts(state.key),
+        consumer_secret=_credential_facts(state.secret, required=not app.secret_optional),
     )
 
 
-def _credential_facts(state: CredentialState, required: bool | None = None) -> CredentialFacts:
-    return CredentialFacts(state.in_file, state.source is not None, state.source, state.causes, required)
+def _credential_facts(credential: CredentialState, required: bool | None = None) -> CredentialFacts:
+    return CredentialFacts(
+        credential.in_file, credential.source is not None, credential.source, credential.causes, required
+    )

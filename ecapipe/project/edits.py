@@ -56,10 +56,10 @@ def text_span(data: bytes, element: str) -> tuple[int, int] | None:
     """
     name = rb"(?:[\w.-]+:)?" + element.encode()
     pattern = rb"<" + name + rb"(?:\s[^<>]*)?>([^<]*)</" + name + rb"\s*>"
-    found = _only_match(pattern, _blank_comments(data))
-    if found is None:
+    match = _only_match(pattern, _blank_comments(data))
+    if match is None:
         return None
-    return found.span(1)
+    return match.span(1)
 
 
 def put_text(data: bytes, element: str, text: str, after: str) -> bytes | None:

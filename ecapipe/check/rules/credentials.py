@@ -24,7 +24,7 @@ _SHAPES: Final = {
 
 
 def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
-    app, key = subject.app, subject.resolved.key
+    app, key = subject.app, subject.resolution.key
     if subject.settings and key.source is None and subject.in_file("consumerKey") == "absent":
         yield subject.remark(
             f"{app.name} has no consumerKey. {' '.join(key.causes)}",
@@ -34,7 +34,7 @@ def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
 
 
 def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
-    app, secret = subject.app, subject.resolved.secret
+    app, secret = subject.app, subject.resolution.secret
     if not subject.settings or secret.source or subject.in_file("consumerSecret") != "absent":
         return
     flows = flows_without_secret(app)
@@ -104,7 +104,7 @@ def variable_reserved(subject: RuleInput) -> Iterator[Remark]:
 
 
 def credential_sources_mixed(subject: RuleInput) -> Iterator[Remark]:
-    key, secret = subject.resolved.key.source, subject.resolved.secret.source
+    key, secret = subject.resolution.key.source, subject.resolution.secret.source
     # A secret in the keyring is saved under the very key it belongs to.
     if key and secret and secret not in (key, "keyring"):
         yield subject.remark(

@@ -113,9 +113,9 @@ OF_FILES: Final[Mapping[str, str]] = {
 """The rules about files that could not be read, or used, by problem; any other problem is malformed-xml."""
 
 
-def active(purpose: Purpose, chosen: Mapping[str, Level | None]) -> dict[str, Level]:
-    """The rules that are not silent, with their levels: those `chosen` by the project (None: off), else their own."""
-    levels = {name: chosen.get(name, rule.levels.of(purpose)) for name, rule in RULES.items()}
+def active(purpose: Purpose, overrides: Mapping[str, Level | None]) -> dict[str, Level]:
+    """The rules that are not silent, with their levels: the project's `overrides` (None: off), else their own."""
+    levels = {name: overrides.get(name, rule.levels.of(purpose)) for name, rule in RULES.items()}
     return {name: level for name, level in levels.items() if level is not None}
 
 
@@ -124,14 +124,14 @@ def check(
     resolutions: Sequence[Resolution],
     unreadable: Sequence[Problem],
     evidence: Evidence,
-    chosen: Mapping[str, Level | None],
+    overrides: Mapping[str, Level | None],
 ) -> list[Finding]:
     """All findings of one project, by path and line."""
-    levels = active(evidence.purpose, chosen)
+    levels = active(evidence.purpose, overrides)
     findings = [
         *_file_findings(unreadable, levels, evidence.root),
         *_unexamined_findings(levels, evidence),
-        *_app_findings(apps, resolutions, evidence, levels, chosen),
+        *_app_findings(apps, resolutions, evidence, levels, overrides),
     ]
     return sorted(findings, key=lambda each: (each.file or "", each.line or 0, each.app or "", each.rule))
 
@@ -158,21 +158,21 @@ def _app_findings(
     resolutions: Sequence[Resolution],
     evidence: Evidence,
     levels: Mapping[str, Level],
-    chosen: Mapping[str, Level | None],
+    overrides: Mapping[str, Level | None],
 ) -> Iterator[Finding]:
     """The findings of the rules about apps."""
     candidates = [name for name in OF_APPS if name in levels and _has_evidence(name, evidence)]
     # By the types of an app's files: thousands of apps have the same few combinations.
     by_types: dict[frozenset[Type], list[tuple[str, AppRule]]] = {}
-    for app, resolved in zip(apps, resolutions, strict=True):
+    for app, resolution in zip(apps, resolutions, strict=True):
         if app.types not in by_types:
             names = [name for name in candidates if name not in ABOUT or ABOUT[name] in app.types]
             by_types[app.types] = [(name, OF_APPS[name]) for name in names]
-        subject = RuleInput.of(app, resolved, evidence)
+        subject = RuleInput.of(app, resolution, evidence)
         for name, rule in by_types[app.types]:
             for remark in rule(subject):
-                # A level that the project chose is for all cases of the rule, the milder ones too.
-                if name in chosen:
+                # A level that the project sets is for all cases of the rule, the milder ones too.
+                if name in overrides:
                     remark = replace(remark, at_most=None)
                 yield _finding(name, levels[name], app.name, remark, evidence.root)
 

@@ -38,7 +38,7 @@ def settings_missing(subject: RuleInput) -> Iterator[Remark]:
 
 def _can_login_without_settings(subject: RuleInput) -> bool:
     """Whether key and secret, or private key, come from elsewhere: enough for the flows without a callback."""
-    key, secret = subject.resolved.key.source, subject.resolved.secret.source
+    key, secret = subject.resolution.key.source, subject.resolution.secret.source
     return key is not None and (secret is not None or subject.app.name in subject.evidence.jwt)
 
 

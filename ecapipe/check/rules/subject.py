@@ -76,7 +76,7 @@ class RuleInput:
     """
 
     app: App
-    resolved: Resolution
+    resolution: Resolution
     evidence: Evidence
     header: SourceFile | None
     own_settings: SourceFile | None
@@ -93,12 +93,12 @@ class RuleInput:
     """Whether settings and policies allow that flow."""
 
     @classmethod
-    def of(cls, app: App, resolved: Resolution, evidence: Evidence) -> RuleInput:
+    def of(cls, app: App, resolution: Resolution, evidence: Evidence) -> RuleInput:
         own = tuple([file for file in app.files if file.type is metadata.SETTINGS])
         lent = (app.lent,) if app.lent else ()
         return cls(
             app=app,
-            resolved=resolved,
+            resolution=resolution,
             evidence=evidence,
             header=app.of(metadata.HEADER),
             own_settings=app.of(metadata.SETTINGS),
@@ -114,8 +114,8 @@ class RuleInput:
     def state(self, field: Field) -> CredentialState:
         """What is known of key or secret."""
         if field == "consumerKey":
-            return self.resolved.key
-        return self.resolved.secret
+            return self.resolution.key
+        return self.resolution.secret
 
     def in_file(self, field: Field) -> InFile:
         """What the settings file holds for key or secret."""
@@ -137,8 +137,8 @@ class RuleInput:
     ) -> Remark:
         """A remark about this app, on the line of `element` in the file `at`, by default its settings file."""
         file = at or self.settings or self.app.files[0]
-        found = file.document.first(element)
-        line = found.line if found else None
+        first = file.document.first(element)
+        line = first.line if first else None
         # Part of the fingerprint: two apps may have a finding in one file.
         name = element or self.app.name
         return Remark(message, actions, file=file.path, line=line, element=name, at_most=at_most)
