@@ -169,7 +169,7 @@ async def deliver(
             await send({"type": "http.response.body", "body": b""})
             return
     hang_up()
-    # uvicorn takes a handler that returns before its response is complete for a failure, and would answer 500.
+    # uvicorn takes a handler that returns before its response is complete for a failure.
     await _disconnects(receive, None)
 
 
@@ -259,7 +259,7 @@ def _check(members: Mapping[str, object], rules: Mapping[str, _Rule]) -> None:
 
 
 def _suggestion(name: str, rules: Iterable[str]) -> str:
-    # Folded, because wrongorg is the commonest way to miss wrongOrg.
+    # Folded: names that differ in case alone are the closest of all.
     by_fold = {rule.casefold(): rule for rule in rules}
     for match in get_close_matches(name.casefold(), by_fold, n=1):
         return f'; did you mean "{by_fold[match]}"?'
