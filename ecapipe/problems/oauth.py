@@ -434,9 +434,9 @@ def probe_needs_secret(host: str) -> Wording:
     "Look the code up in Salesforce's list of OAuth errors.",
 )
 def oauth_refused(host: str, error: str, description: str) -> Wording:
-    said = f"{error}: {description}" if description else error
+    answer = f"{error}: {description}" if description else error
     return say(
-        f"{host} refused: {said}.",
+        f"{host} refused: {answer}.",
         f'Search Salesforce Help for "OAuth error {error}", and look at Setup, Login History in the org.',
     )
 

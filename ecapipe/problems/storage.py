@@ -136,11 +136,13 @@ def login_busy(seconds: float) -> Wording:
     "Look at ecapipe login list. ecapipe run --save keeps a login.",
     exit_code=USAGE,
 )
-def login_not_kept(wanted: str, known: Sequence[str], meant: Sequence[str] = ()) -> Wording:
-    what = f"No login is kept for {wanted}." if wanted else "No login is kept."
+def login_not_kept(name: str, known: Sequence[str], suggestions: Sequence[str] = ()) -> Wording:
+    message = f"No login is kept for {name}." if name else "No login is kept."
+    if known:
+        message += f" Kept: {listed(known)}."
     return say(
-        f"{what} Kept: {listed(known)}." if known else what,
-        *meant,
+        message,
+        *suggestions,
         "Run ecapipe login list to see what is kept; ecapipe run --save keeps a login.",
     )
 
