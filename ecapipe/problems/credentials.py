@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ecapipe.problems.problem import USAGE, Wording, listed, problem, retrieve_command, say
 
 
+# The key is not for the author to choose: Salesforce makes it, at the first deploy.
 @problem(
     "credentials",
     "No consumer key was found for the app. Salesforce makes the key at the first deploy, and it is in the file "
@@ -108,6 +109,7 @@ def rest_session_refused(host: str) -> Wording:
     )
 
 
+# The id by which the API knows an app comes from GET /apps/oauth/usage, which lists those with usage only.
 @problem(
     "org",
     "The org's REST API lists apps only once they have been used, and this one is not listed.",
@@ -147,6 +149,7 @@ def rest_consumers_several(app: str, host: str, keys: Sequence[str]) -> Wording:
     )
 
 
+# An org keeps one staged pair at a time, for 30 days; logins work with the active one only.
 @problem(
     "credentials",
     "The consumer key at hand belongs to a pair that is staged in the org and not in force yet.",

@@ -24,6 +24,7 @@ def no_org_chosen(choices: Sequence[str]) -> Wording:
     )
 
 
+# The name is that of sf for the same mistake.
 @problem(
     "config",
     "A name given with --target-org, in a batch file or as the default is no org that the project or the Salesforce "
@@ -54,6 +55,7 @@ def org_name_ambiguous(name: str, first: str, second: str) -> Wording:
     )
 
 
+# Salesforce Help: five approvals of one app by one user; the sixth revokes the oldest without a word.
 @problem(
     "policy",
     "One user would approve one app in one org more often than Salesforce keeps approvals with a refresh token: each "
@@ -108,6 +110,7 @@ def refused_host(url: str, reason: str, foreign: bool = False, by_tree: bool = F
     return say(f'The org address "{url}" is refused: {reason}.', *actions)
 
 
+# It is what people copy from the address bar; Salesforce serves OAuth on *.my.salesforce.com only.
 @problem(
     "config",
     "A Lightning or Setup address serves pages, not OAuth.",

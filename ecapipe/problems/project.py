@@ -24,6 +24,7 @@ def variable_reserved(places: Sequence[str], file: str, line: int | None = None)
     )
 
 
+# Names and words of what sf refuses, too, are those of sf (sfdx-core, sfProject.ts): a search finds both.
 @problem(
     "config",
     "No sfdx-project.json was found in the current directory or above it.",
@@ -137,6 +138,7 @@ def multiple_default_paths_error(file: str) -> Wording:
     )
 
 
+# sf takes a single entry for the default, unless it says that it is not.
 @problem(
     "config",
     "The only package directory says that it is not the default, and one has to be.",
@@ -178,6 +180,7 @@ def no_apps_found(searched: Sequence[str]) -> Wording:
     )
 
 
+# Salesforce writes none of what is refused. Entities expand without bound, and could read files.
 @problem(
     "config",
     "A metadata file is not the XML that Salesforce writes, or holds what ecapipe refuses (DOCTYPE, entities, "
@@ -207,6 +210,7 @@ def wrong_root(file: str, line: int | None, actual: str, expected: str) -> Wordi
     )
 
 
+# A file that Salesforce does not recognise is left out in silence: nothing would tell of the mistake.
 @problem(
     "config",
     "A file's suffix is nearly that of an external client app type. Salesforce's tools go by the exact suffix.",
@@ -296,6 +300,7 @@ def settings_in_source_org(app: str, source_org: str, variables: Sequence[str], 
     )
 
 
+# Not retrieved by mistake, but by design: the type cannot be packaged at all.
 @problem(
     "config",
     "The app was installed from a package, and packages never contain global OAuth settings.",
@@ -371,6 +376,7 @@ def callback_not_usable(app: str, requested: str, callbacks: Sequence[str]) -> W
     return say(f"{app} has no callback URL for --callback {requested}. It has: {listed(callbacks)}.", action)
 
 
+# Salesforce gives a refresh token for the scope refresh_token alone: full does not include it.
 @problem(
     "policy",
     "A login is to be kept, and the app does not allow the scope that brings a refresh token, so the login would "

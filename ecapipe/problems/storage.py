@@ -21,6 +21,7 @@ def state_directory_unusable(directory: str, reason: str) -> Wording:
     )
 
 
+# A crash or a full disk cuts off the last line at most: lines are only ever added.
 @problem(
     "config",
     "A record of a run is damaged in its middle, which an end of the process at any time does not explain.",
@@ -78,6 +79,7 @@ def keyring_failed(keyring: str, task: str, reason: str) -> Wording:
     )
 
 
+# Windows keeps 2,560 bytes of UTF-16 for an entry.
 @problem(
     "config",
     "What was to be kept is larger than an entry of the keyring may be; the one of Windows takes 1,280 characters.",

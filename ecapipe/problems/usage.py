@@ -42,6 +42,7 @@ def unknown_app(name: str, known: Sequence[str]) -> Wording:
     )
 
 
+# Standard output is the token and nothing else, to be read by another program.
 @problem(
     "config",
     "--print-token prints one token, and the run has more than one target, or none.",
@@ -203,6 +204,7 @@ def malformed_result(file: str, reason: str) -> Wording:
     )
 
 
+# Without this, a job that never ran would look like one in which everything went well.
 @problem(
     "config",
     "The results that were put together are not all parts of their run: of the others' targets nothing is known.",
