@@ -133,6 +133,8 @@ def problem(error: SfError, command: Sequence[str], subject: str, secrets: Seque
         return invalid_client(subject)
     if error.name == "RefreshTokenAuthError" or (_DEAD_TOKEN.search(reason) and "token" in reason.lower()):
         return sf_refresh_refused(subject, sentence)
-    if error.name[:1].isalpha():
-        sentence = f"{sentence} ({error.name})"
+    # The name comes from outside, too: on one line, and without secrets.
+    name = redact(" ".join(error.name.split()), *secrets)
+    if name[:1].isalpha():
+        sentence = f"{sentence} ({name})"
     return sf_failed(command_name(command), sentence)
