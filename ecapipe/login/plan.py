@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
-from ecapipe.documents import history
+from ecapipe.documents import recorded_runs
 from ecapipe.login import handover
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
@@ -128,7 +128,7 @@ def show(planned: LoginPlan | Problem, target: Target, how: LoginOptions, work: 
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
         work.facts |= {"secretEnv": variable} if variable else {}
         raise EndEarly(DRY_RUN)
-    work.facts[history.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
+    work.facts[recorded_runs.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
 
 
 def why_unattended(planned: UnattendedPlan) -> str:

@@ -14,8 +14,9 @@ from typing import Final, assert_never
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state
-from ecapipe.documents import history
-from ecapipe.documents.history import RecordedRun
+from ecapipe.documents import journal_lines
+from ecapipe.documents.journal_lines import JournalRecord
+from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Json
 from ecapipe.events import (
     TARGET_STAGES,
@@ -49,7 +50,7 @@ class JournalFile:
     """A journal that is kept; `going`: its run has not ended, and somebody is at work on it."""
 
     path: str
-    journal: history.JournalRecord
+    journal: JournalRecord
     going: bool = False
 
     @property
@@ -138,7 +139,7 @@ class JournalWriter:
             case RunEnded():
                 for subject in list(self._pending):
                     self._write(subject)
-                self._put(history.end(event))
+                self._put(journal_lines.end(event))
                 self._end()
             case StageNoted():
                 pass
@@ -159,7 +160,7 @@ class JournalWriter:
         path = os.path.join(folder, f"{run}.jsonl")
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._closing.callback(os.close, file)
-        _write(file, _line(history.header(self._started, planned, self._resumes, self._arguments, os.getcwd())))
+        _write(file, _line(journal_lines.header(self._started, planned, self._resumes, self._arguments, os.getcwd())))
         os.fsync(file)
         self._disk = _Disk(file)
         self.run = run
@@ -169,7 +170,7 @@ class JournalWriter:
     def _write(self, subject: Subject) -> None:
         """Write down what is known of the subject by now."""
         if self._disk:
-            self._put(history.part(self._pending.pop(subject, [])))
+            self._put(journal_lines.part(self._pending.pop(subject, [])))
 
     def _put(self, document: Json) -> None:
         if self._disk:
@@ -338,7 +339,7 @@ def _lock(folder: str, run: str) -> str:
     return os.path.join(folder, f"{run}.lock")
 
 
-def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, history.JournalRecord]]:
+def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
     """What the first lines say, those of the run that started last first. A damaged one says nothing; raises
     `EcapipeError` (NewerFormat) for one that could say anything."""
     heads = []
@@ -346,7 +347,7 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, history.JournalR
         path = os.path.join(folder, f"{run}.jsonl")
         try:
             with open(path, "rb") as file:
-                head = history.journal(file.readline(), path)
+                head = journal_lines.parse(file.readline(), path)
         except OSError:  # it has just been removed, or is nobody's to read
             continue
         except EcapipeError as error:
@@ -357,7 +358,7 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, history.JournalR
     return sorted(heads, key=lambda each: each[1].recorded.started_at, reverse=True)
 
 
-def _is_of(head: history.JournalRecord, roots: Collection[str]) -> bool:
+def _is_of(head: JournalRecord, roots: Collection[str]) -> bool:
     return any(project.root in roots for project in head.recorded.projects)
 
 
@@ -369,7 +370,7 @@ def _read(folder: str, run: str) -> JournalFile | None:
             data = file.read()
     except OSError as error:
         raise EcapipeError(unreadable_file(path, _reason(error))) from None
-    written = history.journal(data, path)
+    written = journal_lines.parse(data, path)
     if written is None:
         return None
     return JournalFile(path, written, written.recorded.milliseconds is None and _is_locked(folder, run))
