@@ -30,8 +30,11 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class JournalRecord:
-    """A run as its journal has it. `resumes` names the run it went on with, `arguments` are those of its command
-    line (None: they do not serve again), which was given in `folder`."""
+    """A run as its journal records it.
+
+    `resumes` names the run that it went on with. `arguments` are those of its command line, which was entered in
+    `folder`; None if they cannot be used again.
+    """
 
     recorded: RecordedRun
     resumes: str | None
@@ -43,7 +46,7 @@ def header(
     started: RunStarted, planned: RunPlanned, resumes: str | None, arguments: Sequence[str] | None, folder: str
 ) -> Json:
     """The first line of a journal."""
-    return {
+    document: Json = {
         "journal": FORMAT,
         "ecapipe": __version__,
         "run": started.run,
@@ -53,21 +56,25 @@ def header(
         "resumes": resumes,
         "arguments": None if arguments is None else list(arguments),
         "folder": folder,
-        **part([planned]),
     }
+    return document | part([planned])
 
 
 def part(events: Sequence[Event]) -> Json:
-    """What `events` come to, none of which replaces another, as a part of the JSON result: a further line."""
+    """A further line: what `events` add to the JSON result of the run. None of them may replace another."""
     ended = [event for event in events if isinstance(event, StageEnded)]
     finished = [event for event in events if isinstance(event, SubjectFinished)]
-    planned = next((event for event in events if isinstance(event, RunPlanned)), None)
-    result = {
-        "projects": report.projects(planned.projects if planned else ()),
+    projects = [facts for event in events if isinstance(event, RunPlanned) for facts in event.projects]
+    document: Json = {
+        "projects": report.projects(projects),
         "apps": [report.app(event.app) for event in events if isinstance(event, AppDescribed)],
         **report.courses(ended, {event.subject: event.login for event in finished if event.login}),
     }
-    return {name: told for name, told in result.items() if told} | ({"finished": True} if finished else {})
+    # A journal has a line for each login, often thousands: empty members would be most of it.
+    line = {name: value for name, value in document.items() if value}
+    if finished:
+        line["finished"] = True
+    return line
 
 
 def end(ended: RunEnded) -> Json:
@@ -76,45 +83,55 @@ def end(ended: RunEnded) -> Json:
 
 
 def parse(data: bytes, file: str) -> JournalRecord | None:
-    """A journal; None if it has not even a header. A last line without its end was not written to its end, and counts
-    for nothing. A later line about a subject replaces an earlier one.
+    """The journal in `data`; None if it lacks even a header. `file` is its name in messages.
 
     Raises `EcapipeError`: DamagedRecord, NewerFormat.
     """
-    number, lines = 1, data.split(b"\n")[:-1]
+    # What follows the last line break is a line that a crash cut off, or nothing.
+    lines = data.split(b"\n")[:-1]
     if not lines:
         return None
+    number = 1
     try:
-        made = _header(JsonObject(json_object.parse(lines[0]), "the header"))
-        began = made.recorded
-        apps, courses, ended = dict[tuple[str, str], AppFacts](), dict[Subject, SubjectRecord](), began
+        journal = _parse_header(lines[0])
+        run = journal.recorded
+        apps: dict[tuple[str, str], AppFacts] = {}
+        courses: dict[Subject, SubjectRecord] = {}
         for line in lines[1:]:
             number += 1
             document = json_object.parse(line)
             if "ended" in document:
-                last = JsonObject(document, "the line").object("ended")
-                ended = replace(began, interrupted=last.flag("interrupted"), milliseconds=last.number("milliseconds"))
-            else:
-                told = run_results.parse_part(document, began.started_at)
-                courses |= told.courses
-                apps |= {(facts.project, facts.name): facts for facts in told.apps}
-    except MalformedRecord as misfit:
-        raise EcapipeError(damaged_record(file, number, str(misfit))) from None
-    except NewerVersion as newer:
-        raise EcapipeError(newer_format(file, newer.version)) from None
-    return replace(made, recorded=replace(ended, apps=tuple(apps.values()), courses=courses))
+                run = _parse_end(document, run)
+                continue
+            # A later line about a subject replaces an earlier one: stages that started again are written again.
+            addition = run_results.parse_part(document, run.started_at)
+            courses |= addition.courses
+            apps |= {(facts.project, facts.name): facts for facts in addition.apps}
+    except MalformedRecord as error:
+        raise EcapipeError(damaged_record(file, number, str(error))) from None
+    except NewerVersion as error:
+        raise EcapipeError(newer_format(file, error.version)) from None
+    return replace(journal, recorded=replace(run, apps=tuple(apps.values()), courses=courses))
 
 
-def _header(first: JsonObject) -> JournalRecord:
-    if (version := first.number("journal")) != FORMAT:
-        raise NewerVersion(version) if version > FORMAT else MalformedRecord(f"{first.path}.journal is {version}")
+def _parse_header(line: bytes) -> JournalRecord:
+    first = JsonObject(json_object.parse(line), "the header")
+    # Before any other member: in another format they may mean something else.
+    first.expect_version("journal", FORMAT)
     planned = run_results.parse_part(first.value)
     recorded = RecordedRun(
-        first.text("run"),
-        first.text("startedAt"),
-        tuple(run_results.parse_stage_name(name, first.path) for name in first.texts("asked")),
-        planned.projects,
+        run=first.text("run"),
+        started_at=first.text("startedAt"),
+        stages=tuple(run_results.parse_stage_name(name, first.path) for name in first.texts("asked")),
+        projects=planned.projects,
         plan=tuple(run_results.parse_subject(each) for each in first.objects("targets")),
     )
-    arguments = None if first.value.get("arguments") is None else first.texts("arguments")
+    arguments = None
+    if first.value.get("arguments") is not None:
+        arguments = first.texts("arguments")
     return JournalRecord(recorded, first.text_or_none("resumes"), arguments, first.text("folder"))
+
+
+def _parse_end(document: Json, run: RecordedRun) -> RecordedRun:
+    ended = JsonObject(document, "the line").object("ended")
+    return replace(run, interrupted=ended.flag("interrupted"), milliseconds=ended.number("milliseconds"))

@@ -33,7 +33,7 @@ FINGERPRINT: Final = "fingerprint"
 
 @dataclass(frozen=True, slots=True)
 class SubjectRecord:
-    """All that a run came to know of one subject."""
+    """The stages of one subject that ended, in order, and whether the subject got through all of them."""
 
     ended: tuple[StageEnded, ...] = ()
     finished: SubjectFinished | None = None
@@ -48,11 +48,11 @@ class SubjectRecord:
 
     @property
     def skipped(self) -> bool:
-        """Whether nothing was done, for a reason."""
+        """Whether every stage was left out, each with its reason."""
         return bool(self.ended) and not self.finished and all(each.outcome == "skipped" for each in self.ended)
 
     def fact(self, name: str) -> object:
-        """What the first stage that tells it says; None: none does."""
+        """The value of a fact in the first stage that has it; None if no stage does."""
         return next((ended.facts[name] for ended in self.ended if name in ended.facts), None)
 
     def events(self) -> Iterator[Event]:
@@ -63,8 +63,11 @@ class SubjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run, as far as it was written down. `plan` are its targets in order, as far as they are known; `courses` say
-    what became of every subject; `milliseconds` is None for a run of which no end is known."""
+    """A run, as far as it was written down.
+
+    `plan` holds its targets in order, as far as they are known; `courses` holds the record of every subject.
+    `milliseconds` is None for a run without a recorded end.
+    """
 
     run: str
     started_at: str
@@ -84,17 +87,21 @@ class RecordedRun:
     @property
     def shard(self) -> str | None:
         """Which part of the targets the run was asked for, as ``2/4``; None: all of them."""
-        told = self.courses.get(Subject(), SubjectRecord()).fact(SHARD)
-        return told if isinstance(told, str) and shards.parse(told) else None
+        shard = self.courses.get(Subject(), SubjectRecord()).fact(SHARD)
+        # A result file may have been edited: only text that names a shard is shown as one.
+        if isinstance(shard, str) and shards.parse(shard):
+            return shard
+        return None
 
     def events(self) -> Iterator[Event]:
-        """The run again, as far as it got: for reports and renderers."""
+        """The events of the run, as far as it got, in the order in which a run emits them."""
         yield RunStarted(self.run, self.started_at, self.stages)
         yield from self.courses.get(Subject(), SubjectRecord()).events()
         targets: dict[str | None, list[Subject]] = {subject.app: [] for subject in self.courses if subject.app}
         for target in self.targets:
             targets.setdefault(target.app, []).append(target)
-        subjects = [subject for app, each in targets.items() for subject in (Subject(app), *each)]
+        # Displays and reports expect each app right before its own targets.
+        subjects = [subject for app, its_targets in targets.items() for subject in (Subject(app), *its_targets)]
         yield RunPlanned(self.projects, tuple(subjects))
         for app in targets:
             yield from self.courses.get(Subject(app), SubjectRecord()).events()
@@ -104,6 +111,6 @@ class RecordedRun:
         yield RunEnded(self.interrupted, self.milliseconds or 0)
 
     def then(self, later: RecordedRun) -> RecordedRun:
-        """What this run and a `later` one that went on with it know of their targets together."""
+        """The `later` run that resumed this one, with what this one recorded of targets that it did not touch."""
         plan = tuple(dict.fromkeys([*self.plan, *later.plan]))
         return replace(later, plan=plan, courses={**self.courses, **later.courses})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Literal, cast, get_args
 
@@ -31,67 +31,77 @@ from ecapipe.problems.storage import newer_format
 from ecapipe.problems.usage import malformed_result
 
 _STAGES: Final = {stage.name: stage for stage in ALL_STAGES}
+_DISTRIBUTIONS: Final = ("Local", "Packaged")
+_CREDENTIAL_OWNERS: Final = ("own", "sourceOrg", "none")
+_IN_FILE: Final = ("present", "absent", "placeholder", "duplicate")
 
 
 def load(data: bytes, file: str) -> RecordedRun:
-    """A run from the JSON that ``ecapipe run --json`` or ``--report json=`` left in `file`.
+    """The run in `data`, the JSON that ``ecapipe run --json`` or ``--report json=`` wrote to `file`.
 
     Raises `EcapipeError`: MalformedResult for anything else, NewerFormat for what a later ecapipe wrote, and the
     problem itself for a run that could not do its work at all.
     """
     try:
         return parse_result(json_object.parse(data))
-    except MalformedRecord as misfit:
-        raise EcapipeError(malformed_result(file, str(misfit))) from None
-    except NewerVersion as newer:
-        raise EcapipeError(newer_format(file, newer.version)) from None
+    except MalformedRecord as error:
+        raise EcapipeError(malformed_result(file, str(error))) from None
+    except NewerVersion as error:
+        raise EcapipeError(newer_format(file, error.version)) from None
 
 
 def parse_result(document: Json) -> RecordedRun:
     """A run from its result, with or without the envelope; raises `MalformedRecord` and `NewerVersion`."""
-    whole = JsonObject(document, "the document")
+    result = JsonObject(document, "the document")
     interrupted = False
     if "result" in document:
-        interrupted = whole.number("status") == INTERRUPTED
-        whole = whole.object("result")
+        # Only the envelope, which ``--json`` writes, says that the run was interrupted.
+        interrupted = result.number("status") == INTERRUPTED
+        result = result.object("result")
     elif "exitCode" in document:
-        return _failed(whole)
-    if (version := whole.number("version")) != VERSION:
-        if version > VERSION:
-            raise NewerVersion(version)
-        raise MalformedRecord(f"{whole.path}.version is {version}")
-    started_at = whole.text("startedAt")
-    made = parse_part(whole.value, started_at)
-    named = {ended.stage for course in made.courses.values() for ended in course.ended}
-    reached = tuple(stage for stage in _STAGES.values() if stage in named)
+        return _failed_run(result)
+    result.expect_version("version", VERSION)
+    run = parse_part(result.value, result.text("startedAt"))
+    stages_by_subject = [course.ended for course in run.courses.values()]
+    reached = {ended.stage for stages in stages_by_subject for ended in stages}
+    # In the order of a run, whichever subject the result begins with.
+    stages = tuple(stage for stage in _STAGES.values() if stage in reached)
+    courses = run.courses
+    if TOKEN not in stages:
+        courses = _finish_without_token(courses)
     return replace(
-        made,
-        run=whole.text("run"),
-        stages=reached,
-        courses=made.courses if TOKEN in reached else dict(_without_tokens(made.courses)),
+        run,
+        run=result.text("run"),
+        stages=stages,
+        courses=courses,
         interrupted=interrupted,
-        milliseconds=sum(ended.milliseconds for course in made.courses.values() for ended in course.ended),
+        # A result has no duration of its own: this is the work in it, which may have been done side by side.
+        milliseconds=sum(ended.milliseconds for stages in stages_by_subject for ended in stages),
     )
 
 
 def parse_part(document: Mapping[str, object], started_at: str = "") -> RecordedRun:
     """What a result, or a part of one, says of projects, apps and subjects; raises `MalformedRecord`.
 
-    Members that are not there say nothing; ones that are not known are passed over.
+    Members that are missing say nothing, and unknown ones are ignored. `started_at` stands in for the times of stages
+    that did not fail: a result does not have them.
     """
     whole = JsonObject(document, "result")
+    # A failure of the result belongs to the stage of the same name: each has members that the other lacks.
     failures = {
-        (each.text_or_none("app"), each.text_or_none("org"), each.text("stage")): each
-        for each in whole.objects("failures")
+        (failure.text_or_none("app"), failure.text_or_none("org"), failure.text("stage")): failure
+        for failure in whole.objects("failures")
     }
-    finished = {
-        parse_subject(each): SubjectFinished(parse_subject(each), _login(each)) for each in whole.objects("successes")
-    }
+    finished = {}
+    for success in whole.objects("successes"):
+        subject = parse_subject(success)
+        finished[subject] = SubjectFinished(subject, _parse_login(success))
     ended: dict[Subject, list[StageEnded]] = {}
     for each in whole.objects("stages"):
-        stage = _stage(each, failures, started_at)
+        stage = _parse_stage(each, failures, started_at)
         ended.setdefault(stage.subject, []).append(stage)
-    if "finished" in document:  # said of the one subject of a line
+    if "finished" in document:
+        # Only lines of a journal have it, and such a line is about one subject.
         finished = {subject: finished.get(subject, SubjectFinished(subject, None)) for subject in ended}
     courses = {
         subject: SubjectRecord(tuple(ended.get(subject, ())), finished.get(subject))
@@ -101,43 +111,61 @@ def parse_part(document: Mapping[str, object], started_at: str = "") -> Recorded
         if course.finished and course.failed:
             raise MalformedRecord(f"{whole.path} says of {subject} that it succeeded and that it failed")
     return RecordedRun(
-        "",
-        started_at,
+        run="",
+        started_at=started_at,
         projects=tuple(
-            ProjectFacts(each.text("root"), each.texts("packageDirectories")) for each in whole.objects("projects")
+            ProjectFacts(project.text("root"), project.texts("packageDirectories"))
+            for project in whole.objects("projects")
         ),
-        apps=tuple(_app(each) for each in whole.objects("apps")),
+        apps=tuple(_parse_app(app) for app in whole.objects("apps")),
         courses=courses,
     )
 
 
-def _without_tokens(courses: Mapping[Subject, SubjectRecord]) -> Iterator[tuple[Subject, SubjectRecord]]:
-    """The courses of a run that was to stop before it asked for a token. Nothing in its result says so outright: what
-    came through all the stages that there were has done what it was asked for."""
+def _finish_without_token(courses: Mapping[Subject, SubjectRecord]) -> dict[Subject, SubjectRecord]:
+    """The courses of a run that was to stop before it asked for a token (``--until``).
+
+    Nothing in its result says which subjects succeeded: those that came through all the stages there were.
+    """
     logins = any(subject.org for subject in courses)
+    completed = {}
     for subject, course in courses.items():
-        above = courses.get(Subject(subject.app), SubjectRecord())
-        through = not course.failed and all(ended.outcome != "skipped" for ended in above.ended)
-        asked = subject.org is not None if logins else subject.app is not None or len(courses) == 1
-        done = asked and through and not above.failed
-        yield subject, replace(course, finished=SubjectFinished(subject, None)) if done else course
+        app_course = courses.get(Subject(subject.app), SubjectRecord())
+        undisturbed = not (course.failed or app_course.failed or _any_skipped(app_course))
+        if undisturbed and _is_asked_for(subject, courses, logins):
+            course = replace(course, finished=SubjectFinished(subject, None))
+        completed[subject] = course
+    return completed
+
+
+def _any_skipped(course: SubjectRecord) -> bool:
+    return any(ended.outcome == "skipped" for ended in course.ended)
+
+
+def _is_asked_for(subject: Subject, courses: Mapping[Subject, SubjectRecord], logins: bool) -> bool:
+    """Whether a run is for subjects of this kind: its logins, else its apps, else the project as a whole."""
+    if logins:
+        return subject.org is not None
+    return subject.app is not None or len(courses) == 1
 
 
 def parse_stage_name(stage: str, path: str) -> Stage:
+    """The stage called `stage`; raises `MalformedRecord`, which names `path`."""
     if stage not in _STAGES:
         raise MalformedRecord(f"{path} speaks of a stage {stage}, which there is not")
     return _STAGES[stage]
 
 
 def parse_subject(each: JsonObject) -> Subject:
+    """The subject of a part of a result; raises `MalformedRecord`."""
     subject = Subject(each.text_or_none("app"), each.text_or_none("org"))
     if subject.org is not None and subject.app is None:
         raise MalformedRecord(f"{each.path} has an org and no app")
     return subject
 
 
-def _stage(
-    each: JsonObject, failures: Mapping[tuple[str | None, str | None, str], JsonObject], at: str
+def _parse_stage(
+    each: JsonObject, failures: Mapping[tuple[str | None, str | None, str], JsonObject], started_at: str
 ) -> StageEnded:
     subject, name = parse_subject(each), each.text("stage")
     outcome = cast(Outcome, each.one_of("outcome", get_args(Outcome)))
@@ -150,92 +178,97 @@ def _stage(
     milliseconds = each.number("milliseconds")
     if milliseconds < 0:
         raise MalformedRecord(f"{each.path}.milliseconds is negative")
-    return StageEnded(
+    ended = StageEnded(
         parse_stage_name(name, each.path),
         subject,
         outcome,
-        failure.text("at") if failure and problem else at,
-        milliseconds,
-        each.text_or_none("reason"),
-        dict(each.object("facts").value),
-        _problem(problem, failure) if problem and failure else None,
+        at=started_at,
+        milliseconds=milliseconds,
+        reason=each.text_or_none("reason"),
+        facts=dict(each.object("facts").value),
     )
+    if problem and failure:
+        return replace(ended, at=failure.text("at"), problem=_parse_problem(problem, failure))
+    return ended
 
 
-def _problem(problem: JsonObject, failure: JsonObject) -> Problem:
-    """A problem from what a stage and a failure say of it; the exit status is what its name stands for."""
+def _parse_problem(problem: JsonObject, failure: JsonObject) -> Problem:
+    """The problem of a failed stage, of which the stage and the failure each have a part."""
     name = problem.text("name")
-    known = CATALOGUE.get(name)
     return Problem(
         name,
         problem.text("message"),
-        problem.texts("actions"),
-        cast(Category, failure.one_of("category", get_args(Category))),
-        known.exit_code if known else 1,
-        failure.flag("retryable"),
-        problem.text_or_none("file"),
-        problem.number_or_none("line"),
-        failure.text_or_none("host"),
-        failure.number_or_none("httpStatus"),
-        failure.text_or_none("oauthError"),
+        actions=problem.texts("actions"),
+        category=cast(Category, failure.one_of("category", get_args(Category))),
+        # A result does not have the exit status of each problem. A name that the catalogue lacks may be of another
+        # version: it counts as an ordinary failure.
+        exit_code=CATALOGUE[name].exit_code if name in CATALOGUE else 1,
+        retryable=failure.flag("retryable"),
+        file=problem.text_or_none("file"),
+        line=problem.number_or_none("line"),
+        host=failure.text_or_none("host"),
+        http_status=failure.number_or_none("httpStatus"),
+        oauth_error=failure.text_or_none("oauthError"),
     )
 
 
-def _login(each: JsonObject) -> LoginResult:
+def _parse_login(each: JsonObject) -> LoginResult:
     return LoginResult(
-        each.text_or_none("username"),
-        each.text_or_none("userId"),
-        each.text_or_none("orgId"),
-        each.text_or_none("instanceUrl"),
-        each.texts("scopes"),
-        each.text("flow"),
-        cast(TokenFate, each.one_of("token", get_args(TokenFate))),
+        username=each.text_or_none("username"),
+        user_id=each.text_or_none("userId"),
+        org_id=each.text_or_none("orgId"),
+        instance_url=each.text_or_none("instanceUrl"),
+        scopes=each.texts("scopes"),
+        flow=each.text("flow"),
+        token=cast(TokenFate, each.one_of("token", get_args(TokenFate))),
     )
 
 
-def _app(each: JsonObject) -> AppFacts:
+def _parse_app(each: JsonObject) -> AppFacts:
     settings = each.text_or_none("settingsFile")
-    distribution = None if each.text_or_none("distribution") is None else each.one_of("distribution", _DISTRIBUTIONS)
-    pair = each.object("credentials")
+    distribution = each.text_or_none("distribution")
+    if distribution is not None:
+        each.one_of("distribution", _DISTRIBUTIONS)
+    credentials = each.object("credentials")
     return AppFacts(
-        each.text("name"),
-        each.text("project"),
-        settings,
-        (settings,) if settings else (),
-        cast(Literal["Local", "Packaged"] | None, distribution),
-        cast(Literal["own", "sourceOrg", "none"], each.one_of("credentialsOf", ("own", "sourceOrg", "none"))),
-        each.text_or_none("sourceOrgId"),
-        each.texts("callbackUrls"),
-        each.texts("flows"),
-        _credential(pair.object("consumerKey")),
-        _credential(pair.object("consumerSecret")),
+        name=each.text("name"),
+        project=each.text("project"),
+        settings_file=settings,
+        # A result names no other file of an app.
+        files=(settings,) if settings else (),
+        distribution=cast(Literal["Local", "Packaged"] | None, distribution),
+        credentials_of=cast(Literal["own", "sourceOrg", "none"], each.one_of("credentialsOf", _CREDENTIAL_OWNERS)),
+        source_org_id=each.text_or_none("sourceOrgId"),
+        callback_urls=each.texts("callbackUrls"),
+        flows=each.texts("flows"),
+        consumer_key=_parse_credential(credentials.object("consumerKey")),
+        consumer_secret=_parse_credential(credentials.object("consumerSecret")),
     )
 
 
-_DISTRIBUTIONS: Final = ("Local", "Packaged")
-_IN_FILE: Final = ("present", "absent", "placeholder", "duplicate")
-
-
-def _credential(each: JsonObject) -> CredentialFacts:
+def _parse_credential(each: JsonObject) -> CredentialFacts:
+    required = None
+    if "required" in each.value:
+        required = each.flag("required")
     return CredentialFacts(
-        cast(Literal["present", "absent", "placeholder", "duplicate"], each.one_of("inFile", _IN_FILE)),
-        each.flag("usable"),
-        each.text_or_none("source"),
-        each.texts("causes"),
-        each.flag("required") if "required" in each.value else None,
+        in_file=cast(Literal["present", "absent", "placeholder", "duplicate"], each.one_of("inFile", _IN_FILE)),
+        usable=each.flag("usable"),
+        source=each.text_or_none("source"),
+        causes=each.texts("causes"),
+        required=required,
     )
 
 
-def _failed(whole: JsonObject) -> RecordedRun:
-    """A run that could not do its work at all: its envelope holds the problem that kept it from it."""
-    name = whole.text("name")
-    known = CATALOGUE.get(name)
-    found = Problem(
+def _failed_run(envelope: JsonObject) -> RecordedRun:
+    """A run that could not do its work at all: its envelope holds the problem instead of a result."""
+    name = envelope.text("name")
+    problem = Problem(
         name,
-        whole.text("message"),
-        whole.texts("actions"),
-        known.category if known else "config",
-        whole.number("exitCode"),
+        envelope.text("message"),
+        actions=envelope.texts("actions"),
+        # The envelope has no category. A configuration error is the likeliest reason to stop before any work.
+        category=CATALOGUE[name].category if name in CATALOGUE else "config",
+        exit_code=envelope.number("exitCode"),
     )
-    ended = StageEnded(DISCOVER, Subject(), "failed", "", problem=found)
-    return RecordedRun("", "", courses={Subject(): SubjectRecord((ended,))}, milliseconds=0)
+    ended = StageEnded(DISCOVER, Subject(), "failed", at="", problem=problem)
+    return RecordedRun(run="", started_at="", courses={Subject(): SubjectRecord((ended,))}, milliseconds=0)

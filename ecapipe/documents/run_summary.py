@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ecapipe.documents.journal_lines import JournalRecord
-from ecapipe.documents.recorded_runs import SubjectRecord
+from ecapipe.documents.recorded_runs import RecordedRun, SubjectRecord
 from ecapipe.documents.report import Json, Report
+
+RunState = Literal["going", "ended", "interrupted", "brokenOff"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """How a run stands. `status` is the exit status it ended with, None if it has not, or was broken off; the counts
-    are of targets; `open`: not reached, or not to their end."""
+    """How a run stands.
+
+    `status` is its exit status, None while it has none: the run is going on, or was broken off. The counts are of
+    targets; `open` ones were not reached, or not to their end.
+    """
 
     run: str
     started_at: str
-    state: Literal["going", "ended", "interrupted", "brokenOff"]
+    state: RunState
     status: int | None
     projects: tuple[str, ...]
     shard: str | None
@@ -30,9 +35,10 @@ class RunSummary:
 
     @property
     def command(self) -> str | None:
-        """What goes on with it; None if there is nothing left to do, or somebody is at work on it."""
-        left = self.failed + self.open
-        return f"ecapipe run --resume {self.run}" if left and self.state != "going" else None
+        """The command that resumes the run; None if there is nothing left to do, or another process is at it."""
+        if self.state == "going" or not self.failed + self.open:
+            return None
+        return f"ecapipe run --resume {self.run}"
 
     @property
     def json(self) -> Json:
@@ -56,30 +62,45 @@ class RunSummary:
         }
 
 
-def summarize(written: JournalRecord, *, going: bool) -> RunSummary:
-    """How the run of a journal stands; `going`: somebody is at work on it."""
-    run = written.recorded
-    seen = Report()
-    for event in run.events():
-        seen(event)
+def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:
+    """How the run of a journal stands; `going`: a process is at work on it."""
+    run = journal.recorded
     courses = [run.courses.get(target, SubjectRecord()) for target in run.targets]
-    finished, failed = (
-        sum(course.finished is not None for course in courses),
-        sum(course.failed for course in courses),
-    )
+    finished = sum(course.finished is not None for course in courses)
+    failed = sum(course.failed for course in courses)
     skipped = sum(course.skipped for course in courses)
-    ended = run.milliseconds is not None
     return RunSummary(
-        run.run,
-        run.started_at,
-        "going" if going else "interrupted" if run.interrupted else "ended" if ended else "brokenOff",
-        seen.status if ended else None,
-        tuple(project.root for project in run.projects),
-        run.shard,
-        written.resumes,
-        len(courses),
-        finished,
-        failed,
-        skipped,
-        len(courses) - finished - failed - skipped,
+        run=run.run,
+        started_at=run.started_at,
+        state=_state(run, going),
+        status=_exit_status(run),
+        projects=tuple(project.root for project in run.projects),
+        shard=run.shard,
+        resumes=journal.resumes,
+        planned=len(courses),
+        finished=finished,
+        failed=failed,
+        skipped=skipped,
+        open=len(courses) - finished - failed - skipped,
     )
+
+
+def _state(run: RecordedRun, going: bool) -> RunState:
+    if going:
+        return "going"
+    if run.interrupted:
+        return "interrupted"
+    if run.milliseconds is None:
+        # Neither a lock nor an end: the process was killed, or the disk was full.
+        return "brokenOff"
+    return "ended"
+
+
+def _exit_status(run: RecordedRun) -> int | None:
+    if run.milliseconds is None:
+        return None
+    # The same fold over events that decided it then, so that the two cannot differ.
+    report = Report()
+    for event in run.events():
+        report(event)
+    return report.status
