@@ -13,7 +13,7 @@ from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, ReportFiles
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import history, report
+from ecapipe.documents import report, run_results
 from ecapipe.documents.report import Json, Report
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render import json as json_output
@@ -59,7 +59,7 @@ def merge_results(
         session, MERGE, report_to, ProjectSelection(), composition.real_world(session.environment).tree
     )
     with reports.covering():
-        merged = merge.merge([history.load(files.read(path, LARGEST), path) for path in file])
+        merged = merge.merge([run_results.load(files.read(path, LARGEST), path) for path in file])
     seen = Report()
     lines = PlainDisplay(session.out, session.err, seen, stages=not concise, verbose=verbose)
     for event in merged.events():

@@ -12,8 +12,8 @@ from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.adapters.storage import files, journal
 from ecapipe.cli.commands import Command
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import history
-from ecapipe.documents.history import RecordedRun
+from ecapipe.documents import run_results
+from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import options_not_repeatable
 from ecapipe.secret import redact
@@ -61,7 +61,7 @@ def known(
     if given is None:
         yield None, None
     elif _is_file(given):
-        found = history.load(files.read(given, _LARGEST, FLAG), given)
+        found = run_results.load(files.read(given, _LARGEST, FLAG), given)
         yield found, found.run or None
     else:
         entry = journal.find(session.environment, given or None, roots)

@@ -11,7 +11,7 @@ from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.options import AsJson, Concise, NoConfigRead, NoProgress, NoPrompt, Verbose
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import history
+from ecapipe.documents import run_summary
 from ecapipe.documents.report import Report
 from ecapipe.render import listings
 
@@ -35,7 +35,7 @@ def list_runs(
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe runs list")
     entries, failures = journal.entries(session.environment)
-    found = [history.summary(entry.journal, going=entry.going) for entry in entries]
+    found = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]
     result = {"version": 1, "runs": [each.json for each in found]}
     return session.finish(result, listings.runs(found, length), warnings=[problem.message for problem in failures])
 
@@ -63,6 +63,6 @@ def show_run(
     seen = Report()
     for event in entry.journal.recorded.events():
         seen(event)
-    shown = history.summary(entry.journal, going=entry.going)
+    shown = run_summary.summarize(entry.journal, going=entry.going)
     result = {"version": 1, "recorded": shown.json, "result": seen.result()}
     return session.finish(result, listings.run(shown, seen, length))

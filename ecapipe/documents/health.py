@@ -1,4 +1,4 @@
-"""What ``ecapipe doctor`` finds: how this machine is equipped, and what is kept on it."""
+"""The results of ``ecapipe doctor``: how this machine is equipped, and what is stored on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATES: tuple[State, ...] = ("ok", "warn", "fail")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `details` are sentences for those who want to know more."""
+    """The result of one check. `details` are sentences for those who want to know more."""
 
     name: str
     state: State
@@ -24,8 +24,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One place where something is kept. `entries` and `mode` (octal) are None where there is none, or nobody can
-    tell; `secret`: it holds what must not be shown."""
+    """One place where something is stored.
+
+    `mode` (octal) and the number of `entries` are None where there are none, or where it cannot be found out.
+    `secret`: the place holds what must not be shown.
+    """
 
     what: str
     where: str
@@ -38,5 +41,5 @@ class Stored:
 
 
 def of_problem(name: str, state: State, problem: Problem, *details: str) -> Check:
-    """What a command would fail with, as a check."""
-    return Check(name, state, problem.message, problem.actions, details)
+    """The problem that a command would fail with, as a check."""
+    return Check(name, state, problem.message, actions=problem.actions, details=details)

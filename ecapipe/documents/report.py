@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from ecapipe.protect.protection import Protection
 
 VERSION = 1
+"""The version of the format of every result."""
 PARTIAL = 68
+"""The exit status when some of the work succeeded and some failed."""
 
 Json = dict[str, object]
 E = TypeVar("E", StageEnded, SubjectFinished)
 
 
 class Report:
-    """Fed every event of a run (it is an `Emit`), it knows the result and the exit status."""
+    """A fold over the events of a run: an `Emit` that comes to the result and the exit status."""
 
     def __init__(self) -> None:
         self._run, self._started_at = "", ""
@@ -51,7 +53,9 @@ class Report:
         self._ended: list[StageEnded] = []
         self._reached: set[tuple[Stage, Subject]] = set()
         self._place: dict[Subject, int] = {}
+        """The place of each target in the plan; everything before targets has place 0."""
         self._sorted: tuple[StageEnded, ...] | None = None
+        """The stages in the order of the plan. Displays ask for it at every event, and there may be thousands."""
         self._finished: list[SubjectFinished] = []
         self._interrupted = False
 
@@ -61,6 +65,7 @@ class Report:
                 self._run, self._started_at, self._stages = event.run, event.at, event.stages
             case RunPlanned():
                 self._projects, self._subjects = event.projects, event.subjects
+                # Apps have no place of their own: their stages come before all logins.
                 self._place = {subject: number for number, subject in enumerate(event.subjects, 1) if subject.org}
                 self._sorted = None
             case AppDescribed():
@@ -81,15 +86,17 @@ class Report:
                 assert_never(event)
 
     def _begin(self, event: StageStarted) -> None:
-        """What starts again replaces what it came to before."""
+        """A stage that starts again replaces everything that came of its subject before."""
+        # A skipped subject is reported once more, as a failure, if nothing in the run succeeds (`Tracker`).
         if (event.stage, event.subject) not in self._reached:
             return
         self._ended = [ended for ended in self._ended if ended.subject != event.subject]
-        self._finished = [done for done in self._finished if done.subject != event.subject]
+        self._finished = [finished for finished in self._finished if finished.subject != event.subject]
         self._reached = {(ended.stage, ended.subject) for ended in self._ended}
         self._sorted = None
 
     def _in_order(self, events: Iterable[E]) -> list[E]:
+        # Sorting is stable: the stages of one subject stay in the order in which they ended.
         return sorted(events, key=lambda event: self._place.get(event.subject, 0))
 
     @property
@@ -127,7 +134,7 @@ class Report:
 
     @property
     def logins(self) -> dict[Subject, LoginResult]:
-        return {done.subject: done.login for done in self._in_order(self._finished) if done.login}
+        return {finished.subject: finished.login for finished in self._in_order(self._finished) if finished.login}
 
     @property
     def problems(self) -> list[Problem]:
@@ -137,11 +144,7 @@ class Report:
     @property
     def warnings(self) -> list[str]:
         """The sentences of the stages that passed with a warning."""
-        return [
-            f"{ended.subject}: {ended.reason}" if str(ended.subject) else str(ended.reason)
-            for ended in self.ended
-            if ended.outcome == "warning"
-        ]
+        return [_warning(ended) for ended in self.ended if ended.outcome == "warning"]
 
     @property
     def fatal(self) -> Problem | None:
@@ -158,7 +161,9 @@ class Report:
         if self._interrupted:
             return INTERRUPTED
         if not problems:
+            # Everything may have been skipped: then nothing failed, and nothing was done either.
             return 0 if self._finished else 1
+        # Before partial success: a run that only waits for people is repeated as it is.
         if all(problem.exit_code == WAITING for problem in problems):
             return WAITING
         if self._finished:
@@ -177,12 +182,21 @@ class Report:
         }
 
 
+def _warning(ended: StageEnded) -> str:
+    subject = str(ended.subject)
+    # The stages of the project as a whole have a subject without a name.
+    if not subject:
+        return str(ended.reason)
+    return f"{subject}: {ended.reason}"
+
+
 def projects(facts: Iterable[ProjectFacts]) -> list[Json]:
+    """Searched projects as every result shows them."""
     return [{"root": project.root, "packageDirectories": list(project.package_directories)} for project in facts]
 
 
 def courses(ended: Sequence[StageEnded], logins: Mapping[Subject, LoginResult]) -> Json:
-    """What became of the subjects of a run, as its result shows it: the stages, and how they came out."""
+    """The stages of a run, its successes and its failures, as its result shows them."""
     return {
         "stages": [_stage(each) for each in ended],
         "successes": [_success(subject, login) for subject, login in logins.items()],
@@ -231,20 +245,22 @@ def manifest(
 
 def checkup(checks: Iterable[Check]) -> Json:
     """The result of ``ecapipe doctor``, version 1."""
-    found = [
-        {
-            "name": each.name,
-            "state": each.state,
-            "message": each.message,
-            "actions": list(each.actions),
-            "details": list(each.details),
-        }
-        for each in checks
-    ]
-    return {"version": VERSION, "checks": found}
+    return {
+        "version": VERSION,
+        "checks": [
+            {
+                "name": check.name,
+                "state": check.state,
+                "message": check.message,
+                "actions": list(check.actions),
+                "details": list(check.details),
+            }
+            for check in checks
+        ],
+    }
 
 
-def storage(kept: Iterable[Stored]) -> Json:
+def storage(places: Iterable[Stored]) -> Json:
     """The result of ``ecapipe doctor --storage``, version 1."""
     return {
         "version": VERSION,
@@ -259,21 +275,21 @@ def storage(kept: Iterable[Stored]) -> Json:
                 "writtenBy": each.written_by,
                 "removedBy": each.removed_by,
             }
-            for each in kept
+            for each in places
         ],
     }
 
 
 def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Json:
     """The result of ``ecapipe app check``, version 1."""
-    found = list(findings)
-    summary = {
-        level: sum(f.level == level and not f.accepted for f in found) for level in ("error", "warning", "note")
-    }
+    findings = list(findings)
+    # What a baseline accepts is still listed, but counts for no level.
+    levels = [finding.level for finding in findings if not finding.accepted]
+    summary = {level: levels.count(level) for level in ("error", "warning", "note")}
     return {
         **listing(searched, apps),
-        "findings": [_finding(finding) for finding in found],
-        "summary": {**summary, "accepted": sum(f.accepted for f in found)},
+        "findings": [_finding(finding) for finding in findings],
+        "summary": {**summary, "accepted": len(findings) - len(levels)},
     }
 
 
@@ -311,7 +327,7 @@ def protected(searched: Iterable[ProjectFacts], protection: Protection, *, writt
 
 
 def kept_login(facts: SavedLoginFacts) -> Json:
-    """A kept login as every result of ``ecapipe login`` shows it."""
+    """A saved login as every result of ``ecapipe login`` shows it."""
     return {
         "app": facts.app,
         "org": facts.org,
@@ -332,7 +348,7 @@ def kept_login(facts: SavedLoginFacts) -> Json:
 
 
 def kept_secret(facts: SavedSecretFacts) -> Json:
-    """A kept consumer secret as results show it: whose it is."""
+    """A saved consumer secret as results show it: whose it is, never its value."""
     return {
         "app": facts.app,
         "org": facts.org,
@@ -346,7 +362,7 @@ def probed(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], verdicts:
     """The result of ``ecapipe app probe``, version 1."""
     from ecapipe.documents.verdicts import WORDS
 
-    came = list(verdicts)
+    verdicts = list(verdicts)
     return {
         **listing(searched, apps),
         "probes": [
@@ -362,27 +378,32 @@ def probed(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], verdicts:
                 "message": each.message,
                 "actions": list(each.actions),
             }
-            for each in came
+            for each in verdicts
         ],
-        "summary": {word: sum(each.word == word for each in came) for word in WORDS},
+        "summary": {word: sum(each.word == word for each in verdicts) for word in WORDS},
     }
 
 
 def probe_status(verdicts: Iterable[Verdict]) -> int:
-    """0 if every pair is accepted that was to be, 1 if none is."""
+    """0 if every pair that was asked about is accepted, 1 if none is, `PARTIAL` between the two."""
     words = [each.word for each in verdicts if each.word != "skipped"]
     if "accepted" not in words:
         return 1
-    return 0 if set(words) == {"accepted"} else PARTIAL
+    if set(words) == {"accepted"}:
+        return 0
+    return PARTIAL
 
 
 def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:
-    """The envelope of a command that did its work, whatever it found."""
+    """The envelope of a command that did its work, whatever came of it. It has the members of ``sf --json``."""
     return {"status": status, "result": result, "warnings": list(warnings)}
 
 
 def failure(problem: Problem, command: str, warnings: Iterable[str] = (), stack: str | None = None) -> Json:
-    """The envelope of a command that could not do its work at all."""
+    """The envelope of a command that could not do its work at all. It has the members of ``sf --json``.
+
+    `stack` is the traceback of an unforeseen error.
+    """
     envelope: Json = {
         "name": problem.name,
         "message": problem.message,
@@ -394,22 +415,20 @@ def failure(problem: Problem, command: str, warnings: Iterable[str] = (), stack:
         "status": problem.exit_code,
         "commandName": command,
     }
-    return envelope if stack is None else {**envelope, "stack": stack}
+    if stack is not None:
+        envelope["stack"] = stack
+    return envelope
 
 
 def _credential(facts: CredentialFacts) -> Json:
-    required = {} if facts.required is None else {"required": facts.required}
-    return {
-        "inFile": facts.in_file,
-        **required,
-        "usable": facts.usable,
-        "source": facts.source,
-        "causes": list(facts.causes),
-    }
+    result: Json = {"inFile": facts.in_file}
+    # Only the secret has it: every flow needs the key.
+    if facts.required is not None:
+        result["required"] = facts.required
+    return result | {"usable": facts.usable, "source": facts.source, "causes": list(facts.causes)}
 
 
 def _stage(ended: StageEnded) -> Json:
-    problem = ended.problem
     return {
         "stage": ended.stage.name,
         "app": ended.subject.app,
@@ -418,15 +437,19 @@ def _stage(ended: StageEnded) -> Json:
         "reason": ended.reason,
         "milliseconds": ended.milliseconds,
         "facts": dict(ended.facts),
-        "problem": None
-        if problem is None
-        else {
-            "name": problem.name,
-            "message": problem.message,
-            "actions": list(problem.actions),
-            "file": problem.file,
-            "line": problem.line,
-        },
+        "problem": _problem(ended.problem),
+    }
+
+
+def _problem(problem: Problem | None) -> Json | None:
+    if problem is None:
+        return None
+    return {
+        "name": problem.name,
+        "message": problem.message,
+        "actions": list(problem.actions),
+        "file": problem.file,
+        "line": problem.line,
     }
 
 

@@ -22,6 +22,9 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def holds(self, subject: Subject) -> bool:
+        """Whether the target is in this part."""
+        # A hash of the name, not its place in the list: machines that see different lists still share the work
+        # without a gap. Python's own hash differs from process to process, and app names may hold lone surrogates.
         name = f"{subject.app}\0{subject.org}".encode("utf-8", "surrogatepass")
         return int.from_bytes(hashlib.sha256(name).digest()) % self.count == self.index - 1
 
@@ -29,7 +32,10 @@ class Shard:
 def parse(text: str) -> Shard | None:
     """``K/N``, with 1 ≤ K ≤ N; None for anything else."""
     index, slash, count = text.partition("/")
+    # At most five digits, which is all that MOST needs: Python refuses to convert very long ones.
     if not slash or not all(part.isascii() and part.isdecimal() and len(part) <= 5 for part in (index, count)):
         return None
-    made = Shard(int(index), int(count))
-    return made if 1 <= made.index <= made.count <= MOST else None
+    shard = Shard(int(index), int(count))
+    if 1 <= shard.index <= shard.count <= MOST:
+        return shard
+    return None

@@ -8,16 +8,16 @@ from typing import Final, Literal, get_args
 from ecapipe.problems.problem import Problem
 
 Word = Literal["accepted", "refused", "unclear", "missing", "skipped"]
-"""``settings_problem``: there is no pair to ask about; ``skipped``: nobody asked for this very pair of app and
-org."""
+"""``missing``: there are no credentials to ask about; ``skipped``: there are none either, but nobody asked for this
+very pair of app and org."""
 
 WORDS: Final[tuple[Word, ...]] = get_args(Word)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of asking one org about one app. `refused` is the part that the org does not accept; sources are
-    where key and secret came from."""
+    """The outcome of asking one org about one app. `refused` is the credential that the org does not accept; the
+    sources say where key and secret came from."""
 
     app: str
     project: str
@@ -32,4 +32,6 @@ class Verdict:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        return self.problem.actions if self.problem else ()
+        if self.problem is None:
+            return ()
+        return self.problem.actions

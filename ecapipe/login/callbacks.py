@@ -1,4 +1,4 @@
-"""The web logins that wait for their redirects, and the one place where these arrive, whichever way they come."""
+"""Web logins that wait for their redirects, and the one place where answers arrive, whether by callback or pasted."""
 
 from __future__ import annotations
 
@@ -15,112 +15,127 @@ from ecapipe.oauth.grants import AuthorizationCode
 from ecapipe.problems.oauth import nobody_to_ask
 from ecapipe.problems.problem import EcapipeError
 
-if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+# Ports are imported by every command, the modules of their types are not: start-up stays fast.
+if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
 
 
 class SignInDeadline:
-    """How long people are waited for: `minutes` in total, from the first link."""
+    """The time that people have to sign in: `minutes` in total, from the first link."""
 
     def __init__(self, minutes: float | None, logins: int, clock: Callable[[], float]) -> None:
-        self.minutes = minutes if minutes is not None else 5.0 if logins <= 1 else 30.0
+        self.minutes = _default_minutes(logins) if minutes is None else minutes
         self._clock = clock
         self._lock = threading.Lock()
         self._end: float | None = None
 
     def left(self) -> float:
-        """Seconds; the first call starts the count."""
+        """Seconds that remain; the first call starts the count."""
         with self._lock:
             if self._end is None:
                 self._end = self._clock() + self.minutes * 60
         return max(0.0, self._end - self._clock())
 
     def __str__(self) -> str:
-        return f"{self.minutes:g} minute{'' if self.minutes == 1 else 's'}"
+        unit = "minute" if self.minutes == 1 else "minutes"
+        return f"{self.minutes:g} {unit}"
+
+
+def _default_minutes(logins: int) -> float:
+    return 5.0 if logins <= 1 else 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _PendingLogin:
+    request: AuthorizationRequest
+    future: Future[AuthorizationCode]
+    pasted: bool
 
 
 class PendingLogins:
-    """Web logins that wait for their answers, told apart by ``state``. Used from many threads."""
+    """Web logins that wait for their answers, identified by ``state`` (RFC 6749, section 10.12). Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, tuple[AuthorizationRequest, Future[AuthorizationCode], bool]] = {}
-        self._over: BaseException | None = None
+        self._pending: dict[str, _PendingLogin] = {}
+        self._error: BaseException | None = None
+        """The end of all logins, once `give_up` was called."""
         self._unread = False
 
     @property
     def waiting(self) -> int:
-        """How many logins wait."""
-        return len(self._waiting)
+        """The number of logins that wait."""
+        return len(self._pending)
 
     @property
     def pasting(self) -> bool:
-        """Whether any of them waits for what somebody pastes."""
-        return any(pasted for _, _, pasted in tuple(self._waiting.values()))
+        """Whether any of them waits for a pasted answer."""
+        # A copy, made in one step: another thread may add a login meanwhile.
+        return any(login.pasted for login in tuple(self._pending.values()))
 
     def expect(self, login: AuthorizationRequest, *, pasted: bool = False) -> Future[AuthorizationCode]:
-        """Wait for the answer to `login`; `match_pasted`: somebody has to type it.
+        """Wait for the answer to `login`; `pasted`: a person has to paste it.
 
-        The future raises a refusal or NobodyToAsk (`EcapipeError`), or what `give_up` was given.
+        The future raises a refusal or NobodyToAsk (`EcapipeError`), or the error of `give_up`.
         """
         future: Future[AuthorizationCode] = Future()
         with self._lock:
-            if self._over:
-                future.set_exception(self._over)
+            if self._error:
+                future.set_exception(self._error)
             elif pasted and self._unread:
                 future.set_exception(EcapipeError(nobody_to_ask(login.app)))
             else:
-                self._waiting[login.state] = login, future, pasted
+                self._pending[login.state] = _PendingLogin(login, future, pasted)
         return future
 
     def land(self, query: str) -> CallbackReply:
-        """Judge what the loopback site was sent."""
+        """Match the query of a request to the loopback site with the login that waits for it."""
         with self._lock:
             try:
-                login, outcome = authorize.match_redirect(query, self._logins())
-            except UnmatchedResponse as misfit:
-                return CallbackReply(False, False, str(misfit))
+                login, outcome = authorize.match_redirect(query, self._requests())
+            except UnmatchedResponse as error:
+                return CallbackReply(False, False, str(error))
             self._settle(login, outcome)
         if isinstance(outcome, EcapipeError):
             return CallbackReply(True, False, f"{login.app} was not authorized in {login.org.name}.")
         return CallbackReply(True, True, f"{login.app} is authorized in {login.org.name}.")
 
     def paste(self, text: str) -> str | None:
-        """Take a pasted address or code; the sentence that says why it fits nothing, else None."""
+        """Accept a pasted address or code; returns the reason if no login waits for it."""
         with self._lock:
             try:
-                login, outcome = authorize.match_pasted(text, self._logins())
-            except UnmatchedResponse as misfit:
-                return str(misfit)
+                login, outcome = authorize.match_pasted(text, self._requests())
+            except UnmatchedResponse as error:
+                return str(error)
             self._settle(login, outcome)
         return None
 
     def unread(self) -> None:
-        """Nobody types any more: logins whose answer is to be pasted wait in vain."""
+        """End the logins that wait for a pasted answer: the input has ended, so none can come."""
         with self._lock:
             self._unread = True
-            for login, _, pasted in tuple(self._waiting.values()):
-                if pasted:
-                    self._settle(login, EcapipeError(nobody_to_ask(login.app)))
+            for login in tuple(self._pending.values()):
+                if login.pasted:
+                    self._settle(login.request, EcapipeError(nobody_to_ask(login.request.app)))
 
     def give_up(self, error: BaseException) -> None:
         """End every login that waits, and each that comes later, with `error`."""
         with self._lock:
-            self._over = error
-            for login in self._logins():
+            self._error = error
+            for login in self._requests():
                 self._settle(login, error)
 
     def forget(self, login: AuthorizationRequest) -> None:
-        """Wait no more for the answer to `login`: one that comes later fits nothing."""
+        """Stop waiting for the answer to `login`: one that comes later matches nothing."""
         with self._lock:
-            self._waiting.pop(login.state, None)
+            self._pending.pop(login.state, None)
 
-    def _logins(self) -> list[AuthorizationRequest]:
-        return [login for login, _, _ in self._waiting.values()]
+    def _requests(self) -> list[AuthorizationRequest]:
+        return [login.request for login in self._pending.values()]
 
     def _settle(self, login: AuthorizationRequest, outcome: AuthorizationCode | BaseException) -> None:
-        """The first answer that fits counts; its state fits nothing from then on."""
-        _, future, _ = self._waiting.pop(login.state)
+        # Removed first: a state is good for one answer, so a replayed redirect matches nothing.
+        future = self._pending.pop(login.state).future
         if isinstance(outcome, BaseException):
             future.set_exception(outcome)
         else:
@@ -129,7 +144,7 @@ class PendingLogins:
 
 @dataclass(frozen=True, slots=True)
 class CallbackReply:
-    """What the loopback site tells the browser. `fits` False: the answer changed nothing."""
+    """The loopback site's answer to the browser. Unless it `fits` a login, the request has changed nothing."""
 
     fits: bool
     granted: bool
@@ -137,10 +152,10 @@ class CallbackReply:
 
 
 class CallbackListener(Protocol):
-    """One site on exactly the given callback URLs for as long as the context lasts.
+    """A site at exactly the given callback URLs, for as long as the context lasts.
 
-    `land` judges the query of each request to one of these addresses. The context gives the addresses that could not
-    be opened, each with its problem (PortInUseError, CannotListen).
+    `land` is called with the query of each request to one of them. The value of the context are the addresses that
+    could not be opened, each with its problem (PortInUseError, CannotListen).
     """
 
     def __call__(
@@ -149,6 +164,6 @@ class CallbackListener(Protocol):
 
 
 class LineReader(Protocol):
-    """While the context lasts, every line that somebody types goes to `take`; None when the input has ended."""
+    """A context in which every line of the input goes to `take`, and None when the input has ended."""
 
     def __call__(self, take: Callable[[str | None], None]) -> AbstractContextManager[None]: ...

@@ -1,4 +1,4 @@
-"""A login as the Salesforce CLI takes it, what it cannot take, and the hand-over itself."""
+"""Handing a login over to the Salesforce CLI: what it accepts, what it would overwrite, and the hand-over itself."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ _HOST: Final = re.compile(r"[a-zA-Z0-9:._-]+")
 """The parts of a ``force://`` URL, as sfdx-core reads them (AuthInfo.parseSfdxAuthUrl)."""
 
 _ACCESS_TOKEN: Final = re.compile(r"00D\w{12,15}!\S+|[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
-"""What ``sf org login access-token`` takes: Salesforce's own form, or a JWT."""
+"""An access token that ``sf org login access-token`` accepts: Salesforce's own form, or a JWT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What the Salesforce CLI is given: `given` is piped to it, a ``force://`` URL if `lasting`, or an access token.
+    """A login in the form that the Salesforce CLI accepts; only `of` makes one.
 
-    Only `of` makes one. `username` and `org_id` are whose login it is; `secrets` are what nobody may read in what is
-    answered; `replace_alias`: the alias may be taken from another org.
+    `given` is piped to it: a ``force://`` URL if `lasting`, else an access token. `username` and `org_id` belong to
+    the login. `secrets` must not be shown if its answer repeats them. `replace_alias`: the alias may be taken from
+    another org.
     """
 
     given: Secret
@@ -59,12 +60,14 @@ class Handover:
 
 
 def check(credentials: Credentials, org: Org, *, lasting: bool) -> None:
-    """Whether a login with `credentials` in `org` can be handed over, as far as it is known before there is a token.
+    """Check that a login with `credentials` in `org` can be handed over, as far as can be known without a token.
 
     `lasting`: a refresh token is expected. Raises `EcapipeError` (HandOverNotPossible).
     """
+    # A force:// URL has only a host: sfdx-core puts https:// before it, and drops everything else.
     if org.url != f"https://{org.host}" or not _HOST.fullmatch(org.host):
         raise _refuse(credentials, org, f"it only knows orgs at https://HOST, and this one is at {org.url}")
+    # An access token is handed over alone: without the key and the secret, their form does not matter.
     if not lasting:
         return
     secret = credentials.consumer_secret
@@ -74,44 +77,49 @@ def check(credentials: Credentials, org: Org, *, lasting: bool) -> None:
         raise _refuse(credentials, org, "the consumer secret has characters that it does not read")
 
 
-def rival(app: str, org: Org, wanted: Sequence[tuple[str, Org]]) -> Problem | None:
-    """Why the login of `app` in `org` cannot be kept beside all that are `wanted`, as far as it is known before.
+def rival(app: str, org: Org, logins: Sequence[tuple[str, Org]]) -> Problem | None:
+    """The reason, if any, why `app` in `org` cannot be handed over in the same run as the other `logins`.
 
-    The Salesforce CLI keeps one login for a username, and one username for an alias.
+    `logins` are pairs of app and org. The Salesforce CLI stores one login for a username, and one username for an
+    alias, so a second one would overwrite the first.
     """
-    beside = [other for other, its in wanted if its.name == org.name and other != app]
-    if beside:
-        return hand_over_ambiguous(org.name, sorted([app, *beside]))
-    for _, other in wanted:
+    others = [other_app for other_app, other_org in logins if other_org.name == org.name and other_app != app]
+    if others:
+        return hand_over_ambiguous(org.name, sorted([app, *others]))
+    for _, other in logins:
         if org.username and other.username and other.url != org.url and _same_name(org.username, other.username):
             return sf_username_taken(org.username, org.name, other.name)
     return None
 
 
 def overwritten(
-    username: str | None, org_id: str | None, org: Org, kept: Iterable[SfLogin], *, replace_alias: bool = False
+    username: str | None, org_id: str | None, org: Org, sf_logins: Iterable[SfLogin], *, replace_alias: bool = False
 ) -> Problem | None:
-    """Why a login of `username` in `org` would take the place of one to another org that is `records` already: its
-    username or its alias is that one's.
+    """The reason, if any, why a login of `username` in `org` would overwrite one of `sf_logins` to another org.
 
-    `replace_alias` lets an alias go, but only if the user gave both it and the address: a tree may not say what it is
-    to mean.
-    An org of which nothing is known is another one.
+    It would if both have the same username, or if the alias of `org` belongs to the other. `replace_alias` allows the
+    alias to be moved, but only if the user paired it with the address.
     """
-    for login in kept:
-        known = username and org_id and login.org_id
-        if known and _same_name(login.username, username or "") and not same_id(login.org_id, org_id or ""):
+    for login in sf_logins:
+        if username and org_id and _is_username_elsewhere(login, username, org_id):
             return sf_username_taken(login.username, org.name, ", ".join(login.aliases) or login.org_id)
-        if org.alias in (*login.aliases, login.username) and _is_another(login, org_id, org):
-            given = org.paired_by == "user"
-            if not (given and replace_alias):
-                place = login.instance_url or "an address that it does not tell"
-                return alias_taken(org.alias or "", org.url, login.username, place, given)
+        if org.alias not in (*login.aliases, login.username) or not _is_another_org(login, org_id, org):
+            continue
+        # A project tree may not decide what an alias of the user's own CLI means.
+        by_user = org.paired_by == "user"
+        if not (by_user and replace_alias):
+            place = login.instance_url or "an address that it does not tell"
+            return alias_taken(org.alias or "", org.url, login.username, place, by_user)
     return None
 
 
-def _is_another(login: SfLogin, org_id: str | None, org: Org) -> bool:
-    """Whether a login is to another org, by the ids, or where `org_id` is not known yet by their My Domains."""
+def _is_username_elsewhere(login: SfLogin, username: str, org_id: str) -> bool:
+    return bool(login.org_id) and _same_name(login.username, username) and not same_id(login.org_id, org_id)
+
+
+def _is_another_org(login: SfLogin, org_id: str | None, org: Org) -> bool:
+    """Whether a login is to another org: by the ids, or while `org_id` is unknown by their My Domains."""
+    # A broken login tells nothing of its org. It counts as another one: an alias is not moved on a guess.
     if not login.org_id and not login.instance_url:
         return True
     if org_id:
@@ -120,12 +128,15 @@ def _is_another(login: SfLogin, org_id: str | None, org: Org) -> bool:
 
 
 def _same_name(one: str, other: str) -> bool:
+    # Salesforce compares usernames without regard to case.
     return one.casefold() == other.casefold()
 
 
 def doubts(app: App, core: str | None) -> list[str]:
-    """What may go wrong with a web login after it was handed over; `core` is an sfdx-core that loses rotated tokens,
-    if it is one."""
+    """Sentences about what may go wrong with a web login after it was handed over.
+
+    `core` is the version of an sfdx-core that loses rotated refresh tokens; None: it does not.
+    """
     if not brings_refresh_token(app):
         return [
             f"{app.name} has no scope refresh_token: the Salesforce CLI can only be given an access token, and the "
@@ -142,40 +153,56 @@ def doubts(app: App, core: str | None) -> list[str]:
 def of(
     credentials: Credentials, token: Token, username: str, org: Org, *, default: bool, replace_alias: bool = False
 ) -> Handover:
-    """The login of a user with `token`. Without a refresh token it lasts as long as the session.
+    """The login of `username` with `token`, to hand over. Without a refresh token it ends with its session.
 
     Raises `EcapipeError` (HandOverNotPossible).
     """
     secret, refresh = credentials.consumer_secret, token.refresh_token
     check(credentials, org, lasting=refresh is not None)
-    secrets = tuple(each for each in (secret, refresh, token.access_token) if each is not None)
+    return Handover(
+        _login_secret(credentials, token, org),
+        lasting=refresh is not None,
+        username=username,
+        org_id=token.org_id,
+        org=org,
+        default=default,
+        secrets=tuple(each for each in (secret, refresh, token.access_token) if each is not None),
+        replace_alias=replace_alias,
+    )
+
+
+def _login_secret(credentials: Credentials, token: Token, org: Org) -> Secret:
+    """The ``force://`` URL of a login, or its access token if there is no refresh token; raises `EcapipeError`."""
+    secret, refresh = credentials.consumer_secret, token.refresh_token
     if refresh is None:
         if not _ACCESS_TOKEN.fullmatch(token.access_token.reveal()):
             raise _refuse(credentials, org, "the access token has a form that it does not read")
-        return Handover(token.access_token, False, username, token.org_id, org, default, secrets, replace_alias)
+        return token.access_token
     if not _KEY.fullmatch(refresh.reveal()):
         raise _refuse(credentials, org, "the refresh token has characters that it does not read")
     # In one expression: no variable holds what a traceback could show.
-    url = Secret(
+    return Secret(
         f"force://{credentials.consumer_key}:{secret.reveal() if secret else ''}:{refresh.reveal()}@{org.host}"
     )
-    return Handover(url, True, username, token.org_id, org, default, secrets, replace_alias)
 
 
-def hints(token: Token, org: Org, kept: SfLogin) -> list[str]:
-    """What to know before the login that is `records` now is used with the Salesforce CLI."""
-    said = []
-    if kept.dev_hub:
-        said.append(
+def hints(token: Token, org: Org, sf_login: SfLogin) -> list[str]:
+    """Sentences about what to know before a login that was handed over is used with the Salesforce CLI."""
+    hints = []
+    if sf_login.dev_hub:
+        # A scratch org cannot be signed up for with the key of an external client app (C-1016), only with that of a
+        # connected app, such as the CLI's own.
+        hints.append(
             f"{org.name} is a Dev Hub: to create scratch orgs with this login, set "
             "SF_SCRATCH_SIGNUP_CONNECTED_APP=PlatformCLI."
         )
+    # A JWT begins with the Base64 of `{"`.
     if token.access_token.reveal().startswith("eyJ"):
-        said.append(
+        hints.append(
             f"{org.name} issues JWT-based access tokens: deploying and retrieving needs API version 68.0 or later "
             "(sourceApiVersion in sfdx-project.json)."
         )
-    return said
+    return hints
 
 
 def _refuse(credentials: Credentials, org: Org, reason: str) -> EcapipeError:
@@ -183,32 +210,43 @@ def _refuse(credentials: Credentials, org: Org, reason: str) -> EcapipeError:
 
 
 def hand_over(
-    target: Target, token: Token, login: LoginResult, how: LoginOptions, world: LoginAccess, work: StageWork
+    target: Target, token: Token, login: LoginResult, options: LoginOptions, world: LoginAccess, work: StageWork
 ) -> LoginResult:
-    """Let the Salesforce CLI keep the verified `login`; nothing of it is used from then on.
+    """Hand the verified `login` over to the Salesforce CLI; nothing of it is used from then on.
 
-    A refresh token that it refuses is revoked: nobody would hold it. Raises `EcapipeError`.
+    A refresh token that the CLI refuses is revoked. Raises `EcapipeError`.
     """
     username = login.username or ""
     try:
-        given = of(
-            *(target.credentials, token, username, target.org),
-            default=how.set_default,
-            replace_alias=how.replace_alias,
+        handover = of(
+            target.credentials,
+            token,
+            username=username,
+            org=target.org,
+            default=options.set_default,
+            replace_alias=options.replace_alias,
         )
-        known = {kept.username.casefold() for kept in world.sf.logins()}
-        kept = world.sf.log_in(given)
+        earlier = {sf_login.username.casefold() for sf_login in world.sf.logins()}
+        sf_login = world.sf.log_in(handover)
     except EcapipeError as error:
+        # After a timeout the CLI may have stored the login all the same: revoking would break it.
         if token.refresh_token is not None and error.problem.name != "SfTimedOut":
             work.facts["revoked"] = revoke(token, target.org, world)
         raise error_at(error.problem, target.org) from None
-    secret = "consumer secret and " if target.credentials.consumer_secret else ""
-    what = f"{secret}refresh token" if given.lasting else "access token only"
-    work.facts |= {"alias": target.org.alias, "kept": what}
-    if kept.username != username:
-        work.facts["username"] = kept.username
-    if not given.lasting and username.casefold() in known:
+    work.facts |= {"alias": target.org.alias, "kept": _contents(handover, target.credentials)}
+    if sf_login.username != username:
+        work.facts["username"] = sf_login.username
+    if not handover.lasting and username.casefold() in earlier:
         work.warn(f"The Salesforce CLI still holds the refresh token of an earlier login of {username} beside it.")
-    for hint in hints(token, target.org, kept):
+    for hint in hints(token, target.org, sf_login):
         work.note("hint", hint)
     return replace(login, token="handedOver")  # noqa: S106
+
+
+def _contents(handover: Handover, credentials: Credentials) -> str:
+    """The secrets that the Salesforce CLI has from now on, in words."""
+    if not handover.lasting:
+        return "access token only"
+    if credentials.consumer_secret:
+        return "consumer secret and refresh token"
+    return "refresh token"

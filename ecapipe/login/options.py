@@ -16,13 +16,11 @@ from ecapipe.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class LoginOptions:
-    """The user's choices for a login. `wait` and `record_unstarted` are in minutes; `deliver` is given the access
-    token, `keep`
-    says where a login is kept.
+    """The user's choices for a login.
 
-    `key_file` holds the private key that signs assertions; their audience is `assertion_audience`, or None for what
-    fits the
-    org.
+    `wait` and `settle` are in minutes: how long people have to sign in, and how long refusals are retried that a
+    recent deployment explains. `deliver` is called with the access token; `keep` is the place to save the login in.
+    `key_file` holds the private key that signs assertions for `audience`; None: the audience that fits the org.
     """
 
     flow: Literal["auto"] | Flow = "auto"
@@ -37,27 +35,31 @@ class LoginOptions:
     audience: str | None = None
     keep: StorePlace | None = None
     hand_over: bool = False
-    """Let the Salesforce CLI keep the login; `set_default`: as its default org; `replace_alias`: even if it knows the
-    alias for another org."""
+    """Hand the login over to the Salesforce CLI; `set_default`: as its default org; `replace_alias`: even if it has
+    the alias for another org."""
     set_default: bool = False
     replace_alias: bool = False
 
     @property
     def fate(self) -> TokenFate | None:
-        """What somebody asks to become of the tokens."""
+        """The fate of the tokens that the user asked for, if any."""
         if self.hand_over:
             return "handedOver"
         if self.keep:
             return "saved"
-        return "revoked" if self.revoke else "printed" if self.deliver else None
+        if self.revoke:
+            return "revoked"
+        if self.deliver:
+            return "printed"
+        return None
 
     def of(self, org: Org) -> LoginOptions:
-        """The choices for one org: where nothing is chosen for all, what is said of it counts."""
+        """The choices for one org: options that the user left open are those of the org file."""
         if org.flow is None and org.callback is None and org.scopes is None:
             return self
-        return replace(
-            self,
-            flow=self.flow if self.flow != "auto" else org.flow or "auto",
-            callback=self.callback if self.callback != "auto" else org.callback or "auto",
-            scopes=self.scopes or org.scopes,
-        )
+        options = replace(self, scopes=self.scopes or org.scopes)
+        if self.flow == "auto":
+            options = replace(options, flow=org.flow or "auto")
+        if self.callback == "auto":
+            options = replace(options, callback=org.callback or "auto")
+        return options

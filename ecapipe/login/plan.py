@@ -1,4 +1,4 @@
-"""How a login will go, found before anyone signs in."""
+"""The plan of a login, made before anyone signs in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
-from ecapipe.documents import history
+from ecapipe.documents import recorded_runs
 from ecapipe.login import handover
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
@@ -24,124 +24,145 @@ from ecapipe.problems.usage import not_one_default
 from ecapipe.project.apps import App
 
 
-def plan(target: Target, how: LoginOptions, world: LoginAccess) -> LoginPlan:
-    """How `target` will log in, found before anyone signs in.
+def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan:
+    """The plan for the login of `target`.
 
     Raises `EcapipeError`: missing credentials, FlowNotPossible, CallbackNotUsable, JwtUsernameMissing,
-    RefreshScopeMissing, HandOverNotPossible, and what keeps a private key from being used, or the login from being
-    kept.
+    RefreshScopeMissing, HandOverNotPossible, and the problems of a private key that cannot be used, or of a store
+    that cannot save the login.
     """
-    if how.keep and (obstacle := world.store.obstacle("login", how.keep)):
+    # Everything that can fail without the org fails here: nobody is to sign in for nothing.
+    if options.keep and (obstacle := world.store.obstacle("login", options.keep)):
         raise EcapipeError(obstacle)
-    asked, how = how.scopes, how.of(target.org)
+    org_options = options.of(target.org)
     has_secret = target.credentials.consumer_secret is not None
-    flow = choose_flow(target.app, how.flow, has_secret, world.person, how.key_file is not None)
-    if how.hand_over:
+    flow = choose_flow(target.app, org_options.flow, has_secret, world.person, options.key_file is not None)
+    if options.hand_over:
         handover.check(target.credentials, target.org, lasting=flow == "web")
     match flow:
         case "client-credentials":
             return ClientCredentials()
         case "jwt":
-            return _with_key(target, how.key_file or "", how.audience, world)
+            return _jwt_plan(target, options.key_file or "", options.audience, world)
         case "web":
-            local = world.local_browser and not (target.org.browser and opener(target.org, world) is None)
-            callback, redirect_uri = choose_callback(target.app, how.callback, local)
-            if how.hand_over:
-                return WebPlan(callback, redirect_uri, scopes_to_hand_over(target.app, how.scopes))
-            if how.keep and asked is None:
-                return WebPlan(callback, redirect_uri, scopes_to_save(target.app, how.scopes))
-            return WebPlan(callback, redirect_uri, how.scopes or scopes_to_request(target.app))
+            return _web_plan(target, options, world)
 
 
 def needs_no_secret(app: App, org: Org | None, how: LoginOptions) -> bool:
     """Whether `app` will log in with a private key, so that no consumer secret is needed."""
-    flow = how.of(org).flow if org else how.flow
-    return uses_key(app, flow, how.key_file is not None)
+    options = how
+    if org:
+        options = options.of(org)
+    return uses_key(app, options.flow, options.key_file is not None)
 
 
-def _with_key(target: Target, key_file: str, audience: str | None, world: LoginAccess) -> JwtPlan:
+def _web_plan(target: Target, options: LoginOptions, world: LoginAccess) -> WebPlan:
+    app, org, org_options = target.app, target.org, options.of(target.org)
+    # A browser that cannot be opened from here may run on another machine, which no loopback address reaches.
+    local = world.local_browser and not (org.browser and opener(org, world) is None)
+    callback, redirect_uri = choose_callback(app, org_options.callback, local)
+    if options.hand_over:
+        return WebPlan(callback, redirect_uri, scopes_to_hand_over(app, org_options.scopes))
+    # Scopes of the command line are taken as they are; those of an org file get what a saved login needs.
+    if options.keep and options.scopes is None:
+        return WebPlan(callback, redirect_uri, scopes_to_save(app, org_options.scopes))
+    return WebPlan(callback, redirect_uri, org_options.scopes or scopes_to_request(app))
+
+
+def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginAccess) -> JwtPlan:
     app, org, credentials = target.app, target.org, target.credentials
-    if org.username is None:
+    username = org.username
+    if username is None:
         raise EcapipeError(jwt_username_missing(app.name, org.name))
-    username, whom = org.username, audience or assertion_audience(org)
+    audience = audience or assertion_audience(org)
+    # The passphrase, if the key has one, is asked for here, before anything is sent.
     key = world.keys(key_file, world.ask)
     doubts = []
     if key.open_to_others:
         doubts.append(f"Other users of this machine can read the private key: chmod 600 {key_file}")
-    certificate = app.settings.document.text("certificate") if app.settings else None
+    certificate = app.settings and app.settings.document.text("certificate")
     if certificate and (doubt := key.doubt(certificate, world.clock.utc())):
         doubts.append(f"The certificate in the settings of {app.name} {doubt}.")
 
     def sign(ahead: float) -> JwtBearer:
-        return grants.sign_assertion(
-            credentials.consumer_key, username, whom, key.sign, now(world) + ahead, world.chance
-        )
+        at = now(world) + ahead
+        return grants.sign_assertion(credentials.consumer_key, username, audience, key.sign, at, world.chance)
 
-    return JwtPlan(username, whom, key_file, sign, tuple(doubts))
+    return JwtPlan(username, audience, key_file, sign, tuple(doubts))
 
 
-def expect_to_hand_over(chosen: Sequence[Org], how: LoginOptions, world: LoginAccess) -> None:
-    """Whether there is a Salesforce CLI that can be given logins in `chosen` orgs, before anything else is done.
+def expect_to_hand_over(orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> None:
+    """Check for a Salesforce CLI that can take over logins in `orgs`, before anything else is done.
 
     Raises `EcapipeError`: SfNotFound, SfTooOld, SfFailed, NotOneDefault.
     """
-    if how.set_default and len(chosen) != 1:
-        raise EcapipeError(not_one_default(len(chosen)))
+    if options.set_default and len(orgs) != 1:
+        raise EcapipeError(not_one_default(len(orgs)))
+    # It raises the problems of a CLI that is missing or too old.
     world.sf.version()
 
 
-def doubts(app: App, chosen: Sequence[Org], how: LoginOptions, world: LoginAccess) -> list[str]:
-    """What may go wrong with the app's logins in `chosen` orgs after they were handed over."""
-    flows = {how.of(org).flow for org in chosen if not needs_no_secret(app, org, how)}
-    if not how.hand_over or "web" not in app.flows or not ("web" in flows or ("auto" in flows and world.person)):
+def doubts(app: App, orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> list[str]:
+    """Sentences about what may go wrong with the app's logins in `orgs` after they were handed over."""
+    if not options.hand_over or "web" not in app.flows:
+        return []
+    # Only the web flow brings a refresh token, which is what the doubts are about.
+    flows = {options.of(org).flow for org in orgs if not needs_no_secret(app, org, options)}
+    if "web" not in flows and not ("auto" in flows and world.person):
         return []
     version = world.sf.version()
-    return handover.doubts(app, version.core if version.loses_rotated_tokens else None)
+    if not version.loses_rotated_tokens:
+        return handover.doubts(app, None)
+    return handover.doubts(app, version.core)
 
 
 def opener(org: Org, world: LoginAccess) -> Callable[[str], bool] | None:
-    """Shows a URL in the browser that is meant for `org`; None where links are only printed for it."""
-    return world.browsers(org.browser) if org.browser and world.browsers else world.open
+    """Opens a URL in the browser for `org`; None if links are only printed for it."""
+    if org.browser and world.browsers:
+        return world.browsers(org.browser)
+    return world.open
 
 
-def show(planned: LoginPlan | Problem, target: Target, how: LoginOptions, work: StageWork) -> None:
-    """Tell the plan as the facts of a stage. Raises `EcapipeError`, what the plan met; `EndEarly` for a dry run."""
-    match planned:
+def show(plan: LoginPlan | Problem, target: Target, options: LoginOptions, work: StageWork) -> None:
+    """Record the plan as the facts of a stage. Raises `EcapipeError` for a problem, `EndEarly` for a dry run."""
+    match plan:
         case Problem():
-            raise EcapipeError(planned)
+            raise EcapipeError(plan)
         case WebPlan():
-            work.facts |= {"browser": target.org.browser} if target.org.browser else {}
-            scopes = (planned.scopes or "").split()
-            work.facts |= {"flow": "web", "host": target.org.host, "callback": planned.callback}
-            work.facts |= {"redirectUri": planned.redirect_uri, "scopes": scopes}
+            if target.org.browser:
+                work.facts["browser"] = target.org.browser
+            scopes = (plan.scopes or "").split()
+            work.facts |= {"flow": "web", "host": target.org.host, "callback": plan.callback}
+            work.facts |= {"redirectUri": plan.redirect_uri, "scopes": scopes}
         case ClientCredentials():
             work.facts |= {"flow": "client-credentials", "host": target.org.host}
         case JwtPlan():
-            work.facts |= {"flow": "jwt", "host": target.org.host, "audience": planned.audience}
-            work.facts |= {"username": planned.username, "keyFile": planned.key_file}
-            if planned.doubts:
-                work.facts["doubts"] = list(planned.doubts)
+            work.facts |= {"flow": "jwt", "host": target.org.host, "audience": plan.audience}
+            work.facts |= {"username": plan.username, "keyFile": plan.key_file}
+            if plan.doubts:
+                work.facts["doubts"] = list(plan.doubts)
         case _:
-            assert_never(planned)
-    if how.dry_run:
+            assert_never(plan)
+    if options.dry_run:
         key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
-        work.facts |= {"secretEnv": variable} if variable else {}
+        if variable:
+            work.facts["secretEnv"] = variable
         raise EndEarly(DRY_RUN)
-    work.facts[history.FINGERPRINT] = fingerprint(target.app, target.org, how, target.resolved)
+    work.facts[recorded_runs.FINGERPRINT] = fingerprint(target.app, target.org, options, target.resolved)
 
 
-def why_unattended(planned: UnattendedPlan) -> str:
-    """Why nobody is asked to sign in."""
-    match planned:
+def why_unattended(plan: UnattendedPlan) -> str:
+    """The reason, as a sentence, why nobody is asked to sign in."""
+    match plan:
         case ClientCredentials():
             return "The client credentials flow has no browser step."
         case JwtPlan():
             return "The JWT bearer flow has no browser step."
         case _:
-            assert_never(planned)
+            assert_never(plan)
 
 
 def now(world: LoginAccess) -> float:
-    """Seconds since 1970."""
+    """The time of day in seconds since 1970, UTC, as assertions have it (RFC 7519, NumericDate)."""
     return datetime.fromisoformat(world.clock.utc()).timestamp()

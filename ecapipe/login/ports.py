@@ -1,4 +1,4 @@
-"""What one login takes from outside."""
+"""The ports that a login needs."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 
 class LoginAccess(NetworkAccess, StoreAccess, Protocol):
-    """The way to an org and to a person, a store for what is saved, and the Salesforce CLI."""
+    """Access to the org, to the person at the terminal and the browser, to the store, and to the Salesforce CLI."""
 
     @property
     def person(self) -> bool:
-        """Whether somebody can be asked to sign in."""
+        """Whether there is a person who can be asked to sign in."""
 
     @property
     def local_browser(self) -> bool:
-        """Whether the browser is on this very machine."""
+        """Whether the browser runs on this machine, so that it can reach a loopback address."""
 
     @property
     def ask(self) -> Callable[[str], Secret | None] | None:
-        """A hidden question on the terminal; None where there is none to ask on."""
+        """Asks for a secret on the terminal, without echo; None if there is no terminal."""
 
     @property
     def keys(self) -> KeyReader: ...
 
     @property
     def open(self) -> Callable[[str], bool] | None:
-        """Shows a URL in a browser, False if that failed; None when URLs are only printed."""
+        """Opens a URL in a browser, and returns whether that succeeded; None if links are only printed."""
 
     @property
     def browsers(self) -> Callable[[str], Callable[[str], bool] | None] | None:
-        """What `open` is for a browser that an org names; None where one was chosen for all orgs."""
+        """Returns `open` for a browser that an org names; None if the user chose one browser for all orgs."""
 
     @property
     def sf(self) -> SalesforceCli: ...

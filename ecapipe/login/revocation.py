@@ -1,4 +1,4 @@
-"""Tokens that nobody is to hold are revoked."""
+"""Revoking tokens that nobody will use."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from ecapipe.secret import Secret
 
 
 def revoke(token: Token | Secret, org: Org, world: LoginAccess) -> bool:
-    """Whether the org confirmed it; a refresh token takes its access tokens with it."""
-    spent = token if isinstance(token, Secret) else token.refresh_token or token.access_token
+    """Revoke a token; returns whether the org confirmed it."""
+    if isinstance(token, Token):
+        # A refresh token takes its access tokens with it, so one request is enough.
+        token = token.refresh_token or token.access_token
     try:
-        answer = world.send(tokens.revocation(spent, org))
+        response = world.send(tokens.revocation(token, org))
+    # The caller is about to report something else, and an unconfirmed revocation is part of that.
     except EcapipeError:
         return False
-    return answer.status == 200
+    return response.status == 200
 
 
 def give_back(refresh_token: Secret | None, org: Org, world: LoginAccess, work: StageWork) -> None:
-    """Revoke a refresh token that nobody will hold, and tell whether the org confirmed it."""
+    """Revoke a refresh token that nobody will use, and record as a fact whether the org confirmed it."""
     if refresh_token is not None:
         work.facts["revoked"] = revoke(refresh_token, org, world)

@@ -1,4 +1,4 @@
-"""What logins ask of the Salesforce CLI."""
+"""The Salesforce CLI, as a port."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+# Ports are imported by every command, the modules of their types are not: start-up stays fast.
+if TYPE_CHECKING:
     from ecapipe.login.handover import Handover
     from ecapipe.orgs.org import NamedBy
     from ecapipe.orgs.salesforce_cli import SfLogin
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # the world is described in words of modules that most comman
 
 @dataclass(frozen=True, slots=True)
 class SfVersion:
-    """The version of the Salesforce CLI, and the lowest of the sfdx-core that it runs on, if that was found."""
+    """The version of the Salesforce CLI, and the lowest version of sfdx-core in it, if that is known."""
 
     cli: str
     core: str | None
@@ -27,7 +28,7 @@ class SfVersion:
 
 
 class SalesforceCli(Protocol):
-    """The Salesforce CLI of this machine (`sf`). It is started when a method needs it, never before.
+    """The Salesforce CLI of this machine (`sf`). It is started when a method needs it, never before: it is slow.
 
     Every method but `default_org` raises `EcapipeError`: SfNotFound, SfTooOld, SfTimedOut, SfFailed.
     """
@@ -36,15 +37,17 @@ class SalesforceCli(Protocol):
         """Raises SfTooOld, too, for one without all the commands below."""
 
     def logins(self) -> Sequence[SfLogin]:
-        """What it keeps (``sf org list auth``), and what it was given since; asked once."""
+        """Its logins (``sf org list auth``, asked once), with those that were handed over since."""
 
     def named(self) -> Sequence[SfLogin]:
-        """Whatever has a name with it: its logins, those that are broken, and those that only an alias is left of."""
+        """Everything that has a name there: logins, broken ones too, and aliases whose login is gone."""
 
     def default_org(self, root: str | None) -> tuple[str, NamedBy] | None:
-        """The alias or username of ``target-org`` from its configuration files: those in `root`, the project (None:
-        there is none, or it is not trusted), then the user's; and which of the two. Starts no process. Raises
-        `EcapipeError` (SfConfigUnreadable)."""
+        """The alias or username of ``target-org`` in its configuration files, and whose file that is.
+
+        The file of the project at `root` comes first (None: there is none, or it is not trusted), then the user's.
+        Starts no process. Raises `EcapipeError` (SfConfigUnreadable).
+        """
 
     def access_token(self, name: str) -> tuple[Secret, str]:
         """The access token of a login, by alias or username, refreshed if it had to be, and its instance URL.
@@ -53,14 +56,14 @@ class SalesforceCli(Protocol):
         """
 
     def log_in(self, login: Handover) -> SfLogin:
-        """Let it keep a login, and say under which name. One at a time: it would lose some otherwise.
+        """Hand a login over, and return it as it is stored there. One at a time: it would lose some otherwise.
 
         Raises SfUsernameTaken and AliasTaken for one that would take the place of a login to another org, and
         InvalidClient, SfRefreshRefused, SfUnreachable.
         """
 
     def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> Sequence[str]:
-        """Let it retrieve all components of metadata `types` from the org of a login into the project at `root`.
+        """Retrieve all components of metadata `types` from the org of a login into the project at `root`.
 
-        What it is at goes to `tell` meanwhile; its warnings are given back. Raises SfLoginMissing, too.
+        Progress goes to `tell`; returns its warnings. Raises SfLoginMissing, too.
         """

@@ -17,23 +17,25 @@ def sign_in(
     target: Target,
     planned: WebPlan,
     world: LoginAccess,
-    flight: PendingLogins,
-    patience: SignInDeadline,
+    pending: PendingLogins,
+    deadline: SignInDeadline,
     tell: Callable[[str], None],
 ) -> AuthorizationCode:
-    """Give the link to `tell`, and wait for what becomes of the login.
+    """Give the link to `tell`, and wait for the authorization code.
 
-    Raises `EcapipeError`: a refusal, AuthTimeoutError, NobodyToAsk, or what ended the flight.
+    Raises `EcapipeError`: a refusal, AuthTimeoutError, NobodyToAsk, or the error that ended all pending logins.
     """
     login = authorize.build_request(
         target.credentials, target.org, planned.redirect_uri, planned.scopes, world.chance
     )
-    future = flight.expect(login, pasted=planned.callback == "paste")
+    # Before the link is shown: an answer may come at once.
+    future = pending.expect(login, pasted=planned.callback == "paste")
     try:
-        patience.left()
+        # The count starts with the first link, not with the first wait: opening a browser takes its time, too.
+        deadline.left()
         tell(login.authorize_url)
-        return future.result(patience.left())
+        return future.result(deadline.left())
     except TimeoutError:
-        raise error_at(auth_timeout_error(target.app.name, patience.minutes), target.org) from None
+        raise error_at(auth_timeout_error(target.app.name, deadline.minutes), target.org) from None
     finally:
-        flight.forget(login)
+        pending.forget(login)

@@ -1,4 +1,4 @@
-"""One app in one org, and how its login is planned."""
+"""One app in one org, and the plan of its login."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ecapipe.project.apps import App
 
 @dataclass(frozen=True, slots=True)
 class WebPlan:
-    """A web login as planned: how its answer comes back, and the scopes it asks for (None: all the app has)."""
+    """The plan of a web login: the way its answer comes back, and the scopes it requests (None: all of the app's)."""
 
     callback: Callback
     redirect_uri: str
@@ -24,14 +24,19 @@ class WebPlan:
 
     @property
     def listens(self) -> str | None:
-        """The address that has to be listened on."""
-        return self.redirect_uri if self.callback == "listen" else None
+        """The address to listen on, if any."""
+        if self.callback == "listen":
+            return self.redirect_uri
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class JwtPlan:
-    """A login with a private key, as planned. `sign` makes its grant, which lives for minutes, for an org whose clock
-    is so many seconds ahead; `doubts` are sentences about the key."""
+    """The plan of a login with a private key.
+
+    `sign` makes the grant, which is valid for minutes only; its argument is by how many seconds the org's clock is
+    ahead. `doubts` are sentences about the key.
+    """
 
     username: str
     audience: str
@@ -41,21 +46,21 @@ class JwtPlan:
 
 
 UnattendedPlan = ClientCredentials | JwtPlan
-"""A login that needs nobody: its plan is, or makes, its grant."""
+"""The plan of a login without a person: it is its grant, or makes it."""
 
 LoginPlan = WebPlan | UnattendedPlan
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The subject of a login: an app in an org, and what the check proved."""
+    """An app in an org to log in to, with the credentials that the check resolved."""
 
     app: App
     org: Org
     resolved: Resolution
     api_version: str
     named: bool = True
-    """Somebody asked for this app there; otherwise it comes from the crossing of all apps and orgs."""
+    """Whether the user asked for this pair; otherwise it comes from combining all apps with all orgs."""
 
     @property
     def subject(self) -> Subject:
@@ -63,7 +68,7 @@ class Target:
 
     @property
     def credentials(self) -> Credentials:
-        """Raises `EcapipeError` (ConsumerKeyMissing, ConsumerSecretMissing) if this very org was not served."""
+        """Raises `EcapipeError` (ConsumerKeyMissing, ConsumerSecretMissing) if there are none for this org."""
         if isinstance(self.resolved.outcome, Problem):
             raise EcapipeError(self.resolved.outcome)
         return self.resolved.outcome

@@ -19,75 +19,106 @@ from ecapipe.oauth.tokens import Token
 from ecapipe.problems.problem import EcapipeError
 
 LONGEST = 120.0
-"""Seconds that one login's requests may go on being tried, settling aside. One that is under way is not cut off."""
+"""Seconds within which one login's requests are retried, settling aside. A request under way is not cut off."""
 
 _SETTLES = frozenset({"InvalidClientId", "RedirectUriMismatch"})
-"""What a deploy of the last 15 minutes explains."""
+"""Refusals that a deployment of the last 15 minutes explains: Salesforce takes that long to spread new settings."""
 
 _SETTLE_EVERY = 15.0
+"""Seconds between two requests while settings spread."""
 
-_OF_CLOCKS: Final = frozenset({"AssertionExpired", "AssertionRefused"})
-"""What a clock that is wrong explains."""
+_CLOCK_PROBLEMS: Final = frozenset({"AssertionExpired", "AssertionRefused"})
+"""Refusals that a wrong clock explains."""
 
-_CLOCK_OFF: Final = 20.0
-"""Seconds between two clocks that do not matter: an assertion lives for longer."""
+_CLOCK_TOLERANCE: Final = 20.0
+"""Seconds between two clocks that do not matter: an assertion is valid for longer."""
 
 
 def request_token(
-    target: Target, grant: Grant | JwtPlan, how: LoginOptions, world: LoginAccess, work: StageWork, end: float
+    target: Target, grant: Grant | JwtPlan, options: LoginOptions, world: LoginAccess, work: StageWork, end: float
 ) -> Token:
-    """The token for `grant`; raises `EcapipeError`. Nothing is tried again after `end`, in seconds of the clock. The
-    refresh token of an answer that cannot be believed is revoked.
+    """The token for `grant`; raises `EcapipeError`.
 
-    A code is sent again only after an answer that settling explains, or when nothing was sent: never after a
-    failure that may have spent it. An assertion is signed anew for each request, and once by the org's own clock if
-    ours may be the reason for a refusal.
+    Nothing is retried after `end`, in seconds of the clock. The refresh token of an answer that cannot be trusted is
+    revoked.
     """
-    settled = world.clock.seconds() + how.settle * 60
+    settled = world.clock.seconds() + options.settle * 60
+    # A code is good for one request (RFC 6749, section 4.1.2), and a failure may have spent it: it is sent again only
+    # when nothing was sent, or after an answer that settling explains.
     repeatable = not isinstance(grant, AuthorizationCode)
     ahead = 0.0
     sent: list[Grant] = []
 
+    # A function, so that an assertion is signed anew for each request: it is valid for minutes only.
     def request() -> Request:
-        sent.append(grant.sign(ahead) if isinstance(grant, JwtPlan) else grant)
+        sent.append(_sign(grant, ahead))
         return tokens.request(sent[-1], target.credentials, target.org)
 
     if isinstance(grant, JwtPlan):
         work.warnings += grant.doubts
     while True:
-        answer = send(request, world, end, repeatable)
+        response = send(request, world, end, repeatable)
         try:
-            token = tokens.read(answer, sent[-1], target.credentials, target.org)
+            token = tokens.read(response, sent[-1], target.credentials, target.org)
         except tokens.Unusable as error:
             give_back(error.refresh_token, target.org, world, work)
             raise
         except EcapipeError as error:
-            off = _ahead(answer, world) if isinstance(grant, JwtPlan) and error.problem.name in _OF_CLOCKS else 0.0
-            if off and not ahead:
-                ahead = off
+            difference = 0.0
+            if isinstance(grant, JwtPlan) and error.problem.name in _CLOCK_PROBLEMS:
+                difference = _clock_difference(response, world)
+            # Once: if the org's own clock does not help, the clock was not the reason.
+            if difference and not ahead:
+                ahead = difference
                 continue
             if error.problem.name not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
                 raise
-            work.note("waiting", f"{error.problem.message} Trying again for up to {how.settle:g} minutes.")
+            work.note("waiting", f"{error.problem.message} Trying again for up to {options.settle:g} minutes.")
             world.clock.sleep(_SETTLE_EVERY)
         else:
             if ahead:
-                late = f"{_spell(abs(ahead))} {'behind' if ahead > 0 else 'ahead of'} that of {target.org.host}"
-                work.warn(f"The clock of this machine is {late}: the assertion was signed again by the org's.")
+                work.warn(_clock_warning(ahead, target.org.host))
             return token
 
 
-def _ahead(answer: Response, world: LoginAccess) -> float:
-    """By how many seconds the clock of who answered is ahead of ours; 0 for none worth a word."""
-    off = 0.0 if answer.date is None else answer.date - now(world)
-    return off if abs(off) > _CLOCK_OFF else 0.0
+def _sign(grant: Grant | JwtPlan, ahead: float) -> Grant:
+    """The grant to send; an assertion is signed as of `ahead` seconds from now."""
+    if isinstance(grant, JwtPlan):
+        return grant.sign(ahead)
+    return grant
 
 
-def _spell(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+def _clock_difference(response: Response, world: LoginAccess) -> float:
+    """By how many seconds the org's clock is ahead of ours; 0 if that is within the tolerance, or unknown."""
+    if response.date is None:
+        return 0.0
+    difference = response.date - now(world)
+    if abs(difference) <= _CLOCK_TOLERANCE:
+        return 0.0
+    return difference
+
+
+def _clock_warning(ahead: float, host: str) -> str:
+    direction = "behind" if ahead > 0 else "ahead of"
+    clocks = f"{_duration(abs(ahead))} {direction} that of {host}"
+    return f"The clock of this machine is {clocks}: the assertion was signed again by the org's."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def unverified_login(token: Token, grant: Grant | JwtPlan) -> LoginResult:
-    """What is known of a login that ends at its token."""
+    """The login as far as its token tells it, before UserInfo was asked."""
     flow = "jwt" if isinstance(grant, JwtPlan) else grants.flow_of(grant)
-    return LoginResult(None, token.user_id, token.org_id, token.instance_url, token.scopes, flow, "forgotten")
+    return LoginResult(
+        username=None,
+        user_id=token.user_id,
+        org_id=token.org_id,
+        instance_url=token.instance_url,
+        scopes=token.scopes,
+        flow=flow,
+        token="forgotten",  # noqa: S106
+    )

@@ -1,4 +1,4 @@
-"""The tracker that turns work into events, stage by stage."""
+"""Turning work into events, stage by stage: what a stage raises decides how it ends."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ from ecapipe.problems.usage import interrupted
 T = TypeVar("T")
 
 DRY_RUN: Final = "Dry run: nothing is sent."
-"""Why a dry run goes no further."""
+"""The reason of a stage that a dry run ends at."""
 
 
 class SkipStage(Exception):
-    """Raised within a stage: neither it nor what follows applies, for the reason given. `owed`: the failure that it
-    is after all, if nothing in the run succeeds."""
+    """Raised within a stage: it is skipped for a reason, and so are the stages after it.
+
+    `owed` is the failure that is reported instead if nothing in the run succeeds.
+    """
 
     def __init__(self, reason: str, owed: Problem | None = None) -> None:
         super().__init__(reason)
@@ -41,19 +43,19 @@ class SkipStage(Exception):
 
 
 class EndEarly(Exception):
-    """Raised within a stage: it is passed over for the reason given, and with it the course has done its work."""
+    """Raised within a stage: it is skipped for a reason, and its subject is finished all the same."""
 
 
 class _Halt(Exception):
-    """Ends a course quietly, with the reason why the rest is skipped."""
+    """Leaves the block of a sequence; the stages that remain are skipped for its reason."""
 
 
-class _Done(Exception):
-    """Ends a course quietly: the run was to stop before the next stage."""
+class _Stop(Exception):
+    """Leaves the block of a sequence, which is finished: the run is not asked for the next stage."""
 
 
 class StageWork:
-    """One running stage, as its code sees it."""
+    """One running stage, in the hands of the code that does its work."""
 
     def __init__(self, emit: Emit, stage: Stage, subject: Subject) -> None:
         self._emit, self._stage, self._subject = emit, stage, subject
@@ -62,7 +64,7 @@ class StageWork:
         self.passed_over: str | None = None
 
     def note(self, kind: NoteKind, text: str, *, pasted: bool = False, browser: str | None = None) -> None:
-        """Tell people something at once."""
+        """Show people something at once."""
         self._emit(StageNoted(self._stage, self._subject, Note(kind, text, pasted, browser)))
 
     def warn(self, sentence: str) -> None:
@@ -70,12 +72,12 @@ class StageWork:
         self.warnings.append(sentence)
 
     def pass_over(self, reason: str) -> None:
-        """Let the stage end as skipped, and the course go on."""
+        """Let the stage end as skipped, and the next one begin."""
         self.passed_over = reason
 
 
 class StageSequence:
-    """The stages of one subject, in order. A failure ends the course, not the run.
+    """The stages of one subject, in order. A failure ends the sequence, not the run.
 
     Its pieces may run on several threads, one after the other.
     """
@@ -84,18 +86,20 @@ class StageSequence:
         self, emit: Emit, clock: Clock, subject: Subject, stages: Sequence[Stage], owed: list[_Owed] | None = None
     ) -> None:
         self._emit, self._clock, self._subject = emit, clock, subject
-        self._left, self._owed = list(stages), owed
+        self._remaining, self._owed = list(stages), owed
         self.finished = False
         self.halted: str | None = None
-        """Why it did not finish."""
+        """The reason why it did not finish."""
 
     @contextmanager
     def piece(self, *, last: bool = True) -> Iterator[None]:
-        """Some of the course's stages, as a ``with`` block; what a failure leaves unreached is emitted as skipped,
-        with the reason. After the `last` piece the course is finished, unless it was halted."""
+        """A ``with`` block around some of the stages. After the `last` piece the sequence is finished.
+
+        Stages that a failure leaves unreached are emitted as skipped, each with the reason.
+        """
         try:
             yield
-        except _Done:
+        except _Stop:
             self.finished = True
         except _Halt as halt:
             self._skip_rest(str(halt))
@@ -107,28 +111,37 @@ class StageSequence:
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[StageWork]:
-        """Run a ``with`` block as `stage`; if the run stops before it, the course is done."""
-        if stage not in self._left:
-            raise _Done
-        self._left.remove(stage)
+        """A ``with`` block that is `stage`. It ends the piece if the run is not asked for that stage."""
+        if stage not in self._remaining:
+            raise _Stop
+        self._remaining.remove(stage)
         self._emit(StageStarted(stage, self._subject))
         work = StageWork(self._emit, stage, self._subject)
         start = self._clock.seconds()
 
         def end(outcome: Outcome, reason: str | None = None, problem: Problem | None = None) -> None:
             elapsed = round((self._clock.seconds() - start) * 1000)
-            at = self._clock.utc()
-            self._emit(StageEnded(stage, self._subject, outcome, at, elapsed, reason, work.facts, problem))
+            ended = StageEnded(
+                stage,
+                self._subject,
+                outcome,
+                at=self._clock.utc(),
+                milliseconds=elapsed,
+                reason=reason,
+                facts=work.facts,
+                problem=problem,
+            )
+            self._emit(ended)
 
         try:
             yield work
-        except EndEarly as enough:
-            end("skipped", str(enough))
-            raise _Done from None
+        except EndEarly as early:
+            end("skipped", str(early))
+            raise _Stop from None
         except SkipStage as skip:
             end("skipped", str(skip))
             if skip.owed and self._owed is not None:
-                self._owed.append(_Owed(self._subject, (stage, *self._left), skip.owed))
+                self._owed.append(_Owed(self._subject, (stage, *self._remaining), skip.owed))
             raise _Halt(str(skip)) from None
         except EcapipeError as error:
             end("failed", None, error.problem)
@@ -136,25 +149,28 @@ class StageSequence:
         except KeyboardInterrupt:
             end("failed", None, interrupted())
             raise
+        # Any other exception is a bug. It has no event: the program ends with it.
         if work.passed_over is not None:
             end("skipped", work.passed_over)
+        elif work.warnings:
+            end("warning", " ".join(work.warnings))
         else:
-            end("warning" if work.warnings else "passed", " ".join(work.warnings) or None)
+            end("passed")
 
     def halt(self, reason: str) -> NoReturn:
-        """End the course before its next stage."""
+        """End the sequence before its next stage."""
         raise _Halt(reason)
 
     def _skip_rest(self, reason: str) -> None:
         self.halted = reason
-        for stage in self._left:
+        for stage in self._remaining:
             self._emit(StageEnded(stage, self._subject, "skipped", self._clock.utc(), reason=reason))
-        self._left.clear()
+        self._remaining.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class _Owed:
-    """What was skipped, with the stages that it left out, and the failure that it is if nothing succeeds."""
+    """A skipped subject, the stages that it missed, and the failure that it is if nothing in the run succeeds."""
 
     subject: Subject
     stages: tuple[Stage, ...]
@@ -162,32 +178,38 @@ class _Owed:
 
 
 class Tracker:
-    """Makes courses; holds what all of them share. `stages` are those the run is asked for."""
+    """Begins the sequences of a run, and holds what they share. `stages` are those the run is asked for."""
 
     def __init__(self, emit: Emit, clock: Clock, stages: Sequence[Stage]) -> None:
         self._emit, self._clock, self._stages = emit, clock, stages
         self._owed: list[_Owed] = []
         self.promising = False
-        """Something has succeeded, or waits for people and may yet."""
+        """Whether something has succeeded, or waits for people and still may."""
 
     def emit(self, event: Event) -> None:
-        """Tell of `event`."""
+        """Pass `event` on."""
         waits = isinstance(event, StageEnded) and event.problem and event.problem.exit_code == WAITING
         self.promising = self.promising or bool(waits) or isinstance(event, SubjectFinished)
         self._emit(event)
 
     def own_up(self) -> None:
-        """If nothing has succeeded, tell of what was skipped again, as the failure that it is then."""
-        for owed in () if self.promising else self._owed:
+        """Report skipped subjects once more, as failures, if nothing in the run has succeeded.
+
+        A pair that only came from combining all apps with all orgs, and cannot work, is no failure as long as others
+        work. If none does, it is the reason. To displays and reports it is a stage that starts again.
+        """
+        if self.promising:
+            return
+        for owed in self._owed:
             with self.course(owed.subject, owed.stages) as course, course.stage(owed.stages[0]):
                 raise EcapipeError(owed.problem)
 
     def by(self, emit: Emit) -> Tracker:
-        """The same, but told to `emit`."""
+        """A tracker of the same run that passes its events to `emit`."""
         return Tracker(emit, self._clock, self._stages)
 
     def those(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
-        """The stages among these that the run is asked for."""
+        """Those of `stages` that the run is asked for."""
         return tuple(stage for stage in stages if self.reaches(stage))
 
     def reaches(self, stage: Stage) -> bool:
@@ -195,24 +217,23 @@ class Tracker:
         return stage in self._stages
 
     def asking(self, ask: Callable[[str], T | None] | None) -> Callable[[str], T | None] | None:
-        """`ask`, which lets displays hold still first."""
+        """`ask`, but displays are told first: one that redraws would paint over the question."""
         if ask is None:
             return None
 
-        def asked(question: str) -> T | None:
+        def announce_and_ask(question: str) -> T | None:
             self.emit(StageNoted(CHECK, Subject(), Note("asking", "")))
             return ask(question)
 
-        return asked
+        return announce_and_ask
 
     def begin(self, subject: Subject, stages: Sequence[Stage]) -> StageSequence:
-        """A course over those of `stages` that the run is asked for."""
-        asked = [stage for stage in stages if self.reaches(stage)]
-        return StageSequence(self.emit, self._clock, subject, asked, self._owed)
+        """The sequence of those of `stages` that the run is asked for."""
+        return StageSequence(self.emit, self._clock, subject, self.those(stages), self._owed)
 
     @contextmanager
     def course(self, subject: Subject, stages: Sequence[Stage]) -> Iterator[StageSequence]:
-        """The same, in one piece."""
-        course = self.begin(subject, stages)
-        with course.piece():
-            yield course
+        """The same as a ``with`` block, in one piece."""
+        sequence = self.begin(subject, stages)
+        with sequence.piece():
+            yield sequence

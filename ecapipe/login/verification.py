@@ -1,10 +1,10 @@
-"""The verify step: whose token it is, and what becomes of it."""
+"""The verify step: check whose token it is, then save, print, revoke or forget it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from ecapipe.events import LoginResult, SavedPlace, TokenFate
+from ecapipe.events import LoginResult, SavedPlace
 from ecapipe.exchange.sending import send
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.ports import LoginAccess
@@ -26,19 +26,20 @@ def verify(
     target: Target,
     token: Token,
     grant: Grant | JwtPlan,
-    how: LoginOptions,
+    options: LoginOptions,
     world: LoginAccess,
     work: StageWork,
     end: float,
 ) -> LoginResult:
-    """Whose token it is, compared with everything that was expected, and tried on the API if its scope allows.
+    """The verified login: its user and org are the expected ones, and the API accepts the token if its scopes allow.
 
-    On a mismatch, or an answer that cannot be believed, a refresh token is revoked. Raises `EcapipeError`.
+    On a mismatch, or an answer that cannot be trusted, a refresh token is revoked. Raises `EcapipeError`.
     """
     org = target.org
     try:
         user = userinfo.read(send(userinfo.request(token, org), world, end), token, org)
     except EcapipeError as error:
+        # Any other refusal leaves the token as it is: the org may only have been busy.
         if error.problem.name == "UnexpectedAnswer":
             give_back(token.refresh_token, org, world, work)
         raise
@@ -50,43 +51,58 @@ def verify(
         raise error_at(problem, org)
     work.facts |= {"username": user.username, "userId": user.user_id, "orgId": user.org_id}
     if userinfo.needs_api(token):
-        answer = send(userinfo.api_request(token, org, target.api_version), world, end)
-        if problem := userinfo.api_problem(answer, token, org):
-            raise error_at(replace(problem, http_status=answer.status), org)
-    ended = replace(unverified_login(token, grant), username=user.username)
-    fate, place = _fate(target, token, user, ended.flow, how, world, work)
-    return replace(ended, token=fate, kept=place)
+        # UserInfo works where API Access Control blocks everything else, so it proves nothing about the API.
+        response = send(userinfo.api_request(token, org, target.api_version), world, end)
+        if problem := userinfo.api_problem(response, token, org):
+            raise error_at(replace(problem, http_status=response.status), org)
+    login = replace(unverified_login(token, grant), username=user.username)
+    return _dispose(_VerifiedLogin(target, token, user, login), options, world, work)
 
 
-def _fate(
-    target: Target, token: Token, user: User, flow: str, how: LoginOptions, world: LoginAccess, work: StageWork
-) -> tuple[TokenFate, SavedPlace | None]:
-    """Let the verified token go, the way that was asked for; the place of one that is kept."""
-    if how.deliver is not None:
-        how.deliver(token.access_token)
-        return "printed", None
-    if how.keep is not None:
-        return "saved", _keep(target, token, user, flow, how.keep, world, work)
-    if how.revoke:
-        if revoke(token, target.org, world):
-            return "revoked", None
+@dataclass(frozen=True, slots=True)
+class _VerifiedLogin:
+    target: Target
+    token: Token
+    user: User
+    result: LoginResult
+
+
+def _dispose(login: _VerifiedLogin, options: LoginOptions, world: LoginAccess, work: StageWork) -> LoginResult:
+    """Print, save, revoke or forget the token, as the options say; the result names its fate."""
+    if options.deliver is not None:
+        options.deliver(login.token.access_token)
+        return replace(login.result, token="printed")  # noqa: S106
+    if options.keep is not None:
+        return replace(login.result, token="saved", kept=_save(login, options.keep, world, work))  # noqa: S106
+    if options.revoke:
+        if revoke(login.token, login.target.org, world):
+            return replace(login.result, token="revoked")  # noqa: S106
         work.warn("Salesforce did not confirm that the token was revoked.")
-    return "forgotten", None
+    return login.result
 
 
-def _keep(
-    target: Target, token: Token, user: User, flow: str, place: StorePlace, world: LoginAccess, work: StageWork
-) -> SavedPlace:
-    """Keep a verified login; where people find it. A refresh token that cannot be kept is revoked: nobody has it."""
-    made, sealed = records.new(target.credentials, target.org, token, user, flow, place, world.clock.utc())
+def _save(verified: _VerifiedLogin, store: StorePlace, world: LoginAccess, work: StageWork) -> SavedPlace:
+    """Save a verified login; returns its place. Raises `EcapipeError`, as the store."""
+    org, token = verified.target.org, verified.token
+    login, secrets = records.new(
+        verified.target.credentials,
+        org,
+        token=token,
+        user=verified.user,
+        flow=verified.result.flow,
+        place=store,
+        at=world.clock.utc(),
+    )
     try:
-        with world.store.locked("login", made.id):
-            world.store.put(records.record(made), sealed)
+        with world.store.locked("login", login.id):
+            world.store.put(records.record(login), secrets)
     except EcapipeError:
+        # A refresh token that nobody has would stay valid, and count among the five that Salesforce allows.
         if token.refresh_token is not None:
-            revoke(token, target.org, world)
+            revoke(token, org, world)
         raise
-    work.facts["kept"] = where = world.store.where("login", place)
-    if not made.refreshable:
+    place = world.store.where("login", store)
+    work.facts["kept"] = place
+    if not login.refreshable:
         work.warn("The login is kept, but cannot be refreshed: it ends with its access token.")
-    return SavedPlace(place, where)
+    return SavedPlace(store, place)

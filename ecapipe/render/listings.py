@@ -12,8 +12,8 @@ from ecapipe.render.text import clean, ending, location, plural, success
 
 if TYPE_CHECKING:
     from ecapipe.documents.health import Check, Stored
-    from ecapipe.documents.history import RunSummary
     from ecapipe.documents.report import Report
+    from ecapipe.documents.run_summary import RunSummary
     from ecapipe.documents.verdicts import Verdict
     from ecapipe.protect.protection import Protection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ecapipe.documents.history import RecordedRun, SubjectRecord
+from ecapipe.documents.recorded_runs import RecordedRun, SubjectRecord
 from ecapipe.events import ALL_STAGES, DISCOVER, StageEnded, Subject
 from ecapipe.problems.usage import shards_missing
 

@@ -8,8 +8,8 @@ from functools import partial
 
 from ecapipe.check import listing
 from ecapipe.credentials import resolution, settings_file, sources
-from ecapipe.documents import history
-from ecapipe.documents.history import RecordedRun
+from ecapipe.documents import recorded_runs
+from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.shards import Shard
 from ecapipe.events import (
     APP_STAGES,
@@ -110,7 +110,7 @@ class _Pipeline:
             run_retrieve.retrieve(where, which, world, work)
         paired = targets.choose_targets(where, which, world, wanted=which.asked or self.track.reaches(AUTHORIZE))
         if request.shard:
-            work.facts[history.SHARD] = str(request.shard)
+            work.facts[recorded_runs.SHARD] = str(request.shard)
             paired = paired.part(request.shard.holds)
         found, chosen = paired.found, paired.chosen
         if how.deliver and (count := len(paired.pairs)) != 1:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ecapipe.documents.history import FINGERPRINT, RECORDED, RecordedRun, SubjectRecord
+from ecapipe.documents.recorded_runs import FINGERPRINT, RECORDED, RecordedRun, SubjectRecord
 from ecapipe.events import Stage, Subject, TokenFate
 
 _SHOWN: Final = 5

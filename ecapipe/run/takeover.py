@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ecapipe.check import listing
 from ecapipe.credentials import resolution, settings_file, sources
 from ecapipe.credentials.sources import Chain
-from ecapipe.documents.history import RecordedRun, SubjectRecord
+from ecapipe.documents.recorded_runs import RecordedRun, SubjectRecord
 from ecapipe.events import TARGET_STAGES, AppDescribed, Subject
 from ecapipe.login import fingerprints
 from ecapipe.login import plan as login_plan

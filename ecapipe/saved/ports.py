@@ -1,4 +1,4 @@
-"""What saved logins and secrets take from outside."""
+"""The ports that saved logins and secrets need."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 class StoreAccess(Protocol):
-    """Where logins and consumer secrets are saved."""
+    """Access to the store of logins and consumer secrets."""
 
     @property
     def store(self) -> SecretStore: ...
 
 
 class SecretsAccess(ProjectAccess, StoreAccess, Protocol):
-    """What finding the owner of a secret in a project takes."""
+    """What it takes to find the owner of a secret in a project."""
 
     @property
     def clock(self) -> Clock: ...
 
     @property
     def variable(self) -> Callable[[str], Secret | None]:
-        """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
+        """Reads a credential from a variable of the environment, or from the file that its ``…_FILE`` names."""
 
 
 class SessionsAccess(StoreAccess, Protocol):
-    """What using, refreshing and ending a saved login takes."""
+    """What it takes to use, refresh and end a saved login."""
 
     @property
     def send(self) -> Send: ...
@@ -50,8 +50,8 @@ class SessionsAccess(StoreAccess, Protocol):
 
     @property
     def interrupts(self) -> Callable[[Callable[[], None]], AbstractContextManager[object]]:
-        """While the context lasts, an interrupt calls the function, and is over."""
+        """A context in which an interrupt calls the function, and does nothing else."""
 
     @property
     def parted(self) -> Callable[[], None]:
-        """Closes the connections of the thread that calls it."""
+        """Closes the connections of the calling thread."""

@@ -1,4 +1,4 @@
-"""What is saved from one command to the next, as records: logins, and consumer secrets."""
+"""The records of saved logins and saved consumer secrets, which outlive a command."""
 
 from __future__ import annotations
 
@@ -18,41 +18,42 @@ from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org, same_id
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
 from ecapipe.problems.storage import login_ambiguous, login_not_kept, login_not_refreshable, record_damaged
+from ecapipe.project.apps import App
 from ecapipe.saved.ports import StoreAccess
 from ecapipe.secret import Secret, mask
 
-Thing = TypeVar("Thing")
+T = TypeVar("T")
 
 
-def read_all(
-    kind: RecordKind, read: Callable[[SavedRecord], Thing], world: StoreAccess
-) -> tuple[list[Thing], list[Problem]]:
-    found: list[Thing] = []
-    damaged: list[Problem] = []
+def read_all(kind: RecordKind, read: Callable[[SavedRecord], T], world: StoreAccess) -> tuple[list[T], list[Problem]]:
+    """Everything that is saved of a kind, each record parsed by `read`, and a problem for each that cannot be."""
+    values: list[T] = []
+    problems: list[Problem] = []
     for record in world.store.records(kind):
         if isinstance(record, Problem):
-            damaged.append(record)
+            problems.append(record)
             continue
+        # One damaged record must not hide the others.
         try:
-            found.append(read(record))
+            values.append(read(record))
         except EcapipeError as error:
-            damaged.append(error.problem)
-    return found, damaged
+            problems.append(error.problem)
+    return values, problems
 
 
 RecordKind = Literal["login", "secret"]
 StorePlace = Literal["keyring", "file"]
-"""Where secrets are: an entry of the keyring, or the record itself, a file that its user alone may read."""
+"""Where the secrets of a record are: in the keyring, or in the record itself, a file that its user alone may read."""
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class SavedRecord:
-    """A thing that is kept: what may be read of it without its secrets, and where these are.
+    """One saved thing: what may be read of it without its secrets, and where these are.
 
-    `id` is made from what it is about, so that a record that was altered no longer fits its name; `file` is what
-    messages call it.
+    `id` is a hash of what the record is about, so that an altered record no longer fits its name; `file` is its name
+    in messages.
     """
 
     kind: RecordKind
@@ -64,7 +65,7 @@ class SavedRecord:
 
 @dataclass(frozen=True, slots=True)
 class SavedSecrets:
-    """The secrets of a record. The access token can be had again by the others."""
+    """The secrets of a record. The others can bring a new access token."""
 
     access_token: Secret | None = None
     refresh_token: Secret | None = None
@@ -73,7 +74,7 @@ class SavedSecrets:
 
 @dataclass(frozen=True, slots=True)
 class SavedLogin:
-    """A kept login. Times are UTC, as ISO 8601; `org` has the id and the username that were met there."""
+    """A saved login. Times are UTC, as ISO 8601; `org` has the id and the username that were verified there."""
 
     app: str
     org: Org
@@ -83,9 +84,9 @@ class SavedLogin:
     scopes: tuple[str, ...]
     instance_url: str | None
     refreshable: bool
-    """Whether a new access token can be had without a person."""
+    """Whether a new access token can be requested without a person."""
     secret_required: bool
-    """Whether Salesforce wants the consumer secret for that."""
+    """Whether Salesforce asks for the consumer secret with that request."""
     place: StorePlace
     saved_at: str
     refreshed_at: str | None = None
@@ -93,45 +94,51 @@ class SavedLogin:
     @property
     def id(self) -> str:
         """One per app, org and user."""
+        # An id has 15 characters, and 18 in other places; the last three are a checksum.
         return _id(self.app, self.org.url, self.user_id[:15])
 
     @property
     def subject(self) -> str:
-        """What output calls it."""
+        """Its name in output."""
         return f"{self.app}@{self.org.name}"
 
     @property
     def full_name(self) -> str:
-        """What tells it from others of the same app and alias."""
+        """A name that tells it from others of the same app and alias."""
         return f"{self.app}@{self.org.name} ({', '.join(filter(None, (self.org.username, self.org.host)))})"
 
     @property
     def variable(self) -> str:
-        """The environment variable that its consumer secret may come from."""
+        """The environment variable that its consumer secret is read from."""
         return sources.variable("consumerSecret", self.app, self.org)
 
     @property
     def command(self) -> str:
         """The command that logs in anew."""
-        target = f"{self.org.alias}={self.org.url}" if self.org.alias else self.org.url
-        flow = [] if self.flow == "web" else ["--flow", self.flow]
-        return shlex.join(["ecapipe", "run", "--name", self.app, "--target-org", target, *flow, "--save"])
+        target = self.org.url
+        if self.org.alias:
+            target = f"{self.org.alias}={target}"
+        words = ["ecapipe", "run", "--name", self.app, "--target-org", target]
+        if self.flow != "web":
+            words += ["--flow", self.flow]
+        return shlex.join([*words, "--save"])
 
 
 @dataclass(frozen=True, slots=True)
 class SavedClient:
-    """Key and secret of a kept login, as `tokens.request` takes them."""
+    """Key and secret of a saved login, as `tokens.request` takes them."""
 
     consumer_key: str
     consumer_secret: Secret | None
 
     def __repr__(self) -> str:
+        # A traceback or a log may show it: the full key has no place there.
         return f"Client({mask(self.consumer_key)!r})"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretOwner:
-    """Whose consumer secret is kept: the app's of this key. `org` is what it was called, if anything."""
+    """The app whose consumer secret is saved, by its key. `org` is the name of the org it was saved for, if any."""
 
     app: str
     org: str | None
@@ -145,65 +152,82 @@ class SecretOwner:
 
     @property
     def full_name(self) -> str:
-        return f"{self.app}{f'@{self.org}' if self.org else ''} (key {mask(self.consumer_key)})"
+        name = f"{self.app}@{self.org}" if self.org else self.app
+        return f"{name} (key {mask(self.consumer_key)})"
 
 
 def new(
-    proven: Credentials, org: Org, token: Token, user: User, flow: str, place: StorePlace, at: str
+    credentials: Credentials, org: Org, token: Token, user: User, flow: str, place: StorePlace, at: str
 ) -> tuple[SavedLogin, SavedSecrets]:
-    """The login that a verified `token` makes, and its secrets: the consumer secret only if it is needed again."""
-    settings = proven.app.settings
-    required = flow == "client-credentials" or (
-        settings is None or settings.document.flag("isSecretRequiredForRefreshToken", True)
-    )
-    secret = proven.consumer_secret if required else None
+    """The login of a verified `token`, and its secrets: the consumer secret only if a refresh needs it."""
+    required = flow == "client-credentials" or _requires_secret(credentials.app)
     renewable = flow == "client-credentials" or token.refresh_token is not None
+    secret = credentials.consumer_secret
     login = SavedLogin(
-        proven.app.name,
-        replace(org, org_id=user.org_id, username=user.username, scopes=None),
-        user.user_id,
-        proven.consumer_key,
-        flow,
-        token.scopes,
-        token.instance_url,
-        renewable and not (required and secret is None),
-        required,
-        place,
-        at,
+        app=credentials.app.name,
+        org=replace(org, org_id=user.org_id, username=user.username, scopes=None),
+        user_id=user.user_id,
+        consumer_key=credentials.consumer_key,
+        flow=flow,
+        scopes=token.scopes,
+        instance_url=token.instance_url,
+        refreshable=renewable and (secret is not None or not required),
+        secret_required=required,
+        place=place,
+        saved_at=at,
     )
-    return login, SavedSecrets(token.access_token, token.refresh_token, secret if renewable else None)
+    # A secret that no request will need is not stored: what is not there cannot leak.
+    if not (required and renewable):
+        secret = None
+    return login, SavedSecrets(token.access_token, token.refresh_token, secret)
+
+
+def _requires_secret(app: App) -> bool:
+    """Whether Salesforce asks for the consumer secret with a refresh token: it does unless the settings say no."""
+    return app.settings is None or app.settings.document.flag("isSecretRequiredForRefreshToken", True)
 
 
 def renewed(
     login: SavedLogin, old: SavedSecrets, token: Token, client: SavedClient, at: str
 ) -> tuple[SavedLogin, SavedSecrets]:
-    """The login after a refresh. Without rotation the refresh token stays what it was."""
-    refresh = token.refresh_token or old.refresh_token
-    changed = replace(
-        login, scopes=token.scopes or login.scopes, instance_url=token.instance_url or login.instance_url,
-        refreshable=True, refreshed_at=at,
-    )  # fmt: skip
-    return changed, SavedSecrets(token.access_token, refresh, client.consumer_secret or old.consumer_secret)
+    """The login after a refresh, and its secrets."""
+    refreshed = replace(
+        login,
+        scopes=token.scopes or login.scopes,
+        instance_url=token.instance_url or login.instance_url,
+        refreshable=True,
+        refreshed_at=at,
+    )
+    # Only an app that rotates its refresh tokens answers with a new one; otherwise the old one stays valid.
+    refresh_token = token.refresh_token or old.refresh_token
+    # A secret from the environment has just been accepted: it replaces one that was rotated away.
+    consumer_secret = client.consumer_secret or old.consumer_secret
+    return refreshed, SavedSecrets(token.access_token, refresh_token, consumer_secret)
 
 
-def client(login: SavedLogin, sealed: SavedSecrets, given: Secret | None) -> SavedClient:
-    """How the app identifies itself for a new token: with the secret that is `given`, else the one that was kept."""
-    return SavedClient(login.consumer_key, (given or sealed.consumer_secret) if login.secret_required else None)
+def client(login: SavedLogin, secrets: SavedSecrets, override: Secret | None) -> SavedClient:
+    """How the app identifies itself for a new token: with the secret in `override`, else with the saved one."""
+    # Salesforce validates a secret that it does not require, so one that is out of date would do harm.
+    if not login.secret_required:
+        return SavedClient(login.consumer_key, None)
+    return SavedClient(login.consumer_key, override or secrets.consumer_secret)
 
 
-def grant(login: SavedLogin, sealed: SavedSecrets, client: SavedClient) -> Grant:
-    """What brings a new access token; raises `EcapipeError` (LoginNotRefreshable)."""
-    if login.flow != "client-credentials" and sealed.refresh_token is None:
+def grant(login: SavedLogin, secrets: SavedSecrets, client: SavedClient) -> Grant:
+    """The grant for a new access token; raises `EcapipeError` (LoginNotRefreshable)."""
+    if login.flow != "client-credentials" and secrets.refresh_token is None:
         reason = f"its login with the {login.flow} flow brought no refresh token"
     elif login.secret_required and client.consumer_secret is None:
         reason = "Salesforce asks for the consumer secret, and it was not kept"
+    elif secrets.refresh_token:
+        return RefreshToken(secrets.refresh_token)
     else:
-        return RefreshToken(sealed.refresh_token) if sealed.refresh_token else ClientCredentials()
+        return ClientCredentials()
     raise EcapipeError(login_not_refreshable(login.subject, reason, login.command, login.variable))
 
 
 def record(login: SavedLogin) -> SavedRecord:
-    """The login as it is kept."""
+    """The login as it is stored, without its secrets."""
     members = {
         "app": login.app,
         "url": login.org.url,
@@ -224,36 +248,43 @@ def record(login: SavedLogin) -> SavedRecord:
 
 
 def login(record: SavedRecord) -> SavedLogin:
-    """The kept login of a record; raises `EcapipeError` (RecordDamaged)."""
+    """The login of a record; raises `EcapipeError` (RecordDamaged)."""
     read = _Members(record)
     url = read.text("url")
     host = url.partition("://")[2].partition("/")[0].rsplit(":", 1)[0].strip("[]")
     try:
-        # Its host was accepted when the login was kept, and the name of the record vouches for it.
+        # Its host was accepted when the login was saved, so it is allowed again; that the address was not altered
+        # since then is proved below, by the name of the record.
         org = selection.choose(url, {}, (host,))
     except EcapipeError as error:
         raise read.damaged(f"its url is not usable: {error.problem.message}") from None
-    found = SavedLogin(
-        read.text("app"),
-        replace(org, alias=read.maybe("alias"), org_id=read.text("orgId"), username=read.maybe("username")),
-        read.text("userId"),
-        read.text("consumerKey"),
-        read.text("flow"),
-        read.texts("scopes"),
-        read.maybe("instanceUrl"),
-        read.flag("refreshable"),
-        read.flag("secretRequired"),
-        record.place,
-        read.text("savedAt"),
-        read.maybe("refreshedAt"),
+    login = SavedLogin(
+        app=read.text("app"),
+        org=replace(
+            org,
+            alias=read.text_or_none("alias"),
+            org_id=read.text("orgId"),
+            username=read.text_or_none("username"),
+        ),
+        user_id=read.text("userId"),
+        consumer_key=read.text("consumerKey"),
+        flow=read.text("flow"),
+        scopes=read.texts("scopes"),
+        instance_url=read.text_or_none("instanceUrl"),
+        refreshable=read.flag("refreshable"),
+        secret_required=read.flag("secretRequired"),
+        place=record.place,
+        saved_at=read.text("savedAt"),
+        refreshed_at=read.text_or_none("refreshedAt"),
     )
-    if found.id != record.id:
+    # Otherwise a file copied over another, or edited, could send the refresh token to a foreign address.
+    if login.id != record.id:
         raise read.damaged("its content does not belong to its name")
-    return found
+    return login
 
 
 def owner_record(owner: SecretOwner) -> SavedRecord:
-    """Whose secret it is, as it is kept."""
+    """The owner of a secret as it is stored, without the secret."""
     members = {
         "app": owner.app,
         "org": owner.org,
@@ -264,18 +295,23 @@ def owner_record(owner: SecretOwner) -> SavedRecord:
 
 
 def owner(record: SavedRecord) -> SecretOwner:
-    """Whose secret a record keeps; raises `EcapipeError` (RecordDamaged)."""
+    """The owner of the secret in a record; raises `EcapipeError` (RecordDamaged)."""
     read = _Members(record)
-    found = SecretOwner(
-        read.text("app"), read.maybe("org"), read.text("consumerKey"), record.place, read.text("savedAt")
+    owner = SecretOwner(
+        read.text("app"),
+        read.text_or_none("org"),
+        consumer_key=read.text("consumerKey"),
+        place=record.place,
+        saved_at=read.text("savedAt"),
     )
-    if found.id != record.id:
+    if owner.id != record.id:
         raise read.damaged("its content does not belong to its name")
-    return found
+    return owner
 
 
 def owner_id(consumer_key: str) -> str:
-    """The id of the record that keeps the secret of this very key: a pair that belongs together."""
+    """The id of the record with the secret of a consumer key."""
+    # Of the key, not of the app's name: two apps of one name never get each other's secret.
     return _id(consumer_key)
 
 
@@ -285,28 +321,32 @@ def is_id(text: str) -> bool:
 
 
 def choose(logins: Sequence[SavedLogin], apps: Sequence[str], org: str | None) -> SavedLogin:
-    """The one login meant by app names and by what its org goes by: alias, username, host or URL.
+    """The one login of any of `apps` in an org named by alias, username, host, URL or id.
 
-    Raises `EcapipeError` (LoginNotKept, LoginAmbiguous).
+    No `apps`: of any app; no `org`: in any org. Raises `EcapipeError` (LoginNotKept, LoginAmbiguous).
     """
-    found = fitting(logins, apps, org)
-    if not found:
-        wanted = "@".join(filter(None, (", ".join(apps), org)))
-        raise EcapipeError(login_not_kept(wanted, [login.full_name for login in logins], _meant(logins, apps, org)))
-    if len(found) > 1:
-        raise EcapipeError(login_ambiguous([login.full_name for login in found]))
-    return found[0]
+    matches = fitting(logins, apps, org)
+    if not matches:
+        query = "@".join(filter(None, (", ".join(apps), org)))
+        names = [login.full_name for login in logins]
+        raise EcapipeError(login_not_kept(query, names, _suggestions(logins, apps, org)))
+    if len(matches) > 1:
+        raise EcapipeError(login_ambiguous([login.full_name for login in matches]))
+    return matches[0]
 
 
 def fitting(logins: Iterable[SavedLogin], apps: Sequence[str], org: str | None) -> list[SavedLogin]:
-    """The logins that fit; an alias wins over whatever else has the same text."""
-    mine = [login for login in logins if not apps or login.app in apps]
+    """The logins of any of `apps` in an org named as in `choose`; of any app or org where none is given."""
+    candidates = [login for login in logins if not apps or login.app in apps]
     if org is None:
-        return mine
-    return [login for login in mine if login.org.alias == org] or [login for login in mine if _called(login, org)]
+        return candidates
+    # An alias is the user's own name for an org, so it wins over a username or host of the same text.
+    by_alias = [login for login in candidates if login.org.alias == org]
+    return by_alias or [login for login in candidates if _is_named(login, org)]
 
 
-def _called(login: SavedLogin, org: str) -> bool:
+def _is_named(login: SavedLogin, org: str) -> bool:
+    """Whether `org` is the username, host, URL or id (of 15 or 18 characters) of the login's org."""
     username = login.org.username or ""
     return (
         username.casefold() == org.casefold()
@@ -315,7 +355,8 @@ def _called(login: SavedLogin, org: str) -> bool:
     )
 
 
-def _meant(logins: Sequence[SavedLogin], apps: Sequence[str], org: str | None) -> list[str]:
+def _suggestions(logins: Sequence[SavedLogin], apps: Sequence[str], org: str | None) -> list[str]:
+    """Similar names for those that no login has."""
     hints: list[str] = []
     for app in apps:
         if app not in {login.app for login in logins}:
@@ -327,11 +368,15 @@ def _meant(logins: Sequence[SavedLogin], apps: Sequence[str], org: str | None) -
 
 
 def _id(*parts: str) -> str:
+    # Lone surrogates come from file names that are not UTF-8.
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class _Members:
-    """The members of a record, each of the type it has to have."""
+    """The members of a record, each of the type it has to have: anybody may have edited the file.
+
+    Methods raise `EcapipeError` (RecordDamaged).
+    """
 
     def __init__(self, record: SavedRecord) -> None:
         self._record = record
@@ -342,8 +387,10 @@ class _Members:
             raise self.damaged(f"{name} is missing, or no text")
         return value
 
-    def maybe(self, name: str) -> str | None:
-        return None if self._record.members.get(name) is None else self.text(name)
+    def text_or_none(self, name: str) -> str | None:
+        if self._record.members.get(name) is None:
+            return None
+        return self.text(name)
 
     def flag(self, name: str) -> bool:
         value = self._record.members.get(name)

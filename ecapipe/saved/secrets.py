@@ -1,4 +1,4 @@
-"""Saved consumer secrets: found, saved, removed."""
+"""Saved consumer secrets: find one, save it, forget it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cache
 from ecapipe.credentials import placeholders, resolution, sources
 from ecapipe.events import SavedSecretFacts
 from ecapipe.orgs import selection
+from ecapipe.orgs.org import Org
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.credentials import secret_not_kept, secret_unusable, secrets_ambiguous
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
@@ -20,53 +21,75 @@ from ecapipe.secret import Secret, mask
 
 
 def secret_facts(owner: SecretOwner) -> SavedSecretFacts:
-    """Whose consumer secret is kept, as output shows it."""
-    return SavedSecretFacts(owner.app, owner.org, mask(owner.consumer_key), owner.place, owner.saved_at)
+    """The owner of a saved consumer secret, as output shows it."""
+    return SavedSecretFacts(
+        owner.app,
+        owner.org,
+        consumer_key=mask(owner.consumer_key),
+        store=owner.place,
+        saved_at=owner.saved_at,
+    )
 
 
 def secret_finder(world: StoreAccess) -> sources.FindSavedSecret:
-    """What the chain asks for the secret that is kept for a consumer key."""
+    """The saved secret of a consumer key, as a source of the chain."""
 
+    # A keyring may ask the user to unlock it, and an app may be used in many orgs: each key is looked up once.
     @cache
     def find(consumer_key: str) -> Secret | None:
         id = records.owner_id(consumer_key)
-        record = world.store.read("secret", id) if world.store.holds("secret", id) else None
-        return None if record is None else world.store.unseal(record).consumer_secret
+        # `holds` first: it neither loads a keyring nor creates the folder.
+        if not world.store.holds("secret", id):
+            return None
+        record = world.store.read("secret", id)
+        if record is None:
+            return None
+        return world.store.unseal(record).consumer_secret
 
     return find
 
 
 def owners(world: StoreAccess) -> tuple[tuple[SecretOwner, ...], tuple[Problem, ...]]:
-    """Whose consumer secrets are kept, and what kept others from being read."""
-    found, damaged = read_all("secret", records.owner, world)
-    return tuple(sorted(found, key=lambda each: each.full_name.casefold())), tuple(damaged)
+    """The owners of all saved consumer secrets, by name, and a problem for each record that cannot be read."""
+    saved, damaged = read_all("secret", records.owner, world)
+    return tuple(sorted(saved, key=lambda owner: owner.full_name.casefold())), tuple(damaged)
 
 
 def owner(
-    where: ProjectSelection, which: OrgSelection, place: StorePlace, world: SecretsAccess
+    projects: ProjectSelection, orgs: OrgSelection, place: StorePlace, world: SecretsAccess
 ) -> tuple[SecretOwner, str | None]:
-    """Whose secret is to be kept: the consumer key of the one app that `where` names, for an org if one is named; and
-    the source that has a secret already, and comes first.
+    """The owner of a secret that is to be saved: the one app that is selected, for an org if one is selected.
 
+    The second value is the source, if any, that has a secret already and would win over the saved one.
     Raises `EcapipeError`: as `discovery.discover` and `selection.select`, SettingsDuplicated, ConsumerKeyMissing.
     """
-    found = discovery.discover(where, world)
-    org = next(iter(selection.select(which, found.projects)), None) if which.names else None
-    if len(found.apps) > 1:
-        roots = [app.project for app in found.apps]
-        raise EcapipeError(app_in_several_projects(found.apps[0].name, roots))
-    (app,) = found.apps
+    discovered = discovery.discover(projects, world)
+    targets: tuple[Org, ...] = ()
+    if orgs.names:
+        targets = tuple(selection.select(orgs, discovered.projects))[:1]
+    if len(discovered.apps) > 1:
+        roots = [app.project for app in discovered.apps]
+        raise EcapipeError(app_in_several_projects(discovered.apps[0].name, roots))
+    (app,) = discovered.apps
     discovery.refuse_rivals(app)
-    chain = sources.chain(found.apps, (org,) if org else (), world.variable, None)
+    org = next(iter(targets), None)
+    chain = sources.chain(discovered.apps, targets, world.variable, None)
+    # The secret may be missing: it is what this command is about to save.
     resolved = resolution.resolve(app, org, chain, spared=True)
     if isinstance(resolved.outcome, Problem):
         raise EcapipeError(resolved.outcome)
-    key, at = resolved.outcome.consumer_key, world.clock.utc()
-    return SecretOwner(app.name, org.name if org else None, key, place, at), resolved.secret.source
+    secret_owner = SecretOwner(
+        app.name,
+        org.name if org else None,
+        consumer_key=resolved.outcome.consumer_key,
+        place=place,
+        saved_at=world.clock.utc(),
+    )
+    return secret_owner, resolved.secret.source
 
 
 def save_secret(owner: SecretOwner, value: Secret, world: StoreAccess) -> None:
-    """Keep the consumer secret of an app; raises `EcapipeError` (SecretUnusable, and as the store)."""
+    """Save the consumer secret of an app; raises `EcapipeError` (SecretUnusable, and as the store)."""
     if reason := placeholders.unfit(value, owner.consumer_key):
         raise EcapipeError(secret_unusable(owner.app, reason))
     with world.store.locked("secret", owner.id):
@@ -76,26 +99,26 @@ def save_secret(owner: SecretOwner, value: Secret, world: StoreAccess) -> None:
 def forget_secrets(
     app: str, org: str | None, every: bool, world: StoreAccess, consumer_key: str | None = None
 ) -> tuple[SecretOwner, ...]:
-    """Forget the consumer secret of an app, or with `every` all that go by its name; with a `consumer_key`, only one
-    that is kept for it.
+    """Remove the saved consumer secret of an app; with `every`, all that were saved under its name.
 
-    Raises `EcapipeError` (SecretNotKept, SecretsAmbiguous).
+    `org` and `consumer_key` narrow the selection. Raises `EcapipeError` (SecretNotKept, SecretsAmbiguous).
     """
-    known, damaged = owners(world)
-    found = [
+    saved, damaged = owners(world)
+    matches = [
         owner
-        for owner in known
+        for owner in saved
         if owner.app == app and org in (None, owner.org) and consumer_key in (None, owner.consumer_key)
     ]
-    if not found and damaged:
+    # The damaged record may be the very one that is asked for.
+    if not matches and damaged:
         raise EcapipeError(damaged[0])
-    if not found:
+    if not matches:
         name = f"{app}@{org}" if org else app
-        meant = did_you_mean(app, [owner.app for owner in known if owner.app != app])
-        raise EcapipeError(secret_not_kept(name, [owner.full_name for owner in known], meant))
-    if len(found) > 1 and not every:
-        raise EcapipeError(secrets_ambiguous(app, [owner.full_name for owner in found]))
-    for owner in found:
+        suggestions = did_you_mean(app, [owner.app for owner in saved if owner.app != app])
+        raise EcapipeError(secret_not_kept(name, [owner.full_name for owner in saved], suggestions))
+    if len(matches) > 1 and not every:
+        raise EcapipeError(secrets_ambiguous(app, [owner.full_name for owner in matches]))
+    for owner in matches:
         with world.store.locked("secret", owner.id):
             world.store.remove(records.owner_record(owner))
-    return tuple(found)
+    return tuple(matches)

@@ -1,4 +1,4 @@
-"""Saved logins: found, used, refreshed, ended."""
+"""Saved logins as sessions: find one, use it, refresh it, end it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ from ecapipe.saved.ports import SessionsAccess, StoreAccess
 from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, read_all
 from ecapipe.secret import Secret, mask
 
-_DEAD = frozenset({"TokenRefused", "OauthRefused"})
-"""What an ``invalid_grant`` says of a refresh token that is over; its other causes keep their own words."""
+_EXPIRED = frozenset({"TokenRefused", "OauthRefused"})
+"""The problems of an ``invalid_grant`` that mean an expired refresh token. A dozen other causes share that error, and
+those that are recognized keep their own words."""
 
 _PATIENCE: Final = 10.0
-"""Seconds that an interrupt waits for an answer that may bring a token nobody else has."""
+"""Seconds that an interrupt waits for an answer which may bring the only copy of a rotated token."""
 
 _TICK: Final = 0.1
+"""Seconds between two looks at whether an interrupt has waited long enough."""
 
 SHARED = (
     "Salesforce may give one access token to several programs that use the same app as the same user: "
@@ -48,7 +50,7 @@ _REMAINS = (
 
 @dataclass(frozen=True, slots=True)
 class LoggedOut:
-    """A login that is kept no more. `revoked`: its tokens are over; `warning`: what is still to be known."""
+    """A login that is no longer saved. `revoked`: its tokens are invalid now; `warning`: a sentence for the user."""
 
     login: SavedLogin
     revoked: bool
@@ -56,90 +58,99 @@ class LoggedOut:
 
 
 def logins(world: StoreAccess) -> tuple[tuple[SavedLogin, ...], tuple[Problem, ...]]:
-    """The kept logins, by app and org, and what kept others from being read."""
-    found, damaged = read_all("login", records.login, world)
-    return tuple(sorted(found, key=lambda each: each.full_name.casefold())), tuple(damaged)
+    """The saved logins, by app and org, and a problem for each record that cannot be read."""
+    saved, damaged = read_all("login", records.login, world)
+    return tuple(sorted(saved, key=lambda login: login.full_name.casefold())), tuple(damaged)
 
 
 def find(apps: Sequence[str], org: str | None, world: StoreAccess) -> SavedLogin:
-    """The one kept login that is meant; raises `EcapipeError` as `records.choose`, or for a record that may be it."""
-    found, damaged = logins(world)
-    if damaged and not records.fitting(found, apps, org):
+    """The one saved login of `apps` in `org`; raises `EcapipeError` as `records.choose`, and for a damaged record."""
+    saved, damaged = logins(world)
+    # The damaged record may be the very one that is asked for: "not found" would be a guess.
+    if damaged and not records.fitting(saved, apps, org):
         raise EcapipeError(damaged[0])
-    return records.choose(found, apps, org)
+    return records.choose(saved, apps, org)
 
 
-def fitting(found: Sequence[SavedLogin], apps: Sequence[str], org: str | None) -> list[SavedLogin]:
-    """Those of the logins that are meant; raises `EcapipeError` (LoginNotKept) for names that mean none."""
-    some = records.fitting(found, apps, org)
-    if not some and (apps or org):
-        records.choose(found, apps, org)  # which says what there is instead
-    return some
+def fitting(saved: Sequence[SavedLogin], apps: Sequence[str], org: str | None) -> list[SavedLogin]:
+    """The logins of `apps` in `org`; raises `EcapipeError` (LoginNotKept) for names that no login has."""
+    matches = records.fitting(saved, apps, org)
+    if not matches and (apps or org):
+        # It finds none either, and its problem lists what there is instead.
+        records.choose(saved, apps, org)
+    return matches
 
 
 def facts(login: SavedLogin) -> SavedLoginFacts:
     """The login as output shows it."""
     org = login.org
     return SavedLoginFacts(
-        login.app,
-        org.name,
-        org.alias,
-        org.url,
-        org.username,
-        login.user_id,
-        org.org_id,
-        login.instance_url,
-        login.scopes,
-        login.flow,
-        mask(login.consumer_key),
-        login.place,
-        login.refreshable,
-        login.saved_at,
-        login.refreshed_at,
+        app=login.app,
+        org=org.name,
+        alias=org.alias,
+        url=org.url,
+        username=org.username,
+        user_id=login.user_id,
+        org_id=org.org_id,
+        instance_url=login.instance_url,
+        scopes=login.scopes,
+        flow=login.flow,
+        consumer_key=mask(login.consumer_key),
+        store=login.place,
+        refreshable=login.refreshable,
+        saved_at=login.saved_at,
+        refreshed_at=login.refreshed_at,
     )
 
 
 def verify(login: SavedLogin, world: SessionsAccess) -> User:
-    """Whom the kept access token belongs to; raises `EcapipeError` (UserInfoRefused, WrongOrg, WrongUser, …)."""
-    sealed = world.store.unseal(records.record(login))
-    if sealed.access_token is None:
+    """The user of the saved access token; raises `EcapipeError` (UserInfoRefused, WrongOrg, WrongUser, …)."""
+    secrets = world.store.unseal(records.record(login))
+    if secrets.access_token is None:
         raise EcapipeError(token_refused(login.org.host, "no access token is kept, only what brings one"))
-    return _user(login, sealed.access_token, sealed, world)
+    return _user(login, secrets.access_token, secrets, world)
 
 
 def refresh(login: SavedLogin, world: SessionsAccess) -> SavedLogin:
-    """Get a new access token; the login as it is kept from now on. One process at a time. Raises `EcapipeError`."""
+    """Get a new access token; returns the login as it is saved from now on. Raises `EcapipeError`.
+
+    One process at a time: two that spend the same refresh token would end the session.
+    """
     with world.store.locked("login", login.id):
-        return _renew(*_now(login, world), world)[0]
+        current, secrets = _reload(login, world)
+        refreshed, _ = _renew(current, secrets, world)
+        return refreshed
 
 
 def access(login: SavedLogin, world: SessionsAccess) -> Secret:
-    """An access token that the org takes: the kept one, else a new one.
+    """An access token that the org accepts: the saved one, else a new one. Raises `EcapipeError`.
 
-    Salesforce tells no lifetime, so UserInfo is asked. Of several processes that find the token over, one gets the
-    next, for all. Raises `EcapipeError`.
+    Salesforce tells no lifetime with a token (there is no ``expires_in``), so UserInfo is asked.
     """
-    sealed = world.store.unseal(records.record(login))
-    token = sealed.access_token
-    if token is not None and _accepted(login, token, sealed, world):
+    secrets = world.store.unseal(records.record(login))
+    token = secrets.access_token
+    if token is not None and _is_accepted(login, token, secrets, world):
         return token
     with world.store.locked("login", login.id):
-        login, sealed = _now(login, world)
-        newer = sealed.access_token
-        if newer is not None and not (token and newer.same(token)) and _accepted(login, newer, sealed, world):
+        login, secrets = _reload(login, world)
+        # Another process may have refreshed it while this one waited for the lock: then its token serves both.
+        newer = secrets.access_token
+        refreshed = newer is not None and not (token and newer.same(token))
+        if newer is not None and refreshed and _is_accepted(login, newer, secrets, world):
             return newer
-        return _renew(login, sealed, world)[1]
+        _, access_token = _renew(login, secrets, world)
+        return access_token
 
 
 def end(login: SavedLogin, forget: bool, world: SessionsAccess) -> LoggedOut:
-    """Revoke the tokens of a login, then forget it; if the org cannot be told, only with `forget`.
+    """Revoke the tokens of a login, then forget it; if they cannot be revoked, only with `forget`.
 
     Raises `EcapipeError` (NotRevoked, and as the store).
     """
     with world.store.locked("login", login.id):
         try:
-            login, sealed = _now(login, world)
-            reason = _unrevoked(login, sealed, world)
+            login, secrets = _reload(login, world)
+            reason = _revoke(login, secrets, world)
         except EcapipeError as error:
             if not forget:
                 raise
@@ -152,92 +163,104 @@ def end(login: SavedLogin, forget: bool, world: SessionsAccess) -> LoggedOut:
     return LoggedOut(login, True, SHARED)
 
 
-def _now(login: SavedLogin, world: StoreAccess) -> tuple[SavedLogin, SavedSecrets]:
-    """The login as it is kept at this moment: another process may have refreshed it, or ended it."""
+def _reload(login: SavedLogin, world: StoreAccess) -> tuple[SavedLogin, SavedSecrets]:
+    """The login as it is stored now: another process may have refreshed or ended it. The caller holds the lock."""
     record = world.store.read("login", login.id)
     if record is None:
         raise EcapipeError(login_not_kept(login.full_name, ()))
     return records.login(record), world.store.unseal(record)
 
 
-def _renew(login: SavedLogin, sealed: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
-    """A new access token, kept before it is used. The caller holds the lock."""
-    client = records.client(login, sealed, _given(login, world))
-    grant = records.grant(login, sealed, client)
-    # With rotation the answer ends the old token: what cannot be written must not be spent.
-    world.store.put(records.record(login), sealed)
-    with _whole(world) as came:
-        answer = _answer(tokens.request(grant, client, login.org), isinstance(grant, ClientCredentials), came, world)
+def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
+    """A new access token, saved before it is used. The caller holds the lock."""
+    client = records.client(login, secrets, _environment_secret(login, world))
+    grant = records.grant(login, secrets, client)
+    # With rotation the answer ends the old token: if the new one could not be written, the old must not be spent.
+    world.store.put(records.record(login), secrets)
+    with _interrupts_deferred(world) as interrupted_at:
+        request = tokens.request(grant, client, login.org)
+        response = _send_in_thread(request, isinstance(grant, ClientCredentials), interrupted_at, world)
         try:
-            token = _redeemed(answer, login, grant, client)
+            token = _parse_token(response, login, grant, client)
         except EcapipeError:
-            if rotated := _rotated(answer, login, grant):  # whatever is wrong with the rest: the old one is spent
-                world.store.put(records.record(login), replace(sealed, refresh_token=rotated))
+            # Whatever is wrong with the rest of the answer, the old token is spent.
+            if successor := _rotated_token(response, grant):
+                world.store.put(records.record(login), replace(secrets, refresh_token=successor))
             raise
-        login, sealed = records.renewed(login, sealed, token, client, world.clock.utc())
-        world.store.put(records.record(login), sealed)
+        login, secrets = records.renewed(login, secrets, token, client, world.clock.utc())
+        world.store.put(records.record(login), secrets)
     return login, token.access_token
 
 
 @contextmanager
-def _whole(world: SessionsAccess) -> Iterator[list[float]]:
-    """What runs within ends before an interrupt does: between its answer and its place a token is nowhere else. The
-    list tells when interrupts came."""
-    came: list[float] = []
+def _interrupts_deferred(world: SessionsAccess) -> Iterator[list[float]]:
+    """A context that an interrupt does not break off: it is raised at the end. The list has the times of interrupts.
+
+    Between its answer and the store, a rotated token exists nowhere but in this process.
+    """
+    interrupted_at: list[float] = []
     try:
-        with world.interrupts(lambda: came.append(world.clock.seconds())):
-            yield came
+        with world.interrupts(lambda: interrupted_at.append(world.clock.seconds())):
+            yield interrupted_at
     finally:
-        if came:
+        if interrupted_at:
             raise KeyboardInterrupt
 
 
-def _answer(request: Request, repeatable: bool, came: list[float], world: SessionsAccess) -> Response:
-    """What the org says, in a thread of its own: whatever that hangs at, an interrupt waits only so long for it.
+def _send_in_thread(
+    request: Request, repeatable: bool, interrupted_at: list[float], world: SessionsAccess
+) -> Response:
+    """The org's answer; raises `EcapipeError`, and KeyboardInterrupt if an interrupt has waited `_PATIENCE` for it.
 
-    Raises `EcapipeError`, and KeyboardInterrupt where nothing was said in time.
+    The request has a thread of its own, so that one that hangs (in name resolution, say) cannot hold an interrupt up.
     """
     from concurrent.futures import Future, wait
 
-    answer: Future[Response] = Future()
+    future: Future[Response] = Future()
 
-    def ask() -> Response:
+    def exchange() -> Response:
         try:
-            # A refresh token is sent again only if it cannot have arrived: one that was used twice ends the login.
+            # A refresh token is sent again only if it cannot have arrived: Salesforce takes the second use of a
+            # rotated token for theft, and revokes its successor and all access tokens.
             return send(request, world, inf, repeatable)
         finally:
             world.parted()
 
     def run() -> None:
         try:
-            answer.set_result(ask())
-        except BaseException as error:  # it is raised where it is waited for
-            answer.set_exception(error)
+            future.set_result(exchange())
+        # Every error, a bug included, is raised where the result is waited for.
+        except BaseException as error:
+            future.set_exception(error)
 
+    # A daemon: after an interrupt the process does not wait for it.
     Thread(target=run, daemon=True).start()
-    while not wait([answer], _TICK).done:
-        if came and world.clock.seconds() - came[0] > _PATIENCE:
+    while not wait([future], _TICK).done:
+        if interrupted_at and world.clock.seconds() - interrupted_at[0] > _PATIENCE:
             raise KeyboardInterrupt
-    return answer.result()
+    return future.result()
 
 
-def _rotated(answer: Response, login: SavedLogin, grant: Grant) -> Secret | None:
-    """The successor of a spent refresh token, if one came that is what RFC 6749 calls one (appendix A.17)."""
-    if not isinstance(grant, RefreshToken) or answer.status != 200:
+def _rotated_token(response: Response, grant: Grant) -> Secret | None:
+    """The refresh token that replaces a spent one, if the answer has one in the form of RFC 6749, appendix A.17."""
+    if not isinstance(grant, RefreshToken) or response.status != 200:
         return None
-    token = (messages.json_object(answer) or {}).get("refresh_token")  # though an error may stand beside it
-    if not isinstance(token, str) or not (token.isascii() and token.isprintable()) or " " in token or not token:
+    # An error may stand beside it: the token was issued all the same.
+    token = (messages.json_object(response) or {}).get("refresh_token")
+    if not isinstance(token, str) or not token:
+        return None
+    if not (token.isascii() and token.isprintable()) or " " in token:
         return None
     return Secret(token)
 
 
-def _redeemed(answer: Response, login: SavedLogin, grant: Grant, client: SavedClient) -> Token:
-    """The token that `grant` brought; raises `EcapipeError`."""
+def _parse_token(response: Response, login: SavedLogin, grant: Grant, client: SavedClient) -> Token:
+    """The token for `grant`, of the same user in the same org as before; raises `EcapipeError`."""
     org = login.org
     try:
-        token = tokens.read(answer, grant, client, org)
+        token = tokens.read(response, grant, client, org)
     except EcapipeError as error:
-        raise EcapipeError(_meaning(error.problem, login, grant)) from None
+        raise EcapipeError(_reword(error.problem, login, grant)) from None
     if not same_id(token.org_id, org.org_id or ""):
         raise EcapipeError(wrong_org(org.org_id or "", token.org_id, _REMAINS))
     if not same_id(token.user_id, login.user_id):
@@ -245,45 +268,48 @@ def _redeemed(answer: Response, login: SavedLogin, grant: Grant, client: SavedCl
     return token
 
 
-def _meaning(problem: Problem, login: SavedLogin, grant: Grant) -> Problem:
-    """What a refusal means for a kept login."""
+def _reword(problem: Problem, login: SavedLogin, grant: Grant) -> Problem:
+    """A refusal in the words of a saved login, with the ways out that it has."""
     if problem.name == "InvalidClient":
         way_out = f"If it was rotated, put the new secret in {login.variable} and run again; it is kept from then on."
         return replace(problem, actions=(way_out, f"Or log in again: {login.command}", *problem.actions))
-    if not isinstance(grant, RefreshToken) or problem.oauth_error != "invalid_grant" or problem.name not in _DEAD:
+    if not isinstance(grant, RefreshToken) or problem.oauth_error != "invalid_grant" or problem.name not in _EXPIRED:
         return problem
-    told = problem.message.partition(": ")[2].rstrip(".")
-    expired = login_expired(login.subject, login.org.host, told, login.command)
+    # What follows the colon are the words of the org.
+    description = problem.message.partition(": ")[2].rstrip(".")
+    expired = login_expired(login.subject, login.org.host, description, login.command)
     return replace(expired, host=problem.host, http_status=problem.http_status, oauth_error=problem.oauth_error)
 
 
-def _unrevoked(login: SavedLogin, sealed: SavedSecrets, world: SessionsAccess) -> str | None:
-    """Why the org has not ended the login, if it has not. A refresh token takes its access tokens with it; one that
-    the org does not know is over already, and the access token may not be."""
-    for token in (sealed.refresh_token, sealed.access_token):
+def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> str | None:
+    """Revoke the tokens of a login; returns the reason if the org did not."""
+    for token in (secrets.refresh_token, secrets.access_token):
         if token is None:
             continue
         try:
-            answer = send(tokens.revocation(token, login.org), world, inf)
-            if answer.status != 200:
-                messages.members(answer, login.org.host, token, sealed.access_token, sealed.consumer_secret)
+            response = send(tokens.revocation(token, login.org), world, inf)
+            if response.status != 200:
+                # It raises the refusal, in which none of these secrets is repeated.
+                messages.members(response, login.org.host, token, secrets.access_token, secrets.consumer_secret)
         except EcapipeError as error:
+            # The org does not know a refresh token that has expired; the access token may still be valid.
             if error.problem.name == "TokenRefused":
                 continue
             return error.problem.message.rstrip(".")
+        # A refresh token takes its access tokens with it.
         break
     return None
 
 
-def _given(login: SavedLogin, world: SessionsAccess) -> Secret | None:
-    """The consumer secret that the environment has for a login."""
+def _environment_secret(login: SavedLogin, world: SessionsAccess) -> Secret | None:
+    """The consumer secret of a login in the environment: for its org, else for its app in any org."""
     return world.variable(login.variable) or world.variable(sources.variable("consumerSecret", login.app))
 
 
-def _accepted(login: SavedLogin, token: Secret, sealed: SavedSecrets, world: SessionsAccess) -> bool:
-    """Whether the org takes an access token; raises `EcapipeError` where that cannot be told."""
+def _is_accepted(login: SavedLogin, token: Secret, secrets: SavedSecrets, world: SessionsAccess) -> bool:
+    """Whether the org accepts an access token; raises `EcapipeError` if that cannot be found out."""
     try:
-        _user(login, token, sealed, world)
+        _user(login, token, secrets, world)
     except EcapipeError as error:
         if error.problem.name != "UserInfoRefused":
             raise
@@ -291,11 +317,20 @@ def _accepted(login: SavedLogin, token: Secret, sealed: SavedSecrets, world: Ses
     return True
 
 
-def _user(login: SavedLogin, access: Secret, sealed: SavedSecrets, world: SessionsAccess) -> User:
-    org, secret = login.org, sealed.consumer_secret or _given(login, world)
-    sent = (secret,) if secret else ()
-    ids = org.org_id or "", login.user_id
-    token = Token(access, sealed.refresh_token, login.instance_url, *ids, login.scopes, sent)
+def _user(login: SavedLogin, access_token: Secret, secrets: SavedSecrets, world: SessionsAccess) -> User:
+    """The user of an access token, as UserInfo has it; raises `EcapipeError`, also if it is not the login's user."""
+    org = login.org
+    consumer_secret = secrets.consumer_secret or _environment_secret(login, world)
+    token = Token(
+        access_token,
+        secrets.refresh_token,
+        instance_url=login.instance_url,
+        org_id=org.org_id or "",
+        user_id=login.user_id,
+        scopes=login.scopes,
+        # What an answer might repeat: it is never shown.
+        sent=(consumer_secret,) if consumer_secret else (),
+    )
     user = userinfo.read(send(userinfo.request(token, org), world, inf), token, org)
     if problem := userinfo.mismatch(user, token, org, _REMAINS):
         raise EcapipeError(replace(problem, host=org.host))

@@ -1,4 +1,4 @@
-"""What saved logins and secrets ask of a store."""
+"""The store of saved logins and secrets, as a port."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from ecapipe.credentials import sources
-from ecapipe.problems.problem import Problem
 from ecapipe.saved.ports import StoreAccess
 
-if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+# Ports are imported by every command, the modules of their types are not: start-up stays fast.
+if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
     from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace
 
 
 def has_saved_secret(world: StoreAccess) -> sources.HasSavedSecret:
-    """Whether a consumer secret is kept for a consumer key, without a look at it: no keyring is asked."""
+    """A check for the saved secret of a consumer key that does not read it: no keyring is asked."""
 
     def holds(consumer_key: str) -> bool:
-        from ecapipe.saved import records  # needed only where a secret is missing
+        # Loaded here, for start-up time: commands that only look need it only where a secret is missing.
+        from ecapipe.saved import records
 
         return world.store.holds("secret", records.owner_id(consumer_key))
 
@@ -27,23 +28,23 @@ def has_saved_secret(world: StoreAccess) -> sources.HasSavedSecret:
 
 
 class SecretStore(Protocol):
-    """Where logins and consumer secrets are kept from one command to the next, for this user alone.
+    """A store of logins and consumer secrets that outlive a command, for this user alone.
 
-    Methods raise `EcapipeError`: KeyringNotFound, KeyringFailed, RecordDamaged, RecordTooNew, and where files or
-    their folder cannot be used. What is damaged, or of a newer version, is never written over.
+    Methods raise `EcapipeError`: KeyringNotFound, KeyringFailed, RecordDamaged, RecordTooNew, and the problems of
+    files and their folder. A record that is damaged, or of a newer version, is never overwritten.
     """
 
     def obstacle(self, kind: RecordKind, place: StorePlace) -> Problem | None:
-        """What would keep `put` from its work, as far as can be known before; None: nothing. Makes the folder."""
+        """The problem that `put` would meet, as far as it can be known before, if any. Creates the folder."""
 
     def where(self, kind: RecordKind, place: StorePlace) -> str:
-        """What a person calls the place: a keyring, or a folder."""
+        """The name of the place in output: a keyring, or a folder."""
 
     def records(self, kind: RecordKind) -> Iterator[SavedRecord | Problem]:
-        """Everything that is kept, without secrets; a problem for each record that cannot be read."""
+        """All records of a kind, without their secrets, and a problem for each that cannot be read."""
 
     def holds(self, kind: RecordKind, id: str) -> bool:
-        """Whether there is such a record; asks no keyring and makes nothing."""
+        """Whether there is such a record; asks no keyring and creates nothing."""
 
     def read(self, kind: RecordKind, id: str) -> SavedRecord | None: ...
 
@@ -51,16 +52,16 @@ class SecretStore(Protocol):
         """The secrets of a record."""
 
     def locked(self, kind: RecordKind, id: str) -> AbstractContextManager[None]:
-        """While the context lasts, no other process or thread has this record: for read, refresh and write.
+        """A lock on the record against other processes and threads, for as long as the context lasts.
 
         Raises `EcapipeError` (LoginBusy).
         """
 
     def put(self, record: SavedRecord, sealed: SavedSecrets) -> None:
-        """Keep a record in the place of what it held; whenever the process ends, the old or the new is there.
+        """Write a record and its secrets over the old ones; if the process dies, either the old or the new are there.
 
         Raises `EcapipeError` (TooLargeForKeyring), too.
         """
 
     def remove(self, record: SavedRecord) -> None:
-        """Forget a record and its secrets; the last thing to do while it is locked."""
+        """Remove a record and its secrets; the last thing to do while it is locked."""

@@ -17,7 +17,7 @@ from commandline import PATIENCE, Ended, Json, ecapipe, inside, started
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import journal
-from ecapipe.documents.history import RECORDED
+from ecapipe.documents.recorded_runs import RECORDED
 from ecapipe.emulator.faults import Fault
 
 

@@ -21,8 +21,8 @@ from render import scenes
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import journal, state
 from ecapipe.adapters.storage.journal import JournalFile, JournalWriter
-from ecapipe.documents import history
-from ecapipe.documents.history import RECORDED, SubjectRecord
+from ecapipe.documents import journal_lines
+from ecapipe.documents.recorded_runs import RECORDED, SubjectRecord
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     AUTHORIZE,
@@ -244,7 +244,7 @@ def test_a_full_disk_ends_the_journal_and_not_the_run(home: Environment, part: f
     assert "file too large" in lost(said)
     left = path(home).read_bytes()
     assert left == whole[:size]
-    told = history.journal(left, "run.jsonl")
+    told = journal_lines.parse(left, "run.jsonl")
     assert (told is None) == (b"\n" not in left)
     journal.entries(home)
 

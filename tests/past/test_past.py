@@ -14,7 +14,7 @@ import pytest
 from commandline import Ended, Json, ecapipe, inside
 from past import world
 
-from ecapipe.documents.history import RECORDED
+from ecapipe.documents.recorded_runs import RECORDED
 from ecapipe.emulator.server import Emulator
 
 VERSIONS = sorted(path.name for path in world.HERE.glob("v*_*_*"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.documents.history import SHARD, RecordedRun, SubjectRecord
+from ecapipe.documents.recorded_runs import SHARD, RecordedRun, SubjectRecord
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     AUTHORIZE,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from profiles import tries
 from render import scenes
 
-from ecapipe.documents import history
-from ecapipe.documents.history import RecordedRun
+from ecapipe.documents import journal_lines, run_results, run_summary
+from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Report, failure, success
 from ecapipe.events import (
     RUN_STAGES,
@@ -52,13 +52,13 @@ def document(events: Iterable[Event]) -> Json:
 
 
 def loaded(data: object) -> RecordedRun:
-    return history.load(json.dumps(data).encode(), "result.json")
+    return run_results.load(json.dumps(data).encode(), "result.json")
 
 
 def refused(data: object) -> Problem:
     text = data if isinstance(data, bytes) else json.dumps(data).encode()
     with pytest.raises(EcapipeError) as caught:
-        history.load(text, "result.json")
+        run_results.load(text, "result.json")
     assert caught.value.problem.exit_code == USAGE
     return caught.value.problem
 
@@ -72,10 +72,12 @@ def lines(events: Iterable[Event]) -> list[bytes]:
         if isinstance(event, StageEnded | SubjectFinished):
             parts.setdefault(event.subject, []).append(event)
     documents = [
-        history.header(started, planned, None, ["-d", "."], "/somewhere"),
-        *map(history.part, parts.values()),
+        journal_lines.header(started, planned, None, ["-d", "."], "/somewhere"),
+        *map(journal_lines.part, parts.values()),
     ]
-    return [json.dumps(each).encode() + b"\n" for each in (*documents, *map(history.end, only(events, RunEnded)))]
+    return [
+        json.dumps(each).encode() + b"\n" for each in (*documents, *map(journal_lines.end, only(events, RunEnded)))
+    ]
 
 
 def only(events: Iterable[Event], kind: type[RunEnded]) -> list[RunEnded]:
@@ -258,7 +260,7 @@ def test_any_bytes_are_refused(data: bytes) -> None:
 @given(text=st.none() | scenes.hostile)
 def test_a_journal_tells_the_same_run_again(text: str | None) -> None:
     events = scenes.run(text)
-    told = history.journal(b"".join(lines(events)), "run.jsonl")
+    told = journal_lines.parse(b"".join(lines(events)), "run.jsonl")
     assert told is not None
     assert (told.resumes, told.arguments, told.folder) == (None, ("-d", "."), "/somewhere")
     before, after = report(events).result(), report(told.recorded.events()).result()
@@ -272,7 +274,7 @@ JOURNAL = b"".join(lines(scenes.run()))
 @tries(400)
 @given(st.integers(0, len(JOURNAL)))
 def test_any_beginning_of_a_journal_can_be_read(length: int) -> None:
-    told = history.journal(JOURNAL[:length], "run.jsonl")
+    told = journal_lines.parse(JOURNAL[:length], "run.jsonl")
     whole = JOURNAL[:length].count(b"\n")
     if whole == 0:
         assert told is None
@@ -286,8 +288,8 @@ def test_any_beginning_of_a_journal_can_be_read(length: int) -> None:
 def test_a_later_line_about_a_login_replaces_an_earlier_one() -> None:
     target = Subject("Portal2", "uat")
     again = [*(StageEnded(stage, target, "passed", "t", 1) for stage in TARGET_STAGES), SubjectFinished(target, None)]
-    data = JOURNAL + json.dumps(history.part(again)).encode() + b"\n"
-    told = history.journal(data, "run.jsonl")
+    data = JOURNAL + json.dumps(journal_lines.part(again)).encode() + b"\n"
+    told = journal_lines.parse(data, "run.jsonl")
     assert told is not None
     assert told.recorded.courses[target].finished == SubjectFinished(target, None)
     assert not told.recorded.courses[target].failed
@@ -298,24 +300,24 @@ def test_a_journal_that_is_damaged_in_its_middle_is_refused_with_the_line(number
     damaged = JOURNAL.splitlines(keepends=True)
     damaged[number - 1] = damaged[number - 1][:20] + b"\n"
     with pytest.raises(EcapipeError) as caught:
-        history.journal(b"".join(damaged), "run.jsonl")
+        journal_lines.parse(b"".join(damaged), "run.jsonl")
     problem = caught.value.problem
     assert (problem.name, problem.file, problem.line) == ("DamagedRecord", "run.jsonl", number)
 
 
 def test_a_journal_of_a_later_ecapipe_is_refused() -> None:
     with pytest.raises(EcapipeError) as caught:
-        history.journal(b'{"journal": 2, "anything": "else"}\n', "run.jsonl")
+        journal_lines.parse(b'{"journal": 2, "anything": "else"}\n', "run.jsonl")
     assert caught.value.problem.name == "NewerFormat"
 
 
 # --- summaries --------------------------------------------------------------------------------------------------
 
 
-def summary(data: bytes, *, going: bool = False) -> history.RunSummary:
-    told = history.journal(data, "run.jsonl")
+def summary(data: bytes, *, going: bool = False) -> run_summary.RunSummary:
+    told = journal_lines.parse(data, "run.jsonl")
     assert told is not None
-    return history.summary(told, going=going)
+    return run_summary.summarize(told, going=going)
 
 
 def test_a_summary_counts_what_is_done_and_what_is_left() -> None:
@@ -335,5 +337,5 @@ def test_a_run_of_which_no_end_is_known_is_going_on_or_broken_off() -> None:
 def test_there_is_nothing_to_go_on_with_after_a_run_that_did_everything() -> None:
     target = Subject("Portal2", "uat")
     passed = [StageEnded(stage, target, "passed", "t", 1) for stage in TARGET_STAGES]
-    done = json.dumps(history.part([*passed, SubjectFinished(target, None)])).encode() + b"\n"
+    done = json.dumps(journal_lines.part([*passed, SubjectFinished(target, None)])).encode() + b"\n"
     assert summary(JOURNAL + done).command is None

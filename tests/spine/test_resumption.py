@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ecapipe.documents.history import FINGERPRINT, RECORDED, RecordedRun, SubjectRecord
+from ecapipe.documents.recorded_runs import FINGERPRINT, RECORDED, RecordedRun, SubjectRecord
 from ecapipe.events import (
     AUTHORIZE,
     CHECK,

@@ -13,8 +13,9 @@ from typing import Final, assert_never
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state
 from ecapipe.adapters.storage.background_file import BackgroundFile, write_all
-from ecapipe.documents import history
-from ecapipe.documents.history import RecordedRun
+from ecapipe.documents import journal_lines
+from ecapipe.documents.journal_lines import JournalRecord
+from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Json
 from ecapipe.events import (
     TARGET_STAGES,
@@ -47,7 +48,7 @@ class JournalFile:
     """A journal that is kept; `going`: its run has not ended, and somebody is at work on it."""
 
     path: str
-    journal: history.JournalRecord
+    journal: JournalRecord
     going: bool = False
 
     @property
@@ -134,7 +135,7 @@ class JournalWriter:
             case RunEnded():
                 for subject in list(self._pending):
                     self._write(subject)
-                self._put(history.end(event))
+                self._put(journal_lines.end(event))
                 self._end()
             case StageNoted():
                 pass
@@ -162,7 +163,7 @@ class JournalWriter:
         # O_EXCL: never over the journal of another run.
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._closing.callback(os.close, file)
-        header = history.header(self._started, planned, self._resumes, self._arguments, os.getcwd())
+        header = journal_lines.header(self._started, planned, self._resumes, self._arguments, os.getcwd())
         # The only line that is waited for: without it the others say nothing.
         write_all(file, _line(header))
         os.fsync(file)
@@ -174,7 +175,7 @@ class JournalWriter:
     def _write(self, subject: Subject) -> None:
         """Write down what is known of the subject by now."""
         if self._file:
-            self._put(history.part(self._pending.pop(subject, [])))
+            self._put(journal_lines.part(self._pending.pop(subject, [])))
 
     def _put(self, document: Json) -> None:
         if self._file:
@@ -256,7 +257,7 @@ def held(entry: JournalFile) -> Iterator[RecordedRun]:
         yield reduce(RecordedRun.then, recorded) if recorded else entry.journal.recorded
 
 
-def _related(run: str, heads: Sequence[tuple[str, history.JournalRecord]]) -> list[str]:
+def _related(run: str, heads: Sequence[tuple[str, JournalRecord]]) -> list[str]:
     """`run`, and the runs that it resumed or that resumed it, over any number of others; in the order of `heads`."""
     links = [(each, head.resumes) for each, head in heads if head.resumes]
     related, size = {run}, 0
@@ -303,7 +304,7 @@ def _lock(folder: str, run: str) -> str:
     return os.path.join(folder, f"{run}.lock")
 
 
-def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, history.JournalRecord]]:
+def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
     """What the first lines say, those of the run that started last first. A damaged one says nothing; raises
     `EcapipeError` (NewerFormat) for one that could say anything."""
     heads = []
@@ -311,7 +312,7 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, history.JournalR
         path = _path(folder, run)
         try:
             with open(path, "rb") as file:
-                head = history.journal(file.readline(), path)
+                head = journal_lines.parse(file.readline(), path)
         except OSError:  # it has just been removed, or is nobody's to read
             continue
         except EcapipeError as error:
@@ -323,7 +324,7 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, history.JournalR
     return sorted(heads, key=lambda each: each[1].recorded.started_at, reverse=True)
 
 
-def _is_of(head: history.JournalRecord, roots: Collection[str]) -> bool:
+def _is_of(head: JournalRecord, roots: Collection[str]) -> bool:
     return any(project.root in roots for project in head.recorded.projects)
 
 
@@ -335,7 +336,7 @@ def _read(folder: str, run: str) -> JournalFile | None:
             data = file.read()
     except OSError as error:
         raise EcapipeError(unreadable_file(path, _reason(error))) from None
-    record = history.journal(data, path)
+    record = journal_lines.parse(data, path)
     if record is None:
         return None
     return JournalFile(path, record, going=record.recorded.milliseconds is None and _is_locked(folder, run))

@@ -1,0 +1,106 @@
+"""How a recorded run stands, as ``ecapipe runs`` shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ecapipe.documents.journal_lines import JournalRecord
+from ecapipe.documents.recorded_runs import RecordedRun, SubjectRecord
+from ecapipe.documents.report import Json, Report
+
+RunState = Literal["going", "ended", "interrupted", "brokenOff"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run stands.
+
+    `status` is its exit status, None while it has none: the run is going on, or was broken off. The counts are of
+    targets; `open` ones were not reached, or not to their end.
+    """
+
+    run: str
+    started_at: str
+    state: RunState
+    status: int | None
+    projects: tuple[str, ...]
+    shard: str | None
+    resumes: str | None
+    planned: int
+    finished: int
+    failed: int
+    skipped: int
+    open: int
+
+    @property
+    def command(self) -> str | None:
+        """The command that resumes the run; None if there is nothing left to do, or another process is at it."""
+        if self.state == "going" or not self.failed + self.open:
+            return None
+        return f"ecapipe run --resume {self.run}"
+
+    @property
+    def json(self) -> Json:
+        """A run of ``ecapipe runs list``, version 1."""
+        return {
+            "run": self.run,
+            "startedAt": self.started_at,
+            "state": self.state,
+            "status": self.status,
+            "projects": list(self.projects),
+            "shard": self.shard,
+            "resumes": self.resumes,
+            "targets": {
+                "planned": self.planned,
+                "finished": self.finished,
+                "failed": self.failed,
+                "skipped": self.skipped,
+                "open": self.open,
+            },
+            "command": self.command,
+        }
+
+
+def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:
+    """How the run of a journal stands; `going`: a process is at work on it."""
+    run = journal.recorded
+    courses = [run.courses.get(target, SubjectRecord()) for target in run.targets]
+    finished = sum(course.finished is not None for course in courses)
+    failed = sum(course.failed for course in courses)
+    skipped = sum(course.skipped for course in courses)
+    return RunSummary(
+        run=run.run,
+        started_at=run.started_at,
+        state=_state(run, going),
+        status=_exit_status(run),
+        projects=tuple(project.root for project in run.projects),
+        shard=run.shard,
+        resumes=journal.resumes,
+        planned=len(courses),
+        finished=finished,
+        failed=failed,
+        skipped=skipped,
+        open=len(courses) - finished - failed - skipped,
+    )
+
+
+def _state(run: RecordedRun, going: bool) -> RunState:
+    if going:
+        return "going"
+    if run.interrupted:
+        return "interrupted"
+    if run.milliseconds is None:
+        # Neither a lock nor an end: the process was killed, or the disk was full.
+        return "brokenOff"
+    return "ended"
+
+
+def _exit_status(run: RecordedRun) -> int | None:
+    if run.milliseconds is None:
+        return None
+    # The same fold over events that decided it then, so that the two cannot differ.
+    report = Report()
+    for event in run.events():
+        report(event)
+    return report.status
