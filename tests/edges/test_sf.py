@@ -298,8 +298,8 @@ def test_one_that_takes_too_long_is_stopped_with_all_it_started(tmp_path: Path) 
 
 INTERRUPTED = """
 import os, sys
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.sf import Sf
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.salesforce_cli import Sf
 try:
     Sf(Environment(dict(os.environ))).logins()
 except KeyboardInterrupt:

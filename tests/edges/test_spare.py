@@ -7,7 +7,7 @@ import sys
 
 ALONE = """
 import sys
-from ecapipe.edges import spare
+from ecapipe.adapters.network import spare
 spare.http_client()
 import xmltodict
 assert xmltodict.parse("<a>text</a>") == {"a": "text"}
