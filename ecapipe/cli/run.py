@@ -22,7 +22,7 @@ from ecapipe.cli.run_flags import COMMAND, Callback, RunFlags, refuse_contradict
 from ecapipe.cli.run_output import RunOutput
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
-from ecapipe.documents.history import RecordedRun
+from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.login.options import LoginOptions
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
@@ -164,8 +164,8 @@ def _request(
     earlier: RecordedRun | None,
 ) -> RunRequest:
     return RunRequest(
-        where=project,
-        which=orgs,
+        projects=project,
+        orgs=orgs,
         how=login,
         last=flags.last_stage,
         secret_from=options.secret_sources(flags.secret_from),
