@@ -114,8 +114,10 @@ class SecretSearch:
     @cached_property
     def _marks(self) -> bytes:
         """For each byte an x if it stands in a secret, else a space."""
-        alphabet = b"".join(self._owners)
-        return (b" " * 256).translate(bytes.maketrans(alphabet, b"x" * len(alphabet)))
+        marks = bytearray(b" " * 256)
+        for byte in b"".join(self._owners):
+            marks[byte] = ord("x")
+        return bytes(marks)
 
     @cached_property
     def _runs(self) -> re.Pattern[bytes]:
