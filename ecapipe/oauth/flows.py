@@ -14,7 +14,7 @@ Callback = Literal["listen", "paste"]
 
 
 def choose_flow(
-    app: App, wanted: Literal["auto"] | Flow, has_secret: bool, person: bool, has_key: bool = False
+    app: App, option: Literal["auto"] | Flow, has_secret: bool, person: bool, has_key: bool = False
 ) -> Flow:
     """The flow to use.
 
@@ -26,25 +26,25 @@ def choose_flow(
     if app.settings:
         allowed = app.flows
     # The order of "auto" is part of the interface: pipelines rely on the flow that it leads to.
-    match wanted:
+    match option:
         case "web" if "web" in allowed:
             return "web"
         case "client-credentials" if "client-credentials" in allowed and has_secret:
             return "client-credentials"
-        case "auto" | "jwt" if uses_key(app, wanted, has_key):
+        case "auto" | "jwt" if uses_key(app, option, has_key):
             return "jwt"
         case "auto" if "web" in allowed and person:
             return "web"
         case "auto" if "client-credentials" in allowed and has_secret:
             return "client-credentials"
         case _:
-            reason = _impossible(app, wanted, allowed)
-            raise EcapipeError(flow_not_possible(app.name, wanted, allowed, reason, app.settings is not None))
+            reason = _explain_refusal(app, option, allowed)
+            raise EcapipeError(flow_not_possible(app.name, option, allowed, reason, app.settings is not None))
 
 
-def _impossible(app: App, wanted: Literal["auto"] | Flow, allowed: Collection[str]) -> str:
-    """Why no flow can be used, or not the one that is `wanted`: what the user can change comes first."""
-    match wanted:
+def _explain_refusal(app: App, option: Literal["auto"] | Flow, allowed: Collection[str]) -> str:
+    """Why no flow can be used, or not the one of `option`: what the user can change comes first."""
+    match option:
         case "auto" if "web" in allowed:
             return "nobody can be asked to sign in (no terminal, CI, or --no-prompt)"
         case "client-credentials" if "client-credentials" in allowed:
@@ -65,12 +65,12 @@ def _impossible(app: App, wanted: Literal["auto"] | Flow, allowed: Collection[st
             return "no flow that ecapipe supports is enabled"
 
 
-def uses_key(app: App, wanted: Literal["auto"] | Flow, has_key: bool) -> bool:
+def uses_key(app: App, option: Literal["auto"] | Flow, has_key: bool) -> bool:
     """Whether `app` will log in with a private key, for which it needs no secret."""
-    return has_key and wanted in ("auto", "jwt") and (app.settings is None or app.allows("jwt"))
+    return has_key and option in ("auto", "jwt") and (app.settings is None or app.allows("jwt"))
 
 
-def choose_callback(app: App, wanted: Literal["auto"] | Callback, local_browser: bool) -> tuple[Callback, str]:
+def choose_callback(app: App, option: Literal["auto"] | Callback, local_browser: bool) -> tuple[Callback, str]:
     """How the response comes back, and the registered callback URL, byte for byte, that it comes to.
 
     `local_browser`: whether the browser can be on this machine. Raises `EcapipeError` (CallbackNotUsable).
@@ -78,9 +78,9 @@ def choose_callback(app: App, wanted: Literal["auto"] | Callback, local_browser:
     urls = app.callback_urls
     # Preferred for a browser on this machine: nobody has to copy an address.
     local = next((url for url in urls if loopback(url)), None)
-    if wanted != "paste" and local and (wanted == "listen" or local_browser):
+    if option != "paste" and local and (option == "listen" or local_browser):
         return "listen", local
-    if wanted != "listen" and urls:
+    if option != "listen" and urls:
         # A browser shows the address of an https page, and of a refused loopback one; of another scheme it may not.
         return "paste", min(urls, key=lambda url: (not url.startswith("https:"), not url.startswith("http:")))
-    raise EcapipeError(callback_not_usable(app.name, wanted, urls))
+    raise EcapipeError(callback_not_usable(app.name, option, urls))

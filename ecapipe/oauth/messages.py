@@ -124,14 +124,14 @@ def _kind(content_type: str) -> str:
     return "of another content type"
 
 
-def refuse_repeats(response: Response, host: str, shown: Mapping[str, str], *secrets: Secret | None) -> None:
-    """Refuse a response of which something that will be `shown`, by the name of its member, repeats a secret.
+def refuse_repeats(response: Response, host: str, visible: Mapping[str, str], *secrets: Secret | None) -> None:
+    """Refuse a response of which something that will be shown, by the name of its member, repeats a secret.
 
     Raises `EcapipeError` (UnexpectedAnswer).
     """
     # All at once first, for nearly always there is nothing to refuse.
-    if repeats("\n".join(shown.values()), *secrets):
-        names = [name for name, text in shown.items() if repeats(text, *secrets)]
+    if repeats("\n".join(visible.values()), *secrets):
+        names = [name for name, text in visible.items() if repeats(text, *secrets)]
         raise unexpected(response, host, f"its {' and its '.join(names)} repeats a secret")
 
 

@@ -59,19 +59,19 @@ def scopes_to_request(app: App) -> str | None:
     return " ".join(name for name in _known_scopes(app) if name not in _LONG_LIVED) or None
 
 
-def scopes_to_save(app: App, requested: str | None) -> str | None:
-    """The scopes for a login that is saved: those `requested`, else all of the app, with a refresh token.
+def scopes_to_save(app: App, scopes: str | None) -> str | None:
+    """The scopes for a login that is saved: those of `scopes`, else all of the app, with a refresh token.
 
     None requests all. Raises `EcapipeError` (RefreshScopeMissing).
     """
     known = _known_scopes(app)
     if not brings_refresh_token(app):
         raise EcapipeError(refresh_scope_missing(app.name, known))
-    if requested is None:
+    if scopes is None:
         return " ".join(known) or None
-    if set(_LONG_LIVED).isdisjoint(requested.split()):
-        return f"{requested} refresh_token"
-    return requested
+    if set(_LONG_LIVED).isdisjoint(scopes.split()):
+        return f"{scopes} refresh_token"
+    return scopes
 
 
 def brings_refresh_token(app: App) -> bool:
@@ -81,8 +81,8 @@ def brings_refresh_token(app: App) -> bool:
     return not known or not known.isdisjoint(_LONG_LIVED)
 
 
-def scopes_to_hand_over(app: App, requested: str | None) -> str:
-    """The scopes for a login that the Salesforce CLI takes over: those `requested`, else the app's own, and those
+def scopes_to_hand_over(app: App, scopes: str | None) -> str:
+    """The scopes for a login that the Salesforce CLI takes over: those of `scopes`, else the app's own, and those
     that it works with, as far as the app is known to have them."""
     known = set(_known_scopes(app))
     # "full" includes these two, but no refresh token.
@@ -92,8 +92,8 @@ def scopes_to_hand_over(app: App, requested: str | None) -> str:
     if known and brings_refresh_token(app):
         known |= {"refresh_token"}
     needed = [name for name in _SF_SCOPES if not known or name in known]
-    scopes = (requested or scopes_to_request(app) or "").split()
-    return " ".join(dict.fromkeys([*scopes, *needed]))
+    names = (scopes or scopes_to_request(app) or "").split()
+    return " ".join(dict.fromkeys([*names, *needed]))
 
 
 def _known_scopes(app: App) -> list[str]:

@@ -102,9 +102,8 @@ def authentication(client: ClientIdentity) -> dict[str, str]:
 def read(response: Response, grant: Grant, client: ClientIdentity, org: Org) -> Token:
     """The token of a response (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
 
-    Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing; `Unusable` when the
-    response has tokens, and is wrong after them: a SignatureMismatch, a member of another form, or one that repeats a
-    secret.
+    Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing; `Unusable` when the response
+    has tokens and is wrong otherwise: a SignatureMismatch, a member of another form, or one that repeats a secret.
     """
     sent = _secrets_of(grant)
     if client.consumer_secret is not None:
@@ -130,12 +129,12 @@ def read(response: Response, grant: Grant, client: ClientIdentity, org: Org) -> 
 
 def _refuse_repeats(response: Response, token: Token, org: Org) -> None:
     """Raises `EcapipeError` (UnexpectedAnswer) where what will be shown of the token repeats a secret."""
-    shown = {"id": f"{token.org_id} {token.user_id}"}
+    visible = {"id": f"{token.org_id} {token.user_id}"}
     # The org's own address and the known scopes are no secret, whatever they have in common with one.
     if token.instance_url and token.instance_url != org.url:
-        shown["instance_url"] = token.instance_url
-    shown["scope"] = " ".join(name for name in token.scopes if name not in _SCOPES)
-    messages.refuse_repeats(response, org.host, shown, *token.secrets)
+        visible["instance_url"] = token.instance_url
+    visible["scope"] = " ".join(name for name in token.scopes if name not in _SCOPES)
+    messages.refuse_repeats(response, org.host, visible, *token.secrets)
 
 
 def _parse(members: messages.Members, response: Response, org: Org) -> Token:

@@ -57,12 +57,12 @@ def read(response: Response, token: Token, org: Org) -> User:
         org_id=text("organization_id", ORG_ID, "org id"),
     )
     # Ids that the token names as well were compared with the secrets when it was read.
-    shown = {"preferred_username": user.username}
+    visible = {"preferred_username": user.username}
     if user.user_id != token.user_id:
-        shown["user_id"] = user.user_id
+        visible["user_id"] = user.user_id
     if user.org_id != token.org_id:
-        shown["organization_id"] = user.org_id
-    messages.refuse_repeats(response, org.host, shown, *token.secrets)
+        visible["organization_id"] = user.org_id
+    messages.refuse_repeats(response, org.host, visible, *token.secrets)
     return user
 
 
