@@ -17,7 +17,7 @@ TokenFate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A step of the pipeline: `name` is promised in JSON, `title` is shown to people."""
+    """A step of the pipeline: `name` is part of the JSON contract, `title` is shown to people."""
 
     name: str
     title: str
@@ -240,8 +240,10 @@ RUN_STAGES: Final = (DISCOVER, LOCATE, CHECK, AUTHORIZE, TOKEN, VERIFY)
 ALL_STAGES: Final = (*RUN_STAGES, HAND_OVER)
 
 APP_STAGES: Final = (LOCATE, CHECK)
+"""The stages of an app, whatever the number of its orgs."""
 
 TARGET_STAGES: Final = (AUTHORIZE, TOKEN, VERIFY, HAND_OVER)
+"""The stages of an app in an org."""
 
 
 def stages_until(name: str | None, *, hand_over: bool = False) -> tuple[Stage, ...]:

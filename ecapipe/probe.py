@@ -46,10 +46,10 @@ def run(
     selection: ProjectSelection, org_selection: OrgSelection, secret_from: Collection[str], world: World
 ) -> ProbeResult:
     """Send one request for each pair. Raises `EcapipeError` if the project cannot be read, or an org not used."""
-    paired = targets.choose_targets(selection, org_selection, world)
+    run_targets = targets.choose_targets(selection, org_selection, world)
     chain = sources.chain(
-        paired.found.apps,
-        paired.chosen,
+        run_targets.found.apps,
+        run_targets.chosen,
         world.variable,
         world.ask,
         secret_from,
@@ -58,15 +58,15 @@ def run(
     )
     # A dict as an ordered set: the same warning may come up again.
     warnings: dict[str, None] = {}
-    verdicts = _send_all([_prepare(pair, chain, world, warnings) for pair in paired.pairs], world)
+    verdicts = _send_all([_prepare(pair, chain, world, warnings) for pair in run_targets.pairs], world)
     # A pair that nobody asked for may be skipped, as long as another one is accepted.
     if not any(verdict.word == "accepted" for verdict in verdicts):
         verdicts = tuple(_unskipped(verdict) for verdict in verdicts)
     return ProbeResult(
-        found=paired.found,
-        apps=tuple(_describe(app, paired, chain) for app in paired.found.apps),
+        found=run_targets.found,
+        apps=tuple(_describe(app, run_targets, chain) for app in run_targets.found.apps),
         verdicts=verdicts,
-        notices=(*_notices(paired), *warnings),
+        notices=(*_notices(run_targets), *warnings),
     )
 
 
@@ -76,18 +76,18 @@ def _unskipped(verdict: Verdict) -> Verdict:
     return replace(verdict, word="missing")
 
 
-def _describe(app: App, paired: RunTargets, chain: Chain) -> AppFacts:
+def _describe(app: App, run_targets: RunTargets, chain: Chain) -> AppFacts:
     # Nobody is asked again for what is only shown.
     resolved = resolution.resolve(app, None, sources.without_prompts(chain))
-    org_ids = settings_file.known_org_ids(app, [pair.org for pair in paired.of(app)])
+    org_ids = settings_file.known_org_ids(app, [pair.org for pair in run_targets.of(app)])
     return listing.describe(app, resolved, org_ids)
 
 
-def _notices(paired: RunTargets) -> list[str]:
-    found = paired.found
-    notices = [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
-    notices += [org.warning for org in paired.chosen if org.warning]
-    return [*notices, *doubles(paired.chosen)]
+def _notices(run_targets: RunTargets) -> list[str]:
+    notices = [problem.message for problem in run_targets.found.unreadable]
+    notices += [*run_targets.found.notices, *run_targets.notices]
+    notices += [org.warning for org in run_targets.chosen if org.warning]
+    return [*notices, *doubles(run_targets.chosen)]
 
 
 @dataclass(frozen=True, slots=True)
