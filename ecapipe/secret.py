@@ -13,6 +13,7 @@ REDACTED: Final = "[REDACTED]"
 _SHORTEST_PART = 8
 """A part of a secret this long (in characters) counts as the secret itself."""
 
+# What Salesforce makes has fixed beginnings: a secret is struck out even if nobody told us of it.
 _SHAPES = re.compile(
     r"00D[A-Za-z0-9]{12,15}!\S+"  # access token
     r"|5Aep861\S+"  # refresh token
@@ -54,6 +55,7 @@ class Secret:
         """The value itself: for the wire, the store and the hand-over, never for people."""
         return self._value
 
+    # Not __eq__: `==` on secrets would be easy to write, and would tell by its time how much of two values agrees.
     def same(self, other: Secret) -> bool:
         """Whether both hold one value, compared in constant time."""
         import hmac
@@ -95,36 +97,41 @@ class SecretSearch:
 
     def find(self, pieces: Iterable[bytes]) -> dict[str, int]:
         """The owners of the secrets in what `pieces` make up together, each with the first line it is on."""
-        found: dict[str, int] = {}
-        kept, line = b"", 1
-        for piece in pieces if self._owners else ():
-            data = kept + piece
-            marked = data.translate(self._marks)
-            # Most text has no run of a secret's own characters that is long enough: a fast way to say no.
-            if b"x" * self._lengths[0] in marked:
-                for run in self._runs.finditer(marked):
-                    for start, owners in self._hits(data, run.start(), run.end()):
-                        for owner in owners:
-                            found.setdefault(owner, line + data.count(b"\n", 0, start))
-            kept = data[max(0, len(data) - self._lengths[-1] + 1) :]
-            line += data.count(b"\n", 0, len(data) - len(kept))
-        return found
+        first_lines: dict[str, int] = {}
+        if not self._owners:
+            return first_lines
+        tail, line = b"", 1
+        for piece in pieces:
+            data = tail + piece
+            for start, owners in self._matches(data):
+                for owner in owners:
+                    first_lines.setdefault(owner, line + data.count(b"\n", 0, start))
+            # A secret may lie across two pieces: one byte less than the longest is looked at again.
+            tail = data[max(0, len(data) - self._lengths[-1] + 1) :]
+            line += data.count(b"\n", 0, len(data) - len(tail))
+        return first_lines
 
     @cached_property
     def _marks(self) -> bytes:
         """For each byte an x if it stands in a secret, else a space."""
-        alphabet = frozenset(b"".join(self._owners))
-        return bytes(120 if byte in alphabet else 32 for byte in range(256))
+        alphabet = b"".join(self._owners)
+        return (b" " * 256).translate(bytes.maketrans(alphabet, b"x" * len(alphabet)))
 
     @cached_property
     def _runs(self) -> re.Pattern[bytes]:
         return re.compile(b"x{%d,}" % self._lengths[0])
 
-    def _hits(self, data: bytes, start: int, end: int) -> Iterable[tuple[int, set[str]]]:
-        for length in self._lengths:
-            for at in range(start, end - length + 1):
-                if owners := self._owners.get(data[at : at + length]):
-                    yield at, owners
+    def _matches(self, data: bytes) -> Iterator[tuple[int, set[str]]]:
+        """Each place at which a secret begins, with the secret's owners."""
+        marked = data.translate(self._marks)
+        # Most text has no run of a secret's own characters that is long enough: a fast way to say no.
+        if b"x" * self._lengths[0] not in marked:
+            return
+        for run in self._runs.finditer(marked):
+            for length in self._lengths:
+                for start in range(run.start(), run.end() - length + 1):
+                    if owners := self._owners.get(data[start : start + length]):
+                        yield start, owners
 
 
 def redact(text: str, *secrets: Secret | None) -> str:
@@ -134,12 +141,12 @@ def redact(text: str, *secrets: Secret | None) -> str:
     Salesforce token, code or consumer secret: plain, in base64, in hexadecimal, URL-encoded, behind the escapes of
     JSON or HTML, or several of these at once, in upper or lower case. Takes time in proportion to `text`.
     """
-    out, at = list[str](), 0
-    for start, end in sorted(_found(text, secrets)):
-        if start >= at:
-            out += text[at:start], REDACTED
-        at = max(at, end)
-    return "".join([*out, text[at:]]) if out else text
+    parts, position = list[str](), 0
+    for start, end in sorted(_spans(text, secrets)):
+        if start >= position:
+            parts += text[position:start], REDACTED
+        position = max(position, end)
+    return "".join([*parts, text[position:]])
 
 
 def repeats(text: str, *secrets: Secret | None) -> bool:
@@ -147,14 +154,14 @@ def repeats(text: str, *secrets: Secret | None) -> bool:
 
     Secrets under eight characters would be found everywhere, and are left out.
     """
-    sought = [each for each in secrets if each is not None and len(each.reveal()) >= _SHORTEST_PART]
+    candidates = [each for each in secrets if each is not None and len(each.reveal()) >= _SHORTEST_PART]
     lower = _lower(text)
     # A part of eight characters holds one of these four; almost no text shares one with a secret.
-    samples = [lower[at : at + 4] for at in range(0, len(lower) - 3, 5)]
+    samples = [lower[start : start + 4] for start in range(0, len(lower) - 3, 5)]
     likely = _ESCAPES.search(text) or _SHAPES.search(text)
-    if not likely and not any(sample in forms for forms in map(_joined, sought) for sample in samples):
+    if not likely and not any(sample in forms for forms in map(_joined, candidates) for sample in samples):
         return False
-    return any(True for _ in _found(text, sought))
+    return any(True for _ in _spans(text, candidates))
 
 
 def mask(key: str) -> str:
@@ -162,22 +169,24 @@ def mask(key: str) -> str:
     return f"{key[:5]}…{key[-4:]}" if len(key) > 13 else REDACTED
 
 
-def _found(text: str, secrets: Iterable[Secret | None]) -> Iterator[tuple[int, int]]:
-    """Where secrets stand in `text`: start and end of each part, in no order."""
+def _spans(text: str, secrets: Iterable[Secret | None]) -> Iterator[tuple[int, int]]:
+    """Start and end of each part of a secret in `text`, in no order."""
+    # Parts by their length: one look-up in a set for each place keeps the time in proportion to the text.
     parts: dict[int, set[str]] = {}
     for form in (form for secret in secrets if secret is not None for form in _forms(secret)):
         size = min(_SHORTEST_PART, len(form))
-        parts.setdefault(size, set()).update(form[at : at + size] for at in range(len(form) - size + 1))
+        parts.setdefault(size, set()).update(form[start : start + size] for start in range(len(form) - size + 1))
     for view, places in _views(text):
         for shape in _SHAPES.finditer(view):
             yield places[shape.start()], places[shape.end()]
         lower = _lower(view)
-        for size, sought in parts.items():
-            for at in range(len(lower) - size + 1):
-                if lower[at : at + size] in sought:
-                    yield places[at], places[at + size]
+        for size, parts_of_size in parts.items():
+            for start in range(len(lower) - size + 1):
+                if lower[start : start + size] in parts_of_size:
+                    yield places[start], places[start + size]
 
 
+# A run asks the same few secrets of every answer.
 @lru_cache(maxsize=256)
 def _joined(secret: Secret) -> str:
     return "\n".join(_forms(secret))
@@ -189,10 +198,12 @@ def _forms(secret: Secret) -> list[str]:
     import base64
 
     value = _ORG.sub("", secret.reveal(), count=1)
-    plain = [value, unquote_plus(value)] if "%" in value or "+" in value else [value]
+    # A value that is not encoded comes twice here; the last line takes each form once.
+    plain = [value, unquote_plus(value)]
     if not value.isascii() or " " in value:
         plain += quote(value, safe=""), quote_plus(value)
     data = value.encode()
+    # In a longer text a secret starts at any of the three places in a group, and each encodes it differently.
     encoded = (base64.b64encode(b" " * lead + data).decode()[-(-lead * 4 // 3) :] for lead in range(3))
     trimmed = [form.rstrip("=")[:-1] for form in encoded]
     in_urls = [form.replace("+", "-").replace("/", "_") for form in trimmed]
@@ -213,13 +224,13 @@ def _views(text: str) -> Iterator[tuple[str, Sequence[int]]]:
 
 
 def _unescaped(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]]:
-    read, where, at = list[str](), list[int](), 0
+    parts, origins, position = list[str](), list[int](), 0
     for escape in _ESCAPES.finditer(text):
-        character = _character(escape)
-        read += text[at : escape.start()], character
-        where += [*places[at : escape.start()], *([places[escape.start()]] * len(character))]
-        at = escape.end()
-    return "".join([*read, text[at:]]), [*where, *places[at:]]
+        start, character = escape.start(), _character(escape)
+        parts += text[position:start], character
+        origins += [*places[position:start], *([places[start]] * len(character))]
+        position = escape.end()
+    return "".join([*parts, text[position:]]), [*origins, *places[position:]]
 
 
 def _character(escape: re.Match[str]) -> str:

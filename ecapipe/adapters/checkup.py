@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,32 +34,81 @@ _NEAR: Final = 3.0
 """Seconds for a proxy to take a connection."""
 _PROXIES: Final = ("http", "https", "socks5", "socks5h")
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
-_KEPT: Final = (
-    (
-        "Records of runs",
-        "runs",
-        False,
-        "ecapipe run",
-        "Old ones go by themselves; delete the folder to remove all.",
-    ),
-    (
-        "Logins, whose secrets are here or in the keyring",
-        "logins",
-        True,
-        "ecapipe run --save",
-        "ecapipe login logout",
-    ),
-    (
-        "Consumer secrets, here or in the keyring",
-        "secrets",
-        True,
-        "ecapipe app set-secret",
-        "ecapipe app forget-secret",
-    ),
-)
-"""What is kept, in which folder of the state directory, whether it is secret, who writes it, and how it goes."""
 
-_KINDS: Final[tuple[RecordKind, ...]] = ("login", "secret")
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of stored things: `description`, whether they are secret, what writes them, and what removes them."""
+
+    description: str
+    secret: bool
+    writer: str
+    remover: str
+
+    def stored(self, path: str, *, exists: bool, mode: str | None = None, entries: int | None = None) -> Stored:
+        return Stored(
+            self.description,
+            path,
+            exists=exists,
+            mode=mode,
+            entries=entries,
+            secret=self.secret,
+            written_by=self.writer,
+            removed_by=self.remover,
+        )
+
+    def at(self, path: str) -> Stored:
+        """As it lies at `path`, if it does."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return self.stored(path, exists=False)
+        # Windows knows no such modes.
+        mode = f"{stat.S_IMODE(status.st_mode):04o}" if os.name == "posix" else None
+        return self.stored(path, exists=True, mode=mode, entries=_entries(path))
+
+
+_STATE_FOLDERS: Final = {
+    "runs": _Kind(
+        "Records of runs",
+        secret=False,
+        writer="ecapipe run",
+        remover="Old ones go by themselves; delete the folder to remove all.",
+    ),
+    "logins": _Kind(
+        "Logins, whose secrets are here or in the keyring",
+        secret=True,
+        writer="ecapipe run --save",
+        remover="ecapipe login logout",
+    ),
+    "secrets": _Kind(
+        "Consumer secrets, here or in the keyring",
+        secret=True,
+        writer="ecapipe app set-secret",
+        remover="ecapipe app forget-secret",
+    ),
+}
+"""What lies in each folder of the state directory."""
+_KEYRING: Final = _Kind(
+    "Secrets of kept logins, and consumer secrets",
+    secret=True,
+    writer="ecapipe run --save, and ecapipe app set-secret",
+    remover="ecapipe login logout, and ecapipe app forget-secret",
+)
+_SETTINGS: Final = _Kind(
+    "Consumer secret in a settings file",
+    secret=True,
+    writer="sf project retrieve start",
+    remover="Keep it out of git with ecapipe app protect; delete the file to remove it.",
+)
+_SALESFORCE_CLI: Final = _Kind(
+    "Logins of the Salesforce CLI, with secrets and refresh tokens",
+    secret=True,
+    writer="sf, and ecapipe run --hand-over sf through it",
+    remover="sf org logout --target-org <alias>",
+)
+
+_RECORD_KINDS: Final[tuple[RecordKind, ...]] = ("login", "secret")
 
 
 def python() -> Check:
@@ -67,17 +117,14 @@ def python() -> Check:
 
 def git(environment: Environment) -> Check:
     path = repositories.program(environment)
-    said = _first_line([path, "--version"], environment.listed()) if path else None
-    if path and said:
-        return Check("git", "ok", f"{said}.", details=(f"It is {path}.",))
-    return Check(
-        "git",
-        "warn",
-        f"{path} does not tell its version."
-        if path
-        else "There is no git on the PATH: inside a repository, ecapipe cannot tell which settings files git tracks.",
-        ("Install git, or add the folder that it lies in to PATH.", OTHER_GIT),
-    )
+    message = "There is no git on the PATH: inside a repository, ecapipe cannot tell which settings files git tracks."
+    if path:
+        # A program that is there may be broken: on macOS, git is a stub until the developer tools are installed.
+        if version := _first_line([path, "--version"], environment.listed()):
+            return Check("git", "ok", f"{version}.", details=(f"It is {path}.",))
+        message = f"{path} does not tell its version."
+    actions = ("Install git, or add the folder that it lies in to PATH.", OTHER_GIT)
+    return Check("git", "warn", message, actions)
 
 
 def salesforce_cli(cli: SalesforceCli) -> Check:
@@ -109,8 +156,9 @@ def web_browser(environment: Environment) -> Check:
         return Check("browser", "ok", message, details=details)
     chosen = environment.get("BROWSER")
     if not chosen:
-        by_itself = sys.platform in ("win32", "darwin")
-        if known or (by_itself or environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
+        # Windows and macOS open pages by themselves; elsewhere a browser needs a display.
+        desktop = sys.platform in ("win32", "darwin")
+        if known or desktop or environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"):
             return Check("browser", "ok", "The system's browser opens login pages.", details=details)
         message = "There is neither a display nor a known browser: a login page cannot be opened here."
         return Check("browser", "warn", message, ("Use --browser none, and open the links elsewhere.",), details)
@@ -131,42 +179,60 @@ def keyring() -> Check:
 
 def proxy() -> Check:
     """The proxy for orgs, as the HTTP client takes it from the environment or the system; never its password."""
-    found = urllib.request.getproxies()
-    url = found.get("https") or found.get("all")
-    without = (f"Without it: {found['no']}.",) if found.get("no") else ()
+    proxies = urllib.request.getproxies()
+    url = proxies.get("https") or proxies.get("all")
     if not url:
         return Check("proxy", "ok", "There is no proxy before orgs.")
     actions = ("Set HTTPS_PROXY to the proxy's URL, such as http://proxy.example:8080, or unset it.",)
+    address = _proxy_address(url)
+    if address is None:
+        message = "The proxy that the environment names for https is no URL that ecapipe can use."
+        return Check("proxy", "fail", message, actions)
+    if address.scheme.startswith("socks") and not _can_socks():
+        message = "The proxy for orgs is a SOCKS proxy, and the Python package socksio is not installed."
+        install = 'Install it into the environment of ecapipe: pip install "socksio<2"'
+        return Check("proxy", "fail", message, (install,))
+    place = f"{address.host}, port {address.port}"
+    exceptions = (f"Without it: {proxies['no']}.",) if proxies.get("no") else ()
     try:
+        socket.create_connection((address.host, address.port), _NEAR).close()
+    except OSError:
+        return Check("proxy", "fail", f"The proxy for orgs does not answer on {place}.", actions, exceptions)
+    return Check("proxy", "ok", f"Orgs are reached by the proxy on {place}.", details=exceptions)
+
+
+@dataclass(frozen=True, slots=True)
+class _ProxyAddress:
+    scheme: str
+    host: str
+    port: int
+
+
+def _proxy_address(url: str) -> _ProxyAddress | None:
+    """Of the URL of a proxy; None for what httpx would refuse."""
+    try:
+        # As curl and httpx do: a proxy without a scheme is an HTTP proxy.
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port, parts = None, None, urlsplit("")
+        return None
     if not host or parts.scheme not in _PROXIES:
-        message = "The proxy that the environment names for https is no URL that ecapipe can use."
-        return Check("proxy", "fail", message, actions)
-    if parts.scheme.startswith("socks") and not _can_socks():
-        message = "The proxy for orgs is a SOCKS proxy, and the Python package socksio is not installed."
-        return Check(
-            "proxy", "fail", message, ('Install it into the environment of ecapipe: pip install "socksio<2"',)
-        )
-    port = port or {"http": 80, "https": 443}.get(parts.scheme, 1080)
-    place = f"{host}, port {port}"
-    try:
-        socket.create_connection((host, port), _NEAR).close()
-    except OSError:
-        return Check("proxy", "fail", f"The proxy for orgs does not answer on {place}.", actions, without)
-    return Check("proxy", "ok", f"Orgs are reached by the proxy on {place}.", details=without)
+        return None
+    # 1080 is the port of SOCKS.
+    return _ProxyAddress(parts.scheme, host, port or {"http": 80, "https": 443}.get(parts.scheme, 1080))
 
 
 def certificates(environment: Environment) -> Check:
-    named = [f"{name} names {environment.get(name)}." for name in _CERTIFICATES if environment.get(name)]
+    places = [f"{name} names {environment.get(name)}." for name in _CERTIFICATES if environment.get(name)]
     try:
         http.tls_context()
     except EcapipeError as error:
-        return health.of_problem("certificates", "fail", error.problem, *named)
-    more = f", and {len(named)} more place{'' if len(named) == 1 else 's'}" if named else ""
-    return Check("certificates", "ok", f"The system's certificates are trusted{more}.", details=tuple(named))
+        return health.of_problem("certificates", "fail", error.problem, *places)
+    more = ""
+    if places:
+        plural = "" if len(places) == 1 else "s"
+        more = f", and {len(places)} more place{plural}"
+    return Check("certificates", "ok", f"The system's certificates are trusted{more}.", details=tuple(places))
 
 
 def callbacks(urls: Collection[str], listen: CallbackListener) -> Check:
@@ -175,14 +241,14 @@ def callbacks(urls: Collection[str], listen: CallbackListener) -> Check:
     def nobody(_query: str) -> CallbackReply:
         return CallbackReply(fits=False, granted=False, sentence="No login is waiting for an answer.")
 
-    with listen(urls, nobody) as lost:
-        refused = dict(lost)
-    opened = tuple(f"Could listen on {url}." for url in urls if url not in refused)
-    if refused:
-        first = next(iter(refused.values()))
-        message = " ".join(dict.fromkeys(problem.message for problem in refused.values()))
-        return Check("callbacks", "warn", message, first.actions, opened)
-    return Check("callbacks", "ok", "Answers of logins can be received on this machine.", details=opened)
+    with listen(urls, nobody) as failures:
+        problems = dict(failures)
+    details = tuple(f"Could listen on {url}." for url in urls if url not in problems)
+    if problems:
+        first = next(iter(problems.values()))
+        message = " ".join(dict.fromkeys(problem.message for problem in problems.values()))
+        return Check("callbacks", "warn", message, first.actions, details)
+    return Check("callbacks", "ok", "Answers of logins can be received on this machine.", details=details)
 
 
 def state_directory(environment: Environment) -> Check:
@@ -203,63 +269,30 @@ def state_directory(environment: Environment) -> Check:
     return health.of_problem("state", "fail", problem)
 
 
-def stored(environment: Environment, kept: SecretStore, settings: Iterable[str]) -> list[Stored]:
+def stored(environment: Environment, secret_store: SecretStore, settings: Iterable[str]) -> list[Stored]:
     """What is kept on this machine; `settings` are the paths of settings files that hold a consumer secret."""
     home = environment.get("USERPROFILE" if os.name == "nt" else "HOME") or os.path.expanduser("~")
     return [
-        *(_kept(environment, *each) for each in _KEPT),
-        _in_keyring(kept),
-        *(
-            _found(
-                "Consumer secret in a settings file",
-                path,
-                True,
-                "sf project retrieve start",
-                "Keep it out of git with ecapipe app protect; delete the file to remove it.",
-            )
-            for path in settings
-        ),
-        _found(
-            "Logins of the Salesforce CLI, with secrets and refresh tokens",
-            os.path.join(home, ".sfdx"),
-            True,
-            "sf, and ecapipe run --hand-over sf through it",
-            "sf org logout --target-org <alias>",
-        ),
+        *(_in_state_folder(environment, folder, kind) for folder, kind in _STATE_FOLDERS.items()),
+        _in_keyring(secret_store),
+        *map(_SETTINGS.at, settings),
+        _SALESFORCE_CLI.at(os.path.join(home, ".sfdx")),
     ]
 
 
-def _kept(environment: Environment, what: str, folder: str, secret: bool, written: str, removed: str) -> Stored:
+def _in_state_folder(environment: Environment, folder: str, kind: _Kind) -> Stored:
     try:
-        path = state.place(environment, folder)
+        return kind.at(state.place(environment, folder))
     except EcapipeError:
-        return Stored(what, folder, False, None, None, secret, written, removed)
-    return _found(what, path, secret, written, removed)
+        return kind.stored(folder, exists=False)
 
 
-def _in_keyring(kept: SecretStore) -> Stored:
+def _in_keyring(secret_store: SecretStore) -> Stored:
     """The entries that records speak of; the keyring itself is not asked, for that may ask a person."""
-    records = [record for kind in _KINDS for record in kept.records(kind)]
+    records = [record for kind in _RECORD_KINDS for record in secret_store.records(kind)]
     entries = sum(isinstance(record, SavedRecord) and record.place == "keyring" for record in records)
-    return Stored(
-        "Secrets of kept logins, and consumer secrets",
-        "the system's keyring, as ecapipe login and ecapipe consumer secret",
-        entries > 0,
-        None,
-        entries,
-        True,
-        "ecapipe run --save, and ecapipe app set-secret",
-        "ecapipe login logout, and ecapipe app forget-secret",
-    )
-
-
-def _found(what: str, path: str, secret: bool, written: str, removed: str) -> Stored:
-    try:
-        there = os.stat(path)
-    except OSError:
-        return Stored(what, path, False, None, None, secret, written, removed)
-    mode = f"{stat.S_IMODE(there.st_mode):04o}" if os.name == "posix" else None
-    return Stored(what, path, True, mode, _entries(path), secret, written, removed)
+    place = "the system's keyring, as ecapipe login and ecapipe consumer secret"
+    return _KEYRING.stored(place, exists=entries > 0, entries=entries)
 
 
 def _entries(path: str) -> int | None:
@@ -272,7 +305,7 @@ def _entries(path: str) -> int | None:
 
 def _first_line(command: list[str], variables: Mapping[str, str]) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603  # a program by its path, without a shell
+        result = subprocess.run(  # noqa: S603  # a program by its path, without a shell
             command,
             capture_output=True,
             text=True,
@@ -283,8 +316,10 @@ def _first_line(command: list[str], variables: Mapping[str, str]) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    lines = done.stdout.splitlines()
-    return lines[0].strip() or None if done.returncode == 0 and lines else None
+    lines = result.stdout.splitlines()
+    if result.returncode or not lines:
+        return None
+    return lines[0].strip() or None
 
 
 def _can_socks() -> bool:

@@ -53,15 +53,16 @@ def real_world(
 
     `prompts`: lines may be read from standard input; `secret_prompts`: hidden questions may be asked, too.
     """
-    spare.http_client()
+    spare.without_http_client()
+    repositories, sender = git.Repositories(), _Sender()
     return World(
         tree=Disk(),
         tracked=git.tracked,
-        git=(around := git.Repositories()),
-        index=lambda: _index(around),
+        git=repositories,
+        index=lambda: _index(repositories),
         write=atomic.write,
         amend=writer.write,
-        send=(sender := _Sender()),
+        send=sender,
         environ=environment.get,
         taken=environment.take,
         variable=environment.credential,
@@ -82,10 +83,10 @@ def real_world(
     )
 
 
-def _index(around: git.Repositories) -> ProjectTree:
+def _index(repositories: git.Repositories) -> ProjectTree:
     from ecapipe.adapters.project_tree.index import Index
 
-    return Index(around)
+    return Index(repositories)
 
 
 def _keys(environment: Environment) -> KeyReader:
@@ -112,8 +113,12 @@ def _later(make: Callable[[], Tool]) -> Tool:
 
 
 class _Later:
+    """Stands in for a tool that most commands do without: what it needs, such as cryptography, is not loaded."""
+
     def __init__(self, make: Callable[[], object]) -> None:
-        self._make, self._made, self._lock = make, list[Any](), threading.Lock()
+        self._make, self._lock = make, threading.Lock()
+        # A list, not None: a tool may be false.
+        self._tools: list[Any] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._tool(), name)
@@ -123,39 +128,39 @@ class _Later:
 
     def _tool(self) -> Any:
         with self._lock:
-            if not self._made:
-                self._made.append(self._make())
-        return self._made[0]
+            if not self._tools:
+                self._tools.append(self._make())
+        return self._tools[0]
 
 
 class _Sender:
     """Sends requests. Each thread has connections of its own: one client for all would cost several times as much."""
 
     def __init__(self) -> None:
-        self._own = threading.local()
+        self._of_thread = threading.local()
         self._lock = threading.Lock()
         self._tls: SSLContext | None = None
         self._prepared = False
 
     def __call__(self, request: Request) -> Response:
-        own: Http | None = getattr(self._own, "http", None)
-        if own is None:
-            own = self._own.http = self._made()
-        return own(request)
+        http: Http | None = getattr(self._of_thread, "http", None)
+        if http is None:
+            http = self._of_thread.http = self._make()
+        return http(request)
 
     def prepare(self) -> None:
         """Load and read, in the background, what the first request needs."""
         if not self._prepared:
             self._prepared = True
-            threading.Thread(target=self._loaded, daemon=True).start()
+            threading.Thread(target=self._load, daemon=True).start()
 
     def part(self) -> None:
         """Close the connections of this thread."""
-        own: Http | None = getattr(self._own, "http", None)
-        if own is not None:
-            own.close()
+        http: Http | None = getattr(self._of_thread, "http", None)
+        if http is not None:
+            http.close()
 
-    def _made(self) -> Http:
+    def _make(self) -> Http:
         from ecapipe.adapters.network.http import Http
 
         return Http(tls=self._context())
@@ -163,19 +168,23 @@ class _Sender:
     def _context(self) -> SSLContext:
         from ecapipe.adapters.network.http import tls_context
 
-        with self._lock:  # making one reads every certificate there is
+        # One for all threads: making it reads every certificate there is.
+        with self._lock:
             self._tls = self._tls or tls_context()
         return self._tls
 
-    def _loaded(self) -> None:
-        with suppress(EcapipeError):  # it is told when something is sent
-            made = self._made()
-            made.open()
-            made.close()
+    def _load(self) -> None:
+        # A problem, such as a file of certificates that is not there, shows when something is sent.
+        with suppress(EcapipeError):
+            http = self._make()
+            http.open()
+            http.close()
 
 
 def _opening(environment: Environment, browser: str | None) -> Callable[[str], bool] | None:
-    return None if browser == "none" else _opener(environment, cast("Name | None", browser))
+    if browser == "none":
+        return None
+    return _opener(environment, cast("Name | None", browser))
 
 
 def _opener(environment: Environment, browser: Name | None) -> Callable[[str], bool]:

@@ -13,8 +13,10 @@ from ecapipe.project import reserved_variables
 from ecapipe.secret import Secret
 
 _OWN = "ECAPIPE_"
-_TWIN = "_FILE"
+_FILE_SUFFIX = "_FILE"
+"""As in the images of Docker's library: NAME_FILE holds the path of a file that holds the value of NAME."""
 _LARGEST = 64 * 1024
+"""Characters that are read of such a file."""
 
 
 class Environment:
@@ -26,8 +28,8 @@ class Environment:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._values: Mapping[str, str] = dict(environ)
-        self._known = frozenset(each for name in self._values for each in (name, name.removesuffix(_TWIN)))
-        self._taken: set[str] = set()
+        self._known = frozenset(each for name in self._values for each in (name, name.removesuffix(_FILE_SUFFIX)))
+        self._withheld: set[str] = set()
 
     def get(self, name: str) -> str | None:
         """The value of `name`; None when it is unset or empty."""
@@ -40,13 +42,14 @@ class Environment:
         """
         if reserved_variables.reserved(name):
             return None
-        self._taken.add(name.upper())
+        # In upper case: to Windows, and so to a child process there, all spellings are one variable.
+        self._withheld.add(name.upper())
         return self._values.get(name)
 
     def inherited(self) -> dict[str, str]:
         """What programs of the user's are given: the variables, without what may hold a credential."""
         return self._with_path(
-            {name: value for name, value in self._values.items() if not self._withheld(name.upper())}
+            {name: value for name, value in self._values.items() if not self._withholds(name.upper())}
         )
 
     def listed(self) -> dict[str, str]:
@@ -61,12 +64,10 @@ class Environment:
         Only absolute folders of PATH are searched, and none of the tree around the current folder: whoever wrote the
         tree does not choose what is run.
         """
-        path = self.get(chosen)
-        paths = [path] if path else [os.path.join(folder, name) for folder in self._folders() for name in names]
-        return next(
-            (each for each in paths if os.path.isabs(each) and os.path.isfile(each) and os.access(each, os.X_OK)),
-            None,
-        )
+        paths = [os.path.join(folder, name) for folder in self._folders() for name in names]
+        if path := self.get(chosen):
+            paths = [path]
+        return next(filter(_is_program, paths), None)
 
     def _folders(self) -> list[str]:
         """The folders of PATH that programs are taken from."""
@@ -74,11 +75,17 @@ class Environment:
         folders = (self.get("PATH") or "").split(os.pathsep)
         return [folder for folder in folders if os.path.isabs(folder) and not (tree and _inside(folder, tree))]
 
-    def _with_path(self, given: dict[str, str]) -> dict[str, str]:
-        """What is `given`, its PATH reduced to `_folders`; an empty one would mean the current folder."""
+    def _with_path(self, variables: dict[str, str]) -> dict[str, str]:
+        """The `variables`, with PATH reduced to `_folders`, or without it: an empty one means the current folder."""
         path = os.pathsep.join(self._folders())
-        changed = {name: path if name.upper() == "PATH" else value for name, value in given.items()}
-        return changed if path else {name: value for name, value in changed.items() if name.upper() != "PATH"}
+        reduced = dict(variables)
+        # Windows spells it Path, and takes it in any case.
+        for name in variables:
+            if name.upper() == "PATH" and path:
+                reduced[name] = path
+            elif name.upper() == "PATH":
+                del reduced[name]
+        return reduced
 
     def credential(self, name: str) -> Secret | None:
         """The value of `name`, else the content of the file that ``name_FILE`` names, without surrounding space.
@@ -86,32 +93,24 @@ class Environment:
         No child process inherits them from now on; a reserved name has no value. Raises `EcapipeError`
         (UnreadableFile).
         """
-        if name not in self._known:  # thousands of apps ask, and mostly in vain
+        # Thousands of apps ask, and mostly in vain.
+        if name not in self._known or reserved_variables.reserved(name):
             return None
-        if reserved_variables.reserved(name):
-            return None
-        self._taken.add(name.upper())
+        self._withheld.add(name.upper())
         if value := (self.get(name) or "").strip():
             if not value.isprintable():  # bytes that are no text, or a line break in the middle
                 raise EcapipeError(usage_error(f"{name} does not hold plain text.", "ecapipe run"))
             return Secret(value)
-        path = self.get(name + _TWIN)
-        if path is None or reserved_variables.reserved(name + _TWIN):  # SSL_CERT has a twin that is no twin
+        path = self.get(name + _FILE_SUFFIX)
+        # SSL_CERT_FILE, for one, is no file with the value of SSL_CERT.
+        if path is None or reserved_variables.reserved(name + _FILE_SUFFIX):
             return None
-        try:
-            with open(path, encoding="utf-8-sig") as file:
-                content = file.read(_LARGEST).strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            # By name: what stands in the variable may be the secret itself, put there by mistake.
-            problem = unreadable_file(f"the file that {name}_FILE names", reason)
-            raise EcapipeError(replace(problem, file=None)) from None
-        return Secret(content) if content else None
+        return _read(path, name + _FILE_SUFFIX)
 
-    def _withheld(self, name: str) -> bool:
+    def _withholds(self, name: str) -> bool:
         if reserved_variables.reserved(name):
             return False
-        return name.startswith(_OWN) or name in self._taken or name.removesuffix(_TWIN) in self._taken
+        return name.startswith(_OWN) or not self._withheld.isdisjoint((name, name.removesuffix(_FILE_SUFFIX)))
 
     def is_ci(self) -> bool:
         """The test of `sf`: CI, CONTINUOUS_INTEGRATION or any CI_* variable, unless CI says no."""
@@ -123,21 +122,40 @@ class Environment:
         )
 
 
+def _read(path: str, variable: str) -> Secret | None:
+    """The content of the file that `variable` names; raises `EcapipeError` (UnreadableFile)."""
+    try:
+        # With or without the mark that editors of Windows put at the beginning.
+        with open(path, encoding="utf-8-sig") as file:
+            content = file.read(_LARGEST).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        # By name: what stands in the variable may be the secret itself, put there by mistake.
+        problem = unreadable_file(f"the file that {variable} names", reason)
+        raise EcapipeError(replace(problem, file=None)) from None
+    return Secret(content) if content else None
+
+
+def _is_program(path: str) -> bool:
+    return os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK)
+
+
 def _tree() -> str | None:
     """The real path of the repository around the current folder, else of the project; None without them."""
     try:
-        here = PurePath(os.path.realpath(os.curdir))
+        current = PurePath(os.path.realpath(os.curdir))
     except OSError:  # it was removed
         return None
-    around = (here, *here.parents)
-    marked = (each for mark in (".git", "sfdx-project.json") for each in around if os.path.lexists(each / mark))
-    return next((str(each) for each in marked), None)
+    around = (current, *current.parents)
+    # A repository goes first: its author wrote what lies around the project as well.
+    roots = (folder for mark in (".git", "sfdx-project.json") for folder in around if os.path.lexists(folder / mark))
+    return next(map(str, roots), None)
 
 
 def _inside(folder: str, tree: str) -> bool:
     """Whether a folder lies in the tree, or is named through it: a link there may lead anywhere."""
-    real, named = PurePath(os.path.realpath(folder)), PurePath(os.path.abspath(folder))
-    ways = (real, *real.parents, *map(os.path.realpath, (named, *named.parents)))
+    real, spelled = PurePath(os.path.realpath(folder)), PurePath(os.path.abspath(folder))
+    ways = (real, *real.parents, *map(os.path.realpath, (spelled, *spelled.parents)))
     return tree in map(str, ways)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -40,6 +40,7 @@ def parse(text: str, path: str) -> tuple[AcceptedFinding, ...]:
 
 def render(entries: Iterable[AcceptedFinding]) -> str:
     """The text of a baseline: sorted, and the same for the same entries."""
+    # In version control a new entry is one block of a diff, whatever order the rules were applied in.
     unique = {entry.fingerprint: entry for entry in entries}
     ordered = sorted(unique.values(), key=lambda e: (e.file or "", e.app or "", e.rule, e.fingerprint))
     members = [{"rule": e.rule, "app": e.app, "file": e.file, "fingerprint": e.fingerprint} for e in ordered]
@@ -49,39 +50,49 @@ def render(entries: Iterable[AcceptedFinding]) -> str:
 def accept(findings: Iterable[Finding], entries: Iterable[AcceptedFinding]) -> list[Finding]:
     """The findings, those in the baseline marked as accepted."""
     known = {entry.fingerprint for entry in entries}
-    if not known:  # a fingerprint costs more than all the rest of a finding
+    # A fingerprint costs more than all the rest of a finding.
+    if not known:
         return list(findings)
-    return [
-        finding if finding.rule == NOT_EXAMINED else replace(finding, accepted=finding.fingerprint in known)
-        for finding in findings
-    ]
+
+    def marked(finding: Finding) -> Finding:
+        if finding.rule == NOT_EXAMINED:
+            return finding
+        return replace(finding, accepted=finding.fingerprint in known)
+
+    return [marked(finding) for finding in findings]
 
 
 def dead(
     entries: Iterable[AcceptedFinding], findings: Iterable[Finding], examined: Callable[[AcceptedFinding], bool]
 ) -> list[AcceptedFinding]:
     """The entries that were looked for (`examined`) and stand for nothing any more."""
-    looked_for = [entry for entry in entries if examined(entry)]
-    alive = {finding.fingerprint for finding in findings} if looked_for else ()
-    return [entry for entry in looked_for if entry.fingerprint not in alive]
+    candidates = [entry for entry in entries if examined(entry)]
+    if not candidates:
+        return []
+    alive = {finding.fingerprint for finding in findings}
+    return [entry for entry in candidates if entry.fingerprint not in alive]
 
 
 def updated(
     entries: Sequence[AcceptedFinding], findings: Sequence[Finding], examined: Callable[[AcceptedFinding], bool]
 ) -> list[AcceptedFinding]:
     """The baseline that accepts all `findings` that can be, and still what was not examined this time."""
-    gone = dead(entries, findings, examined)
-    found = [AcceptedFinding(f.fingerprint, f.rule, f.app, f.file) for f in findings]
-    kept = [*(entry for entry in entries if entry not in gone), *found]
-    return [entry for entry in kept if entry.rule != NOT_EXAMINED]
+    obsolete = dead(entries, findings, examined)
+    current = [AcceptedFinding(f.fingerprint, f.rule, f.app, f.file) for f in findings]
+    updated_entries = [*(entry for entry in entries if entry not in obsolete), *current]
+    return [entry for entry in updated_entries if entry.rule != NOT_EXAMINED]
 
 
 def _entry(entry: object, path: str) -> AcceptedFinding:
     members = entry if isinstance(entry, dict) else {}
-    fingerprint, rule = members.get("fingerprint"), members.get("rule")
-    app, file = members.get("app"), members.get("file")
-    if not isinstance(fingerprint, str) or not isinstance(rule, str):
+    fingerprint, rule = _string(members, "fingerprint"), _string(members, "rule")
+    if fingerprint is None or rule is None:
         raise EcapipeError(malformed_baseline(path, "an entry has no fingerprint, or no rule"))
-    return AcceptedFinding(
-        fingerprint, rule, app if isinstance(app, str) else None, file if isinstance(file, str) else None
-    )
+    return AcceptedFinding(fingerprint, rule, app=_string(members, "app"), file=_string(members, "file"))
+
+
+def _string(members: Mapping[str, object], name: str) -> str | None:
+    value = members.get(name)
+    if not isinstance(value, str):
+        return None
+    return value

@@ -40,7 +40,7 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule's promise: `name` and `levels` are kept once released."""
+    """A rule's promise: `name` and `levels` do not change once released."""
 
     name: str
     levels: Levels
@@ -52,9 +52,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One place in a project where a rule does not hold. `app` is None for a file that names no app; `sfdx_project`
-    is
-    the root that `file` is relative to."""
+    """One place in a project where a rule does not hold.
+
+    `app` is None for a file that names no app; `project` is the root that `file` is relative to.
+    """
 
     rule: str
     level: Level
@@ -70,6 +71,8 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Names the finding across edits: made of rule, path, app and element, never of a value."""
+        # A line moves with every edit above it, and a hash of a secret invites guessing.
+        # Imported here: most checks have no baseline, and ask for no fingerprint.
         import hashlib
 
         parts = (self.rule, self.file or "", self.app or "", self.element)
@@ -83,7 +86,7 @@ def at_least(level: Level, least: Level) -> bool:
 
 def milder(one: Level, other: Level) -> Level:
     """The milder of two levels."""
-    return one if LEVELS.index(one) >= LEVELS.index(other) else other
+    return max(one, other, key=LEVELS.index)
 
 
 def explain(name: str) -> Rule:
@@ -556,17 +559,18 @@ RULES: Final[dict[str, Rule]] = {
 }
 
 
-def levels(chosen: Mapping[str, object]) -> dict[str, Level | None]:
+def levels(settings: Mapping[str, object]) -> dict[str, Level | None]:
     """The levels that ``plugins.ecapipe.rules`` gives to rules; None is off.
 
-    Raises `EcapipeError` (SchemaValidationError) for a rule or a level that there is none of.
+    Raises `EcapipeError` (SchemaValidationError) for a rule or a level that does not exist.
     """
+    # A misspelt rule would switch nothing off, or nothing on, and nobody would know.
     known: dict[object, Level | None] = {"off": None} | {level: level for level in LEVELS}
-    for name, value in chosen.items():
+    for name, value in settings.items():
         if name not in RULES:
             reason = f"plugins.ecapipe.rules.{name} is no rule (ecapipe explain lists them)"
             raise EcapipeError(schema_validation_error(FILE, reason))
         if not isinstance(value, str) or value not in known:
             reason = f"plugins.ecapipe.rules.{name} must be one of off, note, warning, error"
             raise EcapipeError(schema_validation_error(FILE, reason))
-    return {name: known[value] for name, value in chosen.items()}
+    return {name: known[value] for name, value in settings.items()}

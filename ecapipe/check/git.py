@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from ecapipe.problems.problem import EcapipeError
 
-if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+# Only for types: most commands start without this module.
+if TYPE_CHECKING:
     from ecapipe.secret import SecretSearch
 
 
@@ -49,7 +50,7 @@ class Git(Protocol):
     def ignored(self, names: Iterable[str]) -> frozenset[str]:
         """Those of `names` that a .gitignore covers, tracked or not."""
 
-    def holding(self, folder: str, sought: SecretSearch) -> Iterable[str]:
+    def holding(self, folder: str, search: SecretSearch) -> Iterable[str]:
         """The files of the work tree, in `folder`, that hold a secret; ignored ones aside. Slow for many secrets.
 
         The search begins at once; going through the answer waits for it, and raises what it raises.

@@ -14,31 +14,34 @@ from ecapipe.project.discovery import Discovery, ProjectSelection, discover, res
 from ecapipe.saved.store import has_saved_secret
 
 
-def survey(where: ProjectSelection, world: ListingAccess) -> tuple[Discovery, list[AppFacts]]:
+def survey(selection: ProjectSelection, world: ListingAccess) -> tuple[Discovery, list[AppFacts]]:
     """The apps of the project, complete or not (``app list``); raises as `discover` does."""
-    found = discover(where, world)
-    refused = tuple(problem.message for problem in reserved(found.projects, found.apps))
-    found = replace(found, notices=(*found.notices, *refused))
-    chain = sources.chain(found.apps, (), world.variable, None)
-    return found, [describe(app, resolution.resolve(app, None, chain, has_saved_secret(world))) for app in found.apps]
+    discovery = discover(selection, world)
+    problems = reserved(discovery.projects, discovery.apps)
+    discovery = replace(discovery, notices=(*discovery.notices, *(problem.message for problem in problems)))
+    chain = sources.chain(discovery.apps, (), world.variable, None)
+    has_secret = has_saved_secret(world)
+    return discovery, [describe(app, resolution.resolve(app, None, chain, has_secret)) for app in discovery.apps]
 
 
-def describe(app: App, resolved: Resolution, targets: Collection[str] = ()) -> AppFacts:
-    """The app as reports show it; `targets` are the ids of the orgs that are meant, as far as they are known."""
+def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppFacts:
+    """The app as reports show it; `targets` are the ids of the orgs to log in to, as far as they are known."""
     return AppFacts(
-        app.name,
-        app.project,
-        app.settings.path if app.settings else None,
-        tuple(file.path for file in app.files),
-        app.distribution,
-        app.credentials_of(targets),
-        app.source_org(targets),
-        app.callback_urls,
-        app.flows,
-        _credential(resolved.key),
-        _credential(resolved.secret, required=not app.secret_optional),
+        name=app.name,
+        project=app.project,
+        settings_file=app.settings.path if app.settings else None,
+        files=tuple(file.path for file in app.files),
+        distribution=app.distribution,
+        credentials_of=app.credentials_of(targets),
+        source_org_id=app.source_org(targets),
+        callback_urls=app.callback_urls,
+        flows=app.flows,
+        consumer_key=_credential_facts(state.key),
+        consumer_secret=_credential_facts(state.secret, required=not app.secret_optional),
     )
 
 
-def _credential(evidence: CredentialState, required: bool | None = None) -> CredentialFacts:
-    return CredentialFacts(evidence.in_file, evidence.source is not None, evidence.source, evidence.causes, required)
+def _credential_facts(credential: CredentialState, required: bool | None = None) -> CredentialFacts:
+    return CredentialFacts(
+        credential.in_file, credential.source is not None, credential.source, credential.causes, required
+    )

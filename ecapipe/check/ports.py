@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ListingAccess(ProjectAccess, StoreAccess, Protocol):
-    """What telling the state of credentials takes."""
+    """What it takes to know the state of credentials."""
 
     @property
     def variable(self) -> Callable[[str], Secret | None]: ...
@@ -32,4 +32,4 @@ class CheckAccess(ListingAccess, Protocol):
         """Puts the baseline in place, all or nothing; raises `EcapipeError` (UnwritableFile)."""
 
     def staged(self) -> Self:
-        """The same, with the tree as the next commit would have it."""
+        """The same access, with the tree as the next commit would have it."""

@@ -262,8 +262,8 @@ def _where(before: Sequence[str], environment: Environment) -> ProjectSelection:
         if name in ("-d", "--source-dir", "--metadata-dir"):
             values.setdefault(name, []).append(value if mark else next(words, ""))
     sources = [*values.get("-d", []), *values.get("--source-dir", [])]
-    return options.where(
-        environment, sources, values.get("--metadata-dir"), None, None, "--no-project-config" in before
+    return options.project_selection(
+        environment, sources, None, "--no-project-config" in before, metadata_dirs=values.get("--metadata-dir")
     )
 
 

@@ -69,9 +69,9 @@ def doctor(
 
 def _apps(session: CommandSession, world: World, no_project_config: bool) -> tuple[App, ...]:
     """The apps of the project around the current folder; none where there is no project, or no good one."""
-    where = options.where(session.environment, None, None, None, None, no_project_config)
+    project = options.project_selection(session.environment, None, None, no_project_config)
     try:
-        return discovery.discover(where, world).apps
+        return discovery.discover(project, world).apps
     except EcapipeError:
         return ()
 

@@ -100,8 +100,8 @@ def start(
     length = options.length(concise, verbose, _COMMAND)
     world = composition.real_world(session.environment)
     names = tuple(dict.fromkeys(org or ["emulator"]))
-    where = options.where(session.environment, source_dir, None, None, None, no_project_config)
-    apps = registered(where, world, names[0])
+    project = options.project_selection(session.environment, source_dir, None, no_project_config)
+    apps = registered(project, world, names[0])
     plan = () if faults is None else planned(faults, world.tree)
     try:
         server = Emulator(apps, orgs=names, port=port, faults=plan, tls=tls)
@@ -124,7 +124,7 @@ def start(
     return 0
 
 
-def registered(where: ProjectSelection, world: World, home: str | None = None) -> list[RegisteredApp]:
+def registered(project: ProjectSelection, world: World, home: str | None = None) -> list[RegisteredApp]:
     """The project's apps as orgs would know them; those without a consumer key are left out.
 
     Local apps are registered in the org `home` only, or, like packaged ones, in every org if there is none. An org
@@ -132,7 +132,7 @@ def registered(where: ProjectSelection, world: World, home: str | None = None) -
     """
     from ecapipe.emulator.org import RegisteredApp
 
-    found = discovery.discover(where, world)
+    found = discovery.discover(project, world)
     chain = sources.chain(found.apps, (), world.variable, None, kept=saved_secrets.secret_finder(world))
     by_key: dict[str, RegisteredApp] = {}
     for app in found.apps:

@@ -14,18 +14,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     What needs no command loads none: the version and the overview come at the price of the interpreter.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     _fill_closed_streams()
     try:
-        status = _run(given)
+        status = _run(words)
+        # Here rather than at exit, where a failure could no longer change the exit status.
         sys.stdout.flush()
-    except OSError as error:  # of the output: nobody reads on, or there is no room for it
-        # Keep the interpreter from failing again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1 if isinstance(error, BrokenPipeError) else _unwritten(error)
-    except KeyboardInterrupt:  # it came before a command was there to take it
-        return _interrupted(given)
+    except BrokenPipeError:
+        # Whoever read, as head does, has enough: there is nothing to say.
+        _discard_output()
+        return 1
+    except OSError as error:
+        _discard_output()
+        return _fail_unwritten(error)
+    except KeyboardInterrupt:
+        # It came before a command was there to take it.
+        return _fail_interrupted(words)
     return status
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from failing again when it flushes standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fill_closed_streams() -> None:
@@ -35,8 +45,8 @@ def _fill_closed_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
 
 
-def _unwritten(error: OSError) -> int:
-    """Tell that standard output takes nothing, where that can still be told."""
+def _fail_unwritten(error: OSError) -> int:
+    """Report that standard output takes nothing, if standard error still does; the exit status."""
     from contextlib import suppress
 
     from ecapipe.problems.usage import output_not_written
@@ -48,36 +58,40 @@ def _unwritten(error: OSError) -> int:
     return problem.exit_code
 
 
-def _interrupted(given: list[str]) -> int:
-    """Tell of an interrupt that no command took, in the form that was asked for."""
+def _fail_interrupted(words: list[str]) -> int:
+    """Report an interrupt that no command took, as JSON if the command line says so; the exit status."""
     from ecapipe.adapters import environment
     from ecapipe.cli.session import open_session
     from ecapipe.problems.usage import interrupted
 
-    session = open_session(given, environment.process(), sys.stdout, sys.stderr)
+    session = open_session(words, environment.process(), sys.stdout, sys.stderr)
     return session.fail(interrupted(), "ecapipe")
 
 
-def _run(given: list[str]) -> int:
+def _run(words: list[str]) -> int:
+    # Completion and help come first: they are what people wait for at the prompt, and need neither typer nor a
+    # session.
     if "_ECAPIPE_COMPLETE" in os.environ:
-        return _complete(given)
-    if given == ["--version"]:
+        return _complete(words)
+    if words == ["--version"]:
         sys.stdout.write(f"ecapipe {__version__}\n")
         return 0
-    if given in ([], ["-h"], ["--help"]):
+    if words in ([], ["-h"], ["--help"]):
         from ecapipe.cli import help
 
-        sys.stdout.write("\n".join(help.overview(full=given == ["--help"])) + "\n")
+        sys.stdout.write("\n".join(help.overview(full=words == ["--help"])) + "\n")
         return 0
-    if given[0] in ("--show-completion", "--install-completion"):
-        return _set_up_completion(given)
+    if words[0] in ("--show-completion", "--install-completion"):
+        return _set_up_completion(words)
     from ecapipe.cli.interrupts import Interrupts
 
     interrupts = Interrupts()
-    interrupts.install()  # what comes next takes its time
+    # Before the import, which takes long enough for somebody to press Ctrl-C.
+    interrupts.install()
     from ecapipe.cli import root
 
-    status = root.main(given, interrupts)
+    status = root.main(words, interrupts)
+    # The end is said: nothing may add to it while the interpreter shuts down.
     interrupts.retire()
     return status
 
@@ -92,16 +106,16 @@ def _complete(words: list[str]) -> int:
     return 0
 
 
-def _set_up_completion(given: list[str]) -> int:
+def _set_up_completion(words: list[str]) -> int:
     from ecapipe.adapters import environment
     from ecapipe.cli import completion
     from ecapipe.cli.session import open_session
     from ecapipe.problems.problem import EcapipeError
     from ecapipe.render import text
 
-    session = open_session(given, environment.process(), sys.stdout, sys.stderr)
+    session = open_session(words, environment.process(), sys.stdout, sys.stderr)
     try:
-        text.write(sys.stdout, completion.main(given, session.environment))
+        text.write(sys.stdout, completion.main(words, session.environment))
     except EcapipeError as error:
         return session.fail(error.problem, "ecapipe")
     return 0

@@ -49,8 +49,15 @@ def manifest(
     """
     session: CommandSession = context.obj
     length = options.length(concise, verbose, COMMAND)
-    where = options.where(session.environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    found = discovery.discover(where, composition.real_world(session.environment))
+    project = options.project_selection(
+        session.environment,
+        source_dir,
+        name,
+        no_project_config,
+        metadata_dirs=metadata_dir,
+        credentials_dirs=credentials_dir,
+    )
+    found = discovery.discover(project, composition.real_world(session.environment))
     if not found.whole:
         discovery.require_apps(found)
     made = manifests.of(found)

@@ -15,6 +15,7 @@ from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.credentials.sources import SOURCES, USUAL_SOURCES
 from ecapipe.orgs import org_file
 from ecapipe.orgs.org_file import OrgFile
+from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import USAGE, EcapipeError
 from ecapipe.problems.usage import source_dir_not_found, usage_error
 from ecapipe.project.discovery import ProjectSelection
@@ -118,8 +119,8 @@ NoProgress = Annotated[bool, typer.Option("--no-progress", help="Nothing moves w
 NoPrompt = Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")]
 
 
-def place(store: StoreChoice | None) -> Literal["keyring", "file"]:
-    """Where to keep secrets."""
+def store_place(store: StoreChoice | None) -> Literal["keyring", "file"]:
+    """Where to keep secrets: in the keyring, unless ``--store`` says otherwise."""
     return "file" if store is StoreChoice.file else "keyring"
 
 
@@ -131,37 +132,62 @@ class TokenForm(StrEnum):
 
 
 def token_line(token: Secret, form: TokenForm) -> str:
-    """The one line that holds an access token: what it was asked for."""
-    return ("Authorization: Bearer " if form is TokenForm.header else "") + token.reveal()
+    """The one line that holds an access token: what the command is for."""
+    if form is TokenForm.header:
+        return f"Authorization: Bearer {token.reveal()}"
+    return token.reveal()
 
 
 def length(concise: bool, verbose: bool, command: str) -> Length:
     """How much to print; raises `EcapipeError` (UsageError) for both at once."""
     if concise and verbose:
         raise EcapipeError(usage_error("--concise and --verbose exclude each other.", command))
-    return "concise" if concise else "verbose" if verbose else "usual"
+    if concise:
+        return "concise"
+    return "verbose" if verbose else "usual"
 
 
-def where(
+def project_selection(
     environment: Environment,
     source_dirs: list[str] | None,
-    metadata_dirs: list[str] | None,
-    credentials_dirs: list[str] | None,
     names: list[str] | None,
     no_project_config: bool,
+    *,
+    metadata_dirs: list[str] | None = None,
+    credentials_dirs: list[str] | None = None,
 ) -> ProjectSelection:
-    """What the shared options point at."""
+    """The folders and apps that the shared options name, and whether the project's settings are trusted."""
     trusted = not no_project_config and environment.get("ECAPIPE_NO_PROJECT_CONFIG") != "1"
     return ProjectSelection(
-        tuple(source_dirs or ()),
-        tuple(names or ()),
-        trusted,
-        tuple(metadata_dirs or ()),
-        tuple(credentials_dirs or ()),
+        directories=tuple(source_dirs or ()),
+        names=tuple(names or ()),
+        trusted=trusted,
+        metadata_dirs=tuple(metadata_dirs or ()),
+        credentials_dirs=tuple(credentials_dirs or ()),
     )
 
 
-def batch_file(path: str) -> OrgFile:
+def org_selection(
+    environment: Environment,
+    target_orgs: list[str] | None,
+    *,
+    file: str | None,
+    all_orgs: bool,
+    allow_hosts: list[str] | None,
+    username: str | None = None,
+) -> OrgSelection:
+    """The orgs that the shared options name; raises `EcapipeError` as `read_org_file`."""
+    return OrgSelection(
+        names=tuple(target_orgs or ()),
+        default=environment.get("SF_TARGET_ORG"),
+        allowed=allowed_hosts(environment, allow_hosts or ()),
+        username=username,
+        batch=None if file is None else read_org_file(file),
+        every=all_orgs,
+    )
+
+
+def read_org_file(path: str) -> OrgFile:
     """The orgs that a file lists; raises `EcapipeError` (SourceDirNotFound, UnreadableFile), exit code 2."""
     tree = Disk()
     if tree.resolve(path) is None:
@@ -169,14 +195,17 @@ def batch_file(path: str) -> OrgFile:
     try:
         return org_file.parse(tree.read(path, org_file.LARGEST), path)
     except EcapipeError as error:
+        # A file that the command line names is a mistake in the command line, whatever is wrong with it.
         raise EcapipeError(replace(error.problem, exit_code=USAGE)) from None
 
 
-def allowed_hosts(environment: Environment, given: Iterable[str] = ()) -> tuple[str, ...]:
-    """Hosts accepted besides Salesforce's: those `given`, and the variable's."""
-    return (*given, *re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or ""))
+def allowed_hosts(environment: Environment, hosts: Iterable[str] = ()) -> tuple[str, ...]:
+    """Hosts accepted as orgs besides Salesforce's: `hosts`, and those of the variable."""
+    return (*hosts, *re.split(r"[\s,]+", environment.get("ECAPIPE_ALLOWED_HOSTS") or ""))
 
 
-def sources(named: Iterable[SecretSource] | None) -> frozenset[str]:
-    """Where secrets may come from: the sources `named`, else all that are asked without being named."""
-    return frozenset(source.value for source in named) if named else frozenset(USUAL_SOURCES)
+def secret_sources(choices: Iterable[SecretSource] | None) -> frozenset[str]:
+    """Where secrets may come from: `choices`, else all sources that are asked without being named."""
+    if choices:
+        return frozenset(source.value for source in choices)
+    return frozenset(USUAL_SOURCES)

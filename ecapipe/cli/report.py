@@ -55,7 +55,7 @@ def merge_results(
     """
     session: CommandSession = context.obj
     options.length(concise, verbose, MERGE)
-    reports = report_files.asked(
+    reports = report_files.parse(
         session, MERGE, report_to, ProjectSelection(), composition.real_world(session.environment).tree
     )
     with reports.covering():

@@ -21,20 +21,28 @@ from ecapipe.render import text
 if TYPE_CHECKING:
     from ecapipe.render.report_data import Place, ReportData
 
-_SUMMARY: Final = 1_000_000
+_SUMMARY_SIZE: Final = 1_000_000
 """Bytes of a step summary; GitHub shows none above 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
+class ReportTarget:
+    """A value of ``--report``: the name of a format, and the path of a file."""
+
+    format: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reports:
-    """What is to be written once the work is done: files (format and path), and annotations in GitHub Actions.
+    """What is to be written once the work is done: files, and annotations in GitHub Actions.
 
     `roots`: where files lie while no project has been read.
     """
 
     session: CommandSession
     command: str
-    files: tuple[tuple[str, str], ...]
+    files: tuple[ReportTarget, ...]
     roots: tuple[str, ...]
 
     @contextmanager
@@ -50,35 +58,43 @@ class Reports:
             raise
 
     def write(self, result: Callable[[], ReportData]) -> list[str]:
-        """Write everything, if there is anything; a sentence for each file that could not be written, which is said
-        on standard error, too."""
+        """Write everything, if there is anything to write.
+
+        Returns a sentence for each file that could not be written; standard error says so, too.
+        """
         if not self.files and not self._in_actions:
             return []
+        # Most commands write no report: neither the formats nor the data for them are made for those.
         from ecapipe.render.reports import FORMATS
 
-        account, lost = result(), []
-        for name, path in self.files:
+        data, failures = result(), []
+        for target in self.files:
             try:
-                files.write(path, FORMATS[name](account))
+                files.write(target.path, FORMATS[target.format](data))
             except EcapipeError as error:
+                # The other reports are written all the same.
                 text.write(self.session.err, text.problem(error.problem))
-                lost.append(error.problem.message)
+                failures.append(error.problem.message)
         if self._in_actions:
-            self._annotate(account)
-        return lost
+            self._annotate(data)
+        return failures
 
     def place(self, projects: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Place:
         """Where CI systems find a file: relative to the root of its git repository, else of its project."""
-        owners: dict[str | None, list[AppFacts]] = {}
+        apps_by_name: dict[str | None, list[AppFacts]] = {}
         for app in apps:
-            owners.setdefault(app.name, []).append(app)
+            apps_by_name.setdefault(app.name, []).append(app)
         roots = tuple(project.root for project in projects) or self.roots
         bases = {root: files.repository(root) or root for root in roots}
 
         def place(file: str, app: str | None, project: str) -> str:
-            holders = [owner.project for owner in owners.get(app, ()) if file in owner.files]
-            likely = [project] if project else holders or roots
-            root = next((root for root in likely if os.path.exists(os.path.join(root, file))), likely[0])
+            candidates: Sequence[str] = [project]
+            if not project:
+                # Apps of one name may lie in several projects: the file tells which of them is meant.
+                owners = [owner.project for owner in apps_by_name.get(app, ()) if file in owner.files]
+                candidates = owners or roots
+            existing = (root for root in candidates if os.path.exists(os.path.join(root, file)))
+            root = next(existing, candidates[0])
             return os.path.relpath(os.path.join(root, file), bases[root]).replace(os.sep, "/")
 
         return place
@@ -88,57 +104,71 @@ class Reports:
         return self.session.environment.get("GITHUB_ACTIONS") == "true"
 
     def _write_failure(self, problem: Problem) -> None:
-        def account() -> ReportData:
+        def failure_data() -> ReportData:
             from ecapipe.render.report_data import of_failure
 
             document = report.failure(problem, self.command)
             return of_failure(problem, document, self.place((), ()), self.command)
 
-        self.write(account)
+        self.write(failure_data)
 
-    def _annotate(self, account: ReportData) -> None:
+    def _annotate(self, data: ReportData) -> None:
+        """Annotations on standard error, and the page that GitHub shows for the step, as far as it fits."""
         from ecapipe.render import annotations, markdown
 
-        text.write(self.session.err, annotations.lines(account), commands=True)
+        text.write(self.session.err, annotations.lines(data), commands=True)
         path = self.session.environment.get("GITHUB_STEP_SUMMARY")
         if path is None:
             return
-        page = ""
-        for block in markdown.blocks(account):
-            if len((page + block).encode()) < _SUMMARY:
-                page += f"{block}\n\n"
+        summary = ""
+        for block in markdown.blocks(data):
+            if len((summary + block).encode()) < _SUMMARY_SIZE:
+                summary += f"{block}\n\n"
         try:
-            files.append(path, page)
+            # Other steps of the job write to the same file.
+            files.append(path, summary)
         except OSError as error:
             reason = (error.strerror or "unknown reason").lower()
             text.write(self.session.err, [f"Warning: GITHUB_STEP_SUMMARY cannot be written to: {reason}."])
 
 
-def asked(
-    session: CommandSession, command: str, given: Sequence[str] | None, where: ProjectSelection, tree: ProjectTree
+def parse(
+    session: CommandSession,
+    command: str,
+    values: Sequence[str] | None,
+    project: ProjectSelection,
+    tree: ProjectTree,
 ) -> Reports:
-    """The reports that a command line asks for; raises `EcapipeError` (UsageError)."""
-    wanted: dict[str, tuple[str, str]] = {}
-    for each in given or ():
-        from ecapipe.render.reports import FORMATS
+    """The reports that the `values` of ``--report`` ask for; raises `EcapipeError` (UsageError).
 
-        name, _, path = each.partition("=")
-        known = f"Formats: {', '.join(FORMATS)}."
-        if path in ("", "-"):
-            raise _usage(command, f"--report takes FORMAT=PATH, the path of a file, not {each}.", known)
-        if name not in FORMATS:
-            raise _usage(command, f"There is no report format {name}.", *did_you_mean(name, FORMATS), known)
-        if obstacle := files.obstacle(path):
-            raise _usage(
-                command, f"The report {path} cannot be written: {obstacle}.", "Name a file in another folder."
-            )
-        if wanted.setdefault(os.path.realpath(path), (name, path)) != (name, path):
-            raise _usage(command, f"--report names {path} twice.")
-    starts = [os.path.abspath(each) for each in (*where.directories, *where.metadata_dirs)] or [os.getcwd()]
-    return Reports(
-        session, command, tuple(wanted.values()), tuple(tree.project_above(each) or each for each in starts)
-    )
+    A path that cannot be written to is refused here, before the work that the report is about.
+    """
+    targets: dict[str, ReportTarget] = {}
+    for value in values or ():
+        target = _parse_target(value, command)
+        # By the real path: two names of one file would have the second report overwrite the first.
+        if targets.setdefault(os.path.realpath(target.path), target) != target:
+            raise _usage_error(command, f"--report names {target.path} twice.")
+    folders = [os.path.abspath(folder) for folder in (*project.directories, *project.metadata_dirs)] or [os.getcwd()]
+    roots = tuple(tree.project_above(folder) or folder for folder in folders)
+    return Reports(session, command, tuple(targets.values()), roots)
 
 
-def _usage(command: str, message: str, *hints: str) -> EcapipeError:
+def _parse_target(value: str, command: str) -> ReportTarget:
+    """A value of ``--report``, FORMAT=PATH."""
+    from ecapipe.render.reports import FORMATS
+
+    format, _, path = value.partition("=")
+    formats = f"Formats: {', '.join(FORMATS)}."
+    if path in ("", "-"):
+        raise _usage_error(command, f"--report takes FORMAT=PATH, the path of a file, not {value}.", formats)
+    if format not in FORMATS:
+        raise _usage_error(command, f"There is no report format {format}.", *did_you_mean(format, FORMATS), formats)
+    if obstacle := files.obstacle(path):
+        sentence = f"The report {path} cannot be written: {obstacle}."
+        raise _usage_error(command, sentence, "Name a file in another folder.")
+    return ReportTarget(format, path)
+
+
+def _usage_error(command: str, message: str, *hints: str) -> EcapipeError:
     return EcapipeError(usage_error(message, command, *hints))

@@ -24,33 +24,33 @@ if TYPE_CHECKING:
 FLAG: Final = "--resume"
 KEY: Final = "--jwt-key-file"
 """What holds no file may hold the key itself, and is not recorded."""
-GIVEN: Final = "ecapipe.arguments"
+ARGUMENTS: Final = "ecapipe.arguments"
 """Where the context has the arguments that serve a run again."""
 
 _LARGEST: Final = 512 * 2**20
-_SHOWN: Final = frozenset({"--json", "--concise", "--verbose", "--no-progress"})
+_DISPLAY_FLAGS: Final = frozenset({"--json", "--concise", "--verbose", "--no-progress"})
 """Flags that say how the run is shown: each time anew."""
-_ALONE: Final = _SHOWN | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal", "--no-board"}
+_MODE_FLAGS: Final = _DISPLAY_FLAGS | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal", "--no-board"}
 """Flags that do not say what is to be done, but how."""
-_VALUED: Final = frozenset({"--wait", "-w", "--concurrency", "--browser", "-b", "--board-port", "--report"})
+_MODE_OPTIONS: Final = frozenset({"--wait", "-w", "--concurrency", "--browser", "-b", "--board-port", "--report"})
 """The same, with a value."""
 
 
-class Resuming(Command):
+class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        given = _filled(args)
-        if any(each.startswith(f"{FLAG}=") for each in given) and _are_alone(given):
-            given = _again(ctx.obj, given)
-        again = [each for each in given if each not in _SHOWN and not each.startswith(f"{FLAG}=")]
+        given = _join_values(args)
+        if any(each.startswith(f"{FLAG}=") for each in given) and _only_modes(given):
+            given = _repeat(ctx.obj, given)
+        again = [each for each in given if each not in _DISPLAY_FLAGS and not each.startswith(f"{FLAG}=")]
         recordable = not any(redact(each) != each for each in again) and all(map(os.path.isfile, _values(again, KEY)))
-        ctx.meta[GIVEN] = again if recordable else None
+        ctx.meta[ARGUMENTS] = again if recordable else None
         return super().parse_args(ctx, given)
 
 
 @contextmanager
-def known(
+def open_earlier_run(
     session: CommandSession, given: str | None, roots: Sequence[str]
 ) -> Iterator[tuple[RecordedRun | None, str | None]]:
     """What is known of the run that `given` means, and its name: the latest of a project in `roots` for an empty one,
@@ -69,7 +69,7 @@ def known(
             yield recorded, entry.run
 
 
-def _filled(args: Sequence[str]) -> list[str]:
+def _join_values(args: Sequence[str]) -> list[str]:
     """The arguments with each ``--resume`` joined to its value, empty for none."""
     filled: list[str] = []
     waiting = False
@@ -90,23 +90,23 @@ def _values(given: Sequence[str], flag: str) -> list[str]:
     return joined + [value for each, value in pairwise([*given, ""]) if each == flag]
 
 
-def _are_alone(given: Sequence[str]) -> bool:
+def _only_modes(given: Sequence[str]) -> bool:
     """Whether nothing in `given` says what is to be done, so that the run that is meant has to."""
     words = iter(given)
     for each in words:
         name, joined, _ = each.partition("=")
-        if name in _VALUED:
+        if name in _MODE_OPTIONS:
             if not joined:
                 next(words, None)
-        elif name not in _ALONE:
+        elif name not in _MODE_FLAGS:
             return False
     return True
 
 
-def _again(session: CommandSession, given: list[str]) -> list[str]:
+def _repeat(session: CommandSession, given: list[str]) -> list[str]:
     """The arguments of the run that is meant, and `given`; these alone for a JSON result, which has none.
 
-    Raises `EcapipeError`: as `known`, and OptionsNotRepeatable.
+    Raises `EcapipeError`: as `open_earlier_run`, and OptionsNotRepeatable.
     """
     *_, flag = (each for each in given if each.startswith(f"{FLAG}="))
     name = flag.partition("=")[2]

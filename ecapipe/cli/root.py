@@ -22,71 +22,81 @@ from ecapipe.render import text
 from ecapipe.secret import REDACTED
 
 
-def main(given: list[str], interrupts: Interrupts) -> int:
-    """Run the command line `given`, which is not empty; the exit status.
+def main(words: list[str], interrupts: Interrupts) -> int:
+    """Run the command line `words`, which is not empty; the exit status.
 
     Raises `BrokenPipeError` and `text.Unwritten` where the output does not take what was done.
     """
-    session = open_session(given, environment.process(), sys.stdout, sys.stderr, interrupts)
+    session = open_session(words, environment.process(), sys.stdout, sys.stderr, interrupts)
+    command = _command_name(words)
     try:
         _start_log(session)
-        return _run(given, session)
+        return _run(words, session)
     except EcapipeError as error:
-        return session.fail(error.problem, _command(given))
+        return session.fail(error.problem, command)
     except exceptions.TyperException as error:
-        return session.fail(_usage(error, _command(given)), _command(given))
+        return session.fail(_usage_problem(error, command), command)
     except (KeyboardInterrupt, exceptions.Abort):
+        # A second Ctrl-C, while the first is reported, must not end in a traceback.
         interrupts.retire()
-        return session.fail(interrupted(), _command(given))
-    except (BrokenPipeError, text.Unwritten):  # there is nobody to tell, or nothing to tell it with
+        return session.fail(interrupted(), command)
+    except (BrokenPipeError, text.Unwritten):
+        # There is nobody to report it to, or nothing to report it with: `ecapipe.cli.main` ends quietly.
         raise
     except Exception as error:
-        return session.fail(_bug(error), _command(given), _stack(error, session))
+        return session.fail(_internal_problem(error), command, _stack(error, session))
 
 
-def _run(given: list[str], session: CommandSession) -> int:
-    """Load the one command that is meant, and run it."""
-    if given[0] in ("-h", "--help"):  # before the command means what it does behind it
-        given = [*given[1:], given[0]]
-    name = given[0]
+def _run(words: list[str], session: CommandSession) -> int:
+    """Load the one command that the first word names, and run it."""
+    if words[0] in ("-h", "--help"):
+        # In front of a command it means the same as behind it.
+        words = [*words[1:], words[0]]
+    name = words[0]
     if name.startswith("-"):
         raise EcapipeError(usage_error(f"Nonexistent flag: {name}.", "ecapipe"))
     if name not in COMMANDS:
-        meant = did_you_mean(name, COMMANDS)
-        raise EcapipeError(usage_error(f"{name} is not an ecapipe command.", "ecapipe", *meant))
-    if given == [name] and COMMANDS[name].children:
-        given = [name, "-h"]
-    command = typer.main.get_command(_line(name))
-    try:  # typer's own main would keep an interrupt and a broken pipe to itself
-        with command.make_context("ecapipe", given, obj=session) as context:
+        hints = did_you_mean(name, COMMANDS)
+        raise EcapipeError(usage_error(f"{name} is not an ecapipe command.", "ecapipe", *hints))
+    if words == [name] and COMMANDS[name].children:
+        words = [name, "-h"]
+    command = typer.main.get_command(_build_parser(name))
+    try:
+        # Not typer's own main, which would keep an interrupt and a broken pipe to itself.
+        with command.make_context("ecapipe", words, obj=session) as context:
             return int(command.invoke(context) or 0)
-    except exceptions.Exit as ended:  # help has been printed
-        return ended.exit_code
+    except exceptions.Exit as end:
+        # typer leaves this way once it has printed help.
+        return end.exit_code
 
 
-def _line(name: str) -> typer.Typer:
-    """The command line with this one command."""
-    line = typer.Typer(
+def _build_parser(name: str) -> typer.Typer:
+    """The command line with this one command, so that only its imports cost time."""
+    parser = typer.Typer(
         cls=Group,
         rich_markup_mode=None,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    line.callback()(lambda: None)
+    # With a callback typer takes the command's name even where there is just one command.
+    parser.callback()(lambda: None)
     module = import_module(f"ecapipe.cli.{name}")
     if COMMANDS[name].children:
-        line.add_typer(module.commands, name=name)
+        parser.add_typer(module.commands, name=name)
     else:
-        line.command(name, cls=getattr(module, "SHAPE", Command))(getattr(module, name))
-    return line
+        command_class = getattr(module, "COMMAND_CLASS", Command)
+        parser.command(name, cls=command_class)(getattr(module, name))
+    return parser
 
 
 def _start_log(session: CommandSession) -> None:
     """Log where a variable asks for it; raises `EcapipeError` (UsageError) for a level that does not exist."""
-    name = next((name for name in ("ECAPIPE_LOG_LEVEL", "SF_LOG_LEVEL") if session.environment.get(name)), None)
+    names = ("ECAPIPE_LOG_LEVEL", "SF_LOG_LEVEL")
+    name = next((name for name in names if session.environment.get(name)), None)
     if name is None:
         return
+    # Logging is loaded for those who ask for it.
     from ecapipe.render import log
 
     level = (session.environment.get(name) or "").lower()
@@ -96,28 +106,33 @@ def _start_log(session: CommandSession) -> None:
     log.configure(level, session.err)
 
 
-def _usage(error: exceptions.TyperException, command: str) -> Problem:
+def _usage_problem(error: exceptions.TyperException, command: str) -> Problem:
     """What typer says, in our words where it guesses at a name."""
-    meant = [f"Did you mean {name}?" for name in getattr(error, "possibilities", None) or ()]
-    message = f"Nonexistent flag: {getattr(error, 'option_name', '')}." if meant else error.format_message()
-    if message.startswith("Got unexpected extra argument"):  # a long one may be a secret, put there by mistake
+    hints = [f"Did you mean {name}?" for name in getattr(error, "possibilities", None) or ()]
+    message = error.format_message()
+    if hints:
+        message = f"Nonexistent flag: {getattr(error, 'option_name', '')}."
+    # A long argument may be a secret that was put there by mistake.
+    if message.startswith("Got unexpected extra argument"):
         message = re.sub(r"[^\s()]{12,}", REDACTED, message)
-    return usage_error(message, command, *meant)
+    return usage_error(message, command, *hints)
 
 
-def _command(given: Sequence[str]) -> str:
-    """The command a line means, as usage and the JSON envelope name it."""
-    topic, *rest = [word for word in given if not word.startswith("-")][:2] or [""]
+def _command_name(words: Sequence[str]) -> str:
+    """The command of a command line, as usage and the JSON envelope name it."""
+    topic, *rest = [word for word in words if not word.startswith("-")][:2] or [""]
     if topic not in COMMANDS:
         return "ecapipe"
     return " ".join(["ecapipe", topic, *(word for word in rest if word in COMMANDS[topic].children)])
 
 
-def _bug(error: Exception) -> Problem:
+def _internal_problem(error: Exception) -> Problem:
     """Names only, no values: the exception's own text may hold anything."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ecapipe" in frame.filename]
-    where = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
-    return internal_error(type(error).__name__, where)
+    place = "an unknown place"
+    if frames:
+        place = f"{frames[-1].name}, line {frames[-1].lineno}"
+    return internal_error(type(error).__name__, place)
 
 
 def _stack(error: Exception, session: CommandSession) -> str | None:

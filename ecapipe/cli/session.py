@@ -16,7 +16,11 @@ from ecapipe.render import json, text
 
 @dataclass(frozen=True, slots=True)
 class CommandSession:
-    """One invocation. `json` is known before any flag is parsed, so that usage errors can be JSON, too."""
+    """One invocation.
+
+    `json` is known before any flag is parsed, so that usage errors can be JSON, too; `full_help` tells ``--help``
+    from ``-h``.
+    """
 
     environment: Environment
     out: TextIO
@@ -34,6 +38,7 @@ class CommandSession:
 
     @property
     def colour(self) -> bool:
+        # https://no-color.org
         return self.environment.get("NO_COLOR") is None
 
     def finish(self, result: Json, lines: Iterable[str], status: int = 0, warnings: Iterable[str] = ()) -> int:
@@ -41,6 +46,7 @@ class CommandSession:
         if self.json:
             json.write(self.out, report.success(result, warnings, status))
         else:
+            # Standard output holds the result alone, so that it can be piped.
             text.write(self.err, [f"Warning: {text.clean(warning)}" for warning in warnings])
             text.write(self.out, lines)
         return status
@@ -58,7 +64,11 @@ def open_session(
     arguments: Sequence[str], environment: Environment, out: TextIO, err: TextIO, interrupts: Interrupts | None = None
 ) -> CommandSession:
     """The session for a command line: JSON by ``--json`` before any ``--``, or ``SF_CONTENT_TYPE=JSON``."""
-    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    flags = list(arguments)
+    if "--" in flags:
+        del flags[flags.index("--") :]
     content_type = environment.get("SF_CONTENT_TYPE") or ""
-    as_json = "--json" in before or content_type.upper() == "JSON"
-    return CommandSession(environment, out, err, as_json, "--help" in before, interrupts or Interrupts())
+    as_json = "--json" in flags or content_type.upper() == "JSON"
+    return CommandSession(
+        environment, out, err, json=as_json, full_help="--help" in flags, interrupts=interrupts or Interrupts()
+    )

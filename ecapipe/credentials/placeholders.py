@@ -1,4 +1,4 @@
-"""What only stands where a credential belongs, and what cannot be one."""
+"""Placeholders: texts that stand where a credential belongs, and that cannot be one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ _GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}|[0-9A-F]{64}")
 
 def is_placeholder(text: str) -> bool:
     """Whether `text` only stands where a credential belongs. A key may have any shape; Salesforce's own is proof."""
+    # First: a generated key is random text, in which a word of the pattern can occur.
     return _GENERATED.fullmatch(text) is None and _PLACEHOLDER.search(text) is not None
 
 
 def unfit(secret: Secret, consumer_key: str) -> str | None:
-    """Why what was given as the consumer secret of that key cannot be one."""
+    """Why `secret` cannot be the consumer secret of that key; None if it can."""
     text = secret.reveal()
     if not text.isprintable() or not text.isascii():
         return "it is not plain text on one line"
     if is_placeholder(text):
         return "it only stands in the place of a secret"
-    return "it is the consumer key" if text == consumer_key else None
+    if text == consumer_key:
+        return "it is the consumer key"
+    return None

@@ -1,4 +1,4 @@
-"""Key and secret proved present, and from where, or why they are not."""
+"""Resolution of credentials: key and secret proved present, with their sources, or why they are not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ecapipe.credentials import sources
 from ecapipe.credentials.sources import (
     FILE,
     KEYRING,
@@ -15,6 +16,7 @@ from ecapipe.credentials.sources import (
     HasSavedSecret,
     InFile,
     SourceName,
+    SourceValue,
     first_value,
     in_file,
     named_variable,
@@ -59,7 +61,10 @@ class CredentialState:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What the chain gave for one app (and org): the evidence, and either credentials or why there are none."""
+    """What the chain gave for one app (and org): the state of key and secret, and credentials or why there are none.
+
+    `warning` is for people who use the credentials.
+    """
 
     key: CredentialState
     secret: CredentialState
@@ -68,74 +73,122 @@ class Resolution:
 
     @property
     def problem(self) -> Problem | None:
+        """Why there are no credentials."""
         return self.outcome if isinstance(self.outcome, Problem) else None
 
 
 def resolve(
-    app: App, org: Org | None, chain: Chain, held: HasSavedSecret | None = None, *, spared: bool = False
+    app: App, org: Org | None, chain: Chain, has_saved: HasSavedSecret | None = None, *, spared: bool = False
 ) -> Resolution:
     """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may.
 
-    `held`: a secret that no source gives, but that is kept for the key, counts as found; it is known to be there, and
-    nobody looked at it, so that there are no credentials. A source that cannot be read is a problem of this app in
-    this org alone.
+    A secret that no source gives, but that `has_saved` knows for the key, counts as present; nobody has read it, so
+    that there are no credentials. A source that cannot be read is a problem of this app in this org alone.
     """
     required = not app.secret_optional and not spared
-    # Nobody is asked for a secret that no flow needs.
-    wanted = chain if required else without_prompts(chain)
-    key = key_source = None
+    secret_chain = chain
+    if not required:
+        # Nobody is asked for a secret that no flow needs.
+        secret_chain = without_prompts(chain)
+    key: SourceValue | None = None
     try:
-        key, key_source = first_value(chain, app, org, "consumerKey")
-        secret, secret_source = first_value(wanted, app, org, "consumerSecret")
+        key = first_value(chain, app, org, "consumerKey")
+        secret = first_value(secret_chain, app, org, "consumerSecret")
     except EcapipeError as error:
-        causes = (error.problem.message,)
-        key_evidence = CredentialState(in_file(app, "consumerKey"), key_source, () if key else causes)
-        return Resolution(key_evidence, CredentialState(in_file(app, "consumerSecret"), None, causes), error.problem)
-    if key and secret is None and required and held and held(key.reveal()):
-        secret_source = KEYRING
-    # What came from the file is present in it.
-    key_in_file = "present" if key_source == FILE else in_file(app, "consumerKey")
-    secret_in_file = "present" if secret_source == FILE else in_file(app, "consumerSecret")
-    key_evidence = CredentialState(key_in_file, key_source, () if key else _key_causes(app))
-    secret_evidence = CredentialState(
-        secret_in_file,
-        secret_source,
-        () if secret_source or app.secret_optional else _secret_causes(app),
-    )
+        return _unreadable(app, key, error.problem)
+    key_state = _key_state(app, key)
     if key is None:
-        return Resolution(key_evidence, secret_evidence, _no_key(app, key_evidence.causes))
+        return Resolution(key_state, _secret_state(app, secret), _no_key(app, key_state.causes))
     if secret is None and required:
-        named = next((name for source in chain if (name := named_variable(source, org))), None)
-        if named:
-            secret_evidence = replace(secret_evidence, causes=(f"{named}, which secretEnv names, is not set.",))
-        return Resolution(key_evidence, secret_evidence, _no_secret(app, secret_evidence.causes, named))
-    mixed = (
-        f"The consumer key comes from {key_source}, the consumer secret from {secret_source}: make sure they belong "
-        "together."
-        if secret is not None and secret_source not in (key_source, KEYRING, REST)
-        else None
-    )
-    notices = [source.notice(app, org) for source in wanted if source.name == secret_source]
-    warning = " ".join(sentence for sentence in (mixed, *notices) if sentence) or None
-    return Resolution(key_evidence, secret_evidence, Credentials(app, key.reveal(), secret), warning)
+        saved = has_saved is not None and has_saved(key.value.reveal())
+        return _missing_secret(app, org, chain, key_state, saved=saved)
+    credentials = Credentials(app, key.value.reveal(), secret.value if secret else None)
+    return Resolution(key_state, _secret_state(app, secret), credentials, _warning(app, org, key, secret))
+
+
+def _unreadable(app: App, key: SourceValue | None, problem: Problem) -> Resolution:
+    """What there is when a source could not be read, before or after one gave the `key`."""
+    causes = (problem.message,)
+    key_state = CredentialState(in_file(app, "consumerKey"), None, causes)
+    if key:
+        key_state = _key_state(app, key)
+    return Resolution(key_state, CredentialState(in_file(app, "consumerSecret"), None, causes), problem)
+
+
+def _missing_secret(
+    app: App, org: Org | None, chain: Chain, key_state: CredentialState, *, saved: bool
+) -> Resolution:
+    """What there is without the secret; `saved`: it is in the keyring, and was not read."""
+    state = _secret_state(app, None)
+    if saved:
+        state = replace(state, source=KEYRING, causes=())
+    own_variable = next((name for source in chain if (name := named_variable(source, org))), None)
+    if own_variable:
+        # No other source was asked, so that nothing else is the cause.
+        state = replace(state, causes=(f"{own_variable}, which secretEnv names, is not set.",))
+    return Resolution(key_state, state, _no_secret(app, state.causes, own_variable))
+
+
+def _warning(app: App, org: Org | None, key: SourceValue, secret: SourceValue | None) -> str | None:
+    """What is doubtful about a pair, and what the source of the secret has to say."""
+    if secret is None:
+        return None
+    sentences = []
+    source = secret.source.name
+    # A keyring and an org are asked for the secret of this very key.
+    if source not in (key.source.name, KEYRING, REST):
+        sentences.append(
+            f"The consumer key comes from {key.source.name}, the consumer secret from {source}: make sure they "
+            "belong together."
+        )
+    if notice := secret.source.notice(app, org):
+        sentences.append(notice)
+    return " ".join(sentences) or None
+
+
+def _key_state(app: App, key: SourceValue | None) -> CredentialState:
+    if key is None:
+        return CredentialState(in_file(app, "consumerKey"), None, _key_causes(app))
+    return _state_of(app, "consumerKey", key)
+
+
+def _secret_state(app: App, secret: SourceValue | None) -> CredentialState:
+    if secret is not None:
+        return _state_of(app, "consumerSecret", secret)
+    causes: tuple[str, ...] = ()
+    if not app.secret_optional:
+        causes = _secret_causes(app)
+    return CredentialState(in_file(app, "consumerSecret"), None, causes)
+
+
+def _state_of(app: App, field: Field, value: SourceValue) -> CredentialState:
+    # What came from the file is present in it; a second look would cost time for each app and org.
+    if value.source.name == FILE:
+        return CredentialState("present", FILE)
+    return CredentialState(in_file(app, field), value.source.name)
 
 
 def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
     """The key alone, which is no secret."""
-    key, _ = first_value(chain, app, org, "consumerKey")
-    return key.reveal() if key else None
+    return sources.consumer_key(chain, app, org)
 
 
 def line(app: App, field: Field) -> int | None:
-    """Where `field` stands in the settings file."""
-    element = app.settings.document.first(field) if app.settings else None
+    """The line of `field` in the settings file."""
+    if app.settings is None:
+        return None
+    element = app.settings.document.first(field)
     return element.line if element else None
 
 
 def flows_without_secret(app: App) -> tuple[str, ...]:
     """The flows the file allows that need no secret."""
-    web = ("web",) if app.secret_optional and app.allows("web") else ()
-    return (*web, "jwt") if app.allows("jwt") else web
+    flows = []
+    if app.secret_optional and app.allows("web"):
+        flows.append("web")
+    if app.allows("jwt"):
+        flows.append("jwt")
+    return tuple(flows)
 
 
 def _key_causes(app: App) -> tuple[str, ...]:
@@ -149,6 +202,7 @@ def _key_causes(app: App) -> tuple[str, ...]:
 
 
 def _secret_causes(app: App) -> tuple[str, ...]:
+    """Why there is no secret, as far as the file tells."""
     match in_file(app, "consumerSecret"):
         case "placeholder":
             return (_placeholder(app, "consumerSecret"),)
@@ -170,20 +224,32 @@ def _placeholder(app: App, field: Field) -> str:
         return f"The file holds a placeholder instead of the {field}."
     if replaced.lacking:
         origins = ", ".join(replaced.lacking)
-        why = "from which no credential is read" if replaced.reserved else "which has no value"
-        return f"The file holds a placeholder for {origins} (replacements of sfdx-project.json), {why}."
+        reason = "which has no value"
+        # The variables of programs, such as PATH, are no place for a secret: children are given them.
+        if replaced.reserved:
+            reason = "from which no credential is read"
+        return f"The file holds a placeholder for {origins} (replacements of sfdx-project.json), {reason}."
     return f"The replacements of sfdx-project.json leave the {field} empty, or a placeholder."
 
 
 def _no_key(app: App, causes: Sequence[str]) -> Problem:
-    file = app.settings.path if app.settings else None
     name = variable("consumerKey", app.name)
-    return consumer_key_missing(app.name, name, causes, file, line(app, "consumerKey"))
+    return consumer_key_missing(app.name, name, causes, file=_settings_path(app), line=line(app, "consumerKey"))
 
 
-def _no_secret(app: App, causes: Sequence[str], named: str | None) -> Problem:
-    file = app.settings.path if app.settings else None
-    name = named or variable("consumerSecret", app.name)
+def _no_secret(app: App, causes: Sequence[str], own_variable: str | None) -> Problem:
     return consumer_secret_missing(
-        app.name, name, causes, app.flows, flows_without_secret(app), file, line(app, "consumerSecret")
+        app.name,
+        own_variable or variable("consumerSecret", app.name),
+        causes,
+        app.flows,
+        flows_without_secret(app),
+        file=_settings_path(app),
+        line=line(app, "consumerSecret"),
     )
+
+
+def _settings_path(app: App) -> str | None:
+    if app.settings is None:
+        return None
+    return app.settings.path

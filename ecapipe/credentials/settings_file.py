@@ -1,4 +1,4 @@
-"""Why an app has no settings file in an org, and by which orgs that can be told."""
+"""Why an app has no settings file in its orgs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from ecapipe.project.apps import App
 
 
 def settings_problem(app: App, orgs: Sequence[Org]) -> Problem:
-    """Why `app`, meant for `orgs`, has no settings file."""
+    """Why `app`, which is to log in to `orgs`, has no settings file."""
     alias = next((org.alias for org in orgs if org.alias), None)
     return apps.missing_settings(app, alias, sources.variables(app.name, orgs), known_org_ids(app, orgs))
 
 
 def known_org_ids(app: App, orgs: Iterable[Org]) -> tuple[str, ...]:
-    """The ids of `orgs` by which it can be told whose credentials `app` uses: the one that its link names, else all;
-    none if some are unknown."""
-    known = [org.org_id for org in orgs]
-    told = tuple([each for each in known if each])
-    own = tuple([each for each in told if app.link_org and same_id(each, app.link_org)])
-    return own or (told if len(told) == len(known) else ())
+    """The ids of `orgs` that tell whose credentials `app` uses: the one that its link names, else all; none if some
+    are unknown."""
+    ids = [org.org_id for org in orgs]
+    known = tuple([org_id for org_id in ids if org_id])
+    linked = tuple([org_id for org_id in known if app.link_org and same_id(org_id, app.link_org)])
+    if linked:
+        return linked
+    # An org without an id may be the very one that the app comes from.
+    if len(known) < len(ids):
+        return ()
+    return known

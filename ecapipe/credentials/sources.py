@@ -1,9 +1,9 @@
-"""Where key and secret may come from: one source after the other."""
+"""Sources of key and secret, tried one after the other."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, Protocol
@@ -17,26 +17,30 @@ from ecapipe.secret import Secret
 
 Field = Literal["consumerKey", "consumerSecret"]
 
+_FIELDS: Final[tuple[Field, ...]] = ("consumerKey", "consumerSecret")
+
+_LABELS: Final[Mapping[Field, str]] = {"consumerKey": "Consumer key", "consumerSecret": "Consumer secret"}
+
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
 
 SourceName = Literal["environment", "replacement", "file", "keyring", "rest", "prompt"]
 
 SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "rest", "prompt")
 
-FILE: Final = "file"
+FILE: Final[SourceName] = "file"
 
 KEYRING: Final[SourceName] = "keyring"
 
 REST: Final[SourceName] = "rest"
 
 USUAL_SOURCES: Final = tuple(source for source in SOURCES if source != REST)
-"""Those that nobody has to name."""
+"""The sources of a command that names none: to ask an org has to be intended."""
 
 FindSavedSecret = Callable[[str], Secret | None]
-"""The consumer secret that is kept for a consumer key."""
+"""Gives the consumer secret that is saved for a consumer key."""
 
 HasSavedSecret = Callable[[str], bool]
-"""Whether one is kept, without a look at it."""
+"""Tells whether one is saved, without reading it."""
 
 
 class ClientIdentity(Protocol):
@@ -51,7 +55,7 @@ class ClientIdentity(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FetchedPair:
-    """Key and secret of a consumer as its org tells them; `notice` is a sentence about what is to come."""
+    """Key and secret of a consumer as its org gives them; `notice` warns of a pair that is to replace them."""
 
     key: str
     secret: Secret
@@ -59,7 +63,7 @@ class FetchedPair:
 
 
 FetchPair = Callable[[App, Org | None, str | None], FetchedPair]
-"""Ask the org that has the consumer of an app, by its key if that is known. Raises `EcapipeError`."""
+"""Asks the org that has the consumer of an app, by its key if that is known. Raises `EcapipeError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +78,43 @@ class Source:
     """A sentence about the secret that it gave."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceValue:
+    """A key or secret, and the source that gave it."""
+
+    value: Secret
+    source: Source
+
+
 Chain = tuple[Source, ...]
 
 
 def in_file(app: App, field: Field) -> InFile:
     """What the settings file holds for `field`."""
     settings = app.settings
-    elements = settings.document.all(field) if settings else ()
+    if settings is None:
+        return "absent"
+    elements = settings.document.all(field)
     if len(elements) > 1:
         return "duplicate"
-    if settings is None or not elements or (text := elements[0].text) is None:
+    if not elements or (text := elements[0].text) is None:
         return "absent"
-    return "placeholder" if field in settings.replaced or is_placeholder(text) else "present"
+    # The text of a replacement is no credential, whatever it looks like: a deploy puts something else there.
+    if field in settings.replaced or is_placeholder(text):
+        return "placeholder"
+    return "present"
 
 
 def from_file() -> Source:
     """The settings file itself; a placeholder or a duplicate counts as absent."""
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        settings = app.settings
-        text = settings.document.text(field) if settings else None
-        return Secret(text) if text and in_file(app, field) == "present" else None
+        if app.settings is None or in_file(app, field) != "present":
+            return None
+        text = app.settings.document.text(field)
+        if not text:
+            return None
+        return Secret(text)
 
     return Source(FILE, find)
 
@@ -106,7 +126,9 @@ def from_replacements() -> Source:
         replaced = replaced_value(app, field)
         if replaced is None or replaced.value is None or in_file(app, field) == "duplicate":
             return None
-        return None if is_placeholder(replaced.value.reveal()) else replaced.value
+        if is_placeholder(replaced.value.reveal()):
+            return None
+        return replaced.value
 
     return Source("replacement", find)
 
@@ -118,26 +140,15 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
     `value` reads one variable. Raises `EcapipeError` (AmbiguousVariable) when a variable that is set could be
     meant for two of the given apps or orgs.
     """
+    # Capitals and underscores can make one name of two: a secret would go to the wrong app or org.
     owners: dict[str, str] = {}
-    for app in apps:
-        for org in (None, *orgs):
-            subject = f"{app}@{org.name}" if org else app
-            for field in ("consumerKey", "consumerSecret"):
-                if org and org.secret_env and field == "consumerSecret":
-                    continue
-                name = variable(field, app, org)
-                owner = owners.setdefault(name, subject)
-                if owner != subject and value(name) is not None:
-                    raise EcapipeError(ambiguous_variable(name, owner, subject))
+    for name, subject in _subjects_of_variables(apps, orgs):
+        owner = owners.setdefault(name, subject)
+        if owner != subject and value(name) is not None:
+            raise EcapipeError(ambiguous_variable(name, owner, subject))
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        names = [variable(field, app.name, org)] if org else []
-        names.append(variable(field, app.name))
-        if len(apps) == 1:
-            names.append(variable(field))
-        if org and org.secret_env and field == "consumerSecret":
-            names = [org.secret_env]
-        for name in names:
+        for name in _variables_of(app, org, field, only_app=len(apps) == 1):
             secret = value(name)
             if secret and not is_placeholder(secret.reveal()):
                 return secret
@@ -146,28 +157,63 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
     return Source("environment", find)
 
 
-def from_keyring(kept: FindSavedSecret, earlier: Chain) -> Source:
-    """The secret that was kept for the very key that `takeover` sources give: a pair that belongs together."""
+def _subjects_of_variables(apps: Sequence[str], orgs: Sequence[Org]) -> Iterator[tuple[str, str]]:
+    """Every variable that names an app, with the app, or app@org, that it is meant for."""
+    for app in apps:
+        for field in _FIELDS:
+            yield variable(field, app), app
+        for org in orgs:
+            for field in _FIELDS:
+                if not _own_variable(org, field):
+                    yield variable(field, app, org), f"{app}@{org.name}"
+
+
+def _variables_of(app: App, org: Org | None, field: Field, *, only_app: bool) -> list[str]:
+    """The variables to look into, the most specific first."""
+    if own := _own_variable(org, field):
+        return [own]
+    names = [variable(field, app.name)]
+    if org:
+        names.insert(0, variable(field, app.name, org))
+    if only_app:
+        names.append(variable(field))
+    return names
+
+
+def _own_variable(org: Org | None, field: Field) -> str | None:
+    """The variable that `org` names for `field`; only for the secret it can."""
+    if org is None or field != "consumerSecret":
+        return None
+    return org.secret_env
+
+
+def from_keyring(find_saved: FindSavedSecret, earlier: Chain) -> Source:
+    """The secret that was saved for the very key that `earlier` sources give: a pair that belongs together."""
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        key = first_value(earlier, app, org, "consumerKey")[0] if field == "consumerSecret" else None
-        return kept(key.reveal()) if key else None
+        if field == "consumerKey":
+            return None
+        key = consumer_key(earlier, app, org)
+        if key is None:
+            return None
+        return find_saved(key)
 
     return Source(KEYRING, find)
 
 
-def from_rest(disclose: FetchPair, earlier: Chain) -> Source:
-    """The org's credentials REST API; the secret is that of the key that `takeover` sources give, if they do."""
+def from_rest(fetch_pair: FetchPair, earlier: Chain) -> Source:
+    """The org's credentials REST API; the secret is that of the key that `earlier` sources give, if they do."""
 
-    def told(app: App, org: Org | None) -> FetchedPair:
-        key, _ = first_value(earlier, app, org, "consumerKey")
-        return disclose(app, org, key.reveal() if key else None)
+    def fetch(app: App, org: Org | None) -> FetchedPair:
+        return fetch_pair(app, org, consumer_key(earlier, app, org))
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        found = told(app, org)
-        return Secret(found.key) if field == "consumerKey" else found.secret
+        pair = fetch(app, org)
+        if field == "consumerKey":
+            return Secret(pair.key)
+        return pair.secret
 
-    return Source(REST, find, notice=lambda app, org: told(app, org).notice)
+    return Source(REST, find, notice=lambda app, org: fetch(app, org).notice)
 
 
 def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
@@ -175,22 +221,29 @@ def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
     answers: dict[tuple[str, str, Field], Secret | None] = {}
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        asked = (app.project, app.name, field)
-        if asked not in answers:
-            of = f"{app.name} in {org.name}" if org and org.source_dir else app.name
-            answers[asked] = ask(f"{'Consumer key' if field == 'consumerKey' else 'Consumer secret'} of {of}: ")
-        return answers[asked]
+        question = (app.project, app.name, field)
+        if question not in answers:
+            owner = app.name
+            # With a tree of its own the org has an app of its own, which may share its name with others.
+            if org and org.source_dir:
+                owner = f"{app.name} in {org.name}"
+            answers[question] = ask(f"{_LABELS[field]} of {owner}: ")
+        return answers[question]
 
     return Source("prompt", find)
 
 
 def variable(field: Field, app: str | None = None, org: Org | None = None) -> str:
     """The environment variable for `field`: upper case, every other character ``_``."""
-    parts = ["ECAPIPE_CLIENT", "ID" if field == "consumerKey" else "SECRET"]
-    parts += [_in_capitals(name) for name in (app, org.variable_name if org else None) if name]
+    parts = ["ECAPIPE_CLIENT_ID" if field == "consumerKey" else "ECAPIPE_CLIENT_SECRET"]
+    if app:
+        parts.append(_in_capitals(app))
+    if org and org.variable_name:
+        parts.append(_in_capitals(org.variable_name))
     return "_".join(parts)
 
 
+# Each app meets each org, so that a name comes here thousands of times.
 @cache
 def _in_capitals(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
@@ -205,36 +258,44 @@ def chain(
     disclose: FetchPair | None = None,
     kept: FindSavedSecret | None = None,
 ) -> Chain:
-    """Where key and secret may come from, in order; secrets only from sources named in `secret_from`.
+    """The sources of key and secret, in order; secrets come only from those named in `secret_from`.
 
-    Nobody is asked when `ask` is None, no keyring when `records` is, and no org when `disclose` is, or is not named.
+    Nobody is asked when `ask` is None, no keyring when `kept` is, and no org when `disclose` is or REST is not named.
     """
     sources = [
         from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
         from_replacements(),
         from_file(),
     ]
+    # A keyring and an org are asked for the secret of the key that the sources before them give.
     if kept is not None:
         sources.append(from_keyring(kept, tuple(sources)))
     if disclose is not None and REST in secret_from:
         sources.append(from_rest(disclose, tuple(sources)))
+    # Last, so that nobody types what is to be had elsewhere.
     if ask is not None:
         sources.append(from_prompt(ask))
     return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
 
 
 def _keys_only(source: Source) -> Source:
+    """The source without its secrets; a consumer key is none, so that it is still found there."""
+
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        return source.find(app, org, field) if field == "consumerKey" else None
+        if field == "consumerSecret":
+            return None
+        return source.find(app, org, field)
 
     return Source(source.name, find, secrets=False)
 
 
 def variables(app: str, orgs: Sequence[Org] = ()) -> tuple[str, str]:
     """The variables for the key and the secret of `app`, the latter as all of `orgs` name it, if they do."""
-    named = {org.secret_env for org in orgs}
-    secret = named.pop() if len(named) == 1 else None
-    return variable("consumerKey", app), secret or variable("consumerSecret", app)
+    secret = variable("consumerSecret", app)
+    names = {org.secret_env for org in orgs}
+    if len(names) == 1:
+        secret = names.pop() or secret
+    return variable("consumerKey", app), secret
 
 
 def unprompted(chain: Chain) -> Chain:
@@ -247,21 +308,33 @@ def without_prompts(chain: Chain) -> Chain:
     return tuple(source for source in chain if source.name not in (KEYRING, REST, "prompt"))
 
 
-def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> tuple[Secret | None, SourceName | None]:
+def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> SourceValue | None:
+    """The value of the first source that has one."""
     for source in chain:
         value = source.find(app, org, field)
         if value is not None:
-            return value, source.name
+            return SourceValue(value, source)
+        # An org that names a variable means no other secret: that of another source could be another org's.
         if field == "consumerSecret" and named_variable(source, org):
-            break  # no other secret is meant than that of the variable
-    return None, None
+            break
+    return None
+
+
+def consumer_key(chain: Chain, app: App, org: Org | None) -> str | None:
+    """The key alone, which is no secret."""
+    key = first_value(chain, app, org, "consumerKey")
+    return key.value.reveal() if key else None
 
 
 def named_variable(source: Source, org: Org | None) -> str | None:
     """The variable that `org` names for its secret, if `source` is the environment and may give secrets."""
-    return org.secret_env if org and source.secrets and source.name == "environment" else None
+    if org is None or not source.secrets or source.name != "environment":
+        return None
+    return org.secret_env
 
 
 def replaced_value(app: App, field: Field) -> Replaced | None:
-    settings = app.settings
-    return settings.replaced.get(field) if settings else None
+    """What the project's replacements make of `field`, if they touch it."""
+    if app.settings is None:
+        return None
+    return app.settings.replaced.get(field)

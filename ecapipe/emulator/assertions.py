@@ -1,4 +1,4 @@
-"""Assertions of the JWT bearer flow (RFC 7523): whose they are, whom they name, and whether that is signed."""
+"""Assertions of the JWT bearer flow (RFC 7523): the app that issued one, the user it names, and its signature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ecapipe.emulator import clients
 from ecapipe.emulator.org import EmulatedOrg, RegisteredApp
-from ecapipe.emulator.wire import Refused
+from ecapipe.emulator.wire import OAuthError
 
 LONGEST: Final = 180.0
 """Seconds that an assertion may have left."""
@@ -19,27 +19,31 @@ SKEW: Final = 60.0
 
 _LOGIN_URLS: Final = ("https://login.salesforce.com", "https://test.salesforce.com")
 _MILLISECONDS: Final = 1e11
-"""From here a time is one in milliseconds: the Salesforce CLI writes such, and Salesforce takes them."""
+"""From here on a time is in milliseconds: the Salesforce CLI writes such, and Salesforce accepts them."""
 
-_NO_TIME: Final = 1e15
+_LATEST: Final = 1e15
+"""Beyond it, also in milliseconds, no client can mean a time."""
 
 
 def verify(org: EmulatedOrg, assertion: str) -> tuple[RegisteredApp, str]:
     """The app that signed the assertion, and the username it asks for; anything wrong is refused."""
     signed, _, signature = assertion.rpartition(".")
-    header, claims = _members(signed)
+    header, claims = _decode(signed)
     issuer, subject = claims.get("iss"), claims.get("sub")
+    # Only RS256: "none", or HMAC with the certificate as its key, would let anybody sign.
     if header.get("alg") != "RS256" or not isinstance(issuer, str) or not isinstance(subject, str):
         raise _invalid()
     if org.lacks(issuer):
-        raise Refused("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org")
+        raise OAuthError("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org")
     app = clients.enabled(org, issuer)
     if app.certificate is None or not _signed(app.certificate, signed, signature):
         raise _invalid()
-    audience = claims.get("aud")
-    named = audience if isinstance(audience, list) else [audience]
-    if not any(one in named for one in (*_LOGIN_URLS, org.url)):
-        raise Refused("invalid_grant", "audience is invalid")
+    audiences = claims.get("aud")
+    if not isinstance(audiences, list):
+        audiences = [audiences]
+    # The token endpoint, which RFC 7523 names as audience, is none here: Salesforce wants the login URL.
+    if not {*_LOGIN_URLS, org.url}.intersection(audience for audience in audiences if isinstance(audience, str)):
+        raise OAuthError("invalid_grant", "audience is invalid")
     _check_time(claims, org.clock())
     return app, subject
 
@@ -49,25 +53,29 @@ def _check_time(claims: dict[str, Any], now: float) -> None:
     if ends is None or ("nbf" in claims and _time(claims["nbf"]) is None):
         raise _invalid()
     if ends + SKEW <= now:
-        # Salesforce's own words, though there is no code.
-        raise Refused("invalid_grant", "expired authorization code")
+        # Salesforce words it like this, though there is no code.
+        raise OAuthError("invalid_grant", "expired authorization code")
     if ends > now + LONGEST + SKEW or (_time(claims.get("nbf")) or now) > now + SKEW:
         raise _invalid()
 
 
 def _time(value: object) -> float | None:
     """Seconds since 1970."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _NO_TIME:
+    # true is an int to Python. NaN, which json reads, fails the comparison.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
         return None
-    return value / 1000 if value >= _MILLISECONDS else value
+    if value >= _MILLISECONDS:
+        return value / 1000
+    return value
 
 
-def _members(signed: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _decode(signed: str) -> tuple[dict[str, Any], dict[str, Any]]:
     parts = signed.split(".")
     if len(parts) != 2:
         raise _invalid()
     try:
-        header, claims = (json.loads(_decoded(part)) for part in parts)
+        header, claims = (json.loads(_base64url(part)) for part in parts)
+    # A body nested by the thousand exhausts Python's stack.
     except (ValueError, RecursionError):
         raise _invalid() from None
     if not isinstance(header, dict) or not isinstance(claims, dict):
@@ -83,26 +91,28 @@ def _signed(certificate: str, signed: str, signature: str) -> bool:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    armoured = certificate.strip()
-    if "-----BEGIN" not in armoured:
-        armoured = f"-----BEGIN CERTIFICATE-----\n{armoured}\n-----END CERTIFICATE-----"
+    pem = certificate.strip()
+    # Metadata has only the base64 between the lines.
+    if "-----BEGIN" not in pem:
+        pem = f"-----BEGIN CERTIFICATE-----\n{pem}\n-----END CERTIFICATE-----"
     try:
-        key = x509.load_pem_x509_certificate(armoured.encode()).public_key()
+        key = x509.load_pem_x509_certificate(pem.encode()).public_key()
         if not isinstance(key, RSAPublicKey):
             return False
-        key.verify(_decoded(signature), signed.encode(), PKCS1v15(), hashes.SHA256())
+        key.verify(_base64url(signature), signed.encode(), PKCS1v15(), hashes.SHA256())
     except (ValueError, InvalidSignature):
         return False
     return True
 
 
-def _decoded(text: str) -> bytes:
-    """base64url without padding, and nothing else (RFC 7515, section 2)."""
+def _base64url(text: str) -> bytes:
+    """base64url without padding, and nothing else (RFC 7515, section 2); raises ValueError."""
+    # Python's urlsafe_b64decode skips foreign letters, so one assertion could be written in many ways.
     if not text.isascii() or set("+/=") & set(text):
         raise binascii.Error("not base64url")
     padded = text + "=" * (-len(text) % 4)
     return base64.b64decode(padded.replace("-", "+").replace("_", "/"), validate=True)
 
 
-def _invalid() -> Refused:
-    return Refused("invalid_grant", "invalid assertion")
+def _invalid() -> OAuthError:
+    return OAuthError("invalid_grant", "invalid assertion")

@@ -1,14 +1,16 @@
-"""The part of the REST API that knows which apps there are, and tells their keys and secrets to those who may."""
+"""The part of the REST API that lists apps, and discloses their keys and secrets to those who may see them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ecapipe.emulator.org import EmulatedOrg, EmulatedPair, RegisteredApp, full_id
 from ecapipe.emulator.wire import Parameters, RestError
 from ecapipe.secret import Secret
 
+# API versions in which the resources appeared.
 _SINCE_USAGE: Final = 59
 _SINCE_CREDENTIALS: Final = 60
 _SINCE_STAGED: Final = 65
@@ -19,13 +21,28 @@ _LARGEST_PAGE: Final = 200
 Members = dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class _Consumer:
+    """A consumer of an app, with the id that the REST API has for it."""
+
+    id: str
+    key: str
+    secret: Secret | None
+
+
 def answer(org: EmulatedOrg, version: int, root: str, steps: Sequence[str], query: Parameters) -> Members:
-    """What a request below `root` (``…/apps/oauth``) is told."""
+    """The body of the response to a request below `root` (``…/apps/oauth``)."""
     match steps:
         case ["usage"] if version >= _SINCE_USAGE:
             return _usage(org, f"{root}/usage", query)
         case ["credentials", app_id, *rest] if version >= _SINCE_CREDENTIALS:
-            return _credentials(org, version, f"{root}/credentials/{app_id}", app_id, rest, query)
+            if not org.setup.secrets_by_rest:
+                raise RestError(
+                    403, "FUNCTIONALITY_NOT_ENABLED", "This feature is not currently enabled for this org."
+                )
+            if not org.setup.may_view_secrets:
+                raise RestError(403, "INSUFFICIENT_ACCESS", "This feature is not enabled for this user.")
+            return _credentials(org, f"{root}/credentials/{app_id}", app_id, rest, version=version, query=query)
         case _:
             raise _missing()
 
@@ -35,10 +52,10 @@ def _usage(org: EmulatedOrg, url: str, query: Parameters) -> Members:
     page, size = _number(query, "page", 0), _number(query, "pageSize", _PAGE_SIZE)
     if not 1 <= size <= _LARGEST_PAGE:
         raise _out_of_range("pageSize")
-    found = [(id, app) for id, app in _identified(org) if org.uses(app)]
-    after = (page + 1) * size
+    apps = [(id, app) for id, app in _with_ids(org) if org.uses(app)]
+    end = (page + 1) * size
 
-    def at(number: int) -> str:
+    def page_url(number: int) -> str:
         return f"{url}?page={number}&pageSize={size}"
 
     return {
@@ -52,45 +69,44 @@ def _usage(org: EmulatedOrg, url: str, query: Parameters) -> Members:
                 "isFromPackage": False,
                 "usageDetailsUrl": f"{url}/{id}/users",
             }
-            for id, app in found[page * size : after]
+            for id, app in apps[page * size : end]
         ],
-        "currentPageUrl": at(page),
-        "nextPageUrl": at(page + 1) if after < len(found) else None,
+        "currentPageUrl": page_url(page),
+        "nextPageUrl": page_url(page + 1) if end < len(apps) else None,
     }
 
 
 def _credentials(
-    org: EmulatedOrg, version: int, url: str, app_id: str, steps: Sequence[str], query: Parameters
+    org: EmulatedOrg, url: str, app_id: str, steps: Sequence[str], *, version: int, query: Parameters
 ) -> Members:
-    if not org.setup.secrets_by_rest:
-        raise RestError(403, "FUNCTIONALITY_NOT_ENABLED", "This feature is not currently enabled for this org.")
-    if not org.setup.may_view_secrets:
-        raise RestError(403, "INSUFFICIENT_ACCESS", "This feature is not enabled for this user.")
-    app = next((app for id, app in _identified(org) if _same(id, app_id)), None)
+    """All consumers of an app, one of them, or the staged pair of one."""
+    app = next((app for id, app in _with_ids(org) if _same(id, app_id)), None)
     if app is None:
         raise _missing()
-    consumers = {id: _consumer(version, url, id, app, key) for id, key, _ in _pairs(org, app)}
+    consumers = _consumers(org, app)
     if not steps:
-        return {"consumers": list(consumers.values()), "currentPageUrl": url}
-    for id, key, secret in _pairs(org, app):
-        if _same(id, steps[0]):
-            match steps[1:]:
-                case []:
-                    return consumers[id] | _part(query, secret)
-                case ["staged"] if version >= _SINCE_STAGED:
-                    return _staged(f"{url}/{id}/staged", app, key)
-                case _:
-                    break
-    raise _missing()
+        members = [_consumer(consumer, url, app, version) for consumer in consumers]
+        return {"consumers": members, "currentPageUrl": url}
+    consumer = next((consumer for consumer in consumers if _same(consumer.id, steps[0])), None)
+    match consumer, steps[1:]:
+        case _Consumer(), []:
+            return _consumer(consumer, url, app, version) | _part(query, consumer.secret)
+        case _Consumer(), ["staged"] if version >= _SINCE_STAGED:
+            return _staged(f"{url}/{consumer.id}/staged", app, consumer.key)
+        case _:
+            raise _missing()
 
 
-def _consumer(version: int, url: str, id: str, app: RegisteredApp, key: str) -> Members:
-    members: Members = {"id": id, "key": key, "name": app.name, "url": f"{url}/{id}"}
-    return members | ({"stagedCredentialsUrl": f"{url}/{id}/staged"} if version >= _SINCE_STAGED else {})
+def _consumer(consumer: _Consumer, url: str, app: RegisteredApp, version: int) -> Members:
+    own = f"{url}/{consumer.id}"
+    members: Members = {"id": consumer.id, "key": consumer.key, "name": app.name, "url": own}
+    if version >= _SINCE_STAGED:
+        members["stagedCredentialsUrl"] = f"{own}/staged"
+    return members
 
 
 def _part(query: Parameters, secret: Secret | None) -> Members:
-    """What is asked for beside the key: nothing, unless it is the secret."""
+    """What the response has beside the key: nothing, unless the secret is requested."""
     match (query.get("part") or "key").lower():
         case "key":
             return {}
@@ -101,12 +117,13 @@ def _part(query: Parameters, secret: Secret | None) -> Members:
 
 
 def _staged(url: str, app: RegisteredApp, key: str) -> Members:
-    """The pair that waits for a rotation: of the app's first consumer."""
-    staged = app.staged if key == app.consumer_key else None
-    return {"stagedCredentials": [] if staged is None else [_waiting(url, staged)], "url": url}
+    """The pair that waits for a rotation, as only the app's first consumer has one."""
+    if app.staged is None or key != app.consumer_key:
+        return {"stagedCredentials": [], "url": url}
+    return {"stagedCredentials": [_staged_pair(url, app.staged)], "url": url}
 
 
-def _waiting(url: str, pair: EmulatedPair) -> Members:
+def _staged_pair(url: str, pair: EmulatedPair) -> Members:
     id = full_id("1SC000000000001")
     return {
         "id": id,
@@ -120,28 +137,30 @@ def _waiting(url: str, pair: EmulatedPair) -> Members:
     }
 
 
-def _identified(org: EmulatedOrg) -> Iterator[tuple[str, RegisteredApp]]:
+def _with_ids(org: EmulatedOrg) -> Iterator[tuple[str, RegisteredApp]]:
     for number, app in enumerate(org.apps, 1):
         yield full_id(f"0xI{number:012}"), app
 
 
-def _pairs(org: EmulatedOrg, app: RegisteredApp) -> Iterator[tuple[str, str, Secret | None]]:
-    """Id, key and secret of each consumer."""
-    at = org.apps.index(app) + 1
-    yield full_id(f"888{at:06}000001"), app.consumer_key, app.consumer_secret
-    for number, pair in enumerate(app.more_consumers, 2):
-        yield full_id(f"888{at:06}{number:06}"), pair.key, pair.secret
+def _consumers(org: EmulatedOrg, app: RegisteredApp) -> list[_Consumer]:
+    position = org.apps.index(app) + 1
+    pairs = [(app.consumer_key, app.consumer_secret), *((pair.key, pair.secret) for pair in app.more_consumers)]
+    return [
+        _Consumer(full_id(f"888{position:06}{number:06}"), key, secret)
+        for number, (key, secret) in enumerate(pairs, 1)
+    ]
 
 
-def _same(id: str, asked: str) -> bool:
-    """Ids may be asked for in their short form."""
-    return asked in (id, id[:15])
+def _same(id: str, requested: str) -> bool:
+    """Whether an id is the requested one, which may be in the short form of 15 characters."""
+    return requested in (id, id[:15])
 
 
 def _number(query: Parameters, name: str, default: int) -> int:
     text = query.get(name)
     if text is None:
         return default
+    # isdigit alone takes superscripts, too; and longer numbers than any page need no arithmetic.
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise _out_of_range(name)
     return int(text)

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: an org that is slow, cut off, under maintenance, or not itself."""
+"""Faults, which go wrong on purpose: an org that is slow, cut off, under maintenance, or another one."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class ErrorReply(TypedDict):
 class Do(TypedDict, total=False):
     """What goes wrong, by the names of a fault file.
 
-    With `status`, `html` or `redirect` the org is not asked at all. Everything else is done to its answer,
-    so that a code that was redeemed behind a `reset` is used up.
+    With `status`, `html` or `redirect` the org does not see the request. Everything else is done to its answer, so
+    that a code that was redeemed behind a `reset` is used up.
     """
 
     status: int
@@ -85,8 +85,8 @@ class Fault:
 
     def __post_init__(self) -> None:
         members = {"path": self.path, "do": self.do, "org": self.org, "times": self.times, "after": self.after}
-        _check({name: value for name, value in members.items() if value is not None}, _OF_A_FAULT)
-        _check(self.do, _OF_DO)
+        _check({name: value for name, value in members.items() if value is not None}, _FAULT_RULES)
+        _check(self.do, _DO_RULES)
         _check_together(self.do)
 
 
@@ -95,42 +95,44 @@ class Plan:
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._faults = tuple(faults)
-        self._met = [0] * len(self._faults)
+        self._counts = [0] * len(self._faults)
 
     def due(self, org: str, path: str) -> Do:
         """What goes wrong with this request; empty if nothing does."""
         due: list[Do] = []
-        for at, fault in enumerate(self._faults):
+        # All of them count, also behind the one that is due: `after` and `times` do not depend on other faults.
+        for index, fault in enumerate(self._faults):
             if fault.org in (None, org) and fnmatchcase(path, fault.path):
-                self._met[at] += 1
-                turn = self._met[at] - fault.after
+                self._counts[index] += 1
+                turn = self._counts[index] - fault.after
                 if turn > 0 and (fault.times is None or turn <= fault.times):
                     due.append(fault.do)
-        return due[0] if due else Do()
+        return next(iter(due), Do())
 
 
 def parse(data: bytes) -> tuple[Fault, ...]:
     """The faults in a fault file, a JSON list; raises ValueError that says which one is wrong, and why."""
     try:
-        found = json.loads(data, object_pairs_hook=_once, parse_constant=_no_number)
+        faults = json.loads(data, object_pairs_hook=_unique, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON: {error.msg}, line {error.lineno}, column {error.colno}") from None
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if not isinstance(found, list):
+    if not isinstance(faults, list):
         raise ValueError("it is not a list of faults")
-    return tuple(_fault(number, members) for number, members in enumerate(found, 1))
+    return tuple(_fault(number, members) for number, members in enumerate(faults, 1))
 
 
 def answer(do: Do, usual: Callable[[], Response]) -> Response:
     """The answer to send: the usual one with what goes wrong done to it, or another in its place."""
-    response = _instead(do) or usual()
+    response = _replacement(do) or usual()
+    # Response computes the length anew.
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     body = bytes(response.body)
     if "wrongOrg" in do or "wrongUser" in do:
-        body = _misnamed(body, do)
+        body = _exchange_identity(body, do)
     if "form" in do and (members := _members(body)) is not None:
         body = urlencode(members).encode()
         headers["content-type"] = "application/x-www-form-urlencoded"
@@ -147,27 +149,31 @@ async def deliver(
     do: Do, response: Response, scope: Scope, receive: Receive, send: Send, hang_up: Callable[[], None]
 ) -> None:
     """Send the answer as late, as slowly and as incompletely as `do` says. A client that goes away ends it."""
-    if await _gone(receive, do.get("delay", 0)):
+    if await _disconnects(receive, do.get("delay", 0)):
         return
     if not do.keys() & {"drip", "truncate", "reset"}:
         await response(scope, receive, send)
         return
     if "reset" not in do:
+        # The headers announce the length of the whole body, so that its end is missing.
         body = bytes(response.body)[: do.get("truncate")]
-        step, pause = (1, 1 / do["drip"]) if "drip" in do else (len(body) or 1, 0)
+        step, pause = len(body) or 1, 0.0
+        if "drip" in do:
+            step, pause = 1, 1 / do["drip"]
         await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
-        for at in range(0, len(body), step):
-            await send({"type": "http.response.body", "body": body[at : at + step], "more_body": True})
-            if await _gone(receive, pause):
+        for start in range(0, len(body), step):
+            await send({"type": "http.response.body", "body": body[start : start + step], "more_body": True})
+            if await _disconnects(receive, pause):
                 return
         if "truncate" not in do:
             await send({"type": "http.response.body", "body": b""})
             return
     hang_up()
-    await _gone(receive, None)
+    # uvicorn takes a handler that returns before its response is complete for a failure.
+    await _disconnects(receive, None)
 
 
-async def _gone(receive: Receive, within: float | None) -> bool:
+async def _disconnects(receive: Receive, within: float | None) -> bool:
     """Whether the client goes away within some seconds (None: wait until it does)."""
     if within == 0:
         return False
@@ -180,7 +186,8 @@ async def _gone(receive: Receive, within: float | None) -> bool:
     return True
 
 
-def _instead(do: Do) -> Response | None:
+def _replacement(do: Do) -> Response | None:
+    """The answer that stands in for the org's, if one does."""
     if "redirect" in do:
         return Response(status_code=do.get("status", 302), headers={"Location": do["redirect"]})
     if "html" in do:
@@ -188,16 +195,19 @@ def _instead(do: Do) -> Response | None:
         if isinstance(page, bool):
             return pages.maintenance(do.get("status", 503))
         return pages.error(page["error"], page["error_description"], do.get("status", 400))
+    if "body" in do:
+        return JSONResponse(do["body"], do["status"])
     if "status" in do:
-        return JSONResponse(do["body"], do["status"]) if "body" in do else Response(status_code=do["status"])
+        return Response(status_code=do["status"])
     return None
 
 
-def _misnamed(body: bytes, do: Do) -> bytes:
-    """The identity of a token or UserInfo answer exchanged; without the signature, which would give it away."""
+def _exchange_identity(body: bytes, do: Do) -> bytes:
+    """A token or UserInfo answer that names another org or user."""
     members = _members(body)
     if members is None:
         return body
+    # The signature is over the identity, so that its check alone would find the exchange.
     members.pop("signature", None)
     for name in {"id", "sub", "organization_id", "user_id"} & members.keys():
         if "wrongOrg" in do:
@@ -211,17 +221,19 @@ def _misnamed(body: bytes, do: Do) -> bytes:
 
 def _members(body: bytes) -> dict[str, object] | None:
     try:
-        found = json.loads(body)
+        members = json.loads(body)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    if not isinstance(members, dict):
+        return None
+    return members
 
 
 def _fault(number: int, members: object) -> Fault:
     try:
         if not isinstance(members, dict):
             raise ValueError("it is not an object")
-        _check(members, _OF_A_FAULT)
+        _check(members, _FAULT_RULES)
         for name in ("path", "do"):
             if name not in members:
                 raise ValueError(f'"{name}" is missing')
@@ -230,19 +242,28 @@ def _fault(number: int, members: object) -> Fault:
         raise ValueError(f"fault {number}: {error}") from None
 
 
-_Rule = tuple[str, Callable[[object], bool]]
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a member takes, in words and as a predicate."""
+
+    takes: str
+    fits: Callable[[object], bool]
 
 
-def _check(members: Mapping[str, object], known: Mapping[str, _Rule]) -> None:
+def _check(members: Mapping[str, object], rules: Mapping[str, _Rule]) -> None:
     for name, value in members.items():
-        if name not in known:
-            by_fold = {one.casefold(): one for one in known}
-            near = get_close_matches(name.casefold(), by_fold, n=1)
-            hint = f'; did you mean "{by_fold[near[0]]}"?' if near else ""
-            raise ValueError(f'"{name}" is not known{hint}')
-        takes, fits = known[name]
-        if not fits(value):
-            raise ValueError(f'"{name}" takes {takes}')
+        if name not in rules:
+            raise ValueError(f'"{name}" is not known{_suggestion(name, rules)}')
+        if not rules[name].fits(value):
+            raise ValueError(f'"{name}" takes {rules[name].takes}')
+
+
+def _suggestion(name: str, rules: Iterable[str]) -> str:
+    # Folded: names that differ in case alone are the closest of all.
+    by_fold = {rule.casefold(): rule for rule in rules}
+    for match in get_close_matches(name.casefold(), by_fold, n=1):
+        return f'; did you mean "{by_fold[match]}"?'
+    return ""
 
 
 def _check_together(do: Do) -> None:
@@ -256,18 +277,20 @@ def _check_together(do: Do) -> None:
         raise ValueError('"body" needs a "status", and excludes "html"')
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
         raise ValueError("an object has a member twice")
     return members
 
 
-def _no_number(name: str) -> None:
+def _reject_constant(name: str) -> None:
+    # Python reads NaN and Infinity, which no JSON has.
     raise ValueError(f"{name} is no number in JSON")
 
 
 def _whole(least: int, most: float = float("inf")) -> Callable[[object], bool]:
+    # By its type, because true is an int to isinstance.
     return lambda value: type(value) is int and least <= value <= most
 
 
@@ -302,30 +325,30 @@ def _is_page(value: object) -> bool:
     return value.keys() == ErrorReply.__required_keys__ and texts and _is_json(value)
 
 
-_TRUE: Final[_Rule] = ("true", _is_true)
-_OF_A_FAULT: Final[Mapping[str, _Rule]] = {
-    "path": ('a path like "/services/oauth2/token", in which * stands for anything', _is_path),
-    "do": ("an object that says what goes wrong", lambda value: isinstance(value, dict) and len(value) > 0),
-    "org": ("the name of an org", lambda value: isinstance(value, str)),
-    "times": ("a whole number from 1", _whole(1)),
-    "after": ("a whole number from 0", _whole(0)),
+_TRUE: Final = _Rule("true", _is_true)
+_FAULT_RULES: Final[Mapping[str, _Rule]] = {
+    "path": _Rule('a path like "/services/oauth2/token", in which * stands for anything', _is_path),
+    "do": _Rule("an object that says what goes wrong", lambda value: isinstance(value, dict) and len(value) > 0),
+    "org": _Rule("the name of an org", lambda value: isinstance(value, str)),
+    "times": _Rule("a whole number from 1", _whole(1)),
+    "after": _Rule("a whole number from 0", _whole(0)),
 }
-_OF_DO: Final[Mapping[str, _Rule]] = {
-    "status": (
+_DO_RULES: Final[Mapping[str, _Rule]] = {
+    "status": _Rule(
         "a status from 200 to 599 that can have a body",
         lambda value: _whole(200, 599)(value) and value not in (204, 205, 304),
     ),
-    "body": ("a JSON value", _is_json),
-    "html": ('true, or an object with "error" and "error_description"', _is_page),
-    "redirect": ("an address in ASCII", _is_line),
+    "body": _Rule("a JSON value", _is_json),
+    "html": _Rule('true, or an object with "error" and "error_description"', _is_page),
+    "redirect": _Rule("an address in ASCII", _is_line),
     "wrongOrg": _TRUE,
     "wrongUser": _TRUE,
     "form": _TRUE,
-    "huge": (f"a whole number of bytes up to {LARGEST}", _whole(0, LARGEST)),
-    "wrongContentType": ('a content type like "text/html"', _is_line),
-    "retryAfter": ("a whole number of seconds", _whole(0)),
-    "delay": ("seconds, more than 0 and up to 3600", _number(3600)),
-    "drip": ("bytes per second, more than 0", _number(float("inf"))),
-    "truncate": ("a whole number of bytes", _whole(0)),
+    "huge": _Rule(f"a whole number of bytes up to {LARGEST}", _whole(0, LARGEST)),
+    "wrongContentType": _Rule('a content type like "text/html"', _is_line),
+    "retryAfter": _Rule("a whole number of seconds", _whole(0)),
+    "delay": _Rule("seconds, more than 0 and up to 3600", _number(3600)),
+    "drip": _Rule("bytes per second, more than 0", _number(float("inf"))),
+    "truncate": _Rule("a whole number of bytes", _whole(0)),
     "reset": _TRUE,
 }

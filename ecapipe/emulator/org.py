@@ -1,4 +1,4 @@
-"""One org: its ids, its people, the apps it knows, and what it has handed out."""
+"""One org: its ids, its users, the apps it knows, and the codes, sessions and approvals it has granted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ecapipe.emulator.wire import Refused
+from ecapipe.emulator.wire import OAuthError
 from ecapipe.secret import Secret
 
 LIFETIME: Final = 15 * 60.0
@@ -21,11 +21,12 @@ SESSION: Final = 2 * 60 * 60.0
 """Seconds that an access token lives: the session timeout of a new org."""
 
 APPROVALS: Final = 5
-"""Refresh tokens of one user for one app; one more revokes the oldest."""
+"""Approvals of one user for one app, each with a refresh token; one more revokes the oldest."""
 
 REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
 """Scopes that bring a refresh token."""
 
+# The forms of ids and tokens are Salesforce's: clients recognize them, and secret scanners look for them.
 _TOKEN_LETTERS: Final = string.ascii_letters + string.digits + "._"
 _SUFFIX_LETTERS: Final = string.ascii_uppercase + "012345"
 
@@ -107,7 +108,7 @@ class EmulatedUser:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What an app asked of a person: open until `user` is known, then the content of a code."""
+    """An authorization request: open until `user` is known, then what a code stands for."""
 
     app: RegisteredApp
     redirect_uri: str
@@ -121,7 +122,7 @@ class Authorization:
 
 @dataclass(slots=True, eq=False)
 class Approval:
-    """What a person allowed an app for good. `refresh_token` is the one that counts; rotation changes it."""
+    """A person's lasting approval of an app. `refresh_token` is the current one; rotation changes it."""
 
     app: RegisteredApp
     user: EmulatedUser
@@ -155,42 +156,46 @@ class EmulatedOrg:
         self._number = number
         apps = tuple(apps)
         self.apps = tuple(app for app in apps if not setup.login_host and (app.orgs is None or name in app.orgs))
-        self._everywhere = {key for app in apps for key in _consumers(app)}
-        self._apps = {key: one for app in self.apps for key, one in _consumers(app).items()}
-        self._used: set[str] = set()
+        self._all_keys = {key for app in apps for key in _consumers(app)}
+        self._apps = {key: consumer for app in self.apps for key, consumer in _consumers(app).items()}
+        self._app_names: set[str] = set()
+        """Of the apps that somebody has logged in with."""
         self._users: dict[str, EmulatedUser] = {}
-        self._open: dict[str, Authorization] = {}
+        self._pending: dict[str, Authorization] = {}
         self._codes: dict[str, Authorization] = {}
         self._sessions: dict[str, EmulatedSession] = {}
         self._approvals: dict[str, Approval] = {}
         """By each refresh token that was ever issued for it, as long as it is not revoked."""
+        # The person comes first: numbers, and with them ids, follow the order in which users are first named.
         self.person = self.user(f"user@{name}.example")
         self.password = secrets.token_urlsafe(9)
 
     def app(self, consumer_key: str) -> RegisteredApp:
-        """The app with this key, or refusal."""
+        """The app with this key; raises OAuthError."""
         try:
             return self._apps[consumer_key]
         except KeyError:
-            raise Refused("invalid_client_id", "client identifier invalid") from None
+            raise OAuthError("invalid_client_id", "client identifier invalid") from None
 
     def lacks(self, consumer_key: str) -> bool:
-        """Whether the key belongs to an app that is there, but not in this org."""
-        return consumer_key in self._everywhere and consumer_key not in self._apps
+        """Whether the key belongs to an app of other orgs, but not of this one."""
+        return consumer_key in self._all_keys and consumer_key not in self._apps
 
     def user(self, username: str) -> EmulatedUser:
-        """The user of this name, who exists from the first time the name is said."""
-        new = EmulatedUser(full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
-        return self._users.setdefault(username, new)
+        """The user of this name, who is created with the first request for it."""
+        user = EmulatedUser(full_id(f"005{self._number:06}{len(self._users) + 1:06}"), username)
+        return self._users.setdefault(username, user)
 
     def known(self, username: str) -> EmulatedUser | None:
         """The user of this name, if it is the person or one that an app runs as."""
-        robots = {app.run_as_user for app in self.apps}
-        return self.user(username) if username == self.person.username or username in robots else None
+        # Others are not created: an assertion may name anybody.
+        if username not in {self.person.username, *(app.run_as_user for app in self.apps)}:
+            return None
+        return self.user(username)
 
     def uses(self, app: RegisteredApp) -> bool:
         """Whether there is usage data of the app."""
-        return app.used or app.name in self._used
+        return app.used or app.name in self._app_names
 
     @property
     def users(self) -> tuple[EmulatedUser, ...]:
@@ -203,35 +208,41 @@ class EmulatedOrg:
 
     def sign_in(self, username: str, password: str) -> EmulatedUser | None:
         """The person, if that is the right password."""
-        right = hmac.compare_digest(password.encode(), self.password.encode())
-        return self.person if right and username == self.person.username else None
+        # In constant time, so that the time of an answer does not tell how much of a guess is right.
+        if not hmac.compare_digest(password.encode(), self.password.encode()):
+            return None
+        if username != self.person.username:
+            return None
+        return self.person
 
-    def hold(self, authorization: Authorization) -> str:
-        """Keep an authorization while its person looks at a page; the id is good for one form."""
+    def suspend(self, authorization: Authorization) -> str:
+        """Store an authorization while its person looks at a page; the handle is good for one form."""
         handle = secrets.token_urlsafe(32)
-        self._open[handle] = authorization
+        self._pending[handle] = authorization
         return handle
 
     def resume(self, handle: str) -> Authorization:
-        """The authorization a form belongs to; a form sent twice or too late is refused."""
-        authorization = self._open.pop(handle, None)
+        """The authorization that a form belongs to; raises OAuthError for a form sent twice or too late."""
+        # Taken out: the handle stands in for a session cookie, and a form must not be sent again by a stranger.
+        authorization = self._pending.pop(handle, None)
         if authorization is None or self.clock() - authorization.since >= LIFETIME:
-            raise Refused("invalid_request", "this login was already used or has expired")
+            raise OAuthError("invalid_request", "this login was already used or has expired")
         return authorization
 
     def code(self, authorization: Authorization) -> str:
         """A new authorization code."""
-        code = f"aPrx{_chance(76)}=="
+        code = f"aPrx{_random(76)}=="
         self._codes[code] = replace(authorization, since=self.clock())
         return code
 
     def redeem(self, code: str, app: RegisteredApp) -> tuple[Authorization, EmulatedUser]:
-        """What was allowed, and by whom. A code works once, also when that once is a failure."""
+        """What a code stands for, and the user who allowed it; raises OAuthError."""
+        # A code is gone with its first use, also if that fails (RFC 6749, section 4.1.2).
         authorization = self._codes.pop(code, None)
         if authorization is None or authorization.user is None or authorization.app is not app:
-            raise Refused("invalid_grant", "invalid authorization code")
+            raise OAuthError("invalid_grant", "invalid authorization code")
         if self.clock() - authorization.since >= LIFETIME:
-            raise Refused("invalid_grant", "expired authorization code")
+            raise OAuthError("invalid_grant", "expired authorization code")
         return authorization, authorization.user
 
     def log_in(
@@ -240,25 +251,24 @@ class EmulatedOrg:
         """A token answer. Only a `lasting` login gets a refresh token, and only if scopes and policies say so."""
         if not (lasting and app.refresh_tokens and REFRESHING.intersection(scopes)):
             return self._issue(app, user, scopes, None)
+        # Without duplicates: after rotations an approval is there under several tokens.
         oldest_first = dict.fromkeys(self._approvals.values())
-        mine = [one for one in oldest_first if one.app is app and one.user == user]
-        if len(mine) >= APPROVALS:
-            self._end(mine[0])
+        approvals = [approval for approval in oldest_first if approval.app is app and approval.user == user]
+        if len(approvals) >= APPROVALS:
+            self._end(approvals[0])
         approval = Approval(app, user, scopes, self.clock(), _refresh_token())
         self._approvals[approval.refresh_token] = approval
         return self._issue(app, user, scopes, approval) | {"refresh_token": approval.refresh_token}
 
     def refresh(self, refresh_token: str, app: RegisteredApp) -> dict[str, str]:
-        """A token answer without a person; with rotation it brings the next refresh token.
-
-        A refresh token from before a rotation may be in a thief's hands: using it ends the approval.
-        """
+        """A token answer without a person, with rotation also the next refresh token; raises OAuthError."""
         approval = self._approvals.get(refresh_token)
         if approval is None or approval.app is not app:
-            raise Refused("invalid_grant", "expired access/refresh token")
+            raise OAuthError("invalid_grant", "expired access/refresh token")
+        # A token from before a rotation: one of two who have it is a thief, so the approval ends (RFC 9700, 4.14.2).
         if approval.refresh_token != refresh_token:
             self._end(approval)
-            raise Refused("invalid_grant", "expired access/refresh token")
+            raise OAuthError("invalid_grant", "expired access/refresh token")
         answer = self._issue(app, approval.user, approval.scopes, approval)
         if not app.rotates:
             return answer
@@ -269,38 +279,43 @@ class EmulatedOrg:
     def session(self, access_token: str) -> EmulatedSession | None:
         """What the token stands for, if it is one of this org's, not revoked and not expired."""
         session = self._sessions.get(access_token)
-        return session if session and self.clock() - session.since < SESSION else None
+        if session is None or self.clock() - session.since >= SESSION:
+            return None
+        return session
 
     def approval(self, refresh_token: str) -> Approval | None:
-        """What the refresh token stands for, if it counts."""
+        """What the refresh token stands for, if it is the current one."""
         approval = self._approvals.get(refresh_token)
-        return approval if approval and approval.refresh_token == refresh_token else None
+        if approval is None or approval.refresh_token != refresh_token:
+            return None
+        return approval
 
     def approved(self, app: RegisteredApp, user: EmulatedUser) -> bool:
         """Whether the user has approved the app and not revoked it since."""
-        return any(one.app is app and one.user == user for one in self._approvals.values())
+        return any(approval.app is app and approval.user == user for approval in self._approvals.values())
 
     def revoke(self, token: str) -> None:
-        """End an access token, or a refresh token together with all access tokens issued for it."""
+        """End an access token, or a refresh token and all access tokens issued for it; raises OAuthError."""
         approval = self.approval(token)
         if approval is not None:
             self._end(approval)
         elif self._sessions.pop(token, None) is None:
-            raise Refused("invalid_token", "token is invalid, expired or revoked")
+            raise OAuthError("invalid_token", "token is invalid, expired or revoked")
 
     def _end(self, approval: Approval) -> None:
-        self._approvals = {token: one for token, one in self._approvals.items() if one is not approval}
-        self._sessions = {token: one for token, one in self._sessions.items() if one.approval is not approval}
+        self._approvals = {token: other for token, other in self._approvals.items() if other is not approval}
+        self._sessions = {token: other for token, other in self._sessions.items() if other.approval is not approval}
 
     def _issue(
         self, app: RegisteredApp, user: EmulatedUser, scopes: tuple[str, ...], approval: Approval | None
     ) -> dict[str, str]:
-        self._used.add(app.name)
-        access_token = f"{self.id[:15]}!AQ{_chance(94)}"
+        self._app_names.add(app.name)
+        access_token = f"{self.id[:15]}!AQ{_random(94)}"
         now = self.clock()
         self._sessions[access_token] = EmulatedSession(app, user, scopes, now, approval)
         issued_at = str(int(now * 1000))
         answer = {"access_token": access_token}
+        # A public client has no secret to check a signature with.
         if app.consumer_secret is not None:
             signed = (self.identity(user) + issued_at).encode()
             digest = hmac.digest(app.consumer_secret.reveal().encode(), signed, hashlib.sha256)
@@ -324,16 +339,18 @@ def _consumers(app: RegisteredApp) -> dict[str, RegisteredApp]:
 
 def full_id(short: str) -> str:
     """The 18-character form of a 15-character id: three letters tell which characters are capitals."""
-    chunks = (short[at : at + 5] for at in (0, 5, 10))
-    return short + "".join(
-        _SUFFIX_LETTERS[sum(1 << at for at, letter in enumerate(chunk) if letter in string.ascii_uppercase)]
-        for chunk in chunks
-    )
+    chunks = (short[start : start + 5] for start in (0, 5, 10))
+    return short + "".join(_SUFFIX_LETTERS[_capitals(chunk)] for chunk in chunks)
+
+
+def _capitals(chunk: str) -> int:
+    """A number with a bit for each capital, the first letter in the lowest."""
+    return sum(1 << bit for bit, letter in enumerate(chunk) if letter in string.ascii_uppercase)
 
 
 def _refresh_token() -> str:
-    return f"5Aep861{_chance(80)}"
+    return f"5Aep861{_random(80)}"
 
 
-def _chance(length: int) -> str:
+def _random(length: int) -> str:
     return "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(length))

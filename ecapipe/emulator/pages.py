@@ -1,4 +1,4 @@
-"""What a person sees: plain HTML that needs neither scripts nor a mouse."""
+"""The pages of an org: plain HTML that needs neither scripts nor a mouse."""
 
 from __future__ import annotations
 
@@ -31,8 +31,17 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 
 def login(org: EmulatedOrg, handle: str, pending: Authorization, username: str, complaint: str = "") -> HTMLResponse:
     """The login page, with the username filled in where it is known."""
-    alert = f'<p role="alert">{escape(complaint)}</p>' if complaint else ""
-    focus = ("", " autofocus") if username else (" autofocus", "")
+    alert = ""
+    if complaint:
+        alert = f'<p role="alert">{escape(complaint)}</p>'
+    # The first of the two fields that is still empty.
+    focus = [" autofocus", ""]
+    if username:
+        focus.reverse()
+    form_action = "'self'"
+    # Somebody whom the org does not approve for the app is sent to the callback right away.
+    if not pending.app.approved:
+        form_action = _callback_action(pending)
     return _page(
         f"Log in to {org.name}",
         f"""<p>to continue to <strong>{escape(pending.app.name)}</strong></p>{alert}
@@ -44,13 +53,12 @@ def login(org: EmulatedOrg, handle: str, pending: Authorization, username: str, 
 <input id="password" name="password" type="password" autocomplete="current-password" required{focus[1]}>
 <button>Log In</button>
 </form>""",
-        # Somebody whom the org does not approve for the app is sent to the callback right away.
-        form_action="'self'" if pending.app.approved else _callback_action(pending),
+        form_action=form_action,
     )
 
 
 def approval(org: EmulatedOrg, handle: str, pending: Authorization, user: EmulatedUser) -> HTMLResponse:
-    """The page that asks whether the app may have what it wants."""
+    """The page on which a person allows or denies the scopes that an app requests."""
     scopes = "".join(f"<li><code>{escape(scope)}</code></li>" for scope in pending.scopes)
     return _page(
         "Allow Access?",
@@ -67,7 +75,7 @@ def approval(org: EmulatedOrg, handle: str, pending: Authorization, user: Emulat
 
 
 def error(error: str, description: str, status: int = 400) -> HTMLResponse:
-    """A refusal for the eyes of the person, because no callback can be trusted with it."""
+    """An OAuth error on a page, because no callback can be trusted with it."""
     return _page(
         "We can't do that",
         f"""<p><code id="error">{escape(error)}</code></p>
@@ -82,15 +90,14 @@ def maintenance(status: int) -> HTMLResponse:
 
 
 def _callback_action(pending: Authorization) -> str:
-    """The ``form-action`` of a form that ends at the callback.
-
-    Chromium applies it to every redirect that follows the form, so the callback has to pass, and with it
-    whatever the app's own site redirects to: hence its scheme, and not its host.
-    """
+    """The ``form-action`` of a form that ends at the callback."""
+    # Chromium applies it to every redirect that follows the form, so the callback has to pass, and with it whatever
+    # the app's own site redirects to: hence its scheme, and not its host.
     return " ".join(("'self'", *_SCHEME.findall(pending.redirect_uri)))
 
 
 def _page(title: str, body: str, *, status: int = 200, form_action: str = "'none'") -> HTMLResponse:
+    # No script and no frame: what an app's name or an address slips in stays text, and no foreign page frames Allow.
     policy = (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
         f"frame-ancestors 'none'; form-action {form_action}"

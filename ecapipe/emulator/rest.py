@@ -1,4 +1,4 @@
-"""The REST API, as far as a client looks around in it after a login: versions, resources, records, queries."""
+"""The REST API, as far as clients use it after a login: versions, resources, records, queries."""
 
 from __future__ import annotations
 
@@ -33,18 +33,21 @@ def versions() -> Response:
 
 
 def answer(org: EmulatedOrg, call: Call) -> Response | None:
-    """The response to a request below a version; None for one that is not there."""
-    found = _PATH.fullmatch(call.path)
-    if found is None or int(found[1]) not in _VERSIONS:
+    """The response to a request below a version; None for a version that does not exist."""
+    match = _PATH.fullmatch(call.path)
+    if match is None or int(match[1]) not in _VERSIONS:
         return None
     try:
         session = org.session(call.bearer or "")
         if session is None or not {"api", "full"}.intersection(session.scopes):
             raise RestError(401, "INVALID_SESSION_ID", "Session expired or invalid")
-        return JSONResponse(_resource(org, call, int(found[1]), found[2] or ""))
-    except RestError as fault:
-        headers = {"WWW-Authenticate": "Token"} if fault.status == 401 else {}
-        return JSONResponse([{"message": fault.message, "errorCode": fault.code}], fault.status, headers)
+        return JSONResponse(_resource(org, call, int(match[1]), match[2] or ""))
+    except RestError as error:
+        headers = {}
+        if error.status == 401:
+            headers["WWW-Authenticate"] = "Token"
+        # A list, though there is one error: the form of the REST API.
+        return JSONResponse([{"message": error.message, "errorCode": error.code}], error.status, headers)
 
 
 def _resource(org: EmulatedOrg, call: Call, number: int, path: str) -> object:
@@ -55,9 +58,9 @@ def _resource(org: EmulatedOrg, call: Call, number: int, path: str) -> object:
         case ["query"]:
             return _query(org, root, call.query.get("q") or "")
         case ["sobjects", type, id]:
-            rows = [row for row in _rows(org, type) or () if str(row["Id"]).startswith(id) and len(id) in (15, 18)]
-            if rows:
-                return _record(root, type, rows[0])
+            for row in _rows(org, type) or ():
+                if len(id) in (15, 18) and str(row["Id"]).startswith(id):
+                    return _record(root, type, row)
         case ["apps", "oauth", *steps]:
             return consumers.answer(org, number, f"{root}/apps/oauth", steps, call.query)
         case _:
@@ -67,23 +70,24 @@ def _resource(org: EmulatedOrg, call: Call, number: int, path: str) -> object:
 
 def _query(org: EmulatedOrg, root: str, text: str) -> object:
     """The answer to a query of a few fields of one type. Names are case-insensitive, as in SOQL."""
-    asked = _QUERY.fullmatch(text)
-    if asked is None:
+    query = _QUERY.fullmatch(text)
+    if query is None:
         raise RestError(400, "MALFORMED_QUERY", "unexpected token in the query")
-    rows = _rows(org, asked["type"])
+    rows = _rows(org, query["type"])
     if rows is None:
-        raise RestError(400, "INVALID_TYPE", f"sObject type '{asked['type']}' is not supported.")
-    type = _TYPES[asked["type"].lower()]
+        raise RestError(400, "INVALID_TYPE", f"sObject type '{query['type']}' is not supported.")
+    type = _TYPES[query["type"].lower()]
     names = {name.lower(): name for name in rows[0]}
-    fields = [field.strip().lower() for field in asked["fields"].split(",")]
-    by = (asked["by"] or "Id").lower()
+    fields = [field.strip().lower() for field in query["fields"].split(",")]
+    by = (query["by"] or "Id").lower()
     for field in (*fields, by):
         if field not in names:
             raise RestError(400, "INVALID_FIELD", f"No such column '{field}' on entity '{type}'.")
-    found = [row for row in rows if asked["value"] is None or row[names[by]] == asked["value"]]
-    if asked["limit"] is not None:
-        found = found[: int(asked["limit"][:9])]
-    records = [_record(root, type, row, [names[field] for field in fields]) for row in found]
+    rows = [row for row in rows if query["value"] is None or row[names[by]] == query["value"]]
+    if query["limit"] is not None:
+        # Nine digits are more than all rows; int refuses some thousand.
+        rows = rows[: int(query["limit"][:9])]
+    records = [_record(root, type, row, [names[field] for field in fields]) for row in rows]
     return {"totalSize": len(records), "done": True, "records": records}
 
 
@@ -91,7 +95,8 @@ _TYPES: Final = {"organization": "Organization", "user": "User"}
 
 
 def _rows(org: EmulatedOrg, type: str) -> list[Row] | None:
-    """All records of a type; None for a type that is not here. A Dev Hub's ScratchOrgInfo is one of them."""
+    """All records of a type; None for a type that the org does not have."""
+    # Nor has it ScratchOrgInfo, so that the Salesforce CLI takes it for no Dev Hub.
     match type.lower():
         case "organization":
             return [_organization(org)]

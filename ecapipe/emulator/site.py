@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from ecapipe.emulator import authorize, introspect, pages, rest, token
 from ecapipe.emulator.org import EmulatedOrg, EmulatedSession
-from ecapipe.emulator.wire import Call, Refused
+from ecapipe.emulator.wire import Call, OAuthError
 
 _USER_URLS = {
     "enterprise": "/services/Soap/c/{version}/",
@@ -34,15 +34,20 @@ def answer(org: EmulatedOrg, call: Call) -> Response:
     """The response to any request; nothing of it may be cached."""
     try:
         response = _route(org, call)
-    except Refused as refused:
-        response = pages.error(refused.error, refused.description)
+    except OAuthError as error:
+        response = pages.error(error.error, error.description)
+    # Codes and tokens must stay in no cache (RFC 6749, section 5.1).
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
 def _route(org: EmulatedOrg, call: Call) -> Response:
-    match "GET" if call.method == "HEAD" else call.method, call.path:
+    method = call.method
+    # Answered as GET; the server leaves the body out (RFC 9110, section 9.3.2).
+    if method == "HEAD":
+        method = "GET"
+    match method, call.path:
         case "GET", "/services/oauth2/authorize":
             return _authorize(org, call)
         case "POST", "/login":
@@ -59,20 +64,20 @@ def _route(org: EmulatedOrg, call: Call) -> Response:
             return _userinfo(org, call)
         case "GET", "/services/data" | "/services/data/":
             return rest.versions()
-        case "GET", path if path.startswith(rest.ROOT) and (found := rest.answer(org, call)):
-            return found
+        case "GET", path if path.startswith(rest.ROOT) and (response := rest.answer(org, call)):
+            return response
         case _:
             return pages.error("not_found", "there is no such page here", 404)
 
 
 def _authorize(org: EmulatedOrg, call: Call) -> Response:
-    app, redirect_uri = authorize.trust(org, call.query)
+    app, redirect_uri = authorize.identify(org, call.query)
     try:
-        pending = authorize.ask(app, redirect_uri, call.query, org.clock())
-    except Refused as refused:
-        said = {"error": refused.error, "error_description": refused.description}
-        return _redirect(authorize.address(redirect_uri, call.query.get("state"), **said))
-    return pages.login(org, org.hold(pending), pending, pending.hint)
+        pending = authorize.parse(app, redirect_uri, call.query, org.clock())
+    except OAuthError as error:
+        result = {"error": error.error, "error_description": error.description}
+        return _redirect(authorize.callback(redirect_uri, call.query.get("state"), **result))
+    return pages.login(org, org.suspend(pending), pending, pending.hint)
 
 
 def _login(org: EmulatedOrg, call: Call) -> Response:
@@ -81,43 +86,44 @@ def _login(org: EmulatedOrg, call: Call) -> Response:
     username = call.form.get("username") or ""
     user = org.sign_in(username, call.form.get("password") or "")
     if user is None:
+        # In Salesforce's words, which do not say whether it was the username or the password.
         complaint = (
             "Error: Please check your username and password. "
             "If you still can't log in, contact your Salesforce administrator."
         )
-        return pages.login(org, org.hold(pending), pending, username, complaint)
+        return pages.login(org, org.suspend(pending), pending, username, complaint)
     if not pending.app.approved:
-        said = {"error": "OAUTH_APP_ACCESS_DENIED", "error_description": token.NOT_APPROVED}
-        return _redirect(authorize.address(pending.redirect_uri, pending.state, **said))
-    return pages.approval(org, org.hold(replace(pending, user=user)), pending, user)
+        result = {"error": "OAUTH_APP_ACCESS_DENIED", "error_description": token.NOT_APPROVED}
+        return _redirect(authorize.callback(pending.redirect_uri, pending.state, **result))
+    return pages.approval(org, org.suspend(replace(pending, user=user)), pending, user)
 
 
 def _approve(org: EmulatedOrg, call: Call) -> Response:
     call.form.once()
     pending = org.resume(call.form.need("id"))
     if pending.user is None:
-        raise Refused("invalid_request", "nobody has logged in yet")
+        raise OAuthError("invalid_request", "nobody has logged in yet")
     if call.form.get("decision") == "allow":
-        said = {"code": org.code(pending)}
+        result = {"code": org.code(pending)}
     else:
-        said = {"error": "access_denied", "error_description": "end-user denied authorization"}
-    return _redirect(authorize.address(pending.redirect_uri, pending.state, **said))
+        result = {"error": "access_denied", "error_description": "end-user denied authorization"}
+    return _redirect(authorize.callback(pending.redirect_uri, pending.state, **result))
 
 
 def _token(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
         return JSONResponse(token.grant(org, call.form, call.authorization))
-    except Refused as refused:
-        return _oauth_error(refused)
+    except OAuthError as error:
+        return _oauth_error(error)
 
 
 def _introspect(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
         return JSONResponse(introspect.describe(org, call.form, call.authorization))
-    except Refused as refused:
-        return _oauth_error(refused)
+    except OAuthError as error:
+        return _oauth_error(error)
 
 
 def _revoke(org: EmulatedOrg, call: Call) -> Response:
@@ -125,8 +131,8 @@ def _revoke(org: EmulatedOrg, call: Call) -> Response:
         _post_only(call)
         call.form.once()
         org.revoke(call.form.need("token"))
-    except Refused as refused:
-        return _oauth_error(refused)
+    except OAuthError as error:
+        return _oauth_error(error)
     return Response()
 
 
@@ -136,10 +142,10 @@ def _userinfo(org: EmulatedOrg, call: Call) -> Response:
     session = org.session(call.bearer)
     if session is None:
         return PlainTextResponse("Bad_OAuth_Token", 403)
-    return JSONResponse(_described(org, session))
+    return JSONResponse(_user_info(org, session))
 
 
-def _described(org: EmulatedOrg, session: EmulatedSession) -> dict[str, object]:
+def _user_info(org: EmulatedOrg, session: EmulatedSession) -> dict[str, object]:
     """The UserInfo answer."""
     user = session.user
     name = user.username.partition("@")[0]
@@ -173,12 +179,13 @@ def _described(org: EmulatedOrg, session: EmulatedSession) -> dict[str, object]:
 
 def _post_only(call: Call) -> None:
     if call.method != "POST":
-        raise Refused("invalid_request", "must use HTTP POST")
+        raise OAuthError("invalid_request", "must use HTTP POST")
 
 
-def _oauth_error(refused: Refused) -> Response:
-    return JSONResponse({"error": refused.error, "error_description": refused.description}, 400)
+def _oauth_error(error: OAuthError) -> Response:
+    return JSONResponse({"error": error.error, "error_description": error.description}, 400)
 
 
 def _redirect(url: str) -> Response:
+    # The address holds a code, which the callback's page must not pass on as Referer.
     return RedirectResponse(url, 302, {"Referrer-Policy": "no-referrer"})

@@ -1,4 +1,4 @@
-"""A certificate for an emulator that speaks https, and the authority to trust for it."""
+"""A certificate for an emulator that serves https, and the authority to trust for it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ class Certificate(NamedTuple):
 
 
 @contextmanager
-def issued() -> Iterator[Certificate]:
-    """A new certificate for the loopback names of this machine, by a new authority whose key is kept nowhere.
+def issue_certificate() -> Iterator[Certificate]:
+    """A new certificate for the loopback names of this machine, by a new authority whose key is never written.
 
     The files are in a private folder that is removed when the context ends. Raises ModuleNotFoundError where
     trustme, which the extra ``tls`` brings, is not installed.
     """
+    # An extra, which only --tls needs.
     import trustme
 
+    # An authority for each start: a key that lay about would let others impersonate any site to whoever trusts it.
     authority = trustme.CA()
     server = authority.issue_cert("localhost", "127.0.0.1", "::1")
     with tempfile.TemporaryDirectory(prefix="ecapipe-emulator-") as folder:

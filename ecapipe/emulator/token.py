@@ -1,4 +1,4 @@
-"""The token endpoint: which app is speaking, and what its grant is worth."""
+"""The token endpoint: the grants of the four flows, and the token answer to each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hmac
 
 from ecapipe.emulator import assertions, clients
 from ecapipe.emulator.org import REFRESHING, Authorization, EmulatedOrg
-from ecapipe.emulator.wire import Parameters, Refused
+from ecapipe.emulator.wire import OAuthError, Parameters
 
 NOT_APPROVED = "user is not admin approved to access this app"
 
@@ -23,7 +23,7 @@ def grant(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, s
     form.once()
     if form.get("scope") is not None:
         # Scopes belong to the authorize request; Salesforce refuses them here (golang/oauth2 issue 165).
-        raise Refused("invalid_request", "scope parameter not supported")
+        raise OAuthError("invalid_request", "scope parameter not supported")
     match form.get("grant_type"):
         case "authorization_code":
             return _authorization_code(org, form, authorization)
@@ -34,32 +34,34 @@ def grant(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, s
         case type if type == _JWT_BEARER:
             return _jwt_bearer(org, form)
         case _:
-            raise Refused("unsupported_grant_type", "grant type not supported")
+            raise OAuthError("unsupported_grant_type", "grant type not supported")
 
 
 def _authorization_code(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
     app, proved = clients.identify(org, form, authorization)
     if not proved and not app.secret_optional:
-        raise Refused("invalid_client", "invalid client credentials")
+        raise OAuthError("invalid_client", "invalid client credentials")
     code, redirect_uri = form.need("code"), form.need("redirect_uri")
-    allowed, user = org.redeem(code, app)
-    if redirect_uri != allowed.redirect_uri:
-        raise Refused("redirect_uri_mismatch", "redirect_uri must match configuration")
-    if not _verified(allowed, form.get("code_verifier")):
-        raise Refused("invalid_grant", "invalid code verifier")
-    return org.log_in(app, user, allowed.scopes, lasting=True)
+    request, user = org.redeem(code, app)
+    if redirect_uri != request.redirect_uri:
+        raise OAuthError("redirect_uri_mismatch", "redirect_uri must match configuration")
+    if not _verify(request, form.get("code_verifier")):
+        raise OAuthError("invalid_grant", "invalid code verifier")
+    return org.log_in(app, user, request.scopes, lasting=True)
 
 
 def _client_credentials(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
+    # A host that many orgs share cannot know which of them is meant.
     if org.setup.login_host:
-        raise Refused("invalid_grant", "request not supported on this domain")
+        raise OAuthError("invalid_grant", "request not supported on this domain")
     app, proved = clients.identify(org, form, authorization)
+    # Always the secret: in this flow there is nothing else that says who logs in.
     if not proved:
-        raise Refused("invalid_client", "invalid client credentials")
+        raise OAuthError("invalid_client", "invalid client credentials")
     if not app.client_credentials or app.run_as_user is None:
-        raise Refused("invalid_grant", "no client credentials user enabled")
+        raise OAuthError("invalid_grant", "no client credentials user enabled")
     if not app.approved:
-        raise Refused("invalid_app_access", NOT_APPROVED)
+        raise OAuthError("invalid_app_access", NOT_APPROVED)
     scopes = tuple(scope for scope in app.allowed if scope not in _NEEDS_A_PERSON)
     return org.log_in(app, org.user(app.run_as_user), scopes, lasting=False)
 
@@ -67,25 +69,26 @@ def _client_credentials(org: EmulatedOrg, form: Parameters, authorization: str) 
 def _refresh(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
     app, proved = clients.identify(org, form, authorization)
     if not proved and app.refresh_needs_secret:
-        raise Refused("invalid_client", "invalid client credentials")
+        raise OAuthError("invalid_client", "invalid client credentials")
     return org.refresh(form.need("refresh_token"), app)
 
 
 def _jwt_bearer(org: EmulatedOrg, form: Parameters) -> dict[str, str]:
-    """No secret and no refresh token: the signature proves the app, and it can sign again."""
+    # No secret and no refresh token: the signature proves the app, and it can sign again.
     app, username = assertions.verify(org, form.need("assertion"))
     user = org.known(username)
     if user is None or not (app.pre_authorized or org.approved(app, user)):
-        raise Refused("invalid_grant", "user hasn't approved this consumer")
+        raise OAuthError("invalid_grant", "user hasn't approved this consumer")
     if not app.approved:
-        raise Refused("invalid_app_access", NOT_APPROVED)
+        raise OAuthError("invalid_app_access", NOT_APPROVED)
     scopes = tuple(scope for scope in app.allowed if scope not in REFRESHING)
     return org.log_in(app, user, scopes, lasting=False)
 
 
-def _verified(allowed: Authorization, verifier: str | None) -> bool:
-    """Whether the verifier fits; one that belongs to no challenge is a downgrade (RFC 9700, section 2.1.1)."""
-    if allowed.challenge is None or verifier is None:
-        return allowed.challenge is verifier
+def _verify(authorization: Authorization, verifier: str | None) -> bool:
+    """Whether the PKCE verifier fits the challenge, or there is neither."""
+    # A verifier without a challenge is refused, too: somebody took the challenge away (RFC 9700, section 2.1.1).
+    if authorization.challenge is None or verifier is None:
+        return authorization.challenge is None and verifier is None
     digest = hashlib.sha256(verifier.encode()).digest()
-    return hmac.compare_digest(base64.urlsafe_b64encode(digest).rstrip(b"="), allowed.challenge.encode())
+    return hmac.compare_digest(base64.urlsafe_b64encode(digest).rstrip(b"="), authorization.challenge.encode())

@@ -1,4 +1,4 @@
-"""The person who logs in when nobody is there: reads the pages, fills the forms, presses Allow."""
+"""A visitor, who stands in for the person at the browser: reads the pages, fills the forms, presses Allow."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class VisitError(Exception):
 
 
 def visit(url: str, username: str, password: str, trust: SSLContext | None) -> str:
-    """Log in at an authorize URL and allow what is asked; `trust` is for https.
+    """Log in at an authorize URL and allow what the app requests; `trust` is for https.
 
-    Returns where the org redirects to, without going there; errors that go to the callback are such an
-    address, too. The requests are direct: a proxy of the environment has no business on this machine.
+    Returns the address that the org redirects to, without going there, also if it carries an error for the callback.
+    Raises VisitError.
     """
     answer = _request("GET", url, None, trust)
     for _ in range(_PAGES):
@@ -38,10 +38,9 @@ def visit(url: str, username: str, password: str, trust: SSLContext | None) -> s
                 page.texts.get("error", "unexpected_page"),
                 page.texts.get("error_description", f"a page without a form (HTTP {answer.status})"),
             )
-        typed = page.fields | {
-            name: text for name, text in (("username", username), ("password", password)) if name in page.fields
-        }
-        form = urlencode(typed | page.buttons.get("Allow", {}))
+        credentials = {"username": username, "password": password}
+        fields = {name: credentials.get(name, value) for name, value in page.fields.items()}
+        form = urlencode(fields | page.buttons.get("Allow", {}))
         answer = _request("POST", urljoin(url, page.action), form, trust)
     raise VisitError("unexpected_page", "the login pages do not come to an end")
 
@@ -56,12 +55,13 @@ class _Answer:
 def _request(method: str, url: str, form: str | None, trust: SSLContext | None) -> _Answer:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    connection = (
-        HTTPSConnection(host, parts.port, timeout=_TIMEOUT, context=trust)
-        if trust
-        else HTTPConnection(host, parts.port, timeout=_TIMEOUT)
-    )
-    headers = {} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}
+    # http.client knows no proxy: one of the environment has no business with requests to this machine.
+    connection = HTTPConnection(host, parts.port, timeout=_TIMEOUT)
+    if trust:
+        connection = HTTPSConnection(host, parts.port, timeout=_TIMEOUT, context=trust)
+    headers = {}
+    if form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
     try:
         connection.request(method, f"{parts.path or '/'}?{parts.query}", form, headers)
         response = connection.getresponse()

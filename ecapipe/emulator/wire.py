@@ -1,4 +1,4 @@
-"""What an org is asked, as values, and the one way to refuse it."""
+"""Requests to an org as values, and the errors it answers with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 
-class Refused(Exception):
+class OAuthError(Exception):
     """An OAuth error: its code, and the description in Salesforce's own words where they are known."""
 
     def __init__(self, error: str, description: str) -> None:
@@ -17,7 +17,7 @@ class Refused(Exception):
 
 
 class RestError(Exception):
-    """An error of the REST API: HTTP status, code and message, which is all it says."""
+    """An error of the REST API: HTTP status, code and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -30,6 +30,7 @@ class Parameters:
     """The parameters of a query or a form. One without a value counts as absent (RFC 6749, section 3.1)."""
 
     def __init__(self, encoded: str) -> None:
+        # With blank values, whose names count as repeated, too.
         pairs = parse_qsl(encoded, keep_blank_values=True)
         counts = Counter(name for name, _ in pairs)
         self.names = tuple(name for name, _ in pairs)
@@ -41,17 +42,17 @@ class Parameters:
         return self._values.get(name)
 
     def need(self, name: str) -> str:
-        """The value; its absence is refused."""
+        """The value; raises OAuthError if it is absent."""
         value = self.get(name)
         if value is None:
-            raise Refused("invalid_request", f"missing required parameter: {name}")
+            raise OAuthError("invalid_request", f"missing required parameter: {name}")
         return value
 
     def once(self, *names: str) -> None:
-        """Refuse a repetition: of one of `names`, or without them of any parameter."""
+        """Raises OAuthError for a repetition: of one of `names`, or without them of any parameter."""
         for name in self.names:
             if name in self.repeated and (not names or name in names):
-                raise Refused("invalid_request", f"parameter given more than once: {name}")
+                raise OAuthError("invalid_request", f"parameter given more than once: {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +69,6 @@ class Call:
     def bearer(self) -> str | None:
         """The access token of the ``Authorization`` header."""
         scheme, _, token = self.authorization.partition(" ")
-        return token.strip() or None if scheme.lower() == "bearer" else None
+        if scheme.lower() != "bearer":
+            return None
+        return token.strip() or None

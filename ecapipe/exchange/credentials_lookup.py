@@ -1,17 +1,17 @@
-"""The missing secret, from the org that has it: through a login that the Salesforce CLI keeps."""
+"""The missing secret, from the org that has it: with a session of the Salesforce CLI."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Final
 
 from ecapipe.credentials.sources import FetchedPair
 from ecapipe.exchange.ports import CredentialsAccess
 from ecapipe.oauth import credentials_api
-from ecapipe.oauth.credentials_api import Consumer
+from ecapipe.oauth.credentials_api import Consumer, StagedPair
 from ecapipe.orgs import selection
-from ecapipe.orgs.org import Org, same_id
+from ecapipe.orgs.org import Org, error_at, same_id
 from ecapipe.orgs.salesforce_cli import SfLogin
 from ecapipe.problems.credentials import (
     rest_app_not_listed,
@@ -21,140 +21,178 @@ from ecapipe.problems.credentials import (
     rest_pair_staged,
     rest_secret_withheld,
 )
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret, mask
 
-_MOST_PAGES: Final = 50
+_MAX_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""
-_ELSEWHERE: Final = frozenset({"RestAppNotListed", "RestConsumerUnknown"})
-"""What another org may know better."""
+
+_TRY_NEXT_ORG: Final = frozenset({"RestAppNotListed", "RestConsumerUnknown"})
+"""Problems of an org that does not have the consumer: another one may."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """An org, and an access token for it."""
+
+    org: Org
+    bearer: Secret
+
+    def error(self, problem: Problem) -> EcapipeError:
+        return error_at(problem, self.org)
 
 
 class CredentialsLookup:
     """Asks once for each app and key; see `ecapipe.credentials.sources.FetchPair`. `allowed` are hosts accepted
-    besides
-    Salesforce's.
+    besides Salesforce's.
 
     Raises `EcapipeError`: what keeps the Salesforce CLI from giving an access token, RefusedHost, RestLoginMissing,
     RestAppNotListed, RestConsumerUnknown, RestConsumersSeveral, RestSecretWithheld, RestPairStaged, and as the
-    readings of `ecapipe.oauth.credentials_api`.
+    functions of `ecapipe.oauth.credentials_api` that read responses.
     """
 
-    def __init__(self, allowed: Sequence[str], world: CredentialsAccess) -> None:
-        self._allowed, self._world = allowed, world
-        self._told: dict[tuple[str, str, str | None], FetchedPair | EcapipeError] = {}
-        self._sessions: dict[str, tuple[Org, Secret]] = {}
-        self._apps: dict[str, dict[str, str]] = {}
+    def __init__(self, allowed: Sequence[str], access: CredentialsAccess) -> None:
+        self._allowed, self._access = allowed, access
+        self._results: dict[tuple[str, str, str | None], FetchedPair | EcapipeError] = {}
+        self._sessions: dict[str, _Session] = {}
+        self._app_ids: dict[str, dict[str, str]] = {}
 
     def __call__(self, app: App, org: Org | None, key: str | None) -> FetchedPair:
-        failed: EcapipeError | None = None
+        first_problem: Problem | None = None
         for login in self._logins(app, org):
-            asked = login.username, app.name, key
-            if asked not in self._told:
-                try:
-                    self._told[asked] = self._ask(app, login, key)
-                except EcapipeError as error:
-                    self._told[asked] = error
-            told = self._told[asked]
-            if isinstance(told, FetchedPair):
-                return told
-            failed = failed or EcapipeError(told.problem)
-            if told.problem.name not in _ELSEWHERE:
+            result = self._fetch_once(app, login, key)
+            if isinstance(result, FetchedPair):
+                return result
+            # The org that is likeliest to have the consumer comes first, so that its problem says the most.
+            first_problem = first_problem or result.problem
+            if result.problem.name not in _TRY_NEXT_ORG:
                 break
-        if failed is None:
-            where = f"org {app.link_org}" if app.link_org else org.name if org else "its source org"
-            url = org.url if org and not app.link_org else None
-            raise EcapipeError(rest_login_missing(app.name, where, url))
-        raise failed
+        raise EcapipeError(first_problem or _login_missing(app, org))
 
     def _logins(self, app: App, org: Org | None) -> list[SfLogin]:
         """The logins to orgs that may have the app's consumer: the one that the link names; without a link, where the
         app was made, and the target itself."""
-        logins = self._world.sf.logins()
+        logins = self._access.sf.logins()
+        # A linked app has no consumer of its own anywhere else.
         if source := app.link_org:
             return [login for login in logins if same_id(login.org_id, source)][:1]
         scoped = app.scoped_org
         made_in = [login for login in logins if scoped and same_id(login.org_id, scoped)]
-        target = [login for login in logins if org and _is(login, org)]
+        target = [login for login in logins if org and _leads_to(login, org)]
+        # Several users may be logged in to one org; it is asked once.
         return list({login.org_id: login for login in (*made_in[:1], *target[:1])}.values())
 
-    def _ask(self, app: App, login: SfLogin, key: str | None) -> FetchedPair:
-        org, bearer = self._session(login)
-        send = self._world.send
-        app_id = self._listed(login.username, org, bearer).get(app.name)
-        if app_id is None:
-            raise EcapipeError(replace(rest_app_not_listed(app.name, org.host), host=org.host))
-        found = credentials_api.known(send(credentials_api.consumers(org, bearer, app_id)), org, bearer)
-        consumer = self._chosen(app, found, key, org, bearer, app_id)
-        secret = credentials_api.secret(
-            send(credentials_api.pair(org, bearer, app_id, consumer)), org, bearer, consumer
-        )
-        if secret is None:
-            problem = rest_secret_withheld(app.name, org.host, credentials_api.PERMISSIONS)
-            raise EcapipeError(replace(problem, host=org.host))
-        return FetchedPair(consumer.key, secret, self._notice(app, org, bearer, app_id, consumer))
+    def _fetch_once(self, app: App, login: SfLogin, key: str | None) -> FetchedPair | EcapipeError:
+        subject = login.username, app.name, key
+        if subject not in self._results:
+            try:
+                self._results[subject] = self._fetch(app, self._session(login), login.username, key)
+            except EcapipeError as error:
+                self._results[subject] = error
+        return self._results[subject]
 
-    def _notice(self, app: App, org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> str | None:
-        """What people have to know of the pair that is to take this one's place."""
-        request = credentials_api.staging(org, bearer, app_id, consumer)
+    def _fetch(self, app: App, session: _Session, username: str, key: str | None) -> FetchedPair:
+        org, bearer, send = session.org, session.bearer, self._access.send
+        app_id = self._app_ids_of(username, session).get(app.name)
+        if app_id is None:
+            raise session.error(rest_app_not_listed(app.name, org.host))
+        response = send(credentials_api.consumers(org, bearer, app_id))
+        consumers = credentials_api.known(response, org, bearer)
+        if key is None:
+            consumer = _only_consumer(app, consumers, session)
+        else:
+            consumer = self._consumer_of(key, app, app_id, consumers, session)
+        response = send(credentials_api.pair(org, bearer, app_id, consumer))
+        secret = credentials_api.secret(response, org, bearer, consumer)
+        if secret is None:
+            raise session.error(rest_secret_withheld(app.name, org.host, credentials_api.PERMISSIONS))
+        return FetchedPair(consumer.key, secret, self._notice(app, app_id, consumer, session))
+
+    def _notice(self, app: App, app_id: str, consumer: Consumer, session: _Session) -> str | None:
+        """What people have to know of the pair that is to replace this one."""
         try:
-            waiting = credentials_api.staged(self._world.send(request), org, bearer)
+            pair = self._staged_pair(app_id, consumer, session)
         except EcapipeError as error:
+            # The secret is there all the same, so that a sentence does.
             return (
                 f"Whether a second key and secret of {app.name} are staged could not be told: {error.problem.message}"
             )
-        if waiting is None:
+        if pair is None:
             return None
-        until = f" until {waiting.until[:10]}" if waiting.until else ""
+        until = ""
+        if pair.until:
+            until = f" until {pair.until[:10]}"
         return (
-            f"A second key and secret are staged for {app.name} in {org.host}{until}: once they are rotated in, "
-            "retrieve again."
+            f"A second key and secret are staged for {app.name} in {session.org.host}{until}: once they are rotated "
+            "in, retrieve again."
         )
 
-    def _session(self, login: SfLogin) -> tuple[Org, Secret]:
+    def _staged_pair(self, app_id: str, consumer: Consumer, session: _Session) -> StagedPair | None:
+        request = credentials_api.staging(session.org, session.bearer, app_id, consumer)
+        return credentials_api.staged(self._access.send(request), session.org, session.bearer)
+
+    def _session(self, login: SfLogin) -> _Session:
         if login.username not in self._sessions:
             # Before the token is asked for: it goes nowhere else.
             selection.choose(login.instance_url, {}, self._allowed)
-            bearer, instance_url = self._world.sf.access_token(login.username)
-            self._sessions[login.username] = selection.choose(instance_url, {}, self._allowed), bearer
+            bearer, instance_url = self._access.sf.access_token(login.username)
+            # Once more, for a refresh can bring another address.
+            org = selection.choose(instance_url, {}, self._allowed)
+            self._sessions[login.username] = _Session(org, bearer)
         return self._sessions[login.username]
 
-    def _listed(self, username: str, org: Org, bearer: Secret) -> dict[str, str]:
-        if username not in self._apps:
-            self._apps[username] = dict(self._pages(org, bearer))
-        return self._apps[username]
+    def _app_ids_of(self, username: str, session: _Session) -> dict[str, str]:
+        """The ids of the apps that the org lists, by their names; read once for each login."""
+        if username not in self._app_ids:
+            self._app_ids[username] = dict(self._list_apps(session))
+        return self._app_ids[username]
 
-    def _pages(self, org: Org, bearer: Secret) -> Iterator[tuple[str, str]]:
-        for number in range(_MOST_PAGES):
-            page = credentials_api.listed(self._world.send(credentials_api.usage(org, bearer, number)), org, bearer)
+    def _list_apps(self, session: _Session) -> Iterator[tuple[str, str]]:
+        org, bearer = session.org, session.bearer
+        for number in range(_MAX_PAGES):
+            page = credentials_api.listed(self._access.send(credentials_api.usage(org, bearer, number)), org, bearer)
             yield from page.ids.items()
+            # Orgs send the address of a next page on the last one, too; it leads to an empty page.
             if page.last or not page.ids:
                 return
 
-    def _chosen(
-        self, app: App, found: Sequence[Consumer], key: str | None, org: Org, bearer: Secret, app_id: str
+    def _consumer_of(
+        self, key: str, app: App, app_id: str, consumers: Sequence[Consumer], session: _Session
     ) -> Consumer:
-        """The consumer of the key; without a key, the only one."""
-        keys = [mask(each.key) for each in found]
-        if key is None:
-            if len(found) == 1:
-                return found[0]
-            raise EcapipeError(replace(rest_consumers_several(app.name, org.host, keys), host=org.host))
-        consumer = next((each for each in found if each.key == key), None)
-        if consumer is not None:
-            return consumer
-        for each in found:
-            waiting = credentials_api.staged(
-                self._world.send(credentials_api.staging(org, bearer, app_id, each)), org, bearer
-            )
-            if waiting and waiting.key == key:
-                raise EcapipeError(replace(rest_pair_staged(app.name, org.host, mask(key)), host=org.host))
-        problem = rest_consumer_unknown(app.name, org.host, mask(key), keys)
-        raise EcapipeError(replace(problem, host=org.host))
+        for consumer in consumers:
+            if consumer.key == key:
+                return consumer
+        host = session.org.host
+        # The key may be one that is staged, and not yet in use.
+        for consumer in consumers:
+            pair = self._staged_pair(app_id, consumer, session)
+            if pair and pair.key == key:
+                raise session.error(rest_pair_staged(app.name, host, mask(key)))
+        raise session.error(rest_consumer_unknown(app.name, host, mask(key), _mask_keys(consumers)))
 
 
-def _is(login: SfLogin, org: Org) -> bool:
+def _only_consumer(app: App, consumers: Sequence[Consumer], session: _Session) -> Consumer:
+    """The consumer of an app whose key is not known: with several, nothing says which of them is meant."""
+    if len(consumers) != 1:
+        raise session.error(rest_consumers_several(app.name, session.org.host, _mask_keys(consumers)))
+    return consumers[0]
+
+
+def _mask_keys(consumers: Sequence[Consumer]) -> list[str]:
+    return [mask(consumer.key) for consumer in consumers]
+
+
+def _login_missing(app: App, org: Org | None) -> Problem:
+    """The problem of an app that no login leads to."""
+    if app.link_org:
+        return rest_login_missing(app.name, f"org {app.link_org}", None)
+    if org:
+        return rest_login_missing(app.name, org.name, org.url)
+    return rest_login_missing(app.name, "its source org", None)
+
+
+def _leads_to(login: SfLogin, org: Org) -> bool:
     """Whether a login is to the target org: by id, by name, or by address."""
     if org.org_id:
         return same_id(login.org_id, org.org_id)

@@ -1,4 +1,4 @@
-"""What the exchange with an org takes from outside."""
+"""The ports of the exchange with orgs: what it needs from outside."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class SfSessions(Protocol):
 
     def logins(self) -> Sequence[SfLogin]: ...
 
-    def access_token(self, name: str) -> tuple[Secret, str]: ...
+    def access_token(self, name: str) -> tuple[Secret, str]:
+        """An access token for a username or alias, and the instance URL that it is for. Raises `EcapipeError`."""
 
 
 class CredentialsAccess(Protocol):
-    """What asking an org for the credentials of an app takes."""
+    """What it takes to ask an org for the credentials of an app."""
 
     @property
     def send(self) -> Send: ...

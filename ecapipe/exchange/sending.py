@@ -6,45 +6,59 @@ from collections.abc import Callable
 
 from ecapipe.exchange.ports import NetworkAccess
 from ecapipe.oauth.messages import Request, Response
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, Problem
 
 _ATTEMPTS = 3
 
-_PASSING = frozenset({429, 500, 502, 503, 504})
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+"""Statuses that may pass by themselves."""
 
-_UNSENT = frozenset({"HostNotFound", "ConnectionFailed"})
+_NOT_SENT = frozenset({"HostNotFound", "ConnectionFailed"})
+"""Problems that show that no request reached an org, so that it can be repeated whatever it does."""
 
 _LONGEST_WAIT = 10.0
 """Seconds that a Retry-After is obeyed; a longer one is reported instead."""
 
 
 def send(
-    request: Request | Callable[[], Request], world: NetworkAccess, end: float, repeatable: bool = True
+    request: Request | Callable[[], Request], network: NetworkAccess, end: float, repeatable: bool = True
 ) -> Response:
-    """Send, and until `end` send again where that is safe: when nothing was sent, or, if `repeatable`, after what
-    passes. A request that may be sent only once is made by a call.
+    """Send, and until `end` send again where that is safe: when nothing was sent, or, if `repeatable`, after what may
+    pass by itself. A request that may be sent only once is a function, which makes another for each attempt.
 
     Waits grow and have jitter; a Retry-After is obeyed up to a limit.
     """
-    for attempt in range(_ATTEMPTS):
-        last = attempt == _ATTEMPTS - 1
+    # The last attempt stands alone: whatever comes of it is the result.
+    for attempt in range(_ATTEMPTS - 1):
         try:
-            answer = world.send(request() if callable(request) else request)
+            response = network.send(_build(request))
         except EcapipeError as error:
-            safe = error.problem.name in _UNSENT or (repeatable and error.problem.category == "network")
-            if last or not (safe and error.problem.retryable and _paused(attempt, 0.0, world, end)):
+            if not (_may_repeat(error.problem, repeatable) and _wait(attempt, 0.0, network, end)):
                 raise
         else:
-            passes = repeatable and answer.status in _PASSING
-            if last or not (passes and _paused(attempt, answer.retry_after or 0.0, world, end)):
-                return answer
-    raise AssertionError("the last attempt returns or raises")
+            transient = repeatable and response.status in _TRANSIENT
+            if not (transient and _wait(attempt, response.retry_after or 0.0, network, end)):
+                return response
+    return network.send(_build(request))
 
 
-def _paused(attempt: int, asked_for: float, world: NetworkAccess, end: float) -> bool:
-    """Wait before the next attempt, `asked_for` seconds at least; False, at once, if that would be too long."""
-    wait = max(asked_for, 2**attempt * (0.5 + world.chance(1)[0] / 512))
-    if asked_for > _LONGEST_WAIT or world.clock.seconds() + wait > end:
+def _build(request: Request | Callable[[], Request]) -> Request:
+    if isinstance(request, Request):
+        return request
+    return request()
+
+
+def _may_repeat(problem: Problem, repeatable: bool) -> bool:
+    """Whether a request that failed can be sent again, and may succeed then."""
+    safe = problem.name in _NOT_SENT or (repeatable and problem.category == "network")
+    return safe and problem.retryable
+
+
+def _wait(attempt: int, at_least: float, network: NetworkAccess, end: float) -> bool:
+    """Wait before the next attempt, `at_least` so many seconds; False, at once, if that would be too long."""
+    # With jitter, so that the workers of a run do not come back to a busy org all at once.
+    seconds = max(at_least, 2**attempt * (0.5 + network.chance(1)[0] / 512))
+    if at_least > _LONGEST_WAIT or network.clock.seconds() + seconds > end:
         return False
-    world.clock.sleep(wait)
+    network.clock.sleep(seconds)
     return True

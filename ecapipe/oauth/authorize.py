@@ -1,4 +1,4 @@
-"""The authorize request out, the redirect back; PKCE and state."""
+"""The web flow in the browser: the authorize request, and the redirect that answers it; PKCE and state."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ _CODE: Final = re.compile(r"[ -~]+")
 """RFC 6749, appendix A.11."""
 
 _BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%+/!-]{16,1024}={0,2}")
+"""What may be a code when it is pasted without its URL."""
+
+_SINGLE: Final = ("state", "code", "error", "iss")
+"""Parameters that decide on an answer, and must not be repeated (RFC 6749 §3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """A web login in flight: what the authorize URL promised, to be matched by the answer."""
+    """A web login that waits for its answer: what the authorize URL asked for, to match the answer against."""
 
     app: str
     org: Org
@@ -35,18 +39,18 @@ class AuthorizationRequest:
 
 
 class UnmatchedResponse(Exception):
-    """An answer that fits no login in flight; it changes nothing. The text is for the person who gave it."""
+    """An answer that belongs to no waiting login; it changes nothing. The text is for the person who gave it."""
 
 
 def build_request(
-    credentials: Credentials, org: Org, redirect_uri: str, scopes: str | None, chance: Callable[[int], bytes]
+    credentials: Credentials, org: Org, redirect_uri: str, scopes: str | None, random_bytes: Callable[[int], bytes]
 ) -> AuthorizationRequest:
-    """A login ready to be opened in a browser. `chance` gives random bytes.
+    """A login ready to be opened in a browser.
 
     State has 192 random bits, the verifier 86 characters (RFC 7636 §4.1 allows 43 to 128).
     """
-    state = base64url(chance(24))
-    verifier = Secret(base64url(chance(64)))
+    state = base64url(random_bytes(24))
+    verifier = Secret(base64url(random_bytes(64)))
     query = {
         "response_type": "code",
         "client_id": credentials.consumer_key,
@@ -55,12 +59,21 @@ def build_request(
         "state": state,
         "code_challenge": challenge(verifier),
         "code_challenge_method": "S256",
+        # Without it a browser session of another user would sign in silently.
         "prompt": "login",
         "login_hint": org.username,
     }
-    sent = urlencode({name: value for name, value in query.items() if value is not None}, quote_via=quote, safe="")
-    url = f"{org.url}/services/oauth2/authorize?{sent}"
-    return AuthorizationRequest(credentials.app.name, org, redirect_uri, state, verifier, url)
+    parameters = {name: value for name, value in query.items() if value is not None}
+    # Spaces become %20, for not every server reads a plus sign in a URL as a space.
+    encoded = urlencode(parameters, quote_via=quote, safe="")
+    return AuthorizationRequest(
+        app=credentials.app.name,
+        org=org,
+        redirect_uri=redirect_uri,
+        state=state,
+        code_verifier=verifier,
+        authorize_url=f"{org.url}/services/oauth2/authorize?{encoded}",
+    )
 
 
 def challenge(verifier: Secret) -> str:
@@ -73,34 +86,49 @@ def match_redirect(
 ) -> tuple[AuthorizationRequest, AuthorizationCode | EcapipeError]:
     """The login that a redirect's `query` answers, with its code or the org's refusal.
 
-    Raises `Misfit` for what answers none: state missing, repeated or unknown; code or error repeated, both or
-    neither (RFC 6749 §3.1, §4.1.2); an ``iss`` of another org (RFC 9207).
+    Raises `UnmatchedResponse` for what answers none: state missing, repeated or unknown; code or error repeated, both
+    or neither (RFC 6749 §3.1, §4.1.2); an ``iss`` of another org (RFC 9207).
     """
-    values: dict[str, list[str]] = {}
-    try:
-        for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=50):
-            values.setdefault(name, []).append(value)
-    except ValueError:
-        raise UnmatchedResponse("The address has too many parameters.") from None
-    repeated = [name for name in ("state", "code", "error", "iss") if len(values.get(name, ())) > 1]
-    if repeated:
-        raise UnmatchedResponse(f"The address has more than one {repeated[0]}.")
-    state, code, error, iss = (values.get(name, [""])[0] for name in ("state", "code", "error", "iss"))
+    parameters = _parse_query(query)
+    state, code, error = parameters.get("state"), parameters.get("code", ""), parameters.get("error", "")
     login = next((login for login in logins if login.state == state), None)
+    # Before anything is believed: only the login's own answer knows the state, so that a forged one ends no login.
     if login is None:
         raise UnmatchedResponse("The address belongs to no login that is waiting: its state is missing or unknown.")
-    if iss and not _same_origin(iss, login.org.url):
+    issuer = parameters.get("iss")
+    # Against mix-up: a code of one org must not be sent to another. Many name no issuer.
+    if issuer and not _same_origin(issuer, login.org.url):
         raise UnmatchedResponse("The address names another org as its issuer.")
-    if bool(code) == bool(error):
-        raise UnmatchedResponse(
-            "The address has neither a code nor an error." if not code else "The address has both."
-        )
+    if code and error:
+        raise UnmatchedResponse("The address has both.")
     if error:
-        description = values.get("error_description", [""])[0]
+        description = parameters.get("error_description", "")
         return login, messages.refusal(error, description, login.org.host, None, login.code_verifier)
+    if not code:
+        raise UnmatchedResponse("The address has neither a code nor an error.")
     if not _CODE.fullmatch(code):
         raise UnmatchedResponse("The address has a code with characters that no code has.")
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
+
+
+def _parse_query(query: str) -> dict[str, str]:
+    """The parameters of a redirect; of a repeated one that decides nothing, the first. Raises `UnmatchedResponse`."""
+    parameters: dict[str, str] = {}
+    repeated: set[str] = set()
+    try:
+        # Anybody on this machine can call a loopback address, so that the work is bounded.
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50)
+    except ValueError:
+        raise UnmatchedResponse("The address has too many parameters.") from None
+    for name, value in pairs:
+        if name in parameters:
+            repeated.add(name)
+        else:
+            parameters[name] = value
+    for name in _SINGLE:
+        if name in repeated:
+            raise UnmatchedResponse(f"The address has more than one {name}.")
+    return parameters
 
 
 def match_pasted(
@@ -108,8 +136,8 @@ def match_pasted(
 ) -> tuple[AuthorizationRequest, AuthorizationCode | EcapipeError]:
     """The login that a pasted redirected URL answers.
 
-    A bare code, encoded or decoded, is taken only while exactly one login waits, for nothing ties it to one.
-    Raises `Misfit`.
+    A bare code, encoded or decoded, is accepted only while exactly one login waits, for nothing ties it to one.
+    Raises `UnmatchedResponse`.
     """
     text = text.strip()
     try:
@@ -117,14 +145,7 @@ def match_pasted(
     except ValueError:
         raise UnmatchedResponse("That is no address.") from None
     if address.scheme and (address.netloc or address.query):
-        if not any(_same_place(address, login.redirect_uri) for login in logins):
-            raise UnmatchedResponse(
-                "That is not the address the login ends at. Copy the whole address after pressing Allow."
-            )
-        login, outcome = match_redirect(address.query, logins)
-        if not _same_place(address, login.redirect_uri):
-            raise UnmatchedResponse("That address belongs to another login.")
-        return login, outcome
+        return _match_pasted_address(address, logins)
     code = unquote(text)
     if not _BARE_CODE.fullmatch(text) or not _CODE.fullmatch(code):
         raise UnmatchedResponse("That is neither an address nor a code. Copy the whole address after pressing Allow.")
@@ -136,15 +157,29 @@ def match_pasted(
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
 
 
-def _same_place(address: SplitResult, redirect_uri: str) -> bool:
+def _match_pasted_address(
+    address: SplitResult, logins: Sequence[AuthorizationRequest]
+) -> tuple[AuthorizationRequest, AuthorizationCode | EcapipeError]:
+    # First: somebody who copies too early pastes the address of the login page, which has parameters of its own.
+    if not any(_same_address(address, login.redirect_uri) for login in logins):
+        raise UnmatchedResponse(
+            "That is not the address the login ends at. Copy the whole address after pressing Allow."
+        )
+    login, outcome = match_redirect(address.query, logins)
+    if not _same_address(address, login.redirect_uri):
+        raise UnmatchedResponse("That address belongs to another login.")
+    return login, outcome
+
+
+def _same_address(address: SplitResult, redirect_uri: str) -> bool:
     """Equal but for query and fragment; a browser shows an empty path as ``/``, and leaves out a usual port."""
     try:
-        return _place(address) == _place(urlsplit(redirect_uri))
+        return _normalize(address) == _normalize(urlsplit(redirect_uri))
     except ValueError:
         return False
 
 
-def _place(address: SplitResult) -> tuple[object, ...]:
+def _normalize(address: SplitResult) -> tuple[object, ...]:
     port = address.port or {"http": 80, "https": 443}.get(address.scheme)
     return address.scheme, address.username, address.password, address.hostname, port, address.path or "/"
 

@@ -1,6 +1,6 @@
-"""Keys and secrets as an org's REST API tells them to those who may see them: requests out, consumers back.
+"""Keys and secrets from an org's REST API, for users who may see them: the requests, and what their responses hold.
 
-Connect REST API, resources ``/apps/oauth/usage`` and ``/apps/oauth/credentials``.
+Source: Connect REST API, resources ``/apps/oauth/usage`` and ``/apps/oauth/credentials``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class UsagePage:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A key of an app; its secret is told only when it is asked for by itself."""
+    """A key of an app; the org gives the secret only in a response of its own, see `pair`."""
 
     id: str
     key: str
@@ -48,7 +48,7 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class StagedPair:
-    """A pair that waits to take the place of a consumer's; `stages_until` is when it would expire, in ISO 8601."""
+    """A key, with a secret, that is to replace a consumer's; `until` is when it expires, in ISO 8601, or empty."""
 
     key: str
     until: str
@@ -60,55 +60,67 @@ def usage(org: Org, bearer: Secret, page: int) -> Request:
     return Request(f"{_root(org)}/usage?{query}", bearer=bearer)
 
 
-def listed(answer: Response, org: Org, bearer: Secret) -> UsagePage:
-    """The apps of a page. Raises `EcapipeError` (as every reading here: RestSwitchOff, RestPermissionMissing,
-    RestSessionRefused, RestRefused, or as `messages.members`)."""
-    members = _members(answer, org, bearer)
+def listed(response: Response, org: Org, bearer: Secret) -> UsagePage:
+    """The apps of a page.
+
+    Raises `EcapipeError`, as all that read a response here: RestSwitchOff, RestPermissionMissing, RestSessionRefused,
+    RestRefused, or as `messages.members`.
+    """
+    members = _members(response, org, bearer)
     ids = {}
     for each in _objects(members, "apps"):
-        name, id = each.get("developerName"), each.get("identifier")
-        if isinstance(name, str) and isinstance(id, str) and _ID.fullmatch(id):
-            ids[name] = id
+        name, app_id = each.get("developerName"), each.get("identifier")
+        # Ids become part of the next URL, so that nothing else may stand there.
+        if isinstance(name, str) and isinstance(app_id, str) and _ID.fullmatch(app_id):
+            ids[name] = app_id
     return UsagePage(ids, not members.get("nextPageUrl"))
 
 
 def consumers(org: Org, bearer: Secret, app_id: str) -> Request:
+    """The request for the consumers of an app."""
     return Request(f"{_root(org)}/credentials/{app_id}", bearer=bearer)
 
 
-def known(answer: Response, org: Org, bearer: Secret) -> tuple[Consumer, ...]:
+def known(response: Response, org: Org, bearer: Secret) -> tuple[Consumer, ...]:
     """The consumers of an app."""
-    found = []
-    for each in _objects(_members(answer, org, bearer), "consumers"):
-        id, key = each.get("id"), each.get("key")
-        if isinstance(id, str) and isinstance(key, str) and _ID.fullmatch(id) and key:
-            found.append(Consumer(id, key))
-    return tuple(found)
+    result = []
+    for each in _objects(_members(response, org, bearer), "consumers"):
+        consumer_id, key = each.get("id"), each.get("key")
+        if isinstance(consumer_id, str) and isinstance(key, str) and _ID.fullmatch(consumer_id) and key:
+            result.append(Consumer(consumer_id, key))
+    return tuple(result)
 
 
 def pair(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Request:
+    """The request for key and secret of a consumer."""
     return Request(f"{_root(org)}/credentials/{app_id}/{consumer.id}?part=keyandsecret", bearer=bearer)
 
 
-def secret(answer: Response, org: Org, bearer: Secret, consumer: Consumer) -> Secret | None:
+def secret(response: Response, org: Org, bearer: Secret, consumer: Consumer) -> Secret | None:
     """The secret of a consumer; None if the org leaves it out. Raises UnexpectedAnswer for another consumer's."""
-    members = _members(answer, org, bearer)
+    members = _members(response, org, bearer)
     if members.get("key") != consumer.key:
-        raise messages.unexpected(answer, org.host, "it is about another consumer key")
+        raise messages.unexpected(response, org.host, "it is about another consumer key")
     value = members.get("secret")
-    return Secret(value) if isinstance(value, str) and value.isprintable() and value.strip() else None
+    if isinstance(value, str) and value.isprintable() and value.strip():
+        return Secret(value)
+    return None
 
 
 def staging(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Request:
+    """The request for the pairs that are to replace a consumer's."""
     return Request(f"{_root(org)}/credentials/{app_id}/{consumer.id}/staged", bearer=bearer)
 
 
-def staged(answer: Response, org: Org, bearer: Secret) -> StagedPair | None:
-    """The pair that waits, if one does; rotated and expired ones are past."""
-    for each in _objects(_members(answer, org, bearer), "stagedCredentials"):
+def staged(response: Response, org: Org, bearer: Secret) -> StagedPair | None:
+    """The pair that is to replace the consumer's, if there is one; those rotated in or expired do not count."""
+    for each in _objects(_members(response, org, bearer), "stagedCredentials"):
         key, until = each.get("key"), each.get("expirationDate")
         if each.get("state") == "Active" and isinstance(key, str) and key:
-            return StagedPair(key, until if isinstance(until, str) and _TIME.fullmatch(until) else "")
+            # A sentence shows the time, so that it must be one.
+            if not isinstance(until, str) or not _TIME.fullmatch(until):
+                until = ""
+            return StagedPair(key, until)
     return None
 
 
@@ -116,42 +128,53 @@ def _root(org: Org) -> str:
     return f"{org.url}/services/data/v{VERSION}/apps/oauth"
 
 
-def _members(answer: Response, org: Org, bearer: Secret) -> messages.Members:
-    if answer.status == 401:
-        raise _at(rest_session_refused(org.host), answer, org)
-    if 400 <= answer.status < 500 and answer.status != 429:
-        code, message = _error(answer, bearer)
-        raise _at(_refused(code, message, org.host), answer, org)
-    return messages.members(answer, org.host, bearer)
+def _members(response: Response, org: Org, bearer: Secret) -> messages.Members:
+    # REST errors have a form of their own, which `messages.members` does not know.
+    if response.status == 401:
+        raise _at(rest_session_refused(org.host), response, org)
+    if 400 <= response.status < 500 and response.status != 429:
+        code, message = _error(response, bearer)
+        raise _at(_problem(code, message, org.host), response, org)
+    return messages.members(response, org.host, bearer)
 
 
-def _error(answer: Response, bearer: Secret) -> tuple[str, str]:
-    """Code and message of the first error of a REST answer."""
+def _error(response: Response, bearer: Secret) -> tuple[str, str]:
+    """Code and message of the first error of a REST response, empty if it has none."""
     try:
-        parsed = json.loads(answer.body)
+        parsed = json.loads(response.body)
     except (ValueError, RecursionError):
         parsed = None
-    first = parsed[0] if isinstance(parsed, list) and parsed else parsed
-    if not isinstance(first, dict):
+    if isinstance(parsed, list) and parsed:
+        parsed = parsed[0]
+    if not isinstance(parsed, dict):
         return "", ""
-    texts = (first.get(name) for name in ("errorCode", "message"))
-    code, message = (redact(" ".join(text.split())[:300], bearer) if isinstance(text, str) else "" for text in texts)
-    return code, message
+    return _error_text(parsed.get("errorCode"), bearer), _error_text(parsed.get("message"), bearer)
 
 
-def _refused(code: str, message: str, host: str) -> Problem:
-    said = message.lower()
-    if "for this user" in said or code in ("INSUFFICIENT_ACCESS", "INSUFFICIENT_ACCESS_OR_READONLY"):
+def _error_text(value: object, bearer: Secret) -> str:
+    """A text of the org on one line, cut off before it could fill a terminal; empty for anything else."""
+    if not isinstance(value, str):
+        return ""
+    return redact(" ".join(value.split())[:300], bearer)
+
+
+def _problem(code: str, message: str, host: str) -> Problem:
+    # First, for both refusals speak of a feature that is not enabled; the permission's adds "for this user".
+    text = message.lower()
+    if "for this user" in text or code in ("INSUFFICIENT_ACCESS", "INSUFFICIENT_ACCESS_OR_READONLY"):
         return rest_permission_missing(host, PERMISSIONS)
-    if "not currently enabled" in said or "feature is not enabled" in said or code == "FUNCTIONALITY_NOT_ENABLED":
+    if "not currently enabled" in text or "feature is not enabled" in text or code == "FUNCTIONALITY_NOT_ENABLED":
         return rest_switch_off(host, SWITCH)
     return rest_refused(host, ": ".join(part for part in (code, message) if part) or "no reason given")
 
 
-def _at(problem: Problem, answer: Response, org: Org) -> EcapipeError:
-    return EcapipeError(replace(problem, host=org.host, http_status=answer.status))
+def _at(problem: Problem, response: Response, org: Org) -> EcapipeError:
+    return EcapipeError(replace(problem, host=org.host, http_status=response.status))
 
 
 def _objects(members: messages.Members, name: str) -> list[messages.Members]:
-    found = members.get(name)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    """The objects of a list; anything else in it is left out."""
+    items = members.get(name)
+    if not isinstance(items, list):
+        return []
+    return [each for each in items if isinstance(each, dict)]

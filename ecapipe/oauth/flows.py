@@ -1,7 +1,8 @@
-"""Which flow is possible, and where its answer comes back."""
+"""The choice of a flow that an app allows, and of the callback that its response comes to."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from ecapipe.oauth.grants import WITHOUT_CALLBACK
@@ -21,7 +22,10 @@ def choose_flow(
     `EcapipeError` (FlowNotPossible), which says what the file allows. Without a file nothing tells what the app
     allows, and those flows are tried that need nothing from it.
     """
-    allowed = app.flows if app.settings else WITHOUT_CALLBACK
+    allowed = WITHOUT_CALLBACK
+    if app.settings:
+        allowed = app.flows
+    # The order of "auto" is part of the interface: pipelines rely on the flow that it leads to.
     match wanted:
         case "web" if "web" in allowed:
             return "web"
@@ -33,25 +37,32 @@ def choose_flow(
             return "web"
         case "auto" if "client-credentials" in allowed and has_secret:
             return "client-credentials"
-        case "auto" if "web" in allowed:
-            why = "nobody can be asked to sign in (no terminal, CI, or --no-prompt)"
-        case "client-credentials" if "client-credentials" in allowed:
-            why = "this flow needs the consumer secret, and there is none"
-        case "jwt" if "jwt" in allowed:
-            why = "this flow needs a private key, and --jwt-key-file names none"
-        case "auto" if "jwt" in allowed:
-            why = "of the flows it allows only jwt is possible without people, and --jwt-key-file names no key"
-        case "web" if app.settings is None:
-            why = "its callback URLs are in its global OAuth settings file, which is not here"
-        case "web":
-            why = "it has no callback URL"
-        case "client-credentials":
-            why = "isClientCredentialsFlowEnabled is not true in its settings and policies"
-        case "jwt":
-            why = "its settings file has no certificate (some orgs leave it out of a retrieve: add it to the file)"
         case _:
-            why = "no flow that ecapipe supports is enabled"
-    raise EcapipeError(flow_not_possible(app.name, wanted, allowed, why, app.settings is not None))
+            reason = _impossible(app, wanted, allowed)
+            raise EcapipeError(flow_not_possible(app.name, wanted, allowed, reason, app.settings is not None))
+
+
+def _impossible(app: App, wanted: Literal["auto"] | Flow, allowed: Collection[str]) -> str:
+    """Why no flow can be used, or not the one that is `wanted`: what the user can change comes first."""
+    match wanted:
+        case "auto" if "web" in allowed:
+            return "nobody can be asked to sign in (no terminal, CI, or --no-prompt)"
+        case "client-credentials" if "client-credentials" in allowed:
+            return "this flow needs the consumer secret, and there is none"
+        case "jwt" if "jwt" in allowed:
+            return "this flow needs a private key, and --jwt-key-file names none"
+        case "auto" if "jwt" in allowed:
+            return "of the flows it allows only jwt is possible without people, and --jwt-key-file names no key"
+        case "web" if app.settings is None:
+            return "its callback URLs are in its global OAuth settings file, which is not here"
+        case "web":
+            return "it has no callback URL"
+        case "client-credentials":
+            return "isClientCredentialsFlowEnabled is not true in its settings and policies"
+        case "jwt":
+            return "its settings file has no certificate (some orgs leave it out of a retrieve: add it to the file)"
+        case _:
+            return "no flow that ecapipe supports is enabled"
 
 
 def uses_key(app: App, wanted: Literal["auto"] | Flow, has_key: bool) -> bool:
@@ -60,11 +71,12 @@ def uses_key(app: App, wanted: Literal["auto"] | Flow, has_key: bool) -> bool:
 
 
 def choose_callback(app: App, wanted: Literal["auto"] | Callback, local_browser: bool) -> tuple[Callback, str]:
-    """How the answer comes back, and the registered callback URL, byte for byte, that it comes to.
+    """How the response comes back, and the registered callback URL, byte for byte, that it comes to.
 
     `local_browser`: whether the browser can be on this machine. Raises `EcapipeError` (CallbackNotUsable).
     """
     urls = app.callback_urls
+    # Preferred for a browser on this machine: nobody has to copy an address.
     local = next((url for url in urls if loopback(url)), None)
     if wanted != "paste" and local and (wanted == "listen" or local_browser):
         return "listen", local

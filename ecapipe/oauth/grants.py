@@ -1,4 +1,4 @@
-"""What a token is asked for with: the grants, and the signed assertion of the JWT flow."""
+"""The grants that are exchanged for a token, and the signed assertion of the JWT flow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ecapipe.project.apps import Flow
 from ecapipe.secret import Secret
 
 _ASSERTION_LIFE: Final = 150
-"""Seconds. Salesforce allows 180: what is left serves clocks that are a little fast."""
+"""Seconds. Salesforce allows 180; the rest is for clocks that are a little fast."""
 
 WITHOUT_CALLBACK: Final[tuple[Flow, ...]] = ("client-credentials", "jwt")
 """The flows that need nothing from the settings file but key and secret."""
@@ -34,7 +34,7 @@ class ClientCredentials:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """RFC 6749 §6: what a login that is kept goes on with. With rotation it is good for one use."""
+    """RFC 6749 §6: what continues a saved login. With rotation it can be used once."""
 
     refresh_token: Secret
 
@@ -68,24 +68,26 @@ def sign_assertion(
     audience: str,
     sign: Callable[[bytes], bytes],
     now: float,
-    chance: Callable[[int], bytes],
+    random_bytes: Callable[[int], bytes],
 ) -> JwtBearer:
     """A grant for `username` without a person (RFC 7523 §3; Salesforce Help, "OAuth 2.0 JWT Bearer Flow").
 
-    `sign` makes RS256 signatures, `now` is in seconds since 1970, `chance` gives random bytes. There is no ``iat``
-    or ``nbf``: a clock that is a little fast would make them lie in the org's future.
+    `sign` makes RS256 signatures, `now` is in seconds since 1970.
     """
+    # No iat and no nbf: a clock that is a little fast would make them lie in the org's future.
     claims = {
         "iss": consumer_key,
         "sub": username,
         "aud": audience,
         "exp": int(now) + _ASSERTION_LIFE,
-        "jti": base64url(chance(16)),
+        # An org may accept each id only once (RFC 7523 §3), so that a repeated request needs another one.
+        "jti": base64url(random_bytes(16)),
     }
     parts = [base64url(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
-    signed = ".".join(parts)
-    return JwtBearer(Secret(f"{signed}.{base64url(sign(signed.encode('ascii')))}"))
+    content = ".".join(parts)
+    return JwtBearer(Secret(f"{content}.{base64url(sign(content.encode('ascii')))}"))
 
 
 def base64url(data: bytes) -> str:
+    """Base64 for URLs, without padding (RFC 7515, appendix C)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

@@ -1,4 +1,4 @@
-"""Whether an org accepts key and secret, asked without a login: what it says of a token that is worth nothing."""
+"""Whether an org accepts key and secret, asked without a login: the introspection of a token that is worthless."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORTHLESS = "probe"
 
 Refused = Literal["consumerKey", "consumerSecret"]
 
-_KEY = frozenset({"InvalidClientId", "AppNotFoundInOrg"})
+_KEY_PROBLEMS = frozenset({"InvalidClientId", "AppNotFoundInOrg"})
 
 
 class ProbeRefusal(EcapipeError):
@@ -30,26 +30,27 @@ class ProbeRefusal(EcapipeError):
 
 
 def request(credentials: Credentials, org: Org) -> Request:
-    """The question (RFC 7662 §2.1): the app has to prove itself before it learns that the token is worth nothing."""
+    """The introspection request (RFC 7662 §2.1): an org says nothing of a token before the app has proved itself."""
     fields = {"token": WORTHLESS, "token_type_hint": "access_token"} | tokens.authentication(credentials)
     return Request(f"{org.url}/services/oauth2/introspect", form=Secret(urlencode(fields)))
 
 
-def read(answer: Response, credentials: Credentials, org: Org) -> None:
+def read(response: Response, credentials: Credentials, org: Org) -> None:
     """Return if the org accepts the pair: it says that the token is not active (RFC 7662 §2.2).
 
-    Raises `Refusal`, or another `EcapipeError` for an answer that tells neither.
+    Raises `ProbeRefusal`, or another `EcapipeError` for a response that tells neither.
     """
     try:
-        members = messages.members(answer, org.host, credentials.consumer_secret)
+        members = messages.members(response, org.host, credentials.consumer_secret)
     except EcapipeError as error:
         name = error.problem.name
-        if name in _KEY:
+        if name in _KEY_PROBLEMS:
             raise ProbeRefusal(error, "consumerKey") from None
+        # An unknown key has an error of its own, so that here it is the secret.
         if name == "InvalidClient" and credentials.consumer_secret is not None:
             raise ProbeRefusal(error, "consumerSecret") from None
         if name == "InvalidClient":
             raise EcapipeError(probe_needs_secret(org.host)) from None
         raise
     if members.get("active") is not False:
-        raise messages.unexpected(answer, org.host, 'it has no "active": false')
+        raise messages.unexpected(response, org.host, 'it has no "active": false')

@@ -1,10 +1,10 @@
-"""What is sent to an org and what comes back, as plain values; and what an org's refusal means."""
+"""Requests to an org and its responses, as plain values; and what an org's refusal means."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -42,13 +42,13 @@ from ecapipe.secret import Secret, redact, repeats
 
 Members = Mapping[str, object]
 
-_KINDS: Final = frozenset(
+_CONTENT_TYPES: Final = frozenset(
     {
         *("application/json", "application/x-www-form-urlencoded", "application/xml"),
         *("text/html", "text/plain", "text/xml"),
     }
 )
-"""The content types that are named. Any other is what the org made of it."""
+"""The content types that messages name. Any other is text of the host's choice, and not repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer, bounded in size. `content_type` is lower case, without parameters.
+    """An HTTP response, bounded in size. `content_type` is lower case, without parameters.
 
     The body is not part of the ``repr``: it may hold tokens.
     """
@@ -75,66 +75,81 @@ class Response:
     content_type: str
     body: bytes = field(repr=False)
     retry_after: float | None = None
-    """Seconds, if the host named them."""
+    """Seconds to wait before the next request, if the host named them."""
     date: float | None = None
     """The host's own time of day, in seconds since 1970, if it named it."""
 
 
 Send = Callable[[Request], Response]
-"""The edge: raises `EcapipeError` for what fails before an answer."""
+"""Sends one request. Raises `EcapipeError` for what fails before there is a response."""
 
 
-def members(answer: Response, host: str, *secrets: Secret | None, assertion: bool = False) -> Members:
-    """The JSON object of a successful answer.
+def members(response: Response, host: str, *secrets: Secret | None, assertion: bool = False) -> Members:
+    """The JSON object of a successful response.
 
-    Raises `EcapipeError`: the refusal an error answer means (RFC 6749 §5.2), RedirectRefused, ServerBusy, or
+    Raises `EcapipeError`: the refusal an error response means (RFC 6749 §5.2), RedirectRefused, ServerBusy, or
     UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
     `assertion`: one was sent, so that is what a refusal is about.
     """
-    found = json_object(answer)
-    if found is not None and (error := _text(found.get("error"))):
-        told = _text(found.get("error_description"))
-        raise refusal(error, told, host, answer.status, *secrets, assertion=assertion)
-    if 300 <= answer.status < 400:
-        raise _at(redirect_refused(host, answer.status), host, answer.status)
-    if answer.status == 429:
-        raise _at(rate_limited(host), host, answer.status)
-    if answer.status >= 500:
-        raise _at(server_busy(host, f"HTTP {answer.status}"), host, answer.status)
-    if found is None or answer.status != 200:
-        raise unexpected(answer, host, "a JSON object was expected" if found is None else "success was expected")
-    return found
+    content = json_object(response)
+    # Before the status, which says less than the error's own code.
+    if content is not None and (error := _text(content.get("error"))):
+        description = _text(content.get("error_description"))
+        raise refusal(error, description, host, response.status, *secrets, assertion=assertion)
+    # A redirect is not followed: it would take the secret to another host.
+    if 300 <= response.status < 400:
+        raise _at(redirect_refused(host, response.status), host, response.status)
+    if response.status == 429:
+        raise _at(rate_limited(host), host, response.status)
+    if response.status >= 500:
+        raise _at(server_busy(host, f"HTTP {response.status}"), host, response.status)
+    if content is None:
+        raise unexpected(response, host, "a JSON object was expected")
+    if response.status != 200:
+        raise unexpected(response, host, "success was expected")
+    return content
 
 
-def unexpected(answer: Response, host: str, reason: str) -> EcapipeError:
-    """The error for an answer that is none of Salesforce's."""
-    kind = answer.content_type if answer.content_type in _KINDS else "of another content type"
-    kind = kind if answer.content_type else "no content type"
-    return _at(unexpected_answer(host, answer.status, f"{reason}, and it is {kind}"), host, answer.status)
+def unexpected(response: Response, host: str, reason: str) -> EcapipeError:
+    """The error for a response that Salesforce does not give; `reason` says what is wrong with it."""
+    problem = unexpected_answer(host, response.status, f"{reason}, and it is {_kind(response.content_type)}")
+    return _at(problem, host, response.status)
 
 
-def refuse_repeats(answer: Response, host: str, told: Mapping[str, str], *secrets: Secret | None) -> None:
-    """Refuse an answer of which something that will be shown, by the name of its member, repeats a secret.
+def _kind(content_type: str) -> str:
+    if not content_type:
+        return "no content type"
+    if content_type in _CONTENT_TYPES:
+        return content_type
+    return "of another content type"
+
+
+def refuse_repeats(response: Response, host: str, shown: Mapping[str, str], *secrets: Secret | None) -> None:
+    """Refuse a response of which something that will be `shown`, by the name of its member, repeats a secret.
 
     Raises `EcapipeError` (UnexpectedAnswer).
     """
-    if repeats("\n".join(told.values()), *secrets):
-        names = [name for name, text in told.items() if repeats(text, *secrets)]
-        raise unexpected(answer, host, f"its {' and its '.join(names)} repeats a secret")
+    # All at once first, for nearly always there is nothing to refuse.
+    if repeats("\n".join(shown.values()), *secrets):
+        names = [name for name, text in shown.items() if repeats(text, *secrets)]
+        raise unexpected(response, host, f"its {' and its '.join(names)} repeats a secret")
 
 
-def said(answer: Response, *secrets: Secret | None) -> str:
-    """How a resource refuses a token: an error code in JSON, or a bare word like Bad_OAuth_Token."""
+def said(response: Response, *secrets: Secret | None) -> str:
+    """The code with which a resource refuses a token: in JSON, or a bare word like Bad_OAuth_Token."""
     try:
-        parsed = json.loads(answer.body)
+        parsed = json.loads(response.body)
     except (ValueError, RecursionError):
-        parsed = answer.body.decode("utf-8", "replace").strip()
+        parsed = response.body.decode("utf-8", "replace").strip()
     if isinstance(parsed, list) and parsed:
         parsed = parsed[0]
     if isinstance(parsed, dict):
         parsed = parsed.get("errorCode") or parsed.get("error") or ""
-    word = _text(parsed)
-    return redact(word, *secrets) if re.fullmatch(r"[\w .-]{1,80}", word) else "no reason given"
+    code = _text(parsed)
+    # A page of a proxy is no code, and must not fill the terminal.
+    if not re.fullmatch(r"[\w .-]{1,80}", code):
+        return "no reason given"
+    return redact(code, *secrets)
 
 
 def refusal(
@@ -151,19 +166,30 @@ def refusal(
     """
     error = redact(_text(error), *secrets)
     description = redact(_text(description), *secrets)
-    told = description or error
+    reason = description or error
     problem = None
-    if assertion and error in ("invalid_grant", "invalid_request"):
-        problem = _by_description(_OF_ASSERTIONS, description.lower(), told, host)
-    elif assertion and error == "invalid_client":  # the assertion is all that was shown
-        problem = assertion_refused(host, told)
-    problem = problem or _refused(error, description.lower(), told, host)
+    if assertion:
+        problem = _assertion_problem(error, description.lower(), reason, host)
+    if problem is None:
+        problem = _problem_by_code(error, description.lower(), reason, host)
     if problem is None:
         problem = oauth_refused(host, error, description)
     return _at(replace(problem, oauth_error=error), host, status)
 
 
-def _refused(error: str, description: str, told: str, host: str) -> Problem | None:
+def _assertion_problem(error: str, description: str, reason: str, host: str) -> Problem | None:
+    """What an error means only when an assertion was sent."""
+    match error:
+        case "invalid_grant" | "invalid_request":
+            return _problem_by_description(_ASSERTION_DESCRIPTIONS, description, reason, host)
+        case "invalid_client":
+            # The assertion is the only thing that authenticated the client.
+            return assertion_refused(host, reason)
+        case _:
+            return None
+
+
+def _problem_by_code(error: str, description: str, reason: str, host: str) -> Problem | None:
     match error:
         case "invalid_client_id":
             return invalid_client_id(host)
@@ -180,74 +206,85 @@ def _refused(error: str, description: str, told: str, host: str) -> Problem | No
         case "redirect_uri_mismatch" | "redirect_uri_missing":
             return redirect_uri_mismatch(host)
         case "invalid_app_access" | "OAUTH_APP_ACCESS_DENIED":
-            return user_not_approved(host, told)
+            return user_not_approved(host, reason)
         case "invalid_scope":
-            return invalid_scope(host, told)
+            return invalid_scope(host, reason)
         case "invalid_token" | "token_rejected" | "unsupported_token_type":
-            return token_refused(host, told)
+            return token_refused(host, reason)
         case "unsupported_grant_type" | "unauthorized_client" | "unsupported_response_type":
-            return unsupported_grant_type(host, told)
+            return unsupported_grant_type(host, reason)
         case "inactive_user" | "inactive_org":
-            return inactive(host, told)
+            return inactive(host, reason)
         case "rate_limit_exceeded" | "slow_down":
             return rate_limited(host)
         case "server_error" | "temporarily_unavailable" | "unknown_error":
-            return server_busy(host, told)
+            return server_busy(host, reason)
         case "invalid_request" if "code challenge" in description:
-            return code_challenge_missing(host, told)
+            return code_challenge_missing(host, reason)
         case "invalid_request" | "invalid_grant":
-            return _by_description(_DESCRIPTIONS, description, told, host)
+            return _problem_by_description(_DESCRIPTIONS, description, reason, host)
         case _:
             return None
 
 
-_Words = Sequence[tuple[str, Callable[[str, str], Problem]]]
+_Descriptions = Mapping[str, Callable[[str, str], Problem]]
+"""Words of a description in lower case, and what makes the problem of a host and a reason. The first match counts."""
 
-_DESCRIPTIONS: Final[_Words] = (
-    ("code verifier", code_verifier_refused),
-    ("authorization code", authorization_code_refused),
-    ("audience", audience_refused),
-    ("assertion", assertion_refused),
-    ("ip restricted", lambda host, told: ip_restricted(host)),
-    ("login hours", lambda host, told: ip_restricted(host)),
-    ("approved", user_not_approved),
-    ("client credentials", client_credentials_refused),
-    ("not supported on this domain", client_credentials_refused),
-    ("password", authentication_failed),
-    ("authentication failure", authentication_failed),
-    ("inactive", authentication_failed),
-    ("challenge required", authentication_failed),
-    ("expired", token_refused),
-)
-"""invalid_grant stands for thirteen causes; only the description tells them apart."""
+# invalid_grant stands for thirteen causes; only the description tells them apart. What is said of an "expired
+# authorization code" has to come before "expired".
+_DESCRIPTIONS: Final[_Descriptions] = {
+    "code verifier": code_verifier_refused,
+    "authorization code": authorization_code_refused,
+    "audience": audience_refused,
+    "assertion": assertion_refused,
+    "ip restricted": lambda host, reason: ip_restricted(host),
+    "login hours": lambda host, reason: ip_restricted(host),
+    "approved": user_not_approved,
+    "client credentials": client_credentials_refused,
+    "not supported on this domain": client_credentials_refused,
+    "password": authentication_failed,
+    "authentication failure": authentication_failed,
+    "inactive": authentication_failed,
+    "challenge required": authentication_failed,
+    "expired": token_refused,
+}
 
-_OF_ASSERTIONS: Final[_Words] = (
-    ("expired", assertion_expired),  # "expired authorization code", though there is none
-    ("not yet valid", assertion_expired),
-    ("user hasn't approved", assertion_not_approved),
-    ("not supported on this domain", unsupported_grant_type),
-)
+_ASSERTION_DESCRIPTIONS: Final[_Descriptions] = {
+    # Salesforce says "expired authorization code", though there is none.
+    "expired": assertion_expired,
+    "not yet valid": assertion_expired,
+    "user hasn't approved": assertion_not_approved,
+    "not supported on this domain": unsupported_grant_type,
+}
 """The words that mean something else when an assertion was sent."""
 
 
-def _by_description(known: _Words, description: str, told: str, host: str) -> Problem | None:
-    return next((build(host, told) for words, build in known if words in description), None)
+def _problem_by_description(known: _Descriptions, description: str, reason: str, host: str) -> Problem | None:
+    for words, build in known.items():
+        if words in description:
+            return build(host, reason)
+    return None
 
 
 def _at(problem: Problem, host: str, status: int | None) -> EcapipeError:
     return EcapipeError(replace(problem, host=host, http_status=status))
 
 
-def json_object(answer: Response) -> Members | None:
+def json_object(response: Response) -> Members | None:
     """The members of a JSON object, or of a form, which Salesforce sends on request and some proxies unasked."""
     try:
-        if answer.content_type == "application/x-www-form-urlencoded":
-            return dict(parse_qsl(answer.body.decode("utf-8"), strict_parsing=True, max_num_fields=100))
-        parsed = json.loads(answer.body)
+        if response.content_type == "application/x-www-form-urlencoded":
+            return dict(parse_qsl(response.body.decode("utf-8"), strict_parsing=True, max_num_fields=100))
+        parsed = json.loads(response.body)
     except (ValueError, RecursionError):
         return None
-    return parsed if isinstance(parsed, dict) else None
+    if not isinstance(parsed, dict):
+        return None
+    return parsed
 
 
 def _text(value: object) -> str:
-    return " ".join(str(value).split())[:300] if isinstance(value, str) else ""
+    """A text of the host on one line, cut off before it could fill a terminal; empty for anything else."""
+    if not isinstance(value, str):
+        return ""
+    return " ".join(value.split())[:300]

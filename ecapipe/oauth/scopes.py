@@ -1,4 +1,4 @@
-"""Scopes: their names in the metadata and on the wire, and those to ask for."""
+"""Scopes: their names in the metadata and in OAuth, and those to request."""
 
 from __future__ import annotations
 
@@ -49,45 +49,54 @@ SCOPE_NAMES: Final[Mapping[str, str]] = {
 
 _LONG_LIVED: Final = ("refresh_token", "offline_access")
 
-_HANDED_OVER: Final = ("refresh_token", "api", "web")
-"""What the Salesforce CLI asks for itself."""
+_SF_SCOPES: Final = ("refresh_token", "api", "web")
+"""The scopes that the Salesforce CLI requests for itself."""
 
 
 def scopes_to_request(app: App) -> str | None:
-    """The scopes to ask for: the app's own but for the long-lived ones; None, which asks for all, when unknown.
+    """The scopes to request: the app's own without the long-lived ones; None, which requests all, when unknown."""
+    # A refresh token is an approval, and the sixth approval of a user for an app revokes the oldest.
+    return " ".join(name for name in _known_scopes(app) if name not in _LONG_LIVED) or None
 
-    A refresh token is an approval, and the sixth approval of a user for an app revokes the oldest.
+
+def scopes_to_save(app: App, requested: str | None) -> str | None:
+    """The scopes for a login that is saved: those `requested`, else all of the app, with a refresh token.
+
+    None requests all. Raises `EcapipeError` (RefreshScopeMissing).
     """
-    known = [SCOPE_NAMES[name] for name in app.scope_names or () if name in SCOPE_NAMES]
-    return " ".join(name for name in dict.fromkeys(known) if name not in _LONG_LIVED) or None
-
-
-def scopes_to_save(app: App, asked: str | None) -> str | None:
-    """The scopes for a login that ecapipe is to keep: those `asked` for, else all of the app, with a refresh token.
-
-    None asks for all. Raises `EcapipeError` (RefreshScopeMissing).
-    """
-    known = [SCOPE_NAMES[name] for name in dict.fromkeys(app.scope_names or ()) if name in SCOPE_NAMES]
+    known = _known_scopes(app)
     if not brings_refresh_token(app):
         raise EcapipeError(refresh_scope_missing(app.name, known))
-    if asked is None:
+    if requested is None:
         return " ".join(known) or None
-    return asked if any(name in _LONG_LIVED for name in asked.split()) else f"{asked} refresh_token"
+    if set(_LONG_LIVED).isdisjoint(requested.split()):
+        return f"{requested} refresh_token"
+    return requested
 
 
 def brings_refresh_token(app: App) -> bool:
     """Whether a web login can bring a refresh token, as far as the files tell."""
+    # Here an unknown name counts: an app whose scopes are all new ones has none that is long-lived.
     known = {SCOPE_NAMES.get(name) for name in app.scope_names or ()}
     return not known or not known.isdisjoint(_LONG_LIVED)
 
 
-def scopes_to_hand_over(app: App, asked: str | None) -> str:
-    """The scopes for a login that the Salesforce CLI is to keep: those `asked` for, else the app's own, and what it
-    works with, as far as the app is known to have it."""
-    known = {SCOPE_NAMES[name] for name in app.scope_names or () if name in SCOPE_NAMES}
+def scopes_to_hand_over(app: App, requested: str | None) -> str:
+    """The scopes for a login that the Salesforce CLI takes over: those `requested`, else the app's own, and those
+    that it works with, as far as the app is known to have them."""
+    known = set(_known_scopes(app))
+    # "full" includes these two, but no refresh token.
     if "full" in known:
         known |= {"api", "web"}
+    # Either of the long-lived scopes brings one, and this is the name that the Salesforce CLI uses.
     if known and brings_refresh_token(app):
         known |= {"refresh_token"}
-    more = [name for name in _HANDED_OVER if not known or name in known]
-    return " ".join(dict.fromkeys([*(asked or scopes_to_request(app) or "").split(), *more]))
+    needed = [name for name in _SF_SCOPES if not known or name in known]
+    scopes = (requested or scopes_to_request(app) or "").split()
+    return " ".join(dict.fromkeys([*scopes, *needed]))
+
+
+def _known_scopes(app: App) -> list[str]:
+    """The OAuth scopes of an app, each once, in the order of its file; names of no known scope are left out."""
+    scopes = [SCOPE_NAMES[name] for name in app.scope_names or () if name in SCOPE_NAMES]
+    return list(dict.fromkeys(scopes))

@@ -1,4 +1,4 @@
-"""The token form out, the token back."""
+"""The token request, and the token in its response."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ USER_ID: Final = re.compile(r"005[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _IDENTITY: Final = re.compile(rf"https?://[^/?#]+/id/(?P<org>{ORG_ID.pattern})/(?P<user>{USER_ID.pattern})")
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]{1,128}")
 """One scope (RFC 6749, appendix A.4); Salesforce's own and those of admins are far shorter."""
-_MOST_SCOPES: Final = 200
+_MAX_SCOPES: Final = 200
 _ORIGIN: Final = re.compile(
     r"(?P<origin>(?:https://[a-z0-9.-]{1,253}|http://(?:localhost|127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?)(?:/[^?#\s]*)?"
 )
@@ -35,7 +35,8 @@ _SCOPES: Final = frozenset(SCOPE_NAMES.values())
 
 
 class Unusable(EcapipeError):
-    """An answer that brought tokens, of which `refresh_token` is one, and cannot be believed otherwise."""
+    """A response that has tokens, and is wrong otherwise. `refresh_token` is valid at the org all the same: it has to
+    be saved or revoked, for with rotation it has replaced the one before."""
 
     def __init__(self, error: EcapipeError, refresh_token: Secret | None) -> None:
         super().__init__(error.problem)
@@ -44,8 +45,8 @@ class Unusable(EcapipeError):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token answer, parsed. `scopes` is empty when the org does not tell; ids have 15 or 18 characters, as sent;
-    the instance URL is an origin."""
+    """A token response, parsed. `scopes` is empty when the org names none; ids have 15 or 18 characters, as sent; the
+    instance URL is an origin."""
 
     access_token: Secret
     refresh_token: Secret | None
@@ -54,7 +55,7 @@ class Token:
     user_id: str
     scopes: tuple[str, ...]
     sent: tuple[Secret, ...] = ()
-    """What the org was sent for it."""
+    """The secrets of the request."""
 
     @property
     def secrets(self) -> tuple[Secret | None, ...]:
@@ -91,62 +92,76 @@ def request(grant: Grant, client: ClientIdentity, org: Org) -> Request:
 
 
 def authentication(client: ClientIdentity) -> dict[str, str]:
-    """Who asks, as fields of a form (RFC 6749 §2.3.1)."""
-    key = {"client_id": client.consumer_key}
-    secret = client.consumer_secret
-    return key if secret is None else key | {"client_secret": secret.reveal()}
+    """Client authentication as fields of a form (RFC 6749 §2.3.1)."""
+    fields = {"client_id": client.consumer_key}
+    if client.consumer_secret is not None:
+        fields["client_secret"] = client.consumer_secret.reveal()
+    return fields
 
 
-def read(answer: Response, grant: Grant, client: ClientIdentity, org: Org) -> Token:
-    """The token of an answer (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
+def read(response: Response, grant: Grant, client: ClientIdentity, org: Org) -> Token:
+    """The token of a response (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
 
-    Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing; `Unusable` when it is only after
-    the tokens that the answer is wrong: a SignatureMismatch, a member of another form, or one that repeats a secret.
+    Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing; `Unusable` when the
+    response has tokens, and is wrong after them: a SignatureMismatch, a member of another form, or one that repeats a
+    secret.
     """
-    is_assertion = isinstance(grant, JwtBearer)
-    sent = _sent(grant) if client.consumer_secret is None else (client.consumer_secret, *_sent(grant))
-    members = messages.members(answer, org.host, *sent, assertion=is_assertion)
+    sent = _secrets_of(grant)
+    if client.consumer_secret is not None:
+        sent = (client.consumer_secret, *sent)
+    members = messages.members(response, org.host, *sent, assertion=isinstance(grant, JwtBearer))
     if _text(members, "token_type").lower() not in ("bearer", ""):
-        raise messages.unexpected(answer, org.host, "the token is of a type other than Bearer")
+        raise messages.unexpected(response, org.host, "the token is of a type other than Bearer")
     if not _VISIBLE.fullmatch(_text(members, "access_token")):
-        raise messages.unexpected(answer, org.host, "it has no usable access_token")
-    access, refresh = Secret(_text(members, "access_token")), _text(members, "refresh_token")
-    refresh_token = Secret(refresh) if _VISIBLE.fullmatch(refresh) else None
+        raise messages.unexpected(response, org.host, "it has no usable access_token")
+    refresh_token: Secret | None = None
+    if _VISIBLE.fullmatch(refresh := _text(members, "refresh_token")):
+        refresh_token = Secret(refresh)
+    # From here on the org has issued tokens, so that every failure carries the one that outlives it.
     try:
-        token = _parsed(members, answer, org, access, refresh_token, sent)
-        told = {
-            "id": f"{token.org_id} {token.user_id}",
-            "instance_url": token.instance_url if token.instance_url and token.instance_url != org.url else "",
-            "scope": " ".join(name for name in token.scopes if name not in _SCOPES),
-        }
-        messages.refuse_repeats(answer, org.host, told, *token.secrets)
-        signed = _text(members, "id") + _text(members, "issued_at")
-        _check_signature(_text(members, "signature"), signed, client.consumer_secret, org)
+        token = replace(_parse(members, response, org), refresh_token=refresh_token, sent=sent)
+        _refuse_repeats(response, token, org)
+        content = _text(members, "id") + _text(members, "issued_at")
+        _check_signature(_text(members, "signature"), content, client.consumer_secret, org)
     except EcapipeError as error:
         raise Unusable(error, refresh_token) from None
     return token
 
 
-def _parsed(
-    members: messages.Members,
-    answer: Response,
-    org: Org,
-    access: Secret,
-    refresh: Secret | None,
-    sent: tuple[Secret, ...],
-) -> Token:
-    """What stands beside the tokens, each in the one form that it has; raises `EcapipeError` (UnexpectedAnswer)."""
+def _refuse_repeats(response: Response, token: Token, org: Org) -> None:
+    """Raises `EcapipeError` (UnexpectedAnswer) where what will be shown of the token repeats a secret."""
+    shown = {"id": f"{token.org_id} {token.user_id}"}
+    # The org's own address and the known scopes are no secret, whatever they have in common with one.
+    if token.instance_url and token.instance_url != org.url:
+        shown["instance_url"] = token.instance_url
+    shown["scope"] = " ".join(name for name in token.scopes if name not in _SCOPES)
+    messages.refuse_repeats(response, org.host, shown, *token.secrets)
+
+
+def _parse(members: messages.Members, response: Response, org: Org) -> Token:
+    """The token without its refresh token, every member in the one form that it has.
+
+    Raises `EcapipeError` (UnexpectedAnswer).
+    """
     identity = _IDENTITY.fullmatch(_text(members, "id"))
     if identity is None:
-        raise messages.unexpected(answer, org.host, "its id does not name an org and a user")
-    scopes = tuple(_text(members, "scope").split(maxsplit=_MOST_SCOPES))
-    if len(scopes) > _MOST_SCOPES or not all(map(_SCOPE.fullmatch, scopes)):
-        raise messages.unexpected(answer, org.host, "its scope is no list of scopes")
+        raise messages.unexpected(response, org.host, "its id does not name an org and a user")
+    # With a limit, so that a host cannot have us split megabytes.
+    scopes = tuple(_text(members, "scope").split(maxsplit=_MAX_SCOPES))
+    if len(scopes) > _MAX_SCOPES or not all(map(_SCOPE.fullmatch, scopes)):
+        raise messages.unexpected(response, org.host, "its scope is no list of scopes")
     address = _text(members, "instance_url").lower()
     origin = _ORIGIN.fullmatch(address)
     if address and origin is None:
-        raise messages.unexpected(answer, org.host, "its instance_url is not the https address of an org")
-    return Token(access, refresh, origin and origin["origin"], identity["org"], identity["user"], scopes, sent)
+        raise messages.unexpected(response, org.host, "its instance_url is not the https address of an org")
+    return Token(
+        access_token=Secret(_text(members, "access_token")),
+        refresh_token=None,
+        instance_url=origin and origin["origin"],
+        org_id=identity["org"],
+        user_id=identity["user"],
+        scopes=scopes,
+    )
 
 
 def _text(members: messages.Members, name: str) -> str:
@@ -154,7 +169,7 @@ def _text(members: messages.Members, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _sent(grant: Grant) -> tuple[Secret, ...]:
+def _secrets_of(grant: Grant) -> tuple[Secret, ...]:
     """The secrets of `grant`, which an org might repeat."""
     match grant:
         case AuthorizationCode():
@@ -169,12 +184,12 @@ def _sent(grant: Grant) -> tuple[Secret, ...]:
             assert_never(grant)
 
 
-def _check_signature(signature: str, signed: str, secret: Secret | None, org: Org) -> None:
-    """Raises `EcapipeError` (SignatureMismatch) unless ``signature`` is the HMAC-SHA256 of ``id`` and ``issued_at``,
-    keyed with the consumer secret, in base64. An answer without one, or an app without secret, proves nothing."""
+def _check_signature(signature: str, content: str, secret: Secret | None, org: Org) -> None:
+    """Raises `EcapipeError` (SignatureMismatch) unless `signature` is the HMAC-SHA256 of `content`, keyed with the
+    consumer secret, in base64. Without a signature or a secret there is nothing to check."""
     if secret is None or not signature:
         return
-    expected = base64.b64encode(hmac.digest(secret.reveal().encode(), signed.encode("utf-8", "replace"), "sha256"))
+    expected = base64.b64encode(hmac.digest(secret.reveal().encode(), content.encode("utf-8", "replace"), "sha256"))
     if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
         raise EcapipeError(replace(signature_mismatch(org.host), host=org.host))
 

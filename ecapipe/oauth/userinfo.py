@@ -1,4 +1,4 @@
-"""Whom the token belongs to."""
+"""UserInfo: the user and the org that a token belongs to."""
 
 from __future__ import annotations
 
@@ -32,41 +32,42 @@ def request(token: Token, org: Org) -> Request:
     return Request(f"{org.url}/services/oauth2/userinfo", bearer=token.access_token)
 
 
-def read(answer: Response, token: Token, org: Org) -> User:
-    """The user of a UserInfo answer.
+def read(response: Response, token: Token, org: Org) -> User:
+    """The user of a UserInfo response.
 
     Raises `EcapipeError` (UserInfoRefused, or as `messages.members`; UnexpectedAnswer also for a member of another
     form, or one that repeats a secret).
     """
-    if answer.status in (401, 403):
-        problem = user_info_refused(org.host, answer.status, messages.said(answer, *token.secrets))
-        raise EcapipeError(replace(problem, host=org.host, http_status=answer.status))
-    members = messages.members(answer, org.host, *token.secrets)
+    if response.status in (401, 403):
+        problem = user_info_refused(org.host, response.status, messages.said(response, *token.secrets))
+        raise EcapipeError(replace(problem, host=org.host, http_status=response.status))
+    members = messages.members(response, org.host, *token.secrets)
 
-    def text(name: str, form: re.Pattern[str], what: str) -> str:
+    def text(name: str, form: re.Pattern[str], noun: str) -> str:
         value = members.get(name)
         if not isinstance(value, str) or not value:
-            raise messages.unexpected(answer, org.host, f"it has no {name}")
+            raise messages.unexpected(response, org.host, f"it has no {name}")
         if not form.fullmatch(value) or not value.isprintable():
-            raise messages.unexpected(answer, org.host, f"its {name} is no {what}")
+            raise messages.unexpected(response, org.host, f"its {name} is no {noun}")
         return value
 
     user = User(
-        text("preferred_username", _USERNAME, "username"),
-        text("user_id", USER_ID, "user id"),
-        text("organization_id", ORG_ID, "org id"),
+        username=text("preferred_username", _USERNAME, "username"),
+        user_id=text("user_id", USER_ID, "user id"),
+        org_id=text("organization_id", ORG_ID, "org id"),
     )
-    told = {
-        "preferred_username": user.username,
-        "user_id": user.user_id if user.user_id != token.user_id else "",
-        "organization_id": user.org_id if user.org_id != token.org_id else "",
-    }
-    messages.refuse_repeats(answer, org.host, told, *token.secrets)
+    # Ids that the token names as well were compared with the secrets when it was read.
+    shown = {"preferred_username": user.username}
+    if user.user_id != token.user_id:
+        shown["user_id"] = user.user_id
+    if user.org_id != token.org_id:
+        shown["organization_id"] = user.org_id
+    messages.refuse_repeats(response, org.host, shown, *token.secrets)
     return user
 
 
 def mismatch(user: User, token: Token, org: Org, remains: str) -> Problem | None:
-    """What contradicts: UserInfo against the token's ``id``, and both against what was expected.
+    """The contradiction between UserInfo and the token's ``id``, or between them and what `org` expects.
 
     `remains` says what stays valid at Salesforce if there is a contradiction.
     """
@@ -93,15 +94,16 @@ def api_request(token: Token, org: Org, version: str) -> Request:
     return Request(f"{org.url}/services/data/v{version}/", bearer=token.access_token)
 
 
-def api_problem(answer: Response, token: Token, org: Org) -> Problem | None:
+def api_problem(response: Response, token: Token, org: Org) -> Problem | None:
     """Why the API could not be read with the token, if it could not.
 
     An org that is older than the project's API version does not know the resource, and proves nothing. Raises
-    `EcapipeError` for an answer that says nothing of the token either, such as a fault of the org.
+    `EcapipeError` for a response that says nothing of the token either, such as a fault of the org.
     """
-    if answer.status in (200, 404):
+    if response.status in (200, 404):
         return None
-    if answer.status in (401, 403):
-        return api_access_blocked(org.host, answer.status, messages.said(answer, *token.secrets))
-    messages.members(answer, org.host, *token.secrets)
-    raise messages.unexpected(answer, org.host, "a resource of the REST API was expected")
+    if response.status in (401, 403):
+        return api_access_blocked(org.host, response.status, messages.said(response, *token.secrets))
+    # Words what kind of fault it is; whatever passes was a success of another kind.
+    messages.members(response, org.host, *token.secrets)
+    raise messages.unexpected(response, org.host, "a resource of the REST API was expected")

@@ -20,7 +20,7 @@ SUFFIXES: Final = (
 """Salesforce's own domains, accepted at a dot boundary."""
 
 MY_DOMAINS: Final = (".my.salesforce.com", ".my-salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
-"""Below these Salesforce alone answers; on a site, code of whoever made it does."""
+"""Below these Salesforce alone answers; on a site, the code of its maker may."""
 
 SHARED_HOSTS: Final = ("login.salesforce.com", "test.salesforce.com")
 
@@ -31,22 +31,25 @@ def is_my_domain(url: str) -> bool:
         host = urlsplit(url).hostname or ""
     except ValueError:
         return False
+    # A name that starts like a shared login host stands for no single org.
     return host.endswith(MY_DOMAINS) and not host.startswith(("login.", "test."))
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """What the user says of addresses: hosts `allowed` besides Salesforce's, and the very URLs that were `given`."""
+    """The user's own word on addresses: hosts `allowed` besides Salesforce's, and the exact URLs `given`."""
 
     allowed: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()
 
     def allow(self, host: str, port: int) -> bool:
         """Whether a host is allowed, at every port or at this one; exactly, in any case."""
+        # An IPv6 address may be allowed with brackets or without; before a port it needs them.
         bracketed = f"[{host}]" if ":" in host else host
         return not {host, bracketed, f"{bracketed}:{port}"}.isdisjoint(name.lower() for name in self.allowed)
 
 
 def accepted(host: str) -> bool:
     """Whether `host` is one of Salesforce's."""
+    # With a dot in front, so that evil-force.com does not end like force.com.
     return f".{host.lower()}".endswith(tuple(f".{suffix}" for suffix in SUFFIXES))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -14,15 +14,16 @@ from ecapipe.project.apps import Flow
 
 
 def error_at(problem: Problem, org: Org) -> EcapipeError:
+    """The error for a problem that `org` is the scene of: reports name its host."""
     return EcapipeError(replace(problem, host=org.host))
 
 
-_OF_TESTS: Final = re.compile(r"^test\.|^[^.]*--|\.(sandbox|scratch)\.|(^|\.)cs\d+\.")
+_TEST_HOST: Final = re.compile(r"^test\.|^[^.]*--|\.(sandbox|scratch)\.|(^|\.)cs\d+\.")
 """Hosts of sandboxes, today's and older ones, and of scratch orgs."""
 
 NamedBy = Literal["user", "tree", "salesforceCli"]
-"""Whose word an address is: the user's (a flag, the environment, a file that lies outside the tree), the tree's (any
-file of its repository), or that of the user's own Salesforce CLI."""
+"""Who names an address: the user (a flag, the environment, a file outside the tree), the tree (any file of its
+repository), or the user's own Salesforce CLI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,19 @@ class Org:
     username: str | None = None
     scopes: str | None = None
     apps: tuple[str, ...] = ()
-    """The apps that are meant for it; none: all."""
+    """The apps to log in with there; empty for all."""
     source_dir: str | None = None
-    """The tree that was retrieved from it, whose apps it has for itself."""
+    """The tree that was retrieved from it, whose apps no other org gets."""
     flow: Literal["auto"] | Flow | None = None
     secret_env: str | None = None
     """The variable that holds the consumer secret for it."""
     browser: str | None = None
     callback: Literal["auto", "listen", "paste"] | None = None
+    # Who named an org does not make it another one: two equal descriptions of it are one login.
     named_by: NamedBy = field(default="tree", compare=False)
-    """Who gave the address; the user, if several did."""
+    """Who named the address; the user, if several did."""
     paired_by: NamedBy = field(default="tree", compare=False)
-    """Who gave the alias to the address: a tree may do so with one that the user gave, too."""
+    """Who gave the address its alias: that can be the tree where the user named the address."""
 
     @property
     def name(self) -> str:
@@ -74,35 +76,48 @@ class Org:
 
 
 def doubles(chosen: Iterable[Org]) -> list[str]:
-    """A sentence for each org that is there under several names, told by its address or its id.
+    """A sentence for each org that is there under several names, recognised by its address or its id.
 
-    Several names for one org are meant where each expects a user of its own.
+    Several names for one org are no mistake where each expects a user of its own.
     """
     groups: dict[str, dict[str, Org]] = {}
     for org in chosen:
-        for mark in (org.url, org.org_id and org.org_id[:15]):
-            if mark:
-                groups.setdefault(mark, {}).setdefault(org.name, org)
-    said = {}
-    for mark, group in groups.items():
-        users = {org.username for org in group.values()}
-        if len(group) > 1 and not (None not in users and len(users) == len(group)):
-            names = list(group)
-            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-            said[tuple(names)] = f"{', '.join(names[:10])}{more} are the same org: {mark}."
-    return list(said.values())
+        for identity in (org.url, org.org_id and org.org_id[:15]):
+            if identity:
+                groups.setdefault(identity, {}).setdefault(org.name, org)
+    # By the names, so that an org with the same address and the same id is reported once.
+    sentences = {
+        tuple(group): f"{_list_names(list(group))} are the same org: {identity}."
+        for identity, group in groups.items()
+        if len(group) > 1 and not _distinct_users(group.values())
+    }
+    return list(sentences.values())
+
+
+def _distinct_users(orgs: Collection[Org]) -> bool:
+    users = {org.username for org in orgs}
+    return None not in users and len(users) == len(orgs)
+
+
+def _list_names(names: list[str]) -> str:
+    """The first ten names, and how many more there are."""
+    text = ", ".join(names[:10])
+    if len(names) > 10:
+        text += f" and {len(names) - 10} more"
+    return text
 
 
 def assertion_audience(org: Org) -> str:
-    """Whom an assertion for `org` names as its audience: the login host for the org's kind.
+    """The ``aud`` of an assertion for `org`: the login host for the org's kind.
 
-    Sites, hosts that are not Salesforce's, and Salesforce's clouds of their own stand for themselves. Help,
-    "OAuth 2.0 JWT Bearer Flow"; sandboxes and scratch orgs as the Salesforce CLI tells them.
+    Sites, hosts that are not Salesforce's, and Salesforce's separate clouds are audiences themselves. Source:
+    Salesforce Help, "OAuth 2.0 JWT Bearer Flow"; sandboxes and scratch orgs are recognised as the Salesforce CLI
+    recognises them.
     """
     host = urlsplit(org.url).hostname or ""
     if not host.endswith(".salesforce.com"):
         return org.url
-    return "https://test.salesforce.com" if _OF_TESTS.search(host) else "https://login.salesforce.com"
+    return "https://test.salesforce.com" if _TEST_HOST.search(host) else "https://login.salesforce.com"
 
 
 def same_id(one: str, other: str) -> bool:

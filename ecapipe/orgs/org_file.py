@@ -9,87 +9,37 @@ import json
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PureWindowsPath
 from typing import Final
 
+from ecapipe.orgs.org_rows import (
+    COLUMNS,
+    MAX_CELL,
+    MAX_MISTAKES,
+    OrgRow,
+    RowMistake,
+    RowPlace,
+    fold_name,
+    parse_row,
+    quote_name,
+    unknown_column,
+)
+from ecapipe.orgs.org_rows import split_list as listed
 from ecapipe.problems.orgs import malformed_batch_file
-from ecapipe.problems.problem import EcapipeError, did_you_mean
-from ecapipe.project.apps import FLOWS
+from ecapipe.problems.problem import EcapipeError
+
+__all__ = ["COLUMNS", "LARGEST", "OrgFile", "listed", "parse"]
 
 LARGEST: Final = 4 * 1024 * 1024
 """Bytes of a batch file that are read; more is a mistake."""
 
-COLUMNS: Final = (
-    *("alias", "url", "apps", "sourceDir", "flow", "username", "orgId", "scopes", "secretEnv", "browser", "callback"),
-)
-"""What can be said of an org, in a file and in ``plugins.ecapipe.orgs``."""
-
-CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "flow": ("auto", *FLOWS),
-    "browser": ("chrome", "edge", "firefox", "none"),
-    "callback": ("auto", "listen", "paste"),
-}
-_LISTS: Final = ("apps", "scopes")
-_ROWS: Final = 10_000
-_CELL: Final = 4_000
-_NAME: Final = 200
+_MAX_ROWS: Final = 10_000
 _DELIMITERS: Final = (",", ";", "\t")
-_ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-_SECRET_LIKE: Final = re.compile(r"[0-9A-Fa-f]{32,}|00D[A-Za-z0-9]{12,15}!.*")
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
-_MISTAKES: Final = 1_000
-"""More are not worth anybody's time; the next run tells of the rest."""
-_TELLING: Final = re.compile(r"secret|password|token|private|consumerkey|clientid")
+"""White space as JSON knows it; ``\\s`` would pass over what no JSON parser accepts."""
 
-
-@dataclass(frozen=True, slots=True)
-class RowPlace:
-    """Where an org is described: the row of a file, or a member of sfdx-project.json; `line` counts from 1."""
-
-    label: str
-    joint: str
-    line: int | None = None
-
-    def of(self, column: str) -> str:
-        """Where one thing that is said of the org stands."""
-        return f"{self.label}{self.joint}{column}"
-
-
-@dataclass(frozen=True, slots=True)
-class RowMistake:
-    """Something that cannot be meant, where it stands, and what it should be."""
-
-    place: RowPlace
-    column: str | None
-    sentence: str
-
-    def __str__(self) -> str:
-        where = self.place.of(self.column) if self.column else self.place.label
-        return f"{where}{':' if self.place.joint != '.' else ''} {self.sentence}"
-
-
-@dataclass(frozen=True, slots=True)
-class OrgRow:
-    """One org as it is described; nothing of it is judged yet that needs to know other orgs, hosts or apps.
-
-    Of `alias` and `url` one is given at least. `source_dir` is the way from where the run was started.
-    """
-
-    place: RowPlace
-    alias: str | None = None
-    url: str | None = None
-    apps: tuple[str, ...] = ()
-    source_dir: str | None = None
-    flow: str | None = None
-    username: str | None = None
-    org_id: str | None = None
-    scopes: str | None = None
-    secret_env: str | None = None
-    browser: str | None = None
-    callback: str | None = None
+_Rows = Iterator[tuple[RowPlace, Mapping[str, object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +53,7 @@ class OrgFile:
     @property
     def attended(self) -> bool:
         """Whether it says how somebody is to sign in, so that there is somebody."""
-        return any(entry.browser or entry.callback not in (None, "auto") for entry in self.entries)
+        return any(row.browser or row.callback not in (None, "auto") for row in self.entries)
 
     def require(self, further: Sequence[RowMistake] = ()) -> None:
         """Raises `EcapipeError` (MalformedBatchFile) with all mistakes, those in the text and `further` ones."""
@@ -118,120 +68,40 @@ def parse(data: bytes, file: str) -> OrgFile:
     """Read a batch file: JSON if it starts with a bracket, else CSV.
 
     `file` is its path; a ``sourceDir`` in it is relative to its folder. CSV is read as spreadsheets write it: UTF-8
-    or, with a byte order mark, UTF-16; commas, semicolons, tabs or bars; the names of columns in any case, spaces in
-    them and empty rows passed over. Row 1 is the header, as a spreadsheet counts.
+    or, with a byte order mark, UTF-16; commas, semicolons or tabs; the names of columns in any case, spaces in them
+    and empty rows passed over. Row 1 is the header, as a spreadsheet counts.
     """
-    whole = RowPlace("the file", ", ", 1)
     if len(data) > LARGEST:
-        return OrgFile(file, mistakes=(RowMistake(whole, None, f"is larger than {LARGEST // 1024**2} MiB."),))
+        return _unreadable(file, f"is larger than {LARGEST // 1024**2} MiB.")
     try:
         text = _decode(data)
     except UnicodeDecodeError as error:
-        place = RowPlace("the file", ", ", data[: error.start].count(b"\n") + 1)
-        advice = 'is not UTF-8 text: save it as "CSV UTF-8".'
-        return OrgFile(file, mistakes=(RowMistake(place, None, advice),))
-    mistakes: list[RowMistake] = []
+        line = data[: error.start].count(b"\n") + 1
+        return _unreadable(file, 'is not UTF-8 text: save it as "CSV UTF-8".', line)
+    read: Callable[[str, list[RowMistake]], _Rows] = _read_csv
+    if text.lstrip().startswith(("[", "{")):
+        read = _read_json
+    # Windows writes backslashes.
     folder = posixpath.dirname(file.replace("\\", "/"))
-    read = _json if text.lstrip()[:1] in ("[", "{") else _csv
-    entries: list[OrgRow] = []
+    mistakes: list[RowMistake] = []
+    rows: list[OrgRow] = []
     for place, members in read(text, mistakes):
-        if len(entries) == _ROWS:
-            mistakes.append(RowMistake(place, None, f"is one too many: a file holds at most {_ROWS} orgs."))
-        if len(entries) == _ROWS or len(mistakes) >= _MISTAKES:
+        if len(rows) == _MAX_ROWS:
+            mistakes.append(RowMistake(place, None, f"is one too many: a file holds at most {_MAX_ROWS} orgs."))
+            break
+        if len(mistakes) >= MAX_MISTAKES:
             break
         if not any(str(members.get(name) or "").strip() for name in ("alias", "url")):
             mistakes.append(RowMistake(place, "url", "is missing, and so is the alias: one of them is needed."))
-        entries.append(entry(place, members, folder, mistakes))
-    if not entries and not mistakes:
-        mistakes.append(RowMistake(whole, None, "names no org."))
-    return OrgFile(file, tuple(entries), tuple(mistakes))
+        rows.append(parse_row(place, members, folder, mistakes))
+    if not rows and not mistakes:
+        return _unreadable(file, "names no org.")
+    return OrgFile(file, tuple(rows), tuple(mistakes))
 
 
-def entry(place: RowPlace, members: Mapping[str, object], folder: str, mistakes: list[RowMistake]) -> OrgRow:
-    """The org that `members` describe; what is wrong with them is added to `mistakes`, and left out."""
-    texts: dict[str, str] = {}
-    for name, value in members.items():
-        text = _value(name, value) if name in COLUMNS else _Wrong(_unknown(name))
-        if isinstance(text, _Wrong):
-            mistakes.append(RowMistake(place, _shown(name), text.sentence))
-        elif text:
-            texts[name] = text
-        if len(mistakes) >= _MISTAKES:
-            break
-    source_dir = texts.get("sourceDir")
-    return OrgRow(
-        place,
-        texts.get("alias"),
-        texts.get("url"),
-        listed(texts.get("apps")),
-        _from(folder, source_dir) if source_dir else None,
-        texts.get("flow"),
-        texts.get("username"),
-        texts.get("orgId"),
-        texts.get("scopes"),
-        texts.get("secretEnv"),
-        texts.get("browser"),
-        texts.get("callback"),
-    )
-
-
-def _from(folder: str, path: str) -> str:
-    absolute = bool(PureWindowsPath(path).drive)
-    return path.replace("\\", "/") if absolute else posixpath.join(folder, path.replace("\\", "/"))
-
-
-def listed(value: object) -> tuple[str, ...]:
-    """The names in a cell or member that lists some: a string with spaces, commas or semicolons, or strings."""
-    parts = value if isinstance(value, list) else [value]
-    words = [word for part in parts if isinstance(part, str) for word in re.split(r"[\s,;]+", part) if word]
-    return tuple(dict.fromkeys(words))
-
-
-@dataclass(frozen=True, slots=True)
-class _Wrong:
-    """What is wrong with a value."""
-
-    sentence: str
-
-
-def _value(name: str, value: object) -> str | _Wrong:
-    """The text of one member, empty for none. Lists come with a space between their parts."""
-    if name in _LISTS and isinstance(value, list) and all(isinstance(part, str) for part in value):
-        value = " ".join(value)
-    if not isinstance(value, str):
-        return _Wrong(f"must be a string{' or a list of strings' if name in _LISTS else ''}.")
-    text = " ".join(listed(value)) if name in _LISTS else value.strip()
-    most = _NAME if name == "alias" else _CELL
-    if len(text) > most:
-        return _Wrong(f"is longer than {most} characters.")
-    if not text.isprintable():
-        return _Wrong("holds characters that cannot be seen.")
-    if text and name in CHOICES and text not in CHOICES[name]:
-        hints = did_you_mean(text, CHOICES[name])
-        return _Wrong(" ".join((f"must be one of {', '.join(CHOICES[name])}.", *hints)))
-    if text and name == "orgId" and not _ORG_ID.fullmatch(text):
-        return _Wrong("must be an org ID: 00D and 12 or 15 more letters and digits.")
-    if text and name == "secretEnv" and (_SECRET_LIKE.fullmatch(text) or not _VARIABLE.fullmatch(text)):
-        # What stands here may be the secret itself, so it is not repeated.
-        return _Wrong("must be the name of an environment variable, never the secret itself.")
-    return text
-
-
-def _unknown(name: str) -> str:
-    if _TELLING.search(_folded(name)):
-        return "is not known: put secrets into environment variables, and name the variable in secretEnv."
-    hints = did_you_mean(name, COLUMNS)
-    return " ".join(("is not known.", *(hints or (f"Known: {', '.join(COLUMNS)}.",))))
-
-
-def _shown(name: str) -> str:
-    """A name that somebody else chose, short and on one line."""
-    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name.strip())
-    return f'"{printable[:40]}{"…" if len(printable) > 40 else ""}"' if printable != name or len(name) > 40 else name
-
-
-def _folded(name: str) -> str:
-    return re.sub(r"[\W_]", "", name).casefold()
+def _unreadable(file: str, sentence: str, line: int = 1) -> OrgFile:
+    """A file that is wrong as a whole."""
+    return OrgFile(file, mistakes=(RowMistake(RowPlace("the file", ", ", line), None, sentence),))
 
 
 def _decode(data: bytes) -> str:
@@ -244,76 +114,90 @@ def _decode(data: bytes) -> str:
 # --- CSV ----------------------------------------------------------------------------------------------------
 
 
-def _csv(text: str, mistakes: list[RowMistake]) -> Iterator[tuple[RowPlace, Mapping[str, object]]]:
+def _read_csv(text: str, mistakes: list[RowMistake]) -> _Rows:
     header: list[str] | None = None
-    for place, cells in _records(text, mistakes):
+    for place, cells in _read_records(text, mistakes):
         if not any(cell.strip() for cell in cells):
             continue
         if header is None:
-            header = _header(cells, place, mistakes)
+            header = _parse_header(cells, place, mistakes)
             if not header:
                 return
             continue
-        members: dict[str, object] = {}
-        for number, cell in enumerate(cells):
-            if number >= len(header) or not header[number]:
-                if cell.strip():
-                    mistakes.append(RowMistake(place, str(number + 1), "has a value, but no name in the header."))
-            elif header[number] in COLUMNS:
-                members[header[number]] = cell
-        yield place, members
+        yield place, _name_cells(header, cells, place, mistakes)
 
 
-def _records(text: str, mistakes: list[RowMistake]) -> Iterator[tuple[RowPlace, list[str]]]:
+def _name_cells(
+    header: Sequence[str], cells: Sequence[str], place: RowPlace, mistakes: list[RowMistake]
+) -> Mapping[str, object]:
+    """The cells of a row by their columns. Those of unknown columns are left out: the header has a mistake."""
+    members: dict[str, object] = {}
+    for number, cell in enumerate(cells, 1):
+        name = ""
+        if number <= len(header):
+            name = header[number - 1]
+        if name in COLUMNS:
+            members[name] = cell
+        elif not name and cell.strip():
+            mistakes.append(RowMistake(place, str(number), "has a value, but no name in the header."))
+    return members
+
+
+def _read_records(text: str, mistakes: list[RowMistake]) -> Iterator[tuple[RowPlace, list[str]]]:
     """The rows, numbered as a spreadsheet shows them: a quoted line break starts none."""
-    start = 1
-    delimiter = None
-    if declared := re.match(r"sep=([,;\t])\r?(?:\n|$)", text):  # spreadsheets obey this first line, and hide it
-        delimiter, text, start = declared[1], text[declared.end() :], 2
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=delimiter or _delimiter(text), strict=True)
+    first_line = 1
+    # Spreadsheets obey a first line like this, and hide it.
+    if declaration := re.match(r"sep=([,;\t])\r?(?:\n|$)", text):
+        delimiter, text, first_line = declaration[1], text[declaration.end() :], 2
+    else:
+        delimiter = _guess_delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number = 0
     while True:
         number += 1
-        line = reader.line_num + start
+        # Before the row is read: a quoted line break in it moves the reader to its last line.
+        place = RowPlace(f"row {number}", ", column ", reader.line_num + first_line)
         try:
-            yield RowPlace(f"row {number}", ", column ", line), next(reader)
+            yield place, next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            advice = "quotes must enclose a whole cell, and be doubled within it"
-            reason = "is longer than anything meant" if "limit" in str(error) else f"cannot be read: {advice}"
-            mistakes.append(RowMistake(RowPlace(f"row {number}", ", column ", line), None, f"{reason}."))
+            reason = "cannot be read: quotes must enclose a whole cell, and be doubled within it"
+            # The module gives the size of a field no error of its own; an unclosed quote makes one cell of the rest.
+            if "limit" in str(error):
+                reason = "is longer than anything meant"
+            mistakes.append(RowMistake(place, None, f"{reason}."))
             return
 
 
-def _delimiter(text: str) -> str:
+def _guess_delimiter(text: str) -> str:
     """The one that makes the most known names of the first row that is not empty."""
-    first = text.lstrip("\r\n\t ;,").partition("\n")[0].partition("\r")[0][:_CELL]
-    known = {_folded(name) for name in COLUMNS}
+    header = text.lstrip("\r\n\t ;,").partition("\n")[0].partition("\r")[0][:MAX_CELL]
+    known = {fold_name(name) for name in COLUMNS}
 
-    def names(delimiter: str) -> int:
-        return len({_folded(name) for name in first.split(delimiter)} & known)
+    def count_known(delimiter: str) -> int:
+        return len({fold_name(name) for name in header.split(delimiter)} & known)
 
-    return max(_DELIMITERS, key=names)
+    return max(_DELIMITERS, key=count_known)
 
 
-def _header(cells: Sequence[str], place: RowPlace, mistakes: list[RowMistake]) -> list[str]:
-    """The columns by their exact names; one that is not known stays as it is, and is a mistake. None in a row that is
-    no header, of which nothing is repeated: who knows what stands there."""
-    by_fold = {_folded(name): name for name in COLUMNS}
-    if not any(_folded(cell) in by_fold for cell in cells):
+def _parse_header(cells: Sequence[str], place: RowPlace, mistakes: list[RowMistake]) -> list[str]:
+    """The columns by their exact names; an unknown one stays as it is, and is a mistake. Empty for a row that is no
+    header."""
+    exact = {fold_name(name): name for name in COLUMNS}
+    if not any(fold_name(cell) in exact for cell in cells):
+        # Nothing of such a row is repeated: it may be a file of secrets.
         mistakes.append(RowMistake(place, None, f"must name the columns: {', '.join(COLUMNS)}."))
         return []
     names: list[str] = []
     for cell in cells:
-        name = by_fold.get(_folded(cell), cell.strip())
+        name = exact.get(fold_name(cell), cell.strip())
         if name in COLUMNS and name in names:
             mistakes.append(RowMistake(place, name, "is there twice."))
         elif name and name not in COLUMNS:
-            mistakes.append(RowMistake(place, _shown(name), _unknown(name)))
+            mistakes.append(RowMistake(place, quote_name(name), unknown_column(name)))
         names.append(name)
-    if not {"alias", "url"} & set(names):
+    if {"alias", "url"}.isdisjoint(names):
         mistakes.append(RowMistake(place, "url", "is missing, and so is the column alias: one of them is needed."))
     return names
 
@@ -322,66 +206,83 @@ def _header(cells: Sequence[str], place: RowPlace, mistakes: list[RowMistake]) -
 
 
 class _Pairs(tuple[tuple[str, object], ...]):
-    """The members of a JSON object, as they stand there."""
+    """The members of a JSON object in their order, repeated ones too, which a dict would hide."""
 
     __slots__ = ()
 
 
-def _json(text: str, mistakes: list[RowMistake]) -> Iterator[tuple[RowPlace, Mapping[str, object]]]:
-    """The objects of a JSON list, one at a time, so that each has its line."""
-    decoder = json.JSONDecoder(object_pairs_hook=_Pairs)
-    line, at, number = 1, 0, 0
+class _NotJson(Exception):
+    """A file that cannot be read further; the text says why."""
 
-    def skip() -> str:
-        """Move over white space; the character that is next."""
-        nonlocal at, line
-        space = _SPACE.match(text, at)
+
+def _read_json(text: str, mistakes: list[RowMistake]) -> _Rows:
+    reader = _JsonReader(text)
+    try:
+        for place, value in reader.values():
+            if isinstance(value, _Pairs):
+                mistakes += _repetitions(place, value)
+                yield place, dict(value)
+            else:
+                mistakes.append(RowMistake(place, None, "must be an object."))
+    except _NotJson as error:
+        place = RowPlace(f"line {reader.line}", ", ", reader.line)
+        mistakes.append(RowMistake(place, None, str(error)))
+
+
+def _repetitions(place: RowPlace, members: _Pairs) -> list[RowMistake]:
+    times = Counter(name for name, _ in members)
+    repeated = [name for name, count in times.items() if count > 1][:MAX_MISTAKES]
+    return [RowMistake(place, quote_name(name), "is there twice.") for name in repeated]
+
+
+class _JsonReader:
+    """Reads a JSON list one value at a time, so that each has its line, which `json.loads` would not tell."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.position, self.line = text, 0, 1
+        self.decoder = json.JSONDecoder(object_pairs_hook=_Pairs)
+
+    def values(self) -> Iterator[tuple[RowPlace, object]]:
+        """Each value with its place. Raises `_NotJson`, after the values before the fault."""
+        if self.skip_space() != "[":
+            raise _NotJson("must start a list of orgs: [{...}, {...}].")
+        self.position += 1
+        number = 0
+        following = self.skip_space()
+        if following == "]":
+            self.position += 1
+        while following != "]":
+            number += 1
+            self.skip_space()
+            place = RowPlace(f"entry {number} (line {self.line})", ", ", self.line)
+            yield place, self.decode()
+            following = self.skip_space()
+            if following not in ("]", ","):
+                raise _NotJson("must have a comma between two orgs, and a bracket after the last.")
+            self.position += 1
+        if self.skip_space():
+            raise _NotJson("must be the end of the file.")
+
+    def skip_space(self) -> str:
+        """Move over white space; the character that is next, empty at the end."""
+        space = _SPACE.match(self.text, self.position)
         if space:
-            line += space[0].count("\n")
-            at = space.end()
-        return text[at : at + 1]
+            self.line += space[0].count("\n")
+            self.position = space.end()
+        return self.text[self.position : self.position + 1]
 
-    def fail(sentence: str) -> None:
-        mistakes.append(RowMistake(RowPlace(f"line {line}", ", ", line), None, sentence))
-
-    if skip() != "[":
-        fail("must start a list of orgs: [{...}, {...}].")
-        return
-    at += 1
-    following = skip()
-    if following == "]":
-        at += 1
-    while following != "]":
-        number += 1
-        skip()
-        place = RowPlace(f"entry {number} (line {line})", ", ", line)
-        start = at
+    def decode(self) -> object:
+        """Read the value at this position, and move behind it."""
+        start = self.position
         try:
-            value, at = decoder.raw_decode(text, at)
+            value, self.position = self.decoder.raw_decode(self.text, start)
         except json.JSONDecodeError as error:
-            line = error.lineno
-            fail(f"is not JSON at column {error.colno}: {error.msg}.")
-            return
+            self.line = error.lineno
+            raise _NotJson(f"is not JSON at column {error.colno}: {error.msg}.") from None
         except RecursionError:
-            fail("is nested too deeply.")
-            return
+            raise _NotJson("is nested too deeply.") from None
         except ValueError:
-            fail("holds a number with too many digits.")
-            return
-        line += text.count("\n", start, at)
-        if isinstance(value, _Pairs):
-            mistakes += [
-                RowMistake(place, _shown(name), "is there twice.")
-                for name, times in Counter(name for name, _ in value).items()
-                if times > 1
-            ][:_MISTAKES]
-            yield place, dict(value)
-        else:
-            mistakes.append(RowMistake(place, None, "must be an object."))
-        following = skip()
-        if following not in ("]", ","):
-            fail("must have a comma between two orgs, and a bracket after the last.")
-            return
-        at += 1
-    if skip():
-        fail("must be the end of the file.")
+            # Python converts at most 4,300 digits, for longer numbers cost too much time (CVE-2020-10735).
+            raise _NotJson("holds a number with too many digits.") from None
+        self.line += self.text.count("\n", start, self.position)
+        return value

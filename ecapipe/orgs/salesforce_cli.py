@@ -1,4 +1,4 @@
-"""Logins that the Salesforce CLI keeps."""
+"""The logins of the Salesforce CLI."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class SfLogin:
-    """A login that the Salesforce CLI keeps, one for each username. `instance_url` has no slash at its end; it and
-    `org_id` are empty where the Salesforce CLI cannot tell."""
+    """A login of the Salesforce CLI; each username has one. `instance_url` has no slash at its end; it and `org_id`
+    are empty where the Salesforce CLI does not know them."""
 
     username: str
     org_id: str
@@ -19,7 +19,7 @@ class SfLogin:
 
     @property
     def whole(self) -> bool:
-        """Whether it tells its org, as one that is not broken does."""
+        """Whether it names its org: a broken login does not."""
         return bool(self.org_id and self.instance_url)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ecapipe.problems.problem import USAGE, Wording, listed, problem, retrieve_command, say
 
 
+# The key is not for the author to choose: Salesforce makes it, at the first deploy.
 @problem(
     "credentials",
     "No consumer key was found for the app. Salesforce makes the key at the first deploy, and it is in the file "
@@ -35,17 +36,21 @@ def consumer_secret_missing(
     variable: str,
     causes: Sequence[str],
     allowed: Sequence[str],
-    without: Sequence[str],
+    secretless: Sequence[str],
     file: str | None,
     line: int | None,
 ) -> Wording:
-    flows = f"Its settings allow: {listed(allowed)}; without a secret: {listed(without)}."
-    return say(
-        " ".join((f"{app} has no consumer secret.", *causes, flows)),
+    flows = f"Its settings allow: {listed(allowed)}; without a secret: {listed(secretless)}."
+    actions = [
         f"Set {variable} to the consumer secret, from your CI system's secret store.",
         "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
         f"Or keep it in the keyring: ecapipe app set-secret {app}",
-        *(["Or log in without it, with a private key: --jwt-key-file PATH"] if "jwt" in without else []),
+    ]
+    if "jwt" in secretless:
+        actions.append("Or log in without it, with a private key: --jwt-key-file PATH")
+    return say(
+        " ".join((f"{app} has no consumer secret.", *causes, flows)),
+        *actions,
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         file=file,
         line=line,
@@ -58,9 +63,9 @@ def consumer_secret_missing(
     "app's consumer.",
     "Log in to that org with the Salesforce CLI.",
 )
-def rest_login_missing(app: str, where: str, url: str | None) -> Wording:
+def rest_login_missing(app: str, org: str, url: str | None) -> Wording:
     return say(
-        f"The Salesforce CLI has no login to {where}, which could tell the consumer secret of {app}.",
+        f"The Salesforce CLI has no login to {org}, which could tell the consumer secret of {app}.",
         f"Log in to it: sf org login web --instance-url {url or 'https://MyDomain.my.salesforce.com'}",
         "Or supply the secret in another way, without --secret-from rest.",
     )
@@ -104,6 +109,7 @@ def rest_session_refused(host: str) -> Wording:
     )
 
 
+# The id by which the API knows an app comes from GET /apps/oauth/usage, which lists those with usage only.
 @problem(
     "org",
     "The org's REST API lists apps only once they have been used, and this one is not listed.",
@@ -143,6 +149,7 @@ def rest_consumers_several(app: str, host: str, keys: Sequence[str]) -> Wording:
     )
 
 
+# An org keeps one staged pair at a time, for 30 days; logins work with the active one only.
 @problem(
     "credentials",
     "The consumer key at hand belongs to a pair that is staged in the org and not in force yet.",
@@ -204,6 +211,7 @@ def jwt_key_not_usable(file: str, reason: str) -> Wording:
     exit_code=USAGE,
 )
 def jwt_key_not_path() -> Wording:
+    # The value is not an argument: people do put the key itself there, and the message would print it.
     return say(
         "--jwt-key-file or ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there.",
         "Correct the path. It is not repeated here, for it may be the key itself.",
@@ -273,10 +281,10 @@ def secret_unusable(app: str, reason: str) -> Wording:
     "ecapipe app set-secret keeps one; the names of apps are exact.",
     exit_code=USAGE,
 )
-def secret_not_kept(app: str, known: Sequence[str], meant: Sequence[str] = ()) -> Wording:
+def secret_not_kept(app: str, known: Sequence[str], suggestions: Sequence[str] = ()) -> Wording:
     return say(
         f"No consumer secret is kept for {app}. Kept for: {listed(known)}.",
-        *meant,
+        *suggestions,
         f"Run ecapipe app set-secret {app} to keep one.",
     )
 

@@ -7,6 +7,7 @@ from ecapipe.problems.problem import USAGE, Wording, problem, say
 OTHER_GIT = "A git inside this repository or project is passed over: name one with ECAPIPE_GIT=/absolute/path/to/git."
 
 
+# safe.directory is git's answer to CVE-2022-24765: the configuration of a foreign repository can name programs.
 @problem(
     "config",
     "git could not be asked: there is no repository or no git program, or git refuses to read the repository.",

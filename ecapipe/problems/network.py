@@ -32,6 +32,7 @@ def connection_failed(host: str, reason: str) -> Wording:
     )
 
 
+# Apart from ConnectionFailed, because a code or a rotated refresh token may be used up by now.
 @problem(
     "network",
     "The connection broke after the request was sent, so it is unknown whether the host acted on it.",
@@ -81,6 +82,7 @@ def unexpected_answer(host: str, status: int, reason: str) -> Wording:
     )
 
 
+# A redirect would let whoever answers choose who gets key and secret.
 @problem(
     "org",
     "The host redirected a request that carries a secret. Secrets never follow a redirect.",

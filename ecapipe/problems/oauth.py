@@ -6,6 +6,7 @@ from __future__ import annotations
 from ecapipe.problems.problem import WAITING, Wording, problem, retrieve_command, say
 
 
+# The name is that of sf, which listens on the same port, 1717, by default.
 @problem(
     "config",
     "Another program listens on the port of the app's callback URL, so the answer could not be received.",
@@ -51,6 +52,8 @@ def emulator_cannot_listen(first: int, last: int, reason: str) -> Wording:
     return say(f"The emulator cannot listen on {ports}: {reason}.", "Choose another with --port; 0 takes free ones.")
 
 
+# What Salesforce refuses before it trusts the redirect_uri is a page of its own, without a callback: all that is left
+# is to list the causes. The name is that of sf.
 @problem(
     "people",
     "Nobody finished the login in the browser in time. Salesforce shows some refusals only as a page of its own, "
@@ -105,6 +108,7 @@ def access_denied(host: str) -> Wording:
     return say(f"The access was denied in the browser at {host}.", "Run again and press Allow.")
 
 
+# Salesforce takes 2 to 15 minutes to spread a change of an app, so this may pass by itself.
 @problem(
     "credentials",
     "The org does not know the consumer key: it belongs to another org, was rotated, or has not spread yet.",
@@ -157,6 +161,7 @@ def cross_org_blocked(host: str) -> Wording:
     )
 
 
+# OAUTH_APPROVAL_ERROR_GENERIC: its text says no more than "unexpected error", whatever the cause.
 @problem(
     "policy",
     "Salesforce ended the approval without a reason. Known ones: a requested scope the app lacks, an API-only user, "
@@ -172,6 +177,7 @@ def approval_refused(host: str) -> Wording:
     )
 
 
+# Scheme, host, port, path and a slash at its end all count (RFC 6749 §3.1.2.3), and an edit takes minutes to spread.
 @problem(
     "config",
     "The redirect_uri is not, character by character, a callback URL of the app in the org.",
@@ -186,6 +192,8 @@ def redirect_uri_mismatch(host: str) -> Wording:
     )
 
 
+# Thirteen causes share the code invalid_grant, and only the description tells them apart: hence this problem and the
+# ones like it below.
 @problem(
     "people",
     "The authorization code was too old, used already, or not the one of this login.",
@@ -402,6 +410,7 @@ def token_refused(host: str, description: str) -> Wording:
     return say(f"{host} refuses the token: {description}.", "Run again for a new token.")
 
 
+# Salesforce signs id and issued_at of a token answer with the consumer secret (HMAC-SHA256).
 @problem(
     "org",
     "The token answer is not signed with the app's consumer secret, so it does not come from the org, or the secret "
@@ -434,9 +443,9 @@ def probe_needs_secret(host: str) -> Wording:
     "Look the code up in Salesforce's list of OAuth errors.",
 )
 def oauth_refused(host: str, error: str, description: str) -> Wording:
-    said = f"{error}: {description}" if description else error
+    answer = f"{error}: {description}" if description else error
     return say(
-        f"{host} refused: {said}.",
+        f"{host} refused: {answer}.",
         f'Search Salesforce Help for "OAuth error {error}", and look at Setup, Login History in the org.',
     )
 

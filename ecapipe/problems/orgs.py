@@ -24,6 +24,7 @@ def no_org_chosen(choices: Sequence[str]) -> Wording:
     )
 
 
+# The name is that of sf for the same mistake.
 @problem(
     "config",
     "A name given with --target-org, in a batch file or as the default is no org that the project or the Salesforce "
@@ -32,9 +33,9 @@ def no_org_chosen(choices: Sequence[str]) -> Wording:
     exit_code=USAGE,
 )
 def named_org_not_found_error(alias: str, known: Sequence[str], reason: str | None = None) -> Wording:
-    unasked = f" The Salesforce CLI could not be asked: {reason}" if reason else ""
+    doubt = f" The Salesforce CLI could not be asked: {reason}" if reason else ""
     return say(
-        f'No org is known under the name "{alias}".{unasked}',
+        f'No org is known under the name "{alias}".{doubt}',
         *did_you_mean(alias, known),
         f"Name its My Domain URL as well: --target-org {alias.strip() or 'ALIAS'}=https://MyDomain.my.salesforce.com.",
         "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
@@ -54,6 +55,7 @@ def org_name_ambiguous(name: str, first: str, second: str) -> Wording:
     )
 
 
+# Salesforce Help: five approvals of one app by one user; the sixth revokes the oldest without a word.
 @problem(
     "policy",
     "One user would approve one app in one org more often than Salesforce keeps approvals with a refresh token: each "
@@ -77,18 +79,13 @@ def too_many_approvals(app: str, org: str, most: int) -> Wording:
 )
 def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -> Wording:
     shown = mistakes[:MISTAKES_SHOWN]
-    rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
+    correct = "Correct the file and run again: nothing was sent."
+    if len(mistakes) == 1:
+        return say(f"The batch file has a mistake: {mistakes[0]}", correct, file=file, line=line)
     places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
-    one = len(mistakes) == 1
-    return say(
-        f"The batch file has a mistake: {shown[0]}"
-        if one
-        else f"The batch file has {len(mistakes)} mistakes: {places}{rest}.",
-        *(() if one else shown),
-        "Correct the file and run again: nothing was sent.",
-        file=file,
-        line=line,
-    )
+    rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
+    message = f"The batch file has {len(mistakes)} mistakes: {places}{rest}."
+    return say(message, *shown, correct, file=file, line=line)
 
 
 @problem(
@@ -101,23 +98,27 @@ def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -
 )
 def refused_host(url: str, reason: str, foreign: bool = False, by_tree: bool = False) -> Wording:
     """`foreign`: the host is the reason, so that allowing it would help; `by_tree`: who gave it is."""
-    given = "If you know the host, name it yourself: with --allow-host HOST, or in ECAPIPE_ALLOWED_HOSTS."
-    return say(
-        f'The org address "{url}" is refused: {reason}.',
-        *([given, "Or give the address yourself: --target-org ALIAS=URL."] if by_tree else ()),
-        "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
-        *(["If the host is yours, name it with --allow-host HOST."] if foreign else ()),
-    )
+    actions = ["Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com."]
+    if by_tree:
+        actions = [
+            "If you know the host, name it yourself: with --allow-host HOST, or in ECAPIPE_ALLOWED_HOSTS.",
+            "Or give the address yourself: --target-org ALIAS=URL.",
+            *actions,
+        ]
+    if foreign:
+        actions.append("If the host is yours, name it with --allow-host HOST.")
+    return say(f'The org address "{url}" is refused: {reason}.', *actions)
 
 
+# It is what people copy from the address bar; Salesforce serves OAuth on *.my.salesforce.com only.
 @problem(
     "config",
     "A Lightning or Setup address serves pages, not OAuth.",
     "Use the My Domain login URL that the message names.",
     exit_code=USAGE,
 )
-def lightning_domain(host: str, instead: str) -> Wording:
-    return say(f'"{host}" is a Lightning host, which does not serve OAuth.', f"Use https://{instead} instead.")
+def lightning_domain(host: str, my_domain: str) -> Wording:
+    return say(f'"{host}" is a Lightning host, which does not serve OAuth.', f"Use https://{my_domain} instead.")
 
 
 @problem(
@@ -125,9 +126,10 @@ def lightning_domain(host: str, instead: str) -> Wording:
     "The token belongs to another org than the one that was asked.",
     "Sign in to the right org; check the URL and the expected orgId.",
 )
-def wrong_org(expected: str, found: str, remains: str) -> Wording:
+def wrong_org(expected: str, actual: str, remains: str) -> Wording:
+    """`remains`: a sentence on what becomes of the token."""
     return say(
-        f"The login ended in org {found}, not in {expected}. {remains}",
+        f"The login ended in org {actual}, not in {expected}. {remains}",
         "Open the link in a private window and sign in to the expected org.",
         "If the expected org id is wrong, correct orgId in plugins.ecapipe.orgs.",
     )
@@ -138,8 +140,9 @@ def wrong_org(expected: str, found: str, remains: str) -> Wording:
     "Somebody else than expected signed in.",
     "Sign in as the expected user.",
 )
-def wrong_user(expected: str, found: str, remains: str) -> Wording:
+def wrong_user(expected: str, actual: str, remains: str) -> Wording:
+    """`remains`: a sentence on what becomes of the token."""
     return say(
-        f"The login was made as {found}, not as {expected}. {remains}",
+        f"The login was made as {actual}, not as {expected}. {remains}",
         f"Open the link in a private window and sign in as {expected}.",
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import wraps
 from typing import Literal, ParamSpec
 
 Category = Literal["config", "credentials", "policy", "org", "network", "people"]
@@ -13,15 +14,14 @@ the way there, or somebody at a browser."""
 
 P = ParamSpec("P")
 
+# Exit statuses. 69 is EX_UNAVAILABLE of sysexits.h, 130 what a shell makes of SIGINT: 128 + 2.
 USAGE = 2
-
 BUG = 3
-
 WAITING = 69
-
 INTERRUPTED = 130
 
 MISTAKES_SHOWN = 100
+"""Mistakes of one file that are named; a batch file may have thousands of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,46 +61,55 @@ class EcapipeError(Exception):
 
 
 EXPLANATIONS: dict[str, Explanation] = {}
+"""Every problem that has been registered, by its name."""
 
 BUILDERS: dict[str, Callable[..., Problem]] = {}
+"""The function that builds each of them; `__wrapped__` is the one that words it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
+    """A problem in one case: the message, the ways out, and the place in a file that it is about."""
+
     message: str
     actions: tuple[str, ...]
-    place: dict[str, str | int | None] = field(default_factory=dict)
+    file: str | None = None
+    line: int | None = None
 
 
 def say(message: str, *actions: str, file: str | None = None, line: int | None = None) -> Wording:
-    return Wording(message, actions, {"file": file, "line": line})
+    return Wording(message, actions, file, line)
 
 
 def problem(
     category: Category, means: str, remedy: str, *, exit_code: int = 1, retryable: bool = False
 ) -> Callable[[Callable[P, Wording]], Callable[P, Problem]]:
-    """Register the problem under the PascalCase form of the function's name."""
+    """Turns a function that words a problem into one that builds it, and registers it.
 
-    def register(words: Callable[P, Wording]) -> Callable[P, Problem]:
-        name = "".join(part.capitalize() for part in words.__name__.split("_"))
+    The problem is called by the function's name in PascalCase. `means` and `remedy` are what ``ecapipe explain`` says
+    of it; `exit_code` and `retryable` are the same in every case.
+    """
 
+    def register(word: Callable[P, Wording]) -> Callable[P, Problem]:
+        name = "".join(part.capitalize() for part in word.__name__.split("_"))
+
+        # The builder keeps the function's module: the catalogue lists problems by it.
+        @wraps(word)
         def build(*args: P.args, **kwargs: P.kwargs) -> Problem:
-            said = words(*args, **kwargs)
-            file, line = said.place["file"], said.place["line"]
+            wording = word(*args, **kwargs)
             return Problem(
-                name,
-                said.message,
-                said.actions,
-                category,
-                exit_code,
-                retryable,
-                file if isinstance(file, str) else None,
-                line if isinstance(line, int) else None,
+                name=name,
+                message=wording.message,
+                actions=wording.actions,
+                category=category,
+                exit_code=exit_code,
+                retryable=retryable,
+                file=wording.file,
+                line=wording.line,
             )
 
         EXPLANATIONS[name] = Explanation(name, category, means, remedy, exit_code)
         BUILDERS[name] = build
-        build.__wrapped__ = words  # type: ignore[attr-defined]  # lets a test read the parameters
         return build
 
     return register
@@ -109,6 +118,7 @@ def problem(
 def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
     """The action for a mistyped `word`: the nearest known one, if any is near."""
     by_fold = {name.casefold(): name for name in known}
+    # 0.6 is the default of difflib, written out because people see what follows from it.
     near = get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
     return tuple(f'Did you mean "{by_fold[name]}"?' for name in near)
 

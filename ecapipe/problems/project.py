@@ -24,6 +24,7 @@ def variable_reserved(places: Sequence[str], file: str, line: int | None = None)
     )
 
 
+# Names and words of what sf refuses, too, are those of sf (sfdx-core, sfProject.ts): a search finds both.
 @problem(
     "config",
     "No sfdx-project.json was found in the current directory or above it.",
@@ -137,6 +138,7 @@ def multiple_default_paths_error(file: str) -> Wording:
     )
 
 
+# sf takes a single entry for the default, unless it says that it is not.
 @problem(
     "config",
     "The only package directory says that it is not the default, and one has to be.",
@@ -178,6 +180,7 @@ def no_apps_found(searched: Sequence[str]) -> Wording:
     )
 
 
+# Salesforce writes none of what is refused. Entities expand without bound, and could read files.
 @problem(
     "config",
     "A metadata file is not the XML that Salesforce writes, or holds what ecapipe refuses (DOCTYPE, entities, "
@@ -198,22 +201,23 @@ def malformed_xml(file: str, line: int | None, reason: str) -> Wording:
     "A metadata file's root element is not the type that its suffix promises.",
     "Rename the file to the suffix of its type, or retrieve it again.",
 )
-def wrong_root(file: str, line: int | None, found: str, expected: str) -> Wording:
+def wrong_root(file: str, line: int | None, actual: str, expected: str) -> Wording:
     return say(
-        f'{file} has the root element "{found}"; its suffix promises "{expected}".',
+        f'{file} has the root element "{actual}"; its suffix promises "{expected}".',
         "Give the file the suffix of its type, or retrieve it again.",
         file=file,
         line=line,
     )
 
 
+# A file that Salesforce does not recognise is left out in silence: nothing would tell of the mistake.
 @problem(
     "config",
     "A file's suffix is nearly that of an external client app type. Salesforce's tools go by the exact suffix.",
     "Rename the file.",
 )
-def suffix_misspelt(file: str, meant: str) -> Wording:
-    return say(f'{file} has a misspelt suffix. Did you mean "{meant}"?', f"Rename {file} to {meant}.", file=file)
+def suffix_misspelt(file: str, correct: str) -> Wording:
+    return say(f'{file} has a misspelt suffix. Did you mean "{correct}"?', f"Rename {file} to {correct}.", file=file)
 
 
 @problem(
@@ -262,11 +266,13 @@ def malformed_baseline(file: str, reason: str) -> Wording:
     "file, take key and secret from the environment, or from another tree with --credentials-dir.",
 )
 def settings_not_retrieved(app: str, org: str | None, variables: Sequence[str], source_org: str | None) -> Wording:
-    linked = f"; or {app} is linked to org {source_org}, whose key and secret it uses" if source_org else ""
+    link = origin = ""
+    if source_org:
+        link = f"; or {app} is linked to org {source_org}, whose key and secret it uses"
+        origin = f" from org {source_org}"
     return say(
-        f"{app} has no global OAuth settings file in the project: it was not retrieved, or is kept out of git"
-        f"{linked}.",
-        f"Retrieve it{f' from org {source_org}' if source_org else ''}: {retrieve_command(org)}",
+        f"{app} has no global OAuth settings file in the project: it was not retrieved, or is kept out of git{link}.",
+        f"Retrieve it{origin}: {retrieve_command(org)}",
         "If it is to stay out of this tree, retrieve it into another with --output-dir, and name that one with "
         "--credentials-dir.",
         _without_the_file(variables),
@@ -281,16 +287,20 @@ def settings_not_retrieved(app: str, org: str | None, variables: Sequence[str], 
 )
 def settings_in_source_org(app: str, source_org: str, variables: Sequence[str], scoped_to: str | None) -> Wording:
     """`scoped_to`: the org that the app was made in, where that alone speaks for a link."""
-    seen = f" (its oauthLink names that org, its orgScopedExternalApp {scoped_to})" if scoped_to else ""
+    likely = evidence = ""
+    if scoped_to:
+        likely = "likely "
+        evidence = f" (its oauthLink names that org, its orgScopedExternalApp {scoped_to})"
     return say(
-        f"{app} is {'likely ' if scoped_to else ''}linked: its key and secret belong to its source org {source_org}"
-        f"{seen}, so it has no global OAuth settings file here.",
+        f"{app} is {likely}linked: its key and secret belong to its source org {source_org}{evidence}, "
+        "so it has no global OAuth settings file here.",
         f"Retrieve the file from org {source_org}: {retrieve_command()}",
         "Or name the tree of that org with --credentials-dir.",
         _without_the_file(variables),
     )
 
 
+# Not retrieved by mistake, but by design: the type cannot be packaged at all.
 @problem(
     "config",
     "The app was installed from a package, and packages never contain global OAuth settings.",
@@ -336,13 +346,16 @@ def not_written_back(file: str, reason: str, *actions: str) -> Wording:
     "None of the flows that the app's settings allow can be used here.",
     "Use a flow the app allows, or enable another in the app's settings and policies.",
 )
-def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str, told: bool) -> Wording:
-    """`told`: its settings file says what is `allowed`."""
-    left = "Its settings allow" if told else "Without the file these can be tried"
+def flow_not_possible(app: str, requested: str, allowed: Sequence[str], reason: str, by_settings: bool) -> Wording:
+    """`by_settings`: its settings file says what is `allowed`."""
+    choices = "Its settings allow" if by_settings else "Without the file these can be tried"
+    actions = [f"Use --flow {flow}." for flow in allowed if flow not in (requested, "jwt")]
+    if "jwt" in allowed:
+        # The flow follows from the key: without one, --flow jwt would only fail again.
+        actions.append("Use --jwt-key-file PATH, with the private key of the app's certificate.")
     return say(
-        f"{app} cannot log in with flow {wanted}: {why}. {left}: {listed(allowed)}.",
-        *(f"Use --flow {flow}." for flow in allowed if flow not in (wanted, "jwt")),
-        *(["Use --jwt-key-file PATH, with the private key of the app's certificate."] if "jwt" in allowed else []),
+        f"{app} cannot log in with flow {requested}: {reason}. {choices}: {listed(allowed)}.",
+        *actions,
         "Enable another flow in the app's OAuth settings, deploy, and retrieve again.",
     )
 
@@ -352,17 +365,18 @@ def flow_not_possible(app: str, wanted: str, allowed: Sequence[str], why: str, t
     "The way the answer should come back does not fit any callback URL of the app.",
     "Add a fitting callback URL to the app, or use the other --callback.",
 )
-def callback_not_usable(app: str, wanted: str, callbacks: Sequence[str]) -> Wording:
-    other = "paste" if wanted == "listen" else "listen"
-    return say(
-        f"{app} has no callback URL for --callback {wanted}. It has: {listed(callbacks)}.",
-        f"Use --callback {other}."
-        if callbacks
-        else "Add a callback URL to the app's OAuth settings, such as http://localhost:1717/OauthRedirect, "
-        "deploy, and retrieve again.",
-    )
+def callback_not_usable(app: str, requested: str, callbacks: Sequence[str]) -> Wording:
+    other = "paste" if requested == "listen" else "listen"
+    action = f"Use --callback {other}."
+    if not callbacks:
+        action = (
+            "Add a callback URL to the app's OAuth settings, such as http://localhost:1717/OauthRedirect, "
+            "deploy, and retrieve again."
+        )
+    return say(f"{app} has no callback URL for --callback {requested}. It has: {listed(callbacks)}.", action)
 
 
+# Salesforce gives a refresh token for the scope refresh_token alone: full does not include it.
 @problem(
     "policy",
     "A login is to be kept, and the app does not allow the scope that brings a refresh token, so the login would "

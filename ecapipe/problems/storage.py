@@ -21,6 +21,7 @@ def state_directory_unusable(directory: str, reason: str) -> Wording:
     )
 
 
+# A crash or a full disk cuts off the last line at most: lines are only ever added.
 @problem(
     "config",
     "A record of a run is damaged in its middle, which an end of the process at any time does not explain.",
@@ -78,6 +79,7 @@ def keyring_failed(keyring: str, task: str, reason: str) -> Wording:
     )
 
 
+# Windows keeps 2,560 bytes of UTF-16 for an entry.
 @problem(
     "config",
     "What was to be kept is larger than an entry of the keyring may be; the one of Windows takes 1,280 characters.",
@@ -136,11 +138,13 @@ def login_busy(seconds: float) -> Wording:
     "Look at ecapipe login list. ecapipe run --save keeps a login.",
     exit_code=USAGE,
 )
-def login_not_kept(wanted: str, known: Sequence[str], meant: Sequence[str] = ()) -> Wording:
-    what = f"No login is kept for {wanted}." if wanted else "No login is kept."
+def login_not_kept(name: str, known: Sequence[str], suggestions: Sequence[str] = ()) -> Wording:
+    message = f"No login is kept for {name}." if name else "No login is kept."
+    if known:
+        message += f" Kept: {listed(known)}."
     return say(
-        f"{what} Kept: {listed(known)}." if known else what,
-        *meant,
+        message,
+        *suggestions,
         "Run ecapipe login list to see what is kept; ecapipe run --save keeps a login.",
     )
 

@@ -42,6 +42,7 @@ def unknown_app(name: str, known: Sequence[str]) -> Wording:
     )
 
 
+# Standard output is the token and nothing else, to be read by another program.
 @problem(
     "config",
     "--print-token prints one token, and the run has more than one target, or none.",
@@ -88,9 +89,9 @@ def not_one_source(count: int) -> Wording:
     exit_code=USAGE,
 )
 def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> Wording:
-    chosen = f"of the chosen apps ({listed(apps)})" if apps else "app"
+    selection = f"of the chosen apps ({listed(apps)})" if apps else "app"
     return say(
-        f"No {chosen} is meant for any of the chosen orgs: {listed(orgs)}.",
+        f"No {selection} is meant for any of the chosen orgs: {listed(orgs)}.",
         "Name one of the apps that are meant for these orgs with --name, or correct the apps of the orgs.",
     )
 
@@ -139,7 +140,9 @@ def unwritable_file(file: str, reason: str) -> Wording:
     exit_code=USAGE,
 )
 def run_not_found(run: str | None, known: Sequence[str]) -> Wording:
-    message = f"There is no record of a run {run}." if run else "There is no record of a run of this project."
+    message = "There is no record of a run of this project."
+    if run:
+        message = f"There is no record of a run {run}."
     return say(
         message, *did_you_mean(run or "", known), "List the runs with ecapipe runs list.", "Run without --resume."
     )
@@ -163,11 +166,13 @@ def run_ambiguous(run: str, candidates: Sequence[str]) -> Wording:
     exit_code=USAGE,
 )
 def options_not_repeatable(run: str, folder: str | None) -> Wording:
-    elsewhere = (f"cd {folder} && ecapipe run --resume {run}",) if folder else ()
-    reason = f"it was started in {folder}" if folder else "they look as if they held a secret, and were not recorded"
+    reason, actions = "they look as if they held a secret, and were not recorded", list[str]()
+    if folder:
+        reason = f"it was started in {folder}"
+        actions.append(f"cd {folder} && ecapipe run --resume {run}")
     return say(
         f"The options of run {run} cannot be repeated here: {reason}.",
-        *elsewhere,
+        *actions,
         f"Give the options that matter beside --resume {run}: the orgs above all.",
     )
 
@@ -199,6 +204,7 @@ def malformed_result(file: str, reason: str) -> Wording:
     )
 
 
+# Without this, a job that never ran would look like one in which everything went well.
 @problem(
     "config",
     "The results that were put together are not all parts of their run: of the others' targets nothing is known.",
@@ -267,9 +273,9 @@ def output_not_written(reason: str) -> Wording:
     "Report it with the version and the names of the failing functions; they hold no secret.",
     exit_code=BUG,
 )
-def internal_error(kind: str, where: str) -> Wording:
+def internal_error(kind: str, place: str) -> Wording:
     return say(
-        f"ecapipe failed with {kind} at {where}. This is a bug in ecapipe.",
+        f"ecapipe failed with {kind} at {place}. This is a bug in ecapipe.",
         "Report it with the output of ecapipe --version and this message; it holds no secret.",
     )
 

@@ -26,8 +26,10 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What a replacement makes of an element: a value, or None and the variables or files that lack one; `reserved`
-    are those among them that no credential is read from."""
+    """What a replacement makes of an element: a value, or None and the variables or files that have none.
+
+    `reserved` are those among them that no credential is read from.
+    """
 
     value: Secret | None
     lacking: tuple[str, ...] = ()
@@ -49,10 +51,8 @@ class SourceFile:
 
     @property
     def app(self) -> str | None:
-        """The app it belongs to: its own name for a header, else the text of ``externalClientApplication``.
-
-        File names of satellites follow no pattern, so they decide nothing.
-        """
+        """The app it belongs to: its own name for a header, else the text of ``externalClientApplication``."""
+        # The file names of an app's other types follow no pattern, so they decide nothing.
         if self.type is metadata.HEADER:
             return self.name
         return self.document.text("externalClientApplication")
@@ -76,6 +76,8 @@ class App:
     _first: Mapping[Type, SourceFile] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # The rules ask for these again and again, for thousands of apps: they are worked out once. Of several files
+        # of a type the first by path counts, so they are entered from the last to the first.
         first = {file.type: file for file in reversed(self.files)}
         object.__setattr__(self, "_first", first)
         object.__setattr__(self, "types", frozenset(first))
@@ -89,8 +91,7 @@ class App:
     @property
     def distribution(self) -> Literal["Local", "Packaged"] | None:
         """``distributionState`` of the header; Salesforce's internal states of installed apps count as Packaged."""
-        header = self.of(metadata.HEADER)
-        match header.document.text("distributionState") if header else None:
+        match self._text(metadata.HEADER, "distributionState"):
             case "Local":
                 return "Local"
             case "Packaged" | "Managed" | "AutoInstalled":
@@ -101,36 +102,39 @@ class App:
     @property
     def link_org(self) -> str | None:
         """The org in ``oauthLink``: the one that holds the app's consumer key, as the last retrieve saw it."""
-        oauth = self.of(metadata.OAUTH)
-        link = oauth.document.text("oauthLink") if oauth else None
-        return (link or "").partition(":")[0].strip() or None
+        return _org_of(self._text(metadata.OAUTH, "oauthLink"))
 
     @property
     def scoped_org(self) -> str | None:
         """The org in ``orgScopedExternalApp``: where the app was made."""
-        header = self.of(metadata.HEADER)
-        scoped = header.document.text("orgScopedExternalApp") if header else None
-        return (scoped or "").partition(":")[0].strip() or None
+        return _org_of(self._text(metadata.HEADER, "orgScopedExternalApp"))
 
     def source_org(self, targets: Collection[str] = ()) -> str | None:
         """The org whose key and secret the app uses because it has no settings file of its own (linked).
 
-        Every app that was retrieved has a link, in its own org too. It tells of a source org if it leads away from
-        `targets`, the ids of the orgs that are meant; where these are unknown, if it leads away from the app's own.
+        Every app that was retrieved has a link, in its own org too. It names a source org if it leads away from
+        `targets`, the ids of the orgs to log in to; where these are unknown, if it leads away from the app's own.
         """
         link = self.link_org
         if self.of(metadata.SETTINGS) or link is None:
             return None
-        homes = targets or ([self.scoped_org] if self.scoped_org else [link])
-        return link if self.lent or all(home[:15] != link[:15] for home in homes) else None
+        if self.lent:
+            return link
+        homes = targets or [self.scoped_org or link]
+        # An id of 18 characters is one of 15 with a checksum behind it.
+        if any(home[:15] == link[:15] for home in homes):
+            return None
+        return link
 
     def credentials_of(self, targets: Collection[str] = ()) -> Literal["own", "sourceOrg", "none"]:
-        """Whose key and secret the app uses, as `source_org` tells."""
+        """Whose key and secret the app uses; `targets` as for `source_org`."""
         if self.of(metadata.SETTINGS):
             return "own"
         if self.lent or self.source_org(targets):
             return "sourceOrg"
-        return "own" if self.link_org else "none"
+        if self.link_org:
+            return "own"
+        return "none"
 
     @property
     def secret_optional(self) -> bool:
@@ -149,17 +153,14 @@ class App:
 
     @property
     def scope_names(self) -> tuple[str, ...] | None:
-        """The names in ``commaSeparatedOauthScopes``; None when the project does not tell."""
-        oauth = self.of(metadata.OAUTH)
-        text = oauth.document.text("commaSeparatedOauthScopes") if oauth else None
-        return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+        """The names in ``commaSeparatedOauthScopes``; None where the project has no such element."""
+        text = self._text(metadata.OAUTH, "commaSeparatedOauthScopes")
+        if text is None:
+            return None
+        return tuple(name.strip() for name in text.split(",") if name.strip())
 
     def allows(self, flow: Flow) -> bool:
-        """Whether the files in the project allow `flow_of`.
-
-        The client credentials flow has to be on in the settings and in the policies; policies that are not in
-        the project are not held against it.
-        """
+        """Whether the files in the project allow `flow`."""
         settings = self.settings
         if not settings:
             return False
@@ -168,6 +169,8 @@ class App:
             case "web":
                 return bool(self.callback_urls)
             case "client-credentials":
+                # Salesforce wants it on in the settings and in the policies. Policies that are not in the project
+                # are no refusal: the org may have them.
                 policies = self.of(metadata.OAUTH_POLICIES)
                 off = policies and not policies.document.flag("isClientCredentialsFlowEnabled", True)
                 return document.flag("isClientCredentialsFlowEnabled", False) and not off
@@ -180,6 +183,12 @@ class App:
     def flows(self) -> tuple[Flow, ...]:
         return tuple(flow for flow in FLOWS if self.allows(flow))
 
+    def _text(self, type: Type, element: str) -> str | None:
+        file = self.of(type)
+        if file is None:
+            return None
+        return file.document.text(element)
+
 
 def assemble(files: Iterable[SourceFile], project: str, namespace: str) -> tuple[App, ...]:
     """Join files to apps by the exact text of ``externalClientApplication``, sorted by name.
@@ -189,47 +198,58 @@ def assemble(files: Iterable[SourceFile], project: str, namespace: str) -> tuple
     """
     files = sorted(files, key=lambda file: file.path)
     headers = {file.name for file in files if file.type is metadata.HEADER}
-    grouped: dict[str, list[SourceFile]] = {}
+    by_app: dict[str, list[SourceFile]] = {}
     for file in files:
         name = file.app
         if name is None:
             continue
-        prefix, _, rest = name.partition("__")
-        if rest in headers and (prefix == namespace or name not in headers):
-            name = rest
-        grouped.setdefault(name, []).append(file)
-    return tuple(App(name, project, tuple(grouped[name])) for name in sorted(grouped))
+        prefix, _, local_name = name.partition("__")
+        if local_name in headers and (prefix == namespace or name not in headers):
+            name = local_name
+        by_app.setdefault(name, []).append(file)
+    return tuple(App(name, project, tuple(by_app[name])) for name in sorted(by_app))
 
 
 def _lines(file: SourceFile | None, name: str) -> tuple[str, ...]:
-    """The lines of an element's text, each once."""
-    text = file.document.text(name) if file else None
-    lines = (text or "").replace("\r", "\n").split("\n")
+    """The lines of an element's text that are not blank, each once, in their order."""
+    if file is None:
+        return ()
+    lines = (file.document.text(name) or "").replace("\r", "\n").split("\n")
     return tuple(dict.fromkeys([line.strip() for line in lines if line.strip()]))
 
 
-def missing_settings(app: App, org: str | None, variables: Sequence[str], targets: Collection[str] = ()) -> Problem:
-    """Why `app` has no global OAuth settings file, told from the files that are there.
+def _org_of(reference: str | None) -> str | None:
+    """The org id in a reference of the form ``org:id``."""
+    org, _, _ = (reference or "").partition(":")
+    return org.strip() or None
 
-    `org` is the alias to print in the command that would retrieve it, `reserved_variables` would supply key and
-    secret,
-    `targets` are the ids of the orgs that are meant, if they are known.
+
+def missing_settings(app: App, org: str | None, variables: Sequence[str], targets: Collection[str] = ()) -> Problem:
+    """Why `app` has no global OAuth settings file, concluded from the files that are there.
+
+    `org` is the alias to print in the command that would retrieve it, `variables` are the environment variables that
+    would supply key and secret, `targets` the ids of the orgs to log in to, if they are known.
     """
-    link = app.link_org
+    # Known targets decide; the orgs that the files name are clues only for want of them, and are shown as such.
+    scoped, link = (None, None) if targets else (app.scoped_org, app.link_org)
     if source := app.source_org(targets):
-        return settings_in_source_org(app.name, source, variables, None if targets else app.scoped_org)
-    if link is None and app.distribution == "Packaged":
+        return settings_in_source_org(app.name, source, variables, scoped)
+    # Packages never contain global OAuth settings.
+    if app.link_org is None and app.distribution == "Packaged":
         return settings_not_packaged(app.name)
     if app.of(metadata.SAML) and not app.of(metadata.OAUTH):
         return no_oauth_settings(app.name)
-    return settings_not_retrieved(app.name, org, variables, None if targets else link)
+    return settings_not_retrieved(app.name, org, variables, link)
 
 
 def loopback(url: str) -> SplitResult | None:
     """`url` parsed, if a program on this machine can receive it: plain http on a loopback host (RFC 8252 §7.3)."""
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018  # raises on a port that is no number
+        # Reading it raises on a port that is no number.
+        parts.port  # noqa: B018
     except ValueError:
         return None
-    return parts if parts.scheme == "http" and parts.hostname in LOOPBACK else None
+    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        return None
+    return parts

@@ -5,49 +5,36 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ecapipe.events import ProjectFacts
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import (
-    json_parse_error,
     link_out_of_repository,
     malformed_xml,
-    missing_package_directory_error,
     no_apps_found,
-    project_not_chosen,
-    requires_project_error,
     settings_duplicated,
     variable_reserved,
 )
-from ecapipe.problems.usage import source_dir_not_found, unknown_app
-from ecapipe.project import apps, metadata, replacements, reserved_variables, sfdx_project
+from ecapipe.problems.usage import unknown_app
+from ecapipe.project import apps, metadata, replacements, reserved_variables, search, sfdx_project
 from ecapipe.project.apps import App, Replaced, SourceFile
 from ecapipe.project.metadata import Document
 from ecapipe.project.replacements import Replacement
+from ecapipe.project.search import ProjectSelection as ProjectSelection
+from ecapipe.project.search import Search
 from ecapipe.project.sfdx_project import Project
-from ecapipe.project.tree import LinkOutside, MetadataFile, ProjectAccess, ProjectTree
+from ecapipe.project.tree import LinkOutside, MetadataFile, ProjectAccess
 from ecapipe.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectSelection:
-    """What the user points at: folders of a project, trees in metadata format (neither: the current folder), the
-    trees that linked apps take their credentials from, app names (none: all), and whether the project's own
-    settings for ecapipe are trusted."""
-
-    directories: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    trusted: bool = True
-    metadata_dirs: tuple[str, ...] = ()
-    credentials_dirs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Discovery:
-    """What was found. `failures` holds, with the root of its project, a problem for every metadata file that belongs
-    to no app for that; `notices` are sentences about what was not looked at; `whole`: nothing of the projects was
-    left out."""
+    """The projects, and the apps in them.
+
+    `failures` holds, with the root of its project, a problem for every metadata file that belongs to no app because
+    of it; `notices` are sentences about what was not looked at; `whole`: nothing of the projects was left out.
+    """
 
     projects: tuple[Project, ...]
     apps: tuple[App, ...]
@@ -61,109 +48,116 @@ class Discovery:
 
     def api_version(self, app: App) -> str:
         """The API version that the app's project is written for."""
-        return next(found.api_version for found in self.projects if found.root == app.project)
+        return next(project.api_version for project in self.projects if project.root == app.project)
 
     @property
     def facts(self) -> tuple[ProjectFacts, ...]:
-        return tuple(ProjectFacts(found.root, found.package_directories) for found in self.projects)
+        return tuple(ProjectFacts(project.root, project.package_directories) for project in self.projects)
 
 
 def discover(
-    where: ProjectSelection, world: ProjectAccess, lent: Mapping[str, App] | None = None, *, in_lenders: bool = False
+    selection: ProjectSelection,
+    world: ProjectAccess,
+    lenders: Mapping[str, App] | None = None,
+    *,
+    in_lenders: bool = False,
 ) -> Discovery:
-    """Find the apps that `where` means; `lent`, if it is known already, as `source_org_apps` gives it; `in_lenders`:
-    those in
-    the source orgs' trees, too.
+    """Find the apps of `selection`.
+
+    `lenders`, if they are known already, is what `source_org_apps` returns; `in_lenders` finds the apps in the source
+    orgs' trees, too.
 
     Raises `EcapipeError` for everything that keeps the project from being read, and UnknownApp. A file that
     cannot be read is no error here: it is listed in `unreadable`.
     """
-    searches = _searches(where, world)
-    for search in _lending(where, world).values() if in_lenders else ():
-        _add(searches, search)
-    lent = source_org_apps(where, world) if lent is None else lent
-    trees = [_read(search, world) for search in searches.values()]
-    chosen = [_borrow(app, lent.get(app.name)) for tree in trees for app in tree.apps]
-    refuse_unknown(where.names, chosen)
+    searches = search.project_searches(selection, world)
+    if in_lenders:
+        for lender_search in search.lender_searches(selection, world).values():
+            search.add(searches, lender_search)
+    if lenders is None:
+        lenders = source_org_apps(selection, world)
+    trees = [_read(each, world) for each in searches.values()]
+    candidates = [_borrow(app, lenders.get(app.name)) for tree in trees for app in tree.apps]
+    refuse_unknown(selection.names, candidates)
     return Discovery(
-        tuple(search.project for search in searches.values()),
-        tuple(app for app in chosen if not where.names or app.name in where.names),
-        tuple((root, problem) for root, tree in zip(searches, trees, strict=True) for problem in tree.unreadable),
-        tuple(notice for tree in trees for notice in tree.notices),
-        not where.names and all(search.within is None for search in searches.values()),
+        projects=tuple(each.project for each in searches.values()),
+        apps=tuple(app for app in candidates if not selection.names or app.name in selection.names),
+        failures=tuple(failure for tree in trees for failure in tree.failures),
+        notices=tuple(notice for tree in trees for notice in tree.notices),
+        whole=not selection.names and all(each.within is None for each in searches.values()),
     )
 
 
-def projects(where: ProjectSelection, world: ProjectAccess) -> tuple[Project, ...]:
-    """The projects that `where` means, without a look at their apps; raises as `discover`."""
-    return tuple(search.project for search in _searches(where, world).values())
+def projects(selection: ProjectSelection, world: ProjectAccess) -> tuple[Project, ...]:
+    """The projects of `selection`, without a look at their apps; raises as `discover`."""
+    return tuple(each.project for each in search.project_searches(selection, world).values())
 
 
-def source_org_apps(where: ProjectSelection, world: ProjectAccess) -> dict[str, App]:
+def source_org_apps(selection: ProjectSelection, world: ProjectAccess) -> dict[str, App]:
     """The apps of the source orgs' trees that have a settings file, by name; raises as `discover`."""
-    found = _lending(where, world)
-    return {app.name: app for search in found.values() for app in _read(search, world).apps if app.settings}
+    searches = search.lender_searches(selection, world)
+    return {app.name: app for each in searches.values() for app in _read(each, world).apps if app.settings}
 
 
-def discover_retrieved(directory: str, trusted: bool, world: ProjectAccess, lent: Mapping[str, App]) -> Discovery:
-    """The apps of one tree that was retrieved from one org: a project of its own, or a folder for itself even if it
-    lies within a project, in source or metadata format, or a retrieved zip.
+def discover_retrieved(directory: str, trusted: bool, world: ProjectAccess, lenders: Mapping[str, App]) -> Discovery:
+    """The apps of one tree that was retrieved from one org.
+
+    It is a project, or a folder for itself even if it lies within a project, in source or metadata format, or a
+    retrieved zip.
 
     Raises `EcapipeError`: SourceDirNotFound, NoAppsFound, or what keeps its project from being read.
     """
-    start = _start(directory, "sourceDir", world.tree)
-    search = _search(directory, True, trusted, world, "sourceDir")
-    if world.tree.project_above(start) != start:
-        # Told apart by their roots, apps of the same name may lie in many folders of one project. Its replacements
-        # are for its package directories.
-        apart = replace(search.project, root=start, package_directories=(".",), replacements=())
-        search = _Search(apart, None, metadata_format=True)
-    tree = _read(search, world)
-    found = Discovery(
-        (search.project,),
-        tuple(_borrow(app, lent.get(app.name)) for app in tree.apps),
-        tuple((search.project.root, problem) for problem in tree.unreadable),
-        tuple(tree.notices),
+    retrieved = search.retrieved_search(directory, world, trusted=trusted)
+    tree = _read(retrieved, world)
+    discovery = Discovery(
+        projects=(retrieved.project,),
+        apps=tuple(_borrow(app, lenders.get(app.name)) for app in tree.apps),
+        failures=tuple(tree.failures),
+        notices=tuple(tree.notices),
     )
-    require_apps(found)
-    return found
+    require_apps(discovery)
+    return discovery
 
 
 def withhold_variables(directory: str, trusted: bool, world: ProjectAccess) -> None:
-    """Let no program inherit the variables that the project of a tree names, long before the tree is read; whether it
-    can be is told then."""
+    """Let no program inherit the variables that the project of a tree names, long before the tree is read.
+
+    A tree that cannot be read is refused when it is read.
+    """
     with suppress(EcapipeError):
-        _search(directory, True, trusted, world)
+        search.directory_search(directory, world, trusted=trusted)
 
 
-def reserved(found: Iterable[Project], among: Iterable[App]) -> Iterator[Problem]:
-    """Where a credential is to come from a variable that programs need: of orgs of the projects, or of apps."""
-    for each in found:
-        named = [(alias, members.get("secretEnv")) for alias, members in each.orgs.items()]
-        refused = [
+def reserved(projects: Iterable[Project], apps: Iterable[App]) -> Iterator[Problem]:
+    """The places that would take a credential from a variable that programs need, in orgs of the projects or in
+    apps."""
+    for project in projects:
+        secret_variables = [(alias, members.get("secretEnv")) for alias, members in project.orgs.items()]
+        places = [
             f"secretEnv of plugins.ecapipe.orgs.{alias} names {name}"
-            for alias, name in named
+            for alias, name in secret_variables
             if isinstance(name, str) and reserved_variables.reserved(name)
         ]
-        if refused:
-            yield variable_reserved(refused, sfdx_project.FILE)
-    for app, settings in ((app, app.settings) for app in among if app.settings):
-        for element, replaced in settings.replaced.items():
-            if replaced.reserved:
-                names = ", ".join(replaced.reserved)
-                sentence = f"replaceWithEnv, for the {element} of {app.name}, names {names}"
-                line = settings.document.first(element)
-                yield variable_reserved([sentence], settings.path, line.line if line else None)
+        if places:
+            yield variable_reserved(places, sfdx_project.FILE)
+    for app in apps:
+        if app.settings:
+            yield from _reserved_in_settings(app, app.settings)
 
 
-def require_apps(found: Discovery) -> None:
+def require_apps(discovery: Discovery) -> None:
     """Raises `EcapipeError` when there is no app: what made a file unreadable, else NoAppsFound."""
-    if not found.apps:
-        if found.unreadable:
-            raise EcapipeError(found.unreadable[0])
-        folders = [(each.root, path) for each in found.projects for path in each.package_directories]
-        problem = no_apps_found([posixpath.normpath(posixpath.join(*pair)) for pair in folders])
-        raise EcapipeError(replace(problem, message=" ".join((problem.message, *found.notices))))
+    if discovery.apps:
+        return
+    if discovery.unreadable:
+        raise EcapipeError(discovery.unreadable[0])
+    folders = [
+        posixpath.normpath(posixpath.join(project.root, path))
+        for project in discovery.projects
+        for path in project.package_directories
+    ]
+    problem = no_apps_found(folders)
+    raise EcapipeError(replace(problem, message=" ".join((problem.message, *discovery.notices))))
 
 
 def refuse_rivals(app: App) -> None:
@@ -174,187 +168,109 @@ def refuse_rivals(app: App) -> None:
         raise EcapipeError(settings_duplicated(app.name, [file.path for file in rivals]))
 
 
-def _searches(where: ProjectSelection, world: ProjectAccess) -> dict[str, _Search]:
-    """What the user points at, by the root of each project."""
-    searches: dict[str, _Search] = {}
-    for directory in where.directories or (() if where.metadata_dirs else (".",)):
-        _add(searches, _search(directory, bool(where.directories), where.trusted, world))
-    for directory in where.metadata_dirs:
-        _add(searches, _bare(_there(directory, "--metadata-dir", world.tree), metadata_format=True))
-    return searches
+def refuse_unknown(names: Sequence[str], candidates: Iterable[App]) -> None:
+    """Raises `EcapipeError` (UnknownApp) if one of `names` is none of the `candidates`."""
+    known = sorted({app.name for app in candidates})
+    for name in names:
+        if name not in known:
+            raise EcapipeError(unknown_app(name, known))
 
 
-def _lending(where: ProjectSelection, world: ProjectAccess) -> dict[str, _Search]:
-    """The trees of source orgs, by the root of each project."""
-    found: dict[str, _Search] = {}
-    for directory in where.credentials_dirs:
-        _add(found, _search(directory, True, where.trusted, world, "--credentials-dir"))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """A project to read, and the paths in it that an app must have a file under (None: anywhere)."""
-
-    project: Project
-    within: tuple[str, ...] | None
-    metadata_format: bool = False
-
-
-def _there(path: str, flag: str, tree: ProjectTree) -> str:
-    found = tree.resolve(path)
-    if found is None:
-        raise EcapipeError(source_dir_not_found(path, flag))
-    return found
-
-
-def _start(path: str, flag: str, tree: ProjectTree) -> str:
-    """What a user named: where it leads out of its repository, the target, a tree of its own."""
-    start = _there(path, flag, tree)
-    around = tree.project_above(start) or (start if tree.is_directory(start) else posixpath.dirname(start))
-    return start if tree.holds(around, start) else tree.target(start)
-
-
-def _search(
-    directory: str, explicit: bool, trusted: bool, world: ProjectAccess, flag: str = "--source-dir"
-) -> _Search:
-    """What one folder that a user named means."""
-    tree = world.tree
-    start = _start(directory, flag, tree)
-    root = tree.project_above(start)
-    if root is None:
-        below = tree.projects_below(start)
-        if below:
-            raise EcapipeError(
-                project_not_chosen(start, [posixpath.normpath(posixpath.join(directory, path)) for path in below])
-            )
-        if not explicit:
-            raise EcapipeError(requires_project_error(start))
-        if tree.is_directory(start):
-            return _bare(start)
-        folder, name = posixpath.split(start)
-        return _Search(sfdx_project.bare(folder), (name,))
-    found = _parse(root, trusted, world)
-    relative = posixpath.relpath(start, root)
-    if relative == ".":
-        return _Search(found, None)
-    if any(_inside(relative, path) or _inside(path, relative) for path in found.package_directories):
-        return _Search(found, (relative,))
-    searched = relative if tree.is_directory(start) else posixpath.dirname(relative) or "."
-    return _Search(replace(found, package_directories=(searched,)), (relative,))
-
-
-def _bare(start: str, *, metadata_format: bool = False) -> _Search:
-    return _Search(sfdx_project.bare(start), None, metadata_format)
-
-
-def _add(searches: dict[str, _Search], new: _Search) -> None:
-    """One search per project: the union of folders and of filters, where no filter means everything."""
-    root = new.project.root
-    old = searches.get(root)
-    if old is None:
-        searches[root] = new
-        return
-    union = tuple(dict.fromkeys((*old.project.package_directories, *new.project.package_directories)))
-    within = None if new.within is None or old.within is None else (*old.within, *new.within)
-    either = old.metadata_format or new.metadata_format
-    searches[root] = _Search(replace(new.project, package_directories=union), within, either)
-
-
-def _parse(root: str, trusted: bool, world: ProjectAccess) -> Project:
-    tree, path = world.tree, posixpath.join(root, sfdx_project.FILE)
-    if not tree.holds(root, path):
-        raise EcapipeError(link_out_of_repository(sfdx_project.FILE, posixpath.dirname(tree.target(path))))
-    data = tree.read(path, metadata.LARGEST)
-    for name in sfdx_project.named(data.decode("utf-8", "replace")):
-        world.taken(name)  # before any other program is started; of a file that is refused or not trusted, too
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise EcapipeError(json_parse_error(sfdx_project.FILE, line, 1, "it is not UTF-8")) from None
-    found = sfdx_project.parse(text, root, trusted=trusted)
-    for path in found.package_directories:
-        if not world.tree.is_directory(posixpath.join(root, path)):
-            raise EcapipeError(missing_package_directory_error(path, sfdx_project.FILE))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Tree:
-    apps: Sequence[App]
-    unreadable: Sequence[Problem]
-    notices: Sequence[str]
+    """What one search brings; `failures` as in `Discovery`."""
+
+    apps: Sequence[App] = ()
+    failures: list[tuple[str, Problem]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
 
-def _read(search: _Search, world: ProjectAccess) -> _Tree:
-    """Everything one search finds, within its filter."""
-    found, files = search.project, list[SourceFile]()
-    unreadable, notices = list[Problem](), list[str]()
-    for file in world.tree.walk(found.root, found.package_directories, metadata_format=search.metadata_format):
-        if isinstance(file, Problem):
-            unreadable.append(file)
-            continue
-        if isinstance(file, LinkOutside):
-            target = world.tree.target(posixpath.join(found.root, file.path))
-            problem = link_out_of_repository(file.path, target)
-            notices.append(" ".join((problem.message, *problem.actions)))
-            continue
-        try:
-            files.append(_source(file, found, world))
-        except EcapipeError as error:
-            unreadable.append(replace(error.problem, file=file.path))
-    assembled = apps.assemble(files, found.root, found.namespace)
-    within = search.within
-    if within is None:
-        return _Tree(assembled, unreadable, notices)
-    return _Tree(
-        [app for app in assembled if _touches(app, within)],
-        [problem for problem in unreadable if _under(problem.file or "", within)],
-        notices,
-    )
+def _read(scope: Search, world: ProjectAccess) -> _Tree:
+    """Everything that one search finds, within its filter."""
+    project, within = scope.project, scope.within
+    tree, files, unreadable = _Tree(), list[SourceFile](), list[Problem]()
+    for entry in world.tree.walk(project.root, project.package_directories, metadata_format=scope.metadata_format):
+        match entry:
+            case Problem():
+                unreadable.append(entry)
+            case LinkOutside():
+                target = world.tree.target(posixpath.join(project.root, entry.path))
+                problem = link_out_of_repository(entry.path, target)
+                tree.notices.append(" ".join((problem.message, *problem.actions)))
+            case MetadataFile():
+                try:
+                    files.append(_read_file(entry, project, world))
+                except EcapipeError as error:
+                    unreadable.append(replace(error.problem, file=entry.path))
+    # Assembled before it is filtered: an app with one file in a folder that was named counts with all of its files.
+    tree.apps = apps.assemble(files, project.root, project.namespace)
+    if within is not None:
+        tree.apps = [app for app in tree.apps if any(_lies_in_any(file.path, within) for file in app.files)]
+        unreadable = [problem for problem in unreadable if _lies_in_any(problem.file or "", within)]
+    tree.failures = [(project.root, problem) for problem in unreadable]
+    return tree
 
 
-def _source(file: MetadataFile, found: Project, world: ProjectAccess) -> SourceFile:
-    path = f"{found.root}/{file.path}"  # joined by hand: a name in a zip may look absolute
+def _lies_in_any(path: str, folders: Sequence[str]) -> bool:
+    return any(search.lies_in(path, folder) for folder in folders)
+
+
+def _read_file(file: MetadataFile, project: Project, world: ProjectAccess) -> SourceFile:
+    # Joined by hand: a name in a zip may look absolute, and would replace the root.
+    path = f"{project.root}/{file.path}"
     data = world.tree.read(path, metadata.LARGEST)
     document = metadata.parse(data, file.type, file.path)
-    replaced = _replaced(data, document, path, file, found, world) if file.type is metadata.SETTINGS else {}
-    source = SourceFile(file.path, file.type, file.name, document, replaced, file.ignored)
+    replaced: Mapping[str, Replaced] = {}
+    if file.type is metadata.SETTINGS and project.replacements:
+        replaced = _replace(data, path, file, project, world)
+    source = SourceFile(file.path, file.type, file.name, document, replaced=replaced, ignored=file.ignored)
     if source.app is None:
         raise EcapipeError(malformed_xml(file.path, None, "it names no externalClientApplication"))
     return source
 
 
-def _replaced(
-    data: bytes, document: Document, path: str, file: MetadataFile, found: Project, world: ProjectAccess
+def _replace(
+    data: bytes, path: str, file: MetadataFile, project: Project, world: ProjectAccess
 ) -> dict[str, Replaced]:
     """What the project's replacements make of key and secret in one settings file."""
-    if not found.replacements:
-        return {}
 
-    def given(entry: Replacement) -> str | None:
+    def read_origin(entry: Replacement) -> str | None:
         if entry.kind == "variable":
             return world.taken(entry.origin)
-        return world.tree.read_inside(found.root, entry.origin, metadata.LARGEST)
+        return world.tree.read_inside(project.root, entry.origin, metadata.LARGEST)
 
     text = data.decode("utf-8", "replace")
-    marked = replacements.mark(text, path, found.replacements, world.environ, given)
+    marked = replacements.mark(text, path, project.replacements, world.environ, read_origin)
     if marked is None:
         return {}
     try:
-        changed = metadata.parse(marked.text.encode(), file.type, file.path)
+        document = metadata.parse(marked.text.encode(), file.type, file.path)
     except EcapipeError:
-        return {}  # what is replaced is not the text of an element; the deploy's concern, not ours
-    reserved = {name for name in found.variables if reserved_variables.reserved(name)}
-    result = {}
+        # What is replaced is not the text of an element: a deploy's concern, not ours.
+        return {}
+    return dict(_replaced_elements(marked, document, project))
+
+
+def _replaced_elements(
+    marked: replacements.Marked, document: Document, project: Project
+) -> Iterator[tuple[str, Replaced]]:
+    """Key and secret in the `document` of a `marked` text, as far as they are replaced."""
+    reserved = {name for name in project.variables if reserved_variables.reserved(name)}
     for name in ("consumerKey", "consumerSecret"):
-        resolved = marked.resolve(changed.text(name) or "")
-        if resolved is not None:
-            value, lacking = resolved
-            refused = tuple(origin for origin in lacking if origin in reserved)
-            result[name] = Replaced(Secret(value) if value else None, lacking, refused)
-    return result
+        resolved = marked.resolve(document.text(name) or "")
+        if resolved is None:
+            continue
+        value, missing = resolved
+        secret = Secret(value) if value else None
+        yield name, Replaced(secret, missing, tuple(origin for origin in missing if origin in reserved))
+
+
+def _reserved_in_settings(app: App, settings: SourceFile) -> Iterator[Problem]:
+    for name, replaced in settings.replaced.items():
+        if replaced.reserved:
+            place = f"replaceWithEnv, for the {name} of {app.name}, names {', '.join(replaced.reserved)}"
+            element = settings.document.first(name)
+            yield variable_reserved([place], settings.path, element.line if element else None)
 
 
 def _borrow(app: App, lender: App | None) -> App:
@@ -363,23 +279,3 @@ def _borrow(app: App, lender: App | None) -> App:
         return app
     path = posixpath.relpath(posixpath.join(lender.project, lender.settings.path), app.project)
     return replace(app, lent=replace(lender.settings, path=path))
-
-
-def refuse_unknown(names: Sequence[str], found: Iterable[App]) -> None:
-    """Raises `EcapipeError` (UnknownApp) if one of `names` is none of the apps found."""
-    known = sorted({app.name for app in found})
-    for name in names:
-        if name not in known:
-            raise EcapipeError(unknown_app(name, known))
-
-
-def _inside(path: str, folder: str) -> bool:
-    return folder == "." or path == folder or path.startswith(folder + "/")
-
-
-def _under(path: str, within: Sequence[str]) -> bool:
-    return any(_inside(path, folder) for folder in within)
-
-
-def _touches(app: App, within: Sequence[str]) -> bool:
-    return any(_under(file.path, within) for file in app.files)

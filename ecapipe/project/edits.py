@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """New content for one file: `path` below the absolute folder `root`, called `file` from its `sfdx_project`.
+    """New content for one file: `path` below the absolute folder `root`, called `file` from its `project`.
 
     `before` is None for a file that is not there yet. Old content may hold a secret, so neither is shown; `diff` is
     made for people and holds none.
@@ -26,23 +26,27 @@ class Change:
     diff: tuple[str, ...]
 
 
-_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_SPACE: Final = frozenset(" \t\r\n")
 _FIRST_MEMBER: Final = re.compile(r'\s*\{[ \t]*\r?\n([ \t]+)"')
 _COMMENT: Final = re.compile(rb"<!--.*?-->", re.DOTALL)
 
 
 def lists(data: bytes, pattern: str) -> bool:
-    """Whether an ignore file holds `pattern`, and no exception after it."""
+    """Whether an ignore file holds `pattern`, and no exception after it, which might take it back."""
     lines = [line.strip() for line in data.splitlines()]
-    wanted = pattern.encode()
-    return wanted in lines and not any(line.startswith(b"!") for line in lines[lines.index(wanted) :])
+    line = pattern.encode()
+    if line not in lines:
+        return False
+    after = lines[lines.index(line) :]
+    return not any(each.startswith(b"!") for each in after)
 
 
 def append(data: bytes, lines: Sequence[str]) -> bytes:
     """`data` with further lines at its end, with the line endings that most of it has."""
     newline = b"\r\n" if data.count(b"\r\n") * 2 > data.count(b"\n") else b"\n"
-    ended = data if not data or data.endswith(b"\n") else data + newline
-    return ended + b"".join(line.encode() + newline for line in lines)
+    if data and not data.endswith(b"\n"):
+        data += newline
+    return data + b"".join(line.encode() + newline for line in lines)
 
 
 def text_span(data: bytes, element: str) -> tuple[int, int] | None:
@@ -50,89 +54,126 @@ def text_span(data: bytes, element: str) -> tuple[int, int] | None:
 
     Comments are passed over. The encoding must be one that writes tags as ASCII does.
     """
-    bare = _COMMENT.sub(lambda found: b" " * len(found[0]), data)
     name = rb"(?:[\w.-]+:)?" + element.encode()
-    places = [
-        found.span(1) for found in re.finditer(rb"<" + name + rb"(?:\s[^<>]*)?>([^<]*)</" + name + rb"\s*>", bare)
-    ]
-    return places[0] if len(places) == 1 else None
+    pattern = rb"<" + name + rb"(?:\s[^<>]*)?>([^<]*)</" + name + rb"\s*>"
+    match = _only_match(pattern, _blank_comments(data))
+    if match is None:
+        return None
+    return match.span(1)
 
 
 def put_text(data: bytes, element: str, text: str, after: str) -> bytes | None:
-    """`data` with `text` in an XML element: in place of what stands there, or in a new element on a line after the
-    element `after`. None where neither can be done by inserting into bytes; `text` is written as it is.
+    """`data` with `text` in an XML element: in place of its text, or in a new element on a line after the element
+    `after`.
+
+    None where neither can be done by inserting into bytes; `text` is written as it is.
     """
+    # Parsed and written anew, a file of somebody else would lose its comments, its order and its layout.
     span = text_span(data, element)
     if span is not None:
         return data[: span[0]] + text.encode() + data[span[1] :]
-    bare = _COMMENT.sub(lambda found: b" " * len(found[0]), data)
-    name = element.encode()
-    closed = list(re.finditer(rb"<((?:[\w.-]+:)?" + name + rb")((?:\s[^<>]*?)?)\s*/>", bare))
-    if len(closed) == 1:
-        (found,) = closed
-        opened = b"<" + found[1] + found[2].rstrip() + b">" + text.encode() + b"</" + found[1] + b">"
-        return data[: found.start()] + opened + data[found.end() :]
+    bare, name = _blank_comments(data), element.encode()
+    empty = _only_match(rb"<((?:[\w.-]+:)?" + name + rb")((?:\s[^<>]*?)?)\s*/>", bare)
+    if empty:
+        tag, attributes = empty[1], empty[2].rstrip()
+        filled = b"<" + tag + attributes + b">" + text.encode() + b"</" + tag + b">"
+        return data[: empty.start()] + filled + data[empty.end() :]
     if re.search(rb"<(?:[\w.-]+:)?" + name + rb"[\s/>]", bare):
         return None
-    before = list(
-        re.finditer(
-            rb"(?P<indent>^[ \t]*)?<(?P<prefix>(?:[\w.-]+:)?)" + after.encode() + rb"(?:\s[^<>]*)?>[^<]*</[^<>]*>"
-            rb"(?P<end>[ \t]*\r?\n)?",
-            bare,
-            re.MULTILINE,
-        )
+    return _insert_element(data, bare, name, text.encode(), after.encode())
+
+
+def _insert_element(data: bytes, bare: bytes, name: bytes, text: bytes, after: bytes) -> bytes | None:
+    """`data` with a new element behind the only element `after`, with its indent and its namespace prefix."""
+    pattern = (
+        rb"(?P<indent>^[ \t]*)?<(?P<prefix>(?:[\w.-]+:)?)" + after + rb"(?:\s[^<>]*)?>[^<]*</[^<>]*>"
+        rb"(?P<end>[ \t]*\r?\n)?"
     )
-    if len(before) != 1:
+    previous = _only_match(pattern, bare, re.MULTILINE)
+    if previous is None:
         return None
-    (found,) = before
-    tag = found["prefix"] + name
-    new = (found["indent"] or b"") + b"<" + tag + b">" + text.encode() + b"</" + tag + b">"
-    return data[: found.end()] + new + (found["end"] or b"") + data[found.end() :]
+    tag = previous["prefix"] + name
+    element = (previous["indent"] or b"") + b"<" + tag + b">" + text + b"</" + tag + b">"
+    return data[: previous.end()] + element + (previous["end"] or b"") + data[previous.end() :]
+
+
+def _blank_comments(data: bytes) -> bytes:
+    """`data` with spaces for comments: what follows them stays at its place."""
+    return _COMMENT.sub(lambda comment: b" " * len(comment[0]), data)
+
+
+def _only_match(pattern: bytes, data: bytes, flags: int = 0) -> re.Match[bytes] | None:
+    """The match of `pattern` in `data`; None if there is none, or several, of which any could be meant."""
+    matches = list(re.finditer(pattern, data, flags))
+    if len(matches) != 1:
+        return None
+    return matches[0]
 
 
 def add_replacement(text: str, entry: Mapping[str, str]) -> str:
     """An `sfdx-project.json`, which has to be valid, with `entry` among its ``replacements``, in its own layout."""
-    newline = "\r\n" if "\r\n" in text else "\n"
-    indented = _FIRST_MEMBER.match(text)
-    indent = indented[1] if indented else None
-
-    def dump(value: object, depth: int) -> str:
-        dumped = json.dumps(value, ensure_ascii=False, indent=indent)
-        return dumped.replace("\n", newline + (indent or "") * depth)
-
+    layout = _Layout.of(text)
     span = _member(text, "replacements")
     if span is None:
         last = len(text[: text.rindex("}")].rstrip())
-        lead = " " if indent is None else newline + indent
-        return f'{text[:last]},{lead}"replacements": {dump([entry], 1)}{text[last:]}'
+        return f'{text[:last]},{layout.lead}"replacements": {layout.dump([entry], 1)}{text[last:]}'
     start, end = span
     if entry in json.loads(text[start:end]):
         return text
     last = len(text[: end - 1].rstrip())
-    if last == start + 1:
-        return text[:start] + dump([entry], 1) + text[end:]
-    if indent is None or "\n" not in text[start:end]:
+    is_empty = last == start + 1
+    if is_empty:
+        return text[:start] + layout.dump([entry], 1) + text[end:]
+    if layout.indent is None or "\n" not in text[start:end]:
         return f"{text[:last]}, {json.dumps(entry, ensure_ascii=False)}{text[last:]}"
-    return text[:last] + "," + newline + indent * 2 + dump(entry, 2) + text[last:]
+    return text[:last] + "," + layout.newline + layout.indent * 2 + layout.dump(entry, 2) + text[last:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a JSON file is written: the indent of one level (None: all on one line), and the line ending."""
+
+    indent: str | None
+    newline: str
+
+    @classmethod
+    def of(cls, text: str) -> _Layout:
+        first_member = _FIRST_MEMBER.match(text)
+        indent = first_member[1] if first_member else None
+        return cls(indent, "\r\n" if "\r\n" in text else "\n")
+
+    @property
+    def lead(self) -> str:
+        """What stands before a member of the outermost object."""
+        if self.indent is None:
+            return " "
+        return self.newline + self.indent
+
+    def dump(self, value: object, depth: int) -> str:
+        """The JSON of `value`, all lines but the first `depth` levels deep."""
+        text = json.dumps(value, ensure_ascii=False, indent=self.indent)
+        return text.replace("\n", self.newline + (self.indent or "") * depth)
 
 
 def _member(text: str, name: str) -> tuple[int, int] | None:
     """Where the value of a member of the outermost object stands; of several, the one that counts: the last."""
     decoder = json.JSONDecoder()
-    found = None
-    at = _skip(text, text.index("{") + 1)
-    while text[at] != "}":
-        key, at = decoder.raw_decode(text, at)
-        start = _skip(text, _skip(text, at) + 1)
+    span = None
+    position = _skip_space(text, text.index("{") + 1)
+    while text[position] != "}":
+        key, position = decoder.raw_decode(text, position)
+        colon = _skip_space(text, position)
+        start = _skip_space(text, colon + 1)
         _, end = decoder.raw_decode(text, start)
         if key == name:
-            found = start, end
-        at = _skip(text, end)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-    return found
+            span = start, end
+        position = _skip_space(text, end)
+        if text[position] == ",":
+            position = _skip_space(text, position + 1)
+    return span
 
 
-def _skip(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return space.end() if space else at
+def _skip_space(text: str, position: int) -> int:
+    while text[position : position + 1] in _SPACE:
+        position += 1
+    return position

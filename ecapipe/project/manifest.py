@@ -25,41 +25,52 @@ _OF_EVERY_APP: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What to retrieve: members by type, both in the order of the file. `notices` say what is more than was meant."""
+    """What to retrieve: members by type, both in the order of the file.
+
+    `notices` say what is more, or less, than was asked for.
+    """
 
     api_version: str
     members: tuple[tuple[Type, tuple[str, ...]], ...]
     notices: tuple[str, ...] = ()
 
 
-def of(found: Discovery) -> Manifest:
-    """The manifest for what was found: every app that the org has, or, if apps or folders were named, only those.
+def of(discovery: Discovery) -> Manifest:
+    """The manifest for a discovery: every app that the org has, or, if apps or folders were named, only those.
 
     Only an app's header is named after it. Of the other types, the members are those in the project; where there is
     none of a type that every app has, all members are retrieved.
     """
-    version = max((each.api_version for each in found.projects), key=float)
+    # The newest of the projects' versions knows the types of all of them.
+    version = max((project.api_version for project in discovery.projects), key=float)
     types = sorted(metadata.known_at(version), key=lambda type: type.name)
-    if found.whole:
+    if discovery.whole:
         return Manifest(version, tuple((type, (ALL,)) for type in types))
     members: list[tuple[Type, tuple[str, ...]]] = []
     notices: list[str] = []
     for type in types:
-        named = {file.name for app in found.apps for file in app.files if file.type is type}
-        lacking = [app.name for app in found.apps if not app.of(type)]
-        if type is metadata.HEADER:
-            named |= set(lacking)
-        elif lacking and type in _OF_EVERY_APP:
-            notices.append(
-                f"The project has no {type.name} of {', '.join(lacking)}, and its name follows no rule: all are "
-                "retrieved."
-            )
-            named = {ALL}
-        unsafe = sorted(name for name in named if not name.isprintable())
-        notices += [f"{type.name} has a member whose name no manifest can hold: it is left out." for _ in unsafe]
-        if kept := tuple(sorted(named.difference(unsafe))):
-            members.append((type, kept))
+        names, notice = _members_of(type, discovery)
+        if notice:
+            notices.append(notice)
+        # No escape makes a control character part of an XML document.
+        printable = sorted(name for name in names if name.isprintable())
+        for _ in range(len(names) - len(printable)):
+            notices.append(f"{type.name} has a member whose name no manifest can hold: it is left out.")
+        if printable:
+            members.append((type, tuple(printable)))
     return Manifest(version, tuple(members), tuple(notices))
+
+
+def _members_of(type: Type, discovery: Discovery) -> tuple[set[str], str | None]:
+    """The names to retrieve of one type, and a notice if they are more than those of the apps."""
+    names = {file.name for app in discovery.apps for file in app.files if file.type is type}
+    incomplete = [app.name for app in discovery.apps if not app.of(type)]
+    if type is metadata.HEADER:
+        return names.union(incomplete), None
+    if incomplete and type in _OF_EVERY_APP:
+        apps = ", ".join(incomplete)
+        return {ALL}, f"The project has no {type.name} of {apps}, and its name follows no rule: all are retrieved."
+    return names, None
 
 
 def lines(manifest: Manifest, comment: str | None) -> Iterator[str]:

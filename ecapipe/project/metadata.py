@@ -70,6 +70,7 @@ def known_at(api_version: str) -> tuple[Type, ...]:
 
 
 _BY_SUFFIX: Final = {type.suffix: type for type in TYPES}
+# People write the whole words that Salesforce shortens.
 _BY_FOLD: Final = {type.suffix.lower(): type for type in TYPES} | {
     "ecaglobaloauth": SETTINGS,
     "ecaglobloauth": SETTINGS,
@@ -83,23 +84,29 @@ def recognise(filename: str, *, metadata_format: bool = False) -> tuple[Type, st
     The suffix is matched case-exactly at the end, as the Salesforce CLI writes it; the folder does not matter.
     """
     name, _, suffix = _stem(filename, metadata_format).rpartition(".")
-    type = _BY_SUFFIX.get(suffix) if name else None
-    return (type, name) if type else None
+    type = _BY_SUFFIX.get(suffix)
+    if not name or type is None:
+        return None
+    return type, name
 
 
 def nearly(filename: str, *, metadata_format: bool = False) -> str | None:
     """The file name that was probably meant, when `filename` misspells a suffix or its case."""
     stem = _stem(filename, metadata_format)
     name, _, suffix = stem.rpartition(".")
-    type = _BY_FOLD.get(suffix.lower()) if name else None
-    return f"{name}.{type.suffix}{filename[len(stem) :]}" if type and suffix != type.suffix else None
+    type = _BY_FOLD.get(suffix.lower())
+    if not name or type is None or suffix == type.suffix:
+        return None
+    return f"{name}.{type.suffix}{filename[len(stem) :]}"
 
 
 def _stem(filename: str, metadata_format: bool) -> str:
     """The name without the ending of its format; empty when it has another's."""
     if filename.endswith(_ENDING):
         return filename[: -len(_ENDING)]
-    return filename if metadata_format else ""
+    if metadata_format:
+        return filename
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +138,21 @@ class Document:
         return self._named.get(name, ())
 
     def first(self, name: str) -> Element | None:
-        found = self._named.get(name)
-        return found[0] if found else None
+        elements = self._named.get(name)
+        if elements is None:
+            return None
+        return elements[0]
 
     def text(self, name: str) -> str | None:
-        found = self._named.get(name)
-        return found[0].text if found else None
+        """The text of the first element `name`; None if there is no such element, or no text in it."""
+        elements = self._named.get(name)
+        if elements is None:
+            return None
+        return elements[0].text
 
     def flag(self, name: str, default: bool) -> bool:
         """A boolean element (``xsd:boolean``: true, false, 1, 0); `default` when absent or anything else."""
-        found = self._named.get(name)
-        return _BOOLEANS.get(found[0].text or "", default) if found else default
+        return _BOOLEANS.get(self.text(name) or "", default)
 
 
 def parse(data: bytes, type: Type, path: str) -> Document:
@@ -150,6 +161,7 @@ def parse(data: bytes, type: Type, path: str) -> Document:
     Raises `EcapipeError`: MalformedXml for what is not well-formed, and for DOCTYPE, entities, more than
     `LARGEST` bytes or `DEEPEST` levels; WrongRoot when the root is not ``type.name``.
     """
+    # Imported here: most commands start without a look at a metadata file.
     import xmltodict
 
     elements: list[Element] = []
@@ -157,7 +169,7 @@ def parse(data: bytes, type: Type, path: str) -> Document:
     if len(data) > LARGEST:
         guard.refuse("it is larger than 1 MiB")
     try:
-        xmltodict.parse(guard.watch(data), expat=guard, xml_attribs=False, item_depth=2, item_callback=guard.keep)
+        xmltodict.parse(guard.watch(data), expat=guard, xml_attribs=False, item_depth=2, item_callback=guard.add)
     except guard.error as error:
         if data.find(b"\n<<<<<<< ") >= 0:
             guard.refuse("it holds the markers of an unresolved merge")
@@ -165,12 +177,16 @@ def parse(data: bytes, type: Type, path: str) -> Document:
     except (LookupError, ValueError) as error:
         guard.refuse(f"it cannot be decoded, or defines entities ({error})")
     finally:
-        vars(guard).clear()  # it and the parser hold each other: thousands of them would stay in memory
+        # The guard and its parser hold each other: thousands of them would stay in memory.
+        vars(guard).clear()
     return Document(tuple(elements))
 
 
 class _Guard:
-    """Stands where xmltodict expects the expat module: sees lines, depth, root and DOCTYPE before it does."""
+    """Stands where xmltodict expects the expat module: sees lines, depth, root and DOCTYPE before it does.
+
+    xmltodict tells no lines, and neither limits the depth nor refuses a DOCTYPE by itself.
+    """
 
     def __init__(self, type: Type, path: str, elements: list[Element]) -> None:
         import pyexpat
@@ -178,28 +194,31 @@ class _Guard:
         self.error = pyexpat.ExpatError
         self._type, self._path, self._elements = type, path, elements
         self._depth, self._start = 0, 0
-        self._entered: Callable[[str, list[str]], None]
-        self._left: Callable[[str], None]
+        self._start_element: Callable[[str, list[str]], None]
+        self._end_element: Callable[[str], None]
         self._parser = pyexpat.ParserCreate(None, ":")
         self._parser.StartDoctypeDeclHandler = lambda *_: self.refuse("it has a DOCTYPE")
 
     def ParserCreate(self, encoding: str | None, separator: str | None) -> XMLParserType:
-        """What xmltodict calls; the encoding is the file's own to tell, and names are told apart here."""
+        """What xmltodict calls; the encoding is left to the file's own declaration, and namespaces to `_enter`."""
         return self._parser
 
     def watch(self, data: bytes) -> Generator[bytes, None, None]:
         """What xmltodict reads, once its handlers are in place: ours go before them."""
-        parser: Any = self._parser  # attributes come as a list, which only xmltodict knows
-        self._entered, self._left = parser.StartElementHandler, parser.EndElementHandler
+        # Typed as Any because xmltodict asks for attributes as a list, which the stubs of expat do not know.
+        parser: Any = self._parser
+        self._start_element, self._end_element = parser.StartElementHandler, parser.EndElementHandler
         parser.StartElementHandler = self._enter
         parser.StartNamespaceDeclHandler = None
         yield data
 
-    def keep(self, path: Sequence[tuple[str, Mapping[str, object] | None]], item: object) -> bool:
+    def add(self, path: Sequence[tuple[str, Mapping[str, object] | None]], item: object) -> bool:
         """What xmltodict calls at the end of every child of the root; an item with children is no string."""
         name, attributes = path[-1]
         nil = attributes is not None and attributes.get(_NIL) in ("true", "1")
-        text = item.strip() if isinstance(item, str) and not nil else ""
+        text = ""
+        if isinstance(item, str) and not nil:
+            text = item.strip()
         self._elements.append(Element(name, text or None, self._start))
         self._depth = 1
         return True
@@ -218,10 +237,11 @@ class _Guard:
             raise EcapipeError(wrong_root(self._path, self._parser.CurrentLineNumber, name[:200], self._type.name))
         elif self._depth > DEEPEST:
             self.refuse(f"it is nested deeper than {DEEPEST} levels")
-        elif self._depth == 3:  # rare: until then, `keep` sees every end that counts
+        elif self._depth == 3:
+            # Rare, so the handler is set only now: until then `add` sees every end that counts.
             self._parser.EndElementHandler = self._leave
-        self._entered(name, attributes)
+        self._start_element(name, attributes)
 
     def _leave(self, tag: str) -> None:
         self._depth -= 1
-        self._left(tag)
+        self._end_element(tag)

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from ecapipe.project import reserved_variables
 
 _MARK: Final = re.compile("\ue000(\\d+)\ue001")
-"""Private characters around a number: it stands for a value while the file is parsed."""
+"""Characters of Unicode's private use around a number, which stands for a value while the file is parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Replacement:
     when: Mapping[str, str] = field(default_factory=dict)
 
     def applies(self, path: str) -> bool:
-        """Whether the file at the absolute `path` is meant, by the Salesforce CLI's reading of it."""
+        """Whether the entry is for the file at the absolute `path`, by the Salesforce CLI's reading of it."""
         if not self.is_glob:
             return path.endswith(self.place)
         from wcmatch import glob
@@ -39,27 +39,33 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """The text that `origin`, a variable or a file, has for a replacement; None if it has none."""
+
+    origin: str
+    text: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Marked:
     """A file's text with a mark where each value belongs.
 
     The values stay out of it, so they need no escaping, and nothing in them (``$&``, ``<``) means anything.
-    `values` holds (origin, value) by number; a value is None when its origin does not give one.
+    `values` are by the number in the mark.
     """
 
     text: str
-    values: Sequence[tuple[str, str | None]]
+    values: Sequence[Value]
 
     def resolve(self, text: str) -> tuple[str | None, tuple[str, ...]] | None:
         """An element's text with its values, or None and the origins that lack one; None if nothing is replaced."""
-        numbers = [int(number) for number in _MARK.findall(text)]
-        if not numbers:
+        values = [self.values[int(number)] for number in _MARK.findall(text)]
+        if not values:
             return None
-        lacking = tuple(
-            dict.fromkeys(origin for origin, value in map(self.values.__getitem__, numbers) if value is None)
-        )
-        if lacking:
-            return None, lacking
-        return _MARK.sub(lambda found: self.values[int(found[1])][1] or "", text).strip() or None, ()
+        missing = [value.origin for value in values if value.text is None]
+        if missing:
+            return None, tuple(dict.fromkeys(missing))
+        return _MARK.sub(lambda mark: self.values[int(mark[1])].text or "", text).strip() or None, ()
 
 
 def mark(
@@ -73,45 +79,75 @@ def mark(
 
     `variable` reads the environment for conditions, `value` the origin of an entry that is used.
     """
-    marked = text
-    values: list[tuple[str, str | None]] = []
+    values: list[Value] = []
     for entry in entries:
-        if not entry.applies(path) or any(variable(name) != wanted for name, wanted in entry.when.items()):
+        if not entry.applies(path) or any(variable(name) != expected for name, expected in entry.when.items()):
             continue
         stand_in = f"\ue000{len(values)}\ue001"
-        marked, count = entry.pattern.subn(lambda _, mark=stand_in: mark, marked)  # type: ignore[misc]
-        if count:
-            found = value(entry)
-            values.append((entry.origin, "" if found is None and entry.optional else found))
-    return Marked(marked, values) if values else None
+        # A function, since a string would be read for backslashes and groups.
+        text, count = entry.pattern.subn(lambda _, mark=stand_in: mark, text)  # type: ignore[misc]
+        if count == 0:
+            continue
+        # Only now: a value is not even read for an entry that changes nothing.
+        content = value(entry)
+        if content is None and entry.optional:
+            content = ""
+        values.append(Value(entry.origin, content))
+    if not values:
+        return None
+    return Marked(text, values)
 
 
 def parse(entry: Mapping[str, object]) -> Replacement | str:
     """A `Replacement` from its JSON, or what is wrong with it."""
-    place, is_glob = _one(entry, "filename", "glob")
-    what, is_regex = _one(entry, "stringToReplace", "regexToReplace")
-    origin, is_file = _one(entry, "replaceWithEnv", "replaceWithFile")
-    if place is None or what is None or origin is None:
+    place = _either(entry, "filename", "glob")
+    target = _either(entry, "stringToReplace", "regexToReplace")
+    origin = _either(entry, "replaceWithEnv", "replaceWithFile")
+    if place is None or target is None or origin is None:
         return (
             "needs exactly one of filename and glob, of stringToReplace and regexToReplace, "
             "and of replaceWithEnv and replaceWithFile"
         )
     try:
-        # JavaScript writes named groups (?<name>…), Python (?P<name>…).
-        pattern = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", what) if is_regex else re.escape(what))
+        pattern = _pattern(target)
     except re.error as error:
         return f"has a regexToReplace that cannot be read ({error})"
     conditions = entry.get("replaceWhenEnv", [])
     if not isinstance(conditions, list) or not all(isinstance(each, dict) for each in conditions):
         return "has a replaceWhenEnv that is no list of objects"
-    when = {str(each.get("env")): str(each.get("value")) for each in conditions}
-    optional = entry.get("allowUnsetEnvVariable") is True and not is_file and not reserved_variables.reserved(origin)
-    return Replacement(place, is_glob, pattern, "file" if is_file else "variable", origin, optional, when)
+    kind: Literal["variable", "file"] = "variable" if origin.name == "replaceWithEnv" else "file"
+    # A variable that programs need is never read for a credential: as an optional one it would empty the element.
+    may_be_unset = kind == "variable" and not reserved_variables.reserved(origin.text)
+    return Replacement(
+        place=place.text,
+        is_glob=place.name == "glob",
+        pattern=pattern,
+        kind=kind,
+        origin=origin.text,
+        optional=may_be_unset and entry.get("allowUnsetEnvVariable") is True,
+        when={str(each.get("env")): str(each.get("value")) for each in conditions},
+    )
 
 
-def _one(entry: Mapping[str, object], first: str, second: str) -> tuple[str | None, bool]:
-    """The text of the one of two members that is there, and whether it is the second."""
-    found = [
-        (value, name == second) for name in (first, second) if isinstance(value := entry.get(name), str) and value
-    ]
-    return found[0] if len(found) == 1 else (None, False)
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A member of an entry's JSON."""
+
+    name: str
+    text: str
+
+
+def _either(entry: Mapping[str, object], *names: str) -> _Member | None:
+    """The only one of the members `names` that is there with a text; None if there is none, or more than one."""
+    members = [_Member(name, value) for name in names if isinstance(value := entry.get(name), str) and value]
+    if len(members) != 1:
+        return None
+    return members[0]
+
+
+def _pattern(target: _Member) -> re.Pattern[str]:
+    """The pattern of what an entry replaces; raises `re.error`."""
+    if target.name == "stringToReplace":
+        return re.compile(re.escape(target.text))
+    # JavaScript writes named groups (?<name>…), Python (?P<name>…).
+    return re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", target.text))

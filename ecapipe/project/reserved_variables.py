@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _NAMES: Final = frozenset(
-    # who, where, and how this machine is
+    # the user, the folders, and the machine
     "PATH PATHEXT HOME HOMEDRIVE HOMEPATH USER USERNAME USERDOMAIN LOGNAME SHELL PWD USERPROFILE APPDATA "
     "LOCALAPPDATA PROGRAMDATA ALLUSERSPROFILE SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC COMPUTERNAME "
     "TEMP TMP TMPDIR LANG LANGUAGE TZ TERM CI "
@@ -15,9 +15,9 @@ _NAMES: Final = frozenset(
     "DISPLAY WAYLAND_DISPLAY XAUTHORITY".split()
 )
 _PREFIXES: Final = ("LC_", "XDG_", "GIT_", "SSH_", "DBUS_", "LD_", "DYLD_", "WSL", "PROGRAMFILES", "COMMONPROGRAM")
+# Needed by `sf`, or by what opens a browser. git does without them, and tokens may be among them.
 _NAMES_OF_SOME: Final = frozenset({"BROWSER"})
 _PREFIXES_OF_SOME: Final = ("SF_", "SFDX_", "NODE_", "PYTHON")
-"""Needed by `sf` or by a browser's opener; tokens may be among them."""
 
 
 def of_git(name: str) -> bool:
@@ -27,6 +27,7 @@ def of_git(name: str) -> bool:
 
 
 def reserved(name: str) -> bool:
-    """Whether some program needs the variable. Upper and lower case are one: they are on Windows, and for proxies."""
+    """Whether some program needs the variable."""
+    # Upper and lower case are one: they are on Windows, and for proxies.
     name = name.upper()
     return of_git(name) or name in _NAMES_OF_SOME or name.startswith(_PREFIXES_OF_SOME)

@@ -1,4 +1,4 @@
-"""An SFDX project: its root, package directories, and what it tells ecapipe."""
+"""An SFDX project: its root, its package directories, and its settings for ecapipe."""
 
 from __future__ import annotations
 
@@ -51,19 +51,21 @@ class Project:
 
     @property
     def variables(self) -> frozenset[str]:
-        """The variables that it names for credentials: in orgs, chosen or not, and in replacements."""
-        named = (members.get("secretEnv") for members in self.orgs.values())
-        origins = (each.origin for each in self.replacements if each.kind == "variable")
-        return frozenset((*(name for name in named if isinstance(name, str) and name), *origins))
+        """The variables that it names for credentials: in orgs, selected or not, and in replacements."""
+        of_orgs = (members.get("secretEnv") for members in self.orgs.values())
+        of_replacements = (each.origin for each in self.replacements if each.kind == "variable")
+        return frozenset((*(name for name in of_orgs if isinstance(name, str) and name), *of_replacements))
 
 
 def named(text: str) -> frozenset[str]:
     """Every variable that the text of `sfdx-project.json` names for a credential, whatever is wrong with the rest."""
+    # All members of all objects, also of those that a repeated name hides: what is named anywhere is withheld from
+    # child processes, even where the file is refused.
     pairs: list[tuple[str, object]] = []
     with suppress(ValueError, RecursionError):
         json.loads(text.removeprefix("\ufeff"), object_pairs_hook=pairs.extend)
-    among = [value for name, value in pairs if name in ("secretEnv", "replaceWithEnv")]
-    return frozenset(value for value in among if isinstance(value, str) and value)
+    names = [value for name, value in pairs if name in ("secretEnv", "replaceWithEnv")]
+    return frozenset(name for name in names if isinstance(name, str) and name)
 
 
 def bare(root: str) -> Project:
@@ -77,25 +79,34 @@ def parse(text: str, root: str, *, trusted: bool = True) -> Project:
     `trusted` False leaves out ``plugins.ecapipe``, ``replacements`` and ``sfdcLoginUrl`` (``--no-project-config``):
     they let the project choose where values come from, and where they go. Raises `EcapipeError` with the
     Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the package directories
-    exist is for the edge to see.
+    exist is not looked at: nothing is read from the disk here.
     """
     members = _object(_loads(text), "it must be an object")
     directories = _directories(members)
-    plugin = _object(_object(members.get("plugins", {}), "plugins must be an object").get("ecapipe", {}),
-                     "plugins.ecapipe must be an object") if trusted else {}  # fmt: skip
+    plugin = _plugin(members) if trusted else {}
     orgs = _object(plugin.get("orgs", {}), "plugins.ecapipe.orgs must be an object")
-    version = _string(members, "sourceApiVersion")
     return Project(
-        root,
-        directories,
-        _string(members, "namespace") or "",
-        _string(members, "sfdcLoginUrl") if trusted else None,
-        f"{version.removesuffix('.0')}.0" if version and _VERSION.fullmatch(version) else DEFAULT_API_VERSION,
-        {alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
-        _replacements(members) if trusted else (),
-        _object(plugin.get("rules", {}), "plugins.ecapipe.rules must be an object"),
-        _baseline(_string(plugin, "baseline", "plugins.ecapipe.")),
+        root=root,
+        package_directories=directories,
+        api_version=_api_version(_string(members, "sourceApiVersion")),
+        namespace=_string(members, "namespace") or "",
+        login_url=_string(members, "sfdcLoginUrl") if trusted else None,
+        orgs={alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
+        replacements=_replacements(members) if trusted else (),
+        rules=_object(plugin.get("rules", {}), "plugins.ecapipe.rules must be an object"),
+        baseline=_baseline(_string(plugin, "baseline", "plugins.ecapipe.")),
     )
+
+
+def _plugin(members: Mapping[str, object]) -> dict[str, object]:
+    plugins = _object(members.get("plugins", {}), "plugins must be an object")
+    return _object(plugins.get("ecapipe", {}), "plugins.ecapipe must be an object")
+
+
+def _api_version(text: str | None) -> str:
+    if text is None or not _VERSION.fullmatch(text):
+        return DEFAULT_API_VERSION
+    return f"{text.removesuffix('.0')}.0"
 
 
 def _loads(text: str) -> object:
@@ -123,11 +134,12 @@ def _string(members: Mapping[str, object], name: str, within: str = "") -> str |
 
 
 def _baseline(path: str | None) -> str | None:
-    clean = _within(path) if path is not None else None
-    if path is not None and clean is None:
-        raise EcapipeError(
-            schema_validation_error(FILE, "plugins.ecapipe.baseline must be a path inside the project")
-        )
+    if path is None:
+        return None
+    clean = _within(path)
+    if clean is None:
+        reason = "plugins.ecapipe.baseline must be a path inside the project"
+        raise EcapipeError(schema_validation_error(FILE, reason))
     return clean
 
 
@@ -137,12 +149,12 @@ def _directories(members: Mapping[str, object]) -> tuple[str, ...]:
         raise EcapipeError(schema_validation_error(FILE, "packageDirectories must be a list"))
     if not entries:
         raise EcapipeError(no_package_directories(FILE))
-    checked = [_object(entry, "every entry of packageDirectories must be an object") for entry in entries]
-    paths = tuple(_relative(entry) for entry in checked)
-    defaults = [entry.get("default") for entry in checked]
-    if len(checked) == 1 and defaults[0] is False:
+    objects = [_object(entry, "every entry of packageDirectories must be an object") for entry in entries]
+    paths = tuple(_relative(entry) for entry in objects)
+    defaults = [entry.get("default") for entry in objects]
+    if len(objects) == 1 and defaults[0] is False:
         raise EcapipeError(single_non_default_package_error(FILE))
-    if len(checked) > 1 and True not in defaults:
+    if len(objects) > 1 and True not in defaults:
         raise EcapipeError(missing_default_path_error(FILE))
     if defaults.count(True) > 1:
         raise EcapipeError(multiple_default_paths_error(FILE))
@@ -155,10 +167,10 @@ def _replacements(members: Mapping[str, object]) -> tuple[Replacement, ...]:
         raise EcapipeError(schema_validation_error(FILE, "replacements must be a list"))
     parsed = []
     for number, entry in enumerate(entries, 1):
-        found = replacements.parse(_object(entry, f"entry {number} of replacements must be an object"))
-        if isinstance(found, str):
-            raise EcapipeError(schema_validation_error(FILE, f"entry {number} of replacements {found}"))
-        parsed.append(found)
+        outcome = replacements.parse(_object(entry, f"entry {number} of replacements must be an object"))
+        if isinstance(outcome, str):
+            raise EcapipeError(schema_validation_error(FILE, f"entry {number} of replacements {outcome}"))
+        parsed.append(outcome)
     return tuple(parsed)
 
 
@@ -174,6 +186,7 @@ def _relative(entry: Mapping[str, object]) -> str:
 
 def _within(path: str) -> str | None:
     """`path` with ``/``; None if it is absolute or leads out of the project."""
+    # A project that was made on Windows is read on every system, and the other way round.
     clean = PurePosixPath(path.replace("\\", "/"))
     if clean.is_absolute() or PureWindowsPath(path).drive or ".." in clean.parts:
         return None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
+# Only for types: most commands start without these modules.
+if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
     from ecapipe.project.metadata import Type
 
@@ -58,7 +59,7 @@ class ProjectTree(Protocol):
         self, root: str, directories: Sequence[str], *, metadata_format: bool
     ) -> Iterator[MetadataFile | LinkOutside | Problem]:
         """The external client app files in `directories` of `root`, which may be a zip file; one pass, no folder
-        twice. A link that leaves the repository of `root` is told, not followed. A problem for each folder that
+        twice. A link that leaves the repository of `root` is named, not followed. A problem for each folder that
         cannot be read and each name that is nearly one of Salesforce's."""
 
     def read(self, path: str, limit: int) -> bytes:
@@ -74,7 +75,7 @@ class ProjectTree(Protocol):
         """The content of a file, however large; nothing of one that cannot be read, or is a link."""
 
     def open_to_others(self, path: str) -> bool:
-        """Whether other users of this machine may read a file; False where that cannot be told."""
+        """Whether other users of this machine may read a file; False where the system does not tell."""
 
 
 class ProjectAccess(Protocol):

@@ -7,7 +7,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from ecapipe.credentials import placeholders, sources
@@ -47,7 +47,7 @@ class ProtectAccess(ProjectAccess, Protocol):
 
 
 def plan(
-    where: ProjectSelection,
+    selection: ProjectSelection,
     world: ProtectAccess,
     rulings: Rulings,
     *,
@@ -60,22 +60,25 @@ def plan(
     the project's replacements put them in at a deploy. Raises `EcapipeError`: what `discovery.discover` raises,
     SettingsDuplicated and AmbiguousVariable.
     """
-    found = discovery.discover(where, world, {}, in_lenders=True)
-    draft = _Draft(found, world)
-    for each in found.projects:
-        draft.ignore(each, rulings, forceignore)
-    for app in found.apps if replace else ():
-        draft.replace(app)
-    for each in found.projects:
-        draft.look(each)
+    # Source orgs' trees lie in a repository, too, and hold the very files that must not get into it.
+    discovered = discovery.discover(selection, world, {}, in_lenders=True)
+    draft = _Draft(discovered, world)
+    for project in discovered.projects:
+        draft.ignore(project, rulings, forceignore)
+    if replace:
+        for app in discovered.apps:
+            draft.replace(app)
+    # After the replacements, since a file that has its placeholder now is committed, not untracked.
+    for project in discovered.projects:
+        draft.expose(project)
     if forceignore:
         draft.notices.append(_HIDDEN)
-    changes = tuple(map(draft.change, (*draft.ignoring(), *draft.edited.values())))
-    return found, Protection(changes, tuple(draft.exposures), tuple(draft.supplies), tuple(draft.notices))
+    changes = tuple(map(draft.change, (*draft.ignore_edits(), *draft.edits.values())))
+    return discovered, Protection(changes, tuple(draft.exposures), tuple(draft.supplies), tuple(draft.notices))
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Location:
     """A file: `path` below `root`, called `file` from its project."""
 
     project: str
@@ -83,29 +86,51 @@ class _Place:
     root: str
     path: str
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same for the same file, also where two projects of one repository name it."""
+        return self.root, self.path
+
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """A folder of a project, the repository around it, and where in that the search for an ignore file starts."""
+class _Folder:
+    """A folder of a project, what the repository around it ignores, and where in that the search for an ignore file
+    starts."""
 
     project: str
-    folder: str
-    around: IgnoreRules
+    path: str
+    ignores: IgnoreRules
     start: str
 
-    def place(self, path: str) -> _Place:
+    def location(self, path: str) -> _Location:
         """The file at `path` below the top of the repository."""
-        file = posixpath.normpath(posixpath.join(self.folder, posixpath.relpath(path, self.around.prefix)))
-        return _Place(self.project, file, self.around.top, path)
+        file = posixpath.normpath(posixpath.join(self.path, posixpath.relpath(path, self.ignores.prefix)))
+        return _Location(self.project, file, self.ignores.top, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _PathsToIgnore:
+    """Paths below `root`: by folder in it, the pattern that each path should be ignored by."""
+
+    root: str
+    folders: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(slots=True)
+class _MissingPatterns:
+    """The patterns that an ignore file lacks; a dictionary for its order."""
+
+    location: _Location
+    patterns: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """What becomes of a file; `shown` is its old content as far as people may see it."""
+    """What becomes of a file; `redacted` is its old content as far as people may see it."""
 
-    place: _Place
+    location: _Location
     before: bytes | None = field(repr=False)
-    shown: bytes = field(repr=False)
+    redacted: bytes = field(repr=False)
     after: bytes = field(repr=False)
 
 
@@ -113,161 +138,179 @@ class _Edit:
 class _Draft:
     """A plan in the making."""
 
-    found: Discovery
+    discovery: Discovery
     world: ProtectAccess
-    missing: dict[tuple[str, str], tuple[_Place, dict[str, None]]] = field(default_factory=dict)
-    edited: dict[tuple[str, str], _Edit] = field(default_factory=dict)
+    missing: dict[tuple[str, str], _MissingPatterns] = field(default_factory=dict)
+    edits: dict[tuple[str, str], _Edit] = field(default_factory=dict)
     exposures: list[Exposure] = field(default_factory=list)
     supplies: list[Supply] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
-    def ignore(self, where: Project, rulings: Rulings, forceignore: bool) -> None:
+    def ignore(self, project: Project, rulings: Rulings, forceignore: bool) -> None:
         """Note the patterns that the ignore files of one project lack, each for the file that decides."""
-        root, folders = self.wanted(where)
+        paths = self.paths_to_ignore(project)
+        root = paths.root
         home = rulings(root, []) or IgnoreRules(root, ".", {})
-        for folder, wanted in folders.items():
-            around = rulings(posixpath.join(root, folder), list(wanted)) or IgnoreRules(root, folder, {})
+        for path, patterns in paths.folders.items():
+            ignores = rulings(posixpath.join(root, path), list(patterns)) or IgnoreRules(root, path, {})
             # A package directory may be a repository of its own, to which ignore files around it say nothing.
-            ground = _Ground(root, folder, around, home.prefix if around.top == home.top else around.prefix)
-            self.cover(ground, wanted)
-            if forceignore and folder == "." and root == where.root:
-                hidden = self.nearest(ground, ".forceignore")
-                self.miss(hidden, *(pattern for pattern in PATTERNS if not self.listed(hidden, pattern)))
+            start = home.prefix if ignores.top == home.top else ignores.prefix
+            folder = _Folder(root, path, ignores, start)
+            self.cover(folder, patterns)
+            if forceignore and path == "." and root == project.root:
+                location = self.nearest(folder, ".forceignore")
+                self.require(location, *(pattern for pattern in PATTERNS if not self.lists(location, pattern)))
 
-    def wanted(self, where: Project) -> tuple[str, dict[str, dict[str, str]]]:
-        """The folder to protect and, by folder in it, the pattern that each path should be ignored by: files that
-        are there, and files that a retrieve may bring."""
-        if not self.world.tree.is_directory(where.root):  # a zip file
-            folder, name = posixpath.split(where.root)
-            return folder, {".": {name: re.sub(r"([\\*?\[\]!# ])", r"\\\1", name)}}
+    def paths_to_ignore(self, project: Project) -> _PathsToIgnore:
+        """The settings files that are there, and those that a retrieve may bring."""
+        if not self.world.tree.is_directory(project.root):  # a zip file
+            folder, name = posixpath.split(project.root)
+            escaped = re.sub(r"([\\*?\[\]!# ])", r"\\\1", name)
+            return _PathsToIgnore(folder, {".": {name: escaped}})
         any_name = f"any.{metadata.SETTINGS.suffix}"
-        folders = {folder: {f"{any_name}-meta.xml": SOURCE_FORMAT} for folder in (*where.package_directories, ".")}
+        folders = {folder: {f"{any_name}-meta.xml": SOURCE_FORMAT} for folder in (*project.package_directories, ".")}
         folders["."][any_name] = METADATA_FORMAT
-        for file in (file for app in self.of(where) for file in _settings(app)):
+        for file in (file for app in self.apps_of(project) for file in _settings(app)):
             pattern = SOURCE_FORMAT if file.path.endswith("-meta.xml") else METADATA_FORMAT
             folder = next(folder for folder in folders if folder == "." or file.path.startswith(f"{folder}/"))
             folders[folder][posixpath.relpath(file.path, folder)] = pattern
-        return where.root, folders
+        return _PathsToIgnore(project.root, folders)
 
-    def cover(self, ground: _Ground, wanted: Mapping[str, str]) -> None:
-        """Note the patterns that keep paths of `ground` out of git and that are missing."""
-        usual = self.nearest(ground, ".gitignore")
-        for path, pattern in wanted.items():
-            ruling = ground.around.rulings.get(path)
-            if ruling and ruling.file:
-                if not ruling.ignored:  # an exception, which only a later line takes back
-                    self.miss(ground.place(ruling.file), pattern)
-            elif path in ground.around.rulings or not self.listed(usual, pattern):
-                self.miss(usual, pattern)
+    def cover(self, folder: _Folder, patterns: Mapping[str, str]) -> None:
+        """Note the patterns that keep paths of `folder` out of git and that are missing."""
+        usual = self.nearest(folder, ".gitignore")
+        rulings = folder.ignores.rulings
+        for path, pattern in patterns.items():
+            rule = rulings.get(path)
+            if rule and rule.file:
+                # An exception, which only a later line of the same file takes back.
+                if not rule.ignored:
+                    self.require(folder.location(rule.file), pattern)
+            elif path in rulings or not self.lists(usual, pattern):
+                # No ignore file decides, or only one of this clone or user, which protects nobody else's.
+                self.require(usual, pattern)
 
-    def nearest(self, ground: _Ground, name: str) -> _Place:
-        """The file `name` where `ground` starts, unless only a folder above that in the repository has one."""
-        folder = ground.start
-        while not self.world.tree.resolve(posixpath.join(ground.around.top, folder, name)):
-            if folder == ".":
-                folder = ground.start
+    def nearest(self, folder: _Folder, name: str) -> _Location:
+        """The file `name` where `folder` starts, unless only a folder above that in the repository has one."""
+        path = folder.start
+        while not self.world.tree.resolve(posixpath.join(folder.ignores.top, path, name)):
+            if path == ".":
+                path = folder.start
                 break
-            folder = posixpath.dirname(folder) or "."
-        return ground.place(posixpath.normpath(posixpath.join(folder, name)))
+            path = posixpath.dirname(path) or "."
+        return folder.location(posixpath.normpath(posixpath.join(path, name)))
 
-    def listed(self, place: _Place, pattern: str) -> bool:
-        return edits.lists(self.read(place) or b"", pattern)
+    def lists(self, location: _Location, pattern: str) -> bool:
+        return edits.lists(self.read(location) or b"", pattern)
 
-    def miss(self, place: _Place, *patterns: str) -> None:
+    def require(self, location: _Location, *patterns: str) -> None:
+        """Note patterns that an ignore file lacks."""
         for pattern in patterns:
-            self.missing.setdefault((place.root, place.path), (place, {}))[1][pattern] = None
+            self.missing.setdefault(location.key, _MissingPatterns(location)).patterns[pattern] = None
 
-    def ignoring(self) -> Iterator[_Edit]:
+    def ignore_edits(self) -> Iterator[_Edit]:
         """The ignore files with the patterns that they lack."""
-        for place, patterns in self.missing.values():
-            before = self.read(place)
+        for missing in self.missing.values():
+            before = self.read(missing.location)
             blank = [""] if before else []
-            after = edits.append(before or b"", [*blank, _COMMENT, *patterns])
-            yield _Edit(place, before, before or b"", after)
+            after = edits.append(before or b"", [*blank, _COMMENT, *missing.patterns])
+            yield _Edit(missing.location, before=before, redacted=before or b"", after=after)
 
     def replace(self, app: App) -> None:
         """Take the plain secrets out of the settings files of `app`, and give the project a replacement for each."""
-        files = [file for file in _settings(app) if _plain(file)]
-        if len({_plain(file) for file in files}) > 1:
+        files = [file for file in _settings(app) if _plain_secret(file)]
+        if not files:
+            return
+        if len({_plain_secret(file) for file in files}) > 1:
             raise EcapipeError(settings_duplicated(app.name, [file.path for file in files]))
         variable = sources.variable("consumerSecret", app.name)
-        for other in self.supplies if files else ():
-            if other.variable == variable:
-                raise EcapipeError(ambiguous_variable(variable, other.app, app.name))
+        for supply in self.supplies:
+            if supply.variable == variable:
+                raise EcapipeError(ambiguous_variable(variable, supply.app, app.name))
         for file in files:
-            home = _Place(app.project, sfdx_project.FILE, app.project, sfdx_project.FILE)
-            place = _Place(app.project, file.path, app.project, file.path)
-            settings, content = self.read(home), self.read(place)
-            emptied = _emptied(content or b"", file, f"@@{variable}@@")
-            if settings is None or emptied is None:
-                why = (
-                    f"there is no {sfdx_project.FILE}"
-                    if settings is None
-                    else "its XML is not as Salesforce writes it"
-                )
-                self.notices.append(f"{file.path} keeps its consumer secret, because {why}.")
-                continue
+            self.replace_in_file(app, file, variable)
+
+    def replace_in_file(self, app: App, file: SourceFile, variable: str) -> None:
+        """Put a placeholder for `variable` into a settings file, or a notice if that cannot be done."""
+        config_location = _Location(app.project, sfdx_project.FILE, app.project, sfdx_project.FILE)
+        location = _Location(app.project, file.path, app.project, file.path)
+        config, content = self.read(config_location), self.read(location)
+        emptied = _empty(location, content or b"", file, f"@@{variable}@@")
+        if config is None:
+            self.notices.append(f"{file.path} keeps its consumer secret, because there is no {sfdx_project.FILE}.")
+        elif emptied is None:
+            self.notices.append(
+                f"{file.path} keeps its consumer secret, because its XML is not as Salesforce writes it."
+            )
+        else:
+            after = _supply(config, app.project, file.path, variable)
             # In this order on disk, too: a replacement without its placeholder does no harm, the reverse does.
-            self.edit(_Edit(home, settings, settings, _supplied(settings, app.project, file.path, variable)))
-            self.edit(_Edit(place, content, *emptied))
+            self.add(_Edit(config_location, before=config, redacted=config, after=after))
+            self.add(emptied)
             self.supplies.append(Supply(app.project, app.name, file.path, variable))
 
-    def edit(self, new: _Edit) -> None:
+    def add(self, edit: _Edit) -> None:
         """Add an edit of a file of a project to what becomes of it already."""
-        key = new.place.root, new.place.path
-        old = self.edited.get(key)
-        if new.before != new.after:
-            self.edited[key] = _Edit(new.place, old.before, old.shown, new.after) if old else new
+        if edit.before == edit.after:
+            return
+        key = edit.location.key
+        earlier = self.edits.get(key)
+        if earlier:
+            edit = replace(earlier, location=edit.location, after=edit.after)
+        self.edits[key] = edit
 
-    def look(self, where: Project) -> None:
+    def expose(self, project: Project) -> None:
         """Note the settings files of a project that git tracks, unless they hold a placeholder as they should."""
-        files = {file.path: (app.name, file) for app in self.of(where) for file in _settings(app)}
-        supplied = {each.file for each in self.supplies if each.project == where.root}
-        for path in sorted(self.world.tracked(where.root, list(files))):
-            app, file = files[path]
-            untrack = f"Untrack it: git -C {shlex.quote(where.root)} rm --cached -- {shlex.quote(path)}"
-            rotate = (
-                f"If it was ever committed, rotate the consumer secret of {app} (Setup, External Client App "
-                "Manager): what was committed stays in the history."
-            )
-            if _plain(file):
-                message = f"git tracks {path}, with the consumer secret of {app} in it."
-                first = f"Commit {path} with its placeholder." if path in supplied else untrack
-                self.exposures.append(Exposure(where.root, app, path, True, message, (first, rotate)))
+        settings = {file.path: (app.name, file) for app in self.apps_of(project) for file in _settings(app)}
+        emptied = {supply.file for supply in self.supplies if supply.project == project.root}
+        for path in sorted(self.world.tracked(project.root, list(settings))):
+            app, file = settings[path]
+            if _plain_secret(file):
+                self.exposures.append(_secret_exposure(project.root, app, path, emptied=path in emptied))
             elif file.document.text("consumerSecret") is None:
                 message = f"git tracks {path}: no pattern keeps the secret out that a retrieve may bring."
-                self.exposures.append(Exposure(where.root, app, path, False, message, (untrack,)))
+                actions = (_untrack(project.root, path),)
+                exposure = Exposure(project.root, app, path, secret=False, message=message, actions=actions)
+                self.exposures.append(exposure)
 
-    def of(self, where: Project) -> Iterator[App]:
-        return (app for app in self.found.apps if app.project == where.root)
+    def apps_of(self, project: Project) -> Iterator[App]:
+        return (app for app in self.discovery.apps if app.project == project.root)
 
-    def read(self, place: _Place) -> bytes | None:
+    def read(self, location: _Location) -> bytes | None:
         """The content of a file, as the draft leaves it; None if it is not there."""
-        drafted = self.edited.get((place.root, place.path))
-        if drafted:
-            return drafted.after
-        path = posixpath.join(place.root, place.path)
+        edit = self.edits.get(location.key)
+        if edit:
+            return edit.after
+        path = posixpath.join(location.root, location.path)
         if self.world.tree.resolve(path) is None:
             return None
         data = self.world.tree.read(path, metadata.LARGEST)
         if len(data) > metadata.LARGEST:
-            raise EcapipeError(unreadable_file(place.file, "it is larger than 1 MiB"))
+            raise EcapipeError(unreadable_file(location.file, "it is larger than 1 MiB"))
         return data
 
     def change(self, edit: _Edit) -> Change:
-        place = edit.place
-        old = "/dev/null" if edit.before is None else f"a/{place.file}"
-        diff = difflib.unified_diff(_lines(edit.shown), _lines(edit.after), old, f"b/{place.file}", lineterm="")
-        shown = self.harmless("\n".join(diff))
+        location = edit.location
+        old = "/dev/null" if edit.before is None else f"a/{location.file}"
+        diff = difflib.unified_diff(
+            _lines(edit.redacted), _lines(edit.after), fromfile=old, tofile=f"b/{location.file}", lineterm=""
+        )
         return Change(
-            place.project, place.file, place.root, place.path, edit.before, edit.after, tuple(shown.split("\n"))
+            project=location.project,
+            file=location.file,
+            root=location.root,
+            path=location.path,
+            before=edit.before,
+            after=edit.after,
+            diff=tuple(self.redact("\n".join(diff)).split("\n")),
         )
 
-    def harmless(self, text: str) -> str:
-        """`text` without any key or secret of the apps."""
-        documents = [file.document for app in self.found.apps for file in _settings(app)]
+    def redact(self, text: str) -> str:
+        """`text` without any key or secret of the apps: a project may repeat them where nobody expects them."""
+        documents = [file.document for app in self.discovery.apps for file in _settings(app)]
         for key in (element.text for document in documents for element in document.all("consumerKey")):
-            text = text.replace(key, mask(key)) if key else text
+            if key:
+                text = text.replace(key, mask(key))
         secrets = [element.text for document in documents for element in document.all("consumerSecret")]
         real = [secret for secret in secrets if secret and not placeholders.is_placeholder(secret)]
         return redact(text, *(Secret(secret) for secret in real if secret in text))
@@ -278,41 +321,66 @@ def _settings(app: App) -> Iterable[SourceFile]:
     return [file for file in app.files if file.type is metadata.SETTINGS]
 
 
-def _plain(file: SourceFile) -> str | None:
+def _plain_secret(file: SourceFile) -> str | None:
     """The consumer secret that stands in a settings file: no placeholder, and nothing that is replaced."""
+    if "consumerSecret" in file.replaced:
+        return None
     texts = [element.text for element in file.document.all("consumerSecret")]
-    real = [text for text in texts if text and not placeholders.is_placeholder(text)]
-    return real[0] if real and "consumerSecret" not in file.replaced else None
+    return next((text for text in texts if text and not placeholders.is_placeholder(text)), None)
+
+
+def _secret_exposure(root: str, app: str, path: str, *, emptied: bool) -> Exposure:
+    """A tracked file with a secret in it; `emptied`: the plan puts a placeholder there."""
+    first = _untrack(root, path)
+    if emptied:
+        first = f"Commit {path} with its placeholder."
+    rotate = (
+        f"If it was ever committed, rotate the consumer secret of {app} (Setup, External Client App "
+        "Manager): what was committed stays in the history."
+    )
+    message = f"git tracks {path}, with the consumer secret of {app} in it."
+    return Exposure(root, app, path, secret=True, message=message, actions=(first, rotate))
+
+
+def _untrack(root: str, path: str) -> str:
+    return f"Untrack it: git -C {shlex.quote(root)} rm --cached -- {shlex.quote(path)}"
 
 
 def _lines(data: bytes) -> list[str]:
+    if not data:
+        return []
     text = data.decode("utf-8", "replace").removesuffix("\n")
-    return [line.removesuffix("\r") for line in text.split("\n")] if text else []
+    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
-def _emptied(data: bytes, file: SourceFile, placeholder: str) -> tuple[bytes, bytes] | None:
-    """A settings file as people may see it, and with `placeholder` for its secret; None unless that is all that
-    changes, and no copy of the secret stays behind."""
+def _empty(location: _Location, data: bytes, file: SourceFile, placeholder: str) -> _Edit | None:
+    """A settings file with `placeholder` for its secret; None unless that is all that changes, and no copy of the
+    secret stays behind."""
     span = edits.text_span(data, "consumerSecret")
-    secret = _plain(file)
+    secret = _plain_secret(file)
     if span is None or secret is None:
         return None
-    head, written, tail = data[: span[0]], data[span[0] : span[1]].strip(), data[span[1] :]
+    head, raw, tail = data[: span[0]], data[span[0] : span[1]].strip(), data[span[1] :]
     after = head + placeholder.encode() + tail
-    if secret.encode() in after or written in after:
+    # Both as parsed and as written: an escape in the XML may make two of them.
+    if secret.encode() in after or raw in after:
         return None
     try:
         changed = metadata.parse(after, file.type, file.path)
     except EcapipeError:
         return None
-    wanted = [placeholder if each.name == "consumerSecret" else each.text for each in file.document.elements]
-    return (head + REDACTED.encode() + tail, after) if [each.text for each in changed.elements] == wanted else None
+    expected = [placeholder if each.name == "consumerSecret" else each.text for each in file.document.elements]
+    if [each.text for each in changed.elements] != expected:
+        return None
+    return _Edit(location, before=data, redacted=head + REDACTED.encode() + tail, after=after)
 
 
-def _supplied(data: bytes, root: str, path: str, variable: str) -> bytes:
+def _supply(data: bytes, root: str, path: str, variable: str) -> bytes:
     """`sfdx-project.json` with the replacement that puts `variable` into the file at `path` when it is deployed."""
     text = data.decode("utf-8-sig")
-    sfdx_project.parse(text, root)  # which raises for a file that could not be edited
+    # Raises for a file that could not be edited.
+    sfdx_project.parse(text, root)
     entry = {"filename": path, "stringToReplace": f"@@{variable}@@", "replaceWithEnv": variable}
+    # Some editors on Windows write it, and a file of somebody else keeps it.
     byte_order_mark = data[: len(data) - len(text.encode())]
     return byte_order_mark + edits.add_replacement(text, entry).encode()

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ecapipe.project.edits import Change
-
-if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
-    from ecapipe.project.edits import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +33,7 @@ class Supply:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """Everything that one ``app protect`` comes to; `changes` are in the order in which to write them."""
+    """The outcome of one ``app protect``; `changes` are in the order in which to write them."""
 
     changes: tuple[Change, ...]
     exposures: tuple[Exposure, ...]
@@ -58,8 +54,11 @@ class IgnoreRule:
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """What git says of paths under a folder: the repository's `top`, an absolute path free of links, the way from
-    there to the folder, and for each path that it can tell of the ruling, or None if no ignore file decides."""
+    """What git says of paths under a folder.
+
+    `top` is that of the repository, an absolute path free of links, `prefix` the way from there to the folder.
+    `rulings` holds, for each path that git can tell of, the line that decides; None if no ignore file does.
+    """
 
     top: str
     prefix: str

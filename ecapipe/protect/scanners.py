@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+# No placeholder, such as ``@@NAME@@`` or ``REPLACE_ME``, is made of letters and digits alone.
 _VALUE: Final = "[0-9A-Za-z]{15,}"
-"""No placeholder, such as ``@@NAME@@`` or ``REPLACE_ME``, is made of letters and digits alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What stands before and after a consumer secret, in patterns that Go (no lookaround) and Python both read."""
+    """What stands before and after a consumer secret, as regular expressions."""
+
+    # Go and Python both read them: gitleaks is written in Go, whose expressions have no lookaround.
 
     id: str
     description: str
@@ -39,6 +41,7 @@ _RULES: Final = (
 
 
 def _gitleaks() -> str:
+    # Without useDefault a configuration of its own would switch gitleaks' other rules off.
     lines = [
         "# Made by: ecapipe app protect --rules gitleaks",
         "# Save it as .gitleaks.toml in the root of the repository, or copy the rules into the one that is there.",

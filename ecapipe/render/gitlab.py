@@ -14,16 +14,16 @@ _SEVERITY: Final[dict[Level, str]] = {"error": "major", "warning": "minor", "not
 
 
 def render(result: ReportData) -> str:
-    """Accepted findings are left out: the format has no word for them."""
-    seen = Counter[str]()
+    """Accepted findings are left out: the format has no field for them."""
+    count = Counter[str]()
     issues = []
     for entry in result.open_entries:
-        seen[entry.fingerprint] += 1
+        count[entry.fingerprint] += 1
         issues.append(
             {
                 "description": entry.sentence,
                 "check_name": entry.name,
-                "fingerprint": _unique(entry.fingerprint, seen[entry.fingerprint]),
+                "fingerprint": _unique(entry.fingerprint, count[entry.fingerprint]),
                 "severity": _SEVERITY[entry.level],
                 "location": {"path": entry.near, "lines": {"begin": entry.line or 1}},
             }
@@ -31,6 +31,9 @@ def render(result: ReportData) -> str:
     return json.dump(issues) + "\n"
 
 
-def _unique(fingerprint: str, time: int) -> str:
-    """GitLab drops every issue whose fingerprint it has seen before."""
-    return fingerprint if time == 1 else hashlib.sha256(f"{fingerprint} {time}".encode()).hexdigest()[:32]
+def _unique(fingerprint: str, number: int) -> str:
+    """The fingerprint of the `number`th entry that has it: GitLab drops every issue whose fingerprint it knows."""
+    # The first stays as it is, so that GitLab knows it again however many follow.
+    if number == 1:
+        return fingerprint
+    return hashlib.sha256(f"{fingerprint} {number}".encode()).hexdigest()[:32]

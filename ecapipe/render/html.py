@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
 from ecapipe import __version__
 from ecapipe.render.report_data import ReportCell, ReportColumn, ReportData, ReportEntry, ReportRow
+from ecapipe.render.text import plural
 
 _MARKS: Final = {"passed": "✔", "note": "ℹ", "warning": "⚠", "failed": "✘", "skipped": "◯", "accepted": "☑"}
 _MANY: Final = 6
-"""Columns; the heads of more are written upright."""
+"""Columns; with more, their heads are turned upright."""
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1d2733; --dim: #5b6875; --line: #d5dbe1; --ground: #fff; --soft: #f4f6f8;
@@ -99,7 +100,7 @@ def render(result: ReportData) -> str:
             *_head(result),
             *_matrix(result),
             *_list("What to do", result.open_entries),
-            *_list("Accepted", [entry for entry in result.entries if entry.accepted]),
+            *_list("Accepted", result.accepted_entries),
             f"<footer>ecapipe {escape(__version__)}</footer>",
             "</body>",
             "</html>\n",
@@ -117,34 +118,49 @@ def _head(result: ReportData) -> Iterator[str]:
 
 def _matrix(result: ReportData) -> Iterator[str]:
     """A row per subject, a column per stage, or per rule that found something."""
-    columns, others = result.telling, len(result.columns) - len(result.telling)
-    stages = any(column.telling for column in columns)
+    columns = result.table_columns
+    stages = any(column.always for column in columns)
     yield f"<h2>{'Apps, orgs and stages' if stages else 'Apps and checks'}</h2>"
     if columns:
-        yield f'<div class="scroll"><table{" class=many" if len(columns) > _MANY else ""}>'
-        heads = [f'<th class="column" scope="col">{escape(column.name)}</th>' for column in columns]
-        end = '<th scope="col">Result</th>' if stages else ""
-        yield f'<thead><tr><th scope="col"></th>{"".join(heads)}{end}</tr></thead>'
-        yield "<tbody>"
-        yield from (_row(row, columns, stages) for row in result.rows)
-        yield "</tbody></table></div>"
+        yield from _table(result.rows, columns, stages)
         yield f'<p class="legend">{" ".join(f"<span>{mark} {word}</span>" for word, mark in _MARKS.items())}</p>'
-    if others:
-        count = f"{others} {'other ' if columns else ''}rule{'' if others == 1 else 's'}"
-        yield f'<p class="passed">✔ Nothing was found by {count}.</p>'
+    if rest := len(result.columns) - len(columns):
+        rules = plural(rest, "other rule" if columns else "rule")
+        yield f'<p class="passed">✔ Nothing was found by {rules}.</p>'
+
+
+def _table(rows: Iterable[ReportRow], columns: Sequence[ReportColumn], stages: bool) -> Iterator[str]:
+    kind = result = ""
+    if len(columns) > _MANY:
+        kind = " class=many"
+    if stages:
+        result = '<th scope="col">Result</th>'
+    heads = [f'<th class="column" scope="col">{escape(column.name)}</th>' for column in columns]
+    # Wide tables scroll by themselves, and not the page with them.
+    yield f'<div class="scroll"><table{kind}>'
+    yield f'<thead><tr><th scope="col"></th>{"".join(heads)}{result}</tr></thead>'
+    yield "<tbody>"
+    yield from (_row(row, columns, stages) for row in rows)
+    yield "</tbody></table></div>"
 
 
 def _row(row: ReportRow, columns: Sequence[ReportColumn], stages: bool) -> str:
-    kind = ' class="target"' if row.is_target else ""
+    kind = result = ""
+    if row.is_target:
+        kind = ' class="target"'
+    if stages:
+        result = f"<td>{escape(row.note)}</td>"
     cells = "".join(_cell(row.cells.get(column.name), column) for column in columns)
-    end = f"<td>{escape(row.note)}</td>" if stages else ""
-    return f'<tr{kind}><th scope="row">{escape(row.subject) or "project"}</th>{cells}{end}</tr>'
+    return f'<tr{kind}><th scope="row">{escape(row.subject) or "project"}</th>{cells}{result}</tr>'
 
 
 def _cell(cell: ReportCell | None, column: ReportColumn) -> str:
     if cell is None:
         return '<td class="none"></td>'
-    title = f' title="{escape(cell.reason)}"' if cell.reason else ""
+    title = ""
+    if cell.reason:
+        title = f' title="{escape(cell.reason)}"'
+    # data-column: on a phone the heads are gone, and the style writes the name of the column beside the mark.
     return (
         f'<td class="mark {cell.mark}" data-column="{escape(column.title)}"{title}>'
         f'<span aria-hidden="true">{_MARKS[cell.mark]}</span><span class="word">{cell.mark}</span></td>'
@@ -159,13 +175,12 @@ def _list(title: str, entries: Sequence[ReportEntry]) -> Iterator[str]:
 
 
 def _article(entry: ReportEntry) -> Iterator[str]:
-    subject = f" · {escape(entry.subject)}" if entry.subject else ""
-    place = ":".join(str(part) for part in (entry.file, entry.line) if part)
+    heading = " · ".join(filter(None, (escape(entry.name), escape(entry.subject))))
     yield f'<article class="{entry.level}">'
-    yield f'<h3><span class="level">{entry.level}</span> {escape(entry.name)}{subject}</h3>'
+    yield f'<h3><span class="level">{entry.level}</span> {heading}</h3>'
     yield f"<p>{escape(entry.message)}</p>"
-    if place:
-        yield f'<p class="dim"><code>{escape(place)}</code></p>'
+    if entry.location:
+        yield f'<p class="dim"><code>{escape(entry.location)}</code></p>'
     if entry.actions:
         yield f"<ul>{''.join(f'<li>{escape(action)}</li>' for action in entry.actions)}</ul>"
     yield "</article>"

@@ -23,7 +23,7 @@ def dump(document: object) -> str:
     ASCII only, so that no terminal or encoding can be upset by it, and without ``##``: Azure Pipelines obeys
     ``##vso[`` in the middle of any line.
     """
-    return _laid_out(document, "\n").replace("##", "#\\u0023")
+    return _format(document, "\n").replace("##", "#\\u0023")
 
 
 def write(stream: TextIO, document: Json) -> None:
@@ -32,22 +32,24 @@ def write(stream: TextIO, document: Json) -> None:
 
 
 def render(result: ReportData) -> str:
-    """The report in JSON is what ``--json`` prints."""
+    """What ``--json`` prints."""
     return dump(result.document) + "\n"
 
 
-def _laid_out(value: object, margin: str) -> str:
+def _format(value: object, margin: str) -> str:
     """What `json.dumps` writes with an indent of two, but several times as fast."""
+    # With an indent, json leaves its C code for Python. Here only the layout is Python, and what most members are,
+    # strings and None, comes first.
     if isinstance(value, str):
         return _quote(value)
     if value is None:
         return "null"
     inner = f"{margin}  "
     if isinstance(value, dict) and value:
-        members = [f"{inner}{_quote(name)}: {_laid_out(member, inner)}" for name, member in value.items()]
+        members = [f"{inner}{_quote(name)}: {_format(member, inner)}" for name, member in value.items()]
         return f"{{{','.join(members)}{margin}}}"
     if isinstance(value, (list, tuple)) and value:
-        return f"[{','.join([inner + _laid_out(member, inner) for member in value])}{margin}]"
+        return f"[{','.join([inner + _format(member, inner) for member in value])}{margin}]"
     return _encode(value)
 
 
@@ -58,5 +60,14 @@ class Links:
         self._err = err
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, StageNoted) and event.note.text and event.note.kind != "offer":
-            text.write(self._err, [event.note.text if event.note.kind == "link" else text.clean(event.note.text)])
+        if not isinstance(event, StageNoted):
+            return
+        note = event.note
+        if note.kind == "link":
+            # As it is: people and programs copy it.
+            lines = [note.text]
+        else:
+            lines = [text.clean(note.text)]
+        # An offer is shown on the board.
+        if note.text and note.kind != "offer":
+            text.write(self._err, lines)

@@ -26,32 +26,45 @@ def _suite(row: ReportRow, columns: dict[str, ReportColumn]) -> Iterator[str]:
     name = row.subject or "project"
     yield f"  <testsuite {_totals(name, list(row.cells.values()))}>"
     for column, cell in row.cells.items():
-        entry = next(iter(cell.entries), None)
-        place = {} if entry is None or entry.file is None else {"file": entry.file, "line": str(entry.line or 1)}
+        place: dict[str, str] = {}
+        # file and line are no part of JUnit's schema, but GitLab and others link to them.
+        if cell.entries and cell.entries[0].file is not None:
+            place = {"file": cell.entries[0].file, "line": str(cell.entries[0].line or 1)}
         attributes = _attributes(classname=name, name=columns[column].name, time=_seconds(cell.milliseconds), **place)
-        inside = "".join(f"\n      {element}" for element in _inside(cell))
-        yield f"    <testcase {attributes}>{inside}\n    </testcase>" if inside else f"    <testcase {attributes}/>"
+        content = _content(cell)
+        if content:
+            yield f"    <testcase {attributes}>\n      {content}\n    </testcase>"
+        else:
+            yield f"    <testcase {attributes}/>"
     yield "  </testsuite>"
 
 
-def _inside(cell: ReportCell) -> Iterator[str]:
-    said = "\n\n".join(_said(entry) for entry in cell.entries)
-    reason = cell.entries[0].message if cell.entries else cell.reason
-    if cell.mark == "failed":
-        kind = cell.entries[0].name if cell.entries else "failed"
-        yield f"<failure {_attributes(type=kind, message=reason)}>{_text(said)}</failure>"
-    elif cell.mark == "accepted":
-        yield f"<skipped {_attributes(message=f'Accepted: {reason}')}/>"
-    elif cell.mark == "skipped":
-        yield f"<skipped {_attributes(message=reason)}/>"
-    elif said or reason:
-        yield f"<system-out>{_text(said or reason)}</system-out>"
+def _content(cell: ReportCell) -> str:
+    """The element that says how a case ended; nothing for one that passed without a word."""
+    output = "\n\n".join(_output(entry) for entry in cell.entries)
+    name, reason = "failed", cell.reason
+    if cell.entries:
+        name, reason = cell.entries[0].name, cell.entries[0].message
+    match cell.mark:
+        case "failed":
+            return f"<failure {_attributes(type=name, message=reason)}>{_text(output)}</failure>"
+        case "accepted":
+            # JUnit knows nothing between passed and skipped.
+            return f"<skipped {_attributes(message=f'Accepted: {reason}')}/>"
+        case "skipped":
+            return f"<skipped {_attributes(message=reason)}/>"
+        case _ if output or reason:
+            return f"<system-out>{_text(output or reason)}</system-out>"
+        case _:
+            return ""
 
 
-def _said(entry: ReportEntry) -> str:
-    place = ":".join(str(part) for part in (entry.file, entry.line) if part)
-    first = f"{place}: {entry.level}: {entry.message}" if place else entry.message
-    return "\n".join(map(tame, [first, *entry.actions]))
+def _output(entry: ReportEntry) -> str:
+    message = entry.message
+    if entry.location:
+        message = f"{entry.location}: {entry.level}: {message}"
+    # CI systems print these lines into their logs, and would obey one that is a command.
+    return "\n".join(map(tame, [message, *entry.actions]))
 
 
 def _totals(name: str, cells: list[ReportCell]) -> str:

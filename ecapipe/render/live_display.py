@@ -1,9 +1,10 @@
-"""A run on a terminal: the stage list of `sf`, coloured and live; a table from four targets on."""
+"""A run on a terminal: the stage list of `sf`, coloured and live; from four targets on a table."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, TextIO, assert_never
 
 from rich.box import ASCII as ASCII_BOX
@@ -35,15 +36,24 @@ from ecapipe.render import text
 from ecapipe.render.plain_display import TITLE
 
 TABLE_FROM: Final = 4
-"""Subjects; fewer are shown as a block each."""
+"""Subjects; each of fewer is shown as a block."""
 
 _STYLES: Final = {"passed": "green", "failed": "red", "skipped": "dim", "warning": "yellow"}
 
 
-class LiveDisplay:
-    """An `Emit`. What has ended is printed for good; below it, live, stands what runs and what is to come.
+@dataclass(frozen=True, slots=True)
+class _RunningStage:
+    """A stage that runs. `since` is of the monotonic clock, in seconds."""
 
-    The live part gives way to whatever is written on `err`, and to questions until their stage has ended.
+    stage: Stage
+    subject: Subject
+    since: float
+
+
+class LiveDisplay:
+    """An `Emit`. What has ended is printed for good; below it a live part shows what runs and what is to come.
+
+    The live part makes way for whatever is written to `err`, and for questions until their stage has ended.
     """
 
     def __init__(self, out: TextIO, err: TextIO, report: Report, *, colour: bool, verbose: bool = False) -> None:
@@ -51,31 +61,27 @@ class LiveDisplay:
         self._out = _console(out, colour)
         self._err = _console(err, colour)
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
+        self._ascii = self._glyphs == text.ASCII
         self._live: Live | None = None
         self._stages: tuple[Stage, ...] = ()
         self._rows: tuple[Subject, ...] = ()
         self._ended: dict[tuple[str, Subject], StageEnded] = {}
-        self._running: dict[Subject, tuple[StageStarted, float]] = {}
+        self._running: dict[Subject, _RunningStage] = {}
         self._asking = False
         self._block: Subject | None = None
         self._several = False
-        self._kept: dict[Subject, list[StageEnded]] = {}
+        self._buffers: dict[Subject, list[StageEnded]] = {}
         self._logins: dict[Subject, LoginResult] = {}
 
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._stages = event.stages
-                self._out.print()
-                width = min(50, self._out.width - 1)
-                self._out.print(Text(f" {TITLE} ".center(width, self._glyphs.rule)[:width], style="dim"))
+                self._start(event)
             case RunPlanned():
-                targets = [subject for subject in event.subjects if subject.org]
-                self._several = len(targets) > 1
-                rows = targets or event.subjects
-                self._rows = tuple(rows) if len(rows) >= TABLE_FROM else ()
+                self._plan(event)
             case StageStarted():
-                self._running[event.subject] = event, time.monotonic()
+                self._running[event.subject] = _RunningStage(event.stage, event.subject, time.monotonic())
+                # The stages of logins that run at once come in any order, and are printed when a login is over.
                 if not (self._several and event.subject.org):
                     self._head(event.subject)
             case StageNoted():
@@ -84,13 +90,9 @@ class LiveDisplay:
                 self._running.pop(event.subject, None)
                 self._asking = self._asking and bool(self._running)
                 self._ended[event.stage.name, event.subject] = event
-                self._keep(event)
+                self._buffer(event)
             case SubjectFinished():
-                self._flush(event.subject)
-                if event.login:
-                    self._logins[event.subject] = event.login
-                    if not self._rows:
-                        self._out.print(Text(f" {text.success(event.subject, event.login)}", style="bold green"))
+                self._finish(event)
             case RunEnded():
                 self._end(event)
             case AppDescribed():
@@ -98,7 +100,7 @@ class LiveDisplay:
             case _:
                 assert_never(event)
         if self._live is None and self._running and not self._asking:
-            self._live = Live(get_renderable=self._now, console=self._out, transient=True, refresh_per_second=12)
+            self._live = Live(get_renderable=self._render, console=self._out, transient=True, refresh_per_second=12)
             self._live.start()
 
     def close(self) -> None:
@@ -110,76 +112,103 @@ class LiveDisplay:
             self._live.stop()
             self._live = None
 
-    def _now(self) -> RenderableType:
+    def _start(self, event: RunStarted) -> None:
+        self._stages = event.stages
+        width = min(50, self._out.width - 1)
+        self._out.print()
+        self._out.print(Text(f" {TITLE} ".center(width, self._glyphs.rule)[:width], style="dim"))
+
+    def _plan(self, event: RunPlanned) -> None:
+        targets = tuple(subject for subject in event.subjects if subject.org)
+        rows = targets or event.subjects
+        self._several = len(targets) > 1
+        if len(rows) >= TABLE_FROM:
+            self._rows = rows
+
+    def _finish(self, event: SubjectFinished) -> None:
+        self._flush(event.subject)
+        if event.login is None:
+            return
+        self._logins[event.subject] = event.login
+        if not self._rows:
+            self._out.print(Text(f" {text.success(event.subject, event.login)}", style="bold green"))
+
+    def _render(self) -> RenderableType:
         """The live part: the table around the rows that run, or the rest of the block."""
+        # rich calls this from a thread of its own: the copy does not change while it is read.
         running = [*self._running.values()]
         if not running:
             return Group()
         if self._rows:
-            return Group(self._table(self._window()), *(self._spinner(*each, name=True) for each in running[:1]))
+            # One spinner under the table is enough to show that something moves.
+            return Group(self._table(self._window()), self._spinner(running[0], name=True))
         if self._several:
-            return Group(*(self._spinner(*each, name=each[0].subject.org is not None) for each in running))
-        return Group(self._spinner(*running[0]), *self._pending(running[0][0]))
+            return Group(*(self._spinner(stage, name=stage.subject.org is not None) for stage in running))
+        return Group(self._spinner(running[0], name=False), *self._pending(running[0]))
 
-    def _spinner(self, started: StageStarted, since: float, *, name: bool = False) -> Spinner:
-        elapsed = text.duration(round((time.monotonic() - since) * 1000))
-        label = Text.assemble((started.stage.title, "default"), (f" {elapsed}", "dim"))
+    def _spinner(self, running: _RunningStage, *, name: bool) -> Spinner:
+        elapsed = text.duration(round((time.monotonic() - running.since) * 1000))
+        label = Text.assemble((running.stage.title, "default"), (f" {elapsed}", "dim"))
         if name:
-            label.append(f"  {text.clean(str(started.subject))}", style="dim")
-        return Spinner("dots2" if self._glyphs != text.ASCII else "line", label, style="magenta")
+            label.append(f"  {text.clean(str(running.subject))}", style="dim")
+        return Spinner("line" if self._ascii else "dots2", label, style="magenta")
 
-    def _pending(self, running: StageStarted) -> Iterator[Text]:
+    def _pending(self, running: _RunningStage) -> Iterator[Text]:
         """The stages of the block that are still to come."""
-        later = self._stages[self._stages.index(running.stage) + 1 :]
+        pending = self._stages[self._stages.index(running.stage) + 1 :]
         if running.subject.org is None:
-            later = tuple(stage for stage in later if running.subject.app and stage.name == "check")
-        for stage in later:
+            pending = tuple(stage for stage in pending if running.subject.app and stage.name == "check")
+        for stage in pending:
             yield Text(f" {self._glyphs.pending} {stage.title}", style="dim")
 
     def _window(self) -> tuple[Subject, ...]:
-        """As many rows as fit, those that ended last before what comes next."""
-        room = max(3, self._out.size.height - 6)
+        """As many rows as fit, those that ended last before those that come next."""
+        # The head and the frame of the table, the spinner and the line of the cursor take six lines.
+        height = max(3, self._out.size.height - 6)
         started = {subject for _, subject in list(self._ended)}
-        done = [n for n, row in enumerate(self._rows) if row in started]
-        start = max(0, min((done[-1] if done else 0) - room // 2, len(self._rows) - room))
-        return self._rows[start : start + room]
+        last = max((number for number, row in enumerate(self._rows) if row in started), default=0)
+        start = max(0, min(last - height // 2, len(self._rows) - height))
+        return self._rows[start : start + height]
 
     def _table(self, rows: tuple[Subject, ...]) -> Table:
         """A row per subject, a column per stage."""
         stages = [stage for stage in self._stages if stage.name != "discover"]
-        wide = self._out.width >= 100
-        names = [stage.name.capitalize() if wide else stage.name[0].upper() for stage in stages]
-        room = max(16, self._out.width - sum(len(name) + 3 for name in names) - 7)
-        box = ASCII_BOX if self._glyphs == text.ASCII else ROUNDED
-        table = Table(box=box, border_style="dim", header_style="bold")
-        table.add_column("App@Org" if rows and rows[0].org else "App", no_wrap=True, width=room // 2)
-        for name in names:
-            table.add_column(name, no_wrap=True, justify="center", width=len(name))
-        table.add_column("Result", no_wrap=True, width=room - room // 2)
+        heads = [self._column(stage) for stage in stages]
+        # Each column has a frame and two spaces beside its content; so have the first and the last.
+        width = max(16, self._out.width - sum(len(head) + 3 for head in heads) - 7)
+        table = Table(box=ASCII_BOX if self._ascii else ROUNDED, border_style="dim", header_style="bold")
+        table.add_column("App@Org" if rows and rows[0].org else "App", no_wrap=True, width=width // 2)
+        for head in heads:
+            table.add_column(head, no_wrap=True, justify="center", width=len(head))
+        table.add_column("Result", no_wrap=True, width=width - width // 2)
         for row in rows:
-            table.add_row(
-                Text(text.clean(str(row))), *(self._cell(stage, row) for stage in stages), self._result(row)
-            )
+            cells = [self._cell(stage, row) for stage in stages]
+            table.add_row(Text(text.clean(str(row))), *cells, self._result(row))
         return table
 
+    def _column(self, stage: Stage) -> str:
+        """The head of a column: on a narrow terminal only a letter."""
+        name = stage.name.capitalize()
+        return name if self._out.width >= 100 else name[0]
+
     def _cell(self, stage: Stage, row: Subject) -> Text:
-        ended = self._at(stage, row)
-        if ended is None:
-            now = row in self._running and self._running[row][0].stage == stage
-            return Text(self._glyphs.current if now else self._glyphs.pending, style="magenta" if now else "dim")
-        return Text(self._glyphs.of(ended.outcome), style=_STYLES[ended.outcome])
+        if ended := self._end_of(stage, row):
+            return Text(self._glyphs.of(ended.outcome), style=_STYLES[ended.outcome])
+        if row in self._running and self._running[row].stage == stage:
+            return Text(self._glyphs.current, style="magenta")
+        return Text(self._glyphs.pending, style="dim")
 
     def _result(self, row: Subject) -> Text:
         if row in self._logins:
             return Text(text.clean(self._logins[row].username or "done"), style="green")
-        ends = [ended for stage in self._stages if (ended := self._at(stage, row))]
-        for ended in ends:
-            if ended.problem:
-                return Text(ended.problem.name, style="red")
-        reason = next((ended.reason for ended in ends if ended.outcome == "skipped" and ended.reason), "")
+        ends = [end for stage in self._stages if (end := self._end_of(stage, row))]
+        for end in ends:
+            if end.problem:
+                return Text(end.problem.name, style="red")
+        reason = next((end.reason for end in ends if end.outcome == "skipped" and end.reason), "")
         return Text(text.clean(reason), style="dim")
 
-    def _at(self, stage: Stage, row: Subject) -> StageEnded | None:
+    def _end_of(self, stage: Stage, row: Subject) -> StageEnded | None:
         """How `stage` ended for the row: its own, or its app's."""
         return self._ended.get((stage.name, row)) or self._ended.get((stage.name, Subject(row.app)))
 
@@ -201,32 +230,35 @@ class LiveDisplay:
         elif note.text:
             self._err.print(Text(text.clean(note.text)))
 
-    def _keep(self, event: StageEnded) -> None:
+    def _buffer(self, event: StageEnded) -> None:
         """Print the end of a stage; of several logins that run at once, each whole when it is over."""
         if self._rows or not (self._several and event.subject.org):
             self._end_stage(event)
             return
-        kept = self._kept.setdefault(event.subject, [])
-        kept.append(event)
+        self._buffers.setdefault(event.subject, []).append(event)
         if event.stage == self._stages[-1]:
             self._flush(event.subject)
 
     def _flush(self, subject: Subject) -> None:
-        for ended in self._kept.pop(subject, ()):
-            self._end_stage(ended)
+        for end in self._buffers.pop(subject, ()):
+            self._end_stage(end)
+
+    def _outcome(self, event: StageEnded) -> None:
+        self._head(event.subject)
+        line = Text(f" {self._glyphs.of(event.outcome)} ", style=_STYLES[event.outcome])
+        if event.outcome == "skipped":
+            line.append(f"{event.stage.title} - Skipped: {text.clean(event.reason or '')}", style="dim")
+        else:
+            line.append(event.stage.title, style="default")
+            line.append(f" {text.duration(event.milliseconds)}", style="dim")
+        self._out.print(line)
+        for label, value in text.facts(event, self._verbose):
+            self._out.print(Text(f"   {self._glyphs.info} {label}: {value}"))
 
     def _end_stage(self, event: StageEnded) -> None:
+        # The table shows how a stage ended; only its warnings and problems need lines of their own.
         if not self._rows:
-            self._head(event.subject)
-            line = Text(f" {self._glyphs.of(event.outcome)} ", style=_STYLES[event.outcome])
-            if event.outcome == "skipped":
-                line.append(f"{event.stage.title} - Skipped: {text.clean(event.reason or '')}", style="dim")
-            else:
-                line.append(event.stage.title, style="default")
-                line.append(f" {text.duration(event.milliseconds)}", style="dim")
-            self._out.print(line)
-            for label, value in text.facts(event, self._verbose):
-                self._out.print(Text(f"   {self._glyphs.info} {label}: {value}"))
+            self._outcome(event)
         if event.outcome == "warning":
             self._pause()
             warning = Text("Warning: ", style="bold yellow")
@@ -245,7 +277,7 @@ class LiveDisplay:
 
     def _end(self, event: RunEnded) -> None:
         self._pause()
-        for subject in [*self._kept]:
+        for subject in [*self._buffers]:
             self._flush(subject)
         self._out.print()
         if self._rows:

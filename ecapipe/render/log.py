@@ -1,4 +1,4 @@
-"""What happens, as log lines on standard error for who asks for them; redacted."""
+"""Events as log lines on standard error, redacted, for those who ask for them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ LEVELS: Final = {
 """The names that `sf` uses."""
 
 _log = logging.getLogger("ecapipe.stages")
-logging.getLogger("ecapipe").addHandler(logging.NullHandler())  # else Python prints warnings that nobody asked for
+
+# Without a handler Python prints warnings on standard error that nobody asked for.
+logging.getLogger("ecapipe").addHandler(logging.NullHandler())
 
 
 def configure(level: str, stream: TextIO) -> None:
-    """Let ecapipe's loggers write to `stream` from `level` on. The libraries' own loggers stay silent: httpx writes
-    whole URLs, with their query."""
+    """Let ecapipe's loggers write to `stream` from `level` on."""
+    # Only ecapipe's own, and not the root logger: httpx logs whole URLs, and a query may hold a code.
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.addLevelName(LEVELS["trace"], "TRACE")
@@ -40,17 +42,25 @@ def log(event: Event) -> None:
     match event:
         case StageStarted():
             _log.debug("%s started %s", event.stage.name, event.subject)
+        # A link holds what nobody but the person at the browser should have.
         case StageNoted() if event.note.kind != "link":
             _log.info("%s noted %s: %s", event.stage.name, event.subject, event.note.text)
         case StageEnded():
-            level = logging.WARNING if event.outcome in ("failed", "warning") else logging.INFO
-            why = event.problem.name if event.problem else event.reason or "done"
-            _log.log(level, "%s %s %s: %s", event.stage.name, event.outcome, event.subject, why)
-            _log.log(LEVELS["trace"], "%s facts %s", event.stage.name, dict(event.facts))
+            _log_end(event)
         case _:
             _log.log(LEVELS["trace"], "%s", type(event).__name__)
 
 
+def _log_end(event: StageEnded) -> None:
+    level = logging.INFO
+    if event.outcome in ("failed", "warning"):
+        level = logging.WARNING
+    reason = event.problem.name if event.problem else event.reason or "done"
+    _log.log(level, "%s %s %s: %s", event.stage.name, event.outcome, event.subject, reason)
+    _log.log(LEVELS["trace"], "%s facts %s", event.stage.name, dict(event.facts))
+
+
 class _Redacting(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
+        # Redacted first: cleaning could break up a secret, so that it would no longer be recognized.
         return text.clean(redact(super().format(record)))

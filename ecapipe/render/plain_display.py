@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TextIO, assert_never
 
 from ecapipe.documents.report import Report
@@ -27,71 +28,93 @@ TITLE = "Authorizing External Client Apps"
 class PlainDisplay:
     """An `Emit`. Stages go to `out`; problems, links and questions to `err`.
 
-    `report` has to be told of each event before this is.
+    `report` has to receive each event before this does: the status at the end comes from it.
     """
 
     def __init__(
         self, out: TextIO, err: TextIO, report: Report, *, stages: bool = True, verbose: bool = False
     ) -> None:
-        self._out, self._err, self._report, self._stages, self._verbose = out, err, report, stages, verbose
+        self._out, self._err, self._report = out, err, report
+        self._stages, self._verbose = stages, verbose
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
         self._logins: list[LoginResult] = []
 
     def __call__(self, event: Event) -> None:
-        mark = self._glyphs
         match event:
             case RunStarted():
                 if self._stages:
-                    self._say(f"{mark.rule * 5} {TITLE} {mark.rule * 5}")
-                    self._say("Stages:", *(f"{n}. {stage.title}" for n, stage in enumerate(event.stages, 1)), "")
+                    self._start(event)
             case StageStarted():
+                # The stages of an app end at once; those of a target may wait for an org or a person.
                 if self._stages and event.subject.org:
-                    self._say(f"{mark.current} {event.stage.title}{self._of(event)}{mark.ellipsis}")
+                    self._print(f"{self._glyphs.current} {_heading(event)}{self._glyphs.ellipsis}")
             case StageNoted():
                 self._note(event.note)
             case StageEnded():
-                self._ended(event)
+                self._end_stage(event)
             case SubjectFinished():
                 if event.login:
                     self._logins.append(event.login)
-                    self._say(text.success(event.subject, event.login))
+                    self._print(text.success(event.subject, event.login))
             case RunEnded():
-                if self._stages:
-                    self._say("", f"Status: {text.status(self._report)}")
-                self._say(*text.farewell(self._logins))
-                if self._stages:
-                    self._say(f"Elapsed time: {text.duration(event.milliseconds)}")
+                self._end(event)
             case RunPlanned() | AppDescribed():
                 pass
             case _:
                 assert_never(event)
 
-    def _ended(self, event: StageEnded) -> None:
-        mark = self._glyphs.of(event.outcome)
-        if self._stages and event.outcome == "skipped":
-            self._say(f"{mark} {event.stage.title} - Skipped{self._of(event)}: {text.clean(event.reason or '')}")
-        elif self._stages:
-            self._say(f"{mark} {event.stage.title}{self._of(event)} ({text.duration(event.milliseconds)})")
-        elif event.reason == DRY_RUN:  # a login that has no other line
-            self._say(text.clean(f"{event.subject}: {event.facts['flow']} at {event.facts['host']}"))
-        for label, value in text.facts(event, self._verbose) if self._stages else ():
-            self._say(f"   {label}: {value}")
+    def _start(self, event: RunStarted) -> None:
+        rule = self._glyphs.rule * 5
+        stages = (f"{number}. {stage.title}" for number, stage in enumerate(event.stages, 1))
+        self._print(f"{rule} {TITLE} {rule}")
+        self._print("Stages:", *stages, "")
+
+    def _end(self, event: RunEnded) -> None:
+        farewell = text.farewell(self._logins)
+        if self._stages:
+            self._print("", f"Status: {text.status(self._report)}")
+        self._print(*farewell)
+        if self._stages:
+            self._print(f"Elapsed time: {text.duration(event.milliseconds)}")
+
+    def _end_stage(self, event: StageEnded) -> None:
+        if self._stages:
+            self._print(*self._outcome(event))
+        # A login that has no other line.
+        elif event.reason == DRY_RUN:
+            self._print(text.clean(f"{event.subject}: {event.facts['flow']} at {event.facts['host']}"))
         if event.outcome == "warning":
-            self._tell(f"Warning: {text.clean(event.reason or '')}")
+            self._warn(f"Warning: {text.clean(event.reason or '')}")
         if event.problem:
-            self._tell(*text.problem(event.problem))
+            self._warn(*text.problem(event.problem))
+
+    def _outcome(self, event: StageEnded) -> Iterator[str]:
+        mark = self._glyphs.of(event.outcome)
+        if event.outcome == "skipped":
+            heading = _heading(event, note="Skipped")
+            yield f"{mark} {heading}: {text.clean(event.reason or '')}"
+        else:
+            yield f"{mark} {_heading(event)} ({text.duration(event.milliseconds)})"
+        for label, value in text.facts(event, self._verbose):
+            yield f"   {label}: {value}"
 
     def _note(self, note: Note) -> None:
-        if note.kind == "offer":
+        # An offer is shown on the board.
+        if note.kind == "offer" or not note.text:
             return
-        # A URL of our own making is never altered: people and programs copy it.
-        self._tell(*([note.text] if note.kind == "link" else [text.clean(note.text)] if note.text else []))
+        if note.kind == "link":
+            # A URL of our own making is never altered: people and programs copy it.
+            self._warn(note.text)
+        else:
+            self._warn(text.clean(note.text))
 
-    def _of(self, event: StageStarted | StageEnded) -> str:
-        return f" - {text.clean(str(event.subject))}" if str(event.subject) else ""
-
-    def _say(self, *lines: str) -> None:
+    def _print(self, *lines: str) -> None:
         text.write(self._out, lines)
 
-    def _tell(self, *lines: str) -> None:
+    def _warn(self, *lines: str) -> None:
         text.write(self._err, lines)
+
+
+def _heading(event: StageStarted | StageEnded, note: str = "") -> str:
+    """The title of a stage, a note of how it ended, and its subject unless that is the whole project."""
+    return " - ".join(filter(None, (event.stage.title, note, text.clean(str(event.subject)))))

@@ -1,4 +1,4 @@
-"""One line on a terminal that says how far slow work has come, and is gone when it ends."""
+"""One line on a terminal that shows how far slow work has come, and is gone when it ends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ecapipe.render.text import clean
 
 
 class Progress:
-    """Says nothing without a stream."""
+    """A context manager that shows one text after the other, in one place; nothing without a stream."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._width = 0
 
-    def tell(self, words: str) -> None:
-        self._write(clean(words))
+    def tell(self, text: str) -> None:
+        self._write(clean(text))
 
     def __enter__(self) -> Progress:
         return self
@@ -27,8 +27,9 @@ class Progress:
         if self._width:
             self._write("")
 
-    def _write(self, words: str) -> None:
+    def _write(self, text: str) -> None:
         if self._stream is not None:
-            self._stream.write(f"\r{words:{self._width}}\r")
+            # Padded to the width of the text before it, whose end would be left standing.
+            self._stream.write(f"\r{text:{self._width}}\r")
             self._stream.flush()
-            self._width = len(words)
+            self._width = len(text)

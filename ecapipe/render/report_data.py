@@ -1,9 +1,9 @@
-"""What a command did or found, in the one shape that every report format reads."""
+"""The result of a command, in the one shape that every report format reads."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -13,13 +13,13 @@ from ecapipe.events import APP_STAGES, DISCOVER, TARGET_STAGES, AppFacts, StageE
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.problem import Problem
 from ecapipe.render import text
-from ecapipe.render.text import clean
+from ecapipe.render.text import clean, location, plural
 
 Mark = Literal["passed", "note", "warning", "failed", "skipped", "accepted"]
 
 Place = Callable[[str, str | None, str], str]
-"""From a file as its project knows it, the app it is about, and the root of the project (empty where that is not
-known), to the path as a CI system knows it."""
+"""From a file as its project names it, the app it is about, and the root of the project (empty if unknown), to the
+path as a CI system knows it."""
 
 _PROJECT_FILE: Final = "sfdx-project.json"
 _OF_APPS: Final = frozenset(stage.name for stage in APP_STAGES)
@@ -28,7 +28,7 @@ _OF_TARGETS: Final = frozenset(stage.name for stage in TARGET_STAGES)
 
 @dataclass(frozen=True, slots=True)
 class ReportEntry:
-    """Something that did not pass. `near` is a file even where none is to blame: some formats insist on one."""
+    """Something that did not pass. `near` is a file even where none is to blame: SARIF and GitLab insist on one."""
 
     name: str
     level: Level
@@ -44,16 +44,23 @@ class ReportEntry:
     @property
     def sentence(self) -> str:
         """The message, with its subject before it unless it names it."""
-        return self.message if self.subject in self.message else f"{self.subject}: {self.message}"
+        if self.subject in self.message:
+            return self.message
+        return f"{self.subject}: {self.message}"
+
+    @property
+    def location(self) -> str:
+        """``file:line``, as far as it is known."""
+        return location(self.file, self.line)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportColumn:
-    """A stage or a rule. `telling` False: it is left out of tables when everything passed."""
+    """A stage or a rule. `always` False: tables leave it out when everything passed."""
 
     name: str
     title: str
-    telling: bool
+    always: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class ReportCell:
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """The whole project (an empty `subject`), an app, or an app in an org. `note` is its end in a sentence."""
+    """The whole project (an empty `subject`), an app, or an app in an org. `note` says how it ended."""
 
     subject: str
     cells: Mapping[str, ReportCell]
@@ -78,7 +85,7 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a name that entries carry stands for."""
+    """The explanation of a rule, or of a problem, that entries name."""
 
     name: str
     means: str
@@ -89,9 +96,12 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """One command's result. All text is on one line and harmless on a terminal and in a log; a format adds the
-    escaping of its own syntax. `document` is what ``--json`` prints; `completed` False: the command was stopped, or
-    could not look at what it had to."""
+    """One command's result.
+
+    All text is on one line and harmless on a terminal and in a log; a format adds the escaping of its own syntax.
+    `document` is what ``--json`` prints. `completed` False: the command was stopped, or could not examine all that it
+    had to.
+    """
 
     command: str
     verdict: str
@@ -104,53 +114,90 @@ class ReportData:
     started_at: str = ""
 
     @property
-    def telling(self) -> tuple[ReportColumn, ...]:
+    def table_columns(self) -> tuple[ReportColumn, ...]:
         """The columns that a table for people needs."""
-        told = {name for row in self.rows for name, cell in row.cells.items() if cell.mark != "passed"}
-        return tuple(column for column in self.columns if column.telling or column.name in told)
+        # There are some fifty rules: a column for each of them would hide the few that found something.
+        notable = {name for row in self.rows for name, cell in row.cells.items() if cell.mark != "passed"}
+        return tuple(column for column in self.columns if column.always or column.name in notable)
 
     @property
     def open_entries(self) -> tuple[ReportEntry, ...]:
         """The entries that nobody has accepted, the gravest first."""
-        left = [entry for entry in self.entries if not entry.accepted]
-        return tuple(sorted(left, key=lambda entry: LEVELS.index(entry.level)))
+        entries = [entry for entry in self.entries if not entry.accepted]
+        return tuple(sorted(entries, key=lambda entry: LEVELS.index(entry.level)))
+
+    @property
+    def accepted_entries(self) -> tuple[ReportEntry, ...]:
+        """The entries that the baseline accepts."""
+        return tuple(entry for entry in self.entries if entry.accepted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    """The paths of entries as a CI system knows them. `homes` has a file of each app."""
+
+    place: Place
+    homes: Mapping[str | None, str]
+
+    def path(self, file: str, app: str | None, project: str | None) -> str:
+        return clean(self.place(file, app, project or ""))
+
+    def home(self, app: str | None, project: str | None) -> str:
+        """Where an entry belongs that has no file of its own."""
+        return self.path(self.homes.get(app, _PROJECT_FILE), app, project)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A finding and the entry made of it."""
+
+    finding: Finding
+    entry: ReportEntry
 
 
 def of_run(report: Report, document: Json, place: Place, command: str) -> ReportData:
     """A run: a row for the project, each app, and each app in each org; a column per stage."""
-    home = _homes(report.apps)
-    cells: dict[Subject, dict[str, ReportCell]] = {subject: {} for subject in (Subject(), *report.subjects)}
-    for ended in report.ended:
-        entries = tuple(_of_stage(ended, place, home))
-        reason = clean(ended.problem.message if ended.problem else ended.reason or "")
-        cells.setdefault(ended.subject, {})[ended.stage.name] = ReportCell(
-            ended.outcome, entries, reason, ended.milliseconds
-        )
-    for subject, done in cells.items():
-        for stage in report.stages:
-            if _applies(stage.name, subject):
-                done.setdefault(stage.name, ReportCell("skipped", reason="Not reached."))
-    logins = {
-        subject: clean(f"{login.username or login.user_id} in org {login.org_id}")
-        for subject, login in report.logins.items()
-    }
-    rows = [
-        ReportRow(clean(str(subject)), done, logins.get(subject) or _note(done.values()), subject.org is not None)
-        for subject, done in cells.items()
-        if done
-    ]
-    found = _entries(rows)
+    rows = [_of_subject(subject, cells, report) for subject, cells in _run_cells(report, place).items() if cells]
+    entries = _entries(rows)
     return ReportData(
         command,
         text.status(report),
         document,
-        tuple(ReportColumn(stage.name, stage.title, telling=True) for stage in report.stages),
-        tuple(rows),
-        found,
-        {entry.name: _explained(entry.name) for entry in found},
-        not report.interrupted and report.fatal is None,
-        report.started_at,
+        columns=tuple(ReportColumn(stage.name, stage.title, always=True) for stage in report.stages),
+        rows=tuple(rows),
+        entries=entries,
+        topics={entry.name: _topic(entry.name) for entry in entries},
+        completed=not report.interrupted and report.fatal is None,
+        started_at=report.started_at,
     )
+
+
+def _run_cells(report: Report, place: Place) -> dict[Subject, dict[str, ReportCell]]:
+    """How each stage ended for each subject; the project comes first."""
+    paths = _Paths(place, _homes(report.apps))
+    cells: dict[Subject, dict[str, ReportCell]] = {subject: {} for subject in (Subject(), *report.subjects)}
+    for ended in report.ended:
+        cells.setdefault(ended.subject, {})[ended.stage.name] = ReportCell(
+            ended.outcome,
+            tuple(_of_stage(ended, paths)),
+            reason=clean(ended.problem.message if ended.problem else ended.reason or ""),
+            milliseconds=ended.milliseconds,
+        )
+    # A stage that was never begun has to be seen: without it a run that broke off looks like one that passed.
+    for subject, stages in cells.items():
+        for stage in report.stages:
+            if _applies(stage.name, subject):
+                stages.setdefault(stage.name, ReportCell("skipped", reason="Not reached."))
+    return cells
+
+
+def _of_subject(subject: Subject, cells: Mapping[str, ReportCell], report: Report) -> ReportRow:
+    login = report.logins.get(subject)
+    if login:
+        note = clean(f"{login.username or login.user_id} in org {login.org_id}")
+    else:
+        note = _note(cells.values())
+    return ReportRow(clean(str(subject)), cells, note=note, is_target=subject.org is not None)
 
 
 def of_check(
@@ -163,128 +210,139 @@ def of_check(
     fails: Callable[[Finding], bool] = lambda finding: finding.level == "error",
 ) -> ReportData:
     """A check: a row per app (and one for files of no app), a column per rule. `fails` says which findings do."""
-    topics = {rule.name: Topic(rule.name, rule.means, rule.why, rule.remedy, rule.source) for rule in rules}
-    home = _homes(apps)
-    passed = ReportCell("passed")
-    by_subject: dict[str, dict[str, list[tuple[Finding, ReportEntry]]]] = {}
-    entries = []
-    for finding in findings:
-        entry = _of_finding(finding, place, home)
-        entries.append(entry)
-        by_subject.setdefault(entry.subject, {}).setdefault(entry.name, []).append((finding, entry))
-    rows = []
-    nobody = [subject for subject in by_subject if not subject]
-    for subject in dict.fromkeys([*nobody, *(clean(app.name) for app in apps), *by_subject]):
-        found = by_subject.get(subject, {})
-        cells = {name: passed for name in topics if subject or name in found}
-        for name, pairs in found.items():
-            cells[name] = ReportCell(_mark(pairs, fails), tuple(entry for _, entry in pairs))
-        rows.append(ReportRow(subject, cells))
+    topics = {
+        rule.name: Topic(rule.name, rule.means, why=rule.why, remedy=rule.remedy, source=rule.source)
+        for rule in rules
+    }
+    paths = _Paths(place, _homes(apps))
+    results = [_Result(finding, _of_finding(finding, paths)) for finding in findings]
+    entries = tuple(result.entry for result in results)
     return ReportData(
         command,
         _counts(entries),
         document,
-        tuple(ReportColumn(name, name, telling=False) for name in topics),
-        tuple(rows),
-        tuple(entries),
-        topics,
-        not any(finding.rule == NOT_EXAMINED and finding.level == "error" for finding in findings),
+        columns=tuple(ReportColumn(name, name, always=False) for name in topics),
+        rows=tuple(_check_rows(apps, results, topics, fails)),
+        entries=entries,
+        topics=topics,
+        completed=not any(finding.rule == NOT_EXAMINED and finding.level == "error" for finding in findings),
     )
+
+
+def _check_rows(
+    apps: Iterable[AppFacts], results: Iterable[_Result], rules: Iterable[str], fails: Callable[[Finding], bool]
+) -> Iterator[ReportRow]:
+    by_subject: dict[str, dict[str, list[_Result]]] = {}
+    for result in results:
+        by_subject.setdefault(result.entry.subject, {}).setdefault(result.entry.name, []).append(result)
+    passed = ReportCell("passed")
+    no_app = [subject for subject in by_subject if not subject]
+    for subject in dict.fromkeys([*no_app, *(clean(app.name) for app in apps), *by_subject]):
+        by_rule = by_subject.get(subject, {})
+        # A rule passes for an app. For files of no app that says nothing: most rules do not look at them.
+        cells = {rule: passed for rule in rules if subject or rule in by_rule}
+        for rule, group in by_rule.items():
+            cells[rule] = ReportCell(_mark(group, fails), tuple(result.entry for result in group))
+        yield ReportRow(subject, cells)
 
 
 def of_failure(problem: Problem, document: Json, place: Place, command: str) -> ReportData:
     """A command that could not do its work at all."""
-    entry = _of_problem(problem, Subject(), "", place, {})
+    entry = _of_problem(problem, Subject(), "", _Paths(place, {}))
     cell = ReportCell("failed", (entry,), entry.message)
     return ReportData(
         command,
         "Failed",
         document,
-        (ReportColumn(DISCOVER.name, DISCOVER.title, telling=True),),
-        (ReportRow("", {DISCOVER.name: cell}, entry.name),),
-        (entry,),
-        {entry.name: _explained(entry.name)},
+        columns=(ReportColumn(DISCOVER.name, DISCOVER.title, always=True),),
+        rows=(ReportRow("", {DISCOVER.name: cell}, entry.name),),
+        entries=(entry,),
+        topics={entry.name: _topic(entry.name)},
         completed=False,
     )
 
 
 def _homes(apps: Iterable[AppFacts]) -> dict[str | None, str]:
-    """A file of each app: where an entry belongs that has none of its own."""
     return {app.name: app.settings_file or next(iter(app.files), _PROJECT_FILE) for app in apps}
 
 
 def _applies(stage: str, subject: Subject) -> bool:
+    """Whether the stage works on such a subject."""
     if subject.org:
         return stage in _OF_TARGETS
-    return stage in _OF_APPS if subject.app else stage not in _OF_APPS | _OF_TARGETS
+    if subject.app:
+        return stage in _OF_APPS
+    return stage not in _OF_APPS | _OF_TARGETS
 
 
-def _of_stage(ended: StageEnded, place: Place, home: Mapping[str | None, str]) -> Iterable[ReportEntry]:
+def _of_stage(ended: StageEnded, paths: _Paths) -> Iterator[ReportEntry]:
     """What a stage has to report: its failure, or its warning, which goes by the stage's own name."""
+    subject, stage = ended.subject, ended.stage.name
     if ended.problem:
-        yield _of_problem(ended.problem, ended.subject, ended.stage.name, place, home)
+        yield _of_problem(ended.problem, subject, stage, paths)
     elif ended.outcome == "warning":
-        subject, near = ended.subject, home.get(ended.subject.app, _PROJECT_FILE)
         yield ReportEntry(
-            ended.stage.name,
-            "warning",
-            clean(ended.reason or ""),
-            clean(str(subject)),
-            None,
-            clean(place(near, subject.app, subject.tree or "")),
-            None,
-            (),
-            _fingerprint(ended.stage.name, str(subject)),
+            name=stage,
+            level="warning",
+            message=clean(ended.reason or ""),
+            subject=clean(str(subject)),
+            file=None,
+            near=paths.home(subject.app, subject.tree),
+            line=None,
+            actions=(),
+            fingerprint=_fingerprint(stage, str(subject)),
         )
 
 
-def _of_problem(
-    problem: Problem, subject: Subject, stage: str, place: Place, home: Mapping[str | None, str]
-) -> ReportEntry:
-    file = clean(place(problem.file, subject.app, subject.tree or "")) if problem.file else None
+def _of_problem(problem: Problem, subject: Subject, stage: str, paths: _Paths) -> ReportEntry:
+    file = paths.path(problem.file, subject.app, subject.tree) if problem.file else None
     return ReportEntry(
-        problem.name,
-        "error",
-        clean(problem.message),
-        clean(str(subject)),
-        file,
-        file or clean(place(home.get(subject.app, _PROJECT_FILE), subject.app, subject.tree or "")),
-        problem.line,
-        tuple(clean(action) for action in problem.actions),
-        _fingerprint(problem.name, str(subject), stage, problem.file or ""),
+        name=problem.name,
+        level="error",
+        message=clean(problem.message),
+        subject=clean(str(subject)),
+        file=file,
+        near=file or paths.home(subject.app, subject.tree),
+        line=problem.line,
+        actions=tuple(clean(action) for action in problem.actions),
+        # Neither message nor line: the same problem stays the same when its words or the file around it change.
+        fingerprint=_fingerprint(problem.name, str(subject), stage, problem.file or ""),
     )
 
 
-def _of_finding(finding: Finding, place: Place, home: Mapping[str | None, str]) -> ReportEntry:
-    file = clean(place(finding.file, finding.app, finding.project)) if finding.file else None
+def _of_finding(finding: Finding, paths: _Paths) -> ReportEntry:
+    file = paths.path(finding.file, finding.app, finding.project) if finding.file else None
     return ReportEntry(
-        finding.rule,
-        finding.level,
-        clean(finding.message),
-        clean(finding.app or ""),
-        file,
-        file or clean(place(home.get(finding.app, _PROJECT_FILE), finding.app, finding.project)),
-        finding.line,
-        tuple(clean(action) for action in finding.actions),
-        finding.fingerprint,
-        finding.accepted,
+        name=finding.rule,
+        level=finding.level,
+        message=clean(finding.message),
+        subject=clean(finding.app or ""),
+        file=file,
+        near=file or paths.home(finding.app, finding.project),
+        line=finding.line,
+        actions=tuple(clean(action) for action in finding.actions),
+        fingerprint=finding.fingerprint,
+        accepted=finding.accepted,
     )
 
 
-def _mark(found: Sequence[tuple[Finding, ReportEntry]], fails: Callable[[Finding], bool]) -> Mark:
-    left = [finding for finding, _ in found if not finding.accepted]
-    if not left:
+def _mark(results: Sequence[_Result], fails: Callable[[Finding], bool]) -> Mark:
+    """The gravest that the findings of one rule and subject come to."""
+    findings = [result.finding for result in results if not result.finding.accepted]
+    if not findings:
         return "accepted"
-    if any(fails(finding) for finding in left):
+    if any(fails(finding) for finding in findings):
         return "failed"
-    return "note" if all(finding.level == "note" for finding in left) else "warning"
+    if all(finding.level == "note" for finding in findings):
+        return "note"
+    return "warning"
 
 
 def _note(cells: Iterable[ReportCell]) -> str:
     """Why the row ended as it did: the name of its failure, else the first reason there is."""
-    shown = list(cells)
-    failures = [entry.name for cell in shown if cell.mark == "failed" for entry in cell.entries]
-    return next(iter([*failures, *(cell.reason for cell in shown if cell.reason)]), "")
+    cells = list(cells)
+    failures = [entry.name for cell in cells if cell.mark == "failed" for entry in cell.entries]
+    return next(iter([*failures, *(cell.reason for cell in cells if cell.reason)]), "")
 
 
 def _entries(rows: Iterable[ReportRow]) -> tuple[ReportEntry, ...]:
@@ -292,21 +350,20 @@ def _entries(rows: Iterable[ReportRow]) -> tuple[ReportEntry, ...]:
 
 
 def _counts(entries: Sequence[ReportEntry]) -> str:
-    def several(count: int, word: str) -> str:
-        return f"{count} {word}{'' if count == 1 else 's'}"
-
-    left = [entry.level for entry in entries if not entry.accepted]
-    said = [several(left.count(level), level) for level in LEVELS]
-    accepted = len(entries) - len(left)
-    return ", ".join([*said, *([f"{accepted} accepted"] if accepted else [])])
+    levels = [entry.level for entry in entries if not entry.accepted]
+    counts = [plural(levels.count(level), level) for level in LEVELS]
+    if len(entries) > len(levels):
+        counts.append(f"{len(entries) - len(levels)} accepted")
+    return ", ".join(counts)
 
 
-def _explained(name: str) -> Topic:
-    known = CATALOGUE.get(name)
-    if known is None:
+def _topic(name: str) -> Topic:
+    explanation = CATALOGUE.get(name)
+    if explanation is None:
         return Topic(name, f"The stage {name} ended with a warning.")
-    return Topic(name, known.means, remedy=known.remedy)
+    return Topic(name, explanation.means, remedy=explanation.remedy)
 
 
 def _fingerprint(*parts: str) -> str:
+    # NUL parts them, as it stands in no name; a file name that is no UTF-8 comes with lone surrogates.
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -42,39 +42,43 @@ def render(result: ReportData) -> str:
 
 def _rule(topic: Topic) -> Json:
     parts = {"Why it matters": topic.why, "What to do": topic.remedy, "Source": topic.source}
-    said = {title: part for title, part in parts.items() if part}
+    sections = {title: part for title, part in parts.items() if part}
     return {
         "id": topic.name,
         "shortDescription": {"text": topic.means},
         "fullDescription": {"text": " ".join(filter(None, (topic.means, topic.why)))},
         "help": {
-            "text": "\n\n".join([topic.means, *(f"{title}: {part}" for title, part in said.items())]),
-            "markdown": "\n\n".join([topic.means, *(f"**{title}:** {part}" for title, part in said.items())]),
+            "text": "\n\n".join([topic.means, *(f"{title}: {part}" for title, part in sections.items())]),
+            "markdown": "\n\n".join([topic.means, *(f"**{title}:** {part}" for title, part in sections.items())]),
         },
     }
 
 
 def _result(entry: ReportEntry, rule: int) -> Json:
-    advice = "".join(f"\n- {action}" for action in entry.actions)
+    message = entry.sentence
+    if entry.actions:
+        actions = "".join(f"\n- {action}" for action in entry.actions)
+        message = f"{message}\n\nTry this:{actions}"
+    location: Json = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": quote(entry.near), "uriBaseId": _ROOT},
+            # GitHub requires a line.
+            "region": {"startLine": entry.line or 1},
+        }
+    }
+    if entry.subject:
+        location["logicalLocations"] = [{"fullyQualifiedName": entry.subject}]
     return {
         "ruleId": entry.name,
         "ruleIndex": rule,
         "level": entry.level,
-        "message": {"text": _message(entry.sentence + (f"\n\nTry this:{advice}" if advice else ""))},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": quote(entry.near), "uriBaseId": _ROOT},
-                    "region": {"startLine": entry.line or 1},
-                },
-                **({"logicalLocations": [{"fullyQualifiedName": entry.subject}]} if entry.subject else {}),
-            }
-        ],
+        "message": {"text": _escape(message)},
+        "locations": [location],
         # Not primaryLocationLineHash: GitHub computes that itself, and complains of any other value.
         "partialFingerprints": {"ecapipe/v1": entry.fingerprint},
     }
 
 
-def _message(text: str) -> str:
+def _escape(text: str) -> str:
     """`text` without the two things that SARIF reads in a plain message: links and placeholders."""
     return text.replace("](", "] (").replace("{", "{{").replace("}", "}}")

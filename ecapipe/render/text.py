@@ -1,14 +1,14 @@
-"""Words and glyphs that every form of output for people shares; hostile text is made harmless here."""
+"""Wording and glyphs that all output for people shares; here hostile text is made harmless."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
-from ecapipe.events import LoginResult, Outcome, StageEnded, Subject
+from ecapipe.events import LoginResult, Outcome, SavedPlace, StageEnded, Subject
 from ecapipe.problems.problem import Problem
 
 _HOSTILE: Final = re.compile(
@@ -17,9 +17,10 @@ _HOSTILE: Final = re.compile(
     "\ufeff\ud800-\udfff\ufffe\uffff]"  # invisible, or not text at all
 )
 
+_ACRONYMS: Final[Mapping[str, str]] = {"Id": "ID", "Uri": "URI"}
 
 _MANY: Final = 20
-"""Parts of a list that people are shown, unless they want all of them."""
+"""Items of a list that people are shown, unless they want all of them."""
 
 _COMMAND: Final = re.compile(r"##(?=\w*\[)")
 """Azure Pipelines, TeamCity and, of old, GitHub Actions find their commands anywhere in a line."""
@@ -40,12 +41,20 @@ class Glyphs:
     ellipsis: str = "…"
 
     def of(self, outcome: Outcome) -> str:
-        return {"passed": self.passed, "failed": self.failed, "skipped": self.skipped, "warning": self.warning}[
-            outcome
-        ]
+        match outcome:
+            case "passed":
+                return self.passed
+            case "failed":
+                return self.failed
+            case "skipped":
+                return self.skipped
+            case "warning":
+                return self.warning
 
 
-ASCII: Final = Glyphs("+", "x", "o", "!", ">", ".", "-", "-", "...")
+ASCII: Final = Glyphs(
+    passed="+", failed="x", skipped="o", warning="!", current=">", pending=".", info="-", rule="-", ellipsis="..."
+)
 
 
 def glyphs(encoding: str | None) -> Glyphs:
@@ -59,14 +68,33 @@ def glyphs(encoding: str | None) -> Glyphs:
 
 def clean(text: str) -> str:
     """`text` on one line, unable to move the cursor, colour, hide or reorder anything, or to command a CI system."""
-    shown = _HOSTILE.sub(lambda match: " " if match[0] in "\n\r\t" else "\N{REPLACEMENT CHARACTER}", text)
-    return _COMMAND.sub("# #", shown)
+    return _COMMAND.sub("# #", _HOSTILE.sub(_substitute, text))
+
+
+def _substitute(match: re.Match[str]) -> str:
+    # Whitespace separates words; anything else leaves a mark, so that two texts do not look the same.
+    if match[0] in "\n\r\t":
+        return " "
+    return "\N{REPLACEMENT CHARACTER}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: 1 app, 2 apps."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun}s"
+
+
+def location(file: str | None, line: int | None) -> str:
+    """``file:line`` as compilers print it, as far as it is known."""
+    return ":".join(str(part) for part in (file, line) if part)
 
 
 def duration(milliseconds: int) -> str:
     """As `sf` writes it: 116ms, 1.30s, 2m 3.45s."""
     if milliseconds < 1000:
         return f"{milliseconds}ms"
+    # Cut, not rounded: 59.999 seconds would become 60.00s.
     seconds = milliseconds // 10 / 100
     if seconds < 60:
         return f"{seconds:.2f}s"
@@ -78,38 +106,46 @@ def duration(milliseconds: int) -> str:
 
 
 def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
-    """The facts of a stage as label and text; unless `verbose`, only what was found, who signed in, what was kept."""
+    """The facts of a stage as label and text; unless `verbose`, only of the stages that find, verify or hand over."""
     if not verbose and event.stage.name not in ("discover", "verify", "hand-over"):
         return []
-    shown = []
+    pairs = []
     for name, value in event.facts.items():
-        if isinstance(value, Mapping):  # for programs
+        # A mapping is for programs, and the diff has been printed line by line.
+        if isinstance(value, Mapping) or name == "diff":
             continue
-        text = _listed(value, verbose) if isinstance(value, (list, tuple)) else str(value or "")
-        if text and name != "diff":  # which has been shown line by line
-            words = re.findall(r"[A-Z]?[a-z]+", name)
-            label = " ".join(word.upper() if word in ("Id", "Uri") else word.capitalize() for word in words)
-            shown.append((label, clean(text)))
-    return shown
+        if text := _fact(value, verbose):
+            pairs.append((_label(name), clean(text)))
+    return pairs
 
 
-def _listed(parts: Sequence[object], verbose: bool) -> str:
-    shown = parts if verbose or len(parts) <= _MANY else parts[:_MANY]
-    rest = len(parts) - len(shown)
-    return ", ".join(str(part) for part in shown) + (f" and {rest} more" if rest else "")
+def _fact(value: object, verbose: bool) -> str:
+    if not isinstance(value, (list, tuple)):
+        return str(value or "")
+    if verbose or len(value) <= _MANY:
+        return ", ".join(map(str, value))
+    return f"{', '.join(map(str, value[:_MANY]))} and {len(value) - _MANY} more"
 
 
-def problem(found: Problem) -> list[str]:
+def _label(name: str) -> str:
+    """The name of a fact for people: ``userId`` is User ID."""
+    words = re.findall(r"[A-Z]?[a-z]+", name)
+    return " ".join(_ACRONYMS.get(word, word.capitalize()) for word in words)
+
+
+def problem(problem: Problem) -> list[str]:
     """A problem as `sf` prints one: the error, then what to try."""
-    place = f"{found.file}:{found.line}: " if found.file and found.line else ""
-    error = f"Error ({found.name}): {clean(place + found.message)}"
-    return [error, "", "Try this:", "", *(clean(action) for action in found.actions), ""]
+    message = problem.message
+    if problem.file and problem.line:
+        message = f"{problem.file}:{problem.line}: {message}"
+    error = f"Error ({problem.name}): {clean(message)}"
+    return [error, "", "Try this:", "", *(clean(action) for action in problem.actions), ""]
 
 
 def success(subject: Subject, login: LoginResult) -> str:
     """The sentence of `sf` for a login, with the app before it."""
-    who = clean(login.username or login.user_id or "")
-    return f"{clean(str(subject))}: Successfully authorized {who} with org ID {clean(login.org_id or '')}"
+    user = clean(login.username or login.user_id or "")
+    return f"{clean(str(subject))}: Successfully authorized {user} with org ID {clean(login.org_id or '')}"
 
 
 def status(report: Report) -> str:
@@ -128,40 +164,46 @@ def ending(status: int) -> str:
 
 
 def _refreshes(login: LoginResult) -> bool:
+    """Whether the token of the login came with a refresh token."""
     return login.flow == "web" and not {"refresh_token", "offline_access"}.isdisjoint(login.scopes)
 
 
 def farewell(logins: Iterable[LoginResult]) -> list[str]:
     """What became of the tokens."""
-    known = list(logins)
-    fates = [login.token for login in known]
-    said = []
+    logins = list(logins)
+    fates = {login.token for login in logins}
+    lines = []
     if "forgotten" in fates:
-        said.append(
+        lines.append(
             "ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; "
             "use --revoke to end them at once."
         )
-    lasting = [_refreshes(login) for login in known if login.token == "handedOver"]  # noqa: S105
-    if True in lasting:
-        said.append(
+    handed_over = [login for login in logins if login.token == "handedOver"]  # noqa: S105
+    if any(map(_refreshes, handed_over)):
+        lines.append(
             "The Salesforce CLI now keeps the consumer secret and the refresh token; ecapipe has forgotten them. "
             "See the logins with: sf org list auth"
         )
-    if False in lasting:
-        said.append(
+    if not all(map(_refreshes, handed_over)):
+        lines.append(
             "The Salesforce CLI was given an access token where there was no refresh token: such a login ends with "
             "its session."
         )
     if "revoked" in fates:
-        said.append("The access tokens were revoked.")
-    for kept in dict.fromkeys(login.kept for login in known if login.token == "saved"):  # noqa: S105
-        where = clean(kept.place) if kept else "the place that an earlier run kept them in"
-        said.append(f"Logins are kept in {where}. ecapipe login list shows them, ecapipe login logout ends them.")
-        if kept and kept.store == "file":
-            said.append(
-                "These files are not encrypted: whoever can read your files, or a copy of them, can use the logins."
-            )
-    return said
+        lines.append("The access tokens were revoked.")
+    for place in dict.fromkeys(login.kept for login in logins if login.token == "saved"):  # noqa: S105
+        lines.extend(_storage(place))
+    return lines
+
+
+def _storage(saved: SavedPlace | None) -> Iterator[str]:
+    """Where logins are saved, and how safe that is."""
+    place = "the place that an earlier run kept them in"
+    if saved:
+        place = clean(saved.place)
+    yield f"Logins are kept in {place}. ecapipe login list shows them, ecapipe login logout ends them."
+    if saved and saved.store == "file":
+        yield "These files are not encrypted: whoever can read your files, or a copy of them, can use the logins."
 
 
 def tame(line: str) -> str:
@@ -176,8 +218,8 @@ class Unwritten(OSError):
 def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> None:
     """Write whole lines, at once; what the stream's encoding lacks becomes ``?``.
 
-    `commands`: they are meant to be obeyed by the CI system; no other line is. Raises `BrokenPipeError` when nobody
-    reads on, and `Unwritten`.
+    `commands`: the CI system is to obey these lines, as it is no others. Raises `BrokenPipeError` when nobody reads
+    on, and `Unwritten`.
     """
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
@@ -188,6 +230,7 @@ def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> No
                 line = line.encode(encoding, "replace").decode(encoding)
             stream.write(line + "\n")
         stream.flush()
+    # An OSError, too, but no fault: whoever reads has seen enough.
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from ecapipe.events import Subject
 from ecapipe.login.callbacks import PendingLogins, SignInDeadline
 from ecapipe.problems.oauth import sign_in_ended
 from ecapipe.problems.problem import EcapipeError
@@ -14,48 +13,53 @@ from ecapipe.problems.problem import EcapipeError
 if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
     from ecapipe.events import Subject
 
+OpenLink = Callable[[str], bool]
+"""Shows a link in a browser; False if that failed."""
+
 
 class SignInBoard:
-    """See `ecapipe.run.board.BoardActions`."""
+    """See `ecapipe.run.board.BoardActions`. `page` is None while there is none: then nothing begins again."""
 
-    def __init__(self, flight: PendingLogins, patience: SignInDeadline) -> None:
-        self.board: BoardPage | None = None
-        self._flight, self._patience = flight, patience
+    def __init__(self, pending: PendingLogins, deadline: SignInDeadline) -> None:
+        self.page: BoardPage | None = None
+        self._pending, self._deadline = pending, deadline
         self._changed = threading.Condition()
-        self._offered: dict[Subject, tuple[str, Callable[[str], bool] | None]] = {}
+        self._links: dict[Subject, tuple[str, OpenLink | None]] = {}
         self._failed: set[Subject] = set()
-        self._wanted: set[Subject] = set()
+        self._retries: set[Subject] = set()
         self._ended = False
 
     def paste(self, text: str) -> str | None:
-        return self._flight.paste(text)
+        return self._pending.paste(text)
 
     def open(self, subject: Subject) -> bool:
-        link, opening = self._offered.get(subject, ("", None))
-        return opening is not None and opening(link)
+        link, open_link = self._links.get(subject, ("", None))
+        return open_link is not None and open_link(link)
 
-    def offer(self, subject: Subject, link: str, opening: Callable[[str], bool] | None) -> None:
+    def offer(self, subject: Subject, link: str, open_link: OpenLink | None) -> None:
         """The link of a login, and what shows it in the browser of its org."""
-        self._offered[subject] = link, opening
+        self._links[subject] = link, open_link
 
     def links(self) -> list[tuple[Subject, str]]:
-        """What has been offered, in order."""
-        return [(subject, link) for subject, (link, _) in tuple(self._offered.items())]
+        """The link of each login, in order."""
+        # A copy first: logins offer theirs meanwhile.
+        return [(subject, link) for subject, (link, _) in tuple(self._links.items())]
 
     def retry(self, subject: Subject) -> bool:
         with self._changed:
             possible = subject in self._failed and not self._ended
             if possible:
-                self._wanted.add(subject)
+                self._retries.add(subject)
                 self._changed.notify_all()
         return possible
 
     def finish(self) -> None:
+        # In this order: a login that is given up must not wait to begin again.
         self.end()
-        self._flight.give_up(EcapipeError(sign_in_ended()))
+        self._pending.give_up(EcapipeError(sign_in_ended()))
 
     def left(self) -> float:
-        return self._patience.left()
+        return self._deadline.left()
 
     def end(self) -> None:
         """Nothing begins again from now on."""
@@ -64,17 +68,19 @@ class SignInBoard:
             self._changed.notify_all()
 
     def again(self, subject: Subject) -> bool:
-        """Whether somebody wants the login, which failed, to begin again: waits for that while anyone may."""
-        if self.board is None:
+        """Whether somebody asks for the login, which failed, to begin again: waits for that while anyone may."""
+        if self.page is None:
             return False
         with self._changed:
             self._failed.add(subject)
-            while subject not in self._wanted:
-                left = self._patience.left()
-                if self._ended or not left or not (self._flight.waiting or self.board.watched()):
+            while subject not in self._retries:
+                left = self._deadline.left()
+                # Nobody is there who could ask: no other login waits for its person, and no browser shows the page.
+                if self._ended or not left or not (self._pending.waiting or self.page.watched()):
                     return False
+                # Nothing notifies of a page that is closed, so that it is looked at every second.
                 self._changed.wait(min(left, 1.0))
-            self._wanted.discard(subject)
+            self._retries.discard(subject)
             self._failed.discard(subject)
         return True
 

@@ -16,37 +16,47 @@ def merge(runs: Sequence[RecordedRun]) -> RecordedRun:
     A part that a set of shards lacks is a failure of the whole. `runs` is not empty.
     """
     ordered = sorted(runs, key=lambda run: run.started_at)
-    courses: dict[Subject, SubjectRecord] = {}
-    holder: dict[Subject, RecordedRun] = {}
-    for run in ordered:
-        for target in run.targets:
-            course = run.courses.get(target, SubjectRecord())
-            if course.ended or target not in courses:  # one that was not reached says nothing against what is known
-                courses[target], holder[target] = course, run
+    courses, origins = _latest(ordered)
     for subject in dict.fromkeys(each for run in ordered for each in run.courses if each.org is None):
-        courses[subject] = _shared(subject, ordered, holder)
-    if (lacking := _lacking(ordered)) and not courses.get(Subject(), SubjectRecord()).failed:
-        missing = shards_missing(lacking)
-        ended = StageEnded(DISCOVER, Subject(), "failed", ordered[-1].started_at, problem=missing)
+        courses[subject] = _shared(subject, ordered, origins)
+    missing = _missing_shards(ordered)
+    if missing and not courses.get(Subject(), SubjectRecord()).failed:
+        problem = shards_missing(missing)
+        ended = StageEnded(DISCOVER, Subject(), "failed", ordered[-1].started_at, problem=problem)
         courses[Subject()] = SubjectRecord((ended,))
     elif len(ordered) > 1 and Subject() in courses:
-        courses[Subject()] = _of_all(courses)
+        courses[Subject()] = _whole_project(courses)
     apps = {(facts.project, facts.name): facts for run in ordered for facts in run.apps}
+    # An interrupted run counts no longer for a target that a later one has completed.
+    unreached = [target for target, number in origins.items() if ordered[number].interrupted]
     return RecordedRun(
-        ordered[-1].run,
-        ordered[0].started_at,
-        tuple(stage for stage in ALL_STAGES if any(stage in run.stages for run in ordered)),
-        tuple(dict.fromkeys(project for run in ordered for project in run.projects)),
-        tuple(apps.values()),
-        tuple(dict.fromkeys(target for run in ordered for target in run.targets)),
-        courses,
-        any(course.interrupted for course in courses.values())
-        or any(run.interrupted and not courses[target].ended for target, run in holder.items()),
-        sum(run.milliseconds or 0 for run in ordered),
+        run=ordered[-1].run,
+        started_at=ordered[0].started_at,
+        stages=tuple(stage for stage in ALL_STAGES if any(stage in run.stages for run in ordered)),
+        projects=tuple(dict.fromkeys(project for run in ordered for project in run.projects)),
+        apps=tuple(apps.values()),
+        plan=tuple(dict.fromkeys(target for run in ordered for target in run.targets)),
+        courses=courses,
+        interrupted=any(course.interrupted for course in courses.values())
+        or any(not courses[target].ended for target in unreached),
+        milliseconds=sum(run.milliseconds or 0 for run in ordered),
     )
 
 
-def _of_all(courses: Mapping[Subject, SubjectRecord]) -> SubjectRecord:
+def _latest(ordered: Sequence[RecordedRun]) -> tuple[dict[Subject, SubjectRecord], dict[Subject, int]]:
+    """What became of each target last, and the place of the run that says so."""
+    courses: dict[Subject, SubjectRecord] = {}
+    origins: dict[Subject, int] = {}
+    for number, run in enumerate(ordered):
+        for target in run.targets:
+            course = run.courses.get(target, SubjectRecord())
+            # A run that did not reach a target says nothing against what is known of it.
+            if course.ended or target not in courses:
+                courses[target], origins[target] = course, number
+    return courses, origins
+
+
+def _whole_project(courses: Mapping[Subject, SubjectRecord]) -> SubjectRecord:
     """The course of the project, with the facts of all the runs rather than of one; the whole is no shard."""
     apps = {subject.app for subject in courses if subject.app}
     orgs = dict.fromkeys(subject.org for subject in courses if subject.org)
@@ -55,18 +65,23 @@ def _of_all(courses: Mapping[Subject, SubjectRecord]) -> SubjectRecord:
     return replace(course, ended=tuple(replace(ended, facts=facts) for ended in course.ended))
 
 
-def _shared(subject: Subject, ordered: Sequence[RecordedRun], holder: Mapping[Subject, RecordedRun]) -> SubjectRecord:
+def _shared(subject: Subject, ordered: Sequence[RecordedRun], origins: Mapping[Subject, int]) -> SubjectRecord:
     """The course of a project or an app that several runs went through: a failed one, if it kept the run from all
     its work or a target still stands as that run left it; else the last."""
-    through = [run for run in ordered if subject in run.courses]
-    standing = {id(run) for target, run in holder.items() if target.app == subject.app}
-    counted = [run for run in through if subject.app is None or id(run) in standing or run is through[-1]]
-    failed = [run for run in counted if run.courses[subject].failed]
-    return (failed or through)[-1].courses[subject]
+    numbers = [number for number, run in enumerate(ordered) if subject in run.courses]
+    current = {number for target, number in origins.items() if target.app == subject.app}
+    failed = [
+        number
+        for number in numbers
+        if (subject.app is None or number in current or number == numbers[-1])
+        and ordered[number].courses[subject].failed
+    ]
+    return ordered[(failed or numbers)[-1]].courses[subject]
 
 
-def _lacking(runs: Iterable[RecordedRun]) -> list[str]:
+def _missing_shards(runs: Iterable[RecordedRun]) -> list[str]:
     """The shards that are not there, as ``K/N``, of the sets that some are there of."""
-    there = {run.shard for run in runs if run.shard}
-    counts = {int(shard.partition("/")[2]) for shard in there}
-    return [shard for count in sorted(counts) for k in range(1, count + 1) if (shard := f"{k}/{count}") not in there]
+    present = {run.shard for run in runs if run.shard}
+    counts = {int(shard.partition("/")[2]) for shard in present}
+    expected = [f"{k}/{count}" for count in sorted(counts) for k in range(1, count + 1)]
+    return [shard for shard in expected if shard not in present]

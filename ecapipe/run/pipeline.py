@@ -1,4 +1,19 @@
-"""READ FIRST: the order of things, on one screen."""
+"""READ FIRST: the order of things in a run.
+
+- discover, once for the run: read the project, select apps and orgs, and say which app is to be logged in to in which
+  org. Such a pair is a target.
+- locate, for each app: find its settings file, which holds key and secret.
+- check, for each app: resolve key and secret for each of its orgs.
+- The preflight plans the logins of all targets, before anyone signs in. It is no stage: what keeps a target from its
+  login is told by the first stage of the target.
+- authorize, for each target: get a grant, from a person in a browser where the flow takes one.
+- token: exchange the grant for a token.
+- verify: ask the org whose token that is, and compare that with what was expected.
+- hand-over, if it is asked for: let the Salesforce CLI store the login.
+
+A failure ends the stages of its subject (the project, an app, a target), and the run goes on with the others. The
+stages of targets run side by side, in `scheduler`; everything before is done one after the other, here.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +23,7 @@ from functools import partial
 
 from ecapipe.check import listing
 from ecapipe.credentials import resolution, settings_file, sources
+from ecapipe.credentials.resolution import Resolution
 from ecapipe.documents import recorded_runs
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.shards import Shard
@@ -28,19 +44,17 @@ from ecapipe.events import (
 )
 from ecapipe.exchange.credentials_lookup import CredentialsLookup
 from ecapipe.login import plan as login_plan
-from ecapipe.login import target as login_target
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target
-from ecapipe.login.tracker import StageWork, Tracker
-from ecapipe.orgs.org import doubles
+from ecapipe.login.tracker import StageSequence, StageWork, Tracker
+from ecapipe.orgs.org import Org, doubles
 from ecapipe.orgs.selection import OrgSelection
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import not_one_target
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
-from ecapipe.run import preflight, scheduler, steps, takeover, targets, writeback
-from ecapipe.run import retrieve as run_retrieve
-from ecapipe.run.takeover import DoneBefore
+from ecapipe.run import preflight, resume, retrieve, scheduler, steps, targets, writeback
+from ecapipe.run.readiness import Blocked, PreparedTarget, Readiness, Ready, Refused
 from ecapipe.run.targets import RunTargets
 from ecapipe.run.world import World
 from ecapipe.saved import secrets as saved_secrets
@@ -50,11 +64,11 @@ from ecapipe.saved import secrets as saved_secrets
 class RunRequest:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
     `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first,
-    `write_back` that secrets which orgs tell are put into the settings files; `shard` is the part of the logins that
-    is meant, and `takeover` the run to go on with."""
+    `write_back` that secrets which come from orgs are put into the settings files; `shard` is the part of the logins
+    to do, and `earlier` the run to resume."""
 
-    where: ProjectSelection
-    which: OrgSelection
+    projects: ProjectSelection
+    orgs: OrgSelection
     how: LoginOptions
     last: str | None = None
     secret_from: frozenset[str] = frozenset(sources.USUAL_SOURCES)
@@ -66,136 +80,199 @@ class RunRequest:
 
 
 def run(request: RunRequest, world: World, emit: Emit) -> None:
-    """discover → locate → check → authorize → token → verify → hand-over; what happens is told to `emit` alone."""
+    """discover → locate → check → authorize → token → verify → hand-over; what happens goes to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
-    planned = stages_until(request.last, hand_over=request.how.hand_over)
-    emit(RunStarted(f"{at[:19].translate({45: None, 58: None})}Z-{world.chance(3).hex()}", at, planned))
+    stages = stages_until(request.last, hand_over=request.how.hand_over)
+    emit(RunStarted(_run_id(at, world), at, stages))
     interrupted = False
     try:
-        _Pipeline(request, world, Tracker(emit, world.clock, planned)).flow()
+        _Pipeline(request, world, Tracker(emit, world.clock, stages)).run()
     except KeyboardInterrupt:
         interrupted = True
     emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
 
 
+def _run_id(at: str, world: World) -> str:
+    """Sortable by time, and usable in a file name: no hyphens and colons in the time, like ``20260131T120000Z-…``."""
+    return f"{at[:19].translate({ord('-'): None, ord(':'): None})}Z-{world.chance(3).hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What the first stage finds: the targets of the run, the sources of their credentials, and what an earlier run
+    has completed."""
+
+    targets: RunTargets
+    chain: sources.Chain
+    records: resume.Records
+
+
 class _Pipeline:
     """One run: the stages of the project, then of each app, then of each app in each org."""
 
-    def __init__(self, request: RunRequest, world: World, track: Tracker) -> None:
-        self.request, self.track = request, track
-        self.world = replace(world, ask=track.asking(world.ask))
+    def __init__(self, request: RunRequest, world: World, tracker: Tracker) -> None:
+        self.request, self.options, self.tracker = request, request.how, tracker
+        self.world = replace(world, ask=tracker.asking(world.ask))
 
-    def flow(self) -> None:
-        with self.track.course(Subject(), (DISCOVER,)) as course, course.stage(DISCOVER) as work:
-            paired, chain, done = self.discover(work)
-        if not course.finished:
+    def run(self) -> None:
+        with self.tracker.course(Subject(), (DISCOVER,)) as sequence, sequence.stage(DISCOVER) as work:
+            scope = self.discover(work)
+        if not sequence.finished:
             return
-        self.track.emit(RunPlanned(paired.found.facts, self.subjects(paired)))
-        if not self.track.reaches(LOCATE) or not paired.found.apps:
-            self.track.emit(SubjectFinished(Subject(), None))
+        self.tracker.emit(RunPlanned(scope.targets.found.facts, self.subjects(scope.targets)))
+        if not self.tracker.reaches(LOCATE) or not scope.targets.found.apps:
+            self.tracker.emit(SubjectFinished(Subject(), None))
             return
-        left = takeover.take_over(done, paired, chain, self.track)
-        apps = left.found.apps
-        stuck = not self.track.promising and not any(app.settings or self.supplied(app, left, chain) for app in apps)
-        ready = [each for app in apps for each in self.prepare(app, paired.subject(app), left, chain, stuck)]
-        if self.track.reaches(AUTHORIZE):
-            self.log_in(ready)
-        self.track.own_up()
+        # After the plan, in which displays count all targets, and before anything is done anew.
+        remaining = resume.replay(scope.records, scope.targets, scope.chain, self.tracker)
+        prepared = self.locate_and_check(replace(scope, targets=remaining), scope.targets)
+        if self.tracker.reaches(AUTHORIZE):
+            self.log_in(preflight.plan_logins(prepared, self.options, self.world))
+        # Only now is it known whether anything has succeeded, or whether what was skipped is a failure after all.
+        self.tracker.own_up()
 
-    def discover(self, work: StageWork) -> tuple[RunTargets, sources.Chain, DoneBefore]:
-        """Which app is meant in which org, where key and secret may come from, and what an earlier run has done."""
+    # --- discover
+
+    def discover(self, work: StageWork) -> _Scope:
+        """Which app is to be logged in to in which org, where key and secret may come from, and what an earlier run
+        has completed of that."""
         request, world = self.request, self.world
-        where, which, how = request.where, request.which, request.how
         if request.retrieve:
-            run_retrieve.retrieve(where, which, world, work)
-        paired = targets.choose_targets(where, which, world, wanted=which.asked or self.track.reaches(AUTHORIZE))
+            # It changes the files that are about to be read.
+            retrieve.retrieve(request.projects, request.orgs, world, work)
+        with_orgs = request.orgs.asked or self.tracker.reaches(AUTHORIZE)
+        chosen = targets.choose_targets(request.projects, request.orgs, world, with_orgs=with_orgs)
         if request.shard:
             work.facts[recorded_runs.SHARD] = str(request.shard)
-            paired = paired.part(request.shard.holds)
-        found, chosen = paired.found, paired.chosen
-        if how.deliver and (count := len(paired.pairs)) != 1:
-            raise EcapipeError(not_one_target(count))
-        if how.hand_over:
-            login_plan.expect_to_hand_over(chosen, how, world)
-        disclose, kept = CredentialsLookup(which.allowed, world), saved_secrets.secret_finder(world)
-        chain = sources.chain(found.apps, chosen, world.variable, world.ask, request.secret_from, disclose, kept)
-        work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in chosen]}
-        work.warnings += [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
-        work.warnings += [*(org.warning for org in chosen if org.warning), *doubles(chosen)]
-        return paired, chain, takeover.find_done(request.earlier, paired, chain, how, self.track, work)
+            chosen = chosen.part(request.shard.holds)
+        self.require_possible(chosen)
+        chain = self.credential_chain(chosen)
+        work.facts |= {"apps": len(chosen.found.apps), "orgs": [org.name for org in chosen.chosen]}
+        work.warnings += [problem.message for problem in chosen.found.unreadable]
+        work.warnings += [*chosen.found.notices, *chosen.notices]
+        work.warnings += [*(org.warning for org in chosen.chosen if org.warning), *doubles(chosen.chosen)]
+        records = resume.resume(
+            request.earlier, chosen, chain=chain, options=self.options, tracker=self.tracker, work=work
+        )
+        return _Scope(chosen, chain, records)
 
-    def subjects(self, paired: RunTargets) -> tuple[Subject, ...]:
-        """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
-        logs_in = self.track.reaches(AUTHORIZE)
-        return tuple(
-            subject
-            for app in paired.found.apps
-            for subject in (
-                paired.subject(app),
-                *(Subject(app.name, pair.org.name) for pair in (paired.of(app) if logs_in else ())),
-            )
+    def require_possible(self, chosen: RunTargets) -> None:
+        """Raises `EcapipeError` for options that do not fit the targets, and as `login_plan.expect_to_hand_over`."""
+        count = len(chosen.pairs)
+        if self.options.deliver and count != 1:
+            raise EcapipeError(not_one_target(count))
+        if self.options.hand_over:
+            login_plan.expect_to_hand_over(chosen.chosen, self.options, self.world)
+
+    def credential_chain(self, chosen: RunTargets) -> sources.Chain:
+        """The sources of keys and secrets; none of them is read yet."""
+        world = self.world
+        return sources.chain(
+            chosen.found.apps,
+            chosen.chosen,
+            world.variable,
+            world.ask,
+            secret_from=self.request.secret_from,
+            disclose=CredentialsLookup(self.request.orgs.allowed, world),
+            kept=saved_secrets.secret_finder(world),
         )
 
-    def supplied(self, app: App, paired: RunTargets, chain: sources.Chain) -> bool:
-        """Whether the app can log in without a settings file."""
-        spared = partial(login_plan.needs_no_secret, app, how=self.request.how)
-        return steps.has_credentials_from_outside(app, [pair.org for pair in paired.of(app)], chain, spared)
+    def subjects(self, chosen: RunTargets) -> tuple[Subject, ...]:
+        """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
+        subjects: list[Subject] = []
+        for app in chosen.found.apps:
+            subjects.append(chosen.subject(app))
+            if self.tracker.reaches(AUTHORIZE):
+                subjects += [Subject(app.name, pair.org.name) for pair in chosen.of(app)]
+        return tuple(subjects)
 
-    def prepare(
-        self, app: App, subject: Subject, paired: RunTargets, chain: sources.Chain, stuck: bool
-    ) -> list[tuple[Target, Problem | str | None]]:
-        """locate → check; the logins that follow, with what keeps each from it. `stuck`: no app of the run gets any
-        further."""
-        pairs = paired.of(app)
-        chosen, named = [pair.org for pair in pairs], app.name in self.request.where.names
-        proven = [resolution.resolve(app, None, sources.without_prompts(chain))]
-        told = bool(pairs) and all(pair.named for pair in pairs) and self.track.reaches(AUTHORIZE)
-        with self.track.course(subject, APP_STAGES) as course:
-            with course.stage(LOCATE) as work:
-                work.facts |= {"project": app.project} if paired.subject(app).tree else {}
-                wanted, supplied = named or (stuck and not told), self.supplied(app, paired, chain)
-                steps.locate(app, named=wanted, orgs=chosen, work=work, supplied=supplied, told=told)
-            with course.stage(CHECK) as work:
-                spared = partial(login_plan.needs_no_secret, app, how=self.request.how)
-                proven = steps.resolve_credentials(app, chosen, chain, work, spared=spared)
-                if self.request.write_back:
-                    writeback.keep(app, proven, self.world, work, dry_run=self.request.how.dry_run)
-                work.warnings += login_plan.doubts(app, chosen, self.request.how, self.world)
-        self.track.emit(AppDescribed(listing.describe(app, proven[0], settings_file.known_org_ids(app, chosen))))
-        if course.finished and not self.track.reaches(AUTHORIZE):
-            self.track.emit(SubjectFinished(subject, None))
-        version = paired.found.api_version(app)
-        each = dict(zip(chosen, proven, strict=True)) if course.finished and chosen else {}
-        return [
-            (
-                Target(app, pair.org, each.get(pair.org, proven[0]), version, pair.named),
-                course.halted
-                and (steps.missing_in_org(pair.app, pair.org, pair.named and not named) or course.halted),
-            )
-            for pair in pairs
-        ]
+    # --- locate, check
 
-    def log_in(self, ready: Sequence[tuple[Target, Problem | str | None]]) -> None:
-        """authorize → token → verify → hand-over, of all targets that can; the others are told of first."""
-        how, begun = self.request.how, list[tuple[Target, login_target.LoginPlan]]()
-        for (target, _), planned in zip(ready, self.preflight(ready), strict=True):
-            if how.dry_run or isinstance(planned, preflight.UNPLANNED):
-                scheduler.record_unstarted(target, planned, how, self.track)
+    def locate_and_check(self, scope: _Scope, whole: RunTargets) -> list[PreparedTarget]:
+        """The targets that follow from the apps of `scope`; `whole` are those of the run, done before or not."""
+        apps = scope.targets.found.apps
+        # Then there is nothing to be done at all, and an app without its file is a failure at once.
+        hopeless = not self.tracker.promising and not any(
+            app.settings or self.has_credentials_from_outside(app, scope) for app in apps
+        )
+        # An app is called as in the whole run, also if the other one of its name is done already.
+        return [target for app in apps for target in self.prepare(app, whole.subject(app), scope, hopeless=hopeless)]
+
+    def prepare(self, app: App, subject: Subject, scope: _Scope, *, hopeless: bool) -> list[PreparedTarget]:
+        """locate → check. `hopeless`: no app of the run gets any further."""
+        orgs = scope.targets.orgs_of(app)
+        # What is known without asking anybody describes an app that does not come through its check.
+        resolutions = [resolution.resolve(app, None, sources.without_prompts(scope.chain))]
+        with self.tracker.course(subject, APP_STAGES) as sequence:
+            with sequence.stage(LOCATE) as work:
+                self.locate(app, scope, work, hopeless=hopeless)
+            with sequence.stage(CHECK) as work:
+                resolutions = self.check(app, orgs, scope.chain, work)
+        facts = listing.describe(app, resolutions[0], settings_file.known_org_ids(app, orgs))
+        self.tracker.emit(AppDescribed(facts))
+        if self.tracker.reaches(AUTHORIZE):
+            return self.targets_of(app, scope.targets, resolutions, sequence)
+        if sequence.finished:
+            self.tracker.emit(SubjectFinished(subject, None))
+        return []
+
+    def locate(self, app: App, scope: _Scope, work: StageWork, *, hopeless: bool) -> None:
+        """Raises `EcapipeError` and `SkipStage` as `steps.locate`."""
+        pairs = scope.targets.of(app)
+        if scope.targets.subject(app).tree:
+            work.facts["project"] = app.project
+        # A login that somebody asked for fails for itself if the file is missing in its org: once is enough.
+        logins_fail = bool(pairs) and all(pair.named for pair in pairs) and self.tracker.reaches(AUTHORIZE)
+        steps.locate(
+            app,
+            named=app.name in self.request.projects.names or (hopeless and not logins_fail),
+            orgs=[pair.org for pair in pairs],
+            work=work,
+            supplied=self.has_credentials_from_outside(app, scope),
+            logins_fail=logins_fail,
+        )
+
+    def check(self, app: App, orgs: Sequence[Org], chain: sources.Chain, work: StageWork) -> list[Resolution]:
+        """Key and secret for each org, as `steps.resolve_credentials`."""
+        needs_no_secret = partial(login_plan.needs_no_secret, app, how=self.options)
+        resolutions = steps.resolve_credentials(app, orgs, chain, work, needs_no_secret=needs_no_secret)
+        if self.request.write_back:
+            writeback.write_back(app, resolutions, self.world, work, dry_run=self.options.dry_run)
+        work.warnings += login_plan.doubts(app, orgs, self.options, self.world)
+        return resolutions
+
+    def targets_of(
+        self, app: App, chosen: RunTargets, resolutions: Sequence[Resolution], sequence: StageSequence
+    ) -> list[PreparedTarget]:
+        """The app in each of its orgs; if its own stages halted, with what keeps it from being logged in to."""
+        version = chosen.found.api_version(app)
+        if sequence.halted is None:
+            pairs = zip(chosen.of(app), resolutions, strict=False)
+            return [Target(app, pair.org, each, version, pair.named) for pair, each in pairs]
+        prepared: list[PreparedTarget] = []
+        for pair in chosen.of(app):
+            target = Target(app, pair.org, resolutions[0], version, pair.named)
+            # An app that was named for the whole run has failed in its own stage already.
+            named_for_org = pair.named and app.name not in self.request.projects.names
+            if problem := steps.missing_in_org(app, pair.org, named_for_org):
+                prepared.append(Refused(target, problem))
             else:
-                begun.append((target, planned))
-        scheduler.run(begun, how, self.world, self.track, self.request.at_once)
+                prepared.append(Blocked(target, sequence.halted))
+        return prepared
 
-    def preflight(self, ready: Sequence[tuple[Target, Problem | str | None]]) -> list[preflight.PlanOutcome]:
-        """How each target will log in, or why it will not: known of all of them before anyone signs in."""
-        plans: list[preflight.PlanOutcome] = [reason or self.plan(target) for target, reason in ready]
-        lost = scheduler.closed_callbacks(plans, self.world)
-        plans = [
-            lost.get(plan.listens or "", plan) if isinstance(plan, login_target.WebPlan) else plan for plan in plans
-        ]
-        return preflight.review_plans([target for target, _ in ready], plans, self.request.how, self.world)
+    def has_credentials_from_outside(self, app: App, scope: _Scope) -> bool:
+        """Whether the app can log in without a settings file."""
+        needs_no_secret = partial(login_plan.needs_no_secret, app, how=self.options)
+        return steps.has_credentials_from_outside(app, scope.targets.orgs_of(app), scope.chain, needs_no_secret)
 
-    def plan(self, target: Target) -> login_target.LoginPlan | Problem:
-        try:
-            return login_plan.plan(target, self.request.how, self.world)
-        except EcapipeError as error:
-            return error.problem
+    # --- authorize, token, verify, hand-over
+
+    def log_in(self, planned: Sequence[Readiness]) -> None:
+        """Each target that is ready; the others are recorded first, since they take no time."""
+        ready: list[Ready] = []
+        for target in planned:
+            if isinstance(target, Ready) and not self.options.dry_run:
+                ready.append(target)
+            else:
+                scheduler.record_unstarted(target, self.options, self.tracker)
+        scheduler.run(ready, self.options, self.world, self.tracker, self.request.at_once)

@@ -1,87 +1,131 @@
-"""What cannot work, or would do harm, seen across all logins of a run before anyone signs in."""
+"""How each login will go, and what cannot work or would do harm: seen across all of a run before anyone signs in."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ecapipe.login import handover
+from ecapipe.login import plan as login_plan
+from ecapipe.login.callbacks import PendingLogins
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import LoginPlan, Target, WebPlan
-from ecapipe.login.tracker import SkipStage
 from ecapipe.problems.orgs import too_many_approvals
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.run.readiness import PreparedTarget, Readiness, Ready, Refused, Skipped
 from ecapipe.run.world import World
 
-APPROVALS = 5
+APPROVALS: Final = 5
 """Refresh tokens that one user has of one app in one org; the next one revokes the oldest."""
-_REFRESHING = frozenset({"refresh_token", "offline_access"})
 
-_AWAY: Final = frozenset({"SettingsInSourceOrg", "SettingsNotPackaged", "NoOauthSettings"})
+_REFRESH_SCOPES: Final = frozenset({"refresh_token", "offline_access"})
+
+_SETTINGS_ELSEWHERE: Final = frozenset({"SettingsInSourceOrg", "SettingsNotPackaged", "NoOauthSettings"})
 """Why an app has no settings file in an org, though it may have one elsewhere."""
 
-PlanOutcome = LoginPlan | Problem | SkipStage | str
-UNPLANNED: Final = (Problem, SkipStage, str)
-"""What stands where there is no plan: the target is not logged in to."""
+
+def plan_logins(prepared: Sequence[PreparedTarget], options: LoginOptions, world: World) -> list[Readiness]:
+    """How each target will log in, or why it will not."""
+    targets = [_plan(each, options, world) for each in prepared]
+    targets = _refuse_closed_callbacks(targets, world)
+    # Approvals are counted, and rivals for an alias looked for, only among the logins that are left by then.
+    targets = _skip_unsuitable(targets, options)
+    targets = _refuse_surplus_approvals(targets)
+    if options.hand_over:
+        targets = _refuse_overwriting(targets, options, world)
+    return targets
 
 
-def review_plans(
-    targets: Sequence[Target], plans: Sequence[PlanOutcome], how: LoginOptions, world: World
-) -> list[PlanOutcome]:
-    """The plans, but for those that are better not carried out: a problem, or the reason to skip the login."""
-    judged = _approvals(targets, _crossing(targets, plans, how))
-    return _overwriting(targets, judged, how, world) if how.hand_over else judged
+def callback_urls(plans: Iterable[LoginPlan]) -> frozenset[str]:
+    """The addresses that have to be listened on."""
+    return frozenset(plan.listens for plan in plans if isinstance(plan, WebPlan) and plan.listens)
 
 
-def _crossing(targets: Sequence[Target], plans: Sequence[PlanOutcome], how: LoginOptions) -> list[PlanOutcome]:
+def _plan(prepared: PreparedTarget, options: LoginOptions, world: World) -> Readiness:
+    if not isinstance(prepared, Target):
+        return prepared
+    try:
+        return Ready(prepared, login_plan.plan(prepared, options, world))
+    except EcapipeError as error:
+        return Refused(prepared, error.problem)
+
+
+def _refuse_closed_callbacks(targets: Sequence[Readiness], world: World) -> list[Readiness]:
+    """A login whose callback URL cannot be listened on, which is tried here, is refused."""
+    urls = callback_urls(each.plan for each in targets if isinstance(each, Ready))
+    if not urls:
+        return list(targets)
+    # Nobody waits for an answer yet, so that one that comes fits nothing.
+    with world.listen(urls, PendingLogins().land) as closed:
+        problems = dict(closed)
+
+    def check(readiness: Readiness) -> Readiness:
+        match readiness:
+            case Ready(target, WebPlan(listens=str(url))) if url in problems:
+                return Refused(target, problems[url])
+        return readiness
+
+    return [check(each) for each in targets]
+
+
+def _skip_unsuitable(targets: Sequence[Readiness], options: LoginOptions) -> list[Readiness]:
     """A flow that was asked for chooses among the apps of an org: one that does not allow it, and was not named, is
     skipped, unless no app of the org allows it; so is one that has its key and secret elsewhere."""
-    able = {target.org for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, UNPLANNED)}
+    served = {each.target.org for each in targets if isinstance(each, Ready)}
 
-    def meant(target: Target, plan: PlanOutcome) -> PlanOutcome:
-        if not isinstance(plan, Problem) or target.named:
-            return plan
-        chosen = plan.name == "FlowNotPossible" and target.org in able and how.of(target.org).flow != "auto"
-        return SkipStage(plan.message, plan) if chosen or plan.name in _AWAY else plan
+    def check(readiness: Readiness) -> Readiness:
+        # Whoever names an app wants to know why it does not work.
+        if not isinstance(readiness, Refused) or readiness.target.named:
+            return readiness
+        target, problem = readiness.target, readiness.problem
+        flow_chooses = target.org in served and options.of(target.org).flow != "auto"
+        if (problem.name == "FlowNotPossible" and flow_chooses) or problem.name in _SETTINGS_ELSEWHERE:
+            return Skipped(target, problem)
+        return readiness
 
-    return [meant(target, plan) for target, plan in zip(targets, plans, strict=True)]
-
-
-def _approvals(targets: Sequence[Target], plans: Sequence[PlanOutcome]) -> list[PlanOutcome]:
-    """More refresh tokens for one user and app in one org than Salesforce keeps are a problem of those beyond."""
-    begun: Counter[tuple[str, str, str | None]] = Counter()
-    judged: list[PlanOutcome] = []
-    for target, plan in zip(targets, plans, strict=True):
-        if isinstance(plan, WebPlan) and _REFRESHING & set((plan.scopes or "").split()):
-            org = target.org
-            key = (target.credentials.consumer_key, org.org_id[:15] if org.org_id else org.url, org.username)
-            begun[key] += 1
-            if begun[key] > APPROVALS:
-                plan = too_many_approvals(target.app.name, org.name, APPROVALS)
-        judged.append(plan)
-    return judged
+    return [check(each) for each in targets]
 
 
-def _overwriting(
-    targets: Sequence[Target], plans: Sequence[PlanOutcome], how: LoginOptions, world: World
-) -> list[PlanOutcome]:
-    """A login that the Salesforce CLI could not keep beside the others is a problem, as far as users and orgs are
+def _refuse_surplus_approvals(targets: Sequence[Readiness]) -> list[Readiness]:
+    """More refresh tokens for one user and app in one org than Salesforce grants are a problem of those beyond: they
+    would silently revoke the first, which may be the one that production uses."""
+    approvals: Counter[tuple[str, str, str | None]] = Counter()
+
+    def check(readiness: Readiness) -> Readiness:
+        match readiness:
+            case Ready(target, WebPlan(scopes=str(scopes))) if _REFRESH_SCOPES & set(scopes.split()):
+                org = target.org
+                # Ids are known with 15 characters and with 18, of which the last three are a checksum.
+                org_key = org.org_id[:15] if org.org_id else org.url
+                user_of_app = target.credentials.consumer_key, org_key, org.username
+                approvals[user_of_app] += 1
+                if approvals[user_of_app] > APPROVALS:
+                    return Refused(target, too_many_approvals(target.app.name, org.name, APPROVALS))
+        return readiness
+
+    return [check(each) for each in targets]
+
+
+def _refuse_overwriting(targets: Sequence[Readiness], options: LoginOptions, world: World) -> list[Readiness]:
+    """A login that the Salesforce CLI could not store beside the others is a problem, as far as users and orgs are
     known."""
-    ready = [target for target, plan in zip(targets, plans, strict=True) if not isinstance(plan, UNPLANNED)]
-    wanted = [(target.app.name, target.org) for target in ready]
-    told = any(target.org.alias or (target.org.username and target.org.org_id) for target in ready)
+    ready = [each.target for each in targets if isinstance(each, Ready)]
+    logins = [(target.app.name, target.org) for target in ready]
+    # Without an alias, or a user whose org is known, there is nothing to compare, and it need not be started.
+    comparable = any(target.org.alias or (target.org.username and target.org.org_id) for target in ready)
     try:
-        kept = world.sf.named() if told else ()
+        stored = world.sf.named() if comparable else ()
     except EcapipeError as error:  # it could not take a login, either
-        return [plan if isinstance(plan, UNPLANNED) else error.problem for plan in plans]
+        return [Refused(each.target, error.problem) if isinstance(each, Ready) else each for each in targets]
 
-    def judged(target: Target, plan: PlanOutcome) -> PlanOutcome:
-        org = target.org
-        if isinstance(plan, UNPLANNED):
-            return plan
-        rival = handover.rival(target.app.name, org, wanted)
-        taken = handover.overwritten(org.username, org.org_id, org, kept, replace_alias=how.replace_alias)
-        return rival or taken or plan
+    def check(readiness: Readiness) -> Readiness:
+        if not isinstance(readiness, Ready):
+            return readiness
+        target, org = readiness.target, readiness.target.org
+        problem = handover.rival(target.app.name, org, logins) or handover.overwritten(
+            org.username, org.org_id, org, stored, replace_alias=options.replace_alias
+        )
+        return Refused(target, problem) if problem else readiness
 
-    return [judged(target, plan) for target, plan in zip(targets, plans, strict=True)]
+    return [check(each) for each in targets]

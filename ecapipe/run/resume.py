@@ -1,4 +1,5 @@
-"""Going on: what of an earlier run serves the targets of a new one, and what has changed in between."""
+"""Going on with an earlier run: what of it serves this one is found before anything is sent, reported as it was, and
+not repeated."""
 
 from __future__ import annotations
 
@@ -6,8 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ecapipe.check import listing
+from ecapipe.credentials import resolution, settings_file, sources
+from ecapipe.credentials.sources import Chain
 from ecapipe.documents.recorded_runs import FINGERPRINT, RECORDED, RecordedRun, SubjectRecord
-from ecapipe.events import Stage, Subject, TokenFate
+from ecapipe.events import TARGET_STAGES, AppDescribed, Stage, Subject, TokenFate
+from ecapipe.login import fingerprints
+from ecapipe.login import plan as login_plan
+from ecapipe.login.options import LoginOptions
+from ecapipe.login.tracker import StageWork, Tracker
+from ecapipe.run.targets import AppKey, RunTargets
+
+Records = Mapping[Subject, SubjectRecord]
+"""What an earlier run has completed: logins, and the apps of which every login is."""
+
+Fingerprint = Mapping[str, str]
+"""What a login depends on: a hash by the name of each part, and the flow that is asked for."""
 
 _SHOWN: Final = 5
 """Targets that a sentence names; more are counted."""
@@ -19,70 +34,7 @@ _PARTS: Final = {
     "scopes": "other scopes are asked for",
     "expected": "another user or org id is expected",
 }
-"""The hashes of a fingerprint, and what it means when they differ. Its ``flow_of`` is the one that is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resumption:
-    """What a run takes over from an earlier one: logins, and the apps of which every login is. `changes` are
-    sentences about what has changed in between."""
-
-    run: str
-    taken: Mapping[Subject, SubjectRecord]
-    changes: tuple[str, ...]
-
-
-def resume(
-    earlier: RecordedRun, planned: Mapping[Subject, Mapping[str, str]], asked: Sequence[Stage], fate: TokenFate | None
-) -> Resumption:
-    """What of `takeover` serves the targets now `planned`: every success, unless something it depends on has changed,
-    or its token met another fate than the one that is asked for (None: whatever it was).
-
-    `planned` has the fingerprint of every target, `asked` are a target's stages.
-    """
-    taken: dict[Subject, SubjectRecord] = {}
-    again: dict[str, list[Subject]] = {}
-    for target, fingerprint in planned.items():
-        course = earlier.courses.get(target)
-        if course is None or course.finished is None:
-            continue
-        if why := _differs(course, fingerprint, asked, fate):
-            again.setdefault(why, []).append(target)
-        else:
-            told = tuple(ended for ended in course.ended if ended.stage in asked)
-            taken[target] = _marked(replace(course, ended=told), earlier.run)
-    left = {target.app for target in planned if target not in taken}
-    for app in dict.fromkeys(Subject(target.app) for target in planned if target.app not in left):
-        if app in earlier.courses:
-            taken[app] = _marked(earlier.courses[app], earlier.run)
-    known = earlier.targets
-    gone = [target for target in known if target not in planned]
-    new = [target for target in planned if target not in known]
-    changes = [f"Done again, because {why}: {_several(targets)}." for why, targets in again.items()]
-    changes += [f"Not asked for any more: {_several(gone)}."] if gone else []
-    changes += [f"New since run {earlier.run}: {_several(new)}."] if new else []
-    return Resumption(earlier.run, taken, tuple(changes))
-
-
-def _differs(
-    course: SubjectRecord, now: Mapping[str, str], asked: Sequence[Stage], fate: TokenFate | None
-) -> str | None:
-    """Why a recorded success does not serve; None: it does. What was not written down is not held against it."""
-    told = course.fact(FINGERPRINT)
-    then = told if isinstance(told, Mapping) else {}
-    for part, sentence in _PARTS.items():
-        if part in then and part in now and then[part] != now[part]:
-            return sentence
-    if not {ended.stage for ended in course.ended}.issuperset(asked):
-        return "more stages are asked for"
-    if (login := course.finished.login if course.finished else None) is None:
-        return None
-    if (flow := now.get("flow", "auto")) not in ("auto", login.flow):
-        return f"the flow is to be {flow} and was {login.flow}"
-    if fate and login.token != fate:
-        return f"the token is to be {_FATES[fate]} and was {_FATES[login.token]}"
-    return None
-
+"""The hashes of a fingerprint, and what it means when they differ."""
 
 _FATES: Final[Mapping[str, str]] = {
     "forgotten": "forgotten",
@@ -93,11 +45,138 @@ _FATES: Final[Mapping[str, str]] = {
 }
 
 
-def _marked(course: SubjectRecord, run: str) -> SubjectRecord:
-    """The course with where it was taken over from: the run that really went through it."""
-    return replace(course, ended=tuple(replace(each, facts={RECORDED: run, **each.facts}) for each in course.ended))
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a run takes over from the earlier `run`. `changes` are sentences about what has changed in between."""
+
+    run: str
+    records: Records
+    changes: tuple[str, ...]
 
 
-def _several(targets: Sequence[Subject]) -> str:
+def resume(
+    earlier: RecordedRun | None,
+    targets: RunTargets,
+    *,
+    chain: Chain,
+    options: LoginOptions,
+    tracker: Tracker,
+    work: StageWork,
+) -> Records:
+    """What of an earlier run, if there is one, serves this one; `work` warns of what has changed in between."""
+    if earlier is None:
+        return {}
+    # A fingerprint has the consumer key in it, never a secret, so that nobody has to be asked for one.
+    chain = sources.without_prompts(chain)
+    planned: dict[Subject, Fingerprint] = {}
+    for pair in targets.pairs:
+        spared = login_plan.needs_no_secret(pair.app, pair.org, options)
+        resolved = resolution.resolve(pair.app, pair.org, chain, spared=spared)
+        planned[pair.subject] = fingerprints.fingerprint(pair.app, pair.org, options, resolved)
+    resumption = compare(earlier, planned, tracker.those(TARGET_STAGES), options.fate)
+    logins = [subject for subject in resumption.records if subject.org is not None]
+    work.facts |= {"resumes": resumption.run, "takenOver": len(logins)}
+    work.warnings += resumption.changes
+    return resumption.records
+
+
+def replay(records: Records, targets: RunTargets, chain: Chain, tracker: Tracker) -> RunTargets:
+    """Emit what is completed as it was emitted then, and give what remains to be done."""
+    remaining = targets
+    if records:
+        remaining = targets.part(lambda subject: subject not in records)
+    apps = {AppKey.of(app) for app in remaining.found.apps}
+    for app in targets.found.apps:
+        if AppKey.of(app) in apps:
+            continue
+        _emit(records, targets.subject(app), tracker)
+        # The files are described as they are now; that they are those of the record is what was compared.
+        resolved = resolution.resolve(app, None, sources.without_prompts(chain))
+        org_ids = settings_file.known_org_ids(app, targets.orgs_of(app))
+        tracker.emit(AppDescribed(listing.describe(app, resolved, org_ids)))
+    for pair in targets.pairs:
+        _emit(records, pair.subject, tracker)
+    return remaining
+
+
+def _emit(records: Records, subject: Subject, tracker: Tracker) -> None:
+    for event in records.get(subject, SubjectRecord()).events():
+        tracker.emit(event)
+
+
+def compare(
+    earlier: RecordedRun, planned: Mapping[Subject, Fingerprint], stages: Sequence[Stage], fate: TokenFate | None
+) -> Resumption:
+    """What of `earlier` serves the targets now `planned`: every success, unless something it depends on has changed,
+    or its token met another fate than the one that is asked for (None: whatever it was).
+
+    `planned` has the fingerprint of every target, `stages` are a target's stages as far as they are asked for.
+    """
+    records: dict[Subject, SubjectRecord] = {}
+    repeated: dict[str, list[Subject]] = {}
+    for target, fingerprint in planned.items():
+        record = earlier.courses.get(target)
+        if record is None or record.finished is None:
+            continue
+        if reason := _difference(record, fingerprint, stages, fate):
+            repeated.setdefault(reason, []).append(target)
+        else:
+            ended = tuple(each for each in record.ended if each.stage in stages)
+            records[target] = _with_origin(replace(record, ended=ended), earlier.run)
+    # An app has to be located and checked as long as one of its logins is to be done.
+    open_apps = {target.app for target in planned if target not in records}
+    for app in dict.fromkeys(Subject(target.app) for target in planned if target.app not in open_apps):
+        if app in earlier.courses:
+            records[app] = _with_origin(earlier.courses[app], earlier.run)
+    return Resumption(earlier.run, records, _changes(earlier, planned, repeated))
+
+
+def _changes(
+    earlier: RecordedRun, planned: Mapping[Subject, Fingerprint], repeated: Mapping[str, Sequence[Subject]]
+) -> tuple[str, ...]:
+    """A sentence for each kind of change, with the targets that it is about."""
+    recorded = earlier.targets
+    removed = [target for target in recorded if target not in planned]
+    new = [target for target in planned if target not in recorded]
+    changes = [f"Done again, because {reason}: {_enumerate(targets)}." for reason, targets in repeated.items()]
+    if removed:
+        changes.append(f"Not asked for any more: {_enumerate(removed)}.")
+    if new:
+        changes.append(f"New since run {earlier.run}: {_enumerate(new)}.")
+    return tuple(changes)
+
+
+def _difference(
+    record: SubjectRecord, now: Fingerprint, stages: Sequence[Stage], fate: TokenFate | None
+) -> str | None:
+    """Why a recorded success does not serve; None: it does."""
+    then = record.fact(FINGERPRINT)
+    if isinstance(then, Mapping):
+        for part, sentence in _PARTS.items():
+            # What was not written down then is not held against it.
+            if part in then and part in now and then[part] != now[part]:
+                return sentence
+    if not {ended.stage for ended in record.ended}.issuperset(stages):
+        return "more stages are asked for"
+    if record.finished is None or record.finished.login is None:
+        return None
+    login = record.finished.login
+    flow = now.get("flow", "auto")
+    if flow not in ("auto", login.flow):
+        return f"the flow is to be {flow} and was {login.flow}"
+    if fate and login.token != fate:
+        return f"the token is to be {_FATES[fate]} and was {_FATES[login.token]}"
+    return None
+
+
+def _with_origin(record: SubjectRecord, run: str) -> SubjectRecord:
+    """The record with the run that really went through it, which may be earlier than `run`: the first one stays."""
+    ended = tuple(replace(each, facts={RECORDED: run, **each.facts}) for each in record.ended)
+    return replace(record, ended=ended)
+
+
+def _enumerate(targets: Sequence[Subject]) -> str:
     names = ", ".join(str(target) for target in targets[:_SHOWN])
-    return names if len(targets) <= _SHOWN else f"{names} and {len(targets) - _SHOWN} more"
+    if len(targets) > _SHOWN:
+        return f"{names} and {len(targets) - _SHOWN} more"
+    return names

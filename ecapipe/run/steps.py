@@ -17,44 +17,66 @@ from ecapipe.project.discovery import refuse_rivals
 
 
 def locate(
-    app: App, *, named: bool, orgs: Sequence[Org], work: StageWork, supplied: bool = False, told: bool = False
+    app: App,
+    *,
+    named: bool,
+    orgs: Sequence[Org],
+    work: StageWork,
+    supplied: bool = False,
+    logins_fail: bool = False,
 ) -> None:
     """Find the app's settings file, or say why there is none.
 
-    An app that has none for a good reason is skipped unless it was named. If nothing succeeds that is a failure after
-    all, unless each of its logins has `told` of one. `has_credentials_from_outside`: it can do without the file.
+    An app that has none for a good reason is skipped unless it was named. If nothing in the run succeeds that is a
+    failure after all, unless `logins_fail`: each of its logins fails with it anyway. `supplied`: its key and secret
+    come from elsewhere, so that it can do without the file.
     """
     if app.settings:
         work.facts["settingsFile"] = app.settings.path
         refuse_rivals(app)
         if app.settings.ignored:
             work.facts["forceignored"] = True
-        for org in orgs:
-            if app.link_org and org.org_id and not same_id(app.link_org, org.org_id):
-                work.warn(
-                    f"The oauthLink of {app.name} names org {app.link_org}, not {org.name} ({org.org_id}): the files "
-                    "were retrieved from another org, or copied."
-                )
+        _warn_of_other_org(app, orgs, work)
         return
     if supplied:
         work.pass_over(f"{app.name} has no global OAuth settings file here: its key and secret come from elsewhere.")
         return
     problem = settings_problem(app, orgs)
+    # A file that should be here, and was not retrieved, is missing whether or not somebody named the app.
     if named or problem.name == "SettingsNotRetrieved":
         raise EcapipeError(problem)
-    raise SkipStage(problem.message, None if told else problem)
+    if logins_fail:
+        raise SkipStage(problem.message)
+    raise SkipStage(problem.message, problem)
+
+
+def _warn_of_other_org(app: App, orgs: Sequence[Org], work: StageWork) -> None:
+    """The app in another org, even of the same name, has another key and secret."""
+    for org in orgs:
+        if app.link_org and org.org_id and not same_id(app.link_org, org.org_id):
+            work.warn(
+                f"The oauthLink of {app.name} names org {app.link_org}, not {org.name} ({org.org_id}): the files "
+                "were retrieved from another org, or copied."
+            )
 
 
 def has_credentials_from_outside(
-    app: App, orgs: Sequence[Org], chain: Chain, spared: Callable[[Org | None], bool]
+    app: App, orgs: Sequence[Org], chain: Chain, needs_no_secret: Callable[[Org | None], bool]
 ) -> bool:
     """Whether `app` has no settings file, and yet what a login needs: from outside, for one of `orgs` at least, be it
     from a source that cannot be read."""
     if app.settings:
         return False
-    chain = sources.unprompted(chain)
-    found = [resolution.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
-    return any(each.key.source and not _lacks_credentials(each) for each in found)
+    # Nobody is asked only to find out whether there is an answer.
+    resolutions = _resolve_each(app, orgs, sources.unprompted(chain), needs_no_secret)
+    return any(each.key.source and not _lacks_credentials(each) for each in resolutions)
+
+
+def _resolve_each(
+    app: App, orgs: Sequence[Org], chain: Chain, needs_no_secret: Callable[[Org | None], bool]
+) -> list[Resolution]:
+    """For each org, or for none in particular if there are no orgs."""
+    return [resolution.resolve(app, org, chain, spared=needs_no_secret(org)) for org in orgs or (None,)]
 
 
 def _lacks_credentials(resolved: Resolution) -> bool:
@@ -64,8 +86,12 @@ def _lacks_credentials(resolved: Resolution) -> bool:
 
 def missing_in_org(app: App, org: Org, named: bool) -> Problem | None:
     """Why an app has no settings file in an org that it was `named` for, though elsewhere it may lack it."""
-    problem = None if app.settings or not named else settings_problem(app, (org,))
-    return None if problem is None or problem.name == "SettingsNotRetrieved" else problem
+    if app.settings or not named:
+        return None
+    problem = settings_problem(app, (org,))
+    if problem.name == "SettingsNotRetrieved":
+        return None
+    return problem
 
 
 def resolve_credentials(
@@ -74,35 +100,51 @@ def resolve_credentials(
     chain: Chain,
     work: StageWork,
     *,
-    spared: Callable[[Org | None], bool] = lambda org: False,
+    needs_no_secret: Callable[[Org | None], bool] = lambda org: False,
 ) -> list[Resolution]:
-    """Key and secret for each org (or for none in particular, if there are no orgs). `spared`: whether a login there
-    needs no secret.
+    """Key and secret for each org (or for none in particular, if there are no orgs). `needs_no_secret`: whether a
+    login there goes without one.
 
     Raises `EcapipeError` if no org can be served; if some cannot, that is a warning here and their failure later.
     """
-    chain = chain if app.settings else sources.unprompted(chain)
-    proven = [resolution.resolve(app, org, chain, spared=spared(org)) for org in orgs or (None,)]
-    if app.settings is None and orgs:  # where nothing is supplied, it is the file that is missing
-        pairs = zip(orgs, proven, strict=True)
-        proven = [
-            replace(each, outcome=settings_problem(app, (org,))) if _lacks_credentials(each) else each
-            for org, each in pairs
-        ]
-    lacking = [each.problem for each in proven if each.problem]
-    if len(lacking) == len(proven):
-        raise EcapipeError(lacking[0])
-    said: dict[str, list[str]] = {}
-    for org, each in zip(orgs, proven, strict=False):
+    if app.settings is None:
+        # A question on the terminal completes what a file lacks; where the file is missing, nobody is asked.
+        chain = sources.unprompted(chain)
+    resolutions = _resolve_each(app, orgs, chain, needs_no_secret)
+    if app.settings is None and orgs:
+        resolutions = [_of_missing_file(app, org, each) for org, each in zip(orgs, resolutions, strict=True)]
+    problems = [each.problem for each in resolutions if each.problem]
+    if len(problems) == len(resolutions):
+        raise EcapipeError(problems[0])
+    _warn_of_doubts(orgs, resolutions, work)
+    work.facts |= {"consumerKey": resolutions[0].key.source, "consumerSecret": resolutions[0].secret.source}
+    return resolutions
+
+
+def _of_missing_file(app: App, org: Org, resolved: Resolution) -> Resolution:
+    """The same, but where no source has anything, the missing settings file is the problem."""
+    if _lacks_credentials(resolved):
+        return replace(resolved, outcome=settings_problem(app, (org,)))
+    return resolved
+
+
+def _warn_of_doubts(orgs: Sequence[Org], resolutions: Sequence[Resolution], work: StageWork) -> None:
+    """Each warning or problem once, with the orgs that it is about unless these are all."""
+    if not orgs and resolutions[0].warning:
+        work.warn(resolutions[0].warning)
+    names_by_sentence: dict[str, list[str]] = {}
+    for org, each in zip(orgs, resolutions, strict=False):
         if sentence := each.warning or (each.problem and each.problem.message):
-            said.setdefault(sentence, []).append(org.name)
-    if not orgs and proven[0].warning:
-        work.warn(proven[0].warning)
-    for sentence, names in said.items():
-        work.warn(sentence if len(names) == len(orgs) else f"In {_some(names)}: {sentence}")
-    work.facts |= {"consumerKey": proven[0].key.source, "consumerSecret": proven[0].secret.source}
-    return proven
+            names_by_sentence.setdefault(sentence, []).append(org.name)
+    for sentence, names in names_by_sentence.items():
+        if len(names) == len(orgs):
+            work.warn(sentence)
+        else:
+            work.warn(f"In {_enumerate(names)}: {sentence}")
 
 
-def _some(names: Sequence[str], most: int = 10) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _enumerate(names: Sequence[str], most: int = 10) -> str:
+    shown = ", ".join(names[:most])
+    if len(names) > most:
+        return f"{shown} and {len(names) - most} more"
+    return shown

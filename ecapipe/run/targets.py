@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ecapipe.events import Subject
-from ecapipe.orgs import selection
+from ecapipe.orgs import selection as org_selection
 from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
@@ -25,10 +25,20 @@ from ecapipe.run.world import World
 if TYPE_CHECKING:
     from ecapipe.orgs.salesforce_cli import SfLogin
 
+_EMPTY: Final = Discovery((), (), ())
 
-_NONE = Discovery((), (), ())
+_NO_PROJECT: Final = frozenset({"RequiresProjectError", "ProjectNotChosen"})
 
-_NO_PROJECT = frozenset({"RequiresProjectError", "ProjectNotChosen"})
+
+class AppKey(NamedTuple):
+    """What tells the apps of a run apart: several projects may have one of the same name."""
+
+    project: str
+    name: str
+
+    @classmethod
+    def of(cls, app: App) -> AppKey:
+        return cls(app.project, app.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +63,35 @@ class RunTargets:
     chosen: tuple[Org, ...]
     pairs: tuple[AppInOrg, ...] = ()
     notices: tuple[str, ...] = ()
-    _of: dict[int, list[AppInOrg]] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _by_app: dict[AppKey, list[AppInOrg]] = field(init=False, default_factory=dict, repr=False, compare=False)
     _names: Counter[str] = field(init=False, default_factory=Counter, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for pair in self.pairs:
-            self._of.setdefault(id(pair.app), []).append(pair)
+            self._by_app.setdefault(AppKey.of(pair.app), []).append(pair)
         self._names.update(app.name for app in self.found.apps)
 
     def of(self, app: App) -> Sequence[AppInOrg]:
         """The pairs of this very app; other trees may have one of its name."""
-        return self._of.get(id(app), ())
+        return self._by_app.get(AppKey.of(app), ())
 
-    def part(self, meant: Callable[[Subject], bool]) -> RunTargets:
-        """Only the pairs that are `meant`, with their apps and orgs."""
-        pairs = tuple(pair for pair in self.pairs if meant(pair.subject))
-        left = {id(pair.app) for pair in pairs} | {id(pair.org) for pair in pairs}
-        apps = tuple(app for app in self.found.apps if id(app) in left)
-        chosen = tuple(org for org in self.chosen if id(org) in left)
+    def orgs_of(self, app: App) -> list[Org]:
+        """The orgs that the app is to log in to."""
+        return [pair.org for pair in self.of(app)]
+
+    def part(self, selects: Callable[[Subject], bool]) -> RunTargets:
+        """Only the pairs that are selected, with their apps and orgs."""
+        pairs = tuple(pair for pair in self.pairs if selects(pair.subject))
+        keys, orgs = {AppKey.of(pair.app) for pair in pairs}, {pair.org for pair in pairs}
+        apps = tuple(app for app in self.found.apps if AppKey.of(app) in keys)
+        chosen = tuple(org for org in self.chosen if org in orgs)
         return replace(self, found=replace(self.found, apps=apps), chosen=chosen, pairs=pairs)
 
     def subject(self, app: App) -> Subject:
         """What output calls `app`: with its tree, where several hold one of this name."""
-        return Subject(app.name, tree=app.project if self._names[app.name] > 1 else None)
+        if self._names[app.name] > 1:
+            return Subject(app.name, tree=app.project)
+        return Subject(app.name)
 
 
 class RunTrees:
@@ -84,27 +100,27 @@ class RunTrees:
     Raises `EcapipeError` for everything that keeps the run's own project from being read.
     """
 
-    def __init__(self, where: ProjectSelection, which: OrgSelection, world: World) -> None:
-        self._where, self._world = where, world
-        self._file = which.batch.file if which.batch else ""
+    def __init__(self, selection: ProjectSelection, orgs: OrgSelection, world: World) -> None:
+        self._selection, self._world = selection, world
+        self._batch = orgs.batch
         self._trees: dict[str, Discovery] = {}
-        self._lent: dict[str, App] | None = None
-        entries = which.batch.entries if which.batch else ()
-        brought = bool(entries) and all(entry.source_dir for entry in entries) and not which.names
+        self._source_org_apps: dict[str, App] | None = None
+        self.projects: tuple[Project, ...] = ()
+        self.root: str | None = None
         try:
-            self.projects = discovery.projects(where, world)
-            self.root = self.projects[0].root if where.trusted else None
+            self.projects = discovery.projects(selection, world)
         except EcapipeError as error:
-            if not brought or where.directories or where.metadata_dirs or error.problem.name not in _NO_PROJECT:
+            # Without a project of its own a run works if every org brings its apps along.
+            if not self._brings_all_apps(orgs) or error.problem.name not in _NO_PROJECT:
                 raise
-            self.projects, self.root = (), None  # every org brings its apps along
-        configured = [
-            posixpath.join(each.root, folder)
-            for each in self.projects
-            for members in each.orgs.values()
-            if isinstance(folder := members.get("sourceDir"), str)
-        ]
-        self._brought = (*(entry.source_dir for entry in entries if entry.source_dir), *configured)
+        if self.projects and selection.trusted:
+            self.root = self.projects[0].root
+
+    def _brings_all_apps(self, orgs: OrgSelection) -> bool:
+        """Whether nothing was said of a project, and every org has a tree of its own."""
+        if self._batch is None or orgs.names or self._selection.directories or self._selection.metadata_dirs:
+            return False
+        return bool(self._batch.entries) and all(entry.source_dir for entry in self._batch.entries)
 
     def require(self) -> None:
         """Raises `EcapipeError` (NoAppsFound, or what made a file unreadable) if no app can be chosen whatever the
@@ -112,127 +128,166 @@ class RunTrees:
         if not any("sourceDir" in members for each in self.projects for members in each.orgs.values()):
             discovery.require_apps(self.tree(None))
 
-    def whose_file(self, which: OrgSelection) -> NamedBy:
-        """Whose word the batch file is: the tree's, if it lies in the repository of a tree that the run works on."""
-        if which.batch is None:
+    def org_file_named_by(self) -> NamedBy:
+        """Whose word the org file is: the tree's, if it lies in the repository of a tree that the run works on.
+
+        Whoever can push to that repository could otherwise name an address, and have secrets sent there.
+        """
+        if self._batch is None:
             return "user"
-        trees = {each.root for each in self.projects} | set(self._where.credentials_dirs)
-        trees |= {entry.source_dir for entry in which.batch.entries if entry.source_dir}
-        return "tree" if self._world.tree.in_repository(which.batch.file, trees) else "user"
+        trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
+        trees |= {entry.source_dir for entry in self._batch.entries if entry.source_dir}
+        if self._world.tree.in_repository(self._batch.file, trees):
+            return "tree"
+        return "user"
 
-    def held(self, root: str | None, path: str) -> bool:
-        """See `selection.SalesforceCliOrgs`; a batch file may be a link, so that the run's own projects count for
-        it, too."""
-        around = (posixpath.dirname(self._file), *(each.root for each in self.projects)) if root is None else (root,)
-        return any(self._world.tree.holds(each, path) for each in around)
+    def contains(self, root: str | None, path: str) -> bool:
+        """See `selection.SalesforceCliOrgs`; an org file may be a link, so that the run's own projects count for it,
+        too."""
+        if root is not None:
+            return self._world.tree.holds(root, path)
+        file = self._batch.file if self._batch else ""
+        roots = (posixpath.dirname(file), *(each.root for each in self.projects))
+        return any(self._world.tree.holds(each, path) for each in roots)
 
-    def acquaint(self) -> None:
+    def withhold_variables(self) -> None:
         """See `discovery.withhold_variables`; for all trees that were not read yet."""
-        for directory in dict.fromkeys((*self._where.credentials_dirs, *self._brought)):
-            discovery.withhold_variables(directory, self._where.trusted, self._world)
+        for directory in dict.fromkeys((*self._selection.credentials_dirs, *self._source_dirs())):
+            discovery.withhold_variables(directory, self._selection.trusted, self._world)
+
+    def _source_dirs(self) -> list[str]:
+        """The trees of orgs: of the org file, then those that the projects configure."""
+        directories: list[str] = []
+        if self._batch:
+            directories += [entry.source_dir for entry in self._batch.entries if entry.source_dir]
+        for project in self.projects:
+            folders = [members.get("sourceDir") for members in project.orgs.values()]
+            directories += [posixpath.join(project.root, each) for each in folders if isinstance(each, str)]
+        return directories
 
     def names(self, source_dir: str | None) -> frozenset[str]:
         """The apps of a tree; None stands for the run's own. Raises `EcapipeError` for one that cannot be used."""
         return frozenset(app.name for app in self.tree(source_dir).apps)
 
+    def trees(self, source_dirs: Iterable[str | None]) -> list[Discovery]:
+        """Each tree once, in order, however its folder is spelled; raises as `names`."""
+        by_place = {self._place(each): self.tree(each) for each in dict.fromkeys(source_dirs)}
+        return list(by_place.values())
+
     def tree(self, source_dir: str | None) -> Discovery:
         """What lies in a tree; raises as `names`."""
-        where, world = self._where, self._world
         if source_dir is None and not self.projects:
-            return _NONE
-        key = "" if source_dir is None else world.tree.resolve(source_dir) or source_dir
-        if key not in self._trees:
-            if self._lent is None:
-                self._lent = discovery.source_org_apps(where, world)
-            self._trees[key] = (
-                discovery.discover(replace(where, names=()), world, self._lent)
-                if source_dir is None
-                else discovery.discover_retrieved(source_dir, where.trusted, world, self._lent)
-            )
-        return self._trees[key]
+            return _EMPTY
+        place = self._place(source_dir)
+        if place not in self._trees:
+            self._trees[place] = self._read(source_dir)
+        return self._trees[place]
+
+    def _place(self, source_dir: str | None) -> str:
+        """The folder without links, so that no tree is read twice; the run's own has none."""
+        if source_dir is None:
+            return ""
+        return self._world.tree.resolve(source_dir) or source_dir
+
+    def _read(self, source_dir: str | None) -> Discovery:
+        selection, world = self._selection, self._world
+        if self._source_org_apps is None:
+            self._source_org_apps = discovery.source_org_apps(selection, world)
+        if source_dir is None:
+            # All apps: whether a name is known is judged when the trees of all orgs are.
+            return discovery.discover(replace(selection, names=()), world, self._source_org_apps)
+        return discovery.discover_retrieved(source_dir, selection.trusted, world, self._source_org_apps)
 
 
-def choose_targets(where: ProjectSelection, which: OrgSelection, world: World, *, wanted: bool = True) -> RunTargets:
-    """The apps and orgs that are meant, and which goes with which; `wanted` False: the apps only.
+def choose_targets(
+    selection: ProjectSelection, orgs: OrgSelection, world: World, *, with_orgs: bool = True
+) -> RunTargets:
+    """The apps and orgs of a run, and which goes with which; `with_orgs` False: the apps only.
 
-    Raises `EcapipeError` for what keeps the project or the orgs from being known, and as `pair`.
+    Raises `EcapipeError` for what keeps the project or the orgs from being known, and as `pair_apps`.
     """
-    grounds = RunTrees(where, which, world)
-    if not which.batch:
-        grounds.require()
-    known = salesforce_cli_orgs(grounds, which, world)
-    chosen = selection.select(which, grounds.projects, known, grounds.names) if wanted else ()
-    return pair_apps(grounds, where.names, chosen)
+    trees = RunTrees(selection, orgs, world)
+    if not orgs.batch:
+        # Before the Salesforce CLI is asked for orgs, which takes long.
+        trees.require()
+    salesforce_cli = salesforce_cli_orgs(trees, orgs, world)
+    chosen: Sequence[Org] = ()
+    if with_orgs:
+        chosen = org_selection.select(orgs, trees.projects, salesforce_cli, trees.names)
+    return pair_apps(trees, selection.names, chosen)
 
 
-def salesforce_cli_orgs(grounds: RunTrees, which: OrgSelection, world: World) -> selection.SalesforceCliOrgs:
+def salesforce_cli_orgs(trees: RunTrees, orgs: OrgSelection, world: World) -> org_selection.SalesforceCliOrgs:
     """Raises `EcapipeError` (VariableReserved)."""
-    _refuse_reserved(grounds.projects, ())
-    if which.batch:
-        rows = [(row, row.secret_env) for row in which.batch.entries if row.secret_env]
-        refused = [
+    _refuse_reserved(trees.projects, ())
+    if orgs.batch:
+        rows = [(row, row.secret_env) for row in orgs.batch.entries if row.secret_env]
+        mistakes = [
             f"{row.place.of('secretEnv')} names {name}" for row, name in rows if reserved_variables.reserved(name)
         ]
-        if refused:
-            raise EcapipeError(variable_reserved(refused, which.batch.file))
+        if mistakes:
+            raise EcapipeError(variable_reserved(mistakes, orgs.batch.file))
         for _, name in rows:
-            world.taken(name)  # before any other program is started
+            # Before any other program is started: it would inherit the secret.
+            world.taken(name)
 
     def logins() -> Sequence[SfLogin]:
-        grounds.acquaint()
+        trees.withhold_variables()
         return world.sf.logins()
 
-    return selection.SalesforceCliOrgs(
-        logins, partial(world.sf.default_org, grounds.root), grounds.whose_file(which), grounds.held
-    )
+    default = partial(world.sf.default_org, trees.root)
+    return org_selection.SalesforceCliOrgs(logins, default, trees.org_file_named_by(), trees.contains)
 
 
-def _refuse_reserved(found: Iterable[Project], among: Iterable[App]) -> None:
+def _refuse_reserved(projects: Iterable[Project], apps: Iterable[App]) -> None:
     """Raises `EcapipeError` (VariableReserved)."""
-    for problem in discovery.reserved(found, among):
+    for problem in discovery.reserved(projects, apps):
         raise EcapipeError(problem)
 
 
-def pair_apps(grounds: RunTrees, names: Sequence[str], chosen: Sequence[Org]) -> RunTargets:
+def pair_apps(trees: RunTrees, names: Sequence[str], chosen: Sequence[Org]) -> RunTargets:
     """Every chosen app with every chosen org, or as the org's ``apps`` and ``sourceDir`` say.
 
-    `names` are the apps that were asked for by name; none: all. Without orgs, only what was found. Raises
-    `EcapipeError`: UnknownApp, NoAppsFound, NothingPaired, AppInSeveralProjects, VariableReserved, or what keeps a
-    tree from being read.
+    `names` are the apps that were asked for by name; none: all. Without orgs, only the apps. Raises `EcapipeError`:
+    UnknownApp, NoAppsFound, NothingPaired, AppInSeveralProjects, VariableReserved, or what keeps a tree from being
+    read.
     """
-    trees = {id(tree): tree for tree in (grounds.tree(org.source_dir) for org in chosen)}
-    if not chosen:
-        trees = {0: grounds.tree(None)}
-    used = list(trees.values())
-    discovery.refuse_unknown(names, [app for tree in used for app in tree.apps])
-    for tree in used:
+    discoveries = trees.trees([org.source_dir for org in chosen] or [None])
+    apps = {AppKey.of(app): app for tree in discoveries for app in tree.apps}
+    discovery.refuse_unknown(names, list(apps.values()))
+    for tree in discoveries:
         discovery.require_apps(tree)
-    pairs = [
-        AppInOrg(app, org, app.name in (*names, *org.apps))
-        for org in chosen
-        for app in grounds.tree(org.source_dir).apps
-        if (not names or app.name in names) and (not org.apps or app.name in org.apps)
-    ]
+    pairs = _pairs(trees, names, chosen)
     if chosen and not pairs:
         raise EcapipeError(nothing_paired(sorted(names), [org.name for org in chosen]))
     _refuse_doubles(pairs)
-    _refuse_reserved((), [pair.app for pair in pairs] or [app for tree in used for app in tree.apps])
-    order = {id(app): place for place, app in enumerate(app for tree in used for app in tree.apps)}
-    pairs.sort(key=lambda pair: order[id(pair.app)])
-    meant = {id(pair.app) for pair in pairs}
+    _refuse_reserved((), [pair.app for pair in pairs] or apps.values())
+    # By app, and for each in the order of the orgs: its own stages come once, before its logins.
+    order = {key: place for place, key in enumerate(apps)}
+    pairs.sort(key=lambda pair: order[AppKey.of(pair.app)])
+    if chosen:
+        used = tuple(apps[key] for key in dict.fromkeys(AppKey.of(pair.app) for pair in pairs))
+    else:
+        used = tuple(app for app in apps.values() if not names or app.name in names)
     found = Discovery(
-        tuple({project.root: project for tree in used for project in tree.projects}.values()),
-        tuple(
-            app
-            for tree in used
-            for app in tree.apps
-            if (id(app) in meant if chosen else not names or app.name in names)
-        ),
-        tuple(failure for tree in used for failure in tree.failures),
-        tuple(notice for tree in used for notice in tree.notices),
-        not names and all(tree.whole for tree in used),
+        projects=tuple({project.root: project for tree in discoveries for project in tree.projects}.values()),
+        apps=used,
+        failures=tuple(failure for tree in discoveries for failure in tree.failures),
+        notices=tuple(notice for tree in discoveries for notice in tree.notices),
+        whole=not names and all(tree.whole for tree in discoveries),
     )
-    return RunTargets(found, tuple(chosen), tuple(pairs), tuple((*_left_out(names, chosen, pairs), *_copied(pairs))))
+    notices = (*_idle(names, chosen, pairs), *_with_same_key(pairs))
+    return RunTargets(found, tuple(chosen), tuple(pairs), notices)
+
+
+def _pairs(trees: RunTrees, names: Sequence[str], chosen: Sequence[Org]) -> list[AppInOrg]:
+    """Each org with the apps of its tree that are asked for and meant for it."""
+    return [
+        AppInOrg(app, org, named=app.name in (*names, *org.apps))
+        for org in chosen
+        for app in trees.tree(org.source_dir).apps
+        if (not names or app.name in names) and (not org.apps or app.name in org.apps)
+    ]
 
 
 def _refuse_doubles(pairs: Iterable[AppInOrg]) -> None:
@@ -241,40 +296,41 @@ def _refuse_doubles(pairs: Iterable[AppInOrg]) -> None:
     An org has one app of a name. Output, variables and records call both the same, so that a resumed run would take
     one for the other.
     """
-    holders: dict[Subject, App] = {}
+    projects: dict[Subject, str] = {}
     for pair in pairs:
-        first = holders.setdefault(pair.subject, pair.app)
-        if first is not pair.app:
-            raise EcapipeError(app_in_several_projects(pair.app.name, [first.project, pair.app.project]))
+        first = projects.setdefault(pair.subject, pair.app.project)
+        if first != pair.app.project:
+            raise EcapipeError(app_in_several_projects(pair.app.name, [first, pair.app.project]))
 
 
-def _left_out(names: Sequence[str], chosen: Iterable[Org], pairs: Iterable[AppInOrg]) -> list[str]:
+def _idle(names: Sequence[str], chosen: Iterable[Org], pairs: Iterable[AppInOrg]) -> list[str]:
     """A sentence for each org and each app that was asked for and is in no pair."""
-    orgs, apps = {pair.org.name for pair in pairs}, {pair.app.name for pair in pairs}
-    idle = dict.fromkeys(org.name for org in chosen if org.name not in orgs)
+    paired_orgs, paired_apps = {pair.org.name for pair in pairs}, {pair.app.name for pair in pairs}
+    orgs = dict.fromkeys(org.name for org in chosen if org.name not in paired_orgs)
+    apps = [name for name in names if name not in paired_apps]
     return [
-        *(f"{name} is left out: none of the chosen apps is meant for it." for name in idle),
-        *(f"{name} is left out: it is meant for none of the chosen orgs." for name in names if name not in apps),
+        *(f"{name} is left out: none of the chosen apps is meant for it." for name in orgs),
+        *(f"{name} is left out: it is meant for none of the chosen orgs." for name in apps),
     ]
 
 
-def _copied(pairs: Iterable[AppInOrg]) -> list[str]:
+def _with_same_key(pairs: Iterable[AppInOrg]) -> list[str]:
     """A sentence for each consumer key that lies in the trees of several orgs.
 
     An app that each org has for itself has a key of its own in each: one of the trees was copied, or retrieved from
     the wrong org.
     """
-    holders: dict[str, dict[str, str]] = {}
+    targets: dict[str, dict[str, str]] = {}
     for pair in pairs:
         settings = pair.app.settings
-        key = (
-            settings.document.text("consumerKey") if settings and pair.org.source_dir and not pair.app.lent else None
-        )
-        if key:
-            holders.setdefault(key, {}).setdefault(pair.app.project, f"{pair.app.name}@{pair.org.name}")
+        # A file of the source org is the same for all orgs, and so is that of the run's own tree.
+        if settings is None or not pair.org.source_dir or pair.app.lent:
+            continue
+        if key := settings.document.text("consumerKey"):
+            targets.setdefault(key, {}).setdefault(pair.app.project, f"{pair.app.name}@{pair.org.name}")
     return [
-        f"{', '.join(subjects.values())} have the same consumer key in the trees of different orgs: one of them was "
+        f"{', '.join(names.values())} have the same consumer key in the trees of different orgs: one of them was "
         "copied, or retrieved from another org."
-        for subjects in holders.values()
-        if len(subjects) > 1
+        for names in targets.values()
+        if len(names) > 1
     ]

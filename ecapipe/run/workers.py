@@ -9,6 +9,7 @@ from typing import Final
 
 LONG: Final = 2.0
 """Seconds after which a thread no longer counts as one at work: it waits for a slow host, and another may start."""
+
 MOST: Final = 16
 """Threads for each one that may be at work at once, however many wait."""
 
@@ -16,18 +17,20 @@ MOST: Final = 16
 class Workers:
     """Runs what is submitted, first come, first served among hosts that have room.
 
-    `seconds` is a monotonic clock; `parted` is called by each thread at its end. What is submitted must not raise.
+    `seconds` is a monotonic clock; each thread calls `end_thread` at its end. What is submitted must not raise.
     """
 
     def __init__(
-        self, at_once: int, of_one_host: int, seconds: Callable[[], float], parted: Callable[[], None]
+        self, concurrency: int, per_host: int, seconds: Callable[[], float], end_thread: Callable[[], None]
     ) -> None:
-        self._at_once, self._of_one_host, self._seconds, self._parted = at_once, of_one_host, seconds, parted
+        self._concurrency, self._per_host = concurrency, per_host
+        self._seconds, self._end_thread = seconds, end_thread
         self._lock = threading.Condition()
         self._ready: deque[tuple[str, Callable[[], None]]] = deque()
-        self._held: dict[str, deque[Callable[[], None]]] = {}
-        self._of_host: Counter[str] = Counter()
-        self._since: dict[int, float] = {}
+        # Jobs of hosts that have no room are kept out of the queue: one slow host would fill it for all others.
+        self._waiting: dict[str, deque[Callable[[], None]]] = {}
+        self._admitted: Counter[str] = Counter()
+        self._start_times: dict[int, float] = {}
         self._slow: set[int] = set()
         self._threads = self._idle = 0
         self._closed = False
@@ -35,34 +38,34 @@ class Workers:
     def submit(self, host: str, work: Callable[[], None]) -> None:
         """Have `work` done, with no more than the allowed number for `host` at once."""
         with self._lock:
-            if self._of_host[host] < self._of_one_host:
+            if self._admitted[host] < self._per_host:
                 self._admit(host, work)
             else:
-                self._held.setdefault(host, deque()).append(work)
+                self._waiting.setdefault(host, deque()).append(work)
 
     def relieve(self) -> None:
         """Start threads beside those that have waited for long. To be called every now and then."""
         with self._lock:
             now = self._seconds()
-            self._slow.update(thread for thread, since in self._since.items() if now - since > LONG)
+            self._slow.update(thread for thread, start in self._start_times.items() if now - start > LONG)
             for _ in self._ready:
                 self._start()
 
     @property
     def busy(self) -> int:
         """How many are at work, whether or not they wait for a slow host."""
-        return len(self._since)
+        return len(self._start_times)
 
     def close(self) -> None:
         """Begin nothing more."""
         with self._lock:
             self._closed = True
             self._ready.clear()
-            self._held.clear()
+            self._waiting.clear()
             self._lock.notify_all()
 
     def _admit(self, host: str, work: Callable[[], None]) -> None:
-        self._of_host[host] += 1
+        self._admitted[host] += 1
         self._ready.append((host, work))
         if self._idle:
             self._lock.notify()
@@ -71,40 +74,44 @@ class Workers:
     def _start(self) -> None:
         """One more thread, if there is more to do than idle ones take and a place is free."""
         at_work = self._threads - len(self._slow)
-        room = at_work < self._at_once and self._threads < self._at_once * MOST
+        room = at_work < self._concurrency and self._threads < self._concurrency * MOST
         if not self._closed and room and self._idle < len(self._ready):
             self._threads += 1
+            # A daemon: one that waits for a host does not keep the program from ending.
             threading.Thread(target=self._run, name="ecapipe-worker", daemon=True).start()
 
     def _run(self) -> None:
-        me = threading.get_ident()
-        while (job := self._next(me)) is not None:
+        thread = threading.get_ident()
+        while (job := self._next(thread)) is not None:
             host, work = job
             work()
-            self._end(me, host)
-        self._parted()
+            self._finish(thread, host)
+        self._end_thread()
 
-    def _next(self, me: int) -> tuple[str, Callable[[], None]] | None:
+    def _next(self, thread: int) -> tuple[str, Callable[[], None]] | None:
+        """The next job; None: the thread is to end."""
         with self._lock:
             while not self._ready and not self._closed:
                 self._idle += 1
                 self._lock.wait()
                 self._idle -= 1
-            surplus = self._threads - len(self._slow) > self._at_once
+            # Others were started beside this one while it was slow; now that it is not, there is one too many.
+            surplus = self._threads - len(self._slow) > self._concurrency
             if self._closed or surplus:
                 self._threads -= 1
                 return None
-            self._since[me] = self._seconds()
+            self._start_times[thread] = self._seconds()
             return self._ready.popleft()
 
-    def _end(self, me: int, host: str) -> None:
+    def _finish(self, thread: int, host: str) -> None:
         with self._lock:
-            del self._since[me]
-            self._slow.discard(me)
-            self._of_host[host] -= 1
-            if not self._of_host[host]:
-                del self._of_host[host]
-            if held := self._held.get(host):
-                self._admit(host, held.popleft())
-                if not held:
-                    del self._held[host]
+            del self._start_times[thread]
+            self._slow.discard(thread)
+            self._admitted[host] -= 1
+            # Hosts without work are forgotten: a run may have thousands.
+            if not self._admitted[host]:
+                del self._admitted[host]
+            if waiting := self._waiting.get(host):
+                self._admit(host, waiting.popleft())
+                if not waiting:
+                    del self._waiting[host]

@@ -18,30 +18,33 @@ from ecapipe.run.world import World
 from ecapipe.secret import REDACTED, Secret, mask, redact
 
 
-def keep(app: App, proven: Sequence[Resolution], world: World, work: StageWork, *, dry_run: bool) -> None:
+def write_back(app: App, resolutions: Sequence[Resolution], world: World, work: StageWork, *, dry_run: bool) -> None:
     """Put the secret of `app` where a retrieve would have put it, and show that, without the value.
 
     Nothing happens if the secret does not come from the org. Raises `EcapipeError`: NotWrittenBack, GitUnavailable,
     UnreadableFile, UnwritableFile.
     """
-    told = [each.outcome for each in proven if each.secret.source == sources.REST]
-    pairs = [outcome for outcome in told if isinstance(outcome, Credentials)]
-    secrets = [outcome.consumer_secret for outcome in pairs if outcome.consumer_secret]
+    outcomes = [each.outcome for each in resolutions if each.secret.source == sources.REST]
+    pairs = [outcome for outcome in outcomes if isinstance(outcome, Credentials)]
+    secrets = [pair.consumer_secret for pair in pairs if pair.consumer_secret]
     if not secrets:
         return
-    change = _change(app, pairs[0].consumer_key, secrets, world)
+    change = _plan_change(app, pairs[0].consumer_key, secrets, world)
     for line in change.diff:
         work.note("hint", line)
+    facts: dict[str, object] = {"writtenBack": None, "diff": list(change.diff)}
     if not dry_run:
         world.amend(change)
+        facts["writtenBack"] = change.file
+        # Asked after the fact: an untracked file is the right place, but the next git add must not take it along.
         if _committable(app, change.file, world):
             work.warn(
                 f"git does not ignore {change.file}, which holds the consumer secret now: run ecapipe app protect."
             )
-    work.facts |= {"writtenBack": None if dry_run else change.file, "diff": list(change.diff)}
+    work.facts |= facts
 
 
-def _change(app: App, key: str, secrets: Sequence[Secret], world: World) -> Change:
+def _plan_change(app: App, key: str, secrets: Sequence[Secret], world: World) -> Change:
     file = app.of(metadata.SETTINGS)
     if file is None:
         raise EcapipeError(not_written_back(f"a file of {app.name}", "the app has no settings file here"))
@@ -49,24 +52,39 @@ def _change(app: App, key: str, secrets: Sequence[Secret], world: World) -> Chan
     if any(not secret.same(secrets[0]) for secret in secrets):
         raise EcapipeError(not_written_back(file.path, "several orgs tell several secrets for it"))
     before = world.tree.read(posixpath.join(app.project, file.path), metadata.LARGEST)
-    after, shown = _with(before, file, secrets[0]), _with(before, file, Secret(REDACTED))
-    if after is None or shown is None:
+    # The diff is made from a text that never held the secret, not by taking the secret out of one that did.
+    after, redacted = _with_secret(before, file, secrets[0]), _with_secret(before, file, Secret(REDACTED))
+    if after is None or redacted is None:
         raise EcapipeError(not_written_back(file.path, "its XML is not as Salesforce writes it"))
+    return Change(
+        project=app.project,
+        file=file.path,
+        root=app.project,
+        path=file.path,
+        before=before,
+        after=after,
+        diff=_diff(before, redacted, file, key, secrets[0]),
+    )
+
+
+def _diff(before: bytes, after: bytes, file: SourceFile, key: str, secret: Secret) -> tuple[str, ...]:
+    """The lines that change, without key and secret: the new one, and one that the file may have had before."""
+    secrets = [secret]
+    previous = file.document.text("consumerSecret")
+    if previous and not placeholders.is_placeholder(previous):
+        secrets.append(Secret(previous))
     names = f"a/{file.path}", f"b/{file.path}"
-    diff = difflib.unified_diff(_lines(before), _lines(shown), *names, lineterm="", n=1)
-    earlier = file.document.text("consumerSecret")
-    known = [secrets[0]]
-    if earlier and not placeholders.is_placeholder(earlier):
-        known.append(Secret(earlier))
-    harmless = tuple(redact(line.replace(key, mask(key)), *known) for line in diff)
-    return Change(app.project, file.path, app.project, file.path, before, after, harmless)
+    lines = difflib.unified_diff(_lines(before), _lines(after), *names, lineterm="", n=1)
+    return tuple(redact(line.replace(key, mask(key)), *secrets) for line in lines)
 
 
 def _committable(app: App, path: str, world: World) -> bool:
     """Whether the next commit may take the file along."""
     repository = world.git(app.project)
-    name = repository.name(posixpath.join(app.project, path)) if repository else None
-    return repository is not None and name is not None and name not in repository.ignored([name])
+    if repository is None:
+        return False
+    name = repository.name(posixpath.join(app.project, path))
+    return name is not None and name not in repository.ignored([name])
 
 
 def _require_place(app: App, file: SourceFile, world: World) -> None:
@@ -90,9 +108,10 @@ def _require_place(app: App, file: SourceFile, world: World) -> None:
         raise refuse("git tracks it", f"Untrack it: git rm --cached -- {file.path}", "Then: ecapipe app protect")
 
 
-def _with(before: bytes, file: SourceFile, secret: Secret) -> bytes | None:
+def _with_secret(before: bytes, file: SourceFile, secret: Secret) -> bytes | None:
     """The content with the secret in it; None unless that is all that changes."""
     text = secret.reveal()
+    # It is put between tags as it is: what XML would have to escape is not what Salesforce makes a secret of.
     if not text.isascii() or any(character in "<>&" for character in text):
         return None
     after = edits.put_text(before, "consumerSecret", text, "consumerKey")
@@ -106,7 +125,9 @@ def _with(before: bytes, file: SourceFile, secret: Secret) -> bytes | None:
     def others(document: metadata.Document) -> list[tuple[str, str | None]]:
         return [(each.name, each.text) for each in document.elements if each.name != "consumerSecret"]
 
-    return after if changed.text("consumerSecret") == text and others(changed) == others(file.document) else None
+    if changed.text("consumerSecret") != text or others(changed) != others(file.document):
+        return None
+    return after
 
 
 def _lines(data: bytes) -> list[str]:

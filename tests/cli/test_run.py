@@ -105,8 +105,10 @@ def test_a_login_comes_back_to_a_port_of_this_machine(scene: Scene, tmp_path: Pa
 
 def test_the_browser_of_the_environment_is_opened(scene: Scene, tmp_path: Path) -> None:
     browser = tmp_path / "browser"
+    # It is started outside of any project, so it says where to write.
     browser.write_text(
-        '#!/bin/sh\necho noise; echo noise >&2\nprintf "%s\\n" "$1" > opened.new; mv opened.new opened\n'
+        f'#!/bin/sh\ncd "{tmp_path}"\necho noise; echo noise >&2\n'
+        'printf "%s\\n" "$1" > opened.new; mv opened.new opened\n'
     )
     browser.chmod(0o755)
     command = [*scene.run("Listener"), "--flow", "web", "--json"]

@@ -96,7 +96,7 @@ def test_no_browser_of_the_tree_is_used(
 def asked(patience: float, **variables: str) -> str:
     """What a program prints and is told when it opens a browser; its own input is not empty."""
     program = (
-        "from ecapipe.edges import browser, environment;"
+        "from ecapipe.adapters.network import browser; from ecapipe.adapters import environment;"
         f"print(browser.opener(None, environment.process(), {patience})('https://example.com'))"
     )
     ended = subprocess.run(

@@ -169,7 +169,9 @@ def test_a_repository_of_somebody_else_is_not_read(git: Git, repo: Path, monkeyp
 def test_without_git_nothing_is_tracked(git: Git, repo: Path, tmp_path: Path) -> None:
     write(repo, "a.xml")
     git("add", ".")
-    program = "import sys; from ecapipe.edges.git import tracked; print(sorted(tracked(sys.argv[1], ['a.xml'])))"
+    program = (
+        "import sys; from ecapipe.adapters.project_tree import git;print(sorted(git.tracked(sys.argv[1], ['a.xml'])))"
+    )
 
     def told(path: str) -> str:
         asked = [sys.executable, "-c", program, str(repo)]
@@ -187,7 +189,8 @@ def test_git_is_given_a_list_and_our_own_environment_stays(git: Git, repo: Path,
     trees.plant(tmp_path, {"bin/git": f'#!/bin/sh\nenv > {tmp_path}/told-$$\nPATH=/usr/bin:/bin exec git "$@"\n'})
     (tmp_path / "bin/git").chmod(0o755)
     program = (
-        "import os, sys; from ecapipe.edges.git import tracked; whole, before = os.environ, dict(os.environ);"
+        "import os, sys; from ecapipe.adapters.project_tree.git import tracked;"
+        "whole, before = os.environ, dict(os.environ);"
         "print(sorted(tracked(sys.argv[1], ['a.xml'])), os.environ is whole and dict(os.environ) == before)"
     )
     needed = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "GIT_AUTHOR_NAME": "Nobody", "https_proxy": "http://192.0.2.1"}
@@ -208,7 +211,7 @@ def test_a_git_that_does_not_work_tracks_nothing(repo: Path, git: Git, tmp_path:
     git("add", ".")
     trees.plant(tmp_path, {"bin/git": "#!/bin/sh\nexit 1\n"})
     (tmp_path / "bin/git").chmod(0o755)
-    program = "import sys; from ecapipe.edges.git import Repository; Repository(sys.argv[1]).tracked()"
+    program = "import sys; from ecapipe.adapters.project_tree import git; git.GitRepository(sys.argv[1]).tracked()"
     variables = environment(tmp_path, PATH=str(tmp_path / "bin"))
     asked = [sys.executable, "-c", program, str(repo)]
     ended = subprocess.run(asked, env=variables, check=False, capture_output=True, text=True, timeout=30)

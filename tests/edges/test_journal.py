@@ -192,11 +192,11 @@ def test_a_state_directory_that_cannot_be_used_ends_the_journal_and_not_the_run(
 
 READ_ONLY = """
 import os, sys
-from ecapipe.edges import environment
-from ecapipe.edges.journal import Journal
+from ecapipe.adapters import environment
+from ecapipe.adapters.storage.journal import JournalWriter
 from render import scenes
 os.setuid(12345)
-kept = Journal(environment.process())
+kept = JournalWriter(environment.process())
 for event in scenes.run():
     kept(event)
 print(kept.lost)
@@ -274,11 +274,11 @@ def test_a_disk_without_space_is_said_to_be_that(home: Environment) -> None:
 
 WRITER = """
 import sys
-from ecapipe.edges import environment
-from ecapipe.edges.journal import Journal
+from ecapipe.adapters import environment
+from ecapipe.adapters.storage.journal import JournalWriter
 from edges.test_journal import named
 for number in range(int(sys.argv[2])):
-    kept = Journal(environment.process())
+    kept = JournalWriter(environment.process())
     for event in named(f"20260101T{number:06}Z-abcde{sys.argv[1]}"):
         kept(event)
     assert kept.lost is None

@@ -55,9 +55,9 @@ def test_time_is_told_in_utc_and_chance_is_chance() -> None:
 
 READY = """
 import os, sys, threading
-from ecapipe import edges
-from ecapipe.edges.environment import Environment
-world = edges.real(Environment({}))
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
+world = composition.real_world(Environment({}))
 assert "httpx" not in sys.modules
 world.ready()
 world.ready()

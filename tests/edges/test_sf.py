@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 from salesforce_cli import StandIn, login
 
 from ecapipe.adapters import composition
-from ecapipe.adapters import salesforce_cli as sf_edge
+from ecapipe.adapters import salesforce_cli_answers as answers
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.salesforce_cli import Sf
+from ecapipe.adapters.salesforce_cli_answers import SfError
 from ecapipe.login.handover import Handover
 from ecapipe.login.salesforce_cli import SfVersion
 from ecapipe.orgs.org import Org
@@ -249,7 +250,7 @@ def test_what_is_no_answer_of_it_is_a_problem(out: str, standin: StandIn) -> Non
 @given(st.text(), st.text())
 def test_any_error_has_a_way_out_and_no_secret(name: str, text: str) -> None:
     secrets = tuple(Secret(value) for value in SECRETS)
-    problem = sf_edge._translated(name, f"{text}{URL}{text}", ("org", "login", "sfdx-url"), "uat", secrets)
+    problem = answers.problem(SfError(name, f"{text}{URL}{text}"), ("org", "login", "sfdx-url"), "uat", secrets)
     assert problem.actions
     assert [secret for secret in SECRETS if secret in repr(problem)] == []
     assert "\n" not in problem.message
@@ -257,7 +258,7 @@ def test_any_error_has_a_way_out_and_no_secret(name: str, text: str) -> None:
 
 @given(st.text())
 def test_any_output_is_an_answer_or_none(text: str) -> None:
-    found = sf_edge._document(text)
+    found = answers.document(text)
     assert found is None or isinstance(found["status"], int)
 
 
@@ -298,8 +299,8 @@ def test_one_that_takes_too_long_is_stopped_with_all_it_started(tmp_path: Path) 
 
 INTERRUPTED = """
 import os, sys
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.sf import Sf
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.salesforce_cli import Sf
 try:
     Sf(Environment(dict(os.environ))).logins()
 except KeyboardInterrupt:

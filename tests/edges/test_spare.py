@@ -7,14 +7,14 @@ import sys
 
 ALONE = """
 import sys
-from ecapipe.edges import spare
-spare.http_client()
+from ecapipe.adapters.network import spare
+spare.without_http_client()
 import xmltodict
 assert xmltodict.parse("<a>text</a>") == {"a": "text"}
 assert "urllib.request" not in sys.modules
 import urllib.request
 assert urllib.request.urlopen("data:,text").read() == b"text"
-spare.http_client()
+spare.without_http_client()
 assert urllib.request is sys.modules["urllib.request"]
 """
 

@@ -53,7 +53,10 @@ def test_a_folder_in_it_is_private_even_where_it_was_not(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("home", ["XDG_STATE_HOME", "HOME"])
 def test_without_the_variable_it_is_where_the_system_has_such_things(tmp_path: Path, home: str) -> None:
-    program = "from ecapipe.edges import state, environment; print(state.directory(environment.process()), end='')"
+    program = (
+        "from ecapipe.adapters import environment; from ecapipe.adapters.storage import state;"
+        "print(state.directory(environment.process()), end='')"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", program], env=environment(tmp_path) | {home: str(tmp_path)}, capture_output=True
     )
@@ -65,7 +68,10 @@ def test_without_the_variable_it_is_where_the_system_has_such_things(tmp_path: P
 
 
 def test_a_relative_path_counts_from_the_current_folder(tmp_path: Path) -> None:
-    program = "from ecapipe.edges import state, environment; print(state.directory(environment.process()), end='')"
+    program = (
+        "from ecapipe.adapters import environment; from ecapipe.adapters.storage import state;"
+        "print(state.directory(environment.process()), end='')"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", program],
         env=environment(tmp_path, ECAPIPE_STATE_DIR="here"),
@@ -116,7 +122,8 @@ def test_a_lock_excludes_other_threads_until_it_is_let_go(tmp_path: Path) -> Non
     assert got.is_set()
 
 
-HOLDER = "import sys; from ecapipe.edges import state; held = state.lock(sys.argv[1], None); held.__enter__(); \
+HOLDER = "import sys; from ecapipe.adapters.storage import state; \
+held = state.lock(sys.argv[1], None); held.__enter__(); \
 print(flush=True); sys.stdin.read()"
 
 

@@ -132,9 +132,10 @@ def test_looking_makes_nothing_and_asks_no_keyring(tmp_path: Path) -> None:
 
 def test_without_a_home_nothing_is_kept_and_nothing_breaks(tmp_path: Path) -> None:
     program = (
-        "import os; from ecapipe.edges.environment import Environment; from ecapipe.edges.store import Store\n"
+        "import os; from ecapipe.adapters.environment import Environment\n"
+        "from ecapipe.adapters.storage.store import RecordStore\n"
         "os.path.expanduser = lambda path: path\n"
-        f"print(Store(Environment({{}})).holds('secret', {ID!r}))"
+        f"print(RecordStore(Environment({{}})).holds('secret', {ID!r}))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], env=environment(tmp_path), capture_output=True, text=True, cwd=tmp_path
@@ -276,7 +277,7 @@ class Chain(ChainerBackend):
 def test_what_protects_nothing_is_no_keyring(tmp_path: Path, backend: str) -> None:
     (tmp_path / "plain.py").write_text(PLAIN)
     program = (
-        "from ecapipe.edges.store import system\nfrom ecapipe.problems import EcapipeError\n"
+        "from ecapipe.adapters.storage.store import system\nfrom ecapipe.problems.problem import EcapipeError\n"
         "try: print(system())\nexcept EcapipeError as error: print(error.problem.name, error.problem.actions)"
     )
     variables = environment(tmp_path, PYTHON_KEYRING_BACKEND=backend, PYTHONPATH=f"{ROOT}:{tmp_path}")
@@ -294,7 +295,7 @@ def test_of_a_chain_the_best_is_taken(tmp_path: Path) -> None:
         PYTHONPATH=f"{ROOT}:{tmp_path}",
         ECAPIPE_STATE_DIR=str(tmp_path),
     )
-    program = "from ecapipe.edges.store import system; print(type(system()).__name__)"
+    program = "from ecapipe.adapters.storage.store import system; print(type(system()).__name__)"
     ended = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
     assert ended.stdout == "Good\n", ended
 
@@ -350,18 +351,18 @@ def test_a_lock_outlives_the_removal_of_its_record(tmp_path: Path) -> None:
 
 WRITER = """
 import itertools, sys
-from ecapipe.edges.environment import Environment
-from ecapipe.edges.store import Store
-from ecapipe.kept import Record, Sealed
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.storage.store import RecordStore
+from ecapipe.saved.records import SavedRecord, SavedSecrets
 from ecapipe.secret import Secret
-store = Store(Environment({"ECAPIPE_STATE_DIR": sys.argv[1]}))
+store = RecordStore(Environment({"ECAPIPE_STATE_DIR": sys.argv[1]}))
 place, id = sys.argv[2], sys.argv[3]
 while True:
     with store.locked("login", id):
         found = store.read("login", id)
         number = int(store.unseal(found).refresh_token.reveal().rpartition("-")[2]) + 1
-        sealed = Sealed(Secret(f"access-{number}"), Secret(f"refresh-{number}"), Secret("s" * 20_000))
-        store.put(Record("login", id, place, {"number": number}), sealed)
+        sealed = SavedSecrets(Secret(f"access-{number}"), Secret(f"refresh-{number}"), Secret("s" * 20_000))
+        store.put(SavedRecord("login", id, place, {"number": number}), sealed)
     print(number, flush=True)
 """
 
@@ -377,12 +378,13 @@ def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StoreP
         PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}",
     )
     first = (
-        "import sys; from edges.drawer import Shared; from ecapipe.edges.store import Store\n"
-        "from ecapipe.edges.environment import Environment; from ecapipe.kept import Record, Sealed\n"
+        "import sys; from edges.drawer import Shared; from ecapipe.adapters.storage.store import RecordStore\n"
+        "from ecapipe.adapters.environment import Environment\n"
+        "from ecapipe.saved.records import SavedRecord, SavedSecrets\n"
         "from ecapipe.secret import Secret\n"
-        f"store = Store(Environment({{'ECAPIPE_STATE_DIR': {str(tmp_path)!r}}}))\n"
-        f"record = Record('login', {ID!r}, {place!r}, {{}})\n"
-        "if len(sys.argv) > 1: store.put(record, Sealed(refresh_token=Secret('refresh-0')))\n"
+        f"store = RecordStore(Environment({{'ECAPIPE_STATE_DIR': {str(tmp_path)!r}}}))\n"
+        f"record = SavedRecord('login', {ID!r}, {place!r}, {{}})\n"
+        "if len(sys.argv) > 1: store.put(record, SavedSecrets(refresh_token=Secret('refresh-0')))\n"
         "print(store.unseal(store.read('login', record.id)).refresh_token.reveal())"
     )
 

@@ -84,7 +84,7 @@ ASKING = (sys.executable, "-c")
 )
 def test_a_hidden_answer_is_taken_and_not_shown(tmp_path: Path, typed: str, told: str) -> None:
     program = (
-        "from ecapipe.edges.terminal import ask; secret = ask('Consumer secret of Billing: ');"
+        "from ecapipe.adapters.terminal import ask; secret = ask('Consumer secret of Billing: ');"
         "print('got', len(secret.reveal()) if secret else 'none')"
     )
     with on_terminal(program, at=tmp_path, program=ASKING) as screen:
@@ -97,7 +97,7 @@ def test_a_hidden_answer_is_taken_and_not_shown(tmp_path: Path, typed: str, told
 
 
 def test_a_question_can_be_interrupted(tmp_path: Path) -> None:
-    program = "from ecapipe.edges.terminal import ask\ntry: ask('? ')\nexcept KeyboardInterrupt: print('stopped')"
+    program = "from ecapipe.adapters.terminal import ask\ntry: ask('? ')\nexcept KeyboardInterrupt: print('stopped')"
     with on_terminal(program, at=tmp_path, program=ASKING) as screen:
         screen.terminal.expect_exact("? ")
         screen.terminal.sendintr()

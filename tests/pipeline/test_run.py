@@ -96,6 +96,15 @@ def test_a_run_that_ends_before_any_login_needs_no_org(tmp_path: Path, last: str
     assert (report.status, outcomes(report)[-1][0]) == (0, last)
 
 
+def test_a_run_that_ends_before_the_check_takes_several_orgs(tmp_path: Path) -> None:
+    report = Report()
+    where = ProjectSelection((str(trees.plant(tmp_path, trees.project() | trees.app())),))
+    orgs = OrgSelection(("a=https://a.my.salesforce.com", "b=https://b.my.salesforce.com"))
+    world = composition.real_world(Environment({"HOME": str(tmp_path)}))
+    pipeline.run(RunRequest(where, orgs, LoginOptions(), "locate"), world, report)
+    assert (report.status, outcomes(report)[-1][0]) == (0, "locate")
+
+
 def test_the_oauth_link_of_another_org_is_a_warning(tmp_path: Path) -> None:
     orgs = {"uat": {"url": "https://uat.my.salesforce.com", "orgId": "00D000000000005EAA"}}
     tree = trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.app(oauth=LINKED)

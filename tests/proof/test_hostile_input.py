@@ -65,7 +65,7 @@ def test_no_credential_is_in_what_children_are_given(others: dict[str, str]) -> 
 def test_a_child_gets_no_credential_whatever_its_variable_is_called() -> None:
     names = ["ECAPIPE_CLIENT_SECRET", "ECAPIPE_CLIENT_SECRET_ÄÖ", "ECAPIPE_CLIENT_ID_1", "ECAPIPE_CLIENT_SECRET_FILE"]
     script = (
-        "import subprocess, sys; from ecapipe.edges import environment; given = environment.process().inherited();"
+        "import subprocess, sys; from ecapipe.adapters import environment; given = environment.process().inherited();"
         "subprocess.run([sys.executable, '-c', 'import os; print(*os.environ)'], check=True, env=given)"
     )
     environ = {**os.environ, **dict.fromkeys(names, MADE_UP)}

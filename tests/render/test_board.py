@@ -30,7 +30,8 @@ from ecapipe.events import (
 from ecapipe.problems.oauth import access_denied
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.usage import interrupted
-from ecapipe.render.board import BoardRow, BoardView
+from ecapipe.render.board import BoardView
+from ecapipe.render.board_row import BoardRow
 
 BILLING, PORTAL, REPORTS = Subject("Billing", "uat"), Subject("Portal", "uat"), Subject("Reports", "prod")
 DENIED = access_denied("acme.my.salesforce.com")

@@ -52,7 +52,7 @@ def asked(*given: str, where: ProjectSelection | None = None, **variables: str) 
     """The reports of a command line, and what is then said on standard error."""
     err = StringIO()
     session = open_session([], Environment(dict(variables)), StringIO(), err)
-    return reports.asked(session, accounts.CHECK, given, where or ProjectSelection(), Disk()), err
+    return reports.parse(session, accounts.CHECK, given, where or ProjectSelection(), Disk()), err
 
 
 def test_every_format_is_written_and_the_output_stays_as_it_is(tmp_path: Path) -> None:

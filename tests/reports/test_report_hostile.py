@@ -196,7 +196,7 @@ def test_markdown_keeps_foreign_text_in_code(text: str, other: str) -> None:
         spans = [child for token in tokens for child in token.children or ()]
         assert {span.type for span in spans} <= {"text", "code_inline", "strong_open", "strong_close"}
         assert {span.content for span in spans if span.type == "text"} <= _words(result)
-        heads = _heads(tokens, len(result.telling) + 2)
+        heads = _heads(tokens, len(result.table_columns) + 2)
         assert [head.strip() for head in heads] == [
             row.subject.strip() if row.subject else "project" for row in result.rows
         ]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from river.failure import problem_of
 
 from ecapipe.orgs import org_file
-from ecapipe.orgs.org_file import CHOICES, COLUMNS, LARGEST, OrgFile, OrgRow
+from ecapipe.orgs.org_file import COLUMNS, LARGEST, OrgFile
+from ecapipe.orgs.org_rows import CHOICES, OrgRow
 
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 PROD = "https://acme.my.salesforce.com"

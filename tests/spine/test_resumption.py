@@ -54,28 +54,28 @@ EARLIER = RecordedRun(
 def resumed(
     now: dict[Subject, dict[str, str]], fate: TokenFate | None = None, earlier: RecordedRun = EARLIER
 ) -> Resumption:
-    return resume.resume(earlier, now, ASKED, fate)
+    return resume.compare(earlier, now, ASKED, fate)
 
 
 def test_successes_are_taken_over_and_failures_are_not() -> None:
     found = resumed({A1: THEN, A2: THEN, B1: THEN})
-    assert set(found.taken) == {A1, B1, Subject("B")}
+    assert set(found.records) == {A1, B1, Subject("B")}
     assert found.changes == ()
 
 
 def test_what_is_taken_over_says_from_where() -> None:
-    course = resumed({A1: THEN}).taken[A1]
+    course = resumed({A1: THEN}).records[A1]
     assert {ended.facts[RECORDED] for ended in course.ended} == {"run-1"}
     assert course.finished == SubjectFinished(A1, LOGIN)
     again = replace(EARLIER, run="run-2", courses={A1: course})
-    assert resumed({A1: THEN}, earlier=again).taken[A1].ended[0].facts[RECORDED] == "run-1"
+    assert resumed({A1: THEN}, earlier=again).records[A1].ended[0].facts[RECORDED] == "run-1"
 
 
 def test_an_app_is_taken_over_with_its_last_login_only() -> None:
     """As long as one of its logins is to be done, the app has to be located and checked."""
-    assert Subject("B") in resumed({A1: THEN, A2: THEN, B1: THEN}).taken
-    assert Subject("A") not in resumed({A1: THEN, A2: THEN, B1: THEN}).taken
-    assert Subject("A") in resumed({A1: THEN, B1: THEN}).taken
+    assert Subject("B") in resumed({A1: THEN, A2: THEN, B1: THEN}).records
+    assert Subject("A") not in resumed({A1: THEN, A2: THEN, B1: THEN}).records
+    assert Subject("A") in resumed({A1: THEN, B1: THEN}).records
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,19 @@ def test_an_app_is_taken_over_with_its_last_login_only() -> None:
 )
 def test_a_login_is_done_again_when_what_it_depends_on_has_changed(part: str, sentence: str) -> None:
     found = resumed({A1: {**THEN, part: "other"}, B1: THEN})
-    assert A1 not in found.taken
-    assert B1 in found.taken
+    assert A1 not in found.records
+    assert B1 in found.records
     assert f"Done again, because {sentence}: A@1." in found.changes
 
 
 def test_what_was_not_written_down_is_not_held_against_it() -> None:
-    assert A1 in resumed({A1: {part: "other" for part in ("new", "kinds")}}).taken
+    assert A1 in resumed({A1: {part: "other" for part in ("new", "kinds")}}).records
     bare = replace(passed(A1), ended=tuple(replace(ended, facts={}) for ended in passed(A1).ended))
-    assert A1 in resumed({A1: THEN}, earlier=replace(EARLIER, courses={A1: bare})).taken
+    assert A1 in resumed({A1: THEN}, earlier=replace(EARLIER, courses={A1: bare})).records
 
 
 def test_another_flow_is_done_again_and_the_same_by_its_name_is_not() -> None:
-    assert A1 in resumed({A1: {**THEN, "flow": "web"}}).taken
+    assert A1 in resumed({A1: {**THEN, "flow": "web"}}).records
     found = resumed({A1: {**THEN, "flow": "jwt"}})
     assert found.changes[0] == "Done again, because the flow is to be jwt and was web: A@1."
 
@@ -110,18 +110,18 @@ def test_another_flow_is_done_again_and_the_same_by_its_name_is_not() -> None:
 @pytest.mark.parametrize("fate", ["saved", "handedOver", "revoked"])
 def test_another_fate_of_the_token_is_done_again(fate: TokenFate) -> None:
     found = resumed({A1: THEN}, fate)
-    assert A1 not in found.taken
+    assert A1 not in found.records
     assert "the token is to be" in found.changes[0]
     assert "was forgotten" in found.changes[0]
     same = replace(EARLIER, courses={A1: passed(A1, replace(LOGIN, token=fate))})
-    assert A1 in resumed({A1: THEN}, fate, same).taken
-    assert A1 in resumed({A1: THEN}, None, same).taken, "nobody asks for another fate"
+    assert A1 in resumed({A1: THEN}, fate, same).records
+    assert A1 in resumed({A1: THEN}, None, same).records, "nobody asks for another fate"
 
 
 def test_a_login_that_stopped_before_what_is_asked_now_is_done_again() -> None:
     begun = SubjectRecord(passed(A1).ended[:1], SubjectFinished(A1, None))
     found = resumed({A1: THEN}, earlier=replace(EARLIER, courses={A1: begun}))
-    assert found.taken == {}
+    assert found.records == {}
     assert "more stages are asked for" in found.changes[0]
 
 

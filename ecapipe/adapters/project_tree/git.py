@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Nothing of a tree is run, nothing is fetched, and the index is not even refreshed: core.fsmonitor is a command that
 # the repository itself may name, and a partial clone would fetch what it lacks.
-_GIT: Final = (
+_OPTIONS: Final = (
     "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never",
     "-c", "submodule.recurse=false",
 )  # fmt: skip
@@ -49,16 +49,16 @@ class GitRepository:
     """See `ecapipe.check.git.Git`."""
 
     def __init__(self, top: str) -> None:
-        held = os.path.join(top, ".git")
-        if os.path.exists(held) and not os.path.isdir(held) and not os.path.isfile(held):
+        mark = os.path.join(top, ".git")
+        if os.path.exists(mark) and not os.path.isdir(mark) and not os.path.isfile(mark):
             # Whoever opens a pipe waits for a writer, and a device may never end.
             raise EcapipeError(git_unavailable(top, "its .git is neither a folder nor a file"))
-        ours = environment.process()
-        listed, found = ours.listed(), program(ours)
-        if found is None:
+        variables = environment.process()
+        listed, path = variables.listed(), program(variables)
+        if path is None:
             raise GitMissing(git_unavailable(top, "there is no git program"))
         try:
-            with _shown({**listed, _PROGRAM: found}):
+            with _only({**listed, _PROGRAM: path}):
                 import git
         except ImportError:  # GitPython raises it when the program does not tell its version
             raise EcapipeError(git_unavailable(top, "there is no git program that works")) from None
@@ -66,8 +66,8 @@ class GitRepository:
             self._repo: Repo = git.Repo(top)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
             raise EcapipeError(git_unavailable(top, "the repository is broken")) from None
-        self._command = (found, *_GIT)
-        # GitPython's own part is what pre-commit hooks are told: another index, another folder.
+        self._command = (path, *_OPTIONS)
+        # GitPython's own part is what git tells its hooks: another index, another folder.
         self._variables = {**listed, **self._repo.git.environment(), **_ENVIRONMENT}
         self.top = top
         self._folders: dict[str, str] = {}
@@ -91,69 +91,74 @@ class GitRepository:
 
     @cached_property
     def _index(self) -> dict[str, str]:
-        return _blobs(self._listed("ls-files", "-s", "-z", "--", f":(top,icase)*{_ECA.decode()}*"), _ECA)
+        return _blobs(self._entries("ls-files", "-s", "-z", "--", f":(top,icase)*{_ECA.decode()}*"), _ECA)
 
     def tracked(self) -> frozenset[str]:
         """Every name in the index."""
-        return frozenset(os.fsdecode(name) for name in self._listed("ls-files", "-z"))
+        return frozenset(os.fsdecode(name) for name in self._entries("ls-files", "-z"))
 
     def blob(self, name: str) -> str | None:
-        return _blobs(self._listed("ls-files", "-s", "-z", "--", f":(literal){name}")).get(name)
+        return _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){name}")).get(name)
 
     def at(self, revision: str) -> dict[str, str]:
         # Through a pipe, where nothing in it can be an option.
-        asked = os.fsencode(f"{' '.join(revision.splitlines())}^{{commit}}\n")
-        commit, _, kind = (
-            self._run("cat-file", f"--batch-check={_OBJECT}", given=asked).decode().strip().rpartition(" ")
-        )
+        query = os.fsencode(f"{' '.join(revision.splitlines())}^{{commit}}\n")
+        answer = self._run("cat-file", f"--batch-check={_OBJECT}", stdin=query).decode().strip()
+        commit, _, kind = answer.rpartition(" ")
         if kind != "commit":
-            if revision == "HEAD":
+            if revision == "HEAD":  # nothing has been committed yet
                 return {}
             raise EcapipeError(unknown_revision(revision))
-        return _blobs(self._listed("ls-tree", "-r", "-z", "--full-tree", commit), _ECA)
+        return _blobs(self._entries("ls-tree", "-r", "-z", "--full-tree", commit), _ECA)
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        asked = dict.fromkeys(blobs)
-        return {blob: b"".join(pieces) for blob, pieces in self._read(asked)} if asked else {}
+        ids = dict.fromkeys(blobs)
+        # Starting git takes milliseconds, also to ask it nothing.
+        if not ids:
+            return {}
+        return {blob: b"".join(pieces) for blob, pieces in self._read(ids)}
 
     def _read(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
         ids = "".join(f"{blob}\n" for blob in blobs).encode()
-        with self._started("cat-file", f"--batch={_HEADER}%(objectname)", "--buffer", given=ids) as output:
+        with self._started("cat-file", f"--batch={_HEADER}%(objectname)", "--buffer", stdin=ids) as output:
             yield from _contents(output)
 
     def ignored(self, names: Iterable[str]) -> frozenset[str]:
         # Behind ./ a name that starts with a colon is only a name.
-        asked = b"".join(b"./" + os.fsencode(name) + b"\0" for name in names)
-        found = self._run("check-ignore", "--no-index", "--stdin", "-z", given=asked, fails=(1,)) if asked else b""
-        return frozenset(os.fsdecode(name.removeprefix(b"./")) for name in found.split(b"\0") if name)
+        query = b"".join(b"./" + os.fsencode(name) + b"\0" for name in names)
+        if not query:
+            return frozenset()
+        answer = self._run("check-ignore", "--no-index", "--stdin", "-z", stdin=query, answers=(0, 1))
+        return frozenset(os.fsdecode(name.removeprefix(b"./")) for name in answer.split(b"\0") if name)
 
     def rulings(self, names: Sequence[str]) -> list[IgnoreRule | None] | None:
         """What ignore files say of each of `names`, tracked or not; None when git's answer cannot be read."""
-        asked = b"".join(os.fsencode(name) + b"\0" for name in names)
+        query = b"".join(os.fsencode(name) + b"\0" for name in names)
         command = ("check-ignore", "-z", "--stdin", "--verbose", "--non-matching", "--no-index")
-        answers = self._run(*command, given=asked, fails=(1,)).split(b"\0")[:-1]
-        if len(answers) != 4 * len(names):
+        fields = self._run(*command, stdin=query, answers=(0, 1)).split(b"\0")[:-1]
+        # Four fields a name: source, line, pattern, name.
+        if len(fields) != 4 * len(names):
             return None
-        return [_ruling(*map(os.fsdecode, line)) for line in zip(answers[0::4], answers[2::4], strict=True)]
+        return [_ruling(*map(os.fsdecode, fields_of)) for fields_of in zip(fields[0::4], fields[2::4], strict=True)]
 
     def holding(self, folder: str, sought: SecretSearch) -> Iterable[str]:
         def search() -> list[str]:
             # The values go in through a pipe: nobody can see them among the arguments.
-            found = self._run(
+            names = self._run(
                 "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
-                "-f", "-", "--", f":(literal){folder}", given=sought.patterns, fails=(1,),
+                "-f", "-", "--", f":(literal){folder}", stdin=sought.patterns, answers=(0, 1),
             )  # fmt: skip
-            return [os.fsdecode(name) for name in found.split(b"\0") if name]
+            return [os.fsdecode(name) for name in names.split(b"\0") if name]
 
-        return _Begun(search)
+        return _InBackground(search)
 
     def files(self, folder: str) -> list[str]:
-        listed = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
-        return [os.fsdecode(name) for name in self._listed(*listed)]
+        command = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
+        return [os.fsdecode(name) for name in self._entries(*command)]
 
     def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         names: dict[str, list[str]] = {}
-        for name, blob in _blobs(self._listed("ls-files", "-s", "-z", "--", f":(literal){folder}")).items():
+        for name, blob in _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){folder}")).items():
             names.setdefault(blob, []).append(name)
         for blob, pieces in self._read(names):
             yield names[blob], pieces
@@ -166,22 +171,49 @@ class GitRepository:
         ) as output:  # fmt: skip
             yield from _contents(output)
 
-    def _listed(self, *command: str) -> list[bytes]:
+    def _entries(self, *command: str) -> list[bytes]:
         return [entry for entry in self._run(*command).split(b"\0") if entry]
 
-    def _run(self, *command: str, given: bytes = b"", fails: Sequence[int] = ()) -> bytes:
-        with self._started(*command, given=given, fails=fails) as output:
+    def _run(self, *command: str, stdin: bytes = b"", answers: Sequence[int] = (0,)) -> bytes:
+        with self._started(*command, stdin=stdin, answers=answers) as output:
             return output.read()
 
     @contextmanager
     def _started(
-        self, *command: str, given: bytes = b"", source: IO[bytes] | None = None, fails: Sequence[int] = ()
+        self, *command: str, stdin: bytes = b"", source: IO[bytes] | None = None, answers: Sequence[int] = (0,)
     ) -> Iterator[IO[bytes]]:
-        """The output of a git command that reads `given`, or what `source` delivers. An exit status in `fails` is an
-        answer, too."""
+        """The output of a git command that reads `stdin`, or what `source` delivers.
+
+        Raises `EcapipeError` (GitUnavailable) for an exit status that is not among `answers`: 1, for one, says that
+        nothing was found.
+        """
+        process = self._popen(command, source)
+        output, errors = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
+        complaint: list[bytes] = []
+        # Each pipe has a thread: git stops when one is full, and so would we.
+        threads = [threading.Thread(target=lambda: complaint.append(errors.read()), daemon=True)]
+        if process.stdin is not None:
+            threads.append(threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True))
+        for thread in threads:
+            thread.start()
+        try:
+            yield output
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            output.close()
+            status = process.wait()
+            for thread in threads:
+                thread.join()
+            errors.close()
+        if status not in answers:
+            raise EcapipeError(git_unavailable(self.top, _reason(b"".join(complaint), status)))
+
+    def _popen(self, command: Sequence[str], source: IO[bytes] | None) -> subprocess.Popen[bytes]:
         try:
             # Not by GitPython, which gives every command all that stands in os.environ.
-            process = subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
+            return subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
                 [*self._command, *command],
                 cwd=self._repo.working_dir,
                 env=self._variables,
@@ -193,42 +225,26 @@ class GitRepository:
             raise GitMissing(git_unavailable(self.top, "there is no git program")) from None
         except OSError as error:
             raise EcapipeError(git_unavailable(self.top, f"{error.strerror or error}")) from None
-        stdin, stdout, stderr = process.stdin, cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
-        complaint: list[bytes] = []
-        threads = [threading.Thread(target=lambda: complaint.append(stderr.read()), daemon=True)]
-        if stdin is not None:
-            threads.append(threading.Thread(target=_feed, args=(stdin, given), daemon=True))
-        for thread in threads:
-            thread.start()
-        try:
-            yield stdout
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            stdout.close()
-            status = process.wait()
-            for thread in threads:
-                thread.join()
-            stderr.close()
-        if status and status not in fails:
-            said = b"".join(complaint).decode("utf-8", "replace").strip().splitlines()
-            reason = said[0].removeprefix("fatal: ") if said else f"it ended with {status}"
-            raise EcapipeError(git_unavailable(self.top, reason.rstrip(".")))
+
+
+def _reason(complaint: bytes, status: int) -> str:
+    """Why git refused: the first line of what it says, without a full stop."""
+    for line in complaint.decode("utf-8", "replace").strip().splitlines():
+        return line.removeprefix("fatal: ").rstrip(".")
+    return f"it ended with {status}"
 
 
 def program(environment: Environment) -> str | None:
     """The git program: that of ECAPIPE_GIT, else the one that GitPython would use, if it has an absolute path."""
-    named = environment.get(_PROGRAM) or "git"
-    if os.path.isabs(named) and not environment.get(_CHOSEN):
-        return shutil.which(named)
-    return environment.program(
-        *((f"{named}.exe", f"{named}.cmd", named) if os.name == "nt" else (named,)), chosen=_CHOSEN
-    )
+    name = environment.get(_PROGRAM) or "git"
+    if os.path.isabs(name) and not environment.get(_CHOSEN):
+        return shutil.which(name)
+    names = (f"{name}.exe", f"{name}.cmd", name) if os.name == "nt" else (name,)
+    return environment.program(*names, chosen=_CHOSEN)
 
 
 @contextmanager
-def _shown(variables: Mapping[str, str]) -> Iterator[None]:
+def _only(variables: Mapping[str, str]) -> Iterator[None]:
     """While GitPython is loaded for the first time, let it see these variables alone: it runs ``git version`` then,
     with a copy of ``os.environ``. The environment of this process is not changed, nor what anything else needs of it.
     """
@@ -236,34 +252,34 @@ def _shown(variables: Mapping[str, str]) -> Iterator[None]:
         if "git" in sys.modules:
             yield
             return
-        whole = os.environ
+        environ = os.environ
         os.environ = dict(variables)  # type: ignore[assignment]  # noqa: B003 - it is not to be cleared
         try:
             yield
         finally:
-            os.environ = whole  # noqa: B003
+            os.environ = environ  # noqa: B003
 
 
-class _Begun:
+class _InBackground:
     """What `work` comes to, in a thread of its own; who wants to know waits for it."""
 
     def __init__(self, work: Callable[[], list[str]]) -> None:
         self._work = work
-        self._came: list[str] | BaseException = []
+        self._outcome: list[str] | BaseException = []
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[str]:
         self._thread.join()
-        if isinstance(self._came, BaseException):
-            raise self._came
-        yield from self._came
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        yield from self._outcome
 
     def _run(self) -> None:
         try:
-            self._came = self._work()
+            self._outcome = self._work()
         except BaseException as error:  # raised again where the answer is asked for
-            self._came = error
+            self._outcome = error
 
 
 class Repositories:
@@ -287,22 +303,23 @@ class Repositories:
 def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
     """Those of `paths` (relative to `root`) that are in the index; empty where git cannot tell."""
     try:
-        repository = Repositories()(root) if paths else None
-        listed = repository.tracked() if repository else frozenset()
+        if not paths or (repository := Repositories()(root)) is None:
+            return frozenset()
+        names = repository.tracked()
     except EcapipeError:
         return frozenset()
-    return frozenset(path for path in paths if repository and repository.name(os.path.join(root, path)) in listed)
+    return frozenset(path for path in paths if repository.name(os.path.join(root, path)) in names)
 
 
 def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:
     """Names and ids in what ls-files and ls-tree list; only names with `part` in them, in any case."""
-    found = {}
+    blobs = {}
     for entry in entries:
         if part in entry.lower() and not entry.startswith((_LINK, _SUBMODULE)):
-            about, _, name = entry.partition(b"\t")
+            fields, _, name = entry.partition(b"\t")
             # ls-files: mode, id, stage; ls-tree: mode, type, id.
-            found[os.fsdecode(name)] = max(about.split(b" ")[1:], key=len).decode()
-    return found
+            blobs[os.fsdecode(name)] = max(fields.split(b" ")[1:], key=len).decode()
+    return blobs
 
 
 def rulings(root: str, paths: Sequence[str]) -> protection.IgnoreRules | None:
@@ -312,28 +329,30 @@ def rulings(root: str, paths: Sequence[str]) -> protection.IgnoreRules | None:
     """
     try:
         repository = Repositories()(root)
-        home = repository.name(root) if repository else None
-        if repository is None or home is None:
+        if repository is None or (home := repository.name(root)) is None:
             return None
-        named = {path: repository.name(os.path.join(root, path)) for path in paths}
-        inside = {path: name for path, name in named.items() if name is not None}
-        found = repository.rulings(list(inside.values()))
+        names = {path: repository.name(os.path.join(root, path)) for path in paths}
+        inside = {path: name for path, name in names.items() if name is not None}
+        rules = repository.rulings(list(inside.values()))
     except EcapipeError:
         return None
-    return (
-        None if found is None else protection.IgnoreRules(repository.top, home, dict(zip(inside, found, strict=True)))
-    )
+    if rules is None:
+        return None
+    return protection.IgnoreRules(repository.top, home, dict(zip(inside, rules, strict=True)))
 
 
 def _ruling(source: str, pattern: str) -> IgnoreRule | None:
+    if not source:
+        return None
+    # .git/info/exclude and core.excludesFile are one user's own: the others who clone do not have them.
     shared = os.path.basename(source) == ".gitignore" and not os.path.isabs(source)
-    return IgnoreRule(source if shared else None, not pattern.startswith("!")) if source else None
+    return IgnoreRule(source if shared else None, not pattern.startswith("!"))
 
 
-def _feed(stream: IO[bytes], given: bytes) -> None:
+def _feed(stream: IO[bytes], data: bytes) -> None:
     try:
         with stream:
-            stream.write(given)
+            stream.write(data)
     except BrokenPipeError:  # git has seen enough, or ended: its status tells
         return
 

@@ -20,9 +20,9 @@ class Index(Disk):
     Reading raises `EcapipeError` (GitUnavailable) where there is no index.
     """
 
-    def __init__(self, around: Repositories) -> None:
-        self._around = around
-        self._held: dict[str, bytes] = {}
+    def __init__(self, repositories: Repositories) -> None:
+        self._repositories = repositories
+        self._contents: dict[str, bytes] = {}
 
     def walk(
         self, root: str, directories: Sequence[str], *, metadata_format: bool
@@ -34,20 +34,22 @@ class Index(Disk):
                 yield LinkOutside(directory)
                 continue
             below = {path: blob for path, blob in self._below(root, directory).items() if not passed_over(path)}
-            known = {path: recognise(path.rpartition("/")[2], metadata_format=metadata_format) for path in below}
+            types = {path: recognise(path.rpartition("/")[2], metadata_format=metadata_format) for path in below}
             # All at once: asking git takes long, the answers are short.
-            contents = self._repository(f"{root}/{directory}").read(below[path] for path in known if known[path])
+            contents = self._repository(f"{root}/{directory}").read(below[path] for path in types if types[path])
             for path in sorted(below.keys() - seen):
                 seen.add(path)
-                if found := known[path]:
-                    self._held[f"{root}/{path}"] = contents[below[path]]
-                    yield MetadataFile(path, *found, ignored(path))
-                elif meant := nearly(path.rpartition("/")[2], metadata_format=metadata_format):
-                    yield suffix_misspelt(path, meant)
+                if type_and_name := types[path]:
+                    self._contents[f"{root}/{path}"] = contents[below[path]]
+                    yield MetadataFile(path, *type_and_name, ignored(path))
+                elif correct := nearly(path.rpartition("/")[2], metadata_format=metadata_format):
+                    yield suffix_misspelt(path, correct)
 
     def read(self, path: str, limit: int) -> bytes:
         content = self._content(path)
-        return super().read(path, limit) if content is None else content[: limit + 1]
+        if content is None:
+            return super().read(path, limit)
+        return content[: limit + 1]
 
     def read_inside(self, root: str, name: str, limit: int) -> str | None:
         content = self._content(os.path.join(root, name))
@@ -56,6 +58,7 @@ class Index(Disk):
         return content[:limit].decode("utf-8", "replace").strip()
 
     def open_to_others(self, path: str) -> bool:
+        # The index has no such modes: it knows only whether a file is executable.
         return False
 
     def _below(self, root: str, directory: str) -> dict[str, str]:
@@ -67,16 +70,16 @@ class Index(Disk):
         return {prefix + name[len(top) :]: blob for name, blob in repository.index().items() if name.startswith(top)}
 
     def _content(self, path: str) -> bytes | None:
-        if path not in self._held:
+        if path not in self._contents:
             repository = self._repository(os.path.dirname(path))
             blob = repository.blob(repository.name(path) or "")
             if blob is None:
                 return None
-            self._held[path] = repository.read([blob]).get(blob, b"")
-        return self._held[path]
+            self._contents[path] = repository.read([blob]).get(blob, b"")
+        return self._contents[path]
 
     def _repository(self, place: str) -> GitRepository:
-        repository = self._around(place)
+        repository = self._repositories(place)
         if repository is None:
             raise EcapipeError(git_unavailable(place, "there is no repository"))
         return repository

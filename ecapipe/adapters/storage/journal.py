@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from functools import reduce
 from typing import Final, assert_never
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state
+from ecapipe.adapters.storage.background_file import BackgroundFile, write_all
 from ecapipe.documents import journal_lines
 from ecapipe.documents.journal_lines import JournalRecord
 from ecapipe.documents.recorded_runs import RecordedRun
@@ -38,9 +37,8 @@ KEPT: Final = 50
 """Runs; older ones go when a new one begins."""
 
 _FOLDER: Final = "runs"
+_SUFFIX: Final = ".jsonl"
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
-_PAUSE: Final = 0.05
-"""Seconds for which lines are gathered before all of them are brought to the disk itself."""
 _PATIENCE: Final = 1.0
 """Seconds to wait for somebody who only looks whether a run is going on."""
 
@@ -76,10 +74,10 @@ class JournalWriter:
         self._environment = environment
         self._arguments, self._resumes = arguments, resumes
         self._started: RunStarted | None = None
-        self._length = 0
+        self._stage_count = 0
         """How many stages a login has in this run."""
         self._pending: dict[Subject, list[Event]] = {}
-        self._disk: _Disk | None = None
+        self._file: BackgroundFile | None = None
         self._closing = ExitStack()
         self._over = False
         self.run: str | None = None
@@ -90,7 +88,7 @@ class JournalWriter:
         if self._over:
             return
         try:
-            self._take(event)
+            self._record(event)
         except OSError as error:
             self._give_up(_reason(error))
         except EcapipeError as error:
@@ -106,28 +104,26 @@ class JournalWriter:
     def _end(self) -> None:
         """Raises `OSError` if not everything came to the disk."""
         self._over = True
-        disk, self._disk = self._disk, None
+        file, self._file = self._file, None
         try:
-            if disk:
-                disk.end()
+            if file:
+                file.finish()
         finally:
             self._closing.close()
 
-    def _take(self, event: Event) -> None:
+    def _record(self, event: Event) -> None:
         match event:
             case RunStarted():
                 self._started = event
-                self._length = sum(stage in TARGET_STAGES for stage in event.stages)
+                self._stage_count = sum(stage in TARGET_STAGES for stage in event.stages)
             case RunPlanned():
                 self._begin(event)
             case StageStarted():
-                for each in self._pending.get(event.subject, ()):
-                    if isinstance(each, StageEnded) and each.stage == event.stage:
-                        del self._pending[event.subject]  # it starts again
-                        break
+                self._restart(event)
             case StageEnded():
                 course = self._gather(event.subject, event)
-                if event.subject.org and len(course) == self._length and any(map(_failed, course)):
+                # A login that failed may be tried again, so its end may come late: what is known goes down at once.
+                if event.subject.org and len(course) == self._stage_count and any(map(_failed, course)):
                     self._write(event.subject)
             case AppDescribed():
                 subject = Subject(event.app.name)
@@ -146,6 +142,12 @@ class JournalWriter:
             case _:
                 assert_never(event)
 
+    def _restart(self, event: StageStarted) -> None:
+        """Forget what is pending of a login that goes through a stage for the second time: it is tried again."""
+        course = self._pending.get(event.subject, ())
+        if any(isinstance(each, StageEnded) and each.stage == event.stage for each in course):
+            del self._pending[event.subject]
+
     def _gather(self, subject: Subject, event: Event) -> list[Event]:
         course = self._pending.setdefault(subject, [])
         course.append(event)
@@ -157,24 +159,27 @@ class JournalWriter:
             return
         folder, run = state.folder(self._environment, _FOLDER), self._started.run
         self._closing.enter_context(state.lock(_lock(folder, run), run_going_on(run), _PATIENCE))
-        path = os.path.join(folder, f"{run}.jsonl")
+        path = _path(folder, run)
+        # O_EXCL: never over the journal of another run.
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._closing.callback(os.close, file)
-        _write(file, _line(journal_lines.header(self._started, planned, self._resumes, self._arguments, os.getcwd())))
+        header = journal_lines.header(self._started, planned, self._resumes, self._arguments, os.getcwd())
+        # The only line that is waited for: without it the others say nothing.
+        write_all(file, _line(header))
         os.fsync(file)
-        self._disk = _Disk(file)
+        self._file = BackgroundFile(file)
         self.run = run
         self._write(Subject())
         _prune(folder)
 
     def _write(self, subject: Subject) -> None:
         """Write down what is known of the subject by now."""
-        if self._disk:
+        if self._file:
             self._put(journal_lines.part(self._pending.pop(subject, [])))
 
     def _put(self, document: Json) -> None:
-        if self._disk:
-            self._disk.put(_line(document))
+        if self._file:
+            self._file.put(_line(document))
 
     def _give_up(self, reason: str) -> None:
         self.lost = self._sentence(reason)
@@ -185,68 +190,21 @@ class JournalWriter:
         return f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}."
 
 
-class _Disk:
-    """Brings lines into a file as they come, and the file to the disk itself a moment later, on a thread of its own:
-    whoever tells of a line waits for nothing."""
-
-    def __init__(self, file: int) -> None:
-        self._file = file
-        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._bring, name="ecapipe-journal", daemon=True)
-        self._thread.start()
-
-    def put(self, line: bytes) -> None:
-        """Raises `OSError` if an earlier line could not be brought there."""
-        if self._error:
-            raise self._error
-        self._lines.put(line)
-
-    def end(self) -> None:
-        """Wait until everything is there; raises `OSError` if it is not."""
-        self._lines.put(None)
-        self._thread.join()
-        if self._error:
-            raise self._error
-
-    def _bring(self) -> None:
-        try:
-            while (line := self._lines.get()) is not None:
-                until = time.monotonic() + _PAUSE
-                while line is not None:
-                    _write(self._file, line)
-                    try:
-                        line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
-                    except Empty:
-                        break
-                os.fsync(self._file)
-                if line is None:
-                    return
-        except OSError as error:
-            self._error = error
-
-
-def _write(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]
-
-
 def entries(environment: Environment) -> tuple[list[JournalFile], list[Problem]]:
     """The runs that there are journals of, the newest first, and a problem for each journal that cannot be read.
 
     Raises `EcapipeError` (StateDirectoryUnusable).
     """
-    folder = _looked_into(environment)
-    read: list[JournalFile] = []
+    folder = _existing_folder(environment)
+    files: list[JournalFile] = []
     failures: list[Problem] = []
     for run in _runs(folder):
         try:
-            entry = _read(folder, run)
+            if file := _read(folder, run):
+                files.append(file)
         except EcapipeError as error:
             failures.append(error.problem)
-        else:
-            read += [entry] if entry else []
-    return sorted(read, key=lambda entry: entry.journal.recorded.started_at, reverse=True), failures
+    return sorted(files, key=lambda file: file.journal.recorded.started_at, reverse=True), failures
 
 
 def names(environment: Environment) -> list[str]:
@@ -265,47 +223,48 @@ def find(
 
     Raises `EcapipeError`: RunNotFound, RunAmbiguous, StateDirectoryUnusable, or what keeps it from being read.
     """
-    folder = _looked_into(environment)
+    folder = _existing_folder(environment)
     runs = _runs(folder)
     if name is None:
-        meant = [
-            run
-            for run, head in _heads(folder, runs)
-            if roots is None or _is_of(head, roots) or head.folder == started_in
+        # The first line is enough to choose by; journals of thousands of logins are large.
+        heads = _heads(folder, runs)
+        candidates = [
+            run for run, head in heads if roots is None or _is_of(head, roots) or head.folder == started_in
         ][:1]
     else:
-        meant = [run for run in runs if name and run.startswith(name)]
-    if len(meant) > 1:
-        raise EcapipeError(run_ambiguous(name or "", meant))
-    entry = _read(folder, meant[0]) if meant else None
-    if entry is None:
-        raise EcapipeError(run_not_found(name, runs))
-    return entry
+        candidates = [run for run in runs if name and run.startswith(name)]
+    if len(candidates) > 1:
+        raise EcapipeError(run_ambiguous(name or "", candidates))
+    if candidates and (file := _read(folder, candidates[0])):
+        return file
+    raise EcapipeError(run_not_found(name, runs))
 
 
 @contextmanager
 def held(entry: JournalFile) -> Iterator[RecordedRun]:
-    """What the run of `entry`, those it went on with and those that went on with it know together. While the context
-    lasts, nobody else goes on with any of them.
+    """What the run of `entry`, those it resumed and those that resumed it know together.
 
-    Raises `EcapipeError` (RunGoingOn).
+    While the context lasts, nobody else resumes any of them. Raises `EcapipeError` (RunGoingOn).
     """
     folder = os.path.dirname(entry.path)
-    heads = _heads(folder, _runs(folder))
-    links = [(run, head.resumes) for run, head in heads if head.resumes]
-    kin, size = {entry.run}, 0
-    while len(kin) > size:
-        size = len(kin)
-        kin |= {each for link in links if kin.intersection(link) for each in link}
-    family = [run for run, _ in reversed(heads) if run in kin]
+    # The oldest first: so locks are always taken in one order, and what is known later wins.
+    runs = _related(entry.run, list(reversed(_heads(folder, _runs(folder)))))
     with ExitStack() as stack:
-        for run in family:
+        for run in runs:
             stack.enter_context(state.lock(_lock(folder, run), run_going_on(run), _PATIENCE))
-        whole: RecordedRun | None = None
-        for run in family:
-            if read := _read(folder, run):
-                whole = whole.then(read.journal.recorded) if whole else read.journal.recorded
-        yield whole or entry.journal.recorded
+        # Read under the locks: a run that has just ended may have written more.
+        recorded = [file.journal.recorded for run in runs if (file := _read(folder, run))]
+        yield reduce(RecordedRun.then, recorded) if recorded else entry.journal.recorded
+
+
+def _related(run: str, heads: Sequence[tuple[str, JournalRecord]]) -> list[str]:
+    """`run`, and the runs that it resumed or that resumed it, over any number of others; in the order of `heads`."""
+    links = [(each, head.resumes) for each, head in heads if head.resumes]
+    related, size = {run}, 0
+    while len(related) > size:
+        size = len(related)
+        related |= {each for link in links if related.intersection(link) for each in link}
+    return [each for each, _ in heads if each in related]
 
 
 def _line(document: Json) -> bytes:
@@ -316,23 +275,29 @@ def _failed(event: Event) -> bool:
     return isinstance(event, StageEnded) and event.problem is not None
 
 
-def _looked_into(environment: Environment) -> str:
+def _existing_folder(environment: Environment) -> str:
     """The folder of the journals, which is not made for this. Nobody else's is believed.
 
     Raises `EcapipeError` (StateDirectoryUnusable).
     """
     path = state.place(environment, _FOLDER)
-    return state.folder(environment, _FOLDER) if os.path.isdir(path) else path
+    if not os.path.isdir(path):
+        return path
+    return state.folder(environment, _FOLDER)
 
 
 def _runs(folder: str) -> list[str]:
     """The names of the runs, the newest first."""
-    ended = ".jsonl"
     try:
         names = os.listdir(folder)
     except OSError:  # there has not been any
         return []
-    return sorted((name.removesuffix(ended) for name in names if name.endswith(ended)), reverse=True)
+    # A run is named after the time of its start.
+    return sorted((name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)), reverse=True)
+
+
+def _path(folder: str, run: str) -> str:
+    return os.path.join(folder, run + _SUFFIX)
 
 
 def _lock(folder: str, run: str) -> str:
@@ -344,7 +309,7 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
     `EcapipeError` (NewerFormat) for one that could say anything."""
     heads = []
     for run in runs:
-        path = os.path.join(folder, f"{run}.jsonl")
+        path = _path(folder, run)
         try:
             with open(path, "rb") as file:
                 head = journal_lines.parse(file.readline(), path)
@@ -354,7 +319,8 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
             if error.problem.name == "NewerFormat":
                 raise
             continue
-        heads += [(run, head)] if head else []
+        if head:
+            heads.append((run, head))
     return sorted(heads, key=lambda each: each[1].recorded.started_at, reverse=True)
 
 
@@ -364,16 +330,16 @@ def _is_of(head: JournalRecord, roots: Collection[str]) -> bool:
 
 def _read(folder: str, run: str) -> JournalFile | None:
     """A journal; None if nothing whole is in it. Raises `EcapipeError`."""
-    path = os.path.join(folder, f"{run}.jsonl")
+    path = _path(folder, run)
     try:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
         raise EcapipeError(unreadable_file(path, _reason(error))) from None
-    written = journal_lines.parse(data, path)
-    if written is None:
+    record = journal_lines.parse(data, path)
+    if record is None:
         return None
-    return JournalFile(path, written, written.recorded.milliseconds is None and _is_locked(folder, run))
+    return JournalFile(path, record, going=record.recorded.milliseconds is None and _is_locked(folder, run))
 
 
 def _is_locked(folder: str, run: str) -> bool:
@@ -386,11 +352,12 @@ def _is_locked(folder: str, run: str) -> bool:
 
 def _prune(folder: str) -> None:
     """Remove all but the last runs, and any that are going on."""
-    runs = {name.partition(".")[0] for name in os.listdir(folder) if name.endswith((".jsonl", ".lock"))}
+    # Also of those that only a lock is left of.
+    runs = {name.partition(".")[0] for name in os.listdir(folder) if name.endswith((_SUFFIX, ".lock"))}
     for run in sorted(runs, reverse=True)[KEPT:]:
         lock = _lock(folder, run)
         with suppress(EcapipeError), state.lock(lock, run_going_on(run)):
-            for path in (os.path.join(folder, f"{run}.jsonl"), lock):
+            for path in (_path(folder, run), lock):
                 with suppress(FileNotFoundError):  # another run that has just begun was faster
                     os.unlink(path)
 

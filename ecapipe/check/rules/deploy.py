@@ -12,6 +12,7 @@ from ecapipe.problems.problem import did_you_mean
 from ecapipe.project import metadata
 from ecapipe.project.metadata import Type
 
+# An org's id, 00D…, and the id of its consumer, 888…, each with 15 or 18 characters.
 _LINK: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?:888[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 _SWITCH: Final = "isClientCredentialsFlowEnabled"
 
@@ -66,39 +67,49 @@ def certificate_dropped(subject: RuleInput) -> Iterator[Remark]:
     settings = subject.own_settings
     if not settings or settings.document.text("certificate"):
         return
-    had, used = settings.path in subject.evidence.certified, subject.app.name in subject.evidence.jwt
-    if had or used:
-        why = "the last commit had one" if had else "the app logs in with the JWT flow"
-        yield subject.remark(
-            f"The settings of {subject.app.name} hold no certificate, but {why}: a deploy removes it from the app.",
-            "Put the certificate back before a deploy.",
-            element="certificate",
-        )
+    if settings.path in subject.evidence.certified:
+        reason = "the last commit had one"
+    elif subject.app.name in subject.evidence.jwt:
+        reason = "the app logs in with the JWT flow"
+    else:
+        return
+    yield subject.remark(
+        f"The settings of {subject.app.name} hold no certificate, but {reason}: a deploy removes it from the app.",
+        "Put the certificate back before a deploy.",
+        element="certificate",
+    )
 
 
 def oauth_link_foreign(subject: RuleInput) -> Iterator[Remark]:
     if subject.own_settings and subject.app.link_org:
         yield from _foreign(
-            subject, "oauthLink", subject.app.link_org, metadata.OAUTH, "Remove oauthLink before the deploy."
+            subject,
+            "oauthLink",
+            org=subject.app.link_org,
+            type=metadata.OAUTH,
+            action="Remove oauthLink before the deploy.",
         )
 
 
 def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
     app, oauth = subject.app, subject.oauth
-    link = oauth.document.text("oauthLink") if oauth else None
-    if not link or not subject.own_settings:
+    if not oauth or not subject.own_settings:
+        return
+    link = oauth.document.text("oauthLink")
+    if not link:
         return
     home = app.scoped_org
     if not _LINK.fullmatch(link):
-        why = "has not the form of one"
+        reason = "has not the form of one"
     elif home and app.link_org and not same_id(home, app.link_org):
-        why = f"names org {app.link_org}, but the app is scoped to {home}"
+        reason = f"names org {app.link_org}, but the app is scoped to {home}"
     elif subject.in_file("consumerKey") == "absent":
-        why = "is older than the settings, which have no consumerKey yet"
+        # Salesforce makes the key at the first deploy, and the link with it.
+        reason = "is older than the settings, which have no consumerKey yet"
     else:
         return
     yield subject.remark(
-        f"The oauthLink of {app.name} {why}.", "Remove oauthLink before the deploy.", at=oauth, element="oauthLink"
+        f"The oauthLink of {app.name} {reason}.", "Remove oauthLink before the deploy.", at=oauth, element="oauthLink"
     )
 
 
@@ -107,9 +118,9 @@ def org_scoped_app_foreign(subject: RuleInput) -> Iterator[Remark]:
         yield from _foreign(
             subject,
             "orgScopedExternalApp",
-            home,
-            metadata.HEADER,
-            "Remove orgScopedExternalApp before the deploy; Salesforce makes a new one.",
+            org=home,
+            type=metadata.HEADER,
+            action="Remove orgScopedExternalApp before the deploy; Salesforce makes a new one.",
         )
 
 
@@ -126,6 +137,7 @@ def client_credentials_half_enabled(subject: RuleInput) -> Iterator[Remark]:
     if not settings or not policies:
         return
     on = settings.document.flag(_SWITCH, False)
+    # Policies without the element do not contradict.
     if policies.document.flag(_SWITCH, on) != on:
         only = "settings" if on else "policies"
         yield subject.remark(
@@ -159,19 +171,21 @@ def jwt_without_certificate(subject: RuleInput) -> Iterator[Remark]:
 
 def key_deployed_to_other_org(subject: RuleInput) -> Iterator[Remark]:
     settings = subject.own_settings
+    # The link names the org of the key; the org in which the app was made is the next best clue.
     home = subject.app.link_org or subject.app.scoped_org
     if settings and home and subject.in_file("consumerKey") == "present":
         yield from _foreign(
             subject,
             "consumerKey",
-            home,
-            metadata.SETTINGS,
-            "Remove consumerKey and consumerSecret before the deploy, then retrieve the new ones.",
+            org=home,
+            type=metadata.SETTINGS,
+            action="Remove consumerKey and consumerSecret before the deploy, then retrieve the new ones.",
         )
 
 
 def unknown_element(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.app.files:
+        # Of the other types too little was seen to call an element unknown.
         known = KNOWN.get(file.type)
         if known is None:
             continue
@@ -186,22 +200,23 @@ def unknown_element(subject: RuleInput) -> Iterator[Remark]:
                 )
 
 
-def _foreign(subject: RuleInput, element: str, home: str, of: Type, action: str) -> Iterator[Remark]:
-    """A remark if `element` belongs to another org than the target, or if that cannot be told."""
+def _foreign(subject: RuleInput, element: str, *, org: str, type: Type, action: str) -> Iterator[Remark]:
+    """A remark if `element`, in the file of `type`, belongs to another org than the target, or if that is unknown."""
     target = subject.evidence.target
+    file = subject.app.of(type)
     if target == "":
         yield subject.remark(
-            f"{element} of {subject.app.name} belongs to org {home}. Whether that is the target is unknown.",
+            f"{element} of {subject.app.name} belongs to org {org}. Whether that is the target is unknown.",
             "Name the target with --target-org, and its orgId in plugins.ecapipe.orgs of sfdx-project.json.",
-            at=subject.app.of(of),
+            at=file,
             element=element,
             at_most="note",
         )
-    elif target and not same_id(home, target):
+    elif target and not same_id(org, target):
         yield subject.remark(
-            f"{element} of {subject.app.name} belongs to org {home}, not to the target, {target}.",
+            f"{element} of {subject.app.name} belongs to org {org}, not to the target, {target}.",
             action,
-            at=subject.app.of(of),
+            at=file,
             element=element,
         )
 

@@ -50,12 +50,13 @@ def secret_in_history(subject: RuleInput) -> Iterator[Remark]:
 
 def secret_elsewhere_in_tree(subject: RuleInput) -> Iterator[Remark]:
     for sighting in subject.evidence.elsewhere.get(subject.app.name, ()):
+        # Not `subject.remark`: it is in a file that is none of the app's.
         yield Remark(
             f"This file holds the consumer secret of {subject.app.name}.",
             ("Remove it there, and read it from the environment.", "Rotate the secret if the file was shared."),
-            sighting.path,
-            sighting.line,
-            "consumerSecret",
+            file=sighting.path,
+            line=sighting.line,
+            element="consumerSecret",
         )
 
 
@@ -72,15 +73,17 @@ def settings_not_gitignored(subject: RuleInput) -> Iterator[Remark]:
 
 def push_settings_secret_tracked(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.app.files:
-        held = [name for name in _PUSH if file.type is metadata.PUSH and file.document.first(name)]
-        if held and file.path in subject.evidence.tracked:
+        if file.type is not metadata.PUSH or file.path not in subject.evidence.tracked:
+            continue
+        element = next((name for name in _PUSH if file.document.first(name)), None)
+        if element:
             yield subject.remark(
-                f"git tracks this file, which holds the {held[0]} of {subject.app.name}.",
+                f"git tracks this file, which holds the {element} of {subject.app.name}.",
                 f'Untrack it: git rm --cached "{file.path}"',
                 _IGNORE.format(file.type),
                 "Then replace the key at Apple or Google.",
                 at=file,
-                element=held[0],
+                element=element,
             )
 
 
@@ -117,8 +120,8 @@ def refresh_token_never_expires(subject: RuleInput) -> Iterator[Remark]:
         subject,
         "refreshTokenPolicyType",
         ("Infinite",),
-        "The refresh tokens of {} never expire.",
-        "Use SpecificInactivity or SpecificLifetime.",
+        sentence="The refresh tokens of {} never expire.",
+        action="Use SpecificInactivity or SpecificLifetime.",
     )
 
 
@@ -127,8 +130,8 @@ def ip_relaxation_bypassed(subject: RuleInput) -> Iterator[Remark]:
         subject,
         "ipRelaxationPolicyType",
         ("Bypass", "Bypass_2factor"),
-        "{} lets its users past the org's IP restrictions.",
-        "Use Enforce, or Enforce_RelaxRefresh.",
+        sentence="{} lets its users past the org's IP restrictions.",
+        action="Use Enforce, or Enforce_RelaxRefresh.",
     )
 
 
@@ -137,8 +140,8 @@ def all_users_self_authorized(subject: RuleInput) -> Iterator[Remark]:
         subject,
         "permittedUsersPolicyType",
         ("AllSelfAuthorized",),
-        "Every user of the org may authorize {}.",
-        "Use AdminApprovedPreAuthorized with a permission set.",
+        sentence="Every user of the org may authorize {}.",
+        action="Use AdminApprovedPreAuthorized with a permission set.",
     )
 
 
@@ -154,8 +157,9 @@ def file_permissions_open(subject: RuleInput) -> Iterator[Remark]:
 
 
 def _policy(
-    subject: RuleInput, element: str, values: tuple[str, ...], sentence: str, action: str
+    subject: RuleInput, element: str, values: tuple[str, ...], *, sentence: str, action: str
 ) -> Iterator[Remark]:
+    """A remark if an element of the OAuth policies has one of `values`."""
     policies = subject.oauth_policies
     if policies and policies.document.text(element) in values:
         yield subject.remark(sentence.format(subject.app.name), action, at=policies, element=element)

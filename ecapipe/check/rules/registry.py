@@ -16,7 +16,12 @@ from ecapipe.project import metadata
 from ecapipe.project.apps import App
 from ecapipe.project.metadata import Type
 
-OF_APPS: Final[Mapping[str, Callable[[RuleInput], Iterator[Remark]]]] = {
+AppRule = Callable[[RuleInput], Iterator[Remark]]
+"""A rule about an app: a remark for each place where it does not hold."""
+
+# Most rules have nothing to say of most apps. The two tables after this one spare the call, which decides how long
+# a check of thousands of apps takes; a rule that is in neither is called for every app.
+OF_APPS: Final[Mapping[str, AppRule]] = {
     rule.__name__.replace("_", "-"): rule
     for rule in (
         credentials.consumer_key_missing,
@@ -69,6 +74,8 @@ OF_APPS: Final[Mapping[str, Callable[[RuleInput], Iterator[Remark]]]] = {
         exposure.file_permissions_open,
     )
 }
+"""The rules about apps, by name."""
+
 ABOUT: Final[Mapping[str, Type]] = {
     "policies-missing": metadata.OAUTH,
     "oauth-link-foreign": metadata.OAUTH,
@@ -84,7 +91,7 @@ ABOUT: Final[Mapping[str, Type]] = {
     "ip-relaxation-bypassed": metadata.OAUTH_POLICIES,
     "all-users-self-authorized": metadata.OAUTH_POLICIES,
 }
-"""The type of file that a rule is about: it has nothing to say of an app without one, and is not asked."""
+"""The type of file that a rule is about: it has nothing to say of an app without one, and is not called."""
 
 GOES_BY: Final[Mapping[str, str]] = {
     "jwt-without-certificate": "jwt",
@@ -96,7 +103,7 @@ GOES_BY: Final[Mapping[str, str]] = {
     "push-settings-secret-tracked": "tracked",
     "file-permissions-open": "open_to_others",
 }
-"""The member of `Evidence` that a rule goes by: while it is empty, the rule is not asked."""
+"""The member of `Evidence` that a rule goes by: while it is empty, the rule is not called."""
 
 OF_FILES: Final[Mapping[str, str]] = {
     "WrongRoot": "wrong-root",
@@ -106,56 +113,86 @@ OF_FILES: Final[Mapping[str, str]] = {
 """The rules about files that could not be read, or used, by problem; any other problem is malformed-xml."""
 
 
-def active(purpose: Purpose, chosen: Mapping[str, Level | None]) -> dict[str, Level]:
-    """The rules that speak, with their levels: those `chosen` by the project (None: off), else the table's."""
-    levels = {name: chosen[name] if name in chosen else rule.levels.of(purpose) for name, rule in RULES.items()}
+def active(purpose: Purpose, overrides: Mapping[str, Level | None]) -> dict[str, Level]:
+    """The rules that are not silent, with their levels: the project's `overrides` (None: off), else their own."""
+    levels = {name: overrides.get(name, rule.levels.of(purpose)) for name, rule in RULES.items()}
     return {name: level for name, level in levels.items() if level is not None}
 
 
 def check(
     apps: Sequence[App],
-    proven: Sequence[Resolution],
+    resolutions: Sequence[Resolution],
     unreadable: Sequence[Problem],
     evidence: Evidence,
-    chosen: Mapping[str, Level | None],
+    overrides: Mapping[str, Level | None],
 ) -> list[Finding]:
     """All findings of one project, by path and line."""
-    levels = active(evidence.purpose, chosen)
-    found = []
-    for problem in unreadable:
-        name = OF_FILES.get(problem.name, "malformed-xml")
-        if name in levels:
-            place = Remark(problem.message, problem.actions, problem.file, problem.line, "")
-            found.append(_finding(name, levels[name], None, place, evidence.root))
-    if NOT_EXAMINED in levels:
-        level = levels[NOT_EXAMINED]
-        found += [_finding(NOT_EXAMINED, level, None, each, evidence.root) for each in evidence.unexamined]
-    useful = [
-        name for name in OF_APPS if name in levels and (name not in GOES_BY or getattr(evidence, GOES_BY[name]))
+    levels = active(evidence.purpose, overrides)
+    findings = [
+        *_file_findings(unreadable, levels, evidence.root),
+        *_unexamined_findings(levels, evidence),
+        *_app_findings(apps, resolutions, evidence, levels, overrides),
     ]
-    rules: dict[frozenset[Type], list[tuple[str, Callable[[RuleInput], Iterator[Remark]]]]] = {}
-    for app, resolved in zip(apps, proven, strict=True):
-        subject = RuleInput.of(app, resolved, evidence)
-        if app.types not in rules:
-            asked = [name for name in useful if name not in ABOUT or ABOUT[name] in app.types]
-            rules[app.types] = [(name, OF_APPS[name]) for name in asked]
-        for name, rule in rules[app.types]:
+    return sorted(findings, key=lambda each: (each.file or "", each.line or 0, each.app or "", each.rule))
+
+
+def _file_findings(problems: Sequence[Problem], levels: Mapping[str, Level], root: str) -> Iterator[Finding]:
+    """The findings about files that could not be read, or used."""
+    for problem in problems:
+        rule = OF_FILES.get(problem.name, "malformed-xml")
+        if rule in levels:
+            remark = Remark(problem.message, problem.actions, file=problem.file, line=problem.line, element="")
+            yield _finding(rule, levels[rule], None, remark, root)
+
+
+def _unexamined_findings(levels: Mapping[str, Level], evidence: Evidence) -> Iterator[Finding]:
+    """The findings about what could not be looked at."""
+    level = levels.get(NOT_EXAMINED)
+    if level is not None:
+        for remark in evidence.unexamined:
+            yield _finding(NOT_EXAMINED, level, None, remark, evidence.root)
+
+
+def _app_findings(
+    apps: Sequence[App],
+    resolutions: Sequence[Resolution],
+    evidence: Evidence,
+    levels: Mapping[str, Level],
+    overrides: Mapping[str, Level | None],
+) -> Iterator[Finding]:
+    """The findings of the rules about apps."""
+    candidates = [name for name in OF_APPS if name in levels and _has_evidence(name, evidence)]
+    # By the types of an app's files: thousands of apps have the same few combinations.
+    by_types: dict[frozenset[Type], list[tuple[str, AppRule]]] = {}
+    for app, resolution in zip(apps, resolutions, strict=True):
+        if app.types not in by_types:
+            names = [name for name in candidates if name not in ABOUT or ABOUT[name] in app.types]
+            by_types[app.types] = [(name, OF_APPS[name]) for name in names]
+        subject = RuleInput.of(app, resolution, evidence)
+        for name, rule in by_types[app.types]:
             for remark in rule(subject):
-                # A level that the project chose is meant for all cases of the rule.
-                told = replace(remark, at_most=None) if name in chosen else remark
-                found.append(_finding(name, levels[name], app.name, told, evidence.root))
-    return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.app or "", finding.rule))
+                # A level that the project sets is for all cases of the rule, the milder ones too.
+                if name in overrides:
+                    remark = replace(remark, at_most=None)
+                yield _finding(name, levels[name], app.name, remark, evidence.root)
+
+
+def _has_evidence(rule: str, evidence: Evidence) -> bool:
+    """Whether there is anything that the rule could find something by."""
+    return rule not in GOES_BY or bool(getattr(evidence, GOES_BY[rule]))
 
 
 def _finding(rule: str, level: Level, app: str | None, remark: Remark, project: str) -> Finding:
+    if remark.at_most:
+        level = milder(level, remark.at_most)
     return Finding(
-        rule,
-        milder(level, remark.at_most) if remark.at_most else level,
-        remark.message,
-        app,
-        remark.file,
-        remark.line,
-        remark.actions,
-        remark.element,
+        rule=rule,
+        level=level,
+        message=remark.message,
+        app=app,
+        file=remark.file,
+        line=remark.line,
+        actions=remark.actions,
+        element=remark.element,
         project=project,
     )

@@ -22,13 +22,24 @@ def settings_missing(subject: RuleInput) -> Iterator[Remark]:
     if subject.settings:
         return
     app, target = subject.app, subject.evidence.target
-    problem = apps.missing_settings(app, None, variables(app.name), (target,) if target else ())
-    if problem.name != "NoOauthSettings":
-        expected = problem.name != "SettingsNotRetrieved"
-        key, secret = subject.resolved.key.source, subject.resolved.secret.source
-        supplied = key and (secret or app.name in subject.evidence.jwt)  # enough for a login without a callback
-        mildest: Level | None = "note" if expected else "warning" if supplied else None
-        yield subject.remark(problem.message, *problem.actions, at_most=mildest)
+    targets = (target,) if target else ()
+    problem = apps.missing_settings(app, None, variables(app.name), targets)
+    # A SAML-only app: nothing is missing.
+    if problem.name == "NoOauthSettings":
+        return
+    mildest: Level | None = None
+    if problem.name != "SettingsNotRetrieved":
+        # The file is in another org, and no retrieve from this one brings it.
+        mildest = "note"
+    elif _can_login_without_settings(subject):
+        mildest = "warning"
+    yield subject.remark(problem.message, *problem.actions, at_most=mildest)
+
+
+def _can_login_without_settings(subject: RuleInput) -> bool:
+    """Whether key and secret, or private key, come from elsewhere: enough for the flows without a callback."""
+    key, secret = subject.resolution.key.source, subject.resolution.secret.source
+    return key is not None and (secret is not None or subject.app.name in subject.evidence.jwt)
 
 
 def settings_duplicated(subject: RuleInput) -> Iterator[Remark]:
@@ -103,7 +114,7 @@ def callback_missing(subject: RuleInput) -> Iterator[Remark]:
 
 
 def callback_invalid(subject: RuleInput) -> Iterator[Remark]:
-    if wrong := [url for url in subject.callback_urls if _judged(url) == "invalid"]:
+    if wrong := [url for url in subject.callback_urls if _assess(url) == "invalid"]:
         yield subject.remark(
             f"{subject.app.name} has callback URLs that are no absolute URLs: {', '.join(wrong)}.",
             "Correct them in the app's OAuth settings; several stand on lines of their own.",
@@ -112,7 +123,7 @@ def callback_invalid(subject: RuleInput) -> Iterator[Remark]:
 
 
 def callback_insecure(subject: RuleInput) -> Iterator[Remark]:
-    if wrong := [url for url in subject.callback_urls if _judged(url) == "insecure"]:
+    if wrong := [url for url in subject.callback_urls if _assess(url) == "insecure"]:
         yield subject.remark(
             f"{subject.app.name} has callback URLs that are plain http: {', '.join(wrong)}.",
             "Use https.",
@@ -121,7 +132,7 @@ def callback_insecure(subject: RuleInput) -> Iterator[Remark]:
 
 
 def callback_too_long(subject: RuleInput) -> Iterator[Remark]:
-    text = subject.settings.document.text("callbackUrl") if subject.settings else None
+    text = subject.settings_text("callbackUrl")
     if text and len(text) > LONGEST:
         yield subject.remark(
             f"The callback URLs of {subject.app.name} have {len(text)} characters; {LONGEST} are allowed.",
@@ -151,24 +162,27 @@ def settings_forceignored(subject: RuleInput) -> Iterator[Remark]:
 
 
 def _orphaned(subject: RuleInput) -> bool:
+    """Whether the project has only settings files of the app, which is then most likely misspelt in them."""
     return all(file.type is metadata.SETTINGS for file in subject.app.files)
 
 
+# Most apps of a project have the same.
 @lru_cache
-def _judged(url: str) -> Literal["invalid", "insecure", "fine"]:
-    """Whether a callback URL is an absolute URI without fragment (RFC 6749 §3.1.2), and not plain http to elsewhere.
-
-    Most apps of a project have the same.
-    """
+def _assess(url: str) -> Literal["invalid", "insecure", "fine"]:
+    """Whether a callback URL is absolute and without fragment (RFC 6749 §3.1.2), and not http over a network."""
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018  # raises on a port that is no number
+        # Reading it raises on a port that is no number.
+        parts.port  # noqa: B018
     except ValueError:
         return "invalid"
     web = parts.scheme in ("http", "https")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s*#]+", url) or (web and not parts.hostname):
         return "invalid"
-    return "insecure" if parts.scheme == "http" and not apps.loopback(url) else "fine"
+    # Plain http to this machine itself is what RFC 8252 §7.3 asks for.
+    if parts.scheme == "http" and not apps.loopback(url):
+        return "insecure"
+    return "fine"
 
 
 def _retrieve(type: Type) -> str:

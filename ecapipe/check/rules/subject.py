@@ -1,4 +1,4 @@
-"""What a rule is given to look at, and how it says what it found."""
+"""What a rule is applied to, and what it answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ecapipe.check.findings import Level, Purpose
 from ecapipe.credentials.placeholders import is_placeholder
-from ecapipe.credentials.resolution import Resolution
+from ecapipe.credentials.resolution import CredentialState, Resolution
 from ecapipe.credentials.sources import Field, InFile
 from ecapipe.project import metadata
 from ecapipe.project.apps import App, SourceFile
@@ -24,7 +24,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a rule has to say. `at_most` is for the milder cases of a rule."""
+    """One place where a rule does not hold. `at_most` is for the milder cases of a rule."""
 
     message: str
     actions: tuple[str, ...]
@@ -76,7 +76,7 @@ class RuleInput:
     """
 
     app: App
-    resolved: Resolution
+    resolution: Resolution
     evidence: Evidence
     header: SourceFile | None
     own_settings: SourceFile | None
@@ -93,26 +93,39 @@ class RuleInput:
     """Whether settings and policies allow that flow."""
 
     @classmethod
-    def of(cls, app: App, resolved: Resolution, evidence: Evidence) -> RuleInput:
+    def of(cls, app: App, resolution: Resolution, evidence: Evidence) -> RuleInput:
         own = tuple([file for file in app.files if file.type is metadata.SETTINGS])
+        lent = (app.lent,) if app.lent else ()
         return cls(
-            app,
-            resolved,
-            evidence,
-            app.of(metadata.HEADER),
-            own[0] if own else None,
-            app.settings,
-            own or ((app.lent,) if app.lent else ()),
-            app.of(metadata.OAUTH),
-            app.of(metadata.POLICIES),
-            app.of(metadata.OAUTH_POLICIES),
-            app.callback_urls,
-            app.allows("client-credentials"),
+            app=app,
+            resolution=resolution,
+            evidence=evidence,
+            header=app.of(metadata.HEADER),
+            own_settings=app.of(metadata.SETTINGS),
+            settings=app.settings,
+            all_settings=own or lent,
+            oauth=app.of(metadata.OAUTH),
+            policies=app.of(metadata.POLICIES),
+            oauth_policies=app.of(metadata.OAUTH_POLICIES),
+            callback_urls=app.callback_urls,
+            client_credentials=app.allows("client-credentials"),
         )
+
+    def state(self, field: Field) -> CredentialState:
+        """What is known of key or secret."""
+        if field == "consumerKey":
+            return self.resolution.key
+        return self.resolution.secret
 
     def in_file(self, field: Field) -> InFile:
         """What the settings file holds for key or secret."""
-        return (self.resolved.key if field == "consumerKey" else self.resolved.secret).in_file
+        return self.state(field).in_file
+
+    def settings_text(self, element: str) -> str | None:
+        """The text of an element of the settings file that a login uses."""
+        if self.settings is None:
+            return None
+        return self.settings.document.text(element)
 
     def remark(
         self,
@@ -124,14 +137,17 @@ class RuleInput:
     ) -> Remark:
         """A remark about this app, on the line of `element` in the file `at`, by default its settings file."""
         file = at or self.settings or self.app.files[0]
-        found = file.document.first(element)
-        line = found.line if found else None
-        return Remark(message, actions, file.path, line, element or self.app.name, at_most)
+        first = file.document.first(element)
+        line = first.line if first else None
+        # Part of the fingerprint: two apps may have a finding in one file.
+        name = element or self.app.name
+        return Remark(message, actions, file=file.path, line=line, element=name, at_most=at_most)
 
 
 def holds_secret(document: Document) -> bool:
     """Whether a real consumer secret stands in a settings file, once or more often."""
-    for element in document.all("consumerSecret"):  # asked so often that a generator would show
+    # Asked so often that a generator would cost noticeable time.
+    for element in document.all("consumerSecret"):
         if element.text and not is_placeholder(element.text):
             return True
     return False

@@ -1,0 +1,355 @@
+"""What is gathered about a project before the rules are applied: from git, other files, and the history."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ecapipe.check.findings import NOT_EXAMINED, Level
+from ecapipe.check.git import Git, GitMissing
+from ecapipe.check.options import CheckOptions
+from ecapipe.check.ports import CheckAccess
+from ecapipe.check.rules.subject import Evidence, Remark, Sighting, holds_secret
+from ecapipe.credentials.placeholders import is_placeholder
+from ecapipe.orgs import org_file
+from ecapipe.problems.git import git_unavailable
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project import metadata
+from ecapipe.project.apps import App, SourceFile
+from ecapipe.project.metadata import Document
+from ecapipe.project.sfdx_project import Project
+from ecapipe.secret import Secret, SecretSearch
+
+RULES_FROM_GIT: Final = frozenset(
+    {
+        "secret-tracked-by-git", "secret-staged", "settings-not-gitignored", "push-settings-secret-tracked",
+        "certificate-dropped",
+    }
+)  # fmt: skip
+"""The rules that have nothing to go by until git was asked about the settings files."""
+RULES_WITH_GIT: Final = RULES_FROM_GIT | {"secret-elsewhere-in-tree", "secret-in-history"}
+"""The rules that say less where git refuses an answer."""
+
+_PROGRESS_STEP: Final = 2000
+"""Contents of the history between two words about progress."""
+
+_MANY_SECRETS: Final = 50
+"""Secrets from which on reading every file is faster than letting git look for them."""
+
+
+def settings_files(apps: Iterable[App]) -> list[SourceFile]:
+    """All settings files, borrowed ones too."""
+    own = [file for app in apps for file in app.files if file.type is metadata.SETTINGS]
+    return [*own, *(app.lent for app in apps if app.lent)]
+
+
+def consumer_keys(apps: Iterable[App]) -> dict[str, tuple[str, ...]]:
+    """The consumer keys in settings files, with the names of the apps that have them."""
+    keys: dict[str, tuple[str, ...]] = {}
+    for app in apps:
+        if app.settings and (key := app.settings.document.text("consumerKey")):
+            keys[key] = (*keys.get(key, ()), app.name)
+    return keys
+
+
+def consumer_secrets(apps: Iterable[App]) -> list[tuple[str, Secret]]:
+    """The consumer secrets in settings files, with their apps."""
+    return [
+        (app.name, Secret(text))
+        for app in apps
+        for file in settings_files((app,))
+        for text in _secrets(file.document)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """Bytes that may hold a secret, and the paths they stand at."""
+
+    paths: Sequence[str]
+    pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A repository, and files in it under the names that git gives them."""
+
+    git: Git
+    files: dict[str, SourceFile] = field(default_factory=dict)
+
+
+class EvidenceCollector:
+    """Gathers the evidence about one project, for the rules in `active`.
+
+    `keys` are consumer keys with the apps that have them, `secrets` the secrets to look for, with the apps they
+    belong to. What cannot be looked at is noted in `unexamined`, not raised: the other rules still apply.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        options: CheckOptions,
+        world: CheckAccess,
+        *,
+        active: Collection[str],
+        keys: Mapping[str, tuple[str, ...]],
+        secrets: Sequence[tuple[str, Secret]],
+    ) -> None:
+        self._project, self._options, self._world = project, options, world
+        self._root = project.root
+        self._active = active
+        self._keys = keys
+        self._search = SecretSearch(secrets)
+        self.notices: list[str] = []
+        self.has_git_facts = False
+        """Whether some repository answered about the settings files."""
+        self.unexamined: list[Remark] = []
+
+    def collect(self, apps: Sequence[App], target: str | None) -> Evidence:
+        """Everything that the rules know besides the apps; `target` is the id of the deploy's org."""
+        readable = {
+            file.path
+            for file in settings_files(apps)
+            if holds_secret(file.document) and self._world.tree.open_to_others(f"{self._root}/{file.path}")
+        }
+        evidence = Evidence(
+            root=self._root,
+            purpose=self._options.purpose,
+            namespace=self._project.namespace,
+            target=target,
+            jwt=self._jwt_apps(apps),
+            keys=self._keys,
+            open_to_others=frozenset(readable),
+        )
+        # Nothing in a zip file is git's, and its other files are not looked at.
+        if not self._world.tree.is_directory(self._root):
+            return evidence
+        # First, since git looks for them while it is asked about the rest.
+        suspects: Iterable[_Content] = ()
+        if self._search and "secret-elsewhere-in-tree" in self._active:
+            suspects = self._suspects()
+        if self._is_git_needed(apps):
+            evidence = self._ask_git(apps, evidence)
+        evidence = replace(evidence, elsewhere=self._sightings(apps, suspects))
+        if self._options.history and "secret-in-history" in self._active:
+            evidence = replace(evidence, history=self._paths_in_history())
+        return replace(evidence, unexamined=tuple(self.unexamined))
+
+    def _is_git_needed(self, apps: Sequence[App]) -> bool:
+        """Whether a rule asks for git's answers. Before a login git is not even loaded unless there is a secret that
+        it should not have."""
+        if RULES_FROM_GIT.isdisjoint(self._active):
+            return False
+        return self._options.purpose != "login" or _any_secret(apps)
+
+    def _note_unexamined(self, message: str, actions: tuple[str, ...], at_most: Level | None = None) -> None:
+        """Note what cannot be looked at: for a finding, and where the project switched that off, for a warning."""
+        # Several questions meet the same refusal.
+        if message in {remark.message for remark in self.unexamined}:
+            return
+        # The number keeps the fingerprints of several such findings apart.
+        element = f"git {len(self.unexamined) + 1}"
+        self.unexamined.append(Remark(message, actions, file=None, line=None, element=element, at_most=at_most))
+        # Never in silence: a gate that says nothing of what it could not see stands open.
+        if NOT_EXAMINED not in self._active:
+            self.notices.append(message)
+
+    def _note_refusal(self, error: EcapipeError) -> None:
+        """Note that git refuses an answer."""
+        problem = error.problem
+        at_most: Level | None = None
+        if isinstance(error, GitMissing):
+            at_most = "warning"
+        self._note_unexamined(f"{problem.message} What git knows was not checked.", problem.actions, at_most)
+
+    def _jwt_apps(self, apps: Sequence[App]) -> frozenset[str]:
+        """The apps that log in with the JWT flow, by the project's orgs and the environment."""
+        names = [app.name for app in apps]
+        jwt: set[object] = set()
+        # The variable names one key, and a key is for one app.
+        if len(names) == 1 and self._world.environ("ECAPIPE_JWT_KEY_FILE"):
+            jwt.update(names)
+        for members in self._project.orgs.values():
+            if members.get("flow") == "jwt":
+                jwt.update(org_file.listed(members.get("apps")) or names)
+        return frozenset(name for name in names if name in jwt)
+
+    def _ask_git(self, apps: Sequence[App], evidence: Evidence) -> Evidence:
+        """The evidence, and what git knows of files that hold, or may get, a secret."""
+        push_settings = [file for app in apps for file in app.files if file.type is metadata.PUSH]
+        for repository in self._repositories([*settings_files(apps), *push_settings]):
+            try:
+                evidence = _with_git_facts(evidence, repository)
+            except EcapipeError as error:
+                # The answers of other repositories still count.
+                self._note_refusal(error)
+            else:
+                self.has_git_facts = True
+        return evidence
+
+    def _repositories(self, files: Iterable[SourceFile]) -> Iterable[_Repository]:
+        """The repositories that `files` lie in; a submodule is one of its own."""
+        opened: dict[str, Git | None] = {}
+        repositories: dict[str, _Repository] = {}
+        for file in files:
+            path = posixpath.normpath(f"{self._root}/{file.path}")
+            folder = path.rpartition("/")[0] or "/"
+            # Once for each folder: looking for a repository climbs the tree.
+            if folder not in opened:
+                opened[folder] = self._open(folder)
+            git = opened[folder]
+            if git is not None and (name := git.name(path)):
+                repositories.setdefault(git.top, _Repository(git)).files[name] = file
+        return repositories.values()
+
+    def _open(self, folder: str) -> Git | None:
+        """The repository around a folder, if there is one and it can be opened."""
+        try:
+            return self._world.git(folder)
+        except EcapipeError as error:
+            self._note_refusal(error)
+            return None
+
+    def _open_project(self) -> Git | None:
+        """The repository around the project, if there is one and git reads it."""
+        git = self._open(self._root)
+        if git is None:
+            return None
+        try:
+            git.index()
+        except EcapipeError as error:
+            self._note_refusal(error)
+            return None
+        return git
+
+    def _suspects(self) -> Iterable[_Content]:
+        """The contents that may hold a secret: git knows what is ignored, and finds a few secrets fast."""
+        git = self._open_project()
+        folder = git.name(self._root) if git else None
+        if git is None or folder is None:
+            # Before a login nothing is read that is in no repository: it is shared with nobody.
+            if self._options.purpose == "login":
+                return ()
+            return self._contents(self._world.tree.files(self._root), "")
+        prefix = "" if folder == "." else f"{folder}/"
+        if self._options.staged:
+            staged = git.staged(folder)
+            return (_Content([name.removeprefix(prefix) for name in names], pieces) for names, pieces in staged)
+        if len(self._search) < _MANY_SECRETS:
+            return self._contents(git.holding(folder, self._search), prefix)
+        return self._contents(git.files(folder), prefix)
+
+    def _contents(self, names: Iterable[str], prefix: str) -> Iterator[_Content]:
+        """The contents of files on the disk; `names` are below `prefix`, the project's folder in its repository."""
+        paths = (name.removeprefix(prefix) for name in names)
+        return (_Content([path], self._world.tree.pieces(f"{self._root}/{path}")) for path in paths)
+
+    def _sightings(self, apps: Sequence[App], suspects: Iterable[_Content]) -> Mapping[str, tuple[Sighting, ...]]:
+        """The places of secrets besides the settings files of their apps, by app."""
+        sightings: dict[str, list[Sighting]] = {}
+        try:
+            for content in suspects:
+                for app, line in self._search.find(content.pieces).items():
+                    sightings.setdefault(app, []).extend(Sighting(path, line) for path in content.paths)
+        except EcapipeError as error:
+            # git lists the files, or looks for the secrets, only while its answer is read.
+            self._note_refusal(error)
+        own_paths = {
+            app.name: {file.path for file in settings_files((app,))} for app in apps if app.name in sightings
+        }
+        return {
+            app: tuple(each for each in places if each.path not in own_paths.get(app, ()))
+            for app, places in sightings.items()
+        }
+
+    def _paths_in_history(self) -> Mapping[str, tuple[str, ...]]:
+        """The paths at which secrets stand in the history, by app.
+
+        Raises what git raises: who asks for the history is not content with a part of the answer.
+        """
+        git = self._world.git(self._root)
+        if git is None:
+            raise EcapipeError(git_unavailable(self._root, "there is no repository"))
+        if not self._search:
+            self.notices.append("No consumer secret is known that could be looked for in the history.")
+            return {}
+        if git.shallow:
+            message = "The clone is shallow: only a part of the history was searched."
+            action = "Fetch the rest, and check again: git fetch --unshallow"
+            self._note_unexamined(message, (action,), at_most="warning")
+        folder = git.name(self._root) or "."
+        paths: dict[str, set[str]] = {}
+        for count, (name, pieces) in enumerate(git.history(), 1):
+            if count % _PROGRESS_STEP == 0:
+                self._options.tell(f"Searching the history: {count} contents")
+            for app in self._search.find(pieces):
+                paths.setdefault(app, set()).add(posixpath.relpath(name, folder))
+        return {app: tuple(sorted(each)) for app, each in paths.items()}
+
+
+def _with_git_facts(evidence: Evidence, repository: _Repository) -> Evidence:
+    """The evidence, and what one repository knows of files in it."""
+    git, files = repository.git, repository.files
+    settings = {name: file for name, file in files.items() if file.type is metadata.SETTINGS}
+    index, head = git.index(), git.at("HEAD")
+    ignored = git.ignored(settings)
+    tracked = {file.path for name, file in files.items() if name in index}
+    unignored = {file.path for name, file in settings.items() if name not in ignored}
+    changed = {name for name in settings if name in index and index[name] != head.get(name)}
+    uncertified = {name for name, file in settings.items() if not file.document.text("certificate")}
+    # All in one question: each starts a program, and only what can have an effect on a rule is read.
+    staged_blobs = [index[name] for name in changed]
+    contents = git.read([*staged_blobs, *(head[name] for name in changed | uncertified if name in head)])
+    committed = {name: contents.get(head.get(name, ""), b"") for name in settings}
+    staged = {name for name in changed if _new_secrets(contents.get(index[name], b""), committed[name])}
+    certified = {name for name in uncertified if _has_certificate(committed[name])}
+    return replace(
+        evidence,
+        tracked=evidence.tracked | tracked,
+        unignored=evidence.unignored | unignored,
+        staged=evidence.staged | {settings[name].path for name in staged},
+        certified=evidence.certified | {settings[name].path for name in certified},
+    )
+
+
+def _any_secret(apps: Sequence[App]) -> bool:
+    """Whether a file of the apps holds something that git should not have; push settings hold keys by nature."""
+    if any(file.type is metadata.PUSH for app in apps for file in app.files):
+        return True
+    return any(holds_secret(file.document) for file in settings_files(apps))
+
+
+def _secrets(document: Document) -> list[str]:
+    texts = [element.text for element in document.all("consumerSecret")]
+    return [text for text in texts if text and not is_placeholder(text)]
+
+
+def _new_secrets(content: bytes, earlier: bytes) -> set[str]:
+    """The consumer secrets that a settings file holds and its earlier version does not."""
+    return _secrets_in(content) - _secrets_in(earlier)
+
+
+def _secrets_in(content: bytes) -> set[str]:
+    document = _parse_version(content, b"consumerSecret")
+    if document is None:
+        return set()
+    return set(_secrets(document))
+
+
+def _has_certificate(content: bytes) -> bool:
+    document = _parse_version(content, b"certificate")
+    return document is not None and document.text("certificate") is not None
+
+
+def _parse_version(content: bytes, word: bytes) -> Document | None:
+    """An earlier or staged version of a settings file, if it holds `word`; None too if it cannot be read."""
+    # Parsing takes far longer than a look for a word.
+    if word not in content:
+        return None
+    try:
+        return metadata.parse(content, metadata.SETTINGS, "")
+    except EcapipeError:
+        # A finding of its own where it is the version that is checked.
+        return None

@@ -1,0 +1,31 @@
+"""What a check is for, and what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ecapipe.check.findings import Purpose
+
+
+def silent(words: str) -> None:
+    """Shows no progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What a check is for, and what it looks at.
+
+    `target` is the org of a deploy, as ``--target-org`` names it, `allowed` are hosts accepted besides Salesforce's;
+    `staged` reads git's index instead of the disk; `since` leaves only apps that differ from a revision; `history`
+    looks for secrets in all commits; `update` accepts what is found; `tell` hears of slow progress.
+    """
+
+    purpose: Purpose = "login"
+    target: str | None = None
+    allowed: tuple[str, ...] = ()
+    staged: bool = False
+    since: str | None = None
+    history: bool = False
+    update: bool = False
+    tell: Callable[[str], None] = silent

@@ -1,0 +1,169 @@
+"""``ecapipe app check``: the apps of a project before a login, a deploy or a commit."""
+
+from __future__ import annotations
+
+import gc
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecapipe.adapters import composition
+from ecapipe.check import inspection
+from ecapipe.check.findings import RULES, Finding, at_least
+from ecapipe.check.inspection import CheckOptions, CheckResult
+from ecapipe.cli import options
+from ecapipe.cli import reports as report_files
+from ecapipe.cli.options import (
+    AsJson,
+    Concise,
+    CredentialsDirs,
+    MetadataDirs,
+    Names,
+    NoProgress,
+    NoProjectConfig,
+    NoPrompt,
+    ReportFiles,
+    SourceDirs,
+    Verbose,
+)
+from ecapipe.cli.reports import Reports
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import report
+from ecapipe.render import listings
+from ecapipe.render.listings import Length
+from ecapipe.render.progress import Progress
+
+if TYPE_CHECKING:
+    from ecapipe.render.report_data import ReportData
+
+COMMAND = "ecapipe app check"
+
+
+class Purpose(StrEnum):
+    login = "login"
+    deploy = "deploy"
+    commit = "commit"
+
+
+class FailOn(StrEnum):
+    error = "error"
+    warning = "warning"
+    note = "note"
+
+
+def check_apps(
+    context: typer.Context,
+    source_dir: SourceDirs = None,
+    metadata_dir: MetadataDirs = None,
+    credentials_dir: CredentialsDirs = None,
+    name: Names = None,
+    purpose: Annotated[
+        Purpose, typer.Option("--for", metavar="|".join(Purpose), help="What is to come: it decides the levels.")
+    ] = Purpose.login,
+    target_org: Annotated[
+        str | None,
+        typer.Option(
+            "--target-org", "-o", metavar="ORG", help="Org of the deploy; its id comes from orgId in the project."
+        ),
+    ] = None,
+    staged: Annotated[
+        bool, typer.Option("--staged", help="Check what git's index holds: what a commit would take.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="REF", help="Check only apps of which a file differs from this revision."),
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Look for the consumer secrets in all commits, too.")
+    ] = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", metavar="|".join(FailOn), help="The mildest level that ends with 1.")
+    ] = FailOn.error,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Accept all findings: write them to the project's baseline.")
+    ] = False,
+    report_to: ReportFiles = None,
+    concise: Concise = False,
+    verbose: Verbose = False,
+    no_progress: NoProgress = False,
+    no_prompt: NoPrompt = False,
+    no_project_config: NoProjectConfig = False,
+    json: AsJson = False,
+) -> int:
+    """Check the apps before a login, a deploy or a commit: files, credentials, policies, and who can see secrets.
+
+    Offline. Ends with 1 if there is a finding at the level of --fail-on.
+
+    The levels depend on --for; plugins.ecapipe.rules of sfdx-project.json gives rules other levels, or switches them
+    off. Findings in the baseline, the file that plugins.ecapipe.baseline names, are shown as accepted and do not
+    count. ecapipe explain RULE says why a rule matters and what to do.
+
+    Files that git ignores or does not track always count as changed for --since.
+    """
+    # What is read lives until the end: looking for garbage in it costs a sixth of the time.
+    gc.disable()
+    session: CommandSession = context.obj
+    environment = session.environment
+    project = options.project_selection(
+        environment,
+        source_dir,
+        name,
+        no_project_config,
+        metadata_dirs=metadata_dir,
+        credentials_dirs=credentials_dir,
+    )
+    length = options.length(concise, verbose, COMMAND)
+    progress = _progress(session, no_progress)
+    check_options = CheckOptions(
+        purpose=purpose.value,
+        target=target_org,
+        allowed=options.allowed_hosts(environment),
+        staged=staged,
+        since=since,
+        history=history,
+        update=update_baseline,
+        tell=progress.tell,
+    )
+    world = composition.real_world(environment)
+    reports = report_files.parse(session, COMMAND, report_to, project, world.tree)
+    with reports.covering(), progress:
+        result = inspection.inspect(project, check_options, world)
+    return _finish(session, result, reports, fail_on, length)
+
+
+def _progress(session: CommandSession, no_progress: bool) -> Progress:
+    """A line on standard error that says what takes long; silent where it would be in the way."""
+    moves = session.live and session.err.isatty() and not session.json and not no_progress
+    return Progress(session.err if moves else None)
+
+
+def _finish(session: CommandSession, result: CheckResult, reports: Reports, fail_on: FailOn, length: Length) -> int:
+    """Write the reports, and print what the check came to; the exit status."""
+
+    def fails(finding: Finding) -> bool:
+        return not finding.accepted and at_least(finding.level, fail_on.value)
+
+    status = int(any(map(fails, result.findings)))
+    document = report.checked(result.found.facts, result.apps, result.findings)
+
+    def report_data() -> ReportData:
+        from ecapipe.render.report_data import of_check
+
+        return of_check(
+            result.apps,
+            result.findings,
+            [rule for name, rule in RULES.items() if name in result.rules],
+            report.success(document, result.notices, status),
+            reports.place(result.found.facts, result.apps),
+            command=COMMAND,
+            fails=fails,
+        )
+
+    lost = reports.write(report_data)
+    warnings = [*result.notices]
+    # Standard error has told of lost reports already; the JSON document has not.
+    if session.json:
+        warnings += lost
+    lines = listings.findings(result.findings, len(result.apps), length)
+    return session.finish(document, lines, status or int(bool(lost)), warnings)

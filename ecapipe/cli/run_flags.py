@@ -1,0 +1,318 @@
+"""The flags of ``ecapipe run``, and which of them contradict each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from ecapipe.cli import options
+from ecapipe.cli.options import (
+    AllOrgs,
+    AllowHosts,
+    AsJson,
+    CredentialsDirs,
+    MetadataDirs,
+    Names,
+    NoProjectConfig,
+    OrgFileFlag,
+    ReportFiles,
+    SecretsFrom,
+    SourceDirs,
+    StoreIn,
+    TargetOrgs,
+    TokenForm,
+)
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import shards
+from ecapipe.events import RUN_STAGES, VERIFY
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import usage_error
+from ecapipe.run import scheduler
+
+COMMAND: Final = "ecapipe run"
+
+OFFLINE_STAGES: Final = ("discover", "locate", "check")
+"""The stages of a run that send nothing to an org."""
+
+
+class Flow(StrEnum):
+    auto = "auto"
+    web = "web"
+    client_credentials = "client-credentials"
+    jwt = "jwt"
+
+
+class Callback(StrEnum):
+    auto = "auto"
+    listen = "listen"
+    paste = "paste"
+
+
+class Browser(StrEnum):
+    chrome = "chrome"
+    edge = "edge"
+    firefox = "firefox"
+    none = "none"
+
+
+class Receiver(StrEnum):
+    """Programs that verified logins are handed over to."""
+
+    sf = "sf"
+
+
+Until = StrEnum("Until", {stage.name: stage.name for stage in RUN_STAGES})  # type: ignore[misc]  # made of the stages
+
+
+# The order of the fields is the order of the flags in the help. Nothing compares or prints these values, and what
+# dataclass would generate for that is time at every start.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RunFlags:
+    """What a command line of ``ecapipe run`` says; `ecapipe.cli.commands.with_flags` fills it."""
+
+    source_dir: SourceDirs = None
+    metadata_dir: MetadataDirs = None
+    credentials_dir: CredentialsDirs = None
+    name: Names = None
+    target_org: TargetOrgs = None
+    file: OrgFileFlag = None
+    all_orgs: AllOrgs = False
+    emulator: Annotated[
+        bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
+    ] = False
+    flow: Annotated[Flow, typer.Option("--flow", metavar="|".join(Flow), help="OAuth flow to use.")] = Flow.auto
+    callback: Annotated[
+        Callback,
+        typer.Option("--callback", metavar="|".join(Callback), help="How the answer of a web login comes back."),
+    ] = Callback.auto
+    browser: Annotated[
+        Browser | None,
+        typer.Option(
+            "--browser", "-b", metavar="|".join(Browser), help="Browser to open; none prints each URL on stderr."
+        ),
+    ] = None
+    scopes: Annotated[
+        str | None, typer.Option("--scopes", metavar='"A B"', help="Scopes to ask for, separated by spaces.")
+    ] = None
+    username: Annotated[
+        str | None, typer.Option("--username", metavar="NAME", help="User who is expected to sign in.")
+    ] = None
+    jwt_key_file: Annotated[
+        str | None,
+        typer.Option("--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) that logs in without a person."),
+    ] = None
+    until: Annotated[
+        Until | None, typer.Option("--until", metavar="|".join(Until), help="Stop after this stage.")
+    ] = None
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait", "-w", metavar="MINUTES", help="How long to wait for people. Default: 5 for one login, else 30."
+        ),
+    ] = None
+    settle: Annotated[
+        float, typer.Option("--settle", metavar="MINUTES", help="How long to retry what a fresh deploy explains.")
+    ] = 0.0
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done for each app and org, and send nothing.")
+    ] = False
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
+    ] = scheduler.CONCURRENCY
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="K/N", help="Only this part of the logins: the Kth of N.")
+    ] = None
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="[RUN|FILE]",
+            help="Go on with the latest run, a run of runs list, or a JSON result: what succeeded is not repeated.",
+        ),
+    ] = None
+    no_journal: Annotated[
+        bool, typer.Option("--no-journal", help="Keep no record of the run; it cannot be resumed then.")
+    ] = False
+    secret_from: SecretsFrom = None
+    write_back: Annotated[
+        bool,
+        typer.Option("--write-back", help="Put a secret that comes from rest into the app's settings file."),
+    ] = False
+    print_token: Annotated[
+        TokenForm | None,
+        typer.Option(
+            "--print-token",
+            metavar="|".join(TokenForm),
+            help="Print the access token, and nothing else, on standard output.",
+        ),
+    ] = None
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep each login, for ecapipe login: in the keyring, or as --store says.")
+    ] = False
+    store: StoreIn = None
+    hand_over: Annotated[
+        Receiver | None,
+        typer.Option(
+            "--hand-over",
+            metavar="|".join(Receiver),
+            help="Let the Salesforce CLI keep each verified login, under the org's alias.",
+        ),
+    ] = None
+    no_board: Annotated[
+        bool, typer.Option("--no-board", help="Sign in to several orgs by links in the terminal, without the page.")
+    ] = False
+    board_port: Annotated[
+        int | None,
+        typer.Option(
+            "--board-port", metavar="N", help="Serve the page for signing in on this port, to reach it through SSH."
+        ),
+    ] = None
+    set_default: Annotated[
+        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default, too.")
+    ] = False
+    replace_alias: Annotated[
+        bool,
+        typer.Option(
+            "--replace-alias",
+            help="With --hand-over: the alias may be one that the Salesforce CLI knows for another org.",
+        ),
+    ] = False
+    retrieve: Annotated[
+        bool,
+        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+    ] = False
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False
+    allow_host: AllowHosts = None
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False
+    concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="Print lines instead of a live display.")] = False
+    report_to: ReportFiles = None
+    no_project_config: NoProjectConfig = False
+    json: AsJson = False
+
+    @property
+    def last_stage(self) -> str | None:
+        """The stage to stop after, None for the last there is."""
+        # A dry run ends with the plan of each login: authorize makes it, and sends nothing then.
+        if self.dry_run and self.until not in OFFLINE_STAGES:
+            return "authorize"
+        return None if self.until is None else self.until.value
+
+    @property
+    def recordable(self) -> bool:
+        """Whether the run is recorded. One that is to print a token could not be gone on with."""
+        return not (self.no_journal or self.dry_run or self.print_token)
+
+
+_EXCLUSIVE: Final = (
+    ("--concise", "--verbose"),
+    ("--emulator", "--target-org"),
+    ("--no-board", "--board-port"),
+    ("--emulator", "--board-port"),
+    ("--no-prompt", "--board-port"),
+    ("--emulator", "--file"),
+    ("--emulator", "--all-orgs"),
+    ("--print-token", "--json"),
+    ("--print-token", "--revoke"),
+    ("--save", "--print-token"),
+    ("--save", "--revoke"),
+    ("--save", "--emulator"),
+    ("--save", "--hand-over"),
+    ("--save", "before verify"),
+    ("--revoke", "before verify"),
+    ("--print-token", "--dry-run"),
+    ("--jwt-key-file", "--flow"),
+    ("--print-token", "--until"),
+    ("--print-token", "--resume"),
+    ("--shard", "offline stage"),
+    ("--hand-over", "--print-token"),
+    ("--hand-over", "--revoke"),
+    ("--hand-over", "--until"),
+    ("--hand-over", "--emulator"),
+    ("--retrieve", "--emulator"),
+    ("--retrieve", "--dry-run"),
+    ("--retrieve", "--metadata-dir"),
+)
+"""Pairs that exclude each other, in the order in which they are reported; the names are those of `_usage`."""
+
+
+def refuse_contradictions(flags: RunFlags, session: CommandSession) -> None:
+    """Raises `EcapipeError` (UsageError) for the first combination or value that makes no sense."""
+    usage = _usage(flags, session)
+    for first, second in _EXCLUSIVE:
+        if first in usage and second in usage:
+            raise EcapipeError(usage_error(f"{usage[first]} and {usage[second]} exclude each other.", COMMAND))
+    for sentence in _mistakes(flags, session):
+        raise EcapipeError(usage_error(sentence, COMMAND))
+
+
+def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
+    """What the command line uses of what `_EXCLUSIVE` names, and the words for it in a message."""
+    in_use = {
+        "--all-orgs": flags.all_orgs,
+        "--board-port": flags.board_port is not None,
+        "--concise": flags.concise,
+        "--dry-run": flags.dry_run,
+        "--emulator": flags.emulator,
+        "--file": flags.file is not None,
+        "--hand-over": flags.hand_over is not None,
+        "--jwt-key-file": flags.jwt_key_file is not None,
+        # SF_CONTENT_TYPE=JSON counts like the flag.
+        "--json": session.json,
+        "--metadata-dir": bool(flags.metadata_dir),
+        "--no-board": flags.no_board,
+        "--no-prompt": flags.no_prompt,
+        "--print-token": flags.print_token is not None,
+        "--resume": flags.resume is not None,
+        "--retrieve": flags.retrieve,
+        "--revoke": flags.revoke,
+        "--save": flags.save,
+        "--shard": flags.shard is not None,
+        "--target-org": bool(flags.target_org),
+        "--until": flags.until is not None,
+        "--verbose": flags.verbose,
+    }
+    usage = {name: name for name, used in in_use.items() if used}
+    if flags.flow not in (Flow.auto, Flow.jwt):
+        usage["--flow"] = f"--flow {flags.flow.value}"
+    if flags.until is not None and flags.until.value != VERIFY.name:
+        usage["before verify"] = "--until"
+    if flags.until in OFFLINE_STAGES:
+        usage["offline stage"] = f"--until {flags.until}"
+    return usage
+
+
+def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:
+    """A sentence for each value that cannot be used, and for each flag without the one it belongs to."""
+    if flags.shard is not None and shards.parse(flags.shard) is None:
+        yield "--shard takes K/N, two numbers with 1 <= K <= N <= 10000."
+    if flags.scopes is not None and ("," in flags.scopes or not flags.scopes.split()):
+        yield "--scopes takes one string with spaces between the scopes."
+    # The value is not repeated: it may be the key itself, pasted instead of its path.
+    if flags.jwt_key_file is not None and not os.path.exists(flags.jwt_key_file):
+        yield "--jwt-key-file takes the path of a file, and what it was given is none."
+    if flags.write_back and "rest" not in options.secret_sources(flags.secret_from):
+        yield "--write-back needs --secret-from rest: it writes nothing else."
+    if flags.wait is not None and not 0 < flags.wait <= 24 * 60:
+        yield "--wait takes minutes, more than 0 and at most 1440."
+    if flags.store is not None and not flags.save:
+        yield "--store says where --save keeps a login: add --save."
+    if not 0 <= flags.settle <= 60:
+        yield "--settle takes minutes, at least 0 and at most 60."
+    if flags.board_port is not None and not 1 <= flags.board_port <= 65535:
+        yield "--board-port takes a port from 1 to 65535."
+    if not 1 <= flags.concurrency <= 128:
+        yield "--concurrency takes a number from 1 to 128."
+    if flags.set_default and flags.hand_over is None:
+        yield "--set-default needs --hand-over."
+    if flags.replace_alias and flags.hand_over is None:
+        yield "--replace-alias needs --hand-over."
+    # Scrollback and recordings of a terminal outlive the command.
+    if flags.print_token is not None and session.out.isatty() and not flags.no_prompt:
+        yield "--print-token prints a token on the terminal: add --no-prompt if you mean that."

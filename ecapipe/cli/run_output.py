@@ -1,0 +1,112 @@
+"""What ``ecapipe run`` prints and writes: events as they come, then reports and the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ecapipe.adapters.storage.journal import JournalWriter
+from ecapipe.cli.reports import Reports
+from ecapipe.cli.run_flags import COMMAND, RunFlags
+from ecapipe.cli.session import CommandSession
+from ecapipe.documents import report
+from ecapipe.documents.report import Json, Report
+from ecapipe.events import DISCOVER, Emit, Event, Note, RunEnded, StageNoted, Subject
+from ecapipe.problems.problem import INTERRUPTED, WAITING
+from ecapipe.render import json as json_output
+from ecapipe.render import log, text
+from ecapipe.render.plain_display import PlainDisplay
+
+if TYPE_CHECKING:
+    from ecapipe.render.report_data import ReportData
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutput:
+    """Everything that hears of a run's events; `board` is the page for signing in, where there is one."""
+
+    session: CommandSession
+    reports: Reports
+    journal: JournalWriter | None
+    board: Emit | None
+    result: Report = field(default_factory=Report)
+    warnings: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def display(self, flags: RunFlags) -> Iterator[Emit]:
+        """While the context lasts, what is emitted is recorded, logged and shown."""
+        with ExitStack() as stack:
+            display = self._open_display(flags, stack)
+            # The journal comes first: what a display shows has then been recorded. The display comes after the
+            # result, since it reads what it shows from there.
+            candidates = (self.journal, self.result, log.log, self.board, display)
+            listeners = [listener for listener in candidates if listener is not None]
+
+            def emit(event: Event) -> None:
+                # An interrupt waits until all have heard of the event, or they would disagree about the run; after
+                # the last event it has nothing left to interrupt.
+                with self.session.interrupts.held(last=isinstance(event, RunEnded)):
+                    for listener in listeners:
+                        listener(event)
+                    self._warn_of_lost_journal(display)
+
+            yield emit
+
+    def finish(self) -> int:
+        """Write the reports and print the result; the exit status."""
+        self._suggest_resume()
+        # A document of thousands of logins takes its time, and may be needed for the reports and for --json.
+        document = cache(self._document)
+        lost = self.reports.write(lambda: self._report_data(document()))
+        status = self.result.status or int(bool(lost))
+        if self.session.json:
+            warnings = [*self.warnings, *lost]
+            # The document of a failure does not tell the warnings of the run.
+            if not self.result.fatal:
+                warnings = [*self.result.warnings, *warnings]
+            json_output.write(self.session.out, {**document(), "status": status, "warnings": warnings})
+        return status
+
+    def _open_display(self, flags: RunFlags, stack: ExitStack) -> Emit:
+        session = self.session
+        if session.json:
+            return json_output.Links(session.err)
+        # A printed token stands alone on standard output.
+        out = session.out if flags.print_token is None else session.err
+        verbose = flags.verbose or flags.dry_run
+        if session.live and out.isatty() and not flags.concise and not flags.no_progress:
+            from ecapipe.render.live_display import LiveDisplay
+
+            live = LiveDisplay(out, session.err, self.result, colour=session.colour, verbose=verbose)
+            stack.callback(live.close)
+            return live
+        return PlainDisplay(out, session.err, self.result, stages=not flags.concise, verbose=verbose)
+
+    def _warn_of_lost_journal(self, display: Emit) -> None:
+        """Say once that the run is no longer recorded, as soon as that is so."""
+        if self.journal and self.journal.lost and not self.warnings:
+            self.warnings.append(self.journal.lost)
+            display(StageNoted(DISCOVER, Subject(), Note("hint", f"Warning: {self.journal.lost}")))
+
+    def _suggest_resume(self) -> None:
+        """Say how to go on, if something is left of several logins, or of one that people were too slow for."""
+        result = self.result
+        several = sum(subject.org is not None for subject in result.subjects) > 1
+        worthwhile = result.status in (WAITING, INTERRUPTED) or (several and result.status)
+        if worthwhile and self.journal and self.journal.run and not self.session.json:
+            line = f"To go on with what is left: ecapipe run --resume {self.journal.run}"
+            text.write(self.session.err, [line])
+
+    def _document(self) -> Json:
+        if self.result.fatal:
+            return report.failure(self.result.fatal, COMMAND)
+        return report.success(self.result.result(), self.result.warnings, self.result.status)
+
+    def _report_data(self, document: Json) -> ReportData:
+        from ecapipe.render.report_data import of_run
+
+        place = self.reports.place(self.result.projects, self.result.apps)
+        return of_run(self.result, document, place, COMMAND)

@@ -1,0 +1,80 @@
+"""The orgs of ``plugins.ecapipe.orgs`` in sfdx-project.json."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import PureWindowsPath
+
+from ecapipe.orgs.address import accept_address, read_url
+from ecapipe.orgs.hosts import AllowedHosts, accepted
+from ecapipe.orgs.org import Org
+from ecapipe.orgs.org_rows import OrgRow, RowMistake, RowPlace, parse_row
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.sfdx_project import Project
+
+
+def configured_row(alias: str, project: Project, mistakes: list[RowMistake]) -> OrgRow:
+    """The description of `alias`; what is wrong with it is added to `mistakes`."""
+    place, members = RowPlace(f"plugins.ecapipe.orgs.{alias}", "."), project.orgs[alias]
+    earlier = len(mistakes)
+    row = replace(parse_row(place, members, "", mistakes), alias=alias)
+    if "alias" in members:
+        mistakes.append(RowMistake(place, "alias", "is not known: the name of the member is the alias."))
+    # A URL that is there and wrong is not reported as missing, too.
+    if not row.url and not any(mistake.column == "url" for mistake in mistakes[earlier:]):
+        mistakes.append(RowMistake(place, "url", "is missing."))
+    if row.source_dir is None:
+        return row
+    source_dir = posixpath.normpath(row.source_dir)
+    if _leaves_project(source_dir):
+        mistakes.append(RowMistake(place, "sourceDir", "must be a path inside the project."))
+        return replace(row, source_dir=None)
+    return replace(row, source_dir=posixpath.join(project.root, source_dir))
+
+
+def _leaves_project(path: str) -> bool:
+    """Whether a normalized path is absolute or leads upwards; on every system, a drive of Windows is absolute."""
+    return path.startswith(("/", "../")) or path == ".." or bool(PureWindowsPath(path).drive)
+
+
+def add_expected_ids(orgs: Iterable[Org], configured: Mapping[str, Project], hosts: AllowedHosts) -> list[Org]:
+    """The orgs, each with the id that the project expects at its address, whatever name it was selected by.
+
+    Otherwise an org would go unchecked when it is named by its URL instead of its alias.
+    """
+    ids: dict[str, dict[str, str]] = {}
+    for alias, project in configured.items():
+        row = configured_row(alias, project, [])
+        if row.org_id and (url := read_url(row.url or "", hosts.allowed)):
+            ids.setdefault(url, {})[row.org_id[:15]] = row.org_id
+    # Where the project gives one address several ids, none of them is to be expected.
+    expected = {url: org_id for url, same in ids.items() if len(same) == 1 for org_id in same.values()}
+    return [replace(org, org_id=org.org_id or expected.get(org.url)) for org in orgs]
+
+
+def misleading_alias(row: OrgRow, url: str, allowed: tuple[str, ...]) -> RowMistake | None:
+    """What is wrong with the alias that a tree gives to the org at `url`: it must not be an address or a username.
+
+    Whoever types one of those means that, and would be sent to the org of the tree instead. The org's own address is
+    fine, and so is a dot in what is no host of Salesforce.
+    """
+    name = row.alias or ""
+    if not re.search(r"[.:/@=?#%\\]", name) and name.strip().lower() != "localhost":
+        return None
+    try:
+        address = accept_address(name.partition("=")[2] or name, AllowedHosts(allowed), "user").url
+    except EcapipeError as error:
+        plain = re.fullmatch(r"[\w .-]+", name) and not accepted(name.strip().rstrip("."))
+        if plain and error.problem.name == "RefusedHost":
+            return None
+        return RowMistake(row.place, None, "has an address or a username as its name: give it a plain alias.")
+    if address == url:
+        return None
+    return RowMistake(row.place, None, f"has the address of another org as its name: {address}.")
+
+
+def join_sentences(mistakes: Iterable[RowMistake]) -> str:
+    return "; ".join(str(mistake).removesuffix(".") for mistake in mistakes)
