@@ -1,4 +1,4 @@
-"""What happened: the facts that a run tells its renderers and its report, and the stages it goes through."""
+"""Events: the facts that a run passes to displays, reports and journal, and the stages it goes through."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ecapipe.problems.problem import Problem
 NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
 TokenFate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
-"""What became of a token."""
+"""The end of a token: what ecapipe did with it last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A step of the pipeline: `name` is promised in JSON, `title` is shown to people."""
+    """A step of the pipeline: `name` is part of the JSON contract, `title` is shown to people."""
 
     name: str
     title: str
 
 
+# A tuple, not a dataclass: every event is looked up by its subject, and a tuple's hash costs next to nothing.
 class Subject(NamedTuple):
     """What a stage works on: the whole project, an app, or an app in an org.
 
-    `tree` tells apps of the same name apart: the root of the project they lie in. A tuple: all that is told of a run
-    is looked up by it, and a tuple's hash costs next to nothing.
+    `tree` tells apps of the same name apart: the root of the project they lie in.
     """
 
     app: str | None = None
@@ -36,7 +36,11 @@ class Subject(NamedTuple):
 
     def __str__(self) -> str:
         name = "@".join(part for part in (self.app, self.org) if part)
-        return f"{name} ({'/'.join(self.tree.split('/')[-2:])})" if self.tree else name
+        if not self.tree:
+            return name
+        # The last two folders are enough to recognize a project, and leave room on the line.
+        folders = self.tree.split("/")[-2:]
+        return f"{name} ({'/'.join(folders)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class ProjectFacts:
 
 @dataclass(frozen=True, slots=True)
 class CredentialFacts:
-    """What is known of a key or secret, never the value."""
+    """The state of a key or secret, never its value. `causes` are sentences why it is not usable."""
 
     in_file: Literal["present", "absent", "placeholder", "duplicate"]
     usable: bool
@@ -61,7 +65,7 @@ class CredentialFacts:
 
 @dataclass(frozen=True, slots=True)
 class AppFacts:
-    """An external client app as reports show it. Paths are relative to the project, with ``/``."""
+    """An external client app as results show it. Paths are relative to the project, with ``/``."""
 
     name: str
     project: str
@@ -78,7 +82,7 @@ class AppFacts:
 
 @dataclass(frozen=True, slots=True)
 class SavedPlace:
-    """Where secrets are kept: in the system's keyring or in files, and what people call that place."""
+    """The place of saved secrets: the system's keyring or files, and its name in output."""
 
     store: Literal["keyring", "file"]
     place: str
@@ -86,7 +90,7 @@ class SavedPlace:
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """A verified (or, with ``--until``, begun) login. `token` says what became of the token."""
+    """A login, verified unless ``--until`` ended the run before that. `token` is the fate of its token."""
 
     username: str | None
     user_id: str | None
@@ -96,12 +100,12 @@ class LoginResult:
     flow: str
     token: TokenFate
     kept: SavedPlace | None = None
-    """Where a saved login is kept; None also if that was an earlier run."""
+    """The place of a saved login; None also if an earlier run saved it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedLoginFacts:
-    """A kept login as output shows it. Times are UTC, as ISO 8601; `consumer_key` is masked."""
+    """A saved login as output shows it. Times are UTC, as ISO 8601; `consumer_key` is masked."""
 
     app: str
     org: str
@@ -122,7 +126,7 @@ class SavedLoginFacts:
 
 @dataclass(frozen=True, slots=True)
 class SavedSecretFacts:
-    """A kept consumer secret as output shows it: whose it is, never the value. `consumer_key` is masked."""
+    """A saved consumer secret as output shows it: its owner, never its value. `consumer_key` is masked."""
 
     app: str
     org: str | None
@@ -133,7 +137,7 @@ class SavedSecretFacts:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """`at` is the time of day in UTC, as ISO 8601."""
+    """The first event. `at` is the time of day in UTC, as ISO 8601; `stages` are those the run is asked for."""
 
     run: str
     at: str
@@ -142,7 +146,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class RunPlanned:
-    """The subjects are known now: what a display can show as still to come."""
+    """The subjects are known now, so that a display can show what is still to come."""
 
     projects: tuple[ProjectFacts, ...]
     subjects: tuple[Subject, ...]
@@ -150,7 +154,7 @@ class RunPlanned:
 
 @dataclass(frozen=True, slots=True)
 class AppDescribed:
-    """The state of knowledge about an app; a later one replaces an earlier one."""
+    """The facts of an app. A later event about the same app replaces an earlier one."""
 
     app: AppFacts
 
@@ -165,16 +169,16 @@ class StageStarted:
 class Note:
     """Something a person has to know while a stage runs.
 
-    ``link``: `text` is a URL to open; ``offer``: one that the board shows; ``asking``: a question on the terminal,
-    while which displays hold still; ``waiting`` and ``hint`` are sentences.
+    ``link``: `text` is a URL to open; ``offer``: one that the board shows; ``asking``: a question is put on the
+    terminal, and displays stop redrawing it; ``waiting`` and ``hint`` are sentences.
     """
 
     kind: NoteKind
     text: str
     pasted: bool = False
-    """The answer to an offered link has to be pasted."""
+    """Whether the answer to an offered link has to be pasted."""
     browser: str | None = None
-    """The browser of the org that it is for, if that can be opened from here."""
+    """The browser of the org that the link is for, if it can be opened from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,7 @@ class StageEnded:
 
 @dataclass(frozen=True, slots=True)
 class SubjectFinished:
-    """Everything that was asked of the subject is done; `login` if that included a token."""
+    """The subject is through all the stages that the run is asked for; `login` if a token was among them."""
 
     subject: Subject
     login: LoginResult | None
@@ -231,26 +235,33 @@ VERIFY: Final = Stage("verify", "Verifying user info")
 HAND_OVER: Final = Stage("hand-over", "Handing over to Salesforce CLI")
 
 RUN_STAGES: Final = (DISCOVER, LOCATE, CHECK, AUTHORIZE, TOKEN, VERIFY)
-"""What every run goes through; `HAND_OVER` follows only where it is asked for."""
+"""The stages of every run, in order; `HAND_OVER` follows only where it is asked for."""
 
 ALL_STAGES: Final = (*RUN_STAGES, HAND_OVER)
 
 APP_STAGES: Final = (LOCATE, CHECK)
+"""The stages of an app, whatever the number of its orgs."""
 
 TARGET_STAGES: Final = (AUTHORIZE, TOKEN, VERIFY, HAND_OVER)
+"""The stages of an app in an org."""
 
 
 def stages_until(name: str | None, *, hand_over: bool = False) -> tuple[Stage, ...]:
-    """The stages up to and including the one called `name`; for None all of them, and the hand-over if asked for."""
+    """The stages up to and including the one called `name`; None: all of them, and the hand-over if asked for."""
+    if name is None and hand_over:
+        return ALL_STAGES
     if name is None:
-        return (*RUN_STAGES, HAND_OVER) if hand_over else RUN_STAGES
+        return RUN_STAGES
     last = [stage.name for stage in RUN_STAGES].index(name)
     return RUN_STAGES[: last + 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time as an argument: seconds of a monotonic clock, the time of day in UTC as ISO 8601, and waiting."""
+    """Time as an argument, so that tests need not wait.
+
+    `seconds` is a monotonic clock, `utc` the time of day in UTC as ISO 8601.
+    """
 
     seconds: Callable[[], float]
     utc: Callable[[], str]

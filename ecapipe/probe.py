@@ -1,15 +1,15 @@
-"""Asking orgs whether they accept the key and secret of each app: without a person, and without a login."""
+"""Asking orgs whether they accept the key and secret of each app (``app probe``): without a person or a login."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 
 from ecapipe.check import listing
 from ecapipe.credentials import resolution, settings_file, sources
-from ecapipe.credentials.resolution import Credentials
+from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import Chain
 from ecapipe.documents.verdicts import Verdict, Word
 from ecapipe.events import AppFacts
@@ -20,20 +20,21 @@ from ecapipe.orgs.org import doubles
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project import discovery
+from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
 from ecapipe.run import scheduler, steps, targets
-from ecapipe.run.targets import AppInOrg
+from ecapipe.run.targets import AppInOrg, RunTargets
 from ecapipe.run.workers import Workers
 from ecapipe.run.world import World
 from ecapipe.saved import secrets as saved_secrets
 
 _TICK = 0.25
-"""Seconds between two looks at what takes long."""
+"""Seconds between two looks for requests that take long."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What was found, and a verdict for each pair of app and org, in order."""
+    """The apps of the project, a verdict for each pair of app and org, in order, and sentences to warn with."""
 
     found: Discovery
     apps: tuple[AppFacts, ...]
@@ -41,96 +42,144 @@ class ProbeResult:
     notices: tuple[str, ...]
 
 
-def run(where: ProjectSelection, which: OrgSelection, secret_from: Collection[str], world: World) -> ProbeResult:
-    """One request for each pair. Raises `EcapipeError` for what keeps the project or the orgs from being known."""
-    paired = targets.choose_targets(where, which, world)
-    found, chosen = paired.found, paired.chosen
-    disclose, kept = CredentialsLookup(which.allowed, world), saved_secrets.secret_finder(world)
-    chain = sources.chain(found.apps, chosen, world.variable, world.ask, secret_from, disclose, kept)
-    doubts: dict[str, None] = {}
-    verdicts = _in_order([(pair.org.host, _asked(pair, chain, world, doubts)) for pair in paired.pairs], world)
-    if not any(each.word == "accepted" for each in verdicts):  # then what was left out is a failure as well
-        verdicts = tuple(replace(each, word="missing") if each.word == "skipped" else each for each in verdicts)
-    facts = tuple(
-        listing.describe(
-            app,
-            resolution.resolve(app, None, sources.without_prompts(chain)),
-            settings_file.known_org_ids(app, [pair.org for pair in paired.of(app)]),
-        )
-        for app in found.apps
+def run(
+    selection: ProjectSelection, org_selection: OrgSelection, secret_from: Collection[str], world: World
+) -> ProbeResult:
+    """Send one request for each pair. Raises `EcapipeError` if the project cannot be read, or an org not used."""
+    run_targets = targets.choose_targets(selection, org_selection, world)
+    chain = sources.chain(
+        run_targets.found.apps,
+        run_targets.chosen,
+        world.variable,
+        world.ask,
+        secret_from,
+        CredentialsLookup(org_selection.allowed, world),
+        kept=saved_secrets.secret_finder(world),
     )
-    notices = [*(problem.message for problem in found.unreadable), *found.notices, *paired.notices]
-    notices += [*(org.warning for org in chosen if org.warning), *doubles(chosen), *doubts]
-    return ProbeResult(found, facts, verdicts, tuple(notices))
+    # A dict as an ordered set: the same warning may come up again.
+    warnings: dict[str, None] = {}
+    verdicts = _send_all([_prepare(pair, chain, world, warnings) for pair in run_targets.pairs], world)
+    # A pair that nobody asked for may be skipped, as long as another one is accepted.
+    if not any(verdict.word == "accepted" for verdict in verdicts):
+        verdicts = tuple(_unskipped(verdict) for verdict in verdicts)
+    return ProbeResult(
+        found=run_targets.found,
+        apps=tuple(_describe(app, run_targets, chain) for app in run_targets.found.apps),
+        verdicts=verdicts,
+        notices=(*_notices(run_targets), *warnings),
+    )
 
 
-def _asked(pair: AppInOrg, chain: Chain, world: World, doubts: dict[str, None]) -> Verdict | Callable[[], Verdict]:
-    """How to come to the verdict on a pair; the verdict itself where there is nothing to ask. `doubts` takes what a
-    run would warn of."""
+def _unskipped(verdict: Verdict) -> Verdict:
+    if verdict.word != "skipped":
+        return verdict
+    return replace(verdict, word="missing")
+
+
+def _describe(app: App, run_targets: RunTargets, chain: Chain) -> AppFacts:
+    # Nobody is asked again for what is only shown.
+    resolved = resolution.resolve(app, None, sources.without_prompts(chain))
+    org_ids = settings_file.known_org_ids(app, [pair.org for pair in run_targets.of(app)])
+    return listing.describe(app, resolved, org_ids)
+
+
+def _notices(run_targets: RunTargets) -> list[str]:
+    notices = [problem.message for problem in run_targets.found.unreadable]
+    notices += [*run_targets.found.notices, *run_targets.notices]
+    notices += [org.warning for org in run_targets.chosen if org.warning]
+    return [*notices, *doubles(run_targets.chosen)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """One request that is ready to be sent, and the sources of its credentials."""
+
+    pair: AppInOrg
+    credentials: Credentials
+    resolved: Resolution
+
+    def send(self, world: World) -> Verdict:
+        return _with_sources(self._ask(world), self.resolved)
+
+    def _ask(self, world: World) -> Verdict:
+        app, org = self.pair.app, self.pair.org
+        try:
+            introspection.read(world.send(introspection.request(self.credentials, org)), self.credentials, org)
+        except ProbeRefusal as refusal:
+            return replace(_failure(self.pair, "refused", refusal.problem), refused=refusal.part)
+        except EcapipeError as error:
+            return _failure(self.pair, "unclear", error.problem)
+        # A public client has no secret, and the key alone was proved.
+        credentials = "consumer key and secret" if self.credentials.consumer_secret else "consumer key"
+        return _verdict(self.pair, "accepted", f"{org.name} accepts the {credentials} of {app.name}.")
+
+
+def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, None]) -> Verdict | _Probe:
+    """The request about a pair, or its verdict if there is nothing to ask. Adds what a run would warn of."""
     app, org = pair.app, pair.org
     if app.settings is None and not steps.has_credentials_from_outside(app, (org,), chain, lambda org: False):
         problem = settings_file.settings_problem(app, (org,))
-        word: Word = "missing" if pair.named or problem.name == "SettingsNotRetrieved" else "skipped"
-        return Verdict(app.name, app.project, org.name, org.host, word, problem.message, problem=problem)
+        # Settings that were never retrieved are an oversight, whoever asked; a packaged app has them elsewhere.
+        if pair.named or problem.name == "SettingsNotRetrieved":
+            return _failure(pair, "missing", problem)
+        return _failure(pair, "skipped", problem)
     try:
         discovery.refuse_rivals(app)
         resolved = resolution.resolve(app, org, chain)
     except EcapipeError as error:
-        problem = error.problem
-        return Verdict(app.name, app.project, org.name, org.host, "missing", problem.message, problem=problem)
-    sources = resolved.key.source, resolved.secret.source
-    outcome = resolved.outcome
+        return _failure(pair, "missing", error.problem)
     if resolved.warning:
-        doubts[f"{app.name}@{org.name}: {resolved.warning}"] = None
-    if isinstance(outcome, Problem):
-        return Verdict(app.name, app.project, org.name, org.host, "missing", outcome.message, *sources, None, outcome)
-    return partial(_ask, pair, outcome, *sources, world)
+        warnings[f"{app.name}@{org.name}: {resolved.warning}"] = None
+    match resolved.outcome:
+        case Problem() as problem:
+            return _with_sources(_failure(pair, "missing", problem), resolved)
+        case Credentials() as credentials:
+            return _Probe(pair, credentials, resolved)
 
 
-def _ask(
-    pair: AppInOrg, pair_of: Credentials, key_source: str | None, secret_source: str | None, world: World
-) -> Verdict:
+def _failure(pair: AppInOrg, word: Word, problem: Problem) -> Verdict:
+    return replace(_verdict(pair, word, problem.message), problem=problem)
+
+
+def _verdict(pair: AppInOrg, word: Word, message: str) -> Verdict:
     app, org = pair.app, pair.org
-    verdict = partial(Verdict, app.name, app.project, org.name, org.host)
-    sources = key_source, secret_source
-    try:
-        introspection.read(world.send(introspection.request(pair_of, org)), pair_of, org)
-    except ProbeRefusal as refusal:
-        problem = refusal.problem
-        return verdict("refused", problem.message, *sources, refusal.part, problem)
-    except EcapipeError as error:
-        return verdict("unclear", error.problem.message, *sources, None, error.problem)
-    what = "consumer key and secret" if pair_of.consumer_secret else "consumer key"
-    return verdict("accepted", f"{org.name} accepts the {what} of {app.name}.", *sources)
+    return Verdict(app.name, project=app.project, org=org.name, host=org.host, word=word, message=message)
 
 
-def _in_order(asked: Sequence[tuple[str, Verdict | Callable[[], Verdict]]], world: World) -> tuple[Verdict, ...]:
-    """The verdicts, several asked for at once, each at a host; a bug in a thread is raised here."""
-    told: SimpleQueue[tuple[int, Verdict | BaseException]] = SimpleQueue()
+def _with_sources(verdict: Verdict, resolved: Resolution) -> Verdict:
+    return replace(verdict, key_source=resolved.key.source, secret_source=resolved.secret.source)
+
+
+def _send_all(probes: Sequence[Verdict | _Probe], world: World) -> tuple[Verdict, ...]:
+    """The verdicts in the order of `probes`, several of which are sent at once; a bug in a thread is raised here."""
+    results: SimpleQueue[tuple[int, Verdict | BaseException]] = SimpleQueue()
     verdicts: dict[int, Verdict] = {}
     workers = Workers(scheduler.CONCURRENCY, scheduler.PER_HOST, world.clock.seconds, world.parted)
 
-    def work(number: int, ask: Callable[[], Verdict]) -> None:
+    def work(number: int, probe: _Probe) -> None:
         try:
-            told.put((number, ask()))
+            results.put((number, probe.send(world)))
+        # `Workers` must not see an exception; an interrupt belongs to the main thread as well.
         except BaseException as error:
-            told.put((number, error))
+            results.put((number, error))
 
     try:
-        for number, (host, each) in enumerate(asked):
-            if isinstance(each, Verdict):
-                verdicts[number] = each
-            else:
-                workers.submit(host, partial(work, number, each))
-        while len(verdicts) < len(asked):
+        for number, probe in enumerate(probes):
+            match probe:
+                case Verdict():
+                    verdicts[number] = probe
+                case _Probe():
+                    workers.submit(probe.pair.org.host, partial(work, number, probe))
+        while len(verdicts) < len(probes):
             try:
-                number, came = told.get(timeout=_TICK)
+                number, result = results.get(timeout=_TICK)
             except Empty:
+                # Slow hosts must not hold the quick ones up.
                 workers.relieve()
                 continue
-            if isinstance(came, BaseException):
-                raise came
-            verdicts[number] = came
+            if isinstance(result, BaseException):
+                raise result
+            verdicts[number] = result
     finally:
         workers.close()
-    return tuple(verdicts[number] for number in range(len(asked)))
+    return tuple(verdicts[number] for number in range(len(probes)))

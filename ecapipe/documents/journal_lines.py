@@ -118,12 +118,12 @@ def _parse_header(line: bytes) -> JournalRecord:
     first = JsonObject(json_object.parse(line), "the header")
     # Before any other member: in another format they may mean something else.
     first.expect_version("journal", FORMAT)
-    planned = run_results.parse_part(first.value)
+    facts = run_results.parse_part(first.value)
     recorded = RecordedRun(
         run=first.text("run"),
         started_at=first.text("startedAt"),
         stages=tuple(run_results.parse_stage_name(name, first.path) for name in first.texts("asked")),
-        projects=planned.projects,
+        projects=facts.projects,
         plan=tuple(run_results.parse_subject(each) for each in first.objects("targets")),
     )
     arguments = None

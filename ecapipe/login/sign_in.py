@@ -15,7 +15,7 @@ from ecapipe.problems.oauth import auth_timeout_error
 
 def sign_in(
     target: Target,
-    planned: WebPlan,
+    plan: WebPlan,
     world: LoginAccess,
     pending: PendingLogins,
     deadline: SignInDeadline,
@@ -25,11 +25,9 @@ def sign_in(
 
     Raises `EcapipeError`: a refusal, AuthTimeoutError, NobodyToAsk, or the error that ended all pending logins.
     """
-    login = authorize.build_request(
-        target.credentials, target.org, planned.redirect_uri, planned.scopes, world.chance
-    )
+    login = authorize.build_request(target.credentials, target.org, plan.redirect_uri, plan.scopes, world.chance)
     # Before the link is shown: an answer may come at once.
-    future = pending.expect(login, pasted=planned.callback == "paste")
+    future = pending.expect(login, pasted=plan.callback == "paste")
     try:
         # The count starts with the first link, not with the first wait: opening a browser takes its time, too.
         deadline.left()

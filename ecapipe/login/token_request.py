@@ -47,19 +47,19 @@ def request_token(
     # when nothing was sent, or after an answer that settling explains.
     repeatable = not isinstance(grant, AuthorizationCode)
     ahead = 0.0
-    sent: list[Grant] = []
+    attempts: list[Grant] = []
 
     # A function, so that an assertion is signed anew for each request: it is valid for minutes only.
     def request() -> Request:
-        sent.append(_sign(grant, ahead))
-        return tokens.request(sent[-1], target.credentials, target.org)
+        attempts.append(_sign(grant, ahead))
+        return tokens.request(attempts[-1], target.credentials, target.org)
 
     if isinstance(grant, JwtPlan):
         work.warnings += grant.doubts
     while True:
         response = send(request, world, end, repeatable)
         try:
-            token = tokens.read(response, sent[-1], target.credentials, target.org)
+            token = tokens.read(response, attempts[-1], target.credentials, target.org)
         except tokens.Unusable as error:
             give_back(error.refresh_token, target.org, world, work)
             raise
