@@ -5,7 +5,7 @@
 - locate, for each app: find its settings file, which holds key and secret.
 - check, for each app: resolve key and secret for each of its orgs.
 - The preflight plans the logins of all targets, before anyone signs in. It is no stage: what keeps a target from its
-  login is told by the first stage of the target.
+  login is the outcome of its first stage.
 - authorize, for each target: get a grant, from a person in a browser where the flow takes one.
 - token: exchange the grant for a token.
 - verify: ask the org whose token that is, and compare that with what was expected.
@@ -53,9 +53,9 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import not_one_target
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
-from ecapipe.run import preflight, resume, retrieve, scheduler, steps, targets, writeback
-from ecapipe.run.readiness import Blocked, PreparedTarget, Readiness, Ready, Refused
-from ecapipe.run.targets import RunTargets
+from ecapipe.run import preflight, resume, retrieve, scheduler, steps, writeback
+from ecapipe.run.readiness import Blocked, Candidate, Readiness, Ready, Refused
+from ecapipe.run.targets import RunTargets, choose_targets
 from ecapipe.run.world import World
 from ecapipe.saved import secrets as saved_secrets
 
@@ -125,9 +125,9 @@ class _Pipeline:
             return
         # After the plan, in which displays count all targets, and before anything is done anew.
         remaining = resume.replay(scope.records, scope.targets, scope.chain, self.tracker)
-        prepared = self.locate_and_check(replace(scope, targets=remaining), scope.targets)
+        candidates = self.locate_and_check(replace(scope, targets=remaining), scope.targets)
         if self.tracker.reaches(AUTHORIZE):
-            self.log_in(preflight.plan_logins(prepared, self.options, self.world))
+            self.log_in(preflight.plan_logins(candidates, self.options, self.world))
         # Only now is it known whether anything has succeeded, or whether what was skipped is a failure after all.
         self.tracker.own_up()
 
@@ -141,35 +141,35 @@ class _Pipeline:
             # It changes the files that are about to be read.
             retrieve.retrieve(request.projects, request.orgs, world, work)
         with_orgs = request.orgs.asked or self.tracker.reaches(AUTHORIZE)
-        chosen = targets.choose_targets(request.projects, request.orgs, world, with_orgs=with_orgs)
+        targets = choose_targets(request.projects, request.orgs, world, with_orgs=with_orgs)
         if request.shard:
             work.facts[recorded_runs.SHARD] = str(request.shard)
-            chosen = chosen.part(request.shard.holds)
-        self.require_possible(chosen)
-        chain = self.credential_chain(chosen)
-        work.facts |= {"apps": len(chosen.found.apps), "orgs": [org.name for org in chosen.chosen]}
-        work.warnings += [problem.message for problem in chosen.found.unreadable]
-        work.warnings += [*chosen.found.notices, *chosen.notices]
-        work.warnings += [*(org.warning for org in chosen.chosen if org.warning), *doubles(chosen.chosen)]
+            targets = targets.part(request.shard.holds)
+        self.require_possible(targets)
+        chain = self.credential_chain(targets)
+        work.facts |= {"apps": len(targets.found.apps), "orgs": [org.name for org in targets.chosen]}
+        work.warnings += [problem.message for problem in targets.found.unreadable]
+        work.warnings += [*targets.found.notices, *targets.notices]
+        work.warnings += [*(org.warning for org in targets.chosen if org.warning), *doubles(targets.chosen)]
         records = resume.resume(
-            request.earlier, chosen, chain=chain, options=self.options, tracker=self.tracker, work=work
+            request.earlier, targets, chain=chain, options=self.options, tracker=self.tracker, work=work
         )
-        return _Scope(chosen, chain, records)
+        return _Scope(targets, chain, records)
 
-    def require_possible(self, chosen: RunTargets) -> None:
+    def require_possible(self, targets: RunTargets) -> None:
         """Raises `EcapipeError` for options that do not fit the targets, and as `login_plan.expect_to_hand_over`."""
-        count = len(chosen.pairs)
+        count = len(targets.pairs)
         if self.options.deliver and count != 1:
             raise EcapipeError(not_one_target(count))
         if self.options.hand_over:
-            login_plan.expect_to_hand_over(chosen.chosen, self.options, self.world)
+            login_plan.expect_to_hand_over(targets.chosen, self.options, self.world)
 
-    def credential_chain(self, chosen: RunTargets) -> sources.Chain:
+    def credential_chain(self, targets: RunTargets) -> sources.Chain:
         """The sources of keys and secrets; none of them is read yet."""
         world = self.world
         return sources.chain(
-            chosen.found.apps,
-            chosen.chosen,
+            targets.found.apps,
+            targets.chosen,
             world.variable,
             world.ask,
             secret_from=self.request.secret_from,
@@ -177,18 +177,18 @@ class _Pipeline:
             kept=saved_secrets.secret_finder(world),
         )
 
-    def subjects(self, chosen: RunTargets) -> tuple[Subject, ...]:
+    def subjects(self, targets: RunTargets) -> tuple[Subject, ...]:
         """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
         subjects: list[Subject] = []
-        for app in chosen.found.apps:
-            subjects.append(chosen.subject(app))
+        for app in targets.found.apps:
+            subjects.append(targets.subject(app))
             if self.tracker.reaches(AUTHORIZE):
-                subjects += [Subject(app.name, pair.org.name) for pair in chosen.of(app)]
+                subjects += [Subject(app.name, pair.org.name) for pair in targets.of(app)]
         return tuple(subjects)
 
     # --- locate, check
 
-    def locate_and_check(self, scope: _Scope, whole: RunTargets) -> list[PreparedTarget]:
+    def locate_and_check(self, scope: _Scope, whole: RunTargets) -> list[Candidate]:
         """The targets that follow from the apps of `scope`; `whole` are those of the run, done before or not."""
         apps = scope.targets.found.apps
         # Then there is nothing to be done at all, and an app without its file is a failure at once.
@@ -198,7 +198,7 @@ class _Pipeline:
         # An app is called as in the whole run, also if the other one of its name is done already.
         return [target for app in apps for target in self.prepare(app, whole.subject(app), scope, hopeless=hopeless)]
 
-    def prepare(self, app: App, subject: Subject, scope: _Scope, *, hopeless: bool) -> list[PreparedTarget]:
+    def prepare(self, app: App, subject: Subject, scope: _Scope, *, hopeless: bool) -> list[Candidate]:
         """locate → check. `hopeless`: no app of the run gets any further."""
         orgs = scope.targets.orgs_of(app)
         # What is known without asking anybody describes an app that does not come through its check.
@@ -242,23 +242,23 @@ class _Pipeline:
         return resolutions
 
     def targets_of(
-        self, app: App, chosen: RunTargets, resolutions: Sequence[Resolution], sequence: StageSequence
-    ) -> list[PreparedTarget]:
+        self, app: App, targets: RunTargets, resolutions: Sequence[Resolution], sequence: StageSequence
+    ) -> list[Candidate]:
         """The app in each of its orgs; if its own stages halted, with what keeps it from being logged in to."""
-        version = chosen.found.api_version(app)
+        version = targets.found.api_version(app)
         if sequence.halted is None:
-            pairs = zip(chosen.of(app), resolutions, strict=False)
+            pairs = zip(targets.of(app), resolutions, strict=False)
             return [Target(app, pair.org, each, version, pair.named) for pair, each in pairs]
-        prepared: list[PreparedTarget] = []
-        for pair in chosen.of(app):
+        candidates: list[Candidate] = []
+        for pair in targets.of(app):
             target = Target(app, pair.org, resolutions[0], version, pair.named)
             # An app that was named for the whole run has failed in its own stage already.
             named_for_org = pair.named and app.name not in self.request.projects.names
             if problem := steps.missing_in_org(app, pair.org, named_for_org):
-                prepared.append(Refused(target, problem))
+                candidates.append(Refused(target, problem))
             else:
-                prepared.append(Blocked(target, sequence.halted))
-        return prepared
+                candidates.append(Blocked(target, sequence.halted))
+        return candidates
 
     def has_credentials_from_outside(self, app: App, scope: _Scope) -> bool:
         """Whether the app can log in without a settings file."""
@@ -267,10 +267,10 @@ class _Pipeline:
 
     # --- authorize, token, verify, hand-over
 
-    def log_in(self, planned: Sequence[Readiness]) -> None:
+    def log_in(self, targets: Sequence[Readiness]) -> None:
         """Each target that is ready; the others are recorded first, since they take no time."""
         ready: list[Ready] = []
-        for target in planned:
+        for target in targets:
             if isinstance(target, Ready) and not self.options.dry_run:
                 ready.append(target)
             else:

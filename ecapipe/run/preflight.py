@@ -13,7 +13,7 @@ from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import LoginPlan, Target, WebPlan
 from ecapipe.problems.orgs import too_many_approvals
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.run.readiness import PreparedTarget, Readiness, Ready, Refused, Skipped
+from ecapipe.run.readiness import Candidate, Readiness, Ready, Refused, Skipped
 from ecapipe.run.world import World
 
 APPROVALS: Final = 5
@@ -25,9 +25,9 @@ _SETTINGS_ELSEWHERE: Final = frozenset({"SettingsInSourceOrg", "SettingsNotPacka
 """Why an app has no settings file in an org, though it may have one elsewhere."""
 
 
-def plan_logins(prepared: Sequence[PreparedTarget], options: LoginOptions, world: World) -> list[Readiness]:
+def plan_logins(candidates: Sequence[Candidate], options: LoginOptions, world: World) -> list[Readiness]:
     """How each target will log in, or why it will not."""
-    targets = [_plan(each, options, world) for each in prepared]
+    targets = [_plan(each, options, world) for each in candidates]
     targets = _refuse_closed_callbacks(targets, world)
     # Approvals are counted, and rivals for an alias looked for, only among the logins that are left by then.
     targets = _skip_unsuitable(targets, options)
@@ -42,13 +42,13 @@ def callback_urls(plans: Iterable[LoginPlan]) -> frozenset[str]:
     return frozenset(plan.listens for plan in plans if isinstance(plan, WebPlan) and plan.listens)
 
 
-def _plan(prepared: PreparedTarget, options: LoginOptions, world: World) -> Readiness:
-    if not isinstance(prepared, Target):
-        return prepared
+def _plan(candidate: Candidate, options: LoginOptions, world: World) -> Readiness:
+    if not isinstance(candidate, Target):
+        return candidate
     try:
-        return Ready(prepared, login_plan.plan(prepared, options, world))
+        return Ready(candidate, login_plan.plan(candidate, options, world))
     except EcapipeError as error:
-        return Refused(prepared, error.problem)
+        return Refused(candidate, error.problem)
 
 
 def _refuse_closed_callbacks(targets: Sequence[Readiness], world: World) -> list[Readiness]:
@@ -57,8 +57,8 @@ def _refuse_closed_callbacks(targets: Sequence[Readiness], world: World) -> list
     if not urls:
         return list(targets)
     # Nobody waits for an answer yet, so that one that comes fits nothing.
-    with world.listen(urls, PendingLogins().land) as closed:
-        problems = dict(closed)
+    with world.listen(urls, PendingLogins().land) as failures:
+        problems = dict(failures)
 
     def check(readiness: Readiness) -> Readiness:
         match readiness:
@@ -115,7 +115,7 @@ def _refuse_overwriting(targets: Sequence[Readiness], options: LoginOptions, wor
     # Without an alias, or a user whose org is known, there is nothing to compare, and it need not be started.
     comparable = any(target.org.alias or (target.org.username and target.org.org_id) for target in ready)
     try:
-        stored = world.sf.named() if comparable else ()
+        stored_logins = world.sf.named() if comparable else ()
     except EcapipeError as error:  # it could not take a login, either
         return [Refused(each.target, error.problem) if isinstance(each, Ready) else each for each in targets]
 
@@ -124,7 +124,7 @@ def _refuse_overwriting(targets: Sequence[Readiness], options: LoginOptions, wor
             return readiness
         target, org = readiness.target, readiness.target.org
         problem = handover.rival(target.app.name, org, logins) or handover.overwritten(
-            org.username, org.org_id, org, stored, replace_alias=options.replace_alias
+            org.username, org.org_id, org, stored_logins, replace_alias=options.replace_alias
         )
         return Refused(target, problem) if problem else readiness
 

@@ -25,9 +25,9 @@ class WebLogin:
     plan: WebPlan
     number: int
     several: bool
-    shown: threading.Event = field(default_factory=threading.Event)
+    link_shown: threading.Event = field(default_factory=threading.Event)
     """Its link is shown, or never will be."""
-    ended: threading.Event = field(default_factory=threading.Event)
+    wait_over: threading.Event = field(default_factory=threading.Event)
     """Nobody is waited for any more."""
 
 
@@ -37,7 +37,7 @@ class _BrowserLink:
 
     link: str
     open: OpenLink
-    ended: threading.Event
+    wait_over: threading.Event
 
 
 class SignInPrompts:
@@ -72,9 +72,9 @@ class SignInPrompts:
         opens = open_link is not None and self._board.page is None
         alone = self._world.stand_in or not login.several
         if open_link is not None and opens and not alone:
-            self._links.append(_BrowserLink(link, open_link, login.ended))
+            self._links.append(_BrowserLink(link, open_link, login.wait_over))
         # The next login may be shown: opening a browser can take seconds.
-        login.shown.set()
+        login.link_shown.set()
         self._world.ready()
         if open_link is not None and opens and alone and not open_link(link):
             work.note("hint", "No browser could be opened: open the link yourself.")
@@ -134,10 +134,10 @@ class SignInPrompts:
     def _open_in_turn(self) -> None:
         """Show one link after the other: many tabs at once are of no use, and one browser has one session a host."""
         for each in self._links:
-            if not each.ended.is_set() and not each.open(each.link):
+            if not each.wait_over.is_set() and not each.open(each.link):
                 self._note("hint", "No browser could be opened: open the links yourself.")
                 return
-            each.ended.wait()
+            each.wait_over.wait()
 
     def _ask_for_all(self) -> None:
         if self._pending.pasting:

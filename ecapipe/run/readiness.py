@@ -41,8 +41,8 @@ class Blocked:
     reason: str
 
 
-PreparedTarget = Target | Refused | Blocked
-"""A target after the stages of its app: what is left of it can be planned."""
+Candidate = Target | Refused | Blocked
+"""A target after the stages of its app: one that is still just a target can be planned."""
 
 Readiness = Ready | Refused | Skipped | Blocked
 """A target after the preflight."""

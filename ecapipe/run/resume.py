@@ -12,8 +12,8 @@ from ecapipe.credentials import resolution, settings_file, sources
 from ecapipe.credentials.sources import Chain
 from ecapipe.documents.recorded_runs import FINGERPRINT, RECORDED, RecordedRun, SubjectRecord
 from ecapipe.events import TARGET_STAGES, AppDescribed, Stage, Subject, TokenFate
-from ecapipe.login import fingerprints
 from ecapipe.login import plan as login_plan
+from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.tracker import StageWork, Tracker
 from ecapipe.run.targets import AppKey, RunTargets
@@ -68,12 +68,12 @@ def resume(
         return {}
     # A fingerprint has the consumer key in it, never a secret, so that nobody has to be asked for one.
     chain = sources.without_prompts(chain)
-    planned: dict[Subject, Fingerprint] = {}
+    fingerprints: dict[Subject, Fingerprint] = {}
     for pair in targets.pairs:
         spared = login_plan.needs_no_secret(pair.app, pair.org, options)
         resolved = resolution.resolve(pair.app, pair.org, chain, spared=spared)
-        planned[pair.subject] = fingerprints.fingerprint(pair.app, pair.org, options, resolved)
-    resumption = compare(earlier, planned, tracker.those(TARGET_STAGES), options.fate)
+        fingerprints[pair.subject] = fingerprint(pair.app, pair.org, options, resolved)
+    resumption = compare(earlier, fingerprints, tracker.those(TARGET_STAGES), options.fate)
     logins = [subject for subject in resumption.records if subject.org is not None]
     work.facts |= {"resumes": resumption.run, "takenOver": len(logins)}
     work.warnings += resumption.changes
@@ -105,39 +105,39 @@ def _emit(records: Records, subject: Subject, tracker: Tracker) -> None:
 
 
 def compare(
-    earlier: RecordedRun, planned: Mapping[Subject, Fingerprint], stages: Sequence[Stage], fate: TokenFate | None
+    earlier: RecordedRun, fingerprints: Mapping[Subject, Fingerprint], stages: Sequence[Stage], fate: TokenFate | None
 ) -> Resumption:
-    """What of `earlier` serves the targets now `planned`: every success, unless something it depends on has changed,
-    or its token met another fate than the one that is asked for (None: whatever it was).
+    """What of `earlier` serves a run: every success, unless something it depends on has changed, or its token met
+    another fate than the one that is asked for (None: whatever it was).
 
-    `planned` has the fingerprint of every target, `stages` are a target's stages as far as they are asked for.
+    `fingerprints` are those of all targets now; `stages` are a target's stages as far as they are asked for.
     """
     records: dict[Subject, SubjectRecord] = {}
     repeated: dict[str, list[Subject]] = {}
-    for target, fingerprint in planned.items():
+    for target, now in fingerprints.items():
         record = earlier.courses.get(target)
         if record is None or record.finished is None:
             continue
-        if reason := _difference(record, fingerprint, stages, fate):
+        if reason := _difference(record, now, stages, fate):
             repeated.setdefault(reason, []).append(target)
         else:
             ended = tuple(each for each in record.ended if each.stage in stages)
             records[target] = _with_origin(replace(record, ended=ended), earlier.run)
     # An app has to be located and checked as long as one of its logins is to be done.
-    open_apps = {target.app for target in planned if target not in records}
-    for app in dict.fromkeys(Subject(target.app) for target in planned if target.app not in open_apps):
+    open_apps = {target.app for target in fingerprints if target not in records}
+    for app in dict.fromkeys(Subject(target.app) for target in fingerprints if target.app not in open_apps):
         if app in earlier.courses:
             records[app] = _with_origin(earlier.courses[app], earlier.run)
-    return Resumption(earlier.run, records, _changes(earlier, planned, repeated))
+    return Resumption(earlier.run, records, _changes(earlier, fingerprints, repeated))
 
 
 def _changes(
-    earlier: RecordedRun, planned: Mapping[Subject, Fingerprint], repeated: Mapping[str, Sequence[Subject]]
+    earlier: RecordedRun, fingerprints: Mapping[Subject, Fingerprint], repeated: Mapping[str, Sequence[Subject]]
 ) -> tuple[str, ...]:
     """A sentence for each kind of change, with the targets that it is about."""
     recorded = earlier.targets
-    removed = [target for target in recorded if target not in planned]
-    new = [target for target in planned if target not in recorded]
+    removed = [target for target in recorded if target not in fingerprints]
+    new = [target for target in fingerprints if target not in recorded]
     changes = [f"Done again, because {reason}: {_enumerate(targets)}." for reason, targets in repeated.items()]
     if removed:
         changes.append(f"Not asked for any more: {_enumerate(removed)}.")

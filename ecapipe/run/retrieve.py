@@ -25,9 +25,9 @@ def retrieve(selection: ProjectSelection, orgs: OrgSelection, world: World, work
     Raises `EcapipeError`: as `org_selection.select`, and `_retrieve_into`.
     """
     trees = RunTrees(selection, orgs, world)
-    chosen = org_selection.select(orgs, trees.projects, salesforce_cli_orgs(trees, orgs, world))
+    selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli_orgs(trees, orgs, world))
     trees.withhold_variables()
-    _retrieve_into(trees.projects, chosen, world, work)
+    _retrieve_into(trees.projects, selected_orgs, world, work)
 
 
 def _retrieve_into(projects: Sequence[Project], orgs: Sequence[Org], world: World, work: StageWork) -> None:

@@ -144,7 +144,7 @@ class _Scheduler:
             note=self._note,
             start=self._start_thread,
         )
-        self._closed: Mapping[str, Problem] = {}
+        self._callback_problems: Mapping[str, Problem] = {}
         self._orgs_by_id: dict[str, Org] = {}
 
     def run(self) -> None:
@@ -274,7 +274,7 @@ class _Scheduler:
         urls = callback_urls(plan for _, plan in self._web)
         if urls:
             # Another program may have taken a port since the preflight; then these logins fail, each for itself.
-            self._closed = stack.enter_context(self._world.listen(urls, self._pending.land))
+            self._callback_problems = stack.enter_context(self._world.listen(urls, self._pending.land))
         if any(plan.callback == "paste" for _, plan in self._web):
             stack.enter_context(self._world.lines(self._take_line))
 
@@ -293,7 +293,7 @@ class _Scheduler:
             login = WebLogin(target, plan, number, several=count > 1)
             work = partial(self._log_in_attended, login)
             threading.Thread(target=work, name=f"ecapipe-{target.subject}", daemon=True).start()
-            login.shown.wait()
+            login.link_shown.wait()
         self._prompts.announce(count)
 
     def _log_in_attended(self, login: WebLogin) -> None:
@@ -307,8 +307,8 @@ class _Scheduler:
                         code = self._sign_in(login, work)
                     finally:
                         # Also of a login that fails before it has a link: the next one waits for this.
-                        login.shown.set()
-                        login.ended.set()
+                        login.link_shown.set()
+                        login.wait_over.set()
                 if code is not None:
                     # On a worker, for those bound how much is sent at once; waited for, so that events stay in order.
                     self._submit_exchange(sequence, login.target, code).wait()
@@ -318,8 +318,8 @@ class _Scheduler:
     def _sign_in(self, login: WebLogin, work: StageWork) -> AuthorizationCode:
         target, plan = login.target, login.plan
         login_plan.show(plan, target, self._options, work)
-        if plan.listens and plan.listens in self._closed:
-            raise EcapipeError(self._closed[plan.listens])
+        if plan.listens and plan.listens in self._callback_problems:
+            raise EcapipeError(self._callback_problems[plan.listens])
 
         def show(link: str) -> None:
             self._prompts.show_link(login, link, work)

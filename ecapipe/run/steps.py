@@ -144,7 +144,7 @@ def _warn_of_doubts(orgs: Sequence[Org], resolutions: Sequence[Resolution], work
 
 
 def _enumerate(names: Sequence[str], most: int = 10) -> str:
-    shown = ", ".join(names[:most])
+    text = ", ".join(names[:most])
     if len(names) > most:
-        return f"{shown} and {len(names) - most} more"
-    return shown
+        return f"{text} and {len(names) - most} more"
+    return text

@@ -211,10 +211,10 @@ def choose_targets(
         # Before the Salesforce CLI is asked for orgs, which takes long.
         trees.require()
     salesforce_cli = salesforce_cli_orgs(trees, orgs, world)
-    chosen: Sequence[Org] = ()
+    selected_orgs: Sequence[Org] = ()
     if with_orgs:
-        chosen = org_selection.select(orgs, trees.projects, salesforce_cli, trees.names)
-    return pair_apps(trees, selection.names, chosen)
+        selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli, trees.names)
+    return pair_apps(trees, selection.names, selected_orgs)
 
 
 def salesforce_cli_orgs(trees: RunTrees, orgs: OrgSelection, world: World) -> org_selection.SalesforceCliOrgs:
@@ -245,27 +245,27 @@ def _refuse_reserved(projects: Iterable[Project], apps: Iterable[App]) -> None:
         raise EcapipeError(problem)
 
 
-def pair_apps(trees: RunTrees, names: Sequence[str], chosen: Sequence[Org]) -> RunTargets:
-    """Every chosen app with every chosen org, or as the org's ``apps`` and ``sourceDir`` say.
+def pair_apps(trees: RunTrees, names: Sequence[str], orgs: Sequence[Org]) -> RunTargets:
+    """Every selected app with every selected org, or as the org's ``apps`` and ``sourceDir`` say.
 
     `names` are the apps that were asked for by name; none: all. Without orgs, only the apps. Raises `EcapipeError`:
     UnknownApp, NoAppsFound, NothingPaired, AppInSeveralProjects, VariableReserved, or what keeps a tree from being
     read.
     """
-    discoveries = trees.trees([org.source_dir for org in chosen] or [None])
+    discoveries = trees.trees([org.source_dir for org in orgs] or [None])
     apps = {AppKey.of(app): app for tree in discoveries for app in tree.apps}
     discovery.refuse_unknown(names, list(apps.values()))
     for tree in discoveries:
         discovery.require_apps(tree)
-    pairs = _pairs(trees, names, chosen)
-    if chosen and not pairs:
-        raise EcapipeError(nothing_paired(sorted(names), [org.name for org in chosen]))
+    pairs = _pairs(trees, names, orgs)
+    if orgs and not pairs:
+        raise EcapipeError(nothing_paired(sorted(names), [org.name for org in orgs]))
     _refuse_doubles(pairs)
     _refuse_reserved((), [pair.app for pair in pairs] or apps.values())
     # By app, and for each in the order of the orgs: its own stages come once, before its logins.
     order = {key: place for place, key in enumerate(apps)}
     pairs.sort(key=lambda pair: order[AppKey.of(pair.app)])
-    if chosen:
+    if orgs:
         used = tuple(apps[key] for key in dict.fromkeys(AppKey.of(pair.app) for pair in pairs))
     else:
         used = tuple(app for app in apps.values() if not names or app.name in names)
@@ -276,15 +276,15 @@ def pair_apps(trees: RunTrees, names: Sequence[str], chosen: Sequence[Org]) -> R
         notices=tuple(notice for tree in discoveries for notice in tree.notices),
         whole=not names and all(tree.whole for tree in discoveries),
     )
-    notices = (*_idle(names, chosen, pairs), *_with_same_key(pairs))
-    return RunTargets(found, tuple(chosen), tuple(pairs), notices)
+    notices = (*_idle(names, orgs, pairs), *_with_same_key(pairs))
+    return RunTargets(found, tuple(orgs), tuple(pairs), notices)
 
 
-def _pairs(trees: RunTrees, names: Sequence[str], chosen: Sequence[Org]) -> list[AppInOrg]:
+def _pairs(trees: RunTrees, names: Sequence[str], orgs: Sequence[Org]) -> list[AppInOrg]:
     """Each org with the apps of its tree that are asked for and meant for it."""
     return [
         AppInOrg(app, org, named=app.name in (*names, *org.apps))
-        for org in chosen
+        for org in orgs
         for app in trees.tree(org.source_dir).apps
         if (not names or app.name in names) and (not org.apps or app.name in org.apps)
     ]
@@ -303,14 +303,14 @@ def _refuse_doubles(pairs: Iterable[AppInOrg]) -> None:
             raise EcapipeError(app_in_several_projects(pair.app.name, [first, pair.app.project]))
 
 
-def _idle(names: Sequence[str], chosen: Iterable[Org], pairs: Iterable[AppInOrg]) -> list[str]:
+def _idle(names: Sequence[str], orgs: Iterable[Org], pairs: Iterable[AppInOrg]) -> list[str]:
     """A sentence for each org and each app that was asked for and is in no pair."""
     paired_orgs, paired_apps = {pair.org.name for pair in pairs}, {pair.app.name for pair in pairs}
-    orgs = dict.fromkeys(org.name for org in chosen if org.name not in paired_orgs)
-    apps = [name for name in names if name not in paired_apps]
+    idle_orgs = dict.fromkeys(org.name for org in orgs if org.name not in paired_orgs)
+    idle_apps = [name for name in names if name not in paired_apps]
     return [
-        *(f"{name} is left out: none of the chosen apps is meant for it." for name in orgs),
-        *(f"{name} is left out: it is meant for none of the chosen orgs." for name in apps),
+        *(f"{name} is left out: none of the chosen apps is meant for it." for name in idle_orgs),
+        *(f"{name} is left out: it is meant for none of the chosen orgs." for name in idle_apps),
     ]
 
 

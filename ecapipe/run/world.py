@@ -26,7 +26,7 @@ class World:
     """Everything outside.
 
     `person`: somebody can be asked to sign in; `local_browser`: on this very machine; `stand_in`: `open` signs in
-    by itself, so that nobody needs to be told.
+    by itself, so that nobody needs to see its links.
     """
 
     tree: ProjectTree
@@ -63,7 +63,7 @@ class World:
     chance: Callable[[int], bytes]
     stand_in: bool = False
     board: Callable[[BoardActions], AbstractContextManager[BoardPage]] | None = None
-    """Opens the page for signing in to several orgs; None where there is none. It is told of events elsewhere."""
+    """Opens the page for signing in to several orgs; None where there is none. Events reach it by another way."""
     interrupts: Callable[[Callable[[], None]], AbstractContextManager[object]] = nullcontext
     """While the context lasts, an interrupt calls the function, at any moment of the main thread, and is over."""
     browsers: Callable[[str], Callable[[str], bool] | None] | None = None

@@ -1,4 +1,4 @@
-"""A consumer secret that an org told, put into the settings file it is missing from (``--write-back``)."""
+"""A consumer secret that came from an org, put into the settings file it is missing from (``--write-back``)."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def _plan_change(app: App, key: str, secrets: Sequence[Secret], world: World) ->
         raise EcapipeError(not_written_back(file.path, "several orgs tell several secrets for it"))
     before = world.tree.read(posixpath.join(app.project, file.path), metadata.LARGEST)
     # The diff is made from a text that never held the secret, not by taking the secret out of one that did.
-    after, redacted = _with_secret(before, file, secrets[0]), _with_secret(before, file, Secret(REDACTED))
-    if after is None or redacted is None:
+    after, harmless = _with_secret(before, file, secrets[0]), _with_secret(before, file, Secret(REDACTED))
+    if after is None or harmless is None:
         raise EcapipeError(not_written_back(file.path, "its XML is not as Salesforce writes it"))
     return Change(
         project=app.project,
@@ -63,7 +63,7 @@ def _plan_change(app: App, key: str, secrets: Sequence[Secret], world: World) ->
         path=file.path,
         before=before,
         after=after,
-        diff=_diff(before, redacted, file, key, secrets[0]),
+        diff=_diff(before, harmless, file, key, secrets[0]),
     )
 
 
