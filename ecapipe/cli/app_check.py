@@ -105,14 +105,7 @@ def check_apps(
     gc.disable()
     session: CommandSession = context.obj
     environment = session.environment
-    project = options.project_selection(
-        environment,
-        source_dir,
-        name,
-        no_project_config,
-        metadata_dirs=metadata_dir,
-        credentials_dirs=credentials_dir,
-    )
+    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     length = options.length(concise, verbose, COMMAND)
     progress = _progress(session, no_progress)
     check_options = CheckOptions(

@@ -48,7 +48,7 @@ class RunOutput:
             def emit(event: Event) -> None:
                 # An interrupt waits until all have heard of the event, or they would disagree about the run; after
                 # the last event it has nothing left to interrupt.
-                with self.session.interrupts.held(last=isinstance(event, RunEnded)):
+                with self.session.interrupts.defer(last=isinstance(event, RunEnded)):
                     for listener in listeners:
                         listener(event)
                     self._warn_of_lost_journal(display)
