@@ -153,10 +153,10 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, fail
             fails=fails,
         )
 
-    lost = reports.write(report_data)
+    unwritten = reports.write(report_data)
     warnings = [*result.notices]
     # Standard error has told of lost reports already; the JSON document has not.
     if session.json:
-        warnings += lost
+        warnings += unwritten
     lines = listings.findings(result.findings, len(result.apps), length)
-    return session.finish(document, lines, status or int(bool(lost)), warnings)
+    return session.finish(document, lines, status or int(bool(unwritten)), warnings)

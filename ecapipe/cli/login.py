@@ -52,10 +52,10 @@ def list_logins(
     """
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login list")
-    logins, damaged = sessions.logins(composition.real_world(session.environment))
+    logins, problems = sessions.logins(composition.real_world(session.environment))
     facts = [sessions.facts(login) for login in sessions.fitting(logins, name or (), target_org)]
     # A record that cannot be read keeps no other from being listed.
-    warnings = [" ".join((problem.message, *problem.actions)) for problem in damaged]
+    warnings = [" ".join((problem.message, *problem.actions)) for problem in problems]
     result: Json = {"version": 1, "logins": [report.kept_login(each) for each in facts]}
     return session.finish(result, listings.logins(facts, length), warnings=warnings)
 
@@ -241,8 +241,8 @@ class Logouts:
 
 def _log_out_all(names: Sequence[str], org: str | None, forget: bool, world: World) -> Logouts:
     """End all logins that fit; one that cannot be ended keeps no other from it."""
-    logins, damaged = sessions.logins(world)
-    logouts = Logouts([], [LogoutFailure(None, problem) for problem in damaged])
+    logins, problems = sessions.logins(world)
+    logouts = Logouts([], [LogoutFailure(None, problem) for problem in problems])
     for login in sessions.fitting(logins, names, org):
         try:
             logouts.successes.append(sessions.end(login, forget, world))

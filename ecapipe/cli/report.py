@@ -73,10 +73,10 @@ def merge_results(
 
         return of_run(result, _document(result), reports.place(result.projects, result.apps), MERGE)
 
-    lost = reports.write(report_data)
-    status = result.status or int(bool(lost))
+    unwritten = reports.write(report_data)
+    status = result.status or int(bool(unwritten))
     if session.json:
-        json_output.write(session.out, {**_document(result, lost), "status": status})
+        json_output.write(session.out, {**_document(result, unwritten), "status": status})
     return status
 
 

@@ -60,10 +60,10 @@ class RunOutput:
         self._suggest_resume()
         # A document of thousands of logins takes its time, and may be needed for the reports and for --json.
         document = cache(self._document)
-        lost = self.reports.write(lambda: self._report_data(document()))
-        status = self.result.status or int(bool(lost))
+        unwritten = self.reports.write(lambda: self._report_data(document()))
+        status = self.result.status or int(bool(unwritten))
         if self.session.json:
-            warnings = [*self.warnings, *lost]
+            warnings = [*self.warnings, *unwritten]
             # The document of a failure does not tell the warnings of the run.
             if not self.result.fatal:
                 warnings = [*self.result.warnings, *warnings]
