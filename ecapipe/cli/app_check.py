@@ -105,14 +105,7 @@ def check_apps(
     gc.disable()
     session: CommandSession = context.obj
     environment = session.environment
-    project = options.project_selection(
-        environment,
-        source_dir,
-        name,
-        no_project_config,
-        metadata_dirs=metadata_dir,
-        credentials_dirs=credentials_dir,
-    )
+    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     length = options.length(concise, verbose, COMMAND)
     progress = _progress(session, no_progress)
     check_options = CheckOptions(
@@ -160,10 +153,10 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, fail
             fails=fails,
         )
 
-    lost = reports.write(report_data)
+    unwritten = reports.write(report_data)
     warnings = [*result.notices]
     # Standard error has told of lost reports already; the JSON document has not.
     if session.json:
-        warnings += lost
+        warnings += unwritten
     lines = listings.findings(result.findings, len(result.apps), length)
-    return session.finish(document, lines, status or int(bool(lost)), warnings)
+    return session.finish(document, lines, status or int(bool(unwritten)), warnings)

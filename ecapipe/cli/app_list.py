@@ -44,16 +44,10 @@ def list_apps(
     An incomplete app is listed like any other.
     """
     session: CommandSession = context.obj
+    environment = session.environment
     length = options.length(concise, verbose, COMMAND)
-    project = options.project_selection(
-        session.environment,
-        source_dir,
-        name,
-        no_project_config,
-        metadata_dirs=metadata_dir,
-        credentials_dirs=credentials_dir,
-    )
-    survey, apps = listing.survey(project, composition.real_world(session.environment))
+    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
+    survey, apps = listing.survey(project, composition.real_world(environment))
     # What cannot be read keeps nothing else from being listed.
     warnings = [*(problem.message for problem in survey.unreadable), *survey.notices]
     return session.finish(report.listing(survey.facts, apps), listings.listing(apps, length), warnings=warnings)

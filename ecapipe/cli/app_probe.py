@@ -72,15 +72,8 @@ def probe_apps(
     if emulator and (target_org or file is not None or all_orgs):
         raise EcapipeError(usage_error("--emulator excludes every flag that names orgs.", COMMAND))
     length = options.length(concise, verbose, COMMAND)
-    project = options.project_selection(
-        environment,
-        source_dir,
-        name,
-        no_project_config,
-        metadata_dirs=metadata_dir,
-        credentials_dirs=credentials_dir,
-    )
-    orgs = options.org_selection(environment, target_org, file=file, all_orgs=all_orgs, allow_hosts=allow_host)
+    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
+    orgs = options.select_orgs(environment, target_org, file=file, all_orgs=all_orgs, allow_hosts=allow_host)
     interactive = not no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
     world = composition.real_world(environment, secret_prompts=interactive)
     with ExitStack() as stack:

@@ -90,14 +90,7 @@ def protect_apps(
             raise EcapipeError(usage_error("--rules excludes every flag that is about files.", COMMAND))
         return _print_rules(session, rules)
     confirm = _is_to_confirm(session, replace_with_env and not dry_run and not no_prompt)
-    project = options.project_selection(
-        environment,
-        source_dir,
-        name,
-        no_project_config,
-        metadata_dirs=metadata_dir,
-        credentials_dirs=credentials_dir,
-    )
+    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
     discovery, protection = plan.plan(
         project,
         composition.real_world(environment),

@@ -86,22 +86,16 @@ def set_secret(
     from ecapipe.saved import secrets as saved_secrets
 
     session: CommandSession = context.obj
+    environment = session.environment
     app = _parse_app(app, name, SET_COMMAND)
     length = options.length(concise, verbose, SET_COMMAND)
     place = options.store_place(store)
-    world = composition.real_world(session.environment)
+    world = composition.real_world(environment)
     # Before the question: nobody types a secret that cannot be saved.
     if obstacle := world.store.obstacle("secret", place):
         raise EcapipeError(obstacle)
-    project = options.project_selection(
-        session.environment,
-        source_dir,
-        [app],
-        no_project_config,
-        metadata_dirs=metadata_dir,
-        credentials_dirs=credentials_dir,
-    )
-    orgs = OrgSelection(names=(target_org,) if target_org else (), allowed=options.allowed_hosts(session.environment))
+    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, [app], no_project_config)
+    orgs = OrgSelection(names=(target_org,) if target_org else (), allowed=options.allowed_hosts(environment))
     owner, earlier = saved_secrets.owner(project, orgs, place, world)
     facts = saved_secrets.secret_facts(owner)
     secret = _read_secret(session, f"Consumer secret of {app} (key {facts.consumer_key}): ", no_prompt)
@@ -141,19 +135,15 @@ def forget_secret(
     from ecapipe.saved import secrets as saved_secrets
 
     session: CommandSession = context.obj
+    environment = session.environment
     app = _parse_app(app, name, FORGET_COMMAND)
     length = options.length(concise, verbose, FORGET_COMMAND)
-    world = composition.real_world(session.environment)
+    world = composition.real_world(environment)
     consumer_key = None
     # The secret of an app that is no longer in any project can be forgotten, too.
     if source_dir or metadata_dir or credentials_dir:
-        project = options.project_selection(
-            session.environment,
-            source_dir,
-            [app],
-            no_project_config,
-            metadata_dirs=metadata_dir,
-            credentials_dirs=credentials_dir,
+        project = options.select_project(
+            environment, source_dir, metadata_dir, credentials_dir, [app], no_project_config
         )
         owner, _ = saved_secrets.owner(project, OrgSelection(), "keyring", world)
         consumer_key = owner.consumer_key

@@ -1,4 +1,4 @@
-"""Completion for shells: the scripts that ask, and the answers.
+"""Completion for shells: what may follow the words on a command line, and how a shell comes to ask.
 
 A script starts ecapipe with the words up to the cursor, the last of them unfinished or empty, and reads candidates
 line by line: the word, a tab, what it means. It runs nothing of what it reads, and an answer holds no character that
@@ -11,10 +11,12 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from ecapipe.adapters.environment import Environment
+from ecapipe.cli.completion_scripts import SCRIPTS
 from ecapipe.cli.help import COMMANDS
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.problem import EcapipeError
@@ -37,184 +39,165 @@ FLAGS: Final = {
 _PLAIN: Final = re.compile(r"[\w.,@:/=+-]+")
 """Words that mean themselves in every shell. Others are not offered: they may come from a file of anybody."""
 
-_BASH = """\
-_ecapipe() {
-  local line
-  COMPREPLY=()
-  while IFS= read -r line; do
-    COMPREPLY+=("${line%%$'\\t'*}")
-  done < <(_ECAPIPE_COMPLETE=bash "${1/#\\~/$HOME}" "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-  [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
-}
-complete -o default -F _ecapipe ecapipe
-"""
-
-_ZSH = """\
-_ecapipe() {
-  local line
-  local -a spoken values more
-  spoken=("${(@Q)words[2,CURRENT]}")
-  while IFS= read -r line; do
-    if [[ $line == *$'\t'* ]]; then
-      values+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
-    else
-      values+=("${line//:/\\:}")
-    fi
-    [[ $line == *= ]] && more=(-S '')
-  done < <(_ECAPIPE_COMPLETE=zsh ${~words[1]} "${spoken[@]}" 2>/dev/null)
-  if (( ${#values} )); then _describe ecapipe values "${more[@]}"; else _files; fi
-}
-(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i; }
-compdef _ecapipe ecapipe
-"""
-
-_FISH = """\
-function __ecapipe_complete
-    set -l words (commandline -opc)
-    set -l found (env _ECAPIPE_COMPLETE=fish $words[1] $words[2..-1] (commandline -ct) 2>/dev/null)
-    if test (count $found) -gt 0
-        printf '%s\\n' $found
-    else
-        __fish_complete_path (commandline -ct)
-    end
-end
-complete --command ecapipe --no-files --arguments '(__ecapipe_complete)'
-"""
-
-_POWERSHELL = """\
-Register-ArgumentCompleter -Native -CommandName ecapipe -ScriptBlock {
-    param($wordToComplete, $commandAst, $cursorPosition)
-    $words = @($commandAst.CommandElements | Where-Object { $_.Extent.EndOffset -lt $cursorPosition } |
-        ForEach-Object { if ($null -ne $_.Value) { $_.Value } else { $_.ToString() } })
-    $rest = @($words | Select-Object -Skip 1)
-    try {
-        $env:_ECAPIPE_COMPLETE = 'powershell'
-        $env:_ECAPIPE_COMPLETE_WORD = $wordToComplete
-        & $words[0] @rest 2>$null | ForEach-Object {
-            $value, $help = $_ -split "`t", 2
-            if (-not $help) { $help = $value }
-            [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $help)
-        }
-    } finally {
-        $env:_ECAPIPE_COMPLETE = $null
-        $env:_ECAPIPE_COMPLETE_WORD = $null
-    }
-}
-"""
-
-SCRIPTS: Final = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH, "powershell": _POWERSHELL}
-
 _STARTUP: Final = {"bash": ".bashrc", "zsh": ".zshrc"}
 """What a shell reads when it starts, below the home folder."""
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What the last word may become, and what that means; empty where the word says it."""
+
+    word: str
+    meaning: str = ""
+
+
 def answer(words: Sequence[str], environment: Environment) -> Iterator[str]:
     """The lines for a script that asks about `words`."""
-    if environment.get(VARIABLE) == "powershell":  # it drops empty arguments
+    # PowerShell drops empty arguments, so its script hands over the last word apart.
+    if environment.get(VARIABLE) == "powershell":
         words = [*words, environment.get(f"{VARIABLE}_WORD") or ""]
-    for value, meaning in candidates(words or [""], environment):
-        if _PLAIN.fullmatch(value):
-            yield f"{value}\t{' '.join(meaning.split())}" if meaning else value
+    for candidate in candidates(words or [""], environment):
+        # Text of files that anybody may have written: a shell must not find a command in it.
+        if not _PLAIN.fullmatch(candidate.word):
+            continue
+        line = candidate.word
+        if candidate.meaning:
+            line += f"\t{' '.join(candidate.meaning.split())}"
+        yield line
 
 
-def candidates(words: Sequence[str], environment: Environment) -> Iterator[tuple[str, str]]:
-    """What the last of `words` may become, and what that means; nothing where a path or free text is wanted."""
+def candidates(words: Sequence[str], environment: Environment) -> Iterator[Candidate]:
+    """What the last of `words` may become; nothing for a path or free text."""
     *before, last = [word for word in words if word != "="] or [""]
-    if words[-1] == "=":  # bash makes words of its own of --name=value
+    # bash makes three words of --name=value.
+    if words[-1] == "=":
         before, last = [*before, last], ""
     option, mark, start = last.partition("=")
     prefix = ""
     if mark and option.startswith("--"):
         before, last, prefix = [*before, option], start, f"{option}="
-    for value, meaning in _meant(before, last, environment):
-        if value.startswith(last):
-            yield prefix + value, meaning
+    for candidate in _candidates_after(before, last, environment):
+        if candidate.word.startswith(last):
+            yield Candidate(prefix + candidate.word, candidate.meaning)
 
 
-def _meant(before: Sequence[str], last: str, environment: Environment) -> Iterable[tuple[str, str]]:
-    name = before[0] if before else ""
+def _candidates_after(before: Sequence[str], last: str, environment: Environment) -> Iterable[Candidate]:
+    """What may follow the words `before`, of the kind that `last` begins; not all of it begins like `last`."""
     if not before:
-        return FLAGS.items() if last.startswith("-") else [(each, entry.summary) for each, entry in COMMANDS.items()]
+        return _first_words(last)
+    name = before[0]
     if name in (SHOW, INSTALL):
-        return [(shell, "") for shell in SCRIPTS if name == SHOW or shell in (*_STARTUP, "fish")]
+        return _plain(_shells(name))
     if name not in COMMANDS:
         return ()
-    children = COMMANDS[name].children
-    if children and len(before) == 1:
-        return _children(name)
-    command = _command(name, before[1] if children else None)
+    child = None
+    if COMMANDS[name].children:
+        # Their summaries are worth no import: people who know the topic choose by name.
+        if len(before) == 1:
+            return _plain(COMMANDS[name].children)
+        child = before[1]
+    command = _load_command(name, child)
     if command is None:
         return ()
-    options = {word: each for each in command.params for word in each.opts if each.param_type_name == "option"}
-    wanted = options.get(before[-1])
-    if wanted is not None and not wanted.is_flag:
-        return _values(wanted, before, environment)
+    return _parameters(command, before, last, environment)
+
+
+def _first_words(last: str) -> list[Candidate]:
     if last.startswith("-"):
-        used = {options[word].name for word in before if word in options and not options[word].multiple}
-        shown = [each for each in command.params if each.param_type_name == "option" and each.name not in used]
-        return [(next(word for word in each.opts if word[:2] == "--"), each.help or "") for each in shown]
-    argument = next((each for each in command.params if each.param_type_name == "argument"), None)
-    return _values(argument, before, environment) if argument is not None else ()
+        return [Candidate(flag, meaning) for flag, meaning in FLAGS.items()]
+    return [Candidate(name, entry.summary) for name, entry in COMMANDS.items()]
 
 
-def _values(parameter: Any, before: Sequence[str], environment: Environment) -> Iterable[tuple[str, str]]:
+def _parameters(command: Any, before: Sequence[str], last: str, environment: Environment) -> Iterable[Candidate]:
+    """The value of the option before the cursor, else the options that are left, else the argument."""
+    options = [each for each in command.params if each.param_type_name == "option"]
+    by_word = {word: option for option in options for word in option.opts}
+    option = by_word.get(before[-1])
+    if option is not None and not option.is_flag:
+        return _values(option, before, environment)
+    if last.startswith("-"):
+        used = {by_word[word].name for word in before if word in by_word and not by_word[word].multiple}
+        return [
+            Candidate(next(word for word in option.opts if word[:2] == "--"), option.help or "")
+            for option in options
+            if option.name not in used
+        ]
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            return _values(parameter, before, environment)
+    return ()
+
+
+def _values(parameter: Any, before: Sequence[str], environment: Environment) -> Iterable[Candidate]:
     """The values of an option or argument, by what its help calls them."""
     kind = (parameter.metavar or "").strip("[]").partition("...")[0].rstrip("…")
     match kind:
         case "APP":
-            return [(name, "") for name in _apps(before, environment)]
+            return _plain(_apps(before, environment))
         case "ORG":
             return _orgs(before, environment)
+        # As an option, NAME is what somebody makes up.
         case "NAME" if parameter.param_type_name == "argument":
-            return _explained()
+            return _explanations()
         case "RUN" | "RUN|FILE":
             from ecapipe.adapters.storage import journal
 
-            return [(run, "") for run in journal.names(environment)]
+            return _plain(journal.names(environment))
         case "FORMAT=PATH":
             from ecapipe.render import reports
 
-            return [(f"{name}=", "") for name in reports.FORMATS]
+            return _plain(f"{name}=" for name in reports.FORMATS)
+        case _ if "|" in kind:
+            return _plain(kind.split("|"))
         case _:
-            return [(choice, "") for choice in kind.split("|")] if "|" in kind else ()
+            return ()
 
 
-def _children(name: str) -> list[tuple[str, str]]:
-    """A topic's commands. Their summaries are worth no import: people who know the topic choose by name."""
-    return [(child, "") for child in COMMANDS[name].children]
+def _plain(words: Iterable[str]) -> list[Candidate]:
+    """Candidates that need no explanation."""
+    return [Candidate(word) for word in words]
 
 
-def _command(name: str, child: str | None) -> Any:
-    """The command as typer knows it, with its parameters; None for one that is not there."""
+def _shells(flag: str) -> list[str]:
+    """The shells that `flag` takes: PowerShell has no startup file of a certain name to install into."""
+    if flag == SHOW:
+        return list(SCRIPTS)
+    return [*_STARTUP, "fish"]
+
+
+def _load_command(name: str, child: str | None) -> Any:
+    """The command as typer knows it, with its parameters; None for one that does not exist."""
     import typer
 
     from ecapipe.cli.commands import Command, Group
 
-    line = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False)
-    line.callback()(lambda: None)
     module = import_module(f"ecapipe.cli.{name}")
     if child is None:
-        line.command(name, cls=Command)(getattr(module, name))
-        return typer.main.get_command(line).commands[name]  # type: ignore[attr-defined]  # it is a group
+        parser = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False)
+        # With a callback typer makes a group of it, even of one command.
+        parser.callback()(lambda: None)
+        parser.command(name, cls=Command)(getattr(module, name))
+        return typer.main.get_command(parser).commands[name]  # type: ignore[attr-defined]  # it is a group
     return typer.main.get_command(module.commands).commands.get(child)  # type: ignore[attr-defined]
 
 
 def _apps(before: Sequence[str], environment: Environment) -> Iterable[str]:
-    """The apps that the options before the cursor let the command see; of kept logins where it is about them."""
+    """The apps in the folders that the options before the cursor name; for ``login``, those of saved logins."""
     from ecapipe.adapters import composition
     from ecapipe.project import discovery
 
     if before[0] == "login":
-        return _kept("app", environment)
+        return _login_values("app", environment)
     try:
-        found = discovery.discover(_where(before, environment), composition.real_world(environment))
+        result = discovery.discover(_project(before, environment), composition.real_world(environment))
     except EcapipeError:
+        # A completion has no place for a message.
         return ()
-    return [app.name for app in found.apps]
+    return [app.name for app in result.apps]
 
 
-def _kept(member: str, environment: Environment) -> list[str]:
-    """A member of the records of kept logins, which hold no secret here."""
+def _login_values(member: str, environment: Environment) -> list[str]:
+    """The values of a member of the records of saved logins, which are read without their secrets."""
     from ecapipe.adapters import composition
     from ecapipe.saved.records import SavedRecord
 
@@ -226,74 +209,82 @@ def _kept(member: str, environment: Environment) -> list[str]:
     return list(dict.fromkeys(value for value in values if isinstance(value, str)))
 
 
-def _orgs(before: Sequence[str], environment: Environment) -> Iterator[tuple[str, str]]:
-    """The aliases of the project's configured orgs, and those of the Salesforce CLI as its file has them: starting
-    it would take longer than anybody waits for a completion."""
+def _orgs(before: Sequence[str], environment: Environment) -> Iterable[Candidate]:
+    """The aliases of the project's configured orgs, and those of the Salesforce CLI."""
     from ecapipe.adapters import composition, salesforce_cli
     from ecapipe.project import discovery
 
     if before[0] == "login":
-        yield from ((alias, "") for alias in _kept("alias", environment))
-        return
-    known: dict[str, str] = {}
+        return _plain(_login_values("alias", environment))
+    # From its file: to start the Salesforce CLI takes longer than anybody waits for a completion.
+    urls = dict(salesforce_cli.aliases(environment))
     try:
-        for found in discovery.projects(_where(before, environment), composition.real_world(environment)):
-            known |= {alias: str(members.get("url", "")) for alias, members in found.orgs.items()}
-    except EcapipeError:  # no project: the Salesforce CLI's are left
+        for project in discovery.projects(_project(before, environment), composition.real_world(environment)):
+            urls |= {alias: str(members.get("url", "")) for alias, members in project.orgs.items()}
+    except EcapipeError:
+        # No project: the aliases of the Salesforce CLI are left.
         pass
-    yield from {**salesforce_cli.aliases(environment), **known}.items()
+    return [Candidate(alias, url) for alias, url in urls.items()]
 
 
-def _explained() -> list[tuple[str, str]]:
+def _explanations() -> list[Candidate]:
+    """The names that ``explain`` takes."""
     from ecapipe.check import findings
 
-    rules = [(rule.name, rule.means) for rule in findings.RULES.values()]
-    return [*rules, *((known.name, known.means) for known in CATALOGUE.values())]
+    rules = [Candidate(rule.name, rule.means) for rule in findings.RULES.values()]
+    return [*rules, *(Candidate(problem.name, problem.means) for problem in CATALOGUE.values())]
 
 
-def _where(before: Sequence[str], environment: Environment) -> ProjectSelection:
-    """What the options before the cursor point at."""
+def _project(before: Sequence[str], environment: Environment) -> ProjectSelection:
+    """What the options before the cursor select."""
     from ecapipe.cli import options
 
     values: dict[str, list[str]] = {}
-    words = iter(word for word in before)
+    words = iter(before)
     for word in words:
         name, mark, value = word.partition("=")
         if name in ("-d", "--source-dir", "--metadata-dir"):
             values.setdefault(name, []).append(value if mark else next(words, ""))
     sources = [*values.get("-d", []), *values.get("--source-dir", [])]
-    return options.project_selection(
-        environment, sources, None, "--no-project-config" in before, metadata_dirs=values.get("--metadata-dir")
-    )
+    trees, untrusted = values.get("--metadata-dir"), "--no-project-config" in before
+    return options.select_project(environment, sources, trees, no_project_config=untrusted)
 
 
-def main(given: Sequence[str], environment: Environment) -> list[str]:
+def main(words: Sequence[str], environment: Environment) -> list[str]:
     """What ``--show-completion`` or ``--install-completion`` prints.
 
     Raises `EcapipeError`: UsageError for an unknown shell or further words, UnwritableFile.
     """
-    flag, *rest = given
+    flag, *rest = words
     shell = rest[0] if rest else _own_shell(environment)
-    known = list(SCRIPTS) if flag == SHOW else [*_STARTUP, "fish"]
-    if len(rest) > 1 or shell not in known:
-        if shell == "powershell" and len(rest) < 2:
-            sentence = f"{INSTALL} knows no startup file of PowerShell."
-            action = f"In PowerShell: ecapipe {SHOW} powershell | Out-File -Append -Encoding utf8 $PROFILE"
-            raise EcapipeError(usage_error(sentence, "ecapipe", action))
-        sentence = f"{flag} takes one shell: {', '.join(known)}."
+    shells = _shells(flag)
+    if shell == "powershell" and shell not in shells and len(rest) < 2:
+        sentence = f"{INSTALL} knows no startup file of PowerShell."
+        action = f"In PowerShell: ecapipe {SHOW} powershell | Out-File -Append -Encoding utf8 $PROFILE"
+        raise EcapipeError(usage_error(sentence, "ecapipe", action))
+    if len(rest) > 1 or shell not in shells:
+        sentence = f"{flag} takes one shell: {', '.join(shells)}."
         raise EcapipeError(usage_error(sentence, "ecapipe", f"Try ecapipe {flag} bash"))
-    return SCRIPTS[shell].splitlines() if flag == SHOW else [_installed(shell, environment)]
-
-
-def _installed(shell: str, environment: Environment) -> str:
-    """Put a line into the shell's startup file, or the script where fish looks for it; what was done."""
+    if flag == SHOW:
+        return SCRIPTS[shell].splitlines()
     home = environment.get("HOME") or os.path.expanduser("~")
     if shell == "fish":
-        folder = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-        path = os.path.join(folder, "fish", "completions", "ecapipe.fish")
-        _write(path, SCRIPTS[shell], "w")
-        return f"Wrote {path}."
+        return [_install_for_fish(home, environment)]
+    return [_install(shell, home)]
+
+
+def _install_for_fish(home: str, environment: Environment) -> str:
+    """Put the script where fish looks for it; what was done."""
+    folder = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    path = os.path.join(folder, "fish", "completions", "ecapipe.fish")
+    _write(path, SCRIPTS["fish"], "w")
+    return f"Wrote {path}."
+
+
+def _install(shell: str, home: str) -> str:
+    """Put a line into the shell's startup file, unless it is there; what was done."""
     path = os.path.join(home, _STARTUP[shell])
+    # A line that asks for the script, rather than the script: it is then always that of the installed version.
     line = f'eval "$(ecapipe {SHOW} {shell})"'
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
@@ -304,7 +295,10 @@ def _installed(shell: str, environment: Environment) -> str:
         raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
     if line in before.splitlines():
         return f"{path} completes ecapipe already."
-    _write(path, f"{'' if not before or before.endswith(chr(10)) else chr(10)}{line}\n", "a")
+    # The last line of the file may lack its end.
+    if before and not before.endswith("\n"):
+        line = f"\n{line}"
+    _write(path, f"{line}\n", "a")
     return f"Added a line to {path}: new shells complete ecapipe."
 
 
@@ -319,5 +313,8 @@ def _write(path: str, text: str, mode: str) -> None:
 
 def _own_shell(environment: Environment) -> str:
     """The user's shell, as far as the environment tells."""
-    named = os.path.basename(environment.get("SHELL") or "")
-    return named if named in SCRIPTS else "powershell" if sys.platform == "win32" else named
+    shell = os.path.basename(environment.get("SHELL") or "")
+    # SHELL is set on Windows only by what brings a shell of its own, like Git Bash.
+    if shell not in SCRIPTS and sys.platform == "win32":
+        return "powershell"
+    return shell

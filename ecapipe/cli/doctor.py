@@ -21,7 +21,7 @@ from ecapipe.run.world import World
 
 COMMAND = "ecapipe doctor"
 
-_USUAL = "http://localhost:1717/OauthRedirect"
+_SALESFORCE_CLI_CALLBACK = "http://localhost:1717/OauthRedirect"
 """The callback URL of the Salesforce CLI, which many apps share."""
 
 
@@ -47,11 +47,14 @@ def doctor(
     session: CommandSession = context.obj
     length = options.length(concise, verbose, COMMAND)
     world = composition.real_world(session.environment)
-    found = _apps(session, world, no_project_config)
+    project_apps = _project_apps(session, world, no_project_config)
     if storage:
-        kept = checkup.stored(session.environment, world.store, _with_secret(found))
-        return session.finish(report.storage(kept), listings.storage(kept, length))
-    urls = sorted({url for app in found for url in app.callback_urls if apps.loopback(url)}) or [_USUAL]
+        entries = checkup.stored(session.environment, world.store, _files_with_secret(project_apps))
+        return session.finish(report.storage(entries), listings.storage(entries, length))
+    # Only a port of this machine can be taken by another program.
+    urls = sorted({url for app in project_apps for url in app.callback_urls if apps.loopback(url)}) or [
+        _SALESFORCE_CLI_CALLBACK
+    ]
     checks = [
         checkup.python(),
         checkup.git(session.environment),
@@ -67,19 +70,20 @@ def doctor(
     return session.finish(report.checkup(checks), listings.checkup(checks, length), status)
 
 
-def _apps(session: CommandSession, world: World, no_project_config: bool) -> tuple[App, ...]:
+def _project_apps(session: CommandSession, world: World, no_project_config: bool) -> tuple[App, ...]:
     """The apps of the project around the current folder; none where there is no project, or no good one."""
-    project = options.project_selection(session.environment, None, None, no_project_config)
+    project = options.select_project(session.environment, no_project_config=no_project_config)
     try:
         return discovery.discover(project, world).apps
     except EcapipeError:
+        # The doctor looks at the machine; what is wrong with a project is for app check to say.
         return ()
 
 
-def _with_secret(found: tuple[App, ...]) -> list[str]:
+def _files_with_secret(project_apps: tuple[App, ...]) -> list[str]:
     """The settings files that hold a consumer secret."""
     return [
         os.path.join(app.project, *app.settings.path.split("/"))
-        for app in found
+        for app in project_apps
         if app.settings and sources.in_file(app, "consumerSecret") in ("present", "duplicate")
     ]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 8717
 
 _COMMAND = "ecapipe emulator start"
-_LARGEST = 1024 * 1024
+_MAX_FAULTS = 1024 * 1024
 """Bytes of a fault file."""
 
 commands = typer.Typer(cls=Group, help="Run a local org for trying and testing.", rich_markup_mode=None)
@@ -99,8 +99,9 @@ def start(
     session: CommandSession = context.obj
     length = options.length(concise, verbose, _COMMAND)
     world = composition.real_world(session.environment)
+    # An org is known by its name: one that is named twice is one.
     names = tuple(dict.fromkeys(org or ["emulator"]))
-    project = options.project_selection(session.environment, source_dir, None, no_project_config)
+    project = options.select_project(session.environment, source_dir, no_project_config=no_project_config)
     apps = registered(project, world, names[0])
     plan = () if faults is None else planned(faults, world.tree)
     try:
@@ -108,20 +109,33 @@ def start(
     except ValueError as error:
         raise EcapipeError(usage_error(f"{error}.", _COMMAND)) from None
     with ExitStack() as stack:
+        _listen(server, port, len(names), stack)
         try:
-            stack.enter_context(server)
-        except ModuleNotFoundError:
-            raise EcapipeError(_no_certificates()) from None
-        except OSError as error:
-            reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
-            last = port + len(names) - 1 if port else port
-            raise EcapipeError(emulator_cannot_listen(port, last, reason)) from None
-        try:
-            session.finish(_started(server, apps), _lines(server, apps, length))
+            session.finish(_document(server, apps), _lines(server, apps, length))
             threading.Event().wait()
-        except KeyboardInterrupt:  # the way to stop it: there is nothing to report
+        except KeyboardInterrupt:
+            # The way to stop it: there is nothing to report.
             return INTERRUPTED
     return 0
+
+
+def _listen(server: Emulator, port: int, orgs: int, stack: ExitStack) -> None:
+    """Start the orgs, on `port` and those after it, until `stack` is closed.
+
+    Raises `EcapipeError`: UsageError without the package that makes certificates, EmulatorCannotListen.
+    """
+    try:
+        stack.enter_context(server)
+    except ModuleNotFoundError:
+        raise EcapipeError(_no_certificates()) from None
+    except OSError as error:
+        # An error of name resolution has no number.
+        reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
+        last = port
+        # Port 0 stands for free ones, not for a range.
+        if port:
+            last = port + orgs - 1
+        raise EcapipeError(emulator_cannot_listen(port, last, reason)) from None
 
 
 def registered(project: ProjectSelection, world: World, home: str | None = None) -> list[RegisteredApp]:
@@ -132,30 +146,28 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     """
     from ecapipe.emulator.org import RegisteredApp
 
-    found = discovery.discover(project, world)
-    chain = sources.chain(found.apps, (), world.variable, None, kept=saved_secrets.secret_finder(world))
+    apps = discovery.discover(project, world).apps
+    chain = sources.chain(apps, (), world.variable, None, kept=saved_secrets.secret_finder(world))
     by_key: dict[str, RegisteredApp] = {}
-    for app in found.apps:
+    for app in apps:
         key = resolution.consumer_key(app, None, chain)
         if key is None:
             continue
-        found_secrets = (source.find(app, None, "consumerSecret") for source in chain)
-        secret = next((each for each in found_secrets if each is not None), None)
-        if secret is None and not app.secret_optional:
-            secret = Secret(secrets.token_hex(32).upper())
+        orgs = (home,) if home is not None and app.distribution == "Local" else None
+        # A consumer key names one app in all of Salesforce: of two that share it, one can be registered.
         by_key[key] = RegisteredApp(
-            app.name,
-            key,
-            secret,
-            app.callback_urls,
-            tuple(dict.fromkeys(SCOPE_NAMES[name] for name in app.scope_names or () if name in SCOPE_NAMES)),
+            name=app.name,
+            consumer_key=key,
+            consumer_secret=_secret(app, chain),
+            callback_urls=app.callback_urls,
+            scopes=_scopes(app),
             pkce_required=app.pkce_required,
             secret_optional=app.secret_optional,
             client_credentials=app.allows("client-credentials"),
             run_as_user=_policy(app, "clientCredentialsFlowUser"),
             enabled=_enabled(app),
             approved=_approved(app),
-            orgs=(home,) if home is not None and app.distribution == "Local" else None,
+            orgs=orgs,
             refresh_tokens=_policy(app, "refreshTokenPolicyType") != "Zero",
             rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
             refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
@@ -166,6 +178,22 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     return list(by_key.values())
 
 
+def _secret(app: App, chain: sources.Chain) -> Secret | None:
+    """The app's consumer secret; a new one where an app needs one that no source knows."""
+    candidates = (source.find(app, None, "consumerSecret") for source in chain)
+    secret = next((each for each in candidates if each is not None), None)
+    if secret is None and not app.secret_optional:
+        # In the form of Salesforce's: 64 upper-case hexadecimal digits.
+        return Secret(secrets.token_hex(32).upper())
+    return secret
+
+
+def _scopes(app: App) -> tuple[str, ...]:
+    """The app's scopes by their OAuth names; those that ecapipe does not know are left out."""
+    names = (SCOPE_NAMES[name] for name in app.scope_names or () if name in SCOPE_NAMES)
+    return tuple(dict.fromkeys(names))
+
+
 def planned(file: str, tree: ProjectTree) -> tuple[Fault, ...]:
     """The faults in a file; raises `EcapipeError` (SourceDirNotFound, UnreadableFile, UsageError)."""
     from ecapipe.emulator import faults
@@ -173,9 +201,10 @@ def planned(file: str, tree: ProjectTree) -> tuple[Fault, ...]:
     path = tree.resolve(file)
     if path is None:
         raise EcapipeError(source_dir_not_found(file, "--faults"))
-    data = tree.read(path, _LARGEST)
+    data = tree.read(path, _MAX_FAULTS)
     try:
-        if len(data) > _LARGEST:
+        # `read` takes one byte more than the limit, to show that there is more.
+        if len(data) > _MAX_FAULTS:
             raise ValueError("it is larger than 1 MiB")
         return faults.parse(data)
     except ValueError as error:
@@ -183,7 +212,9 @@ def planned(file: str, tree: ProjectTree) -> tuple[Fault, ...]:
 
 
 def _flag(app: App, name: str, default: bool) -> bool:
-    return app.settings.document.flag(name, default) if app.settings else default
+    if app.settings is None:
+        return default
+    return app.settings.document.flag(name, default)
 
 
 def _policy(app: App, name: str) -> str | None:
@@ -202,7 +233,7 @@ def _approved(app: App) -> bool:
     """Whether the policies let the org's users in: by themselves, or by some profile or permission set."""
     if _policy(app, "permittedUsersPolicyType") != "AdminApprovedPreAuthorized":
         return True
-    return any(_policy(app, way) for way in ("commaSeparatedPermissionSet", "commaSeparatedProfile"))
+    return any(_policy(app, name) for name in ("commaSeparatedPermissionSet", "commaSeparatedProfile"))
 
 
 def _no_certificates() -> Problem:
@@ -213,15 +244,16 @@ def _no_certificates() -> Problem:
     )
 
 
-def _known(apps: Sequence[RegisteredApp], org: str) -> list[str]:
+def _app_names(apps: Sequence[RegisteredApp], org: str) -> list[str]:
+    """The apps that `org` has."""
     return [app.name for app in apps if app.orgs is None or org in app.orgs]
 
 
-def _started(server: Emulator, apps: Sequence[RegisteredApp]) -> Json:
+def _document(server: Emulator, apps: Sequence[RegisteredApp]) -> Json:
     return {
         "version": 1,
         "orgs": [
-            {"name": name, "url": url, "username": username, "password": password, "apps": _known(apps, name)}
+            {"name": name, "url": url, "username": username, "password": password, "apps": _app_names(apps, name)}
             for name, url in server.urls.items()
             for username, password in [server.login(name)]
         ],
@@ -235,8 +267,8 @@ def _lines(server: Emulator, apps: Sequence[RegisteredApp], length: Length) -> l
     lines = []
     for name, url in server.urls.items():
         username, password = server.login(name)
-        known = ", ".join(_known(apps, name)) or "none"
-        lines += [f"{name}: {url}", f"  User name: {username}", f"  Password: {password}", f"  Apps: {known}"]
+        app_names = ", ".join(_app_names(apps, name)) or "none"
+        lines += [f"{name}: {url}", f"  User name: {username}", f"  Password: {password}", f"  Apps: {app_names}"]
     if server.ca_file:
         lines.append(f"Clients trust it with SSL_CERT_FILE={server.ca_file}")
     return [text.clean(line) for line in [*lines, "Stop it with Ctrl-C."]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_library
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
@@ -43,38 +42,39 @@ def explain(
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe explain")
     rules = list(findings.RULES.values())
-    known = list(CATALOGUE.values())
+    problems = list(CATALOGUE.values())
     if name is None:
         everything: Json = {
             "version": 1,
             "rules": [asdict(rule) for rule in rules],
-            "problems": [_problem(problem) for problem in known],
+            "problems": [_problem(problem) for problem in problems],
         }
-        return session.finish(everything, listings.index(rules, known, length))
+        return session.finish(everything, listings.index(rules, problems, length))
     if name == SCHEMAS:
         schema = _schema()
+        # The lines are JSON without the envelope too: the schema can be redirected to a file as it is.
         return session.finish({"version": 1, "kind": SCHEMAS, "schema": schema}, [json_output.dump(schema)])
-    result, lines = _one(name)
-    return session.finish(result, lines)
+    return _explain_one(session, name)
 
 
-def _one(name: str) -> tuple[Json, Iterator[str]]:
+def _explain_one(session: CommandSession, name: str) -> int:
+    """Explain the rule or problem `name`, in any case; raises `EcapipeError` (UsageError)."""
     for rule in findings.RULES.values():
         if rule.name.casefold() == name.casefold():
-            return {"version": 1, "kind": "rule", **asdict(rule)}, listings.rule(rule)
+            return session.finish({"version": 1, "kind": "rule", **asdict(rule)}, listings.rule(rule))
     for problem in CATALOGUE.values():
         if problem.name.casefold() == name.casefold():
-            return {"version": 1, "kind": "problem", **_problem(problem)}, listings.problem(problem)
+            return session.finish({"version": 1, "kind": "problem", **_problem(problem)}, listings.problem(problem))
     raise EcapipeError(nothing_to_explain(name, [*findings.RULES, *CATALOGUE, SCHEMAS]))
 
 
-def _problem(known: Explanation) -> Json:
+def _problem(problem: Explanation) -> Json:
     return {
-        "name": known.name,
-        "category": known.category,
-        "means": known.means,
-        "remedy": known.remedy,
-        "exitCode": known.exit_code,
+        "name": problem.name,
+        "category": problem.category,
+        "means": problem.means,
+        "remedy": problem.remedy,
+        "exitCode": problem.exit_code,
     }
 
 
@@ -88,6 +88,7 @@ def _schema() -> Json:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:ecapipe:schema:1",
         "title": "What ecapipe prints with --json",
+        # What is shared is a part of results, and no result.
         "anyOf": [{"$ref": part["$id"]} for name, part in sorted(parts.items()) if name != "shared"],
         "$defs": dict(sorted(parts.items())),
     }

@@ -18,6 +18,7 @@ class HelpEntry:
     children: tuple[str, ...] = ()
 
 
+# A table rather than what typer knows: the overview and completion are there without importing any command.
 COMMANDS: Final[Mapping[str, HelpEntry]] = {
     "run": HelpEntry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": HelpEntry(
@@ -238,14 +239,18 @@ def page(command: Any, context: Any) -> Iterator[str]:
     """The page of a command or topic, laid out from what typer knows of it."""
     name = context.command_path
     summary, _, description = (command.help or "").strip().partition("\n\n")
-    options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+    options = [option for option in command.params if option.param_type_name == "option" and not option.hidden]
     yield from textwrap.wrap(" ".join(summary.split()), WIDTH)
     arguments = [each.metavar or each.name.upper() for each in command.params if each.param_type_name == "argument"]
     children = getattr(command, "commands", {})
-    usage = ["COMMAND"] if children else [*arguments, *(["[FLAGS]"] if options else [])]
+    usage = list(arguments)
+    if children:
+        usage = ["COMMAND"]
+    elif options:
+        usage.append("[FLAGS]")
     yield from _section("USAGE", [f"$ {name} {' '.join(usage)}"])
     if children:
-        rows = [(child, (each.help or "").strip().partition("\n\n")[0]) for child, each in children.items()]
+        rows = [(child, (command.help or "").strip().partition("\n\n")[0]) for child, command in children.items()]
         yield from _section("COMMANDS", _table(rows))
     by_panel: dict[str, list[tuple[str, str]]] = {}
     for option in options:
@@ -264,8 +269,9 @@ def _rest(name: str, full: bool) -> Iterator[str]:
     if not full:
         yield from ("", f"See {name} --help for examples, environment variables and exit codes.")
         return
-    shown = [(example.does, "", f"  $ {example.command}", "") for example in EXAMPLES.get(name, ())]
-    yield from _section("EXAMPLES", [line for lines in shown for line in lines][:-1])
+    examples = [(example.does, "", f"  $ {example.command}", "") for example in EXAMPLES.get(name, ())]
+    # Without the empty line that ends the last example.
+    yield from _section("EXAMPLES", [line for lines in examples for line in lines][:-1])
     yield from _section("ENVIRONMENT VARIABLES", _table(list(VARIABLES.items())))
     yield from _section("EXIT CODES", _table(list(EXIT_CODES.items())))
 
@@ -279,16 +285,19 @@ def _row(option: Any) -> tuple[str, str]:
     """``-d, --source-dir=DIR...`` and its help."""
     short = next((name for name in option.opts if not name.startswith("--")), None)
     long = next((name for name in option.opts if name.startswith("--")), "")
-    is_flag = getattr(option, "is_flag", False)
-    value = "" if is_flag else f"={option.metavar}"
-    more = "..." if option.multiple else ""
+    left = f"{short}, {long}" if short else f"    {long}"
     words = [option.help or ""]
-    if not is_flag and option.default not in (None, [], ()) and not callable(option.default):
-        words.insert(0, f"[default: {getattr(option.default, 'value', option.default)}]")
-    return f"{f'{short},' if short else '   '} {long}{value}{more}", " ".join(words)
+    if not getattr(option, "is_flag", False):
+        left += f"={option.metavar}"
+        if option.default not in (None, [], ()) and not callable(option.default):
+            words.insert(0, f"[default: {getattr(option.default, 'value', option.default)}]")
+    if option.multiple:
+        left += "..."
+    return left, " ".join(words)
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Two columns; a left side that is too wide stands on a line of its own."""
     width = min(34, max(len(left) for left, _ in rows))
     lines: list[str] = []
     for left, right in rows:

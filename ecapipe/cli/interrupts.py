@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the end of a run, but never in the middle of telling what happened."""
+"""Ctrl-C, SIGTERM and a closed terminal: the end of a run, but never while an event is being reported."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-ENDING: Final = tuple(each for each in signal.Signals if each.name in ("SIGINT", "SIGTERM", "SIGHUP"))
-"""What interrupts; Windows has no SIGHUP."""
-_DEADLY: Final = tuple(
-    each
-    for each in signal.Signals
-    if each.name
-    in ("SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU", "SIGIO", "SIGPOLL")
-    or each.name in ("SIGABRT", "SIGPWR", "SIGSTKFLT", "SIGSYS", "SIGTRAP", "SIGBREAK")
+# By name, since each system has signals that others lack: Windows has no SIGHUP.
+ENDING: Final = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP"))
+"""Signals that interrupt."""
+_FATAL_NAMES: Final = (
+    *("SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU", "SIGIO", "SIGPOLL"),
+    *("SIGABRT", "SIGPWR", "SIGSTKFLT", "SIGSYS", "SIGTRAP", "SIGBREAK"),
 )
-"""What ends a program at once, and can be made to wait."""
+_FATAL: Final = tuple(number for number in signal.Signals if number.name in _FATAL_NAMES)
+"""Other signals that end a program at once, and can be deferred."""
 
 
 class Interrupts:
     """Turns the signals into `KeyboardInterrupt`, at a moment that leaves displays and reports whole."""
 
     def __init__(self) -> None:
-        self._held = self._pending = False
+        self._deferring = self._pending = False
         self._call: Callable[[], None] | None = None
         self._terminals: list[int] = []
 
@@ -34,23 +33,23 @@ class Interrupts:
         self._terminals = [stream for stream in (1, 2) if os.isatty(stream)]
         for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._arrived)
+                signal.signal(number, self._handle)
 
     @contextmanager
-    def held(self, *, last: bool = False) -> Iterator[None]:
-        """What runs within is not interrupted; an interrupt that came meanwhile follows, unless nothing is left to
+    def defer(self, *, last: bool = False) -> Iterator[None]:
+        """What runs within is not interrupted; an interrupt that comes meanwhile follows, unless nothing is left to
         be interrupted after the `last` time."""
-        self._held = True
+        self._deferring = True
         try:
             yield
         finally:
-            self._held = False
+            self._deferring = False
         if self._pending and not last:
             self._pending = False
             raise KeyboardInterrupt
 
     @contextmanager
-    def calling(self, call: Callable[[], None]) -> Iterator[None]:
+    def divert(self, call: Callable[[], None]) -> Iterator[None]:
         """While the context lasts, a signal calls `call`, and does no more; see
         `ecapipe.run.world.World.interrupts`."""
         self._call = call
@@ -60,37 +59,40 @@ class Interrupts:
             self._call = None
 
     @contextmanager
-    def outlasting(self, call: Callable[[], None]) -> Iterator[None]:
-        """As `calling`, for what must not be lost: every other deadly signal, too, calls `call`, and ends the program
+    def divert_all(self, call: Callable[[], None]) -> Iterator[None]:
+        """As `divert`, for what must not be lost: every other fatal signal, too, calls `call`, and ends the program
         afterwards."""
-        came: list[int] = []
+        pending: list[int] = []
 
-        def arrived(number: int, frame: FrameType | None) -> None:
-            came.append(number)
+        def handle(number: int, frame: FrameType | None) -> None:
+            pending.append(number)
             call()
 
-        with self.calling(call):
-            usual = [each for each in _DEADLY if signal.getsignal(each) is signal.SIG_DFL]
-            for each in usual:
-                signal.signal(each, arrived)
+        with self.divert(call):
+            # A signal that is ignored, or handled by somebody else, stays what it is.
+            fatal = [number for number in _FATAL if signal.getsignal(number) is signal.SIG_DFL]
+            for number in fatal:
+                signal.signal(number, handle)
             try:
                 yield
             finally:
-                for each in usual:
-                    signal.signal(each, signal.SIG_DFL)
-                for number in came[:1]:
-                    signal.raise_signal(number)
+                for number in fatal:
+                    signal.signal(number, signal.SIG_DFL)
+                # The program ends by the first, so that whoever started it sees the signal that was sent.
+                if pending:
+                    signal.raise_signal(pending[0])
 
     def retire(self) -> None:
-        """From here on a signal does nothing: what was to be done is done, and the end is told once."""
+        """From here on a signal does nothing: the work is over, and its end is reported once."""
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
 
-    def _arrived(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        # Before anything is written: SIGHUP means that the terminal is gone.
         self._leave_terminals()
         if self._call is not None:
             self._call()
-        elif self._held:
+        elif self._deferring:
             self._pending = True
         else:
             raise KeyboardInterrupt

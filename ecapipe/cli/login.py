@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -17,15 +18,16 @@ from ecapipe.documents.report import Json
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.usage import usage_error
 from ecapipe.render import listings, text
+from ecapipe.render.listings import Length
 from ecapipe.run.world import World
 from ecapipe.saved import sessions
 from ecapipe.saved.records import SavedLogin
 
-WhichOrg = Annotated[
+LoginOrg = Annotated[
     str | None,
     typer.Option("--target-org", "-o", metavar="ORG", help="Org of the login: its alias, username, host, URL or id."),
 ]
-WhichApp = Annotated[
+LoginApp = Annotated[
     str | None, typer.Option("--name", "-n", metavar="APP", help="App of the login, by its exact developer name.")
 ]
 
@@ -36,7 +38,7 @@ commands = typer.Typer(cls=Group, help="Use and end the logins that ecapipe run 
 def list_logins(
     context: typer.Context,
     name: Names = None,
-    target_org: WhichOrg = None,
+    target_org: LoginOrg = None,
     concise: Concise = False,
     verbose: Verbose = False,
     no_progress: NoProgress = False,
@@ -50,9 +52,10 @@ def list_logins(
     """
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login list")
-    found, damaged = sessions.logins(composition.real_world(session.environment))
-    facts = [sessions.facts(login) for login in sessions.fitting(found, name or (), target_org)]
-    warnings = [" ".join((problem.message, *problem.actions)) for problem in damaged]
+    logins, problems = sessions.logins(composition.real_world(session.environment))
+    facts = [sessions.facts(login) for login in sessions.fitting(logins, name or (), target_org)]
+    # A record that cannot be read keeps no other from being listed.
+    warnings = [" ".join((problem.message, *problem.actions)) for problem in problems]
     result: Json = {"version": 1, "logins": [report.kept_login(each) for each in facts]}
     return session.finish(result, listings.logins(facts, length), warnings=warnings)
 
@@ -60,8 +63,8 @@ def list_logins(
 @commands.command("display", cls=Command)
 def display_login(
     context: typer.Context,
-    name: WhichApp = None,
-    target_org: WhichOrg = None,
+    name: LoginApp = None,
+    target_org: LoginOrg = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Ask the org whether it takes the access token, and whose it is.")
     ] = False,
@@ -79,26 +82,34 @@ def display_login(
     """
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login display")
-    login, world = _chosen(session, name, target_org)
-    refused = _refused(login, world) if verify else None
+    world = _build_world(session)
+    login = _find_login(name, target_org, world)
+    refusal = _refusal(login, world) if verify else None
     facts = sessions.facts(login)
     result: Json = {"version": 1, "login": report.kept_login(facts), "verified": None}
     lines = list(listings.logins([facts], length))
     if verify:
-        result["verified"] = refused is None
-        lines.append("  Access token: " + ("accepted by the org" if refused is None else "not accepted by the org"))
-    warnings = []
-    if refused is not None:
-        wayout = "Run ecapipe login refresh." if login.refreshable else f"Log in again: {login.command}"
-        warnings.append(f"{refused.message} {wayout}")
-    return session.finish(result, lines, int(refused is not None), warnings)
+        result["verified"] = refusal is None
+    if refusal is not None:
+        lines.append("  Access token: not accepted by the org")
+        return session.finish(result, lines, 1, [f"{refusal.message} {_way_out(login)}"])
+    if verify:
+        lines.append("  Access token: accepted by the org")
+    return session.finish(result, lines)
+
+
+def _way_out(login: SavedLogin) -> str:
+    """How to get an access token that the org accepts."""
+    if login.refreshable:
+        return "Run ecapipe login refresh."
+    return f"Log in again: {login.command}"
 
 
 @commands.command("refresh", cls=Command)
 def refresh_login(
     context: typer.Context,
-    name: WhichApp = None,
-    target_org: WhichOrg = None,
+    name: LoginApp = None,
+    target_org: LoginOrg = None,
     concise: Concise = False,
     verbose: Verbose = False,
     no_progress: NoProgress = False,
@@ -116,19 +127,20 @@ def refresh_login(
     """
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login refresh")
-    login, world = _chosen(session, name, target_org)
+    world = _build_world(session)
+    login = _find_login(name, target_org, world)
     facts = sessions.facts(sessions.refresh(login, world))
-    lines = [text.clean(f"{login.subject}: a new access token is kept."), *listings.logins([facts], length)]
-    return session.finish(
-        {"version": 1, "login": report.kept_login(facts)}, lines[:1] if length != "verbose" else lines
-    )
+    lines = [text.clean(f"{login.subject}: a new access token is kept.")]
+    if length == "verbose":
+        lines += listings.logins([facts], length)
+    return session.finish({"version": 1, "login": report.kept_login(facts)}, lines)
 
 
 @commands.command("token", cls=Command)
 def print_token(
     context: typer.Context,
-    name: WhichApp = None,
-    target_org: WhichOrg = None,
+    name: LoginApp = None,
+    target_org: LoginOrg = None,
     header: Annotated[bool, typer.Option("--header", help="Print it as an Authorization header.")] = False,
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", "-p", help="Never ask anything; print the token on a terminal, too.")
@@ -148,8 +160,10 @@ def print_token(
     """
     session: CommandSession = context.obj
     options.length(concise, verbose, "ecapipe login token")
-    _refuse_token(session, no_prompt)
-    login, world = _chosen(session, name, target_org)
+    # Before anything is sent: a token that must not be printed need not be got.
+    _refuse_to_print(session, no_prompt)
+    world = _build_world(session)
+    login = _find_login(name, target_org, world)
     form = TokenForm.header if header else TokenForm.value
     text.write(session.out, [options.token_line(sessions.access(login, world), form)])
     return 0
@@ -159,7 +173,7 @@ def print_token(
 def log_out(
     context: typer.Context,
     name: Names = None,
-    target_org: WhichOrg = None,
+    target_org: LoginOrg = None,
     every: Annotated[bool, typer.Option("--all", help="End all kept logins, or all that fit.")] = False,
     forget: Annotated[
         bool,
@@ -182,58 +196,97 @@ def log_out(
     """
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe login logout")
-    world = _world(session)
-    failed: list[tuple[SavedLogin | None, Problem]] = []
+    world = _build_world(session)
     if every:
-        found, damaged = sessions.logins(world)
-        chosen = sessions.fitting(found, name or (), target_org)
-        failed += [(None, problem) for problem in damaged]
+        logouts = _log_out_all(name or (), target_org, forget, world)
     else:
-        chosen = [sessions.find(name or (), target_org, world)]
-    ended: list[sessions.LoggedOut] = []
-    for login in chosen:
-        try:
-            ended.append(sessions.end(login, forget, world))
-        except EcapipeError as error:
-            if not every:
-                raise
-            failed.append((login, error.problem))
-    for _, problem in failed if not session.json else ():
-        text.write(session.err, text.problem(problem))
+        login = sessions.find(name or (), target_org, world)
+        logouts = Logouts([sessions.end(login, forget, world)], [])
+    # In JSON the failures are a part of the result.
+    if not session.json:
+        for failure in logouts.failures:
+            text.write(session.err, text.problem(failure.problem))
     result: Json = {
         "version": 1,
-        "logouts": [_logout(each) for each in ended],
-        "failures": [_failure(login, problem) for login, problem in failed],
+        "logouts": [_logout_json(each) for each in logouts.successes],
+        "failures": [_failure_json(each) for each in logouts.failures],
     }
-    status = 0 if not failed else report.PARTIAL if ended else 1
-    warnings = list(dict.fromkeys(each.warning for each in ended if each.warning))
-    lines = [text.clean(f"{each.login.subject}: {_fate(each)}.") for each in ended]
+    # Many logins may have to tell the same about one org.
+    warnings = list(dict.fromkeys(each.warning for each in logouts.successes if each.warning))
+    return session.finish(result, _logout_lines(logouts, length), logouts.status, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutFailure:
+    """Why a login is not ended; `login` is None for a record that cannot be read."""
+
+    login: SavedLogin | None
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Logouts:
+    """What came of the logins that were to be ended."""
+
+    successes: list[sessions.LoggedOut]
+    failures: list[LogoutFailure]
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if not self.failures:
+            return 0
+        return report.PARTIAL if self.successes else 1
+
+
+def _log_out_all(names: Sequence[str], org: str | None, forget: bool, world: World) -> Logouts:
+    """End all logins that fit; one that cannot be ended keeps no other from it."""
+    logins, problems = sessions.logins(world)
+    logouts = Logouts([], [LogoutFailure(None, problem) for problem in problems])
+    for login in sessions.fitting(logins, names, org):
+        try:
+            logouts.successes.append(sessions.end(login, forget, world))
+        except EcapipeError as error:
+            logouts.failures.append(LogoutFailure(login, error.problem))
+    return logouts
+
+
+def _logout_lines(logouts: Logouts, length: Length) -> list[str]:
+    if not logouts.successes:
+        return [] if logouts.failures else ["No login is kept."]
+    lines = []
+    for each in logouts.successes:
+        outcome = "logged out" if each.revoked else "forgotten"
+        lines.append(text.clean(f"{each.login.subject}: {outcome}."))
     if length == "verbose":
-        lines += listings.logins([sessions.facts(each.login) for each in ended], length) if ended else ()
-    return session.finish(result, lines or ([] if failed else ["No login is kept."]), status, warnings)
+        lines += listings.logins([sessions.facts(each.login) for each in logouts.successes], length)
+    return lines
 
 
-def _world(session: CommandSession) -> World:
-    return replace(composition.real_world(session.environment), interrupts=session.interrupts.outlasting)
+def _build_world(session: CommandSession) -> World:
+    """The world, where no signal ends the program while a new refresh token is not yet stored: the old one may be
+    dead by then."""
+    return replace(composition.real_world(session.environment), interrupts=session.interrupts.divert_all)
 
 
-def _chosen(session: CommandSession, name: str | None, org: str | None) -> tuple[SavedLogin, World]:
-    world = _world(session)
-    return sessions.find((name,) if name else (), org, world), world
+def _find_login(name: str | None, org: str | None, world: World) -> SavedLogin:
+    """The one login that fits; raises `EcapipeError` for none and for several."""
+    return sessions.find((name,) if name else (), org, world)
 
 
-def _refused(login: SavedLogin, world: World) -> Problem | None:
+def _refusal(login: SavedLogin, world: World) -> Problem | None:
     """Why the org does not take the access token, if it does not; raises `EcapipeError` for anything else."""
     try:
         sessions.verify(login, world)
     except EcapipeError as error:
+        # These say nothing about the token.
         if error.problem.category == "network" or error.problem.name == "ServerBusy":
             raise
         return error.problem
     return None
 
 
-def _refuse_token(session: CommandSession, no_prompt: bool) -> None:
+def _refuse_to_print(session: CommandSession, no_prompt: bool) -> None:
     """Raises `EcapipeError` (UsageError) where a token must not be printed."""
     if session.json:
         sentence = "A token is never part of JSON: leave out --json, and SF_CONTENT_TYPE=JSON."
@@ -244,16 +297,12 @@ def _refuse_token(session: CommandSession, no_prompt: bool) -> None:
     raise EcapipeError(usage_error(sentence, "ecapipe login token"))
 
 
-def _logout(ended: sessions.LoggedOut) -> Json:
-    return {"login": report.kept_login(sessions.facts(ended.login)), "revoked": ended.revoked}
+def _logout_json(logout: sessions.LoggedOut) -> Json:
+    return {"login": report.kept_login(sessions.facts(logout.login)), "revoked": logout.revoked}
 
 
-def _fate(ended: sessions.LoggedOut) -> str:
-    return "logged out" if ended.revoked else "forgotten"
-
-
-def _failure(login: SavedLogin | None, problem: Problem) -> Json:
-    """`login` is None for a record that cannot be read."""
+def _failure_json(failure: LogoutFailure) -> Json:
+    login, problem = failure.login, failure.problem
     return {
         "app": login and login.app,
         "org": login and login.org.name,

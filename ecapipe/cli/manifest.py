@@ -23,6 +23,7 @@ from ecapipe.documents import report
 from ecapipe.project import discovery
 from ecapipe.project import manifest as manifests
 from ecapipe.project.manifest import ALL, Manifest
+from ecapipe.render.listings import Length
 
 COMMAND = "ecapipe manifest"
 
@@ -48,30 +49,31 @@ def manifest(
     Redirect it to a file and retrieve with it: sf project retrieve start --manifest FILE.
     """
     session: CommandSession = context.obj
+    environment = session.environment
     length = options.length(concise, verbose, COMMAND)
-    project = options.project_selection(
-        session.environment,
-        source_dir,
-        name,
-        no_project_config,
-        metadata_dirs=metadata_dir,
-        credentials_dirs=credentials_dir,
-    )
-    found = discovery.discover(project, composition.real_world(session.environment))
-    if not found.whole:
-        discovery.require_apps(found)
-    made = manifests.of(found)
-    lines = list(manifests.lines(made, None if length == "concise" else _comment(made, length == "verbose")))
-    warnings = [*(problem.message for problem in found.unreadable), *found.notices, *made.notices]
-    return session.finish(report.manifest(found.facts, made.api_version, _named(made), lines), lines, 0, warnings)
+    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
+    result = discovery.discover(project, composition.real_world(environment))
+    # A whole project without apps may be one that is yet to be retrieved: its manifest names all of the org's.
+    if not result.whole:
+        discovery.require_apps(result)
+    package = manifests.of(result)
+    lines = list(manifests.lines(package, _comment(package, length)))
+    document = report.manifest(result.facts, package.api_version, _member_lists(package), lines)
+    warnings = [*(problem.message for problem in result.unreadable), *result.notices, *package.notices]
+    return session.finish(document, lines, 0, warnings)
 
 
-def _named(made: Manifest) -> list[tuple[str, tuple[str, ...]]]:
-    return [(type.name, members) for type, members in made.members]
+def _member_lists(package: Manifest) -> list[tuple[str, tuple[str, ...]]]:
+    return [(type.name, members) for type, members in package.members]
 
 
-def _comment(made: Manifest, verbose: bool) -> str:
+def _comment(package: Manifest, length: Length) -> str | None:
     """One line; a comment holds no text of the project, so nothing can end it early."""
-    which = "all apps" if all(members == (ALL,) for _, members in made.members) else "the named apps"
-    usual = f"External client apps: {which}, for API version {made.api_version}."
-    return f"{usual} {len(made.members)} types; made by {COMMAND}." if verbose else usual
+    if length == "concise":
+        return None
+    every = all(members == (ALL,) for _, members in package.members)
+    apps = "all apps" if every else "the named apps"
+    comment = f"External client apps: {apps}, for API version {package.api_version}."
+    if length == "verbose":
+        comment += f" {len(package.members)} types; made by {COMMAND}."
+    return comment

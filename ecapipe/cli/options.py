@@ -147,14 +147,13 @@ def length(concise: bool, verbose: bool, command: str) -> Length:
     return "verbose" if verbose else "usual"
 
 
-def project_selection(
+def select_project(
     environment: Environment,
-    source_dirs: list[str] | None,
-    names: list[str] | None,
-    no_project_config: bool,
-    *,
+    source_dirs: list[str] | None = None,
     metadata_dirs: list[str] | None = None,
     credentials_dirs: list[str] | None = None,
+    names: list[str] | None = None,
+    no_project_config: bool = False,
 ) -> ProjectSelection:
     """The folders and apps that the shared options name, and whether the project's settings are trusted."""
     trusted = not no_project_config and environment.get("ECAPIPE_NO_PROJECT_CONFIG") != "1"
@@ -167,7 +166,7 @@ def project_selection(
     )
 
 
-def org_selection(
+def select_orgs(
     environment: Environment,
     target_orgs: list[str] | None,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 MERGE = "ecapipe report merge"
 
-LARGEST: Final = 512 * 2**20
+MAX_RESULT: Final = 512 * 2**20
 """Bytes of a result; 100,000 logins take half of that."""
 
 commands = typer.Typer(cls=Group, help="Put results of runs together.", rich_markup_mode=None)
@@ -55,32 +56,32 @@ def merge_results(
     """
     session: CommandSession = context.obj
     options.length(concise, verbose, MERGE)
-    reports = report_files.parse(
-        session, MERGE, report_to, ProjectSelection(), composition.real_world(session.environment).tree
-    )
+    tree = composition.real_world(session.environment).tree
+    reports = report_files.parse(session, MERGE, report_to, ProjectSelection(), tree)
     with reports.covering():
-        merged = merge.merge([run_results.load(files.read(path, LARGEST), path) for path in file])
-    seen = Report()
-    lines = PlainDisplay(session.out, session.err, seen, stages=not concise, verbose=verbose)
+        merged = merge.merge([run_results.load(files.read(path, MAX_RESULT), path) for path in file])
+    # What came of the runs is told as events once more, and shown as one run would be.
+    result = Report()
+    display = PlainDisplay(session.out, session.err, result, stages=not concise, verbose=verbose)
     for event in merged.events():
-        seen(event)
+        result(event)
         if not session.json:
-            lines(event)
+            display(event)
 
-    def account() -> ReportData:
+    def report_data() -> ReportData:
         from ecapipe.render.report_data import of_run
 
-        return of_run(seen, _document(seen), reports.place(seen.projects, seen.apps), MERGE)
+        return of_run(result, _document(result), reports.place(result.projects, result.apps), MERGE)
 
-    lost = reports.write(account)
-    status = seen.status or int(bool(lost))
+    unwritten = reports.write(report_data)
+    status = result.status or int(bool(unwritten))
     if session.json:
-        json_output.write(session.out, {**_document(seen, lost), "status": status})
+        json_output.write(session.out, {**_document(result, unwritten), "status": status})
     return status
 
 
-def _document(seen: Report, lost: list[str] | None = None) -> Json:
-    """The result, unless nothing of it is there: all the runs could not do their work at all."""
-    if seen.fatal and not seen.subjects:
-        return report.failure(seen.fatal, MERGE, lost or ())
-    return report.success(seen.result(), [*seen.warnings, *(lost or ())], seen.status)
+def _document(result: Report, warnings: Sequence[str] = ()) -> Json:
+    """The merged result, or a failure where no run got as far as to an app or a login."""
+    if result.fatal and not result.subjects:
+        return report.failure(result.fatal, MERGE, warnings)
+    return report.success(result.result(), [*result.warnings, *warnings], result.status)

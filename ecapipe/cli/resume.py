@@ -27,7 +27,8 @@ KEY: Final = "--jwt-key-file"
 ARGUMENTS: Final = "ecapipe.arguments"
 """Where the context has the arguments that serve a run again."""
 
-_LARGEST: Final = 512 * 2**20
+_MAX_RESULT: Final = 512 * 2**20
+"""Bytes of a JSON result; 100,000 logins take half of that."""
 _DISPLAY_FLAGS: Final = frozenset({"--json", "--concise", "--verbose", "--no-progress"})
 """Flags that say how the run is shown: each time anew."""
 _MODE_FLAGS: Final = _DISPLAY_FLAGS | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal", "--no-board"}
@@ -40,87 +41,106 @@ class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        given = _join_values(args)
-        if any(each.startswith(f"{FLAG}=") for each in given) and _only_modes(given):
-            given = _repeat(ctx.obj, given)
-        again = [each for each in given if each not in _DISPLAY_FLAGS and not each.startswith(f"{FLAG}=")]
-        recordable = not any(redact(each) != each for each in again) and all(map(os.path.isfile, _values(again, KEY)))
-        ctx.meta[ARGUMENTS] = again if recordable else None
-        return super().parse_args(ctx, given)
+        words = _join_values(args)
+        if any(_is_resume(word) for word in words) and _only_modes(words):
+            words = _repeat(ctx.obj, words)
+        repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
+        ctx.meta[ARGUMENTS] = repeatable if _recordable(repeatable) else None
+        return super().parse_args(ctx, words)
 
 
 @contextmanager
 def open_earlier_run(
-    session: CommandSession, given: str | None, roots: Sequence[str]
+    session: CommandSession, value: str | None, roots: Sequence[str]
 ) -> Iterator[tuple[RecordedRun | None, str | None]]:
-    """What is known of the run that `given` means, and its name: the latest of a project in `roots` for an empty one,
-    a run by the start of its name, a JSON result by its path. Nobody else goes on with it while the context lasts.
+    """The run that the `value` of ``--resume`` names, and its name: the latest of a project in `roots` for an empty
+    one, a run by the start of its name, a JSON result by its path. Nobody else goes on with it while the context
+    lasts.
 
     Raises `EcapipeError`: RunNotFound, RunAmbiguous, RunGoingOn, or what keeps it from being read.
     """
-    if given is None:
+    if value is None:
         yield None, None
-    elif _is_file(given):
-        found = run_results.load(files.read(given, _LARGEST, FLAG), given)
-        yield found, found.run or None
+    elif _is_file(value):
+        run = run_results.load(files.read(value, _MAX_RESULT, FLAG), value)
+        yield run, run.run or None
     else:
-        entry = journal.find(session.environment, given or None, roots)
+        entry = journal.find(session.environment, value or None, roots)
         with journal.held(entry) as recorded:
             yield recorded, entry.run
 
 
-def _join_values(args: Sequence[str]) -> list[str]:
-    """The arguments with each ``--resume`` joined to its value, empty for none."""
-    filled: list[str] = []
-    waiting = False
-    for each in args:
-        if waiting:
-            waiting = False
-            if not each.startswith("-"):
-                filled[-1] += each
+def _is_resume(word: str) -> bool:
+    """Whether `word` is ``--resume`` with its value."""
+    return word.startswith(f"{FLAG}=")
+
+
+def _join_values(words: Sequence[str]) -> list[str]:
+    """The words of a command line with each ``--resume`` joined to its value, empty for none.
+
+    typer knows no option whose value may be left out.
+    """
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == FLAG:
+            joined[-1] = f"{FLAG}="
+            if not word.startswith("-"):
+                joined[-1] += word
                 continue
-        waiting = each == FLAG
-        filled.append(f"{FLAG}=" if waiting else each)
-    return filled
+        joined.append(word)
+    if joined and joined[-1] == FLAG:
+        joined[-1] = f"{FLAG}="
+    return joined
 
 
-def _values(given: Sequence[str], flag: str) -> list[str]:
-    """What each `flag` in `given` is given."""
-    joined = [each.partition("=")[2] for each in given if each.startswith(f"{flag}=")]
-    return joined + [value for each, value in pairwise([*given, ""]) if each == flag]
+def _recordable(words: Sequence[str]) -> bool:
+    """Whether the words may lie on the disk: none of them looks like a secret, and none may be a private key."""
+    if any(redact(word) != word for word in words):
+        return False
+    return all(os.path.isfile(path) for path in _values(words, KEY))
 
 
-def _only_modes(given: Sequence[str]) -> bool:
-    """Whether nothing in `given` says what is to be done, so that the run that is meant has to."""
-    words = iter(given)
-    for each in words:
-        name, joined, _ = each.partition("=")
+def _values(words: Sequence[str], flag: str) -> list[str]:
+    """The value of each `flag` in `words`."""
+    joined = [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]
+    return joined + [value for word, value in pairwise([*words, ""]) if word == flag]
+
+
+def _only_modes(words: Sequence[str]) -> bool:
+    """Whether no word says what is to be done, so that the earlier run has to say it."""
+    rest = iter(words)
+    for word in rest:
+        name, joined, _ = word.partition("=")
         if name in _MODE_OPTIONS:
             if not joined:
-                next(words, None)
+                next(rest, None)
         elif name not in _MODE_FLAGS:
             return False
     return True
 
 
-def _repeat(session: CommandSession, given: list[str]) -> list[str]:
-    """The arguments of the run that is meant, and `given`; these alone for a JSON result, which has none.
+def _repeat(session: CommandSession, words: list[str]) -> list[str]:
+    """The words of the earlier run, then `words`; these alone for a JSON result, which has none.
 
     Raises `EcapipeError`: as `open_earlier_run`, and OptionsNotRepeatable.
     """
-    *_, flag = (each for each in given if each.startswith(f"{FLAG}="))
+    *_, flag = (word for word in words if _is_resume(word))
     name = flag.partition("=")[2]
     if _is_file(name):
-        return given
+        return words
     here = os.getcwd()
     entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
-    written = entry.journal
-    if written.arguments is None or written.folder != here:
-        folder = None if written.arguments is None else written.folder
+    arguments, folder = entry.journal.arguments, entry.journal.folder
+    if arguments is None:
+        raise EcapipeError(options_not_repeatable(entry.run, None))
+    # Paths on a command line are relative to the folder it is given in.
+    if folder != here:
         raise EcapipeError(options_not_repeatable(entry.run, folder))
-    rest = [each for each in given if not each.startswith(f"{FLAG}=")]
-    return [*written.arguments, *rest, f"{FLAG}={entry.run}"]  # of two values the last one counts
+    rest = [word for word in words if not _is_resume(word)]
+    # `rest` comes second, since of two values of an option typer takes the last one.
+    return [*arguments, *rest, f"{FLAG}={entry.run}"]
 
 
 def _is_file(name: str) -> bool:
+    """Whether a value of ``--resume`` is a path: the name of a run has no dot and no separator."""
     return os.sep in name or "." in name or os.path.isfile(name)

@@ -79,15 +79,10 @@ def run(context: typer.Context, flags: RunFlags) -> int:
     session: CommandSession = context.obj
     environment = session.environment
     refuse_contradictions(flags, session)
-    project = options.project_selection(
-        environment,
-        flags.source_dir,
-        flags.name,
-        flags.no_project_config,
-        metadata_dirs=flags.metadata_dir,
-        credentials_dirs=flags.credentials_dir,
+    project = options.select_project(
+        environment, flags.source_dir, flags.metadata_dir, flags.credentials_dir, flags.name, flags.no_project_config
     )
-    orgs = options.org_selection(
+    orgs = options.select_orgs(
         environment,
         flags.target_org,
         file=flags.file,
@@ -132,7 +127,7 @@ def _build_world(flags: RunFlags, session: CommandSession, org_file: OrgFile | N
         secret_prompts=prompts and not session.json and terminal,
         person=prompts and (terminal or attended),
     )
-    return replace(world, interrupts=session.interrupts.calling)
+    return replace(world, interrupts=session.interrupts.divert)
 
 
 def _login_options(flags: RunFlags, session: CommandSession) -> LoginOptions:

@@ -48,7 +48,7 @@ class RunOutput:
             def emit(event: Event) -> None:
                 # An interrupt waits until all have heard of the event, or they would disagree about the run; after
                 # the last event it has nothing left to interrupt.
-                with self.session.interrupts.held(last=isinstance(event, RunEnded)):
+                with self.session.interrupts.defer(last=isinstance(event, RunEnded)):
                     for listener in listeners:
                         listener(event)
                     self._warn_of_lost_journal(display)
@@ -60,10 +60,10 @@ class RunOutput:
         self._suggest_resume()
         # A document of thousands of logins takes its time, and may be needed for the reports and for --json.
         document = cache(self._document)
-        lost = self.reports.write(lambda: self._report_data(document()))
-        status = self.result.status or int(bool(lost))
+        unwritten = self.reports.write(lambda: self._report_data(document()))
+        status = self.result.status or int(bool(unwritten))
         if self.session.json:
-            warnings = [*self.warnings, *lost]
+            warnings = [*self.warnings, *unwritten]
             # The document of a failure does not tell the warnings of the run.
             if not self.result.fatal:
                 warnings = [*self.result.warnings, *warnings]

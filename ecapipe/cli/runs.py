@@ -35,9 +35,11 @@ def list_runs(
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe runs list")
     entries, failures = journal.entries(session.environment)
-    found = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]
-    result = {"version": 1, "runs": [each.json for each in found]}
-    return session.finish(result, listings.runs(found, length), warnings=[problem.message for problem in failures])
+    summaries = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]
+    result = {"version": 1, "runs": [summary.json for summary in summaries]}
+    # A record that cannot be read keeps no other from being listed.
+    warnings = [problem.message for problem in failures]
+    return session.finish(result, listings.runs(summaries, length), warnings=warnings)
 
 
 @commands.command("show", cls=Command)
@@ -60,9 +62,10 @@ def show_run(
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe runs show")
     entry = journal.find(session.environment, run)
-    seen = Report()
+    # The record is told like a run, so that both have the same result.
+    run_report = Report()
     for event in entry.journal.recorded.events():
-        seen(event)
-    shown = run_summary.summarize(entry.journal, going=entry.going)
-    result = {"version": 1, "recorded": shown.json, "result": seen.result()}
-    return session.finish(result, listings.run(shown, seen, length))
+        run_report(event)
+    summary = run_summary.summarize(entry.journal, going=entry.going)
+    result = {"version": 1, "recorded": summary.json, "result": run_report.result()}
+    return session.finish(result, listings.run(summary, run_report, length))

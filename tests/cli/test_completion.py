@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.check import findings
-from ecapipe.cli import completion, help
+from ecapipe.cli import completion, completion_scripts, help
 from ecapipe.events import VERIFY
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.render import reports
@@ -285,7 +285,7 @@ def test_powershell_is_told_by_a_variable_what_an_argument_cannot_hold() -> None
 
 def test_a_script_for_the_users_own_shell(tmp_path: Path) -> None:
     own = ecapipe("--show-completion", at=tmp_path, SHELL="/usr/bin/fish")
-    assert (own.status, own.out) == (0, completion.SCRIPTS["fish"])
+    assert (own.status, own.out) == (0, completion_scripts.SCRIPTS["fish"])
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_installing_adds_one_line_once(shell: str, file: str, tmp_path: Path) ->
 def test_installing_for_fish_writes_a_file_of_our_own(tmp_path: Path) -> None:
     file = tmp_path / ".config/fish/completions/ecapipe.fish"
     assert ecapipe("--install-completion", "fish", at=tmp_path).out == f"Wrote {file}.\n"
-    assert file.read_text() == completion.SCRIPTS["fish"]
+    assert file.read_text() == completion_scripts.SCRIPTS["fish"]
 
 
 def test_a_startup_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

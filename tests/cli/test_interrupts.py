@@ -32,7 +32,7 @@ def test_what_is_held_is_finished_first(interrupts: Interrupts, number: int) -> 
     told: list[str] = []
 
     def tell() -> None:
-        with interrupts.held():
+        with interrupts.defer():
             os.kill(os.getpid(), number)
             told.append("all of it")
 
@@ -42,14 +42,14 @@ def test_what_is_held_is_finished_first(interrupts: Interrupts, number: int) -> 
 
 
 def test_an_interrupt_follows_once(interrupts: Interrupts) -> None:
-    with pytest.raises(KeyboardInterrupt), interrupts.held():
+    with pytest.raises(KeyboardInterrupt), interrupts.defer():
         os.kill(os.getpid(), signal.SIGINT)
-    with interrupts.held():
+    with interrupts.defer():
         pass
 
 
 def test_nothing_follows_the_last(interrupts: Interrupts) -> None:
-    with interrupts.held(last=True):
+    with interrupts.defer(last=True):
         os.kill(os.getpid(), signal.SIGINT)
 
 

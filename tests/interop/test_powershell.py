@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecapipe.cli import completion
+from ecapipe.cli import completion_scripts
 
 if TYPE_CHECKING:
     import tree_sitter
@@ -31,7 +31,7 @@ def names(node: tree_sitter.Node) -> Iterator[str]:
 
 
 def test_it_is_powershell() -> None:
-    script = completion.SCRIPTS["powershell"]
+    script = completion_scripts.SCRIPTS["powershell"]
     tree = parsed(script)
     assert not tree.has_error
     found = set(names(tree))

@@ -10,6 +10,7 @@ import trees
 from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from river.failure import problem_of
 
+from ecapipe.check.findings import levels
 from ecapipe.credentials import resolution, sources
 from ecapipe.oauth import authorize, messages, tokens, userinfo
 from ecapipe.oauth.authorize import UnmatchedResponse
@@ -248,15 +249,6 @@ def plugin(**members: object) -> dict[str, object]:
         (plugin(orgs=1), "plugins.ecapipe.orgs must be an object"),
         (plugin(orgs={"uat": 1}), "plugins.ecapipe.orgs.uat must be an object"),
         (plugin(rules=1), "plugins.ecapipe.rules must be an object"),
-        (plugin(rules={"no-rule": "off"}), "plugins.ecapipe.rules.no-rule is no rule (ecapipe explain lists them)"),
-        (
-            plugin(rules={"scope-full": "loud"}),
-            "plugins.ecapipe.rules.scope-full must be one of off, note, warning, error",
-        ),
-        (
-            plugin(rules={"scope-full": ["off"]}),
-            "plugins.ecapipe.rules.scope-full must be one of off, note, warning, error",
-        ),
         (plugin(baseline=1), "plugins.ecapipe.baseline must be a string"),
         (plugin(baseline="../elsewhere.json"), "plugins.ecapipe.baseline must be a path inside the project"),
     ],
@@ -281,11 +273,25 @@ def test_defaults_that_are_not_one_name_the_file(directories: object, name: str)
     assert "None" not in problem.message
 
 
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        ({"no-rule": "off"}, "no-rule is no rule (ecapipe explain lists them)"),
+        ({"scope-full": "loud"}, "scope-full must be one of off, note, warning, error"),
+        ({"scope-full": ["off"]}, "scope-full must be one of off, note, warning, error"),
+    ],
+)
+def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, object], reason: str) -> None:
+    problem = problem_of(levels, rules)
+    assert (problem.name, problem.file) == ("SchemaValidationError", "sfdx-project.json")
+    assert problem.message == f"sfdx-project.json is not valid: plugins.ecapipe.rules.{reason}."
+
+
 def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
     found = sfdx_project.parse(
         json.dumps(plugin(rules={"scope-full": "off", "wrong-root": "note"}, baseline="a/b.json")), "/"
     )
-    assert found.rules == {"scope-full": None, "wrong-root": "note"}
+    assert levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
     assert found.baseline == "a/b.json"
     bare = sfdx_project.parse(json.dumps(ONE), "/")
     assert (bare.rules, bare.baseline) == ({}, None)
