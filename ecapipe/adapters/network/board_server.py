@@ -46,10 +46,10 @@ class BoardServer(Protocol):
     def policy(self) -> str:
         """The Content-Security-Policy that goes with the page."""
 
-    def page(self, asked: Mapping[str, str], left: float) -> str:
-        """The page, by the fields of its query, `left` seconds before people are waited for no more."""
+    def page(self, query: Mapping[str, str], seconds: float) -> str:
+        """The page, by the fields of its query, so many seconds before people are waited for no more."""
 
-    def parts(self, asked: Mapping[str, str], left: float) -> str:
+    def parts(self, query: Mapping[str, str], seconds: float) -> str:
         """The parts of the page that change."""
 
     def wait(self, version: int, seconds: float) -> None:
@@ -68,8 +68,8 @@ class BoardServer(Protocol):
 class Served:
     """The board as it is served at `url`."""
 
-    def __init__(self, page: BoardServer, desk: BoardActions, port: int, seconds: Callable[[], float]) -> None:
-        self.page, self.desk, self._seconds = page, desk, seconds
+    def __init__(self, page: BoardServer, actions: BoardActions, port: int, seconds: Callable[[], float]) -> None:
+        self.page, self.actions, self._seconds = page, actions, seconds
         self.token = secrets.token_urlsafe(24)
         self.server = _bound(port)
         self.server.served = self
@@ -128,13 +128,13 @@ class Served:
 
 @contextmanager
 def serve(
-    page: BoardServer, desk: BoardActions, port: int | None = None, seconds: Callable[[], float] = time.monotonic
+    page: BoardServer, actions: BoardActions, port: int | None = None, seconds: Callable[[], float] = time.monotonic
 ) -> Iterator[Served]:
-    """Serve `page` on `port`, or a free one; what people do there is told to `desk`.
+    """Serve `page` on `port`, or a free one; what people do there goes to `actions`.
 
     Raises `EcapipeError` (BoardCannotListen). When the context ends, whoever watches is shown that it did.
     """
-    served = Served(page, desk, port or 0, seconds)
+    served = Served(page, actions, port or 0, seconds)
     thread = threading.Thread(target=served.server.serve_forever, args=(0.02,), name="ecapipe-board", daemon=True)
     thread.start()
     longest = _HURRY
@@ -199,7 +199,7 @@ class _BoardHandler(site.Handler):
                 self._wait(query.get("since", ""))
             # Before the page is made: one that was made before the end does not show it.
             last = served.ended()
-            text = show(query, served.desk.left())
+            text = show(query, served.actions.left())
             self.reply(HTTPStatus.OK, text, **{"Content-Security-Policy": served.page.policy})
             if last:
                 served.shown()
@@ -228,7 +228,7 @@ class _BoardHandler(site.Handler):
     do_OPTIONS = do_PUT = do_DELETE = do_PATCH = do_HEAD
 
     def _do(self, name: str, fields: Mapping[str, str]) -> None:
-        page, actions = self.server.served.page, self.server.served.desk
+        page, actions = self.server.served.page, self.server.served.actions
         match name:
             case "paste":
                 refusals = [actions.paste(text) for text in fields.get("pasted", "").split()]
