@@ -114,8 +114,8 @@ class SecretSearch:
     @cached_property
     def _marks(self) -> bytes:
         """For each byte an x if it stands in a secret, else a space."""
-        alphabet = b"".join(self._owners)
-        return (b" " * 256).translate(bytes.maketrans(alphabet, b"x" * len(alphabet)))
+        alphabet = frozenset(b"".join(self._owners))
+        return bytes(ord("x" if byte in alphabet else " ") for byte in range(256))
 
     @cached_property
     def _runs(self) -> re.Pattern[bytes]:
