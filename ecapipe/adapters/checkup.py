@@ -149,8 +149,8 @@ def salesforce_cli(cli: SalesforceCli) -> Check:
 
 
 def web_browser(environment: Environment) -> Check:
-    known = ", ".join(browser.installed(environment))
-    details = (f"Found for --browser: {known or 'none'}.",)
+    browsers = ", ".join(browser.installed(environment))
+    details = (f"Found for --browser: {browsers or 'none'}.",)
     if environment.get("SSH_CONNECTION"):
         message = "This is an SSH session: links are printed, and answers are pasted."
         return Check("browser", "ok", message, details=details)
@@ -158,7 +158,7 @@ def web_browser(environment: Environment) -> Check:
     if not chosen:
         # Windows and macOS open pages by themselves; elsewhere a browser needs a display.
         desktop = sys.platform in ("win32", "darwin")
-        if known or desktop or environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"):
+        if browsers or desktop or environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"):
             return Check("browser", "ok", "The system's browser opens login pages.", details=details)
         message = "There is neither a display nor a known browser: a login page cannot be opened here."
         return Check("browser", "warn", message, ("Use --browser none, and open the links elsewhere.",), details)

@@ -82,16 +82,16 @@ class Sf:
 
     def named(self) -> tuple[SfLogin, ...]:
         with self._lock:
-            listed = self._list()
-            listed_aliases = {alias for login in listed for alias in login.aliases}
-            by_username = {login.username: login for login in listed}
+            logins = self._list()
+            known_aliases = {alias for login in logins for alias in login.aliases}
+            by_username = {login.username: login for login in logins}
             # An alias may outlive its login, and would still be found by every later command.
             others = [
                 replace(by_username.get(username) or SfLogin(username, "", ""), aliases=(alias,))
                 for alias, username in aliases(self._environment).items()
-                if alias not in listed_aliases
+                if alias not in known_aliases
             ]
-            return (*listed, *others)
+            return (*logins, *others)
 
     def _list(self) -> tuple[SfLogin, ...]:
         with self._lock:

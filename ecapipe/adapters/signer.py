@@ -58,15 +58,17 @@ class RsaKey:
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
         try:
-            found = x509.load_pem_x509_certificate(_armoured(certificate))
-            public = found.public_key()
-            ends = found.not_valid_after_utc
+            parsed = x509.load_pem_x509_certificate(_pem(certificate))
+            public = parsed.public_key()
+            end = parsed.not_valid_after_utc
         except ValueError:
             return "cannot be read as a certificate"
         own = self._key.public_key().public_numbers()
         if not isinstance(public, RSAPublicKey) or public.public_numbers() != own:
             return "belongs to another private key"
-        return f"expired on {ends:%Y-%m-%d}" if ends < datetime.fromisoformat(at) else None
+        if end < datetime.fromisoformat(at):
+            return f"expired on {end:%Y-%m-%d}"
+        return None
 
 
 class PemKeys:
@@ -82,15 +84,18 @@ class PemKeys:
 
     def __call__(self, path: str, ask: Callable[[str], Secret | None] | None) -> RsaKey:
         with self._lock:
+            # A problem as well: nobody is asked twice for the passphrase of a key that cannot be used.
             if path not in self._known:
                 try:
                     self._known[path] = self._read(path, ask)
                 except EcapipeError as error:
                     self._known[path] = error.problem
-            found = self._known[path]
-        if isinstance(found, Problem):
-            raise EcapipeError(found)
-        return found
+            result = self._known[path]
+        match result:
+            case Problem():
+                raise EcapipeError(result)
+            case key:
+                return key
 
     def _read(self, path: str, ask: Callable[[str], Secret | None] | None) -> RsaKey:
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -104,7 +109,7 @@ class PemKeys:
                 exposed = os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o044 != 0
         except OSError as error:
             raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
-        key = self._loaded(data, path, ask)
+        key = self._load(data, path, ask)
         if not isinstance(key, RSAPrivateKey):
             kind = type(key).__name__.strip("_").removesuffix("PrivateKey")
             raise _unusable(path, f"it holds a key for {kind}, and Salesforce takes RSA only")
@@ -112,19 +117,21 @@ class PemKeys:
             raise _unusable(path, f"its key has {key.key_size} bits, and needs at least {SHORTEST}")
         return RsaKey(exposed, key)
 
-    def _loaded(self, data: bytes, path: str, ask: Callable[[str], Secret | None] | None) -> PrivateKeyTypes:
+    def _load(self, data: bytes, path: str, ask: Callable[[str], Secret | None] | None) -> PrivateKeyTypes:
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        reason = _why_not(data)
+        reason = _obstacle(data)
         if reason:
             raise _unusable(path, reason)
         try:
             return load_pem_private_key(data, None)
         except TypeError:  # it is encrypted
-            passphrase = self._variable(PASSPHRASE) or (ask(f"Passphrase of {path}: ") if ask else None)
+            passphrase = self._variable(PASSPHRASE)
         except (ValueError, UnsupportedAlgorithm):
             raise _unusable(path, "its private key is damaged, or of an unknown kind") from None
+        if passphrase is None and ask is not None:
+            passphrase = ask(f"Passphrase of {path}: ")
         if passphrase is None:
             raise EcapipeError(jwt_key_encrypted(path, PASSPHRASE))
         try:
@@ -133,23 +140,25 @@ class PemKeys:
             raise EcapipeError(jwt_key_passphrase_wrong(path, PASSPHRASE)) from None
 
 
-def _why_not(data: bytes) -> str | None:
+def _obstacle(data: bytes) -> str | None:
     """Why a file holds no private key in PEM."""
     if len(data) > _LARGEST:
         return "it is larger than 64 KiB"
     if not data.strip():
         return "it is empty"
     if b"PRIVATE KEY-----" in data and b"BEGIN OPENSSH" not in data:
-        return r"its line breaks are written as \n" if rb"KEY-----\n" in data else None
+        # What a secret store of a CI system makes of a key that was pasted as one line.
+        if rb"KEY-----\n" in data:
+            return r"its line breaks are written as \n"
+        return None
     return next((reason for start, reason in _INSTEAD.items() if start in data), "it is no PEM file")
 
 
-def _armoured(certificate: str) -> bytes:
+def _pem(certificate: str) -> bytes:
     """A certificate as PEM; some tools put only the base64 in between into the settings."""
-    text = certificate if "-----BEGIN" in certificate else (
-        f"-----BEGIN CERTIFICATE-----\n{certificate.strip()}\n-----END CERTIFICATE-----\n"
-    )  # fmt: skip
-    return text.encode()
+    if "-----BEGIN" not in certificate:
+        certificate = f"-----BEGIN CERTIFICATE-----\n{certificate.strip()}\n-----END CERTIFICATE-----\n"
+    return certificate.encode()
 
 
 def _unusable(path: str, reason: str) -> EcapipeError:

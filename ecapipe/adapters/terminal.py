@@ -32,14 +32,19 @@ def given(stream: TextIO) -> Secret | None:
 
     Raises `EcapipeError` (UsageError) for anything else.
     """
+    sentence = "Standard input has to hold the consumer secret alone, as one line of text."
+    problem = usage_error(sentence, "ecapipe app set-secret")
     try:
         lines = stream.read(_LARGEST).strip().splitlines()
     except UnicodeDecodeError:
-        lines = ["", ""]
-    if len(lines) > 1:
-        sentence = "Standard input has to hold the consumer secret alone, as one line of text."
-        raise EcapipeError(usage_error(sentence, "ecapipe app set-secret"))
-    return Secret(lines[0]) if lines else None
+        raise EcapipeError(problem) from None
+    match lines:
+        case []:
+            return None
+        case [line]:
+            return Secret(line)
+        case _:
+            raise EcapipeError(problem)
 
 
 class Typed:
@@ -61,10 +66,12 @@ class Typed:
         with self._lock:
             self._take = take
             ended = self._ended
+            # One for the whole process: a second reader would take lines from the first.
             if self._thread is None and not ended:
                 self._thread = threading.Thread(target=self._read, name="ecapipe-typed", daemon=True)
                 self._thread.start()
             self._lock.notify_all()
+        # Outside the lock: what is called may listen anew.
         if ended:
             take(None)
         try:
@@ -74,9 +81,7 @@ class Typed:
                 self._take = None
 
     def _read(self) -> None:
-        stream = self._stream
-        line = None
-        while stream is not None and (line := self._line(stream)):
+        while line := self._line():
             self._listener()(line)
         with self._lock:
             self._ended = True
@@ -84,9 +89,12 @@ class Typed:
         if take is not None:
             take(None)
 
-    def _line(self, stream: TextIO) -> str:
+    def _line(self) -> str:
+        """The next line; empty at the end."""
+        if self._stream is None:
+            return ""
         try:
-            return stream.readline()
+            return self._stream.readline()
         except (OSError, ValueError):  # closed under our hands, or not text
             return ""
 

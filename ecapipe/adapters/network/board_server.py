@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hmac import compare_digest
 from http import HTTPStatus
@@ -46,10 +46,10 @@ class BoardServer(Protocol):
     def policy(self) -> str:
         """The Content-Security-Policy that goes with the page."""
 
-    def page(self, asked: Mapping[str, str], left: float) -> str:
-        """The page, by the fields of its query, `left` seconds before people are waited for no more."""
+    def page(self, query: Mapping[str, str], seconds: float) -> str:
+        """The page, by the fields of its query, so many seconds before people are waited for no more."""
 
-    def parts(self, asked: Mapping[str, str], left: float) -> str:
+    def parts(self, query: Mapping[str, str], seconds: float) -> str:
         """The parts of the page that change."""
 
     def wait(self, version: int, seconds: float) -> None:
@@ -68,35 +68,36 @@ class BoardServer(Protocol):
 class Served:
     """The board as it is served at `url`."""
 
-    def __init__(self, page: BoardServer, desk: BoardActions, port: int, seconds: Callable[[], float]) -> None:
-        self.page, self.desk, self._seconds = page, desk, seconds
+    def __init__(self, page: BoardServer, actions: BoardActions, port: int, seconds: Callable[[], float]) -> None:
+        self.page, self.actions, self._seconds = page, actions, seconds
         self.token = secrets.token_urlsafe(24)
         self.server = _bound(port)
         self.server.served = self
         self.port = self.server.server_port
         self.url = f"http://{_ADDRESS}:{self.port}/{self.token}/"
         self._lock = threading.Condition()
-        self._asked = self._polled = -math.inf
+        self._last_request = self._last_poll = -math.inf
         self._polling = 0
         self._ended = self._shown = False
 
     def watched(self) -> bool:
         """Whether somebody has the page open, as far as that can be told."""
         with self._lock:
-            return bool(self._polling) or self._seconds() - self._asked < _UNWATCHED
+            return bool(self._polling) or self._seconds() - self._last_request < _UNWATCHED
 
     @contextmanager
     def asking(self, *, poll: bool) -> Iterator[None]:
         """While a page, or the parts of one, is asked for and sent."""
         with self._lock:
-            self._asked = self._seconds()
+            self._last_request = self._seconds()
             self._polling += poll
         try:
             yield
         finally:
             with self._lock:
-                self._asked = self._seconds()
-                self._polled = self._asked if poll else self._polled
+                self._last_request = self._seconds()
+                if poll:
+                    self._last_poll = self._last_request
                 self._polling -= poll
                 self._lock.notify_all()
 
@@ -116,9 +117,9 @@ class Served:
             self.page.end()
             self._ended = True
             now, (script, reload) = self._seconds(), _GRACE
-            if self._polling or now - self._polled < script:
+            if self._polling or now - self._last_poll < script:
                 patience = script
-            elif now - self._asked < reload:
+            elif now - self._last_request < reload:
                 patience = reload
             else:
                 return
@@ -127,13 +128,13 @@ class Served:
 
 @contextmanager
 def serve(
-    page: BoardServer, desk: BoardActions, port: int | None = None, seconds: Callable[[], float] = time.monotonic
+    page: BoardServer, actions: BoardActions, port: int | None = None, seconds: Callable[[], float] = time.monotonic
 ) -> Iterator[Served]:
-    """Serve `page` on `port`, or a free one; what people do there is told to `desk`.
+    """Serve `page` on `port`, or a free one; what people do there goes to `actions`.
 
     Raises `EcapipeError` (BoardCannotListen). When the context ends, whoever watches is shown that it did.
     """
-    served = Served(page, desk, port or 0, seconds)
+    served = Served(page, actions, port or 0, seconds)
     thread = threading.Thread(target=served.server.serve_forever, args=(0.02,), name="ecapipe-board", daemon=True)
     thread.start()
     longest = _HURRY
@@ -157,7 +158,9 @@ def _bound(port: int) -> _BoardSocket:
     try:
         return _BoardSocket(socket.AF_INET, (_ADDRESS, port), _BoardHandler)
     except OSError as error:
-        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown reason"
+        reason = error.strerror or "unknown reason"
+        if error.errno == errno.EADDRINUSE:
+            reason = "it is in use"
         raise EcapipeError(board_cannot_listen(port, reason)) from None
 
 
@@ -178,28 +181,34 @@ class _BoardHandler(site.Handler):
     }
 
     def do_GET(self) -> None:
-        served = self.server.served
-        name, query = self._asked()
-        if not self._is_meant() or name not in ("", "parts"):
-            self._nothing()
-        elif not self._comes_from_here(navigation=name == ""):
+        name, query = self._target()
+        if not self._names_this_machine() or name not in ("", "parts"):
+            self._not_found()
+        elif not self._comes_from_page(navigation=name == ""):
             self.reply(HTTPStatus.FORBIDDEN)
         else:
-            with served.asking(poll=name == "parts"):
-                if name == "parts":
-                    self._wait(query.get("since", ""))
-                last = served.ended()
-                show = served.page.parts if name == "parts" else served.page.page
-                text = show(query, served.desk.left())
-                self.reply(HTTPStatus.OK, text, **{"Content-Security-Policy": served.page.policy})
-                if last:
-                    served.shown()
+            self._show(query, poll=name == "parts")
+
+    def _show(self, query: Mapping[str, str], *, poll: bool) -> None:
+        """The page, or for a `poll` its parts, once they have changed."""
+        served = self.server.served
+        show = served.page.page
+        with served.asking(poll=poll):
+            if poll:
+                show = served.page.parts
+                self._wait(query.get("since", ""))
+            # Before the page is made: one that was made before the end does not show it.
+            last = served.ended()
+            text = show(query, served.actions.left())
+            self.reply(HTTPStatus.OK, text, **{"Content-Security-Policy": served.page.policy})
+            if last:
+                served.shown()
 
     def do_POST(self) -> None:
-        name, _ = self._asked()
-        if not self._is_meant() or name not in ("paste", "open", "retry", "finish"):
-            self._nothing()
-        elif not self._comes_from_here(navigation=False) or self._one("Origin") != f"http://{self._one('Host')}":
+        name, _ = self._target()
+        if not self._names_this_machine() or name not in ("paste", "open", "retry", "finish"):
+            self._not_found()
+        elif not self._comes_from_page(navigation=False) or not self._has_own_origin():
             self.reply(HTTPStatus.FORBIDDEN)
         elif (self._one("Content-Type") or "").partition(";")[0].strip().lower() != _FORM:
             self.reply(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
@@ -219,32 +228,41 @@ class _BoardHandler(site.Handler):
     do_OPTIONS = do_PUT = do_DELETE = do_PATCH = do_HEAD
 
     def _do(self, name: str, fields: Mapping[str, str]) -> None:
-        page, desk = self.server.served.page, self.server.served.desk
-        if name == "paste":
-            answers = [desk.paste(text) for text in fields.get("pasted", "").split()]
-            wrong = [answer for answer in answers if answer is not None]
-            right = len(answers) - len(wrong)
-            taken = f"{right} {'answer was' if right == 1 else 'answers were'} taken." if right else ""
-            page.say(" ".join([*([taken] if taken else []), *dict.fromkeys(wrong)]) or "There was nothing to take.")
-        elif name == "finish":
-            desk.finish()
-        else:
-            do = desk.open if name == "open" else desk.retry
-            subject = page.subject(fields.get("row", ""))
-            page.say("" if subject is not None and do(subject) else _REFUSED[name])
+        page, actions = self.server.served.page, self.server.served.actions
+        match name:
+            case "paste":
+                refusals = [actions.paste(text) for text in fields.get("pasted", "").split()]
+                page.say(_outcome(refusals))
+            case "finish":
+                actions.finish()
+            case _:
+                act = actions.open if name == "open" else actions.retry
+                subject = page.subject(fields.get("row", ""))
+                done = subject is not None and act(subject)
+                page.say("" if done else _REFUSED[name])
 
-    def _asked(self) -> tuple[str | None, dict[str, str]]:
-        """What is asked for below the unguessable part of the path, and how; None outside it."""
+    def _target(self) -> tuple[str | None, dict[str, str]]:
+        """The name below the unguessable part of the path, None outside it; and the fields of the query."""
         path, _, query = self.path.partition("?")
-        prefix, token, *rest = path.split("/") if path.count("/") == 2 else ("", "", None)
-        right = not prefix and compare_digest(token.encode("utf-8", "replace"), self.server.served.token.encode())
-        return rest[0] if right else None, _fields(query)
+        match path.split("/"):
+            case ["", token, name] if self._is_token(token):
+                return name, _fields(query)
+            case _:
+                return None, _fields(query)
 
-    def _is_meant(self) -> bool:
+    def _is_token(self, token: str) -> bool:
+        # In constant time: whoever measures how long a refusal takes learns nothing of the token.
+        return compare_digest(token.encode("utf-8", "replace"), self.server.served.token.encode())
+
+    def _names_this_machine(self) -> bool:
         """Whether the browser believes to speak to this machine: no foreign name was rebound to its address."""
         return self._one("Host") in [f"{name}:{self.server.served.port}" for name in (_ADDRESS, "localhost")]
 
-    def _comes_from_here(self, *, navigation: bool) -> bool:
+    def _has_own_origin(self) -> bool:
+        """Whether a form was sent by a page of this server: pages elsewhere can send forms here, too."""
+        return self._one("Origin") == f"http://{self._one('Host')}"
+
+    def _comes_from_page(self, *, navigation: bool) -> bool:
         """Whether the request is the page's own, or, for a `navigation`, somebody opens the page."""
         origin, kind = self._one("Sec-Fetch-Site"), self._one("Sec-Fetch-Dest")
         return origin in (None, "same-origin") or (navigation and kind in (None, "document"))
@@ -257,14 +275,19 @@ class _BoardHandler(site.Handler):
     def _length(self) -> int | None:
         """The length of the body, if it is said, and in the one way that cannot be misread."""
         length = self._one("Content-Length") or ""
-        plain = length.isascii() and length.isdecimal() and len(length) < 10
-        return int(length) if plain and "Transfer-Encoding" not in self.headers else None
+        if not (length.isascii() and length.isdecimal() and len(length) < 10):
+            return None
+        if "Transfer-Encoding" in self.headers:
+            return None
+        return int(length)
 
     def _body(self, length: int) -> str | None:
         """The body; None if it does not come in time, however it drips."""
         end, parts = time.monotonic() + self.timeout, bytearray()
         while len(parts) < length:
-            piece = self.rfile.read1(length - len(parts)) if time.monotonic() < end else b""
+            if time.monotonic() >= end:
+                return None
+            piece = self.rfile.read1(length - len(parts))
             if not piece:
                 return None
             parts += piece
@@ -276,10 +299,22 @@ class _BoardHandler(site.Handler):
             self.server.served.page.wait(int(since[:18]), _LONGEST_POLL)
             time.sleep(_BURST)
 
-    def _nothing(self) -> None:
+    def _not_found(self) -> None:
         self.reply(
             HTTPStatus.NOT_FOUND, "<!doctype html><title>Nothing here</title><p>The address is in the terminal."
         )
+
+
+def _outcome(refusals: Sequence[str | None]) -> str:
+    """What became of pasted answers: how many were taken, and why others were not."""
+    reasons = [reason for reason in refusals if reason is not None]
+    count = len(refusals) - len(reasons)
+    sentences = list(dict.fromkeys(reasons))
+    if count == 1:
+        sentences.insert(0, "1 answer was taken.")
+    elif count:
+        sentences.insert(0, f"{count} answers were taken.")
+    return " ".join(sentences) or "There was nothing to take."
 
 
 def _fields(query: str) -> dict[str, str]:

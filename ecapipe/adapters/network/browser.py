@@ -44,9 +44,12 @@ def opener(name: Name | None, environment: Environment, patience: float = 3.0) -
     the foreground for `patience` seconds counts as opened.
     """
 
+    # An empty name is the system's browser.
+    commands = _COMMANDS[name] if name else ("",)
+
     def show(url: str) -> bool:
-        opening = subprocess.Popen(  # noqa: S603  # our own interpreter, without site; no shell sees the URL
-            [sys.executable, "-I", "-S", "-c", _OPEN, url, *(_COMMANDS[name] if name else ("",))],
+        process = subprocess.Popen(  # noqa: S603  # our own interpreter, without site; no shell sees the URL
+            [sys.executable, "-I", "-S", "-c", _OPEN, url, *commands],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -55,7 +58,7 @@ def opener(name: Name | None, environment: Environment, patience: float = 3.0) -
             start_new_session=True,
         )
         try:
-            return opening.wait(patience) == 0
+            return process.wait(patience) == 0
         except subprocess.TimeoutExpired:
             return True
 
@@ -69,10 +72,12 @@ def installed(environment: Environment) -> tuple[Name, ...]:
 
 def _variables(environment: Environment) -> dict[str, str]:
     """What the browser is given; a BROWSER that is a relative path would be a file of the current folder."""
-    given = environment.inherited()
-    commands = [each.strip() for each in given.pop("BROWSER", "").split(os.pathsep)]
-    firm = [each for each in commands if each and (os.path.isabs(each) or not os.path.dirname(each.split()[0]))]
-    return given | ({"BROWSER": os.pathsep.join(firm)} if firm else {})
+    variables = environment.inherited()
+    commands = [each.strip() for each in variables.pop("BROWSER", "").split(os.pathsep)]
+    safe = [each for each in commands if each and (os.path.isabs(each) or not os.path.dirname(each.split()[0]))]
+    if safe:
+        variables["BROWSER"] = os.pathsep.join(safe)
+    return variables
 
 
 class StandInBrowser:
@@ -89,12 +94,13 @@ class StandInBrowser:
     def open(self, url: str) -> bool:
         """Sign in, at once; raises what `visit` raises."""
         address = self._visit(url)
-        if not (loopback(address) and self._shown(address)) and self._take is not None:
+        if not (loopback(address) and self._show(address)) and self._take is not None:
             self._take(address)
         return True
 
-    def _shown(self, address: str) -> bool:
+    def _show(self, address: str) -> bool:
         """Open an address on this machine; False if nobody listens there."""
+        # A proxy would look for this address on its own machine.
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with direct.open(address, timeout=10):  # follows to the clean page, as a browser does

@@ -79,7 +79,9 @@ class _Callbacks:
             landing = self._land(query)
             path = _GRANTED if landing.granted else _REFUSED
             if landing.fits:
-                path += f"/{len(self._landings) + 1}" if path in self._landings else ""
+                # Each answer has its own page, as each may have its own sentence.
+                if path in self._landings:
+                    path += f"/{len(self._landings) + 1}"
                 self._landings[path] = landing
                 self._owed += 1
         return landing, path
@@ -159,12 +161,18 @@ class _CallbackHandler(site.Handler):
             self._page(HTTPStatus.NOT_FOUND, "Nothing here", "ecapipe waits for a login on another address.")
 
     def do_HEAD(self) -> None:
-        self.reply(HTTPStatus.NOT_FOUND if urlsplit(self.path).path not in self.server.paths else HTTPStatus.OK)
+        # An answer is judged by GET alone: what only looks at a link uses up no code.
+        if urlsplit(self.path).path in self.server.paths:
+            self.reply(HTTPStatus.OK)
+        else:
+            self.reply(HTTPStatus.NOT_FOUND)
 
     def do_OPTIONS(self) -> None:
-        private = "Access-Control-Request-Private-Network" in self.headers
-        allow = {"Access-Control-Allow-Private-Network": "true"} if private else {}
-        self.reply(HTTPStatus.NO_CONTENT, Allow="GET, HEAD, OPTIONS", **allow)
+        headers = {"Allow": "GET, HEAD, OPTIONS"}
+        # Chrome asks before a public page, Salesforce's redirect, leads to an address on this machine.
+        if "Access-Control-Request-Private-Network" in self.headers:
+            headers["Access-Control-Allow-Private-Network"] = "true"
+        self.reply(HTTPStatus.NO_CONTENT, **headers)
 
     def do_POST(self) -> None:
         self.reply(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, HEAD, OPTIONS")

@@ -41,25 +41,27 @@ class Disk:
     def project_above(self, path: str) -> str | None:
         folder = path
         while not os.path.isfile(os.path.join(folder, sfdx_project.FILE)):
-            folder, last = os.path.dirname(folder), folder
-            if folder == last:
+            folder, child = os.path.dirname(folder), folder
+            if folder == child:
                 return None
         return folder
 
     def in_repository(self, file: str, trees: Iterable[str]) -> bool:
-        around = {_mark(folder) for path in _ways(file) for folder in _upwards(path)}
-        return any(_mark(self._home(path)) in around for tree in trees for path in _ways(tree))
+        # As they are spelled and as they are: a link must not take a file out of a repository, nor into one.
+        around = {_identity(folder) for path in _spellings(file) for folder in _upwards(path)}
+        return any(_identity(self._home(path)) in around for tree in trees for path in _spellings(tree))
 
     def holds(self, root: str, path: str) -> bool:
-        home = _mark(os.path.realpath(self._home(os.path.realpath(root))))
-        return any(_mark(folder) == home for folder in _upwards(os.path.realpath(path)))
+        home = _identity(os.path.realpath(self._home(os.path.realpath(root))))
+        return any(_identity(folder) == home for folder in _upwards(os.path.realpath(path)))
 
     def target(self, path: str) -> str:
         return os.path.realpath(path).replace(os.sep, "/")
 
     def _home(self, path: str) -> str:
-        holders = (folder for folder in _upwards(path) if os.path.lexists(os.path.join(folder, ".git")))
-        return next(holders, None) or self.project_above(path) or path
+        """The repository around a path, else the project, else the path itself."""
+        repositories = (folder for folder in _upwards(path) if os.path.lexists(os.path.join(folder, ".git")))
+        return next(repositories, None) or self.project_above(path) or path
 
     def projects_below(self, path: str) -> list[str]:
         return sorted(_projects(path, "", _BELOW))
@@ -68,24 +70,25 @@ class Disk:
         self, root: str, directories: Sequence[str], *, metadata_format: bool
     ) -> Iterator[MetadataFile | LinkOutside | Problem]:
         if os.path.isfile(root):
-            yield from _listed(root)
+            yield from _archived(root)
             return
         ignored = forceignore(root)
         seen: set[tuple[int, int]] = set()
         for directory in directories:
-            start, prefix = os.path.join(root, directory), "" if directory == "." else directory + "/"
+            start = os.path.join(root, directory)
+            prefix = "" if directory == "." else f"{directory}/"
             if not self.holds(root, start):
                 yield LinkOutside(directory)
                 continue
-            for found in _walk(start, prefix, seen, partial(self.holds, root)):
-                if not isinstance(found, str):
-                    yield found
+            for path in _walk(start, prefix, seen, partial(self.holds, root)):
+                if not isinstance(path, str):
+                    yield path
                     continue
-                name = found.rpartition("/")[2]
-                if known := recognise(name, metadata_format=metadata_format):
-                    yield MetadataFile(found, *known, ignored(found))
-                elif meant := nearly(name, metadata_format=metadata_format):
-                    yield suffix_misspelt(found, meant)
+                name = path.rpartition("/")[2]
+                if type_and_name := recognise(name, metadata_format=metadata_format):
+                    yield MetadataFile(path, *type_and_name, ignored(path))
+                elif correct := nearly(name, metadata_format=metadata_format):
+                    yield suffix_misspelt(path, correct)
 
     def read(self, path: str, limit: int) -> bytes:
         try:
@@ -93,10 +96,10 @@ class Disk:
         except NotADirectoryError:  # a member of a zip file
             from ecapipe.adapters.project_tree import archive
 
-            holder = path
-            while not os.path.isfile(holder):
-                holder = os.path.dirname(holder)
-            return archive.read(holder, path[len(holder) + 1 :], limit)
+            file = path
+            while not os.path.isfile(file):
+                file = os.path.dirname(file)
+            return archive.read(file, path[len(file) + 1 :], limit)
         except OSError as error:
             raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
 
@@ -123,10 +126,13 @@ class Disk:
         except OSError:
             return
         try:
-            found = os.fstat(descriptor)
-            left = found.st_size if stat.S_ISREG(found.st_mode) else 0
-            while left > 0 and (piece := os.read(descriptor, min(left, _PIECE))):
-                left -= len(piece)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return
+            # Up to the size at the beginning: a log that is written to meanwhile has no end.
+            remaining = status.st_size
+            while remaining > 0 and (piece := os.read(descriptor, min(remaining, _PIECE))):
+                remaining -= len(piece)
                 yield piece
         finally:
             os.close(descriptor)
@@ -138,31 +144,33 @@ class Disk:
             return False
 
 
-def _ways(path: str) -> set[str]:
+def _spellings(path: str) -> set[str]:
     """A path as it was written, and as it is without links."""
     return {os.path.abspath(path), os.path.realpath(path)}
 
 
 def _upwards(path: str) -> Iterator[str]:
     """A path and the folders around it, the nearest first."""
-    last = ""
-    while path != last:
+    child = ""
+    while path != child:
         yield path
-        path, last = os.path.dirname(path), path
+        path, child = os.path.dirname(path), path
 
 
-def _mark(path: str) -> tuple[int, int] | str:
-    """What a file or folder has alone, however its path is spelled."""
+def _identity(path: str) -> tuple[int, int] | str:
+    """What a file or folder has alone, however its path is spelled: macOS and Windows take any case."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return path
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
     entries = _entries(folder)
-    for entry in () if isinstance(entries, OSError) else entries:
+    if isinstance(entries, OSError):
+        return
+    for entry in entries:
         if entry.name == sfdx_project.FILE and relative:
             yield relative
         elif depth and _enters(entry):
@@ -170,11 +178,11 @@ def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
 
 
 def _walk(
-    folder: str, prefix: str, seen: set[tuple[int, int]], held: Callable[[str], bool]
+    folder: str, prefix: str, seen: set[tuple[int, int]], holds: Callable[[str], bool]
 ) -> Iterator[str | LinkOutside | Problem]:
     """The paths of files that may be metadata, depth first.
 
-    Links are followed to what is `held`, and no folder is entered twice.
+    Links are followed to what the repository `holds`, and no folder is entered twice: links may lead in a circle.
     """
     pending = [(folder, prefix)]
     while pending:
@@ -183,20 +191,28 @@ def _walk(
         if isinstance(entries, OSError):
             yield unreadable_file(prefix.rstrip("/") or ".", entries.strerror or "unknown reason")
             continue
-        stat = os.stat(folder)
-        if (stat.st_dev, stat.st_ino) in seen:
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
             continue
-        seen.add((stat.st_dev, stat.st_ino))
+        seen.add((status.st_dev, status.st_ino))
         for entry in entries:
             enters = _enters(entry)
-            if entry.name in _BUNDLES if enters else not (".eca" in entry.name.lower() and _is_file(entry)):
+            if not _may_be_metadata(entry, folder=enters):
                 continue
-            if _leads_away(entry) and not held(entry.path):
+            if _leads_away(entry) and not holds(entry.path):
                 yield LinkOutside(prefix + entry.name)
             elif enters:
                 pending.append((entry.path, f"{prefix}{entry.name}/"))
             else:
                 yield prefix + entry.name
+
+
+def _may_be_metadata(entry: os.DirEntry[str], *, folder: bool) -> bool:
+    """Whether an entry is a folder to enter, or a file whose name is near that of an external client app's."""
+    if folder:
+        return entry.name not in _BUNDLES
+    # In any case: a suffix that is spelled differently is reported as misspelt.
+    return ".eca" in entry.name.lower() and _is_file(entry)
 
 
 def _inside(home: str, path: str) -> bool:
@@ -251,23 +267,23 @@ def forceignore(root: str) -> Callable[[str], bool]:
     return GitIgnoreSpec.from_lines(lines).match_file
 
 
-def _listed(holder: str) -> Iterator[MetadataFile | Problem]:
+def _archived(file: str) -> Iterator[MetadataFile | Problem]:
     """The metadata files in a zip file, by name."""
     from ecapipe.adapters.project_tree import archive
 
-    for name in archive.names(holder):
+    for name in archive.names(file):
         base = name.rpartition("/")[2]
-        if known := recognise(base, metadata_format=True):
-            yield MetadataFile(name, *known)
-        elif meant := nearly(base, metadata_format=True):
-            yield suffix_misspelt(name, meant)
+        if type_and_name := recognise(base, metadata_format=True):
+            yield MetadataFile(name, *type_and_name)
+        elif correct := nearly(base, metadata_format=True):
+            yield suffix_misspelt(name, correct)
 
 
 def _read(path: str, limit: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         data = os.read(descriptor, min(_USUAL, limit + 1))  # to ask for the limit at once would reserve it
-        while (left := limit + 1 - len(data)) > 0 and (piece := os.read(descriptor, min(left, _PIECE))):
+        while (remaining := limit + 1 - len(data)) > 0 and (piece := os.read(descriptor, min(remaining, _PIECE))):
             data += piece
         return data
     finally:

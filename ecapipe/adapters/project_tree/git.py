@@ -53,12 +53,12 @@ class GitRepository:
         if os.path.exists(mark) and not os.path.isdir(mark) and not os.path.isfile(mark):
             # Whoever opens a pipe waits for a writer, and a device may never end.
             raise EcapipeError(git_unavailable(top, "its .git is neither a folder nor a file"))
-        variables = environment.process()
-        listed, path = variables.listed(), program(variables)
+        process_environment = environment.process()
+        variables, path = process_environment.listed(), program(process_environment)
         if path is None:
             raise GitMissing(git_unavailable(top, "there is no git program"))
         try:
-            with _only({**listed, _PROGRAM: path}):
+            with _only({**variables, _PROGRAM: path}):
                 import git
         except ImportError:  # GitPython raises it when the program does not tell its version
             raise EcapipeError(git_unavailable(top, "there is no git program that works")) from None
@@ -68,7 +68,7 @@ class GitRepository:
             raise EcapipeError(git_unavailable(top, "the repository is broken")) from None
         self._command = (path, *_OPTIONS)
         # GitPython's own part is what git tells its hooks: another index, another folder.
-        self._variables = {**listed, **self._repo.git.environment(), **_ENVIRONMENT}
+        self._variables = {**variables, **self._repo.git.environment(), **_ENVIRONMENT}
         self.top = top
         self._folders: dict[str, str] = {}
 
@@ -141,13 +141,15 @@ class GitRepository:
             return None
         return [_ruling(*map(os.fsdecode, fields_of)) for fields_of in zip(fields[0::4], fields[2::4], strict=True)]
 
-    def holding(self, folder: str, sought: SecretSearch) -> Iterable[str]:
+    def holding(self, folder: str, secrets: SecretSearch) -> Iterable[str]:
+        command = (
+            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
+            "-f", "-", "--", f":(literal){folder}",
+        )  # fmt: skip
+
         def search() -> list[str]:
             # The values go in through a pipe: nobody can see them among the arguments.
-            names = self._run(
-                "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
-                "-f", "-", "--", f":(literal){folder}", stdin=sought.patterns, answers=(0, 1),
-            )  # fmt: skip
+            names = self._run(*command, stdin=secrets.patterns, answers=(0, 1))
             return [os.fsdecode(name) for name in names.split(b"\0") if name]
 
         return _InBackground(search)

@@ -22,6 +22,7 @@ def write(path: str, content: bytes, *, private: bool = False) -> None:
             with open(temporary, "xb", opener=_private if private else None) as file:
                 file.write(content)
                 file.flush()
+                # Before the rename: some file systems bring names to the disk before contents.
                 os.fsync(file.fileno())
             os.replace(temporary, place)
             if private:

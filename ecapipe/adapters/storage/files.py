@@ -20,7 +20,10 @@ def obstacle(path: str) -> str | None:
         return _reason(error)
     if os.path.isdir(path):
         return "it is a folder"
-    return None if os.access(folder, os.W_OK) else "permission denied"
+    # The folder counts, not the file: a new file takes the old one's place.
+    if not os.access(folder, os.W_OK):
+        return "permission denied"
+    return None
 
 
 def write(path: str, text: str) -> None:
@@ -63,8 +66,8 @@ def append(path: str, text: str) -> None:
 def repository(folder: str) -> str | None:
     """The root of the git repository around `folder`; git itself is not asked, so it need not be there."""
     while not os.path.lexists(os.path.join(folder, ".git")):
-        folder, last = os.path.dirname(folder), folder
-        if folder == last:
+        folder, child = os.path.dirname(folder), folder
+        if folder == child:
             return None
     return folder
 

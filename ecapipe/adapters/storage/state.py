@@ -61,9 +61,9 @@ def lock(path: str, busy: Problem, seconds: float = 0.0) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     # A fresh lock each time: it is handed from thread to thread, and excludes the others of this process, too.
-    held = FileLock(path, seconds, mode=0o600, thread_local=False, is_singleton=False)
+    file_lock = FileLock(path, seconds, mode=0o600, thread_local=False, is_singleton=False)
     try:
-        held.acquire(poll_interval=0.02)
+        file_lock.acquire(poll_interval=0.02)
     except Timeout:
         raise EcapipeError(busy) from None
     except OSError as error:
@@ -71,7 +71,7 @@ def lock(path: str, busy: Problem, seconds: float = 0.0) -> Iterator[None]:
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 def _usual() -> str:
@@ -81,7 +81,8 @@ def _usual() -> str:
         path = user_state_dir("ecapipe", appauthor=False)
     except RuntimeError:
         path = "~"
-    if not os.path.isabs(path):  # nobody knows where this user is at home
+    # It would be below whatever folder the command is run in.
+    if not os.path.isabs(path):
         raise _unusable(path, "this user has no home folder")
     return path
 
@@ -99,7 +100,10 @@ def _make(path: str) -> None:
 
 
 def _mode(path: str) -> int:
-    return stat.S_IMODE(os.stat(path).st_mode) if os.name == "posix" else _PRIVATE
+    # Windows keeps the folders of a user private by its lists of rights, which no mode shows.
+    if os.name != "posix":
+        return _PRIVATE
+    return stat.S_IMODE(os.stat(path).st_mode)
 
 
 def _unusable(path: str, reason: str) -> EcapipeError:

@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.storage import atomic as places
-from ecapipe.adapters.storage import state
+from ecapipe.adapters.storage import atomic, state
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import (
     keyring_failed,
@@ -54,9 +53,11 @@ def system() -> KeyringBackend:
     except ImportError:
         raise EcapipeError(keyring_not_found("the Python package keyring is not installed")) from None
     try:
-        found = core.get_keyring()
-        chained = found.backends if isinstance(found, ChainerBackend) else [found]
-        backend = next((each for each in chained if core.recommended(each)), None)
+        keyring = core.get_keyring()
+        backends = [keyring]
+        if isinstance(keyring, ChainerBackend):
+            backends = keyring.backends
+        backend = next(filter(core.recommended, backends), None)
     except Exception as error:  # a configured backend may fail in any way when it is loaded
         reason = f"it cannot be loaded ({type(error).__name__})"
         raise EcapipeError(keyring_not_found(reason)) from None
@@ -67,9 +68,8 @@ def system() -> KeyringBackend:
 
 
 class RecordStore:
-    """See `ecapipe.saved.store.SecretStore`. Nothing is made before something is kept, and no keyring is loaded
-    before one is
-    needed; `limit` is how many characters an entry of it may have."""
+    """See `ecapipe.saved.store.SecretStore`. Nothing is made before something is stored, and no keyring is loaded
+    before one is needed; `limit` is how many characters an entry of it may have."""
 
     def __init__(
         self,
@@ -122,7 +122,9 @@ class RecordStore:
 
     def read(self, kind: RecordKind, id: str) -> SavedRecord | None:
         document = self._document(kind, id)
-        return None if document is None else _record(kind, id, document, self._path(kind, id))
+        if document is None:
+            return None
+        return _record(kind, id, document, self._path(kind, id))
 
     def unseal(self, record: SavedRecord) -> SavedSecrets:
         path = self._path(record.kind, record.id)
@@ -130,18 +132,15 @@ class RecordStore:
             document = self._document(record.kind, record.id)
             if document is None:
                 raise EcapipeError(record_damaged(path, "it has just been removed"))
-            return _sealed(document.get("secrets"), path)
+            return _seal(document.get("secrets"), path)
         text = self._ask("give an entry", lambda keyring: keyring.get_password(*_entry(record)))
         if text is None:
             raise EcapipeError(record_damaged(path, "the keyring has no entry for it any more"))
-        try:
-            entry = json.loads(text)
-        except ValueError:
-            entry = None
-        if not isinstance(entry, dict):
+        entry = _parse(text)
+        if entry is None:
             raise EcapipeError(record_damaged(path, "its entry in the keyring is no JSON object"))
         _check_version(entry, path)
-        return _sealed(entry.get("secrets"), path)
+        return _seal(entry.get("secrets"), path)
 
     @contextmanager
     def locked(self, kind: RecordKind, id: str) -> Iterator[None]:
@@ -156,7 +155,7 @@ class RecordStore:
         else:
             entry = self._fitting(sealed)
             if old is None:
-                # Named before it is kept: no secret is ever where nobody would look for it.
+                # The record goes first: no secret is ever where nobody would look for it.
                 self._write(record, None)
             self._ask("keep an entry", lambda keyring: keyring.set_password(*_entry(record), entry))
             if old is not None:
@@ -190,11 +189,8 @@ class RecordStore:
             return None
         except OSError as error:
             raise EcapipeError(unreadable_file(path, _reason(error))) from None
-        try:
-            document = json.loads(content) if len(content) <= _LARGEST else None
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
+        document = _parse(content) if len(content) <= _LARGEST else None
+        if document is None:
             raise EcapipeError(record_damaged(path, "it is no JSON object"))
         _check_version(document, path)
         return document
@@ -203,15 +199,15 @@ class RecordStore:
         document: dict[str, object] = {"version": VERSION, "kind": record.kind, "place": record.place}
         document["members"] = dict(record.members)
         if sealed is not None:
-            document["secrets"] = _revealed(sealed)
+            document["secrets"] = _reveal(sealed)
         folder = state.folder(self._environment, _FOLDERS[record.kind])
         content = json.dumps(document, indent=2) + "\n"
-        places.write(os.path.join(folder, f"{record.id}.json"), content.encode(), private=True)
+        atomic.write(os.path.join(folder, f"{record.id}.json"), content.encode(), private=True)
 
     def _fitting(self, sealed: SavedSecrets) -> str:
         """The entry for the keyring, without the access token where there is no room for it."""
-        entry = json.dumps({"version": VERSION, "secrets": _revealed(sealed)})
-        others = _revealed(replace(sealed, access_token=None))
+        entry = json.dumps({"version": VERSION, "secrets": _reveal(sealed)})
+        others = _reveal(replace(sealed, access_token=None))
         if self._limit is not None and len(entry) > self._limit and others:
             entry = json.dumps({"version": VERSION, "secrets": others})
         if self._limit is not None and len(entry) > self._limit:
@@ -234,6 +230,15 @@ class RecordStore:
             raise EcapipeError(keyring_failed(_name(keyring), task, type(error).__name__)) from None
 
 
+def _parse(text: str | bytes) -> dict[str, Any] | None:
+    """A JSON object; None for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def _entry(record: SavedRecord) -> tuple[str, str]:
     """The service and user name of a record's entry in the keyring."""
     return _SERVICES[record.kind], record.id
@@ -252,21 +257,23 @@ def _record(kind: RecordKind, id: str, document: dict[str, Any], path: str) -> S
 
 def _check_version(document: dict[str, Any], path: str) -> None:
     version = document.get("version")
+    # To Python, true is an integer.
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise EcapipeError(record_damaged(path, "it has no version"))
     if version > VERSION:
         raise EcapipeError(record_too_new(path, version))
 
 
-def _sealed(secrets: object, path: str) -> SavedSecrets:
-    found = secrets if isinstance(secrets, dict) else {}
-    values = [found.get(name) for name in _NAMES]
+def _seal(secrets: object, path: str) -> SavedSecrets:
+    if not isinstance(secrets, dict):
+        secrets = {}
+    values = [secrets.get(name) for name in _NAMES]
     if not any(values) or not all(value is None or (isinstance(value, str) and value) for value in values):
         raise EcapipeError(record_damaged(path, "its secrets are missing, or no texts"))
     return SavedSecrets(*(Secret(value) if value else None for value in values))
 
 
-def _revealed(sealed: SavedSecrets) -> dict[str, str]:
+def _reveal(sealed: SavedSecrets) -> dict[str, str]:
     """The values, for the one place that keeps them."""
     secrets = (sealed.access_token, sealed.refresh_token, sealed.consumer_secret)
     return {name: secret.reveal() for name, secret in zip(_NAMES, secrets, strict=True) if secret is not None}
