@@ -154,7 +154,7 @@ def _send_all(probes: Sequence[Verdict | _Probe], world: World) -> tuple[Verdict
     """The verdicts in the order of `probes`, several of which are sent at once; a bug in a thread is raised here."""
     results: SimpleQueue[tuple[int, Verdict | BaseException]] = SimpleQueue()
     verdicts: dict[int, Verdict] = {}
-    workers = Workers(scheduler.CONCURRENCY, scheduler.PER_HOST, world.clock.seconds, world.parted)
+    workers = Workers(scheduler.CONCURRENCY, scheduler.PER_HOST, world.clock.seconds, world.end_thread)
 
     def work(number: int, probe: _Probe) -> None:
         try:

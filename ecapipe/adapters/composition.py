@@ -64,7 +64,7 @@ def real_world(
         amend=writer.write,
         send=sender,
         environ=environment.get,
-        taken=environment.take,
+        withhold=environment.take,
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
         keys=_later(lambda: _keys(environment)),
@@ -76,10 +76,10 @@ def real_world(
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
-        chance=os.urandom,
+        random_bytes=os.urandom,
         browsers=partial(_opening, environment) if browser is None else None,
         ready=sender.prepare,
-        parted=sender.part,
+        end_thread=sender.part,
     )
 
 

@@ -42,7 +42,7 @@ _MANY_SECRETS: Final = 50
 def settings_files(apps: Iterable[App]) -> list[SourceFile]:
     """All settings files, borrowed ones too."""
     own = [file for app in apps for file in app.files if file.type is metadata.SETTINGS]
-    return [*own, *(app.lent for app in apps if app.lent)]
+    return [*own, *(app.borrowed_settings for app in apps if app.borrowed_settings)]
 
 
 def consumer_keys(apps: Iterable[App]) -> dict[str, tuple[str, ...]]:

@@ -161,7 +161,7 @@ def _request(
     return RunRequest(
         projects=project,
         orgs=orgs,
-        how=login,
+        options=login,
         last=flags.last_stage,
         secret_from=options.secret_sources(flags.secret_from),
         at_once=flags.concurrency,

@@ -78,14 +78,14 @@ class Resolution:
 
 
 def resolve(
-    app: App, org: Org | None, chain: Chain, has_saved: HasSavedSecret | None = None, *, spared: bool = False
+    app: App, org: Org | None, chain: Chain, has_saved: HasSavedSecret | None = None, *, needs_no_secret: bool = False
 ) -> Resolution:
-    """Walk the chain for key and secret of `app`; `spared`: the flow to come needs no secret, though others may.
+    """Walk the chain for key and secret of `app`; `needs_no_secret`: the flow to come needs no secret, though others may.
 
     A secret that no source gives, but that `has_saved` knows for the key, counts as present; nobody has read it, so
     that there are no credentials. A source that cannot be read is a problem of this app in this org alone.
     """
-    required = not app.secret_optional and not spared
+    required = not app.secret_optional and not needs_no_secret
     secret_chain = chain
     if not required:
         # Nobody is asked for a secret that no flow needs.
@@ -222,8 +222,8 @@ def _placeholder(app: App, field: Field) -> str:
     replaced = replaced_value(app, field)
     if replaced is None:
         return f"The file holds a placeholder instead of the {field}."
-    if replaced.lacking:
-        origins = ", ".join(replaced.lacking)
+    if replaced.missing_origins:
+        origins = ", ".join(replaced.missing_origins)
         reason = "which has no value"
         # The variables of programs, such as PATH, are no place for a secret: children are given them.
         if replaced.reserved:

@@ -57,7 +57,7 @@ def _may_repeat(problem: Problem, repeatable: bool) -> bool:
 def _wait(attempt: int, at_least: float, network: NetworkAccess, end: float) -> bool:
     """Wait before the next attempt, `at_least` so many seconds; False, at once, if that would be too long."""
     # With jitter, so that the workers of a run do not come back to a busy org all at once.
-    seconds = max(at_least, 2**attempt * (0.5 + network.chance(1)[0] / 512))
+    seconds = max(at_least, 2**attempt * (0.5 + network.random_bytes(1)[0] / 512))
     if at_least > _LONGEST_WAIT or network.clock.seconds() + seconds > end:
         return False
     network.clock.sleep(seconds)

@@ -13,7 +13,7 @@ from ecapipe.project.apps import App
 def fingerprint(app: App, org: Org, options: LoginOptions, resolved: Resolution) -> dict[str, str]:
     """The flow that is asked for, and a hash of each other thing that a login depends on."""
     options = options.of(org)
-    files = [file for file in (*app.files, app.lent) if file]
+    files = [file for file in (*app.files, app.borrowed_settings) if file]
     elements = sorted(
         f"{file.type.name} {element.name} {element.text}"
         for file in files

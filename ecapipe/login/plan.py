@@ -86,7 +86,7 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
 
     def sign(ahead: float) -> JwtBearer:
         at = now(world) + ahead
-        return grants.sign_assertion(credentials.consumer_key, username, audience, key.sign, at, world.chance)
+        return grants.sign_assertion(credentials.consumer_key, username, audience, key.sign, at, world.random_bytes)
 
     return JwtPlan(username, audience, key_file, sign, tuple(doubts))
 

@@ -34,12 +34,12 @@ DRY_RUN: Final = "Dry run: nothing is sent."
 class SkipStage(Exception):
     """Raised within a stage: it is skipped for a reason, and so are the stages after it.
 
-    `owed` is the failure that is reported instead if nothing in the run succeeds.
+    `deferred` is the failure that is reported instead if nothing in the run succeeds.
     """
 
-    def __init__(self, reason: str, owed: Problem | None = None) -> None:
+    def __init__(self, reason: str, deferred: Problem | None = None) -> None:
         super().__init__(reason)
-        self.owed = owed
+        self.deferred = deferred
 
 
 class EndEarly(Exception):
@@ -50,7 +50,7 @@ class _Halt(Exception):
     """Leaves the block of a sequence; the stages that remain are skipped for its reason."""
 
 
-class _Stop(Exception):
+class _EndSequence(Exception):
     """Leaves the block of a sequence, which is finished: the run is not asked for the next stage."""
 
 
@@ -83,10 +83,10 @@ class StageSequence:
     """
 
     def __init__(
-        self, emit: Emit, clock: Clock, subject: Subject, stages: Sequence[Stage], owed: list[_Owed] | None = None
+        self, emit: Emit, clock: Clock, subject: Subject, stages: Sequence[Stage], deferred: list[_Owed] | None = None
     ) -> None:
         self._emit, self._clock, self._subject = emit, clock, subject
-        self._remaining, self._owed = list(stages), owed
+        self._remaining, self._owed = list(stages), deferred
         self.finished = False
         self.halted: str | None = None
         """The reason why it did not finish."""
@@ -99,7 +99,7 @@ class StageSequence:
         """
         try:
             yield
-        except _Stop:
+        except _EndSequence:
             self.finished = True
         except _Halt as halt:
             self._skip_rest(str(halt))
@@ -113,7 +113,7 @@ class StageSequence:
     def stage(self, stage: Stage) -> Iterator[StageWork]:
         """A ``with`` block that is `stage`. It ends the piece if the run is not asked for that stage."""
         if stage not in self._remaining:
-            raise _Stop
+            raise _EndSequence
         self._remaining.remove(stage)
         self._emit(StageStarted(stage, self._subject))
         work = StageWork(self._emit, stage, self._subject)
@@ -137,11 +137,11 @@ class StageSequence:
             yield work
         except EndEarly as early:
             end("skipped", str(early))
-            raise _Stop from None
+            raise _EndSequence from None
         except SkipStage as skip:
             end("skipped", str(skip))
-            if skip.owed and self._owed is not None:
-                self._owed.append(_Owed(self._subject, (stage, *self._remaining), skip.owed))
+            if skip.deferred and self._owed is not None:
+                self._owed.append(_Owed(self._subject, (stage, *self._remaining), skip.deferred))
             raise _Halt(str(skip)) from None
         except EcapipeError as error:
             end("failed", None, error.problem)
@@ -183,26 +183,26 @@ class Tracker:
     def __init__(self, emit: Emit, clock: Clock, stages: Sequence[Stage]) -> None:
         self._emit, self._clock, self._stages = emit, clock, stages
         self._owed: list[_Owed] = []
-        self.promising = False
+        self.may_succeed = False
         """Whether something has succeeded, or waits for people and still may."""
 
     def emit(self, event: Event) -> None:
         """Pass `event` on."""
         waits = isinstance(event, StageEnded) and event.problem and event.problem.exit_code == WAITING
-        self.promising = self.promising or bool(waits) or isinstance(event, SubjectFinished)
+        self.may_succeed = self.may_succeed or bool(waits) or isinstance(event, SubjectFinished)
         self._emit(event)
 
-    def own_up(self) -> None:
+    def report_skipped_failures(self) -> None:
         """Report skipped subjects once more, as failures, if nothing in the run has succeeded.
 
         A pair that only came from combining all apps with all orgs, and cannot work, is no failure as long as others
         work. If none does, it is the reason. To displays and reports it is a stage that starts again.
         """
-        if self.promising:
+        if self.may_succeed:
             return
-        for owed in self._owed:
-            with self.course(owed.subject, owed.stages) as course, course.stage(owed.stages[0]):
-                raise EcapipeError(owed.problem)
+        for deferred in self._owed:
+            with self.course(deferred.subject, deferred.stages) as course, course.stage(deferred.stages[0]):
+                raise EcapipeError(deferred.problem)
 
     def by(self, emit: Emit) -> Tracker:
         """A tracker of the same run that passes its events to `emit`."""

@@ -32,7 +32,7 @@ class Replaced:
     """
 
     value: Secret | None
-    lacking: tuple[str, ...] = ()
+    missing_origins: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
 
 
@@ -65,7 +65,7 @@ class App:
     name: str
     project: str
     files: tuple[SourceFile, ...]
-    lent: SourceFile | None = None
+    borrowed_settings: SourceFile | None = None
     """The settings file from the source org's tree (``--credentials-dir``), for an app without one of its own."""
     settings: SourceFile | None = field(init=False, repr=False, compare=False)
     """The global OAuth settings file, its own or lent: the only one with key and secret."""
@@ -81,7 +81,7 @@ class App:
         first = {file.type: file for file in reversed(self.files)}
         object.__setattr__(self, "_first", first)
         object.__setattr__(self, "types", frozenset(first))
-        object.__setattr__(self, "settings", first.get(metadata.SETTINGS) or self.lent)
+        object.__setattr__(self, "settings", first.get(metadata.SETTINGS) or self.borrowed_settings)
         object.__setattr__(self, "callback_urls", _lines(self.settings, "callbackUrl"))
 
     def of(self, type: Type) -> SourceFile | None:
@@ -118,7 +118,7 @@ class App:
         link = self.link_org
         if self.of(metadata.SETTINGS) or link is None:
             return None
-        if self.lent:
+        if self.borrowed_settings:
             return link
         homes = targets or [self.scoped_org or link]
         # An id of 18 characters is one of 15 with a checksum behind it.
@@ -130,7 +130,7 @@ class App:
         """Whose key and secret the app uses; `targets` as for `source_org`."""
         if self.of(metadata.SETTINGS):
             return "own"
-        if self.lent or self.source_org(targets):
+        if self.borrowed_settings or self.source_org(targets):
             return "sourceOrg"
         if self.link_org:
             return "own"

@@ -236,7 +236,7 @@ def _replace(
 
     def read_origin(entry: Replacement) -> str | None:
         if entry.kind == "variable":
-            return world.taken(entry.origin)
+            return world.withhold(entry.origin)
         return world.tree.read_inside(project.root, entry.origin, metadata.LARGEST)
 
     text = data.decode("utf-8", "replace")
@@ -278,4 +278,4 @@ def _borrow(app: App, lender: App | None) -> App:
     if app.settings or lender is None or lender.settings is None:
         return app
     path = posixpath.relpath(posixpath.join(lender.project, lender.settings.path), app.project)
-    return replace(app, lent=replace(lender.settings, path=path))
+    return replace(app, borrowed_settings=replace(lender.settings, path=path))

@@ -169,7 +169,7 @@ def _read_project(root: str, world: ProjectAccess, *, trusted: bool) -> Project:
     # Before git or another program is started, and for a file that is refused or not trusted, too: else a foreign
     # tree would hand the secrets of the environment to the programs that look at it.
     for name in sfdx_project.named(data.decode("utf-8", "replace")):
-        world.taken(name)
+        world.withhold(name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

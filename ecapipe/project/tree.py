@@ -89,6 +89,6 @@ class ProjectAccess(Protocol):
         """Any variable of the environment."""
 
     @property
-    def taken(self) -> Callable[[str], str | None]:
+    def withhold(self) -> Callable[[str], str | None]:
         """The same for one that a project or an org file names: no child process inherits it from then on. None for
         one that programs need."""

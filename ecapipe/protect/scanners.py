@@ -11,7 +11,7 @@ _VALUE: Final = "[0-9A-Za-z]{15,}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class _ScannerRule:
     """What stands before and after a consumer secret, as regular expressions."""
 
     # Go and Python both read them: gitleaks is written in Go, whose expressions have no lookaround.
@@ -24,14 +24,14 @@ class _Rule:
 
 
 _RULES: Final = (
-    _Rule(
+    _ScannerRule(
         "salesforce-eca-consumer-secret",
         "Consumer secret of a Salesforce external client app, in its metadata",
         "consumersecret",
         r"<consumerSecret>\s*",
         r"\s*</consumerSecret>",
     ),
-    _Rule(
+    _ScannerRule(
         "ecapipe-client-secret",
         "Consumer secret of a Salesforce external client app, in a variable that ecapipe reads",
         "ecapipe_client_secret",

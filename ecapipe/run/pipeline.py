@@ -69,7 +69,7 @@ class RunRequest:
 
     projects: ProjectSelection
     orgs: OrgSelection
-    how: LoginOptions
+    options: LoginOptions
     last: str | None = None
     secret_from: frozenset[str] = frozenset(sources.USUAL_SOURCES)
     at_once: int = scheduler.CONCURRENCY
@@ -82,7 +82,7 @@ class RunRequest:
 def run(request: RunRequest, world: World, emit: Emit) -> None:
     """discover → locate → check → authorize → token → verify → hand-over; what happens goes to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
-    stages = stages_until(request.last, hand_over=request.how.hand_over)
+    stages = stages_until(request.last, hand_over=request.options.hand_over)
     emit(RunStarted(_run_id(at, world), at, stages))
     interrupted = False
     try:
@@ -94,7 +94,7 @@ def run(request: RunRequest, world: World, emit: Emit) -> None:
 
 def _run_id(at: str, world: World) -> str:
     """Sortable by time, and usable in a file name: no hyphens and colons in the time, like ``20260131T120000Z-…``."""
-    return f"{at[:19].translate({ord('-'): None, ord(':'): None})}Z-{world.chance(3).hex()}"
+    return f"{at[:19].translate({ord('-'): None, ord(':'): None})}Z-{world.random_bytes(3).hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class _Pipeline:
     """One run: the stages of the project, then of each app, then of each app in each org."""
 
     def __init__(self, request: RunRequest, world: World, tracker: Tracker) -> None:
-        self.request, self.options, self.tracker = request, request.how, tracker
+        self.request, self.options, self.tracker = request, request.options, tracker
         self.world = replace(world, ask=tracker.asking(world.ask))
 
     def run(self) -> None:
@@ -129,7 +129,7 @@ class _Pipeline:
         if self.tracker.reaches(AUTHORIZE):
             self.log_in(preflight.plan_logins(candidates, self.options, self.world))
         # Only now is it known whether anything has succeeded, or whether what was skipped is a failure after all.
-        self.tracker.own_up()
+        self.tracker.report_skipped_failures()
 
     # --- discover
 
@@ -192,7 +192,7 @@ class _Pipeline:
         """The targets that follow from the apps of `scope`; `whole` are those of the run, done before or not."""
         apps = scope.targets.found.apps
         # Then there is nothing to be done at all, and an app without its file is a failure at once.
-        hopeless = not self.tracker.promising and not any(
+        hopeless = not self.tracker.may_succeed and not any(
             app.settings or self.has_credentials_from_outside(app, scope) for app in apps
         )
         # An app is called as in the whole run, also if the other one of its name is done already.

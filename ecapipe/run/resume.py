@@ -70,8 +70,8 @@ def resume(
     chain = sources.without_prompts(chain)
     fingerprints: dict[Subject, Fingerprint] = {}
     for pair in targets.pairs:
-        spared = login_plan.needs_no_secret(pair.app, pair.org, options)
-        resolved = resolution.resolve(pair.app, pair.org, chain, spared=spared)
+        needs_no_secret = login_plan.needs_no_secret(pair.app, pair.org, options)
+        resolved = resolution.resolve(pair.app, pair.org, chain, needs_no_secret=needs_no_secret)
         fingerprints[pair.subject] = fingerprint(pair.app, pair.org, options, resolved)
     resumption = compare(earlier, fingerprints, tracker.those(TARGET_STAGES), options.fate)
     logins = [subject for subject in resumption.records if subject.org is not None]

@@ -76,7 +76,7 @@ def _resolve_each(
     app: App, orgs: Sequence[Org], chain: Chain, needs_no_secret: Callable[[Org | None], bool]
 ) -> list[Resolution]:
     """For each org, or for none in particular if there are no orgs."""
-    return [resolution.resolve(app, org, chain, spared=needs_no_secret(org)) for org in orgs or (None,)]
+    return [resolution.resolve(app, org, chain, needs_no_secret=needs_no_secret(org)) for org in orgs or (None,)]
 
 
 def _lacks_credentials(resolved: Resolution) -> bool:

@@ -229,7 +229,7 @@ def salesforce_cli_orgs(trees: RunTrees, orgs: OrgSelection, world: World) -> or
             raise EcapipeError(variable_reserved(mistakes, orgs.batch.file))
         for _, name in rows:
             # Before any other program is started: it would inherit the secret.
-            world.taken(name)
+            world.withhold(name)
 
     def logins() -> Sequence[SfLogin]:
         trees.withhold_variables()
@@ -324,7 +324,7 @@ def _with_same_key(pairs: Iterable[AppInOrg]) -> list[str]:
     for pair in pairs:
         settings = pair.app.settings
         # A file of the source org is the same for all orgs, and so is that of the run's own tree.
-        if settings is None or not pair.org.source_dir or pair.app.lent:
+        if settings is None or not pair.org.source_dir or pair.app.borrowed_settings:
             continue
         if key := settings.document.text("consumerKey"):
             targets.setdefault(key, {}).setdefault(pair.app.project, f"{pair.app.name}@{pair.org.name}")

@@ -43,7 +43,7 @@ class World:
     send: Send
     environ: Callable[[str], str | None]
     """Any variable of the environment."""
-    taken: Callable[[str], str | None]
+    withhold: Callable[[str], str | None]
     """The same for one that a project or an org file names: no child process inherits it from then on. None for one
     that programs need."""
     variable: Callable[[str], Secret | None]
@@ -60,7 +60,7 @@ class World:
     person: bool
     local_browser: bool
     clock: Clock
-    chance: Callable[[int], bytes]
+    random_bytes: Callable[[int], bytes]
     stand_in: bool = False
     board: Callable[[BoardActions], AbstractContextManager[BoardPage]] | None = None
     """Opens the page for signing in to several orgs; None where there is none. Events reach it by another way."""
@@ -70,7 +70,7 @@ class World:
     """What `open` is for a browser that an org names; None where one was chosen for all orgs."""
     ready: Callable[[], None] = lambda: None
     """Begins to load what sending needs, and comes back at once: a moment that whoever signs in need not wait for."""
-    parted: Callable[[], None] = lambda: None
+    end_thread: Callable[[], None] = lambda: None
     """Closes the connections of the thread that calls it."""
 
     def staged(self) -> World:

@@ -43,7 +43,7 @@ class SessionsAccess(StoreAccess, Protocol):
     def clock(self) -> Clock: ...
 
     @property
-    def chance(self) -> Callable[[int], bytes]: ...
+    def random_bytes(self) -> Callable[[int], bytes]: ...
 
     @property
     def variable(self) -> Callable[[str], Secret | None]: ...
@@ -53,5 +53,5 @@ class SessionsAccess(StoreAccess, Protocol):
         """A context in which an interrupt calls the function, and does nothing else."""
 
     @property
-    def parted(self) -> Callable[[], None]:
+    def end_thread(self) -> Callable[[], None]:
         """Closes the connections of the calling thread."""

@@ -75,7 +75,7 @@ def owner(
     org = next(iter(targets), None)
     chain = sources.chain(discovered.apps, targets, world.variable, None)
     # The secret may be missing: it is what this command is about to save.
-    resolved = resolution.resolve(app, org, chain, spared=True)
+    resolved = resolution.resolve(app, org, chain, needs_no_secret=True)
     if isinstance(resolved.outcome, Problem):
         raise EcapipeError(resolved.outcome)
     secret_owner = SecretOwner(

@@ -224,7 +224,7 @@ def _send_in_thread(
             # rotated token for theft, and revokes its successor and all access tokens.
             return send(request, world, inf, repeatable)
         finally:
-            world.parted()
+            world.end_thread()
 
     def run() -> None:
         try:

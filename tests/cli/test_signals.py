@@ -185,10 +185,10 @@ def test_a_token_that_an_org_has_answered_with_is_kept(tmp_path: Path, by: signa
 
 @pytest.mark.parametrize("by", SIGNALS)
 def test_no_moment_after_the_answer_loses_it(tmp_path: Path, by: signal.Signals) -> None:
-    chance = random.Random(by)
+    random_bytes = random.Random(by)
     with serving(tmp_path, "file") as org:
         for _ in range(8):
-            ended = org.run(chance.choice(["refresh", "token"]), by, True, chance.uniform(0, 0.03))
+            ended = org.run(random_bytes.choice(["refresh", "token"]), by, True, random_bytes.uniform(0, 0.03))
             org.check()
             assert ended.status in (0, status(by))
             assert "Traceback" not in ended.err

@@ -48,7 +48,7 @@ def test_time_is_told_in_utc_and_chance_is_chance() -> None:
     world = composition.real_world(Environment({}))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", world.clock.utc())
     assert world.clock.seconds() <= world.clock.seconds()
-    drawn = {world.chance(24) for _ in range(100)}
+    drawn = {world.random_bytes(24) for _ in range(100)}
     assert len(drawn) == 100
     assert {len(each) for each in drawn} == {24}
 

@@ -396,7 +396,7 @@ def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StoreP
 
     newest("put")
     told = 0
-    chance = random.Random(7)
+    random_bytes = random.Random(7)
     for _ in range(6):
         writers = [
             subprocess.Popen(
@@ -407,7 +407,7 @@ def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StoreP
         outputs = [writer.stdout for writer in writers]
         assert outputs[0] is not None
         assert outputs[0].readline(), "it is at work"
-        time.sleep(chance.random() * 0.05)
+        time.sleep(random_bytes.random() * 0.05)
         for writer in writers:
             writer.send_signal(signal.SIGKILL)
         for writer, output in zip(writers, outputs, strict=True):

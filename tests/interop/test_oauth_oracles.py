@@ -52,12 +52,12 @@ def test_code_challenges_are_equal(verifier: str) -> None:
 
 @given(words, st.none() | words.filter(str.split), st.none() | words, st.binary(min_size=88, max_size=88))
 def test_authorize_urls_have_equal_parameters(
-    redirect_uri: str, scopes: str | None, username: str | None, chance: bytes
+    redirect_uri: str, scopes: str | None, username: str | None, random_bytes: bytes
 ) -> None:
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
     from oauthlib.oauth2 import WebApplicationClient
 
-    drawn = iter(chance)
+    drawn = iter(random_bytes)
     org = replace(billing.ORG, username=username)
     login = authorize.build_request(
         billing.proven(), org, redirect_uri, scopes, lambda n: bytes(next(drawn) for _ in range(n))
@@ -114,13 +114,13 @@ def test_requests_with_client_credentials_are_equal() -> None:
     assert parameters(ours.reveal()) == parameters(prepare_token_request("client_credentials", **pair))
 
 
-def assertion(username: str, audience: str, chance: bytes) -> tuple[str, str]:
+def assertion(username: str, audience: str, random_bytes: bytes) -> tuple[str, str]:
     """An assertion of Billing, signed by a real key, and the form that it goes in."""
 
     def sign(data: bytes) -> bytes:
         return rsa_key().sign(data, padding.PKCS1v15(), hashes.SHA256())
 
-    grant = grants.sign_assertion(billing.KEY, username, audience, sign, time.time(), lambda n: chance[:n])
+    grant = grants.sign_assertion(billing.KEY, username, audience, sign, time.time(), lambda n: random_bytes[:n])
     sent = tokens.request(grant, billing.proven(), billing.ORG).form
     assert sent is not None
     return grant.assertion.reveal(), sent.reveal()
@@ -131,7 +131,7 @@ assertions = given(words, st.from_regex(r"https://[a-z]{1,20}\.test/", fullmatch
 
 @tries(20)
 @assertions
-def test_assertions_are_taken_by_authlib(username: str, audience: str, chance: bytes) -> None:
+def test_assertions_are_taken_by_authlib(username: str, audience: str, random_bytes: bytes) -> None:
     from authlib.oauth2.rfc7523 import JWTBearerGrant
     from joserfc.jwk import RSAKey
 
@@ -147,7 +147,7 @@ def test_assertions_are_taken_by_authlib(username: str, audience: str, chance: b
         def get_audiences(self) -> list[str]:
             return [audience]
 
-    given, _ = assertion(username, audience, chance)
+    given, _ = assertion(username, audience, random_bytes)
     claims = Judge(None, None).process_assertion_claims(given)
     assert (claims["iss"], claims["sub"], claims["aud"]) == (billing.KEY, username, audience)
 
@@ -155,11 +155,11 @@ def test_assertions_are_taken_by_authlib(username: str, audience: str, chance: b
 @tries(20)
 @assertions
 def test_assertions_are_taken_by_pyjwt_and_no_other_key_opens_them(
-    username: str, audience: str, chance: bytes
+    username: str, audience: str, random_bytes: bytes
 ) -> None:
     import jwt
 
-    given, _ = assertion(username, audience, chance)
+    given, _ = assertion(username, audience, random_bytes)
     required = {"require": ["iss", "sub", "aud", "exp", "jti"]}
     public = rsa_key().public_key()
     claims = jwt.decode(given, public, ["RS256"], audience=audience, issuer=billing.KEY, options=required)
@@ -170,13 +170,13 @@ def test_assertions_are_taken_by_pyjwt_and_no_other_key_opens_them(
 
 @tries(20)
 @assertions
-def test_forms_with_an_assertion_have_the_fields_of_oauthlib(username: str, audience: str, chance: bytes) -> None:
+def test_forms_with_an_assertion_have_the_fields_of_oauthlib(username: str, audience: str, random_bytes: bytes) -> None:
     from oauthlib.oauth2 import ServiceApplicationClient
 
     theirs = ServiceApplicationClient(billing.KEY).prepare_request_body(
         pem(rsa_key()).decode(), username, billing.KEY, audience, include_client_id=False
     )
-    _, ours = assertion(username, audience, chance)
+    _, ours = assertion(username, audience, random_bytes)
     fields, expected = dict(parameters(ours)), dict(parameters(theirs))
     assert fields.pop("assertion").count(".") == expected.pop("assertion").count(".") == 2
     assert fields == expected

@@ -240,7 +240,7 @@ def test_credentials_are_nobodys_without_settings_or_link(link: str | None) -> N
 
 def test_a_lent_settings_file_stands_in_for_the_apps_own() -> None:
     lender = only(trees.app(settings={"callbackUrl": "https://lent"}))
-    app = replace(only(trees.app(settings=None, oauth=LINK)), lent=lender.settings)
+    app = replace(only(trees.app(settings=None, oauth=LINK)), borrowed_settings=lender.settings)
     assert app.settings is lender.settings
     assert (app.credentials_of(), app.source_org()) == ("sourceOrg", "00D000000000001EAA")
     assert app.callback_urls == ("https://lent",)
@@ -249,7 +249,7 @@ def test_a_lent_settings_file_stands_in_for_the_apps_own() -> None:
 
 def test_a_lent_settings_file_never_stands_before_the_apps_own() -> None:
     lender = only(trees.app(settings={"callbackUrl": "https://lent"}))
-    app = replace(only(trees.app(oauth=LINK)), lent=lender.settings)
+    app = replace(only(trees.app(oauth=LINK)), borrowed_settings=lender.settings)
     assert app.callback_urls == (trees.LOOPBACK,)
     assert app.credentials_of() == "own"
 

@@ -42,9 +42,9 @@ def begun(
     redirect_uri: str = trees.LOOPBACK,
     org: Org = ORG,
     scopes: str | None = "api id",
-    chance: Callable[[int], bytes] = counting,
+    random_bytes: Callable[[int], bytes] = counting,
 ) -> AuthorizationRequest:
-    return authorize.build_request(proven(), org, redirect_uri, scopes, chance)
+    return authorize.build_request(proven(), org, redirect_uri, scopes, random_bytes)
 
 
 def other(login: AuthorizationRequest, **changes: object) -> AuthorizationRequest:
@@ -62,7 +62,7 @@ def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
 
 @given(st.data())
 def test_a_verifier_is_43_to_128_unreserved_characters_and_the_challenge_is_its_hash(data: st.DataObject) -> None:
-    login = begun(chance=lambda size: data.draw(st.binary(min_size=size, max_size=size)))
+    login = begun(random_bytes=lambda size: data.draw(st.binary(min_size=size, max_size=size)))
     verifier = login.code_verifier.reveal()
     assert 43 <= len(verifier) <= 128
     assert set(verifier) <= set(string.ascii_letters + string.digits + "-._~")
@@ -77,11 +77,11 @@ def test_a_verifier_is_43_to_128_unreserved_characters_and_the_challenge_is_its_
 def test_state_and_verifier_come_from_chances_of_their_own() -> None:
     sizes: list[int] = []
 
-    def chance(size: int) -> bytes:
+    def random_bytes(size: int) -> bytes:
         sizes.append(size)
         return bytes([len(sizes)]) * size
 
-    login = begun(chance=chance)
+    login = begun(random_bytes=random_bytes)
     assert sizes == [24, 64]
     assert login.state == base64.urlsafe_b64encode(b"\1" * 24).decode()
     assert login.code_verifier.reveal() == base64.urlsafe_b64encode(b"\2" * 64).decode().rstrip("=")
@@ -115,8 +115,8 @@ def test_the_path_of_an_experience_site_stays_before_the_endpoint() -> None:
 
 
 @given(st.text(), st.text(), st.binary(min_size=64, max_size=64))
-def test_the_authorize_url_says_what_it_is_given_and_no_secret(redirect_uri: str, scopes: str, chance: bytes) -> None:
-    login = begun(redirect_uri, scopes=scopes, chance=lambda size: chance[:size])
+def test_the_authorize_url_says_what_it_is_given_and_no_secret(redirect_uri: str, scopes: str, random_bytes: bytes) -> None:
+    login = begun(redirect_uri, scopes=scopes, random_bytes=lambda size: random_bytes[:size])
     query = parse_qs(urlsplit(login.authorize_url).query, keep_blank_values=True)
     assert (query["redirect_uri"], query["scope"]) == ([redirect_uri], [scopes])
     assert login.redirect_uri == redirect_uri
@@ -229,10 +229,10 @@ def test_a_login_by_key_that_is_not_possible_is_explained(
 # --- assertions ---------------------------------------------------------------------------------------------
 
 
-def signed(ahead: float = 0.0, chance: Callable[[int], bytes] = counting) -> JwtBearer:
+def signed(ahead: float = 0.0, random_bytes: Callable[[int], bytes] = counting) -> JwtBearer:
     """An assertion of Billing for ann, in the second 1000.9, whose signature is what was signed, backwards."""
     return grants.sign_assertion(
-        KEY, "ann@acme.test", "https://aud.test", lambda data: data[::-1], 1000.9 + ahead, chance
+        KEY, "ann@acme.test", "https://aud.test", lambda data: data[::-1], 1000.9 + ahead, random_bytes
     )
 
 
@@ -256,10 +256,10 @@ def test_an_assertion_says_who_as_whom_to_whom_and_until_when() -> None:
 def test_no_two_assertions_are_the_same() -> None:
     numbers = iter(range(9))
 
-    def chance(size: int) -> bytes:
+    def random_bytes(size: int) -> bytes:
         return bytes([next(numbers)]) * size
 
-    first, second = (json.loads(parts(signed(ahead, chance))[1]) for ahead in (0.0, -600.0))
+    first, second = (json.loads(parts(signed(ahead, random_bytes))[1]) for ahead in (0.0, -600.0))
     assert (first["exp"] - second["exp"], first["jti"] == second["jti"]) == (600, False)
 
 

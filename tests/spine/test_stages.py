@@ -283,7 +283,7 @@ def leave_out(told: Told) -> None:
 def test_what_was_left_out_is_told_again_as_a_failure_where_nothing_succeeded(told: Told) -> None:
     leave_out(told)
     before = len(told.events)
-    told.track.own_up()
+    told.track.report_skipped_failures()
     again = told.events[before:]
     assert [type(each) for each in again] == [StageStarted, StageEnded, StageEnded, StageEnded]
     assert [each.problem for each in again if isinstance(each, StageEnded)] == [PROBLEM, None, None]
@@ -301,7 +301,7 @@ def test_it_stays_left_out_where_something_succeeded_or_waits_for_people(told: T
     leave_out(told)
     told.track.emit(hopeful)
     before = len(told.events)
-    told.track.own_up()
+    told.track.report_skipped_failures()
     assert told.events[before:] == []
 
 
@@ -309,5 +309,5 @@ def test_a_reason_that_owes_nothing_stays_one(told: Told) -> None:
     with told.track.course(TARGET, TARGET_STAGES) as course, course.stage(AUTHORIZE):
         raise SkipStage("Somebody else tells of it.")
     before = len(told.events)
-    told.track.own_up()
+    told.track.report_skipped_failures()
     assert told.events[before:] == []

@@ -108,12 +108,12 @@ def test_nothing_begins_after_the_end() -> None:
 
 
 def test_every_thread_says_that_it_parts() -> None:
-    parted, work = threading.Semaphore(0), Counted()
-    workers = Workers(4, 99, time.monotonic, parted.release)
+    end_thread, work = threading.Semaphore(0), Counted()
+    workers = Workers(4, 99, time.monotonic, end_thread.release)
     for number in range(4):
         workers.submit(f"host{number}", work)
     assert work.reaches(lambda w: w.now == 4)
     work.release()
     assert work.reaches(lambda w: w.done == 4)
     workers.close()
-    assert all(parted.acquire(timeout=5) for _ in range(4))
+    assert all(end_thread.acquire(timeout=5) for _ in range(4))

@@ -164,7 +164,7 @@ def _missing(subject: RuleInput, field: Field) -> tuple[str, ...]:
     replaced = _replaced(subject, field)
     if replaced is None:
         return ()
-    return replaced.lacking
+    return replaced.missing_origins
 
 
 def _reserved(subject: RuleInput, field: Field) -> tuple[str, ...]:

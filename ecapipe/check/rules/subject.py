@@ -95,7 +95,7 @@ class RuleInput:
     @classmethod
     def of(cls, app: App, resolution: Resolution, evidence: Evidence) -> RuleInput:
         own = tuple([file for file in app.files if file.type is metadata.SETTINGS])
-        lent = (app.lent,) if app.lent else ()
+        borrowed_settings = (app.borrowed_settings,) if app.borrowed_settings else ()
         return cls(
             app=app,
             resolution=resolution,
@@ -103,7 +103,7 @@ class RuleInput:
             header=app.of(metadata.HEADER),
             own_settings=app.of(metadata.SETTINGS),
             settings=app.settings,
-            all_settings=own or lent,
+            all_settings=own or borrowed_settings,
             oauth=app.of(metadata.OAUTH),
             policies=app.of(metadata.POLICIES),
             oauth_policies=app.of(metadata.OAUTH_POLICIES),
