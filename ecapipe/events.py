@@ -99,7 +99,7 @@ class LoginResult:
     scopes: tuple[str, ...]
     flow: str
     token: TokenFate
-    kept: SavedPlace | None = None
+    saved_place: SavedPlace | None = None
     """The place of a saved login; None also if an earlier run saved it."""
 
 

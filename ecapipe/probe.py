@@ -16,7 +16,7 @@ from ecapipe.events import AppFacts
 from ecapipe.exchange.credentials_lookup import CredentialsLookup
 from ecapipe.oauth import introspection
 from ecapipe.oauth.introspection import ProbeRefusal
-from ecapipe.orgs.org import doubles
+from ecapipe.orgs.org import duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project import discovery
@@ -54,7 +54,7 @@ def run(
         world.ask,
         secret_from,
         CredentialsLookup(org_selection.allowed, world),
-        kept=saved_secrets.secret_finder(world),
+        find_saved=saved_secrets.secret_finder(world),
     )
     # A dict as an ordered set: the same warning may come up again.
     warnings: dict[str, None] = {}
@@ -78,7 +78,7 @@ def _unskipped(verdict: Verdict) -> Verdict:
 
 def _describe(app: App, run_targets: RunTargets, chain: Chain) -> AppFacts:
     # Nobody is asked again for what is only shown.
-    resolved = resolution.resolve(app, None, sources.without_prompts(chain))
+    resolved = resolution.resolve(app, None, sources.without_questions(chain))
     org_ids = settings_file.known_org_ids(app, [pair.org for pair in run_targets.of(app)])
     return listing.describe(app, resolved, org_ids)
 
@@ -87,7 +87,7 @@ def _notices(run_targets: RunTargets) -> list[str]:
     notices = [problem.message for problem in run_targets.found.unreadable]
     notices += [*run_targets.found.notices, *run_targets.notices]
     notices += [org.warning for org in run_targets.chosen if org.warning]
-    return [*notices, *doubles(run_targets.chosen)]
+    return [*notices, *duplicate_warnings(run_targets.chosen)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _send_all(probes: Sequence[Verdict | _Probe], world: World) -> tuple[Verdict
     """The verdicts in the order of `probes`, several of which are sent at once; a bug in a thread is raised here."""
     results: SimpleQueue[tuple[int, Verdict | BaseException]] = SimpleQueue()
     verdicts: dict[int, Verdict] = {}
-    workers = Workers(scheduler.CONCURRENCY, scheduler.PER_HOST, world.clock.seconds, world.end_thread)
+    workers = Workers(scheduler.CONCURRENCY, scheduler.PER_HOST, world.clock.seconds, world.close_connections)
 
     def work(number: int, probe: _Probe) -> None:
         try:

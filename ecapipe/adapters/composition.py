@@ -79,7 +79,7 @@ def real_world(
         random_bytes=os.urandom,
         browsers=partial(_opening, environment) if browser is None else None,
         ready=sender.prepare,
-        end_thread=sender.part,
+        close_connections=sender.part,
     )
 
 

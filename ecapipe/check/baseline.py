@@ -62,7 +62,7 @@ def accept(findings: Iterable[Finding], entries: Iterable[AcceptedFinding]) -> l
     return [marked(finding) for finding in findings]
 
 
-def dead(
+def obsolete(
     entries: Iterable[AcceptedFinding], findings: Iterable[Finding], examined: Callable[[AcceptedFinding], bool]
 ) -> list[AcceptedFinding]:
     """The entries that were looked for (`examined`) and stand for nothing any more."""
@@ -77,9 +77,9 @@ def updated(
     entries: Sequence[AcceptedFinding], findings: Sequence[Finding], examined: Callable[[AcceptedFinding], bool]
 ) -> list[AcceptedFinding]:
     """The baseline that accepts all `findings` that can be, and still what was not examined this time."""
-    obsolete = dead(entries, findings, examined)
+    gone = obsolete(entries, findings, examined)
     current = [AcceptedFinding(f.fingerprint, f.rule, f.app, f.file) for f in findings]
-    updated_entries = [*(entry for entry in entries if entry not in obsolete), *current]
+    updated_entries = [*(entry for entry in entries if entry not in gone), *current]
     return [entry for entry in updated_entries if entry.rule != NOT_EXAMINED]
 
 

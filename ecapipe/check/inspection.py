@@ -169,7 +169,7 @@ class _ProjectCheck:
         if self.options.update and path:
             accepted = baseline.updated(accepted, findings, examined)
             self.world.write(f"{self.root}/{path}", baseline.render(accepted).encode())
-        for entry in baseline.dead(accepted, findings, examined):
+        for entry in baseline.obsolete(accepted, findings, examined):
             self.notices.append(
                 f"{path} accepts {entry.rule} in {entry.file or 'no file'}, which is no longer "
                 "found. Take it out with --update-baseline."

@@ -147,7 +147,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     from ecapipe.emulator.org import RegisteredApp
 
     apps = discovery.discover(project, world).apps
-    chain = sources.chain(apps, (), world.variable, None, kept=saved_secrets.secret_finder(world))
+    chain = sources.chain(apps, (), world.variable, None, find_saved=saved_secrets.secret_finder(world))
     by_key: dict[str, RegisteredApp] = {}
     for app in apps:
         key = resolution.consumer_key(app, None, chain)

@@ -22,7 +22,7 @@ from ecapipe.credentials.sources import (
     named_variable,
     replaced_value,
     variable,
-    without_prompts,
+    without_questions,
 )
 from ecapipe.orgs.org import Org
 from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
@@ -80,7 +80,7 @@ class Resolution:
 def resolve(
     app: App, org: Org | None, chain: Chain, has_saved: HasSavedSecret | None = None, *, needs_no_secret: bool = False
 ) -> Resolution:
-    """Walk the chain for key and secret of `app`; `needs_no_secret`: the flow to come needs no secret, though others may.
+    """Walk the chain for key and secret of `app`; `needs_no_secret`: the flow to come needs none, though others may.
 
     A secret that no source gives, but that `has_saved` knows for the key, counts as present; nobody has read it, so
     that there are no credentials. A source that cannot be read is a problem of this app in this org alone.
@@ -89,7 +89,7 @@ def resolve(
     secret_chain = chain
     if not required:
         # Nobody is asked for a secret that no flow needs.
-        secret_chain = without_prompts(chain)
+        secret_chain = without_questions(chain)
     key: SourceValue | None = None
     try:
         key = first_value(chain, app, org, "consumerKey")

@@ -256,11 +256,12 @@ def chain(
     ask: Callable[[str], Secret | None] | None,
     secret_from: Collection[str] = SOURCES,
     disclose: FetchPair | None = None,
-    kept: FindSavedSecret | None = None,
+    find_saved: FindSavedSecret | None = None,
 ) -> Chain:
     """The sources of key and secret, in order; secrets come only from those named in `secret_from`.
 
-    Nobody is asked when `ask` is None, no keyring when `kept` is, and no org when `disclose` is or REST is not named.
+    Nobody is asked when `ask` is None, no keyring when `find_saved` is, and no org when `disclose` is, or
+    REST is not named.
     """
     sources = [
         from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
@@ -268,8 +269,8 @@ def chain(
         from_file(),
     ]
     # A keyring and an org are asked for the secret of the key that the sources before them give.
-    if kept is not None:
-        sources.append(from_keyring(kept, tuple(sources)))
+    if find_saved is not None:
+        sources.append(from_keyring(find_saved, tuple(sources)))
     if disclose is not None and REST in secret_from:
         sources.append(from_rest(disclose, tuple(sources)))
     # Last, so that nobody types what is to be had elsewhere.
@@ -298,12 +299,12 @@ def variables(app: str, orgs: Sequence[Org] = ()) -> tuple[str, str]:
     return variable("consumerKey", app), secret
 
 
-def unprompted(chain: Chain) -> Chain:
+def without_terminal_prompt(chain: Chain) -> Chain:
     """The chain without its questions to people at this terminal."""
     return tuple(source for source in chain if source.name != "prompt")
 
 
-def without_prompts(chain: Chain) -> Chain:
+def without_questions(chain: Chain) -> Chain:
     """The chain without its questions, to people, to orgs or to a keyring, which may ask people."""
     return tuple(source for source in chain if source.name not in (KEYRING, REST, "prompt"))
 

@@ -48,9 +48,8 @@ def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan
             return _web_plan(target, options, world)
 
 
-def needs_no_secret(app: App, org: Org | None, how: LoginOptions) -> bool:
+def needs_no_secret(app: App, org: Org | None, options: LoginOptions) -> bool:
     """Whether `app` will log in with a private key, so that no consumer secret is needed."""
-    options = how
     if org:
         options = options.of(org)
     return uses_key(app, options.flow, options.key_file is not None)

@@ -25,7 +25,9 @@ def sign_in(
 
     Raises `EcapipeError`: a refusal, AuthTimeoutError, NobodyToAsk, or the error that ended all pending logins.
     """
-    login = authorize.build_request(target.credentials, target.org, plan.redirect_uri, plan.scopes, world.random_bytes)
+    login = authorize.build_request(
+        target.credentials, target.org, plan.redirect_uri, plan.scopes, world.random_bytes
+    )
     # Before the link is shown: an answer may come at once.
     future = pending.expect(login, pasted=plan.callback == "paste")
     try:

@@ -73,7 +73,7 @@ def _dispose(login: _VerifiedLogin, options: LoginOptions, world: LoginAccess, w
         options.deliver(login.token.access_token)
         return replace(login.result, token="printed")  # noqa: S106
     if options.keep is not None:
-        return replace(login.result, token="saved", kept=_save(login, options.keep, world, work))  # noqa: S106
+        return replace(login.result, token="saved", saved_place=_save(login, options.keep, world, work))  # noqa: S106
     if options.revoke:
         if revoke(login.token, login.target.org, world):
             return replace(login.result, token="revoked")  # noqa: S106

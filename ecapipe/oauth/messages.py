@@ -135,7 +135,7 @@ def refuse_repeats(response: Response, host: str, visible: Mapping[str, str], *s
         raise unexpected(response, host, f"its {' and its '.join(names)} repeats a secret")
 
 
-def said(response: Response, *secrets: Secret | None) -> str:
+def refusal_code(response: Response, *secrets: Secret | None) -> str:
     """The code with which a resource refuses a token: in JSON, or a bare word like Bad_OAuth_Token."""
     try:
         parsed = json.loads(response.body)

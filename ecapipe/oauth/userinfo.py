@@ -39,7 +39,7 @@ def read(response: Response, token: Token, org: Org) -> User:
     form, or one that repeats a secret).
     """
     if response.status in (401, 403):
-        problem = user_info_refused(org.host, response.status, messages.said(response, *token.secrets))
+        problem = user_info_refused(org.host, response.status, messages.refusal_code(response, *token.secrets))
         raise EcapipeError(replace(problem, host=org.host, http_status=response.status))
     members = messages.members(response, org.host, *token.secrets)
 
@@ -103,7 +103,7 @@ def api_problem(response: Response, token: Token, org: Org) -> Problem | None:
     if response.status in (200, 404):
         return None
     if response.status in (401, 403):
-        return api_access_blocked(org.host, response.status, messages.said(response, *token.secrets))
+        return api_access_blocked(org.host, response.status, messages.refusal_code(response, *token.secrets))
     # Words what kind of fault it is; whatever passes was a success of another kind.
     messages.members(response, org.host, *token.secrets)
     raise messages.unexpected(response, org.host, "a resource of the REST API was expected")

@@ -75,7 +75,7 @@ class Org:
         return None
 
 
-def doubles(chosen: Iterable[Org]) -> list[str]:
+def duplicate_warnings(chosen: Iterable[Org]) -> list[str]:
     """A sentence for each org that is there under several names, recognised by its address or its id.
 
     Several names for one org are no mistake where each expects a user of its own.

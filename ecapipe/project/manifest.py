@@ -43,7 +43,7 @@ def of(discovery: Discovery) -> Manifest:
     """
     # The newest of the projects' versions knows the types of all of them.
     version = max((project.api_version for project in discovery.projects), key=float)
-    types = sorted(metadata.known_at(version), key=lambda type: type.name)
+    types = sorted(metadata.types_at(version), key=lambda type: type.name)
     if discovery.whole:
         return Manifest(version, tuple((type, (ALL,)) for type in types))
     members: list[tuple[Type, tuple[str, ...]]] = []

@@ -64,7 +64,7 @@ TYPES: Final = (
 """Every type that belongs to an external client app (metadata registry of the Salesforce CLI)."""
 
 
-def known_at(api_version: str) -> tuple[Type, ...]:
+def types_at(api_version: str) -> tuple[Type, ...]:
     """The types that an org can be asked for in an API version, such as ``66.0``."""
     return tuple(type for type in TYPES if type.since is not None and type.since <= float(api_version))
 
@@ -90,7 +90,7 @@ def recognise(filename: str, *, metadata_format: bool = False) -> tuple[Type, st
     return type, name
 
 
-def nearly(filename: str, *, metadata_format: bool = False) -> str | None:
+def correct_suffix(filename: str, *, metadata_format: bool = False) -> str | None:
     """The file name that was probably meant, when `filename` misspells a suffix or its case."""
     stem = _stem(filename, metadata_format)
     name, _, suffix = stem.rpartition(".")

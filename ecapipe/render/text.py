@@ -191,7 +191,7 @@ def farewell(logins: Iterable[LoginResult]) -> list[str]:
         )
     if "revoked" in fates:
         lines.append("The access tokens were revoked.")
-    for place in dict.fromkeys(login.kept for login in logins if login.token == "saved"):  # noqa: S105
+    for place in dict.fromkeys(login.saved_place for login in logins if login.token == "saved"):  # noqa: S105
         lines.extend(_storage(place))
     return lines
 

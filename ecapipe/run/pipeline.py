@@ -47,7 +47,7 @@ from ecapipe.login import plan as login_plan
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target
 from ecapipe.login.tracker import StageSequence, StageWork, Tracker
-from ecapipe.orgs.org import Org, doubles
+from ecapipe.orgs.org import Org, duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import not_one_target
@@ -150,7 +150,10 @@ class _Pipeline:
         work.facts |= {"apps": len(targets.found.apps), "orgs": [org.name for org in targets.chosen]}
         work.warnings += [problem.message for problem in targets.found.unreadable]
         work.warnings += [*targets.found.notices, *targets.notices]
-        work.warnings += [*(org.warning for org in targets.chosen if org.warning), *doubles(targets.chosen)]
+        work.warnings += [
+            *(org.warning for org in targets.chosen if org.warning),
+            *duplicate_warnings(targets.chosen),
+        ]
         records = resume.resume(
             request.earlier, targets, chain=chain, options=self.options, tracker=self.tracker, work=work
         )
@@ -174,7 +177,7 @@ class _Pipeline:
             world.ask,
             secret_from=self.request.secret_from,
             disclose=CredentialsLookup(self.request.orgs.allowed, world),
-            kept=saved_secrets.secret_finder(world),
+            find_saved=saved_secrets.secret_finder(world),
         )
 
     def subjects(self, targets: RunTargets) -> tuple[Subject, ...]:
@@ -202,7 +205,7 @@ class _Pipeline:
         """locate → check. `hopeless`: no app of the run gets any further."""
         orgs = scope.targets.orgs_of(app)
         # What is known without asking anybody describes an app that does not come through its check.
-        resolutions = [resolution.resolve(app, None, sources.without_prompts(scope.chain))]
+        resolutions = [resolution.resolve(app, None, sources.without_questions(scope.chain))]
         with self.tracker.course(subject, APP_STAGES) as sequence:
             with sequence.stage(LOCATE) as work:
                 self.locate(app, scope, work, hopeless=hopeless)
@@ -234,7 +237,7 @@ class _Pipeline:
 
     def check(self, app: App, orgs: Sequence[Org], chain: sources.Chain, work: StageWork) -> list[Resolution]:
         """Key and secret for each org, as `steps.resolve_credentials`."""
-        needs_no_secret = partial(login_plan.needs_no_secret, app, how=self.options)
+        needs_no_secret = partial(login_plan.needs_no_secret, app, options=self.options)
         resolutions = steps.resolve_credentials(app, orgs, chain, work, needs_no_secret=needs_no_secret)
         if self.request.write_back:
             writeback.write_back(app, resolutions, self.world, work, dry_run=self.options.dry_run)
@@ -262,7 +265,7 @@ class _Pipeline:
 
     def has_credentials_from_outside(self, app: App, scope: _Scope) -> bool:
         """Whether the app can log in without a settings file."""
-        needs_no_secret = partial(login_plan.needs_no_secret, app, how=self.options)
+        needs_no_secret = partial(login_plan.needs_no_secret, app, options=self.options)
         return steps.has_credentials_from_outside(app, scope.targets.orgs_of(app), scope.chain, needs_no_secret)
 
     # --- authorize, token, verify, hand-over

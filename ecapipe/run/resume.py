@@ -67,7 +67,7 @@ def resume(
     if earlier is None:
         return {}
     # A fingerprint has the consumer key in it, never a secret, so that nobody has to be asked for one.
-    chain = sources.without_prompts(chain)
+    chain = sources.without_questions(chain)
     fingerprints: dict[Subject, Fingerprint] = {}
     for pair in targets.pairs:
         needs_no_secret = login_plan.needs_no_secret(pair.app, pair.org, options)
@@ -91,7 +91,7 @@ def replay(records: Records, targets: RunTargets, chain: Chain, tracker: Tracker
             continue
         _emit(records, targets.subject(app), tracker)
         # The files are described as they are now; that they are those of the record is what was compared.
-        resolved = resolution.resolve(app, None, sources.without_prompts(chain))
+        resolved = resolution.resolve(app, None, sources.without_questions(chain))
         org_ids = settings_file.known_org_ids(app, targets.orgs_of(app))
         tracker.emit(AppDescribed(listing.describe(app, resolved, org_ids)))
     for pair in targets.pairs:

@@ -132,7 +132,7 @@ class _Scheduler:
         self._tracker = tracker.by(self._messages.put)
         self._progress = LoginProgress([each.target.subject for each in ready], tracker, world.clock)
         self._end: float | None = None
-        self._workers = Workers(concurrency, PER_HOST, world.clock.seconds, world.end_thread)
+        self._workers = Workers(concurrency, PER_HOST, world.clock.seconds, world.close_connections)
         self._deadline = SignInDeadline(options.wait, len(self._web), world.clock.seconds)
         self._pending = PendingLogins()
         self._board = SignInBoard(self._pending, self._deadline)

@@ -68,7 +68,7 @@ def has_credentials_from_outside(
     if app.settings:
         return False
     # Nobody is asked only to find out whether there is an answer.
-    resolutions = _resolve_each(app, orgs, sources.unprompted(chain), needs_no_secret)
+    resolutions = _resolve_each(app, orgs, sources.without_terminal_prompt(chain), needs_no_secret)
     return any(each.key.source and not _lacks_credentials(each) for each in resolutions)
 
 
@@ -109,7 +109,7 @@ def resolve_credentials(
     """
     if app.settings is None:
         # A question on the terminal completes what a file lacks; where the file is missing, nobody is asked.
-        chain = sources.unprompted(chain)
+        chain = sources.without_terminal_prompt(chain)
     resolutions = _resolve_each(app, orgs, chain, needs_no_secret)
     if app.settings is None and orgs:
         resolutions = [_of_missing_file(app, org, each) for org, each in zip(orgs, resolutions, strict=True)]

@@ -17,14 +17,15 @@ MOST: Final = 16
 class Workers:
     """Runs what is submitted, first come, first served among hosts that have room.
 
-    `seconds` is a monotonic clock; each thread calls `end_thread` at its end. What is submitted must not raise.
+    `seconds` is a monotonic clock; each thread calls `close_connections` at its end. What is submitted must not
+    raise.
     """
 
     def __init__(
-        self, concurrency: int, per_host: int, seconds: Callable[[], float], end_thread: Callable[[], None]
+        self, concurrency: int, per_host: int, seconds: Callable[[], float], close_connections: Callable[[], None]
     ) -> None:
         self._concurrency, self._per_host = concurrency, per_host
-        self._seconds, self._end_thread = seconds, end_thread
+        self._seconds, self._end_thread = seconds, close_connections
         self._lock = threading.Condition()
         self._ready: deque[tuple[str, Callable[[], None]]] = deque()
         # Jobs of hosts that have no room are kept out of the queue: one slow host would fill it for all others.

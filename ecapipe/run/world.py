@@ -70,7 +70,7 @@ class World:
     """What `open` is for a browser that an org names; None where one was chosen for all orgs."""
     ready: Callable[[], None] = lambda: None
     """Begins to load what sending needs, and comes back at once: a moment that whoever signs in need not wait for."""
-    end_thread: Callable[[], None] = lambda: None
+    close_connections: Callable[[], None] = lambda: None
     """Closes the connections of the thread that calls it."""
 
     def staged(self) -> World:

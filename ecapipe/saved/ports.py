@@ -53,5 +53,5 @@ class SessionsAccess(StoreAccess, Protocol):
         """A context in which an interrupt calls the function, and does nothing else."""
 
     @property
-    def end_thread(self) -> Callable[[], None]:
+    def close_connections(self) -> Callable[[], None]:
         """Closes the connections of the calling thread."""

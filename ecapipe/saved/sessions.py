@@ -224,7 +224,7 @@ def _send_in_thread(
             # rotated token for theft, and revokes its successor and all access tokens.
             return send(request, world, inf, repeatable)
         finally:
-            world.end_thread()
+            world.close_connections()
 
     def run() -> None:
         try:

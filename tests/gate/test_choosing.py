@@ -417,7 +417,7 @@ def test_an_old_fingerprint_is_kept_while_its_rule_is_silent() -> None:
     entries = (AcceptedFinding("1", "scope-full", "A", "a"), AcceptedFinding("2", "label-missing", "A", "a"))
     kept = baseline.updated(entries, (), lambda entry: entry.rule == "scope-full")
     assert kept == [entries[1]]
-    assert baseline.dead(entries, (), lambda entry: False) == []
+    assert baseline.obsolete(entries, (), lambda entry: False) == []
 
 
 # --- the sample project -------------------------------------------------------------------------------------

@@ -170,7 +170,9 @@ def test_assertions_are_taken_by_pyjwt_and_no_other_key_opens_them(
 
 @tries(20)
 @assertions
-def test_forms_with_an_assertion_have_the_fields_of_oauthlib(username: str, audience: str, random_bytes: bytes) -> None:
+def test_forms_with_an_assertion_have_the_fields_of_oauthlib(
+    username: str, audience: str, random_bytes: bytes
+) -> None:
     from oauthlib.oauth2 import ServiceApplicationClient
 
     theirs = ServiceApplicationClient(billing.KEY).prepare_request_body(

@@ -190,7 +190,7 @@ def test_it_is_said_what_the_salesforce_cli_keeps() -> None:
 
 def test_it_is_said_where_logins_are_kept_and_what_that_means() -> None:
     def saved(kept: SavedPlace | None) -> list[str]:
-        return text.farewell([replace(login(), token="saved", kept=kept)] * 2)
+        return text.farewell([replace(login(), token="saved", saved_place=kept)] * 2)
 
     (sentence,) = saved(SavedPlace("keyring", "the keyring (X\x1b[2J)"))
     assert sentence.startswith("Logins are kept in the keyring (X\N{REPLACEMENT CHARACTER}[2J). ecapipe login list")

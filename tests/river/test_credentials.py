@@ -304,7 +304,7 @@ def test_nobody_is_asked_for_what_a_quiet_chain_lacks() -> None:
     person = Person()
     found = app(settings={"consumerKey": None, "consumerSecret": None})
     chain = sources.chain((found,), (), given_as(), person)
-    assert missing(resolution.resolve(found, None, sources.without_prompts(chain))).name == "ConsumerKeyMissing"
+    assert missing(resolution.resolve(found, None, sources.without_questions(chain))).name == "ConsumerKeyMissing"
     assert person.asked == []
 
 
@@ -526,10 +526,10 @@ def test_a_kept_secret_serves_the_key_it_was_kept_for_and_no_other() -> None:
     found = app(settings={"consumerSecret": None})
     key = found.settings.document.text("consumerKey") if found.settings else None
     asked, find = kept_for(key or "")
-    result = resolution.resolve(found, UAT, sources.chain((found,), (UAT,), given_as(), None, kept=find))
+    result = resolution.resolve(found, UAT, sources.chain((found,), (UAT,), given_as(), None, find_saved=find))
     assert pair(result) == (key, "kept")
     assert (result.secret.source, result.warning, asked) == ("keyring", None, [key])
-    chain = sources.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), None, kept=find)
+    chain = sources.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), None, find_saved=find)
     assert missing(resolution.resolve(found, UAT, chain)).name == "ConsumerSecretMissing"
 
 
@@ -537,7 +537,7 @@ def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
     asked, find = kept_for("any")
     person = Person()
     for found, values in ((app(), {}), (app(settings={"consumerSecret": None}), {"SECRET_BILLING": "given"})):
-        chain = sources.chain((found,), (UAT,), given_as(**values), person, kept=find)
+        chain = sources.chain((found,), (UAT,), given_as(**values), person, find_saved=find)
         resolution.resolve(found, UAT, chain)
     assert (asked, person.asked) == ([], [])
 
@@ -545,7 +545,7 @@ def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
 def test_a_secret_that_no_flow_needs_is_not_looked_for_in_the_keyring() -> None:
     asked, find = kept_for("any")
     found = app(settings={"consumerSecret": None, "isConsumerSecretOptional": "true"})
-    resolution.resolve(found, UAT, sources.chain((found,), (UAT,), given_as(), None, kept=find))
+    resolution.resolve(found, UAT, sources.chain((found,), (UAT,), given_as(), None, find_saved=find))
     assert asked == []
 
 
@@ -554,7 +554,7 @@ def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
         raise EcapipeError(keyring_failed("Keyring", "give an entry", "KeyringLocked"))
 
     found = app(settings={"consumerSecret": None})
-    chain = sources.chain((found,), (UAT,), given_as(), None, kept=broken)
+    chain = sources.chain((found,), (UAT,), given_as(), None, find_saved=broken)
     assert missing(resolution.resolve(found, UAT, chain)).name == "KeyringFailed"
 
 

@@ -115,7 +115,9 @@ def test_the_path_of_an_experience_site_stays_before_the_endpoint() -> None:
 
 
 @given(st.text(), st.text(), st.binary(min_size=64, max_size=64))
-def test_the_authorize_url_says_what_it_is_given_and_no_secret(redirect_uri: str, scopes: str, random_bytes: bytes) -> None:
+def test_the_authorize_url_says_what_it_is_given_and_no_secret(
+    redirect_uri: str, scopes: str, random_bytes: bytes
+) -> None:
     login = begun(redirect_uri, scopes=scopes, random_bytes=lambda size: random_bytes[:size])
     query = parse_qs(urlsplit(login.authorize_url).query, keep_blank_values=True)
     assert (query["redirect_uri"], query["scope"]) == ([redirect_uri], [scopes])

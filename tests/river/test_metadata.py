@@ -123,12 +123,12 @@ def test_the_last_dot_parts_name_and_suffix(filename: str, member: str) -> None:
     ],
 )
 def test_a_misspelt_suffix_is_nearly_one(filename: str, meant: str | None) -> None:
-    assert metadata.nearly(filename) == meant
+    assert metadata.correct_suffix(filename) == meant
 
 
 def test_a_misspelt_suffix_in_metadata_format_is_nearly_one_too() -> None:
-    assert metadata.nearly("Billing.ecaGlobalOauth", metadata_format=True) == "Billing.ecaGlblOauth"
-    assert metadata.nearly("Billing.ecaGlblOauth", metadata_format=True) is None
+    assert metadata.correct_suffix("Billing.ecaGlobalOauth", metadata_format=True) == "Billing.ecaGlblOauth"
+    assert metadata.correct_suffix("Billing.ecaGlblOauth", metadata_format=True) is None
 
 
 @given(st.text())

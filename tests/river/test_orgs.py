@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from river.failure import problem_of
 
 from ecapipe.orgs import hosts, org_file, selection
-from ecapipe.orgs.org import NamedBy, Org, assertion_audience, doubles, same_id
+from ecapipe.orgs.org import NamedBy, Org, assertion_audience, duplicate_warnings, same_id
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection, SalesforceCliOrgs
 from ecapipe.problems.problem import EcapipeError
@@ -945,12 +945,12 @@ ORG_ID = "00D000000000001"
     ],
 )
 def test_one_org_under_several_names_is_told(text: str, says: list[str]) -> None:
-    assert doubles(selection.select(OrgSelection(batch=listed(text)), ())) == says
+    assert duplicate_warnings(selection.select(OrgSelection(batch=listed(text)), ())) == says
 
 
 def test_many_names_of_one_org_are_told_in_one_sentence() -> None:
     text = "alias,url\n" + "".join(f"org{number},{UAT}\n" for number in range(200))
-    (sentence,) = doubles(selection.select(OrgSelection(batch=listed(text)), ()))
+    (sentence,) = duplicate_warnings(selection.select(OrgSelection(batch=listed(text)), ()))
     assert "org9 and 190 more are the same org" in sentence
 
 

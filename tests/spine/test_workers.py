@@ -108,12 +108,12 @@ def test_nothing_begins_after_the_end() -> None:
 
 
 def test_every_thread_says_that_it_parts() -> None:
-    end_thread, work = threading.Semaphore(0), Counted()
-    workers = Workers(4, 99, time.monotonic, end_thread.release)
+    close_connections, work = threading.Semaphore(0), Counted()
+    workers = Workers(4, 99, time.monotonic, close_connections.release)
     for number in range(4):
         workers.submit(f"host{number}", work)
     assert work.reaches(lambda w: w.now == 4)
     work.release()
     assert work.reaches(lambda w: w.done == 4)
     workers.close()
-    assert all(end_thread.acquire(timeout=5) for _ in range(4))
+    assert all(close_connections.acquire(timeout=5) for _ in range(4))

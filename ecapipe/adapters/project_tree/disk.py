@@ -11,7 +11,7 @@ from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import suffix_misspelt
 from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import sfdx_project
-from ecapipe.project.metadata import nearly, recognise
+from ecapipe.project.metadata import correct_suffix, recognise
 from ecapipe.project.tree import LinkOutside, MetadataFile
 
 _BUNDLES = frozenset({"lwc", "aura"})
@@ -87,7 +87,7 @@ class Disk:
                 name = path.rpartition("/")[2]
                 if type_and_name := recognise(name, metadata_format=metadata_format):
                     yield MetadataFile(path, *type_and_name, ignored(path))
-                elif correct := nearly(name, metadata_format=metadata_format):
+                elif correct := correct_suffix(name, metadata_format=metadata_format):
                     yield suffix_misspelt(path, correct)
 
     def read(self, path: str, limit: int) -> bytes:
@@ -275,7 +275,7 @@ def _archived(file: str) -> Iterator[MetadataFile | Problem]:
         base = name.rpartition("/")[2]
         if type_and_name := recognise(base, metadata_format=True):
             yield MetadataFile(name, *type_and_name)
-        elif correct := nearly(base, metadata_format=True):
+        elif correct := correct_suffix(base, metadata_format=True):
             yield suffix_misspelt(name, correct)
 
 

@@ -10,7 +10,7 @@ from ecapipe.adapters.project_tree.git import GitRepository, Repositories
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import suffix_misspelt
-from ecapipe.project.metadata import nearly, recognise
+from ecapipe.project.metadata import correct_suffix, recognise
 from ecapipe.project.tree import LinkOutside, MetadataFile
 
 
@@ -42,7 +42,7 @@ class Index(Disk):
                 if type_and_name := types[path]:
                     self._contents[f"{root}/{path}"] = contents[below[path]]
                     yield MetadataFile(path, *type_and_name, ignored(path))
-                elif correct := nearly(path.rpartition("/")[2], metadata_format=metadata_format):
+                elif correct := correct_suffix(path.rpartition("/")[2], metadata_format=metadata_format):
                     yield suffix_misspelt(path, correct)
 
     def read(self, path: str, limit: int) -> bytes:
