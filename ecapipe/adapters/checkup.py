@@ -120,7 +120,7 @@ def git(environment: Environment) -> Check:
     message = "There is no git on the PATH: inside a repository, ecapipe cannot tell which settings files git tracks."
     if path:
         # A program that is there may be broken: on macOS, git is a stub until the developer tools are installed.
-        if version := _first_line([path, "--version"], environment.listed()):
+        if version := _first_line([path, "--version"], environment.for_git()):
             return Check("git", "ok", f"{version}.", details=(f"It is {path}.",))
         message = f"{path} does not tell its version."
     actions = ("Install git, or add the folder that it lies in to PATH.", OTHER_GIT)

@@ -22,8 +22,9 @@ _LARGEST = 64 * 1024
 class Environment:
     """The variables as they were at the start. Those of the process itself are never changed.
 
-    Every child process is given an environment of its own, `inherited` or `listed`. What may hold a credential is in
-    neither: ecapipe's own variables, those that a project or an org file names, and the ``…_FILE`` of each.
+    Every child process is given an environment of its own: `for_git` for git, `for_programs` for any other. What may
+    hold a credential is in neither: ecapipe's own variables, those that a project or an org file names, and the
+    ``…_FILE`` of each.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -46,13 +47,13 @@ class Environment:
         self._withheld.add(name.upper())
         return self._values.get(name)
 
-    def inherited(self) -> dict[str, str]:
+    def for_programs(self) -> dict[str, str]:
         """What programs of the user's are given: the variables, without what may hold a credential."""
         return self._with_path(
             {name: value for name, value in self._values.items() if not self._withholds(name.upper())}
         )
 
-    def listed(self) -> dict[str, str]:
+    def for_git(self) -> dict[str, str]:
         """What git is given, whatever any project says: what it needs to know of machine and user."""
         return self._with_path(
             {name: value for name, value in self._values.items() if reserved_variables.of_git(name)}

@@ -22,7 +22,7 @@ from ecapipe.login import handover
 from ecapipe.login.handover import Handover
 from ecapipe.login.salesforce_cli import SfVersion
 from ecapipe.orgs.org import NamedBy
-from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.salesforce_cli import sf_busy, sf_failed, sf_login_missing, sf_too_old
 from ecapipe.secret import Secret, redact

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ecapipe.adapters.salesforce_cli_process import ProcessResult, command_name
-from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.oauth import invalid_client, invalid_client_id
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.salesforce_cli import sf_failed, sf_login_missing, sf_refresh_refused, sf_unreachable

@@ -172,12 +172,12 @@ class SfProgram:
         return path
 
     def _variables(self) -> dict[str, str]:
-        inherited = {
+        for_programs = {
             name: value
-            for name, value in self._environment.inherited().items()
+            for name, value in self._environment.for_programs().items()
             if name.upper().removeprefix("SFDX_").removeprefix("SF_") not in _DROPPED
         }
-        return inherited | _SET
+        return for_programs | _SET
 
 
 def _feed(process: subprocess.Popen[str], secret: Secret | None) -> None:

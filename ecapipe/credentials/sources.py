@@ -26,6 +26,7 @@ InFile = Literal["present", "absent", "placeholder", "duplicate"]
 SourceName = Literal["environment", "replacement", "file", "keyring", "rest", "prompt"]
 
 SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "rest", "prompt")
+"""The names of all sources; in which order they are tried is for `chain` to say."""
 
 FILE: Final[SourceName] = "file"
 

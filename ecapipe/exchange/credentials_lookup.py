@@ -12,7 +12,7 @@ from ecapipe.oauth import credentials_api
 from ecapipe.oauth.credentials_api import Consumer, StagedPair
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org, error_at, same_id
-from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.credentials import (
     rest_app_not_listed,
     rest_consumer_unknown,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ecapipe.events import Clock
     from ecapipe.oauth.messages import Send
-    from ecapipe.orgs.salesforce_cli import SfLogin
+    from ecapipe.orgs.sf_logins import SfLogin
     from ecapipe.secret import Secret
 
 

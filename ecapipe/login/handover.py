@@ -18,7 +18,7 @@ from ecapipe.oauth.scopes import brings_refresh_token
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs.hosts import is_my_domain
 from ecapipe.orgs.org import Org, error_at, same_id
-from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.salesforce_cli import (
     alias_taken,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ecapipe.login.handover import Handover
     from ecapipe.orgs.org import NamedBy
-    from ecapipe.orgs.salesforce_cli import SfLogin
+    from ecapipe.orgs.sf_logins import SfLogin
     from ecapipe.secret import Secret
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ecapipe.login.callbacks import PendingLogins, SignInDeadline
+from ecapipe.login.callbacks import PendingLogins
+from ecapipe.login.deadline import SignInDeadline
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.target import Target, WebPlan
 from ecapipe.oauth import authorize

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from ecapipe.orgs.hosts import MY_DOMAINS, SHARED_HOSTS, AllowedHosts, accepted
+from ecapipe.orgs.hosts import MY_DOMAINS, SHARED_HOSTS, AllowedHosts, is_salesforce_host
 from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.problems.orgs import lightning_domain, refused_host
 from ecapipe.problems.problem import EcapipeError
@@ -80,7 +80,7 @@ def accept_address(text: str, hosts: AllowedHosts, by: NamedBy, *, alias: str | 
         if host.endswith(lightning):
             raise EcapipeError(lightning_domain(host, host.removesuffix(lightning) + my_domain))
     allowed = hosts.allow(host, address.port or address.default_port)
-    if not address.local and not accepted(host) and not allowed:
+    if not address.local and not is_salesforce_host(host) and not allowed:
         raise refuse("the host does not belong to Salesforce", foreign=True)
     if address.has_suffix:
         raise refuse("it has a query or fragment")

@@ -49,7 +49,7 @@ class AllowedHosts:
         return not {host, bracketed, f"{bracketed}:{port}"}.isdisjoint(name.lower() for name in self.allowed)
 
 
-def accepted(host: str) -> bool:
+def is_salesforce_host(host: str) -> bool:
     """Whether `host` is one of Salesforce's."""
     # With a dot in front, so that evil-force.com does not end like force.com.
     return f".{host.lower()}".endswith(tuple(f".{suffix}" for suffix in SUFFIXES))

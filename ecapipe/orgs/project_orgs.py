@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PureWindowsPath
 
 from ecapipe.orgs.address import accept_address, read_url
-from ecapipe.orgs.hosts import AllowedHosts, accepted
+from ecapipe.orgs.hosts import AllowedHosts, is_salesforce_host
 from ecapipe.orgs.org import Org
 from ecapipe.orgs.org_rows import OrgRow, RowMistake, RowPlace, parse_row
 from ecapipe.problems.problem import EcapipeError
@@ -67,7 +67,7 @@ def misleading_alias(row: OrgRow, url: str, allowed: tuple[str, ...]) -> RowMist
     try:
         address = accept_address(name.partition("=")[2] or name, AllowedHosts(allowed), "user").url
     except EcapipeError as error:
-        plain = re.fullmatch(r"[\w .-]+", name) and not accepted(name.strip().rstrip("."))
+        plain = re.fullmatch(r"[\w .-]+", name) and not is_salesforce_host(name.strip().rstrip("."))
         if plain and error.problem.name == "RefusedHost":
             return None
         return RowMistake(row.place, None, "has an address or a username as its name: give it a plain alias.")

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from ecapipe.login.callbacks import PendingLogins, SignInDeadline
+from ecapipe.login.callbacks import PendingLogins
+from ecapipe.login.deadline import SignInDeadline
 from ecapipe.problems.oauth import sign_in_ended
 from ecapipe.problems.problem import EcapipeError
 

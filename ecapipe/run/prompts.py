@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from ecapipe.events import NoteKind
 from ecapipe.login import plan as login_plan
-from ecapipe.login.callbacks import PendingLogins, SignInDeadline
+from ecapipe.login.callbacks import PendingLogins
+from ecapipe.login.deadline import SignInDeadline
 from ecapipe.login.target import Target, WebPlan
 from ecapipe.login.tracker import StageWork
 from ecapipe.run.board import BoardPage, OpenLink, SignInBoard

@@ -40,7 +40,8 @@ from ecapipe.events import (
 )
 from ecapipe.login import handover, sign_in, token_request, verification
 from ecapipe.login import plan as login_plan
-from ecapipe.login.callbacks import PendingLogins, SignInDeadline
+from ecapipe.login.callbacks import PendingLogins
+from ecapipe.login.deadline import SignInDeadline
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target, UnattendedPlan, WebPlan
 from ecapipe.login.tracker import SkipStage, StageSequence, StageWork, Tracker
@@ -48,8 +49,8 @@ from ecapipe.oauth.grants import AuthorizationCode, Grant
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.run.board import BoardActions, BoardPage, SignInBoard
+from ecapipe.run.login_progress import LoginOver, LoginProgress
 from ecapipe.run.preflight import callback_urls
-from ecapipe.run.progress import LoginOver, LoginProgress
 from ecapipe.run.prompts import SignInPrompts, WebLogin
 from ecapipe.run.readiness import Blocked, Readiness, Ready, Refused, Skipped
 from ecapipe.run.workers import Workers

@@ -23,7 +23,7 @@ from ecapipe.project.sfdx_project import Project
 from ecapipe.run.world import World
 
 if TYPE_CHECKING:
-    from ecapipe.orgs.salesforce_cli import SfLogin
+    from ecapipe.orgs.sf_logins import SfLogin
 
 _EMPTY: Final = Discovery((), (), ())
 

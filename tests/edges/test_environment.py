@@ -36,8 +36,8 @@ def test_children_are_given_no_credential_and_all_else() -> None:
     credentials |= dict.fromkeys(jwt, VALUE)
     kept = {"PATH": "/bin", "CLIENT_SECRET": "not ours", "SF_TARGET_ORG": "uat", "GIT_DIR": "/repo/.git"}
     made = Environment(credentials | kept)
-    assert made.inherited() == kept
-    assert made.listed() == {"PATH": "/bin", "GIT_DIR": "/repo/.git"}
+    assert made.for_programs() == kept
+    assert made.for_git() == {"PATH": "/bin", "GIT_DIR": "/repo/.git"}
     assert {name: made.get(name) for name in credentials} == credentials
 
 
@@ -47,7 +47,7 @@ def test_what_a_project_names_is_kept_from_children_with_its_twin(ask: Callable[
     made = Environment(variables)
     for _ in range(2):
         assert str(getattr(ask(made, "BILLING_KEY"), "reveal", lambda: VALUE)()) == VALUE
-        assert made.inherited() == {"PATH": "/bin"}
+        assert made.for_programs() == {"PATH": "/bin"}
     assert ask(made, "MISSING") is None
     assert len(variables) == 4, "our own environment is not changed"
 
@@ -55,7 +55,7 @@ def test_what_a_project_names_is_kept_from_children_with_its_twin(ask: Callable[
 def test_a_twin_is_kept_from_children_though_only_it_is_set() -> None:
     made = Environment({"BILLING_KEY_FILE": "/key"})
     made.take("BILLING_KEY")
-    assert made.inherited() == {}
+    assert made.for_programs() == {}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_programs_need_cannot_be_taken(name: str) -> None:
     assert made.take(name) is None
     assert made.credential(name) is None
     assert made.get(name) == value
-    assert made.inherited()[name] == value
+    assert made.for_programs()[name] == value
     assert variables == {name: value, f"{name}_FILE": "/made-up"}
 
 
@@ -81,7 +81,7 @@ def test_what_is_called_like_a_twin_and_is_needed_is_none(tmp_path: Path) -> Non
     made = Environment({"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
     assert made.take("SSL_CERT") is None
     assert made.credential("SSL_CERT") is None
-    assert made.inherited() == {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    assert made.for_programs() == {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
 
 
 def test_reading_a_credential_leaves_the_process_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,12 +122,12 @@ def test_no_program_of_the_tree_is_found_or_passed_on(
     for inside in ("tree", "tree/bin", "tree/link", "own/../tree/bin", "alias/bin", "alias/link", "into"):
         made = Environment({"PATH": f"{tmp_path}/{inside}"})
         assert made.program("tool") is None, inside
-        assert (made.inherited(), made.listed()) == ({}, {}), inside
+        assert (made.for_programs(), made.for_git()) == ({}, {}), inside
     made = Environment({"PATH": f"bin::.:{tmp_path}/tree/bin:{tmp_path}/own", "CHOSEN": f"{tmp_path}/tree/bin/tool"})
     assert made.program("tool") == f"{tmp_path}/own/tool"
-    assert made.inherited()["PATH"] == made.listed()["PATH"] == f"{tmp_path}/own"
+    assert made.for_programs()["PATH"] == made.for_git()["PATH"] == f"{tmp_path}/own"
     assert made.program("tool", chosen="CHOSEN") == f"{tmp_path}/tree/bin/tool"
-    assert Environment({**made.listed(), "CHOSEN": "../bin/tool"}).program("tool", chosen="CHOSEN") is None
+    assert Environment({**made.for_git(), "CHOSEN": "../bin/tool"}).program("tool", chosen="CHOSEN") is None
 
 
 def test_a_name_that_ends_like_a_twin_is_a_name(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_name_that_ends_like_a_twin_is_a_name(tmp_path: Path) -> None:
     assert revealed({"DB_PASS_FILE_FILE": str(tmp_path / "secret")}, "DB_PASS_FILE") == VALUE
     made = Environment({"DB_PASS_FILE": VALUE})
     made.credential("DB_PASS_FILE")
-    assert made.inherited() == {}
+    assert made.for_programs() == {}
 
 
 @pytest.mark.parametrize("value", [VALUE, f" {VALUE}\n", f"\t{VALUE}\r\n"])

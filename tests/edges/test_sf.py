@@ -31,7 +31,7 @@ from ecapipe.adapters.salesforce_cli_answers import SfError
 from ecapipe.login.handover import Handover
 from ecapipe.login.salesforce_cli import SfVersion
 from ecapipe.orgs.org import Org
-from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
@@ -566,10 +566,10 @@ def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(
     class Breaking(Environment):
         broken = False
 
-        def inherited(self) -> dict[str, str]:
+        def for_programs(self) -> dict[str, str]:
             if self.broken:
                 raise ZeroDivisionError
-            return super().inherited()
+            return super().for_programs()
 
     here = str(standin.folder)
     environment = Breaking({"PATH": here, "HOME": here, "ECAPIPE_STATE_DIR": f"{here}/state"})

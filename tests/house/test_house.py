@@ -117,7 +117,7 @@ def test_every_child_is_given_an_environment() -> None:
     strays += [each for name in ("system", "popen", "putenv", "unsetenv") for each in calls(PACKAGE, name)
                if of("os", each[1].func)]  # fmt: skip
     assert len(started) > 3
-    assert where(PACKAGE, strays) == [], "hand over what Environment.inherited or Environment.listed gives"
+    assert where(PACKAGE, strays) == [], "hand over what Environment.for_git or Environment.for_programs gives"
     assert not list(calls(PACKAGE, "execute")), "GitPython gives git all that stands in os.environ"
 
 

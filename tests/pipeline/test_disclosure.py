@@ -18,7 +18,7 @@ from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
-from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret

@@ -22,8 +22,8 @@ from ecapipe.events import Event, StageNoted
 from ecapipe.login.handover import Handover
 from ecapipe.login.options import LoginOptions
 from ecapipe.oauth.messages import Request, Response
-from ecapipe.orgs.salesforce_cli import SfLogin
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.salesforce_cli import sf_timed_out
 from ecapipe.project.discovery import ProjectSelection

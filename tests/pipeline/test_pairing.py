@@ -270,7 +270,7 @@ def test_no_child_inherits_a_variable_that_a_row_names(two: Path) -> None:
     report, world = Report(), replace(composition.real_world(environment), person=True)
     which = listed(two, f"alias,url,secretEnv\nuat,{UAT},MY_UAT_SECRET\n")
     pipeline.run(RunRequest(here(two), which, LoginOptions(dry_run=True), "authorize"), world, report)
-    assert (report.status, environment.inherited()) == (0, {"OTHER": "kept"})
+    assert (report.status, environment.for_programs()) == (0, {"OTHER": "kept"})
 
 
 RESERVED = ("HOME", "https_proxy", "GIT_SSH_COMMAND", "SF_ACCESS_TOKEN")

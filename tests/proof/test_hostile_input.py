@@ -55,7 +55,7 @@ def test_no_credential_is_in_what_children_are_given(others: dict[str, str]) -> 
     names = [f"ECAPIPE_CLIENT_{kind}{tail}" for kind in ("ID", "SECRET") for tail in ("", "_X", "_X_FILE")]
     environ = {**others, **dict.fromkeys(names, MADE_UP)}
     environment = Environment(environ)
-    given = environment.inherited()
+    given = environment.for_programs()
     assert {name: value for name, value in given.items() if name not in others} == {}
     assert given == {name: value for name, value in others.items() if not name.startswith("ECAPIPE_")}
     assert environ == {**others, **dict.fromkeys(names, MADE_UP)}
@@ -65,7 +65,8 @@ def test_no_credential_is_in_what_children_are_given(others: dict[str, str]) -> 
 def test_a_child_gets_no_credential_whatever_its_variable_is_called() -> None:
     names = ["ECAPIPE_CLIENT_SECRET", "ECAPIPE_CLIENT_SECRET_ÄÖ", "ECAPIPE_CLIENT_ID_1", "ECAPIPE_CLIENT_SECRET_FILE"]
     script = (
-        "import subprocess, sys; from ecapipe.adapters import environment; given = environment.process().inherited();"
+        "import subprocess, sys; from ecapipe.adapters import environment;"
+        "given = environment.process().for_programs();"
         "subprocess.run([sys.executable, '-c', 'import os; print(*os.environ)'], check=True, env=given)"
     )
     environ = {**os.environ, **dict.fromkeys(names, MADE_UP)}

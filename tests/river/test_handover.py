@@ -15,7 +15,7 @@ from ecapipe.login import handover
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import NamedBy, Org
-from ecapipe.orgs.salesforce_cli import SfLogin
+from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 

@@ -76,14 +76,14 @@ def test_an_accepted_address_has_one_form(text: str, url: str, host: str) -> Non
 @pytest.mark.parametrize("suffix", hosts.SUFFIXES)
 def test_each_of_salesforces_domains_is_accepted_with_what_is_below_it(suffix: str) -> None:
     for host in (suffix, f"acme.{suffix}", f"a.b.{suffix}", f"ACME.{suffix.upper()}"):
-        assert hosts.accepted(host)
+        assert hosts.is_salesforce_host(host)
         assert at(f"https://{host}").host == host.lower()
 
 
 @pytest.mark.parametrize("suffix", [suffix for suffix in hosts.SUFFIXES if suffix != "my.salesforce.com"])
 def test_what_only_ends_like_one_of_salesforces_domains_is_refused(suffix: str) -> None:
     for host in (f"evil{suffix}", f"evil-{suffix}", f"acme.{suffix}.evil.test", f"acme.{suffix}x", suffix[1:]):
-        assert not hosts.accepted(host)
+        assert not hosts.is_salesforce_host(host)
         assert refusal(f"https://{host}") == "RefusedHost"
 
 

@@ -159,7 +159,7 @@ def test_no_child_inherits_what_a_replacement_names(place: str, trusted: bool, t
     tree = trees.project(replacements=[needed, condition]) | trees.app(settings={"consumerSecret": "@@S@@"})
     where = ProjectSelection((str(trees.plant(tmp_path, tree)),), trusted=trusted)
     discovery.discover(where, composition.real_world(environment))
-    assert environment.inherited() == {"STAGE": "prod", "HOME": "/home/made-up"}
+    assert environment.for_programs() == {"STAGE": "prod", "HOME": "/home/made-up"}
 
 
 def test_nothing_is_read_from_a_variable_that_programs_need(tmp_path: Path) -> None:

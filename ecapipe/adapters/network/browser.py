@@ -72,7 +72,7 @@ def installed(environment: Environment) -> tuple[Name, ...]:
 
 def _variables(environment: Environment) -> dict[str, str]:
     """What the browser is given; a BROWSER that is a relative path would be a file of the current folder."""
-    variables = environment.inherited()
+    variables = environment.for_programs()
     commands = [each.strip() for each in variables.pop("BROWSER", "").split(os.pathsep)]
     safe = [each for each in commands if each and (os.path.isabs(each) or not os.path.dirname(each.split()[0]))]
     if safe:
