@@ -297,18 +297,18 @@ def test_what_has_the_shape_of_a_token_is_struck_out_unasked() -> None:
     ],
 )
 def test_a_resource_says_why_in_a_word_or_not_at_all(body: bytes, said: str) -> None:
-    assert messages.said(Response(403, "", body)) == said
+    assert messages.refusal_code(Response(403, "", body)) == said
 
 
 def test_a_resource_that_says_a_secret_says_nothing() -> None:
-    assert VERIFIER.reveal()[:8] not in messages.said(
+    assert VERIFIER.reveal()[:8] not in messages.refusal_code(
         Response(401, "", f"got {VERIFIER.reveal()}".encode()), VERIFIER
     )
 
 
 @given(st.binary())
 def test_any_refusal_of_a_resource_is_a_short_word(body: bytes) -> None:
-    assert 0 < len(messages.said(Response(401, "", body))) <= 80
+    assert 0 < len(messages.refusal_code(Response(401, "", body))) <= 80
 
 
 @pytest.mark.parametrize(

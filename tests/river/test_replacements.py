@@ -97,14 +97,14 @@ def test_an_unset_variable_is_named(tmp_path: Path) -> None:
     app = billing(tmp_path, {}, ENTRY)
     assert app.settings is not None
     assert app.settings.replaced["consumerSecret"].value is None
-    assert app.settings.replaced["consumerSecret"].lacking == ("SECRET",)
+    assert app.settings.replaced["consumerSecret"].missing_origins == ("SECRET",)
 
 
 def test_an_unset_variable_may_be_allowed_and_then_leaves_nothing(tmp_path: Path) -> None:
     app = billing(tmp_path, {}, {**ENTRY, "allowUnsetEnvVariable": True})
     assert app.settings is not None
     assert app.settings.replaced["consumerSecret"].value is None
-    assert app.settings.replaced["consumerSecret"].lacking == ()
+    assert app.settings.replaced["consumerSecret"].missing_origins == ()
 
 
 @pytest.mark.parametrize(("stage", "expected"), [("prod", "FA4E"), ("dev", None), (None, None)])
@@ -131,7 +131,7 @@ def test_a_file_outside_the_project_gives_none(tmp_path: Path, where: str) -> No
     entry = {"filename": ENTRY["filename"], "stringToReplace": "@@S@@", "replaceWithFile": where}
     app = billing(root, {}, entry)
     assert app.settings is not None
-    assert app.settings.replaced["consumerSecret"].lacking == (where,)
+    assert app.settings.replaced["consumerSecret"].missing_origins == (where,)
 
 
 def test_replacements_of_an_untrusted_project_are_left_alone(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_nothing_is_read_from_a_variable_that_programs_need(tmp_path: Path) -> N
     app = billing(tmp_path, {"HOME": "/home/made-up"}, {**ENTRY, "replaceWithEnv": "HOME"})
     assert app.settings is not None
     replaced = app.settings.replaced["consumerSecret"]
-    assert (replaced.value, replaced.lacking, replaced.reserved) == (None, ("HOME",), ("HOME",))
+    assert (replaced.value, replaced.missing_origins, replaced.reserved) == (None, ("HOME",), ("HOME",))
 
 
 def test_a_file_may_be_called_like_a_variable(tmp_path: Path) -> None:
