@@ -28,6 +28,7 @@ from ecapipe.adapters import salesforce_cli_answers as answers
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.salesforce_cli import Sf
 from ecapipe.adapters.salesforce_cli_answers import SfError
+from ecapipe.adapters.salesforce_cli_process import SfProgram
 from ecapipe.login.handover import Handover
 from ecapipe.login.salesforce_cli import SfVersion
 from ecapipe.orgs.org import Org
@@ -289,9 +290,9 @@ def test_one_that_takes_too_long_is_stopped_with_all_it_started(tmp_path: Path) 
     program, mark = tmp_path / "sf", tmp_path / "mark"
     program.write_text(f"#!/bin/sh\necho started\n(sleep 2; touch {mark}) & wait\n", encoding="utf-8")
     program.chmod(0o755)
-    sf = Sf(Environment({"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}))
+    environment = Environment({"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
     begun = time.monotonic()
-    problem = failing(lambda: sf._run(["org", "list", "auth"], limit=0.3))
+    problem = failing(lambda: SfProgram(environment, windows=False).run(["org", "list", "auth"], limit=0.3))
     assert (problem.name, time.monotonic() - begun < 1.5) == ("SfTimedOut", True)
     time.sleep(max(0, begun + 2.3 - time.monotonic()))
     assert not mark.exists()
