@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import trees
+from check import ground
 from cli.scene import staged
 from commandline import ROOT, Ended, ecapipe
-from gate import ground
 from loopback import free_port
 from salesforce_cli import StandIn, login
 

@@ -43,7 +43,7 @@ def here(tmp_path: Path, tools: Path, *command: str, typed: str = "", **variable
     known = {
         "PATH": str(tools),
         "DISPLAY": ":0",
-        "PYTHON_KEYRING_BACKEND": "edges.drawer.Shared",
+        "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
         "DRAWER": str(tmp_path / "drawer"),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
     }

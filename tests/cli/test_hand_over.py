@@ -13,7 +13,7 @@ import pytest
 import trees
 from cli.test_canary import Secrets
 from commandline import Ended, ecapipe, on_terminal, started
-from reports.test_json_schemas import strict
+from render.test_json_schemas import strict
 from salesforce_cli import StandIn, login
 
 from ecapipe.adapters import composition

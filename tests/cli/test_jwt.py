@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 
 import pytest
 import trees
+from adapters.servers import Origin, Said, Seen, origin
 from cli.test_canary import Secrets, as_json, as_lines, on_screen, repeated
 from commandline import Ended, inside, on_terminal
-from edges.servers import Origin, Said, Seen, origin
 from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
 
 from ecapipe.adapters import composition

@@ -506,7 +506,7 @@ def test_a_damaged_record_hides_no_other_and_is_never_removed(org: Org) -> None:
 def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
     drawer = org.home.parent / "drawer"
     variables = {
-        "PYTHON_KEYRING_BACKEND": "edges.drawer.Shared",
+        "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
         "DRAWER": str(drawer),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
     }

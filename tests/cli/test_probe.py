@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 
 import pytest
 import trees
+from adapters.servers import Said, Seen, origin
 from commandline import PATIENCE, inside, on_terminal, started
-from edges.servers import Said, Seen, origin
 from loopback import free_port
 
 from ecapipe.adapters import composition

@@ -136,7 +136,7 @@ def test_a_keyring_that_is_not_there_fails_the_app_that_needs_it(place: Place) -
 
 def test_a_keyring_keeps_it_out_of_every_file(place: Place) -> None:
     variables = {
-        "PYTHON_KEYRING_BACKEND": "edges.drawer.Shared",
+        "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
         "DRAWER": str(place.home.parent / "drawer"),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
     }

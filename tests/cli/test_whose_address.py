@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import trees
+from adapters.servers import Origin, origin
 from commandline import Ended, inside
-from edges.servers import Origin, origin
 
 SECRET = "AN0ORGS0SECRET0THAT0NO0STRANGER0GETS"
 ENVIRONMENT = {

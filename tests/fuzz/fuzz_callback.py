@@ -3,7 +3,7 @@
     pip install --target /tmp/atheris atheris
     PYTHONPATH=/tmp/atheris:. .venv/bin/python tests/fuzz/fuzz_callback.py -max_total_time=300 -max_len=2048
 
-What it finds is written to a file ``crash-…``, which becomes a test in tests/river/test_grants.py.
+What it finds is written to a file ``crash-…``, which becomes a test in tests/oauth/test_grants.py.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     pip install --target /tmp/atheris atheris
     PYTHONPATH=/tmp/atheris:. .venv/bin/python tests/fuzz/fuzz_metadata.py -max_total_time=300 -max_len=4096
 
-What it finds is written to a file ``crash-…``, which becomes a test in tests/river/test_metadata.py.
+What it finds is written to a file ``crash-…``, which becomes a test in tests/project/test_metadata.py.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import billing
 import httpx
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -16,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keypairs import pem, rsa_key
 from profiles import tries
-from river import billing
 
 from ecapipe.oauth import authorize, grants, tokens
 from ecapipe.oauth.authorize import UnmatchedResponse

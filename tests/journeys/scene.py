@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trees
+from check import ground
+from check.test_every_rule import CASES
 from cli import scene
 from commandline import SAMPLE
-from gate import ground
-from gate.test_every_rule import CASES
 from loopback import free_port
 from salesforce_cli import StandIn
 

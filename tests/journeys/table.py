@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gate.test_every_rule import CASES
+from check.test_every_rule import CASES
 
 from ecapipe.check.findings import RULES
 from ecapipe.cli.help import COMMANDS

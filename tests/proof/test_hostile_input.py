@@ -10,9 +10,9 @@ import sys
 
 import pytest
 import trees
+from billing import ORG
 from hypothesis import example, given
 from hypothesis import strategies as st
-from river.billing import ORG
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.credentials import sources

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 import trees
-from river.billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
-from river.failure import problem_of
+from billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
+from failure import problem_of
 
 from ecapipe.check.findings import levels
 from ecapipe.credentials import resolution, sources

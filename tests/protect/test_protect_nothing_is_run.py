@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import trees
 import yaml
-from gate import ground
-from gate.ground import committed
+from check import ground
+from check.ground import committed
 
 GITHUB = Path(__file__).parents[2] / ".github"
 BASH = shutil.which("bash") or "bash"

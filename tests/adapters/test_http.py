@@ -1,0 +1,334 @@
+"""HTTP against real servers: bounded, never redirected, and quiet about what it carries."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+from adapters.servers import Said, Seen, origin, saying
+from loopback import ADDRESSES, free_port
+
+from ecapipe.adapters.network.http import LARGEST, Http
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.secret import Secret
+
+FORM = "grant_type=authorization_code&code=aPrxMADEUP%3D%3D&client_secret=MADE0UP0SECRET"
+BEARER = "00D000000000001!AQ.made.up.token"
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this machine's proxies and certificates."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    made = Http()
+    yield made
+    made.close()
+
+
+def post(url: str) -> Request:
+    return Request(url, form=Secret(FORM))
+
+
+def failure(http: Http, request: Request) -> Problem:
+    """The problem a request ends in, which tells nothing of what was sent."""
+    with pytest.raises(EcapipeError) as caught:
+        http(request)
+    problem = caught.value.problem
+    assert not any(secret in repr(problem) for secret in ("aPrx", "MADE0UP0SECRET", "AQ.made", "/services/"))
+    assert caught.value.__cause__ is None
+    return problem
+
+
+def test_a_get_carries_its_bearer_in_the_header(http: Http) -> None:
+    with origin() as org:
+        answer = http(Request(org.url("/services/oauth2/userinfo"), bearer=Secret(BEARER)))
+    (seen,) = org.seen
+    assert replace(answer, date=None) == Response(200, "application/json", b"{}")
+    assert (seen.method, seen.target, seen.body) == ("GET", "/services/oauth2/userinfo", "")
+    assert seen.headers["Authorization"] == f"Bearer {BEARER}"
+    assert seen.headers["Accept"] == "application/json"
+
+
+def test_a_form_is_posted_byte_for_byte(http: Http) -> None:
+    with origin() as org:
+        http(post(org.url("/services/oauth2/token")))
+    (seen,) = org.seen
+    assert (seen.method, seen.target, seen.body) == ("POST", "/services/oauth2/token", FORM)
+    assert seen.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert "Authorization" not in seen.headers
+
+
+def test_an_answer_is_given_as_it_came(http: Http) -> None:
+    said = Said(400, b'{"error": "invalid_grant"}', {"Content-Type": "Application/JSON; charset=UTF-8"})
+    with origin(lambda seen: said) as org:
+        assert replace(http(post(org.url())), date=None) == Response(400, "application/json", said.body)
+    with origin(lambda seen: Said(204, b"", {})) as org:
+        assert replace(http(post(org.url())), date=None) == Response(204, "", b"")
+
+
+def test_requests_share_one_connection(http: Http) -> None:
+    with origin() as org:
+        for _ in range(3):
+            http(post(org.url()))
+    assert len(org.seen) == 3
+    assert len({seen.peer for seen in org.seen}) == 1
+
+
+def test_closing_what_was_never_used_is_nothing() -> None:
+    Http().close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(http: Http, status: int) -> None:
+    with origin() as thief:
+        with origin(lambda seen: Said(status, b"", {"Location": thief.url("/collect")})) as org:
+            assert http(post(org.url())).status == status
+            assert http(Request(org.url(), bearer=Secret(BEARER))).status == status
+        assert len(org.seen) == 2
+        assert thief.seen == []
+
+
+def test_an_answer_may_be_as_large_as_the_limit(http: Http) -> None:
+    with origin(lambda seen: Said(200, b" " * LARGEST)) as org:
+        assert len(http(post(org.url())).body) == LARGEST
+
+
+def test_a_larger_answer_is_refused(http: Http) -> None:
+    with origin(lambda seen: Said(200, b" " * (LARGEST + 1))) as org:
+        problem = failure(http, post(org.url()))
+    assert problem.name == "UnexpectedAnswer"
+    assert "larger than 1 MiB" in problem.message
+
+
+def test_an_answer_that_only_unpacks_to_more_is_refused(http: Http) -> None:
+    packed = gzip.compress(b" " * (LARGEST + 1))
+    with origin(lambda seen: Said(200, packed, {"Content-Encoding": "gzip"})) as org:
+        assert failure(http, post(org.url())).name == "UnexpectedAnswer"
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(http: Http) -> None:
+    with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000\r\n\r\n", drip=b" " * LARGEST) as port:
+        assert failure(http, post(f"http://localhost:{port}/")).name == "UnexpectedAnswer"
+
+
+def test_an_answer_that_drips_is_given_up() -> None:
+    http = Http(longest=0.1)
+    with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{", drip=b" ") as port:
+        assert failure(http, post(f"http://localhost:{port}/")).name == "HostTimedOut"
+    http.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 8\r\n\r\nno gzip!",
+    ],
+)
+def test_a_broken_answer_is_a_lost_connection(http: Http, line: bytes) -> None:
+    with saying(line) as port:
+        problem = failure(http, post(f"http://localhost:{port}/services/oauth2/token"))
+    assert problem.name == "ConnectionLost"
+    assert f"localhost:{port}" in problem.message
+
+
+def test_a_refused_connection_says_so(http: Http) -> None:
+    problem = failure(http, post(f"http://localhost:{free_port()}/services/oauth2/token"))
+    assert problem.name == "ConnectionFailed"
+    assert "connection refused" in problem.message
+    assert problem.retryable
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", f"{'a' * 70}.invalid", "a..invalid", ".invalid", "xn--.invalid"])
+def test_a_host_that_cannot_be_found_says_so(http: Http, host: str) -> None:
+    problem = failure(http, post(f"http://{host}/services/oauth2/token"))
+    assert problem.name == "HostNotFound"
+    assert host in problem.message
+
+
+@pytest.mark.parametrize(
+    ("late", "name"),
+    [
+        (httpx.ConnectTimeout, "ConnectionFailed"),
+        (httpx.WriteTimeout, "HostTimedOut"),
+        (httpx.ReadTimeout, "HostTimedOut"),
+    ],
+)
+def test_a_host_that_takes_too_long_says_so(late: type[httpx.TimeoutException], name: str) -> None:
+    def never(request: httpx.Request) -> httpx.Response:
+        raise late("made up", request=request)
+
+    http = Http(httpx.MockTransport(never))
+    problem = failure(http, post("https://acme.my.salesforce.com/services/oauth2/token"))
+    http.close()
+    assert problem.name == name
+    assert "acme.my.salesforce.com" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("7", 7.0),
+        ("0", 0.0),
+        ("Sat, 01 Jan 2000 00:00:00 GMT", 0.0),
+        ("-7", None),
+        ("soon", None),
+        ("", None),
+        ("Sat, 31 Feb 2026 00:00:00 GMT", None),
+    ],
+)
+def test_an_answer_may_ask_for_patience(http: Http, value: str | None, seconds: float | None) -> None:
+    headers = {} if value is None else {"Retry-After": value}
+    with origin(lambda seen: Said(429, b"", headers)) as org:
+        assert http(post(org.url())).retry_after == seconds
+
+
+def test_patience_can_be_asked_for_until_a_date(http: Http) -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    with origin(lambda seen: Said(503, b"", {"Retry-After": soon})) as org:
+        assert http(post(org.url())).retry_after == pytest.approx(60, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("named", "seconds"),
+    [("Sun, 06 Nov 1994 08:49:37 GMT", 784111777.0), ("yesterday", None), ("", None)],
+)
+def test_the_hosts_own_time_is_told(http: Http, named: str, seconds: float | None) -> None:
+    head = f"HTTP/1.1 200 OK\r\nDate: {named}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    with saying(head.encode()) as port:
+        assert http(post(f"http://127.0.0.1:{port}/")).date == seconds
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_side(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> str:
+    """The authority's certificate as a file."""
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    return str(tmp_path / "authority.pem")
+
+
+def test_a_certificate_of_nobody_is_not_trusted(http: Http, authority: trustme.CA) -> None:
+    with origin(tls=server_side(authority.issue_cert("localhost"))) as org:
+        problem = failure(http, post(org.url("/services/oauth2/token", "https")))
+    assert problem.name == "TlsFailed"
+    assert org.seen == []
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"])
+def test_the_environment_can_add_an_authority(
+    http: Http, authority: trustme.CA, bundle: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, bundle)
+    with origin(tls=server_side(authority.issue_cert("localhost"))) as org:
+        assert http(post(org.url(scheme="https"))).status == 200
+    assert org.seen[0].body == FORM
+
+
+def test_trust_is_not_enough_for_another_host_or_another_time(
+    authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    for certificate in (
+        authority.issue_cert("acme.my.salesforce.com"),
+        authority.issue_cert("localhost", not_before=long_ago - timedelta(days=1), not_after=long_ago),
+    ):
+        http = Http()
+        with origin(tls=server_side(certificate)) as org:
+            assert failure(http, post(org.url(scheme="https"))).name == "TlsFailed"
+        http.close()
+        assert org.seen == []
+
+
+def test_a_host_without_tls_gets_nothing(http: Http) -> None:
+    with saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        assert failure(http, post(f"https://localhost:{port}/services/oauth2/token")).name == "TlsFailed"
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_useless_certificate_file_is_named(
+    http: Http, content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    problem = failure(http, post("https://localhost/"))
+    assert (problem.name, problem.file) == ("UnreadableFile", str(file))
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_no_proxy_stands_before_this_very_machine(http: Http, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with origin() as proxy, origin(address=address) as org:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url())
+        host = f"[{address}]" if ":" in address else "localhost"
+        assert http(post(org.url(host=host))).status == 200
+        assert http(post(org.url(host=f"[{address}]" if ":" in address else address))).status == 200
+        assert len(org.seen) == 2
+        assert proxy.seen == []
+
+
+def test_a_proxy_sees_the_host_and_nothing_else(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    with origin(lambda seen: Said(403, b"")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+        problem = failure(http, post("https://acme.my.salesforce.com/services/oauth2/token"))
+    (seen,) = proxy.seen
+    assert (seen.method, seen.target, seen.body) == ("CONNECT", "acme.my.salesforce.com:443", "")
+    assert problem.name == "ConnectionFailed"
+    assert "the proxy refused it" in problem.message
+
+
+def test_an_answer_can_come_through_a_proxy(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(seen: Seen) -> Said:
+        return Said(200, b'{"through": "the proxy"}')
+
+    with origin(answer) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url())
+        assert http(Request("http://acme.invalid/services/data")).body == b'{"through": "the proxy"}'
+    assert proxy.seen[0].target == "http://acme.invalid/services/data"
+
+
+def test_a_log_tells_the_address_without_its_query_and_nothing_that_is_sent(
+    http: Http, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with origin() as org:
+        http(post(org.url("/services/oauth2/token?secret=in-a-query")))
+        http(Request(org.url(), bearer=Secret(BEARER)))
+    assert caplog.messages == [
+        f"POST localhost:{org.port}/services/oauth2/token: 200",
+        f"GET localhost:{org.port}/: 200",
+    ]

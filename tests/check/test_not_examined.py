@@ -1,0 +1,219 @@
+"""What git does not let us look at is a finding: everywhere, and nobody can accept it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trees
+from check import ground
+from check.ground import IGNORE, SETTINGS, committed
+from commandline import environment
+
+from ecapipe.check.findings import NOT_EXAMINED, RULES, Finding
+from ecapipe.check.inspection import CheckOptions
+from ecapipe.render.reports import FORMATS
+
+APP = trees.project() | trees.app() | IGNORE
+ACCEPTED = "accepted.json"
+COMMIT = CheckOptions("commit")
+
+
+def pipe(root: Path) -> None:
+    os.mkfifo(root / ".git")
+
+
+def linked_pipe(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    (root / ".git").symlink_to("pipe")
+
+
+def device(root: Path) -> None:
+    (root / ".git").symlink_to("/dev/zero")
+
+
+def dangling(root: Path) -> None:
+    (root / ".git").symlink_to("nowhere")
+
+
+def elsewhere(root: Path) -> None:
+    (root / ".git").write_text("gitdir: nowhere\n")
+
+
+def no_text(root: Path) -> None:
+    (root / ".git").write_bytes(b"\xff\x00gitdir: nowhere\n")
+
+
+def broken(root: Path) -> None:
+    ground.git(root, "init", "--quiet")
+    (root / ".git/index").write_bytes(b"no index")
+
+
+def of_another_user(root: Path) -> None:
+    ground.git(root, "init", "--quiet")
+    for path in (root, *root.rglob("*")):
+        os.chown(path, 12345, 12345)
+
+
+REFUSING = [pipe, linked_pipe, device, dangling, elsewhere, no_text, broken]
+if os.getuid() == 0:
+    REFUSING.append(of_another_user)
+
+
+def told(root: Path, gate: CheckOptions = COMMIT) -> list[Finding]:
+    return [each for each in ground.findings(root, gate) if each.rule == NOT_EXAMINED]
+
+
+def check(root: Path, *arguments: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command itself; it hangs for a minute at most."""
+    command = [sys.executable, "-m", "ecapipe", "app", "check", "--source-dir", str(root), *arguments]
+    return subprocess.run(
+        command, cwd=home, env=environment(home, **variables), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("refuse", REFUSING, ids=lambda each: each.__name__)
+def test_a_repository_that_git_does_not_read_is_a_finding(
+    refuse: Callable[[Path], None], tmp_path: Path, nobody: Path
+) -> None:
+    root = ground.ready(tmp_path / "project", APP)
+    refuse(root)
+    for purpose, level, status in (("login", "warning", 0), ("deploy", "error", 1), ("commit", "error", 1)):
+        ended = check(root, "--for", purpose, "--json", home=nobody)
+        answer = json.loads(ended.stdout)
+        (found,) = [each for each in answer["result"]["findings"] if each["rule"] == NOT_EXAMINED]
+        assert (found["level"], found["app"], found["file"], found["accepted"]) == (level, None, None, False)
+        assert "What git knows was not checked." in found["message"]
+        assert found["actions"]
+        assert (ended.returncode, answer["status"], answer["warnings"]) == (status, status, [])
+
+
+@pytest.fixture
+def refusing(tmp_path: Path) -> Path:
+    """A project that only git's silence is wrong with."""
+    root = ground.private(ground.ready(tmp_path / "project", APP))
+    pipe(root)
+    return root
+
+
+@pytest.mark.parametrize(("purpose", "level"), [("login", "warning"), ("commit", "error")])
+def test_every_report_tells_of_it(purpose: str, level: str, refusing: Path, tmp_path: Path, nobody: Path) -> None:
+    pages = {name: tmp_path / f"page.{name}" for name in FORMATS}
+    options = [word for name, path in pages.items() for word in ("--report", f"{name}={path}")]
+    actions = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    ended = check(refusing, "--for", purpose, *options, home=nobody, **actions)
+    said = {name: path.read_text() for name, path in (*pages.items(), ("summary", tmp_path / "summary"))}
+    for name, text in {**said, "text": ended.stdout}.items():
+        assert "its .git is neither a folder nor a file" in " ".join(text.split()), name  # some wrap their lines
+        assert NOT_EXAMINED in text, name
+    assert f"::{level} title={NOT_EXAMINED}::git cannot tell" in ended.stderr
+    assert ended.stdout.startswith(f"{level}: git cannot tell")
+    (run,) = json.loads(said["sarif"])["runs"]
+    assert run["invocations"] == [{"executionSuccessful": level != "error"}]
+    assert [each["level"] for each in run["results"] if each["ruleId"] == NOT_EXAMINED] == [level]
+    (suite,) = [part for part in said["junit"].split("<testsuite ") if 'name="project"' in part]
+    assert (f'<failure type="{NOT_EXAMINED}"' in suite) is (level == "error")
+
+
+def test_a_machine_without_git_is_warned_at_most(tmp_path: Path, nobody: Path) -> None:
+    root = ground.ready(tmp_path / "project", [APP, "status"])
+    for purpose in ("login", "deploy", "commit"):
+        page = tmp_path / f"{purpose}.sarif"
+        options = ("--for", purpose, "--report", f"sarif={page}")
+        ended = check(root, *options, home=nobody, PATH=str(tmp_path))
+        assert ended.returncode == 0
+        assert "warning: git cannot tell" in ended.stdout
+        assert "there is no git program" in ended.stdout
+        assert '"executionSuccessful": true' in page.read_text()
+        assert check(root, *options, "--fail-on", "warning", home=nobody, PATH=str(tmp_path)).returncode == 1
+
+
+def test_where_git_need_not_be_asked_nothing_is_missed(tmp_path: Path, refusing: Path) -> None:
+    assert told(ground.ready(tmp_path / "none", APP)) == []
+    assert told(ground.ready(tmp_path / "read", [APP, "status"])) == []
+    trees.plant(refusing, trees.app(settings={"consumerSecret": None}))
+    assert told(refusing, CheckOptions()) == []
+    assert len(told(refusing)) == 1
+
+
+def test_what_other_repositories_tell_still_counts(tmp_path: Path) -> None:
+    package = trees.app("Portal", folder="inner/main")
+    files = trees.project("force-app", "inner") | trees.app()
+    root = ground.ready(tmp_path, [*committed(files), package])
+    pipe(root / "inner")
+    found = ground.findings(root, COMMIT)
+    (missed,) = [each.message for each in found if each.rule == NOT_EXAMINED]
+    assert missed.startswith(f"git cannot tell about {root}/inner: ")
+    assert {each.app for each in found if each.rule == "secret-tracked-by-git"} == {"Billing"}
+
+
+def test_a_history_that_is_there_in_part_is_a_warning(tmp_path: Path) -> None:
+    full = ground.ready(tmp_path / "full", [*committed(APP), *committed({"notes": "made up"}), APP])
+    ground.git(full, "add", "--force", SETTINGS)
+    ground.ready(full, committed())
+    ground.git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{full}", "shallow")
+    shallow = tmp_path / "shallow"
+    for purpose in ("login", "deploy", "commit"):
+        (found,) = told(shallow, ground.for_(purpose, history=True))
+        assert (found.level, "a part of the history" in found.message) == ("warning", True)
+        assert "git fetch --unshallow" in found.actions[0]
+    assert told(shallow) == told(full, CheckOptions("commit", history=True)) == []
+
+
+# --- what a project may say of it ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "login", "commit"),
+    [("off", [], []), ("note", ["note"], ["note"]), ("warning", ["warning"], ["warning"]),
+     ("error", ["error"], ["error"])],
+)  # fmt: skip
+def test_a_project_may_give_it_a_level(level: str, login: list[str], commit: list[str], refusing: Path) -> None:
+    trees.plant(refusing, trees.project(plugins={"ecapipe": {"rules": {NOT_EXAMINED: level}}}))
+    assert [each.level for each in told(refusing, CheckOptions())] == login
+    assert [each.level for each in told(refusing)] == commit
+
+
+def test_switched_off_it_is_still_said(refusing: Path) -> None:
+    trees.plant(refusing, trees.project(plugins={"ecapipe": {"rules": {NOT_EXAMINED: "off"}}}))
+    (notice,) = ground.inspect(refusing, COMMIT).notices
+    assert "What git knows was not checked." in notice
+
+
+def test_no_baseline_accepts_it(refusing: Path) -> None:
+    trees.plant(refusing, trees.project(plugins={"ecapipe": {"baseline": ACCEPTED}}))
+    first = ground.inspect(refusing, CheckOptions("commit", update=True))
+    assert any(each.accepted for each in first.findings)
+    (found,) = told(refusing)
+    assert not found.accepted
+    assert NOT_EXAMINED not in (refusing / ACCEPTED).read_text()
+
+    by_hand = json.loads((refusing / ACCEPTED).read_text())
+    by_hand["accepted"].append(
+        {"rule": "unknown-element", "app": None, "file": None, "fingerprint": found.fingerprint}
+    )
+    (refusing / ACCEPTED).write_text(json.dumps(by_hand))
+    assert [each.accepted for each in told(refusing)] == [False]
+
+
+def test_what_git_does_not_tell_is_not_taken_out_of_a_baseline(tmp_path: Path) -> None:
+    files = trees.project(plugins={"ecapipe": {"baseline": ACCEPTED}}) | trees.app()
+    root = ground.ready(tmp_path, committed(files | {"notes": trees.secret("Billing")}))
+    ground.inspect(root, CheckOptions(update=True))
+    before = (root / ACCEPTED).read_text()
+    assert "secret-tracked-by-git" in before
+    assert "secret-elsewhere-in-tree" in before
+    (root / ".git").rename(root / "aside")
+    pipe(root)
+    again = ground.inspect(root, CheckOptions(update=True))
+    assert (root / ACCEPTED).read_text() == before
+    assert again.notices == ()
+
+
+def test_explain_says_that_no_baseline_accepts_it() -> None:
+    assert "No baseline accepts it." in RULES[NOT_EXAMINED].means

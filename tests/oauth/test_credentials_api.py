@@ -1,0 +1,125 @@
+"""What an org's REST API tells of consumers, and what is made of it when it is not as it should be."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from billing import KEY, ORG, SECRET
+from failure import problem_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecapipe.oauth import credentials_api
+from ecapipe.oauth.credentials_api import Consumer, StagedPair, UsagePage
+from ecapipe.oauth.messages import Response
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.secret import Secret
+
+BEARER = Secret("00D000000000001!AQ.MADE.UP")
+APP, ID = "0xI000000000001AAA", "888000001000001"
+CONSUMER = Consumer(ID, KEY)
+
+
+def answer(body: object, status: int = 200) -> Response:
+    return Response(status, "application/json", json.dumps(body).encode())
+
+
+def test_requests_carry_the_bearer_in_the_header_and_nothing_secret_in_the_url() -> None:
+    root = f"{ORG.url}/services/data/v65.0/apps/oauth"
+    for request, url in (
+        (credentials_api.usage(ORG, BEARER, 3), f"{root}/usage?page=3&pageSize=100"),
+        (credentials_api.consumers(ORG, BEARER, APP), f"{root}/credentials/{APP}"),
+        (credentials_api.pair(ORG, BEARER, APP, CONSUMER), f"{root}/credentials/{APP}/{ID}?part=keyandsecret"),
+        (credentials_api.staging(ORG, BEARER, APP, CONSUMER), f"{root}/credentials/{APP}/{ID}/staged"),
+    ):
+        assert (request.url, request.bearer, request.form) == (url, BEARER, None)
+
+
+def test_apps_are_listed_page_by_page() -> None:
+    apps = [{"developerName": "Billing", "identifier": APP}, {"developerName": "Odd", "identifier": "../../query"}]
+    more = {"apps": apps, "nextPageUrl": "https://evil.example/next"}
+    assert credentials_api.listed(answer(more), ORG, BEARER) == UsagePage({"Billing": APP}, False)
+    assert credentials_api.listed(answer({"apps": apps, "nextPageUrl": None}), ORG, BEARER).last
+
+
+@pytest.mark.parametrize("id", ["../../x", "888?part=key", "", None, 7, "8" * 16, "888000001000001\n"])
+def test_an_id_that_is_none_is_not_put_into_an_address(id: object) -> None:
+    found = [{"id": id, "key": KEY}, {"id": ID, "key": KEY}]
+    assert credentials_api.known(answer({"consumers": found}), ORG, BEARER) == (CONSUMER,)
+
+
+@pytest.mark.parametrize("secret", [None, "", " ", 7, "line\nbreak"])
+def test_a_secret_that_is_left_out_or_is_none_is_absent(secret: object) -> None:
+    assert credentials_api.secret(answer({"key": KEY, "secret": secret}), ORG, BEARER, CONSUMER) is None
+
+
+def test_a_secret_belongs_to_the_key_that_was_asked_for() -> None:
+    found = credentials_api.secret(answer({"key": KEY, "secret": SECRET}), ORG, BEARER, CONSUMER)
+    assert found is not None
+    assert found.reveal() == SECRET
+    other = answer({"key": "3MVG9OTHER", "secret": SECRET})
+    problem = problem_of(credentials_api.secret, other, ORG, BEARER, CONSUMER)
+    assert problem.name == "UnexpectedAnswer"
+    assert SECRET[:8] not in problem.message
+
+
+def test_only_a_pair_in_waiting_counts_as_staged() -> None:
+    rotated = {"state": "Rotated", "key": "old", "expirationDate": "2026-01-01"}
+    active = {"state": "Active", "key": "new", "expirationDate": "2026-02-04"}
+    told = answer({"stagedCredentials": [rotated, active]})
+    assert credentials_api.staged(told, ORG, BEARER) == StagedPair("new", "2026-02-04")
+    assert credentials_api.staged(answer({"stagedCredentials": [rotated]}), ORG, BEARER) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (answer([{"errorCode": "INVALID_SESSION_ID", "message": "Session expired"}], 401), "RestSessionRefused"),
+        (answer([{"errorCode": "X", "message": "This feature is not currently enabled"}], 403), "RestSwitchOff"),
+        (answer([{"errorCode": "X", "message": "The feature is not enabled."}], 400), "RestSwitchOff"),
+        (answer([{"errorCode": "FUNCTIONALITY_NOT_ENABLED", "message": ""}], 403), "RestSwitchOff"),
+        (answer([{"errorCode": "X", "message": "feature is not enabled for this user"}], 403),
+         "RestPermissionMissing"),
+        (answer([{"errorCode": "INSUFFICIENT_ACCESS", "message": ""}], 403), "RestPermissionMissing"),
+        (answer([{"errorCode": "NOT_FOUND", "message": "no such resource"}], 404), "RestRefused"),
+        (answer([], 403), "RestRefused"),
+        (Response(403, "text/html", b"<html>"), "RestRefused"),
+        (answer({}, 429), "RateLimited"),
+        (answer({}, 503), "ServerBusy"),
+        (Response(302, "text/html", b""), "RedirectRefused"),
+        (Response(200, "text/html", b"<html>"), "UnexpectedAnswer"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_is_missing(given: Response, name: str) -> None:
+    problem = problem_of(credentials_api.listed, given, ORG, BEARER)
+    assert (problem.name, problem.host, problem.http_status) == (name, ORG.host, given.status)
+
+
+def test_a_refusal_repeats_no_token() -> None:
+    told = answer([{"errorCode": "X", "message": f"bad token {BEARER.reveal()}"}], 400)
+    assert "MADE.UP" not in problem_of(credentials_api.known, told, ORG, BEARER).message
+
+
+NAMES = """apps consumers stagedCredentials developerName identifier id key secret state expirationDate nextPageUrl
+errorCode message""".split()
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+)
+
+
+@given(st.integers(100, 599), VALUES)
+def test_any_answer_is_read_or_a_problem(status: int, body: object) -> None:
+    told = answer(body, status)
+    for read in (
+        lambda: credentials_api.listed(told, ORG, BEARER),
+        lambda: credentials_api.known(told, ORG, BEARER),
+        lambda: credentials_api.secret(told, ORG, BEARER, CONSUMER),
+        lambda: credentials_api.staged(told, ORG, BEARER),
+    ):
+        try:
+            read()
+        except EcapipeError:
+            continue
+        assert status == 200

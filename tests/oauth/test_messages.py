@@ -1,0 +1,335 @@
+"""Answers of orgs: which are taken for JSON, what the others mean, and what of them may be repeated."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+import trees
+from failure import problem_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecapipe.oauth import messages
+from ecapipe.oauth.messages import Request, Response
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.secret import Secret
+
+HOST = "acme.my.salesforce.com"
+JSON, HTML, FORM = "application/json", "text/html", "application/x-www-form-urlencoded"
+SECRET = Secret(trees.secret("Billing"))
+
+
+def answer(body: object, status: int = 200, kind: str = JSON) -> Response:
+    return Response(status, kind, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def refused(code: str, description: str = "", *secrets: Secret) -> Problem:
+    return messages.refusal(code, description, HOST, 400, *secrets).problem
+
+
+# --- requests -----------------------------------------------------------------------------------------------
+
+
+def test_a_request_shows_neither_form_nor_bearer() -> None:
+    request = Request("https://acme.my.salesforce.com:8443/x", bearer=SECRET, form=SECRET)
+    assert SECRET.reveal() not in repr(request)
+    assert request.host == "acme.my.salesforce.com:8443"
+
+
+# --- answers ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"a": "b"}', JSON),
+        (b'\xef\xbb\xbf {"a": "b"}\n', JSON),
+        ('{"a": "b"}'.encode("utf-16"), JSON),
+        (b'{"a": "b"}', HTML),
+        (b'{"a": "b"}', ""),
+        (b"a=b", FORM),
+    ],
+)
+def test_an_object_is_taken_however_it_is_labelled(body: bytes, kind: str) -> None:
+    assert messages.members(answer(body, kind=kind), HOST) == {"a": "b"}
+
+
+def test_members_nobody_knows_are_kept() -> None:
+    assert messages.members(answer({"access_token": "t", "new": [1, {"x": None}]}), HOST)["new"] == [1, {"x": None}]
+
+
+@pytest.mark.parametrize("error", [None, "", " ", 7, [], {"code": "x"}, True])
+def test_an_error_that_says_nothing_is_no_error(error: object) -> None:
+    assert messages.members(answer({"error": error}), HOST) == {"error": error}
+    assert problem_of(messages.members, answer({"error": error}, 400), HOST).name == "UnexpectedAnswer"
+
+
+PAGE = b"<html><body>We are down for maintenance.</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "retryable"),
+    [
+        (answer(PAGE, 200, HTML), "UnexpectedAnswer", True),
+        (answer(PAGE, 404, HTML), "UnexpectedAnswer", True),
+        (answer(PAGE, 503, HTML), "ServerBusy", True),
+        (answer(b"", 200, ""), "UnexpectedAnswer", True),
+        (answer(b"", 500, ""), "ServerBusy", True),
+        (answer(b'{"access_token": "00D', 200), "UnexpectedAnswer", True),
+        (answer(b"\xff\xfe\x00", 200), "UnexpectedAnswer", True),
+        (answer(b"[" * 100_000, 200), "UnexpectedAnswer", True),
+        (answer(b'{"a": ' + b"7" * 5000 + b"}", 200), "UnexpectedAnswer", True),
+        (answer([{"a": "b"}], 200), "UnexpectedAnswer", True),
+        (answer("text", 200), "UnexpectedAnswer", True),
+        (answer(None, 200), "UnexpectedAnswer", True),
+        (answer({"a": "b"}, 201), "UnexpectedAnswer", True),
+        (answer({"a": "b"}, 400), "UnexpectedAnswer", True),
+        (answer(b"no form", 200, FORM), "UnexpectedAnswer", True),
+        (answer({"access_token": "t"}, 300), "RedirectRefused", False),
+        (answer({"access_token": "t"}, 399), "RedirectRefused", False),
+        (answer({"access_token": "t"}, 307), "RedirectRefused", False),
+        (answer(b"", 302, ""), "RedirectRefused", False),
+        (answer(b"", 304, ""), "RedirectRefused", False),
+        (answer(PAGE, 429, HTML), "RateLimited", True),
+        (answer({"a": "b"}, 429), "RateLimited", True),
+        (answer(b"", 502, ""), "ServerBusy", True),
+        (answer({"a": "b"}, 504), "ServerBusy", True),
+        (answer({"error": "invalid_grant", "error_description": "expired authorization code"}, 400),
+         "AuthorizationCodeRefused", True),
+        (answer({"error": "invalid_client_id"}, 200), "InvalidClientId", True),
+        (answer({"error": "invalid_client"}, 401), "InvalidClient", False),
+        (answer({"error": "rate_limit_exceeded"}, 403), "RateLimited", True),
+        (answer(b"error=invalid_client&error_description=invalid+client+credentials", 400, FORM),
+         "InvalidClient", False),
+    ],
+)  # fmt: skip
+def test_any_other_answer_is_a_problem_with_host_and_status(given: Response, name: str, retryable: bool) -> None:
+    problem = problem_of(messages.members, given, HOST)
+    assert (problem.name, problem.retryable) == (name, retryable)
+    assert (problem.host, problem.http_status) == (HOST, given.status)
+
+
+def test_the_body_of_an_unexpected_answer_is_never_repeated() -> None:
+    problem = problem_of(messages.members, answer(b"<html>" + SECRET.reveal().encode(), 200, HTML), HOST)
+    assert "<html>" not in repr(problem)
+    assert SECRET.reveal()[:8] not in repr(problem)
+    assert "HTTP 200" in problem.message
+    assert HTML in problem.message
+
+
+@given(st.integers(100, 599), st.sampled_from((JSON, FORM, HTML, "")), st.binary())
+def test_any_answer_is_an_object_or_a_problem(status: int, kind: str, body: bytes) -> None:
+    try:
+        found = messages.members(Response(status, kind, body), HOST, SECRET)
+    except EcapipeError:
+        return
+    assert status == 200
+    assert isinstance(found, dict)
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text(), max_size=2)
+
+
+@given(st.integers(100, 599), st.dictionaries(st.sampled_from(("error", "error_description", "a")), VALUES))
+def test_any_object_is_taken_or_a_problem(status: int, members: dict[str, object]) -> None:
+    try:
+        found = messages.members(answer(members, status), HOST, SECRET)
+    except EcapipeError:
+        return
+    assert (status, found) == (200, members)
+
+
+# --- refusals -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "description", "name"),
+    [
+        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", "AppNotFoundInOrg"),
+        ("OAUTH_AUTHORIZATION_BLOCKED", "Cross-org OAuth flows are not supported for this app", "CrossOrgBlocked"),
+        ("OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occurred during authentication", "ApprovalRefused"),
+        ("OAUTH_APP_BLOCKED", "this app is blocked by admin", "ApprovalRefused"),
+        ("OAUTH_APP_ACCESS_DENIED", "", "UserNotApproved"),
+        ("access_denied", "end-user denied authorization", "AccessDenied"),
+        ("access-denied", "", "AccessDenied"),
+        ("invalid_client_id", "client identifier invalid", "InvalidClientId"),
+        ("invalid_client", "invalid client credentials", "InvalidClient"),
+        ("invalid_client_credentials", "client secret invalid", "InvalidClient"),
+        ("redirect_uri_mismatch", "redirect_uri must match configuration", "RedirectUriMismatch"),
+        ("redirect_uri_missing", "", "RedirectUriMismatch"),
+        ("invalid_app_access", "user is not admin approved to access this app", "UserNotApproved"),
+        ("invalid_scope", "the requested scope is not allowed", "InvalidScope"),
+        ("unsupported_grant_type", "grant type not supported", "UnsupportedGrantType"),
+        ("unauthorized_client", "", "UnsupportedGrantType"),
+        ("unsupported_response_type", "", "UnsupportedGrantType"),
+        ("invalid_token", "", "TokenRefused"),
+        ("token_rejected", "", "TokenRefused"),
+        ("unsupported_token_type", "", "TokenRefused"),
+        ("invalid_grant", "expired access/refresh token", "TokenRefused"),
+        ("inactive_user", "user is inactive", "Inactive"),
+        ("inactive_org", "organization is inactive", "Inactive"),
+        ("rate_limit_exceeded", "", "RateLimited"),
+        ("slow_down", "", "RateLimited"),
+        ("server_error", "", "ServerBusy"),
+        ("temporarily_unavailable", "", "ServerBusy"),
+        ("unknown_error", "retry your request", "ServerBusy"),
+        ("invalid_request", "missing required code challenge", "CodeChallengeMissing"),
+        ("invalid_request", "Missing Required Code Challenge", "CodeChallengeMissing"),
+        ("invalid_request", "invalid code verifier", "CodeVerifierRefused"),
+        ("invalid_request", "must use HTTP POST", "OauthRefused"),
+        ("invalid_grant", "invalid code verifier", "CodeVerifierRefused"),
+        ("invalid_grant", "expired authorization code", "AuthorizationCodeRefused"),
+        ("invalid_grant", "invalid authorization code", "AuthorizationCodeRefused"),
+        ("invalid_grant", "ip restricted", "IpRestricted"),
+        ("invalid_grant", "IP restricted or invalid login hours", "IpRestricted"),
+        ("invalid_grant", "user hasn't approved this consumer", "UserNotApproved"),
+        ("invalid_grant", "request not supported on this domain", "ClientCredentialsRefused"),
+        ("invalid_grant", "no client credentials user enabled", "ClientCredentialsRefused"),
+        ("invalid_grant", "authentication failure", "AuthenticationFailed"),
+        ("invalid_grant", "inactive user", "AuthenticationFailed"),
+        ("invalid_grant", "user password expired", "AuthenticationFailed"),
+        ("invalid_grant", "challenge required", "AuthenticationFailed"),
+        ("invalid_grant", "audience is invalid", "AudienceRefused"),
+        ("invalid_grant", "Audience validation failed", "AudienceRefused"),
+        ("invalid_grant", "invalid assertion", "AssertionRefused"),
+        ("invalid_grant", "", "OauthRefused"),
+        ("immediate_unsuccessful", "", "OauthRefused"),
+        ("INVALID_CLIENT", "", "OauthRefused"),
+        ("something_new", "a code of the next release", "OauthRefused"),
+    ],
+)  # fmt: skip
+def test_a_refusal_goes_by_code_first_then_by_description(code: str, description: str, name: str) -> None:
+    problem = refused(code, description)
+    assert (problem.name, problem.oauth_error) == (name, code)
+    assert (problem.host, problem.http_status) == (HOST, 400)
+    assert HOST in problem.message
+    assert all(problem.actions)
+
+
+def test_an_unknown_refusal_shows_both_code_and_description() -> None:
+    assert "something_new: of the next release" in refused("something_new", "of the next release").message
+    assert "something_new." in refused("something_new").message
+
+
+@pytest.mark.parametrize("code", ["invalid_scope", "inactive_user", "server_error", "invalid_app_access"])
+def test_a_known_refusal_repeats_its_description_or_else_its_code(code: str) -> None:
+    assert "as the org says" in refused(code, "as the org says").message
+    assert code in refused(code).message
+
+
+def test_what_an_org_says_is_one_bounded_line() -> None:
+    problem = refused("a\nb\r\n" + "c" * 1000, "d\te\u2028f " + "g" * 5000)
+    assert not {"\n", "\r", "\t", "\u2028"} & set(problem.message)
+    assert "a b c" in problem.message
+    assert "d e f g" in problem.message
+    assert len(problem.message) < 800
+
+
+def parts(text: str, length: int = 8) -> set[str]:
+    return {text[at : at + length] for at in range(len(text) - length + 1)}
+
+
+CODE = Secret("aPrxFAKE+code/of~a.test-1234567890==")
+VERIFIER = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+
+
+@pytest.mark.parametrize("secret", [SECRET, CODE, VERIFIER])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "{plain}",
+        "client_secret={plain}&grant_type=x",
+        "{encoded}",
+        "{base64}",
+        "Basic {basic}",
+        "begins with {head}",
+        "ends with {tail}",
+        "{plain}{plain}",
+    ],
+)
+def test_a_secret_that_the_org_echoes_is_struck_out(secret: Secret, echo: str) -> None:
+    value = secret.reveal()
+    forms = {"plain": value, "encoded": quote(value, safe=""), "base64": base64.b64encode(value.encode()).decode()}
+    basic = base64.b64encode(f"3MVG9:{value}".encode()).decode()
+    said = echo.format(**forms, basic=basic, head=value[:8], tail=value[-8:])
+    for problem in (
+        refused("invalid_scope", said, secret),
+        refused("made_up", said, secret),
+        refused(said, "", secret),
+    ):
+        assert "[REDACTED]" in problem.message
+        assert not {part for form in forms.values() for part in parts(form) if part in repr(problem)}
+
+
+def test_what_has_the_shape_of_a_token_is_struck_out_unasked() -> None:
+    problem = refused("made_up", "session 00D000000000001!AQEAQFAKE_token and 5Aep861FAKErefresh and aPrxFAKEcode==")
+    assert "FAKE" not in repr(problem)
+    assert problem.message.count("[REDACTED]") == 3
+
+
+# --- how resources refuse -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"Bad_OAuth_Token", "Bad_OAuth_Token"),
+        (b"Missing_OAuth_Token\n", "Missing_OAuth_Token"),
+        (b'[{"errorCode": "INVALID_SESSION_ID", "message": "Session expired"}]', "INVALID_SESSION_ID"),
+        (b'{"errorCode": "API_DISABLED_FOR_ORG"}', "API_DISABLED_FOR_ORG"),
+        (b'{"error": "invalid_token"}', "invalid_token"),
+        (b'"Bad_Id"', "Bad_Id"),
+        (PAGE, "no reason given"),
+        (b"", "no reason given"),
+        (b"[]", "no reason given"),
+        (b"{}", "no reason given"),
+        (b"null", "no reason given"),
+        (b"7", "no reason given"),
+        (b"[[1]]", "no reason given"),
+        (b'{"errorCode": ["x"]}', "no reason given"),
+        (b'{"errorCode": "\\u001b[2J"}', "no reason given"),
+        (b"\xff\xfe", "no reason given"),
+        (b"[" * 100_000, "no reason given"),
+        (b"x" * 81, "no reason given"),
+    ],
+)
+def test_a_resource_says_why_in_a_word_or_not_at_all(body: bytes, said: str) -> None:
+    assert messages.refusal_code(Response(403, "", body)) == said
+
+
+def test_a_resource_that_says_a_secret_says_nothing() -> None:
+    assert VERIFIER.reveal()[:8] not in messages.refusal_code(
+        Response(401, "", f"got {VERIFIER.reveal()}".encode()), VERIFIER
+    )
+
+
+@given(st.binary())
+def test_any_refusal_of_a_resource_is_a_short_word(body: bytes) -> None:
+    assert 0 < len(messages.refusal_code(Response(401, "", body))) <= 80
+
+
+@pytest.mark.parametrize(
+    ("code", "description", "name"),
+    [
+        ("invalid_grant", "expired authorization code", "AssertionExpired"),
+        ("invalid_grant", "expired access/refresh token", "AssertionExpired"),
+        ("invalid_grant", "the assertion is not yet valid", "AssertionExpired"),
+        ("invalid_grant", "user hasn't approved this consumer", "AssertionNotApproved"),
+        ("invalid_grant", "invalid assertion", "AssertionRefused"),
+        ("invalid_grant", "request not supported on this domain", "UnsupportedGrantType"),
+        ("invalid_client", "invalid client credentials", "AssertionRefused"),
+        ("invalid_grant", "audience is invalid", "AudienceRefused"),
+        ("invalid_client_id", "client identifier invalid", "InvalidClientId"),
+        ("invalid_app_access", "user is not admin approved to access this app", "UserNotApproved"),
+        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", "AppNotFoundInOrg"),
+    ],
+)
+def test_a_refusal_of_an_assertion_is_about_the_assertion(code: str, description: str, name: str) -> None:
+    refusal = answer({"error": code, "error_description": description}, 400)
+    with pytest.raises(EcapipeError) as caught:
+        messages.members(refusal, HOST, assertion=True)
+    problem = caught.value.problem
+    assert (problem.name, problem.oauth_error, problem.http_status) == (name, code, 400)

@@ -1,0 +1,334 @@
+"""Each format says what was found, in the words of its readers."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from render import accounts
+
+from ecapipe.check.findings import RULES
+from ecapipe.cli import options
+from ecapipe.render import annotations
+from ecapipe.render.report_data import ReportData
+from ecapipe.render.reports import FORMATS
+
+SARIF = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
+BILLING, PORTAL = accounts.app("Billing"), accounts.app("Portal", "force-app/b.ecaGlblOauth-meta.xml")
+
+
+def found() -> ReportData:
+    """An error, a warning and a note, one of a file that belongs to no app, and one that is accepted."""
+    return accounts.check(
+        [BILLING, PORTAL],
+        [
+            accounts.finding("credential-duplicated", "note", "Twice.", line=None),
+            accounts.finding("malformed-xml", "error", "Not XML.", app=None, file="force-app/c.eca-meta.xml", line=2),
+            accounts.finding("secret-tracked-by-git", "warning", "git tracks it."),
+            accounts.finding("secret-tracked-by-git", "warning", "Known.", app="Portal", accepted=True),
+        ],
+    )
+
+
+def sarif(result: ReportData) -> dict[str, Any]:
+    document = json.loads(FORMATS["sarif"](result))
+    jsonschema.validate(document, SARIF, format_checker=jsonschema.FormatChecker())
+    (run,) = document["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert [rules[each["ruleIndex"]] for each in run["results"]] == [each["ruleId"] for each in run["results"]]
+    return run  # type: ignore[no-any-return]
+
+
+def test_sarif_has_a_result_per_finding_and_help_for_every_rule() -> None:
+    run = sarif(found())
+    assert [(each["ruleId"], each["level"]) for each in run["results"]] == [
+        ("malformed-xml", "error"),
+        ("secret-tracked-by-git", "warning"),
+        ("credential-duplicated", "note"),
+    ]
+    place = run["results"][1]["locations"][0]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "force-app/a.ecaGlblOauth-meta.xml"
+    assert place["physicalLocation"]["region"] == {"startLine": 5}
+    assert place["logicalLocations"] == [{"fullyQualifiedName": "Billing"}]
+    assert run["results"][1]["message"]["text"] == "Billing: git tracks it.\n\nTry this:\n- Retrieve it."
+    rules = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}
+    assert set(rules) == set(RULES)
+    rule = RULES["malformed-xml"]
+    for part in (rule.means, rule.why, rule.remedy, rule.source):
+        assert part in rules["malformed-xml"]["help"]["text"]
+        assert part in rules["malformed-xml"]["help"]["markdown"]
+    assert run["invocations"] == [{"executionSuccessful": True}]
+
+
+def test_sarif_identifies_a_finding_by_its_fingerprint() -> None:
+    finding = accounts.finding()
+    moved = accounts.finding(line=77, message="The same, worded anew.")
+    (one,), (other,) = (sarif(accounts.check([BILLING], [each]))["results"] for each in (finding, moved))
+    assert one["partialFingerprints"] == other["partialFingerprints"] == {"ecapipe/v1": finding.fingerprint}
+
+
+def test_sarif_gives_a_file_to_what_has_none_since_readers_insist_on_one() -> None:
+    run = sarif(accounts.run())
+    assert {each["ruleId"]: each["level"] for each in run["results"]} == {
+        accounts.REFUSED: "error",
+        "authorize": "warning",
+    }
+    for each in run["results"]:
+        location = each["locations"][0]["physicalLocation"]
+        assert location["artifactLocation"]["uri"] == "force-app/a.ecaGlblOauth-meta.xml"
+        assert location["region"] == {"startLine": 1}
+
+
+@pytest.mark.parametrize("result", [accounts.run(interrupted=True), accounts.failure("No.", "Do.", None)])
+def test_sarif_tells_that_the_work_was_not_completed(result: ReportData) -> None:
+    assert sarif(result)["invocations"] == [{"executionSuccessful": False}]
+
+
+def suites(result: ReportData) -> dict[str, dict[str, ElementTree.Element]]:
+    """The cases by suite and name, once the totals are seen to be right."""
+    root = ElementTree.fromstring(FORMATS["junit"](result))
+    assert root.tag == "testsuites"
+    assert {suite.tag for suite in root} <= {"testsuite"}
+    for group in (root, *root):
+        cases = list(group.iter("testcase"))
+        assert group.get("tests") == str(len(cases))
+        assert group.get("failures") == str(sum(case.find("failure") is not None for case in cases))
+        assert group.get("skipped") == str(sum(case.find("skipped") is not None for case in cases))
+        seconds = sum(float(case.get("time", "")) for case in cases)
+        assert float(group.get("time", "")) == pytest.approx(seconds)
+    return {suite.get("name", ""): {case.get("name", ""): case for case in suite} for suite in root}
+
+
+def test_junit_has_a_case_per_app_and_rule() -> None:
+    by_suite = suites(found())
+    assert list(by_suite) == ["project", "Billing", "Portal"]
+    assert list(by_suite["project"]) == ["malformed-xml"]
+    assert list(by_suite["Billing"]) == list(by_suite["Portal"]) == list(RULES)
+    failure = by_suite["project"]["malformed-xml"].find("failure")
+    assert failure is not None
+    assert failure.attrib == {"type": "malformed-xml", "message": "Not XML."}
+    assert failure.text == "force-app/c.eca-meta.xml:2: error: Not XML.\nRetrieve it."
+    warned = by_suite["Billing"]["secret-tracked-by-git"]
+    assert [child.tag for child in warned] == ["system-out"]
+    assert (warned.get("file"), warned.get("line")) == ("force-app/a.ecaGlblOauth-meta.xml", "5")
+    accepted = by_suite["Portal"]["secret-tracked-by-git"].find("skipped")
+    assert accepted is not None
+    assert accepted.get("message") == "Accepted: Known."
+    assert not list(by_suite["Billing"]["wrong-root"])
+
+
+def test_junit_has_a_case_per_stage_of_everything_that_was_to_be_done() -> None:
+    by_suite = suites(accounts.run())
+    assert {name: list(cases) for name, cases in by_suite.items()} == {
+        "project": ["discover"],
+        "Billing": ["locate", "check"],
+        "Billing@uat": ["authorize", "token", "verify"],
+        "Billing@uat 2": ["authorize", "token", "verify"],
+        "Billing 2": ["locate", "check"],
+        "Billing 2@uat": ["authorize", "token", "verify"],
+        "Billing 2@uat 2": ["authorize", "token", "verify"],
+    }
+    assert by_suite["Billing@uat"]["token"].get("time") == "1.240"
+    failure = by_suite["Billing@uat 2"]["authorize"].find("failure")
+    assert failure is not None
+    assert failure.get("type") == accounts.REFUSED
+    assert failure.text == "The callback URL does not match.\nCompare it with the file."
+    skips = [by_suite[name]["token"].find("skipped") for name in ("Billing@uat 2", "Billing 2@uat 2")]
+    reasons = [None if skip is None else skip.get("message") for skip in skips]
+    assert reasons == ["Requesting token failed.", "Not reached."]
+
+
+def test_gitlab_lists_what_nobody_has_accepted() -> None:
+    issues = json.loads(FORMATS["gitlab"](found()))
+    assert [(each["check_name"], each["severity"]) for each in issues] == [
+        ("malformed-xml", "major"),
+        ("secret-tracked-by-git", "minor"),
+        ("credential-duplicated", "info"),
+    ]
+    assert issues[2] == {
+        "description": "Billing: Twice.",
+        "check_name": "credential-duplicated",
+        "fingerprint": accounts.finding("credential-duplicated").fingerprint,
+        "severity": "info",
+        "location": {"path": "force-app/a.ecaGlblOauth-meta.xml", "lines": {"begin": 1}},
+    }
+
+
+def test_gitlab_fingerprints_are_unique_since_it_drops_what_it_has_seen() -> None:
+    twice = accounts.check([BILLING], [accounts.finding(line=3), accounts.finding(line=9)])
+    one, other = json.loads(FORMATS["gitlab"](twice))
+    assert one["fingerprint"] != other["fingerprint"]
+    assert FORMATS["gitlab"](twice) == FORMATS["gitlab"](twice)
+
+
+def test_json_is_what_the_command_prints() -> None:
+    result = found()
+    assert json.loads(FORMATS["json"](result)) == result.document
+
+
+def test_markdown_has_a_table_and_what_to_do() -> None:
+    page = FORMATS["markdown"](found())
+    assert page == "\n".join(
+        [
+            "## ecapipe app check: 1 error, 1 warning, 1 note, 1 accepted",
+            "",
+            "| | credential-duplicated | malformed-xml | secret-tracked-by-git | |",
+            "|---|:---:|:---:|:---:|---|",
+            "| project |  | ❌ |  |  |",
+            "| `Billing` | ℹ️ | ✅ | ⚠️ |  |",
+            "| `Portal` | ✅ | ✅ | ☑️ |  |",
+            "",
+            "### What to do",
+            "",
+            "❌ error · **malformed-xml** · `force-app/c.eca-meta.xml:2`",
+            "```text",
+            "Not XML.",
+            "",
+            "Retrieve it.",
+            "```",
+            "",
+            "⚠️ warning · **secret-tracked-by-git** · `Billing` · `force-app/a.ecaGlblOauth-meta.xml:5`",
+            "```text",
+            "git tracks it.",
+            "",
+            "Retrieve it.",
+            "```",
+            "",
+            "ℹ️ note · **credential-duplicated** · `Billing` · `force-app/a.ecaGlblOauth-meta.xml`",
+            "```text",
+            "Twice.",
+            "",
+            "Retrieve it.",
+            "```",
+            "",
+            "### Accepted",
+            "",
+            "⚠️ warning · **secret-tracked-by-git** · `Portal` · `force-app/a.ecaGlblOauth-meta.xml:5`",
+            "```text",
+            "Known.",
+            "",
+            "Retrieve it.",
+            "```",
+            "",
+        ]
+    )
+
+
+def test_markdown_of_a_run_says_how_every_target_ended() -> None:
+    page = FORMATS["markdown"](accounts.run())
+    assert "| `Billing@uat` |  |  |  | ✅ | ✅ | ✅ | `user@acme.example in org 00D000000000001EAA` |" in page
+    assert "| `Billing@uat 2` |  |  |  | ❌ | ⚪ | ⚪ | `RedirectUriMismatch` |" in page
+    assert "| `Billing 2@uat 2` |  |  |  | ⚪ | ⚪ | ⚪ | `Not reached.` |" in page
+
+
+def test_markdown_stops_where_nobody_reads_on() -> None:
+    names = [f"App_{number}" for number in range(1000)]
+    page = FORMATS["markdown"](
+        accounts.check(map(accounts.app, names), [accounts.finding(app=each, message="x" * 5000) for each in names])
+    )
+    assert len(page.encode()) < 1_000_000
+    assert "… and 700 more." in page
+    assert "… and 900 more." in page
+
+
+class Page(HTMLParser):
+    """The elements of a page, and the text of each table cell."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.cells: list[list[str]] = []
+        self._open = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.cells.append([])
+        if tag in ("td", "th"):
+            self.cells[-1].append("")
+            self._open = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = self._open and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.cells[-1][-1] += data
+
+
+def test_html_shows_apps_and_checks() -> None:
+    page = FORMATS["html"](found())
+    assert Page(page).cells == [
+        ["", "credential-duplicated", "malformed-xml", "secret-tracked-by-git"],
+        ["project", "", "✘failed", ""],
+        ["Billing", "ℹnote", "✔passed", "⚠warning"],
+        ["Portal", "✔passed", "✔passed", "☑accepted"],
+    ]
+    assert f"Nothing was found by {len(RULES) - 3} other rules." in page
+    assert page.index("Not XML.") < page.index("git tracks it.") < page.index("Twice.") < page.index("Known.")
+
+
+def test_html_shows_apps_orgs_and_stages() -> None:
+    cells = Page(FORMATS["html"](accounts.run())).cells
+    assert cells[0] == ["", "discover", "locate", "check", "authorize", "token", "verify", "Result"]
+    assert cells[1] == ["project", "✔passed", "", "", "", "", "", ""]
+    assert cells[2] == ["Billing", "", "✔passed", "✔passed", "", "", "", ""]
+    assert cells[4] == ["Billing@uat 2", "", "", "", "✘failed", "◯skipped", "◯skipped", accounts.REFUSED]
+
+
+def test_html_stands_alone() -> None:
+    text = FORMATS["html"](found())
+    page = Page(text)
+    policy = next(each["content"] or "" for tag, each in page.elements if "http-equiv" in each)
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert not {"script", "link", "img", "iframe", "object", "form", "a"} & {tag for tag, _ in page.elements}
+    assert not re.search(r"url\(|@import|//", text)
+
+
+def test_a_check_that_finds_nothing_says_so() -> None:
+    result = accounts.check([BILLING], [])
+    assert f"Nothing was found by {len(RULES)} rules." in FORMATS["html"](result)
+    assert FORMATS["markdown"](result) == "## ecapipe app check: 0 errors, 0 warnings, 0 notes\n"
+    assert json.loads(FORMATS["gitlab"](result)) == []
+    assert sarif(result)["results"] == []
+    assert not list(annotations.lines(result))
+
+
+def test_annotations_are_workflow_commands_on_file_and_line() -> None:
+    assert list(annotations.lines(found())) == [
+        "::error file=force-app/c.eca-meta.xml,line=2,title=malformed-xml::Not XML.%0ARetrieve it.",
+        "::warning file=force-app/a.ecaGlblOauth-meta.xml,line=5,title=secret-tracked-by-git"
+        "::Billing: git tracks it.%0ARetrieve it.",
+        "::notice file=force-app/a.ecaGlblOauth-meta.xml,line=1,title=credential-duplicated"
+        "::Billing: Twice.%0ARetrieve it.",
+    ]
+    assert next(annotations.lines(accounts.run())) == (
+        "::error title=RedirectUriMismatch"
+        "::Billing@uat 2: The callback URL does not match.%0ACompare it with the file."
+    )
+
+
+def test_annotations_are_ten_of_each_level_since_github_drops_the_rest() -> None:
+    names = [f"App_{number}" for number in range(12)]
+    findings = [
+        accounts.finding(level=level, app=name) for name in names for level in ("note", "warning", "error")
+    ]  # fmt: skip
+    commands = [line.split(" ")[0] for line in annotations.lines(accounts.check(map(accounts.app, names), findings))]
+    assert commands == ["::error"] * 10 + ["::warning"] * 10 + ["::notice"] * 10
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_every_format_is_named_in_help_and_ends_its_last_line(name: str) -> None:
+    assert name in str(options.ReportFiles.__metadata__[0].help)  # type: ignore[attr-defined]
+    for result in (found(), accounts.run(), accounts.failure("No.", "Do.", "force-app/a.eca-meta.xml")):
+        text = FORMATS[name](result)
+        assert text.endswith("\n")
+        assert text.encode().decode() == text

@@ -1,0 +1,226 @@
+"""Whatever files and orgs say, it stays text: no command, line, tag or escape of it comes alive in any report."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import jsonschema
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from render import accounts
+
+from ecapipe.check.findings import RULES
+from ecapipe.render import annotations
+from ecapipe.render import json as json_output
+from ecapipe.render.report_data import ReportData
+from ecapipe.render.reports import FORMATS
+
+SARIF = jsonschema.Draft202012Validator(json.loads((Path(__file__).parent / "sarif.schema.json").read_text()))
+
+WEAPONS = (
+    "::error::", "::set-output name=a::b", "\n::stop-commands::x", "##[error]", "##vso[task.complete]", "%0A", "%25",
+    "\n", "\r\n", "\x85", "\u2028", "\x1b[31m", "\x9b2J", "\x07", "\x00", "\u202e", "\ufeff", "\ufffe", "\ud800",
+    "<script>alert(1)</script>", "</td></tr></table>", "<!--", "-->", "]]>", "<?x?>", "&lt;", "&#60;", '"', "'",
+    "` x", "```", "````text", "|", "\\|", "\\", "](https://evil.example)", "[x", "![", "https://evil.example",
+    "www.evil.example", "@octocat", "#1", "# x", "* x", "{0}", "}", ",title=x", ":", "=", " ",
+)  # fmt: skip
+TEXT = st.lists(st.sampled_from(WEAPONS) | st.text(max_size=8), min_size=1, max_size=5).map(
+    lambda parts: "".join(parts) or "x"
+)
+
+unhurried = settings(deadline=None)
+"""Several reports are made of each text; how long that takes is not the point here."""
+
+ESCAPES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+
+
+def commands(text: str) -> list[str]:
+    """The lines that a CI system would obey: GitHub's runner takes ``::name …::`` where a line starts, after space,
+    and ``##[name]`` anywhere in it, Azure's ``##vso[``, TeamCity ``##teamcity[``."""
+    lines = re.split("[\n\r\x0b\x0c\x85\u2028\u2029]", text)
+    return [line for line in lines if re.match(r"\s*::.*::", line) or re.search(r"##\w*\[", line)]
+
+
+def check(text: str, other: str) -> ReportData:
+    return accounts.check(
+        [accounts.app(text, other), accounts.app("Portal")],
+        [
+            accounts.finding("wrong-root", message=text, app=text, file=other, actions=(other, text)),
+            accounts.finding("malformed-xml", "warning", other, app=None, file=text, line=None),
+            accounts.finding("settings-missing", "note", other, app="Portal", file=None, actions=()),
+            accounts.finding("settings-missing", "note", text, app="Portal", file=other, accepted=True),
+        ],
+    )
+
+
+def run(text: str, other: str) -> ReportData:
+    return accounts.run(
+        name=text, org=other, message=other, action=text, reason=text, warning=other, username=text, file=other
+    )
+
+
+def results(text: str, other: str) -> list[ReportData]:
+    return [check(text, other), run(text, other), accounts.failure(text, other, other)]
+
+
+@given(TEXT, TEXT)
+@example("\n::add-mask::x", "##[stop-commands]x")
+@unhurried
+def test_no_report_holds_a_command_or_an_escape(text: str, other: str) -> None:
+    for result in results(text, other):
+        for name, render in FORMATS.items():
+            report = render(result)
+            assert not commands(report), name
+            assert not ESCAPES.search(report), name
+
+
+@given(TEXT, TEXT)
+@unhurried
+def test_an_annotation_is_one_command_with_nothing_of_its_own_making(text: str, other: str) -> None:
+    for result in results(text, other):
+        lines = list(annotations.lines(result))
+        assert len(lines) == len(result.open_entries)
+        for line, entry in zip(lines, result.open_entries, strict=True):
+            assert not ESCAPES.search(line)
+            assert "\n" not in line
+            match = re.fullmatch(r"::(error|warning|notice) ([^:]*)::(.*)", line)
+            assert match
+            pairs = [pair.partition("=")[::2] for pair in match[2].split(",")]
+            said = {name: _decoded(value, ":", ",") for name, value in pairs}
+            place = {} if entry.file is None else {"file": entry.file, "line": str(entry.line or 1)}
+            assert said == {**place, "title": entry.name}
+            assert _decoded(match[3]) == "\n".join((entry.sentence, *entry.actions))
+
+
+def _decoded(text: str, *more: str) -> str:
+    """As GitHub's runner does it: the percent sign last."""
+    for sign in ("\r", "\n", *more, "%"):
+        text = text.replace(f"%{ord(sign):02X}", sign)
+    return text
+
+
+@given(TEXT, TEXT)
+@unhurried
+def test_sarif_stays_valid_and_has_no_link(text: str, other: str) -> None:
+    for result in results(text, other):
+        document = json.loads(FORMATS["sarif"](result))
+        SARIF.validate(document)
+        assert len(document["runs"][0]["results"]) == len(result.open_entries)
+
+
+@given(TEXT, TEXT)
+@unhurried
+def test_gitlab_and_json_hold_what_they_are_given(text: str, other: str) -> None:
+    for result in results(text, other):
+        issues = json.loads(FORMATS["gitlab"](result))
+        assert [each["description"] for each in issues] == [entry.sentence for entry in result.open_entries]
+        assert json.loads(FORMATS["json"](result)) == result.document
+
+
+@given(TEXT, TEXT)
+@unhurried
+def test_junit_has_the_elements_it_should_and_no_other(text: str, other: str) -> None:
+    for result in results(text, other):
+        root = ElementTree.fromstring(FORMATS["junit"](result))
+        cells = [(row.subject or "project", name) for row in result.rows for name in row.cells]
+        assert [(case.get("classname"), case.get("name")) for case in root.iter("testcase")] == cells
+        tags = {element.tag for element in root.iter()}
+        assert tags <= {"testsuites", "testsuite", "testcase", "failure", "skipped", "system-out"}
+        messages = [each.get("message") for each in root.iter("failure")]
+        failed = [
+            cell.entries[0].message for row in result.rows for cell in row.cells.values() if cell.mark == "failed"
+        ]
+        assert messages == failed
+
+
+class Elements(HTMLParser):
+    """Counts the tags of a page, gathers the names of attributes, and refuses what is no element."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags = Counter[str]()
+        self.attributes: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(data)
+
+    def handle_pi(self, data: str) -> None:
+        raise AssertionError(data)
+
+
+@given(TEXT, TEXT)
+@unhurried
+def test_html_has_the_elements_it_should_and_no_other(text: str, other: str) -> None:
+    for result in results(text, other):
+        page = Elements(FORMATS["html"](result))
+        assert page.tags["tr"] == len(result.rows) + 1
+        assert page.tags["article"] == len(result.entries)
+        assert page.tags["li"] == sum(len(entry.actions) for entry in result.entries)
+        assert set(page.tags) <= set(
+            "html head meta title style body header h1 h2 h3 p time div table thead tbody tr th td span section "
+            "article code ul li footer".split()
+        )
+        assert page.attributes <= set(
+            "lang charset http-equiv content name class scope title aria-hidden data-column".split()
+        )
+
+
+@given(TEXT, TEXT)
+@example("` x", "```\n# x")
+@example("a|b", "\\|")
+@unhurried
+def test_markdown_keeps_foreign_text_in_code(text: str, other: str) -> None:
+    for result in results(text, other):
+        tokens = MarkdownIt("commonmark").enable("table").parse(FORMATS["markdown"](result))
+        kinds = Counter(token.type for token in tokens)
+        assert kinds["tr_open"] == len(result.rows) + 1
+        assert kinds["fence"] == len(result.entries)
+        assert set(kinds) <= {
+            f"{name}_{end}"
+            for name in ("heading", "table", "thead", "tbody", "tr", "th", "td", "paragraph")
+            for end in ("open", "close")
+        } | {"inline", "fence"}
+        spans = [child for token in tokens for child in token.children or ()]
+        assert {span.type for span in spans} <= {"text", "code_inline", "strong_open", "strong_close"}
+        assert {span.content for span in spans if span.type == "text"} <= _words(result)
+        heads = _heads(tokens, len(result.table_columns) + 2)
+        assert [head.strip() for head in heads] == [
+            row.subject.strip() if row.subject else "project" for row in result.rows
+        ]
+
+
+def _words(result: ReportData) -> set[str]:
+    """All that stands outside of code: our own words, and names of rules and problems."""
+    names = {*RULES, *(entry.name for entry in result.entries), *(column.name for column in result.columns)}
+    marks = {"", "✅", "ℹ️", "⚠️", "❌", "⚪", "☑️", "project", " · ", "What to do", "Accepted"}
+    levels = {f"{mark} · " for mark in ("❌ error", "⚠️ warning", "ℹ️ note")}
+    return {*names, *marks, *levels, f"{result.command}: {result.verdict}"}
+
+
+def _heads(tokens: list[Token], width: int) -> list[str]:
+    """What the first column of the table says."""
+    cells = [after.children or [] for token, after in pairwise(tokens) if token.type == "td_open"]
+    assert len(cells) % width == 0
+    return ["".join(child.content for child in cell) for cell in cells[::width]]
+
+
+@given(TEXT)
+@unhurried
+def test_json_output_keeps_every_character_and_commands_nobody(text: str) -> None:
+    printed = json_output.dump({"name": text, text: [text]})
+    assert json.loads(printed) == {"name": text, text: [text]}
+    assert not commands(printed)
+    assert printed.isascii()
