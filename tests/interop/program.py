@@ -102,10 +102,14 @@ class Started:
 
 @contextmanager
 def started(*arguments: str | Path, env: Mapping[str, str]) -> Iterator[Started]:
-    """``ecapipe`` with `arguments` and ``--json``; ended with the context if it still runs."""
+    """``ecapipe`` with `arguments` and ``--json``; ended with the context if it still runs.
+
+    It starts in its home: the software of others lies in this repository, whose programs it passes over.
+    """
     with subprocess.Popen(
         [sys.executable, "-m", "ecapipe", *map(str, arguments), "--json"],
         env=dict(env),
+        cwd=env["HOME"],
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -167,7 +167,8 @@ def given(scene: Scene, secret: str, refresh: str, host: str = "") -> Handover:
     return Handover(url, True, "user@uat.example", "00D000000000001EAA", org, False, known)
 
 
-def test_its_refusals_are_told_apart(scene: Scene) -> None:
+def test_its_refusals_are_told_apart(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(scene.sf.home)  # in this repository, its programs are passed over
     edge = salesforce_cli.Sf(Environment(scene.sf.env))
     nobody = "localhost:9"
     for login, name in (
@@ -184,7 +185,8 @@ def test_its_refusals_are_told_apart(scene: Scene) -> None:
     assert scene.kept() == []
 
 
-def test_what_it_keeps_is_read_as_it_is(scene: Scene) -> None:
+def test_what_it_keeps_is_read_as_it_is(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(scene.sf.home)  # in this repository, its programs are passed over
     scene.run("--name", "Billing", *scene.target("uat"))
     # Colours and secrets that somebody asked for elsewhere do not upset anything.
     edge = salesforce_cli.Sf(Environment({**scene.sf.env, "FORCE_COLOR": "1", "SF_TEMP_SHOW_SECRETS": "true"}))
