@@ -18,12 +18,12 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.check.git import GitMissing
 from ecapipe.problems.git import git_unavailable, unknown_revision
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.protect import protection
-from ecapipe.protect.protection import IgnoreRule
 from ecapipe.secret import SecretSearch
 
 if TYPE_CHECKING:
     from git import Repo
+
+    from ecapipe.protect.protection import IgnoreRule, IgnoreRules
 
 # Nothing of a tree is run, nothing is fetched, and the index is not even refreshed: core.fsmonitor is a command that
 # the repository itself may name, and a partial clone would fetch what it lacks.
@@ -324,7 +324,7 @@ def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:
     return blobs
 
 
-def rulings(root: str, paths: Sequence[str]) -> protection.IgnoreRules | None:
+def rulings(root: str, paths: Sequence[str]) -> IgnoreRules | None:
     """What ignore files say of `paths` (relative to `root`, and perhaps not there yet).
 
     None where git cannot tell: no git program, no repository, or one that git refuses to read.
@@ -340,7 +340,9 @@ def rulings(root: str, paths: Sequence[str]) -> protection.IgnoreRules | None:
         return None
     if rules is None:
         return None
-    return protection.IgnoreRules(repository.top, home, dict(zip(inside, rules, strict=True)))
+    from ecapipe.protect.protection import IgnoreRules  # only `app protect` asks for them
+
+    return IgnoreRules(repository.top, home, dict(zip(inside, rules, strict=True)))
 
 
 def _ruling(source: str, pattern: str) -> IgnoreRule | None:
@@ -348,6 +350,8 @@ def _ruling(source: str, pattern: str) -> IgnoreRule | None:
         return None
     # .git/info/exclude and core.excludesFile are one user's own: the others who clone do not have them.
     shared = os.path.basename(source) == ".gitignore" and not os.path.isabs(source)
+    from ecapipe.protect.protection import IgnoreRule
+
     return IgnoreRule(source if shared else None, not pattern.startswith("!"))
 
 
