@@ -6,7 +6,7 @@ from pathlib import Path
 
 from commandline import ecapipe, inside
 
-from ecapipe.check.findings import RULES
+from ecapipe.check.rules.registry import RULES
 from ecapipe.problems.catalogue import CATALOGUE
 
 
