@@ -443,19 +443,7 @@ def test_the_sample_project_accepts_its_made_up_secrets_and_nothing_else(tmp_pat
         assert came.notices == ()
 
 
-# --- explain ------------------------------------------------------------------------------------------------
-
-
-def test_explain_says_everything_about_a_rule(tmp_path: Path) -> None:
-    rule = RULES["certificate-dropped"]
-    command = [sys.executable, "-m", "ecapipe", "explain", rule.name]
-    page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert "login: warning, deploy: error, commit: warning" in page
-    assert all(part in page for part in (rule.means, rule.why, rule.remedy, rule.source))
-    document = json.loads(
-        subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, timeout=60).stdout
-    )
-    assert document["result"]["levels"] == {"login": "warning", "deploy": "error", "commit": "warning"}
+# --- the list of rules --------------------------------------------------------------------------------------
 
 
 def test_the_page_of_rules_is_up_to_date() -> None:
