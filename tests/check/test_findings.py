@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ecapipe.check import findings
 from ecapipe.check.findings import RULES, Finding
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import nothing_to_explain
 
 FOUND = Finding("consumer-key-missing", "error", "message", "Billing", "a/file", 3, ("action",), "consumerKey")
 
@@ -31,7 +32,7 @@ def test_an_unknown_rule_is_a_usage_error_that_suggests_the_nearest() -> None:
     with pytest.raises(EcapipeError) as raised:
         findings.explain("consumer-key-mising")
     problem = raised.value.problem
-    assert (problem.name, problem.exit_code) == ("NothingToExplain", 2)
+    assert (problem.kind, problem.exit_code) == (nothing_to_explain, 2)
     assert 'Did you mean "consumer-key-missing"?' in problem.actions
 
 

@@ -21,6 +21,7 @@ from ecapipe.oauth.authorize import AuthorizationRequest
 from ecapipe.oauth.grants import AuthorizationCode
 from ecapipe.orgs import selection
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import ambiguous_variable
 from ecapipe.secret import Secret
 
 NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
@@ -43,7 +44,7 @@ def test_two_apps_share_a_variable_only_with_an_error_that_names_both(one: str, 
     if one != other and sources.variable("consumerSecret", other) == name:
         with pytest.raises(EcapipeError) as raised:
             sources.from_environment(value, [one, other], [])
-        assert raised.value.problem.name == "AmbiguousVariable"
+        assert raised.value.problem.kind is ambiguous_variable
     else:
         source = sources.from_environment(value, [one, other], [])
         (app,) = trees.assembled(trees.app())

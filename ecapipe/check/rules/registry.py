@@ -11,7 +11,8 @@ from ecapipe.check.findings import NOT_EXAMINED, RULES, Finding, Level, Purpose,
 from ecapipe.check.rules import credentials, deploy, exposure, structure
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
 from ecapipe.credentials.resolution import Resolution
-from ecapipe.problems.problem import Problem
+from ecapipe.problems.problem import Kind, Problem
+from ecapipe.problems.project import suffix_misspelt, variable_reserved, wrong_root
 from ecapipe.project import metadata
 from ecapipe.project.apps import App
 from ecapipe.project.metadata import Type
@@ -105,10 +106,10 @@ GOES_BY: Final[Mapping[str, str]] = {
 }
 """The member of `Evidence` that a rule goes by: while it is empty, the rule is not called."""
 
-OF_FILES: Final[Mapping[str, str]] = {
-    "WrongRoot": "wrong-root",
-    "SuffixMisspelt": "suffix-misspelt",
-    "VariableReserved": "variable-reserved",
+OF_FILES: Final[Mapping[Kind[...] | None, str]] = {
+    wrong_root: "wrong-root",
+    suffix_misspelt: "suffix-misspelt",
+    variable_reserved: "variable-reserved",
 }
 """The rules about files that could not be read, or used, by problem; any other problem is malformed-xml."""
 
@@ -139,7 +140,7 @@ def check(
 def _file_findings(problems: Sequence[Problem], levels: Mapping[str, Level], root: str) -> Iterator[Finding]:
     """The findings about files that could not be read, or used."""
     for problem in problems:
-        rule = OF_FILES.get(problem.name, "malformed-xml")
+        rule = OF_FILES.get(problem.kind, "malformed-xml")
         if rule in levels:
             remark = Remark(problem.message, problem.actions, file=problem.file, line=problem.line, element="")
             yield _finding(rule, levels[rule], None, remark, root)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ecapipe.check.findings import Level
 from ecapipe.check.rules.subject import Remark, RuleInput
 from ecapipe.credentials.sources import variables
+from ecapipe.problems.project import no_oauth_settings, settings_not_retrieved
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
 
@@ -25,10 +26,10 @@ def settings_missing(subject: RuleInput) -> Iterator[Remark]:
     targets = (target,) if target else ()
     problem = apps.missing_settings(app, None, variables(app.name), targets)
     # A SAML-only app: nothing is missing.
-    if problem.name == "NoOauthSettings":
+    if problem.kind is no_oauth_settings:
         return
     mildest: Level | None = None
-    if problem.name != "SettingsNotRetrieved":
+    if problem.kind is not settings_not_retrieved:
         # The file is in another org, and no retrieve from this one brings it.
         mildest = "note"
     elif _can_login_without_settings(subject):
