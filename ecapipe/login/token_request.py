@@ -65,7 +65,7 @@ def request_token(
     while True:
         response = send(request, world, end, repeatable)
         try:
-            token = tokens.read(response, attempts[-1], target.credentials, target.org)
+            token = tokens.read(response, attempts[-1], target.credentials, target.org, target.app)
         except tokens.Unusable as error:
             give_back(error.refresh_token, target.org, world, work)
             raise

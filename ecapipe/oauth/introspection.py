@@ -46,7 +46,7 @@ def read(response: Response, credentials: Credentials, org: Org) -> None:
     Raises `ProbeRefusal`, or another `EcapipeError` for a response that tells neither.
     """
     try:
-        members = messages.members(response, org.host, credentials.consumer_secret)
+        members = messages.members(response, org.host, credentials.consumer_secret, app=credentials.app)
     except EcapipeError as error:
         kind = error.problem.kind
         if kind in _KEY_PROBLEMS:

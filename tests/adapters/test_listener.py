@@ -24,6 +24,7 @@ from ecapipe.oauth.grants import AuthorizationCode
 from ecapipe.orgs.selection import choose
 from ecapipe.problems.oauth import access_denied, port_in_use_error
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
 STATE = "a-state-that-is-made-up"
@@ -99,7 +100,9 @@ def waiting(port: int, *, host: str = "localhost", path: str = PATH) -> Iterator
     org = choose("uat=https://acme.my.salesforce.com", {}, ())
     flight = PendingLogins()
     future = flight.expect(
-        AuthorizationRequest("Billing", org, url, STATE, Secret("made-up-verifier"), "https://unused.example")
+        AuthorizationRequest(
+            App("Billing", "", ()), org, url, STATE, Secret("made-up-verifier"), "https://unused.example"
+        )
     )
     with listen([url], flight.land) as lost:
         for problem in lost.values():

@@ -26,7 +26,7 @@ from ecapipe.oauth.scopes import SCOPE_NAMES, scopes_to_request, scopes_to_save
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
 from ecapipe.problems import project
-from ecapipe.problems.oauth import access_denied
+from ecapipe.problems.oauth import access_denied, invalid_scope
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
@@ -525,6 +525,12 @@ def test_a_pasted_refusal_is_a_refusal() -> None:
     login = begun(PASTE)
     found, problem = refused(authorize.match_pasted(f"{PASTE}/?error=access_denied&state={STATE}", (login,)))
     assert (found, problem.kind) == (login, access_denied)
+
+
+def test_a_refusal_of_scopes_names_those_that_the_app_has() -> None:
+    login = begun()
+    _, problem = refused(authorize.match_redirect(f"error=invalid_scope&state={STATE}", (login,)))
+    assert (problem.kind, '--scopes "api id"' in problem.actions[0]) == (invalid_scope, True)
 
 
 @pytest.mark.parametrize(

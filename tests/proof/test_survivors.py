@@ -181,7 +181,7 @@ def test_this_machine_may_be_written_in_any_case() -> None:
 
 
 def test_a_login_knows_its_app() -> None:
-    assert LOGIN.app == "Billing"
+    assert LOGIN.app.name == "Billing"
 
 
 def test_a_missing_secret_names_its_place_and_its_variable() -> None:
