@@ -16,12 +16,7 @@ from ecapipe.oauth import grants, tokens
 from ecapipe.oauth.grants import AuthorizationCode, Grant
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
-from ecapipe.problems.oauth import (
-    assertion_expired,
-    assertion_refused,
-    invalid_client_id,
-    redirect_uri_mismatch,
-)
+from ecapipe.problems.oauth import assertion_expired, assertion_refused, invalid_client_id, redirect_uri_mismatch
 from ecapipe.problems.problem import EcapipeError
 
 LONGEST = 120.0

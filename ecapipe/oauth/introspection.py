@@ -9,12 +9,7 @@ from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth import messages, tokens
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Org
-from ecapipe.problems.oauth import (
-    app_not_found_in_org,
-    invalid_client,
-    invalid_client_id,
-    probe_needs_secret,
-)
+from ecapipe.problems.oauth import app_not_found_in_org, invalid_client, invalid_client_id, probe_needs_secret
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 

@@ -14,11 +14,7 @@ from ecapipe.orgs import selection as org_selection
 from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.project import (
-    project_not_chosen,
-    requires_project_error,
-    variable_reserved,
-)
+from ecapipe.problems.project import project_not_chosen, requires_project_error, variable_reserved
 from ecapipe.problems.usage import app_in_several_projects, nothing_paired
 from ecapipe.project import discovery, reserved_variables
 from ecapipe.project.apps import App

@@ -23,11 +23,7 @@ from ecapipe.check.inspection import CheckOptions
 from ecapipe.check.rules import registry
 from ecapipe.problems.git import unknown_revision
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.project import (
-    baseline_not_configured,
-    malformed_baseline,
-    schema_validation_error,
-)
+from ecapipe.problems.project import baseline_not_configured, malformed_baseline, schema_validation_error
 from ecapipe.problems.usage import unreadable_file, unwritable_file
 
 ROOT = Path(__file__).parents[2]

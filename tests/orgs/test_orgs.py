@@ -719,7 +719,7 @@ WAYS_OF_A_TREE, WAYS_OF_A_USER = tuple(by_the_tree("")), tuple(by_the_user(""))
 def test_a_tree_alone_names_no_address_but_where_salesforce_alone_answers(way: str, url: str) -> None:
     problem = problem_of(selection.select, *by_the_tree(url)[way])
     assert problem.exit_code == 2
-    assert problem.name in (orgs.refused_host.name, orgs.malformed_batch_file.name)
+    assert problem.kind in (orgs.refused_host, orgs.malformed_batch_file)
     assert " is refused: " in problem.message
 
 
@@ -776,9 +776,9 @@ def test_a_host_that_the_user_allows_makes_the_word_of_a_tree_usable(
         (org,) = selection.select(which, searched, elsewhere)
         assert (org.url, org.named_by) == (url, "tree"), "the host is the user's word, the address is not"
     else:
-        assert problem_of(selection.select, which, searched, elsewhere).name in (
-            orgs.refused_host.name,
-            orgs.malformed_batch_file.name,
+        assert problem_of(selection.select, which, searched, elsewhere).kind in (
+            orgs.refused_host,
+            orgs.malformed_batch_file,
         )
 
 
@@ -1013,11 +1013,11 @@ def test_whatever_is_written_is_orgs_or_a_problem_with_a_way_out(
     assert len(subjects) == len(set(subjects)), "an app in an org is one login"
     assert all(org.host.endswith("salesforce.com") for org in found)
     if problem:
-        assert problem.name in (
-            orgs.malformed_batch_file.name,
-            schema_validation_error.name,
-            orgs.org_name_ambiguous.name,
-            orgs.refused_host.name,
+        assert problem.kind in (
+            orgs.malformed_batch_file,
+            schema_validation_error,
+            orgs.org_name_ambiguous,
+            orgs.refused_host,
         )
         assert problem.actions
     else:

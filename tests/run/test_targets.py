@@ -369,7 +369,7 @@ def test_no_project_is_needed_where_every_row_brings_its_tree(
         ProjectSelection(),
         OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json")),
     )
-    assert without.problem.name in (project.requires_project_error.name, project.project_not_chosen.name)
+    assert without.problem.kind in (project.requires_project_error, project.project_not_chosen)
 
 
 def test_a_tree_may_be_a_project_and_be_shared(tmp_path: Path) -> None:
