@@ -23,6 +23,9 @@ from ecapipe.cli.emulator import registered
 from ecapipe.emulator.server import Emulator
 from ecapipe.orgs import org_file
 from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.problems.credentials import consumer_key_missing
+from ecapipe.problems.oauth import invalid_client
+from ecapipe.problems.usage import unknown_app
 from ecapipe.project.discovery import ProjectSelection
 
 Json = dict[str, Any]
@@ -93,7 +96,7 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         ("login-list", ["login", "list"]),
         ("login-logout", ["login", "logout", "--all"]),
         ("explain", ["explain"]),
-        ("explain", ["explain", "ConsumerKeyMissing"]),
+        ("explain", ["explain", consumer_key_missing.name]),
         ("explain", ["explain", "consumer-key-missing"]),
         ("explain", ["explain", "json-schema"]),
         ("error", ["explain", "nothing-of-the-kind"]),
@@ -219,7 +222,7 @@ FAILURE: Json = {
     "app": "Billing",
     "org": "uat",
     "stage": "token",
-    "name": "InvalidClient",
+    "name": invalid_client.name,
     "message": "No.",
     "actions": [],
     "category": "credentials",
@@ -268,13 +271,13 @@ def run() -> Json:
 
 def error() -> Json:
     return {
-        "name": "UnknownApp",
+        "name": unknown_app.name,
         "message": "No.",
         "exitCode": 2,
         "actions": [],
         "context": "EcapipeRun",
         "warnings": [],
-        "code": "UnknownApp",
+        "code": unknown_app.name,
         "status": 2,
         "commandName": "ecapipe run",
         "stack": "at home",
