@@ -297,8 +297,9 @@ def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:
     # The value is not repeated: it may be the key itself, pasted instead of its path.
     if flags.jwt_key_file is not None and not os.path.exists(flags.jwt_key_file):
         yield "--jwt-key-file takes the path of a file, and what it was given is none."
-    if flags.write_back and "rest" not in options.secret_sources(flags.secret_from):
-        yield "--write-back needs --secret-from rest: it writes nothing else."
+    from_orgs = options.sources_in_orgs()
+    if flags.write_back and options.secret_sources(flags.secret_from).isdisjoint(from_orgs):
+        yield f"--write-back needs --secret-from {' or '.join(from_orgs)}: it writes nothing else."
     if flags.wait is not None and not 0 < flags.wait <= 24 * 60:
         yield "--wait takes minutes, more than 0 and at most 1440."
     if flags.store is not None and not flags.save:
