@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -20,7 +20,10 @@ from ecapipe.problems.problem import USAGE, EcapipeError
 from ecapipe.problems.usage import source_dir_not_found, usage_error
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render.listings import Length
+from ecapipe.render.reports import FORMATS
 from ecapipe.secret import Secret
+
+_FORMATS: Final = tuple(FORMATS)
 
 SourceDirs = Annotated[
     list[str] | None,
@@ -65,7 +68,7 @@ ReportFiles = Annotated[
     typer.Option(
         "--report",
         metavar="FORMAT=PATH",
-        help="Also write a report: gitlab, html, json, junit, markdown or sarif. Repeatable.",
+        help=f"Also write a report: {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}. Repeatable.",
     ),
 ]
 

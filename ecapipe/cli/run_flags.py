@@ -29,14 +29,14 @@ from ecapipe.cli.options import (
 )
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
-from ecapipe.events import RUN_STAGES, VERIFY
+from ecapipe.events import APP_STAGES, AUTHORIZE, DISCOVER, RUN_STAGES, VERIFY
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import usage_error
 from ecapipe.run import scheduler
 
 COMMAND: Final = "ecapipe run"
 
-OFFLINE_STAGES: Final = ("discover", "locate", "check")
+OFFLINE_STAGES: Final = tuple(stage.name for stage in (DISCOVER, *APP_STAGES))
 """The stages of a run that send nothing to an org."""
 
 
@@ -201,7 +201,7 @@ class RunFlags:
         """The stage to stop after, None for the last there is."""
         # A dry run ends with the plan of each login: authorize makes it, and sends nothing then.
         if self.dry_run and self.until not in OFFLINE_STAGES:
-            return "authorize"
+            return AUTHORIZE.name
         return None if self.until is None else self.until.value
 
     @property
