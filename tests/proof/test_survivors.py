@@ -11,7 +11,7 @@ import trees
 from billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from failure import problem_of
 
-from ecapipe.check.findings import levels
+from ecapipe.check.rules.registry import parse_levels
 from ecapipe.credentials import resolution
 from ecapipe.oauth import authorize, messages, tokens, userinfo
 from ecapipe.oauth.authorize import UnmatchedResponse
@@ -283,7 +283,7 @@ def test_defaults_that_are_not_one_name_the_file(directories: object, name: str)
     ],
 )
 def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, object], reason: str) -> None:
-    problem = problem_of(levels, rules)
+    problem = problem_of(parse_levels, rules)
     assert (problem.name, problem.file) == ("SchemaValidationError", "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid: plugins.ecapipe.rules.{reason}."
 
@@ -292,7 +292,7 @@ def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
     found = sfdx_project.parse(
         json.dumps(plugin(rules={"scope-full": "off", "wrong-root": "note"}, baseline="a/b.json")), "/"
     )
-    assert levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
+    assert parse_levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
     assert found.baseline == "a/b.json"
     bare = sfdx_project.parse(json.dumps(ONE), "/")
     assert (bare.rules, bare.baseline) == ({}, None)

@@ -18,7 +18,7 @@ from referencing import Registry, Resource
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.check.findings import RULES
+from ecapipe.check.rules.registry import RULES
 from ecapipe.cli.emulator import registered
 from ecapipe.emulator.server import Emulator
 from ecapipe.orgs import org_file
