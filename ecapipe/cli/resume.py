@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 FLAG: Final = "--resume"
 KEY: Final = "--jwt-key-file"
 """What holds no file may hold the key itself, and is not recorded."""
-ARGUMENTS: Final = "ecapipe.arguments"
-"""Where the context has the arguments that serve a run again."""
 
 _MAX_RESULT: Final = 512 * 2**20
 """Bytes of a JSON result; 100,000 logins take half of that."""
@@ -45,7 +44,8 @@ class ResumableCommand(Command):
         if any(_is_resume(word) for word in words) and _only_modes(words):
             words = _repeat(ctx.obj, words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
-        ctx.meta[ARGUMENTS] = repeatable if _recordable(repeatable) else None
+        if _recordable(repeatable):
+            ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))
         return super().parse_args(ctx, words)
 
 

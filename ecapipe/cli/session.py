@@ -29,6 +29,8 @@ class CommandSession:
     full_help: bool = True
     interrupts: Interrupts = field(default_factory=Interrupts)
     """Installed, where there is something to interrupt."""
+    arguments: tuple[str, ...] | None = None
+    """What serves a run again, if it may be recorded."""
 
     @property
     def live(self) -> bool:
