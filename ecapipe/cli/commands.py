@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from functools import wraps
-from inspect import Parameter, Signature
-from typing import Any, TypeVar, get_type_hints
+from functools import cache, wraps
+from inspect import Parameter, Signature, get_annotations
+from typing import Any, TypeVar
 
 from typer import Context
 from typer.core import TyperCommand, TyperGroup
@@ -57,8 +57,14 @@ def with_flags(flags: type[Flags]) -> Callable[[Callable[[CommandSession, Flags]
 def _parameters(flags: type[CommonFlags]) -> Iterator[Parameter]:
     """What typer is to read, in the order of the help."""
     yield Parameter("context", Parameter.KEYWORD_ONLY, annotation=Context)
-    types = get_type_hints(flags, include_extras=True)
+    types = {name: type for base in reversed(flags.__mro__) for name, type in _declared_types(base).items()}
     names = [field.name for field in fields(flags) if field.name not in flags.LAST]
     for name in (*names, *flags.LAST):
         default = getattr(flags, name, Parameter.empty)
         yield Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
+
+
+# Commands share what most of their flags come from: each is evaluated once.
+@cache
+def _declared_types(flags: type) -> dict[str, Any]:
+    return get_annotations(flags, eval_str=True)
