@@ -13,24 +13,12 @@ from ecapipe.check.findings import Finding, at_least
 from ecapipe.check.options import CheckOptions
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
-from ecapipe.cli.options import (
-    AsJson,
-    Concise,
-    CredentialsDirs,
-    MetadataDirs,
-    Names,
-    NoProgress,
-    NoProjectConfig,
-    NoPrompt,
-    ReportFiles,
-    SourceDirs,
-    Verbose,
-)
+from ecapipe.cli.commands import with_flags
+from ecapipe.cli.options import ProjectFlags, ReportFiles, command_flags
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.render import listings
-from ecapipe.render.listings import Length
 from ecapipe.render.progress import Progress
 
 if TYPE_CHECKING:
@@ -52,45 +40,40 @@ class FailOn(StrEnum):
     note = "note"
 
 
-def check_apps(
-    context: typer.Context,
-    source_dir: SourceDirs = None,
-    metadata_dir: MetadataDirs = None,
-    credentials_dir: CredentialsDirs = None,
-    name: Names = None,
+@command_flags
+class CheckFlags(ProjectFlags):
+    """What ``ecapipe app check`` takes."""
+
     purpose: Annotated[
         Purpose, typer.Option("--for", metavar="|".join(Purpose), help="What is to come: it decides the levels.")
-    ] = Purpose.login,
+    ] = Purpose.login
     target_org: Annotated[
         str | None,
         typer.Option(
             "--target-org", "-o", metavar="ORG", help="Org of the deploy; its id comes from orgId in the project."
         ),
-    ] = None,
+    ] = None
     staged: Annotated[
         bool, typer.Option("--staged", help="Check what git's index holds: what a commit would take.")
-    ] = False,
+    ] = False
     since: Annotated[
         str | None,
         typer.Option("--since", metavar="REF", help="Check only apps of which a file differs from this revision."),
-    ] = None,
-    history: Annotated[
-        bool, typer.Option("--history", help="Look for the consumer secrets in all commits, too.")
-    ] = False,
+    ] = None
+    history: Annotated[bool, typer.Option("--history", help="Look for the consumer secrets in all commits, too.")] = (
+        False
+    )
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", metavar="|".join(FailOn), help="The mildest level that ends with 1.")
-    ] = FailOn.error,
+    ] = FailOn.error
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Accept all findings: write them to the project's baseline.")
-    ] = False,
-    report_to: ReportFiles = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+    ] = False
+    report_to: ReportFiles = None
+
+
+@with_flags(CheckFlags)
+def check_apps(session: CommandSession, flags: CheckFlags) -> int:
     """Check the apps before a login, a deploy or a commit: files, credentials, policies, and who can see secrets.
 
     Offline. Ends with 1 if there is a finding at the level of --fail-on.
@@ -106,26 +89,24 @@ def check_apps(
 
     # What is read lives until the end: looking for garbage in it costs a sixth of the time.
     gc.disable()
-    session: CommandSession = context.obj
     environment = session.environment
-    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    length = options.length(concise, verbose, COMMAND)
-    progress = _progress(session, no_progress)
+    project = flags.select_project(environment, flags.name)
+    progress = _progress(session, flags.no_progress)
     check_options = CheckOptions(
-        purpose=purpose.value,
-        target=target_org,
+        purpose=flags.purpose.value,
+        target=flags.target_org,
         allowed=options.allowed_hosts(environment),
-        staged=staged,
-        since=since,
-        history=history,
-        update=update_baseline,
+        staged=flags.staged,
+        since=flags.since,
+        history=flags.history,
+        update=flags.update_baseline,
         tell=progress.tell,
     )
     world = composition.real_world(environment)
-    reports = report_files.parse(session, COMMAND, report_to, project, world.tree)
+    reports = report_files.parse(session, COMMAND, flags.report_to, project, world.tree)
     with reports.covering(), progress:
         result = inspection.inspect(project, check_options, world)
-    return _finish(session, result, reports, fail_on, length)
+    return _finish(session, result, reports, flags)
 
 
 def _progress(session: CommandSession, no_progress: bool) -> Progress:
@@ -134,11 +115,11 @@ def _progress(session: CommandSession, no_progress: bool) -> Progress:
     return Progress(session.err if moves else None)
 
 
-def _finish(session: CommandSession, result: CheckResult, reports: Reports, fail_on: FailOn, length: Length) -> int:
+def _finish(session: CommandSession, result: CheckResult, reports: Reports, flags: CheckFlags) -> int:
     """Write the reports, and print what the check came to; the exit status."""
 
     def fails(finding: Finding) -> bool:
-        return not finding.accepted and at_least(finding.level, fail_on.value)
+        return not finding.accepted and at_least(finding.level, flags.fail_on.value)
 
     status = int(any(map(fails, result.findings)))
     document = report.checked(result.found.facts, result.apps, result.findings)
@@ -162,5 +143,5 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, fail
     # Standard error has told of lost reports already; the JSON document has not.
     if session.json:
         warnings += unwritten
-    lines = listings.findings(result.findings, len(result.apps), length)
+    lines = listings.findings(result.findings, len(result.apps), flags.length)
     return session.finish(document, lines, status or int(bool(unwritten)), warnings)

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import typer
-
 from ecapipe.adapters import composition
 from ecapipe.check import listing
-from ecapipe.cli import options
-from ecapipe.cli.options import (
-    AsJson,
-    Concise,
-    CredentialsDirs,
-    MetadataDirs,
-    Names,
-    NoProgress,
-    NoProjectConfig,
-    NoPrompt,
-    SourceDirs,
-    Verbose,
-)
+from ecapipe.cli.commands import with_flags
+from ecapipe.cli.options import ProjectFlags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.render import listings
 
-COMMAND = "ecapipe app list"
 
-
-def list_apps(
-    context: typer.Context,
-    source_dir: SourceDirs = None,
-    metadata_dir: MetadataDirs = None,
-    credentials_dir: CredentialsDirs = None,
-    name: Names = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(ProjectFlags)
+def list_apps(session: CommandSession, flags: ProjectFlags) -> int:
     """List the external client apps of the project, their files, and what each allows.
 
     An incomplete app is listed like any other.
     """
-    session: CommandSession = context.obj
-    environment = session.environment
-    length = options.length(concise, verbose, COMMAND)
-    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    survey, apps = listing.survey(project, composition.real_world(environment))
+    project = flags.select_project(session.environment, flags.name)
+    survey, apps = listing.survey(project, composition.real_world(session.environment))
     # What cannot be read keeps nothing else from being listed.
     warnings = [*(problem.message for problem in survey.unreadable), *survey.notices]
-    return session.finish(report.listing(survey.facts, apps), listings.listing(apps, length), warnings=warnings)
+    return session.finish(report.listing(survey.facts, apps), listings.listing(apps, flags.length), warnings=warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -9,50 +10,33 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
-from ecapipe.cli.options import (
-    AllOrgs,
-    AllowHosts,
-    AsJson,
-    Concise,
-    CredentialsDirs,
-    MetadataDirs,
-    Names,
-    NoProgress,
-    NoProjectConfig,
-    OrgFileFlag,
-    SecretsFrom,
-    SourceDirs,
-    TargetOrgs,
-    Verbose,
-)
+from ecapipe.cli.commands import with_flags
+from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFileFlag, ProjectFlags, SecretsFrom, TargetOrgs, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
-from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import usage_error
 from ecapipe.render import listings
 
-COMMAND = "ecapipe app probe"
+
+@command_flags
+class ProbeFlags(ProjectFlags):
+    """What ``ecapipe app probe`` takes."""
+
+    target_org: TargetOrgs = None
+    file: OrgFileFlag = None
+    all_orgs: AllOrgs = False
+    emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False
+    secret_from: SecretsFrom = None
+    allow_host: AllowHosts = None
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        if self.emulator and (self.target_org or self.file is not None or self.all_orgs):
+            yield "--emulator excludes every flag that names orgs."
+        yield from super().contradictions(session)
 
 
-def probe_apps(
-    context: typer.Context,
-    source_dir: SourceDirs = None,
-    metadata_dir: MetadataDirs = None,
-    credentials_dir: CredentialsDirs = None,
-    name: Names = None,
-    target_org: TargetOrgs = None,
-    file: OrgFileFlag = None,
-    all_orgs: AllOrgs = False,
-    emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False,
-    secret_from: SecretsFrom = None,
-    allow_host: AllowHosts = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(ProbeFlags)
+def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
     """Ask orgs whether they accept the consumer key and secret of each app: without a person, and without a login.
 
     Every app is paired with every org, or as the orgs say, and one request is sent for each pair: the app asks what a
@@ -67,24 +51,22 @@ def probe_apps(
     # Probing loads HTTP and OAuth, which the other commands of the topic do without.
     from ecapipe import probe
 
-    session: CommandSession = context.obj
     environment = session.environment
-    if emulator and (target_org or file is not None or all_orgs):
-        raise EcapipeError(usage_error("--emulator excludes every flag that names orgs.", COMMAND))
-    length = options.length(concise, verbose, COMMAND)
-    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
-    orgs = options.select_orgs(environment, target_org, file=file, all_orgs=all_orgs, allow_hosts=allow_host)
-    interactive = not no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
+    project = flags.select_project(environment, flags.name)
+    orgs = options.select_orgs(
+        environment, flags.target_org, file=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
+    )
+    interactive = not flags.no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
     world = composition.real_world(environment, secret_prompts=interactive)
     with ExitStack() as stack:
-        if emulator:
+        if flags.emulator:
             from ecapipe.cli.local_org import use_local_org
 
             world, orgs = use_local_org(project, orgs, world, stack)
-        result = probe.run(project, orgs, options.secret_sources(secret_from), world)
+        result = probe.run(project, orgs, options.secret_sources(flags.secret_from), world)
     return session.finish(
         report.probed(result.found.facts, result.apps, result.verdicts),
-        listings.verdicts(result.verdicts, length),
+        listings.verdicts(result.verdicts, flags.length),
         report.probe_status(result.verdicts),
         result.notices,
     )

@@ -2,74 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecapipe.adapters import composition
-from ecapipe.cli import options
-from ecapipe.cli.options import (
-    AsJson,
-    CredentialsDirs,
-    MetadataDirs,
-    Names,
-    NoProgress,
-    NoProjectConfig,
-    SourceDirs,
-    Verbose,
-)
+from ecapipe.cli.commands import with_flags
+from ecapipe.cli.options import ProjectFlags, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import not_confirmed, usage_error
+from ecapipe.problems.usage import not_confirmed
 from ecapipe.protect import scanners
 from ecapipe.render import listings, text
 
 if TYPE_CHECKING:
     from ecapipe.protect.protection import Protection
 
-COMMAND = "ecapipe app protect"
-
 Tool = StrEnum("Tool", {name: name for name in scanners.TOOLS})  # type: ignore[misc]  # made of the tools
 
 
-def protect_apps(
-    context: typer.Context,
-    source_dir: SourceDirs = None,
-    metadata_dir: MetadataDirs = None,
-    credentials_dir: CredentialsDirs = None,
-    name: Names = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False,
+@command_flags
+class ProtectFlags(ProjectFlags):
+    """What ``ecapipe app protect`` takes."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False
     forceignore: Annotated[
         bool,
         typer.Option(
             "--forceignore",
             help="Keep the files from the Salesforce CLI, too: it then neither deploys nor retrieves them.",
         ),
-    ] = False,
+    ] = False
     replace_with_env: Annotated[
         bool,
         typer.Option(
             "--replace-with-env",
             help="Put placeholders into the files for their secrets, and replacements into sfdx-project.json.",
         ),
-    ] = False,
+    ] = False
     rules: Annotated[
         Tool | None,
         typer.Option(
             "--rules", metavar="|".join(Tool), help="Print rules for a secret scanner, and do nothing else."
         ),
-    ] = None,
-    concise: Annotated[bool, typer.Option("--concise", help="Leave out how the files change.")] = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
+    ] = None
+    concise: Annotated[bool, typer.Option("--concise", help="Leave out how the files change.")] = False
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", "-p", help="Take secrets out of files without asking.")
-    ] = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+    ] = False
+
+    @property
+    def removes_secrets(self) -> bool:
+        """Whether secrets leave their files without anybody having agreed."""
+        return self.replace_with_env and not self.dry_run and not self.no_prompt
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        yield from super().contradictions(session)
+        if self.rules:
+            if self.dry_run or self.forceignore or self.replace_with_env:
+                yield "--rules excludes every flag that is about files."
+        # Nobody can be asked where the answer has to be JSON.
+        elif self.removes_secrets and session.json and _has_person(session):
+            yield "--replace-with-env with --json takes secrets out of files without asking: add --no-prompt."
+
+
+@with_flags(ProtectFlags)
+def protect_apps(session: CommandSession, flags: ProtectFlags) -> int:
     """Keep the settings files, which hold consumer secrets, out of git.
 
     Adds patterns to the .gitignore that decides on the files, and says which files git tracks all the same and how
@@ -82,30 +83,25 @@ def protect_apps(
     from ecapipe.adapters.project_tree import git
     from ecapipe.protect import plan
 
-    session: CommandSession = context.obj
     environment = session.environment
-    length = options.length(concise, verbose, COMMAND)
-    if rules:
-        if dry_run or forceignore or replace_with_env:
-            raise EcapipeError(usage_error("--rules excludes every flag that is about files.", COMMAND))
-        return _print_rules(session, rules)
-    confirm = _is_to_confirm(session, replace_with_env and not dry_run and not no_prompt)
-    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
+    if flags.rules:
+        return _print_rules(session, flags.rules)
+    project = flags.select_project(environment, flags.name)
     discovery, protection = plan.plan(
         project,
         composition.real_world(environment),
         git.rulings,
-        forceignore=forceignore,
-        replace=replace_with_env,
+        forceignore=flags.forceignore,
+        replace=flags.replace_with_env,
     )
     # Before the question: who confirms has to see what is about to change.
-    if not session.json and length != "concise":
+    if not session.json and not flags.concise:
         text.write(session.out, listings.changes(protection))
-    if not dry_run:
-        _write(protection, confirm=confirm)
+    if not flags.dry_run:
+        _write(protection, confirm=flags.removes_secrets and _has_person(session))
     return session.finish(
-        report.protected(discovery.facts, protection, written=not dry_run),
-        listings.protected(protection, written=not dry_run),
+        report.protected(discovery.facts, protection, written=not flags.dry_run),
+        listings.protected(protection, written=not flags.dry_run),
         warnings=[
             *(problem.message for problem in discovery.unreadable),
             *discovery.notices,
@@ -119,17 +115,8 @@ def _print_rules(session: CommandSession, tool: Tool) -> int:
     return session.finish({"version": 1, "tool": tool.value, "rules": rules}, rules.splitlines())
 
 
-def _is_to_confirm(session: CommandSession, removes_secrets: bool) -> bool:
-    """Whether somebody is to confirm that secrets leave their files.
-
-    Raises `EcapipeError` (UsageError) where nobody can be asked because the answer has to be JSON.
-    """
-    if not removes_secrets or not session.err.isatty() or session.environment.is_ci():
-        return False
-    if session.json:
-        sentence = "--replace-with-env with --json takes secrets out of files without asking: add --no-prompt."
-        raise EcapipeError(usage_error(sentence, COMMAND))
-    return True
+def _has_person(session: CommandSession) -> bool:
+    return session.err.isatty() and not session.environment.is_ci()
 
 
 def _write(protection: Protection, *, confirm: bool) -> None:

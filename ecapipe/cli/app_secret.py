@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
 import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
-from ecapipe.cli.options import (
-    AsJson,
-    Concise,
-    CredentialsDirs,
-    MetadataDirs,
-    NoProgress,
-    NoProjectConfig,
-    NoPrompt,
-    SourceDirs,
-    StoreIn,
-    Verbose,
-)
+from ecapipe.cli.commands import with_flags
+from ecapipe.cli.options import CommonFlags, StoreIn, TreeFlags, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.orgs.selection import OrgSelection
@@ -30,51 +21,47 @@ from ecapipe.problems.usage import usage_error
 from ecapipe.render import listings
 from ecapipe.secret import Secret
 
-SET_COMMAND = "ecapipe app set-secret"
-FORGET_COMMAND = "ecapipe app forget-secret"
 
-AppName = Annotated[str | None, typer.Argument(metavar="APP", help="The app, by its exact developer name.")]
-NameOfApp = Annotated[
-    list[str] | None, typer.Option("--name", "-n", metavar="APP", help="The app, if it is not given as APP.")
-]
+@command_flags
+class AppFlags(CommonFlags):
+    """The one app that is meant."""
+
+    app: Annotated[str | None, typer.Argument(metavar="APP", help="The app, by its exact developer name.")] = None
+    name: Annotated[
+        list[str] | None, typer.Option("--name", "-n", metavar="APP", help="The app, if it is not given as APP.")
+    ] = None
+
+    COMMAND: ClassVar[str]
+
+    @property
+    def apps(self) -> list[str]:
+        """The app, named once or several times; a command gets no more than one, see `contradictions`."""
+        return list({*(self.name or ()), *([] if self.app is None else [self.app])})
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        if len(self.apps) != 1:
+            yield f"Name one app: {self.COMMAND} APP."
+        yield from super().contradictions(session)
 
 
-def _parse_app(app: str | None, names: list[str] | None, command: str) -> str:
-    """The one app of APP and --name; raises `EcapipeError` (UsageError) for none and for several."""
-    apps = set(names or ())
-    if app is not None:
-        apps.add(app)
-    if len(apps) != 1:
-        raise EcapipeError(usage_error(f"Name one app: {command} APP.", command))
-    return apps.pop()
+@command_flags
+class SetSecretFlags(TreeFlags, AppFlags):
+    """What ``ecapipe app set-secret`` takes."""
 
+    COMMAND = "ecapipe app set-secret"
 
-def set_secret(
-    context: typer.Context,
-    app: AppName = None,
-    name: NameOfApp = None,
-    source_dir: SourceDirs = None,
-    metadata_dir: MetadataDirs = None,
-    credentials_dir: CredentialsDirs = None,
     target_org: Annotated[
         str | None,
-        typer.Option(
-            "--target-org",
-            "-o",
-            metavar="ORG",
-            help="Org whose consumer key is meant, where they differ.",
-        ),
-    ] = None,
-    store: StoreIn = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
+        typer.Option("--target-org", "-o", metavar="ORG", help="Org whose consumer key is meant, where they differ."),
+    ] = None
+    store: StoreIn = None
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", "-p", help="Never ask anything: the secret has to be piped in.")
-    ] = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+    ] = False
+
+
+@with_flags(SetSecretFlags)
+def set_secret(session: CommandSession, flags: SetSecretFlags) -> int:
     """Keep the consumer secret of an app, for when its settings file lacks it.
 
     The secret is asked for without being shown; without a terminal it is read from standard input, as one line. No
@@ -85,48 +72,44 @@ def set_secret(
     """
     from ecapipe.saved import secrets as saved_secrets
 
-    session: CommandSession = context.obj
     environment = session.environment
-    app = _parse_app(app, name, SET_COMMAND)
-    length = options.length(concise, verbose, SET_COMMAND)
-    place = options.store_place(store)
+    [app] = flags.apps
+    place = options.store_place(flags.store)
     world = composition.real_world(environment)
     # Before the question: nobody types a secret that cannot be saved.
     if obstacle := world.store.obstacle("secret", place):
         raise EcapipeError(obstacle)
-    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, [app], no_project_config)
-    orgs = OrgSelection(names=(target_org,) if target_org else (), allowed=options.allowed_hosts(environment))
+    project = flags.select_project(environment, flags.apps)
+    names = (flags.target_org,) if flags.target_org else ()
+    orgs = OrgSelection(names=names, allowed=options.allowed_hosts(environment))
     owner, earlier = saved_secrets.owner(project, orgs, place, world)
     facts = saved_secrets.secret_facts(owner)
-    secret = _read_secret(session, f"Consumer secret of {app} (key {facts.consumer_key}): ", no_prompt)
+    secret = _read_secret(session, f"Consumer secret of {app} (key {facts.consumer_key}): ", flags.no_prompt)
     if secret is None:
         raise EcapipeError(secret_unusable(app, "nothing was given"))
     saved_secrets.save_secret(owner, secret, world)
     warnings = []
     if earlier is not None:
         warnings.append(f"A consumer secret of {app} is found in {earlier}, too, which comes first.")
-    lines = listings.kept_secret(facts, world.store.where("secret", place), length)
+    lines = listings.kept_secret(facts, world.store.where("secret", place), flags.length)
     return session.finish({"version": 1, "secret": report.kept_secret(facts)}, lines, warnings=warnings)
 
 
-def forget_secret(
-    context: typer.Context,
-    app: AppName = None,
-    name: NameOfApp = None,
+@command_flags
+class ForgetSecretFlags(TreeFlags, AppFlags):
+    """What ``ecapipe app forget-secret`` takes."""
+
+    COMMAND = "ecapipe app forget-secret"
+    LAST = ("source_dir", "metadata_dir", "credentials_dir", *CommonFlags.LAST)
+
     target_org: Annotated[
         str | None, typer.Option("--target-org", "-o", metavar="ORG", help="Org that the secret was kept for.")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Forget the secrets of all apps of that name.")] = False,
-    source_dir: SourceDirs = None,
-    metadata_dir: MetadataDirs = None,
-    credentials_dir: CredentialsDirs = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+    ] = None
+    every: Annotated[bool, typer.Option("--all", help="Forget the secrets of all apps of that name.")] = False
+
+
+@with_flags(ForgetSecretFlags)
+def forget_secret(session: CommandSession, flags: ForgetSecretFlags) -> int:
     """Forget the consumer secret that ecapipe app set-secret keeps.
 
     It needs no project, and changes nothing at Salesforce: the secret stays what it is there. With a folder, only
@@ -134,23 +117,19 @@ def forget_secret(
     """
     from ecapipe.saved import secrets as saved_secrets
 
-    session: CommandSession = context.obj
     environment = session.environment
-    app = _parse_app(app, name, FORGET_COMMAND)
-    length = options.length(concise, verbose, FORGET_COMMAND)
+    [app] = flags.apps
     world = composition.real_world(environment)
     consumer_key = None
     # The secret of an app that is no longer in any project can be forgotten, too.
-    if source_dir or metadata_dir or credentials_dir:
-        project = options.select_project(
-            environment, source_dir, metadata_dir, credentials_dir, [app], no_project_config
-        )
+    if flags.source_dir or flags.metadata_dir or flags.credentials_dir:
+        project = flags.select_project(environment, flags.apps)
         owner, _ = saved_secrets.owner(project, OrgSelection(), "keyring", world)
         consumer_key = owner.consumer_key
-    owners = saved_secrets.forget_secrets(app, target_org, every, world, consumer_key)
+    owners = saved_secrets.forget_secrets(app, flags.target_org, flags.every, world, consumer_key)
     facts = [saved_secrets.secret_facts(owner) for owner in owners]
     result = {"version": 1, "secrets": [report.kept_secret(each) for each in facts]}
-    return session.finish(result, listings.forgotten(facts, length))
+    return session.finish(result, listings.forgotten(facts, flags.length))
 
 
 def _read_secret(session: CommandSession, question: str, no_prompt: bool) -> Secret | None:
@@ -162,5 +141,5 @@ def _read_secret(session: CommandSession, question: str, no_prompt: bool) -> Sec
     if no_prompt or session.json:
         flag = "--no-prompt" if no_prompt else "--json"
         sentence = f"{flag} asks for nothing: pipe the consumer secret in, as one line."
-        raise EcapipeError(usage_error(sentence, SET_COMMAND))
+        raise EcapipeError(usage_error(sentence, SetSecretFlags.COMMAND))
     return terminal.ask(question)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from inspect import Parameter, signature
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from functools import cache, wraps
+from inspect import Parameter, Signature, get_annotations
 from typing import Any, TypeVar
 
 from typer import Context
 from typer.core import TyperCommand, TyperGroup
 
 from ecapipe.cli.help import page
+from ecapipe.cli.options import CommonFlags
+from ecapipe.cli.session import CommandSession
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import usage_error
 
-Flags = TypeVar("Flags")
+Flags = TypeVar("Flags", bound=CommonFlags)
 
 
 class Command(TyperCommand):
@@ -29,22 +34,37 @@ class Group(TyperGroup):
         return "\n".join(page(self, ctx))
 
 
-def with_flags(
-    flags: type[Flags],
-) -> Callable[[Callable[[Context, Flags], int]], Callable[..., int]]:
-    """Let typer read the flags of a command from the fields of the dataclass `flags`, and hand them over as one."""
+def with_flags(flags: type[Flags]) -> Callable[[Callable[[CommandSession, Flags], int]], Callable[..., int]]:
+    """Let typer read the flags of a command from the fields of the dataclass `flags`, and hand them over as one value
+    in which nothing contradicts itself."""
 
-    def decorate(command: Callable[[Context, Flags], int]) -> Callable[..., int]:
+    def decorate(command: Callable[[CommandSession, Flags], int]) -> Callable[..., int]:
         @wraps(command)
         def call(context: Context, **values: Any) -> int:
-            return command(context, flags(**values))
+            session: CommandSession = context.obj
+            filled = flags(**values)
+            for sentence in filled.contradictions(session):
+                raise EcapipeError(usage_error(sentence, context.command_path))
+            return command(session, filled)
 
-        context = Parameter("context", Parameter.KEYWORD_ONLY, annotation=Context)
-        fields = signature(flags, eval_str=True)
         # typer asks a function for its signature, and `inspect` answers with this attribute where there is one.
-        call.__signature__ = fields.replace(  # type: ignore[attr-defined]
-            parameters=[context, *fields.parameters.values()], return_annotation=int
-        )
+        call.__signature__ = Signature([*_parameters(flags)], return_annotation=int)  # type: ignore[attr-defined]
         return call
 
     return decorate
+
+
+def _parameters(flags: type[CommonFlags]) -> Iterator[Parameter]:
+    """What typer is to read, in the order of the help."""
+    yield Parameter("context", Parameter.KEYWORD_ONLY, annotation=Context)
+    types = {name: type for base in reversed(flags.__mro__) for name, type in _declared_types(base).items()}
+    names = [field.name for field in fields(flags) if field.name not in flags.LAST]
+    for name in (*names, *flags.LAST):
+        default = getattr(flags, name, Parameter.empty)
+        yield Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
+
+
+# Commands share what most of their flags come from: each is evaluated once.
+@cache
+def _declared_types(flags: type) -> dict[str, Any]:
+    return get_annotations(flags, eval_str=True)

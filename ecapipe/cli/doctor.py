@@ -9,7 +9,8 @@ import typer
 
 from ecapipe.adapters import checkup, composition
 from ecapipe.cli import options
-from ecapipe.cli.options import AsJson, Concise, NoProgress, NoProjectConfig, NoPrompt, Verbose
+from ecapipe.cli.commands import with_flags
+from ecapipe.cli.options import CommonFlags, NoProjectConfig, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.credentials import sources
 from ecapipe.documents import report
@@ -19,24 +20,22 @@ from ecapipe.project.apps import App
 from ecapipe.render import listings
 from ecapipe.run.world import World
 
-COMMAND = "ecapipe doctor"
-
 _SALESFORCE_CLI_CALLBACK = "http://localhost:1717/OauthRedirect"
 """The callback URL of the Salesforce CLI, which many apps share."""
 
 
-def doctor(
-    context: typer.Context,
+@command_flags
+class DoctorFlags(CommonFlags):
+    """What ``ecapipe doctor`` takes."""
+
     storage: Annotated[
         bool, typer.Option("--storage", help="Instead: what is kept on this machine, and how it is removed.")
-    ] = False,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+    ] = False
+    no_project_config: NoProjectConfig = False
+
+
+@with_flags(DoctorFlags)
+def doctor(session: CommandSession, flags: DoctorFlags) -> int:
     """Look at this machine: Python, git, Salesforce CLI, browser, keyring, proxy, CA, callback ports, state.
 
     Changes nothing, and asks no org. Each line is ok, warn or fail, and says what to do; ends with 1 if one is fail.
@@ -44,13 +43,11 @@ def doctor(
 
     With --storage: what is stored where, with which mode, by whom, and how it is removed.
     """
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, COMMAND)
     world = composition.real_world(session.environment)
-    project_apps = _project_apps(session, world, no_project_config)
-    if storage:
+    project_apps = _project_apps(session, world, flags.no_project_config)
+    if flags.storage:
         entries = checkup.stored(session.environment, world.store, _files_with_secret(project_apps))
-        return session.finish(report.storage(entries), listings.storage(entries, length))
+        return session.finish(report.storage(entries), listings.storage(entries, flags.length))
     # Only a port of this machine can be taken by another program.
     urls = sorted({url for app in project_apps for url in app.callback_urls if apps.loopback(url)}) or [
         _SALESFORCE_CLI_CALLBACK
@@ -67,7 +64,7 @@ def doctor(
         checkup.state_directory(session.environment),
     ]
     status = int(any(each.state == "fail" for each in checks))
-    return session.finish(report.checkup(checks), listings.checkup(checks, length), status)
+    return session.finish(report.checkup(checks), listings.checkup(checks, flags.length), status)
 
 
 def _project_apps(session: CommandSession, world: World, no_project_config: bool) -> tuple[App, ...]:

@@ -13,8 +13,8 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
-from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, NoProgress, NoProjectConfig, NoPrompt, SourceDirs, Verbose
+from ecapipe.cli.commands import Command, Group, with_flags
+from ecapipe.cli.options import CommonFlags, NoProjectConfig, SourceDirs, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.credentials import resolution
 from ecapipe.credentials.sources import Chain, Scope, first_value
@@ -51,16 +51,17 @@ def emulator() -> None:
     """Run a local org for trying and testing."""
 
 
-@commands.command("start", cls=Command)
-def start(
-    context: typer.Context,
-    source_dir: SourceDirs = None,
+@command_flags
+class StartFlags(CommonFlags):
+    """What ``ecapipe emulator start`` takes."""
+
+    source_dir: SourceDirs = None
     port: Annotated[
         int,
         typer.Option(
             "--port", metavar="N", min=0, max=65535, help="Port of the first org, others follow; 0 takes free ones."
         ),
-    ] = DEFAULT_PORT,
+    ] = DEFAULT_PORT
     org: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,19 +69,19 @@ def start(
             metavar="NAME",
             help="Name of an org. Repeatable: apps whose distributionState is Local are in the first only.",
         ),
-    ] = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Speak https, with a certificate made for this start.")] = False,
+    ] = None
+    tls: Annotated[bool, typer.Option("--tls", help="Speak https, with a certificate made for this start.")] = False
     faults: Annotated[
         str | None,
         typer.Option("--faults", metavar="FILE", help="JSON list of what is to go wrong; --help describes it."),
-    ] = None,
-    concise: Annotated[bool, typer.Option("--concise", help="Print the addresses only.")] = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+    ] = None
+    concise: Annotated[bool, typer.Option("--concise", help="Print the addresses only.")] = False
+    no_project_config: NoProjectConfig = False
+
+
+@commands.command("start", cls=Command)
+@with_flags(StartFlags)
+def start(session: CommandSession, flags: StartFlags) -> int:
     """Start a local org that knows the project's apps, until Ctrl-C.
 
     Prints the address of each org, its apps, and the user name and password to sign in with; with --tls also the
@@ -96,22 +97,20 @@ def start(
     """
     from ecapipe.emulator.server import Emulator
 
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, _COMMAND)
     world = composition.real_world(session.environment)
     # An org is known by its name: one that is named twice is one.
-    names = tuple(dict.fromkeys(org or ["emulator"]))
-    project = options.select_project(session.environment, source_dir, no_project_config=no_project_config)
+    names = tuple(dict.fromkeys(flags.org or ["emulator"]))
+    project = options.select_project(session.environment, flags.source_dir, no_project_config=flags.no_project_config)
     apps = registered(project, world, names[0])
-    plan = () if faults is None else planned(faults, world.tree)
+    plan = () if flags.faults is None else planned(flags.faults, world.tree)
     try:
-        server = Emulator(apps, orgs=names, port=port, faults=plan, tls=tls)
+        server = Emulator(apps, orgs=names, port=flags.port, faults=plan, tls=flags.tls)
     except ValueError as error:
         raise EcapipeError(usage_error(f"{error}.", _COMMAND)) from None
     with ExitStack() as stack:
-        _listen(server, port, len(names), stack)
+        _listen(server, flags.port, len(names), stack)
         try:
-            session.finish(_document(server, apps), _lines(server, apps, length))
+            session.finish(_document(server, apps), _lines(server, apps, flags.length))
             threading.Event().wait()
         except KeyboardInterrupt:
             # The way to stop it: there is nothing to report.

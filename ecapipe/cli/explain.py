@@ -10,8 +10,8 @@ import typer
 
 from ecapipe.check.rules.registry import RULES
 from ecapipe.check.rules.rule import Rule
-from ecapipe.cli import options
-from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, Verbose
+from ecapipe.cli.commands import with_flags
+from ecapipe.cli.options import CommonFlags, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents.report import Json
 from ecapipe.problems.catalogue import CATALOGUE
@@ -22,40 +22,38 @@ from ecapipe.render import listings
 
 SCHEMAS = "json-schema"
 
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A problem or rule, as output names it.")]
+
+@command_flags
+class ExplainFlags(CommonFlags):
+    """What ``ecapipe explain`` takes."""
+
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A problem or rule, as output names it.")] = (
+        None
+    )
+    concise: Annotated[bool, typer.Option("--concise", help="Without NAME: print the names only.")] = False
 
 
-def explain(
-    context: typer.Context,
-    name: Name = None,
-    concise: Annotated[bool, typer.Option("--concise", help="Without NAME: print the names only.")] = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(ExplainFlags)
+def explain(session: CommandSession, flags: ExplainFlags) -> int:
     """Explain a problem or a rule: what it means, why it matters, what to do. Without NAME, list them all.
 
     With the name json-schema: print the JSON Schema of everything that --json prints, of each command by its name
     under $defs.
     """
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, "ecapipe explain")
     rules = list(RULES.values())
     problems = list(CATALOGUE.values())
-    if name is None:
+    if flags.name is None:
         everything: Json = {
             "version": 1,
             "rules": [_rule(rule) for rule in rules],
             "problems": [_problem(problem) for problem in problems],
         }
-        return session.finish(everything, listings.index(rules, problems, length))
-    if name == SCHEMAS:
+        return session.finish(everything, listings.index(rules, problems, flags.length))
+    if flags.name == SCHEMAS:
         schema = _schema()
         # The lines are JSON without the envelope too: the schema can be redirected to a file as it is.
         return session.finish({"version": 1, "kind": SCHEMAS, "schema": schema}, [json_output.dump(schema)])
-    return _explain_one(session, name)
+    return _explain_one(session, flags.name)
 
 
 def _explain_one(session: CommandSession, name: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -10,91 +10,89 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
-from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, Concise, Names, NoConfigRead, NoProgress, NoPrompt, TokenForm, Verbose
+from ecapipe.cli.commands import Command, Group, with_flags
+from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.documents.report import Json
 from ecapipe.problems.oauth import server_busy
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.usage import usage_error
 from ecapipe.render import listings, text
 from ecapipe.render.listings import Length
 from ecapipe.run.world import World
 from ecapipe.saved import sessions
 from ecapipe.saved.records import SavedLogin
 
+commands = typer.Typer(cls=Group, help="Use and end the logins that ecapipe run --save keeps.", rich_markup_mode=None)
+
 LoginOrg = Annotated[
     str | None,
     typer.Option("--target-org", "-o", metavar="ORG", help="Org of the login: its alias, username, host, URL or id."),
 ]
-LoginApp = Annotated[
-    str | None, typer.Option("--name", "-n", metavar="APP", help="App of the login, by its exact developer name.")
-]
 
-commands = typer.Typer(cls=Group, help="Use and end the logins that ecapipe run --save keeps.", rich_markup_mode=None)
+
+@command_flags
+class LoginFlags(CommonFlags):
+    """One login."""
+
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", metavar="APP", help="App of the login, by its exact developer name.")
+    ] = None
+    target_org: LoginOrg = None
+
+
+@command_flags
+class LoginsFlags(CommonFlags):
+    """Several logins."""
+
+    name: Names = None
+    target_org: LoginOrg = None
 
 
 @commands.command("list", cls=Command)
-def list_logins(
-    context: typer.Context,
-    name: Names = None,
-    target_org: LoginOrg = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(LoginsFlags)
+def list_logins(session: CommandSession, flags: LoginsFlags) -> int:
     """List the kept logins, without their tokens.
 
     Offline, and without a look into the keyring.
     """
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, "ecapipe login list")
     logins, problems = sessions.logins(composition.real_world(session.environment))
-    facts = [sessions.facts(login) for login in sessions.fitting(logins, name or (), target_org)]
+    facts = [sessions.facts(login) for login in sessions.fitting(logins, flags.name or (), flags.target_org)]
     # A record that cannot be read keeps no other from being listed.
     warnings = [" ".join((problem.message, *problem.actions)) for problem in problems]
     result: Json = {"version": 1, "logins": [report.kept_login(each) for each in facts]}
-    return session.finish(result, listings.logins(facts, length), warnings=warnings)
+    return session.finish(result, listings.logins(facts, flags.length), warnings=warnings)
+
+
+@command_flags
+class DisplayFlags(LoginFlags):
+    """What ``ecapipe login display`` takes."""
+
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Ask the org whether it takes the access token, and whose it is.")
+    ] = False
 
 
 @commands.command("display", cls=Command)
-def display_login(
-    context: typer.Context,
-    name: LoginApp = None,
-    target_org: LoginOrg = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Ask the org whether it takes the access token, and whose it is.")
-    ] = False,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(DisplayFlags)
+def display_login(session: CommandSession, flags: DisplayFlags) -> int:
     """Show a kept login, without its tokens.
 
     With --verify it ends with 1 if the org does not take the access token. A login that can be refreshed is not over
     then: ecapipe login refresh gets the next token, and ecapipe login token does so by itself.
     """
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, "ecapipe login display")
     world = _build_world(session)
-    login = _find_login(name, target_org, world)
-    refusal = _refusal(login, world) if verify else None
+    login = _find_login(flags, world)
+    refusal = _refusal(login, world) if flags.verify else None
     facts = sessions.facts(login)
     result: Json = {"version": 1, "login": report.kept_login(facts), "verified": None}
-    lines = list(listings.logins([facts], length))
-    if verify:
+    lines = list(listings.logins([facts], flags.length))
+    if flags.verify:
         result["verified"] = refusal is None
     if refusal is not None:
         lines.append("  Access token: not accepted by the org")
         return session.finish(result, lines, 1, [f"{refusal.message} {_way_out(login)}"])
-    if verify:
+    if flags.verify:
         lines.append("  Access token: accepted by the org")
     return session.finish(result, lines)
 
@@ -107,17 +105,8 @@ def _way_out(login: SavedLogin) -> str:
 
 
 @commands.command("refresh", cls=Command)
-def refresh_login(
-    context: typer.Context,
-    name: LoginApp = None,
-    target_org: LoginOrg = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(LoginFlags)
+def refresh_login(session: CommandSession, flags: LoginFlags) -> int:
     """Get a new access token for a kept login, and keep it.
 
     Where the app rotates refresh tokens, the new one is kept before anything else happens. However many processes
@@ -126,32 +115,37 @@ def refresh_login(
     The consumer secret that is kept with the login is sent only if the app requires it for a refresh. One in
     ECAPIPE_CLIENT_SECRET_<APP> wins, and is kept from then on.
     """
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, "ecapipe login refresh")
     world = _build_world(session)
-    login = _find_login(name, target_org, world)
+    login = _find_login(flags, world)
     facts = sessions.facts(sessions.refresh(login, world))
     lines = [text.clean(f"{login.subject}: a new access token is kept.")]
-    if length == "verbose":
-        lines += listings.logins([facts], length)
+    if flags.verbose:
+        lines += listings.logins([facts], flags.length)
     return session.finish({"version": 1, "login": report.kept_login(facts)}, lines)
 
 
-@commands.command("token", cls=Command)
-def print_token(
-    context: typer.Context,
-    name: LoginApp = None,
-    target_org: LoginOrg = None,
-    header: Annotated[bool, typer.Option("--header", help="Print it as an Authorization header.")] = False,
+@command_flags
+class TokenFlags(LoginFlags):
+    """What ``ecapipe login token`` takes."""
+
+    LAST = ("no_prompt", "concise", "verbose", "no_progress", "no_project_config", "json")
+
+    header: Annotated[bool, typer.Option("--header", help="Print it as an Authorization header.")] = False
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", "-p", help="Never ask anything; print the token on a terminal, too.")
-    ] = False,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+    ] = False
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        yield from super().contradictions(session)
+        if session.json:
+            yield "A token is never part of JSON: leave out --json, and SF_CONTENT_TYPE=JSON."
+        if session.out.isatty() and not self.no_prompt:
+            yield "This prints a token on the terminal: add --no-prompt if you mean that."
+
+
+@commands.command("token", cls=Command)
+@with_flags(TokenFlags)
+def print_token(session: CommandSession, flags: TokenFlags) -> int:
     """Print an access token of a kept login, and nothing else, for use in a script.
 
     Salesforce does not tell how long a token lives, so the org is asked first; one that it no longer takes is
@@ -159,34 +153,27 @@ def print_token(
 
     On a terminal it needs --no-prompt, since a screen is no place for a token. It cannot be JSON.
     """
-    session: CommandSession = context.obj
-    options.length(concise, verbose, "ecapipe login token")
-    # Before anything is sent: a token that must not be printed need not be got.
-    _refuse_to_print(session, no_prompt)
     world = _build_world(session)
-    login = _find_login(name, target_org, world)
-    form = TokenForm.header if header else TokenForm.value
+    login = _find_login(flags, world)
+    form = TokenForm.header if flags.header else TokenForm.value
     text.write(session.out, [options.token_line(sessions.access(login, world), form)])
     return 0
 
 
-@commands.command("logout", cls=Command)
-def log_out(
-    context: typer.Context,
-    name: Names = None,
-    target_org: LoginOrg = None,
-    every: Annotated[bool, typer.Option("--all", help="End all kept logins, or all that fit.")] = False,
+@command_flags
+class LogoutFlags(LoginsFlags):
+    """What ``ecapipe login logout`` takes."""
+
+    every: Annotated[bool, typer.Option("--all", help="End all kept logins, or all that fit.")] = False
     forget: Annotated[
         bool,
         typer.Option("--forget", help="Forget the login also if the org cannot be told; its tokens then stay valid."),
-    ] = False,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+    ] = False
+
+
+@commands.command("logout", cls=Command)
+@with_flags(LogoutFlags)
+def log_out(session: CommandSession, flags: LogoutFlags) -> int:
     """End a kept login: revoke its tokens, then forget it.
 
     A refresh token takes its access tokens with it. If the org cannot be told, the login stays, unless --forget says
@@ -195,14 +182,12 @@ def log_out(
     Salesforce may give one access token to several programs that use the same app as the same user. They are logged
     out, too.
     """
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, "ecapipe login logout")
     world = _build_world(session)
-    if every:
-        logouts = _log_out_all(name or (), target_org, forget, world)
+    if flags.every:
+        logouts = _log_out_all(flags, world)
     else:
-        login = sessions.find(name or (), target_org, world)
-        logouts = Logouts([sessions.end(login, forget, world)], [])
+        login = sessions.find(flags.name or (), flags.target_org, world)
+        logouts = Logouts([sessions.end(login, flags.forget, world)], [])
     # In JSON the failures are a part of the result.
     if not session.json:
         for failure in logouts.failures:
@@ -214,7 +199,7 @@ def log_out(
     }
     # Many logins may have to tell the same about one org.
     warnings = list(dict.fromkeys(each.warning for each in logouts.successes if each.warning))
-    return session.finish(result, _logout_lines(logouts, length), logouts.status, warnings)
+    return session.finish(result, _logout_lines(logouts, flags.length), logouts.status, warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +225,13 @@ class Logouts:
         return report.PARTIAL if self.successes else 1
 
 
-def _log_out_all(names: Sequence[str], org: str | None, forget: bool, world: World) -> Logouts:
+def _log_out_all(flags: LogoutFlags, world: World) -> Logouts:
     """End all logins that fit; one that cannot be ended keeps no other from it."""
     logins, problems = sessions.logins(world)
     logouts = Logouts([], [LogoutFailure(None, problem) for problem in problems])
-    for login in sessions.fitting(logins, names, org):
+    for login in sessions.fitting(logins, flags.name or (), flags.target_org):
         try:
-            logouts.successes.append(sessions.end(login, forget, world))
+            logouts.successes.append(sessions.end(login, flags.forget, world))
         except EcapipeError as error:
             logouts.failures.append(LogoutFailure(login, error.problem))
     return logouts
@@ -270,9 +255,9 @@ def _build_world(session: CommandSession) -> World:
     return replace(composition.real_world(session.environment), interrupts=session.interrupts.divert_all)
 
 
-def _find_login(name: str | None, org: str | None, world: World) -> SavedLogin:
+def _find_login(flags: LoginFlags, world: World) -> SavedLogin:
     """The one login that fits; raises `EcapipeError` for none and for several."""
-    return sessions.find((name,) if name else (), org, world)
+    return sessions.find((flags.name,) if flags.name else (), flags.target_org, world)
 
 
 def _refusal(login: SavedLogin, world: World) -> Problem | None:
@@ -285,17 +270,6 @@ def _refusal(login: SavedLogin, world: World) -> Problem | None:
             raise
         return error.problem
     return None
-
-
-def _refuse_to_print(session: CommandSession, no_prompt: bool) -> None:
-    """Raises `EcapipeError` (UsageError) where a token must not be printed."""
-    if session.json:
-        sentence = "A token is never part of JSON: leave out --json, and SF_CONTENT_TYPE=JSON."
-    elif session.out.isatty() and not no_prompt:
-        sentence = "This prints a token on the terminal: add --no-prompt if you mean that."
-    else:
-        return
-    raise EcapipeError(usage_error(sentence, "ecapipe login token"))
 
 
 def _logout_json(logout: sessions.LoggedOut) -> Json:

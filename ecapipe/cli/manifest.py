@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import typer
-
 from ecapipe.adapters import composition
-from ecapipe.cli import options
-from ecapipe.cli.options import (
-    AsJson,
-    Concise,
-    CredentialsDirs,
-    MetadataDirs,
-    Names,
-    NoProgress,
-    NoProjectConfig,
-    NoPrompt,
-    SourceDirs,
-    Verbose,
-)
+from ecapipe.cli.commands import with_flags
+from ecapipe.cli.options import ProjectFlags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.project import discovery
@@ -28,19 +15,8 @@ from ecapipe.render.listings import Length
 COMMAND = "ecapipe manifest"
 
 
-def manifest(
-    context: typer.Context,
-    source_dir: SourceDirs = None,
-    metadata_dir: MetadataDirs = None,
-    credentials_dir: CredentialsDirs = None,
-    name: Names = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoProjectConfig = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(ProjectFlags)
+def manifest(session: CommandSession, flags: ProjectFlags) -> int:
     """Print a package.xml that retrieves exactly the metadata of external client apps.
 
     It names all apps of the org, or, with --name or with a --source-dir inside a project, only those. Its API
@@ -48,16 +24,14 @@ def manifest(
 
     Redirect it to a file and retrieve with it: sf project retrieve start --manifest FILE.
     """
-    session: CommandSession = context.obj
     environment = session.environment
-    length = options.length(concise, verbose, COMMAND)
-    project = options.select_project(environment, source_dir, metadata_dir, credentials_dir, name, no_project_config)
+    project = flags.select_project(environment, flags.name)
     result = discovery.discover(project, composition.real_world(environment))
     # A whole project without apps may be one that is yet to be retrieved: its manifest names all of the org's.
     if not result.whole:
         discovery.require_apps(result)
     package = manifests.of(result)
-    lines = list(manifests.lines(package, _comment(package, length)))
+    lines = list(manifests.lines(package, _comment(package, flags.length)))
     document = report.manifest(result.facts, package.api_version, _member_lists(package), lines)
     warnings = [*(problem.message for problem in result.unreadable), *result.notices, *package.notices]
     return session.finish(document, lines, 0, warnings)

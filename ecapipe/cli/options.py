@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, TypeVar, dataclass_transform
 
 import typer
 
 from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.project_tree.disk import Disk
+from ecapipe.cli.session import CommandSession
 from ecapipe.orgs import org_file
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import USAGE, EcapipeError
-from ecapipe.problems.usage import source_dir_not_found, usage_error
+from ecapipe.problems.usage import source_dir_not_found
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render.listings import Length
 from ecapipe.render.reports import FORMATS
 from ecapipe.secret import Secret
 
 _FORMATS: Final = tuple(FORMATS)
+Declared = TypeVar("Declared")
 
 SourceDirs = Annotated[
     list[str] | None,
@@ -43,24 +45,6 @@ NoProjectConfig = Annotated[
     typer.Option(
         "--no-project-config",
         help="Ignore plugins.ecapipe, replacements and orgs that the project names: for trees you do not trust.",
-    ),
-]
-NoConfigRead = Annotated[
-    bool,
-    typer.Option(
-        "--no-project-config", help="Ignore plugins.ecapipe of sfdx-project.json; this command never reads it."
-    ),
-]
-MetadataDirs = Annotated[
-    list[str] | None,
-    typer.Option("--metadata-dir", metavar="DIR", help="Tree in metadata format, or the retrieved zip. Repeatable."),
-]
-CredentialsDirs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--credentials-dir",
-        metavar="DIR",
-        help="Tree of the source org, for the key and secret of linked and packaged apps. Repeatable.",
     ),
 ]
 ReportFiles = Annotated[
@@ -114,12 +98,6 @@ SecretsFrom = Annotated[
         help="Take consumer secrets from this source only. Repeatable.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
-
-Concise = Annotated[bool, typer.Option("--concise", help="Print the least.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Print everything that is known.")]
-NoProgress = Annotated[bool, typer.Option("--no-progress", help="Nothing moves while it works.")]
-NoPrompt = Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")]
 
 
 def store_place(store: StoreChoice | None) -> Literal["keyring", "file"]:
@@ -141,13 +119,82 @@ def token_line(token: Secret, form: TokenForm) -> str:
     return token.reveal()
 
 
-def length(concise: bool, verbose: bool, command: str) -> Length:
-    """How much to print; raises `EcapipeError` (UsageError) for both at once."""
-    if concise and verbose:
-        raise EcapipeError(usage_error("--concise and --verbose exclude each other.", command))
-    if concise:
-        return "concise"
-    return "verbose" if verbose else "usual"
+# Nothing compares or prints flags, and what dataclass would generate for that is time at every start.
+@dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)
+def command_flags(declared: type[Declared]) -> type[Declared]:
+    """Make a frozen dataclass of the flags of a command; the order of its fields is their order in the help."""
+    return dataclass(frozen=True, kw_only=True, eq=False, repr=False, match_args=False)(declared)
+
+
+@command_flags
+class CommonFlags:
+    """What every command takes; `ecapipe.cli.commands.with_flags` fills it, and what the command adds."""
+
+    LAST: ClassVar[tuple[str, ...]] = (
+        "concise", "verbose", "no_progress", "no_prompt", "no_project_config", "json",
+    )  # fmt: skip
+    """The fields that the help ends with: a command's own come before them."""
+
+    concise: Annotated[bool, typer.Option("--concise", help="Print the least.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print everything that is known.")] = False
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="Nothing moves while it works.")] = False
+    no_prompt: Annotated[
+        bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")
+    ] = False
+    no_project_config: Annotated[
+        bool,
+        typer.Option(
+            "--no-project-config", help="Ignore plugins.ecapipe of sfdx-project.json; this command never reads it."
+        ),
+    ] = False
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False
+
+    @property
+    def length(self) -> Length:
+        """How much to print."""
+        if self.concise:
+            return "concise"
+        return "verbose" if self.verbose else "usual"
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        """A sentence for each value and each combination that makes no sense, the most telling first."""
+        if self.concise and self.verbose:
+            yield "--concise and --verbose exclude each other."
+
+
+@command_flags
+class TreeFlags(CommonFlags):
+    """For commands that read projects."""
+
+    source_dir: SourceDirs = None
+    metadata_dir: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata-dir", metavar="DIR", help="Tree in metadata format, or the retrieved zip. Repeatable."
+        ),
+    ] = None
+    credentials_dir: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--credentials-dir",
+            metavar="DIR",
+            help="Tree of the source org, for the key and secret of linked and packaged apps. Repeatable.",
+        ),
+    ] = None
+    no_project_config: NoProjectConfig = False
+
+    def select_project(self, environment: Environment, names: list[str] | None) -> ProjectSelection:
+        """The trees, and of their apps those in `names`; all of them without names."""
+        return select_project(
+            environment, self.source_dir, self.metadata_dir, self.credentials_dir, names, self.no_project_config
+        )
+
+
+@command_flags
+class ProjectFlags(TreeFlags):
+    """For commands about the apps of projects."""
+
+    name: Names = None
 
 
 def select_project(

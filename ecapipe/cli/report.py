@@ -9,10 +9,9 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.storage import files
-from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
-from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, ReportFiles
+from ecapipe.cli.commands import Command, Group, with_flags
+from ecapipe.cli.options import CommonFlags, ReportFiles, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report, run_results
 from ecapipe.documents.report import Json, Report
@@ -37,32 +36,31 @@ def topic() -> None:
     """Put results of runs together."""
 
 
+@command_flags
+class MergeFlags(CommonFlags):
+    """What ``ecapipe report merge`` takes."""
+
+    file: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON results of ecapipe run.")]
+    report_to: ReportFiles = None
+    concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False
+
+
 @commands.command("merge", cls=Command)
-def merge_results(
-    context: typer.Context,
-    file: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON results of ecapipe run.")],
-    report_to: ReportFiles = None,
-    concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(MergeFlags)
+def merge_results(session: CommandSession, flags: MergeFlags) -> int:
     """Put the results of shards, or of a run and those that resumed it, together: one result, one exit status.
 
     Each FILE is what ecapipe run --json printed, or --report json=FILE wrote. Of a login that is in several of them,
     the one of the run that started last counts. A shard that is missing is a failure.
     """
-    session: CommandSession = context.obj
-    options.length(concise, verbose, MERGE)
     tree = composition.real_world(session.environment).tree
-    reports = report_files.parse(session, MERGE, report_to, ProjectSelection(), tree)
+    reports = report_files.parse(session, MERGE, flags.report_to, ProjectSelection(), tree)
     with reports.covering():
-        merged = merge.merge([run_results.load(files.read(path, MAX_RESULT), path) for path in file])
+        merged = merge.merge([run_results.load(files.read(path, MAX_RESULT), path) for path in flags.file])
     # What came of the runs is told as events once more, and shown as one run would be.
     result = Report()
-    display = PlainDisplay(session.out, session.err, result, stages=not concise, verbose=verbose)
+    display = PlainDisplay(session.out, session.err, result, stages=not flags.concise, verbose=flags.verbose)
     for event in merged.events():
         result(event)
         if not session.json:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ecapipe.adapters.storage import files
+from ecapipe.cli.arguments import conceal
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.events import AppFacts, ProjectFacts
@@ -52,7 +53,7 @@ class Reports:
         try:
             yield
         except EcapipeError as error:
-            self._write_failure(error.problem)
+            self._write_failure(conceal(error.problem, self.session.words))
             raise
         except KeyboardInterrupt:
             self._write_failure(interrupted())

@@ -5,27 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.adapters.storage import files, journal
+from ecapipe.cli.arguments import presentable
 from ecapipe.cli.commands import Command
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import run_results
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import options_not_repeatable
-from ecapipe.secret import redact
 
 if TYPE_CHECKING:
     from typer import Context
 
 FLAG: Final = "--resume"
-KEY: Final = "--jwt-key-file"
-"""What holds no file may hold the key itself, and is not recorded."""
-ARGUMENTS: Final = "ecapipe.arguments"
-"""Where the context has the arguments that serve a run again."""
 
 _MAX_RESULT: Final = 512 * 2**20
 """Bytes of a JSON result; 100,000 logins take half of that."""
@@ -45,7 +41,8 @@ class ResumableCommand(Command):
         if any(_is_resume(word) for word in words) and _only_modes(words):
             words = _repeat(ctx.obj, words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
-        ctx.meta[ARGUMENTS] = repeatable if _recordable(repeatable) else None
+        if all(presentable(word) == word for word in repeatable):
+            ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))
         return super().parse_args(ctx, words)
 
 
@@ -91,19 +88,6 @@ def _join_values(words: Sequence[str]) -> list[str]:
     if joined and joined[-1] == FLAG:
         joined[-1] = f"{FLAG}="
     return joined
-
-
-def _recordable(words: Sequence[str]) -> bool:
-    """Whether the words may lie on the disk: none of them looks like a secret, and none may be a private key."""
-    if any(redact(word) != word for word in words):
-        return False
-    return all(os.path.isfile(path) for path in _values(words, KEY))
-
-
-def _values(words: Sequence[str], flag: str) -> list[str]:
-    """The value of each `flag` in `words`."""
-    joined = [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]
-    return joined + [value for word, value in pairwise([*words, ""]) if word == flag]
 
 
 def _only_modes(words: Sequence[str]) -> bool:

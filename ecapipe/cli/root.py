@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from ecapipe.cli.session import CommandSession, open_session
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
 from ecapipe.problems.usage import internal_error, interrupted, usage_error
 from ecapipe.render import text
-from ecapipe.secret import REDACTED
 
 
 def main(words: list[str], interrupts: Interrupts) -> int:
@@ -112,9 +110,6 @@ def _usage_problem(error: exceptions.TyperException, command: str) -> Problem:
     message = error.format_message()
     if hints:
         message = f"Nonexistent flag: {getattr(error, 'option_name', '')}."
-    # A long argument may be a secret that was put there by mistake.
-    if message.startswith("Got unexpected extra argument"):
-        message = re.sub(r"[^\s()]{12,}", REDACTED, message)
     return usage_error(message, command, *hints)
 
 

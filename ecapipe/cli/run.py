@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import typer
-
 from ecapipe.adapters import composition
 from ecapipe.adapters.storage.journal import JournalWriter
 from ecapipe.cli import options
@@ -18,7 +16,7 @@ from ecapipe.cli import resume as resume_flag
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.local_org import use_local_org
 from ecapipe.cli.options import TokenForm
-from ecapipe.cli.run_flags import COMMAND, Callback, RunFlags, refuse_contradictions
+from ecapipe.cli.run_flags import COMMAND, Callback, RunFlags
 from ecapipe.cli.run_output import RunOutput
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
@@ -43,7 +41,7 @@ COMMAND_CLASS = resume_flag.ResumableCommand
 
 
 @with_flags(RunFlags)
-def run(context: typer.Context, flags: RunFlags) -> int:
+def run(session: CommandSession, flags: RunFlags) -> int:
     """Authorize the external client apps of a project: find them, check their credentials, get a token, verify it.
 
     Every app is paired with every org, or as the orgs say. Orgs come from --target-org, from --file and from
@@ -76,12 +74,8 @@ def run(context: typer.Context, flags: RunFlags) -> int:
     a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
     that run.
     """
-    session: CommandSession = context.obj
     environment = session.environment
-    refuse_contradictions(flags, session)
-    project = options.select_project(
-        environment, flags.source_dir, flags.metadata_dir, flags.credentials_dir, flags.name, flags.no_project_config
-    )
+    project = flags.select_project(environment, flags.name)
     orgs = options.select_orgs(
         environment,
         flags.target_org,
@@ -104,8 +98,7 @@ def run(context: typer.Context, flags: RunFlags) -> int:
         world, board = _offer_board(flags, world)
         journal = None
         if flags.recordable:
-            arguments = context.meta.get(resume_flag.ARGUMENTS)
-            journal = JournalWriter(environment, arguments=arguments, resumes=name)
+            journal = JournalWriter(environment, arguments=session.arguments, resumes=name)
             stack.callback(journal.close)
         output = RunOutput(session, reports, journal, board)
         with output.display(flags) as emit:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -14,24 +13,18 @@ from ecapipe.cli import options
 from ecapipe.cli.options import (
     AllOrgs,
     AllowHosts,
-    AsJson,
-    CredentialsDirs,
-    MetadataDirs,
-    Names,
-    NoProjectConfig,
     OrgFileFlag,
+    ProjectFlags,
     ReportFiles,
     SecretsFrom,
-    SourceDirs,
     StoreIn,
     TargetOrgs,
     TokenForm,
+    command_flags,
 )
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
 from ecapipe.events import APP_STAGES, AUTHORIZE, DISCOVER, RUN_STAGES, VERIFY
-from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import usage_error
 from ecapipe.run import scheduler
 
 COMMAND: Final = "ecapipe run"
@@ -69,16 +62,12 @@ class Receiver(StrEnum):
 Until = StrEnum("Until", {stage.name: stage.name for stage in RUN_STAGES})  # type: ignore[misc]  # made of the stages
 
 
-# The order of the fields is the order of the flags in the help. Nothing compares or prints these values, and what
-# dataclass would generate for that is time at every start.
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class RunFlags:
-    """What a command line of ``ecapipe run`` says; `ecapipe.cli.commands.with_flags` fills it."""
+@command_flags
+class RunFlags(ProjectFlags):
+    """What ``ecapipe run`` takes."""
 
-    source_dir: SourceDirs = None
-    metadata_dir: MetadataDirs = None
-    credentials_dir: CredentialsDirs = None
-    name: Names = None
+    LAST = ("no_prompt", "concise", "verbose", "no_progress", "report_to", "no_project_config", "json")
+
     target_org: TargetOrgs = None
     file: OrgFileFlag = None
     all_orgs: AllOrgs = False
@@ -193,8 +182,6 @@ class RunFlags:
     verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Print lines instead of a live display.")] = False
     report_to: ReportFiles = None
-    no_project_config: NoProjectConfig = False
-    json: AsJson = False
 
     @property
     def last_stage(self) -> str | None:
@@ -208,6 +195,13 @@ class RunFlags:
     def recordable(self) -> bool:
         """Whether the run is recorded. One that is to print a token could not be gone on with."""
         return not (self.no_journal or self.dry_run or self.print_token)
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        usage = _usage(self, session)
+        for first, second in _EXCLUSIVE:
+            if first in usage and second in usage:
+                yield f"{usage[first]} and {usage[second]} exclude each other."
+        yield from _mistakes(self, session)
 
 
 _EXCLUSIVE: Final = (
@@ -240,16 +234,6 @@ _EXCLUSIVE: Final = (
     ("--retrieve", "--metadata-dir"),
 )
 """Pairs that exclude each other, in the order in which they are reported; the names are those of `_usage`."""
-
-
-def refuse_contradictions(flags: RunFlags, session: CommandSession) -> None:
-    """Raises `EcapipeError` (UsageError) for the first combination or value that makes no sense."""
-    usage = _usage(flags, session)
-    for first, second in _EXCLUSIVE:
-        if first in usage and second in usage:
-            raise EcapipeError(usage_error(f"{usage[first]} and {usage[second]} exclude each other.", COMMAND))
-    for sentence in _mistakes(flags, session):
-        raise EcapipeError(usage_error(sentence, COMMAND))
 
 
 def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ecapipe.adapters.storage.journal import JournalWriter
+from ecapipe.cli.arguments import conceal
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.run_flags import COMMAND, RunFlags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.documents.report import Json, Report
-from ecapipe.events import DISCOVER, Emit, Event, Note, RunEnded, StageNoted, Subject
+from ecapipe.events import DISCOVER, Emit, Event, Note, RunEnded, StageEnded, StageNoted, Subject
 from ecapipe.problems.problem import INTERRUPTED, WAITING
 from ecapipe.render import json as json_output
 from ecapipe.render import log, text
@@ -46,6 +47,8 @@ class RunOutput:
             listeners = [listener for listener in candidates if listener is not None]
 
             def emit(event: Event) -> None:
+                if isinstance(event, StageEnded) and event.problem:
+                    event = replace(event, problem=conceal(event.problem, self.session.words))
                 # An interrupt waits until all have heard of the event, or they would disagree about the run; after
                 # the last event it has nothing left to interrupt.
                 with self.session.interrupts.defer(last=isinstance(event, RunEnded)):

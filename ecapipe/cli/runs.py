@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from ecapipe.adapters.storage import journal
-from ecapipe.cli import options
-from ecapipe.cli.commands import Command, Group
-from ecapipe.cli.options import AsJson, Concise, NoConfigRead, NoProgress, NoPrompt, Verbose
+from ecapipe.cli.commands import Command, Group, with_flags
+from ecapipe.cli.options import CommonFlags, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import run_summary
 from ecapipe.documents.report import Report
@@ -19,53 +18,41 @@ commands = typer.Typer(cls=Group, help="List and show the last runs, to go on wi
 
 
 @commands.command("list", cls=Command)
-def list_runs(
-    context: typer.Context,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(CommonFlags)
+def list_runs(session: CommandSession, flags: CommonFlags) -> int:
     """List the runs that ecapipe keeps a record of, the newest first: how each ended, and how much of it is done.
 
     Runs with logins are recorded, unless --no-journal was given; the last 50 are kept.
     """
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, "ecapipe runs list")
     entries, failures = journal.entries(session.environment)
     summaries = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]
     result = {"version": 1, "runs": [summary.json for summary in summaries]}
     # A record that cannot be read keeps no other from being listed.
     warnings = [problem.message for problem in failures]
-    return session.finish(result, listings.runs(summaries, length), warnings=warnings)
+    return session.finish(result, listings.runs(summaries, flags.length), warnings=warnings)
+
+
+@command_flags
+class ShowFlags(CommonFlags):
+    """What ``ecapipe runs show`` takes."""
+
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run as runs list names it, or the start of its name.")
+    ] = None
 
 
 @commands.command("show", cls=Command)
-def show_run(
-    context: typer.Context,
-    run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run as runs list names it, or the start of its name.")
-    ] = None,
-    concise: Concise = False,
-    verbose: Verbose = False,
-    no_progress: NoProgress = False,
-    no_prompt: NoPrompt = False,
-    no_project_config: NoConfigRead = False,
-    json: AsJson = False,
-) -> int:
+@with_flags(ShowFlags)
+def show_run(session: CommandSession, flags: ShowFlags) -> int:
     """Show a run that ecapipe keeps a record of: each login, what is left, and how to go on. Without RUN: the last.
 
     With --json its result has the members of what ecapipe run --json prints.
     """
-    session: CommandSession = context.obj
-    length = options.length(concise, verbose, "ecapipe runs show")
-    entry = journal.find(session.environment, run)
+    entry = journal.find(session.environment, flags.run)
     # The record is told like a run, so that both have the same result.
     run_report = Report()
     for event in entry.journal.recorded.events():
         run_report(event)
     summary = run_summary.summarize(entry.journal, going=entry.going)
     result = {"version": 1, "recorded": summary.json, "result": run_report.result()}
-    return session.finish(result, listings.run(summary, run_report, length))
+    return session.finish(result, listings.run(summary, run_report, flags.length))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from ecapipe.adapters.environment import Environment
+from ecapipe.cli.arguments import conceal
 from ecapipe.cli.interrupts import Interrupts
 from ecapipe.documents import report
 from ecapipe.documents.report import Json
@@ -29,6 +30,10 @@ class CommandSession:
     full_help: bool = True
     interrupts: Interrupts = field(default_factory=Interrupts)
     """Installed, where there is something to interrupt."""
+    words: tuple[str, ...] = ()
+    """The command line, as it was given."""
+    arguments: tuple[str, ...] | None = None
+    """What serves a run again, if it may be recorded."""
 
     @property
     def live(self) -> bool:
@@ -53,6 +58,7 @@ class CommandSession:
 
     def fail(self, problem: Problem, command: str, stack: str | None = None) -> int:
         """Print the problem that kept a command from its work; the exit status."""
+        problem = conceal(problem, self.words)
         if self.json:
             json.write(self.out, report.failure(problem, command, stack=stack))
         else:
@@ -70,5 +76,11 @@ def open_session(
     content_type = environment.get("SF_CONTENT_TYPE") or ""
     as_json = "--json" in flags or content_type.upper() == "JSON"
     return CommandSession(
-        environment, out, err, json=as_json, full_help="--help" in flags, interrupts=interrupts or Interrupts()
+        environment,
+        out,
+        err,
+        json=as_json,
+        full_help="--help" in flags,
+        interrupts=interrupts or Interrupts(),
+        words=tuple(arguments),
     )
