@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,17 +23,27 @@ _RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")
 _CLASSES: Final = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
 
 
-def presentable(word: str) -> str:
-    """`word` of a command line, with ``[REDACTED]`` for a value that looks like a secret."""
-    value = _value(word)
-    if _looks_secret(value):
-        return word.removesuffix(value) + REDACTED
-    return word
+_KEY_FILE: Final = "--jwt-key-file"
+"""The flag whose value may be taken for the key itself: what is no file may be a line of one."""
 
 
-def conceal(problem: Problem, words: Iterable[str]) -> Problem:
+def presentable(words: Sequence[str]) -> list[str]:
+    """`words` of a command line, with ``[REDACTED]`` for each value that looks like a secret."""
+    shown = []
+    for word, before in zip(words, ["", *words], strict=False):
+        value = _value(word)
+        if _looks_secret(value, before):
+            word = word.removesuffix(value) + REDACTED
+        shown.append(word)
+    return shown
+
+
+def conceal(problem: Problem, words: Sequence[str]) -> Problem:
     """`problem` without what looks like a secret in `words`, the command line that it is about."""
-    secrets = [Secret(value) for value in map(_value, words) if _looks_secret(value)]
+    values = map(_value, words)
+    secrets = [
+        Secret(value) for value, before in zip(values, ["", *words], strict=False) if _looks_secret(value, before)
+    ]
     if not secrets:
         return problem
     message, *actions = (redact(text, *secrets) for text in (problem.message, *problem.actions))
@@ -46,10 +56,13 @@ def _value(word: str) -> str:
     return re.sub(r"^--[a-z-]+=", "", word)
 
 
-def _looks_secret(value: str) -> bool:
+def _looks_secret(value: str, before: str) -> bool:
+    """Whether `value` may be a secret, in a command line that has the word `before` in front of it."""
     # What is there under this name is a file or a folder, whatever the name looks like.
-    if os.path.exists(value):
+    if not value or os.path.exists(value):
         return False
+    if before == _KEY_FILE:
+        return True
     if len(value) > _LONGEST or (len(value) > 11 and _ODD.search(value)):
         return True
     return redact(value) != value or any(map(_looks_random, _RUN.findall(value)))

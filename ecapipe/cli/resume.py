@@ -41,7 +41,7 @@ class ResumableCommand(Command):
         if any(_is_resume(word) for word in words) and _only_modes(words):
             words = _repeat(ctx.obj, words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
-        if all(presentable(word) == word for word in repeatable):
+        if presentable(repeatable) == list(repeatable):
             ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))
         return super().parse_args(ctx, words)
 

@@ -35,21 +35,21 @@ PLACES = (
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 def test_what_looks_like_a_secret_is_not_presentable(secret: str) -> None:
-    assert presentable(secret) == "[REDACTED]"
-    assert presentable(f"--jwt-key-file={secret}") == "--jwt-key-file=[REDACTED]"
+    assert presentable([secret]) == ["[REDACTED]"]
+    assert presentable([f"--jwt-key-file={secret}"]) == ["--jwt-key-file=[REDACTED]"]
 
 
 @pytest.mark.parametrize("word", HARMLESS)
 def test_what_people_name_is_shown(word: str) -> None:
-    assert presentable(word) == word
-    assert presentable(f"--name={word}") == f"--name={word}"
+    assert presentable([word]) == [word]
+    assert presentable([f"--name={word}"]) == [f"--name={word}"]
 
 
 def test_what_exists_is_a_path_whatever_it_looks_like(tmp_path: Path) -> None:
     path = tmp_path / trees.secret("Billing")
-    assert presentable(f"--source-dir={path}") == "--source-dir=[REDACTED]"
+    assert presentable([f"--source-dir={path}"]) == ["--source-dir=[REDACTED]"]
     path.touch()
-    assert presentable(f"--source-dir={path}") == f"--source-dir={path}"
+    assert presentable([f"--source-dir={path}"]) == [f"--source-dir={path}"]
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -148,7 +148,6 @@ def test_what_is_no_file_is_neither_repeated_nor_recorded(scene: Scene, tmp_path
     if made == "pipe":
         text = str(tmp_path / "thing.of.no.file")
         os.mkfifo(text)
-        scene.secrets.add("thing.of.no.file")
     given = {"body": "".join(text.splitlines()[1:-1]), "line": text.splitlines()[min(1, text.count(chr(10)))]}.get(
         made, text
     )
