@@ -8,6 +8,7 @@ import trees
 
 from ecapipe.credentials import resolution, sources
 from ecapipe.credentials.resolution import Credentials
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection
 from ecapipe.project.apps import App
 
@@ -30,6 +31,8 @@ def proven() -> Credentials:
 
 def proven_of(found: App) -> Credentials:
     """The credentials of any app that has some."""
-    outcome = resolution.resolve(found, ORG, sources.chain((found,), (ORG,), lambda name: None, None)).outcome
+    outcome = resolution.resolve(
+        found, ORG, sources.chain((found,), (ORG,), lambda name: None, None), allowed_flows
+    ).outcome
     assert isinstance(outcome, Credentials)
     return outcome

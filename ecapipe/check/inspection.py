@@ -16,6 +16,7 @@ from ecapipe.check.rules import registry
 from ecapipe.credentials import resolution, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.events import AppFacts
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import baseline_not_configured
@@ -61,7 +62,8 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     all_apps = discovery.apps
     if options.since is not None:
         discovery = revision.changed_since(options.since, discovery, view)
-    resolutions = [resolution.resolve(app, None, chain, store.has_saved_secret(world)) for app in discovery.apps]
+    saved = store.has_saved_secret(world)
+    resolutions = [resolution.resolve(app, None, chain, allowed_flows, saved) for app in discovery.apps]
     findings, notices, applied = list[Finding](), list(discovery.notices), set[str]()
     for project in discovery.projects:
         check = _ProjectCheck(project, options, view)

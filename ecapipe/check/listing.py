@@ -9,6 +9,7 @@ from ecapipe.check.ports import ListingAccess
 from ecapipe.credentials import resolution, sources
 from ecapipe.credentials.resolution import CredentialState, Resolution
 from ecapipe.events import AppFacts, CredentialFacts
+from ecapipe.oauth.flows.registry import allowed_flows, names_allowed_by
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection, discover, reserved
 from ecapipe.saved.store import has_saved_secret
@@ -21,7 +22,8 @@ def survey(selection: ProjectSelection, world: ListingAccess) -> tuple[Discovery
     discovery = replace(discovery, notices=(*discovery.notices, *(problem.message for problem in problems)))
     chain = sources.chain(discovery.apps, (), world.variable, None)
     has_secret = has_saved_secret(world)
-    return discovery, [describe(app, resolution.resolve(app, None, chain, has_secret)) for app in discovery.apps]
+    resolutions = [resolution.resolve(app, None, chain, allowed_flows, has_secret) for app in discovery.apps]
+    return discovery, [describe(app, state) for app, state in zip(discovery.apps, resolutions, strict=True)]
 
 
 def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppFacts:
@@ -35,7 +37,7 @@ def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppF
         credentials_of=app.credentials_of(targets),
         source_org_id=app.source_org(targets),
         callback_urls=app.callback_urls,
-        flows=app.flows,
+        flows=names_allowed_by(app),
         consumer_key=_credential_facts(state.key),
         consumer_secret=_credential_facts(state.secret, required=not app.secret_optional),
     )

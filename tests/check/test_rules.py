@@ -13,6 +13,7 @@ from ecapipe.check.findings import RULES, Finding
 from ecapipe.check.rules import registry
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, Sighting
 from ecapipe.credentials import resolution, sources
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.project import malformed_xml, suffix_misspelt, wrong_root
 from ecapipe.problems.usage import unreadable_file
@@ -34,7 +35,7 @@ def checked(
     **variables: str,
 ) -> list[Finding]:
     chain = sources.chain(apps, (), Environment(variables).credential, None)
-    proven = [resolution.resolve(app, None, chain) for app in apps]
+    proven = [resolution.resolve(app, None, chain, allowed_flows) for app in apps]
     return registry.check(apps, proven, unreadable, Evidence(tracked=frozenset(tracked)), {})
 
 
@@ -236,7 +237,9 @@ ANGRY = trees.app(
 def asked(rule: str, app: App, evidence: Evidence) -> list[Remark]:
     """What a rule says when it is asked, useful or not."""
     chain = sources.chain((app,), (), Environment({}).credential, None)
-    return list(registry.OF_APPS[rule](RuleInput.of(app, resolution.resolve(app, None, chain), evidence)))
+    return list(
+        registry.OF_APPS[rule](RuleInput.of(app, resolution.resolve(app, None, chain, allowed_flows), evidence))
+    )
 
 
 def known_of(app: App) -> Evidence:

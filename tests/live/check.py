@@ -30,6 +30,7 @@ from ecapipe.credentials import resolution, sources
 from ecapipe.credentials.resolution import Credentials
 from ecapipe.emulator.org import RegisteredApp
 from ecapipe.emulator.server import Emulator
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import discovery, metadata
@@ -60,7 +61,7 @@ def checked(name: str, source_dir: str, app_name: str, *, retrieve: bool) -> tup
     world = composition.real_world(environment.process())
     where = ProjectSelection((source_dir,), (app_name,))
     (app,) = discovery.discover(where, world).apps
-    outcome = resolution.resolve(app, None, sources.chain([app], (), world.variable, None)).outcome
+    outcome = resolution.resolve(app, None, sources.chain([app], (), world.variable, None), allowed_flows).outcome
     if not isinstance(outcome, Credentials):
         raise EcapipeError(outcome)
     (known,) = registered(where, world)

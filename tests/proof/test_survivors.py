@@ -14,8 +14,9 @@ from ecapipe.check.findings import levels
 from ecapipe.credentials import resolution, sources
 from ecapipe.oauth import authorize, messages, tokens, userinfo
 from ecapipe.oauth.authorize import UnmatchedResponse
-from ecapipe.oauth.flows import choose_callback
-from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials
+from ecapipe.oauth.flows.client_credentials import ClientCredentials
+from ecapipe.oauth.flows.registry import allowed_flows
+from ecapipe.oauth.flows.web import AuthorizationCode, choose_callback
 from ecapipe.oauth.messages import Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
@@ -182,7 +183,9 @@ def test_a_login_knows_its_app() -> None:
 
 def test_a_missing_secret_names_its_place_and_its_variable() -> None:
     found = app(settings={"consumerSecret": "YOUR_SECRET"})
-    problem = resolution.resolve(found, None, sources.chain((found,), (), lambda name: None, None)).problem
+    problem = resolution.resolve(
+        found, None, sources.chain((found,), (), lambda name: None, None), allowed_flows
+    ).problem
     assert problem is not None
     assert found.settings is not None
     element = found.settings.document.first("consumerSecret")
@@ -195,7 +198,7 @@ def test_a_replacement_by_a_placeholder_is_none() -> None:
     found = app()
     value = {"consumerSecret": trees.apps.Replaced(Secret("${NOT_SET}"))}
     again = replace(found, files=tuple(replace(file, replaced=value) for file in found.files))
-    resolved = resolution.resolve(again, None, sources.chain((again,), (), lambda name: None, None))
+    resolved = resolution.resolve(again, None, sources.chain((again,), (), lambda name: None, None), allowed_flows)
     assert resolved.secret.source is None
 
 
@@ -205,7 +208,7 @@ def test_a_source_of_keys_only_still_tells_its_name_and_orgs() -> None:
     chain = sources.chain(
         (found,), (ORG,), lambda name: Secret(values[name]) if name in values else None, None, ("file",)
     )
-    resolved = resolution.resolve(found, ORG, chain)
+    resolved = resolution.resolve(found, ORG, chain, allowed_flows)
     assert resolved.key.source == "environment"
     assert resolved.secret.source is None
 
@@ -215,7 +218,9 @@ def test_what_lacks_a_value_is_listed() -> None:
     assert found.settings is not None
     lacking = {"consumerKey": replaced("KEY_ONE", "KEY_TWO")}
     again = replace(found, files=tuple(replace(file, replaced=lacking) for file in found.files))
-    problem = resolution.resolve(again, None, sources.chain((again,), (), lambda name: None, None)).problem
+    problem = resolution.resolve(
+        again, None, sources.chain((again,), (), lambda name: None, None), allowed_flows
+    ).problem
     assert problem is not None
     assert "Billing" in problem.message
     assert any("KEY_ONE, KEY_TWO" in action for action in (problem.message, *problem.actions))

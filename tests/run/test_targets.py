@@ -18,6 +18,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.credentials.sources import SOURCES
 from ecapipe.documents.report import Report
 from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import org_file
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import Problem
@@ -93,7 +94,7 @@ def plan(
 
 
 def listed(root: Path, text: str) -> OrgSelection:
-    return OrgSelection(batch=org_file.parse(text.encode(), str(root / "orgs.csv")))
+    return OrgSelection(batch=org_file.parse(text.encode(), str(root / "orgs.csv"), CHOICES))
 
 
 def here(root: Path, *names: str) -> ProjectSelection:
@@ -359,12 +360,14 @@ def test_no_project_is_needed_where_every_row_brings_its_tree(
     rows = [
         {"alias": name, "url": url, "sourceDir": f"retrieved/{name}"} for name, url in (("uat", UAT), ("prod", PROD))
     ]
-    planned = plan(ProjectSelection(), OrgSelection(batch=org_file.parse(json.dumps(rows).encode(), "orgs.json")))
+    planned = plan(
+        ProjectSelection(), OrgSelection(batch=org_file.parse(json.dumps(rows).encode(), "orgs.json", CHOICES))
+    )
     assert planned.report.status == 0
     assert set(planned.targets) == {"A@uat", "A@prod"}
     without = plan(
         ProjectSelection(),
-        OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json")),
+        OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json", CHOICES)),
     )
     assert without.problem.name in ("RequiresProjectError", "ProjectNotChosen")
 

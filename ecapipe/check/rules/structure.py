@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ecapipe.check.findings import Level
 from ecapipe.check.rules.subject import Remark, RuleInput
 from ecapipe.credentials.sources import variables
+from ecapipe.oauth.flows import registry
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
 
@@ -105,7 +106,7 @@ def namespace_mismatch(subject: RuleInput) -> Iterator[Remark]:
 
 def callback_missing(subject: RuleInput) -> Iterator[Remark]:
     app = subject.app
-    if subject.settings and not subject.callback_urls and not app.flows:
+    if subject.settings and not subject.callback_urls and not registry.allowed_by(app):
         yield subject.remark(
             f"{app.name} has no callback URL, and allows no flow without one.",
             "Add a callback URL to it, such as http://localhost:1717/OauthRedirect, and retrieve again.",
