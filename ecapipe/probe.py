@@ -14,6 +14,7 @@ from ecapipe.credentials.sources import ANYBODY, Chain, Scope, without_questions
 from ecapipe.documents.verdicts import Verdict, Word
 from ecapipe.events import AppFacts
 from ecapipe.oauth import introspection
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.oauth.introspection import ProbeRefusal
 from ecapipe.orgs.org import duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
@@ -72,7 +73,7 @@ def _unskipped(verdict: Verdict) -> Verdict:
 
 def _describe(app: App, run_targets: RunTargets, chain: Chain) -> AppFacts:
     # Nobody is asked again for what is only shown.
-    resolved = resolution.resolve(app, None, without_questions(chain))
+    resolved = resolution.resolve(app, None, without_questions(chain), allowed_flows)
     org_ids = settings_file.known_org_ids(app, [pair.org for pair in run_targets.of(app)])
     return listing.describe(app, resolved, org_ids)
 
@@ -119,7 +120,7 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
         return _failure(pair, "skipped", problem)
     try:
         discovery.refuse_rivals(app)
-        resolved = resolution.resolve(app, org, chain)
+        resolved = resolution.resolve(app, org, chain, allowed_flows)
     except EcapipeError as error:
         return _failure(pair, "missing", error.problem)
     if resolved.warning:

@@ -9,6 +9,7 @@ import trees
 
 from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Credentials
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection
 from ecapipe.project.apps import App
 
@@ -31,6 +32,6 @@ def proven() -> Credentials:
 
 def proven_of(found: App) -> Credentials:
     """The credentials of any app that has some."""
-    outcome = resolution.resolve(found, ORG, chains.chain((found,), (ORG,))).outcome
+    outcome = resolution.resolve(found, ORG, chains.chain((found,), (ORG,)), allowed_flows).outcome
     assert isinstance(outcome, Credentials)
     return outcome

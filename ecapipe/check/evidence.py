@@ -14,6 +14,7 @@ from ecapipe.check.ports import CheckAccess
 from ecapipe.check.rules import registry
 from ecapipe.check.rules.subject import Evidence, Need, Remark, Sighting, holds_secret
 from ecapipe.credentials.placeholders import is_placeholder
+from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.orgs import org_file
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError
@@ -171,7 +172,7 @@ class EvidenceCollector:
         if len(names) == 1 and self._world.environ("ECAPIPE_JWT_KEY_FILE"):
             jwt.update(names)
         for members in self._project.orgs.values():
-            if members.get("flow") == "jwt":
+            if members.get("flow") == JWT.name:
                 jwt.update(org_file.listed(members.get("apps")) or names)
         return frozenset(name for name in names if name in jwt)
 

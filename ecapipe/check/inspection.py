@@ -18,6 +18,7 @@ from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import Scope
 from ecapipe.events import AppFacts
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import baseline_not_configured
@@ -62,7 +63,7 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     all_apps = discovery.apps
     if options.since is not None:
         discovery = revision.changed_since(options.since, discovery, view)
-    resolutions = [resolution.resolve(app, None, chain) for app in discovery.apps]
+    resolutions = [resolution.resolve(app, None, chain, allowed_flows) for app in discovery.apps]
     findings, notices, applied = list[Finding](), list(discovery.notices), set[str]()
     for project in discovery.projects:
         check = _ProjectCheck(project, options, view)

@@ -10,6 +10,7 @@ from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import CredentialState, Resolution
 from ecapipe.credentials.sources import Scope
 from ecapipe.events import AppFacts, CredentialFacts
+from ecapipe.oauth.flows.registry import allowed_flows, names_allowed_by
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection, discover, reserved
 
@@ -20,7 +21,7 @@ def survey(selection: ProjectSelection, world: ListingAccess) -> tuple[Discovery
     problems = reserved(discovery.projects, discovery.apps)
     discovery = replace(discovery, notices=(*discovery.notices, *(problem.message for problem in problems)))
     chain = world.chain(Scope(discovery.apps))
-    return discovery, [describe(app, resolution.resolve(app, None, chain)) for app in discovery.apps]
+    return discovery, [describe(app, resolution.resolve(app, None, chain, allowed_flows)) for app in discovery.apps]
 
 
 def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppFacts:
@@ -34,7 +35,7 @@ def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppF
         credentials_of=app.credentials_of(targets),
         source_org_id=app.source_org(targets),
         callback_urls=app.callback_urls,
-        flows=app.flows,
+        flows=names_allowed_by(app),
         consumer_key=_credential_facts(state.key),
         consumer_secret=_credential_facts(state.secret, required=not app.secret_optional),
     )

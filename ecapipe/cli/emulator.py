@@ -19,6 +19,8 @@ from ecapipe.cli.session import CommandSession
 from ecapipe.credentials import resolution
 from ecapipe.credentials.sources import Chain, Scope, first_value
 from ecapipe.documents.report import Json
+from ecapipe.oauth.flows import jwt
+from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
 from ecapipe.oauth.scopes import SCOPE_NAMES
 from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
@@ -162,7 +164,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
             scopes=_scopes(app),
             pkce_required=app.pkce_required,
             secret_optional=app.secret_optional,
-            client_credentials=app.allows("client-credentials"),
+            client_credentials=CLIENT_CREDENTIALS.allowed_by(app),
             run_as_user=_policy(app, "clientCredentialsFlowUser"),
             enabled=_enabled(app),
             approved=_approved(app),
@@ -171,7 +173,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
             rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
             refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
             introspects_all=_flag(app, "isIntrospectAllTokens", False),
-            certificate=app.settings.document.text("certificate") if app.settings else None,
+            certificate=jwt.certificate(app),
             pre_authorized=_policy(app, "permittedUsersPolicyType") != "AllSelfAuthorized",
         )
     return list(by_key.values())

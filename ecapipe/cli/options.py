@@ -14,6 +14,7 @@ from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.cli.session import CommandSession
+from ecapipe.oauth.flows import registry
 from ecapipe.orgs import org_file
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
@@ -242,7 +243,7 @@ def read_org_file(path: str) -> OrgFile:
     if tree.resolve(path) is None:
         raise EcapipeError(source_dir_not_found(path, "--file"))
     try:
-        return org_file.parse(tree.read(path, org_file.LARGEST), path)
+        return org_file.parse(tree.read(path, org_file.LARGEST), path, registry.CHOICES)
     except EcapipeError as error:
         # A file that the command line names is a mistake in the command line, whatever is wrong with it.
         raise EcapipeError(replace(error.problem, exit_code=USAGE)) from None

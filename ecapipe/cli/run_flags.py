@@ -25,19 +25,14 @@ from ecapipe.cli.options import (
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
 from ecapipe.events import APP_STAGES, AUTHORIZE, DISCOVER, RUN_STAGES, VERIFY
+from ecapipe.oauth.flows import registry
+from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.run import scheduler
 
 COMMAND: Final = "ecapipe run"
 
 OFFLINE_STAGES: Final = tuple(stage.name for stage in (DISCOVER, *APP_STAGES))
 """The stages of a run that send nothing to an org."""
-
-
-class Flow(StrEnum):
-    auto = "auto"
-    web = "web"
-    client_credentials = "client-credentials"
-    jwt = "jwt"
 
 
 class Callback(StrEnum):
@@ -59,6 +54,10 @@ class Receiver(StrEnum):
     sf = "sf"
 
 
+Flow = StrEnum("Flow", {name: name for name in registry.CHOICES})  # type: ignore[misc]  # made of the flows
+
+_AUTO: Final = Flow(registry.AUTO)
+
 Until = StrEnum("Until", {stage.name: stage.name for stage in RUN_STAGES})  # type: ignore[misc]  # made of the stages
 
 
@@ -74,7 +73,7 @@ class RunFlags(ProjectFlags):
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
     ] = False
-    flow: Annotated[Flow, typer.Option("--flow", metavar="|".join(Flow), help="OAuth flow to use.")] = Flow.auto
+    flow: Annotated[Flow, typer.Option("--flow", metavar="|".join(Flow), help="OAuth flow to use.")] = _AUTO
     callback: Annotated[
         Callback,
         typer.Option("--callback", metavar="|".join(Callback), help="How the answer of a web login comes back."),
@@ -263,7 +262,7 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
         "--verbose": flags.verbose,
     }
     usage = {name: name for name, used in in_use.items() if used}
-    if flags.flow not in (Flow.auto, Flow.jwt):
+    if flags.flow not in (_AUTO, JWT.name):
         usage["--flow"] = f"--flow {flags.flow.value}"
     if flags.until is not None and flags.until.value != VERIFY.name:
         usage["before verify"] = "--until"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -48,6 +48,19 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedFlows:
+    """The flows that an app's files allow, by name, those that need no secret, and sentences on how to use these."""
+
+    names: tuple[str, ...]
+    without_secret: tuple[str, ...]
+    advice: tuple[str, ...]
+
+
+FlowsOf = Callable[[App], AllowedFlows]
+"""What `oauth.flows.registry` knows of an app; it is asked only where the secret is missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialState:
     """What is known of a key or secret, never the value. `origin` is None when no source has a usable one."""
 
@@ -79,7 +92,9 @@ class Resolution:
         return self.outcome if isinstance(self.outcome, Problem) else None
 
 
-def resolve(app: App, org: Org | None, chain: Chain, *, needs_no_secret: bool = False) -> Resolution:
+def resolve(
+    app: App, org: Org | None, chain: Chain, flows_of: FlowsOf, *, needs_no_secret: bool = False
+) -> Resolution:
     """Walk the chain for key and secret of `app`; `needs_no_secret`: the flow to come needs none, though others may.
 
     A secret that no source gives, but that one holds for the key, counts as present; nobody has read it, so that
@@ -101,7 +116,7 @@ def resolve(app: App, org: Org | None, chain: Chain, *, needs_no_secret: bool = 
         return Resolution(key_state, _secret_state(app, secret), _no_key(app, key_state.causes))
     if secret is None and required:
         holder = next((link.source for link in chain if link.holds(key.value.reveal())), None)
-        return _missing_secret(app, org, chain, key_state, holder=holder)
+        return _missing_secret(app, org, chain, key_state, flows_of(app), holder=holder)
     credentials = Credentials(app, key.value.reveal(), secret.value if secret else None)
     return Resolution(key_state, _secret_state(app, secret), credentials, _warning(app, org, key, secret))
 
@@ -116,7 +131,13 @@ def _unreadable(app: App, key: SourceValue | None, problem: Problem) -> Resoluti
 
 
 def _missing_secret(
-    app: App, org: Org | None, chain: Chain, key_state: CredentialState, *, holder: Source[Any] | None
+    app: App,
+    org: Org | None,
+    chain: Chain,
+    key_state: CredentialState,
+    flows: AllowedFlows,
+    *,
+    holder: Source[Any] | None,
 ) -> Resolution:
     """What there is without the secret; `holder` has it, and was not read."""
     state = _secret_state(app, None)
@@ -126,7 +147,7 @@ def _missing_secret(
     if own_variable:
         # No other source was asked, so that nothing else is the cause.
         state = replace(state, causes=(f"{own_variable}, which secretEnv names, is not set.",))
-    return Resolution(key_state, state, _no_secret(app, state.causes, own_variable))
+    return Resolution(key_state, state, _no_secret(app, state.causes, own_variable, flows))
 
 
 def _warning(app: App, org: Org | None, key: SourceValue, secret: SourceValue | None) -> str | None:
@@ -180,16 +201,6 @@ def line(app: App, field: Field) -> int | None:
     return element.line if element else None
 
 
-def flows_without_secret(app: App) -> tuple[str, ...]:
-    """The flows the file allows that need no secret."""
-    flows = []
-    if app.secret_optional and app.allows("web"):
-        flows.append("web")
-    if app.allows("jwt"):
-        flows.append("jwt")
-    return tuple(flows)
-
-
 def _key_causes(app: App) -> tuple[str, ...]:
     match in_file(app, "consumerKey"):
         case "placeholder":
@@ -236,13 +247,14 @@ def _no_key(app: App, causes: Sequence[str]) -> Problem:
     return consumer_key_missing(app.name, name, causes, file=_settings_path(app), line=line(app, "consumerKey"))
 
 
-def _no_secret(app: App, causes: Sequence[str], own_variable: str | None) -> Problem:
+def _no_secret(app: App, causes: Sequence[str], own_variable: str | None, flows: AllowedFlows) -> Problem:
     return consumer_secret_missing(
         app.name,
         own_variable or variable("consumerSecret", app.name),
         causes,
-        app.flows,
-        flows_without_secret(app),
+        flows.names,
+        flows.without_secret,
+        flows.advice,
         file=_settings_path(app),
         line=line(app, "consumerSecret"),
     )

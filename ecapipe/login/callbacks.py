@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ecapipe.oauth import authorize
 from ecapipe.oauth.authorize import AuthorizationRequest, UnmatchedResponse
-from ecapipe.oauth.grants import AuthorizationCode
+from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.problems.oauth import nobody_to_ask
 from ecapipe.problems.problem import EcapipeError
 

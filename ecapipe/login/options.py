@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ecapipe.events import TokenFate
-from ecapipe.oauth.flows import Callback
+from ecapipe.oauth.flows.registry import AUTO
+from ecapipe.oauth.flows.web import Callback
 from ecapipe.orgs.org import Org
-from ecapipe.project.apps import Flow
 from ecapipe.saved.records import StorePlace
 from ecapipe.secret import Secret
 
@@ -23,7 +23,8 @@ class LoginOptions:
     `key_file` holds the private key that signs assertions for `audience`; None: the audience that fits the org.
     """
 
-    flow: Literal["auto"] | Flow = "auto"
+    flow: str = AUTO
+    """One of `oauth.flows.registry.CHOICES`."""
     callback: Literal["auto"] | Callback = "auto"
     scopes: str | None = None
     wait: float | None = None
@@ -58,8 +59,8 @@ class LoginOptions:
         if org.flow is None and org.callback is None and org.scopes is None:
             return self
         options = replace(self, scopes=self.scopes or org.scopes)
-        if self.flow == "auto":
-            options = replace(options, flow=org.flow or "auto")
+        if self.flow == AUTO:
+            options = replace(options, flow=org.flow or AUTO)
         if self.callback == "auto":
             options = replace(options, callback=org.callback or "auto")
         return options

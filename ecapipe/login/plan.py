@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import assert_never
 
 from ecapipe.documents import recorded_runs
 from ecapipe.login import handover
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.ports import LoginAccess
-from ecapipe.login.target import JwtPlan, LoginPlan, Target, UnattendedPlan, WebPlan
+from ecapipe.login.target import LoginPlan, Target, UnattendedPlan, WebPlan
 from ecapipe.login.tracker import DRY_RUN, EndEarly, StageWork
-from ecapipe.oauth import grants
-from ecapipe.oauth.flows import choose_callback, choose_flow, uses_key
-from ecapipe.oauth.grants import ClientCredentials, JwtBearer
+from ecapipe.oauth.flows.client_credentials import ClientCredentials, ClientCredentialsFlow
+from ecapipe.oauth.flows.flow import Means
+from ecapipe.oauth.flows.jwt import JWT, JwtBearer, JwtFlow, certificate, sign_assertion
+from ecapipe.oauth.flows.registry import AUTO, allowed_by, choose_flow, uses_key
+from ecapipe.oauth.flows.web import WebFlow, choose_callback
 from ecapipe.oauth.scopes import scopes_to_hand_over, scopes_to_request, scopes_to_save
 from ecapipe.orgs.org import Org, assertion_audience
 from ecapipe.problems.credentials import jwt_username_missing
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import not_one_default
 from ecapipe.project.apps import App
 
@@ -36,15 +37,16 @@ def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan
         raise EcapipeError(obstacle)
     org_options = options.of(target.org)
     has_secret = target.credentials.consumer_secret is not None
-    flow = choose_flow(target.app, org_options.flow, has_secret, world.person, options.key_file is not None)
+    means = Means(world.person, secret=has_secret, key=options.key_file is not None)
+    flow = choose_flow(target.app, org_options.flow, means)
     if options.hand_over:
-        handover.check(target.credentials, target.org, lasting=flow == "web")
+        handover.check(target.credentials, target.org, lasting=flow.refreshes)
     match flow:
-        case "client-credentials":
-            return ClientCredentials()
-        case "jwt":
+        case ClientCredentialsFlow():
+            return UnattendedPlan(flow, lambda ahead: ClientCredentials())
+        case JwtFlow():
             return _jwt_plan(target, options.key_file or "", options.audience, world)
-        case "web":
+        case WebFlow():
             return _web_plan(target, options, world)
 
 
@@ -68,7 +70,7 @@ def _web_plan(target: Target, options: LoginOptions, world: LoginAccess) -> WebP
     return WebPlan(callback, redirect_uri, org_options.scopes or scopes_to_request(app))
 
 
-def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginAccess) -> JwtPlan:
+def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginAccess) -> UnattendedPlan:
     app, org, credentials = target.app, target.org, target.credentials
     username = org.username
     if username is None:
@@ -79,15 +81,17 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
     doubts = []
     if key.open_to_others:
         doubts.append(f"Other users of this machine can read the private key: chmod 600 {key_file}")
-    certificate = app.settings and app.settings.document.text("certificate")
-    if certificate and (doubt := key.doubt(certificate, world.clock.utc())):
+    if (public := certificate(app)) and (doubt := key.doubt(public, world.clock.utc())):
         doubts.append(f"The certificate in the settings of {app.name} {doubt}.")
 
     def sign(ahead: float) -> JwtBearer:
         at = now(world) + ahead
-        return grants.sign_assertion(credentials.consumer_key, username, audience, key.sign, at, world.random_bytes)
+        return sign_assertion(credentials.consumer_key, username, audience, key.sign, at, world.random_bytes)
 
-    return JwtPlan(username, audience, key_file, sign, tuple(doubts))
+    facts: dict[str, object] = {"audience": audience, "username": username, "keyFile": key_file}
+    if doubts:
+        facts["doubts"] = doubts
+    return UnattendedPlan(JWT, sign, facts, tuple(doubts))
 
 
 def expect_to_hand_over(orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> None:
@@ -103,11 +107,14 @@ def expect_to_hand_over(orgs: Sequence[Org], options: LoginOptions, world: Login
 
 def doubts(app: App, orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> list[str]:
     """Sentences about what may go wrong with the app's logins in `orgs` after they were handed over."""
-    if not options.hand_over or "web" not in app.flows:
+    # Refresh tokens are what the doubts are about.
+    lasting = [flow for flow in allowed_by(app) if flow.refreshes]
+    if not options.hand_over or not lasting:
         return []
-    # Only the web flow brings a refresh token, which is what the doubts are about.
-    flows = {options.of(org).flow for org in orgs if not needs_no_secret(app, org, options)}
-    if "web" not in flows and not ("auto" in flows and world.person):
+    asked = {options.of(org).flow for org in orgs if not needs_no_secret(app, org, options)}
+    if AUTO in asked and world.person:
+        asked |= {flow.name for flow in lasting}
+    if asked.isdisjoint(flow.name for flow in lasting):
         return []
     version = world.sf.version()
     if not version.loses_rotated_tokens:
@@ -122,26 +129,11 @@ def opener(org: Org, world: LoginAccess) -> Callable[[str], bool] | None:
     return world.open
 
 
-def show(plan: LoginPlan | Problem, target: Target, options: LoginOptions, work: StageWork) -> None:
-    """Record the plan as the facts of a stage. Raises `EcapipeError` for a problem, `EndEarly` for a dry run."""
-    match plan:
-        case Problem():
-            raise EcapipeError(plan)
-        case WebPlan():
-            if target.org.browser:
-                work.facts["browser"] = target.org.browser
-            scopes = (plan.scopes or "").split()
-            work.facts |= {"flow": "web", "host": target.org.host, "callback": plan.callback}
-            work.facts |= {"redirectUri": plan.redirect_uri, "scopes": scopes}
-        case ClientCredentials():
-            work.facts |= {"flow": "client-credentials", "host": target.org.host}
-        case JwtPlan():
-            work.facts |= {"flow": "jwt", "host": target.org.host, "audience": plan.audience}
-            work.facts |= {"username": plan.username, "keyFile": plan.key_file}
-            if plan.doubts:
-                work.facts["doubts"] = list(plan.doubts)
-        case _:
-            assert_never(plan)
+def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork) -> None:
+    """Record the plan as the facts of a stage. Raises `EndEarly` for a dry run."""
+    if plan.flow.attended and target.org.browser:
+        work.facts["browser"] = target.org.browser
+    work.facts |= {"flow": plan.flow.name, "host": target.org.host, **plan.facts}
     if options.dry_run:
         key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
@@ -149,17 +141,6 @@ def show(plan: LoginPlan | Problem, target: Target, options: LoginOptions, work:
             work.facts["secretEnv"] = variable
         raise EndEarly(DRY_RUN)
     work.facts[recorded_runs.FINGERPRINT] = fingerprint(target.app, target.org, options, target.resolved)
-
-
-def why_unattended(plan: UnattendedPlan) -> str:
-    """The reason, as a sentence, why nobody is asked to sign in."""
-    match plan:
-        case ClientCredentials():
-            return "The client credentials flow has no browser step."
-        case JwtPlan():
-            return "The JWT bearer flow has no browser step."
-        case _:
-            assert_never(plan)
 
 
 def now(world: LoginAccess) -> float:

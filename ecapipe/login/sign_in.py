@@ -9,7 +9,7 @@ from ecapipe.login.deadline import SignInDeadline
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.target import Target, WebPlan
 from ecapipe.oauth import authorize
-from ecapipe.oauth.grants import AuthorizationCode
+from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.orgs.org import error_at
 from ecapipe.problems.oauth import auth_timeout_error
 

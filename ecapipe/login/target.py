@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.events import Subject
-from ecapipe.oauth.flows import Callback
-from ecapipe.oauth.grants import ClientCredentials, JwtBearer
+from ecapipe.oauth.flows.registry import AnyFlow
+from ecapipe.oauth.flows.web import WEB, Callback, WebFlow
+from ecapipe.oauth.grants import Grant
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
@@ -21,6 +22,12 @@ class WebPlan:
     callback: Callback
     redirect_uri: str
     scopes: str | None
+    flow: WebFlow = WEB
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        scopes = (self.scopes or "").split()
+        return {"callback": self.callback, "redirectUri": self.redirect_uri, "scopes": scopes}
 
     @property
     def listens(self) -> str | None:
@@ -31,22 +38,18 @@ class WebPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class JwtPlan:
-    """The plan of a login with a private key.
+class UnattendedPlan:
+    """The plan of a login without a person.
 
-    `sign` makes the grant, which is valid for minutes only; its argument is by how many seconds the org's clock is
-    ahead. `doubts` are sentences about the key.
+    `grant` makes its grant, which may be valid for minutes only; its argument is by how many seconds the org's clock
+    is ahead. `facts` are those of the plan, `doubts` sentences about it.
     """
 
-    username: str
-    audience: str
-    key_file: str
-    sign: Callable[[float], JwtBearer]
+    flow: AnyFlow
+    grant: Callable[[float], Grant]
+    facts: Mapping[str, object] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
 
-
-UnattendedPlan = ClientCredentials | JwtPlan
-"""The plan of a login without a person: it is its grant, or makes it."""
 
 LoginPlan = WebPlan | UnattendedPlan
 

@@ -10,10 +10,12 @@ from ecapipe.login.options import LoginOptions
 from ecapipe.login.plan import now
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.revocation import give_back
-from ecapipe.login.target import JwtPlan, Target
+from ecapipe.login.target import Target, UnattendedPlan
 from ecapipe.login.tracker import StageWork
-from ecapipe.oauth import grants, tokens
-from ecapipe.oauth.grants import AuthorizationCode, Grant
+from ecapipe.oauth import tokens
+from ecapipe.oauth.flows.flow import Flow
+from ecapipe.oauth.flows.web import AuthorizationCode
+from ecapipe.oauth.grants import Grant
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.problems.oauth import assertion_expired, assertion_refused, invalid_client_id, redirect_uri_mismatch
@@ -36,27 +38,32 @@ _CLOCK_TOLERANCE: Final = 20.0
 
 
 def request_token(
-    target: Target, grant: Grant | JwtPlan, options: LoginOptions, world: LoginAccess, work: StageWork, end: float
+    target: Target,
+    source: AuthorizationCode | UnattendedPlan,
+    options: LoginOptions,
+    world: LoginAccess,
+    work: StageWork,
+    end: float,
 ) -> Token:
-    """The token for `grant`; raises `EcapipeError`.
+    """The token for a code, or for the grant of a plan; raises `EcapipeError`.
 
     Nothing is retried after `end`, in seconds of the clock. The refresh token of an answer that cannot be trusted is
     revoked.
     """
     settled = world.clock.seconds() + options.settle * 60
-    # A code is good for one request (RFC 6749, section 4.1.2), and a failure may have spent it: it is sent again only
-    # when nothing was sent, or after an answer that settling explains.
-    repeatable = not isinstance(grant, AuthorizationCode)
     ahead = 0.0
     attempts: list[Grant] = []
 
     # A function, so that an assertion is signed anew for each request: it is valid for minutes only.
     def request() -> Request:
-        attempts.append(_sign(grant, ahead))
+        attempts.append(source.grant(ahead) if isinstance(source, UnattendedPlan) else source)
         return tokens.request(attempts[-1], target.credentials, target.org)
 
-    if isinstance(grant, JwtPlan):
-        work.warnings += grant.doubts
+    if isinstance(source, UnattendedPlan):
+        work.warnings += source.doubts
+    # A failure may have spent a code: it is sent again only when nothing was sent, or after an answer that settling
+    # explains.
+    repeatable = isinstance(source, UnattendedPlan) or source.repeatable
     while True:
         response = send(request, world, end, repeatable)
         try:
@@ -66,7 +73,7 @@ def request_token(
             raise
         except EcapipeError as error:
             difference = 0.0
-            if isinstance(grant, JwtPlan) and error.problem.kind in _CLOCK_PROBLEMS:
+            if error.problem.kind in _CLOCK_PROBLEMS:
                 difference = _clock_difference(response, world)
             # Once: if the org's own clock does not help, the clock was not the reason.
             if difference and not ahead:
@@ -80,13 +87,6 @@ def request_token(
             if ahead:
                 work.warn(_clock_warning(ahead, target.org.host))
             return token
-
-
-def _sign(grant: Grant | JwtPlan, ahead: float) -> Grant:
-    """The grant to send; an assertion is signed as of `ahead` seconds from now."""
-    if isinstance(grant, JwtPlan):
-        return grant.sign(ahead)
-    return grant
 
 
 def _clock_difference(response: Response, world: LoginAccess) -> float:
@@ -111,15 +111,14 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes"
 
 
-def unverified_login(token: Token, grant: Grant | JwtPlan) -> LoginResult:
+def unverified_login(token: Token, flow: Flow) -> LoginResult:
     """The login as far as its token tells it, before UserInfo was asked."""
-    flow = "jwt" if isinstance(grant, JwtPlan) else grants.flow_of(grant)
     return LoginResult(
         username=None,
         user_id=token.user_id,
         org_id=token.org_id,
         instance_url=token.instance_url,
         scopes=token.scopes,
-        flow=flow,
+        flow=flow.name,
         token="forgotten",  # noqa: S106
     )

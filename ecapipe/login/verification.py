@@ -9,11 +9,11 @@ from ecapipe.exchange.sending import send
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.revocation import give_back, revoke
-from ecapipe.login.target import JwtPlan, Target
+from ecapipe.login.target import Target
 from ecapipe.login.token_request import unverified_login
 from ecapipe.login.tracker import StageWork
 from ecapipe.oauth import userinfo
-from ecapipe.oauth.grants import Grant
+from ecapipe.oauth.flows.flow import Flow
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs.org import error_at
@@ -26,7 +26,7 @@ from ecapipe.saved.records import StorePlace
 def verify(
     target: Target,
     token: Token,
-    grant: Grant | JwtPlan,
+    flow: Flow,
     options: LoginOptions,
     world: LoginAccess,
     work: StageWork,
@@ -56,7 +56,7 @@ def verify(
         response = send(userinfo.api_request(token, org, target.api_version), world, end)
         if problem := userinfo.api_problem(response, token, org):
             raise error_at(replace(problem, http_status=response.status), org)
-    login = replace(unverified_login(token, grant), username=user.username)
+    login = replace(unverified_login(token, flow), username=user.username)
     return _dispose(_VerifiedLogin(target, token, user, login), options, world, work)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth import messages
-from ecapipe.oauth.grants import AuthorizationCode, base64url
+from ecapipe.oauth.flows.web import AuthorizationCode, authorize_fields
+from ecapipe.oauth.grants import base64url
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import App
@@ -52,19 +52,7 @@ def build_request(
     """
     state = base64url(random_bytes(24))
     verifier = Secret(base64url(random_bytes(64)))
-    query = {
-        "response_type": "code",
-        "client_id": credentials.consumer_key,
-        "redirect_uri": redirect_uri,
-        "scope": scopes,
-        "state": state,
-        "code_challenge": challenge(verifier),
-        "code_challenge_method": "S256",
-        # Without it a browser session of another user would sign in silently.
-        "prompt": "login",
-        "login_hint": org.username,
-    }
-    parameters = {name: value for name, value in query.items() if value is not None}
+    parameters = authorize_fields(credentials.consumer_key, redirect_uri, scopes, state, verifier, org.username)
     # Spaces become %20, for not every server reads a plus sign in a URL as a space.
     encoded = urlencode(parameters, quote_via=quote, safe="")
     return AuthorizationRequest(
@@ -75,11 +63,6 @@ def build_request(
         code_verifier=verifier,
         authorize_url=f"{org.url}/services/oauth2/authorize?{encoded}",
     )
-
-
-def challenge(verifier: Secret) -> str:
-    """The S256 code challenge (RFC 7636 §4.2)."""
-    return base64url(hashlib.sha256(verifier.reveal().encode("ascii")).digest())
 
 
 def match_redirect(

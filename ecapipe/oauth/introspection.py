@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import urlencode
 
 from ecapipe.credentials.resolution import Credentials
-from ecapipe.oauth import messages, tokens
+from ecapipe.oauth import grants, messages
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Org
 from ecapipe.problems.oauth import app_not_found_in_org, invalid_client, invalid_client_id, probe_needs_secret
@@ -31,7 +31,7 @@ class ProbeRefusal(EcapipeError):
 
 def request(credentials: Credentials, org: Org) -> Request:
     """The introspection request (RFC 7662 §2.1): an org says nothing of a token before the app has proved itself."""
-    fields = {"token": WORTHLESS, "token_type_hint": "access_token"} | tokens.authentication(credentials)
+    fields = {"token": WORTHLESS, "token_type_hint": "access_token"} | grants.authentication(credentials)
     return Request(f"{org.url}/services/oauth2/introspect", form=Secret(urlencode(fields)))
 
 

@@ -47,7 +47,8 @@ SCOPE_NAMES: Final[Mapping[str, str]] = {
 }
 """Scope names of the metadata (``commaSeparatedOauthScopes``) and their OAuth strings."""
 
-_LONG_LIVED: Final = ("refresh_token", "offline_access")
+LONG_LIVED: Final = frozenset({"refresh_token", "offline_access"})
+"""Either brings a refresh token."""
 
 _SF_SCOPES: Final = ("refresh_token", "api", "web")
 """The scopes that the Salesforce CLI requests for itself."""
@@ -56,7 +57,7 @@ _SF_SCOPES: Final = ("refresh_token", "api", "web")
 def scopes_to_request(app: App) -> str | None:
     """The scopes to request: the app's own without the long-lived ones; None, which requests all, when unknown."""
     # A refresh token is an approval, and the sixth approval of a user for an app revokes the oldest.
-    return " ".join(name for name in _known_scopes(app) if name not in _LONG_LIVED) or None
+    return " ".join(name for name in _known_scopes(app) if name not in LONG_LIVED) or None
 
 
 def scopes_to_save(app: App, scopes: str | None) -> str | None:
@@ -69,7 +70,7 @@ def scopes_to_save(app: App, scopes: str | None) -> str | None:
         raise EcapipeError(refresh_scope_missing(app.name, known))
     if scopes is None:
         return " ".join(known) or None
-    if set(_LONG_LIVED).isdisjoint(scopes.split()):
+    if LONG_LIVED.isdisjoint(scopes.split()):
         return f"{scopes} refresh_token"
     return scopes
 
@@ -78,7 +79,7 @@ def brings_refresh_token(app: App) -> bool:
     """Whether a web login can bring a refresh token, as far as the files tell."""
     # Here an unknown name counts: an app whose scopes are all new ones has none that is long-lived.
     known = {SCOPE_NAMES.get(name) for name in app.scope_names or ()}
-    return not known or not known.isdisjoint(_LONG_LIVED)
+    return not known or not known.isdisjoint(LONG_LIVED)
 
 
 def scopes_to_hand_over(app: App, scopes: str | None) -> str:

@@ -6,12 +6,12 @@ import base64
 import hmac
 import re
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import Final
 from urllib.parse import urlencode
 
 from ecapipe.credentials.sources import ClientIdentity
 from ecapipe.oauth import messages
-from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer, RefreshToken
+from ecapipe.oauth.grants import Grant
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.scopes import SCOPE_NAMES
 from ecapipe.orgs.org import Org
@@ -67,37 +67,9 @@ class Token:
 def request(grant: Grant, client: ClientIdentity, org: Org) -> Request:
     """The form POST that redeems `grant`, client authentication in the body (RFC 6749 §2.3.1).
 
-    A code is encoded here, once. An assertion is the authentication itself (RFC 7523 §3.1): no secret goes with it.
+    A code is encoded here, once.
     """
-    match grant:
-        case AuthorizationCode():
-            fields = authentication(client) | {
-                "grant_type": "authorization_code",
-                "code": grant.code.reveal(),
-                "redirect_uri": grant.redirect_uri,
-                "code_verifier": grant.code_verifier.reveal(),
-            }
-        case ClientCredentials():
-            fields = authentication(client) | {"grant_type": "client_credentials"}
-        case RefreshToken():
-            refresh = grant.refresh_token.reveal()
-            fields = authentication(client) | {"grant_type": "refresh_token", "refresh_token": refresh}
-        case JwtBearer():
-            fields = {
-                "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-                "assertion": grant.assertion.reveal(),
-            }
-        case _:
-            assert_never(grant)
-    return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(fields)))
-
-
-def authentication(client: ClientIdentity) -> dict[str, str]:
-    """Client authentication as fields of a form (RFC 6749 §2.3.1)."""
-    fields = {"client_id": client.consumer_key}
-    if client.consumer_secret is not None:
-        fields["client_secret"] = client.consumer_secret.reveal()
-    return fields
+    return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(grant.fields(client))))
 
 
 def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app: App | None = None) -> Token:
@@ -108,10 +80,10 @@ def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app
     Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing; `Unusable` when the response
     has tokens and is wrong otherwise: a SignatureMismatch, a member of another form, or one that repeats a secret.
     """
-    sent = _secrets_of(grant)
+    sent = grant.secrets
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
-    members = messages.members(response, org.host, *sent, assertion=isinstance(grant, JwtBearer), app=app)
+    members = messages.members(response, org.host, *sent, assertion=grant.signed, app=app)
     if _text(members, "token_type").lower() not in ("bearer", ""):
         raise messages.unexpected(response, org.host, "the token is of a type other than Bearer")
     if not _VISIBLE.fullmatch(_text(members, "access_token")):
@@ -169,21 +141,6 @@ def _parse(members: messages.Members, response: Response, org: Org) -> Token:
 def _text(members: messages.Members, name: str) -> str:
     value = members.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _secrets_of(grant: Grant) -> tuple[Secret, ...]:
-    """The secrets of `grant`, which an org might repeat."""
-    match grant:
-        case AuthorizationCode():
-            return grant.code, grant.code_verifier
-        case JwtBearer():
-            return (grant.assertion,)
-        case RefreshToken():
-            return (grant.refresh_token,)
-        case ClientCredentials():
-            return ()
-        case _:
-            assert_never(grant)
 
 
 def _check_signature(signature: str, content: str, secret: Secret | None, org: Org) -> None:

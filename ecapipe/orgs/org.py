@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from ecapipe.orgs.hosts import SHARED_HOSTS
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.project.apps import Flow
 
 
 def error_at(problem: Problem, org: Org) -> EcapipeError:
@@ -43,7 +42,7 @@ class Org:
     """The apps to log in with there; empty for all."""
     source_dir: str | None = None
     """The tree that was retrieved from it, whose apps no other org gets."""
-    flow: Literal["auto"] | Flow | None = None
+    flow: str | None = None
     secret_env: str | None = None
     """The variable that holds the consumer secret for it."""
     browser: str | None = None

@@ -64,12 +64,13 @@ class OrgFile:
             )
 
 
-def parse(data: bytes, file: str) -> OrgFile:
+def parse(data: bytes, file: str, flows: tuple[str, ...]) -> OrgFile:
     """Read a batch file: JSON if it starts with a bracket, else CSV.
 
-    `file` is its path; a ``sourceDir`` in it is relative to its folder. CSV is read as spreadsheets write it: UTF-8
-    or, with a byte order mark, UTF-16; commas, semicolons or tabs; the names of columns in any case, spaces in them
-    and empty rows passed over. Row 1 is the header, as a spreadsheet counts.
+    `file` is its path; a ``sourceDir`` in it is relative to its folder; `flows` are the words that ``flow`` may be.
+    CSV is read as spreadsheets write it: UTF-8 or, with a byte order mark, UTF-16; commas, semicolons or tabs; the
+    names of columns in any case, spaces in them and empty rows passed over. Row 1 is the header, as a spreadsheet
+    counts.
     """
     if len(data) > LARGEST:
         return _unreadable(file, f"is larger than {LARGEST // 1024**2} MiB.")
@@ -93,7 +94,7 @@ def parse(data: bytes, file: str) -> OrgFile:
             break
         if not any(str(members.get(name) or "").strip() for name in ("alias", "url")):
             mistakes.append(RowMistake(place, "url", "is missing, and so is the alias: one of them is needed."))
-        rows.append(parse_row(place, members, folder, mistakes))
+        rows.append(parse_row(place, members, folder, mistakes, flows))
     if not rows and not mistakes:
         return _unreadable(file, "names no org.")
     return OrgFile(file, tuple(rows), tuple(mistakes))

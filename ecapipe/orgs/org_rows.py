@@ -10,7 +10,6 @@ from pathlib import PureWindowsPath
 from typing import Final
 
 from ecapipe.problems.problem import did_you_mean
-from ecapipe.project.apps import FLOWS
 
 COLUMNS: Final = (
     *("alias", "url", "apps", "sourceDir", "flow", "username", "orgId", "scopes", "secretEnv", "browser", "callback"),
@@ -18,7 +17,6 @@ COLUMNS: Final = (
 """What can be said of an org, in a file and in ``plugins.ecapipe.orgs``."""
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "flow": ("auto", *FLOWS),
     "browser": ("chrome", "edge", "firefox", "none"),
     "callback": ("auto", "listen", "paste"),
 }
@@ -92,14 +90,17 @@ class OrgRow:
     callback: str | None = None
 
 
-def parse_row(place: RowPlace, members: Mapping[str, object], folder: str, mistakes: list[RowMistake]) -> OrgRow:
+def parse_row(
+    place: RowPlace, members: Mapping[str, object], folder: str, mistakes: list[RowMistake], flows: tuple[str, ...]
+) -> OrgRow:
     """The org that `members` describe; what is wrong with them is added to `mistakes`, and left out.
 
-    ``sourceDir`` is relative to `folder`.
+    ``sourceDir`` is relative to `folder`; `flows` are the words that ``flow`` may be.
     """
+    choices = {**CHOICES, "flow": flows}
     texts: dict[str, str] = {}
     for name, value in members.items():
-        text = _parse_value(name, value)
+        text = _parse_value(name, value, choices)
         if isinstance(text, _Invalid):
             mistakes.append(RowMistake(place, quote_name(name), text.sentence))
         elif text:
@@ -148,7 +149,7 @@ class _Invalid:
     sentence: str
 
 
-def _parse_value(name: str, value: object) -> str | _Invalid:
+def _parse_value(name: str, value: object, choices: Mapping[str, tuple[str, ...]]) -> str | _Invalid:
     """The text of one member, empty for none. Lists come with a space between their parts."""
     if name not in COLUMNS:
         return _Invalid(unknown_column(name))
@@ -160,7 +161,7 @@ def _parse_value(name: str, value: object) -> str | _Invalid:
         text = value.strip()
     else:
         return _Invalid("must be a string.")
-    sentence = _check(name, text)
+    sentence = _check(name, text, choices.get(name))
     if sentence:
         return _Invalid(sentence)
     return text
@@ -170,8 +171,8 @@ def _is_string_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
-def _check(name: str, text: str) -> str | None:
-    """What is wrong with the text of a member."""
+def _check(name: str, text: str, choices: tuple[str, ...] | None) -> str | None:
+    """What is wrong with the text of a member, which is one of `choices` if there are any."""
     longest = _MAX_ALIAS if name == "alias" else MAX_CELL
     if len(text) > longest:
         return f"is longer than {longest} characters."
@@ -180,8 +181,8 @@ def _check(name: str, text: str) -> str | None:
         return "holds characters that cannot be seen."
     if not text:
         return None
-    if name in CHOICES and text not in CHOICES[name]:
-        return " ".join((f"must be one of {', '.join(CHOICES[name])}.", *did_you_mean(text, CHOICES[name])))
+    if choices is not None and text not in choices:
+        return " ".join((f"must be one of {', '.join(choices)}.", *did_you_mean(text, choices)))
     if name == "orgId" and not _ORG_ID.fullmatch(text):
         return "must be an org ID: 00D and 12 or 15 more letters and digits."
     if name == "secretEnv" and (_SECRET.fullmatch(text) or not _VARIABLE.fullmatch(text)):

@@ -17,11 +17,11 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.sfdx_project import Project
 
 
-def configured_row(alias: str, project: Project, mistakes: list[RowMistake]) -> OrgRow:
-    """The description of `alias`; what is wrong with it is added to `mistakes`."""
+def configured_row(alias: str, project: Project, mistakes: list[RowMistake], flows: tuple[str, ...] = ()) -> OrgRow:
+    """The description of `alias`; what is wrong with it is added to `mistakes`. `flows`: see `parse_row`."""
     place, members = RowPlace(f"plugins.ecapipe.orgs.{alias}", "."), project.orgs[alias]
     earlier = len(mistakes)
-    row = replace(parse_row(place, members, "", mistakes), alias=alias)
+    row = replace(parse_row(place, members, "", mistakes, flows), alias=alias)
     if "alias" in members:
         mistakes.append(RowMistake(place, "alias", "is not known: the name of the member is the alias."))
     # A URL that is there and wrong is not reported as missing, too.

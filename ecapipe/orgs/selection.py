@@ -16,7 +16,6 @@ from ecapipe.orgs.project_orgs import add_expected_ids, configured_row, join_sen
 from ecapipe.problems.orgs import no_org_chosen, org_name_ambiguous
 from ecapipe.problems.problem import USAGE, EcapipeError, did_you_mean
 from ecapipe.problems.project import schema_validation_error
-from ecapipe.project.apps import Flow
 from ecapipe.project.sfdx_project import Project
 
 AppsIn = Callable[[str | None], Collection[str]]
@@ -65,11 +64,14 @@ def select(
     projects: Iterable[Project],
     context: SalesforceCliOrgs | None = None,
     apps_in: AppsIn | None = None,
+    *,
+    flows: tuple[str, ...] = (),
 ) -> tuple[Org, ...]:
     """The orgs of a selection. Those by name, in the batch file and configured add up; an org that is selected twice
     is one. Without any, the first that exists of: default, the Salesforce CLI's ``target-org``, the only configured
     org, ``sfdcLoginUrl``. An address that only the tree names is accepted where Salesforce alone answers.
 
+    `flows` are the words that a description may have for ``flow``, by default none.
     `apps_in` raises `EcapipeError` for a tree that cannot be used; without it, ``apps`` and ``sourceDir`` are not
     checked. Raises `EcapipeError`: NoOrgChosen, MalformedBatchFile or SchemaValidationError with all mistakes,
     OrgNameAmbiguous, or as `choose`.
@@ -77,7 +79,7 @@ def select(
     if selection.given:
         orgs = [selection.given]
     else:
-        orgs = _OrgReader(selection, tuple(projects), context or SalesforceCliOrgs(), apps_in).read()
+        orgs = _OrgReader(selection, tuple(projects), context or SalesforceCliOrgs(), apps_in, flows).read()
     if selection.username:
         orgs = [replace(org, username=selection.username) for org in orgs]
     return tuple(dict.fromkeys(orgs))
@@ -104,8 +106,9 @@ class _OrgReader:
         projects: tuple[Project, ...],
         context: SalesforceCliOrgs,
         apps_in: AppsIn | None,
+        flows: tuple[str, ...],
     ) -> None:
-        self.selection, self.projects, self.apps_in = selection, projects, apps_in
+        self.selection, self.projects, self.apps_in, self.flows = selection, projects, apps_in, flows
         self.context = replace(context, logins=ask_once(context.logins))
         self.rows: tuple[OrgRow, ...] = ()
         if selection.batch:
@@ -194,7 +197,7 @@ class _OrgReader:
     def project_row(self, alias: str) -> OrgRow:
         """What the project says of `alias`."""
         project = self.configured[alias]
-        row = configured_row(alias, project, self.project_mistakes)
+        row = configured_row(alias, project, self.project_mistakes, self.flows)
         return self.stay_in_repository(row, project.root, self.project_mistakes)
 
     def stay_in_repository(self, row: OrgRow, root: str | None, mistakes: list[RowMistake]) -> OrgRow:
@@ -376,7 +379,7 @@ def _describe(org: Org, row: OrgRow) -> Org:
         scopes=row.scopes,
         apps=row.apps,
         source_dir=row.source_dir,
-        flow=cast(Literal["auto"] | Flow | None, row.flow),
+        flow=row.flow,
         secret_env=row.secret_env,
         browser=row.browser,
         callback=cast(Literal["auto", "listen", "paste"] | None, row.callback),

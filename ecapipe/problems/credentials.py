@@ -37,6 +37,7 @@ def consumer_secret_missing(
     causes: Sequence[str],
     allowed: Sequence[str],
     secretless: Sequence[str],
+    advice: Sequence[str],
     file: str | None,
     line: int | None,
 ) -> Wording:
@@ -46,11 +47,10 @@ def consumer_secret_missing(
         "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
         f"Or keep it in the keyring: ecapipe app set-secret {app}",
     ]
-    if "jwt" in secretless:
-        actions.append("Or log in without it, with a private key: --jwt-key-file PATH")
     return say(
         " ".join((f"{app} has no consumer secret.", *causes, flows)),
         *actions,
+        *advice,
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         file=file,
         line=line,

@@ -346,16 +346,14 @@ def not_written_back(file: str, reason: str, *actions: str) -> Wording:
     "None of the flows that the app's settings allow can be used here.",
     "Use a flow the app allows, or enable another in the app's settings and policies.",
 )
-def flow_not_possible(app: str, requested: str, allowed: Sequence[str], reason: str, by_settings: bool) -> Wording:
-    """`by_settings`: its settings file says what is `allowed`."""
+def flow_not_possible(
+    app: str, requested: str, allowed: Sequence[str], reason: str, by_settings: bool, advice: Sequence[str]
+) -> Wording:
+    """`by_settings`: its settings file says what is `allowed`; `advice`: how to use one of these."""
     choices = "Its settings allow" if by_settings else "Without the file these can be tried"
-    actions = [f"Use --flow {flow}." for flow in allowed if flow not in (requested, "jwt")]
-    if "jwt" in allowed:
-        # The flow follows from the key: without one, --flow jwt would only fail again.
-        actions.append("Use --jwt-key-file PATH, with the private key of the app's certificate.")
     return say(
         f"{app} cannot log in with flow {requested}: {reason}. {choices}: {listed(allowed)}.",
-        *actions,
+        *advice,
         "Enable another flow in the app's OAuth settings, deploy, and retrieve again.",
     )
 

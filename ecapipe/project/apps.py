@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from ecapipe.problems.problem import Problem
@@ -17,9 +17,6 @@ from ecapipe.problems.project import (
 from ecapipe.project import metadata
 from ecapipe.project.metadata import Document, Type
 from ecapipe.secret import Secret
-
-Flow = Literal["web", "client-credentials", "jwt"]
-FLOWS: tuple[Flow, ...] = ("web", "client-credentials", "jwt")
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -158,30 +155,6 @@ class App:
         if text is None:
             return None
         return tuple(name.strip() for name in text.split(",") if name.strip())
-
-    def allows(self, flow: Flow) -> bool:
-        """Whether the files in the project allow `flow`."""
-        settings = self.settings
-        if not settings:
-            return False
-        document = settings.document
-        match flow:
-            case "web":
-                return bool(self.callback_urls)
-            case "client-credentials":
-                # Salesforce wants it on in the settings and in the policies. Policies that are not in the project
-                # are no refusal: the org may have them.
-                policies = self.of(metadata.OAUTH_POLICIES)
-                off = policies and not policies.document.flag("isClientCredentialsFlowEnabled", True)
-                return document.flag("isClientCredentialsFlowEnabled", False) and not off
-            case "jwt":
-                return document.text("certificate") is not None
-            case _:
-                assert_never(flow)
-
-    @property
-    def flows(self) -> tuple[Flow, ...]:
-        return tuple(flow for flow in FLOWS if self.allows(flow))
 
     def _text(self, type: Type, element: str) -> str | None:
         file = self.of(type)

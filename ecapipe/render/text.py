@@ -9,6 +9,7 @@ from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
 from ecapipe.events import DISCOVER, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded, Subject
+from ecapipe.oauth.flows import registry
 from ecapipe.problems.problem import Problem
 
 _HOSTILE: Final = re.compile(
@@ -165,7 +166,8 @@ def ending(status: int) -> str:
 
 def _refreshes(login: LoginResult) -> bool:
     """Whether the token of the login came with a refresh token."""
-    return login.flow == "web" and not {"refresh_token", "offline_access"}.isdisjoint(login.scopes)
+    flow = registry.find(login.flow)
+    return flow is not None and flow.brings_refresh_token(login.scopes)
 
 
 def farewell(logins: Iterable[LoginResult]) -> list[str]:

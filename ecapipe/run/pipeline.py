@@ -47,6 +47,7 @@ from ecapipe.login import plan as login_plan
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target
 from ecapipe.login.tracker import StageSequence, StageWork, Tracker
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.org import Org, duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
@@ -194,7 +195,7 @@ class _Pipeline:
         """locate → check. `hopeless`: no app of the run gets any further."""
         orgs = scope.targets.orgs_of(app)
         # What is known without asking anybody describes an app that does not come through its check.
-        resolutions = [resolution.resolve(app, None, without_questions(scope.chain))]
+        resolutions = [resolution.resolve(app, None, without_questions(scope.chain), allowed_flows)]
         with self.tracker.course(subject, APP_STAGES) as sequence:
             with sequence.stage(LOCATE) as work:
                 self.locate(app, scope, work, hopeless=hopeless)

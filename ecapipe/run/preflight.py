@@ -25,8 +25,6 @@ from ecapipe.run.world import World
 APPROVALS: Final = 5
 """Refresh tokens that one user has of one app in one org; the next one revokes the oldest."""
 
-_REFRESH_SCOPES: Final = frozenset({"refresh_token", "offline_access"})
-
 _SETTINGS_ELSEWHERE: Final = frozenset({settings_in_source_org, settings_not_packaged, no_oauth_settings})
 """Why an app has no settings file in an org, though it may have one elsewhere."""
 
@@ -100,7 +98,7 @@ def _refuse_surplus_approvals(targets: Sequence[Readiness]) -> list[Readiness]:
 
     def check(readiness: Readiness) -> Readiness:
         match readiness:
-            case Ready(target, WebPlan(scopes=str(scopes))) if _REFRESH_SCOPES & set(scopes.split()):
+            case Ready(target, WebPlan(flow=flow, scopes=str(scopes))) if flow.brings_refresh_token(scopes.split()):
                 org = target.org
                 # Ids are known with 15 characters and with 18, of which the last three are a checksum.
                 org_key = org.org_id[:15] if org.org_id else org.url

@@ -16,6 +16,7 @@ from ecapipe.login import plan as login_plan
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.tracker import StageWork, Tracker
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.run.targets import AppKey, RunTargets
 
 Records = Mapping[Subject, SubjectRecord]
@@ -71,7 +72,7 @@ def resume(
     fingerprints: dict[Subject, Fingerprint] = {}
     for pair in targets.pairs:
         needs_no_secret = login_plan.needs_no_secret(pair.app, pair.org, options)
-        resolved = resolution.resolve(pair.app, pair.org, chain, needs_no_secret=needs_no_secret)
+        resolved = resolution.resolve(pair.app, pair.org, chain, allowed_flows, needs_no_secret=needs_no_secret)
         fingerprints[pair.subject] = fingerprint(pair.app, pair.org, options, resolved)
     resumption = compare(earlier, fingerprints, tracker.those(TARGET_STAGES), options.fate)
     logins = [subject for subject in resumption.records if subject.org is not None]
@@ -91,7 +92,7 @@ def replay(records: Records, targets: RunTargets, chain: Chain, tracker: Tracker
             continue
         _emit(records, targets.subject(app), tracker)
         # The files are described as they are now; that they are those of the record is what was compared.
-        resolved = resolution.resolve(app, None, sources.without_questions(chain))
+        resolved = resolution.resolve(app, None, sources.without_questions(chain), allowed_flows)
         org_ids = settings_file.known_org_ids(app, targets.orgs_of(app))
         tracker.emit(AppDescribed(listing.describe(app, resolved, org_ids)))
     for pair in targets.pairs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ecapipe.login.tracker import StageWork
+from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import selection as org_selection
 from ecapipe.orgs.org import Org
 from ecapipe.orgs.selection import OrgSelection
@@ -25,7 +26,7 @@ def retrieve(selection: ProjectSelection, orgs: OrgSelection, world: World, work
     Raises `EcapipeError`: as `org_selection.select`, and `_retrieve_into`.
     """
     trees = RunTrees(selection, orgs, world)
-    selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli_orgs(trees, orgs, world))
+    selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli_orgs(trees, orgs, world), flows=CHOICES)
     trees.withhold_variables()
     _retrieve_into(trees.projects, selected_orgs, world, work)
 

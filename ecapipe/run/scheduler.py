@@ -45,7 +45,7 @@ from ecapipe.login.deadline import SignInDeadline
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target, UnattendedPlan, WebPlan
 from ecapipe.login.tracker import SkipStage, StageSequence, StageWork, Tracker
-from ecapipe.oauth.grants import AuthorizationCode, Grant
+from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.run.board import BoardActions, BoardPage, SignInBoard
@@ -228,10 +228,10 @@ class _Scheduler:
             sequence = self._tracker.begin(target.subject, TARGET_STAGES)
             with sequence.piece(last=False), sequence.stage(AUTHORIZE) as work:
                 login_plan.show(plan, target, self._options, work)
-                work.pass_over(login_plan.why_unattended(plan))
+                work.pass_over(f"The {plan.flow.title} flow has no browser step.")
             self._exchange(sequence, target, plan)
 
-    def _exchange(self, sequence: StageSequence, target: Target, grant: Grant | UnattendedPlan) -> None:
+    def _exchange(self, sequence: StageSequence, target: Target, source: AuthorizationCode | UnattendedPlan) -> None:
         """token → verify → hand-over, on a worker."""
         options, world = self._options, self._world
         login: LoginResult | None = None
@@ -239,11 +239,11 @@ class _Scheduler:
         end = world.clock.seconds() + token_request.LONGEST + options.settle * 60
         with sequence.piece():
             with sequence.stage(TOKEN) as work:
-                token = token_request.request_token(target, grant, options, world, work, end)
+                token = token_request.request_token(target, source, options, world, work, end)
                 # The result if the run is to stop here; the next stage replaces it.
-                login = token_request.unverified_login(token, grant)
+                login = token_request.unverified_login(token, source.flow)
             with sequence.stage(VERIFY) as work:
-                login = verification.verify(target, token, grant, options, world, work=work, end=end)
+                login = verification.verify(target, token, source.flow, options, world, work=work, end=end)
                 self._warn_of_same_org(target, login, work)
             with sequence.stage(HAND_OVER) as work:
                 login = handover.hand_over(target, token, login, options, world, work)
@@ -327,14 +327,14 @@ class _Scheduler:
 
         return sign_in.sign_in(target, plan, self._world, self._pending, self._deadline, show)
 
-    def _submit_exchange(self, sequence: StageSequence, target: Target, grant: Grant) -> threading.Event:
+    def _submit_exchange(self, sequence: StageSequence, target: Target, code: AuthorizationCode) -> threading.Event:
         """Have the rest of a login done by a worker; the event is set when it is."""
         over = threading.Event()
 
         def work() -> None:
             try:
                 with self._reporting_crashes():
-                    self._exchange(sequence, target, grant)
+                    self._exchange(sequence, target, code)
             finally:
                 over.set()
 

@@ -10,6 +10,7 @@ from ecapipe.credentials.resolution import Resolution
 from ecapipe.credentials.settings_file import settings_problem
 from ecapipe.credentials.sources import Chain
 from ecapipe.login.tracker import SkipStage, StageWork
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.org import Org, same_id
 from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -78,7 +79,10 @@ def _resolve_each(
     app: App, orgs: Sequence[Org], chain: Chain, needs_no_secret: Callable[[Org | None], bool]
 ) -> list[Resolution]:
     """For each org, or for none in particular if there are no orgs."""
-    return [resolution.resolve(app, org, chain, needs_no_secret=needs_no_secret(org)) for org in orgs or (None,)]
+    return [
+        resolution.resolve(app, org, chain, allowed_flows, needs_no_secret=needs_no_secret(org))
+        for org in orgs or (None,)
+    ]
 
 
 def _lacks_credentials(resolved: Resolution) -> bool:

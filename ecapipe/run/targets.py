@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ecapipe.events import Subject
+from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import selection as org_selection
 from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.selection import OrgSelection
@@ -213,7 +214,7 @@ def choose_targets(
     salesforce_cli = salesforce_cli_orgs(trees, orgs, world)
     selected_orgs: Sequence[Org] = ()
     if with_orgs:
-        selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli, trees.names)
+        selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli, trees.names, flows=CHOICES)
     return pair_apps(trees, selection.names, selected_orgs)
 
 

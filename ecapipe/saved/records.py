@@ -11,7 +11,8 @@ from typing import Final, Literal, TypeVar
 
 from ecapipe.credentials import sources
 from ecapipe.credentials.resolution import Credentials
-from ecapipe.oauth.grants import ClientCredentials, Grant, RefreshToken
+from ecapipe.oauth.flows import registry
+from ecapipe.oauth.grants import Grant, RefreshToken
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs import selection
@@ -119,8 +120,8 @@ class SavedLogin:
         if self.org.alias:
             target = f"{self.org.alias}={target}"
         words = ["ecapipe", "run", "--name", self.app, "--target-org", target]
-        if self.flow != "web":
-            words += ["--flow", self.flow]
+        if flow := registry.find(self.flow):
+            words += flow.flags
         return shlex.join([*words, "--save"])
 
 
@@ -160,8 +161,9 @@ def new(
     credentials: Credentials, org: Org, token: Token, user: User, flow: str, place: StorePlace, at: str
 ) -> tuple[SavedLogin, SavedSecrets]:
     """The login of a verified `token`, and its secrets: the consumer secret only if a refresh needs it."""
-    required = flow == "client-credentials" or _requires_secret(credentials.app)
-    renewable = flow == "client-credentials" or token.refresh_token is not None
+    by_secret = _renewal(flow) is not None
+    required = by_secret or _requires_secret(credentials.app)
+    renewable = by_secret or token.refresh_token is not None
     secret = credentials.consumer_secret
     login = SavedLogin(
         app=credentials.app.name,
@@ -180,6 +182,12 @@ def new(
     if not (required and renewable):
         secret = None
     return login, SavedSecrets(token.access_token, token.refresh_token, secret)
+
+
+def _renewal(flow: str) -> Grant | None:
+    """The grant of the flow that brings a new access token without a refresh token."""
+    known = registry.find(flow)
+    return known.renewal if known else None
 
 
 def _requires_secret(app: App) -> bool:
@@ -215,14 +223,13 @@ def client(login: SavedLogin, secrets: SavedSecrets, override: Secret | None) ->
 
 def grant(login: SavedLogin, secrets: SavedSecrets, client: SavedClient) -> Grant:
     """The grant for a new access token; raises `EcapipeError` (LoginNotRefreshable)."""
-    if login.flow != "client-credentials" and secrets.refresh_token is None:
+    renewal = RefreshToken(secrets.refresh_token) if secrets.refresh_token else _renewal(login.flow)
+    if renewal is None:
         reason = f"its login with the {login.flow} flow brought no refresh token"
     elif login.secret_required and client.consumer_secret is None:
         reason = "Salesforce asks for the consumer secret, and it was not kept"
-    elif secrets.refresh_token:
-        return RefreshToken(secrets.refresh_token)
     else:
-        return ClientCredentials()
+        return renewal
     raise EcapipeError(login_not_refreshable(login.subject, reason, login.command, login.variable))
 
 

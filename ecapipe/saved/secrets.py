@@ -8,6 +8,7 @@ from functools import cache
 from ecapipe.credentials import placeholders, resolution
 from ecapipe.credentials.sources import Scope
 from ecapipe.events import SavedSecretFacts
+from ecapipe.oauth.flows.registry import CHOICES, allowed_flows
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
 from ecapipe.orgs.selection import OrgSelection
@@ -68,7 +69,7 @@ def owner(
     discovered = discovery.discover(projects, world)
     targets: tuple[Org, ...] = ()
     if orgs.names:
-        targets = tuple(selection.select(orgs, discovered.projects))[:1]
+        targets = tuple(selection.select(orgs, discovered.projects, flows=CHOICES))[:1]
     if len(discovered.apps) > 1:
         roots = [app.project for app in discovered.apps]
         raise EcapipeError(app_in_several_projects(discovered.apps[0].name, roots))
@@ -77,7 +78,7 @@ def owner(
     org = next(iter(targets), None)
     chain = world.chain(Scope(discovered.apps, targets))
     # The secret may be missing: it is what this command is about to save.
-    resolved = resolution.resolve(app, org, chain, needs_no_secret=True)
+    resolved = resolution.resolve(app, org, chain, allowed_flows, needs_no_secret=True)
     if isinstance(resolved.outcome, Problem):
         raise EcapipeError(resolved.outcome)
     secret_owner = SecretOwner(

@@ -13,7 +13,7 @@ from ecapipe.credentials import sources
 from ecapipe.events import SavedLoginFacts
 from ecapipe.exchange.sending import send
 from ecapipe.oauth import messages, tokens, userinfo
-from ecapipe.oauth.grants import ClientCredentials, Grant, RefreshToken
+from ecapipe.oauth.grants import Grant, RefreshToken
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
@@ -179,7 +179,7 @@ def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> t
     world.store.put(records.record(login), secrets)
     with _interrupts_deferred(world) as interrupted_at:
         request = tokens.request(grant, client, login.org)
-        response = _send_in_thread(request, isinstance(grant, ClientCredentials), interrupted_at, world)
+        response = _send_in_thread(request, grant.repeatable, interrupted_at, world)
         try:
             token = _parse_token(response, login, grant, client)
         except EcapipeError:

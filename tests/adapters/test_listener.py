@@ -20,7 +20,7 @@ from profiles import tries
 from ecapipe.adapters.network.listener import listen
 from ecapipe.login.callbacks import CallbackReply, PendingLogins
 from ecapipe.oauth.authorize import AuthorizationRequest
-from ecapipe.oauth.grants import AuthorizationCode
+from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.orgs.selection import choose
 from ecapipe.problems.oauth import access_denied, port_in_use_error
 from ecapipe.problems.problem import EcapipeError

@@ -15,6 +15,7 @@ from ecapipe.check.rules import registry
 from ecapipe.check.rules.registry import RULES
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, Sighting
 from ecapipe.credentials import resolution
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.project import malformed_xml, suffix_misspelt, wrong_root
 from ecapipe.problems.usage import unreadable_file
@@ -36,7 +37,7 @@ def checked(
     **variables: str,
 ) -> list[Finding]:
     chain = chains.chain(apps, (), Environment(variables).credential)
-    proven = [resolution.resolve(app, None, chain) for app in apps]
+    proven = [resolution.resolve(app, None, chain, allowed_flows) for app in apps]
     return registry.check(apps, proven, Evidence(tracked=frozenset(tracked), problems=tuple(unreadable)), {})
 
 
@@ -240,7 +241,7 @@ def asked(rule: str, app: App, evidence: Evidence) -> list[Remark]:
     chain = chains.chain((app,), (), Environment({}).credential)
     check = RULES[rule].check_app
     assert check is not None
-    return list(check(RuleInput.of(app, resolution.resolve(app, None, chain), evidence)))
+    return list(check(RuleInput.of(app, resolution.resolve(app, None, chain, allowed_flows), evidence)))
 
 
 def known_of(app: App) -> Evidence:

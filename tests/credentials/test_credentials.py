@@ -20,6 +20,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.credentials import placeholders, resolution, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import Field, Scope
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.org import Org
 from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -70,7 +71,7 @@ def resolved(
     **values: str,
 ) -> Resolution:
     chain = chains.chain((found,), (org,) if org else (), given_as(**values), ask, secret_from=secret_from)
-    return resolution.resolve(found, org, chain)
+    return resolution.resolve(found, org, chain, allowed_flows)
 
 
 def pair(result: Resolution) -> tuple[str, str | None]:
@@ -188,15 +189,15 @@ def test_the_most_particular_variable_counts(values: dict[str, str], secret: str
 def test_a_variable_without_an_app_is_read_only_when_there_is_one_app() -> None:
     both = (app("Billing"), app("Portal"))
     chain = chains.chain(both, (UAT,), given_as(ID="any", SECRET="any"))
-    assert pair(resolution.resolve(both[0], UAT, chain)) == (KEY, SECRET)
+    assert pair(resolution.resolve(both[0], UAT, chain, allowed_flows)) == (KEY, SECRET)
 
 
 def test_a_variable_for_one_org_says_nothing_about_another() -> None:
     prod = Org("https://acme.my.salesforce.com", "acme.my.salesforce.com", "prod")
     found = app(settings={"consumerSecret": None})
     chain = chains.chain((found,), (UAT, prod), given_as(SECRET_BILLING_UAT="uat's"))
-    assert pair(resolution.resolve(found, UAT, chain))[1] == "uat's"
-    assert missing(resolution.resolve(found, prod, chain)).kind is consumer_secret_missing
+    assert pair(resolution.resolve(found, UAT, chain, allowed_flows))[1] == "uat's"
+    assert missing(resolution.resolve(found, prod, chain, allowed_flows)).kind is consumer_secret_missing
 
 
 TWINS = [
@@ -228,13 +229,13 @@ def test_two_subjects_of_one_variable_are_no_harm_while_it_is_unset(
 ) -> None:
     apps = [app(name) for name in names]
     chain = chains.chain(apps, orgs, given_as(SECRET_OTHER="unread"))
-    assert all(pair(resolution.resolve(found, org, chain)) for found in apps for org in (None, *orgs))
+    assert all(pair(resolution.resolve(found, org, chain, allowed_flows)) for found in apps for org in (None, *orgs))
 
 
 def test_one_app_in_two_projects_may_share_its_variable() -> None:
     twins = (app(), replace(app(), project="/other"))
     chain = chains.chain(twins, (), given_as(SECRET_BILLING="shared"))
-    assert [pair(resolution.resolve(found, None, chain))[1] for found in twins] == ["shared", "shared"]
+    assert [pair(resolution.resolve(found, None, chain, allowed_flows))[1] for found in twins] == ["shared", "shared"]
 
 
 def test_each_variable_may_name_a_file_instead(tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ def test_each_variable_may_name_a_file_instead(tmp_path: Path) -> None:
     found = app(settings={"consumerSecret": None})
     for name in ("ECAPIPE_CLIENT_SECRET", "ECAPIPE_CLIENT_SECRET_BILLING", "ECAPIPE_CLIENT_SECRET_BILLING_UAT"):
         variables = Environment({f"{name}_FILE": str(path)}).credential
-        result = resolution.resolve(found, UAT, chains.chain((found,), (UAT,), variables))
+        result = resolution.resolve(found, UAT, chains.chain((found,), (UAT,), variables), allowed_flows)
         assert pair(result)[1] == "from-a-file"
         assert result.secret.source == "environment"
 
@@ -252,7 +253,7 @@ def test_a_variable_comes_before_the_file_of_the_same_name(tmp_path: Path) -> No
     path = tmp_path / "secret"
     path.write_text("from-a-file")
     variables = Environment({"ECAPIPE_CLIENT_SECRET": "itself", "ECAPIPE_CLIENT_SECRET_FILE": str(path)}).credential
-    assert pair(resolution.resolve(app(), None, chains.chain((app(),), (), variables)))[1] == "itself"
+    assert pair(resolution.resolve(app(), None, chains.chain((app(),), (), variables), allowed_flows))[1] == "itself"
 
 
 def test_a_file_two_subjects_would_share_is_refused_too(tmp_path: Path) -> None:
@@ -265,7 +266,7 @@ def test_a_file_two_subjects_would_share_is_refused_too(tmp_path: Path) -> None:
 def test_a_secret_put_where_a_path_belongs_is_not_repeated() -> None:
     variables = Environment({"ECAPIPE_CLIENT_SECRET_FILE": SECRET}).credential
     chain = chains.chain((app(),), (), variables)
-    problem = resolution.resolve(app(), None, chain).problem
+    problem = resolution.resolve(app(), None, chain, allowed_flows).problem
     assert problem is not None
     assert problem.kind is unreadable_file
     assert "ECAPIPE_CLIENT_SECRET_FILE" in problem.message
@@ -283,7 +284,7 @@ def test_a_person_is_asked_once_per_app_and_field() -> None:
     chain = chains.chain(both, (UAT, prod), given_as(), person)
     for found in both:
         for org in (UAT, prod, UAT):
-            assert pair(resolution.resolve(found, org, chain))[1] == "typed"
+            assert pair(resolution.resolve(found, org, chain, allowed_flows))[1] == "typed"
     assert person.asked == ["Consumer secret of Billing: ", "Consumer secret of Portal: "]
 
 
@@ -292,7 +293,7 @@ def test_apps_of_one_name_in_two_projects_are_asked_for_separately() -> None:
     twins = (lacking, replace(lacking, project="/other"))
     person = Person()
     chain = chains.chain(twins, (), given_as(), person)
-    assert all(pair(resolution.resolve(found, None, chain)) for found in twins)
+    assert all(pair(resolution.resolve(found, None, chain, allowed_flows)) for found in twins)
     assert len(person.asked) == 2
 
 
@@ -301,7 +302,7 @@ def test_a_person_who_answers_nothing_is_not_asked_again() -> None:
     found = app(settings={"consumerSecret": None})
     chain = chains.chain((found,), (), given_as(), person)
     for _ in range(3):
-        assert missing(resolution.resolve(found, None, chain)).kind is consumer_secret_missing
+        assert missing(resolution.resolve(found, None, chain, allowed_flows)).kind is consumer_secret_missing
     assert len(person.asked) == 1
 
 
@@ -309,7 +310,10 @@ def test_nobody_is_asked_for_what_a_quiet_chain_lacks() -> None:
     person = Person()
     found = app(settings={"consumerKey": None, "consumerSecret": None})
     chain = chains.chain((found,), (), given_as(), person)
-    assert missing(resolution.resolve(found, None, sources.without_questions(chain))).kind is consumer_key_missing
+    assert (
+        missing(resolution.resolve(found, None, sources.without_questions(chain), allowed_flows)).kind
+        is consumer_key_missing
+    )
     assert person.asked == []
 
 
@@ -420,20 +424,6 @@ def test_a_missing_secret_names_the_flows_that_need_none() -> None:
     assert "jwt" not in missing(resolved(app(settings={"consumerSecret": None}))).message
 
 
-@pytest.mark.parametrize(
-    ("settings", "flows"),
-    [
-        ({}, ()),
-        (PUBLIC, ("web",)),
-        ({**PUBLIC, "callbackUrl": None}, ()),
-        ({"certificate": "TUlJRkFLRQ=="}, ("jwt",)),
-        ({**PUBLIC, "certificate": "TUlJRkFLRQ=="}, ("web", "jwt")),
-    ],
-)
-def test_some_flows_need_no_secret(settings: trees.Elements, flows: tuple[str, ...]) -> None:
-    assert resolution.flows_without_secret(app(settings=settings)) == flows
-
-
 def test_credentials_show_neither_key_nor_secret() -> None:
     result = resolved(app())
     assert repr(result.outcome) == f"Credentials('Billing', '{KEY[:5]}…{KEY[-4:]}')"
@@ -531,11 +521,13 @@ def test_a_kept_secret_serves_the_key_it_was_kept_for_and_no_other() -> None:
     found = app(settings={"consumerSecret": None})
     key = found.settings.document.text("consumerKey") if found.settings else None
     asked, find = kept_for(key or "")
-    result = resolution.resolve(found, UAT, chains.chain((found,), (UAT,), given_as(), find_saved=find))
+    result = resolution.resolve(
+        found, UAT, chains.chain((found,), (UAT,), given_as(), find_saved=find), allowed_flows
+    )
     assert pair(result) == (key, "kept")
     assert (result.secret.source, result.warning, asked) == ("keyring", None, [key])
     chain = chains.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), find_saved=find)
-    assert missing(resolution.resolve(found, UAT, chain)).kind is consumer_secret_missing
+    assert missing(resolution.resolve(found, UAT, chain, allowed_flows)).kind is consumer_secret_missing
 
 
 def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
@@ -543,14 +535,14 @@ def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
     person = Person()
     for found, values in ((app(), {}), (app(settings={"consumerSecret": None}), {"SECRET_BILLING": "given"})):
         chain = chains.chain((found,), (UAT,), given_as(**values), person, find_saved=find)
-        resolution.resolve(found, UAT, chain)
+        resolution.resolve(found, UAT, chain, allowed_flows)
     assert (asked, person.asked) == ([], [])
 
 
 def test_a_secret_that_no_flow_needs_is_not_looked_for_in_the_keyring() -> None:
     asked, find = kept_for("any")
     found = app(settings={"consumerSecret": None, "isConsumerSecretOptional": "true"})
-    resolution.resolve(found, UAT, chains.chain((found,), (UAT,), given_as(), find_saved=find))
+    resolution.resolve(found, UAT, chains.chain((found,), (UAT,), given_as(), find_saved=find), allowed_flows)
     assert asked == []
 
 
@@ -560,7 +552,7 @@ def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
 
     found = app(settings={"consumerSecret": None})
     chain = chains.chain((found,), (UAT,), given_as(), find_saved=broken)
-    assert missing(resolution.resolve(found, UAT, chain)).kind is keyring_failed
+    assert missing(resolution.resolve(found, UAT, chain, allowed_flows)).kind is keyring_failed
 
 
 def test_a_secret_that_is_held_is_known_without_a_look() -> None:
@@ -570,7 +562,7 @@ def test_a_secret_that_is_held_is_known_without_a_look() -> None:
     def resolved_with(found: App, *, held: bool) -> Resolution:
         available = (sources.FILE, replace(keyring, holds=lambda world, key: held))
         world = composition.real_world(Environment({}))
-        return resolution.resolve(found, None, sources.chain(available, world, Scope((found,))))
+        return resolution.resolve(found, None, sources.chain(available, world, Scope((found,))), allowed_flows)
 
     known = resolved_with(found, held=True)
     assert (known.secret.source, known.secret.causes) == ("keyring", ())

@@ -17,7 +17,7 @@ import atheris
 with atheris.instrument_imports():
     from ecapipe.oauth import authorize
     from ecapipe.oauth.authorize import AuthorizationRequest, UnmatchedResponse
-    from ecapipe.oauth.grants import AuthorizationCode
+    from ecapipe.oauth.flows.web import AuthorizationCode
     from ecapipe.orgs import selection
     from ecapipe.problems.problem import EcapipeError
     from ecapipe.project.apps import App

@@ -18,6 +18,7 @@ with atheris.instrument_imports():
     import xmltodict  # noqa: F401  # imported late by what is tested
 
     from ecapipe.credentials import resolution, sources
+    from ecapipe.oauth.flows.registry import allowed_flows
     from ecapipe.problems.problem import EcapipeError, Problem
     from ecapipe.project import apps, metadata
 
@@ -39,7 +40,7 @@ def one(data: bytes) -> None:
     assert all(element.name and element.line >= 1 for element in document.elements)
     for app in apps.assemble([apps.SourceFile("fuzzed.xml", type, "Fuzzed", document)], "/project", ""):
         chain = sources.chain([sources.REPLACEMENT, sources.FILE], None, sources.Scope([app]))
-        resolution.resolve(app, None, chain)
+        resolution.resolve(app, None, chain, allowed_flows)
 
 
 def main() -> None:

@@ -32,11 +32,13 @@ REVEALING = {
     "adapters/signer.py": "the passphrase of a private key",
     "emulator/consumers.py": "the credentials REST API of an org",
     "emulator/org.py": "the signature of a token answer",
-    "oauth/authorize.py": "the PKCE digest",
+    "oauth/flows/web.py": "the token form, and the PKCE digest",
+    "oauth/flows/jwt.py": "the token form",
+    "oauth/grants.py": "the token form",
     "login/handover.py": "the login URL of the Salesforce CLI, and its grammar",
     "secret.py": "redaction",
     "run/writeback.py": "--write-back",
-    "oauth/tokens.py": "the token form, and the check of the signature",
+    "oauth/tokens.py": "the check of the signature, and the form that revokes",
 }
 """The modules that may look into a `Secret`, and what for."""
 

@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from keypairs import pem, rsa_key
 from profiles import tries
 
-from ecapipe.oauth import authorize, grants, tokens
+from ecapipe.oauth import authorize, tokens
 from ecapipe.oauth.authorize import UnmatchedResponse
-from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials
+from ecapipe.oauth.flows import jwt, web
+from ecapipe.oauth.flows.client_credentials import ClientCredentials
+from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.oauth.messages import Response
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
@@ -45,7 +47,7 @@ def test_code_challenges_are_equal(verifier: str) -> None:
     from authlib.oauth2.rfc7636 import create_s256_code_challenge
     from oauthlib.oauth2 import WebApplicationClient
 
-    ours = authorize.challenge(Secret(verifier))
+    ours = web.challenge(Secret(verifier))
     assert ours == WebApplicationClient("any").create_code_challenge(verifier, "S256")
     assert ours == create_s256_code_challenge(verifier)
 
@@ -67,7 +69,7 @@ def test_authorize_urls_have_equal_parameters(
         "redirect_uri": redirect_uri,
         "scope": scopes,
         "state": login.state,
-        "code_challenge": authorize.challenge(login.code_verifier),
+        "code_challenge": web.challenge(login.code_verifier),
         "code_challenge_method": "S256",
         "prompt": "login",
         "login_hint": username,
@@ -120,7 +122,7 @@ def assertion(username: str, audience: str, random_bytes: bytes) -> tuple[str, s
     def sign(data: bytes) -> bytes:
         return rsa_key().sign(data, padding.PKCS1v15(), hashes.SHA256())
 
-    grant = grants.sign_assertion(billing.KEY, username, audience, sign, time.time(), lambda n: random_bytes[:n])
+    grant = jwt.sign_assertion(billing.KEY, username, audience, sign, time.time(), lambda n: random_bytes[:n])
     sent = tokens.request(grant, billing.proven(), billing.ORG).form
     assert sent is not None
     return grant.assertion.reveal(), sent.reveal()

@@ -31,6 +31,7 @@ from ecapipe.credentials.resolution import Credentials
 from ecapipe.credentials.sources import Scope
 from ecapipe.emulator.org import RegisteredApp
 from ecapipe.emulator.server import Emulator
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import discovery, metadata
@@ -61,7 +62,7 @@ def checked(name: str, source_dir: str, app_name: str, *, retrieve: bool) -> tup
     world = composition.real_world(environment.process())
     where = ProjectSelection((source_dir,), (app_name,))
     (app,) = discovery.discover(where, world).apps
-    outcome = resolution.resolve(app, None, world.chain(Scope([app]))).outcome
+    outcome = resolution.resolve(app, None, world.chain(Scope([app])), allowed_flows).outcome
     if not isinstance(outcome, Credentials):
         raise EcapipeError(outcome)
     (known,) = registered(where, world)

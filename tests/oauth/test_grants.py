@@ -1,4 +1,4 @@
-"""Grants: the flow, the way back, the authorize URL, and which answers fit a login in flight."""
+"""Grants: the way back, the authorize URL, and which answers fit a login in flight."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.oauth import authorize, grants, tokens
+from ecapipe.oauth import authorize, tokens
 from ecapipe.oauth.authorize import AuthorizationRequest, UnmatchedResponse
-from ecapipe.oauth.flows import choose_callback, choose_flow, uses_key
-from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials, JwtBearer
+from ecapipe.oauth.flows import jwt, web
+from ecapipe.oauth.flows.jwt import JwtBearer
+from ecapipe.oauth.flows.web import AuthorizationCode, choose_callback
 from ecapipe.oauth.scopes import SCOPE_NAMES, scopes_to_request, scopes_to_save
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
@@ -30,7 +31,6 @@ from ecapipe.problems.oauth import access_denied, invalid_scope
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
-WEB, NIGHTLY = {}, {"settings": trees.CLIENT_CREDENTIALS, "policies": trees.CLIENT_CREDENTIALS}
 PROD = selection.choose("prod=https://acme.my.salesforce.com", {}, ())
 PASTE = "https://www.example.com"
 CODE = "aPrxFAKE+code/of~a.test-1234567890=="
@@ -59,7 +59,7 @@ def other(login: AuthorizationRequest, **changes: object) -> AuthorizationReques
 
 def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
     verifier = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
-    assert authorize.challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+    assert web.challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 @given(st.data())
@@ -98,7 +98,7 @@ def test_the_authorize_url_is_exactly_this() -> None:
         "&redirect_uri=http%3A%2F%2Flocalhost%3A1717%2Fcb%3Fa%3Db%20c%26d%3D%C3%A9"
         "&scope=api%20id"
         "&state=AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
-        f"&code_challenge={authorize.challenge(login.code_verifier)}"
+        f"&code_challenge={web.challenge(login.code_verifier)}"
         "&code_challenge_method=S256"
         "&prompt=login"
         "&login_hint=ann%2Buat%40acme.test"
@@ -135,107 +135,12 @@ def test_a_login_shows_no_verifier() -> None:
     assert login.code_verifier.reveal() not in repr(login)
 
 
-# --- which flow ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("files", "wanted", "has_secret", "person", "flow"),
-    [
-        (WEB, "auto", True, True, "web"),
-        (WEB, "auto", False, True, "web"),
-        (WEB, "web", True, True, "web"),
-        (WEB, "web", True, False, "web"),
-        (NIGHTLY, "auto", True, True, "web"),
-        (NIGHTLY, "auto", True, False, "client-credentials"),
-        (NIGHTLY, "web", True, False, "web"),
-        (NIGHTLY, "client-credentials", True, True, "client-credentials"),
-        (NIGHTLY, "client-credentials", True, False, "client-credentials"),
-    ],
-)
-def test_the_flow_is_the_one_that_is_wanted_and_allowed(
-    files: dict[str, trees.Elements],
-    wanted: Literal["auto", "web", "client-credentials"],
-    has_secret: bool,
-    person: bool,
-    flow: str,
-) -> None:
-    assert choose_flow(app(**files), wanted, has_secret, person) == flow
-
-
-def test_without_a_callback_nobody_needs_to_sign_in() -> None:
-    robot = app(settings={**trees.CLIENT_CREDENTIALS, "callbackUrl": None}, policies=trees.CLIENT_CREDENTIALS)
-    assert choose_flow(robot, "auto", True, True) == "client-credentials"
-
-
-CLOSED = {"settings": {"callbackUrl": None}}
-
-
-@pytest.mark.parametrize(
-    ("files", "wanted", "has_secret", "person", "says"),
-    [
-        (WEB, "auto", True, False, "nobody can be asked"),
-        (NIGHTLY, "auto", False, False, "nobody can be asked"),
-        (NIGHTLY, "client-credentials", False, True, "needs the consumer secret"),
-        (WEB, "client-credentials", True, True, "isClientCredentialsFlowEnabled"),
-        (CLOSED, "web", True, True, "no callback URL"),
-        (CLOSED, "auto", True, True, "no flow"),
-    ],
-)
-def test_a_flow_that_is_not_possible_is_explained_with_those_that_are(
-    files: dict[str, trees.Elements], wanted: str, has_secret: bool, person: bool, says: str
-) -> None:
-    found = app(**files)
-    problem = problem_of(choose_flow, found, wanted, has_secret, person)
-    assert (problem.kind, problem.category) == (project.flow_not_possible, "policy")
-    assert says in problem.message
-    assert all(flow in problem.message for flow in found.flows)
-
-
-SIGNING = {"settings": {"certificate": "MIIC", "callbackUrl": None}}
-BOTH = {"settings": {"certificate": "MIIC"}}
-
-
-@pytest.mark.parametrize(
-    ("files", "wanted", "has_key", "flow"),
-    [
-        (BOTH, "auto", True, "jwt"),
-        (BOTH, "auto", False, "web"),
-        (BOTH, "web", True, "web"),
-        (BOTH, "jwt", True, "jwt"),
-        (WEB, "auto", True, "web"),
-        (SIGNING, "auto", True, "jwt"),
-    ],
-)
-def test_a_key_that_the_app_takes_spares_people_and_secret(
-    files: dict[str, trees.Elements], wanted: Literal["auto", "web", "jwt"], has_key: bool, flow: str
-) -> None:
-    assert choose_flow(app(**files), wanted, False, True, has_key) == flow
-    assert uses_key(app(**files), wanted, has_key) is (flow == "jwt")
-
-
-@pytest.mark.parametrize(
-    ("files", "wanted", "has_key", "says"),
-    [
-        (SIGNING, "jwt", False, "--jwt-key-file names none"),
-        (SIGNING, "auto", False, "--jwt-key-file names no key"),
-        (WEB, "jwt", True, "no certificate"),
-        (WEB, "jwt", False, "no certificate"),
-    ],
-)
-def test_a_login_by_key_that_is_not_possible_is_explained(
-    files: dict[str, trees.Elements], wanted: str, has_key: bool, says: str
-) -> None:
-    problem = problem_of(choose_flow, app(**files), wanted, True, True, has_key)
-    assert problem.kind is project.flow_not_possible
-    assert says in problem.message
-
-
 # --- assertions ---------------------------------------------------------------------------------------------
 
 
 def signed(ahead: float = 0.0, random_bytes: Callable[[int], bytes] = counting) -> JwtBearer:
     """An assertion of Billing for ann, in the second 1000.9, whose signature is what was signed, backwards."""
-    return grants.sign_assertion(
+    return jwt.sign_assertion(
         KEY, "ann@acme.test", "https://aud.test", lambda data: data[::-1], 1000.9 + ahead, random_bytes
     )
 
@@ -269,12 +174,6 @@ def test_no_two_assertions_are_the_same() -> None:
 
 def test_an_assertion_does_not_show_itself() -> None:
     assert signed().assertion.reveal() not in repr(signed())
-
-
-def test_every_grant_knows_its_flow() -> None:
-    assert grants.flow_of(signed()) == "jwt"
-    assert grants.flow_of(AuthorizationCode(Secret("code"), PASTE, Secret("verifier"))) == "web"
-    assert grants.flow_of(ClientCredentials()) == "client-credentials"
 
 
 # --- the way back -------------------------------------------------------------------------------------------

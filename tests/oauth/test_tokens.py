@@ -18,7 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe.oauth import tokens
-from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials, Grant, JwtBearer, RefreshToken
+from ecapipe.oauth.flows.client_credentials import ClientCredentials
+from ecapipe.oauth.flows.jwt import JwtBearer
+from ecapipe.oauth.flows.web import AuthorizationCode
+from ecapipe.oauth.grants import Grant, RefreshToken
 from ecapipe.oauth.messages import Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection

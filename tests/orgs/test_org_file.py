@@ -13,9 +13,10 @@ from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.orgs import org_file
+from ecapipe.oauth.flows.registry import CHOICES
+from ecapipe.orgs import org_file, org_rows
 from ecapipe.orgs.org_file import COLUMNS, LARGEST, OrgFile
-from ecapipe.orgs.org_rows import CHOICES, OrgRow
+from ecapipe.orgs.org_rows import OrgRow
 from ecapipe.problems.orgs import malformed_batch_file
 
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
@@ -23,7 +24,7 @@ PROD = "https://acme.my.salesforce.com"
 
 
 def read(text: str | bytes, file: str = "orgs.csv") -> OrgFile:
-    return org_file.parse(text.encode() if isinstance(text, str) else text, file)
+    return org_file.parse(text.encode() if isinstance(text, str) else text, file, CHOICES)
 
 
 def rows(text: str | bytes, file: str = "orgs.csv") -> tuple[OrgRow, ...]:
@@ -241,7 +242,7 @@ ENTRIES = st.fixed_dictionaries(
         ),
         "apps": st.lists(WORD, unique=True).map(";".join),
         "sourceDir": WORD,
-        **{name: st.sampled_from(choices) for name, choices in CHOICES.items()},
+        **{name: st.sampled_from(choices) for name, choices in {**org_rows.CHOICES, "flow": CHOICES}.items()},
         "username": WORD,
         "orgId": st.sampled_from(["00D000000000001", "00Dxx0000001gPLEAY"]),
         "scopes": st.lists(WORD).map(" ".join),
@@ -282,7 +283,7 @@ def test_what_a_spreadsheet_writes_is_read_as_it_was_meant(
     | st.lists(st.sampled_from([*'[{}],:;"\n\r\t 1', "url", "alias"])).map(lambda parts: "".join(parts).encode())
 )
 def test_any_bytes_are_orgs_or_mistakes(data: bytes) -> None:
-    found = org_file.parse(data, "orgs.csv")
+    found = org_file.parse(data, "orgs.csv", CHOICES)
     assert found.entries or found.mistakes
     for mistake in found.mistakes:
         assert str(mistake).isprintable()

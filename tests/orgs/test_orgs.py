@@ -11,6 +11,7 @@ from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import hosts, org_file, selection
 from ecapipe.orgs.org import NamedBy, Org, assertion_audience, duplicate_warnings, same_id
 from ecapipe.orgs.org_file import OrgFile
@@ -435,7 +436,7 @@ def configured(**members: dict[str, object]) -> tuple[Project, ...]:
 
 
 def listed(text: str) -> OrgFile:
-    return org_file.parse(text.encode(), "orgs.csv")
+    return org_file.parse(text.encode(), "orgs.csv", CHOICES)
 
 
 def test_names_the_file_and_every_configured_org_add_up() -> None:
@@ -458,7 +459,9 @@ def test_an_org_that_is_asked_for_in_two_ways_is_one(name: str) -> None:
 
 def test_a_row_without_a_url_takes_what_the_project_says_of_its_alias() -> None:
     searched = configured(uat={"url": UAT, "orgId": "00D000000000001EAA", "flow": "web", "apps": ["One", "Two"]})
-    (found,) = selection.select(OrgSelection(batch=listed("alias,flow,secretEnv\nuat,jwt,X")), searched)
+    (found,) = selection.select(
+        OrgSelection(batch=listed("alias,flow,secretEnv\nuat,jwt,X")), searched, flows=CHOICES
+    )
     assert (found.url, found.org_id, found.flow) == (UAT, "00D000000000001EAA", "jwt")
     assert (found.apps, found.secret_env) == (("One", "Two"), "X")
 
@@ -1002,7 +1005,7 @@ def test_whatever_is_written_is_orgs_or_a_problem_with_a_way_out(
     rows: list[dict[str, str]], members: dict[str, dict[str, object]]
 ) -> None:
     cli = Cli(Login(("uat",), "a@b.test"))
-    which = OrgSelection(batch=org_file.parse(json.dumps(rows).encode(), "orgs.json"), every=True)
+    which = OrgSelection(batch=org_file.parse(json.dumps(rows).encode(), "orgs.json", CHOICES), every=True)
     found: tuple[Org, ...] = ()
     problem = None
     try:

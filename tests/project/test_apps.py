@@ -245,7 +245,6 @@ def test_a_lent_settings_file_stands_in_for_the_apps_own() -> None:
     assert app.settings is lender.settings
     assert (app.credentials_of(), app.source_org()) == ("sourceOrg", "00D000000000001EAA")
     assert app.callback_urls == ("https://lent",)
-    assert app.flows == ("web",)
 
 
 def test_a_lent_settings_file_never_stands_before_the_apps_own() -> None:
@@ -273,7 +272,6 @@ def test_without_settings_the_defaults_hold() -> None:
     app = only(trees.app(settings=None))
     assert app.pkce_required
     assert not app.secret_optional
-    assert app.flows == ()
 
 
 @pytest.mark.parametrize(
@@ -292,35 +290,6 @@ def test_scope_names_are_listed_as_the_file_names_them(text: str | None, scopes:
 
 def test_without_the_oauth_file_the_scopes_are_unknown() -> None:
     assert only(trees.app(oauth=None)).scope_names is None
-
-
-ON, OFF = trees.CLIENT_CREDENTIALS, {"isClientCredentialsFlowEnabled": "false"}
-UNSAID = {"isClientCredentialsFlowEnabled": None}
-
-
-@pytest.mark.parametrize(
-    ("settings", "policies", "flows"),
-    [
-        ({}, {}, ("web",)),
-        ({"callbackUrl": None}, {}, ()),
-        (ON, ON, ("web", "client-credentials")),
-        (ON, OFF, ("web",)),
-        (ON, UNSAID, ("web", "client-credentials")),
-        (ON, None, ("web", "client-credentials")),
-        (OFF, ON, ("web",)),
-        (UNSAID, ON, ("web",)),
-        ({**ON, "callbackUrl": None}, ON, ("client-credentials",)),
-        ({"certificate": "TUlJRkFLRQ=="}, {}, ("web", "jwt")),
-        ({"certificate": "", "callbackUrl": None}, {}, ()),
-        ({**ON, "certificate": "TUlJRkFLRQ=="}, ON, ("web", "client-credentials", "jwt")),
-    ],
-)
-def test_the_files_tell_which_flows_are_allowed(
-    settings: trees.Elements, policies: trees.Elements | None, flows: tuple[str, ...]
-) -> None:
-    app = only(trees.app(settings=settings, policies=policies))
-    assert app.flows == flows
-    assert [flow for flow in apps.FLOWS if app.allows(flow)] == list(flows)
 
 
 SAML = {

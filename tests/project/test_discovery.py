@@ -23,6 +23,7 @@ from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Resolution
 from ecapipe.events import CHECK, LOCATE, Clock, StageEnded, Subject
 from ecapipe.login.tracker import Tracker
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
 from ecapipe.problems.credentials import consumer_secret_missing
@@ -439,7 +440,7 @@ def replacing(origin: str, **entry: object) -> trees.Files:
 def secret_of(result: Discovery) -> tuple[str | None, str | None]:
     """Source and value of the app's consumer secret."""
     (app,) = result.apps
-    resolved = resolution.resolve(app, None, chains.chain(result.apps))
+    resolved = resolution.resolve(app, None, chains.chain(result.apps), allowed_flows)
     outcome = resolved.outcome
     value = outcome.consumer_secret if isinstance(outcome, resolution.Credentials) else None
     return resolved.secret.source, value.reveal() if value else None
@@ -460,7 +461,7 @@ def test_a_replacement_may_be_a_key(tmp_path: Path) -> None:
     files = trees.project(replacements=[rule]) | trees.app(settings={"consumerKey": "@KEY@"})
     result = discovery.discover(ProjectSelection((str(trees.plant(tmp_path, files)),)), world(ECA_KEY="0123456789"))
     chain = chains.chain(result.apps)
-    resolved = resolution.resolve(result.apps[0], None, chain)
+    resolved = resolution.resolve(result.apps[0], None, chain, allowed_flows)
     assert (resolved.key.source, resolved.secret.source) == ("replacement", "file")
 
 
@@ -624,7 +625,7 @@ def test_a_pair_from_two_places_is_a_warning() -> None:
 def test_facts_show_what_is_known_and_no_value(tmp_path: Path) -> None:
     result = found(trees.plant(tmp_path, trees.project() | trees.app(oauth=LINK)))
     (app,) = result.apps
-    resolved = resolution.resolve(app, None, chains.chain((app,)))
+    resolved = resolution.resolve(app, None, chains.chain((app,)), allowed_flows)
     facts = listing.describe(app, resolved)
     assert (facts.name, facts.project) == ("Billing", str(tmp_path))
     assert facts.settings_file == f"{trees.DEFAULT}/{SETTINGS}-meta.xml"

@@ -20,7 +20,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.credentials import sources
 from ecapipe.oauth import authorize
 from ecapipe.oauth.authorize import AuthorizationRequest
-from ecapipe.oauth.grants import AuthorizationCode
+from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.orgs import selection
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import ambiguous_variable

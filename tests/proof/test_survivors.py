@@ -15,8 +15,9 @@ from ecapipe.check.rules.registry import parse_levels
 from ecapipe.credentials import resolution
 from ecapipe.oauth import authorize, messages, tokens, userinfo
 from ecapipe.oauth.authorize import UnmatchedResponse
-from ecapipe.oauth.flows import choose_callback
-from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials
+from ecapipe.oauth.flows.client_credentials import ClientCredentials
+from ecapipe.oauth.flows.registry import allowed_flows
+from ecapipe.oauth.flows.web import AuthorizationCode, choose_callback
 from ecapipe.oauth.messages import Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
@@ -187,7 +188,7 @@ def test_a_login_knows_its_app() -> None:
 
 def test_a_missing_secret_names_its_place_and_its_variable() -> None:
     found = app(settings={"consumerSecret": "YOUR_SECRET"})
-    problem = resolution.resolve(found, None, chains.chain((found,))).problem
+    problem = resolution.resolve(found, None, chains.chain((found,)), allowed_flows).problem
     assert problem is not None
     assert found.settings is not None
     element = found.settings.document.first("consumerSecret")
@@ -200,7 +201,7 @@ def test_a_replacement_by_a_placeholder_is_none() -> None:
     found = app()
     value = {"consumerSecret": trees.apps.Replaced(Secret("${NOT_SET}"))}
     again = replace(found, files=tuple(replace(file, replaced=value) for file in found.files))
-    resolved = resolution.resolve(again, None, chains.chain((again,)))
+    resolved = resolution.resolve(again, None, chains.chain((again,)), allowed_flows)
     assert resolved.secret.source is None
 
 
@@ -210,7 +211,7 @@ def test_a_source_of_keys_only_still_tells_its_name_and_orgs() -> None:
     chain = chains.chain(
         (found,), (ORG,), lambda name: Secret(values[name]) if name in values else None, secret_from=("file",)
     )
-    resolved = resolution.resolve(found, ORG, chain)
+    resolved = resolution.resolve(found, ORG, chain, allowed_flows)
     assert resolved.key.source == "environment"
     assert resolved.secret.source is None
 
@@ -220,7 +221,7 @@ def test_what_lacks_a_value_is_listed() -> None:
     assert found.settings is not None
     lacking = {"consumerKey": replaced("KEY_ONE", "KEY_TWO")}
     again = replace(found, files=tuple(replace(file, replaced=lacking) for file in found.files))
-    problem = resolution.resolve(again, None, chains.chain((again,))).problem
+    problem = resolution.resolve(again, None, chains.chain((again,)), allowed_flows).problem
     assert problem is not None
     assert "Billing" in problem.message
     assert any("KEY_ONE, KEY_TWO" in action for action in (problem.message, *problem.actions))

@@ -21,6 +21,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.check.rules.registry import RULES
 from ecapipe.cli.emulator import registered
 from ecapipe.emulator.server import Emulator
+from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import org_file
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.credentials import consumer_key_missing
@@ -402,7 +403,7 @@ ORGS: list[Json] = [
 
 @pytest.mark.parametrize("org", ORGS, ids=str)
 def test_the_schemas_of_orgs_say_what_is_read(org: Json) -> None:
-    read = org_file.parse(json.dumps([org]).encode(), "orgs.json").mistakes == ()
+    read = org_file.parse(json.dumps([org]).encode(), "orgs.json", CHOICES).mistakes == ()
     assert input_schema("batchFile").is_valid([org]) is read
     assert input_schema("settings").is_valid({"orgs": {"uat": org}}) is read
 

@@ -29,6 +29,7 @@ from ecapipe.documents.report import Report
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.server import Emulator
 from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import org_file
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.credentials import consumer_secret_missing
@@ -115,7 +116,7 @@ def test_two_hundred_orgs_with_flows_of_all_kinds(tmp_path: Path) -> None:
         report = Report()
         world = replace(composition.real_world(Environment({})), person=True, local_browser=True, open=browse)
         which = OrgSelection(
-            allowed=("localhost",), batch=org_file.parse(table(rows).encode(), str(root / "orgs.csv"))
+            allowed=("localhost",), batch=org_file.parse(table(rows).encode(), str(root / "orgs.csv"), CHOICES)
         )
         pipeline.run(RunRequest(ProjectSelection((str(root),)), which, LoginOptions(key_file=key)), world, report)
         requests = asked(emulator)

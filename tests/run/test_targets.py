@@ -17,6 +17,7 @@ from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.documents.report import Report
 from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import org_file
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems import project, usage
@@ -95,7 +96,7 @@ def plan(
 
 
 def listed(root: Path, text: str) -> OrgSelection:
-    return OrgSelection(batch=org_file.parse(text.encode(), str(root / "orgs.csv")))
+    return OrgSelection(batch=org_file.parse(text.encode(), str(root / "orgs.csv"), CHOICES))
 
 
 def here(root: Path, *names: str) -> ProjectSelection:
@@ -361,12 +362,14 @@ def test_no_project_is_needed_where_every_row_brings_its_tree(
     rows = [
         {"alias": name, "url": url, "sourceDir": f"retrieved/{name}"} for name, url in (("uat", UAT), ("prod", PROD))
     ]
-    planned = plan(ProjectSelection(), OrgSelection(batch=org_file.parse(json.dumps(rows).encode(), "orgs.json")))
+    planned = plan(
+        ProjectSelection(), OrgSelection(batch=org_file.parse(json.dumps(rows).encode(), "orgs.json", CHOICES))
+    )
     assert planned.report.status == 0
     assert set(planned.targets) == {"A@uat", "A@prod"}
     without = plan(
         ProjectSelection(),
-        OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json")),
+        OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json", CHOICES)),
     )
     assert without.problem.kind in (project.requires_project_error, project.project_not_chosen)
 

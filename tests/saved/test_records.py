@@ -10,7 +10,8 @@ from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.oauth.grants import ClientCredentials, RefreshToken
+from ecapipe.oauth.flows.client_credentials import ClientCredentials
+from ecapipe.oauth.grants import RefreshToken
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org

@@ -10,8 +10,8 @@ from ecapipe.check.findings import Level, Levels
 from ecapipe.check.rules.rule import HELP, REPLACING, guide, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
 from ecapipe.credentials.placeholders import is_placeholder
-from ecapipe.credentials.resolution import flows_without_secret
 from ecapipe.credentials.sources import Field, find_replacement, variable
+from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
 from ecapipe.problems.problem import retrieve_command
 from ecapipe.project import metadata
@@ -60,12 +60,12 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     app, secret = subject.app, subject.resolution.secret
     if not subject.settings or secret.source or subject.in_file("consumerSecret") != "absent":
         return
-    flows = flows_without_secret(app)
+    flows = registry.allowed_flows(app)
     sentences = [f"{app.name} has no consumerSecret.", *secret.causes]
-    sentences.append(f"Its settings allow: {', '.join(app.flows) or 'no flow'}.")
+    sentences.append(f"Its settings allow: {', '.join(flows.names) or 'no flow'}.")
     mildest: Level | None = None
-    if flows:
-        sentences.append(f"No secret is needed for: {', '.join(flows)}.")
+    if flows.without_secret:
+        sentences.append(f"No secret is needed for: {', '.join(flows.without_secret)}.")
         mildest = "warning"
     yield subject.remark(
         " ".join(sentences),

@@ -12,6 +12,7 @@ from ecapipe.check.findings import Level, Levels
 from ecapipe.check.rules.rule import DX_GUIDE, GUIDE, HELP, REGISTRY, guide, project_rule, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
 from ecapipe.credentials.sources import variables
+from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
@@ -203,7 +204,7 @@ def namespace_mismatch(subject: RuleInput) -> Iterator[Remark]:
 )
 def callback_missing(subject: RuleInput) -> Iterator[Remark]:
     app = subject.app
-    if subject.settings and not subject.callback_urls and not app.flows:
+    if subject.settings and not subject.callback_urls and not registry.allowed_by(app):
         yield subject.remark(
             f"{app.name} has no callback URL, and allows no flow without one.",
             "Add a callback URL to it, such as http://localhost:1717/OauthRedirect, and retrieve again.",

@@ -10,6 +10,7 @@ from ecapipe.check.findings import Level, Purpose
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.credentials.resolution import CredentialState, Resolution
 from ecapipe.credentials.sources import Field, InFile
+from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
 from ecapipe.problems.problem import Kind, Problem
 from ecapipe.project import metadata
 from ecapipe.project.apps import App, SourceFile
@@ -122,7 +123,7 @@ class RuleInput:
             policies=app.of(metadata.POLICIES),
             oauth_policies=app.of(metadata.OAUTH_POLICIES),
             callback_urls=app.callback_urls,
-            client_credentials=app.allows("client-credentials"),
+            client_credentials=CLIENT_CREDENTIALS.allowed_by(app),
         )
 
     def state(self, field: Field) -> CredentialState:

@@ -1,0 +1,44 @@
+"""The client credentials flow: the app logs in as itself, with key and secret (RFC 6749 §4.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from ecapipe.credentials.sources import ClientIdentity
+from ecapipe.oauth.flows.flow import Flow, Means
+from ecapipe.oauth.grants import Grant, authentication
+from ecapipe.project import metadata
+from ecapipe.project.apps import App
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials(Grant):
+    """RFC 6749 §4.4."""
+
+    def fields(self, client: ClientIdentity) -> dict[str, str]:
+        return authentication(client) | {"grant_type": "client_credentials"}
+
+
+class ClientCredentialsFlow(Flow):
+    name = "client-credentials"
+    title = "client credentials"
+    lacking = "this flow needs the consumer secret, and there is none"
+    renewal: ClassVar[Grant | None] = ClientCredentials()
+
+    def allowed_by(self, app: App) -> bool:
+        # Salesforce wants it on in the settings and in the policies. Policies that are not in the project are no
+        # refusal: the org may have them.
+        policies = app.of(metadata.OAUTH_POLICIES)
+        if policies and not policies.document.flag("isClientCredentialsFlowEnabled", True):
+            return False
+        return bool(app.settings and app.settings.document.flag("isClientCredentialsFlowEnabled", False))
+
+    def refusal(self, app: App) -> str:
+        return "isClientCredentialsFlowEnabled is not true in its settings and policies"
+
+    def usable(self, means: Means) -> bool:
+        return means.secret
+
+
+CLIENT_CREDENTIALS: Final = ClientCredentialsFlow()

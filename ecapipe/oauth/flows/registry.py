@@ -1,0 +1,94 @@
+"""All flows, and the choice of one that an app allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ecapipe.credentials.resolution import AllowedFlows
+from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS, ClientCredentialsFlow
+from ecapipe.oauth.flows.flow import Means
+from ecapipe.oauth.flows.jwt import JWT, JwtFlow
+from ecapipe.oauth.flows.web import WEB, WebFlow
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import flow_not_possible
+from ecapipe.project.apps import App
+
+AnyFlow = WebFlow | ClientCredentialsFlow | JwtFlow
+
+FLOWS: Final[tuple[AnyFlow, ...]] = (WEB, CLIENT_CREDENTIALS, JWT)
+"""In the order of help, results and, but for a key that was given, of the choice: pipelines rely on the flow that
+``auto`` leads to."""
+
+FLOW_NAMES: Final = tuple([flow.name for flow in FLOWS])
+
+AUTO: Final = "auto"
+
+CHOICES: Final = (AUTO, *FLOW_NAMES)
+"""What can be asked for."""
+
+
+def find(name: str) -> AnyFlow | None:
+    """The flow of that name; None for one that a record of another version may hold."""
+    return next((flow for flow in FLOWS if flow.name == name), None)
+
+
+def allowed_by(app: App) -> tuple[AnyFlow, ...]:
+    """The flows that the files of `app` allow."""
+    return tuple([flow for flow in FLOWS if flow.allowed_by(app)])
+
+
+def names_allowed_by(app: App) -> tuple[str, ...]:
+    return _names(allowed_by(app))
+
+
+def allowed_flows(app: App) -> AllowedFlows:
+    """What there is to say of the flows of `app` where its consumer secret is missing."""
+    allowed = allowed_by(app)
+    without_secret = [flow for flow in allowed if not flow.needs_secret(app)]
+    advice = [flow.advice_without_secret for flow in without_secret if flow.advice_without_secret]
+    return AllowedFlows(_names(allowed), _names(without_secret), tuple(advice))
+
+
+def _names(flows: Sequence[AnyFlow]) -> tuple[str, ...]:
+    return tuple([flow.name for flow in flows])
+
+
+def choose_flow(app: App, option: str, means: Means) -> AnyFlow:
+    """The flow to use for `option`, one of `CHOICES`.
+
+    Raises `EcapipeError` (FlowNotPossible), which says what the file allows. Without a file nothing tells what the
+    app allows, and those flows are tried that need nothing from it.
+    """
+    candidates = _candidates(app)
+    # A private key is given for nothing else, so that it decides.
+    for flow in sorted(candidates, key=lambda flow: not flow.signs):
+        if flow.name == option and flow.usable_on_demand(means):
+            return flow
+        if option == AUTO and flow.usable(means):
+            return flow
+    reason = _explain_refusal(app, option, candidates)
+    advice = [flow.advice for flow in candidates if flow.signs or flow.name != option]
+    raise EcapipeError(
+        flow_not_possible(app.name, option, _names(candidates), reason, app.settings is not None, advice)
+    )
+
+
+def _candidates(app: App) -> tuple[AnyFlow, ...]:
+    if app.settings is None:
+        return tuple(flow for flow in FLOWS if not flow.needs_file)
+    return allowed_by(app)
+
+
+def _explain_refusal(app: App, option: str, candidates: Sequence[AnyFlow]) -> str:
+    """Why no flow can be used, or not the one of `option`: what the user can change comes first."""
+    flow = find(option)
+    if flow:
+        return flow.lacking if flow in candidates else flow.refusal(app)
+    reasons = (flow.lacking_in_auto for flow in candidates if flow.lacking_in_auto)
+    return next(reasons, "no flow that ecapipe supports is enabled")
+
+
+def uses_key(app: App, option: str, has_key: bool) -> bool:
+    """Whether `app` will log in with a private key, for which it needs no secret."""
+    return has_key and any(flow.signs and option in (AUTO, flow.name) for flow in _candidates(app))
