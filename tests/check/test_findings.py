@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_an_unknown_rule_is_a_usage_error_that_suggests_the_nearest() -> None:
     "edit",
     [{"line": 4}, {"line": None}, {"message": "other"}, {"level": "note"}, {"actions": ()}, {"accepted": True}],
 )
-def test_a_fingerprint_outlives_edits(edit: dict[str, object]) -> None:
+def test_a_fingerprint_outlives_edits(edit: dict[str, Any]) -> None:
     assert replace(FOUND, **edit).fingerprint == FOUND.fingerprint
 
 
@@ -55,7 +56,7 @@ def test_a_fingerprint_outlives_edits(edit: dict[str, object]) -> None:
         {"file": "a/fileBilling", "app": None},
     ],
 )
-def test_a_fingerprint_tells_findings_apart(other: dict[str, object]) -> None:
+def test_a_fingerprint_tells_findings_apart(other: dict[str, Any]) -> None:
     assert replace(FOUND, **other).fingerprint != FOUND.fingerprint
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trees
@@ -31,14 +32,14 @@ def checked(
     *,
     tracked: Sequence[str] = (),
     unreadable: Sequence[Problem] = (),
-    **variables: str,
+    **variables: Any,
 ) -> list[Finding]:
     chain = sources.chain(apps, (), Environment(variables).credential, None)
     proven = [resolution.resolve(app, None, chain) for app in apps]
     return registry.check(apps, proven, unreadable, Evidence(tracked=frozenset(tracked)), {})
 
 
-def findings(files: trees.Files, *, tracked: Sequence[str] = (), **variables: str) -> list[Finding]:
+def findings(files: trees.Files, *, tracked: Sequence[str] = (), **variables: Any) -> list[Finding]:
     return checked(trees.assembled(files), tracked=tracked, **variables)
 
 
@@ -81,9 +82,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), CASES)
-def test_each_rule_finds_its_case_and_no_other(
-    changes: dict[str, trees.Elements | None], expected: list[tuple[str, str]]
-) -> None:
+def test_each_rule_finds_its_case_and_no_other(changes: trees.Changes, expected: list[tuple[str, str]]) -> None:
     found = findings(trees.app(**changes))
     assert shown(found) == expected
     for finding in found:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -71,7 +71,7 @@ class Org:
         body = "&".join(f"{name}={value}" for name, value in form.items())
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         port = int(self.url.rpartition(":")[2])
-        return request(port, f"/services/oauth2/{path}", "POST", body=body.encode(), headers=headers)
+        return request(port, f"/services/oauth2/{path}", "POST", body=body, headers=headers)
 
     def works(self, access_token: str) -> bool:
         port = int(self.url.rpartition(":")[2])
@@ -364,7 +364,7 @@ def test_an_interrupt_waits_for_the_token_that_is_under_way(tmp_path: Path, by: 
 
 @pytest.mark.parametrize(("fault", "name"), [("wrongOrg", "WrongOrg"), ("wrongUser", "WrongUser")])
 def test_a_token_of_somebody_else_is_not_kept(tmp_path: Path, fault: Any, name: str) -> None:
-    with known(tmp_path / "project", tmp_path / "home", Fault("*/token", {fault: True}, after=1)) as org:
+    with known(tmp_path / "project", tmp_path / "home", Fault("*/token", cast(Any, {fault: True}), after=1)) as org:
         org.save("Steady")
         before = org.secrets
         ended = org.login("refresh")

@@ -17,7 +17,7 @@ from ecapipe.emulator.server import Emulator
 from ecapipe.project.discovery import ProjectSelection
 
 SECRET = trees.secret("Robot")
-ROBOT = {
+ROBOT: dict[str, dict[str, str | None]] = {
     "settings": {"callbackUrl": None, **trees.CLIENT_CREDENTIALS},
     "policies": {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS},
 }

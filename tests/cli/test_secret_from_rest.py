@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Unpack
 from urllib.parse import urlencode
 
 import pytest
@@ -28,13 +29,13 @@ SETTINGS = "force-app/main/default/extlClntAppGlobalOauthSets/Billing_glbloauth.
 OTHER = trees.key("Other")
 
 
-def files(**changes: trees.Elements | None) -> trees.Files:
+def files(**changes: Unpack[trees.Changes]) -> trees.Files:
     """Billing, which logs in with client credentials, and lacks its secret unless something else is said."""
     settings = {"callbackUrl": None, "consumerSecret": None, **trees.CLIENT_CREDENTIALS}
     policies = {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.project() | trees.app(
-        **{"settings": {**settings, **(changes.pop("settings", None) or {})}, "policies": policies, **changes}
-    )
+    changes.setdefault("policies", policies)
+    changes["settings"] = {**settings, **(changes.get("settings") or {})}
+    return trees.project() | trees.app(**changes)
 
 
 @dataclass
@@ -62,7 +63,7 @@ def staged(
     setup: OrgSetup | None = None,
     used: bool = True,
     logged_in: bool = True,
-    **registration: object,
+    **registration: Any,
 ) -> Iterator[Scene]:
     at_home = trees.plant(tmp_path / "org", files(settings={"consumerSecret": trees.secret("Billing")}))
     (app,) = registered(ProjectSelection((str(at_home),)), composition.real_world(Environment({})))

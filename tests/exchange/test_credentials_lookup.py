@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Unpack, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -28,7 +28,7 @@ UAT = "https://acme--uat.sandbox.my.salesforce.com"
 ORG = selection.choose(f"uat={UAT}", {}, ())
 
 
-def app(**changes: trees.Elements | None) -> App:
+def app(**changes: Unpack[trees.Changes]) -> App:
     (found,) = trees.assembled(trees.app(**changes))
     return found
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.interop
 ELSEWHERE = "https://www.example.com"
 NAMES = ("dev", "uat", "prod")
 AT = "2026-01-05T09:00:00.000Z"
-PHONE = {"width": 360, "height": 740}
+PHONE: Any = {"width": 360, "height": 740}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ def sign_in(page: Page, orgs: Orgs, *, button: str = "Allow") -> None:
 
 
 def link(board: Page, app: str, org: str) -> Callable[[], None]:
-    return board.get_by_role("link", name=f"Sign in to {app} in {org}").click
+    click: Callable[[], None] = board.get_by_role("link", name=f"Sign in to {app} in {org}").click
+    return click
 
 
 def status(board: Page, words: str) -> None:
@@ -344,7 +345,7 @@ def succeed(board: BoardView, subject: Subject) -> None:
 
 @pytest.mark.parametrize("rows", [2, 200])
 def test_nothing_has_to_be_scrolled_sideways_on_a_phone(chromium: Browser, rows: int) -> None:
-    with shown(rows) as (_, _, served), chromium.new_context(viewport=PHONE) as context:  # type: ignore[arg-type]
+    with shown(rows) as (_, _, served), chromium.new_context(viewport=PHONE) as context:
         page = context.new_page()
         page.goto(served.url)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
@@ -430,9 +431,9 @@ def test_a_screen_reader_finds_a_table_and_is_told_of_progress(window: Seen) -> 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_is_readable_in_either_scheme(chromium: Browser, scheme: str) -> None:
+def test_text_is_readable_in_either_scheme(chromium: Browser, scheme: Any) -> None:
     """WCAG 2.2, 1.4.3: a contrast of 4.5 to 1."""
-    with shown(9) as (_, _, served), chromium.new_context(color_scheme=scheme) as context:  # type: ignore[arg-type]
+    with shown(9) as (_, _, served), chromium.new_context(color_scheme=scheme) as context:
         page = context.new_page()
         page.goto(served.url)
         assert page.evaluate(_FAINT) == []

@@ -48,7 +48,7 @@ def home(root: Path, ports: Mapping[str, int], rules: bool) -> Path:
     bare = trees.project() | trees.app() | trees.app("Portal")
     known = {name: f"http://localhost:{port}" for name, port in ports.items() if name in ("dev", "uat", "prod")}
     packaged = trees.app("Linked", settings=None, oauth=link)
-    for tree, steps in {
+    projects: dict[str, trees.Files | Sequence[ground.Step]] = {
         "named": named,
         "many": many(),
         "linked": trees.project() | packaged | trees.app("Portal", policies=None),
@@ -60,7 +60,8 @@ def home(root: Path, ports: Mapping[str, int], rules: bool) -> Path:
         "broken": trees.project() | {"sfdx-project.json": '{\n  "packageDirectories": [,]\n}\n'},
         "mdapi": {path[2:].removesuffix("-meta.xml"): text for path, text in trees.app(folder=".").items()},
         **{f"rules/{rule}": case.bad for rule, case in CASES.items() if rules},
-    }.items():
+    }
+    for tree, steps in projects.items():
         ground.private(ground.ready(root / tree, steps))
     trees.plant(
         root,

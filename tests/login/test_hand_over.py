@@ -32,8 +32,14 @@ from ecapipe.run.pipeline import RunRequest as Run
 
 PASTED = "https://www.example.com/done"
 REFRESH = "5Aep861FAKE.refresh.token"
-WEB = {"settings": {"callbackUrl": PASTED}, "oauth": {"commaSeparatedOauthScopes": "Api, Basic, Web, RefreshToken"}}
-ALONE = {"settings": {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}, "policies": trees.CLIENT_CREDENTIALS}
+WEB: trees.Changes = {
+    "settings": {"callbackUrl": PASTED},
+    "oauth": {"commaSeparatedOauthScopes": "Api, Basic, Web, RefreshToken"},
+}
+ALONE: trees.Changes = {
+    "settings": {"callbackUrl": None, **trees.CLIENT_CREDENTIALS},
+    "policies": trees.CLIENT_CREDENTIALS,
+}
 HAND_OVER = LoginOptions(hand_over=True)
 
 
@@ -198,7 +204,7 @@ def test_the_scopes_that_the_salesforce_cli_needs_are_asked_for(scene: Scene) ->
 def test_no_scope_is_asked_for_that_the_app_is_known_to_lack(
     has: str | None, scopes: str | None, asked: str, scene: Scene
 ) -> None:
-    scene.files = trees.app("Billing", **{**WEB, "oauth": {"commaSeparatedOauthScopes": has}})
+    scene.files = trees.app("Billing", **(WEB | {"oauth": {"commaSeparatedOauthScopes": has}}))
     scene.run(how=replace(HAND_OVER, scopes=scopes))
     assert scene.orgs.authorized[0]["scope"] == [asked]
 
@@ -323,8 +329,8 @@ def losing(scene: Scene) -> None:
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_rotation_with_an_sfdx_core_that_loses_tokens_is_a_warning(dry_run: bool, scene: Scene) -> None:
     losing(scene)
-    rotating = {**WEB["settings"], "isRefreshTokenRotationEnabled": "true"}
-    scene.files = trees.app("Billing", **{**WEB, "settings": rotating})
+    rotating = {"callbackUrl": PASTED, "isRefreshTokenRotationEnabled": "true"}
+    scene.files = trees.app("Billing", **(WEB | {"settings": rotating}))
     last = "authorize" if dry_run else None
     assert scene.run(how=replace(HAND_OVER, dry_run=dry_run), last=last).status == 0
     assert scene.outcomes["check Billing"] == "warning"
@@ -347,7 +353,7 @@ def test_an_app_without_refresh_scope_is_told_what_can_be_kept(scene: Scene) -> 
 
 def test_a_secret_that_has_no_place_in_a_login_url_is_told_before_anyone_signs_in(scene: Scene) -> None:
     scene.files = trees.app(
-        "Billing", **{**WEB, "settings": {"callbackUrl": PASTED, "consumerSecret": "a/b+c/d=e/f"}}
+        "Billing", **(WEB | {"settings": {"callbackUrl": PASTED, "consumerSecret": "a/b+c/d=e/f"}})
     )
     scene.run()
     assert (scene.problems, scene.orgs.authorized) == (["HandOverNotPossible"], [])
@@ -360,7 +366,7 @@ def test_several_apps_for_one_org_are_refused_before_anyone_signs_in(scene: Scen
 
 
 def test_an_app_that_cannot_log_in_does_not_stand_in_the_way(scene: Scene) -> None:
-    scene.files |= trees.app("Portal", settings={**WEB["settings"], "consumerKey": None})
+    scene.files |= trees.app("Portal", settings={"callbackUrl": PASTED, "consumerKey": None})
     assert scene.run().status == 68
     assert scene.tokens == {"Billing@uat": "handedOver"}
 

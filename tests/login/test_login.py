@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -257,7 +258,7 @@ def test_another_signature_is_refused_and_the_token_not_used(run: Callable[..., 
     ],
 )
 def test_a_mismatch_fails_and_revokes_what_lives_long(
-    run: Callable[..., Outcome], found: dict[str, str], expected: dict[str, str], problem: str
+    run: Callable[..., Outcome], found: dict[str, str], expected: dict[str, Any], problem: str
 ) -> None:
     which = replace(OrgSelection((f"uat=https://{HOST}",)), **expected)
     script: Script = {"token": [token(refresh_token="5Aep861FAKE")], "userinfo": [user(**found)]}

@@ -28,7 +28,8 @@ from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
-WEB, NIGHTLY = {}, {"settings": trees.CLIENT_CREDENTIALS, "policies": trees.CLIENT_CREDENTIALS}
+WEB: trees.Changes = {}
+NIGHTLY: trees.Changes = {"settings": trees.CLIENT_CREDENTIALS, "policies": trees.CLIENT_CREDENTIALS}
 PROD = selection.choose("prod=https://acme.my.salesforce.com", {}, ())
 PASTE = "https://www.example.com"
 CODE = "aPrxFAKE+code/of~a.test-1234567890=="
@@ -47,7 +48,7 @@ def begun(
     return authorize.build_request(proven(), org, redirect_uri, scopes, random_bytes)
 
 
-def other(login: AuthorizationRequest, **changes: object) -> AuthorizationRequest:
+def other(login: AuthorizationRequest, **changes: str) -> AuthorizationRequest:
     """A second login in flight, in another org."""
     return replace(login, org=PROD, state="another-state", code_verifier=Secret("v" * 43), **changes)
 

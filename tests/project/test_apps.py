@@ -322,7 +322,7 @@ def test_the_files_tell_which_flows_are_allowed(
     assert [flow for flow in apps.FLOWS if app.allows(flow)] == list(flows)
 
 
-SAML = {
+SAML: trees.Files = {
     "force-app/saml/Billing.ecaSamlPlcy-meta.xml": trees.xml(
         "ExtlClntAppSamlConfigurablePolicies", {"externalClientApplication": "Billing"}
     )

@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from contextlib import chdir
 from pathlib import Path
+from typing import Any, Unpack, cast
 
 import pytest
 import trees
@@ -40,7 +41,7 @@ def world(**variables: str) -> World:
     return composition.real_world(Environment(variables))
 
 
-def found(*directories: str | Path, names: tuple[str, ...] = (), **changes: tuple[str, ...]) -> Discovery:
+def found(*directories: str | Path, names: tuple[str, ...] = (), **changes: Any) -> Discovery:
     return discovery.discover(ProjectSelection(tuple(str(path) for path in directories), names, **changes), world())
 
 
@@ -187,7 +188,7 @@ def test_projects_below_are_named_and_none_is_guessed(tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_that_does_not_exist_is_a_usage_error(tmp_path: Path, member: str, flag: str) -> None:
-    where = ProjectSelection(**{"directories": (str(tmp_path),), member: (str(tmp_path / "nowhere"),)})
+    where = ProjectSelection(**cast(Any, {"directories": (str(tmp_path),), member: (str(tmp_path / "nowhere"),)}))
     problem = problem_of(discovery.discover, where, world())
     assert (problem.name, problem.exit_code) == ("SourceDirNotFound", 2)
     assert "nowhere" in problem.message
@@ -368,7 +369,7 @@ def test_a_link_out_of_the_project_is_followed_within_the_repository_alone(tmp_p
 # --- metadata format, lent credentials, replacements --------------------------------------------------------
 
 
-def retrieved(name: str = "Billing", **changes: trees.Elements | None) -> trees.Files:
+def retrieved(name: str = "Billing", **changes: Unpack[trees.Changes]) -> trees.Files:
     """The files of an app as a retrieve in metadata format brings them."""
     files = trees.app(name, folder="unpackaged", **changes)
     return {path.removesuffix("-meta.xml"): text for path, text in files.items()}
@@ -450,9 +451,9 @@ def test_a_replacement_may_come_from_a_file_of_the_project(tmp_path: Path) -> No
 
 
 def test_a_replacement_never_comes_from_outside_the_project(tmp_path: Path) -> None:
-    trees.plant(tmp_path, {"ECA_SECRET": "0123456789"})
+    root = trees.plant(tmp_path, {"ECA_SECRET": "0123456789"}) / "project"
     for path in ("../ECA_SECRET", str(tmp_path / "ECA_SECRET")):
-        root = trees.plant(tmp_path / "project", replacing("replaceWithFile", replaceWithFile=path))
+        trees.plant(root, replacing("replaceWithFile", replaceWithFile=path))
         assert secret_of(found(root)) == (None, None)
     (root / "link").symlink_to(tmp_path / "ECA_SECRET")
     trees.plant(root, replacing("replaceWithFile", replaceWithFile="link"))
@@ -500,7 +501,7 @@ class Ended:
         return ended
 
 
-def in_memory(**changes: trees.Elements | None) -> App:
+def in_memory(**changes: Unpack[trees.Changes]) -> App:
     (app,) = trees.assembled(trees.app(**changes))
     return app
 

@@ -23,7 +23,7 @@ from ecapipe.orgs import selection
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
-NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 MADE_UP = "made-up-value-of-the-test"
 
 

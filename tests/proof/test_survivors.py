@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 
 import pytest
-import trees
 from billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from failure import problem_of
 
@@ -193,7 +192,7 @@ def test_a_missing_secret_names_its_place_and_its_variable() -> None:
 
 def test_a_replacement_by_a_placeholder_is_none() -> None:
     found = app()
-    value = {"consumerSecret": trees.apps.Replaced(Secret("${NOT_SET}"))}
+    value = {"consumerSecret": apps.Replaced(Secret("${NOT_SET}"))}
     again = replace(found, files=tuple(replace(file, replaced=value) for file in found.files))
     resolved = resolution.resolve(again, None, sources.chain((again,), (), lambda name: None, None))
     assert resolved.secret.source is None
@@ -221,8 +220,8 @@ def test_what_lacks_a_value_is_listed() -> None:
     assert any("KEY_ONE, KEY_TWO" in action for action in (problem.message, *problem.actions))
 
 
-def replaced(*lacking: str) -> trees.apps.Replaced:
-    return trees.apps.Replaced(None, lacking)
+def replaced(*lacking: str) -> apps.Replaced:
+    return apps.Replaced(None, lacking)
 
 
 # --- a project that is not valid, in exact words --------------------------------------------------------------

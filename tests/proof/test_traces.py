@@ -25,6 +25,7 @@ from ecapipe.login.options import LoginOptions
 from ecapipe.oauth.messages import Request as Sent
 from ecapipe.oauth.messages import Response
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.project.apps import Flow
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline
 from ecapipe.run.pipeline import RunRequest
@@ -73,7 +74,7 @@ def heard(said: str, *secrets: str) -> set[str]:
 @pytest.mark.parametrize("flow", ["web", "client-credentials"])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_bug_in_the_middle_of_a_login_shows_no_secret_with_all_its_values(
-    project: Path, emulator: Emulator, place: str, flow: str
+    project: Path, emulator: Emulator, place: str, flow: Flow
 ) -> None:
     http, secrets = Http(), [trees.secret("Billing")]
 
@@ -97,7 +98,7 @@ def test_a_bug_in_the_middle_of_a_login_shows_no_secret_with_all_its_values(
             RunRequest(ProjectSelection((str(project),)), OrgSelection((org,)), LoginOptions(flow=flow)),
             world,
             Report(),
-        )  # type: ignore[arg-type]
+        )
     http.close()
     frames = [frame for frame in traceback.walk_tb(raised.tb) if "/ecapipe/" in frame[0].f_code.co_filename]
     assert len(frames) > 3

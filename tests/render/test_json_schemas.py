@@ -340,7 +340,8 @@ ALLOWED: list[tuple[str, str, list[object]]] = [
 def test_every_promised_value_is_valid_and_no_other(name: str, path: str, values: list[object]) -> None:
     for value in values:
         strict(name).validate(changed(SHAPES[name](), path, value))
-    for other in ("something else", 7, []):
+    others: tuple[object, ...] = ("something else", 7, [])
+    for other in others:
         assert not strict(name).is_valid(changed(SHAPES[name](), path, other)) or other in values
 
 

@@ -15,7 +15,7 @@ from render import accounts
 
 from ecapipe.check.findings import RULES
 from ecapipe.cli import options
-from ecapipe.render import annotations
+from ecapipe.render import annotations as workflow
 from ecapipe.render.report_data import ReportData
 from ecapipe.render.reports import FORMATS
 
@@ -299,18 +299,18 @@ def test_a_check_that_finds_nothing_says_so() -> None:
     assert FORMATS["markdown"](result) == "## ecapipe app check: 0 errors, 0 warnings, 0 notes\n"
     assert json.loads(FORMATS["gitlab"](result)) == []
     assert sarif(result)["results"] == []
-    assert not list(annotations.lines(result))
+    assert not list(workflow.lines(result))
 
 
 def test_annotations_are_workflow_commands_on_file_and_line() -> None:
-    assert list(annotations.lines(found())) == [
+    assert list(workflow.lines(found())) == [
         "::error file=force-app/c.eca-meta.xml,line=2,title=malformed-xml::Not XML.%0ARetrieve it.",
         "::warning file=force-app/a.ecaGlblOauth-meta.xml,line=5,title=secret-tracked-by-git"
         "::Billing: git tracks it.%0ARetrieve it.",
         "::notice file=force-app/a.ecaGlblOauth-meta.xml,line=1,title=credential-duplicated"
         "::Billing: Twice.%0ARetrieve it.",
     ]
-    assert next(annotations.lines(accounts.run())) == (
+    assert next(workflow.lines(accounts.run())) == (
         "::error title=RedirectUriMismatch"
         "::Billing@uat 2: The callback URL does not match.%0ACompare it with the file."
     )
@@ -321,7 +321,7 @@ def test_annotations_are_ten_of_each_level_since_github_drops_the_rest() -> None
     findings = [
         accounts.finding(level=level, app=name) for name in names for level in ("note", "warning", "error")
     ]  # fmt: skip
-    commands = [line.split(" ")[0] for line in annotations.lines(accounts.check(map(accounts.app, names), findings))]
+    commands = [line.split(" ")[0] for line in workflow.lines(accounts.check(map(accounts.app, names), findings))]
     assert commands == ["::error"] * 10 + ["::warning"] * 10 + ["::notice"] * 10
 
 

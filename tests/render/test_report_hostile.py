@@ -18,7 +18,7 @@ from markdown_it.token import Token
 from render import accounts
 
 from ecapipe.check.findings import RULES
-from ecapipe.render import annotations
+from ecapipe.render import annotations as workflow
 from ecapipe.render import json as json_output
 from ecapipe.render.report_data import ReportData
 from ecapipe.render.reports import FORMATS
@@ -86,7 +86,7 @@ def test_no_report_holds_a_command_or_an_escape(text: str, other: str) -> None:
 @unhurried
 def test_an_annotation_is_one_command_with_nothing_of_its_own_making(text: str, other: str) -> None:
     for result in results(text, other):
-        lines = list(annotations.lines(result))
+        lines = list(workflow.lines(result))
         assert len(lines) == len(result.open_entries)
         for line, entry in zip(lines, result.open_entries, strict=True):
             assert not ESCAPES.search(line)

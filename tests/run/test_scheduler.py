@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
@@ -156,8 +157,14 @@ class Stage:
         self.interrupt: Callable[[], None] | None = None
         self._told = threading.Condition()
         real = composition.real_world(Environment({}))
-        fields = {"open": self.people.open, "listen": self.people.listen, "lines": self.people.lines}
-        usual = {"send": orgs, "person": True, "local_browser": True, "interrupts": self._interrupts, **fields}
+        fields: dict[str, Any] = {"open": self.people.open, "listen": self.people.listen, "lines": self.people.lines}
+        usual: dict[str, Any] = {
+            "send": orgs,
+            "person": True,
+            "local_browser": True,
+            "interrupts": self._interrupts,
+            **fields,
+        }
         self.world = replace(real, **{**usual, **changes})
         self.root = root
 
@@ -543,7 +550,12 @@ def test_to_a_board_on_another_machine_the_way_is_told(web: Path) -> None:
 
 def test_one_browser_is_shown_one_link_after_the_other(web: Path) -> None:
     opened: list[str] = []
-    stage = Stage(web, Orgs(), open=lambda url: not opened.append(url)).start(3)
+
+    def show(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    stage = Stage(web, Orgs(), open=show).start(3)
     every = stage.people.see_all(3)
     until(lambda: opened == every[:1])
     stage.people.approve(every[1])
@@ -570,7 +582,11 @@ def test_an_org_with_a_browser_of_its_own_is_shown_in_it_from_the_board(tmp_path
     page = Page()
 
     def browsers(name: str) -> Callable[[str], bool]:
-        return lambda url: not opened.append((name, url))
+        def show(url: str) -> bool:
+            opened.append((name, url))
+            return True
+
+        return show
 
     stage = Stage(tmp_path, Orgs(), board=page, browsers=browsers).start(0, orgs=("o1", "o2"))
     stage.until(lambda events: len(offers(stage)) == 2)
