@@ -104,6 +104,15 @@ def app(
     return files
 
 
+def robot(
+    name: str = "Robot", *, header: Elements = AS_USUAL, settings: Elements = AS_USUAL, oauth: Elements = AS_USUAL
+) -> Files:
+    """An app that logs in by itself, as a user of its own."""
+    policies = {"clientCredentialsFlowUser": f"{name.lower()}@acme.example", **CLIENT_CREDENTIALS}
+    settings = {"callbackUrl": None, **CLIENT_CREDENTIALS, **settings}
+    return app(name, header=header, settings=settings, oauth=oauth, policies=policies)
+
+
 def xml(root: str, elements: Elements) -> str:
     """A metadata file as a retrieve writes it, one element a line."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<{root} xmlns="{NAMESPACE}">']

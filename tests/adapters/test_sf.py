@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import salesforce_cli
 import trees
+from fakes import salesforce_cli
+from fakes.salesforce_cli import StandIn, login
 from hypothesis import given
 from hypothesis import strategies as st
-from salesforce_cli import StandIn, login
 
 from ecapipe.adapters import composition
 from ecapipe.adapters import salesforce_cli_answers as answers

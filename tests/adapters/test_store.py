@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from adapters.drawer import Memory
 from commandline import ROOT, environment
+from fakes.drawer import Memory
 from keyring import errors
 
 from ecapipe.adapters.environment import Environment
@@ -376,12 +376,12 @@ def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StoreP
     waiting by the dead."""
     variables = environment(
         tmp_path,
-        PYTHON_KEYRING_BACKEND="adapters.drawer.Shared",
+        PYTHON_KEYRING_BACKEND="fakes.drawer.Shared",
         DRAWER=str(tmp_path / "drawer"),
         PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}",
     )
     first = (
-        "import sys; from adapters.drawer import Shared; from ecapipe.adapters.storage.store import RecordStore\n"
+        "import sys; from fakes.drawer import Shared; from ecapipe.adapters.storage.store import RecordStore\n"
         "from ecapipe.adapters.environment import Environment\n"
         "from ecapipe.saved.records import SavedRecord, SavedSecrets\n"
         "from ecapipe.secret import Secret\n"

@@ -50,9 +50,7 @@ def settings_only(root: Path, apps: int) -> Path:
 
 def robot(root: Path) -> Path:
     """A project of one app that logs in by itself."""
-    settings = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
-    policies = {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.plant(root, trees.project() | trees.app("Robot", settings=settings, policies=policies))
+    return trees.plant(root, trees.project() | trees.robot())
 
 
 def listener(root: Path) -> Path:

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import trees
-from adapters.servers import Said, Seen, origin
-from cli.scene import staged
 from commandline import Ended, ecapipe, inside, on_terminal
+from fakes.scene import staged
+from fakes.servers import Said, Seen, origin
 from loopback import free_port, request
 
 PART = 8

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.scene import Scene
 from commandline import Ended, on_terminal
+from fakes.scene import Scene
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
 

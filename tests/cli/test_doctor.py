@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trees
 from commandline import ROOT, Ended, ecapipe
-from salesforce_cli import VERSION, StandIn
+from fakes.salesforce_cli import VERSION, StandIn
 
 PASSWORD = "a-made-up-proxy-password"
 CHECKS = ["python", "git", "sf", "browser", "keyring", "proxy", "certificates", "callbacks", "state"]
@@ -43,7 +43,7 @@ def here(tmp_path: Path, tools: Path, *command: str, typed: str = "", **variable
     known = {
         "PATH": str(tools),
         "DISPLAY": ":0",
-        "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
+        "PYTHON_KEYRING_BACKEND": "fakes.drawer.Shared",
         "DRAWER": str(tmp_path / "drawer"),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
     }

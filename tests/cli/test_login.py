@@ -14,16 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import trees
-from cli.scene import PASTED
 from commandline import ROOT, Ended, Json, ecapipe, inside, on_terminal, started, together
+from fakes.orgs import emulated
+from fakes.scene import PASTED
 from loopback import request
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 ROTATING = {"isRefreshTokenRotationEnabled": "true"}
 LASTING = {"commaSeparatedOauthScopes": "Api, Basic, RefreshToken"}
@@ -90,24 +87,18 @@ class Org:
 @contextmanager
 def known(root: Path, home: Path, *faults: Fault) -> Iterator[Org]:
     home.mkdir(exist_ok=True)
-    robot = trees.app(
-        "Robot",
-        settings={"callbackUrl": None, **trees.CLIENT_CREDENTIALS},
-        policies={"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS},
-    )
     web = {"callbackUrl": PASTED}
     public = {**web, "isConsumerSecretOptional": "true", "isSecretRequiredForRefreshToken": "false"}
     trees.plant(
         root,
         trees.project()
-        | robot
+        | trees.robot()
         | trees.app("Steady", settings=web, oauth=LASTING)
         | trees.app("Rotating", settings={**web, **ROTATING}, oauth=LASTING)
         | trees.app("Public", settings={**public, "consumerSecret": None}, oauth=LASTING)
         | trees.app("Brief", settings=web, oauth={"commaSeparatedOauthScopes": "Api, Basic"}),
     )
-    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
-    with Emulator(apps, orgs=("uat",), faults=faults) as emulator:
+    with emulated(root, faults=faults) as emulator:
         yield Org(root, home, emulator)
 
 
@@ -506,7 +497,7 @@ def test_a_damaged_record_hides_no_other_and_is_never_removed(org: Org) -> None:
 def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
     drawer = org.home.parent / "drawer"
     variables = {
-        "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
+        "PYTHON_KEYRING_BACKEND": "fakes.drawer.Shared",
         "DRAWER": str(drawer),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
     }

@@ -14,15 +14,12 @@ from urllib.parse import urlencode
 import pytest
 import trees
 from commandline import Ended, ecapipe
+from fakes.orgs import registered
+from fakes.salesforce_cli import StandIn, login
 from loopback import request
-from salesforce_cli import StandIn, login
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.org import EmulatedPair, OrgSetup, RegisteredApp
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 from ecapipe.secret import Secret
 
 SETTINGS = "force-app/main/default/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
@@ -66,7 +63,7 @@ def staged(
     **registration: Any,
 ) -> Iterator[Scene]:
     at_home = trees.plant(tmp_path / "org", files(settings={"consumerSecret": trees.secret("Billing")}))
-    (app,) = registered(ProjectSelection((str(at_home),)), composition.real_world(Environment({})))
+    (app,) = registered(at_home)
     robot = RegisteredApp("Robot", trees.key("Robot"), Secret(trees.secret("Robot")), (), ("api",),
                           client_credentials=True, run_as_user="robot@acme.example")  # fmt: skip
     more = [replace(robot, name=f"More{number}", consumer_key=trees.key(f"More{number}")) for number in range(3)]

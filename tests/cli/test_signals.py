@@ -19,8 +19,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from adapters.drawer import Drawer
 from commandline import PATIENCE, PROGRAM, ROOT, Ended, Running, ecapipe, environment, started
+from fakes.drawer import Drawer
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage.store import RecordStore
@@ -73,7 +73,7 @@ class Org:
     def variables(self) -> dict[str, str]:
         """The environment of a command."""
         drawer = {
-            "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
+            "PYTHON_KEYRING_BACKEND": "fakes.drawer.Shared",
             "DRAWER": str(self.home / "drawer"),
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
         }

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import trees
-from adapters.servers import Origin, origin
 from commandline import Ended, inside
+from fakes.servers import Origin, origin
 
 SECRET = "AN0ORGS0SECRET0THAT0NO0STRANGER0GETS"
 ENVIRONMENT = {

@@ -13,17 +13,14 @@ from pathlib import Path
 import trees
 from check import ground
 from check.test_every_rule import CASES
-from cli import scene
 from commandline import SAMPLE
+from fakes import scene
+from fakes.orgs import registered
+from fakes.salesforce_cli import StandIn
 from loopback import free_port
-from salesforce_cli import StandIn
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 CALLBACK = "http://localhost:1717/"
 """What the sample project has for the machine of whoever signs in; somebody else may be doing so just now."""
@@ -149,9 +146,7 @@ def staged(
     with ExitStack() as stack:
         while True:
             ports = {**others, **_ports(orgs)}
-            apps = registered(
-                ProjectSelection((str(acme(root, others["callback"])),)), composition.real_world(Environment({}))
-            )
+            apps = registered(acme(root, others["callback"]))
             plan = [
                 Fault(each.path, each.do, org, each.times) for org, some in (faults or {}).items() for each in some
             ]

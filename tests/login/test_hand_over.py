@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import salesforce_cli
 import trees
-from salesforce_cli import StandIn, login
+from fakes import salesforce_cli
+from fakes.salesforce_cli import StandIn, login
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment

@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 import trees
 from commandline import ecapipe, inside, on_terminal
+from fakes.orgs import emulated
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.network.browser import StandInBrowser
 from ecapipe.adapters.network.http import Http
-from ecapipe.cli.emulator import registered
 from ecapipe.documents.report import Report
 from ecapipe.emulator.server import Emulator
 from ecapipe.login.options import LoginOptions
@@ -48,7 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def emulator(project: Path) -> Iterator[Emulator]:
-    with Emulator(registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))) as running:
+    with emulated(project, ("emulator",)) as running:
         yield running
 
 

@@ -13,17 +13,13 @@ from typing import Any
 import pytest
 import trees
 from commandline import ROOT, ecapipe, started
+from fakes.orgs import emulated
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
 from ecapipe.check.findings import RULES
-from ecapipe.cli.emulator import registered
-from ecapipe.emulator.server import Emulator
 from ecapipe.orgs import org_file
 from ecapipe.problems.catalogue import CATALOGUE
-from ecapipe.project.discovery import ProjectSelection
 
 Json = dict[str, Any]
 
@@ -119,14 +115,8 @@ KEPT = ("login-display", "login-refresh", "app-set-secret", "app-forget-secret")
 
 
 def test_what_is_kept_is_described_to_its_last_member(tmp_path: Path) -> None:
-    enabled = {"isClientCredentialsFlowEnabled": "true"}
-    app = trees.app(
-        "Robot", settings=enabled, policies={**enabled, "clientCredentialsFlowUser": "robot@acme.example"}
-    )
-    root = trees.plant(tmp_path / "project", trees.project() | app)
-    with Emulator(
-        registered(ProjectSelection((str(root),)), composition.real_world(Environment({}))), orgs=("uat",)
-    ) as emulator:
+    root = trees.plant(tmp_path / "project", trees.project() | trees.robot())
+    with emulated(root) as emulator:
         target = f"uat={emulator.urls['uat']}"
         secret = trees.secret("Robot")
         for name, arguments in (

@@ -274,10 +274,7 @@ def test_fifty_answers_in_any_order_reach_the_org_they_belong_to(web: Path) -> N
 
 
 def test_people_who_take_long_hold_nobody_up(tmp_path: Path) -> None:
-    both = trees.app(
-        "Robot", settings={"callbackUrl": None, **trees.CLIENT_CREDENTIALS}, policies=trees.CLIENT_CREDENTIALS
-    )
-    root = trees.plant(tmp_path, trees.project() | trees.app("Person") | both)
+    root = trees.plant(tmp_path, trees.project() | trees.app("Person") | trees.robot())
     stage = Stage(root, Orgs()).start(20, at_once=1)
     links = stage.people.see_all(20)
     stage.until(lambda events: sum(isinstance(e, StageEnded) and e.stage.name == "verify" for e in events) == 20)
