@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trees
-from fakes import salesforce_cli
+from fakes import salesforce_cli, scripted
 from fakes.salesforce_cli import StandIn, login
+from fakes.scripted import PASTED, Orgs, org_id
 
-from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.salesforce_cli import Sf
 from ecapipe.documents.report import Report
-from ecapipe.events import Event, StageNoted
 from ecapipe.login.handover import Handover
 from ecapipe.login.options import LoginOptions
-from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.salesforce_cli import sf_timed_out
 from ecapipe.project.discovery import ProjectSelection
-from ecapipe.run import pipeline
-from ecapipe.run.pipeline import RunRequest as Run
+from ecapipe.run.pipeline import RunRequest
 
-PASTED = "https://www.example.com/done"
 REFRESH = "5Aep861FAKE.refresh.token"
 WEB: trees.Changes = {
     "settings": {"callbackUrl": PASTED},
@@ -43,49 +36,8 @@ ALONE: trees.Changes = {
 HAND_OVER = LoginOptions(hand_over=True)
 
 
-def org_id(host: str) -> str:
-    """The id of the org at a host, made from its name."""
-    return f"00D0000000{sum(host.encode()) % 100000:05d}EAA"
-
-
 def host(alias: str) -> str:
     return f"acme--{alias}.sandbox.my.salesforce.com"
-
-
-@dataclass
-class Orgs:
-    """Every org there is: each grants what it is asked for to its own user."""
-
-    refresh: str | None = REFRESH
-    users: dict[str, str] = field(default_factory=dict)
-    revoked: list[str] = field(default_factory=list)
-    authorized: list[dict[str, list[str]]] = field(default_factory=list)
-
-    def __call__(self, request: Request) -> Response:
-        parts = urlsplit(request.url)
-        org = org_id(parts.netloc)
-        form = parse_qs(request.form.reveal()) if request.form else {}
-        match parts.path.rstrip("/").rpartition("/")[2]:
-            case "token":
-                lasting = self.refresh and form["grant_type"] == ["authorization_code"]
-                members: dict[str, object] = {
-                    "access_token": f"{org[:15]}!FAKE.TOKEN",
-                    "id": f"https://{parts.netloc}/id/{org}/005000000000001AAA",
-                    "instance_url": f"https://{parts.netloc}",
-                    "scope": "api web refresh_token",
-                    "issued_at": "1",
-                    **({"refresh_token": self.refresh} if lasting else {}),
-                }
-            case "userinfo":
-                alias = parts.netloc.removeprefix("acme--").partition(".")[0]
-                username = self.users.get(alias, f"ada@{alias}.example")
-                members = {"user_id": "005000000000001AAA", "organization_id": org, "preferred_username": username}
-            case "revoke":
-                self.revoked += form["token"]
-                members = {}
-            case _:
-                members = {}
-        return Response(200, "application/json", json.dumps(members).encode())
 
 
 @dataclass
@@ -94,7 +46,7 @@ class Scene:
 
     root: Path
     standin: StandIn
-    orgs: Orgs = field(default_factory=Orgs)
+    orgs: Orgs = field(default_factory=lambda: Orgs(scope="api web refresh_token", refresh=REFRESH))
     files: trees.Files = field(default_factory=lambda: trees.app("Billing", **WEB))
     sf: type[Sf] = Sf
     notes: list[str] = field(default_factory=list)
@@ -104,32 +56,13 @@ class Scene:
         self, *aliases: str, how: LoginOptions = HAND_OVER, which: OrgSelection | None = None, last: str | None = None
     ) -> Report:
         root = trees.plant(self.root / "project", trees.project() | self.files)
-        pasted: list[Callable[[str | None], None]] = []
-
-        @contextmanager
-        def lines(take: Callable[[str | None], None]) -> Iterator[None]:
-            pasted.append(take)
-            yield
-
-        def sign_in(url: str) -> bool:
-            query = parse_qs(urlsplit(url).query)
-            self.orgs.authorized.append(query)
-            pasted[-1](f"{PASTED}?code=aPrxFAKECODE&state={query['state'][0]}")
-            return True
-
-        def emit(event: Event) -> None:
-            self.report(event)
-            if isinstance(event, StageNoted):
-                self.notes.append(event.note.text)
-
         environment = Environment(
             {"PATH": str(self.standin.folder), "HOME": str(self.root), "ECAPIPE_STATE_DIR": str(self.root / "state")}
         )
-        real = composition.real_world(environment)
-        sf = self.sf(environment)
-        world = replace(real, send=self.orgs, lines=lines, open=sign_in, person=True, board=None, sf=sf)
         named = OrgSelection(tuple(f"{alias}=https://{host(alias)}" for alias in aliases or ("uat",)))
-        pipeline.run(Run(ProjectSelection((str(root),)), which or named, how, last), world, emit)
+        request = RunRequest(ProjectSelection((str(root),)), which or named, how, last)
+        outcome = scripted.run(request, self.orgs, environment, sf=self.sf(environment))
+        self.report, self.notes = outcome.report, outcome.notes
         return self.report
 
     @property
@@ -221,7 +154,7 @@ def test_without_a_refresh_token_the_access_token_is_handed_over(scene: Scene) -
     scene.run()
     assert scene.tokens == {"Billing@uat": "handedOver"}
     assert scene.report.ended[-1].facts["kept"] == "access token only"
-    assert scene.standin.calls[-1].given == f"{org_id(host('uat'))[:15]}!FAKE.TOKEN"
+    assert scene.standin.calls[-1].given == scripted.access_token(host("uat"))
 
 
 def test_an_earlier_login_that_stays_beside_an_access_token_is_told(scene: Scene) -> None:
@@ -388,7 +321,7 @@ def test_a_username_that_is_kept_for_another_org_is_refused_before_anyone_signs_
 
 def test_a_username_that_turns_out_to_be_in_several_orgs_is_handed_over_once(scene: Scene) -> None:
     scene.files = trees.app("Billing", **ALONE)
-    scene.orgs.users = {"uat": "ada@acme.example", "prod": "ada@acme.example"}
+    scene.orgs.users = {host("uat"): "ada@acme.example", host("prod"): "ada@acme.example"}
     kept = {"username": "ada@acme.example", "instanceUrl": "https://x"}
     scene.standin.says(
         "org login access-token",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -12,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from zlib import crc32
 
 import pytest
 import trees
+from fakes import scripted
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
@@ -35,13 +34,11 @@ from ecapipe.run.pipeline import RunRequest as Run
 PATIENCE = 10.0
 
 
-class Orgs:
-    """As many orgs as are asked: each has ids of its own, and checks that what it gets was meant for it."""
+class Orgs(scripted.Orgs):
+    """Orgs that are asked by many at once, of which some may be held up, or refuse."""
 
     def __init__(self) -> None:
-        self.codes: dict[str, str] = {}
-        """The host that each code was made for."""
-        self.asked: list[tuple[str, str]] = []
+        super().__init__()
         self.hold: dict[str, threading.Event] = {}
         """Hosts that answer only once the event is set."""
         self.refuse: set[str] = set()
@@ -49,53 +46,23 @@ class Orgs:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
-        parts = urlsplit(request.url)
-        host, endpoint = parts.netloc, parts.path.rpartition("/")[2]
+        host = urlsplit(request.url).netloc
         with self._lock:
-            self.asked.append((host, endpoint))
             self.now += 1
             self.most = max(self.most, self.now)
         try:
             if host in self.hold:
                 assert self.hold[host].wait(PATIENCE)
-            return self._answer(host, endpoint, request)
+            return super().__call__(request)
         finally:
             with self._lock:
                 self.now -= 1
 
-    def _answer(self, host: str, endpoint: str, request: Request) -> Response:
-        org, user = f"00D{_number(host):012}EAA", f"005{_number(host):012}AAA"
-        if endpoint == "token":
-            assert request.form is not None
-            form = parse_qs(request.form.reveal())
-            if host in self.refuse:
-                return _json({"error": "invalid_client", "error_description": "invalid client credentials"}, 400)
-            if "code" in form:
-                assert self.codes.pop(form["code"][0]) == host, "a code went to an org it was not made for"
-            identity = f"https://{host}/id/{org}/{user}"
-            members = {"access_token": f"{org[:15]}!FAKE.{_trait(host)}", "id": identity, "token_type": "Bearer"}
-            return _json({**members, "instance_url": f"https://{host}", "scope": "id"})
-        assert request.bearer is not None
-        assert request.bearer.reveal().endswith(f"FAKE.{_trait(host)}"), "a token went to another org"
-        return _json({"user_id": user, "organization_id": org, "preferred_username": f"ada@{host}"})
-
-    def code(self, host: str) -> str:
-        code = f"aPrxFAKE.{_trait(host)}.{len(self.codes)}.{random.Random(host).random()}"
-        self.codes[code] = host
-        return code
-
-
-def _number(host: str) -> int:
-    return int("".join(letter for letter in host if letter.isdigit()) or 0)
-
-
-def _trait(host: str) -> int:
-    """What a secret has of its host: nothing that could be read in a username."""
-    return crc32(host.encode())
-
-
-def _json(members: object, status: int = 200) -> Response:
-    return Response(status, "application/json", json.dumps(members).encode())
+    def take(self, host: str, endpoint: str, form: scripted.Form) -> scripted.Answer:
+        if host in self.refuse:
+            members = {"error": "invalid_client", "error_description": "invalid client credentials"}
+            return scripted.answer(members, 400)
+        return super().take(host, endpoint, form)
 
 
 @dataclass
@@ -142,10 +109,8 @@ class People:
 
     def approve(self, link: str, **changes: str) -> CallbackReply:
         """Come back from a link as Salesforce sends a browser back."""
-        parts = urlsplit(link)
-        query = {"code": self.orgs.code(parts.netloc), "state": parse_qs(parts.query)["state"][0], **changes}
         assert self.land is not None
-        return self.land("&".join(f"{name}={value}" for name, value in query.items()))
+        return self.land(self.orgs.approve(link, **changes))
 
 
 class Stage:
@@ -219,7 +184,7 @@ def usernames(report: Report) -> dict[str | None, str | None]:
 
 
 def everybody(count: int) -> dict[str | None, str | None]:
-    return {f"o{number}": f"ada@o{number}.my.salesforce.com" for number in range(1, count + 1)}
+    return {f"o{number}": f"ada@o{number}.example" for number in range(1, count + 1)}
 
 
 def test_no_more_logins_are_at_work_than_was_asked(robots: Path) -> None:
@@ -292,8 +257,7 @@ def test_pasted_answers_are_taken_in_any_order_after_one_question(tmp_path: Path
     assert take is not None
     take("https://www.example.com/cb?code=aPrxFAKE&state=unknown")
     for link in reversed(links):
-        state = parse_qs(urlsplit(link).query)["state"][0]
-        take(f"https://www.example.com/cb?code={stage.orgs.code(urlsplit(link).netloc)}&state={state}\n")
+        take(f"https://www.example.com/cb?{stage.orgs.approve(link)}\n")
     assert usernames(stage.end()) == everybody(3)
     notes = [event.note for event in stage.events if isinstance(event, StageNoted)]
     assert [note.kind for note in notes] == ["hint", "link"] * 3 + ["asking", "hint"]
