@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Unpack, cast
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trees
+from billing import app
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
@@ -20,17 +21,11 @@ from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 ORG = selection.choose(f"uat={UAT}", {}, ())
-
-
-def app(**changes: Unpack[trees.Changes]) -> App:
-    (found,) = trees.assembled(trees.app(**changes))
-    return found
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import Any, Unpack, cast
 
 import pytest
 import trees
+from billing import app
 from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -501,17 +502,12 @@ class Ended:
         return ended
 
 
-def in_memory(**changes: Unpack[trees.Changes]) -> App:
-    (app,) = trees.assembled(trees.app(**changes))
-    return app
-
-
 UAT = selection.choose("uat=https://acme--uat.sandbox.my.salesforce.com", {}, ())
 PROD = selection.choose("prod=https://acme.my.salesforce.com", {}, ())
 
 
 def test_a_settings_file_is_located() -> None:
-    ended = Ended().locate(in_memory())
+    ended = Ended().locate(app())
     assert (ended.outcome, ended.facts) == ("passed", {"settingsFile": f"{trees.DEFAULT}/{SETTINGS}-meta.xml"})
 
 
@@ -525,10 +521,10 @@ def test_a_settings_file_is_located() -> None:
 def test_a_file_that_is_missing_for_a_reason_is_a_failure_only_if_the_app_was_named(
     changes: dict[str, trees.Elements | None], name: str
 ) -> None:
-    skipped = Ended().locate(in_memory(**changes))
+    skipped = Ended().locate(app(**changes))
     assert (skipped.outcome, skipped.problem) == ("skipped", None)
     assert skipped.reason
-    failed = Ended().locate(in_memory(**changes), named=True)
+    failed = Ended().locate(app(**changes), named=True)
     assert failed.outcome == "failed"
     assert failed.problem is not None
     assert (failed.problem.name, failed.problem.message) == (name, skipped.reason)
@@ -536,7 +532,7 @@ def test_a_file_that_is_missing_for_a_reason_is_a_failure_only_if_the_app_was_na
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_file_that_was_not_retrieved_is_a_failure_that_names_the_org(named: bool) -> None:
-    ended = Ended().locate(in_memory(settings=None), named=named, orgs=(PROD, UAT))
+    ended = Ended().locate(app(settings=None), named=named, orgs=(PROD, UAT))
     assert ended.outcome == "failed"
     assert ended.problem is not None
     assert ended.problem.name == "SettingsNotRetrieved"
@@ -566,27 +562,27 @@ def test_a_file_hidden_from_the_salesforce_cli_is_read_all_the_same(tmp_path: Pa
 
 def test_files_of_another_org_than_expected_are_a_warning() -> None:
     expected = selection.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000002EAA"}}, ())
-    ended = Ended().locate(in_memory(oauth=LINK), orgs=(expected,))
+    ended = Ended().locate(app(oauth=LINK), orgs=(expected,))
     assert ended.outcome == "warning"
     assert "00D000000000001EAA" in (ended.reason or "")
     same = selection.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000001"}}, ())
-    assert Ended().locate(in_memory(oauth=LINK), orgs=(same,)).outcome == "passed"
+    assert Ended().locate(app(oauth=LINK), orgs=(same,)).outcome == "passed"
 
 
 def test_key_and_secret_are_proved_for_each_org() -> None:
-    ended, proven = Ended().prove(in_memory(), (UAT, PROD), ECAPIPE_CLIENT_ID="k", ECAPIPE_CLIENT_SECRET="s")
+    ended, proven = Ended().prove(app(), (UAT, PROD), ECAPIPE_CLIENT_ID="k", ECAPIPE_CLIENT_SECRET="s")
     assert ended.outcome == "passed"
     assert ended.facts == {"consumerKey": "environment", "consumerSecret": "environment"}
     assert [each.problem for each in proven] == [None, None]
 
 
 def test_without_orgs_they_are_proved_once() -> None:
-    ended, proven = Ended().prove(in_memory(), ())
+    ended, proven = Ended().prove(app(), ())
     assert (ended.outcome, len(proven)) == ("passed", 1)
 
 
 def test_what_no_org_has_is_a_failure_and_what_some_lack_a_warning() -> None:
-    lacking = in_memory(settings={"consumerSecret": None})
+    lacking = app(settings={"consumerSecret": None})
     failed, none = Ended().prove(lacking, (UAT, PROD))
     assert (failed.outcome, none) == ("failed", [])
     assert failed.problem is not None
@@ -597,7 +593,7 @@ def test_what_no_org_has_is_a_failure_and_what_some_lack_a_warning() -> None:
 
 
 def test_a_pair_from_two_places_is_a_warning() -> None:
-    ended, _ = Ended().prove(in_memory(settings={"consumerSecret": None}), (), ECAPIPE_CLIENT_SECRET="s")
+    ended, _ = Ended().prove(app(settings={"consumerSecret": None}), (), ECAPIPE_CLIENT_SECRET="s")
     assert ended.outcome == "warning"
     assert "belong together" in (ended.reason or "")
 

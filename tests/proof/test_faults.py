@@ -130,16 +130,6 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Billing, which can log in with a person and without."""
-    settings = {"callbackUrl": "https://www.example.com/done", **trees.CLIENT_CREDENTIALS}
-    policies = {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.plant(
-        tmp_path_factory.mktemp("project"), trees.project() | trees.app(settings=settings, policies=policies)
-    )
-
-
-@pytest.fixture(scope="module")
 def emulator(project: Path) -> Iterator[Emulator]:
     """One org for each case."""
     faults = [Fault(PATHS[place], FAULTS[fault].do, org, times) for org, (fault, place, times) in CASES.items()]

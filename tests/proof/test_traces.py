@@ -37,16 +37,6 @@ PLACES = ("/services/oauth2/token", "/services/oauth2/userinfo", "/services/data
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Billing, which can log in with a person and without."""
-    settings = {"callbackUrl": "https://www.example.com/done", **trees.CLIENT_CREDENTIALS}
-    policies = {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.plant(
-        tmp_path_factory.mktemp("project"), trees.project() | trees.app(settings=settings, policies=policies)
-    )
-
-
-@pytest.fixture(scope="module")
 def emulator(project: Path) -> Iterator[Emulator]:
     with emulated(project, ("emulator",)) as running:
         yield running
