@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 import trees
+from fakes.desk import Desk
 from interop.program import Started, environment, started
 from interop.window import Seen
 from loopback import free_port
@@ -76,12 +77,6 @@ def orgs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orgs]:
             project,
             callback,
         )
-
-
-@pytest.fixture
-def window(chromium: Browser) -> Iterator[Seen]:
-    with chromium.new_context() as context:
-        yield Seen(context)
 
 
 @pytest.fixture
@@ -293,31 +288,6 @@ def test_a_run_that_is_killed_leaves_no_page_that_pretends(window: Seen, orgs: O
         board.goto(running.link())
         running.signal(signal.SIGKILL)
         board.get_by_role("alert").filter(has_text="ecapipe no longer answers").wait_for()
-
-
-@dataclass
-class Desk:
-    """Takes down what people do."""
-
-    done: list[str] = field(default_factory=list)
-
-    def paste(self, text: str) -> str | None:
-        self.done.append(text)
-        return None
-
-    def open(self, subject: Subject) -> bool:
-        self.done.append(f"open {subject}")
-        return True
-
-    def retry(self, subject: Subject) -> bool:
-        self.done.append(str(subject))
-        return True
-
-    def finish(self) -> None:
-        self.done.append("finish")
-
-    def left(self) -> float:
-        return 1500.0
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from pages import Page
 from render import accounts
 
 from ecapipe.check.findings import RULES
@@ -237,32 +237,6 @@ def test_markdown_stops_where_nobody_reads_on() -> None:
     assert "… and 900 more." in page
 
 
-class Page(HTMLParser):
-    """The elements of a page, and the text of each table cell."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.cells: list[list[str]] = []
-        self._open = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag == "tr":
-            self.cells.append([])
-        if tag in ("td", "th"):
-            self.cells[-1].append("")
-            self._open = True
-
-    def handle_endtag(self, tag: str) -> None:
-        self._open = self._open and tag not in ("td", "th")
-
-    def handle_data(self, data: str) -> None:
-        if self._open:
-            self.cells[-1][-1] += data
-
-
 def test_html_shows_apps_and_checks() -> None:
     page = FORMATS["html"](found())
     assert Page(page).cells == [
@@ -286,10 +260,10 @@ def test_html_shows_apps_orgs_and_stages() -> None:
 def test_html_stands_alone() -> None:
     text = FORMATS["html"](found())
     page = Page(text)
-    policy = next(each["content"] or "" for tag, each in page.elements if "http-equiv" in each)
+    policy = next(each["content"] or "" for tag, each in page.tags if "http-equiv" in each)
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
-    assert not {"script", "link", "img", "iframe", "object", "form", "a"} & {tag for tag, _ in page.elements}
+    assert not {"script", "link", "img", "iframe", "object", "form", "a"} & {tag for tag, _ in page.tags}
     assert not re.search(r"url\(|@import|//", text)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from pages import Page
 from render import accounts
 
 from ecapipe.check.findings import RULES
@@ -141,35 +141,15 @@ def test_junit_has_the_elements_it_should_and_no_other(text: str, other: str) ->
         assert messages == failed
 
 
-class Elements(HTMLParser):
-    """Counts the tags of a page, gathers the names of attributes, and refuses what is no element."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags = Counter[str]()
-        self.attributes: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_comment(self, data: str) -> None:
-        raise AssertionError(data)
-
-    def handle_pi(self, data: str) -> None:
-        raise AssertionError(data)
-
-
 @given(TEXT, TEXT)
 @unhurried
 def test_html_has_the_elements_it_should_and_no_other(text: str, other: str) -> None:
     for result in results(text, other):
-        page = Elements(FORMATS["html"](result))
-        assert page.tags["tr"] == len(result.rows) + 1
-        assert page.tags["article"] == len(result.entries)
-        assert page.tags["li"] == sum(len(entry.actions) for entry in result.entries)
-        assert set(page.tags) <= set(
+        page = Page(FORMATS["html"](result))
+        assert page.names["tr"] == len(result.rows) + 1
+        assert page.names["article"] == len(result.entries)
+        assert page.names["li"] == sum(len(entry.actions) for entry in result.entries)
+        assert set(page.names) <= set(
             "html head meta title style body header h1 h2 h3 p time div table thead tbody tr th td span section "
             "article code ul li footer".split()
         )
