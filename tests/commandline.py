@@ -41,6 +41,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **more}
 
 
+def keyring(drawer: Path) -> dict[str, str]:
+    """The variables that give a program a keyring of its own, in a file."""
+    backend = {"PYTHON_KEYRING_BACKEND": "fakes.drawer.Shared", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    return {**backend, "DRAWER": str(drawer)}
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a command left behind."""

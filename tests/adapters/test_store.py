@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from commandline import ROOT, environment
+from commandline import ROOT, environment, keyring
 from fakes.drawer import Memory
 from keyring import errors
 
@@ -374,12 +374,7 @@ while True:
 def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StorePlace) -> None:
     """Two writers at a time, killed at any moment: the newest token they told of is there, whole, and nobody is kept
     waiting by the dead."""
-    variables = environment(
-        tmp_path,
-        PYTHON_KEYRING_BACKEND="fakes.drawer.Shared",
-        DRAWER=str(tmp_path / "drawer"),
-        PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}",
-    )
+    variables = environment(tmp_path) | keyring(tmp_path / "drawer")
     first = (
         "import sys; from fakes.drawer import Shared; from ecapipe.adapters.storage.store import RecordStore\n"
         "from ecapipe.adapters.environment import Environment\n"

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import trees
-from commandline import ROOT, Ended, Json, ecapipe, inside, on_terminal, started, together
+from commandline import Ended, Json, ecapipe, inside, keyring, on_terminal, started, together
 from fakes.orgs import emulated
 from fakes.scene import PASTED
 from loopback import request
@@ -496,11 +496,7 @@ def test_a_damaged_record_hides_no_other_and_is_never_removed(org: Org) -> None:
 
 def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
     drawer = org.home.parent / "drawer"
-    variables = {
-        "PYTHON_KEYRING_BACKEND": "fakes.drawer.Shared",
-        "DRAWER": str(drawer),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-    }
+    variables = keyring(drawer)
 
     def command(*words: str) -> Ended:
         return ecapipe(*words, at=org.home, **variables)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trees
-from commandline import ROOT, Ended, ecapipe, inside, on_terminal
+from commandline import Ended, ecapipe, inside, keyring, on_terminal
 from fakes.orgs import emulated
 
 SECRET = trees.secret("Robot")
@@ -122,11 +122,7 @@ def test_a_keyring_that_is_not_there_fails_the_app_that_needs_it(place: Place) -
 
 
 def test_a_keyring_keeps_it_out_of_every_file(place: Place) -> None:
-    variables = {
-        "PYTHON_KEYRING_BACKEND": "fakes.drawer.Shared",
-        "DRAWER": str(place.home.parent / "drawer"),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-    }
+    variables = keyring(place.home.parent / "drawer")
     command = ["app", "set-secret", "Robot", "-d", str(place.root)]
     kept = ecapipe(*command, at=place.home, typed=SECRET, **variables)
     assert (kept.status, "is kept in the keyring (drawer Shared)." in kept.out) == (0, True)
