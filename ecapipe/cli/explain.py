@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ecapipe.check import findings
+from ecapipe.check.rules.registry import RULES
+from ecapipe.check.rules.rule import Rule
 from ecapipe.cli import options
 from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, Verbose
 from ecapipe.cli.session import CommandSession
@@ -41,12 +42,12 @@ def explain(
     """
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe explain")
-    rules = list(findings.RULES.values())
+    rules = list(RULES.values())
     problems = list(CATALOGUE.values())
     if name is None:
         everything: Json = {
             "version": 1,
-            "rules": [asdict(rule) for rule in rules],
+            "rules": [_rule(rule) for rule in rules],
             "problems": [_problem(problem) for problem in problems],
         }
         return session.finish(everything, listings.index(rules, problems, length))
@@ -59,13 +60,24 @@ def explain(
 
 def _explain_one(session: CommandSession, name: str) -> int:
     """Explain the rule or problem `name`, in any case; raises `EcapipeError` (UsageError)."""
-    for rule in findings.RULES.values():
+    for rule in RULES.values():
         if rule.name.casefold() == name.casefold():
-            return session.finish({"version": 1, "kind": "rule", **asdict(rule)}, listings.rule(rule))
+            return session.finish({"version": 1, "kind": "rule", **_rule(rule)}, listings.rule(rule))
     for problem in CATALOGUE.values():
         if problem.name.casefold() == name.casefold():
             return session.finish({"version": 1, "kind": "problem", **_problem(problem)}, listings.problem(problem))
-    raise EcapipeError(nothing_to_explain(name, [*findings.RULES, *CATALOGUE, SCHEMAS]))
+    raise EcapipeError(nothing_to_explain(name, [*RULES, *CATALOGUE, SCHEMAS]))
+
+
+def _rule(rule: Rule) -> Json:
+    return {
+        "name": rule.name,
+        "levels": asdict(rule.levels),
+        "means": rule.means,
+        "why": rule.why,
+        "remedy": rule.remedy,
+        "source": rule.source,
+    }
 
 
 def _problem(problem: Explanation) -> Json:

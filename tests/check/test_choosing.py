@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,12 +15,14 @@ import pytest
 import trees
 from check import ground
 from check.ground import HOME, IGNORE, LINK, SETTINGS, committed
+from check.rules_page import PAGE, page
 
 from ecapipe.check import baseline
 from ecapipe.check.baseline import AcceptedFinding
-from ecapipe.check.findings import RULES, Finding
+from ecapipe.check.findings import Finding
 from ecapipe.check.inspection import CheckOptions
 from ecapipe.check.rules import registry
+from ecapipe.check.rules.registry import RULES
 from ecapipe.problems.problem import EcapipeError, Problem
 
 ROOT = Path(__file__).parents[2]
@@ -443,29 +444,11 @@ def test_the_sample_project_accepts_its_made_up_secrets_and_nothing_else(tmp_pat
         assert came.notices == ()
 
 
-# --- explain ------------------------------------------------------------------------------------------------
-
-
-def test_explain_says_everything_about_a_rule(tmp_path: Path) -> None:
-    rule = RULES["certificate-dropped"]
-    command = [sys.executable, "-m", "ecapipe", "explain", rule.name]
-    page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert "login: warning, deploy: error, commit: warning" in page
-    assert all(part in page for part in (rule.means, rule.why, rule.remedy, rule.source))
-    document = json.loads(
-        subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, timeout=60).stdout
-    )
-    assert document["result"]["levels"] == {"login": "warning", "deploy": "error", "commit": "warning"}
+# --- the list of rules --------------------------------------------------------------------------------------
 
 
 def test_the_page_of_rules_is_up_to_date() -> None:
-    page = (ROOT / ".github/RULES.md").read_text()
-    rows = re.findall(r"^\| `([a-z-]+)` \| (\S+) \| (\S+) \| (\S+) \| (.*) \|$", page, re.MULTILINE)
-    said = {name: (*levels, means) for name, *levels, means in rows}
-    assert said == {
-        rule.name: (*(rule.levels.of(purpose) or "–" for purpose in ("login", "deploy", "commit")), rule.means)
-        for rule in RULES.values()
-    }
+    assert PAGE.read_text() == page(), "run .venv/bin/python tests/check/rules_page.py"
 
 
 def test_a_rule_that_is_silent_is_not_asked() -> None:

@@ -18,7 +18,7 @@ from fakes import salesforce_cli
 from fakes.orgs import emulated
 from fakes.salesforce_cli import StandIn
 
-from ecapipe.check import findings
+from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import help
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.problem import INTERRUPTED
@@ -174,4 +174,4 @@ def test_the_readme_troubleshoots_problems_that_exist() -> None:
 
 
 def test_rules_and_problems_share_no_name() -> None:
-    assert not {name.casefold() for name in findings.RULES} & {name.casefold() for name in CATALOGUE}
+    assert not {name.casefold() for name in RULES} & {name.casefold() for name in CATALOGUE}

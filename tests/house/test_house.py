@@ -246,6 +246,14 @@ def test_who_only_looks_loads_nothing_of_logging_in(tmp_path: Path) -> None:
     }
 
 
+def test_who_lists_loads_no_rules(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app())
+    own = modules(tmp_path, "app list", "app protect --dry-run", "login list")
+    assert {name for name in own if name.startswith("ecapipe.check.rules")} == set(), (
+        "import the rules where they apply"
+    )
+
+
 def test_a_kept_secret_is_known_without_a_look_into_the_keyring(tmp_path: Path) -> None:
     trees.plant(tmp_path, trees.project() | trees.app(settings={"consumerSecret": None}))
     keep = [sys.executable, "-m", "ecapipe", "app", "set-secret", "Billing", "--store", "file"]

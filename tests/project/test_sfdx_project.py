@@ -9,7 +9,7 @@ from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.check.findings import levels
+from ecapipe.check.rules.registry import parse_levels
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import sfdx_project
 
@@ -169,7 +169,7 @@ def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
     found = sfdx_project.parse(
         written(plugins=ours(rules={"scope-full": "off", "wrong-root": "note"}, baseline="a/b.json")), "/"
     )
-    assert levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
+    assert parse_levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
     assert found.baseline == "a/b.json"
     bare = sfdx_project.parse(written(), "/")
     assert (bare.rules, bare.baseline) == ({}, None)

@@ -9,7 +9,7 @@ import pytest
 from billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from failure import problem_of
 
-from ecapipe.check.findings import levels
+from ecapipe.check.rules.registry import parse_levels
 from ecapipe.credentials import resolution, sources
 from ecapipe.oauth import authorize, messages, tokens, userinfo
 from ecapipe.oauth.authorize import UnmatchedResponse
@@ -236,7 +236,7 @@ def replaced(*lacking: str) -> apps.Replaced:
     ],
 )
 def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, object], reason: str) -> None:
-    problem = problem_of(levels, rules)
+    problem = problem_of(parse_levels, rules)
     assert (problem.name, problem.file) == ("SchemaValidationError", "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid: plugins.ecapipe.rules.{reason}."
 

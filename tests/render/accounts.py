@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecapipe.check.findings import RULES, Finding, Level
+from ecapipe.check.findings import Finding, Level
+from ecapipe.check.rules.registry import RULES
 from ecapipe.documents import report
 from ecapipe.documents.report import Report
 from ecapipe.events import (

@@ -17,7 +17,7 @@ from fakes.orgs import emulated
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from ecapipe.check.findings import RULES
+from ecapipe.check.rules.registry import RULES
 from ecapipe.orgs import org_file
 from ecapipe.problems.catalogue import CATALOGUE
 
