@@ -15,7 +15,7 @@ from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, Verb
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents.report import Json
 from ecapipe.problems.catalogue import CATALOGUE
-from ecapipe.problems.problem import EcapipeError, Explanation
+from ecapipe.problems.problem import EcapipeError, Kind
 from ecapipe.problems.usage import nothing_to_explain
 from ecapipe.render import json as json_output
 from ecapipe.render import listings
@@ -80,7 +80,7 @@ def _rule(rule: Rule) -> Json:
     }
 
 
-def _problem(problem: Explanation) -> Json:
+def _problem(problem: Kind[...]) -> Json:
     return {
         "name": problem.name,
         "category": problem.category,

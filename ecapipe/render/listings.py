@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from ecapipe.check.findings import LEVELS, Finding
 from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts
-from ecapipe.problems.problem import Explanation
+from ecapipe.problems.problem import Kind
 from ecapipe.render.text import clean, ending, location, plural, success
 
 if TYPE_CHECKING:
@@ -290,13 +290,13 @@ def rule(rule: Rule) -> Iterator[str]:
     )
 
 
-def problem(problem: Explanation) -> Iterator[str]:
+def problem(problem: Kind[...]) -> Iterator[str]:
     """``explain`` for a problem."""
     yield f"{problem.name} (problem, {problem.category}, exit code {problem.exit_code})"
     yield from _paragraphs({"What it means": problem.means, "What to do": problem.remedy})
 
 
-def index(rules: Iterable[Rule], problems: Iterable[Explanation], length: Length = "usual") -> Iterator[str]:
+def index(rules: Iterable[Rule], problems: Iterable[Kind[...]], length: Length = "usual") -> Iterator[str]:
     """``explain`` without a name: a line for each; just its name when concise, all of it when verbose."""
     match length:
         case "concise":

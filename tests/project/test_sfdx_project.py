@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe.check.rules.registry import parse_levels
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems import project
+from ecapipe.problems.problem import EcapipeError, Kind
 from ecapipe.project import sfdx_project
 
 JSON = st.recursive(
@@ -71,7 +72,9 @@ def test_an_untrusted_project_says_nothing_about_orgs() -> None:
 
 @pytest.mark.parametrize("plugins", ["text", {"ecapipe": "text"}, {"ecapipe": {"orgs": ["uat"]}}])
 def test_the_settings_of_an_untrusted_project_are_not_even_read(plugins: object) -> None:
-    assert problem_of(sfdx_project.parse, written(plugins={"ecapipe": 1}), "/p").name == "SchemaValidationError"
+    assert (
+        problem_of(sfdx_project.parse, written(plugins={"ecapipe": 1}), "/p").kind is project.schema_validation_error
+    )
     trusted = {"plugins": plugins} if isinstance(plugins, dict) else {}
     assert sfdx_project.parse(written(**trusted), "/p", trusted=False).orgs == {}
 
@@ -112,7 +115,7 @@ def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
 )  # fmt: skip
 def test_bad_json_is_named_with_line_and_column(text: str, line: int, column: int) -> None:
     problem = problem_of(sfdx_project.parse, text, "/p")
-    assert problem.name == "JsonParseError"
+    assert problem.kind is project.json_parse_error
     assert (problem.file, problem.line) == ("sfdx-project.json", line)
     assert f"(line {line}, column {column})" in problem.message
 
@@ -127,7 +130,7 @@ def test_bad_json_is_named_with_line_and_column(text: str, line: int, column: in
 )
 def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None:
     problem = problem_of(sfdx_project.parse, text, "/p")
-    assert (problem.name, problem.file) == ("JsonParseError", "sfdx-project.json")
+    assert (problem.kind, problem.file) == (project.json_parse_error, "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid JSON: {message}."
 
 
@@ -156,7 +159,7 @@ def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None
 )  # fmt: skip
 def test_a_member_of_the_wrong_shape_is_named(text: str, reason: str) -> None:
     problem = problem_of(sfdx_project.parse, text, "/p")
-    assert (problem.name, problem.file) == ("SchemaValidationError", "sfdx-project.json")
+    assert (problem.kind, problem.file) == (project.schema_validation_error, "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid: {reason}."
 
 
@@ -177,24 +180,24 @@ def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
 
 @pytest.mark.parametrize("text", ["{}", directories()])
 def test_a_project_without_package_directories_has_nowhere_to_look(text: str) -> None:
-    assert problem_of(sfdx_project.parse, text, "/p").name == "NoPackageDirectories"
+    assert problem_of(sfdx_project.parse, text, "/p").kind is project.no_package_directories
 
 
 ONE, TWO = {"path": "one"}, {"path": "two"}
 
 
 @pytest.mark.parametrize(
-    ("entries", "name"),
+    ("entries", "kind"),
     [
-        ([{**ONE, "default": False}], "SingleNonDefaultPackageError"),
-        ([ONE, TWO], "MissingDefaultPathError"),
-        ([{**ONE, "default": False}, TWO], "MissingDefaultPathError"),
-        ([{**ONE, "default": True}, {**TWO, "default": True}], "MultipleDefaultPathsError"),
+        ([{**ONE, "default": False}], project.single_non_default_package_error),
+        ([ONE, TWO], project.missing_default_path_error),
+        ([{**ONE, "default": False}, TWO], project.missing_default_path_error),
+        ([{**ONE, "default": True}, {**TWO, "default": True}], project.multiple_default_paths_error),
     ],
 )
-def test_exactly_one_package_directory_is_the_default(entries: list[object], name: str) -> None:
+def test_exactly_one_package_directory_is_the_default(entries: list[object], kind: Kind[...]) -> None:
     problem = problem_of(sfdx_project.parse, directories(*entries), "/p")
-    assert (problem.name, problem.file) == (name, "sfdx-project.json")
+    assert (problem.kind, problem.file) == (kind, "sfdx-project.json")
     assert "None" not in problem.message
 
 
@@ -207,7 +210,7 @@ def test_a_single_package_directory_need_not_say_that_it_is_the_default() -> Non
 )
 def test_a_package_directory_stays_inside_the_project(path: str) -> None:
     problem = problem_of(sfdx_project.parse, directories({"path": path}), "/p")
-    assert problem.name == "InvalidPackageDirectoryError"
+    assert problem.kind is project.invalid_package_directory_error
     assert path in problem.message
 
 

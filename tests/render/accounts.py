@@ -25,12 +25,14 @@ from ecapipe.events import (
     Subject,
     SubjectFinished,
 )
+from ecapipe.problems.oauth import redirect_uri_mismatch
 from ecapipe.problems.problem import Problem
+from ecapipe.problems.project import malformed_xml
 from ecapipe.render.report_data import ReportData, of_check, of_failure, of_run
 
 CHECK, RUN = "ecapipe app check", "ecapipe run"
 KNOWN = CredentialFacts("present", True, "file", ())
-REFUSED = "RedirectUriMismatch"
+REFUSED = redirect_uri_mismatch.name
 
 
 def app(name: str, file: str = "force-app/a.ecaGlblOauth-meta.xml") -> AppFacts:
@@ -101,7 +103,7 @@ def run(
 
 
 def failure(message: str, action: str, file: str | None) -> ReportData:
-    problem = Problem("MalformedXml", message, (action,), "config", file=file)
+    problem = Problem(malformed_xml.name, message, (action,), "config", file=file)
     return of_failure(problem, report.failure(problem, CHECK), _as_is, CHECK)
 
 

@@ -20,6 +20,9 @@ from referencing import Registry, Resource
 from ecapipe.check.rules.registry import RULES
 from ecapipe.orgs import org_file
 from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.problems.credentials import consumer_key_missing
+from ecapipe.problems.oauth import invalid_client
+from ecapipe.problems.usage import unknown_app
 
 Json = dict[str, Any]
 
@@ -89,7 +92,7 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         ("login-list", ["login", "list"]),
         ("login-logout", ["login", "logout", "--all"]),
         ("explain", ["explain"]),
-        ("explain", ["explain", "ConsumerKeyMissing"]),
+        ("explain", ["explain", consumer_key_missing.name]),
         ("explain", ["explain", "consumer-key-missing"]),
         ("explain", ["explain", "json-schema"]),
         ("error", ["explain", "nothing-of-the-kind"]),
@@ -209,7 +212,7 @@ FAILURE: Json = {
     "app": "Billing",
     "org": "uat",
     "stage": "token",
-    "name": "InvalidClient",
+    "name": invalid_client.name,
     "message": "No.",
     "actions": [],
     "category": "credentials",
@@ -258,13 +261,13 @@ def run() -> Json:
 
 def error() -> Json:
     return {
-        "name": "UnknownApp",
+        "name": unknown_app.name,
         "message": "No.",
         "exitCode": 2,
         "actions": [],
         "context": "EcapipeRun",
         "warnings": [],
-        "code": "UnknownApp",
+        "code": unknown_app.name,
         "status": 2,
         "commandName": "ecapipe run",
         "stack": "at home",

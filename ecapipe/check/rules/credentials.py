@@ -12,6 +12,7 @@ from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secre
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.credentials.resolution import flows_without_secret
 from ecapipe.credentials.sources import Field, from_replacements, variable
+from ecapipe.problems import project as problems
 from ecapipe.problems.problem import retrieve_command
 from ecapipe.project import metadata
 from ecapipe.project.apps import Replaced
@@ -26,7 +27,7 @@ _SHAPES: Final = {
 
 
 def _reserved_in_orgs(evidence: Evidence) -> Iterator[Remark]:
-    yield from evidence.remarks_on("VariableReserved")
+    yield from evidence.remarks_on(problems.variable_reserved)
 
 
 @rule(

@@ -12,13 +12,14 @@ from ecapipe.check.findings import Level, Levels
 from ecapipe.check.rules.rule import DX_GUIDE, GUIDE, HELP, REGISTRY, guide, project_rule, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
 from ecapipe.credentials.sources import variables
+from ecapipe.problems import project as problems
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
 
 LONGEST: Final = 2000
 """Characters that all callback URLs may have together."""
 
-_WITH_OWN_RULE: Final = ("SuffixMisspelt", "WrongRoot", "VariableReserved")
+_WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems.variable_reserved)
 """The problems with files that are not `malformed_xml`."""
 
 
@@ -37,10 +38,10 @@ def settings_missing(subject: RuleInput) -> Iterator[Remark]:
     targets = (target,) if target else ()
     problem = apps.missing_settings(app, None, variables(app.name), targets)
     # A SAML-only app: nothing is missing.
-    if problem.name == "NoOauthSettings":
+    if problem.kind is problems.no_oauth_settings:
         return
     mildest: Level | None = None
-    if problem.name != "SettingsNotRetrieved":
+    if problem.kind is not problems.settings_not_retrieved:
         # The file is in another org, and no retrieve from this one brings it.
         mildest = "note"
     elif _can_login_without_settings(subject):
@@ -148,7 +149,7 @@ def policies_missing(subject: RuleInput) -> Iterator[Remark]:
     source=REGISTRY,
 )
 def suffix_misspelt(evidence: Evidence) -> Iterator[Remark]:
-    yield from evidence.remarks_on("SuffixMisspelt")
+    yield from evidence.remarks_on(problems.suffix_misspelt)
 
 
 @project_rule(
@@ -159,7 +160,7 @@ def suffix_misspelt(evidence: Evidence) -> Iterator[Remark]:
     source=GUIDE,
 )
 def wrong_root(evidence: Evidence) -> Iterator[Remark]:
-    yield from evidence.remarks_on("WrongRoot")
+    yield from evidence.remarks_on(problems.wrong_root)
 
 
 @project_rule(
@@ -170,7 +171,7 @@ def wrong_root(evidence: Evidence) -> Iterator[Remark]:
     source=GUIDE,
 )
 def malformed_xml(evidence: Evidence) -> Iterator[Remark]:
-    others = {problem.name for problem in evidence.problems}.difference(_WITH_OWN_RULE)
+    others = {problem.kind for problem in evidence.problems if problem.kind}.difference(_WITH_OWN_RULE)
     yield from evidence.remarks_on(*others)
 
 

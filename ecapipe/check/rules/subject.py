@@ -10,7 +10,7 @@ from ecapipe.check.findings import Level, Purpose
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.credentials.resolution import CredentialState, Resolution
 from ecapipe.credentials.sources import Field, InFile
-from ecapipe.problems.problem import Problem
+from ecapipe.problems.problem import Kind, Problem
 from ecapipe.project import metadata
 from ecapipe.project.apps import App, SourceFile
 from ecapipe.project.metadata import Document
@@ -75,10 +75,10 @@ class Evidence:
     problems: tuple[Problem, ...] = ()
     """What is wrong with files that could not be read, or used."""
 
-    def remarks_on(self, *names: str) -> Iterator[Remark]:
-        """The problems of these names, as remarks."""
+    def remarks_on(self, *kinds: Kind[...]) -> Iterator[Remark]:
+        """The problems of these kinds, as remarks."""
         for problem in self.problems:
-            if problem.name in names:
+            if problem.kind in kinds:
                 yield Remark(problem.message, problem.actions, file=problem.file, line=problem.line, element="")
 
 
