@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from ecapipe.check.findings import Finding
 from ecapipe.events import (
+    DISCOVER,
     AppDescribed,
     AppFacts,
     CredentialFacts,
@@ -150,7 +151,7 @@ class Report:
     def fatal(self) -> Problem | None:
         """The problem that kept the run from any work: the project itself could not be read."""
         for ended in self._ended:
-            if ended.stage.name == "discover" and ended.problem and ended.problem.exit_code != INTERRUPTED:
+            if ended.stage == DISCOVER and ended.problem and ended.problem.exit_code != INTERRUPTED:
                 return ended.problem
         return None
 
