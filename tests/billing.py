@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Unpack
 
 import chains
 import trees
@@ -18,7 +19,7 @@ ORG = selection.choose("uat=https://acme--uat.sandbox.my.salesforce.com", {}, ()
 ORG_ID, USER_ID = "00D000000000001EAA", "005000000000001AAA"
 
 
-def app(**changes: trees.Elements | None) -> App:
+def app(**changes: Unpack[trees.Changes]) -> App:
     """Billing, with the changes that `trees.app` takes."""
     (found,) = trees.assembled(trees.app(**changes))
     return found

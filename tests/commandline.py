@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,12 @@ Json = dict[str, Any]
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Nothing but what a program needs, and `more`."""
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **more}
+
+
+def keyring(drawer: Path) -> dict[str, str]:
+    """The variables that give a program a keyring of its own, in a file."""
+    backend = {"PYTHON_KEYRING_BACKEND": "fakes.drawer.Shared", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    return {**backend, "DRAWER": str(drawer)}
 
 
 @dataclass(frozen=True)
@@ -206,6 +213,12 @@ class Screen:
     terminal: pexpect.spawn[str]
     seen: io.StringIO
 
+    @property
+    def found(self) -> re.Match[str]:
+        """What the pattern that was expected last has matched."""
+        assert isinstance(self.terminal.match, re.Match)
+        return self.terminal.match
+
     def end(self) -> Ended:
         """Wait for the end; on a terminal both outputs are one."""
         self.terminal.expect(pexpect.EOF)
@@ -229,7 +242,8 @@ def on_terminal(
         dimensions=(40, width),
     )
     terminal.delaybeforesend = None
-    terminal.ptyproc.delayafterclose = terminal.ptyproc.delayafterterminate = 0.01
+    process: Any = terminal.ptyproc  # type: ignore[attr-defined]  # its types leave it out
+    process.delayafterclose = process.delayafterterminate = 0.01
     seen = io.StringIO()
     terminal.logfile_read = seen
     try:

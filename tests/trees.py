@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypedDict
 from xml.sax.saxutils import escape
 
 from ecapipe.project import apps, metadata
@@ -19,6 +20,16 @@ from ecapipe.project import apps, metadata
 Files = dict[str, str | bytes]
 Elements = Mapping[str, str | Sequence[str] | None]
 """Elements by name: a text, several texts for a repeated element, or None for one that is left out."""
+
+
+class Changes(TypedDict, total=False):
+    """What `app` takes beside the name: elements of one of its files, or None for a file that is left out."""
+
+    header: Elements | None
+    settings: Elements | None
+    oauth: Elements | None
+    policies: Elements | None
+
 
 NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 AS_USUAL: Elements = MappingProxyType({})
@@ -93,6 +104,15 @@ def app(
     return files
 
 
+def robot(
+    name: str = "Robot", *, header: Elements = AS_USUAL, settings: Elements = AS_USUAL, oauth: Elements = AS_USUAL
+) -> Files:
+    """An app that logs in by itself, as a user of its own."""
+    policies = {"clientCredentialsFlowUser": f"{name.lower()}@acme.example", **CLIENT_CREDENTIALS}
+    settings = {"callbackUrl": None, **CLIENT_CREDENTIALS, **settings}
+    return app(name, header=header, settings=settings, oauth=oauth, policies=policies)
+
+
 def xml(root: str, elements: Elements) -> str:
     """A metadata file as a retrieve writes it, one element a line."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<{root} xmlns="{NAMESPACE}">']
@@ -102,7 +122,7 @@ def xml(root: str, elements: Elements) -> str:
     return "\n".join([*lines, f"</{root}>", ""])
 
 
-def plant(root: Path, files: Files) -> Path:
+def plant(root: Path, files: Mapping[str, str | bytes]) -> Path:
     """Write `files` below `root`, and give `root` back; a path that ends in ``/`` is a folder."""
     for path, content in files.items():
         place = root / path
@@ -114,7 +134,9 @@ def plant(root: Path, files: Files) -> Path:
     return root
 
 
-def assembled(files: Files, *, root: str = "/project", namespace: str = "") -> tuple[apps.App, ...]:
+def assembled(
+    files: Mapping[str, str | bytes], *, root: str = "/project", namespace: str = ""
+) -> tuple[apps.App, ...]:
     """The apps of `files`, without a disk."""
     found: list[apps.SourceFile] = []
     for path, content in files.items():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from fakes.desk import Desk
 from loopback import Reply, free_port, listens, other_addresses, request
 
 from ecapipe.adapters.network.board_server import Served, serve
@@ -55,31 +56,6 @@ class PlainPage:
 
 
 @dataclass
-class PlainDesk:
-    """Takes down what people do."""
-
-    done: list[str] = field(default_factory=list)
-
-    def paste(self, text: str) -> str | None:
-        self.done.append(text)
-        return None if text.startswith("https://") else "That fits nothing."
-
-    def open(self, subject: Subject) -> bool:
-        self.done.append(f"open {subject}")
-        return False
-
-    def retry(self, subject: Subject) -> bool:
-        self.done.append(f"retry {subject}")
-        return True
-
-    def finish(self) -> None:
-        self.done.append("finish")
-
-    def left(self) -> float:
-        return 7.0
-
-
-@dataclass
 class FakeWatch:
     """Seconds that pass when a test says so."""
 
@@ -94,7 +70,7 @@ class Site:
     """A board that is served, and what comes of it."""
 
     page: PlainPage
-    desk: PlainDesk
+    desk: Desk
     served: Served
     watch: FakeWatch
 
@@ -129,7 +105,7 @@ class Site:
 
 @contextmanager
 def opened(port: int | None = None) -> Iterator[Site]:
-    page, desk, watch = PlainPage(), PlainDesk(), FakeWatch()
+    page, desk, watch = PlainPage(), Desk(7.0, opens=False), FakeWatch()
     with serve(page, desk, port, watch) as served:
         yield Site(page, desk, served, watch)
 

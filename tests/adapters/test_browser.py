@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from adapters.servers import Said, origin
 from commandline import environment
+from fakes.servers import Said, origin
 
 from ecapipe.adapters import environment as variables
 from ecapipe.adapters.network.browser import Name, StandInBrowser, opener

@@ -74,7 +74,7 @@ def test_a_zip_that_climbs_out_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_zip_bomb_is_read_no_further_than_the_limit(tmp_path: Path) -> None:
-    bomb = {"unpackaged/X.ecaGlblOauth": b" " * 50_000_000}
+    bomb: trees.Files = {"unpackaged/X.ecaGlblOauth": b" " * 50_000_000}
     archive = zipped(tmp_path / "bomb.zip", bomb)
     (problem,) = found(metadata=archive).unreadable
     assert (problem.kind, problem.file) == (malformed_xml, "unpackaged/X.ecaGlblOauth")
@@ -121,7 +121,7 @@ def test_an_app_with_a_file_of_its_own_borrows_nothing(tmp_path: Path) -> None:
 
 
 def test_a_forceignored_file_is_found_and_marked(tmp_path: Path) -> None:
-    ignore = {".forceignore": "# not deployed\n**/*.ecaGlblOauth-meta.xml\n"}
+    ignore: trees.Files = {".forceignore": "# not deployed\n**/*.ecaGlblOauth-meta.xml\n"}
     (app,) = found(trees.plant(tmp_path, trees.project() | trees.app() | ignore)).apps
     assert {file.type.suffix: file.ignored for file in app.files} == {
         "eca": False,

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
-from adapters.servers import Said, Seen, origin, saying
+from fakes.servers import Said, Seen, origin, saying
 from loopback import ADDRESSES, free_port
 
 from ecapipe.adapters.network.http import LARGEST, Http

@@ -13,10 +13,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from adapters.drawer import Memory
-from commandline import ROOT, environment
+from commandline import ROOT, environment, keyring
+from fakes.drawer import Memory
 from keyring import errors
 
 from ecapipe.adapters.environment import Environment
@@ -37,17 +38,19 @@ def sealed(number: int = 1) -> SavedSecrets:
 
 
 def values(found: SavedSecrets) -> list[str | None]:
-    return [each and each.reveal() for each in (found.access_token, found.refresh_token, found.consumer_secret)]
+    return [
+        each.reveal() if each else None for each in (found.access_token, found.refresh_token, found.consumer_secret)
+    ]
 
 
 def record(place: StorePlace, number: int = 1, kind: RecordKind = "login") -> SavedRecord:
     return SavedRecord(kind, ID, place, {"number": number})
 
 
-def store(
-    state: Path, keyring: Memory | None = None, limit: int | None = None, patience: float = 60.0
-) -> RecordStore:
-    return RecordStore(Environment({"ECAPIPE_STATE_DIR": str(state)}), lambda: keyring or Memory(), limit, patience)
+def store(state: Path, keyring: Any = None, limit: int | None = None, patience: float = 60.0) -> RecordStore:
+    return RecordStore(
+        Environment({"ECAPIPE_STATE_DIR": str(state)}), lambda: keyring or cast(Any, Memory()), limit, patience
+    )
 
 
 def problem(work: Callable[..., object], *arguments: object) -> Problem:
@@ -119,7 +122,7 @@ def test_what_moves_is_in_one_place_only(tmp_path: Path, before: StorePlace, aft
 
 
 def test_looking_makes_nothing_and_asks_no_keyring(tmp_path: Path) -> None:
-    def never() -> Memory:
+    def never() -> Any:
         raise AssertionError("no keyring is needed")
 
     kept = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "state")}), never)
@@ -301,13 +304,13 @@ def test_of_a_chain_the_best_is_taken(tmp_path: Path) -> None:
 
 
 def test_the_obstacle_is_known_before(tmp_path: Path) -> None:
-    def no_keyring() -> Memory:
+    def no_keyring() -> Any:
         raise EcapipeError(storage.keyring_not_found("there is none"))
 
     none = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path)}), no_keyring)
     assert names(none) == [storage.keyring_not_found.name, None]
     (tmp_path / "file").write_text("")
-    blocked = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "file")}), Memory)
+    blocked = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "file")}), cast(Any, Memory))
     assert names(blocked) == [storage.state_directory_unusable.name] * 2
 
 
@@ -371,14 +374,9 @@ while True:
 def test_killed_writers_lose_nothing_that_was_kept(tmp_path: Path, place: StorePlace) -> None:
     """Two writers at a time, killed at any moment: the newest token they told of is there, whole, and nobody is kept
     waiting by the dead."""
-    variables = environment(
-        tmp_path,
-        PYTHON_KEYRING_BACKEND="adapters.drawer.Shared",
-        DRAWER=str(tmp_path / "drawer"),
-        PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}",
-    )
+    variables = environment(tmp_path) | keyring(tmp_path / "drawer")
     first = (
-        "import sys; from adapters.drawer import Shared; from ecapipe.adapters.storage.store import RecordStore\n"
+        "import sys; from fakes.drawer import Shared; from ecapipe.adapters.storage.store import RecordStore\n"
         "from ecapipe.adapters.environment import Environment\n"
         "from ecapipe.saved.records import SavedRecord, SavedSecrets\n"
         "from ecapipe.secret import Secret\n"

@@ -10,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import trees
 from loopback import free_port
 
+__all__ = ["grow", "listener", "robot", "settings_only", "trees"]
+
 _CLASS = '<?xml version="1.0" encoding="UTF-8"?>\n<ApexClass xmlns="http://soap.sforce.com/2006/04/metadata"/>\n'
 _PER_FOLDER = 200
 """Files: as many as a folder of Salesforce metadata often has."""
@@ -48,9 +50,7 @@ def settings_only(root: Path, apps: int) -> Path:
 
 def robot(root: Path) -> Path:
     """A project of one app that logs in by itself."""
-    settings = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
-    policies = {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.plant(root, trees.project() | trees.app("Robot", settings=settings, policies=policies))
+    return trees.plant(root, trees.project() | trees.robot())
 
 
 def listener(root: Path) -> Path:

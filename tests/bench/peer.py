@@ -27,7 +27,7 @@ class Peer:
 @contextmanager
 def listening() -> Iterator[Peer]:
     """Answer until the context ends."""
-    with tls.issued() as certificate, ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
+    with tls.issue_certificate() as certificate, ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate.server_file)
         server.socket = context.wrap_socket(server.socket, server_side=True)

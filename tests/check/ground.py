@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import trees
 
@@ -20,9 +21,9 @@ from ecapipe.project.discovery import ProjectSelection
 SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
 HOME, AWAY = "00D000000000001EAA", "00D000000000002EAA"
 LINK = {"oauthLink": f"{HOME}:888000000000001AAA"}
-IGNORE = {".gitignore": "*.ecaGlblOauth-meta.xml\n"}
+IGNORE: trees.Files = {".gitignore": "*.ecaGlblOauth-meta.xml\n"}
 
-Step = trees.Files | str
+Step = Mapping[str, str | bytes] | str
 """Files to write, or the arguments of a git command."""
 
 
@@ -33,10 +34,10 @@ def git(at: Path, *arguments: str) -> str:
     return ended.stdout
 
 
-def ready(root: Path, steps: trees.Files | Sequence[Step]) -> Path:
+def ready(root: Path, steps: Mapping[str, str | bytes] | Sequence[Step]) -> Path:
     """A folder after `steps`; a repository if one of them is a git command."""
     root.mkdir(parents=True, exist_ok=True)
-    todo = [steps] if isinstance(steps, dict) else list(steps)
+    todo = [steps] if isinstance(steps, Mapping) else list(steps)
     if any(isinstance(step, str) for step in todo):
         git(root, "init", "--quiet")
     for step in todo:
@@ -47,7 +48,7 @@ def ready(root: Path, steps: trees.Files | Sequence[Step]) -> Path:
     return root
 
 
-def committed(*files: trees.Files) -> list[Step]:
+def committed(*files: Mapping[str, str | bytes]) -> list[Step]:
     """Steps that commit `files`."""
     return [*files, "add --all", "commit --quiet --allow-empty --message made-up"]
 
@@ -60,11 +61,11 @@ def inspect(
     return inspection.inspect(ProjectSelection((str(root),), names, trusted), gate or CheckOptions(), world)
 
 
-def findings(root: Path, gate: CheckOptions | None = None, **variables: str) -> list[Finding]:
+def findings(root: Path, gate: CheckOptions | None = None, **variables: Any) -> list[Finding]:
     return list(inspect(root, gate, **variables).findings)
 
 
-def rules(root: Path, gate: CheckOptions | None = None, **variables: str) -> set[str]:
+def rules(root: Path, gate: CheckOptions | None = None, **variables: Any) -> set[str]:
     """The names of the rules that are not kept."""
     return {finding.rule for finding in findings(root, gate, **variables)}
 

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,11 +30,11 @@ from ecapipe.problems.usage import unreadable_file, unwritable_file
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = "accepted.json"
-COPY = {"settings": {"consumerKey": trees.key("Billing")}}
+COPY: trees.Changes = {"settings": {"consumerKey": trees.key("Billing")}}
 OAUTH = f"{trees.DEFAULT}/extlClntAppOauthSettings/Billing_oauth.ecaOauth-meta.xml"
 
 
-def project(*, rules: dict[str, object] | None = None, **more: object) -> trees.Files:
+def project(*, rules: Mapping[str, object] | None = None, **more: object) -> trees.Files:
     return trees.project(plugins={"ecapipe": {"rules": rules or {}, **more}})
 
 
@@ -122,7 +123,7 @@ def test_many_secrets_are_looked_for_as_well_as_few(tmp_path: Path) -> None:
 def test_staged_passes_over_links_bundles_and_hidden_folders(tmp_path: Path) -> None:
     header = trees.xml("ExternalClientApplication", {"label": "made up"})
     names = ["lwc/a", ".hidden/b", "node_modules/c", "classes/d"]
-    files = {f"force-app/{name}.eca-meta.xml": header for name in names}
+    files: trees.Files = {f"force-app/{name}.eca-meta.xml": header for name in names}
     root = ground.ready(tmp_path, [trees.project() | files])
     (root / "force-app/e.eca-meta.xml").symlink_to("classes/d.eca-meta.xml")
     ground.ready(root, committed())
@@ -137,7 +138,7 @@ def test_staged_does_not_read_a_file_twice_where_package_directories_overlap(tmp
 
 
 def test_staged_tells_misspelt_and_broken_files(tmp_path: Path) -> None:
-    files = {"force-app/a.ecaglblOauth-meta.xml": "<a/>", "force-app/b.eca-meta.xml": "<oops"}
+    files: trees.Files = {"force-app/a.ecaglblOauth-meta.xml": "<a/>", "force-app/b.eca-meta.xml": "<oops"}
     root = ground.ready(tmp_path, committed(trees.project() | trees.app() | files))
     assert {"suffix-misspelt", "malformed-xml"} <= ground.rules(root, CheckOptions(staged=True))
 
@@ -227,10 +228,10 @@ def test_a_project_gives_a_rule_its_level(level: str, tmp_path: Path) -> None:
 
 
 def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
-    broken = {"force-app/a.eca-meta.xml": "<oops"}
+    broken: trees.Files = {"force-app/a.eca-meta.xml": "<oops"}
     rules = {"pkce-not-required": "off", "malformed-xml": "off"}
     app = trees.app(settings={"isPkceRequired": "false"})
-    root = ground.private(ground.ready(tmp_path, project(rules=dict(rules)) | app | broken))
+    root = ground.private(ground.ready(tmp_path, project(rules=rules) | app | broken))
     assert ground.findings(root) == []
     untrusted = ground.inspect(root, trusted=False).findings
     assert {each.rule for each in untrusted} == {"pkce-not-required", "malformed-xml"}

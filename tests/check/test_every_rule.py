@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Unpack
 
 import pytest
 import trees
@@ -29,7 +30,7 @@ OF_HOME = trees.project(
 SCOPED = {"orgScopedExternalApp": f"{HOME}:Billing"}
 PUBLIC = {"isConsumerSecretOptional": "true"}
 CERTIFICATE = {"certificate": "TUlJRkFLRQ=="}
-CLIENT_CREDENTIALS = {
+CLIENT_CREDENTIALS: trees.Changes = {
     "settings": trees.CLIENT_CREDENTIALS,
     "policies": {**trees.CLIENT_CREDENTIALS, "clientCredentialsFlowUser": "robot@example.com"},
 }
@@ -40,7 +41,7 @@ LONG = "\n".join(f"https://example.com/{number:0100}" for number in range(20))
 SECRET = trees.secret("Billing")
 
 
-def app(**changes: trees.Elements | None) -> trees.Files:
+def app(**changes: Unpack[trees.Changes]) -> trees.Files:
     """The app Billing, with changes to its files, in a plain project."""
     return PROJECT | trees.app(**changes)
 
@@ -144,8 +145,8 @@ CASES = {
         "<externalClientApplication>acme__Billing</externalClientApplication>",
     ),
     "callback-missing": Case(
-        app(settings={"callbackUrl": None}), PROJECT | trees.app(**{**CLIENT_CREDENTIALS, "settings": {
-            **trees.CLIENT_CREDENTIALS, "callbackUrl": None}})
+        app(settings={"callbackUrl": None}), app(**(CLIENT_CREDENTIALS | {"settings": {
+            **trees.CLIENT_CREDENTIALS, "callbackUrl": None}}))
     ),
     "callback-invalid": Case(
         app(settings={"callbackUrl": "https://example.com/a\nexample.com/b"}),
@@ -243,8 +244,8 @@ CASES = {
         app(settings={"isPkceRequired": "false"}), app(), "<isPkceRequired>false</isPkceRequired>"
     ),
     "secret-optional-with-client-credentials": Case(
-        PROJECT | trees.app(**{**CLIENT_CREDENTIALS, "settings": {**trees.CLIENT_CREDENTIALS, **PUBLIC}}),
-        PROJECT | trees.app(**CLIENT_CREDENTIALS),
+        app(**(CLIENT_CREDENTIALS | {"settings": {**trees.CLIENT_CREDENTIALS, **PUBLIC}})),
+        app(**CLIENT_CREDENTIALS),
         "<isConsumerSecretOptional>true</isConsumerSecretOptional>",
     ),
     "scope-full": Case(
@@ -402,7 +403,7 @@ def test_callback_urls_are_absolute(url: str, valid: bool, tmp_path: Path) -> No
 def test_a_secret_that_is_supplied_counts_before_a_login_but_not_in_a_deploy(tmp_path: Path) -> None:
     files = REPLACED | trees.app(settings={"consumerKey": "REPLACE_ME", "consumerSecret": "@@SECRET@@"})
     root = ground.ready(tmp_path, files)
-    supplied = {"ECAPIPE_CLIENT_ID": trees.key("Billing"), "ECAPIPE_CLIENT_SECRET": SECRET}
+    supplied: dict[str, Any] = {"ECAPIPE_CLIENT_ID": trees.key("Billing"), "ECAPIPE_CLIENT_SECRET": SECRET}
     both = {"credential-placeholder", "replacement-unresolved"}
     assert not both & ground.rules(root, **supplied)
     assert both <= ground.rules(root, CheckOptions("deploy"), **supplied)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def test_every_rule_says_what_it_means_why_it_matters_and_what_to_do(rule: Rule)
     "edit",
     [{"line": 4}, {"line": None}, {"message": "other"}, {"level": "note"}, {"actions": ()}, {"accepted": True}],
 )
-def test_a_fingerprint_outlives_edits(edit: dict[str, object]) -> None:
+def test_a_fingerprint_outlives_edits(edit: dict[str, Any]) -> None:
     assert replace(FOUND, **edit).fingerprint == FOUND.fingerprint
 
 
@@ -46,7 +47,7 @@ def test_a_fingerprint_outlives_edits(edit: dict[str, object]) -> None:
         {"file": "a/fileBilling", "app": None},
     ],
 )
-def test_a_fingerprint_tells_findings_apart(other: dict[str, object]) -> None:
+def test_a_fingerprint_tells_findings_apart(other: dict[str, Any]) -> None:
     assert replace(FOUND, **other).fingerprint != FOUND.fingerprint
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import chains
 import pytest
@@ -34,14 +35,14 @@ def checked(
     *,
     tracked: Sequence[str] = (),
     unreadable: Sequence[Problem] = (),
-    **variables: str,
+    **variables: Any,
 ) -> list[Finding]:
     chain = chains.chain(apps, (), Environment(variables).credential)
     proven = [resolution.resolve(app, None, chain, allowed_flows) for app in apps]
     return registry.check(apps, proven, Evidence(tracked=frozenset(tracked), problems=tuple(unreadable)), {})
 
 
-def findings(files: trees.Files, *, tracked: Sequence[str] = (), **variables: str) -> list[Finding]:
+def findings(files: trees.Files, *, tracked: Sequence[str] = (), **variables: Any) -> list[Finding]:
     return checked(trees.assembled(files), tracked=tracked, **variables)
 
 
@@ -84,9 +85,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), CASES)
-def test_each_rule_finds_its_case_and_no_other(
-    changes: dict[str, trees.Elements | None], expected: list[tuple[str, str]]
-) -> None:
+def test_each_rule_finds_its_case_and_no_other(changes: trees.Changes, expected: list[tuple[str, str]]) -> None:
     found = findings(trees.app(**changes))
     assert shown(found) == expected
     for finding in found:

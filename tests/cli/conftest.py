@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from cli.scene import Scene, staged
+from fakes.scene import Scene, staged
 from loopback import free_port
 
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import trees
-from adapters.servers import Said, Seen, origin
-from cli.scene import staged
 from commandline import Ended, ecapipe, inside, on_terminal
+from fakes.scene import staged
+from fakes.servers import Said, Seen, origin
 from loopback import free_port, request
 
 PART = 8
@@ -154,7 +155,7 @@ def as_json(*arguments: str, at: Path, **more: str) -> Ended:
     return ended
 
 
-def on_screen(*arguments: str, at: Path, **more: str) -> Ended:
+def on_screen(*arguments: str, at: Path, **more: Any) -> Ended:
     with on_terminal(*arguments, at=at, **more) as screen:
         return screen.end()
 
@@ -168,7 +169,7 @@ FORMS = (as_json, on_screen, as_lines)
 
 
 def sweep(
-    stage: Stage, status: int, *command: str, app: str = "Batch", forms: Iterable[Form] = FORMS, **more: str
+    stage: Stage, status: int, *command: str, app: str = "Batch", forms: Iterable[Form] = FORMS, **more: Any
 ) -> None:
     """Run a command in every form, and listen."""
 
@@ -199,7 +200,10 @@ def test_a_part_of_a_secret_is_heard_in_every_disguise() -> None:
 
 def test_a_login_without_people(stage: Stage) -> None:
     before = len(stage.secrets.values)
-    supplied = {"ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Batch"), "ECAPIPE_CLIENT_ID": trees.key("Batch")}
+    supplied: dict[str, Any] = {
+        "ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Batch"),
+        "ECAPIPE_CLIENT_ID": trees.key("Batch"),
+    }
     with stage.before() as url:
         sweep(stage, 0, *run(stage, url, "Batch", "--verbose"))
         sweep(stage, 0, *run(stage, url, "Batch", "--revoke"), forms=[as_lines], **supplied)
@@ -208,7 +212,7 @@ def test_a_login_without_people(stage: Stage) -> None:
 
 def test_a_login_in_a_browser(stage: Stage) -> None:
     before = len(stage.secrets.values)
-    supplied = {"ECAPIPE_CLIENT_SECRET_LISTENER": trees.secret("Listener")}
+    supplied: dict[str, Any] = {"ECAPIPE_CLIENT_SECRET_LISTENER": trees.secret("Listener")}
     with stage.before() as url:
         command = run(stage, url, "Listener", "--flow", "web", "--scopes", "api refresh_token", "--verbose")
         sweep(stage, 0, *command, app="Listener", **supplied)
@@ -302,7 +306,7 @@ def test_a_secret_in_the_place_of_a_flag_is_not_repeated(stage: Stage) -> None:
 
 def test_a_login_that_is_kept_used_and_ended(stage: Stage, tmp_path: Path) -> None:
     """Only the files that were asked for hold its secrets, and only the token's own command prints one."""
-    at = {"ECAPIPE_STATE_DIR": str(tmp_path)}
+    at: dict[str, Any] = {"ECAPIPE_STATE_DIR": str(tmp_path)}
     login = ("-n", "Batch", "-o", "uat", "--verbose")
     with stage.before() as url:
         sweep(stage, 0, *run(stage, url, "Batch", "--save", "--store", "file", "--verbose"), **at)
@@ -318,7 +322,7 @@ def test_a_login_that_is_kept_used_and_ended(stage: Stage, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("path", ["/token", "/userinfo", "/revoke"])
 def test_an_org_that_repeats_what_a_kept_login_sends(stage: Stage, tmp_path: Path, path: str) -> None:
-    at = {"ECAPIPE_STATE_DIR": str(tmp_path)}
+    at: dict[str, Any] = {"ECAPIPE_STATE_DIR": str(tmp_path)}
     refusing = False
 
     def refused(seen: Seen, said: Said) -> Said | None:
@@ -346,7 +350,7 @@ def test_a_secret_that_is_kept(stage: Stage, tmp_path: Path) -> None:
 
 
 def test_what_looks_around(stage: Stage) -> None:
-    supplied = {"ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Batch")}
+    supplied: dict[str, Any] = {"ECAPIPE_CLIENT_SECRET_BATCH": trees.secret("Batch")}
     sweep(stage, 0, "manifest", "-d", str(stage.root), "--verbose", **supplied)
     for form in (as_json, as_lines):
         for command in (("doctor", "--verbose"), ("doctor", "--storage", "--verbose")):

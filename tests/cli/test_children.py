@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import trees
 from check import ground
-from cli.scene import staged
 from commandline import ROOT, Ended, ecapipe
+from fakes.salesforce_cli import StandIn, login
+from fakes.scene import staged
 from loopback import free_port
-from salesforce_cli import StandIn, login
 
 BROWSER = """#!{python}
 import os, sys

@@ -7,13 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-import salesforce_cli
 import trees
 from commandline import Ended, inside
-from salesforce_cli import StandIn
+from fakes import salesforce_cli
+from fakes.salesforce_cli import StandIn
 
 PROD = "https://acme.my.salesforce.com"
-ALONE = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
 
 
 class Place:
@@ -28,8 +27,7 @@ class Place:
         self.configure()
 
     def configure(self, **orgs: object) -> None:
-        app = trees.app("Robot", settings=ALONE, policies=trees.CLIENT_CREDENTIALS)
-        trees.plant(self.root, trees.project(plugins={"ecapipe": {"orgs": orgs}}) | app)
+        trees.plant(self.root, trees.project(plugins={"ecapipe": {"orgs": orgs}}) | trees.robot())
 
     def target_org(self, name: str, below: Path | None = None) -> None:
         folder = (below or self.home) / ".sf"

@@ -44,10 +44,10 @@ def test_a_topic_has_its_commands(topic: str) -> None:
     assert offered(topic, "") == list(help.COMMANDS[topic].children)
 
 
-COMMANDS = [
-    words
+COMMANDS: list[tuple[str, ...]] = [
+    (name, *words)
     for name, entry in help.COMMANDS.items()
-    for words in ([(name, child) for child in entry.children] or [(name,)])
+    for words in ([[child] for child in entry.children] or [[]])
 ]
 
 
@@ -121,9 +121,9 @@ def test_logins_are_those_that_are_kept(tmp_path: Path) -> None:
     assert offered("login", "token", "-n", "", **state) == []
     logins = tmp_path / "state/logins"
     logins.mkdir(parents=True)
-    members = {"app": "Robot", "alias": "uat"}
-    for number, changes in enumerate(({}, {"app": "Other", "alias": None}, {"app": "$(touch owned)"})):
-        record = {"version": 1, "kind": "login", "place": "keyring", "members": members | changes}
+    for number, (app, alias) in enumerate([("Robot", "uat"), ("Other", None), ("$(touch owned)", "uat")]):
+        members = {"app": app, "alias": alias}
+        record = {"version": 1, "kind": "login", "place": "keyring", "members": members}
         (logins / f"{number:032x}.json").write_text(json.dumps(record))
     (logins / f"{9:032x}.json").write_text("{")
     assert offered("login", "token", "-n", "", **state) == ["Robot", "Other"]

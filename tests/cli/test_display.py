@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cli.scene import Scene
 from commandline import Ended, on_terminal
+from fakes.scene import Scene
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9]")
 
 
-def shown(*arguments: str, at: Path, **variables: str) -> Ended:
+def shown(*arguments: str, at: Path, **variables: Any) -> Ended:
     with on_terminal(*arguments, at=at, **variables) as screen:
         return screen.end()
 
@@ -72,8 +73,7 @@ def test_an_address_is_pasted_on_a_terminal(scene: Scene, tmp_path: Path) -> Non
     command = [*scene.run("Paster"), "--callback", "paste", "--browser", "none"]
     with on_terminal(*command, at=tmp_path, width=60, NO_COLOR="1") as screen:
         screen.terminal.expect(r"\r\n(http://localhost:\S+)\r\n")
-        assert screen.terminal.match is not None
-        address = scene.sign_in(screen.terminal.match[1])
+        address = scene.sign_in(screen.found[1])
         screen.terminal.expect_exact("paste the")
         screen.terminal.sendline("what?")
         screen.terminal.expect_exact("neither an address nor a code")

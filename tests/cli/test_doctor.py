@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import trees
-from commandline import ROOT, Ended, ecapipe
-from salesforce_cli import VERSION, StandIn
+from commandline import Ended, ecapipe, keyring
+from fakes.salesforce_cli import VERSION, StandIn
 
 PASSWORD = "a-made-up-proxy-password"
 CHECKS = ["python", "git", "sf", "browser", "keyring", "proxy", "certificates", "callbacks", "state"]
@@ -40,13 +40,7 @@ def here(tmp_path: Path, tools: Path, *command: str, typed: str = "", **variable
         with socket.create_server(("127.0.0.1", 0)) as server:
             url = f"http://127.0.0.1:{server.getsockname()[1]}/cb"
         trees.plant(place, trees.project() | trees.app(settings={"callbackUrl": url}))
-    known = {
-        "PATH": str(tools),
-        "DISPLAY": ":0",
-        "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
-        "DRAWER": str(tmp_path / "drawer"),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-    }
+    known = {"PATH": str(tools), "DISPLAY": ":0", **keyring(tmp_path / "drawer")}
     return ecapipe(*command, at=place, typed=typed, **(known | variables))
 
 

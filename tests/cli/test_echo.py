@@ -12,10 +12,10 @@ from urllib.parse import parse_qs
 
 import pytest
 import trees
-from adapters.servers import Said, Seen, origin
 from cli.test_canary import Secrets, Stage, as_json, as_lines, passed_on, stage
 from commandline import Ended, inside
 from disguises import DISGUISES, readings
+from fakes.servers import Said, Seen, origin
 from keypairs import certificate, pem, rsa_key, written
 
 from ecapipe.render.reports import FORMATS

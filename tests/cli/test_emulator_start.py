@@ -6,8 +6,8 @@ import json
 import signal
 from pathlib import Path
 
-from cli.scene import project
 from commandline import started
+from fakes.scene import project
 from loopback import free_port, listens
 
 from ecapipe.emulator.visitor import visit

@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 
 import pytest
 import trees
-from cli.scene import Scene
 from commandline import PATIENCE, PROGRAM, environment, started
+from fakes.scene import Scene
 from loopback import listens
 
 from ecapipe.cli.interrupts import ENDING

@@ -11,16 +11,11 @@ from urllib.parse import parse_qs
 
 import pytest
 import trees
-from adapters.servers import Origin, Said, Seen, origin
 from cli.test_canary import Secrets, as_json, as_lines, on_screen, repeated
 from commandline import Ended, inside, on_terminal
+from fakes.orgs import emulated
+from fakes.servers import Origin, Said, Seen, origin
 from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
-
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
-from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 ADA = "ada@example.com"
 ORG, USER = "00D000000000001EAA", "005000000000001AAA"
@@ -199,8 +194,7 @@ def test_an_org_takes_the_key_of_its_certificate(
 ) -> None:
     settings = {"certificate": certificate(rsa_key()), "callbackUrl": None, "consumerSecret": None}
     root = trees.plant(tmp_path, trees.project() | trees.app(settings=settings, policies=policies))
-    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
-    with Emulator(apps, orgs=("uat",)) as emulator:
+    with emulated(root) as emulator:
         where = ["-d", str(root), "-o", f"uat={emulator.urls['uat']}", "--username", "user@uat.example"]
         with_key = ["--jwt-key-file", written(tmp_path, pem(rsa_key(key)))]
         ended = inside("run", *where, *with_key, *more, "--json", at=tmp_path, **variables)

@@ -9,21 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 import trees
-from cli.scene import PASTED
-from commandline import ROOT, Ended, Json, ecapipe, inside, on_terminal, started, together
+from commandline import Ended, Json, ecapipe, inside, keyring, on_terminal, started, together
+from fakes.orgs import emulated
+from fakes.scene import PASTED
 from loopback import request
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 ROTATING = {"isRefreshTokenRotationEnabled": "true"}
 LASTING = {"commaSeparatedOauthScopes": "Api, Basic, RefreshToken"}
@@ -71,7 +68,7 @@ class Org:
         body = "&".join(f"{name}={value}" for name, value in form.items())
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         port = int(self.url.rpartition(":")[2])
-        return request(port, f"/services/oauth2/{path}", "POST", body=body.encode(), headers=headers)
+        return request(port, f"/services/oauth2/{path}", "POST", body=body, headers=headers)
 
     def works(self, access_token: str) -> bool:
         port = int(self.url.rpartition(":")[2])
@@ -90,24 +87,18 @@ class Org:
 @contextmanager
 def known(root: Path, home: Path, *faults: Fault) -> Iterator[Org]:
     home.mkdir(exist_ok=True)
-    robot = trees.app(
-        "Robot",
-        settings={"callbackUrl": None, **trees.CLIENT_CREDENTIALS},
-        policies={"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS},
-    )
     web = {"callbackUrl": PASTED}
     public = {**web, "isConsumerSecretOptional": "true", "isSecretRequiredForRefreshToken": "false"}
     trees.plant(
         root,
         trees.project()
-        | robot
+        | trees.robot()
         | trees.app("Steady", settings=web, oauth=LASTING)
         | trees.app("Rotating", settings={**web, **ROTATING}, oauth=LASTING)
         | trees.app("Public", settings={**public, "consumerSecret": None}, oauth=LASTING)
         | trees.app("Brief", settings=web, oauth={"commaSeparatedOauthScopes": "Api, Basic"}),
     )
-    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
-    with Emulator(apps, orgs=("uat",), faults=faults) as emulator:
+    with emulated(root, faults=faults) as emulator:
         yield Org(root, home, emulator)
 
 
@@ -364,7 +355,7 @@ def test_an_interrupt_waits_for_the_token_that_is_under_way(tmp_path: Path, by: 
 
 @pytest.mark.parametrize(("fault", "name"), [("wrongOrg", "WrongOrg"), ("wrongUser", "WrongUser")])
 def test_a_token_of_somebody_else_is_not_kept(tmp_path: Path, fault: Any, name: str) -> None:
-    with known(tmp_path / "project", tmp_path / "home", Fault("*/token", {fault: True}, after=1)) as org:
+    with known(tmp_path / "project", tmp_path / "home", Fault("*/token", cast(Any, {fault: True}), after=1)) as org:
         org.save("Steady")
         before = org.secrets
         ended = org.login("refresh")
@@ -505,11 +496,7 @@ def test_a_damaged_record_hides_no_other_and_is_never_removed(org: Org) -> None:
 
 def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
     drawer = org.home.parent / "drawer"
-    variables = {
-        "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
-        "DRAWER": str(drawer),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-    }
+    variables = keyring(drawer)
 
     def command(*words: str) -> Ended:
         return ecapipe(*words, at=org.home, **variables)

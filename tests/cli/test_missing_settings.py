@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import trees
-from cli.batch import batch
 from cli.test_jwt import ADA, Scene, scene
 from commandline import inside
+from fakes.batch import batch
 from keypairs import PASSPHRASE
 from loopback import free_port
 
@@ -90,8 +90,7 @@ SAML = trees.app("Acme", settings=None, oauth=None) | {
         "ExtlClntAppSamlConfigurablePolicies", {"externalClientApplication": "Acme"}
     )
 }
-ALONE = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
-ROBOT = trees.app("Robot", settings=ALONE, policies=trees.CLIENT_CREDENTIALS)
+ROBOT = trees.robot()
 SILENT: dict[str, tuple[list[trees.Files], str | None, list[str], str]] = {
     # the apps, the target's id, flags; the problem of Acme
     "not retrieved": ([without_file()], None, [], "SettingsNotRetrieved"),

@@ -10,15 +10,10 @@ from urllib.parse import parse_qs
 
 import pytest
 import trees
-from adapters.servers import Said, Seen, origin
 from commandline import PATIENCE, inside, on_terminal, started
+from fakes.orgs import emulated
+from fakes.servers import Said, Seen, origin
 from loopback import free_port
-
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
-from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 PUBLIC = {"consumerSecret": None, "isConsumerSecretOptional": "true"}
 WRONG = "WRONG0SECRET0THAT0IS0MADE0UP"
@@ -207,8 +202,7 @@ def test_the_emulator_gives_the_same_answers(tmp_path: Path) -> None:
     at_home = plant(tmp_path / "org", trees.app("Billing"), trees.app("Portal", settings=PUBLIC))
     wrong = trees.app("Billing", settings={"consumerSecret": WRONG})
     here = plant(tmp_path / "here", wrong, trees.app("Portal", settings=PUBLIC), trees.app("Other"))
-    apps = registered(ProjectSelection((at_home,)), composition.real_world(Environment({})))
-    with Emulator(apps, orgs=("uat",)) as emulator:
+    with emulated(at_home) as emulator:
         where = ["-o", f"uat={emulator.urls['uat']}", "--json"]
         ended = inside("app", "probe", "-d", here, *where, at=tmp_path)
         right = inside("app", "probe", "-d", at_home, "-n", "Billing", *where, at=tmp_path)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import trees
-from cli.batch import ORGS, Batch, batch, project
-from cli.scene import Scene
 from commandline import PATIENCE, Ended, Json, ecapipe, inside, started
+from fakes.batch import ORGS, Batch, batch, project
+from fakes.scene import Scene
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import journal

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trees
 from cli.promises import APP, CREDENTIAL, FAILURE, PROBLEM, PROJECT, RUN, STAGE, SUCCESS
-from cli.scene import PASTED, Scene
 from commandline import SAMPLE, ecapipe, inside, started, together
+from fakes.scene import PASTED, Scene
 from loopback import free_port, request
 
 from ecapipe.emulator.visitor import VisitError

@@ -8,26 +8,15 @@ from pathlib import Path
 
 import pytest
 import trees
-from commandline import ROOT, Ended, ecapipe, inside, on_terminal
-
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
-from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
+from commandline import Ended, ecapipe, inside, keyring, on_terminal
+from fakes.orgs import emulated
 
 SECRET = trees.secret("Robot")
-ROBOT = {
-    "settings": {"callbackUrl": None, **trees.CLIENT_CREDENTIALS},
-    "policies": {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS},
-}
 
 
 def without_secret(name: str = "Robot", **settings: str | None) -> trees.Files:
     """An app whose settings file lacks the consumer secret."""
-    return trees.app(
-        name, settings={**ROBOT["settings"], "consumerSecret": None, **settings}, policies=ROBOT["policies"]
-    )
+    return trees.robot(name, settings={"consumerSecret": None, **settings})
 
 
 @dataclass(frozen=True)
@@ -53,10 +42,8 @@ class Place:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    known = trees.plant(tmp_path_factory.mktemp("org"), trees.project() | trees.app("Robot", **ROBOT))  # type: ignore[arg-type]
-    with Emulator(
-        registered(ProjectSelection((str(known),)), composition.real_world(Environment({}))), orgs=("uat",)
-    ) as emulator:
+    known = trees.plant(tmp_path_factory.mktemp("org"), trees.project() | trees.robot())
+    with emulated(known) as emulator:
         yield emulator.urls["uat"]
 
 
@@ -135,11 +122,7 @@ def test_a_keyring_that_is_not_there_fails_the_app_that_needs_it(place: Place) -
 
 
 def test_a_keyring_keeps_it_out_of_every_file(place: Place) -> None:
-    variables = {
-        "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
-        "DRAWER": str(place.home.parent / "drawer"),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-    }
+    variables = keyring(place.home.parent / "drawer")
     command = ["app", "set-secret", "Robot", "-d", str(place.root)]
     kept = ecapipe(*command, at=place.home, typed=SECRET, **variables)
     assert (kept.status, "is kept in the keyring (drawer Shared)." in kept.out) == (0, True)

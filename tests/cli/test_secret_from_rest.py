@@ -8,33 +8,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Unpack
 from urllib.parse import urlencode
 
 import pytest
 import trees
 from commandline import Ended, ecapipe
+from fakes.orgs import registered
+from fakes.salesforce_cli import StandIn, login
 from loopback import request
-from salesforce_cli import StandIn, login
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.org import EmulatedPair, OrgSetup, RegisteredApp
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 from ecapipe.secret import Secret
 
 SETTINGS = "force-app/main/default/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
 OTHER = trees.key("Other")
 
 
-def files(**changes: trees.Elements | None) -> trees.Files:
+def files(**changes: Unpack[trees.Changes]) -> trees.Files:
     """Billing, which logs in with client credentials, and lacks its secret unless something else is said."""
     settings = {"callbackUrl": None, "consumerSecret": None, **trees.CLIENT_CREDENTIALS}
     policies = {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.project() | trees.app(
-        **{"settings": {**settings, **(changes.pop("settings", None) or {})}, "policies": policies, **changes}
-    )
+    changes.setdefault("policies", policies)
+    changes["settings"] = {**settings, **(changes.get("settings") or {})}
+    return trees.project() | trees.app(**changes)
 
 
 @dataclass
@@ -62,10 +60,10 @@ def staged(
     setup: OrgSetup | None = None,
     used: bool = True,
     logged_in: bool = True,
-    **registration: object,
+    **registration: Any,
 ) -> Iterator[Scene]:
     at_home = trees.plant(tmp_path / "org", files(settings={"consumerSecret": trees.secret("Billing")}))
-    (app,) = registered(ProjectSelection((str(at_home),)), composition.real_world(Environment({})))
+    (app,) = registered(at_home)
     robot = RegisteredApp("Robot", trees.key("Robot"), Secret(trees.secret("Robot")), (), ("api",),
                           client_credentials=True, run_as_user="robot@acme.example")  # fmt: skip
     more = [replace(robot, name=f"More{number}", consumer_key=trees.key(f"More{number}")) for number in range(3)]

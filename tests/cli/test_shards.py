@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from cli.batch import Batch, batch
 from commandline import ROOT, Ended, environment, inside, together
+from fakes.batch import Batch, batch
 
 from ecapipe.emulator.faults import Fault
 

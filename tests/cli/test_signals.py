@@ -19,8 +19,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from adapters.drawer import Drawer
-from commandline import PATIENCE, PROGRAM, ROOT, Ended, Running, ecapipe, environment, started
+from commandline import PATIENCE, PROGRAM, Ended, Running, ecapipe, environment, keyring, started
+from fakes.drawer import Drawer
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage.store import RecordStore
@@ -72,12 +72,8 @@ class Org:
     @property
     def variables(self) -> dict[str, str]:
         """The environment of a command."""
-        drawer = {
-            "PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared",
-            "DRAWER": str(self.home / "drawer"),
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-        }
-        return {"ECAPIPE_STATE_DIR": str(self.home / "state"), **(drawer if self.place == "keyring" else {})}
+        drawer = keyring(self.home / "drawer") if self.place == "keyring" else {}
+        return {"ECAPIPE_STATE_DIR": str(self.home / "state"), **drawer}
 
     @property
     def store(self) -> RecordStore:

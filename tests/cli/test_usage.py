@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trees
 from cli.promises import ENVELOPE
-from cli.scene import PASTED
 from commandline import ROOT, ecapipe, inside, together
+from fakes.scene import PASTED
 
 from ecapipe import __version__
 from ecapipe.cli.help import COMMANDS

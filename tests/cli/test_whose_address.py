@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trees
-from adapters.servers import Origin, origin
 from commandline import Ended, inside
+from fakes.servers import Origin, origin
 
 SECRET = "AN0ORGS0SECRET0THAT0NO0STRANGER0GETS"
 ENVIRONMENT = {
@@ -36,7 +37,7 @@ def plant(root: Path, files: trees.Files | None = None, **members: object) -> Pa
     return root / "project"
 
 
-def configured(url: str, **members: str) -> dict[str, object]:
+def configured(url: str, **members: str) -> dict[str, Any]:
     return {"plugins": {"ecapipe": {"orgs": {"prod": {"url": url, **members}}}}}
 
 
@@ -119,12 +120,13 @@ def test_a_file_beside_the_trees_that_it_names_is_theirs(stranger: Origin, tmp_p
 @pytest.mark.parametrize("command", ["run", "app probe"])
 def test_without_the_projects_word_it_names_no_org(command: str, tmp_path: Path) -> None:
     root = tmp_path / "repository"
-    for files, members in (
+    cases: tuple[tuple[trees.Files, dict[str, Any]], ...] = (
         ({}, {"sfdcLoginUrl": PROD}),
         ({".sf/config.json": json.dumps({"target-org": PROD})}, {}),
         ({".sfdx/sfdx-config.json": json.dumps({"defaultusername": PROD})}, {}),
         ({".sf/config.json": "{}", ".sfdx/sfdx-config.json": "{}"}, configured(PROD)),
-    ):
+    )
+    for files, members in cases:
         plant(root, files, **members)
         ended = ask(command, root, "--no-project-config")
         assert (ended.status, ended.document["name"]) == (2, "NoOrgChosen"), members

@@ -6,6 +6,7 @@ import string
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Unpack
 
 import chains
 import pytest
@@ -35,7 +36,7 @@ UAT = Org("https://acme--uat.sandbox.my.salesforce.com", "acme--uat.sandbox.my.s
 UNNAMED = replace(UAT, alias=None)
 
 
-def app(name: str = "Billing", **changes: trees.Elements | None) -> App:
+def app(name: str = "Billing", **changes: Unpack[trees.Changes]) -> App:
     (found,) = trees.assembled(trees.app(name, **changes))
     return found
 
@@ -94,7 +95,7 @@ def test_a_retrieved_file_is_enough() -> None:
     assert pair(result) == (KEY, SECRET)
     assert (result.key.in_file, result.key.source, result.key.causes) == ("present", "file", ())
     assert (result.secret.in_file, result.secret.source, result.secret.causes) == ("present", "file", ())
-    assert result.warning is result.problem is None
+    assert (result.warning, result.problem) == (None, None)
 
 
 def test_the_environment_comes_before_everything() -> None:
@@ -182,7 +183,7 @@ def test_variables_are_named_after_app_and_org(
         ({"SECRET_UAT": "no", "SECRET_BILLING_PROD": "no", "SECRET_PORTAL": "no", "CLIENT_SECRET": "no"}, SECRET),
     ],
 )
-def test_the_most_particular_variable_counts(values: dict[str, str], secret: str) -> None:
+def test_the_most_particular_variable_counts(values: dict[str, Any], secret: str) -> None:
     assert pair(resolved(app(), UAT, **values))[1] == secret
 
 

@@ -289,7 +289,10 @@ def test_any_beginning_of_a_journal_can_be_read(length: int) -> None:
 
 def test_a_later_line_about_a_login_replaces_an_earlier_one() -> None:
     target = Subject("Portal2", "uat")
-    again = [*(StageEnded(stage, target, "passed", "t", 1) for stage in TARGET_STAGES), SubjectFinished(target, None)]
+    again: list[Event] = [
+        *(StageEnded(stage, target, "passed", "t", 1) for stage in TARGET_STAGES),
+        SubjectFinished(target, None),
+    ]
     data = JOURNAL + json.dumps(journal_lines.part(again)).encode() + b"\n"
     told = journal_lines.parse(data, "run.jsonl")
     assert told is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -57,7 +58,7 @@ class Client:
         return self.emulator.urls[self.org] + path
 
     def authorize_url(self, **changes: str | None) -> str:
-        parameters = {
+        parameters: dict[str, str | None] = {
             "response_type": "code",
             "client_id": self.app.consumer_key,
             "redirect_uri": self.app.callback_urls[0],
@@ -81,7 +82,7 @@ class Client:
 
     def token(self, **changes: str | None) -> httpx.Response:
         """Redeem a code: a new one, unless one is given."""
-        parameters = {
+        parameters: dict[str, str | None] = {
             "grant_type": "authorization_code",
             "client_id": self.app.consumer_key,
             "client_secret": SECRET,
@@ -99,7 +100,7 @@ class Client:
         )
 
     def refresh(self, refresh_token: str, /, **changes: str | None) -> httpx.Response:
-        parameters = {
+        parameters: dict[str, str | None] = {
             "grant_type": "refresh_token",
             "client_id": self.app.consumer_key,
             "client_secret": SECRET,
@@ -108,14 +109,18 @@ class Client:
         return self.post("/services/oauth2/token", parameters | changes)
 
     def introspect(self, token: str, /, **changes: str | None) -> httpx.Response:
-        parameters = {"client_id": self.app.consumer_key, "client_secret": SECRET, "token": token}
+        parameters: dict[str, str | None] = {
+            "client_id": self.app.consumer_key,
+            "client_secret": SECRET,
+            "token": token,
+        }
         return self.post("/services/oauth2/introspect", parameters | changes)
 
     def works(self, access_token: str) -> bool:
         """Whether UserInfo takes the token."""
         return self.get("/services/oauth2/userinfo", access_token).status_code == 200
 
-    def post(self, path: str, form: dict[str, str | None], **more: str) -> httpx.Response:
+    def post(self, path: str, form: Mapping[str, str | None], **more: str) -> httpx.Response:
         return self.http.post(self.url(path), data=_without_none(form), headers=more)
 
     def get(self, path: str, access_token: str | None = None) -> httpx.Response:
@@ -144,5 +149,5 @@ def refusal(response: httpx.Response) -> tuple[str, str]:
     return said["error"], said["error_description"]
 
 
-def _without_none(parameters: dict[str, str | None]) -> dict[str, str]:
+def _without_none(parameters: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in parameters.items() if value is not None}

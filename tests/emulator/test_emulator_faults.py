@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from profiles import tries
 from starlette.responses import JSONResponse
 
-from ecapipe.emulator.faults import Do, Fault, parse
+from ecapipe.emulator.faults import Do, ErrorReply, Fault, parse
 from ecapipe.emulator.faults import answer as respond
 from ecapipe.emulator.server import Emulator
 from ecapipe.emulator.visitor import VisitError
@@ -28,7 +28,10 @@ TOKEN = "/services/oauth2/token"
 USERINFO = "/services/oauth2/userinfo"
 DATA = "/services/data"
 INACTIVE = {"error": "inactive_user", "error_description": "user is inactive"}
-BLOCKED = {"error": "OAUTH_AUTHORIZATION_BLOCKED", "error_description": "<b>Cross-org</b> flows are not supported"}
+BLOCKED: ErrorReply = {
+    "error": "OAUTH_AUTHORIZATION_BLOCKED",
+    "error_description": "<b>Cross-org</b> flows are not supported",
+}
 
 FAULTS: dict[str, tuple[str, Do]] = {
     "late": (DATA, {"delay": 0.3}),

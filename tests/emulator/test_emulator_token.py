@@ -196,7 +196,7 @@ def test_a_header_that_proves_nothing(client: Client, header: str) -> None:
 
 def test_a_pair_in_the_form_wins_over_the_header(client: Client) -> None:
     form: dict[str, str | None] = {"grant_type": "client_credentials"}
-    pair = {"client_id": NIGHTLY.consumer_key, "client_secret": SECRET}
+    pair: dict[str, str | None] = {"client_id": NIGHTLY.consumer_key, "client_secret": SECRET}
     right, wrong = basic(NIGHTLY.consumer_key, SECRET), basic(NIGHTLY.consumer_key, "wrong")
     assert client.post(TOKEN, form | pair, authorization=wrong).status_code == 200
     refused = client.post(TOKEN, form | pair | {"client_secret": "wrong"}, authorization=right)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trees
+from billing import app
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
@@ -21,17 +22,11 @@ from ecapipe.orgs.org import Org
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.credentials import rest_app_not_listed, rest_login_missing
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 ORG = selection.choose(f"uat={UAT}", {}, ())
-
-
-def app(**changes: trees.Elements | None) -> App:
-    (found,) = trees.assembled(trees.app(**changes))
-    return found
 
 
 @dataclass

@@ -13,19 +13,15 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import salesforce_cli
 import typer
-from salesforce_cli import StandIn
+from fakes import salesforce_cli
+from fakes.orgs import emulated
+from fakes.salesforce_cli import StandIn
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
 from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import help
-from ecapipe.cli.emulator import registered
-from ecapipe.emulator.server import Emulator
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.problem import INTERRUPTED
-from ecapipe.project.discovery import ProjectSelection
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -110,8 +106,7 @@ def test_an_example_that_needs_an_org_is_understood(line: str, place: Path) -> N
 @pytest.fixture(scope="module")
 def org() -> Iterator[str]:
     """A local org that knows the sample project."""
-    apps = registered(ProjectSelection((str(ROOT / "sample-project"),)), composition.real_world(Environment({})))
-    with Emulator(apps, orgs=("uat",)) as emulator:
+    with emulated(ROOT / "sample-project") as emulator:
         yield emulator.urls["uat"]
 
 

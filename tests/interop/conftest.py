@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from interop import installed
+from interop.window import Seen
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -31,3 +32,9 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def window(chromium: Browser) -> Iterator[Seen]:
+    with chromium.new_context() as context:
+        yield Seen(context)

@@ -70,7 +70,7 @@ def running(
         "clients": list(clients),
         "pkceRequired": list(pkce_required),
     }
-    command = [installed.node(), Path(__file__).with_suffix(".mjs"), json.dumps(told)]
+    command = [str(installed.node()), str(Path(__file__).with_suffix(".mjs")), json.dumps(told)]
     with subprocess.Popen(command, cwd=installed.FOLDER, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 import trees
+from fakes.desk import Desk
 from interop.program import Started, environment, started
 from interop.window import Seen
 from loopback import free_port
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.interop
 ELSEWHERE = "https://www.example.com"
 NAMES = ("dev", "uat", "prod")
 AT = "2026-01-05T09:00:00.000Z"
-PHONE = {"width": 360, "height": 740}
+PHONE: Any = {"width": 360, "height": 740}
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,6 @@ def orgs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orgs]:
 
 
 @pytest.fixture
-def window(chromium: Browser) -> Iterator[Seen]:
-    with chromium.new_context() as context:
-        yield Seen(context)
-
-
-@pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     """A home of its own, and a browser that shows nothing: the tests open the board themselves."""
     script = tmp_path / "browser"
@@ -110,7 +105,8 @@ def sign_in(page: Page, orgs: Orgs, *, button: str = "Allow") -> None:
 
 
 def link(board: Page, app: str, org: str) -> Callable[[], None]:
-    return board.get_by_role("link", name=f"Sign in to {app} in {org}").click
+    click: Callable[[], None] = board.get_by_role("link", name=f"Sign in to {app} in {org}").click
+    return click
 
 
 def status(board: Page, words: str) -> None:
@@ -294,31 +290,6 @@ def test_a_run_that_is_killed_leaves_no_page_that_pretends(window: Seen, orgs: O
         board.get_by_role("alert").filter(has_text="ecapipe no longer answers").wait_for()
 
 
-@dataclass
-class Desk:
-    """Takes down what people do."""
-
-    done: list[str] = field(default_factory=list)
-
-    def paste(self, text: str) -> str | None:
-        self.done.append(text)
-        return None
-
-    def open(self, subject: Subject) -> bool:
-        self.done.append(f"open {subject}")
-        return True
-
-    def retry(self, subject: Subject) -> bool:
-        self.done.append(str(subject))
-        return True
-
-    def finish(self) -> None:
-        self.done.append("finish")
-
-    def left(self) -> float:
-        return 1500.0
-
-
 @contextmanager
 def shown(rows: int) -> Iterator[tuple[BoardView, Desk, Served]]:
     """A board with so many logins, some of which are over."""
@@ -344,7 +315,7 @@ def succeed(board: BoardView, subject: Subject) -> None:
 
 @pytest.mark.parametrize("rows", [2, 200])
 def test_nothing_has_to_be_scrolled_sideways_on_a_phone(chromium: Browser, rows: int) -> None:
-    with shown(rows) as (_, _, served), chromium.new_context(viewport=PHONE) as context:  # type: ignore[arg-type]
+    with shown(rows) as (_, _, served), chromium.new_context(viewport=PHONE) as context:
         page = context.new_page()
         page.goto(served.url)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
@@ -430,9 +401,9 @@ def test_a_screen_reader_finds_a_table_and_is_told_of_progress(window: Seen) -> 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_is_readable_in_either_scheme(chromium: Browser, scheme: str) -> None:
+def test_text_is_readable_in_either_scheme(chromium: Browser, scheme: Any) -> None:
     """WCAG 2.2, 1.4.3: a contrast of 4.5 to 1."""
-    with shown(9) as (_, _, served), chromium.new_context(color_scheme=scheme) as context:  # type: ignore[arg-type]
+    with shown(9) as (_, _, served), chromium.new_context(color_scheme=scheme) as context:
         page = context.new_page()
         page.goto(served.url)
         assert page.evaluate(_FAINT) == []

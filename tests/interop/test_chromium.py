@@ -52,12 +52,6 @@ def org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
 
 
 @pytest.fixture
-def window(chromium: Browser) -> Iterator[Seen]:
-    with chromium.new_context() as context:
-        yield Seen(context)
-
-
-@pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     return environment(tmp_path)
 

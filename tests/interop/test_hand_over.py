@@ -12,25 +12,24 @@ from typing import Any
 import httpx
 import pytest
 import trees
+from fakes.orgs import emulated
 from interop import installed
 from interop.program import Ended, ran, started
 from interop.salesforce import Sf
 
-from ecapipe.adapters import composition, salesforce_cli
+from ecapipe.adapters import salesforce_cli
 from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.server import Emulator
 from ecapipe.login.handover import Handover
 from ecapipe.orgs import selection
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.project.discovery import ProjectSelection
 from ecapipe.secret import Secret
 
 pytestmark = pytest.mark.interop
 
 PASTED = "https://www.example.com/done"
 SCOPES = {"commaSeparatedOauthScopes": "Api, Basic, Web, RefreshToken"}
-ROBOT = "robot@acme.example"
+ROBOT = "nightly@acme.example"
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,6 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    alone = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
     project = trees.plant(
         tmp_path / "project",
         trees.project()
@@ -89,13 +87,11 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
                     oauth=SCOPES)
         | trees.app("Rotating", settings={"callbackUrl": PASTED, "isRefreshTokenRotationEnabled": "true"},
                     oauth=SCOPES)
-        | trees.app("Nightly", settings=alone, oauth=SCOPES,
-                    policies={"clientCredentialsFlowUser": ROBOT, **trees.CLIENT_CREDENTIALS}),
+        | trees.robot("Nightly", oauth=SCOPES),
     )  # fmt: skip
-    apps = registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))
     home = tmp_path / "home"
     home.mkdir()
-    with Emulator(apps, orgs=("uat", "prod"), tls=True) as orgs:
+    with emulated(project, ("uat", "prod"), tls=True) as orgs:
         assert orgs.ca_file is not None
         yield Scene(project, orgs, Sf(home, {"NODE_EXTRA_CA_CERTS": orgs.ca_file}))
 

@@ -14,12 +14,9 @@ from pathlib import Path
 import pytest
 import trees
 from commandline import PROGRAM, Json, environment
+from fakes.orgs import emulated
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 pytestmark = pytest.mark.interop
 
@@ -71,16 +68,8 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[tuple[Path, Emulator]]:
-    flow = trees.CLIENT_CREDENTIALS
-    robot = trees.app(
-        "Robot",
-        settings={"callbackUrl": None, **flow},
-        policies={"clientCredentialsFlowUser": "robot@acme.example", **flow},
-    )
-    root = trees.plant(tmp_path / "project", trees.project() | robot)
-    with Emulator(
-        registered(ProjectSelection((str(root),)), composition.real_world(Environment({}))), orgs=("uat",)
-    ) as emulator:
+    root = trees.plant(tmp_path / "project", trees.project() | trees.robot())
+    with emulated(root) as emulator:
         yield root, emulator
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import billing
@@ -143,7 +144,7 @@ def test_assertions_are_taken_by_authlib(username: str, audience: str, random_by
         def resolve_issuer_client(self, issuer: str) -> str | None:
             return issuer if issuer == billing.KEY else None
 
-        def resolve_client_public_key(self, client: str) -> dict[str, str]:
+        def resolve_client_public_key(self, client: str) -> Any:
             return RSAKey.import_key(rsa_key().public_key()).as_dict()
 
         def get_audiences(self) -> list[str]:
@@ -162,7 +163,7 @@ def test_assertions_are_taken_by_pyjwt_and_no_other_key_opens_them(
     import jwt
 
     given, _ = assertion(username, audience, random_bytes)
-    required = {"require": ["iss", "sub", "aud", "exp", "jti"]}
+    required: Any = {"require": ["iss", "sub", "aud", "exp", "jti"]}
     public = rsa_key().public_key()
     claims = jwt.decode(given, public, ["RS256"], audience=audience, issuer=billing.KEY, options=required)
     assert claims["sub"] == username

@@ -55,7 +55,7 @@ def record(name: str, root: Path) -> str:
     """What the journeys of a group leave behind when they start from a new home at `root`."""
     group = GROUPS[name]
     with staged(root, group.orgs, group.faults, rules=name == "rules") as scene:
-        return "\n".join(told(each if isinstance(each, Journey) else Journey(each), scene) for each in group.journeys)
+        return "\n".join(told(each, scene) for each in group.journeys)
 
 
 def told(journey: Journey, scene: Scene) -> str:
@@ -120,7 +120,7 @@ def steady(text: str, scene: Scene) -> str:
     for name, port in scene.ports.items():
         text = re.sub(rf"\b{port}\b", f"PORT-{name}", text)
     for pattern, put in UNSTABLE:
-        text = pattern.sub(put, text)  # type: ignore[arg-type]
+        text = pattern.sub(put, text)
     return text
 
 

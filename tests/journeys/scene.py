@@ -13,17 +13,14 @@ from pathlib import Path
 import trees
 from check import ground
 from check.test_every_rule import CASES
-from cli import scene
 from commandline import SAMPLE
+from fakes import scene
+from fakes.orgs import registered
+from fakes.salesforce_cli import StandIn
 from loopback import free_port
-from salesforce_cli import StandIn
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 CALLBACK = "http://localhost:1717/"
 """What the sample project has for the machine of whoever signs in; somebody else may be doing so just now."""
@@ -48,7 +45,7 @@ def home(root: Path, ports: Mapping[str, int], rules: bool) -> Path:
     bare = trees.project() | trees.app() | trees.app("Portal")
     known = {name: f"http://localhost:{port}" for name, port in ports.items() if name in ("dev", "uat", "prod")}
     packaged = trees.app("Linked", settings=None, oauth=link)
-    for tree, steps in {
+    projects: dict[str, trees.Files | Sequence[ground.Step]] = {
         "named": named,
         "many": many(),
         "linked": trees.project() | packaged | trees.app("Portal", policies=None),
@@ -60,7 +57,8 @@ def home(root: Path, ports: Mapping[str, int], rules: bool) -> Path:
         "broken": trees.project() | {"sfdx-project.json": '{\n  "packageDirectories": [,]\n}\n'},
         "mdapi": {path[2:].removesuffix("-meta.xml"): text for path, text in trees.app(folder=".").items()},
         **{f"rules/{rule}": case.bad for rule, case in CASES.items() if rules},
-    }.items():
+    }
+    for tree, steps in projects.items():
         ground.private(ground.ready(root / tree, steps))
     trees.plant(
         root,
@@ -148,9 +146,7 @@ def staged(
     with ExitStack() as stack:
         while True:
             ports = {**others, **_ports(orgs)}
-            apps = registered(
-                ProjectSelection((str(acme(root, others["callback"])),)), composition.real_world(Environment({}))
-            )
+            apps = registered(acme(root, others["callback"]))
             plan = [
                 Fault(each.path, each.do, org, each.times) for org, some in (faults or {}).items() for each in some
             ]

@@ -37,6 +37,7 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import discovery, metadata
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run.world import World
 from ecapipe.secret import Secret
 
 _NEWEST = "68.0"
@@ -112,7 +113,7 @@ def own_token(emulator: Emulator, app: App, known: RegisteredApp) -> Secret | No
         return Secret(answer.json()["access_token"])
 
 
-def _retrieve(tree: Path, name: str, world: composition.World) -> None:
+def _retrieve(tree: Path, name: str, world: World) -> None:
     """Fetch the settings of all apps into a project that is gone afterwards."""
     (tree / "force-app").mkdir()
     project = f'{{"packageDirectories": [{{"path": "force-app", "default": true}}], "sourceApiVersion": "{_NEWEST}"}}'

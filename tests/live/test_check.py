@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import trees
 from commandline import ROOT, environment
+from fakes.orgs import registered
+from fakes.salesforce_cli import StandIn, login
 from live import check
-from salesforce_cli import StandIn, login
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.server import Emulator
 from ecapipe.project import discovery
@@ -34,7 +34,7 @@ def project(tmp_path: Path) -> Path:
 
 def ran(tmp_path: Path, project: Path, *faults: Fault, retrieved: dict[str, str] | None = None) -> tuple[int, str]:
     """The check of an emulator that the Salesforce CLI has a login to; exit status and output."""
-    (known,) = registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))
+    (known,) = registered(project)
     with Emulator([known], faults=faults) as emulator:
         stand_in = StandIn(tmp_path / "sf")
         stand_in.keeps(login("live", url=emulator.urls["emulator"]))
@@ -52,7 +52,7 @@ def ran(tmp_path: Path, project: Path, *faults: Fault, retrieved: dict[str, str]
 
 
 def _token(emulator: Emulator, project: Path) -> str:
-    (known,) = registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))
+    (known,) = registered(project)
     (app,) = discovery.discover(ProjectSelection((str(project),)), composition.real_world(Environment({}))).apps
     token = check.own_token(emulator, app, known)
     assert token

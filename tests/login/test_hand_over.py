@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import salesforce_cli
 import trees
-from salesforce_cli import StandIn, login
+from fakes import salesforce_cli, scripted
+from fakes.salesforce_cli import StandIn, login
+from fakes.scripted import PASTED, Orgs, org_id
 
-from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.salesforce_cli import Sf
 from ecapipe.documents.report import Report
-from ecapipe.events import Event, StageNoted
 from ecapipe.login.handover import Handover
 from ecapipe.login.options import LoginOptions
-from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.oauth import invalid_client
@@ -40,59 +35,22 @@ from ecapipe.problems.salesforce_cli import (
 )
 from ecapipe.problems.usage import not_one_default
 from ecapipe.project.discovery import ProjectSelection
-from ecapipe.run import pipeline
-from ecapipe.run.pipeline import RunRequest as Run
+from ecapipe.run.pipeline import RunRequest
 
-PASTED = "https://www.example.com/done"
 REFRESH = "5Aep861FAKE.refresh.token"
-WEB = {"settings": {"callbackUrl": PASTED}, "oauth": {"commaSeparatedOauthScopes": "Api, Basic, Web, RefreshToken"}}
-ALONE = {"settings": {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}, "policies": trees.CLIENT_CREDENTIALS}
+WEB: trees.Changes = {
+    "settings": {"callbackUrl": PASTED},
+    "oauth": {"commaSeparatedOauthScopes": "Api, Basic, Web, RefreshToken"},
+}
+ALONE: trees.Changes = {
+    "settings": {"callbackUrl": None, **trees.CLIENT_CREDENTIALS},
+    "policies": trees.CLIENT_CREDENTIALS,
+}
 HAND_OVER = LoginOptions(hand_over=True)
-
-
-def org_id(host: str) -> str:
-    """The id of the org at a host, made from its name."""
-    return f"00D0000000{sum(host.encode()) % 100000:05d}EAA"
 
 
 def host(alias: str) -> str:
     return f"acme--{alias}.sandbox.my.salesforce.com"
-
-
-@dataclass
-class Orgs:
-    """Every org there is: each grants what it is asked for to its own user."""
-
-    refresh: str | None = REFRESH
-    users: dict[str, str] = field(default_factory=dict)
-    revoked: list[str] = field(default_factory=list)
-    authorized: list[dict[str, list[str]]] = field(default_factory=list)
-
-    def __call__(self, request: Request) -> Response:
-        parts = urlsplit(request.url)
-        org = org_id(parts.netloc)
-        form = parse_qs(request.form.reveal()) if request.form else {}
-        match parts.path.rstrip("/").rpartition("/")[2]:
-            case "token":
-                lasting = self.refresh and form["grant_type"] == ["authorization_code"]
-                members: dict[str, object] = {
-                    "access_token": f"{org[:15]}!FAKE.TOKEN",
-                    "id": f"https://{parts.netloc}/id/{org}/005000000000001AAA",
-                    "instance_url": f"https://{parts.netloc}",
-                    "scope": "api web refresh_token",
-                    "issued_at": "1",
-                    **({"refresh_token": self.refresh} if lasting else {}),
-                }
-            case "userinfo":
-                alias = parts.netloc.removeprefix("acme--").partition(".")[0]
-                username = self.users.get(alias, f"ada@{alias}.example")
-                members = {"user_id": "005000000000001AAA", "organization_id": org, "preferred_username": username}
-            case "revoke":
-                self.revoked += form["token"]
-                members = {}
-            case _:
-                members = {}
-        return Response(200, "application/json", json.dumps(members).encode())
 
 
 @dataclass
@@ -101,7 +59,7 @@ class Scene:
 
     root: Path
     standin: StandIn
-    orgs: Orgs = field(default_factory=Orgs)
+    orgs: Orgs = field(default_factory=lambda: Orgs(scope="api web refresh_token", refresh=REFRESH))
     files: trees.Files = field(default_factory=lambda: trees.app("Billing", **WEB))
     sf: type[Sf] = Sf
     notes: list[str] = field(default_factory=list)
@@ -111,32 +69,13 @@ class Scene:
         self, *aliases: str, how: LoginOptions = HAND_OVER, which: OrgSelection | None = None, last: str | None = None
     ) -> Report:
         root = trees.plant(self.root / "project", trees.project() | self.files)
-        pasted: list[Callable[[str | None], None]] = []
-
-        @contextmanager
-        def lines(take: Callable[[str | None], None]) -> Iterator[None]:
-            pasted.append(take)
-            yield
-
-        def sign_in(url: str) -> bool:
-            query = parse_qs(urlsplit(url).query)
-            self.orgs.authorized.append(query)
-            pasted[-1](f"{PASTED}?code=aPrxFAKECODE&state={query['state'][0]}")
-            return True
-
-        def emit(event: Event) -> None:
-            self.report(event)
-            if isinstance(event, StageNoted):
-                self.notes.append(event.note.text)
-
         environment = Environment(
             {"PATH": str(self.standin.folder), "HOME": str(self.root), "ECAPIPE_STATE_DIR": str(self.root / "state")}
         )
-        real = composition.real_world(environment)
-        sf = self.sf(environment)
-        world = replace(real, send=self.orgs, lines=lines, open=sign_in, person=True, board=None, sf=sf)
         named = OrgSelection(tuple(f"{alias}=https://{host(alias)}" for alias in aliases or ("uat",)))
-        pipeline.run(Run(ProjectSelection((str(root),)), which or named, how, last), world, emit)
+        request = RunRequest(ProjectSelection((str(root),)), which or named, how, last)
+        outcome = scripted.run(request, self.orgs, environment, sf=self.sf(environment))
+        self.report, self.notes = outcome.report, outcome.notes
         return self.report
 
     @property
@@ -211,7 +150,7 @@ def test_the_scopes_that_the_salesforce_cli_needs_are_asked_for(scene: Scene) ->
 def test_no_scope_is_asked_for_that_the_app_is_known_to_lack(
     has: str | None, scopes: str | None, asked: str, scene: Scene
 ) -> None:
-    scene.files = trees.app("Billing", **{**WEB, "oauth": {"commaSeparatedOauthScopes": has}})
+    scene.files = trees.app("Billing", **(WEB | {"oauth": {"commaSeparatedOauthScopes": has}}))
     scene.run(how=replace(HAND_OVER, scopes=scopes))
     assert scene.orgs.authorized[0]["scope"] == [asked]
 
@@ -228,7 +167,7 @@ def test_without_a_refresh_token_the_access_token_is_handed_over(scene: Scene) -
     scene.run()
     assert scene.tokens == {"Billing@uat": "handedOver"}
     assert scene.report.ended[-1].facts["kept"] == "access token only"
-    assert scene.standin.calls[-1].given == f"{org_id(host('uat'))[:15]}!FAKE.TOKEN"
+    assert scene.standin.calls[-1].given == scripted.access_token(host("uat"))
 
 
 def test_an_earlier_login_that_stays_beside_an_access_token_is_told(scene: Scene) -> None:
@@ -336,8 +275,8 @@ def losing(scene: Scene) -> None:
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_rotation_with_an_sfdx_core_that_loses_tokens_is_a_warning(dry_run: bool, scene: Scene) -> None:
     losing(scene)
-    rotating = {**WEB["settings"], "isRefreshTokenRotationEnabled": "true"}
-    scene.files = trees.app("Billing", **{**WEB, "settings": rotating})
+    rotating = {"callbackUrl": PASTED, "isRefreshTokenRotationEnabled": "true"}
+    scene.files = trees.app("Billing", **(WEB | {"settings": rotating}))
     last = "authorize" if dry_run else None
     assert scene.run(how=replace(HAND_OVER, dry_run=dry_run), last=last).status == 0
     assert scene.outcomes["check Billing"] == "warning"
@@ -360,7 +299,7 @@ def test_an_app_without_refresh_scope_is_told_what_can_be_kept(scene: Scene) -> 
 
 def test_a_secret_that_has_no_place_in_a_login_url_is_told_before_anyone_signs_in(scene: Scene) -> None:
     scene.files = trees.app(
-        "Billing", **{**WEB, "settings": {"callbackUrl": PASTED, "consumerSecret": "a/b+c/d=e/f"}}
+        "Billing", **(WEB | {"settings": {"callbackUrl": PASTED, "consumerSecret": "a/b+c/d=e/f"}})
     )
     scene.run()
     assert (scene.problems, scene.orgs.authorized) == ([hand_over_not_possible.name], [])
@@ -373,7 +312,7 @@ def test_several_apps_for_one_org_are_refused_before_anyone_signs_in(scene: Scen
 
 
 def test_an_app_that_cannot_log_in_does_not_stand_in_the_way(scene: Scene) -> None:
-    scene.files |= trees.app("Portal", settings={**WEB["settings"], "consumerKey": None})
+    scene.files |= trees.app("Portal", settings={"callbackUrl": PASTED, "consumerKey": None})
     assert scene.run().status == 68
     assert scene.tokens == {"Billing@uat": "handedOver"}
 
@@ -395,7 +334,7 @@ def test_a_username_that_is_kept_for_another_org_is_refused_before_anyone_signs_
 
 def test_a_username_that_turns_out_to_be_in_several_orgs_is_handed_over_once(scene: Scene) -> None:
     scene.files = trees.app("Billing", **ALONE)
-    scene.orgs.users = {"uat": "ada@acme.example", "prod": "ada@acme.example"}
+    scene.orgs.users = {host("uat"): "ada@acme.example", host("prod"): "ada@acme.example"}
     kept = {"username": "ada@acme.example", "instanceUrl": "https://x"}
     scene.standin.says(
         "org login access-token",

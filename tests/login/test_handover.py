@@ -159,12 +159,13 @@ def test_several_apps_in_one_org_cannot_all_be_kept() -> None:
 
 
 def test_one_username_in_several_orgs_cannot_be_kept() -> None:
-    ada, bob = (lambda org: replace(org, username=ADA)), (lambda org: replace(org, username="bob@acme.example"))
-    shout = replace(PROD, username=ADA.upper())
-    assert rivals(("Billing", ada(UAT)), ("Billing", shout)) == [salesforce_cli.sf_username_taken.name] * 2
-    assert rivals(("Billing", ada(UAT)), ("Billing", bob(PROD))) == [None, None]
+    def of(org: Org, username: str = ADA) -> tuple[str, Org]:
+        return "Billing", replace(org, username=username)
+
+    assert rivals(of(UAT), of(PROD, ADA.upper())) == [salesforce_cli.sf_username_taken.name] * 2
+    assert rivals(of(UAT), of(PROD, "bob@acme.example")) == [None, None]
     assert rivals(("Billing", UAT), ("Billing", PROD)) == [None, None]
-    assert rivals(("Billing", ada(UAT)), ("Billing", replace(ada(UAT), alias="second"))) == [None, None]
+    assert rivals(of(UAT), of(replace(UAT, alias="second"))) == [None, None]
 
 
 def test_a_login_to_another_org_would_be_overwritten() -> None:
@@ -210,7 +211,7 @@ def named(by: NamedBy, url: str = UAT.url, alias: str = "uat") -> Org:
 
 def taken(org: Org, org_id: str | None, *kept: SfLogin, replacing: bool = False) -> str | None:
     problem = handover.overwritten(ADA, org_id, org, kept, replace_alias=replacing)
-    return problem and problem.name
+    return problem.name if problem else None
 
 
 @pytest.mark.parametrize("org_id", [None, ORG_ID])

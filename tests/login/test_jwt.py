@@ -8,20 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, cast
 
 import pytest
 import trees
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+from fakes import scripted
+from fakes.scripted import BUSY, Answer, Form, Orgs, Outcome, answer
 from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
 
-from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.documents.report import Report
-from ecapipe.events import Clock, Event, StageEnded, StageNoted
+from ecapipe.events import StageNoted
 from ecapipe.login.options import LoginOptions
-from ecapipe.oauth.messages import Request, Response
+from ecapipe.oauth.messages import Response
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems import oauth
 from ecapipe.problems.credentials import jwt_key_encrypted, jwt_key_not_usable, jwt_username_missing
@@ -29,59 +29,38 @@ from ecapipe.problems.network import connection_lost
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import flow_not_possible
 from ecapipe.project.discovery import ProjectSelection
-from ecapipe.run import pipeline
-from ecapipe.run.pipeline import RunRequest as Run
+from ecapipe.run.pipeline import RunRequest
 from ecapipe.secret import Secret
 
-ORG, USER, ADA = "00D000000000001EAA", "005000000000001AAA", "ada@example.com"
 HOST = "acme--uat.sandbox.my.salesforce.com"
-NOW = "2026-11-23T12:00:00.000Z"
-EPOCH = datetime.fromisoformat(NOW).timestamp()
-TOKEN = {
-    "access_token": "00D000000000001!FAKE.TOKEN",
-    "id": f"https://{HOST}/id/{ORG}/{USER}",
-    "instance_url": f"https://{HOST}",
-    "scope": "id",
-    "token_type": "Bearer",
-}
-BUSY = Response(503, "text/html", b"<html>Data Not Available</html>")
+ADA = scripted.username(HOST)
+EPOCH = datetime.fromisoformat(scripted.NOW).timestamp()
 WITH_KEY = {"certificate": certificate(rsa_key()), "callbackUrl": None, "consumerSecret": None}
 
 
 def refusal(error: str, description: str, date: float | None = None) -> Response:
-    body = json.dumps({"error": error, "error_description": description}).encode()
-    return Response(400, "application/json", body, date=date)
+    return answer({"error": error, "error_description": description}, 400, date=date)
 
 
 @dataclass
-class Judge:
-    """An org whose clock is `ahead`. It gives `script` first; then it takes assertions as Salesforce does."""
+class Judge(Orgs):
+    """An org whose clock is `ahead`. It gives `first`; then it takes assertions as Salesforce does."""
 
-    script: list[Response | EcapipeError] = field(default_factory=list)
+    first: list[Answer] = field(default_factory=list)
     ahead: float = 0.0
     audience: str = "https://test.salesforce.com"
     claims: list[dict[str, object]] = field(default_factory=list)
 
-    def __call__(self, request: Request) -> Response:
-        parts = urlsplit(request.url)
-        assert (parts.scheme, parts.netloc, parts.query) == ("https", HOST, "")
-        if parts.path.endswith("/userinfo"):
-            members = {"user_id": USER, "organization_id": ORG, "preferred_username": ADA}
-            return Response(200, "application/json", json.dumps(members).encode())
-        assert request.form is not None
-        form = parse_qs(request.form.reveal(), strict_parsing=True)
+    def take(self, host: str, endpoint: str, form: Form) -> Answer:
         assert sorted(form) == ["assertion", "grant_type"]
         assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
         self.check(form["assertion"][0])
-        if self.script:
-            given = self.script.pop(0)
-            if isinstance(given, EcapipeError):
-                raise given
-            return given
+        if self.first:
+            return self.first.pop(0)
         now = EPOCH + self.ahead
         if not now < float(str(self.claims[-1]["exp"])) <= now + 180:
             return refusal("invalid_grant", "expired authorization code", now)
-        return Response(200, "application/json", json.dumps(TOKEN).encode())
+        return scripted.token(host)
 
     def check(self, assertion: str) -> None:
         header, claims, signature = (base64.urlsafe_b64decode(part + "==") for part in assertion.split("."))
@@ -94,23 +73,17 @@ class Judge:
         self.claims.append(said)
 
 
-@dataclass
-class Outcome:
-    report: Report
-    org: Judge
-    events: list[Event]
+Login = Callable[..., Outcome]
 
-    @property
-    def problem(self) -> str | None:
-        return self.report.problems[0].name if self.report.problems else None
 
-    def ended(self, name: str) -> StageEnded:
-        (found,) = [each for each in self.events if isinstance(each, StageEnded) and each.stage.name == name]
-        return found
+def claims(outcome: Outcome) -> list[dict[str, object]]:
+    """What each assertion said."""
+    assert isinstance(outcome.orgs, Judge)
+    return outcome.orgs.claims
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Outcome]:
+def run(tmp_path: Path) -> Login:
     """Runs Billing, which has a certificate and no secret."""
 
     def go(
@@ -127,47 +100,38 @@ def run(tmp_path: Path) -> Callable[..., Outcome]:
     ) -> Outcome:
         tree = trees.project() | trees.app(settings=settings)
         root = trees.plant(tmp_path / "project", tree)
-        judge, report, events = org or Judge(), Report(), list[Event]()
-        slept: list[float] = []
-        clock = Clock(lambda: sum(slept), lambda: NOW, slept.append)
         key_file = written(tmp_path, key or pem(rsa_key()), mode)
-
-        def emit(event: Event) -> None:
-            report(event)
-            events.append(event)
-
-        world = replace(composition.real_world(Environment(variables)), send=judge, clock=clock, ask=ask)
         asked = replace(how or LoginOptions(), key_file=key_file)
         which = OrgSelection((f"uat=https://{HOST}",), username=username)
-        pipeline.run(Run(ProjectSelection((str(root),)), which, asked, None, frozenset(secret_from)), world, emit)
-        return Outcome(report, judge, events)
+        request = RunRequest(ProjectSelection((str(root),)), which, asked, None, frozenset(secret_from))
+        return scripted.run(request, org or Judge(), Environment(variables), ask=ask, person=False)
 
     return go
 
 
-def test_a_key_logs_in_without_person_and_without_secret(run: Callable[..., Outcome]) -> None:
+def test_a_key_logs_in_without_person_and_without_secret(run: Login) -> None:
     outcome = run()
     assert (outcome.report.status, outcome.report.warnings) == (0, [])
-    (success,) = outcome.report.result()["successes"]  # type: ignore[misc]
-    assert (success["flow"], success["username"], success["orgId"]) == ("jwt", ADA, ORG)
+    (success,) = cast(Any, outcome.report.result()["successes"])
+    assert (success["flow"], success["username"], success["orgId"]) == ("jwt", ADA, scripted.org_id(HOST))
     authorize = outcome.ended("authorize")
     assert (authorize.outcome, authorize.reason) == ("skipped", "The JWT bearer flow has no browser step.")
-    (claims,) = outcome.org.claims
-    assert claims["exp"] == EPOCH + 150
+    (said,) = claims(outcome)
+    assert said["exp"] == EPOCH + 150
 
 
-def test_nobody_is_asked_for_a_secret_that_a_key_replaces(run: Callable[..., Outcome]) -> None:
+def test_nobody_is_asked_for_a_secret_that_a_key_replaces(run: Login) -> None:
     def ask(question: str) -> Secret:
         raise AssertionError(question)
 
     assert run(ask=ask).report.status == 0
 
 
-def test_a_secret_that_is_there_is_not_sent(run: Callable[..., Outcome]) -> None:
+def test_a_secret_that_is_there_is_not_sent(run: Login) -> None:
     assert run(settings={"certificate": certificate(rsa_key())}).report.status == 0
 
 
-def test_a_passphrase_is_asked_for_while_displays_hold_still(run: Callable[..., Outcome]) -> None:
+def test_a_passphrase_is_asked_for_while_displays_hold_still(run: Login) -> None:
     asked: list[str] = []
 
     def ask(question: str) -> Secret:
@@ -188,10 +152,10 @@ def test_a_passphrase_is_asked_for_while_displays_hold_still(run: Callable[..., 
     ],
 )
 def test_a_dry_run_tells_user_audience_and_key_file_and_sends_nothing(
-    run: Callable[..., Outcome], tmp_path: Path, how: LoginOptions, audience: str
+    run: Login, tmp_path: Path, how: LoginOptions, audience: str
 ) -> None:
     outcome = run(how=replace(how, dry_run=True))
-    assert (outcome.report.status, outcome.org.claims) == (0, [])
+    assert (outcome.report.status, claims(outcome)) == (0, [])
     assert outcome.ended("authorize").facts == {
         "flow": "jwt",
         "host": HOST,
@@ -203,12 +167,12 @@ def test_a_dry_run_tells_user_audience_and_key_file_and_sends_nothing(
     }
 
 
-def test_a_dry_run_tells_what_is_doubtful_about_the_key(run: Callable[..., Outcome]) -> None:
+def test_a_dry_run_tells_what_is_doubtful_about_the_key(run: Login) -> None:
     facts = run(how=LoginOptions(dry_run=True), mode=0o644).ended("authorize").facts
     assert "chmod 600" in str(facts["doubts"])
 
 
-def test_another_audience_is_what_the_assertion_says(run: Callable[..., Outcome]) -> None:
+def test_another_audience_is_what_the_assertion_says(run: Login) -> None:
     judge = Judge(audience="https://aud.example")
     assert run(judge, LoginOptions(audience="https://aud.example")).report.status == 0
 
@@ -223,13 +187,13 @@ def test_another_audience_is_what_the_assertion_says(run: Callable[..., Outcome]
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(
-    run: Callable[..., Outcome], changes: dict[str, object], problem: str
+    run: Login, changes: dict[str, object], problem: str
 ) -> None:
     outcome = run(**changes)
-    assert (outcome.problem, outcome.org.claims) == (problem, [])
+    assert (outcome.problem, claims(outcome)) == (problem, [])
 
 
-def test_a_key_that_others_may_read_and_a_foreign_certificate_are_warnings(run: Callable[..., Outcome]) -> None:
+def test_a_key_that_others_may_read_and_a_foreign_certificate_are_warnings(run: Login) -> None:
     foreign = {**WITH_KEY, "certificate": certificate(rsa_key("two"))}
     outcome = run(mode=0o644, settings=foreign)
     assert outcome.report.status == 0
@@ -239,47 +203,43 @@ def test_a_key_that_others_may_read_and_a_foreign_certificate_are_warnings(run: 
 
 
 @pytest.mark.parametrize("ahead", [-7200.0, -100.0, 170.0, 7200.0])
-def test_a_wrong_clock_is_told_and_worked_around_by_the_orgs(run: Callable[..., Outcome], ahead: float) -> None:
+def test_a_wrong_clock_is_told_and_worked_around_by_the_orgs(run: Login, ahead: float) -> None:
     outcome = run(Judge(ahead=ahead))
     assert outcome.report.status == 0
-    assert len(outcome.org.claims) == 2
+    assert len(claims(outcome)) == 2
     (warning,) = outcome.report.warnings
     assert ("behind that of" if ahead > 0 else "ahead of that of") in warning
 
 
 @pytest.mark.parametrize("ahead", [-25.0, 0.0, 140.0])
-def test_a_clock_that_is_a_little_off_does_not_matter(run: Callable[..., Outcome], ahead: float) -> None:
+def test_a_clock_that_is_a_little_off_does_not_matter(run: Login, ahead: float) -> None:
     outcome = run(Judge(ahead=ahead))
-    assert (outcome.report.status, outcome.report.warnings, len(outcome.org.claims)) == (0, [], 1)
+    assert (outcome.report.status, outcome.report.warnings, len(claims(outcome))) == (0, [], 1)
 
 
 @pytest.mark.parametrize("date", [None, EPOCH, EPOCH + 5])
-def test_an_expiry_that_no_clock_explains_is_a_failure_at_once(
-    run: Callable[..., Outcome], date: float | None
-) -> None:
-    judge = Judge([refusal("invalid_grant", "expired authorization code", date)])
+def test_an_expiry_that_no_clock_explains_is_a_failure_at_once(run: Login, date: float | None) -> None:
+    judge = Judge(first=[refusal("invalid_grant", "expired authorization code", date)])
     outcome = run(judge)
     assert (outcome.problem, len(judge.claims)) == (oauth.assertion_expired.name, 1)
 
 
-def test_an_assertion_is_signed_anew_once_only(run: Callable[..., Outcome]) -> None:
+def test_an_assertion_is_signed_anew_once_only(run: Login) -> None:
     refused = refusal("invalid_grant", "invalid assertion", EPOCH + 3600)
-    outcome = run(Judge([refused, refused, refused]))
-    assert (outcome.problem, len(outcome.org.claims)) == (oauth.assertion_refused.name, 2)
+    outcome = run(Judge(first=[refused, refused, refused]))
+    assert (outcome.problem, len(claims(outcome))) == (oauth.assertion_refused.name, 2)
 
 
 @pytest.mark.parametrize("failure", [BUSY, EcapipeError(connection_lost(HOST, "reset"))])
-def test_each_attempt_has_an_assertion_of_its_own(
-    run: Callable[..., Outcome], failure: Response | EcapipeError
-) -> None:
-    outcome = run(Judge([failure, failure]))
-    assert (outcome.report.status, len(outcome.org.claims)) == (0, 3)
+def test_each_attempt_has_an_assertion_of_its_own(run: Login, failure: Response | EcapipeError) -> None:
+    outcome = run(Judge(first=[failure, failure]))
+    assert (outcome.report.status, len(claims(outcome))) == (0, 3)
 
 
-def test_settling_signs_anew(run: Callable[..., Outcome]) -> None:
+def test_settling_signs_anew(run: Login) -> None:
     fresh = refusal("invalid_client_id", "client identifier invalid", EPOCH)
-    outcome = run(Judge([fresh, fresh]), LoginOptions(settle=1.0))
-    assert (outcome.report.status, len(outcome.org.claims)) == (0, 3)
+    outcome = run(Judge(first=[fresh, fresh]), LoginOptions(settle=1.0))
+    assert (outcome.report.status, len(claims(outcome))) == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -297,9 +257,7 @@ def test_settling_signs_anew(run: Callable[..., Outcome]) -> None:
         ),
     ],
 )
-def test_each_refusal_has_a_remedy_of_its_own(
-    run: Callable[..., Outcome], error: str, description: str, problem: str
-) -> None:
-    outcome = run(Judge([refusal(error, description)]))
+def test_each_refusal_has_a_remedy_of_its_own(run: Login, error: str, description: str, problem: str) -> None:
+    outcome = run(Judge(first=[refusal(error, description)]))
     assert outcome.problem == problem
     assert outcome.report.problems[0].oauth_error == error

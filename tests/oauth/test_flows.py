@@ -12,7 +12,8 @@ from ecapipe.oauth.flows.flow import Means
 from ecapipe.oauth.flows.registry import choose_flow, uses_key
 from ecapipe.problems.project import flow_not_possible
 
-WEB, NIGHTLY = {}, {"settings": trees.CLIENT_CREDENTIALS, "policies": trees.CLIENT_CREDENTIALS}
+WEB: trees.Changes = {}
+NIGHTLY: trees.Changes = {"settings": trees.CLIENT_CREDENTIALS, "policies": trees.CLIENT_CREDENTIALS}
 
 ON, OFF = trees.CLIENT_CREDENTIALS, {"isClientCredentialsFlowEnabled": "false"}
 UNSAID = {"isClientCredentialsFlowEnabled": None}

@@ -8,7 +8,7 @@ import json
 import string
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import pytest
@@ -49,7 +49,7 @@ def begun(
     return authorize.build_request(proven(), org, redirect_uri, scopes, random_bytes)
 
 
-def other(login: AuthorizationRequest, **changes: object) -> AuthorizationRequest:
+def other(login: AuthorizationRequest, **changes: Any) -> AuthorizationRequest:
     """A second login in flight, in another org."""
     return replace(login, org=PROD, state="another-state", code_verifier=Secret("v" * 43), **changes)
 

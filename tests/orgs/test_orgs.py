@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -241,17 +241,17 @@ PIECES = (
 
 @given(st.text() | st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_any_text_is_an_accepted_org_or_a_usage_error(text: str) -> None:
+    refused = 2
     try:
         found = at(text)
     except EcapipeError as error:
         refused = error.problem.exit_code
     else:
-        refused = None
         scheme, _, rest = found.url.partition("://")
         host = rest.partition("/")[0].partition(":")[0]
         salesforces = f".{host}".endswith(tuple(f".{suffix}" for suffix in hosts.SUFFIXES))
         assert (salesforces and scheme == "https") or host in ("localhost", "127.0.0.1", "[")
-    assert refused in (None, 2)
+    assert refused == 2
 
 
 # --- names --------------------------------------------------------------------------------------------------
@@ -430,7 +430,7 @@ def test_hosts_are_allowed_by_the_user_never_by_the_project() -> None:
 # --- several at once ----------------------------------------------------------------------------------------
 
 
-def configured(**members: dict[str, object]) -> tuple[Project, ...]:
+def configured(**members: Mapping[str, object]) -> tuple[Project, ...]:
     plugin = {"ecapipe": {"orgs": members}}
     return (sfdx_project.parse(json.dumps({"packageDirectories": [{"path": "force-app"}], "plugins": plugin}), "/p"),)
 

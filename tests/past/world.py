@@ -28,7 +28,7 @@ PORT = 21_717
 ORGS = ("dev", "uat", "prod")
 URLS = {org: f"http://localhost:{PORT + number}" for number, org in enumerate(ORGS)}
 TARGETS = [word for org, url in URLS.items() for word in ("-o", f"{org}={url}")]
-KEYRING = {"PYTHON_KEYRING_BACKEND": "adapters.drawer.Shared", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+KEYRING = {"PYTHON_KEYRING_BACKEND": "fakes.drawer.Shared", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
 PATIENCE = 90.0
 
 

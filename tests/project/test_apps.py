@@ -292,7 +292,7 @@ def test_without_the_oauth_file_the_scopes_are_unknown() -> None:
     assert only(trees.app(oauth=None)).scope_names is None
 
 
-SAML = {
+SAML: trees.Files = {
     "force-app/saml/Billing.ecaSamlPlcy-meta.xml": trees.xml(
         "ExtlClntAppSamlConfigurablePolicies", {"externalClientApplication": "Billing"}
     )

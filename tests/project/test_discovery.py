@@ -7,10 +7,12 @@ import tempfile
 import zipfile
 from contextlib import chdir
 from pathlib import Path
+from typing import Any, Unpack, cast
 
 import chains
 import pytest
 import trees
+from billing import app
 from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +63,7 @@ def world(**variables: str) -> World:
     return composition.real_world(Environment(variables))
 
 
-def found(*directories: str | Path, names: tuple[str, ...] = (), **changes: tuple[str, ...]) -> Discovery:
+def found(*directories: str | Path, names: tuple[str, ...] = (), **changes: Any) -> Discovery:
     return discovery.discover(ProjectSelection(tuple(str(path) for path in directories), names, **changes), world())
 
 
@@ -208,7 +210,7 @@ def test_projects_below_are_named_and_none_is_guessed(tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_that_does_not_exist_is_a_usage_error(tmp_path: Path, member: str, flag: str) -> None:
-    where = ProjectSelection(**{"directories": (str(tmp_path),), member: (str(tmp_path / "nowhere"),)})
+    where = ProjectSelection(**cast(Any, {"directories": (str(tmp_path),), member: (str(tmp_path / "nowhere"),)}))
     problem = problem_of(discovery.discover, where, world())
     assert (problem.kind, problem.exit_code) == (source_dir_not_found, 2)
     assert "nowhere" in problem.message
@@ -389,7 +391,7 @@ def test_a_link_out_of_the_project_is_followed_within_the_repository_alone(tmp_p
 # --- metadata format, lent credentials, replacements --------------------------------------------------------
 
 
-def retrieved(name: str = "Billing", **changes: trees.Elements | None) -> trees.Files:
+def retrieved(name: str = "Billing", **changes: Unpack[trees.Changes]) -> trees.Files:
     """The files of an app as a retrieve in metadata format brings them."""
     files = trees.app(name, folder="unpackaged", **changes)
     return {path.removesuffix("-meta.xml"): text for path, text in files.items()}
@@ -471,9 +473,9 @@ def test_a_replacement_may_come_from_a_file_of_the_project(tmp_path: Path) -> No
 
 
 def test_a_replacement_never_comes_from_outside_the_project(tmp_path: Path) -> None:
-    trees.plant(tmp_path, {"ECA_SECRET": "0123456789"})
+    root = trees.plant(tmp_path, {"ECA_SECRET": "0123456789"}) / "project"
     for path in ("../ECA_SECRET", str(tmp_path / "ECA_SECRET")):
-        root = trees.plant(tmp_path / "project", replacing("replaceWithFile", replaceWithFile=path))
+        trees.plant(root, replacing("replaceWithFile", replaceWithFile=path))
         assert secret_of(found(root)) == (None, None)
     (root / "link").symlink_to(tmp_path / "ECA_SECRET")
     trees.plant(root, replacing("replaceWithFile", replaceWithFile="link"))
@@ -521,17 +523,12 @@ class Ended:
         return ended
 
 
-def in_memory(**changes: trees.Elements | None) -> App:
-    (app,) = trees.assembled(trees.app(**changes))
-    return app
-
-
 UAT = selection.choose("uat=https://acme--uat.sandbox.my.salesforce.com", {}, ())
 PROD = selection.choose("prod=https://acme.my.salesforce.com", {}, ())
 
 
 def test_a_settings_file_is_located() -> None:
-    ended = Ended().locate(in_memory())
+    ended = Ended().locate(app())
     assert (ended.outcome, ended.facts) == ("passed", {"settingsFile": f"{trees.DEFAULT}/{SETTINGS}-meta.xml"})
 
 
@@ -545,10 +542,10 @@ def test_a_settings_file_is_located() -> None:
 def test_a_file_that_is_missing_for_a_reason_is_a_failure_only_if_the_app_was_named(
     changes: dict[str, trees.Elements | None], kind: Kind[...]
 ) -> None:
-    skipped = Ended().locate(in_memory(**changes))
+    skipped = Ended().locate(app(**changes))
     assert (skipped.outcome, skipped.problem) == ("skipped", None)
     assert skipped.reason
-    failed = Ended().locate(in_memory(**changes), named=True)
+    failed = Ended().locate(app(**changes), named=True)
     assert failed.outcome == "failed"
     assert failed.problem is not None
     assert (failed.problem.kind, failed.problem.message) == (kind, skipped.reason)
@@ -556,7 +553,7 @@ def test_a_file_that_is_missing_for_a_reason_is_a_failure_only_if_the_app_was_na
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_file_that_was_not_retrieved_is_a_failure_that_names_the_org(named: bool) -> None:
-    ended = Ended().locate(in_memory(settings=None), named=named, orgs=(PROD, UAT))
+    ended = Ended().locate(app(settings=None), named=named, orgs=(PROD, UAT))
     assert ended.outcome == "failed"
     assert ended.problem is not None
     assert ended.problem.kind is settings_not_retrieved
@@ -586,27 +583,27 @@ def test_a_file_hidden_from_the_salesforce_cli_is_read_all_the_same(tmp_path: Pa
 
 def test_files_of_another_org_than_expected_are_a_warning() -> None:
     expected = selection.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000002EAA"}}, ())
-    ended = Ended().locate(in_memory(oauth=LINK), orgs=(expected,))
+    ended = Ended().locate(app(oauth=LINK), orgs=(expected,))
     assert ended.outcome == "warning"
     assert "00D000000000001EAA" in (ended.reason or "")
     same = selection.choose("uat", {"uat": {"url": UAT.url, "orgId": "00D000000000001"}}, ())
-    assert Ended().locate(in_memory(oauth=LINK), orgs=(same,)).outcome == "passed"
+    assert Ended().locate(app(oauth=LINK), orgs=(same,)).outcome == "passed"
 
 
 def test_key_and_secret_are_proved_for_each_org() -> None:
-    ended, proven = Ended().prove(in_memory(), (UAT, PROD), ECAPIPE_CLIENT_ID="k", ECAPIPE_CLIENT_SECRET="s")
+    ended, proven = Ended().prove(app(), (UAT, PROD), ECAPIPE_CLIENT_ID="k", ECAPIPE_CLIENT_SECRET="s")
     assert ended.outcome == "passed"
     assert ended.facts == {"consumerKey": "environment", "consumerSecret": "environment"}
     assert [each.problem for each in proven] == [None, None]
 
 
 def test_without_orgs_they_are_proved_once() -> None:
-    ended, proven = Ended().prove(in_memory(), ())
+    ended, proven = Ended().prove(app(), ())
     assert (ended.outcome, len(proven)) == ("passed", 1)
 
 
 def test_what_no_org_has_is_a_failure_and_what_some_lack_a_warning() -> None:
-    lacking = in_memory(settings={"consumerSecret": None})
+    lacking = app(settings={"consumerSecret": None})
     failed, none = Ended().prove(lacking, (UAT, PROD))
     assert (failed.outcome, none) == ("failed", [])
     assert failed.problem is not None
@@ -617,7 +614,7 @@ def test_what_no_org_has_is_a_failure_and_what_some_lack_a_warning() -> None:
 
 
 def test_a_pair_from_two_places_is_a_warning() -> None:
-    ended, _ = Ended().prove(in_memory(settings={"consumerSecret": None}), (), ECAPIPE_CLIENT_SECRET="s")
+    ended, _ = Ended().prove(app(settings={"consumerSecret": None}), (), ECAPIPE_CLIENT_SECRET="s")
     assert ended.outcome == "warning"
     assert "belong together" in (ended.reason or "")
 

@@ -240,7 +240,7 @@ def test_duplicates_are_all_there_each_with_its_own_line() -> None:
 
 def test_an_element_that_is_absent_is_none() -> None:
     document = read(settings(""))
-    assert document.first("consumerKey") is document.text("consumerKey") is None
+    assert (document.first("consumerKey"), document.text("consumerKey")) == (None, None)
     assert document.all("consumerKey") == ()
 
 

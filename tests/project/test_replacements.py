@@ -18,7 +18,7 @@ from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
 
 FILE = "/project/force-app/main/default/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
-ENTRY = {
+ENTRY: dict[str, object] = {
     "filename": "Billing_glbloauth.ecaGlblOauth-meta.xml",
     "stringToReplace": "@@S@@",
     "replaceWithEnv": "SECRET",

@@ -9,6 +9,7 @@ from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecapipe.check.rules.registry import parse_levels
 from ecapipe.problems import project
 from ecapipe.problems.problem import EcapipeError, Kind
 from ecapipe.project import sfdx_project
@@ -22,6 +23,10 @@ JSON = st.recursive(
 
 def written(**members: object) -> str:
     return json.dumps({"packageDirectories": [{"path": "force-app", "default": True}], **members})
+
+
+def ours(**members: object) -> dict[str, object]:
+    return {"ecapipe": members}
 
 
 def directories(*entries: object) -> str:
@@ -115,36 +120,62 @@ def test_bad_json_is_named_with_line_and_column(text: str, line: int, column: in
     assert f"(line {line}, column {column})" in problem.message
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"sourceApiVersion": ' + "6" * 5000 + "}"])
-def test_json_that_python_itself_refuses_is_a_json_error(text: str) -> None:
-    assert problem_of(sfdx_project.parse, text, "/p").kind is project.json_parse_error
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{\n  "a" 1}', "Expecting ':' delimiter (line 2, column 7)"),
+        ("[" * 100_000, "nested too deeply (line 1, column 1)"),
+        ('{"a": ' + "1" * 5_000 + "}", "it holds a number with too many digits (line 1, column 1)"),
+    ],
+)
+def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None:
+    problem = problem_of(sfdx_project.parse, text, "/p")
+    assert (problem.kind, problem.file) == (project.json_parse_error, "sfdx-project.json")
+    assert problem.message == f"sfdx-project.json is not valid JSON: {message}."
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "reason"),
     [
         ("[]", "it must be an object"),
         ("null", "it must be an object"),
         (written(packageDirectories="force-app"), "packageDirectories must be a list"),
         (directories("force-app"), "every entry of packageDirectories must be an object"),
-        (directories({}), "needs a path"),
-        (directories({"path": 7}), "needs a path"),
-        (directories({"path": ""}), "needs a path"),
-        (directories({"path": "a\0b"}), "needs a path"),
+        *((directories(entry), "every entry of packageDirectories needs a path, a string")
+          for entry in ({}, {"path": 7}, {"path": ""}, {"path": "a\0b"})),
         (written(namespace=7), "namespace must be a string"),
         (written(sfdcLoginUrl=["https://acme.my.salesforce.com"]), "sfdcLoginUrl must be a string"),
         (written(sourceApiVersion=66.0), "sourceApiVersion must be a string"),
+        (written(replacements={}), "replacements must be a list"),
+        (written(replacements=[1]), "entry 1 of replacements must be an object"),
         (written(plugins=[]), "plugins must be an object"),
         (written(plugins={"ecapipe": []}), "plugins.ecapipe must be an object"),
-        (written(plugins={"ecapipe": {"orgs": []}}), "plugins.ecapipe.orgs must be an object"),
-        (written(plugins={"ecapipe": {"orgs": {"uat": "url"}}}), "plugins.ecapipe.orgs.uat must be an object"),
+        (written(plugins=ours(orgs=[])), "plugins.ecapipe.orgs must be an object"),
+        (written(plugins=ours(orgs={"uat": "url"})), "plugins.ecapipe.orgs.uat must be an object"),
+        (written(plugins=ours(rules=1)), "plugins.ecapipe.rules must be an object"),
+        (written(plugins=ours(baseline=1)), "plugins.ecapipe.baseline must be a string"),
+        (written(plugins=ours(baseline="../a.json")), "plugins.ecapipe.baseline must be a path inside the project"),
     ],
-)
-def test_a_member_of_the_wrong_shape_is_named(text: str, says: str) -> None:
+)  # fmt: skip
+def test_a_member_of_the_wrong_shape_is_named(text: str, reason: str) -> None:
     problem = problem_of(sfdx_project.parse, text, "/p")
-    assert problem.kind is project.schema_validation_error
-    assert problem.file == "sfdx-project.json"
-    assert says in problem.message
+    assert (problem.kind, problem.file) == (project.schema_validation_error, "sfdx-project.json")
+    assert problem.message == f"sfdx-project.json is not valid: {reason}."
+
+
+def test_a_replacement_that_is_none_is_told_with_its_place() -> None:
+    problem = problem_of(sfdx_project.parse, written(replacements=[{}]), "/p")
+    assert problem.message.startswith("sfdx-project.json is not valid: entry 1 of replacements ")
+
+
+def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
+    found = sfdx_project.parse(
+        written(plugins=ours(rules={"scope-full": "off", "wrong-root": "note"}, baseline="a/b.json")), "/"
+    )
+    assert parse_levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
+    assert found.baseline == "a/b.json"
+    bare = sfdx_project.parse(written(), "/")
+    assert (bare.rules, bare.baseline) == ({}, None)
 
 
 @pytest.mark.parametrize("text", ["{}", directories()])
@@ -165,7 +196,9 @@ ONE, TWO = {"path": "one"}, {"path": "two"}
     ],
 )
 def test_exactly_one_package_directory_is_the_default(entries: list[object], kind: Kind[...]) -> None:
-    assert problem_of(sfdx_project.parse, directories(*entries), "/p").kind is kind
+    problem = problem_of(sfdx_project.parse, directories(*entries), "/p")
+    assert (problem.kind, problem.file) == (kind, "sfdx-project.json")
+    assert "None" not in problem.message
 
 
 def test_a_single_package_directory_need_not_say_that_it_is_the_default() -> None:

@@ -10,12 +10,12 @@ from typing import Literal
 
 import pytest
 import trees
+from fakes.orgs import emulated
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.network.browser import StandInBrowser
 from ecapipe.adapters.network.http import LARGEST, Http
-from ecapipe.cli.emulator import registered
 from ecapipe.documents.report import Json, Report
 from ecapipe.emulator.faults import Do, Fault
 from ecapipe.emulator.server import Emulator
@@ -142,21 +142,10 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Billing, which can log in with a person and without."""
-    settings = {"callbackUrl": "https://www.example.com/done", **trees.CLIENT_CREDENTIALS}
-    policies = {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.plant(
-        tmp_path_factory.mktemp("project"), trees.project() | trees.app(settings=settings, policies=policies)
-    )
-
-
-@pytest.fixture(scope="module")
 def emulator(project: Path) -> Iterator[Emulator]:
     """One org for each case."""
-    apps = registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))
     faults = [Fault(PATHS[place], FAULTS[fault].do, org, times) for org, (fault, place, times) in CASES.items()]
-    with Emulator(apps, orgs=tuple(CASES), faults=faults) as running:
+    with emulated(project, tuple(CASES), faults) as running:
         yield running
 
 

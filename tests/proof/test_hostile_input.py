@@ -27,7 +27,7 @@ from ecapipe.problems.usage import ambiguous_variable
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
-NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 MADE_UP = "made-up-value-of-the-test"
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import chains
 import pytest
-import trees
 from billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from failure import problem_of
 
@@ -25,7 +24,7 @@ from ecapipe.problems import oauth, project
 from ecapipe.problems.network import redirect_refused, unexpected_answer
 from ecapipe.problems.orgs import refused_host
 from ecapipe.problems.problem import Kind
-from ecapipe.project import apps, metadata, sfdx_project
+from ecapipe.project import apps, metadata
 from ecapipe.secret import Secret
 
 PASTE = "https://www.example.com"
@@ -199,7 +198,7 @@ def test_a_missing_secret_names_its_place_and_its_variable() -> None:
 
 def test_a_replacement_by_a_placeholder_is_none() -> None:
     found = app()
-    value = {"consumerSecret": trees.apps.Replaced(Secret("${NOT_SET}"))}
+    value = {"consumerSecret": apps.Replaced(Secret("${NOT_SET}"))}
     again = replace(found, files=tuple(replace(file, replaced=value) for file in found.files))
     resolved = resolution.resolve(again, None, chains.chain((again,)), allowed_flows)
     assert resolved.secret.source is None
@@ -227,56 +226,11 @@ def test_what_lacks_a_value_is_listed() -> None:
     assert any("KEY_ONE, KEY_TWO" in action for action in (problem.message, *problem.actions))
 
 
-def replaced(*lacking: str) -> trees.apps.Replaced:
-    return trees.apps.Replaced(None, lacking)
+def replaced(*lacking: str) -> apps.Replaced:
+    return apps.Replaced(None, lacking)
 
 
-# --- a project that is not valid, in exact words --------------------------------------------------------------
-
-ONE = {"packageDirectories": [{"path": "force-app"}]}
-
-
-def plugin(**members: object) -> dict[str, object]:
-    return {**ONE, "plugins": {"ecapipe": members}}
-
-
-@pytest.mark.parametrize(
-    ("document", "reason"),
-    [
-        ([], "it must be an object"),
-        ({**ONE, "plugins": 1}, "plugins must be an object"),
-        ({**ONE, "plugins": {"ecapipe": 1}}, "plugins.ecapipe must be an object"),
-        ({**ONE, "namespace": 1}, "namespace must be a string"),
-        ({**ONE, "replacements": {}}, "replacements must be a list"),
-        ({**ONE, "replacements": [1]}, "entry 1 of replacements must be an object"),
-        ({"packageDirectories": {}}, "packageDirectories must be a list"),
-        ({"packageDirectories": [1]}, "every entry of packageDirectories must be an object"),
-        ({"packageDirectories": [{}]}, "every entry of packageDirectories needs a path, a string"),
-        (plugin(orgs=1), "plugins.ecapipe.orgs must be an object"),
-        (plugin(orgs={"uat": 1}), "plugins.ecapipe.orgs.uat must be an object"),
-        (plugin(rules=1), "plugins.ecapipe.rules must be an object"),
-        (plugin(baseline=1), "plugins.ecapipe.baseline must be a string"),
-        (plugin(baseline="../elsewhere.json"), "plugins.ecapipe.baseline must be a path inside the project"),
-    ],
-)
-def test_what_is_wrong_with_a_project_is_told_in_these_words(document: object, reason: str) -> None:
-    problem = problem_of(sfdx_project.parse, json.dumps(document), "/project")
-    assert (problem.kind, problem.file) == (project.schema_validation_error, "sfdx-project.json")
-    assert problem.message == f"sfdx-project.json is not valid: {reason}."
-
-
-@pytest.mark.parametrize(
-    ("directories", "kind"),
-    [
-        ([{"path": "a", "default": False}], project.single_non_default_package_error),
-        ([{"path": "a"}, {"path": "b"}], project.missing_default_path_error),
-        ([{"path": "a", "default": True}, {"path": "b", "default": True}], project.multiple_default_paths_error),
-    ],
-)
-def test_defaults_that_are_not_one_name_the_file(directories: object, kind: Kind[...]) -> None:
-    problem = problem_of(sfdx_project.parse, json.dumps({"packageDirectories": directories}), "/project")
-    assert (problem.kind, problem.file) == (kind, "sfdx-project.json")
-    assert "None" not in problem.message
+# --- levels that are none
 
 
 @pytest.mark.parametrize(
@@ -291,16 +245,6 @@ def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, objec
     problem = problem_of(parse_levels, rules)
     assert (problem.kind, problem.file) == (project.schema_validation_error, "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid: plugins.ecapipe.rules.{reason}."
-
-
-def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
-    found = sfdx_project.parse(
-        json.dumps(plugin(rules={"scope-full": "off", "wrong-root": "note"}, baseline="a/b.json")), "/"
-    )
-    assert parse_levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
-    assert found.baseline == "a/b.json"
-    bare = sfdx_project.parse(json.dumps(ONE), "/")
-    assert (bare.rules, bare.baseline) == ({}, None)
 
 
 # --- an answer that is none -----------------------------------------------------------------------------------
@@ -392,25 +336,6 @@ def test_an_element_that_is_nil_is_empty() -> None:
 def test_an_app_without_oauth_is_named() -> None:
     found = app(settings=None, oauth=None)
     assert "Billing" in apps.missing_settings(found, None, ("KEY", "SECRET")).message
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{\n  "a" 1}', "Expecting ':' delimiter (line 2, column 7)"),
-        ("[" * 100_000, "nested too deeply (line 1, column 1)"),
-        ('{"a": ' + "1" * 5_000 + "}", "it holds a number with too many digits (line 1, column 1)"),
-    ],
-)
-def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None:
-    problem = problem_of(sfdx_project.parse, text, "/project")
-    assert (problem.kind, problem.file) == (project.json_parse_error, "sfdx-project.json")
-    assert problem.message == f"sfdx-project.json is not valid JSON: {message}."
-
-
-def test_a_replacement_that_is_none_names_the_file() -> None:
-    problem = problem_of(sfdx_project.parse, json.dumps({**ONE, "replacements": [{}]}), "/project")
-    assert problem.message.startswith("sfdx-project.json is not valid: entry 1 of replacements ")
 
 
 # --- refusals of an assertion ---------------------------------------------------------------------------------

@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 import trees
 from commandline import ecapipe, inside, on_terminal
+from fakes.orgs import emulated
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.network.browser import StandInBrowser
 from ecapipe.adapters.network.http import Http
-from ecapipe.cli.emulator import registered
 from ecapipe.documents.report import Report
 from ecapipe.emulator.server import Emulator
 from ecapipe.login.options import LoginOptions
@@ -36,18 +36,8 @@ PLACES = ("/services/oauth2/token", "/services/oauth2/userinfo", "/services/data
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Billing, which can log in with a person and without."""
-    settings = {"callbackUrl": "https://www.example.com/done", **trees.CLIENT_CREDENTIALS}
-    policies = {"clientCredentialsFlowUser": "robot@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.plant(
-        tmp_path_factory.mktemp("project"), trees.project() | trees.app(settings=settings, policies=policies)
-    )
-
-
-@pytest.fixture(scope="module")
 def emulator(project: Path) -> Iterator[Emulator]:
-    with Emulator(registered(ProjectSelection((str(project),)), composition.real_world(Environment({})))) as running:
+    with emulated(project, ("emulator",)) as running:
         yield running
 
 
@@ -97,7 +87,7 @@ def test_a_bug_in_the_middle_of_a_login_shows_no_secret_with_all_its_values(
             RunRequest(ProjectSelection((str(project),)), OrgSelection((org,)), LoginOptions(flow=flow)),
             world,
             Report(),
-        )  # type: ignore[arg-type]
+        )
     http.close()
     frames = [frame for frame in traceback.walk_tb(raised.tb) if "/ecapipe/" in frame[0].f_code.co_filename]
     assert len(frames) > 3

@@ -54,9 +54,9 @@ def protect(folder: Path, *options: str, status: int = 0, **variables: str) -> s
 
 
 def result(folder: Path, *options: str) -> dict[str, Any]:
-    document = json.loads(protect(folder, *options, "--json").stdout)
+    document: dict[str, Any] = json.loads(protect(folder, *options, "--json").stdout)
     jsonschema.validate(document, SCHEMA)
-    return document["result"] | {"warnings": document["warnings"]}
+    return {**document["result"], "warnings": document["warnings"]}
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_project_without_apps_is_protected_before_the_first_retrieve(tmp_path:
 @pytest.mark.parametrize("path", ["", "/nowhere"], ids=["no repository", "no git"])
 def test_without_git_the_lines_of_the_file_decide(tmp_path: Path, path: str) -> None:
     trees.plant(tmp_path, trees.project() | trees.app())
-    variables = {"PATH": path} if path else {}
+    variables: Any = {"PATH": path} if path else {}
     protect(tmp_path, **variables)
     assert (tmp_path / ".gitignore").read_text() == BLOCK
     assert "Nothing to change" in protect(tmp_path, **variables).stdout
@@ -398,7 +398,7 @@ def test_a_tree_without_project_keeps_its_secrets(tmp_path: Path) -> None:
 
 def ask(folder: Path, *options: str) -> pexpect.spawn[str]:
     arguments = ["-m", "ecapipe", "app", "protect", *options]
-    return pexpect.spawn(sys.executable, arguments, cwd=str(folder), env=ENVIRONMENT, encoding="utf-8", timeout=20)  # type: ignore[arg-type]
+    return pexpect.spawn(sys.executable, arguments, cwd=str(folder), env=ENVIRONMENT, encoding="utf-8", timeout=20)
 
 
 @pytest.mark.parametrize(("answer", "status", "emptied"), [("y", 0, True), ("n", 1, False), ("", 1, False)])

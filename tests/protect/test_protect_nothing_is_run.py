@@ -155,7 +155,7 @@ def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
     prepared = dict.fromkeys(script for job in jobs()[name] for script in job.install)  # jobs may begin alike
     assert prepared
     # The action is put into jobs of anybody: a PYTHONPATH as they have it, with an empty entry and the checkout.
-    more = {"PYTHONPATH": f":{place.checkout}"} if name == "action" else {}
+    more: dict[str, Any] = {"PYTHONPATH": f":{place.checkout}"} if name == "action" else {}
     for script in prepared:
         ended = place.run(script, here=True, **more)
         assert (place.sprung, ended.returncode) == ([], 0), ended.stderr

@@ -40,6 +40,19 @@ from ecapipe.problems.network import connection_failed
 AT = "2026-01-05T09:00:00.000Z"
 LINK = "https://acme.my.salesforce.com/services/oauth2/authorize?state=made-up&scope=api%20id"
 
+LOST = """\
+Sign in to uat and allow Billing.
+That is not the address the login ends at.
+Error (ConnectionFailed): main/Portal.xml:7: No connection to acme.my.salesforce.com could be made: \
+connection refused.
+
+Try this:
+
+Look at the network.
+
+"""
+"""What `run` says on standard error from the link on."""
+
 hostile = st.text(
     st.sampled_from(
         "::##[\x1b\x9b\x07\x08\r\n\t\x00\x7f\x85\u2028\u2029\u202e\u2066\u200f\u061c\ufeff\ud800[31m]0;::%&<>"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from html.parser import HTMLParser
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import Page
 from render import scenes
 from render.scenes import AT, dangerous
 
@@ -76,37 +76,8 @@ def states(made: BoardView) -> list[str]:
     return [row.state for row in made.rows]
 
 
-class Tags(HTMLParser):
-    """A page as its tags, with their attributes, and as the text between them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def of(self, name: str) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes in self.tags if tag == name]
-
-    @property
-    def rows(self) -> list[str | None]:
-        """The ids of the rows, in order."""
-        return [attributes["id"] for attributes in self.of("tr") if "id" in attributes]
-
-    @property
-    def ids(self) -> list[str | None]:
-        return [attributes["id"] for _, attributes in self.tags if "id" in attributes]
-
-
-def parts(made: BoardView, **asked: str) -> Tags:
-    return Tags(made.parts(asked, MINUTES))
+def parts(made: BoardView, **asked: str) -> Page:
+    return Page(made.parts(asked, MINUTES))
 
 
 def test_a_login_with_a_link_waits_works_and_is_done() -> None:
@@ -170,7 +141,7 @@ def test_the_end_is_unmistakable_and_offers_nothing_more(ended: str) -> None:
         made(RunEnded(False, 1))
     else:
         made.end()
-    page = Tags(made.page({}, MINUTES))
+    page = Page(made.page({}, MINUTES))
 
     assert states(made) == ["done", "failed", "left"]
     assert "Ended: 1 of 3 signed in" in page.text
@@ -286,7 +257,7 @@ def test_only_addresses_of_the_web_become_links() -> None:
     [(0, "Less than a minute"), (60, "Less than a minute"), (61, "2 minutes"), (1500, "25 minutes")],
 )
 def test_the_time_that_is_left_is_said_in_minutes(seconds: float, words: str) -> None:
-    assert f"{words} left" in Tags(board(begun(BILLING)).parts({}, seconds)).text
+    assert f"{words} left" in Page(board(begun(BILLING)).parts({}, seconds)).text
 
 
 def test_waiting_ends_with_a_change_and_with_nothing_else() -> None:
@@ -317,7 +288,7 @@ def test_the_policy_allows_the_page_its_own_and_nothing_else() -> None:
     assert policy["style-src"].startswith("'sha256-")
     assert policy["script-src"].startswith("'sha256-")
     assert "unsafe" not in str(policy)
-    page = Tags(board(begun(BILLING)).page({}, MINUTES))
+    page = Page(board(begun(BILLING)).page({}, MINUTES))
     assert not [
         name for _, attributes in page.tags for name in attributes if name == "style" or name.startswith("on")
     ]
@@ -354,7 +325,7 @@ def test_no_text_from_outside_becomes_markup(text: str, found: str) -> None:
     hostile, harmless = told(text, found), told("harmless", "harmless")
     for asked in ({}, {"show": text, "hold": text}):
         shown = hostile.page(asked, MINUTES)
-        tags, usual = Tags(shown).tags, Tags(harmless.page({"hold": "1"} if asked else {}, MINUTES)).tags
+        tags, usual = Page(shown).tags, Page(harmless.page({"hold": "1"} if asked else {}, MINUTES)).tags
         assert [(tag, sorted(attributes)) for tag, attributes in tags] == [
             (tag, sorted(attributes)) for tag, attributes in usual
         ]

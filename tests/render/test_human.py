@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
-from render.scenes import AT, LINK, Screen, dangerous, hostile, login, run, tell
+from render.scenes import AT, LINK, LOST, Screen, dangerous, hostile, login, run, tell
 
 from ecapipe.documents.report import Report
 from ecapipe.events import (
@@ -121,24 +121,7 @@ use --revoke to end them at once.
 
 """
     )
-    assert (
-        err
-        == f"""\
-Warning: Key and secret differ in source.
-
-{LINK}
-
-Sign in to uat and allow Billing.
-That is not the address the login ends at.
-Error (ConnectionFailed): main/Portal.xml:7: No connection to acme.my.salesforce.com could be made: \
-connection refused.
-
-Try this:
-
-Look at the network.
-
-"""
-    )
+    assert err == f"Warning: Key and secret differ in source.\n\n{LINK}\n\n{LOST}"
 
 
 def test_many_targets_are_a_table() -> None:

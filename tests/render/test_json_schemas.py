@@ -13,21 +13,17 @@ from typing import Any
 import pytest
 import trees
 from commandline import ROOT, ecapipe, started
+from fakes.orgs import emulated
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
 from ecapipe.check.rules.registry import RULES
-from ecapipe.cli.emulator import registered
-from ecapipe.emulator.server import Emulator
 from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import org_file
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.credentials import consumer_key_missing
 from ecapipe.problems.oauth import invalid_client
 from ecapipe.problems.usage import unknown_app
-from ecapipe.project.discovery import ProjectSelection
 
 Json = dict[str, Any]
 
@@ -123,14 +119,8 @@ KEPT = ("login-display", "login-refresh", "app-set-secret", "app-forget-secret")
 
 
 def test_what_is_kept_is_described_to_its_last_member(tmp_path: Path) -> None:
-    enabled = {"isClientCredentialsFlowEnabled": "true"}
-    app = trees.app(
-        "Robot", settings=enabled, policies={**enabled, "clientCredentialsFlowUser": "robot@acme.example"}
-    )
-    root = trees.plant(tmp_path / "project", trees.project() | app)
-    with Emulator(
-        registered(ProjectSelection((str(root),)), composition.real_world(Environment({}))), orgs=("uat",)
-    ) as emulator:
+    root = trees.plant(tmp_path / "project", trees.project() | trees.robot())
+    with emulated(root) as emulator:
         target = f"uat={emulator.urls['uat']}"
         secret = trees.secret("Robot")
         for name, arguments in (
@@ -344,7 +334,8 @@ ALLOWED: list[tuple[str, str, list[object]]] = [
 def test_every_promised_value_is_valid_and_no_other(name: str, path: str, values: list[object]) -> None:
     for value in values:
         strict(name).validate(changed(SHAPES[name](), path, value))
-    for other in ("something else", 7, []):
+    others: tuple[object, ...] = ("something else", 7, [])
+    for other in others:
         assert not strict(name).is_valid(changed(SHAPES[name](), path, other)) or other in values
 
 

@@ -6,7 +6,7 @@ import io
 from itertools import pairwise
 
 from hypothesis import example, given
-from render.scenes import LINK, Screen, dangerous, hostile, run, tell
+from render.scenes import LINK, LOST, Screen, dangerous, hostile, run, tell
 
 from ecapipe.documents.report import Report
 from ecapipe.events import Event
@@ -61,22 +61,7 @@ end them at once.
 Elapsed time: 1m 6.90s
 """
     )
-    assert (
-        err
-        == f"""\
-Warning: Key and secret differ in source.
-{LINK}
-Sign in to uat and allow Billing.
-That is not the address the login ends at.
-Error (ConnectionFailed): main/Portal.xml:7: No connection to acme.my.salesforce.com could be made: \
-connection refused.
-
-Try this:
-
-Look at the network.
-
-"""
-    )
+    assert err == f"Warning: Key and secret differ in source.\n{LINK}\n{LOST}"
 
 
 def test_concise_is_logins_and_problems() -> None:

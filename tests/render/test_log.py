@@ -63,7 +63,7 @@ def test_what_has_the_shape_of_a_secret_is_struck_out() -> None:
     log.configure("trace", screen)
     lost = replace(interrupted(), message=SECRET)
     facts: dict[str, object] = {"token": ACCESS, "secret": SECRET}
-    log.log(StageEnded(TOKEN, Subject(TOKEN), "failed", AT, 1, SECRET, facts, lost))
+    log.log(StageEnded(TOKEN, Subject("Billing", "uat"), "failed", AT, 1, SECRET, facts, lost))
     logging.getLogger("ecapipe.made.up").error("sent %s and %s", ACCESS, SECRET)
     assert "[REDACTED]" in screen.getvalue()
     assert ACCESS not in screen.getvalue()

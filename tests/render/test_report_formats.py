@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from pages import Page
 from render import accounts
 
 from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import options
-from ecapipe.render import annotations
+from ecapipe.render import annotations as workflow
 from ecapipe.render.report_data import ReportData
 from ecapipe.render.reports import FORMATS
 
@@ -237,32 +237,6 @@ def test_markdown_stops_where_nobody_reads_on() -> None:
     assert "… and 900 more." in page
 
 
-class Page(HTMLParser):
-    """The elements of a page, and the text of each table cell."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.cells: list[list[str]] = []
-        self._open = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag == "tr":
-            self.cells.append([])
-        if tag in ("td", "th"):
-            self.cells[-1].append("")
-            self._open = True
-
-    def handle_endtag(self, tag: str) -> None:
-        self._open = self._open and tag not in ("td", "th")
-
-    def handle_data(self, data: str) -> None:
-        if self._open:
-            self.cells[-1][-1] += data
-
-
 def test_html_shows_apps_and_checks() -> None:
     page = FORMATS["html"](found())
     assert Page(page).cells == [
@@ -286,10 +260,10 @@ def test_html_shows_apps_orgs_and_stages() -> None:
 def test_html_stands_alone() -> None:
     text = FORMATS["html"](found())
     page = Page(text)
-    policy = next(each["content"] or "" for tag, each in page.elements if "http-equiv" in each)
+    policy = next(each["content"] or "" for tag, each in page.tags if "http-equiv" in each)
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
-    assert not {"script", "link", "img", "iframe", "object", "form", "a"} & {tag for tag, _ in page.elements}
+    assert not {"script", "link", "img", "iframe", "object", "form", "a"} & {tag for tag, _ in page.tags}
     assert not re.search(r"url\(|@import|//", text)
 
 
@@ -299,18 +273,18 @@ def test_a_check_that_finds_nothing_says_so() -> None:
     assert FORMATS["markdown"](result) == "## ecapipe app check: 0 errors, 0 warnings, 0 notes\n"
     assert json.loads(FORMATS["gitlab"](result)) == []
     assert sarif(result)["results"] == []
-    assert not list(annotations.lines(result))
+    assert not list(workflow.lines(result))
 
 
 def test_annotations_are_workflow_commands_on_file_and_line() -> None:
-    assert list(annotations.lines(found())) == [
+    assert list(workflow.lines(found())) == [
         "::error file=force-app/c.eca-meta.xml,line=2,title=malformed-xml::Not XML.%0ARetrieve it.",
         "::warning file=force-app/a.ecaGlblOauth-meta.xml,line=5,title=secret-tracked-by-git"
         "::Billing: git tracks it.%0ARetrieve it.",
         "::notice file=force-app/a.ecaGlblOauth-meta.xml,line=1,title=credential-duplicated"
         "::Billing: Twice.%0ARetrieve it.",
     ]
-    assert next(annotations.lines(accounts.run())) == (
+    assert next(workflow.lines(accounts.run())) == (
         "::error title=RedirectUriMismatch"
         "::Billing@uat 2: The callback URL does not match.%0ACompare it with the file."
     )
@@ -321,7 +295,7 @@ def test_annotations_are_ten_of_each_level_since_github_drops_the_rest() -> None
     findings = [
         accounts.finding(level=level, app=name) for name in names for level in ("note", "warning", "error")
     ]  # fmt: skip
-    commands = [line.split(" ")[0] for line in annotations.lines(accounts.check(map(accounts.app, names), findings))]
+    commands = [line.split(" ")[0] for line in workflow.lines(accounts.check(map(accounts.app, names), findings))]
     assert commands == ["::error"] * 10 + ["::warning"] * 10 + ["::notice"] * 10
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,10 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from pages import Page
 from render import accounts
 
 from ecapipe.check.rules.registry import RULES
-from ecapipe.render import annotations
+from ecapipe.render import annotations as workflow
 from ecapipe.render import json as json_output
 from ecapipe.render.report_data import ReportData
 from ecapipe.render.reports import FORMATS
@@ -86,7 +86,7 @@ def test_no_report_holds_a_command_or_an_escape(text: str, other: str) -> None:
 @unhurried
 def test_an_annotation_is_one_command_with_nothing_of_its_own_making(text: str, other: str) -> None:
     for result in results(text, other):
-        lines = list(annotations.lines(result))
+        lines = list(workflow.lines(result))
         assert len(lines) == len(result.open_entries)
         for line, entry in zip(lines, result.open_entries, strict=True):
             assert not ESCAPES.search(line)
@@ -141,35 +141,15 @@ def test_junit_has_the_elements_it_should_and_no_other(text: str, other: str) ->
         assert messages == failed
 
 
-class Elements(HTMLParser):
-    """Counts the tags of a page, gathers the names of attributes, and refuses what is no element."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags = Counter[str]()
-        self.attributes: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_comment(self, data: str) -> None:
-        raise AssertionError(data)
-
-    def handle_pi(self, data: str) -> None:
-        raise AssertionError(data)
-
-
 @given(TEXT, TEXT)
 @unhurried
 def test_html_has_the_elements_it_should_and_no_other(text: str, other: str) -> None:
     for result in results(text, other):
-        page = Elements(FORMATS["html"](result))
-        assert page.tags["tr"] == len(result.rows) + 1
-        assert page.tags["article"] == len(result.entries)
-        assert page.tags["li"] == sum(len(entry.actions) for entry in result.entries)
-        assert set(page.tags) <= set(
+        page = Page(FORMATS["html"](result))
+        assert page.names["tr"] == len(result.rows) + 1
+        assert page.names["article"] == len(result.entries)
+        assert page.names["li"] == sum(len(entry.actions) for entry in result.entries)
+        assert set(page.names) <= set(
             "html head meta title style body header h1 h2 h3 p time div table thead tbody tr th td span section "
             "article code ul li footer".split()
         )

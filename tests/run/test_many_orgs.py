@@ -19,12 +19,12 @@ from typing import Any, cast
 import pytest
 import trees
 from commandline import Ended, ecapipe, started
+from fakes.orgs import emulated
 from keypairs import certificate, pem, rsa_key, written
 from loopback import free_port
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.documents.report import Report
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.server import Emulator
@@ -42,19 +42,6 @@ from ecapipe.run import pipeline
 from ecapipe.run.pipeline import RunRequest
 
 TOKEN, USERINFO = "/services/oauth2/token", "/services/oauth2/userinfo"
-ALONE = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
-
-
-def robot(name: str = "Robot", **settings: str | None) -> trees.Files:
-    """An app that logs in by itself, as a user of its own."""
-    policies = {"clientCredentialsFlowUser": f"{name.lower()}@acme.example", **trees.CLIENT_CREDENTIALS}
-    return trees.app(name, settings={**ALONE, **settings}, policies=policies)
-
-
-def emulated(root: Path, orgs: Sequence[str], faults: Sequence[Fault] = ()) -> Emulator:
-    """Orgs that know the apps of the project at `root`."""
-    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
-    return Emulator(apps, orgs=orgs, faults=faults)
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -84,7 +71,7 @@ def test_two_hundred_orgs_with_flows_of_all_kinds(tmp_path: Path) -> None:
     root = trees.plant(
         tmp_path,
         trees.project()
-        | robot()
+        | trees.robot()
         | trees.app("Signed", settings={"callbackUrl": None, "certificate": certificate(rsa_key())})
         | trees.app("Person", settings={"callbackUrl": f"http://localhost:{port}/OauthRedirect"}),
     )
@@ -139,7 +126,7 @@ def run(root: Path, *arguments: str, **variables: str) -> Ended:
 
 
 def test_slow_silent_and_misleading_orgs_hold_nobody_up(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | robot())
+    root = trees.plant(tmp_path, trees.project() | trees.robot())
     ill = {
         "hung": Fault("*", {"delay": 600}, "hung"),
         "hung2": Fault(USERINFO, {"delay": 600}, "hung2"),
@@ -178,13 +165,13 @@ def test_slow_silent_and_misleading_orgs_hold_nobody_up(tmp_path: Path) -> None:
 
 def test_each_row_has_a_variable_of_its_own_for_the_secret(tmp_path: Path) -> None:
     names = [f"org{number}" for number in range(6)]
-    folders = {name: trees.plant(tmp_path / name, trees.project() | robot()) for name in names}
+    folders = {name: trees.plant(tmp_path / name, trees.project() | trees.robot()) for name in names}
     rows, variables, running = [], dict[str, str](), list[Emulator]()
-    root = trees.plant(tmp_path / "here", trees.project() | robot(consumerSecret=None))
+    root = trees.plant(tmp_path / "here", trees.project() | trees.robot(settings={"consumerSecret": None}))
     try:
         for name, folder in folders.items():
             secret = trees.secret(f"Robot in {name}")
-            trees.plant(folder, robot(consumerSecret=secret))
+            trees.plant(folder, trees.robot(settings={"consumerSecret": secret}))
             emulator = emulated(folder, [name])
             running.append(emulator.__enter__())
             rows.append({"alias": name, "url": emulator.urls[name], "secretEnv": f"SECRET_{name.upper()}"})
@@ -214,7 +201,7 @@ def test_each_org_is_logged_in_to_with_the_pair_of_its_own_tree(tmp_path: Path) 
     try:
         for name in names:
             pair = {"consumerKey": trees.key(f"Robot of {name}"), "consumerSecret": trees.secret(f"Robot of {name}")}
-            folder = trees.plant(tmp_path / "retrieved" / name, robot(**pair))
+            folder = trees.plant(tmp_path / "retrieved" / name, trees.robot(settings=pair))
             emulator = emulated(folder, [name])
             running.append(emulator.__enter__())
             rows.append({"alias": name, "url": emulator.urls[name], "sourceDir": f"retrieved/{name}"})
@@ -234,7 +221,7 @@ def test_each_org_is_logged_in_to_with_the_pair_of_its_own_tree(tmp_path: Path) 
 
 
 def test_two_addresses_that_turn_out_to_be_one_org_are_told(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | robot())
+    root = trees.plant(tmp_path, trees.project() | trees.robot())
     with emulated(root, ["uat"]) as emulator:
         url = emulator.urls["uat"]
         orgs = ["--target-org", f"a={url}", "--target-org", f"b={url.replace('localhost', '127.0.0.1')}"]
@@ -244,7 +231,7 @@ def test_two_addresses_that_turn_out_to_be_one_org_are_told(tmp_path: Path) -> N
 
 
 def test_a_batch_of_which_a_part_fails_says_which(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | robot())
+    root = trees.plant(tmp_path, trees.project() | trees.robot())
     with emulated(root, ["uat", "prod"], [Fault(USERINFO, {"wrongUser": True}, "prod")]) as emulator:
         text = table([{"alias": name, "url": url, "orgId": "00D000000000009"} for name, url in emulator.urls.items()])
         (root / "orgs.csv").write_text(text, encoding="utf-8")
@@ -275,7 +262,7 @@ def test_a_file_that_cannot_be_read_is_a_usage_error(made: str, tmp_path: Path) 
 
 
 def test_mistakes_of_a_file_are_printed_one_a_line(tmp_path: Path) -> None:
-    root = trees.plant(tmp_path, trees.project() | robot())
+    root = trees.plant(tmp_path, trees.project() | trees.robot())
     (root / "orgs.csv").write_text("alias,url,flow\nuat,https://evil.test,wbe\n\x1b[31m,,\n")
     ended = ecapipe("run", "-f", "orgs.csv", at=root)
     assert ended.status == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -10,11 +9,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from zlib import crc32
 
 import pytest
 import trees
+from fakes import scripted
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
@@ -34,13 +34,11 @@ from ecapipe.run.pipeline import RunRequest as Run
 PATIENCE = 10.0
 
 
-class Orgs:
-    """As many orgs as are asked: each has ids of its own, and checks that what it gets was meant for it."""
+class Orgs(scripted.Orgs):
+    """Orgs that are asked by many at once, of which some may be held up, or refuse."""
 
     def __init__(self) -> None:
-        self.codes: dict[str, str] = {}
-        """The host that each code was made for."""
-        self.asked: list[tuple[str, str]] = []
+        super().__init__()
         self.hold: dict[str, threading.Event] = {}
         """Hosts that answer only once the event is set."""
         self.refuse: set[str] = set()
@@ -48,53 +46,23 @@ class Orgs:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
-        parts = urlsplit(request.url)
-        host, endpoint = parts.netloc, parts.path.rpartition("/")[2]
+        host = urlsplit(request.url).netloc
         with self._lock:
-            self.asked.append((host, endpoint))
             self.now += 1
             self.most = max(self.most, self.now)
         try:
             if host in self.hold:
                 assert self.hold[host].wait(PATIENCE)
-            return self._answer(host, endpoint, request)
+            return super().__call__(request)
         finally:
             with self._lock:
                 self.now -= 1
 
-    def _answer(self, host: str, endpoint: str, request: Request) -> Response:
-        org, user = f"00D{_number(host):012}EAA", f"005{_number(host):012}AAA"
-        if endpoint == "token":
-            assert request.form is not None
-            form = parse_qs(request.form.reveal())
-            if host in self.refuse:
-                return _json({"error": "invalid_client", "error_description": "invalid client credentials"}, 400)
-            if "code" in form:
-                assert self.codes.pop(form["code"][0]) == host, "a code went to an org it was not made for"
-            identity = f"https://{host}/id/{org}/{user}"
-            members = {"access_token": f"{org[:15]}!FAKE.{_trait(host)}", "id": identity, "token_type": "Bearer"}
-            return _json({**members, "instance_url": f"https://{host}", "scope": "id"})
-        assert request.bearer is not None
-        assert request.bearer.reveal().endswith(f"FAKE.{_trait(host)}"), "a token went to another org"
-        return _json({"user_id": user, "organization_id": org, "preferred_username": f"ada@{host}"})
-
-    def code(self, host: str) -> str:
-        code = f"aPrxFAKE.{_trait(host)}.{len(self.codes)}.{random.Random(host).random()}"
-        self.codes[code] = host
-        return code
-
-
-def _number(host: str) -> int:
-    return int("".join(letter for letter in host if letter.isdigit()) or 0)
-
-
-def _trait(host: str) -> int:
-    """What a secret has of its host: nothing that could be read in a username."""
-    return crc32(host.encode())
-
-
-def _json(members: object, status: int = 200) -> Response:
-    return Response(status, "application/json", json.dumps(members).encode())
+    def take(self, host: str, endpoint: str, form: scripted.Form) -> scripted.Answer:
+        if host in self.refuse:
+            members = {"error": "invalid_client", "error_description": "invalid client credentials"}
+            return scripted.answer(members, 400)
+        return super().take(host, endpoint, form)
 
 
 @dataclass
@@ -141,10 +109,8 @@ class People:
 
     def approve(self, link: str, **changes: str) -> CallbackReply:
         """Come back from a link as Salesforce sends a browser back."""
-        parts = urlsplit(link)
-        query = {"code": self.orgs.code(parts.netloc), "state": parse_qs(parts.query)["state"][0], **changes}
         assert self.land is not None
-        return self.land("&".join(f"{name}={value}" for name, value in query.items()))
+        return self.land(self.orgs.approve(link, **changes))
 
 
 class Stage:
@@ -156,8 +122,14 @@ class Stage:
         self.interrupt: Callable[[], None] | None = None
         self._told = threading.Condition()
         real = composition.real_world(Environment({}))
-        fields = {"open": self.people.open, "listen": self.people.listen, "lines": self.people.lines}
-        usual = {"send": orgs, "person": True, "local_browser": True, "interrupts": self._interrupts, **fields}
+        fields: dict[str, Any] = {"open": self.people.open, "listen": self.people.listen, "lines": self.people.lines}
+        usual: dict[str, Any] = {
+            "send": orgs,
+            "person": True,
+            "local_browser": True,
+            "interrupts": self._interrupts,
+            **fields,
+        }
         self.world = replace(real, **{**usual, **changes})
         self.root = root
 
@@ -212,7 +184,7 @@ def usernames(report: Report) -> dict[str | None, str | None]:
 
 
 def everybody(count: int) -> dict[str | None, str | None]:
-    return {f"o{number}": f"ada@o{number}.my.salesforce.com" for number in range(1, count + 1)}
+    return {f"o{number}": f"ada@o{number}.example" for number in range(1, count + 1)}
 
 
 def test_no_more_logins_are_at_work_than_was_asked(robots: Path) -> None:
@@ -267,10 +239,7 @@ def test_fifty_answers_in_any_order_reach_the_org_they_belong_to(web: Path) -> N
 
 
 def test_people_who_take_long_hold_nobody_up(tmp_path: Path) -> None:
-    both = trees.app(
-        "Robot", settings={"callbackUrl": None, **trees.CLIENT_CREDENTIALS}, policies=trees.CLIENT_CREDENTIALS
-    )
-    root = trees.plant(tmp_path, trees.project() | trees.app("Person") | both)
+    root = trees.plant(tmp_path, trees.project() | trees.app("Person") | trees.robot())
     stage = Stage(root, Orgs()).start(20, at_once=1)
     links = stage.people.see_all(20)
     stage.until(lambda events: sum(isinstance(e, StageEnded) and e.stage.name == "verify" for e in events) == 20)
@@ -288,8 +257,7 @@ def test_pasted_answers_are_taken_in_any_order_after_one_question(tmp_path: Path
     assert take is not None
     take("https://www.example.com/cb?code=aPrxFAKE&state=unknown")
     for link in reversed(links):
-        state = parse_qs(urlsplit(link).query)["state"][0]
-        take(f"https://www.example.com/cb?code={stage.orgs.code(urlsplit(link).netloc)}&state={state}\n")
+        take(f"https://www.example.com/cb?{stage.orgs.approve(link)}\n")
     assert usernames(stage.end()) == everybody(3)
     notes = [event.note for event in stage.events if isinstance(event, StageNoted)]
     assert [note.kind for note in notes] == ["hint", "link"] * 3 + ["asking", "hint"]
@@ -543,7 +511,12 @@ def test_to_a_board_on_another_machine_the_way_is_told(web: Path) -> None:
 
 def test_one_browser_is_shown_one_link_after_the_other(web: Path) -> None:
     opened: list[str] = []
-    stage = Stage(web, Orgs(), open=lambda url: not opened.append(url)).start(3)
+
+    def show(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    stage = Stage(web, Orgs(), open=show).start(3)
     every = stage.people.see_all(3)
     until(lambda: opened == every[:1])
     stage.people.approve(every[1])
@@ -570,7 +543,11 @@ def test_an_org_with_a_browser_of_its_own_is_shown_in_it_from_the_board(tmp_path
     page = Page()
 
     def browsers(name: str) -> Callable[[str], bool]:
-        return lambda url: not opened.append((name, url))
+        def show(url: str) -> bool:
+            opened.append((name, url))
+            return True
+
+        return show
 
     stage = Stage(tmp_path, Orgs(), board=page, browsers=browsers).start(0, orgs=("o1", "o2"))
     stage.until(lambda events: len(offers(stage)) == 2)

@@ -155,7 +155,9 @@ def test_what_does_not_tell_one_login_is_refused_with_the_choices() -> None:
 
 
 def values(found: SavedSecrets) -> list[str | None]:
-    return [each and each.reveal() for each in (found.access_token, found.refresh_token, found.consumer_secret)]
+    return [
+        each.reveal() if each else None for each in (found.access_token, found.refresh_token, found.consumer_secret)
+    ]
 
 
 def token(refresh: str | None) -> Token:

@@ -9,30 +9,21 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import trees
+from fakes.orgs import emulated
 from loopback import Reply, request
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 PASTED = "https://www.example.com/done"
 
 
 def project(root: Path, port: int) -> Path:
     """Batch and Robot log in by themselves, Listener comes back to `port`, Paster to a public page."""
-
-    def alone(name: str) -> trees.Files:
-        settings = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
-        policies = {"clientCredentialsFlowUser": f"{name.lower()}@acme.example", **trees.CLIENT_CREDENTIALS}
-        return trees.app(name, settings=settings, policies=policies)
-
     return trees.plant(
         root,
         trees.project()
-        | alone("Batch")
-        | alone("Robot")
+        | trees.robot("Batch")
+        | trees.robot()
         | trees.app(
             "Listener",
             settings={"callbackUrl": f"http://localhost:{port}/OauthRedirect"},
@@ -74,6 +65,5 @@ class Scene:
 def staged(root: Path, port: int) -> Iterator[Scene]:
     """The project below `root`, and an org that knows its apps."""
     project(root, port)
-    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
-    with Emulator(apps, orgs=("uat",)) as emulator:
+    with emulated(root) as emulator:
         yield Scene(root, emulator, port)

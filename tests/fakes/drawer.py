@@ -74,7 +74,7 @@ class Drawer:
 class Shared(KeyringBackend):
     """A drawer that the library finds, in the file that the variable DRAWER names; without it, there is none."""
 
-    priority = 5 if "DRAWER" in os.environ else -1  # type: ignore[assignment]
+    priority = 5 if "DRAWER" in os.environ else -1
 
     @property
     def _drawer(self) -> Drawer:

@@ -9,22 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trees
+from fakes.orgs import emulated
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.environment import Environment
-from ecapipe.cli.emulator import registered
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.server import Emulator
-from ecapipe.project.discovery import ProjectSelection
 
 ORGS = ("dev", "uat", "prod")
 
 
 def project(root: Path, app: str = "Batch") -> Path:
-    policies = {"clientCredentialsFlowUser": "batch@acme.example", **trees.CLIENT_CREDENTIALS}
-    settings = {"callbackUrl": None, **trees.CLIENT_CREDENTIALS}
-    header = {"distributionState": "Packaged"}
-    return trees.plant(root, trees.project() | trees.app(app, settings=settings, policies=policies, header=header))
+    return trees.plant(root, trees.project() | trees.robot(app, header={"distributionState": "Packaged"}))
 
 
 @dataclass(frozen=True)
@@ -51,6 +45,5 @@ class Batch:
 @contextmanager
 def batch(root: Path, orgs: Sequence[str] = ORGS, faults: Sequence[Fault] = ()) -> Iterator[Batch]:
     project(root)
-    apps = registered(ProjectSelection((str(root),)), composition.real_world(Environment({})))
-    with Emulator(apps, orgs=tuple(orgs), faults=faults) as emulator:
+    with emulated(root, orgs, faults) as emulator:
         yield Batch(root, emulator)
