@@ -9,7 +9,6 @@ from ecapipe.check.findings import Finding
 from ecapipe.events import (
     AppDescribed,
     AppFacts,
-    CredentialFacts,
     Event,
     LoginResult,
     ProjectFacts,
@@ -192,34 +191,28 @@ def _warning(ended: StageEnded) -> str:
 
 def projects(facts: Iterable[ProjectFacts]) -> list[Json]:
     """Searched projects as every result shows them."""
-    return [{"root": project.root, "packageDirectories": list(project.package_directories)} for project in facts]
+    from ecapipe.documents import codec, run_document
+
+    return [codec.builtins(codec.of(project, run_document.Project)) for project in facts]
 
 
 def courses(ended: Sequence[StageEnded], logins: Mapping[Subject, LoginResult]) -> Json:
     """The stages of a run, its successes and its failures, as its result shows them."""
+    from ecapipe.documents import run_document
+    from ecapipe.documents.codec import builtins
+
     return {
-        "stages": [_stage(each) for each in ended],
-        "successes": [_success(subject, login) for subject, login in logins.items()],
-        "failures": [_failure(each, each.problem) for each in ended if each.problem],
+        "stages": [builtins(run_document.Stage.of(each)) for each in ended],
+        "successes": [builtins(run_document.Success.of(subject, login)) for subject, login in logins.items()],
+        "failures": [builtins(run_document.Failure.of(each, each.problem)) for each in ended if each.problem],
     }
 
 
 def app(facts: AppFacts) -> Json:
     """An app as every result shows it."""
-    return {
-        "name": facts.name,
-        "project": facts.project,
-        "settingsFile": facts.settings_file,
-        "distribution": facts.distribution,
-        "credentialsOf": facts.credentials_of,
-        "sourceOrgId": facts.source_org_id,
-        "callbackUrls": list(facts.callback_urls),
-        "flows": list(facts.flows),
-        "credentials": {
-            "consumerKey": _credential(facts.consumer_key),
-            "consumerSecret": _credential(facts.consumer_secret),
-        },
-    }
+    from ecapipe.documents import codec, run_document
+
+    return codec.builtins(run_document.App.of(facts))
 
 
 def listing(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Json:
@@ -418,70 +411,6 @@ def failure(problem: Problem, command: str, warnings: Iterable[str] = (), stack:
     if stack is not None:
         envelope["stack"] = stack
     return envelope
-
-
-def _credential(facts: CredentialFacts) -> Json:
-    result: Json = {"inFile": facts.in_file}
-    # Only the secret has it: every flow needs the key.
-    if facts.required is not None:
-        result["required"] = facts.required
-    return result | {"usable": facts.usable, "source": facts.source, "causes": list(facts.causes)}
-
-
-def _stage(ended: StageEnded) -> Json:
-    return {
-        "stage": ended.stage.name,
-        "app": ended.subject.app,
-        "org": ended.subject.org,
-        "outcome": ended.outcome,
-        "reason": ended.reason,
-        "milliseconds": ended.milliseconds,
-        "facts": dict(ended.facts),
-        "problem": _problem(ended.problem),
-    }
-
-
-def _problem(problem: Problem | None) -> Json | None:
-    if problem is None:
-        return None
-    return {
-        "name": problem.name,
-        "message": problem.message,
-        "actions": list(problem.actions),
-        "file": problem.file,
-        "line": problem.line,
-    }
-
-
-def _success(subject: Subject, login: LoginResult) -> Json:
-    return {
-        "app": subject.app,
-        "org": subject.org,
-        "username": login.username,
-        "userId": login.user_id,
-        "orgId": login.org_id,
-        "instanceUrl": login.instance_url,
-        "scopes": list(login.scopes),
-        "flow": login.flow,
-        "token": login.token,
-    }
-
-
-def _failure(ended: StageEnded, problem: Problem) -> Json:
-    return {
-        "app": ended.subject.app,
-        "org": ended.subject.org,
-        "stage": ended.stage.name,
-        "name": problem.name,
-        "message": problem.message,
-        "actions": list(problem.actions),
-        "category": problem.category,
-        "retryable": problem.retryable,
-        "host": problem.host,
-        "httpStatus": problem.http_status,
-        "oauthError": problem.oauth_error,
-        "at": ended.at,
-    }
 
 
 def _finding(finding: Finding) -> Json:
