@@ -19,6 +19,7 @@ from ecapipe.oauth.introspection import ProbeRefusal
 from ecapipe.orgs.org import duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.project import settings_not_retrieved
 from ecapipe.project import discovery
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
@@ -120,7 +121,7 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
     if app.settings is None and not steps.has_credentials_from_outside(app, (org,), chain, lambda org: False):
         problem = settings_file.settings_problem(app, (org,))
         # Settings that were never retrieved are an oversight, whoever asked; a packaged app has them elsewhere.
-        if pair.named or problem.name == "SettingsNotRetrieved":
+        if pair.named or problem.kind is settings_not_retrieved:
             return _failure(pair, "missing", problem)
         return _failure(pair, "skipped", problem)
     try:

@@ -24,6 +24,7 @@ from ecapipe.login.callbacks import CallbackListener, CallbackReply
 from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.problems.git import OTHER_GIT
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.salesforce_cli import sf_not_found
 from ecapipe.problems.storage import state_directory_unusable
 from ecapipe.saved.records import RecordKind, SavedRecord
 from ecapipe.saved.store import SecretStore
@@ -132,7 +133,7 @@ def salesforce_cli(cli: SalesforceCli) -> Check:
         version = cli.version()
     except EcapipeError as error:
         problem = error.problem
-        if problem.name == "SfNotFound":
+        if problem.kind is sf_not_found:
             message = "There is no Salesforce CLI on the PATH: only --hand-over, --retrieve and its aliases need it."
             return Check("sf", "warn", message, problem.actions)
         return health.of_problem("sf", "warn", problem)

@@ -11,7 +11,8 @@ from ecapipe.check.findings import NOT_EXAMINED, Level
 from ecapipe.check.git import Git, GitMissing
 from ecapipe.check.options import CheckOptions
 from ecapipe.check.ports import CheckAccess
-from ecapipe.check.rules.subject import Evidence, Remark, Sighting, holds_secret
+from ecapipe.check.rules import registry
+from ecapipe.check.rules.subject import Evidence, Need, Remark, Sighting, holds_secret
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.orgs import org_file
 from ecapipe.problems.git import git_unavailable
@@ -22,15 +23,10 @@ from ecapipe.project.metadata import Document
 from ecapipe.project.sfdx_project import Project
 from ecapipe.secret import Secret, SecretSearch
 
-RULES_FROM_GIT: Final = frozenset(
-    {
-        "secret-tracked-by-git", "secret-staged", "settings-not-gitignored", "push-settings-secret-tracked",
-        "certificate-dropped",
-    }
-)  # fmt: skip
-"""The rules that have nothing to go by until git was asked about the settings files."""
-RULES_WITH_GIT: Final = RULES_FROM_GIT | {"secret-elsewhere-in-tree", "secret-in-history"}
-"""The rules that say less where git refuses an answer."""
+FROM_GIT: Final[frozenset[Need]] = frozenset({"tracked", "unignored", "staged", "certified"})
+"""The evidence that is not there until git was asked about the settings files."""
+WITH_GIT: Final[frozenset[Need]] = FROM_GIT | {"elsewhere", "history"}
+"""The evidence that is less where git refuses an answer."""
 
 _PROGRESS_STEP: Final = 2000
 """Contents of the history between two words about progress."""
@@ -100,6 +96,7 @@ class EvidenceCollector:
         self._project, self._options, self._world = project, options, world
         self._root = project.root
         self._active = active
+        self._needs = registry.needs(active)
         self._keys = keys
         self._search = SecretSearch(secrets)
         self.notices: list[str] = []
@@ -109,11 +106,6 @@ class EvidenceCollector:
 
     def collect(self, apps: Sequence[App], target: str | None) -> Evidence:
         """Everything that the rules know besides the apps; `target` is the id of the deploy's org."""
-        readable = {
-            file.path
-            for file in settings_files(apps)
-            if holds_secret(file.document) and self._world.tree.open_to_others(f"{self._root}/{file.path}")
-        }
         evidence = Evidence(
             root=self._root,
             purpose=self._options.purpose,
@@ -121,26 +113,33 @@ class EvidenceCollector:
             target=target,
             jwt=self._jwt_apps(apps),
             keys=self._keys,
-            open_to_others=frozenset(readable),
+            open_to_others=self._files_open_to_others(apps),
         )
         # Nothing in a zip file is git's, and its other files are not looked at.
         if not self._world.tree.is_directory(self._root):
             return evidence
         # First, since git looks for them while it is asked about the rest.
         suspects: Iterable[_Content] = ()
-        if self._search and "secret-elsewhere-in-tree" in self._active:
+        if self._search and "elsewhere" in self._needs:
             suspects = self._suspects()
         if self._is_git_needed(apps):
             evidence = self._ask_git(apps, evidence)
         evidence = replace(evidence, elsewhere=self._sightings(apps, suspects))
-        if self._options.history and "secret-in-history" in self._active:
+        if self._options.history and "history" in self._needs:
             evidence = replace(evidence, history=self._paths_in_history())
         return replace(evidence, unexamined=tuple(self.unexamined))
+
+    def _files_open_to_others(self, apps: Sequence[App]) -> frozenset[str]:
+        """The settings files that hold a secret and that other users of this machine may read."""
+        if "open_to_others" not in self._needs:
+            return frozenset()
+        files = [file.path for file in settings_files(apps) if holds_secret(file.document)]
+        return frozenset(path for path in files if self._world.tree.open_to_others(f"{self._root}/{path}"))
 
     def _is_git_needed(self, apps: Sequence[App]) -> bool:
         """Whether a rule asks for git's answers. Before a login git is not even loaded unless there is a secret that
         it should not have."""
-        if RULES_FROM_GIT.isdisjoint(self._active):
+        if FROM_GIT.isdisjoint(self._needs):
             return False
         return self._options.purpose != "login" or _any_secret(apps)
 

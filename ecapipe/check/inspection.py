@@ -9,10 +9,11 @@ from typing import Final
 from ecapipe.check import baseline, evidence, listing, revision
 from ecapipe.check.baseline import AcceptedFinding
 from ecapipe.check.evidence import EvidenceCollector
-from ecapipe.check.findings import Finding, levels
+from ecapipe.check.findings import Finding
 from ecapipe.check.options import CheckOptions as CheckOptions
 from ecapipe.check.ports import CheckAccess
 from ecapipe.check.rules import registry
+from ecapipe.check.rules.registry import RULES
 from ecapipe.credentials import resolution, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.events import AppFacts
@@ -88,7 +89,7 @@ class _ProjectCheck:
     def __init__(self, project: Project, options: CheckOptions, world: CheckAccess) -> None:
         self.project, self.options, self.world = project, options, world
         self.root = project.root
-        self.levels = levels(project.rules)
+        self.levels = registry.parse_levels(project.rules)
         self.active = registry.active(options.purpose, self.levels)
         self.notices: list[str] = []
         self.has_git_facts = False
@@ -123,7 +124,7 @@ class _ProjectCheck:
         self.has_git_facts = collector.has_git_facts
         unreadable = [problem for root, problem in discovery.failures if root == self.root]
         unreadable += reserved((self.project,), ())
-        findings = registry.check(apps, resolved, unreadable, facts, self.levels)
+        findings = registry.check(apps, resolved, replace(facts, problems=tuple(unreadable)), self.levels)
         is_whole = discovery.whole and self.options.since is None
         names = {app.name for app in apps}
         examined = self.examined_entries(names, is_incomplete=bool(facts.unexamined), is_whole=is_whole)
@@ -134,11 +135,12 @@ class _ProjectCheck:
 
     def applies(self, rule: str) -> bool:
         """Whether the rule was applied: it is not silent, and git, if it needs git, was asked."""
-        if rule in evidence.RULES_FROM_GIT and not self.has_git_facts:
+        if rule not in self.active:
             return False
-        if rule == "secret-in-history" and not self.options.history:
+        needs = RULES[rule].needs
+        if needs & evidence.FROM_GIT and not self.has_git_facts:
             return False
-        return rule in self.active
+        return "history" not in needs or self.options.history
 
     def examined_entries(
         self, names: Collection[str | None], *, is_incomplete: bool, is_whole: bool
@@ -150,11 +152,13 @@ class _ProjectCheck:
         """
 
         def examined(entry: AcceptedFinding) -> bool:
-            if is_incomplete and entry.rule in evidence.RULES_WITH_GIT:
+            if not self.applies(entry.rule):
+                return False
+            needs = RULES[entry.rule].needs
+            if is_incomplete and needs & evidence.WITH_GIT:
                 return False
             # A rule about two apps says nothing unless both were looked at.
-            app_suffices = entry.app in names and entry.rule != "same-key-in-two-apps"
-            return self.applies(entry.rule) and (is_whole or app_suffices)
+            return is_whole or (entry.app in names and "keys" not in needs)
 
         return examined
 

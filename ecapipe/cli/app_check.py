@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecapipe.adapters import composition
-from ecapipe.check import inspection
-from ecapipe.check.findings import RULES, Finding, at_least
-from ecapipe.check.inspection import CheckOptions, CheckResult
+from ecapipe.check.findings import Finding, at_least
+from ecapipe.check.options import CheckOptions
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.documents import results
@@ -37,6 +36,7 @@ from ecapipe.render.listings import Length
 from ecapipe.render.progress import Progress
 
 if TYPE_CHECKING:
+    from ecapipe.check.inspection import CheckResult
     from ecapipe.render.report_data import ReportData
 
 COMMAND = "ecapipe app check"
@@ -103,6 +103,9 @@ def check_apps(
 
     Files that git ignores or does not track always count as changed for --since.
     """
+    # Imported here: the other commands about apps need no rules.
+    from ecapipe.check import inspection
+
     # What is read lives until the end: looking for garbage in it costs a sixth of the time.
     gc.disable()
     session: CommandSession = context.obj
@@ -143,6 +146,7 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, fail
     document = cache(lambda: results.AppCheck.of(result.found.facts, result.apps, result.findings))
 
     def report_data() -> ReportData:
+        from ecapipe.check.rules.registry import RULES
         from ecapipe.documents import codec
         from ecapipe.render.report_data import of_check
 

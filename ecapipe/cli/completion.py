@@ -229,9 +229,9 @@ def _orgs(before: Sequence[str], environment: Environment) -> Iterable[Candidate
 
 def _explanations() -> list[Candidate]:
     """The names that ``explain`` takes."""
-    from ecapipe.check import findings
+    from ecapipe.check.rules.registry import RULES
 
-    rules = [Candidate(rule.name, rule.means) for rule in findings.RULES.values()]
+    rules = [Candidate(rule.name, rule.means) for rule in RULES.values()]
     return [*rules, *(Candidate(problem.name, problem.means) for problem in CATALOGUE.values())]
 
 

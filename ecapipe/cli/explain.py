@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecapipe.check import findings
+from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import options
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, Verbose
@@ -39,7 +39,7 @@ def explain(
     """
     session: CommandSession = context.obj
     length = options.length(concise, verbose, "ecapipe explain")
-    rules = list(findings.RULES.values())
+    rules = list(RULES.values())
     problems = list(CATALOGUE.values())
     if name is None:
         lines = listings.index(rules, problems, length)
@@ -55,10 +55,10 @@ def explain(
 
 def _explain_one(session: CommandSession, name: str) -> int:
     """Explain the rule or problem `name`, in any case; raises `EcapipeError` (UsageError)."""
-    rules = {rule.name.casefold(): rule for rule in findings.RULES.values()}
+    rules = {rule.name.casefold(): rule for rule in RULES.values()}
     problems = {problem.name.casefold(): problem for problem in CATALOGUE.values()}
     if rule := rules.get(name.casefold()):
         return session.finish(lambda: results.ExplainedRule.of(rule), listings.rule(rule))
     if problem := problems.get(name.casefold()):
         return session.finish(lambda: results.ExplainedProblem.of(problem), listings.problem(problem))
-    raise EcapipeError(nothing_to_explain(name, [*findings.RULES, *CATALOGUE, SCHEMAS]))
+    raise EcapipeError(nothing_to_explain(name, [*RULES, *CATALOGUE, SCHEMAS]))

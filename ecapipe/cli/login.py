@@ -15,6 +15,7 @@ from ecapipe.cli.documents import results
 from ecapipe.cli.options import AsJson, Concise, Names, NoConfigRead, NoProgress, NoPrompt, TokenForm, Verbose
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
+from ecapipe.problems.oauth import server_busy
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.usage import usage_error
 from ecapipe.render import listings, text
@@ -272,7 +273,7 @@ def _refusal(login: SavedLogin, world: World) -> Problem | None:
         sessions.verify(login, world)
     except EcapipeError as error:
         # These say nothing about the token.
-        if error.problem.category == "network" or error.problem.name == "ServerBusy":
+        if error.problem.category == "network" or error.problem.kind is server_busy:
             raise
         return error.problem
     return None

@@ -19,12 +19,13 @@ from ecapipe.project.apps import Flow
 from ecapipe.protect.scanners import TOOLS
 
 if TYPE_CHECKING:
+    from ecapipe.check.rules.rule import Rule as CheckRule
     from ecapipe.documents.report import Report
     from ecapipe.documents.run_summary import RunSummary
     from ecapipe.documents.verdicts import Verdict
     from ecapipe.events import AppFacts, ProjectFacts, SavedLoginFacts, SavedSecretFacts
     from ecapipe.problems import problem as problems
-    from ecapipe.problems.problem import Explanation
+    from ecapipe.problems.problem import Kind
     from ecapipe.protect.protection import Protection
 
 Warnings = Annotated[Sequence[str], Meta(description="Sentences for people.")]
@@ -500,7 +501,7 @@ class Explanations(Result, kw_only=True):
     problems: Sequence[KnownProblem]
 
     @classmethod
-    def of(cls, rules: Iterable[check.Rule], known: Iterable[Explanation]) -> Explanations:
+    def of(cls, rules: Iterable[CheckRule], known: Iterable[Kind[...]]) -> Explanations:
         return cls(
             rules=[codec.of(each, Rule) for each in rules], problems=[codec.of(each, KnownProblem) for each in known]
         )
@@ -518,7 +519,7 @@ class ExplainedRule(Result, kw_only=True):
     source: str
 
     @classmethod
-    def of(cls, rule: check.Rule) -> ExplainedRule:
+    def of(cls, rule: CheckRule) -> ExplainedRule:
         return codec.of(rule, cls)
 
 
@@ -533,7 +534,7 @@ class ExplainedProblem(Result, kw_only=True):
     exit_code: int
 
     @classmethod
-    def of(cls, problem: Explanation) -> ExplainedProblem:
+    def of(cls, problem: Kind[...]) -> ExplainedProblem:
         return codec.of(problem, cls)
 
 

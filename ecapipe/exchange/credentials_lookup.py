@@ -28,7 +28,7 @@ from ecapipe.secret import Secret, mask
 _MAX_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""
 
-_TRY_NEXT_ORG: Final = frozenset({"RestAppNotListed", "RestConsumerUnknown"})
+_TRY_NEXT_ORG: Final = frozenset({rest_app_not_listed, rest_consumer_unknown})
 """Problems of an org that does not have the consumer: another one may."""
 
 
@@ -66,7 +66,7 @@ class CredentialsLookup:
                 return result
             # The org that is likeliest to have the consumer comes first, so that its problem says the most.
             first_problem = first_problem or result.problem
-            if result.problem.name not in _TRY_NEXT_ORG:
+            if result.problem.kind not in _TRY_NEXT_ORG:
                 break
         raise EcapipeError(first_problem or _login_missing(app, org))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ecapipe.exchange.ports import NetworkAccess
 from ecapipe.oauth.messages import Request, Response
+from ecapipe.problems.network import connection_failed, host_not_found
 from ecapipe.problems.problem import EcapipeError, Problem
 
 _ATTEMPTS = 3
@@ -13,7 +14,7 @@ _ATTEMPTS = 3
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 """Statuses that may pass by themselves."""
 
-_NOT_SENT = frozenset({"HostNotFound", "ConnectionFailed"})
+_NOT_SENT = frozenset({host_not_found, connection_failed})
 """Problems that show that no request reached an org, so that it can be repeated whatever it does."""
 
 _LONGEST_WAIT = 10.0
@@ -50,7 +51,7 @@ def _build(request: Request | Callable[[], Request]) -> Request:
 
 def _may_repeat(problem: Problem, repeatable: bool) -> bool:
     """Whether a request that failed can be sent again, and may succeed then."""
-    safe = problem.name in _NOT_SENT or (repeatable and problem.category == "network")
+    safe = problem.kind in _NOT_SENT or (repeatable and problem.category == "network")
     return safe and problem.retryable
 
 

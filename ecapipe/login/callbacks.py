@@ -58,7 +58,7 @@ class PendingLogins:
             if self._error:
                 future.set_exception(self._error)
             elif pasted and self._unread:
-                future.set_exception(EcapipeError(nobody_to_ask(login.app)))
+                future.set_exception(EcapipeError(nobody_to_ask(login.app.name)))
             else:
                 self._pending[login.state] = _PendingLogin(login, future, pasted)
         return future
@@ -72,8 +72,8 @@ class PendingLogins:
                 return CallbackReply(False, False, str(error))
             self._settle(login, outcome)
         if isinstance(outcome, EcapipeError):
-            return CallbackReply(True, False, f"{login.app} was not authorized in {login.org.name}.")
-        return CallbackReply(True, True, f"{login.app} is authorized in {login.org.name}.")
+            return CallbackReply(True, False, f"{login.app.name} was not authorized in {login.org.name}.")
+        return CallbackReply(True, True, f"{login.app.name} is authorized in {login.org.name}.")
 
     def paste(self, text: str) -> str | None:
         """Accept a pasted address or code; returns the reason if no login waits for it."""
@@ -91,7 +91,7 @@ class PendingLogins:
             self._unread = True
             for login in tuple(self._pending.values()):
                 if login.pasted:
-                    self._settle(login.request, EcapipeError(nobody_to_ask(login.request.app)))
+                    self._settle(login.request, EcapipeError(nobody_to_ask(login.request.app.name)))
 
     def give_up(self, error: BaseException) -> None:
         """End every login that waits, and each that comes later, with `error`."""

@@ -24,6 +24,7 @@ from ecapipe.problems.salesforce_cli import (
     alias_taken,
     hand_over_ambiguous,
     hand_over_not_possible,
+    sf_timed_out,
     sf_username_taken,
 )
 from ecapipe.project.apps import App
@@ -230,7 +231,7 @@ def hand_over(
         sf_login = world.sf.log_in(handover)
     except EcapipeError as error:
         # After a timeout the CLI may have stored the login all the same: revoking would break it.
-        if token.refresh_token is not None and error.problem.name != "SfTimedOut":
+        if token.refresh_token is not None and error.problem.kind is not sf_timed_out:
             work.facts["revoked"] = revoke(token, target.org, world)
         raise error_at(error.problem, target.org) from None
     work.facts |= {"alias": target.org.alias, "kept": _contents(handover, target.credentials)}

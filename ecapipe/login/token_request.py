@@ -16,18 +16,19 @@ from ecapipe.oauth import grants, tokens
 from ecapipe.oauth.grants import AuthorizationCode, Grant
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
+from ecapipe.problems.oauth import assertion_expired, assertion_refused, invalid_client_id, redirect_uri_mismatch
 from ecapipe.problems.problem import EcapipeError
 
 LONGEST = 120.0
 """Seconds within which one login's requests are retried, settling aside. A request under way is not cut off."""
 
-_SETTLES = frozenset({"InvalidClientId", "RedirectUriMismatch"})
+_SETTLES = frozenset({invalid_client_id, redirect_uri_mismatch})
 """Refusals that a deployment of the last 15 minutes explains: Salesforce takes that long to spread new settings."""
 
 _SETTLE_EVERY = 15.0
 """Seconds between two requests while settings spread."""
 
-_CLOCK_PROBLEMS: Final = frozenset({"AssertionExpired", "AssertionRefused"})
+_CLOCK_PROBLEMS: Final = frozenset({assertion_expired, assertion_refused})
 """Refusals that a wrong clock explains."""
 
 _CLOCK_TOLERANCE: Final = 20.0
@@ -59,19 +60,19 @@ def request_token(
     while True:
         response = send(request, world, end, repeatable)
         try:
-            token = tokens.read(response, attempts[-1], target.credentials, target.org)
+            token = tokens.read(response, attempts[-1], target.credentials, target.org, target.app)
         except tokens.Unusable as error:
             give_back(error.refresh_token, target.org, world, work)
             raise
         except EcapipeError as error:
             difference = 0.0
-            if isinstance(grant, JwtPlan) and error.problem.name in _CLOCK_PROBLEMS:
+            if isinstance(grant, JwtPlan) and error.problem.kind in _CLOCK_PROBLEMS:
                 difference = _clock_difference(response, world)
             # Once: if the org's own clock does not help, the clock was not the reason.
             if difference and not ahead:
                 ahead = difference
                 continue
-            if error.problem.name not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
+            if error.problem.kind not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
                 raise
             work.note("waiting", f"{error.problem.message} Trying again for up to {options.settle:g} minutes.")
             world.clock.sleep(_SETTLE_EVERY)

@@ -17,6 +17,7 @@ from ecapipe.oauth.grants import Grant
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs.org import error_at
+from ecapipe.problems.network import unexpected_answer
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.saved import records
 from ecapipe.saved.records import StorePlace
@@ -40,7 +41,7 @@ def verify(
         user = userinfo.read(send(userinfo.request(token, org), world, end), token, org)
     except EcapipeError as error:
         # Any other refusal leaves the token as it is: the org may only have been busy.
-        if error.problem.name == "UnexpectedAnswer":
+        if error.problem.kind is unexpected_answer:
             give_back(token.refresh_token, org, world, work)
         raise
     remains = "The access token that was issued stays valid at Salesforce until its session ends."

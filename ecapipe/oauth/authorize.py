@@ -14,6 +14,7 @@ from ecapipe.oauth import messages
 from ecapipe.oauth.grants import AuthorizationCode, base64url
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
 _CODE: Final = re.compile(r"[ -~]+")
@@ -30,7 +31,7 @@ _SINGLE: Final = ("state", "code", "error", "iss")
 class AuthorizationRequest:
     """A web login that waits for its answer: what the authorize URL asked for, to match the answer against."""
 
-    app: str
+    app: App
     org: Org
     redirect_uri: str
     state: str
@@ -67,7 +68,7 @@ def build_request(
     # Spaces become %20, for not every server reads a plus sign in a URL as a space.
     encoded = urlencode(parameters, quote_via=quote, safe="")
     return AuthorizationRequest(
-        app=credentials.app.name,
+        app=credentials.app,
         org=org,
         redirect_uri=redirect_uri,
         state=state,
@@ -103,7 +104,7 @@ def match_redirect(
         raise UnmatchedResponse("The address has both.")
     if error:
         description = parameters.get("error_description", "")
-        return login, messages.refusal(error, description, login.org.host, None, login.code_verifier)
+        return login, messages.refusal(error, description, login.org.host, None, login.code_verifier, app=login.app)
     if not code:
         raise UnmatchedResponse("The address has neither a code nor an error.")
     if not _CODE.fullmatch(code):

@@ -9,7 +9,7 @@ from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth import messages, tokens
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Org
-from ecapipe.problems.oauth import probe_needs_secret
+from ecapipe.problems.oauth import app_not_found_in_org, invalid_client, invalid_client_id, probe_needs_secret
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
@@ -18,7 +18,7 @@ WORTHLESS = "probe"
 
 Refused = Literal["consumerKey", "consumerSecret"]
 
-_KEY_PROBLEMS = frozenset({"InvalidClientId", "AppNotFoundInOrg"})
+_KEY_PROBLEMS = frozenset({invalid_client_id, app_not_found_in_org})
 
 
 class ProbeRefusal(EcapipeError):
@@ -41,15 +41,15 @@ def read(response: Response, credentials: Credentials, org: Org) -> None:
     Raises `ProbeRefusal`, or another `EcapipeError` for a response that tells neither.
     """
     try:
-        members = messages.members(response, org.host, credentials.consumer_secret)
+        members = messages.members(response, org.host, credentials.consumer_secret, app=credentials.app)
     except EcapipeError as error:
-        name = error.problem.name
-        if name in _KEY_PROBLEMS:
+        kind = error.problem.kind
+        if kind in _KEY_PROBLEMS:
             raise ProbeRefusal(error, "consumerKey") from None
         # An unknown key has an error of its own, so that here it is the secret.
-        if name == "InvalidClient" and credentials.consumer_secret is not None:
+        if kind is invalid_client and credentials.consumer_secret is not None:
             raise ProbeRefusal(error, "consumerSecret") from None
-        if name == "InvalidClient":
+        if kind is invalid_client:
             raise EcapipeError(probe_needs_secret(org.host)) from None
         raise
     if members.get("active") is not False:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+from ecapipe.oauth.scopes import scopes_to_request
 from ecapipe.problems.network import redirect_refused, unexpected_answer
 from ecapipe.problems.oauth import (
     access_denied,
@@ -38,6 +39,7 @@ from ecapipe.problems.oauth import (
     user_not_approved,
 )
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.project.apps import App
 from ecapipe.secret import Secret, redact, repeats
 
 Members = Mapping[str, object]
@@ -84,18 +86,20 @@ Send = Callable[[Request], Response]
 """Sends one request. Raises `EcapipeError` for what fails before there is a response."""
 
 
-def members(response: Response, host: str, *secrets: Secret | None, assertion: bool = False) -> Members:
+def members(
+    response: Response, host: str, *secrets: Secret | None, assertion: bool = False, app: App | None = None
+) -> Members:
     """The JSON object of a successful response.
 
     Raises `EcapipeError`: the refusal an error response means (RFC 6749 §5.2), RedirectRefused, ServerBusy, or
     UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
-    `assertion`: one was sent, so that is what a refusal is about.
+    `assertion`: one was sent, so that is what a refusal is about. `app` is the one that asked, for the words of it.
     """
     content = json_object(response)
     # Before the status, which says less than the error's own code.
     if content is not None and (error := _text(content.get("error"))):
         description = _text(content.get("error_description"))
-        raise refusal(error, description, host, response.status, *secrets, assertion=assertion)
+        raise refusal(error, description, host, response.status, *secrets, assertion=assertion, app=app)
     # A redirect is not followed: it would take the secret to another host.
     if 300 <= response.status < 400:
         raise _at(redirect_refused(host, response.status), host, response.status)
@@ -152,6 +156,26 @@ def refusal_code(response: Response, *secrets: Secret | None) -> str:
     return redact(code, *secrets)
 
 
+@dataclass(frozen=True, slots=True)
+class _OauthError:
+    """What an org refused with, and all that the words for it go by. `app` is the one that asked, if it is known."""
+
+    code: str
+    reason: str
+    """The org's own words, or its code."""
+    host: str
+    app: App | None
+
+    @property
+    def scopes(self) -> str | None:
+        """Scopes that the app has, as far as its files tell."""
+        return scopes_to_request(self.app) if self.app else None
+
+    def says(self, words: str) -> bool:
+        """Whether these words, in lower case, are among the org's."""
+        return words in self.reason.lower()
+
+
 def refusal(
     error: str,
     description: str,
@@ -159,6 +183,7 @@ def refusal(
     status: int | None = None,
     *secrets: Secret | None,
     assertion: bool = False,
+    app: App | None = None,
 ) -> EcapipeError:
     """What an OAuth error means: by code first, then by description; an unknown one shows both, redacted.
 
@@ -166,103 +191,103 @@ def refusal(
     """
     error = redact(_text(error), *secrets)
     description = redact(_text(description), *secrets)
-    reason = description or error
+    answer = _OauthError(error, description or error, host, app)
     problem = None
     if assertion:
-        problem = _assertion_problem(error, description.lower(), reason, host)
+        problem = _assertion_problem(answer)
     if problem is None:
-        problem = _problem_by_code(error, description.lower(), reason, host)
+        problem = _problem_by_code(answer)
     if problem is None:
         problem = oauth_refused(host, error, description)
     return _at(replace(problem, oauth_error=error), host, status)
 
 
-def _assertion_problem(error: str, description: str, reason: str, host: str) -> Problem | None:
+def _assertion_problem(error: _OauthError) -> Problem | None:
     """What an error means only when an assertion was sent."""
-    match error:
+    match error.code:
         case "invalid_grant" | "invalid_request":
-            return _problem_by_description(_ASSERTION_DESCRIPTIONS, description, reason, host)
+            return _problem_by_description(_ASSERTION_DESCRIPTIONS, error)
         case "invalid_client":
             # The assertion is the only thing that authenticated the client.
-            return assertion_refused(host, reason)
+            return assertion_refused(error.host, error.reason)
         case _:
             return None
 
 
-def _problem_by_code(error: str, description: str, reason: str, host: str) -> Problem | None:
-    match error:
+def _problem_by_code(error: _OauthError) -> Problem | None:
+    match error.code:
         case "invalid_client_id":
-            return invalid_client_id(host)
+            return invalid_client_id(error.host)
         case "invalid_client" | "invalid_client_credentials":
-            return invalid_client(host)
+            return invalid_client(error.host)
         case "OAUTH_EC_APP_NOT_FOUND":
-            return app_not_found_in_org(host)
+            return app_not_found_in_org(error.host)
         case "OAUTH_AUTHORIZATION_BLOCKED":
-            return cross_org_blocked(host)
+            return cross_org_blocked(error.host)
         case "OAUTH_APPROVAL_ERROR_GENERIC" | "OAUTH_APP_BLOCKED":
-            return approval_refused(host)
+            return approval_refused(error.host)
         case "access_denied" | "access-denied":
-            return access_denied(host)
+            return access_denied(error.host)
         case "redirect_uri_mismatch" | "redirect_uri_missing":
-            return redirect_uri_mismatch(host)
+            return redirect_uri_mismatch(error.host)
         case "invalid_app_access" | "OAUTH_APP_ACCESS_DENIED":
-            return user_not_approved(host, reason)
+            return user_not_approved(error.host, error.reason)
         case "invalid_scope":
-            return invalid_scope(host, reason)
+            return invalid_scope(error.host, error.reason, error.scopes)
         case "invalid_token" | "token_rejected" | "unsupported_token_type":
-            return token_refused(host, reason)
+            return token_refused(error.host, error.reason)
         case "unsupported_grant_type" | "unauthorized_client" | "unsupported_response_type":
-            return unsupported_grant_type(host, reason)
+            return unsupported_grant_type(error.host, error.reason)
         case "inactive_user" | "inactive_org":
-            return inactive(host, reason)
+            return inactive(error.host, error.reason)
         case "rate_limit_exceeded" | "slow_down":
-            return rate_limited(host)
+            return rate_limited(error.host)
         case "server_error" | "temporarily_unavailable" | "unknown_error":
-            return server_busy(host, reason)
-        case "invalid_request" if "code challenge" in description:
-            return code_challenge_missing(host, reason)
+            return server_busy(error.host, error.reason)
+        case "invalid_request" if error.says("code challenge"):
+            return code_challenge_missing(error.host, error.reason)
         case "invalid_request" | "invalid_grant":
-            return _problem_by_description(_DESCRIPTIONS, description, reason, host)
+            return _problem_by_description(_DESCRIPTIONS, error)
         case _:
             return None
 
 
-_Descriptions = Mapping[str, Callable[[str, str], Problem]]
-"""Words of a description in lower case, and what makes the problem of a host and a reason. The first match counts."""
+_Descriptions = Mapping[str, Callable[[_OauthError], Problem]]
+"""Words of a description in lower case, and what makes the problem. The first match counts."""
 
 # invalid_grant stands for thirteen causes; only the description tells them apart. What is said of an "expired
 # authorization code" has to come before "expired".
 _DESCRIPTIONS: Final[_Descriptions] = {
-    "code verifier": code_verifier_refused,
-    "authorization code": authorization_code_refused,
-    "audience": audience_refused,
-    "assertion": assertion_refused,
-    "ip restricted": lambda host, reason: ip_restricted(host),
-    "login hours": lambda host, reason: ip_restricted(host),
-    "approved": user_not_approved,
-    "client credentials": client_credentials_refused,
-    "not supported on this domain": client_credentials_refused,
-    "password": authentication_failed,
-    "authentication failure": authentication_failed,
-    "inactive": authentication_failed,
-    "challenge required": authentication_failed,
-    "expired": token_refused,
+    "code verifier": lambda error: code_verifier_refused(error.host, error.reason),
+    "authorization code": lambda error: authorization_code_refused(error.host, error.reason),
+    "audience": lambda error: audience_refused(error.host, error.reason),
+    "assertion": lambda error: assertion_refused(error.host, error.reason),
+    "ip restricted": lambda error: ip_restricted(error.host),
+    "login hours": lambda error: ip_restricted(error.host),
+    "approved": lambda error: user_not_approved(error.host, error.reason),
+    "client credentials": lambda error: client_credentials_refused(error.host, error.reason),
+    "not supported on this domain": lambda error: client_credentials_refused(error.host, error.reason),
+    "password": lambda error: authentication_failed(error.host, error.reason),
+    "authentication failure": lambda error: authentication_failed(error.host, error.reason),
+    "inactive": lambda error: authentication_failed(error.host, error.reason),
+    "challenge required": lambda error: authentication_failed(error.host, error.reason),
+    "expired": lambda error: token_refused(error.host, error.reason),
 }
 
 _ASSERTION_DESCRIPTIONS: Final[_Descriptions] = {
     # Salesforce says "expired authorization code", though there is none.
-    "expired": assertion_expired,
-    "not yet valid": assertion_expired,
-    "user hasn't approved": assertion_not_approved,
-    "not supported on this domain": unsupported_grant_type,
+    "expired": lambda error: assertion_expired(error.host, error.reason),
+    "not yet valid": lambda error: assertion_expired(error.host, error.reason),
+    "user hasn't approved": lambda error: assertion_not_approved(error.host, error.reason),
+    "not supported on this domain": lambda error: unsupported_grant_type(error.host, error.reason),
 }
 """The words that mean something else when an assertion was sent."""
 
 
-def _problem_by_description(known: _Descriptions, description: str, reason: str, host: str) -> Problem | None:
+def _problem_by_description(known: _Descriptions, error: _OauthError) -> Problem | None:
     for words, build in known.items():
-        if words in description:
-            return build(host, reason)
+        if error.says(words):
+            return build(error)
     return None
 
 

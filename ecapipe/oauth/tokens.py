@@ -17,6 +17,7 @@ from ecapipe.oauth.scopes import SCOPE_NAMES
 from ecapipe.orgs.org import Org
 from ecapipe.problems.oauth import signature_mismatch
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
@@ -99,8 +100,10 @@ def authentication(client: ClientIdentity) -> dict[str, str]:
     return fields
 
 
-def read(response: Response, grant: Grant, client: ClientIdentity, org: Org) -> Token:
+def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app: App | None = None) -> Token:
     """The token of a response (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
+
+    `app`, if it is known, is for the words of a refusal.
 
     Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing; `Unusable` when the response
     has tokens and is wrong otherwise: a SignatureMismatch, a member of another form, or one that repeats a secret.
@@ -108,7 +111,7 @@ def read(response: Response, grant: Grant, client: ClientIdentity, org: Org) -> 
     sent = _secrets_of(grant)
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
-    members = messages.members(response, org.host, *sent, assertion=isinstance(grant, JwtBearer))
+    members = messages.members(response, org.host, *sent, assertion=isinstance(grant, JwtBearer), app=app)
     if _text(members, "token_type").lower() not in ("bearer", ""):
         raise messages.unexpected(response, org.host, "the token is of a type other than Bearer")
     if not _VISIBLE.fullmatch(_text(members, "access_token")):

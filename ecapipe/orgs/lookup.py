@@ -50,7 +50,7 @@ def look_up(text: str, known: Sequence[str], hosts: AllowedHosts, logins: Logins
             return accept_address(text, hosts, by)
         except EcapipeError as error:
             # An alias may have a dot in it, so what is refused as a host may still be the name of a login.
-            if ":" in text or "/" in text or error.problem.name != "RefusedHost":
+            if ":" in text or "/" in text or error.problem.kind is not refused_host:
                 raise
             refusal = error
     sf_logins: Sequence[KnownLogin] = ()

@@ -12,6 +12,7 @@ from ecapipe.orgs.address import accept_address, read_url
 from ecapipe.orgs.hosts import AllowedHosts, is_salesforce_host
 from ecapipe.orgs.org import Org
 from ecapipe.orgs.org_rows import OrgRow, RowMistake, RowPlace, parse_row
+from ecapipe.problems.orgs import refused_host
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.sfdx_project import Project
 
@@ -68,7 +69,7 @@ def misleading_alias(row: OrgRow, url: str, allowed: tuple[str, ...]) -> RowMist
         address = accept_address(name.partition("=")[2] or name, AllowedHosts(allowed), "user").url
     except EcapipeError as error:
         plain = re.fullmatch(r"[\w .-]+", name) and not is_salesforce_host(name.strip().rstrip("."))
-        if plain and error.problem.name == "RefusedHost":
+        if plain and error.problem.kind is refused_host:
             return None
         return RowMistake(row.place, None, "has an address or a username as its name: give it a plain alias.")
     if address == url:

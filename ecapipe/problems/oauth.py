@@ -348,10 +348,10 @@ def code_challenge_missing(host: str, description: str) -> Wording:
     "A requested scope is not among the app's scopes in the org.",
     "Ask for fewer scopes, or add the scope to the app.",
 )
-def invalid_scope(host: str, description: str) -> Wording:
+def invalid_scope(host: str, description: str, scopes: str | None) -> Wording:
     return say(
         f"{host} refuses the requested scopes: {description}.",
-        'Name scopes the app has: --scopes "api web".',
+        f'Name scopes the app has: --scopes "{scopes or "api web"}".',
         f"Or add them to the app's OAuth settings, deploy, and retrieve: {retrieve_command()}",
     )
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import wraps
-from typing import Literal, ParamSpec
+from typing import Final, Generic, Literal, ParamSpec
 
 Category = Literal["config", "credentials", "policy", "org", "network", "people"]
 """Where the remedy lies: the project or the command line, key and secret, the app's policies, the org,
@@ -40,16 +39,10 @@ class Problem:
     http_status: int | None = None
     oauth_error: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What `ecapipe explain` says of a problem, whatever its particulars."""
-
-    name: str
-    category: Category
-    means: str
-    remedy: str
-    exit_code: int
+    @property
+    def kind(self) -> Kind[...] | None:
+        """What it was made by; None for the problem of another version that was read back."""
+        return _KINDS.get(self.name)
 
 
 class EcapipeError(Exception):
@@ -58,13 +51,6 @@ class EcapipeError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
-
-
-EXPLANATIONS: dict[str, Explanation] = {}
-"""Every problem that has been registered, by its name."""
-
-BUILDERS: dict[str, Callable[..., Problem]] = {}
-"""The function that builds each of them; `__wrapped__` is the one that words it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +67,51 @@ def say(message: str, *actions: str, file: str | None = None, line: int | None =
     return Wording(message, actions, file, line)
 
 
-def problem(
-    category: Category, means: str, remedy: str, *, exit_code: int = 1, retryable: bool = False
-) -> Callable[[Callable[P, Wording]], Callable[P, Problem]]:
-    """Turns a function that words a problem into one that builds it, and registers it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind(Generic[P]):
+    """A kind of problem, as a constant: called, it makes the problem of one case. There is one object of each, so
+    that ``problem.kind is refused_host`` tells them apart.
 
-    The problem is called by the function's name in PascalCase. `means` and `remedy` are what ``ecapipe explain`` says
-    of it; `exit_code` and `retryable` are the same in every case.
+    `means` and `remedy` are what ``ecapipe explain`` says of it; `exit_code` and `retryable` are the same in every
+    case.
     """
 
-    def register(word: Callable[P, Wording]) -> Callable[P, Problem]:
+    name: str
+    category: Category
+    means: str = field(repr=False)
+    remedy: str = field(repr=False)
+    exit_code: int
+    retryable: bool
+    word: Callable[P, Wording] = field(repr=False)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Problem:
+        wording = self.word(*args, **kwargs)
+        return Problem(
+            name=self.name,
+            message=wording.message,
+            actions=wording.actions,
+            category=self.category,
+            exit_code=self.exit_code,
+            retryable=self.retryable,
+            file=wording.file,
+            line=wording.line,
+        )
+
+
+_KINDS: Final[dict[str, Kind[...]]] = {}
+"""Every kind whose module is loaded, by its name: what a problem that was read back is known by."""
+
+
+def problem(
+    category: Category, means: str, remedy: str, *, exit_code: int = 1, retryable: bool = False
+) -> Callable[[Callable[P, Wording]], Kind[P]]:
+    """Turns a function that words a problem into its kind, which is called by the function's name in PascalCase."""
+
+    def register(word: Callable[P, Wording]) -> Kind[P]:
         name = "".join(part.capitalize() for part in word.__name__.split("_"))
-
-        # The builder keeps the function's module: the catalogue lists problems by it.
-        @wraps(word)
-        def build(*args: P.args, **kwargs: P.kwargs) -> Problem:
-            wording = word(*args, **kwargs)
-            return Problem(
-                name=name,
-                message=wording.message,
-                actions=wording.actions,
-                category=category,
-                exit_code=exit_code,
-                retryable=retryable,
-                file=wording.file,
-                line=wording.line,
-            )
-
-        EXPLANATIONS[name] = Explanation(name, category, means, remedy, exit_code)
-        BUILDERS[name] = build
-        return build
+        kind = Kind(name, category, means, remedy, exit_code, retryable, word)
+        _KINDS[name] = kind
+        return kind
 
     return register
 

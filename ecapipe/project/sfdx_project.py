@@ -45,7 +45,7 @@ class Project:
     orgs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     replacements: tuple[Replacement, ...] = ()
     rules: Mapping[str, object] = field(default_factory=dict)
-    """The levels that the project gives to rules, as written; `ecapipe.check.findings.levels` reads them."""
+    """The levels that the project gives to rules, as written; `check.rules.registry.parse_levels` reads them."""
     baseline: str | None = None
     """The file of accepted findings, relative to the root."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from ecapipe.check.findings import LEVELS, RULES, Finding, Rule
+from ecapipe.check.findings import LEVELS, Finding
 from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts
-from ecapipe.problems.problem import Explanation
+from ecapipe.problems.problem import Kind
 from ecapipe.render.text import clean, ending, location, plural, success
 
 if TYPE_CHECKING:
+    from ecapipe.check.rules.rule import Rule
     from ecapipe.documents.health import Check, Stored
     from ecapipe.documents.report import Report
     from ecapipe.documents.run_summary import RunSummary
@@ -107,6 +108,9 @@ def forgotten(secrets: Sequence[SavedSecretFacts], length: Length = "usual") -> 
 def findings(findings: Sequence[Finding], apps: int, length: Length = "usual") -> Iterator[str]:
     """``app check``: a line per finding as compilers print them, and a summary; with what to do, unless concise, and
     why it matters, when verbose."""
+    # Imported here: a list of apps or of logins needs no rules.
+    from ecapipe.check.rules.registry import RULES
+
     for finding in findings:
         yield clean(_finding(finding))
         if length == "verbose":
@@ -286,13 +290,13 @@ def rule(rule: Rule) -> Iterator[str]:
     )
 
 
-def problem(problem: Explanation) -> Iterator[str]:
+def problem(problem: Kind[...]) -> Iterator[str]:
     """``explain`` for a problem."""
     yield f"{problem.name} (problem, {problem.category}, exit code {problem.exit_code})"
     yield from _paragraphs({"What it means": problem.means, "What to do": problem.remedy})
 
 
-def index(rules: Iterable[Rule], problems: Iterable[Explanation], length: Length = "usual") -> Iterator[str]:
+def index(rules: Iterable[Rule], problems: Iterable[Kind[...]], length: Length = "usual") -> Iterator[str]:
     """``explain`` without a name: a line for each; just its name when concise, all of it when verbose."""
     match length:
         case "concise":

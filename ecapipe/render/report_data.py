@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from ecapipe.check.findings import LEVELS, NOT_EXAMINED, Finding, Level, Rule
+from ecapipe.check.findings import LEVELS, NOT_EXAMINED, Finding, Level
 from ecapipe.documents.report import Json, Report
 from ecapipe.events import APP_STAGES, DISCOVER, TARGET_STAGES, AppFacts, StageEnded, Subject
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.problem import Problem
 from ecapipe.render import text
 from ecapipe.render.text import clean, location, plural
+
+if TYPE_CHECKING:
+    from ecapipe.check.rules.rule import Rule
 
 Mark = Literal["passed", "note", "warning", "failed", "skipped", "accepted"]
 

@@ -13,6 +13,12 @@ from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import LoginPlan, Target, WebPlan
 from ecapipe.problems.orgs import too_many_approvals
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import (
+    flow_not_possible,
+    no_oauth_settings,
+    settings_in_source_org,
+    settings_not_packaged,
+)
 from ecapipe.run.readiness import Candidate, Readiness, Ready, Refused, Skipped
 from ecapipe.run.world import World
 
@@ -21,7 +27,7 @@ APPROVALS: Final = 5
 
 _REFRESH_SCOPES: Final = frozenset({"refresh_token", "offline_access"})
 
-_SETTINGS_ELSEWHERE: Final = frozenset({"SettingsInSourceOrg", "SettingsNotPackaged", "NoOauthSettings"})
+_SETTINGS_ELSEWHERE: Final = frozenset({settings_in_source_org, settings_not_packaged, no_oauth_settings})
 """Why an app has no settings file in an org, though it may have one elsewhere."""
 
 
@@ -80,7 +86,7 @@ def _skip_unsuitable(targets: Sequence[Readiness], options: LoginOptions) -> lis
             return readiness
         target, problem = readiness.target, readiness.problem
         flow_chooses = target.org in served and options.of(target.org).flow != "auto"
-        if (problem.name == "FlowNotPossible" and flow_chooses) or problem.name in _SETTINGS_ELSEWHERE:
+        if (problem.kind is flow_not_possible and flow_chooses) or problem.kind in _SETTINGS_ELSEWHERE:
             return Skipped(target, problem)
         return readiness
 

@@ -11,7 +11,9 @@ from ecapipe.credentials.settings_file import settings_problem
 from ecapipe.credentials.sources import Chain
 from ecapipe.login.tracker import SkipStage, StageWork
 from ecapipe.orgs.org import Org, same_id
+from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.project import settings_not_retrieved
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import refuse_rivals
 
@@ -43,7 +45,7 @@ def locate(
         return
     problem = settings_problem(app, orgs)
     # A file that should be here, and was not retrieved, is missing whether or not somebody named the app.
-    if named or problem.name == "SettingsNotRetrieved":
+    if named or problem.kind is settings_not_retrieved:
         raise EcapipeError(problem)
     if logins_fail:
         raise SkipStage(problem.message)
@@ -81,7 +83,7 @@ def _resolve_each(
 
 def _lacks_credentials(resolved: Resolution) -> bool:
     """Whether no source has the key or the secret, rather than one that cannot be read."""
-    return resolved.problem is not None and resolved.problem.name in ("ConsumerKeyMissing", "ConsumerSecretMissing")
+    return resolved.problem is not None and resolved.problem.kind in (consumer_key_missing, consumer_secret_missing)
 
 
 def missing_in_org(app: App, org: Org, named: bool) -> Problem | None:
@@ -89,7 +91,7 @@ def missing_in_org(app: App, org: Org, named: bool) -> Problem | None:
     if app.settings or not named:
         return None
     problem = settings_problem(app, (org,))
-    if problem.name == "SettingsNotRetrieved":
+    if problem.kind is settings_not_retrieved:
         return None
     return problem
 

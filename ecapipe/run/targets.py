@@ -14,7 +14,7 @@ from ecapipe.orgs import selection as org_selection
 from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.project import variable_reserved
+from ecapipe.problems.project import project_not_chosen, requires_project_error, variable_reserved
 from ecapipe.problems.usage import app_in_several_projects, nothing_paired
 from ecapipe.project import discovery, reserved_variables
 from ecapipe.project.apps import App
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _EMPTY: Final = Discovery((), (), ())
 
-_NO_PROJECT: Final = frozenset({"RequiresProjectError", "ProjectNotChosen"})
+_NO_PROJECT: Final = frozenset({requires_project_error, project_not_chosen})
 
 
 class AppKey(NamedTuple):
@@ -111,7 +111,7 @@ class RunTrees:
             self.projects = discovery.projects(selection, world)
         except EcapipeError as error:
             # Without a project of its own a run works if every org brings its apps along.
-            if not self._brings_all_apps(orgs) or error.problem.name not in _NO_PROJECT:
+            if not self._brings_all_apps(orgs) or error.problem.kind not in _NO_PROJECT:
                 raise
         if self.projects and selection.trusted:
             self.root = self.projects[0].root

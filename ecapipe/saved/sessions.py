@@ -18,7 +18,7 @@ from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs.org import same_id
-from ecapipe.problems.oauth import token_refused
+from ecapipe.problems.oauth import invalid_client, oauth_refused, token_refused, user_info_refused
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked
@@ -27,7 +27,7 @@ from ecapipe.saved.ports import SessionsAccess, StoreAccess
 from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, read_all
 from ecapipe.secret import Secret, mask
 
-_EXPIRED = frozenset({"TokenRefused", "OauthRefused"})
+_EXPIRED = frozenset({token_refused, oauth_refused})
 """The problems of an ``invalid_grant`` that mean an expired refresh token. A dozen other causes share that error, and
 those that are recognized keep their own words."""
 
@@ -270,10 +270,10 @@ def _parse_token(response: Response, login: SavedLogin, grant: Grant, client: Sa
 
 def _reword(problem: Problem, login: SavedLogin, grant: Grant) -> Problem:
     """A refusal in the words of a saved login, with the ways out that it has."""
-    if problem.name == "InvalidClient":
+    if problem.kind is invalid_client:
         way_out = f"If it was rotated, put the new secret in {login.variable} and run again; it is kept from then on."
         return replace(problem, actions=(way_out, f"Or log in again: {login.command}", *problem.actions))
-    if not isinstance(grant, RefreshToken) or problem.oauth_error != "invalid_grant" or problem.name not in _EXPIRED:
+    if not isinstance(grant, RefreshToken) or problem.oauth_error != "invalid_grant" or problem.kind not in _EXPIRED:
         return problem
     # What follows the colon are the words of the org.
     description = problem.message.partition(": ")[2].rstrip(".")
@@ -293,7 +293,7 @@ def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> 
                 messages.members(response, login.org.host, token, secrets.access_token, secrets.consumer_secret)
         except EcapipeError as error:
             # The org does not know a refresh token that has expired; the access token may still be valid.
-            if error.problem.name == "TokenRefused":
+            if error.problem.kind is token_refused:
                 continue
             return error.problem.message.rstrip(".")
         # A refresh token takes its access tokens with it.
@@ -311,7 +311,7 @@ def _is_accepted(login: SavedLogin, token: Secret, secrets: SavedSecrets, world:
     try:
         _user(login, token, secrets, world)
     except EcapipeError as error:
-        if error.problem.name != "UserInfoRefused":
+        if error.problem.kind is not user_info_refused:
             raise
         return False
     return True

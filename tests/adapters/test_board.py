@@ -15,6 +15,7 @@ from loopback import Reply, free_port, listens, other_addresses, request
 
 from ecapipe.adapters.network.board_server import Served, serve
 from ecapipe.events import Subject
+from ecapipe.problems.oauth import board_cannot_listen
 from ecapipe.problems.problem import EcapipeError
 
 BILLING = Subject("Billing", "uat")
@@ -326,7 +327,7 @@ def test_a_port_can_be_asked_for_and_is_told_of_if_it_is_taken() -> None:
         assert site.served.url.startswith(f"http://127.0.0.1:{port}/")
         with pytest.raises(EcapipeError) as refused, opened(port):
             pass
-    assert refused.value.problem.name == "BoardCannotListen"
+    assert refused.value.problem.kind is board_cannot_listen
     assert f"port {port}: it is in use" in refused.value.problem.message
     with opened(port) as again:
         assert again.get().status == 200

@@ -19,6 +19,8 @@ from profiles import tries
 
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.project import suffix_misspelt
+from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import metadata
 from ecapipe.project.tree import LinkOutside, MetadataFile
 
@@ -175,7 +177,7 @@ def test_a_misspelt_suffix_is_a_problem(tmp_path: Path, name: str) -> None:
     touch(tmp_path, f"main/{name}")
     (problem,) = walked(tmp_path)
     assert isinstance(problem, Problem)
-    assert (problem.name, problem.file) == ("SuffixMisspelt", f"main/{name}")
+    assert (problem.kind, problem.file) == (suffix_misspelt, f"main/{name}")
 
 
 def test_a_folder_that_may_not_be_read_is_a_problem_and_hides_nothing_else(public: Path) -> None:
@@ -185,7 +187,7 @@ def test_a_folder_that_may_not_be_read_is_a_problem_and_hides_nothing_else(publi
         found = walked(public)
     (public / "closed").chmod(0o700)
     problems = [(each.name, each.file) for each in found if isinstance(each, Problem)]
-    assert problems == [("UnreadableFile", "closed")]
+    assert problems == [(unreadable_file.name, "closed")]
     assert [each.path for each in found if isinstance(each, MetadataFile)] == ["open/B.eca-meta.xml"]
 
 
@@ -196,7 +198,7 @@ def test_a_file_that_may_not_be_read_is_a_problem(public: Path) -> None:
         assert paths(public) == ["A.eca-meta.xml"]
         with pytest.raises(EcapipeError) as caught:
             Disk().read(f"{public}/A.eca-meta.xml", LIMIT)
-    assert caught.value.problem.name == "UnreadableFile"
+    assert caught.value.problem.kind is unreadable_file
     assert "Permission denied" in caught.value.problem.message
 
 
@@ -205,7 +207,7 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path, path: str) -> None:
     touch(tmp_path, "file")
     with pytest.raises(EcapipeError) as caught:
         Disk().read(f"{tmp_path}/{path}", LIMIT)
-    assert caught.value.problem.name == "UnreadableFile"
+    assert caught.value.problem.kind is unreadable_file
 
 
 def test_one_byte_more_than_the_limit_is_read(tmp_path: Path) -> None:
@@ -295,7 +297,7 @@ def test_a_zip_is_a_tree_in_metadata_format(tmp_path: Path) -> None:
     assert Disk().read(f"{place}/unpackaged/b/B.eca", LIMIT) == b"b"
     with pytest.raises(EcapipeError) as caught:
         Disk().read(f"{place}/nothing.eca", LIMIT)
-    assert caught.value.problem.name == "UnreadableFile"
+    assert caught.value.problem.kind is unreadable_file
 
 
 def test_a_zip_is_not_unpacked_beyond_the_limit(tmp_path: Path) -> None:
@@ -315,7 +317,7 @@ def test_a_damaged_zip_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "got.zip").write_bytes(b"PK\x03\x04 and nothing else")
     with pytest.raises(EcapipeError) as caught:
         walked(tmp_path / "got.zip")
-    assert caught.value.problem.name == "UnreadableFile"
+    assert caught.value.problem.kind is unreadable_file
     assert "it is no zip file" in caught.value.problem.message
 
 

@@ -12,6 +12,7 @@ import trees
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import malformed_xml, suffix_misspelt
 from ecapipe.project import discovery
 from ecapipe.project.discovery import Discovery, ProjectSelection
 from ecapipe.run.world import World
@@ -76,7 +77,7 @@ def test_a_zip_bomb_is_read_no_further_than_the_limit(tmp_path: Path) -> None:
     bomb = {"unpackaged/X.ecaGlblOauth": b" " * 50_000_000}
     archive = zipped(tmp_path / "bomb.zip", bomb)
     (problem,) = found(metadata=archive).unreadable
-    assert (problem.name, problem.file) == ("MalformedXml", "unpackaged/X.ecaGlblOauth")
+    assert (problem.kind, problem.file) == (malformed_xml, "unpackaged/X.ecaGlblOauth")
     assert "1 MiB" in problem.message
     assert len(world().tree.read(f"{archive}/unpackaged/X.ecaGlblOauth", 1000)) == 1001
 
@@ -141,7 +142,7 @@ def test_a_forceignored_file_is_found_and_marked(tmp_path: Path) -> None:
 def test_a_misspelt_suffix_is_said_with_the_right_one(tmp_path: Path, name: str, meant: str) -> None:
     root = trees.plant(tmp_path, trees.project() | {f"force-app/{name}": "<x/>"})
     (problem,) = found(root).unreadable
-    assert (problem.name, problem.file) == ("SuffixMisspelt", f"force-app/{name}")
+    assert (problem.kind, problem.file) == (suffix_misspelt, f"force-app/{name}")
     assert f'Did you mean "force-app/{meant}"?' in problem.message or f'Did you mean "{meant}"?' in problem.message
 
 

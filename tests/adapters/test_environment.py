@@ -11,6 +11,7 @@ import pytest
 from ecapipe.adapters import environment
 from ecapipe.adapters.environment import Environment
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import unreadable_file
 
 NAME = "ECAPIPE_CLIENT_SECRET_BILLING"
 VALUE = "made-up-secret"
@@ -168,7 +169,7 @@ def test_a_file_that_cannot_be_read_is_named_by_its_variable(content: bytes | No
     with pytest.raises(EcapipeError) as caught:
         revealed({f"{NAME}_FILE": str(path)})
     problem = caught.value.problem
-    assert problem.name == "UnreadableFile"
+    assert problem.kind is unreadable_file
     assert f"{NAME}_FILE" in problem.message
     assert path.name not in repr(problem)
 

@@ -19,7 +19,9 @@ from loopback import ADDRESSES, free_port
 
 from ecapipe.adapters.network.http import LARGEST, Http
 from ecapipe.oauth.messages import Request, Response
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems import network
+from ecapipe.problems.problem import EcapipeError, Kind, Problem
+from ecapipe.problems.usage import unreadable_file
 from ecapipe.secret import Secret
 
 FORM = "grant_type=authorization_code&code=aPrxMADEUP%3D%3D&client_secret=MADE0UP0SECRET"
@@ -114,25 +116,25 @@ def test_an_answer_may_be_as_large_as_the_limit(http: Http) -> None:
 def test_a_larger_answer_is_refused(http: Http) -> None:
     with origin(lambda seen: Said(200, b" " * (LARGEST + 1))) as org:
         problem = failure(http, post(org.url()))
-    assert problem.name == "UnexpectedAnswer"
+    assert problem.kind is network.unexpected_answer
     assert "larger than 1 MiB" in problem.message
 
 
 def test_an_answer_that_only_unpacks_to_more_is_refused(http: Http) -> None:
     packed = gzip.compress(b" " * (LARGEST + 1))
     with origin(lambda seen: Said(200, packed, {"Content-Encoding": "gzip"})) as org:
-        assert failure(http, post(org.url())).name == "UnexpectedAnswer"
+        assert failure(http, post(org.url())).kind is network.unexpected_answer
 
 
 def test_an_answer_without_end_is_not_read_to_its_end(http: Http) -> None:
     with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000\r\n\r\n", drip=b" " * LARGEST) as port:
-        assert failure(http, post(f"http://localhost:{port}/")).name == "UnexpectedAnswer"
+        assert failure(http, post(f"http://localhost:{port}/")).kind is network.unexpected_answer
 
 
 def test_an_answer_that_drips_is_given_up() -> None:
     http = Http(longest=0.1)
     with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{", drip=b" ") as port:
-        assert failure(http, post(f"http://localhost:{port}/")).name == "HostTimedOut"
+        assert failure(http, post(f"http://localhost:{port}/")).kind is network.host_timed_out
     http.close()
 
 
@@ -149,13 +151,13 @@ def test_an_answer_that_drips_is_given_up() -> None:
 def test_a_broken_answer_is_a_lost_connection(http: Http, line: bytes) -> None:
     with saying(line) as port:
         problem = failure(http, post(f"http://localhost:{port}/services/oauth2/token"))
-    assert problem.name == "ConnectionLost"
+    assert problem.kind is network.connection_lost
     assert f"localhost:{port}" in problem.message
 
 
 def test_a_refused_connection_says_so(http: Http) -> None:
     problem = failure(http, post(f"http://localhost:{free_port()}/services/oauth2/token"))
-    assert problem.name == "ConnectionFailed"
+    assert problem.kind is network.connection_failed
     assert "connection refused" in problem.message
     assert problem.retryable
 
@@ -163,26 +165,26 @@ def test_a_refused_connection_says_so(http: Http) -> None:
 @pytest.mark.parametrize("host", ["nowhere.invalid", f"{'a' * 70}.invalid", "a..invalid", ".invalid", "xn--.invalid"])
 def test_a_host_that_cannot_be_found_says_so(http: Http, host: str) -> None:
     problem = failure(http, post(f"http://{host}/services/oauth2/token"))
-    assert problem.name == "HostNotFound"
+    assert problem.kind is network.host_not_found
     assert host in problem.message
 
 
 @pytest.mark.parametrize(
-    ("late", "name"),
+    ("late", "kind"),
     [
-        (httpx.ConnectTimeout, "ConnectionFailed"),
-        (httpx.WriteTimeout, "HostTimedOut"),
-        (httpx.ReadTimeout, "HostTimedOut"),
+        (httpx.ConnectTimeout, network.connection_failed),
+        (httpx.WriteTimeout, network.host_timed_out),
+        (httpx.ReadTimeout, network.host_timed_out),
     ],
 )
-def test_a_host_that_takes_too_long_says_so(late: type[httpx.TimeoutException], name: str) -> None:
+def test_a_host_that_takes_too_long_says_so(late: type[httpx.TimeoutException], kind: Kind[...]) -> None:
     def never(request: httpx.Request) -> httpx.Response:
         raise late("made up", request=request)
 
     http = Http(httpx.MockTransport(never))
     problem = failure(http, post("https://acme.my.salesforce.com/services/oauth2/token"))
     http.close()
-    assert problem.name == name
+    assert problem.kind is kind
     assert "acme.my.salesforce.com" in problem.message
 
 
@@ -242,7 +244,7 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> str:
 def test_a_certificate_of_nobody_is_not_trusted(http: Http, authority: trustme.CA) -> None:
     with origin(tls=server_side(authority.issue_cert("localhost"))) as org:
         problem = failure(http, post(org.url("/services/oauth2/token", "https")))
-    assert problem.name == "TlsFailed"
+    assert problem.kind is network.tls_failed
     assert org.seen == []
 
 
@@ -267,14 +269,14 @@ def test_trust_is_not_enough_for_another_host_or_another_time(
     ):
         http = Http()
         with origin(tls=server_side(certificate)) as org:
-            assert failure(http, post(org.url(scheme="https"))).name == "TlsFailed"
+            assert failure(http, post(org.url(scheme="https"))).kind is network.tls_failed
         http.close()
         assert org.seen == []
 
 
 def test_a_host_without_tls_gets_nothing(http: Http) -> None:
     with saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-        assert failure(http, post(f"https://localhost:{port}/services/oauth2/token")).name == "TlsFailed"
+        assert failure(http, post(f"https://localhost:{port}/services/oauth2/token")).kind is network.tls_failed
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
@@ -286,7 +288,7 @@ def test_a_useless_certificate_file_is_named(
         file.write_text(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     problem = failure(http, post("https://localhost/"))
-    assert (problem.name, problem.file) == ("UnreadableFile", str(file))
+    assert (problem.kind, problem.file) == (unreadable_file, str(file))
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -307,7 +309,7 @@ def test_a_proxy_sees_the_host_and_nothing_else(http: Http, monkeypatch: pytest.
         problem = failure(http, post("https://acme.my.salesforce.com/services/oauth2/token"))
     (seen,) = proxy.seen
     assert (seen.method, seen.target, seen.body) == ("CONNECT", "acme.my.salesforce.com:443", "")
-    assert problem.name == "ConnectionFailed"
+    assert problem.kind is network.connection_failed
     assert "the proxy refused it" in problem.message
 
 

@@ -39,6 +39,8 @@ from ecapipe.events import (
     SubjectFinished,
 )
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.storage import damaged_record, newer_format, state_directory_unusable
+from ecapipe.problems.usage import run_ambiguous, run_going_on, run_not_found
 
 AT = "2026-01-05T09:00:00.000Z"
 BILLING, PORTAL = Subject("Billing", "uat"), Subject("Portal2", "uat")
@@ -329,18 +331,18 @@ def test_one_that_cannot_be_read_hides_no_other(home: Environment) -> None:
     path(home, "20260103T000000Z-aaaaaa").write_bytes(b"")
     entries, failures = journal.entries(home)
     assert [entry.run for entry in entries] == ["20260101T000000Z-aaaaaa"]
-    assert [failure.name for failure in failures] == ["DamagedRecord"]
+    assert [failure.name for failure in failures] == [damaged_record.name]
 
 
 def test_looking_makes_nothing_and_believes_nobody_else(home: Environment, tmp_path: Path) -> None:
     assert journal.entries(home) == ([], [])
     assert journal.names(home) == []
-    assert problem(home, None).name == "RunNotFound"
+    assert problem(home, None).kind is run_not_found
     assert list(tmp_path.iterdir()) == []
     write(home, scenes.run())
     assert journal.names(home) == ["20260105T090000Z-abcdef"]
     (tmp_path / "state").chmod(0o777)
-    assert problem(home, None).name == "StateDirectoryUnusable"
+    assert problem(home, None).kind is state_directory_unusable
 
 
 # --- finding ----------------------------------------------------------------------------------------------------
@@ -357,12 +359,12 @@ def test_the_latest_of_a_project_is_found_and_a_named_one(home: Environment) -> 
     assert journal.find(home, None, ["/p", "/other"]).run == "20260101T000000Z-aaaaaa"
     assert journal.find(home, "20260101").run == "20260101T000000Z-aaaaaa"
     assert journal.find(home, "20260102T000000Z-bbbbbb").run == "20260102T000000Z-bbbbbb"
-    assert problem(home, None, ["/elsewhere"]).name == "RunNotFound"
-    assert problem(home, "").name == "RunNotFound"
-    assert problem(home, "../runs/20260101").name == "RunNotFound"
+    assert problem(home, None, ["/elsewhere"]).kind is run_not_found
+    assert problem(home, "").kind is run_not_found
+    assert problem(home, "../runs/20260101").kind is run_not_found
     assert "20260101T000000Z-aaaaaa" in " ".join(problem(home, "20260101T000000Z-aaaaab").actions)
     ambiguous = problem(home, "20260102")
-    assert ambiguous.name == "RunAmbiguous"
+    assert ambiguous.kind is run_ambiguous
     assert "20260102T000000Z-bbbbbb" in ambiguous.message
 
 
@@ -370,8 +372,8 @@ def test_one_of_a_later_ecapipe_is_refused_and_not_passed_over(home: Environment
     """It may be the latest run of this very project: going on with an older one would repeat what it did."""
     write(home, named("20260101T000000Z-aaaaaa"))
     path(home, "20260102T000000Z-aaaaaa").write_bytes(b'{"journal": 2}\n')
-    assert problem(home, None, ["/p"]).name == "NewerFormat"
-    assert problem(home, "20260102").name == "NewerFormat"
+    assert problem(home, None, ["/p"]).kind is newer_format
+    assert problem(home, "20260102").kind is newer_format
     assert journal.find(home, "20260101", ["/p"]).run == "20260101T000000Z-aaaaaa"
 
 
@@ -390,12 +392,12 @@ def test_a_run_that_is_going_on_cannot_be_resumed_nor_by_two(home: Environment) 
             kept(event)
     with pytest.raises(EcapipeError) as caught, journal.held(found(home, run)):
         pass
-    assert caught.value.problem.name == "RunGoingOn"
+    assert caught.value.problem.kind is run_going_on
     kept.close()
     with journal.held(found(home, run)):
         with pytest.raises(EcapipeError) as caught, journal.held(found(home, run)):
             pass
-        assert caught.value.problem.name == "RunGoingOn"
+        assert caught.value.problem.kind is run_going_on
     with journal.held(found(home, run)) as recorded:
         assert recorded.courses[BILLING].finished
 

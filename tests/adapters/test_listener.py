@@ -22,7 +22,9 @@ from ecapipe.login.callbacks import CallbackReply, PendingLogins
 from ecapipe.oauth.authorize import AuthorizationRequest
 from ecapipe.oauth.grants import AuthorizationCode
 from ecapipe.orgs.selection import choose
+from ecapipe.problems.oauth import access_denied, port_in_use_error
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
 STATE = "a-state-that-is-made-up"
@@ -98,7 +100,9 @@ def waiting(port: int, *, host: str = "localhost", path: str = PATH) -> Iterator
     org = choose("uat=https://acme.my.salesforce.com", {}, ())
     flight = PendingLogins()
     future = flight.expect(
-        AuthorizationRequest("Billing", org, url, STATE, Secret("made-up-verifier"), "https://unused.example")
+        AuthorizationRequest(
+            App("Billing", "", ()), org, url, STATE, Secret("made-up-verifier"), "https://unused.example"
+        )
     )
     with listen([url], flight.land) as lost:
         for problem in lost.values():
@@ -136,7 +140,7 @@ def test_a_refusal_ends_at_another_clean_page(port: int) -> None:
         assert "Billing was not authorized in uat." in request(port, "/ecapipe/not-authorized").text
         with pytest.raises(EcapipeError) as caught:
             future.result(5)
-        assert caught.value.problem.name == "AccessDenied"
+        assert caught.value.problem.kind is access_denied
 
 
 @pytest.mark.parametrize(("query", "said"), MISFITS)
@@ -297,7 +301,7 @@ def test_a_port_in_use_is_a_problem_that_leaves_nothing_behind(port: int, taken:
     with socket.create_server((taken, port), family=ADDRESSES[taken]):
         with pytest.raises(EcapipeError) as caught, waiting(port):
             pass
-        assert caught.value.problem.name == "PortInUseError"
+        assert caught.value.problem.kind is port_in_use_error
         assert str(port) in caught.value.problem.message
         assert "Or use --callback paste." in caught.value.problem.actions
         assert [address for address in ADDRESSES if listens(address, port)] == [taken]
@@ -307,7 +311,7 @@ def test_two_logins_cannot_wait_at_one_port(port: int) -> None:
     with waiting(port) as first:
         with pytest.raises(EcapipeError) as caught, waiting(port, host="127.0.0.1"):
             pass
-        assert caught.value.problem.name == "PortInUseError"
+        assert caught.value.problem.kind is port_in_use_error
         sign_in(port)
         assert code(first) == CODE
 
@@ -439,5 +443,5 @@ def test_an_address_that_is_taken_is_lost_and_the_others_are_served(port: int) -
         socket.create_server(("127.0.0.1", port)),
         listen([taken, free], lambda query: CallbackReply(True, True, "")) as lost,
     ):
-        assert {url: problem.name for url, problem in lost.items()} == {taken: "PortInUseError"}
+        assert {url: problem.name for url, problem in lost.items()} == {taken: port_in_use_error.name}
         sign_in(other, path="/a")

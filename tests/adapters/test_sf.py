@@ -33,7 +33,20 @@ from ecapipe.login.handover import Handover
 from ecapipe.login.salesforce_cli import SfVersion
 from ecapipe.orgs.org import Org
 from ecapipe.orgs.sf_logins import SfLogin
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.oauth import invalid_client, invalid_client_id
+from ecapipe.problems.problem import EcapipeError, Kind, Problem
+from ecapipe.problems.salesforce_cli import (
+    alias_taken,
+    sf_config_unreadable,
+    sf_failed,
+    sf_login_missing,
+    sf_not_found,
+    sf_refresh_refused,
+    sf_timed_out,
+    sf_too_old,
+    sf_unreachable,
+    sf_username_taken,
+)
 from ecapipe.secret import Secret
 
 REFRESH = "5Aep861made-up.refresh.token"
@@ -94,7 +107,7 @@ def test_only_the_absolute_folders_of_path_are_searched(
     (standin.folder / "relative").mkdir()
     (standin.folder / "relative/sf").write_bytes((standin.folder / "sf").read_bytes())
     problem = failing(Sf(Environment({"PATH": path})).logins)
-    assert (problem.name, "sf org list auth" in problem.message) == ("SfNotFound", True)
+    assert (problem.kind, "sf org list auth" in problem.message) == (sf_not_found, True)
 
 
 def test_what_cannot_be_run_is_passed_over(standin: StandIn, tmp_path: Path) -> None:
@@ -111,7 +124,7 @@ def test_a_program_that_does_not_start_is_a_problem(tmp_path: Path) -> None:
     program = tmp_path / "sf"
     program.write_text("#!/nowhere/node\n", encoding="utf-8")
     program.chmod(0o755)
-    assert failing(Sf(Environment({"PATH": str(tmp_path)})).logins).name == "SfFailed"
+    assert failing(Sf(Environment({"PATH": str(tmp_path)})).logins).kind is sf_failed
 
 
 def test_its_environment_is_prepared(standin: StandIn) -> None:
@@ -200,13 +213,13 @@ def test_a_core_beside_it_is_found_as_node_finds_it(standin: StandIn, tmp_path: 
 def test_one_that_lacks_a_command_is_too_old(version: str, standin: StandIn) -> None:
     standin.says("version", json.dumps({"cliVersion": f"@salesforce/cli/{version}"}))
     problem = failing(made(standin).version)
-    assert (problem.name, version in problem.message, "2.136.8" in problem.message) == ("SfTooOld", True, True)
+    assert (problem.kind, version in problem.message, "2.136.8" in problem.message) == (sf_too_old, True, True)
 
 
 @pytest.mark.parametrize("answer", ['{"cliVersion": "sfdx-cli/7.209.6"}', "siegfried 1.11.0", "", "[1]", '{"a": 1}'])
 def test_another_program_called_sf_is_told(answer: str, standin: StandIn) -> None:
     standin.says("version", answer)
-    assert failing(made(standin).version).name == "SfFailed"
+    assert failing(made(standin).version).kind is sf_failed
 
 
 def test_it_is_asked_for_its_version_once(standin: StandIn) -> None:
@@ -241,8 +254,8 @@ def test_its_json_is_found_among_noise(noise: str, standin: StandIn) -> None:
 def test_what_is_no_answer_of_it_is_a_problem(out: str, standin: StandIn) -> None:
     standin.says("org list auth", out, "segmentation fault\n", status=139)
     problem = failing(made(standin).logins)
-    assert (problem.name, "139" in problem.message, "segmentation fault" in problem.message) == (
-        "SfFailed",
+    assert (problem.kind, "139" in problem.message, "segmentation fault" in problem.message) == (
+        sf_failed,
         True,
         True,
     )
@@ -282,7 +295,7 @@ def test_a_name_of_a_login_that_is_broken_or_gone_is_not_given_away(listed: bool
     sf = Sf(Environment({"PATH": str(standin.folder), "HOME": str(standin.folder)}))
     assert all(kept.whole for kept in sf.logins())
     assert [kept.username for kept in sf.named() if "uat" in kept.aliases] == ["bob@acme.example"]
-    assert failing(sf.log_in, handover()).name == "AliasTaken"
+    assert failing(sf.log_in, handover()).kind is alias_taken
     assert [call.command for call in standin.calls] == ["org list auth"]
 
 
@@ -293,7 +306,7 @@ def test_one_that_takes_too_long_is_stopped_with_all_it_started(tmp_path: Path) 
     environment = Environment({"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
     begun = time.monotonic()
     problem = failing(lambda: SfProgram(environment, windows=False).run(["org", "list", "auth"], limit=0.3))
-    assert (problem.name, time.monotonic() - begun < 1.5) == ("SfTimedOut", True)
+    assert (problem.kind, time.monotonic() - begun < 1.5) == (sf_timed_out, True)
     time.sleep(max(0, begun + 2.3 - time.monotonic()))
     assert not mark.exists()
 
@@ -383,17 +396,17 @@ def test_a_file_without_a_default_org_says_nothing(content: bytes, tmp_path: Pat
 def test_a_hostile_or_broken_file_is_named(content: bytes, tmp_path: Path) -> None:
     path = settings(tmp_path, content)
     problem = failing(Sf(Environment({"HOME": str(tmp_path)})).default_org, None)
-    assert (problem.name, problem.file) == ("SfConfigUnreadable", str(path))
+    assert (problem.kind, problem.file) == (sf_config_unreadable, str(path))
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / ".sf").mkdir()
     os.mkfifo(tmp_path / ".sf/config.json")
     sf = Sf(Environment({"HOME": str(tmp_path)}))
-    assert failing(sf.default_org, None).name == "SfConfigUnreadable"
+    assert failing(sf.default_org, None).kind is sf_config_unreadable
     (tmp_path / ".sf/config.json").unlink()
     (tmp_path / ".sf/config.json").mkdir()
-    assert failing(sf.default_org, None).name == "SfConfigUnreadable"
+    assert failing(sf.default_org, None).kind is sf_config_unreadable
 
 
 def test_a_file_where_a_folder_should_be_is_as_good_as_none(tmp_path: Path) -> None:
@@ -416,7 +429,7 @@ def test_an_access_token_is_fetched_by_alias_or_username(name: str, standin: Sta
 def test_a_login_that_is_not_there_is_not_asked_for(standin: StandIn) -> None:
     standin.keeps(login("uat"))
     problem = failing(made(standin).access_token, "uta")
-    assert (problem.name, problem.actions[0]) == ("SfLoginMissing", 'Did you mean "uat"?')
+    assert (problem.kind, problem.actions[0]) == (sf_login_missing, 'Did you mean "uat"?')
     assert len(standin.calls) == 1
 
 
@@ -424,14 +437,14 @@ def test_a_login_that_is_not_there_is_not_asked_for(standin: StandIn) -> None:
 def test_a_placeholder_is_no_token(result: object, standin: StandIn) -> None:
     standin.keeps(login("uat"))
     standin.gives("org auth show-access-token", result)
-    assert failing(made(standin).access_token, "uat").name == "SfFailed"
+    assert failing(made(standin).access_token, "uat").kind is sf_failed
 
 
 def test_an_old_one_that_does_not_know_the_command_is_too_old(standin: StandIn) -> None:
     standin.keeps(login("uat"))
     said = " ›   Warning: org auth show-access-token is not a sf command.\n ›   Error: Run sf help org\n"
     standin.says("org auth show-access-token", "", said, status=127)
-    assert failing(made(standin).access_token, "uat").name == "SfTooOld"
+    assert failing(made(standin).access_token, "uat").kind is sf_too_old
 
 
 # --- the hand-over ---
@@ -523,7 +536,7 @@ def test_who_was_logged_in_while_somebody_signed_in_counts(standin: StandIn) -> 
     sf = Sf(Environment({"PATH": str(standin.folder), "HOME": str(standin.folder)}), fresh=0.0)
     assert sf.logins() == ()
     standin.keeps(login("uat", "bob@acme.example", "00D000000000002EAA"))
-    assert failing(sf.log_in, handover()).name == "AliasTaken"
+    assert failing(sf.log_in, handover()).kind is alias_taken
     assert [call.command for call in standin.calls] == ["org list auth"] * 2
 
 
@@ -532,7 +545,7 @@ def test_an_alias_of_another_org_is_only_taken_if_that_is_wanted(standin: StandI
     standin.gives("org login sfdx-url", LOGGED_IN)
     wanted = replace(handover(), replace_alias=True)
     for refused in (handover(), wanted):
-        assert failing(made(standin).log_in, refused).name == "AliasTaken"
+        assert failing(made(standin).log_in, refused).kind is alias_taken
     assert {call.command for call in standin.calls} == {"org list auth"}
     made(standin).log_in(replace(wanted, org=replace(wanted.org, paired_by="user")))
     assert standin.calls[-1].command == "org login sfdx-url"
@@ -542,7 +555,7 @@ def test_an_alias_of_another_org_is_only_taken_if_that_is_wanted(standin: StandI
 def test_a_login_to_another_org_is_never_overwritten(username: str, standin: StandIn) -> None:
     standin.keeps(login("prod", username, "00D000000000002EAA"))
     problem = failing(made(standin).log_in, handover())
-    assert (problem.name, "prod" in problem.message, "uat" in problem.message) == ("SfUsernameTaken", True, True)
+    assert (problem.kind, "prod" in problem.message, "uat" in problem.message) == (sf_username_taken, True, True)
     assert f"sf org logout --target-org {username}" in problem.actions[1]
     assert len(standin.calls) == 1
 
@@ -560,7 +573,7 @@ def test_the_second_of_two_orgs_with_one_username_is_not_handed_over(standin: St
         return "kept"
 
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(give, orgs)) == ["SfUsernameTaken", "kept"]
+        assert sorted(pool.map(give, orgs)) == [sf_username_taken.name, "kept"]
 
 
 def test_a_bug_while_a_login_is_handed_over_shows_no_secret_with_all_its_values(standin: StandIn) -> None:
@@ -592,46 +605,46 @@ def test_an_old_one_that_asks_for_the_token_is_too_old(json_too: bool, standin: 
     error = {"status": 13, "name": "ExitPromptError", "message": "User force closed the prompt with 13 null"}
     said = json.dumps(error) if json_too else "? Access token of user ... User force closed the prompt with 13 null"
     standin.says("org login access-token", said, status=13)
-    assert failing(made(standin).log_in, handover(lasting=False)).name == "SfTooOld"
+    assert failing(made(standin).log_in, handover(lasting=False)).kind is sf_too_old
 
 
 def test_a_hand_over_that_names_nobody_is_a_problem(standin: StandIn) -> None:
     standin.gives("org login sfdx-url", {"username": "ada@acme.example"})
-    assert failing(made(standin).log_in, handover()).name == "SfFailed"
+    assert failing(made(standin).log_in, handover()).kind is sf_failed
 
 
 PREFIX = "Error authenticating with the refresh token due to: "
 
 
 @pytest.mark.parametrize(
-    ("name", "message", "meant"),
+    ("name", "message", "kind"),
     [
-        ("RefreshTokenAuthError", f"{PREFIX}invalid client credentials", "InvalidClient"),
-        ("RefreshTokenAuthError", f"{PREFIX}client identifier invalid", "InvalidClientId"),
-        ("RefreshTokenAuthError", f"{PREFIX}expired access/refresh token", "SfRefreshRefused"),
-        ("RefreshTokenAuthError", f"{PREFIX}inactive user", "SfRefreshRefused"),
-        ("RefreshTokenAuthError", f"{PREFIX}fetch failed", "SfUnreachable"),
-        ("RefreshTokenAuthError", f"{PREFIX}getaddrinfo ENOTFOUND acme.my.salesforce.com", "SfUnreachable"),
-        ("RefreshTokenAuthError", f"{PREFIX}self-signed certificate in certificate chain", "SfUnreachable"),
+        ("RefreshTokenAuthError", f"{PREFIX}invalid client credentials", invalid_client),
+        ("RefreshTokenAuthError", f"{PREFIX}client identifier invalid", invalid_client_id),
+        ("RefreshTokenAuthError", f"{PREFIX}expired access/refresh token", sf_refresh_refused),
+        ("RefreshTokenAuthError", f"{PREFIX}inactive user", sf_refresh_refused),
+        ("RefreshTokenAuthError", f"{PREFIX}fetch failed", sf_unreachable),
+        ("RefreshTokenAuthError", f"{PREFIX}getaddrinfo ENOTFOUND acme.my.salesforce.com", sf_unreachable),
+        ("RefreshTokenAuthError", f"{PREFIX}self-signed certificate in certificate chain", sf_unreachable),
         (
             "AuthCodeUsernameRetrievalError",
             "No username.\n\nDue to: fetch failed",
-            "SfUnreachable",
+            sf_unreachable,
         ),
-        ("INVALID_SFDX_AUTH_URL", "Invalid SFDX authorization URL.", "SfFailed"),
-        ("NamedOrgNotFoundError", "No authorization information found for uat.", "SfLoginMissing"),
-        ("RetrieveError", "The client has timed out.", "SfFailed"),
-        ("SomethingNewError", "Nobody has seen this before", "SfFailed"),
-        ("1", "<!DOCTYPE html>\n<html><title>Maintenance</title></html>", "SfFailed"),
-        ("", "", "SfFailed"),
+        ("INVALID_SFDX_AUTH_URL", "Invalid SFDX authorization URL.", sf_failed),
+        ("NamedOrgNotFoundError", "No authorization information found for uat.", sf_login_missing),
+        ("RetrieveError", "The client has timed out.", sf_failed),
+        ("SomethingNewError", "Nobody has seen this before", sf_failed),
+        ("1", "<!DOCTYPE html>\n<html><title>Maintenance</title></html>", sf_failed),
+        ("", "", sf_failed),
     ],
 )
 def test_an_error_is_read_by_its_message_and_not_by_its_action(
-    name: str, message: str, meant: str, standin: StandIn
+    name: str, message: str, kind: Kind[...], standin: StandIn
 ) -> None:
     standin.fails("org login sfdx-url", name, message, 10)
     problem = failing(made(standin).log_in, handover())
-    assert problem.name == meant
+    assert problem.kind is kind
     assert "<" not in problem.message
     assert not any("stored refresh token" in action for action in problem.actions)
 
@@ -726,28 +739,30 @@ def test_one_that_knows_none_of_the_types_fails(standin: StandIn, tmp_path: Path
     error = "Error (1): Missing metadata type definition in registry for id 'attest'.\n"
     standin.says("project retrieve start", "", error, status=1)
     for types in (["Attest"], ["Header"]):
-        assert failing(made(standin).retrieve, str(tmp_path), "uat", types, print).name == "SfFailed"
+        assert failing(made(standin).retrieve, str(tmp_path), "uat", types, print).kind is sf_failed
 
 
 @pytest.mark.parametrize(
-    ("err", "name", "words"),
+    ("err", "kind", "words"),
     [
-        ("Error (NamedOrgNotFoundError): Parsing --target-org \n\tNo authorization.\n\n", "SfLoginMissing", "uat"),
+        ("Error (NamedOrgNotFoundError): Parsing --target-org \n\tNo authorization.\n\n", sf_login_missing, "uat"),
         (f"Error (RefreshTokenAuthError): {PREFIX}expired access/refresh token\n\nTry this:\n\nRe-authenticate\n",
-         "SfRefreshRefused", "expired access/refresh token"),
+         sf_refresh_refused, "expired access/refresh token"),
         ("\x1b[1m\x1b[31mError (MetadataTransferError):\x1b[39m\x1b[22m Metadata API request failed: fetch failed\n",
-         "SfUnreachable", "fetch failed"),
-        ("Warning: old\nError (1): INVALID_TYPE: no such type\n", "SfFailed", "INVALID_TYPE"),
-        ("Error: plain words\n\nTry this: nothing\n", "SfFailed", "plain words."),
-        ("killed", "SfFailed", "killed"),
-        ("", "SfFailed", "ended with 1"),
+         sf_unreachable, "fetch failed"),
+        ("Warning: old\nError (1): INVALID_TYPE: no such type\n", sf_failed, "INVALID_TYPE"),
+        ("Error: plain words\n\nTry this: nothing\n", sf_failed, "plain words."),
+        ("killed", sf_failed, "killed"),
+        ("", sf_failed, "ended with 1"),
     ],
 )  # fmt: skip
-def test_a_retrieve_that_fails_says_why(err: str, name: str, words: str, standin: StandIn, tmp_path: Path) -> None:
+def test_a_retrieve_that_fails_says_why(
+    err: str, kind: Kind[...], words: str, standin: StandIn, tmp_path: Path
+) -> None:
     standin.keeps(login("uat"))
     standin.says("project retrieve start", "", err, status=1)
     problem = failing(made(standin).retrieve, str(tmp_path), "uat", ["X"], print)
-    assert (problem.name, words in problem.message) == (name, True), problem.message
+    assert (problem.kind, words in problem.message) == (kind, True), problem.message
     assert "nothing" not in problem.message
 
 

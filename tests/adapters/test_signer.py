@@ -15,7 +15,9 @@ from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.signer import PemKeys, RsaKey
+from ecapipe.problems import credentials
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.usage import unreadable_file
 from ecapipe.secret import Secret
 
 NOW = "2026-11-25T12:00:00.000Z"
@@ -86,7 +88,7 @@ def test_the_passphrase_is_asked_for_once_and_so_is_a_wrong_one(tmp_path: Path) 
     for _ in range(2):
         with pytest.raises(EcapipeError) as caught:
             keys(path, ask)
-        assert caught.value.problem.name == "JwtKeyPassphraseWrong"
+        assert caught.value.problem.kind is credentials.jwt_key_passphrase_wrong
     assert len(asked) == 1
 
 
@@ -96,7 +98,7 @@ def test_an_encrypted_key_without_passphrase_says_how_to_give_one(
 ) -> None:
     path = written(tmp_path, pem(rsa_key(), PASSPHRASE))
     found = problem(path, answer)
-    assert (found.name, found.file) == ("JwtKeyEncrypted", path)
+    assert (found.kind, found.file) == (credentials.jwt_key_encrypted, path)
     assert "ECAPIPE_JWT_KEY_PASSPHRASE" in found.actions[0]
 
 
@@ -138,19 +140,19 @@ def test_what_is_no_usable_key_is_refused_with_the_reason(
 ) -> None:
     path = written(tmp_path, data())
     found = problem(path)
-    assert (found.name, found.file) == ("JwtKeyNotUsable", path)
+    assert (found.kind, found.file) == (credentials.jwt_key_not_usable, path)
     assert reason in found.message
 
 
 def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
-    assert problem(str(tmp_path / "missing")).name == "JwtKeyNotPath"
-    assert problem(str(tmp_path)).name == "UnreadableFile"
+    assert problem(str(tmp_path / "missing")).kind is credentials.jwt_key_not_path
+    assert problem(str(tmp_path)).kind is unreadable_file
 
 
 def test_a_key_in_place_of_a_path_is_not_repeated() -> None:
     text = pem(rsa_key()).decode()
     found = problem(text)
-    assert (found.name, found.exit_code, found.file) == ("JwtKeyNotPath", 2, None)
+    assert (found.kind, found.exit_code, found.file) == (credentials.jwt_key_not_path, 2, None)
     said = " ".join((found.message, *found.actions))
     assert not any(line in said for line in text.splitlines())
 

@@ -15,6 +15,7 @@ from commandline import environment
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.storage import state_directory_unusable
 from ecapipe.problems.usage import usage_error
 
 BUSY = usage_error("somebody else has it", "ecapipe")
@@ -31,7 +32,7 @@ def mode(path: Path | str) -> int:
 def problem(path: Path) -> Problem:
     with pytest.raises(EcapipeError) as caught:
         state.directory(at(path))
-    assert caught.value.problem.name == "StateDirectoryUnusable"
+    assert caught.value.problem.kind is state_directory_unusable
     actions = " ".join(caught.value.problem.actions)
     assert "--no-journal" in actions
     assert "ECAPIPE_STATE_DIR" in actions
@@ -148,7 +149,7 @@ def test_where_there_can_be_no_lock_the_state_directory_is_to_blame(tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(EcapipeError) as caught, state.lock(str(tmp_path / "file" / "x.lock"), BUSY):
         pass
-    assert caught.value.problem.name == "StateDirectoryUnusable"
+    assert caught.value.problem.kind is state_directory_unusable
 
 
 def test_where_a_folder_would_be_is_told_without_making_it(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from keyring import errors
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage.store import RecordStore
+from ecapipe.problems import storage
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.storage import keyring_not_found
 from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace
 from ecapipe.secret import Secret
 
@@ -167,7 +167,7 @@ def test_a_damaged_record_is_told_and_never_written_over(tmp_path: Path, content
     (listed,) = kept.records("login")
     for found in (listed, problem(kept.read, "login", ID), problem(kept.put, record("file"), sealed())):
         assert isinstance(found, Problem)
-        assert found.name == "RecordDamaged"
+        assert found.kind is storage.record_damaged
         assert str(file) in " ".join(found.actions)
     assert file.read_bytes() == content
 
@@ -181,9 +181,9 @@ def test_damaged_secrets_are_told(tmp_path: Path, secrets: object) -> None:
     document = {"version": 1, "kind": "login", "place": "file", "members": {}, "secrets": secrets}
     assert kept.obstacle("login", "file") is None
     file_of(tmp_path).write_text(json.dumps(document))
-    assert problem(kept.unseal, record("file")).name == "RecordDamaged"
+    assert problem(kept.unseal, record("file")).kind is storage.record_damaged
     keyring.entries["ecapipe login", ID] = json.dumps({"version": 1, "secrets": secrets})
-    assert problem(kept.unseal, record("keyring")).name == "RecordDamaged"
+    assert problem(kept.unseal, record("keyring")).kind is storage.record_damaged
 
 
 @pytest.mark.parametrize("entry", [None, "", "no JSON", "[]", '"text"'])
@@ -195,7 +195,7 @@ def test_an_entry_that_is_gone_or_foreign_is_told(tmp_path: Path, entry: str | N
         keyring.entries.clear()
     else:
         keyring.entries["ecapipe login", ID] = entry
-    assert problem(kept.unseal, record("keyring")).name == "RecordDamaged"
+    assert problem(kept.unseal, record("keyring")).kind is storage.record_damaged
 
 
 def test_a_newer_version_is_left_alone_and_named(tmp_path: Path) -> None:
@@ -205,10 +205,10 @@ def test_a_newer_version_is_left_alone_and_named(tmp_path: Path) -> None:
     content = json.dumps({"version": 2, "kind": "login", "something": "new"})
     file_of(tmp_path).write_text(content)
     for found in (problem(kept.read, "login", ID), problem(kept.put, record("file"), sealed())):
-        assert (found.name, "version 2" in found.message) == ("RecordTooNew", True)
+        assert (found.kind, "version 2" in found.message) == (storage.record_too_new, True)
     assert file_of(tmp_path).read_text() == content
     keyring.entries["ecapipe login", ID] = json.dumps({"version": 2})
-    assert problem(kept.unseal, record("keyring")).name == "RecordTooNew"
+    assert problem(kept.unseal, record("keyring")).kind is storage.record_too_new
 
 
 def test_other_files_in_the_folder_are_none_of_ours(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_where_an_entry_has_no_room_the_access_token_is_left_out(tmp_path: Path)
     assert values(kept.unseal(record("keyring"))) == [None, "r" * 100, "s" * 64]
     for hopeless in (SavedSecrets(Secret("x" * 2000)), SavedSecrets(Secret("a"), Secret("r" * 2000))):
         found = problem(kept.put, record("keyring"), hopeless)
-        assert (found.name, "--store file" in " ".join(found.actions)) == ("TooLargeForKeyring", True)
+        assert (found.kind, "--store file" in " ".join(found.actions)) == (storage.too_large_for_keyring, True)
     assert values(kept.unseal(record("keyring"))) == [None, "r" * 100, "s" * 64], "what was there stays"
     kept.put(record("file"), large)
     assert values(kept.unseal(record("file"))) == values(large)
@@ -242,10 +242,10 @@ def test_a_keyring_that_fails_says_so_without_its_words(tmp_path: Path, broken: 
     keyring.broken = broken
     for work in (lambda: kept.put(record("keyring"), sealed(2)), lambda: kept.unseal(record("keyring"))):
         found = problem(work)
-        assert (found.name, type(broken).__name__ in found.message) == ("KeyringFailed", True)
+        assert (found.kind, type(broken).__name__ in found.message) == (storage.keyring_failed, True)
         assert "made-up" not in found.message
         assert any("--store file" in action for action in found.actions)
-    assert problem(kept.remove, record("keyring")).name == "KeyringFailed"
+    assert problem(kept.remove, record("keyring")).kind is storage.keyring_failed
     keyring.broken = None
     assert values(kept.unseal(record("keyring"))) == values(sealed(1))
 
@@ -302,13 +302,13 @@ def test_of_a_chain_the_best_is_taken(tmp_path: Path) -> None:
 
 def test_the_obstacle_is_known_before(tmp_path: Path) -> None:
     def no_keyring() -> Memory:
-        raise EcapipeError(keyring_not_found("there is none"))
+        raise EcapipeError(storage.keyring_not_found("there is none"))
 
     none = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path)}), no_keyring)
-    assert names(none) == ["KeyringNotFound", None]
+    assert names(none) == [storage.keyring_not_found.name, None]
     (tmp_path / "file").write_text("")
     blocked = RecordStore(Environment({"ECAPIPE_STATE_DIR": str(tmp_path / "file")}), Memory)
-    assert names(blocked) == ["StateDirectoryUnusable"] * 2
+    assert names(blocked) == [storage.state_directory_unusable.name] * 2
 
 
 def names(kept: RecordStore) -> list[str | None]:
@@ -320,7 +320,7 @@ def names(kept: RecordStore) -> list[str | None]:
 def test_a_record_is_one_process_alone(tmp_path: Path) -> None:
     kept = store(tmp_path, patience=0.2)
     with kept.locked("login", ID):
-        assert problem(lambda: kept.locked("login", ID).__enter__()).name == "LoginBusy"
+        assert problem(lambda: kept.locked("login", ID).__enter__()).kind is storage.login_busy
         with kept.locked("login", ID[::-1]):
             pass
     with kept.locked("login", ID):

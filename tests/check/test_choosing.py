@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,13 +14,18 @@ import pytest
 import trees
 from check import ground
 from check.ground import HOME, IGNORE, LINK, SETTINGS, committed
+from check.rules_page import PAGE, page
 
 from ecapipe.check import baseline
 from ecapipe.check.baseline import AcceptedFinding
-from ecapipe.check.findings import RULES, Finding
+from ecapipe.check.findings import Finding
 from ecapipe.check.inspection import CheckOptions
 from ecapipe.check.rules import registry
+from ecapipe.check.rules.registry import RULES
+from ecapipe.problems.git import unknown_revision
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.project import baseline_not_configured, malformed_baseline, schema_validation_error
+from ecapipe.problems.usage import unreadable_file, unwritable_file
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = "accepted.json"
@@ -206,7 +210,7 @@ def test_since_keeps_broken_files_that_have_changed(two: Path) -> None:
 @pytest.mark.parametrize("revision", ["nowhere", "--all", "", "HEAD:sfdx-project.json", "a b", "HEAD..HEAD"])
 def test_since_refuses_what_is_no_revision(revision: str, two: Path) -> None:
     problem = raised(two, CheckOptions(since=revision))
-    assert (problem.name, problem.exit_code) == ("UnknownRevision", 2)
+    assert (problem.kind, problem.exit_code) == (unknown_revision, 2)
 
 
 # --- levels -------------------------------------------------------------------------------------------------
@@ -248,7 +252,7 @@ def test_a_rule_can_be_switched_off(tmp_path: Path) -> None:
 )
 def test_settings_are_read_strictly(settings: dict[str, object], tmp_path: Path) -> None:
     root = ground.ready(tmp_path, trees.project(plugins={"ecapipe": settings}) | trees.app())
-    assert raised(root, CheckOptions()).name == "SchemaValidationError"
+    assert raised(root, CheckOptions()).kind is schema_validation_error
     assert ground.inspect(root, trusted=False).apps != ()
 
 
@@ -380,10 +384,10 @@ def test_a_baseline_that_is_not_there_accepts_nothing(accepting: Path) -> None:
 
 def test_a_baseline_has_to_have_a_place(tmp_path: Path) -> None:
     root = ground.ready(tmp_path, project(baseline=ACCEPTED) | trees.app())
-    assert raised(root, CheckOptions(update=True), trusted=False).name == "BaselineNotConfigured"
+    assert raised(root, CheckOptions(update=True), trusted=False).kind is baseline_not_configured
     assert not (root / ACCEPTED).exists()
     (root / ACCEPTED).mkdir()
-    assert raised(root, CheckOptions()).name == "UnreadableFile"
+    assert raised(root, CheckOptions()).kind is unreadable_file
 
 
 @pytest.mark.parametrize(
@@ -394,7 +398,7 @@ def test_a_baseline_has_to_have_a_place(tmp_path: Path) -> None:
 def test_a_baseline_that_is_none_is_told(text: str, accepting: Path) -> None:
     (accepting / ACCEPTED).write_text(text)
     problem = raised(accepting, CheckOptions())
-    assert (problem.name, problem.file) == ("MalformedBaseline", ACCEPTED)
+    assert (problem.kind, problem.file) == (malformed_baseline, ACCEPTED)
 
 
 def test_a_baseline_keeps_its_link_and_leaves_nothing_behind(accepting: Path) -> None:
@@ -410,7 +414,7 @@ def test_a_baseline_keeps_its_link_and_leaves_nothing_behind(accepting: Path) ->
 
 def test_a_baseline_that_cannot_be_written_is_told(accepting: Path) -> None:
     trees.plant(accepting, project(baseline="nowhere/accepted.json"))
-    assert raised(accepting, CheckOptions(update=True)).name == "UnwritableFile"
+    assert raised(accepting, CheckOptions(update=True)).kind is unwritable_file
 
 
 def test_an_old_fingerprint_is_kept_while_its_rule_is_silent() -> None:
@@ -442,29 +446,11 @@ def test_the_sample_project_accepts_its_made_up_secrets_and_nothing_else(tmp_pat
         assert came.notices == ()
 
 
-# --- explain ------------------------------------------------------------------------------------------------
-
-
-def test_explain_says_everything_about_a_rule(tmp_path: Path) -> None:
-    rule = RULES["certificate-dropped"]
-    command = [sys.executable, "-m", "ecapipe", "explain", rule.name]
-    page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert "login: warning, deploy: error, commit: warning" in page
-    assert all(part in page for part in (rule.means, rule.why, rule.remedy, rule.source))
-    document = json.loads(
-        subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, timeout=60).stdout
-    )
-    assert document["result"]["levels"] == {"login": "warning", "deploy": "error", "commit": "warning"}
+# --- the list of rules --------------------------------------------------------------------------------------
 
 
 def test_the_page_of_rules_is_up_to_date() -> None:
-    page = (ROOT / ".github/RULES.md").read_text()
-    rows = re.findall(r"^\| `([a-z-]+)` \| (\S+) \| (\S+) \| (\S+) \| (.*) \|$", page, re.MULTILINE)
-    said = {name: (*levels, means) for name, *levels, means in rows}
-    assert said == {
-        rule.name: (*(rule.levels.of(purpose) or "–" for purpose in ("login", "deploy", "commit")), rule.means)
-        for rule in RULES.values()
-    }
+    assert PAGE.read_text() == page(), "run .venv/bin/python tests/check/rules_page.py"
 
 
 def test_a_rule_that_is_silent_is_not_asked() -> None:

@@ -9,30 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.check import findings
-from ecapipe.check.findings import RULES, Finding
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.check.findings import PURPOSES, Finding
+from ecapipe.check.rules.registry import RULES
+from ecapipe.check.rules.rule import Rule
 
 FOUND = Finding("consumer-key-missing", "error", "message", "Billing", "a/file", 3, ("action",), "consumerKey")
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_every_rule_says_what_it_means_why_it_matters_and_what_to_do(rule: findings.Rule) -> None:
+def test_every_rule_says_what_it_means_why_it_matters_and_what_to_do(rule: Rule) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", rule.name)
-    assert any(rule.levels.of(purpose) for purpose in findings.PURPOSES)
+    assert any(rule.levels.of(purpose) for purpose in PURPOSES)
     for sentence in (rule.means, rule.why, rule.remedy):
         assert re.fullmatch(r"[A-Za-z].*\.", sentence, re.DOTALL), sentence
         assert "  " not in sentence
     assert rule.source
-    assert findings.explain(rule.name) is RULES[rule.name] is rule
-
-
-def test_an_unknown_rule_is_a_usage_error_that_suggests_the_nearest() -> None:
-    with pytest.raises(EcapipeError) as raised:
-        findings.explain("consumer-key-mising")
-    problem = raised.value.problem
-    assert (problem.name, problem.exit_code) == ("NothingToExplain", 2)
-    assert 'Did you mean "consumer-key-missing"?' in problem.actions
 
 
 @pytest.mark.parametrize(

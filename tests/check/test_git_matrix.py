@@ -16,6 +16,7 @@ from commandline import ecapipe
 
 from ecapipe.adapters.project_tree.git import Repositories
 from ecapipe.check.inspection import CheckOptions
+from ecapipe.problems.git import git_unavailable, unknown_revision
 from ecapipe.problems.problem import EcapipeError
 
 APP = trees.project() | trees.app()
@@ -46,7 +47,7 @@ def test_without_a_repository_git_has_nothing_to_say(tmp_path: Path) -> None:
     assert not {*GIT_RULES, "not-examined"} & {each.rule for each in came.findings}
     assert came.notices == ()
     for gate in (CheckOptions(staged=True), CheckOptions(since="HEAD"), CheckOptions(history=True)):
-        assert refused(root, gate) == "GitUnavailable"
+        assert refused(root, gate) == git_unavailable.name
 
 
 def test_before_the_first_commit_everything_is_new(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_a_shallow_clone_says_that_it_knows_a_part_only(project: Path, tmp_path:
     came = ground.inspect(tmp_path / "shallow", EVERYTHING)
     assert "secret-in-history" in {each.rule for each in came.findings}
     assert any("shallow" in each.message for each in came.findings if each.rule == "not-examined")
-    assert refused(tmp_path / "shallow", CheckOptions(since="HEAD~1")) == "UnknownRevision"
+    assert refused(tmp_path / "shallow", CheckOptions(since="HEAD~1")) == unknown_revision.name
 
 
 def test_a_detached_head_is_a_head(project: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_repository_of_somebody_else_is_not_read(project: Path, monkeypatch: p
     assert "dubious ownership" in missed.message
     assert any("safe.directory" in action for action in missed.actions)
     for gate in (CheckOptions(staged=True), CheckOptions(since="HEAD"), CheckOptions(history=True)):
-        assert refused(project, gate) == "GitUnavailable"
+        assert refused(project, gate) == git_unavailable.name
 
 
 def test_a_broken_repository_is_told(project: Path) -> None:

@@ -15,8 +15,9 @@ from check import ground
 from check.ground import IGNORE, SETTINGS, committed
 from commandline import environment
 
-from ecapipe.check.findings import NOT_EXAMINED, RULES, Finding
+from ecapipe.check.findings import NOT_EXAMINED, Finding
 from ecapipe.check.inspection import CheckOptions
+from ecapipe.check.rules.registry import RULES
 from ecapipe.render.reports import FORMATS
 
 APP = trees.project() | trees.app() | IGNORE

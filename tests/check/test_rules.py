@@ -9,8 +9,9 @@ import pytest
 import trees
 
 from ecapipe.adapters.environment import Environment
-from ecapipe.check.findings import RULES, Finding
+from ecapipe.check.findings import Finding
 from ecapipe.check.rules import registry
+from ecapipe.check.rules.registry import RULES
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, Sighting
 from ecapipe.credentials import resolution, sources
 from ecapipe.problems.problem import Problem
@@ -35,7 +36,7 @@ def checked(
 ) -> list[Finding]:
     chain = sources.chain(apps, (), Environment(variables).credential, None)
     proven = [resolution.resolve(app, None, chain) for app in apps]
-    return registry.check(apps, proven, unreadable, Evidence(tracked=frozenset(tracked)), {})
+    return registry.check(apps, proven, Evidence(tracked=frozenset(tracked), problems=tuple(unreadable)), {})
 
 
 def findings(files: trees.Files, *, tracked: Sequence[str] = (), **variables: str) -> list[Finding]:
@@ -236,7 +237,9 @@ ANGRY = trees.app(
 def asked(rule: str, app: App, evidence: Evidence) -> list[Remark]:
     """What a rule says when it is asked, useful or not."""
     chain = sources.chain((app,), (), Environment({}).credential, None)
-    return list(registry.OF_APPS[rule](RuleInput.of(app, resolution.resolve(app, None, chain), evidence)))
+    check = RULES[rule].check_app
+    assert check is not None
+    return list(check(RuleInput.of(app, resolution.resolve(app, None, chain), evidence)))
 
 
 def known_of(app: App) -> Evidence:
@@ -246,20 +249,21 @@ def known_of(app: App) -> Evidence:
     return Evidence(
         "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, unignored=files,
         staged=files, certified=files, open_to_others=files, elsewhere=spots, history={app.name: ("notes.md",)},
+        keys={trees.key(app.name): (app.name, "Copy")},
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", registry.ABOUT)
+@pytest.mark.parametrize("rule", [name for name, rule in RULES.items() if rule.file_type])
 def test_a_rule_that_is_not_asked_for_want_of_a_file_would_say_nothing(rule: str) -> None:
     (whole,) = trees.assembled(ANGRY)
-    lacking = App("Billing", "", tuple(file for file in whole.files if file.type is not registry.ABOUT[rule]))
+    lacking = App("Billing", "", tuple(file for file in whole.files if file.type is not RULES[rule].file_type))
     assert asked(rule, lacking, known_of(whole)) == []
 
 
-@pytest.mark.parametrize("rule", registry.GOES_BY)
+@pytest.mark.parametrize("rule", [name for name, rule in RULES.items() if rule.needs])
 def test_a_rule_that_is_not_asked_for_want_of_evidence_would_say_nothing(rule: str) -> None:
     (whole,) = trees.assembled(ANGRY)
     everything = known_of(whole)
-    member = getattr(everything, registry.GOES_BY[rule])
+    nothing = {need: type(getattr(everything, need))() for need in RULES[rule].needs}
     assert asked(rule, whole, everything) != []
-    assert asked(rule, whole, replace(everything, **{registry.GOES_BY[rule]: type(member)()})) == []
+    assert asked(rule, whole, replace(everything, **nothing)) == []

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe.adapters.environment import Environment
-from ecapipe.check import findings
+from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import completion, completion_scripts, help
 from ecapipe.events import VERIFY
 from ecapipe.problems.catalogue import CATALOGUE
@@ -91,7 +91,7 @@ def test_values(words: tuple[str, ...], expected: list[str]) -> None:
 
 
 def test_rules_and_problems_can_be_explained() -> None:
-    assert offered("explain", "") == [*findings.RULES, *CATALOGUE]
+    assert offered("explain", "") == [*RULES, *CATALOGUE]
 
 
 def test_apps_are_those_of_the_project(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from commandline import ecapipe, inside
 
-from ecapipe.check.findings import RULES
+from ecapipe.check.rules.registry import RULES
 from ecapipe.problems.catalogue import CATALOGUE
 
 
@@ -42,5 +42,5 @@ def test_concise_it_lists_the_names_alone(tmp_path: Path) -> None:
 
 def test_verbose_it_explains_everything(tmp_path: Path) -> None:
     out = inside("explain", "--verbose", at=tmp_path).out
-    assert all(inside("explain", name, at=tmp_path).out in out for name in ("settings-tracked-in-git", "NoAppsFound"))
+    assert all(inside("explain", name, at=tmp_path).out in out for name in ("secret-tracked-by-git", "NoAppsFound"))
     assert all(f"{name} (" in out for name in [*RULES, *CATALOGUE])

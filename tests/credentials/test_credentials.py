@@ -18,8 +18,10 @@ from ecapipe.credentials import placeholders, resolution, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import Field
 from ecapipe.orgs.org import Org
+from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import keyring_failed
+from ecapipe.problems.usage import ambiguous_variable, unreadable_file
 from ecapipe.project import metadata
 from ecapipe.project.apps import App, Replaced
 from ecapipe.secret import Secret
@@ -130,7 +132,7 @@ def test_a_secret_comes_only_from_the_sources_that_were_named() -> None:
     person = Person()
     result = resolved(app(), ask=person, secret_from=("prompt",), SECRET_BILLING="set")
     assert pair(result) == (KEY, "typed")
-    assert missing(resolved(app(), secret_from=("environment",))).name == "ConsumerSecretMissing"
+    assert missing(resolved(app(), secret_from=("environment",))).kind is consumer_secret_missing
 
 
 def test_a_placeholder_in_one_variable_leaves_the_next_to_count() -> None:
@@ -191,7 +193,7 @@ def test_a_variable_for_one_org_says_nothing_about_another() -> None:
     found = app(settings={"consumerSecret": None})
     chain = sources.chain((found,), (UAT, prod), given_as(SECRET_BILLING_UAT="uat's"), None)
     assert pair(resolution.resolve(found, UAT, chain))[1] == "uat's"
-    assert missing(resolution.resolve(found, prod, chain)).name == "ConsumerSecretMissing"
+    assert missing(resolution.resolve(found, prod, chain)).kind is consumer_secret_missing
 
 
 TWINS = [
@@ -210,7 +212,7 @@ def test_two_subjects_of_one_variable_are_refused_by_name(
 ) -> None:
     apps = [app(name) for name in names]
     problem = problem_of(sources.chain, apps, orgs, given_as(**{variable: "whose"}), None)
-    assert problem.name == "AmbiguousVariable"
+    assert problem.kind is ambiguous_variable
     assert problem.exit_code == 2
     for said in (f"ECAPIPE_CLIENT_{variable} ", *(f'"{subject}"' for subject in subjects)):
         assert said in problem.message
@@ -254,7 +256,7 @@ def test_a_file_two_subjects_would_share_is_refused_too(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("whose")
     variables = Environment({"ECAPIPE_CLIENT_SECRET_A_B_FILE": str(path)}).credential
-    assert problem_of(sources.chain, (app("A_B"), app("A-B")), (), variables, None).name == "AmbiguousVariable"
+    assert problem_of(sources.chain, (app("A_B"), app("A-B")), (), variables, None).kind is ambiguous_variable
 
 
 def test_a_secret_put_where_a_path_belongs_is_not_repeated() -> None:
@@ -262,7 +264,7 @@ def test_a_secret_put_where_a_path_belongs_is_not_repeated() -> None:
     chain = sources.chain((app(),), (), variables, None)
     problem = resolution.resolve(app(), None, chain).problem
     assert problem is not None
-    assert problem.name == "UnreadableFile"
+    assert problem.kind is unreadable_file
     assert "ECAPIPE_CLIENT_SECRET_FILE" in problem.message
     assert SECRET not in repr(problem)
 
@@ -296,7 +298,7 @@ def test_a_person_who_answers_nothing_is_not_asked_again() -> None:
     found = app(settings={"consumerSecret": None})
     chain = sources.chain((found,), (), given_as(), person)
     for _ in range(3):
-        assert missing(resolution.resolve(found, None, chain)).name == "ConsumerSecretMissing"
+        assert missing(resolution.resolve(found, None, chain)).kind is consumer_secret_missing
     assert len(person.asked) == 1
 
 
@@ -304,7 +306,7 @@ def test_nobody_is_asked_for_what_a_quiet_chain_lacks() -> None:
     person = Person()
     found = app(settings={"consumerKey": None, "consumerSecret": None})
     chain = sources.chain((found,), (), given_as(), person)
-    assert missing(resolution.resolve(found, None, sources.without_questions(chain))).name == "ConsumerKeyMissing"
+    assert missing(resolution.resolve(found, None, sources.without_questions(chain))).kind is consumer_key_missing
     assert person.asked == []
 
 
@@ -375,7 +377,7 @@ def test_an_element_that_will_be_replaced_is_a_placeholder_whatever_it_looks_lik
 
 def test_a_missing_key_is_explained_with_its_way_out() -> None:
     problem = missing(resolved(app(settings={"consumerKey": None})))
-    assert problem.name == "ConsumerKeyMissing"
+    assert problem.kind is consumer_key_missing
     assert problem.category == "credentials"
     assert "first deploy" in problem.message
     assert "ECAPIPE_CLIENT_ID_BILLING" in " ".join(problem.actions)
@@ -385,14 +387,14 @@ def test_a_missing_key_is_explained_with_its_way_out() -> None:
 
 def test_a_missing_secret_names_the_switch_and_the_permission() -> None:
     problem = missing(resolved(app(settings={"consumerSecret": None})))
-    assert problem.name == "ConsumerSecretMissing"
+    assert problem.kind is consumer_secret_missing
     assert '"Allow access to External Client App consumer secrets via Metadata API"' in problem.message
     assert '"View External Client Apps Consumer Secrets in Metadata"' in problem.message
     assert "ECAPIPE_CLIENT_SECRET_BILLING" in " ".join(problem.actions)
 
 
 def test_a_key_is_missed_before_a_secret() -> None:
-    assert missing(resolved(app(settings={"consumerKey": None, "consumerSecret": None}))).name == "ConsumerKeyMissing"
+    assert missing(resolved(app(settings={"consumerKey": None, "consumerSecret": None}))).kind is consumer_key_missing
 
 
 @pytest.mark.parametrize("field", ["consumerKey", "consumerSecret"])
@@ -473,7 +475,7 @@ CREDENTIALS = [
 @pytest.mark.parametrize("text", [*PLACEHOLDERS, "the key goes here", "put\nit here"])
 def test_a_placeholder_is_not_taken_for_a_credential(text: str) -> None:
     assert placeholders.is_placeholder(text)
-    assert missing(resolved(app(settings={"consumerSecret": text}))).name == "ConsumerSecretMissing"
+    assert missing(resolved(app(settings={"consumerSecret": text}))).kind is consumer_secret_missing
 
 
 @pytest.mark.parametrize("text", CREDENTIALS)
@@ -530,7 +532,7 @@ def test_a_kept_secret_serves_the_key_it_was_kept_for_and_no_other() -> None:
     assert pair(result) == (key, "kept")
     assert (result.secret.source, result.warning, asked) == ("keyring", None, [key])
     chain = sources.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), None, find_saved=find)
-    assert missing(resolution.resolve(found, UAT, chain)).name == "ConsumerSecretMissing"
+    assert missing(resolution.resolve(found, UAT, chain)).kind is consumer_secret_missing
 
 
 def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
@@ -555,7 +557,7 @@ def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
 
     found = app(settings={"consumerSecret": None})
     chain = sources.chain((found,), (UAT,), given_as(), None, find_saved=broken)
-    assert missing(resolution.resolve(found, UAT, chain)).name == "KeyringFailed"
+    assert missing(resolution.resolve(found, UAT, chain)).kind is keyring_failed
 
 
 def test_a_secret_that_is_held_is_known_without_a_look() -> None:

@@ -34,6 +34,8 @@ from ecapipe.events import (
 from ecapipe.problems.oauth import auth_timeout_error
 from ecapipe.problems.problem import USAGE, WAITING, EcapipeError, Problem
 from ecapipe.problems.project import no_apps_found
+from ecapipe.problems.storage import damaged_record, newer_format
+from ecapipe.problems.usage import malformed_result
 
 Json = dict[str, Any]
 
@@ -160,7 +162,7 @@ def test_a_run_that_could_not_do_its_work_is_that_failure() -> None:
 )
 def test_what_is_no_result_is_refused_with_the_reason(data: bytes, reason: str) -> None:
     problem = refused(data)
-    assert problem.name == "MalformedResult"
+    assert problem.kind is malformed_result
     assert reason in problem.message
     assert problem.file == "result.json"
 
@@ -168,7 +170,7 @@ def test_what_is_no_result_is_refused_with_the_reason(data: bytes, reason: str) 
 def test_what_a_later_ecapipe_wrote_is_refused_with_a_way_out() -> None:
     later = document(scenes.run())
     later["result"]["version"] = 2
-    assert refused(later).name == "NewerFormat"
+    assert refused(later).kind is newer_format
 
 
 CHANGES: list[tuple[list[Any], object, str]] = [
@@ -201,7 +203,7 @@ def test_a_result_that_was_changed_is_refused_with_the_place(path: list[Any], va
         at = at[step]
     at[path[-1]] = value
     problem = refused(changed)
-    assert problem.name == "MalformedResult"
+    assert problem.kind is malformed_result
     assert reason in problem.message
 
 
@@ -244,14 +246,14 @@ def test_whatever_stands_in_a_place_of_a_result_is_read_or_refused(place: tuple[
         told = loaded(changed)
     except EcapipeError as error:
         name = error.problem.name
-    assert name in (None, "MalformedResult", "NewerFormat")
+    assert name in (None, malformed_result.name, newer_format.name)
     if told:
         json.dumps(report(told.events()).result())
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_refused(data: bytes) -> None:
-    assert refused(data).name == "MalformedResult"
+    assert refused(data).kind is malformed_result
 
 
 # --- journals ---------------------------------------------------------------------------------------------------
@@ -302,13 +304,13 @@ def test_a_journal_that_is_damaged_in_its_middle_is_refused_with_the_line(number
     with pytest.raises(EcapipeError) as caught:
         journal_lines.parse(b"".join(damaged), "run.jsonl")
     problem = caught.value.problem
-    assert (problem.name, problem.file, problem.line) == ("DamagedRecord", "run.jsonl", number)
+    assert (problem.kind, problem.file, problem.line) == (damaged_record, "run.jsonl", number)
 
 
 def test_a_journal_of_a_later_ecapipe_is_refused() -> None:
     with pytest.raises(EcapipeError) as caught:
         journal_lines.parse(b'{"journal": 2, "anything": "else"}\n', "run.jsonl")
-    assert caught.value.problem.name == "NewerFormat"
+    assert caught.value.problem.kind is newer_format
 
 
 # --- summaries --------------------------------------------------------------------------------------------------

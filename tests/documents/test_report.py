@@ -248,7 +248,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
                 "milliseconds": 250,
                 "facts": {"a": 1},
                 "problem": {
-                    "name": "InvalidClient",
+                    "name": invalid_client.name,
                     "message": FAILED.message,
                     "actions": list(FAILED.actions),
                     "file": "a/file",
@@ -284,7 +284,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
                 "app": "Billing",
                 "org": "prod",
                 "stage": "verify",
-                "name": "InvalidClient",
+                "name": invalid_client.name,
                 "message": FAILED.message,
                 "actions": list(FAILED.actions),
                 "category": "credentials",
@@ -316,13 +316,13 @@ def test_a_command_that_did_its_work_has_a_result() -> None:
 
 def test_a_command_that_could_not_do_its_work_has_the_salesforce_clis_members() -> None:
     assert report.failure(USAGE, "app check", ("Mind.",)) == {
-        "name": "NoOrgChosen",
+        "name": no_org_chosen.name,
         "message": USAGE.message,
         "exitCode": 2,
         "actions": list(USAGE.actions),
         "context": "AppCheck",
         "warnings": ["Mind."],
-        "code": "NoOrgChosen",
+        "code": no_org_chosen.name,
         "status": 2,
         "commandName": "app check",
     }

@@ -25,7 +25,10 @@ from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.cli.emulator import planned, registered
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.org import RegisteredApp
+from ecapipe.problems.network import tls_failed
+from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import unreadable_file, usage_error
 from ecapipe.project.discovery import ProjectSelection
 
 SAMPLE = Path(__file__).parents[2] / "sample-project"
@@ -100,7 +103,7 @@ def test_our_own_client_trusts_its_tls_by_the_file_it_names() -> None:
         assert trusted.returncode == 0, trusted.stdout
         assert json.loads(trusted.stdout)["result"]["successes"][0]["instanceUrl"] == result["orgs"][0]["url"]
         stranger = ecapipe(*run, *target)
-        assert [failure["name"] for failure in json.loads(stranger.stdout)["result"]["failures"]] == ["TlsFailed"]
+        assert [failure["name"] for failure in json.loads(stranger.stdout)["result"]["failures"]] == [tls_failed.name]
     assert not os.path.exists(ca_file)
 
 
@@ -158,7 +161,7 @@ def refused(*arguments: str, **more: str) -> tuple[int, str, str]:
 def test_tls_without_its_package_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "trustme.py").write_text('raise ModuleNotFoundError("No module named trustme", name="trustme")')
     code, name, message = refused("--tls", "--port", "0", PYTHONPATH=f"{tmp_path}{os.pathsep}{SAMPLE.parent}")
-    assert (code, name) == (2, "UsageError")
+    assert (code, name) == (2, usage_error.name)
     assert message == "--tls needs the Python package trustme, which is not installed."
 
 
@@ -167,7 +170,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         port = stranger.getsockname()[1]
         assert refused("--port", str(port)) == (
             1,
-            "EmulatorCannotListen",
+            emulator_cannot_listen.name,
             f"The emulator cannot listen on port {port}: address already in use.",
         )
         code, _, message = refused("--port", str(port - 1), "--org", "a", "--org", "b")
@@ -178,9 +181,9 @@ def test_a_port_that_is_taken_is_named() -> None:
 def test_values_that_cannot_be_meant_are_usage_errors(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text('[{"path": "/", "org": "uat", "do": {"reset": true}}]')
-    assert refused("--faults", str(file)) == (2, "UsageError", 'there is no org "uat" here.')
+    assert refused("--faults", str(file)) == (2, usage_error.name, 'there is no org "uat" here.')
     code, name, message = refused("--port", "65535", "--org", "a", "--org", "b")
-    assert (code, name, message) == (2, "UsageError", "there are no such ports.")
+    assert (code, name, message) == (2, usage_error.name, "there are no such ports.")
 
 
 def test_a_fault_file_is_read_from_disk(tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_a_wrong_fault_file_is_a_usage_error(tmp_path: Path, content: str, messa
     file.write_text(content)
     with pytest.raises(EcapipeError) as caught:
         planned(str(file), Disk())
-    assert (caught.value.problem.name, caught.value.problem.exit_code) == ("UsageError", 2)
+    assert (caught.value.problem.kind, caught.value.problem.exit_code) == (usage_error, 2)
     assert f"{file} {message}" in caught.value.problem.message
 
 
@@ -212,7 +215,7 @@ def test_a_fault_file_has_to_be_there(tmp_path: Path) -> None:
     assert caught.value.problem.exit_code == 2
     with pytest.raises(EcapipeError) as caught:
         planned(str(tmp_path), Disk())
-    assert caught.value.problem.name == "UnreadableFile"
+    assert caught.value.problem.kind is unreadable_file
 
 
 def only(root: Path, files: trees.Files, home: str | None = None) -> RegisteredApp:

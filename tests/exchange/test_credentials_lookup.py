@@ -19,6 +19,7 @@ from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
 from ecapipe.orgs.sf_logins import SfLogin
+from ecapipe.problems.credentials import rest_app_not_listed, rest_login_missing
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret
@@ -108,7 +109,7 @@ def test_pages_that_never_end_are_left_after_fifty() -> None:
     ask, _ = disclosure(api, ADMIN)
     with pytest.raises(EcapipeError) as caught:
         ask(app(), ORG, KEY)
-    assert (caught.value.problem.name, len(api.paths)) == ("RestAppNotListed", 50)
+    assert (caught.value.problem.kind, len(api.paths)) == (rest_app_not_listed, 50)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +151,4 @@ def test_no_other_login_is_used(org: Org | None) -> None:
     ask, sf = disclosure(api, ADMIN)
     with pytest.raises(EcapipeError) as caught:
         ask(app(), org, KEY)
-    assert (caught.value.problem.name, api.paths, sf.tokens) == ("RestLoginMissing", [], [])
+    assert (caught.value.problem.kind, api.paths, sf.tokens) == (rest_login_missing, [], [])

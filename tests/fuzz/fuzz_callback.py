@@ -20,13 +20,14 @@ with atheris.instrument_imports():
     from ecapipe.oauth.grants import AuthorizationCode
     from ecapipe.orgs import selection
     from ecapipe.problems.problem import EcapipeError
-    from ecapipe.secret import Secret
+    from ecapipe.project.apps import App
+from ecapipe.secret import Secret
 
 STATES = ("FAKE0STATE0ONE", "FAKE0STATE0TWO")
 ORGS = [selection.choose(f"https://{name}.my.salesforce.com", {}, ()) for name in ("one", "two")]
 LOGINS = [
     AuthorizationRequest(
-        "Billing", org, callback, state, Secret("FAKE-VERIFIER"), f"{org.url}/services/oauth2/authorize"
+        App("Billing", "", ()), org, callback, state, Secret("FAKE-VERIFIER"), f"{org.url}/services/oauth2/authorize"
     )
     for org, callback, state in zip(ORGS, ("https://www.example.com", "acme://done?from=org"), STATES, strict=True)
 ]

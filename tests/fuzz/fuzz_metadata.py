@@ -12,6 +12,8 @@ import sys
 
 import atheris
 
+from ecapipe.problems.project import malformed_xml, wrong_root
+
 with atheris.instrument_imports():
     import xmltodict  # noqa: F401  # imported late by what is tested
 
@@ -31,7 +33,7 @@ def one(data: bytes) -> None:
     type = metadata.TYPES[sum(data[:1]) % len(metadata.TYPES)]
     document = parsed(data[1:], type)
     if isinstance(document, Problem):
-        assert document.name in ("MalformedXml", "WrongRoot")
+        assert document.kind in (malformed_xml, wrong_root)
         assert document.actions
         return
     assert all(element.name and element.line >= 1 for element in document.elements)

@@ -19,7 +19,7 @@ from salesforce_cli import StandIn
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.check import findings
+from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import help
 from ecapipe.cli.emulator import registered
 from ecapipe.emulator.server import Emulator
@@ -179,4 +179,4 @@ def test_the_readme_troubleshoots_problems_that_exist() -> None:
 
 
 def test_rules_and_problems_share_no_name() -> None:
-    assert not {name.casefold() for name in findings.RULES} & {name.casefold() for name in CATALOGUE}
+    assert not {name.casefold() for name in RULES} & {name.casefold() for name in CATALOGUE}

@@ -15,6 +15,8 @@ import pytest
 import trees
 from commandline import ROOT, environment
 
+from ecapipe.problems.catalogue import CATALOGUE
+
 PACKAGE = ROOT / "ecapipe"
 TESTS = ROOT / "tests"
 
@@ -52,6 +54,19 @@ LOGGING_IN = {
     "run.pipeline", "run.scheduler",
 }  # fmt: skip
 """Our own modules that are about logins; each costs a millisecond or more."""
+
+NAMES_OF_OTHERS = {
+    "ecapipe/adapters/salesforce_cli_answers.py": "an error of the Salesforce CLI",
+    "ecapipe/render/text.py": "the end of a run in a word",
+    "tests/adapters/test_sf.py": "an error of the Salesforce CLI",
+    "tests/login/test_hand_over.py": "an error of the Salesforce CLI",
+    "tests/problems/test_problems.py": "exit codes that are promised by name",
+    "tests/render/test_text.py": "the end of a run in a word",
+}
+"""Where a text is called like a problem and stands for something else."""
+
+READING_OUTPUT = ("cli/", "interop/", "journeys/")
+"""Tests of what a process prints."""
 
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}
 
@@ -134,6 +149,19 @@ def test_our_own_environment_is_not_changed() -> None:
 def test_secrets_are_looked_into_only_where_they_leave_on_purpose() -> None:
     revealing = {path for path, _ in calls(PACKAGE, "reveal")}
     assert revealing == set(REVEALING), "pass the Secret on; or add the module to REVEALING here, with its reason"
+
+
+def test_problems_are_told_apart_by_their_constants() -> None:
+    literals = [
+        place
+        for folder in (PACKAGE, TESTS)
+        for path, node in nodes(folder)
+        if isinstance(node, ast.Constant) and node.value in CATALOGUE
+        if folder is PACKAGE or not path.startswith(READING_OUTPUT)
+        for place in where(folder, [(path, node)])
+    ]
+    strays = [place for place in literals if place.partition(":")[0] not in NAMES_OF_OTHERS]
+    assert strays == [], "write problem.kind is refused_host, or refused_host.name: nobody finds a misspelt text"
 
 
 @pytest.mark.parametrize("folder", [PACKAGE, TESTS], ids=["ecapipe", "tests"])
@@ -244,6 +272,14 @@ def test_who_only_looks_loads_nothing_of_logging_in(tmp_path: Path) -> None:
         "exchange",
         "login",
     }
+
+
+def test_who_lists_loads_no_rules(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app())
+    own = modules(tmp_path, "app list", "app protect --dry-run", "login list")
+    assert {name for name in own if name.startswith("ecapipe.check.rules")} == set(), (
+        "import the rules where they apply"
+    )
 
 
 def test_a_kept_secret_is_known_without_a_look_into_the_keyring(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from check.test_every_rule import CASES
 
-from ecapipe.check.findings import RULES
+from ecapipe.check.rules.registry import RULES
 from ecapipe.cli.help import COMMANDS
 from ecapipe.emulator.faults import Fault
 from ecapipe.problems.catalogue import CATALOGUE

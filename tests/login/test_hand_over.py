@@ -24,8 +24,21 @@ from ecapipe.login.options import LoginOptions
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.orgs.sf_logins import SfLogin
+from ecapipe.problems.oauth import invalid_client
+from ecapipe.problems.orgs import wrong_org
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.salesforce_cli import sf_timed_out
+from ecapipe.problems.salesforce_cli import (
+    alias_taken,
+    hand_over_ambiguous,
+    hand_over_not_possible,
+    sf_failed,
+    sf_not_found,
+    sf_timed_out,
+    sf_too_old,
+    sf_unreachable,
+    sf_username_taken,
+)
+from ecapipe.problems.usage import not_one_default
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline
 from ecapipe.run.pipeline import RunRequest as Run
@@ -233,7 +246,7 @@ def test_it_becomes_the_default_org_where_that_is_wanted(scene: Scene) -> None:
 
 def test_only_one_org_can_be_the_default(scene: Scene) -> None:
     assert scene.run("uat", "prod", how=replace(HAND_OVER, set_default=True)).status == 2
-    assert scene.problems == ["NotOneDefault"]
+    assert scene.problems == [not_one_default.name]
     assert scene.standin.calls == []
 
 
@@ -252,7 +265,7 @@ def test_one_failure_leaves_the_others(scene: Scene) -> None:
     assert scene.run("uat", "prod", "dev").status == 68
     assert sorted(scene.tokens) == ["Billing@dev", "Billing@uat"]
     assert scene.outcomes["hand-over Billing@prod"] == "failed"
-    assert scene.problems == ["InvalidClient"]
+    assert scene.problems == [invalid_client.name]
     assert scene.report.problems[0].host == host("prod")
 
 
@@ -264,14 +277,14 @@ def test_a_refresh_token_that_nobody_holds_is_revoked(scene: Scene) -> None:
     scene.standin.fails("org login sfdx-url", "RefreshTokenAuthError", "due to: fetch failed", 10)
     assert scene.run().status == 1
     assert scene.orgs.revoked == [REFRESH]
-    assert (scene.problems, scene.report.ended[-1].facts) == (["SfUnreachable"], {"revoked": True})
+    assert (scene.problems, scene.report.ended[-1].facts) == ([sf_unreachable.name], {"revoked": True})
     assert scene.tokens == {}
 
 
 def test_one_that_has_no_place_in_a_login_url_is_revoked_too(scene: Scene) -> None:
     scene.orgs.refresh = "5Aep861/FAKE"
     scene.run()
-    assert (scene.problems, scene.orgs.revoked) == (["HandOverNotPossible"], ["5Aep861/FAKE"])
+    assert (scene.problems, scene.orgs.revoked) == ([hand_over_not_possible.name], ["5Aep861/FAKE"])
 
 
 class Hanging(Sf):
@@ -284,7 +297,7 @@ class Hanging(Sf):
 def test_one_whose_fate_is_unknown_is_left_alone(scene: Scene) -> None:
     scene.sf = Hanging
     scene.run()
-    assert (scene.problems, scene.orgs.revoked) == (["SfTimedOut"], [])
+    assert (scene.problems, scene.orgs.revoked) == ([sf_timed_out.name], [])
 
 
 def test_a_dev_hub_gets_its_hint(scene: Scene) -> None:
@@ -301,7 +314,7 @@ def test_a_missing_salesforce_cli_is_told_before_anything_is_done(dry_run: bool,
     (scene.standin.folder / "sf").unlink()
     last = "authorize" if dry_run else None
     assert scene.run(how=replace(HAND_OVER, dry_run=dry_run), last=last).status == 1
-    assert (scene.problems, scene.orgs.authorized) == (["SfNotFound"], [])
+    assert (scene.problems, scene.orgs.authorized) == ([sf_not_found.name], [])
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -309,7 +322,7 @@ def test_one_that_is_too_old_is_told_before_anything_is_done(dry_run: bool, scen
     scene.standin.says("version", json.dumps({**salesforce_cli.VERSION, "cliVersion": "@salesforce/cli/2.100.4"}))
     last = "authorize" if dry_run else None
     scene.run(how=replace(HAND_OVER, dry_run=dry_run), last=last)
-    assert (scene.problems, scene.orgs.authorized) == (["SfTooOld"], [])
+    assert (scene.problems, scene.orgs.authorized) == ([sf_too_old.name], [])
 
 
 def losing(scene: Scene) -> None:
@@ -350,13 +363,13 @@ def test_a_secret_that_has_no_place_in_a_login_url_is_told_before_anyone_signs_i
         "Billing", **{**WEB, "settings": {"callbackUrl": PASTED, "consumerSecret": "a/b+c/d=e/f"}}
     )
     scene.run()
-    assert (scene.problems, scene.orgs.authorized) == (["HandOverNotPossible"], [])
+    assert (scene.problems, scene.orgs.authorized) == ([hand_over_not_possible.name], [])
 
 
 def test_several_apps_for_one_org_are_refused_before_anyone_signs_in(scene: Scene) -> None:
     scene.files |= trees.app("Portal", **WEB)
     assert scene.run().status == 1
-    assert (scene.problems, scene.orgs.authorized) == (["HandOverAmbiguous"] * 2, [])
+    assert (scene.problems, scene.orgs.authorized) == ([hand_over_ambiguous.name] * 2, [])
 
 
 def test_an_app_that_cannot_log_in_does_not_stand_in_the_way(scene: Scene) -> None:
@@ -369,7 +382,7 @@ def test_one_username_in_several_orgs_is_refused_before_anyone_signs_in(scene: S
     orgs = {alias: {"url": f"https://{host(alias)}", "username": "ada@acme.example"} for alias in ("uat", "prod")}
     scene.files |= trees.project(plugins={"ecapipe": {"orgs": orgs}})
     scene.run(which=OrgSelection(("uat", "prod")))
-    assert (scene.problems, scene.orgs.authorized) == (["SfUsernameTaken"] * 2, [])
+    assert (scene.problems, scene.orgs.authorized) == ([sf_username_taken.name] * 2, [])
 
 
 def test_a_username_that_is_kept_for_another_org_is_refused_before_anyone_signs_in(scene: Scene) -> None:
@@ -377,7 +390,7 @@ def test_a_username_that_is_kept_for_another_org_is_refused_before_anyone_signs_
     uat = {"url": f"https://{host('uat')}", "username": "ada@acme.example", "orgId": org_id(host("uat"))}
     scene.files |= trees.project(plugins={"ecapipe": {"orgs": {"uat": uat}}})
     scene.run(which=OrgSelection(("uat",)))
-    assert (scene.problems, scene.orgs.authorized) == (["SfUsernameTaken"], [])
+    assert (scene.problems, scene.orgs.authorized) == ([sf_username_taken.name], [])
 
 
 def test_a_username_that_turns_out_to_be_in_several_orgs_is_handed_over_once(scene: Scene) -> None:
@@ -392,7 +405,7 @@ def test_a_username_that_turns_out_to_be_in_several_orgs_is_handed_over_once(sce
         },
     )
     assert scene.run("uat", "prod").status == 68
-    assert scene.problems == ["SfUsernameTaken"]
+    assert scene.problems == [sf_username_taken.name]
     assert len(scene.given) == 1
 
 
@@ -419,13 +432,13 @@ def test_a_tree_points_no_alias_to_another_org(known: str, how: LoginOptions, sc
         scene.standin.keeps(login("prod", org_id="00D000000000009EAA", url=f"https://{host('uat')}"))
         which = stranger(scene, orgId=org_id(host("uat")))
     assert scene.run(which=which, how=how, last="authorize" if how.dry_run else None).status == 1
-    assert (scene.problems, scene.orgs.authorized, scene.given) == (["AliasTaken"], [], [])
+    assert (scene.problems, scene.orgs.authorized, scene.given) == ([alias_taken.name], [], [])
 
 
 def test_an_id_that_a_tree_makes_up_does_not_help_it(scene: Scene) -> None:
     scene.standin.keeps(login("prod", org_id="00D000000000009EAA", url="https://acme.my.salesforce.com"))
     scene.run(which=stranger(scene, orgId="00D000000000009EAA"), how=REPLACE)
-    assert (scene.problems, scene.given) == (["WrongOrg"], [])
+    assert (scene.problems, scene.given) == ([wrong_org.name], [])
 
 
 @pytest.mark.parametrize("replaces", [False, True])
@@ -433,13 +446,13 @@ def test_the_user_may_point_an_alias_to_another_org(replaces: bool, scene: Scene
     scene.standin.keeps(login("uat", org_id="00D000000000009EAA", url="https://acme.my.salesforce.com"))
     assert scene.run(how=REPLACE if replaces else HAND_OVER).status == (0 if replaces else 1)
     assert scene.given == (["org login sfdx-url --alias=uat"] if replaces else [])
-    assert scene.problems == ([] if replaces else ["AliasTaken"])
+    assert scene.problems == ([] if replaces else [alias_taken.name])
 
 
 def test_an_org_that_only_its_id_tells_apart_is_refused_before_it_is_handed_over(scene: Scene) -> None:
     scene.standin.keeps(login("uat", org_id="00D000000000009EAA", url=f"https://{host('uat')}"))
     assert scene.run().status == 1
-    assert (scene.problems, scene.given, scene.orgs.revoked) == (["AliasTaken"], [], [REFRESH])
+    assert (scene.problems, scene.given, scene.orgs.revoked) == ([alias_taken.name], [], [REFRESH])
     assert len(scene.orgs.authorized) == 1
 
 
@@ -453,4 +466,4 @@ def test_an_alias_of_the_same_org_stays_usable(scene: Scene) -> None:
 def test_what_keeps_its_logins_from_being_told_is_said_before_anyone_signs_in(scene: Scene) -> None:
     scene.standin.fails("org list auth", "JsonParseError", "unexpected end of alias.json")
     assert scene.run().status == 1
-    assert (scene.problems, scene.orgs.authorized) == (["SfFailed"], [])
+    assert (scene.problems, scene.orgs.authorized) == ([sf_failed.name], [])

@@ -16,6 +16,7 @@ from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.sf_logins import SfLogin
+from ecapipe.problems import salesforce_cli
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
@@ -72,14 +73,14 @@ def test_both_forms_of_access_tokens_are_taken(access: str) -> None:
 )
 def test_a_token_that_has_no_place_in_it_is_refused(found: Token, word: str) -> None:
     problem = problem_of(handover.of, proven(), found, ADA, ORG, default=False)
-    assert (problem.name, word in problem.message) == ("HandOverNotPossible", True)
+    assert (problem.kind, word in problem.message) == (salesforce_cli.hand_over_not_possible, True)
 
 
 @pytest.mark.parametrize("secret", ["a/b", "a+b", "a!b", "a%b", "a:b", "a@b", "a b", "a\nb", "é", "a===", "a=b"])
 def test_a_secret_that_has_no_place_in_it_is_refused_before_anyone_signs_in(secret: str) -> None:
     pair = replace(proven(), consumer_secret=Secret(secret))
     problem = problem_of(handover.check, pair, ORG, lasting=True)
-    assert (problem.name, "consumer secret" in problem.message) == ("HandOverNotPossible", True)
+    assert (problem.kind, "consumer secret" in problem.message) == (salesforce_cli.hand_over_not_possible, True)
     assert secret not in problem.message
     handover.check(pair, ORG, lasting=False)
 
@@ -93,7 +94,10 @@ def test_a_key_that_has_no_place_in_it_is_refused() -> None:
 @pytest.mark.parametrize("url", ["http://localhost:7070", "https://acme.my.site.com/portal", "https://[::1]:8443"])
 def test_an_org_that_is_not_at_a_host_of_its_own_is_refused(url: str) -> None:
     for lasting in (True, False):
-        assert problem_of(handover.check, proven(), at(url), lasting=lasting).name == "HandOverNotPossible"
+        assert (
+            problem_of(handover.check, proven(), at(url), lasting=lasting).kind
+            is salesforce_cli.hand_over_not_possible
+        )
 
 
 @given(st.text(st.characters(codec="ascii")), st.text(st.characters(codec="ascii"), min_size=1))
@@ -146,7 +150,9 @@ UAT, PROD = (
 
 
 def test_several_apps_in_one_org_cannot_all_be_kept() -> None:
-    assert rivals(("Billing", UAT), ("Portal", UAT), ("Billing", PROD)) == ["HandOverAmbiguous"] * 2 + [None]
+    assert rivals(("Billing", UAT), ("Portal", UAT), ("Billing", PROD)) == [
+        salesforce_cli.hand_over_ambiguous.name
+    ] * 2 + [None]
     problem = handover.rival("Portal", UAT, [("Billing", UAT), ("Portal", UAT)])
     assert problem is not None
     assert "Billing, Portal" in problem.message
@@ -155,7 +161,7 @@ def test_several_apps_in_one_org_cannot_all_be_kept() -> None:
 def test_one_username_in_several_orgs_cannot_be_kept() -> None:
     ada, bob = (lambda org: replace(org, username=ADA)), (lambda org: replace(org, username="bob@acme.example"))
     shout = replace(PROD, username=ADA.upper())
-    assert rivals(("Billing", ada(UAT)), ("Billing", shout)) == ["SfUsernameTaken"] * 2
+    assert rivals(("Billing", ada(UAT)), ("Billing", shout)) == [salesforce_cli.sf_username_taken.name] * 2
     assert rivals(("Billing", ada(UAT)), ("Billing", bob(PROD))) == [None, None]
     assert rivals(("Billing", UAT), ("Billing", PROD)) == [None, None]
     assert rivals(("Billing", ada(UAT)), ("Billing", replace(ada(UAT), alias="second"))) == [None, None]
@@ -165,7 +171,7 @@ def test_a_login_to_another_org_would_be_overwritten() -> None:
     kept = [SfLogin("Ada@acme.example", "00D000000000002EAA", PROD.url, ("prod", "live"))]
     problem = handover.overwritten(ADA, ORG_ID, UAT, kept)
     assert problem is not None
-    assert (problem.name, "uat and in prod, live" in problem.message) == ("SfUsernameTaken", True)
+    assert (problem.kind, "uat and in prod, live" in problem.message) == (salesforce_cli.sf_username_taken, True)
     assert handover.overwritten(ADA, "00D000000000002", UAT, kept) is None
     assert handover.overwritten("bob@acme.example", ORG_ID, UAT, kept) is None
     assert handover.overwritten(None, ORG_ID, UAT, kept) is None
@@ -211,25 +217,29 @@ def taken(org: Org, org_id: str | None, *kept: SfLogin, replacing: bool = False)
 @pytest.mark.parametrize("alias", ["uat", "live", "bob@acme.example"])
 def test_a_name_that_means_another_org_is_not_given_away(alias: str, org_id: str | None) -> None:
     for by in BY:
-        assert taken(named(by, alias=alias), org_id, KNOWN) == "AliasTaken"
+        assert taken(named(by, alias=alias), org_id, KNOWN) == salesforce_cli.alias_taken.name
     assert taken(named("user", alias="UAT"), org_id, KNOWN) is None, "it is matched exactly"
 
 
 @pytest.mark.parametrize("org_id", [None, ORG_ID])
 def test_it_is_given_away_to_an_org_that_the_user_gave(org_id: str | None) -> None:
-    assert [taken(named(by), org_id, KNOWN, replacing=True) for by in BY] == [None, "AliasTaken", "AliasTaken"]
+    assert [taken(named(by), org_id, KNOWN, replacing=True) for by in BY] == [
+        None,
+        salesforce_cli.alias_taken.name,
+        salesforce_cli.alias_taken.name,
+    ]
 
 
 def test_ids_tell_orgs_apart_and_my_domains_do_while_there_is_none() -> None:
     same = replace(KNOWN, org_id=ORG_ID[:15])
     assert taken(named("user"), ORG_ID, same) is None, "a My Domain may have been renamed"
-    assert taken(named("user"), None, same) == "AliasTaken"
+    assert taken(named("user"), None, same) == salesforce_cli.alias_taken.name
     here = replace(KNOWN, instance_url=f"{UAT.url}/")
     assert taken(named("user"), None, here) is None
-    assert taken(named("user"), ORG_ID, here) == "AliasTaken"
+    assert taken(named("user"), ORG_ID, here) == salesforce_cli.alias_taken.name
     for url in ("https://login.salesforce.com", "https://localhost:8443"):
         assert taken(named("user", url), None, KNOWN) is None, "which org is there is not known yet"
-        assert taken(named("user", url), ORG_ID, KNOWN) == "AliasTaken"
+        assert taken(named("user", url), ORG_ID, KNOWN) == salesforce_cli.alias_taken.name
     assert taken(named("user"), None, replace(KNOWN, instance_url="https://na1.salesforce.com")) is None
 
 
@@ -237,13 +247,13 @@ def test_ids_tell_orgs_apart_and_my_domains_do_while_there_is_none() -> None:
 def test_an_org_of_which_nothing_is_known_is_another_one(org_id: str | None) -> None:
     broken = SfLogin("bob@acme.example", "", "", ("uat",))
     for url in (UAT.url, "https://localhost:8443"):
-        assert taken(named("user", url), org_id, broken) == "AliasTaken"
+        assert taken(named("user", url), org_id, broken) == salesforce_cli.alias_taken.name
     assert taken(named("user"), org_id, broken, replacing=True) is None
     problem = handover.overwritten(ADA, org_id, named("tree"), [broken])
     assert problem is not None
     assert "bob@acme.example at an address that it does not tell" in problem.message
     assert taken(named("user"), org_id, replace(broken, username=ADA, aliases=())) is None, "that mends it"
-    assert taken(named("user"), ORG_ID, replace(broken, org_id=OTHER)) == "AliasTaken"
+    assert taken(named("user"), ORG_ID, replace(broken, org_id=OTHER)) == salesforce_cli.alias_taken.name
 
 
 def test_a_login_without_an_alias_takes_none() -> None:

@@ -23,8 +23,11 @@ from ecapipe.events import Clock, Event, StageEnded, StageNoted
 from ecapipe.login.options import LoginOptions
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems import oauth
+from ecapipe.problems.credentials import jwt_key_encrypted, jwt_key_not_usable, jwt_username_missing
 from ecapipe.problems.network import connection_lost
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import flow_not_possible
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline
 from ecapipe.run.pipeline import RunRequest as Run
@@ -213,10 +216,10 @@ def test_another_audience_is_what_the_assertion_says(run: Callable[..., Outcome]
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"username": None}, "JwtUsernameMissing"),
-        ({"key": b"no key"}, "JwtKeyNotUsable"),
-        ({"key": pem(rsa_key(), PASSPHRASE)}, "JwtKeyEncrypted"),
-        ({"settings": {"callbackUrl": None}, "how": LoginOptions("jwt")}, "FlowNotPossible"),
+        ({"username": None}, jwt_username_missing.name),
+        ({"key": b"no key"}, jwt_key_not_usable.name),
+        ({"key": pem(rsa_key(), PASSPHRASE)}, jwt_key_encrypted.name),
+        ({"settings": {"callbackUrl": None}, "how": LoginOptions("jwt")}, flow_not_possible.name),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(
@@ -256,13 +259,13 @@ def test_an_expiry_that_no_clock_explains_is_a_failure_at_once(
 ) -> None:
     judge = Judge([refusal("invalid_grant", "expired authorization code", date)])
     outcome = run(judge)
-    assert (outcome.problem, len(judge.claims)) == ("AssertionExpired", 1)
+    assert (outcome.problem, len(judge.claims)) == (oauth.assertion_expired.name, 1)
 
 
 def test_an_assertion_is_signed_anew_once_only(run: Callable[..., Outcome]) -> None:
     refused = refusal("invalid_grant", "invalid assertion", EPOCH + 3600)
     outcome = run(Judge([refused, refused, refused]))
-    assert (outcome.problem, len(outcome.org.claims)) == ("AssertionRefused", 2)
+    assert (outcome.problem, len(outcome.org.claims)) == (oauth.assertion_refused.name, 2)
 
 
 @pytest.mark.parametrize("failure", [BUSY, EcapipeError(connection_lost(HOST, "reset"))])
@@ -282,12 +285,16 @@ def test_settling_signs_anew(run: Callable[..., Outcome]) -> None:
 @pytest.mark.parametrize(
     ("error", "description", "problem"),
     [
-        ("invalid_grant", "invalid assertion", "AssertionRefused"),
-        ("invalid_grant", "audience is invalid", "AudienceRefused"),
-        ("invalid_grant", "user hasn't approved this consumer", "AssertionNotApproved"),
-        ("invalid_app_access", "user is not admin approved to access this app", "UserNotApproved"),
-        ("unsupported_grant_type", "grant type not supported", "UnsupportedGrantType"),
-        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", "AppNotFoundInOrg"),
+        ("invalid_grant", "invalid assertion", oauth.assertion_refused.name),
+        ("invalid_grant", "audience is invalid", oauth.audience_refused.name),
+        ("invalid_grant", "user hasn't approved this consumer", oauth.assertion_not_approved.name),
+        ("invalid_app_access", "user is not admin approved to access this app", oauth.user_not_approved.name),
+        ("unsupported_grant_type", "grant type not supported", oauth.unsupported_grant_type.name),
+        (
+            "OAUTH_EC_APP_NOT_FOUND",
+            "External client app is not installed in this org",
+            oauth.app_not_found_in_org.name,
+        ),
     ],
 )
 def test_each_refusal_has_a_remedy_of_its_own(

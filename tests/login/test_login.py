@@ -21,7 +21,9 @@ from ecapipe.events import Clock, Event, StageEnded
 from ecapipe.login.options import LoginOptions
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
-from ecapipe.problems.network import connection_failed, connection_lost
+from ecapipe.problems import oauth
+from ecapipe.problems.network import connection_failed, connection_lost, unexpected_answer
+from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline
@@ -177,7 +179,7 @@ def test_user_info_is_asked_again_after_what_passes(run: Callable[..., Outcome])
 
 def test_three_attempts_are_enough(run: Callable[..., Outcome]) -> None:
     outcome = run({"userinfo": [BUSY]})
-    assert (outcome.org.asked.count("userinfo"), outcome.problem) == (3, "ServerBusy")
+    assert (outcome.org.asked.count("userinfo"), outcome.problem) == (3, oauth.server_busy.name)
 
 
 def test_retry_after_is_obeyed(run: Callable[..., Outcome]) -> None:
@@ -188,7 +190,7 @@ def test_retry_after_is_obeyed(run: Callable[..., Outcome]) -> None:
 
 def test_a_long_retry_after_is_reported_at_once(run: Callable[..., Outcome]) -> None:
     outcome = run({"userinfo": [answer({}, 429, retry_after=3600.0)]})
-    assert (outcome.time.slept, outcome.problem) == ([], "RateLimited")
+    assert (outcome.time.slept, outcome.problem) == ([], oauth.rate_limited.name)
 
 
 @pytest.mark.parametrize("failure", [BUSY, EcapipeError(connection_lost(HOST, "reset"))])
@@ -211,6 +213,11 @@ def test_client_credentials_are_sent_again(run: Callable[..., Outcome]) -> None:
     assert run({"token": [BUSY, token()]}).report.status == 0
 
 
+def test_a_refusal_of_scopes_names_those_that_the_app_has(run: Callable[..., Outcome]) -> None:
+    problem = run({"token": [answer({"error": "invalid_scope"}, 400)]}).report.problems[0]
+    assert (problem.kind, '--scopes "api id"' in problem.actions[0]) == (oauth.invalid_scope, True)
+
+
 FRESH = {"error": "invalid_client_id", "error_description": "client identifier invalid"}
 
 
@@ -222,12 +229,12 @@ def test_settling_waits_for_a_fresh_deploy(run: Callable[..., Outcome]) -> None:
 
 def test_settling_ends(run: Callable[..., Outcome]) -> None:
     outcome = run({"token": [answer(FRESH, 400)]}, LoginOptions(settle=1.0))
-    assert (outcome.problem, outcome.org.asked.count("token")) == ("InvalidClientId", 5)
+    assert (outcome.problem, outcome.org.asked.count("token")) == (oauth.invalid_client_id.name, 5)
 
 
 def test_without_settling_the_first_refusal_counts(run: Callable[..., Outcome]) -> None:
     outcome = run({"token": [answer(FRESH, 400)]})
-    assert (outcome.problem, outcome.org.asked) == ("InvalidClientId", ["token"])
+    assert (outcome.problem, outcome.org.asked) == (oauth.invalid_client_id.name, ["token"])
 
 
 def test_settling_does_not_wait_for_a_wrong_secret(run: Callable[..., Outcome]) -> None:
@@ -245,15 +252,15 @@ def test_a_signature_made_with_the_secret_is_accepted(run: Callable[..., Outcome
 
 def test_another_signature_is_refused_and_the_token_not_used(run: Callable[..., Outcome]) -> None:
     outcome = run({"token": [token(signature=signed("another secret"))]})
-    assert (outcome.problem, outcome.org.asked) == ("SignatureMismatch", ["token"])
+    assert (outcome.problem, outcome.org.asked) == (oauth.signature_mismatch.name, ["token"])
 
 
 @pytest.mark.parametrize(
     ("found", "expected", "problem"),
     [
-        ({"organization_id": "00D000000000002EAA"}, {}, "WrongOrg"),
-        ({"user_id": "005000000000002AAA"}, {}, "WrongUser"),
-        ({}, {"username": "grace@example.com"}, "WrongUser"),
+        ({"organization_id": "00D000000000002EAA"}, {}, wrong_org.name),
+        ({"user_id": "005000000000002AAA"}, {}, wrong_user.name),
+        ({}, {"username": "grace@example.com"}, wrong_user.name),
     ],
 )
 def test_a_mismatch_fails_and_revokes_what_lives_long(
@@ -282,7 +289,7 @@ def test_an_answer_that_cannot_be_believed_revokes_what_lives_long(
 ) -> None:
     issued = token(**{"refresh_token": "5Aep861FAKE", **changes.get("token", {})})
     outcome = run({"token": [issued], "userinfo": [user(**changes.get("userinfo", {}))]})
-    assert outcome.problem in ("UnexpectedAnswer", "SignatureMismatch")
+    assert outcome.problem in (unexpected_answer.name, oauth.signature_mismatch.name)
     assert outcome.org.asked == asked
     assert outcome.org.forms[-1] == {"token": ["5Aep861FAKE"]}
     assert [each.facts["revoked"] for each in outcome.ended if each.outcome == "failed"] == [True]
@@ -296,7 +303,7 @@ def test_a_mismatch_without_refresh_token_says_what_stays_valid(run: Callable[..
 
 def test_a_blocked_api_fails_although_user_info_works(run: Callable[..., Outcome]) -> None:
     outcome = run({"v60.0": [answer([{"errorCode": "API_DISABLED_FOR_ORG"}], 403)]})
-    assert outcome.problem == "ApiAccessBlocked"
+    assert outcome.problem == oauth.api_access_blocked.name
 
 
 def test_the_api_is_left_alone_without_the_scope(run: Callable[..., Outcome]) -> None:

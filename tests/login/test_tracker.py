@@ -32,6 +32,7 @@ from ecapipe.events import (
 from ecapipe.login.tracker import EndEarly, SkipStage, StageSequence, Tracker
 from ecapipe.problems.oauth import auth_timeout_error, invalid_client
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import interrupted
 
 TARGET = Subject("Billing", "uat")
 PROBLEM = invalid_client("acme.my.salesforce.com")
@@ -201,7 +202,7 @@ def test_an_interruption_is_told_and_goes_on(told: Told) -> None:
     failed = told.events[1]
     assert isinstance(failed, StageEnded)
     assert failed.problem is not None
-    assert (failed.problem.name, failed.problem.exit_code) == ("Interrupted", 130)
+    assert (failed.problem.kind, failed.problem.exit_code) == (interrupted, 130)
 
 
 def test_an_interruption_between_stages_is_told_too(told: Told) -> None:

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from ecapipe.oauth import credentials_api
 from ecapipe.oauth.credentials_api import Consumer, StagedPair, UsagePage
 from ecapipe.oauth.messages import Response
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems import credentials
+from ecapipe.problems.network import redirect_refused, unexpected_answer
+from ecapipe.problems.oauth import rate_limited, server_busy
+from ecapipe.problems.problem import EcapipeError, Kind
 from ecapipe.secret import Secret
 
 BEARER = Secret("00D000000000001!AQ.MADE.UP")
@@ -60,7 +63,7 @@ def test_a_secret_belongs_to_the_key_that_was_asked_for() -> None:
     assert found.reveal() == SECRET
     other = answer({"key": "3MVG9OTHER", "secret": SECRET})
     problem = problem_of(credentials_api.secret, other, ORG, BEARER, CONSUMER)
-    assert problem.name == "UnexpectedAnswer"
+    assert problem.kind is unexpected_answer
     assert SECRET[:8] not in problem.message
 
 
@@ -73,27 +76,29 @@ def test_only_a_pair_in_waiting_counts_as_staged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "name"),
+    ("given", "kind"),
     [
-        (answer([{"errorCode": "INVALID_SESSION_ID", "message": "Session expired"}], 401), "RestSessionRefused"),
-        (answer([{"errorCode": "X", "message": "This feature is not currently enabled"}], 403), "RestSwitchOff"),
-        (answer([{"errorCode": "X", "message": "The feature is not enabled."}], 400), "RestSwitchOff"),
-        (answer([{"errorCode": "FUNCTIONALITY_NOT_ENABLED", "message": ""}], 403), "RestSwitchOff"),
+        (answer([{"errorCode": "INVALID_SESSION_ID", "message": "Session expired"}], 401),
+         credentials.rest_session_refused),
+        (answer([{"errorCode": "X", "message": "This feature is not currently enabled"}], 403),
+         credentials.rest_switch_off),
+        (answer([{"errorCode": "X", "message": "The feature is not enabled."}], 400), credentials.rest_switch_off),
+        (answer([{"errorCode": "FUNCTIONALITY_NOT_ENABLED", "message": ""}], 403), credentials.rest_switch_off),
         (answer([{"errorCode": "X", "message": "feature is not enabled for this user"}], 403),
-         "RestPermissionMissing"),
-        (answer([{"errorCode": "INSUFFICIENT_ACCESS", "message": ""}], 403), "RestPermissionMissing"),
-        (answer([{"errorCode": "NOT_FOUND", "message": "no such resource"}], 404), "RestRefused"),
-        (answer([], 403), "RestRefused"),
-        (Response(403, "text/html", b"<html>"), "RestRefused"),
-        (answer({}, 429), "RateLimited"),
-        (answer({}, 503), "ServerBusy"),
-        (Response(302, "text/html", b""), "RedirectRefused"),
-        (Response(200, "text/html", b"<html>"), "UnexpectedAnswer"),
+         credentials.rest_permission_missing),
+        (answer([{"errorCode": "INSUFFICIENT_ACCESS", "message": ""}], 403), credentials.rest_permission_missing),
+        (answer([{"errorCode": "NOT_FOUND", "message": "no such resource"}], 404), credentials.rest_refused),
+        (answer([], 403), credentials.rest_refused),
+        (Response(403, "text/html", b"<html>"), credentials.rest_refused),
+        (answer({}, 429), rate_limited),
+        (answer({}, 503), server_busy),
+        (Response(302, "text/html", b""), redirect_refused),
+        (Response(200, "text/html", b"<html>"), unexpected_answer),
     ],
 )  # fmt: skip
-def test_a_refusal_says_what_is_missing(given: Response, name: str) -> None:
+def test_a_refusal_says_what_is_missing(given: Response, kind: Kind[...]) -> None:
     problem = problem_of(credentials_api.listed, given, ORG, BEARER)
-    assert (problem.name, problem.host, problem.http_status) == (name, ORG.host, given.status)
+    assert (problem.kind, problem.host, problem.http_status) == (kind, ORG.host, given.status)
 
 
 def test_a_refusal_repeats_no_token() -> None:

@@ -25,6 +25,8 @@ from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials, JwtBearer
 from ecapipe.oauth.scopes import SCOPE_NAMES, scopes_to_request, scopes_to_save
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
+from ecapipe.problems import project
+from ecapipe.problems.oauth import access_denied, invalid_scope
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
 
@@ -184,7 +186,7 @@ def test_a_flow_that_is_not_possible_is_explained_with_those_that_are(
 ) -> None:
     found = app(**files)
     problem = problem_of(choose_flow, found, wanted, has_secret, person)
-    assert (problem.name, problem.category) == ("FlowNotPossible", "policy")
+    assert (problem.kind, problem.category) == (project.flow_not_possible, "policy")
     assert says in problem.message
     assert all(flow in problem.message for flow in found.flows)
 
@@ -224,7 +226,7 @@ def test_a_login_by_key_that_is_not_possible_is_explained(
     files: dict[str, trees.Elements], wanted: str, has_key: bool, says: str
 ) -> None:
     problem = problem_of(choose_flow, app(**files), wanted, True, True, has_key)
-    assert problem.name == "FlowNotPossible"
+    assert problem.kind is project.flow_not_possible
     assert says in problem.message
 
 
@@ -311,7 +313,7 @@ def test_the_answer_comes_back_to_a_registered_url_as_written(
 )
 def test_a_way_back_that_no_url_allows_is_refused(urls: tuple[str, ...], wanted: str) -> None:
     problem = problem_of(choose_callback, app(settings={"callbackUrl": "\n".join(urls)}), wanted, True)
-    assert problem.name == "CallbackNotUsable"
+    assert problem.kind is project.callback_not_usable
     assert all(url in problem.message for url in urls)
 
 
@@ -351,7 +353,7 @@ def test_a_login_that_is_kept_asks_for_a_refresh_token(
 
 def test_an_app_that_gives_no_refresh_token_is_not_asked_for_one() -> None:
     problem = problem_of(scopes_to_save, app(oauth={"commaSeparatedOauthScopes": "Api"}), None)
-    assert (problem.name, "It allows: api." in problem.message) == ("RefreshScopeMissing", True)
+    assert (problem.kind, "It allows: api." in problem.message) == (project.refresh_scope_missing, True)
 
 
 SCOPES = """
@@ -427,7 +429,7 @@ def test_a_refusal_answers_the_login_of_its_state_and_repeats_no_verifier() -> N
     said = {"error": "access_denied", "error_description": f"denied {login.code_verifier.reveal()}"}
     found, problem = refused(authorize.match_redirect(urlencode({**said, "state": login.state}), (login,)))
     assert found is login
-    assert (problem.name, problem.host) == ("AccessDenied", ORG.host)
+    assert (problem.kind, problem.host) == (access_denied, ORG.host)
     _, unknown = refused(
         authorize.match_redirect(urlencode({**said, "error": "new", "state": login.state}), (login,))
     )
@@ -522,7 +524,13 @@ def test_pasted_addresses_come_in_any_order() -> None:
 def test_a_pasted_refusal_is_a_refusal() -> None:
     login = begun(PASTE)
     found, problem = refused(authorize.match_pasted(f"{PASTE}/?error=access_denied&state={STATE}", (login,)))
-    assert (found, problem.name) == (login, "AccessDenied")
+    assert (found, problem.kind) == (login, access_denied)
+
+
+def test_a_refusal_of_scopes_names_those_that_the_app_has() -> None:
+    login = begun()
+    _, problem = refused(authorize.match_redirect(f"error=invalid_scope&state={STATE}", (login,)))
+    assert (problem.kind, '--scopes "api id"' in problem.actions[0]) == (invalid_scope, True)
 
 
 @pytest.mark.parametrize(

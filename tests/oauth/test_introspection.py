@@ -14,6 +14,8 @@ from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth import introspection
 from ecapipe.oauth.introspection import ProbeRefusal
 from ecapipe.oauth.messages import Response
+from ecapipe.problems import oauth
+from ecapipe.problems.network import redirect_refused, unexpected_answer
 from ecapipe.problems.problem import EcapipeError
 
 PUBLIC = proven_of(app(settings={"consumerSecret": None, "isConsumerSecretOptional": "true"}))
@@ -60,20 +62,20 @@ def test_a_public_client_shows_its_key_alone() -> None:
     ("given", "expected"),
     [
         (answer({"active": False}), (None, None)),
-        (error("invalid_client_id", "client identifier invalid"), ("consumerKey", "InvalidClientId")),
-        (error("OAUTH_EC_APP_NOT_FOUND"), ("consumerKey", "AppNotFoundInOrg")),
-        (error("invalid_client", "invalid client credentials"), ("consumerSecret", "InvalidClient")),
-        (error("invalid_client_credentials"), ("consumerSecret", "InvalidClient")),
-        (answer({"active": True}), (None, "UnexpectedAnswer")),
-        (answer({"active": "false"}), (None, "UnexpectedAnswer")),
-        (answer({}), (None, "UnexpectedAnswer")),
-        (error("invalid_token", "token is invalid"), (None, "TokenRefused")),
-        (error("unsupported_token_type"), (None, "TokenRefused")),
-        (error("OAUTH_APP_BLOCKED"), (None, "ApprovalRefused")),
-        (answer({}, 500), (None, "ServerBusy")),
-        (answer({}, 404), (None, "UnexpectedAnswer")),
-        (Response(302, "text/html", b""), (None, "RedirectRefused")),
-        (Response(200, "text/html", b"<html>"), (None, "UnexpectedAnswer")),
+        (error("invalid_client_id", "client identifier invalid"), ("consumerKey", oauth.invalid_client_id.name)),
+        (error("OAUTH_EC_APP_NOT_FOUND"), ("consumerKey", oauth.app_not_found_in_org.name)),
+        (error("invalid_client", "invalid client credentials"), ("consumerSecret", oauth.invalid_client.name)),
+        (error("invalid_client_credentials"), ("consumerSecret", oauth.invalid_client.name)),
+        (answer({"active": True}), (None, unexpected_answer.name)),
+        (answer({"active": "false"}), (None, unexpected_answer.name)),
+        (answer({}), (None, unexpected_answer.name)),
+        (error("invalid_token", "token is invalid"), (None, oauth.token_refused.name)),
+        (error("unsupported_token_type"), (None, oauth.token_refused.name)),
+        (error("OAUTH_APP_BLOCKED"), (None, oauth.approval_refused.name)),
+        (answer({}, 500), (None, oauth.server_busy.name)),
+        (answer({}, 404), (None, unexpected_answer.name)),
+        (Response(302, "text/html", b""), (None, redirect_refused.name)),
+        (Response(200, "text/html", b"<html>"), (None, unexpected_answer.name)),
     ],
 )
 def test_only_a_clear_answer_is_one(given: Response, expected: tuple[str | None, str | None]) -> None:
@@ -82,8 +84,8 @@ def test_only_a_clear_answer_is_one(given: Response, expected: tuple[str | None,
 
 def test_of_a_public_client_the_key_alone_can_be_told() -> None:
     assert verdict(answer({"active": False}), PUBLIC) == (None, None)
-    assert verdict(error("invalid_client_id"), PUBLIC) == ("consumerKey", "InvalidClientId")
-    assert verdict(error("invalid_client"), PUBLIC) == (None, "ProbeNeedsSecret")
+    assert verdict(error("invalid_client_id"), PUBLIC) == ("consumerKey", oauth.invalid_client_id.name)
+    assert verdict(error("invalid_client"), PUBLIC) == (None, oauth.probe_needs_secret.name)
 
 
 @given(st.integers(100, 599), st.binary() | st.dictionaries(st.text(), st.text() | st.booleans()).map(json.dumps))

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from ecapipe.oauth import messages
 from ecapipe.oauth.messages import Request, Response
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems import oauth
+from ecapipe.problems.network import redirect_refused, unexpected_answer
+from ecapipe.problems.problem import EcapipeError, Kind, Problem
 from ecapipe.secret import Secret
 
 HOST = "acme.my.salesforce.com"
@@ -64,51 +66,53 @@ def test_members_nobody_knows_are_kept() -> None:
 @pytest.mark.parametrize("error", [None, "", " ", 7, [], {"code": "x"}, True])
 def test_an_error_that_says_nothing_is_no_error(error: object) -> None:
     assert messages.members(answer({"error": error}), HOST) == {"error": error}
-    assert problem_of(messages.members, answer({"error": error}, 400), HOST).name == "UnexpectedAnswer"
+    assert problem_of(messages.members, answer({"error": error}, 400), HOST).kind is unexpected_answer
 
 
 PAGE = b"<html><body>We are down for maintenance.</body></html>"
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "retryable"),
+    ("given", "kind", "retryable"),
     [
-        (answer(PAGE, 200, HTML), "UnexpectedAnswer", True),
-        (answer(PAGE, 404, HTML), "UnexpectedAnswer", True),
-        (answer(PAGE, 503, HTML), "ServerBusy", True),
-        (answer(b"", 200, ""), "UnexpectedAnswer", True),
-        (answer(b"", 500, ""), "ServerBusy", True),
-        (answer(b'{"access_token": "00D', 200), "UnexpectedAnswer", True),
-        (answer(b"\xff\xfe\x00", 200), "UnexpectedAnswer", True),
-        (answer(b"[" * 100_000, 200), "UnexpectedAnswer", True),
-        (answer(b'{"a": ' + b"7" * 5000 + b"}", 200), "UnexpectedAnswer", True),
-        (answer([{"a": "b"}], 200), "UnexpectedAnswer", True),
-        (answer("text", 200), "UnexpectedAnswer", True),
-        (answer(None, 200), "UnexpectedAnswer", True),
-        (answer({"a": "b"}, 201), "UnexpectedAnswer", True),
-        (answer({"a": "b"}, 400), "UnexpectedAnswer", True),
-        (answer(b"no form", 200, FORM), "UnexpectedAnswer", True),
-        (answer({"access_token": "t"}, 300), "RedirectRefused", False),
-        (answer({"access_token": "t"}, 399), "RedirectRefused", False),
-        (answer({"access_token": "t"}, 307), "RedirectRefused", False),
-        (answer(b"", 302, ""), "RedirectRefused", False),
-        (answer(b"", 304, ""), "RedirectRefused", False),
-        (answer(PAGE, 429, HTML), "RateLimited", True),
-        (answer({"a": "b"}, 429), "RateLimited", True),
-        (answer(b"", 502, ""), "ServerBusy", True),
-        (answer({"a": "b"}, 504), "ServerBusy", True),
+        (answer(PAGE, 200, HTML), unexpected_answer, True),
+        (answer(PAGE, 404, HTML), unexpected_answer, True),
+        (answer(PAGE, 503, HTML), oauth.server_busy, True),
+        (answer(b"", 200, ""), unexpected_answer, True),
+        (answer(b"", 500, ""), oauth.server_busy, True),
+        (answer(b'{"access_token": "00D', 200), unexpected_answer, True),
+        (answer(b"\xff\xfe\x00", 200), unexpected_answer, True),
+        (answer(b"[" * 100_000, 200), unexpected_answer, True),
+        (answer(b'{"a": ' + b"7" * 5000 + b"}", 200), unexpected_answer, True),
+        (answer([{"a": "b"}], 200), unexpected_answer, True),
+        (answer("text", 200), unexpected_answer, True),
+        (answer(None, 200), unexpected_answer, True),
+        (answer({"a": "b"}, 201), unexpected_answer, True),
+        (answer({"a": "b"}, 400), unexpected_answer, True),
+        (answer(b"no form", 200, FORM), unexpected_answer, True),
+        (answer({"access_token": "t"}, 300), redirect_refused, False),
+        (answer({"access_token": "t"}, 399), redirect_refused, False),
+        (answer({"access_token": "t"}, 307), redirect_refused, False),
+        (answer(b"", 302, ""), redirect_refused, False),
+        (answer(b"", 304, ""), redirect_refused, False),
+        (answer(PAGE, 429, HTML), oauth.rate_limited, True),
+        (answer({"a": "b"}, 429), oauth.rate_limited, True),
+        (answer(b"", 502, ""), oauth.server_busy, True),
+        (answer({"a": "b"}, 504), oauth.server_busy, True),
         (answer({"error": "invalid_grant", "error_description": "expired authorization code"}, 400),
-         "AuthorizationCodeRefused", True),
-        (answer({"error": "invalid_client_id"}, 200), "InvalidClientId", True),
-        (answer({"error": "invalid_client"}, 401), "InvalidClient", False),
-        (answer({"error": "rate_limit_exceeded"}, 403), "RateLimited", True),
+         oauth.authorization_code_refused, True),
+        (answer({"error": "invalid_client_id"}, 200), oauth.invalid_client_id, True),
+        (answer({"error": "invalid_client"}, 401), oauth.invalid_client, False),
+        (answer({"error": "rate_limit_exceeded"}, 403), oauth.rate_limited, True),
         (answer(b"error=invalid_client&error_description=invalid+client+credentials", 400, FORM),
-         "InvalidClient", False),
+         oauth.invalid_client, False),
     ],
 )  # fmt: skip
-def test_any_other_answer_is_a_problem_with_host_and_status(given: Response, name: str, retryable: bool) -> None:
+def test_any_other_answer_is_a_problem_with_host_and_status(
+    given: Response, kind: Kind[...], retryable: bool
+) -> None:
     problem = problem_of(messages.members, given, HOST)
-    assert (problem.name, problem.retryable) == (name, retryable)
+    assert (problem.kind, problem.retryable) == (kind, retryable)
     assert (problem.host, problem.http_status) == (HOST, given.status)
 
 
@@ -146,64 +150,66 @@ def test_any_object_is_taken_or_a_problem(status: int, members: dict[str, object
 
 
 @pytest.mark.parametrize(
-    ("code", "description", "name"),
+    ("code", "description", "kind"),
     [
-        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", "AppNotFoundInOrg"),
-        ("OAUTH_AUTHORIZATION_BLOCKED", "Cross-org OAuth flows are not supported for this app", "CrossOrgBlocked"),
-        ("OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occurred during authentication", "ApprovalRefused"),
-        ("OAUTH_APP_BLOCKED", "this app is blocked by admin", "ApprovalRefused"),
-        ("OAUTH_APP_ACCESS_DENIED", "", "UserNotApproved"),
-        ("access_denied", "end-user denied authorization", "AccessDenied"),
-        ("access-denied", "", "AccessDenied"),
-        ("invalid_client_id", "client identifier invalid", "InvalidClientId"),
-        ("invalid_client", "invalid client credentials", "InvalidClient"),
-        ("invalid_client_credentials", "client secret invalid", "InvalidClient"),
-        ("redirect_uri_mismatch", "redirect_uri must match configuration", "RedirectUriMismatch"),
-        ("redirect_uri_missing", "", "RedirectUriMismatch"),
-        ("invalid_app_access", "user is not admin approved to access this app", "UserNotApproved"),
-        ("invalid_scope", "the requested scope is not allowed", "InvalidScope"),
-        ("unsupported_grant_type", "grant type not supported", "UnsupportedGrantType"),
-        ("unauthorized_client", "", "UnsupportedGrantType"),
-        ("unsupported_response_type", "", "UnsupportedGrantType"),
-        ("invalid_token", "", "TokenRefused"),
-        ("token_rejected", "", "TokenRefused"),
-        ("unsupported_token_type", "", "TokenRefused"),
-        ("invalid_grant", "expired access/refresh token", "TokenRefused"),
-        ("inactive_user", "user is inactive", "Inactive"),
-        ("inactive_org", "organization is inactive", "Inactive"),
-        ("rate_limit_exceeded", "", "RateLimited"),
-        ("slow_down", "", "RateLimited"),
-        ("server_error", "", "ServerBusy"),
-        ("temporarily_unavailable", "", "ServerBusy"),
-        ("unknown_error", "retry your request", "ServerBusy"),
-        ("invalid_request", "missing required code challenge", "CodeChallengeMissing"),
-        ("invalid_request", "Missing Required Code Challenge", "CodeChallengeMissing"),
-        ("invalid_request", "invalid code verifier", "CodeVerifierRefused"),
-        ("invalid_request", "must use HTTP POST", "OauthRefused"),
-        ("invalid_grant", "invalid code verifier", "CodeVerifierRefused"),
-        ("invalid_grant", "expired authorization code", "AuthorizationCodeRefused"),
-        ("invalid_grant", "invalid authorization code", "AuthorizationCodeRefused"),
-        ("invalid_grant", "ip restricted", "IpRestricted"),
-        ("invalid_grant", "IP restricted or invalid login hours", "IpRestricted"),
-        ("invalid_grant", "user hasn't approved this consumer", "UserNotApproved"),
-        ("invalid_grant", "request not supported on this domain", "ClientCredentialsRefused"),
-        ("invalid_grant", "no client credentials user enabled", "ClientCredentialsRefused"),
-        ("invalid_grant", "authentication failure", "AuthenticationFailed"),
-        ("invalid_grant", "inactive user", "AuthenticationFailed"),
-        ("invalid_grant", "user password expired", "AuthenticationFailed"),
-        ("invalid_grant", "challenge required", "AuthenticationFailed"),
-        ("invalid_grant", "audience is invalid", "AudienceRefused"),
-        ("invalid_grant", "Audience validation failed", "AudienceRefused"),
-        ("invalid_grant", "invalid assertion", "AssertionRefused"),
-        ("invalid_grant", "", "OauthRefused"),
-        ("immediate_unsuccessful", "", "OauthRefused"),
-        ("INVALID_CLIENT", "", "OauthRefused"),
-        ("something_new", "a code of the next release", "OauthRefused"),
+        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", oauth.app_not_found_in_org),
+        ("OAUTH_AUTHORIZATION_BLOCKED", "Cross-org OAuth flows are not supported for this app",
+         oauth.cross_org_blocked),
+        ("OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occurred during authentication",
+         oauth.approval_refused),
+        ("OAUTH_APP_BLOCKED", "this app is blocked by admin", oauth.approval_refused),
+        ("OAUTH_APP_ACCESS_DENIED", "", oauth.user_not_approved),
+        ("access_denied", "end-user denied authorization", oauth.access_denied),
+        ("access-denied", "", oauth.access_denied),
+        ("invalid_client_id", "client identifier invalid", oauth.invalid_client_id),
+        ("invalid_client", "invalid client credentials", oauth.invalid_client),
+        ("invalid_client_credentials", "client secret invalid", oauth.invalid_client),
+        ("redirect_uri_mismatch", "redirect_uri must match configuration", oauth.redirect_uri_mismatch),
+        ("redirect_uri_missing", "", oauth.redirect_uri_mismatch),
+        ("invalid_app_access", "user is not admin approved to access this app", oauth.user_not_approved),
+        ("invalid_scope", "the requested scope is not allowed", oauth.invalid_scope),
+        ("unsupported_grant_type", "grant type not supported", oauth.unsupported_grant_type),
+        ("unauthorized_client", "", oauth.unsupported_grant_type),
+        ("unsupported_response_type", "", oauth.unsupported_grant_type),
+        ("invalid_token", "", oauth.token_refused),
+        ("token_rejected", "", oauth.token_refused),
+        ("unsupported_token_type", "", oauth.token_refused),
+        ("invalid_grant", "expired access/refresh token", oauth.token_refused),
+        ("inactive_user", "user is inactive", oauth.inactive),
+        ("inactive_org", "organization is inactive", oauth.inactive),
+        ("rate_limit_exceeded", "", oauth.rate_limited),
+        ("slow_down", "", oauth.rate_limited),
+        ("server_error", "", oauth.server_busy),
+        ("temporarily_unavailable", "", oauth.server_busy),
+        ("unknown_error", "retry your request", oauth.server_busy),
+        ("invalid_request", "missing required code challenge", oauth.code_challenge_missing),
+        ("invalid_request", "Missing Required Code Challenge", oauth.code_challenge_missing),
+        ("invalid_request", "invalid code verifier", oauth.code_verifier_refused),
+        ("invalid_request", "must use HTTP POST", oauth.oauth_refused),
+        ("invalid_grant", "invalid code verifier", oauth.code_verifier_refused),
+        ("invalid_grant", "expired authorization code", oauth.authorization_code_refused),
+        ("invalid_grant", "invalid authorization code", oauth.authorization_code_refused),
+        ("invalid_grant", "ip restricted", oauth.ip_restricted),
+        ("invalid_grant", "IP restricted or invalid login hours", oauth.ip_restricted),
+        ("invalid_grant", "user hasn't approved this consumer", oauth.user_not_approved),
+        ("invalid_grant", "request not supported on this domain", oauth.client_credentials_refused),
+        ("invalid_grant", "no client credentials user enabled", oauth.client_credentials_refused),
+        ("invalid_grant", "authentication failure", oauth.authentication_failed),
+        ("invalid_grant", "inactive user", oauth.authentication_failed),
+        ("invalid_grant", "user password expired", oauth.authentication_failed),
+        ("invalid_grant", "challenge required", oauth.authentication_failed),
+        ("invalid_grant", "audience is invalid", oauth.audience_refused),
+        ("invalid_grant", "Audience validation failed", oauth.audience_refused),
+        ("invalid_grant", "invalid assertion", oauth.assertion_refused),
+        ("invalid_grant", "", oauth.oauth_refused),
+        ("immediate_unsuccessful", "", oauth.oauth_refused),
+        ("INVALID_CLIENT", "", oauth.oauth_refused),
+        ("something_new", "a code of the next release", oauth.oauth_refused),
     ],
 )  # fmt: skip
-def test_a_refusal_goes_by_code_first_then_by_description(code: str, description: str, name: str) -> None:
+def test_a_refusal_goes_by_code_first_then_by_description(code: str, description: str, kind: Kind[...]) -> None:
     problem = refused(code, description)
-    assert (problem.name, problem.oauth_error) == (name, code)
+    assert (problem.kind, problem.oauth_error) == (kind, code)
     assert (problem.host, problem.http_status) == (HOST, 400)
     assert HOST in problem.message
     assert all(problem.actions)
@@ -312,24 +318,28 @@ def test_any_refusal_of_a_resource_is_a_short_word(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "description", "name"),
+    ("code", "description", "kind"),
     [
-        ("invalid_grant", "expired authorization code", "AssertionExpired"),
-        ("invalid_grant", "expired access/refresh token", "AssertionExpired"),
-        ("invalid_grant", "the assertion is not yet valid", "AssertionExpired"),
-        ("invalid_grant", "user hasn't approved this consumer", "AssertionNotApproved"),
-        ("invalid_grant", "invalid assertion", "AssertionRefused"),
-        ("invalid_grant", "request not supported on this domain", "UnsupportedGrantType"),
-        ("invalid_client", "invalid client credentials", "AssertionRefused"),
-        ("invalid_grant", "audience is invalid", "AudienceRefused"),
-        ("invalid_client_id", "client identifier invalid", "InvalidClientId"),
-        ("invalid_app_access", "user is not admin approved to access this app", "UserNotApproved"),
-        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", "AppNotFoundInOrg"),
+        ("invalid_grant", "expired authorization code", oauth.assertion_expired),
+        ("invalid_grant", "expired access/refresh token", oauth.assertion_expired),
+        ("invalid_grant", "the assertion is not yet valid", oauth.assertion_expired),
+        ("invalid_grant", "user hasn't approved this consumer", oauth.assertion_not_approved),
+        ("invalid_grant", "invalid assertion", oauth.assertion_refused),
+        ("invalid_grant", "request not supported on this domain", oauth.unsupported_grant_type),
+        ("invalid_client", "invalid client credentials", oauth.assertion_refused),
+        ("invalid_grant", "audience is invalid", oauth.audience_refused),
+        ("invalid_client_id", "client identifier invalid", oauth.invalid_client_id),
+        ("invalid_app_access", "user is not admin approved to access this app", oauth.user_not_approved),
+        (
+            "OAUTH_EC_APP_NOT_FOUND",
+            "External client app is not installed in this org",
+            oauth.app_not_found_in_org,
+        ),
     ],
 )
-def test_a_refusal_of_an_assertion_is_about_the_assertion(code: str, description: str, name: str) -> None:
+def test_a_refusal_of_an_assertion_is_about_the_assertion(code: str, description: str, kind: Kind[...]) -> None:
     refusal = answer({"error": code, "error_description": description}, 400)
     with pytest.raises(EcapipeError) as caught:
         messages.members(refusal, HOST, assertion=True)
     problem = caught.value.problem
-    assert (problem.name, problem.oauth_error, problem.http_status) == (name, code, 400)
+    assert (problem.kind, problem.oauth_error, problem.http_status) == (kind, code, 400)

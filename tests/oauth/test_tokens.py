@@ -23,7 +23,9 @@ from ecapipe.oauth.messages import Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems import oauth
+from ecapipe.problems.network import redirect_refused, unexpected_answer
+from ecapipe.problems.problem import EcapipeError, Kind
 from ecapipe.secret import Secret
 
 VERIFIER = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
@@ -119,7 +121,7 @@ def test_an_org_that_repeats_an_assertion_is_not_repeated() -> None:
     said = json.dumps({"error": "invalid_grant", "error_description": told}).encode()
     answer = Response(400, "application/json", said)
     problem = problem_of(tokens.read, answer, JwtBearer(ASSERTION), proven(), ORG)
-    assert problem.name == "AssertionRefused"
+    assert problem.kind is oauth.assertion_refused
     assert ASSERTION.reveal()[20:28] not in problem.message
 
 
@@ -249,31 +251,32 @@ def test_an_answer_that_lacks_what_is_needed_or_has_it_in_another_form_is_unexpe
     members: dict[str, object],
 ) -> None:
     problem = problem_of(read, {**WHOLE, **members})
-    assert problem.name == "UnexpectedAnswer"
+    assert problem.kind is unexpected_answer
     assert (problem.host, problem.http_status) == (ORG.host, 200)
     assert "FAKE" not in repr(problem)
 
 
 @pytest.mark.parametrize(
-    ("answer", "name"),
+    ("answer", "kind"),
     [
-        (Response(200, "text/html", b"<html>Down for maintenance</html>"), "UnexpectedAnswer"),
-        (Response(200, "", b""), "UnexpectedAnswer"),
-        (Response(200, "application/json", json.dumps(WHOLE).encode()[:-9]), "UnexpectedAnswer"),
-        (Response(200, "application/json", json.dumps([WHOLE]).encode()), "UnexpectedAnswer"),
-        (Response(201, "application/json", json.dumps(WHOLE).encode()), "UnexpectedAnswer"),
-        (Response(307, "application/json", json.dumps(WHOLE).encode()), "RedirectRefused"),
-        (Response(429, "text/html", b""), "RateLimited"),
-        (Response(503, "text/html", b"<html>"), "ServerBusy"),
-        (Response(400, "application/json", b'{"error": "invalid_client_id"}'), "InvalidClientId"),
+        (Response(200, "text/html", b"<html>Down for maintenance</html>"), unexpected_answer),
+        (Response(200, "", b""), unexpected_answer),
+        (Response(200, "application/json", json.dumps(WHOLE).encode()[:-9]), unexpected_answer),
+        (Response(200, "application/json", json.dumps([WHOLE]).encode()), unexpected_answer),
+        (Response(201, "application/json", json.dumps(WHOLE).encode()), unexpected_answer),
+        (Response(307, "application/json", json.dumps(WHOLE).encode()), redirect_refused),
+        (Response(429, "text/html", b""), oauth.rate_limited),
+        (Response(503, "text/html", b"<html>"), oauth.server_busy),
+        (Response(400, "application/json", b'{"error": "invalid_client_id"}'), oauth.invalid_client_id),
         (Response(200, "application/json",
                   b'{"error": "invalid_grant", "error_description": "invalid code verifier"}'),
-         "CodeVerifierRefused"),
-        (Response(200, "application/json", json.dumps({**WHOLE, "error": "invalid_scope"}).encode()), "InvalidScope"),
+         oauth.code_verifier_refused),
+        (Response(200, "application/json", json.dumps({**WHOLE, "error": "invalid_scope"}).encode()),
+         oauth.invalid_scope),
     ],
 )  # fmt: skip
-def test_any_other_answer_is_no_token(answer: Response, name: str) -> None:
-    assert problem_of(read, answer).name == name
+def test_any_other_answer_is_no_token(answer: Response, kind: Kind[...]) -> None:
+    assert problem_of(read, answer).kind is kind
 
 
 @pytest.mark.parametrize("secret", [SECRET, GRANT.code.reveal(), VERIFIER.reveal()])
@@ -309,7 +312,7 @@ def test_an_answer_that_repeats_what_was_sent_or_issued_is_refused(
         with pytest.raises(tokens.Unusable) as raised:
             read({**WHOLE, "signature": None, name: echo(name, text)})
         problem = raised.value.problem
-        assert (problem.name, problem.host) == ("UnexpectedAnswer", ORG.host)
+        assert (problem.kind, problem.host) == (unexpected_answer, ORG.host)
         assert OF_SIX[name] in problem.message
         assert text[:8] not in repr(problem)
         assert raised.value.refresh_token is not None, "so that it can be revoked"
@@ -346,12 +349,12 @@ def test_a_signature_that_openssl_makes_is_right() -> None:
                                      {"signature": "x"}, {"signature": "\ud800"}, {"signature": "é"}])  # fmt: skip
 def test_a_wrong_signature_is_refused(changed: dict[str, object]) -> None:
     problem = problem_of(read, {**WHOLE, **changed})
-    assert (problem.name, problem.host) == ("SignatureMismatch", ORG.host)
+    assert (problem.kind, problem.host) == (oauth.signature_mismatch, ORG.host)
 
 
 def test_a_signature_made_with_another_secret_is_refused() -> None:
     forged = signed(IDENTITY, ISSUED["issued_at"], "another secret")
-    assert problem_of(read, {**WHOLE, "signature": forged}).name == "SignatureMismatch"
+    assert problem_of(read, {**WHOLE, "signature": forged}).kind is oauth.signature_mismatch
 
 
 @pytest.mark.parametrize("signature", [None, "", 7])

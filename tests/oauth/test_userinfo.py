@@ -18,7 +18,10 @@ from ecapipe.oauth.messages import Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs.org import Org
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems import oauth
+from ecapipe.problems.network import redirect_refused, unexpected_answer
+from ecapipe.problems.orgs import wrong_org, wrong_user
+from ecapipe.problems.problem import EcapipeError, Kind
 from ecapipe.secret import Secret
 
 ACCESS = "00D000000000001!AQEAQFAKEaccess.token"
@@ -58,7 +61,7 @@ def test_a_whole_answer_is_a_user() -> None:
 @pytest.mark.parametrize("value", [None, "", 7, ["x"]])
 def test_an_answer_that_does_not_name_the_user_is_unexpected(member: str, value: object) -> None:
     problem = problem_of(read, answer({**WHOLE, member: value}))
-    assert problem.name == "UnexpectedAnswer"
+    assert problem.kind is unexpected_answer
     assert member in problem.message
 
 
@@ -83,7 +86,7 @@ def test_an_answer_that_does_not_name_the_user_is_unexpected(member: str, value:
 )
 def test_a_member_of_another_form_is_named_and_not_repeated(member: str, value: str) -> None:
     problem = problem_of(read, answer({**WHOLE, member: value}))
-    assert problem.name == "UnexpectedAnswer"
+    assert problem.kind is unexpected_answer
     assert f"its {member} is no " in problem.message
     assert len(problem.message) < 200
     assert "FAKE" not in repr(problem)
@@ -115,7 +118,7 @@ def test_an_answer_that_repeats_what_the_org_was_sent_is_refused(
 ) -> None:
     told = form.format(disguise(secret))
     problem = problem_of(userinfo.read, answer({**WHOLE, member: told}), KNOWN, ORG)
-    assert problem.name == "UnexpectedAnswer"
+    assert problem.kind is unexpected_answer
     assert f"its {member} " in problem.message
     assert told[3:11] not in repr(problem)
 
@@ -132,26 +135,26 @@ def test_a_refusal_repeats_nothing_that_the_org_was_sent(read: Callable[[Respons
 
 
 @pytest.mark.parametrize(
-    ("given", "name"),
+    ("given", "kind"),
     [
-        (answer(b"Bad_OAuth_Token", 403, "text/html"), "UserInfoRefused"),
-        (answer(b"", 401, ""), "UserInfoRefused"),
-        (answer({"error": "invalid_token"}, 401), "UserInfoRefused"),
-        (answer(WHOLE, 403), "UserInfoRefused"),
-        (answer(b"<html>", 200, "text/html"), "UnexpectedAnswer"),
-        (answer(b"", 200, ""), "UnexpectedAnswer"),
-        (answer(json.dumps(WHOLE).encode()[:-5]), "UnexpectedAnswer"),
-        (answer([WHOLE]), "UnexpectedAnswer"),
-        (answer(WHOLE, 404), "UnexpectedAnswer"),
-        (answer(WHOLE, 302), "RedirectRefused"),
-        (answer(b"", 429, ""), "RateLimited"),
-        (answer(b"", 500, ""), "ServerBusy"),
-        (answer({"error": "server_error"}), "ServerBusy"),
+        (answer(b"Bad_OAuth_Token", 403, "text/html"), oauth.user_info_refused),
+        (answer(b"", 401, ""), oauth.user_info_refused),
+        (answer({"error": "invalid_token"}, 401), oauth.user_info_refused),
+        (answer(WHOLE, 403), oauth.user_info_refused),
+        (answer(b"<html>", 200, "text/html"), unexpected_answer),
+        (answer(b"", 200, ""), unexpected_answer),
+        (answer(json.dumps(WHOLE).encode()[:-5]), unexpected_answer),
+        (answer([WHOLE]), unexpected_answer),
+        (answer(WHOLE, 404), unexpected_answer),
+        (answer(WHOLE, 302), redirect_refused),
+        (answer(b"", 429, ""), oauth.rate_limited),
+        (answer(b"", 500, ""), oauth.server_busy),
+        (answer({"error": "server_error"}), oauth.server_busy),
     ],
 )
-def test_any_other_answer_is_a_problem_with_host_and_status(given: Response, name: str) -> None:
+def test_any_other_answer_is_a_problem_with_host_and_status(given: Response, kind: Kind[...]) -> None:
     problem = problem_of(read, given)
-    assert (problem.name, problem.host, problem.http_status) == (name, ORG.host, given.status)
+    assert (problem.kind, problem.host, problem.http_status) == (kind, ORG.host, given.status)
 
 
 def test_a_refusal_says_the_orgs_word_but_never_the_token() -> None:
@@ -181,23 +184,23 @@ def test_an_expected_user_in_the_expected_org_is_no_mismatch(user: User, org: Or
 
 
 @pytest.mark.parametrize(
-    ("user", "org", "name", "expected", "found"),
+    ("user", "org", "kind", "expected", "found"),
     [
-        (replace(USER, org_id=OTHER_ORG), ORG, "WrongOrg", ORG_ID, OTHER_ORG),
-        (USER, replace(ORG, org_id=OTHER_ORG), "WrongOrg", OTHER_ORG, ORG_ID),
-        (replace(USER, org_id=OTHER_ORG), replace(ORG, org_id=OTHER_ORG), "WrongOrg", ORG_ID, OTHER_ORG),
-        (replace(USER, user_id=OTHER_USER), ORG, "WrongUser", USER_ID, OTHER_USER),
-        (USER, replace(ORG, username="bob@acme.test"), "WrongUser", "bob@acme.test", "ann@acme.test"),
-        (USER, replace(ORG, username="ann@acme.test.uat"), "WrongUser", "ann@acme.test.uat", "ann@acme.test"),
-        (replace(USER, user_id=OTHER_USER, org_id=OTHER_ORG), ORG, "WrongOrg", ORG_ID, OTHER_ORG),
+        (replace(USER, org_id=OTHER_ORG), ORG, wrong_org, ORG_ID, OTHER_ORG),
+        (USER, replace(ORG, org_id=OTHER_ORG), wrong_org, OTHER_ORG, ORG_ID),
+        (replace(USER, org_id=OTHER_ORG), replace(ORG, org_id=OTHER_ORG), wrong_org, ORG_ID, OTHER_ORG),
+        (replace(USER, user_id=OTHER_USER), ORG, wrong_user, USER_ID, OTHER_USER),
+        (USER, replace(ORG, username="bob@acme.test"), wrong_user, "bob@acme.test", "ann@acme.test"),
+        (USER, replace(ORG, username="ann@acme.test.uat"), wrong_user, "ann@acme.test.uat", "ann@acme.test"),
+        (replace(USER, user_id=OTHER_USER, org_id=OTHER_ORG), ORG, wrong_org, ORG_ID, OTHER_ORG),
     ],
 )
 def test_whatever_contradicts_is_a_mismatch_that_says_what_remains(
-    user: User, org: Org, name: str, expected: str, found: str
+    user: User, org: Org, kind: Kind[...], expected: str, found: str
 ) -> None:
     problem = userinfo.mismatch(user, TOKEN, org, REMAINS)
     assert problem is not None
-    assert problem.name == name
+    assert problem.kind is kind
     assert all(said in problem.message for said in (expected, found, REMAINS))
 
 
@@ -226,7 +229,7 @@ def test_an_api_that_answers_is_no_problem() -> None:
 def test_an_api_that_refuses_the_token_is_a_policy_problem(status: int) -> None:
     problem = userinfo.api_problem(answer([{"errorCode": "API_DISABLED_FOR_ORG"}], status), TOKEN, ORG)
     assert problem is not None
-    assert (problem.name, problem.category) == ("ApiAccessBlocked", "policy")
+    assert (problem.kind, problem.category) == (oauth.api_access_blocked, "policy")
     assert "API_DISABLED_FOR_ORG" in problem.message
     assert f"HTTP {status}" in problem.message
 
@@ -235,11 +238,13 @@ def test_an_org_older_than_the_project_proves_nothing() -> None:
     assert userinfo.api_problem(answer([{"errorCode": "NOT_FOUND"}], 404), TOKEN, ORG) is None
 
 
-@pytest.mark.parametrize(("status", "name"), [(429, "RateLimited"), (503, "ServerBusy"), (204, "UnexpectedAnswer")])
-def test_a_fault_of_the_org_is_not_taken_for_a_policy(status: int, name: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, oauth.rate_limited), (503, oauth.server_busy), (204, unexpected_answer)]
+)
+def test_a_fault_of_the_org_is_not_taken_for_a_policy(status: int, kind: Kind[...]) -> None:
     with pytest.raises(EcapipeError) as raised:
         userinfo.api_problem(answer({}, status), TOKEN, ORG)
-    assert raised.value.problem.name == name
+    assert raised.value.problem.kind is kind
 
 
 ODD = st.none() | st.integers() | st.text() | st.text(st.characters(categories=("Cs", "Cc")), max_size=3)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ecapipe.orgs import org_file
 from ecapipe.orgs.org_file import COLUMNS, LARGEST, OrgFile
 from ecapipe.orgs.org_rows import CHOICES, OrgRow
+from ecapipe.problems.orgs import malformed_batch_file
 
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 PROD = "https://acme.my.salesforce.com"
@@ -152,7 +153,7 @@ def test_all_mistakes_are_told_at_once_with_row_and_column() -> None:
         "row 4, column 6: has a value, but no name in the header.",
     ]
     problem = problem_of(read(text).require)
-    assert (problem.name, problem.exit_code, problem.file, problem.line) == ("MalformedBatchFile", 2, "orgs.csv", 1)
+    assert (problem.kind, problem.exit_code, problem.file, problem.line) == (malformed_batch_file, 2, "orgs.csv", 1)
     for place in ("row 1, column callbak", "row 2, column flow", "row 3, column url", "row 4, column 6"):
         assert place in problem.message
     assert [str(each) for each in read(text).mistakes] == list(problem.actions[:-1])

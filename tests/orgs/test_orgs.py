@@ -15,7 +15,9 @@ from ecapipe.orgs import hosts, org_file, selection
 from ecapipe.orgs.org import NamedBy, Org, assertion_audience, duplicate_warnings, same_id
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection, SalesforceCliOrgs
+from ecapipe.problems import orgs
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import schema_validation_error
 from ecapipe.problems.usage import source_dir_not_found, usage_error
 from ecapipe.project import sfdx_project
 from ecapipe.project.sfdx_project import Project
@@ -84,7 +86,7 @@ def test_each_of_salesforces_domains_is_accepted_with_what_is_below_it(suffix: s
 def test_what_only_ends_like_one_of_salesforces_domains_is_refused(suffix: str) -> None:
     for host in (f"evil{suffix}", f"evil-{suffix}", f"acme.{suffix}.evil.test", f"acme.{suffix}x", suffix[1:]):
         assert not hosts.is_salesforce_host(host)
-        assert refusal(f"https://{host}") == "RefusedHost"
+        assert refusal(f"https://{host}") == orgs.refused_host.name
 
 
 def test_the_accepted_domains_are_those_that_are_promised() -> None:
@@ -148,7 +150,7 @@ def test_the_accepted_domains_are_those_that_are_promised() -> None:
 )
 def test_any_other_address_is_refused(text: str) -> None:
     problem = problem_of(at, text)
-    assert problem.name == "RefusedHost"
+    assert problem.kind is orgs.refused_host
     assert problem.exit_code == 2
 
 
@@ -184,7 +186,7 @@ def test_a_refusal_repeats_no_password_and_no_code(text: str) -> None:
 )
 def test_a_lightning_host_is_refused_with_the_right_my_domain(host: str, instead: str) -> None:
     problem = problem_of(at, f"https://{host}/lightning/setup/SetupOneHome/home")
-    assert problem.name == "LightningDomain"
+    assert problem.kind is orgs.lightning_domain
     assert problem.exit_code == 2
     assert f"https://{instead} " in problem.actions[0]
     assert at(instead).host == instead
@@ -211,11 +213,11 @@ def test_a_host_of_ones_own_is_allowed_exactly(host: str, allowed: tuple[str, ..
     if accepted:
         assert at(f"https://{host}", *allowed).host == host.lower()
     else:
-        assert refusal(f"https://{host}", *allowed) == "RefusedHost"
+        assert refusal(f"https://{host}", *allowed) == orgs.refused_host.name
 
 
 def test_an_allowed_host_is_still_https_only() -> None:
-    assert refusal("http://login.acme.test", "login.acme.test") == "RefusedHost"
+    assert refusal("http://login.acme.test", "login.acme.test") == orgs.refused_host.name
 
 
 @pytest.mark.parametrize("host", ["login.salesforce.com", "test.salesforce.com"])
@@ -297,15 +299,15 @@ def test_an_alias_with_a_url_means_that_url() -> None:
 
 
 def test_the_url_of_an_alias_is_judged_like_any_other() -> None:
-    assert refusal("uat=https://evil.test") == "RefusedHost"
-    assert refusal("uat=https://acme.lightning.force.com") == "LightningDomain"
+    assert refusal("uat=https://evil.test") == orgs.refused_host.name
+    assert refusal("uat=https://acme.lightning.force.com") == orgs.lightning_domain.name
     assert at("uat=https://login.acme.test", "login.acme.test").alias == "uat"
 
 
 @pytest.mark.parametrize("text", ["prod", "UAT", "uat ", "", "my org"])
 def test_an_alias_is_matched_exactly(text: str) -> None:
     problem = problem_of(selection.choose, text, KNOWN, ())
-    assert problem.name == "NamedOrgNotFoundError"
+    assert problem.kind is orgs.named_org_not_found_error
     assert problem.exit_code == 2
 
 
@@ -325,13 +327,13 @@ def test_a_mistyped_alias_is_recognised() -> None:
 )
 def test_a_configured_org_of_the_wrong_shape_is_named(members: dict[str, object], says: str) -> None:
     problem = problem_of(selection.choose, "uat", {"uat": members}, ())
-    assert problem.name == "SchemaValidationError"
+    assert problem.kind is schema_validation_error
     assert f"plugins.ecapipe.orgs.uat.{says}" in problem.message
 
 
 def test_a_configured_org_is_judged_like_any_other() -> None:
     known = {"uat": {"url": "https://evil.test"}}
-    assert problem_of(selection.choose, "uat", known, ()).name == "RefusedHost"
+    assert problem_of(selection.choose, "uat", known, ()).kind is orgs.refused_host
     assert selection.choose("uat", known, ("evil.test",)).host == "evil.test"
 
 
@@ -391,19 +393,19 @@ def test_the_login_url_of_the_project_comes_last(url: str) -> None:
     ],
 )
 def test_a_login_url_that_is_no_my_domain_chooses_nothing(url: str | None) -> None:
-    assert problem_of(selection.select, OrgSelection(), projects(login_url=url)).name == "NoOrgChosen"
+    assert problem_of(selection.select, OrgSelection(), projects(login_url=url)).kind is orgs.no_org_chosen
 
 
 def test_of_several_configured_orgs_none_is_guessed() -> None:
     problem = problem_of(selection.select, OrgSelection(), projects(uat=UAT, prod=PROD, login_url=PROD))
-    assert problem.name == "NoOrgChosen"
+    assert problem.kind is orgs.no_org_chosen
     assert problem.exit_code == 2
     assert "prod, uat" in problem.message
 
 
 def test_of_several_login_urls_none_is_guessed() -> None:
     searched = projects(login_url=PROD) + projects(login_url=UAT)
-    assert problem_of(selection.select, OrgSelection(), searched).name == "NoOrgChosen"
+    assert problem_of(selection.select, OrgSelection(), searched).kind is orgs.no_org_chosen
     assert len(selection.select(OrgSelection(), projects(login_url=PROD) * 2)) == 1
 
 
@@ -419,7 +421,7 @@ def test_the_expected_user_is_expected_in_every_org() -> None:
 
 def test_hosts_are_allowed_by_the_user_never_by_the_project() -> None:
     searched = projects(mine="https://login.acme.test")
-    assert problem_of(selection.select, OrgSelection(), searched).name == "RefusedHost"
+    assert problem_of(selection.select, OrgSelection(), searched).kind is orgs.refused_host
     assert selected(OrgSelection(allowed=("login.acme.test",)), searched) == ["mine"]
     assert selected(replace(OrgSelection(names=("mine",)), allowed=("login.acme.test",)), searched) == ["mine"]
 
@@ -444,7 +446,7 @@ def test_names_the_file_and_every_configured_org_add_up() -> None:
 
 
 def test_nothing_configured_is_nothing_chosen_by_all_orgs() -> None:
-    assert problem_of(selection.select, OrgSelection(every=True), projects(login_url=PROD)).name == "NoOrgChosen"
+    assert problem_of(selection.select, OrgSelection(every=True), projects(login_url=PROD)).kind is orgs.no_org_chosen
 
 
 @pytest.mark.parametrize("name", ["uat", UAT, f"uat={UAT}", "acme--uat.sandbox.my.salesforce.com"])
@@ -474,7 +476,7 @@ def test_all_mistakes_of_a_file_are_told_at_once_whoever_finds_them() -> None:
         return frozenset({"Billing_Sync"})
 
     problem = problem_of(selection.select, OrgSelection(batch=listed(text)), projects(uat=UAT), None, apps_in)
-    assert (problem.name, problem.exit_code, problem.line) == ("MalformedBatchFile", 2, 2)
+    assert (problem.kind, problem.exit_code, problem.line) == (orgs.malformed_batch_file, 2, 2)
     for place in ("row 2, column url", "row 3, column flow", "row 4, column apps", "row 5, column alias"):
         assert place in problem.message
     said = " ".join(problem.actions)
@@ -497,7 +499,7 @@ def test_all_mistakes_of_configured_orgs_are_told_at_once() -> None:
         a={"url": UAT, "flow": "wbe"}, b={"orgId": "12", "alias": "c"}, c={"url": "https://evil.test"}
     )
     problem = problem_of(selection.select, OrgSelection(every=True), searched)
-    assert (problem.name, problem.exit_code) == ("SchemaValidationError", 2)
+    assert (problem.kind, problem.exit_code) == (schema_validation_error, 2)
     for place in ("a.flow must", "b.orgId must", "b.alias is not", "b.url is missing", "c.url cannot be used"):
         assert f"plugins.ecapipe.orgs.{place}" in problem.message
     assert selected(OrgSelection(names=("d=acme.cloudforce.com",)), searched) == ["d"]
@@ -539,7 +541,7 @@ def test_the_same_row_twice_is_one() -> None:
 def test_two_orgs_are_not_called_the_same() -> None:
     for names in ((f"uat={UAT}", f"uat={PROD}"), ("https://acme.my.site.com/a", "https://acme.my.site.com/b")):
         problem = problem_of(selection.select, OrgSelection(names=names), ())
-        assert (problem.name, problem.exit_code) == ("OrgNameAmbiguous", 2)
+        assert (problem.kind, problem.exit_code) == (orgs.org_name_ambiguous, 2)
 
 
 # --- orgs that the Salesforce CLI knows ---------------------------------------------------------------------
@@ -611,7 +613,7 @@ def test_a_mistyped_name_is_recognised_among_all_that_are_known() -> None:
     cli = Cli(Login(("integration",), "ann@acme.test"))
     for name, meant in (("intergation", "integration"), ("anne@acme.test", "ann@acme.test"), ("uta", "uat")):
         problem = problem_of(selection.select, OrgSelection(names=(name,)), projects(uat=UAT), cli.elsewhere)
-        assert (problem.name, problem.exit_code) == ("NamedOrgNotFoundError", 2)
+        assert (problem.kind, problem.exit_code) == (orgs.named_org_not_found_error, 2)
         assert f'Did you mean "{meant}"?' in problem.actions
 
 
@@ -620,7 +622,7 @@ def test_a_salesforce_cli_that_cannot_be_asked_is_said_beside_the_name() -> None
         raise EcapipeError(usage_error("No sf here.", "ecapipe run"))
 
     problem = problem_of(selection.select, OrgSelection(names=("dev",)), (), SalesforceCliOrgs(tell))
-    assert problem.name == "NamedOrgNotFoundError"
+    assert problem.kind is orgs.named_org_not_found_error
     assert "The Salesforce CLI could not be asked: No sf here." in problem.message
 
 
@@ -639,7 +641,7 @@ def test_a_salesforce_cli_that_fails_is_asked_once_however_many_rows_there_are()
 
 def test_an_org_of_the_salesforce_cli_is_judged_like_any_other() -> None:
     cli = Cli(Login(("dev",), "ann@acme.test", instance_url="https://evil.test"))
-    assert problem_of(selection.select, OrgSelection(names=("dev",)), (), cli.elsewhere).name == "RefusedHost"
+    assert problem_of(selection.select, OrgSelection(names=("dev",)), (), cli.elsewhere).kind is orgs.refused_host
 
 
 # --- whose word an address is -------------------------------------------------------------------------------
@@ -717,7 +719,7 @@ WAYS_OF_A_TREE, WAYS_OF_A_USER = tuple(by_the_tree("")), tuple(by_the_user(""))
 def test_a_tree_alone_names_no_address_but_where_salesforce_alone_answers(way: str, url: str) -> None:
     problem = problem_of(selection.select, *by_the_tree(url)[way])
     assert problem.exit_code == 2
-    assert problem.name in ("RefusedHost", "MalformedBatchFile")
+    assert problem.kind in (orgs.refused_host, orgs.malformed_batch_file)
     assert " is refused: " in problem.message
 
 
@@ -774,7 +776,10 @@ def test_a_host_that_the_user_allows_makes_the_word_of_a_tree_usable(
         (org,) = selection.select(which, searched, elsewhere)
         assert (org.url, org.named_by) == (url, "tree"), "the host is the user's word, the address is not"
     else:
-        assert problem_of(selection.select, which, searched, elsewhere).name in ("RefusedHost", "MalformedBatchFile")
+        assert problem_of(selection.select, which, searched, elsewhere).kind in (
+            orgs.refused_host,
+            orgs.malformed_batch_file,
+        )
 
 
 @pytest.mark.parametrize("name", [PROD, "acme.my.salesforce.com", f"prod={PROD}", SITE, "https://acme.my.site.com"])
@@ -782,12 +787,12 @@ def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None
     evil = "https://evil.my.salesforce.com"
     for url in (evil, "https://login.salesforce.com"):
         problem = problem_of(selection.select, OrgSelection(names=(name,)), configured(**{name: {"url": url}}))
-        assert (problem.name, "address of another org as its name" in problem.message) == (
-            "SchemaValidationError",
+        assert (problem.kind, "address of another org as its name" in problem.message) == (
+            schema_validation_error,
             True,
         )
     rows = OrgSelection(names=(name,), batch=listed(f"alias,url\n{name},{evil}"))
-    assert problem_of(selection.select, rows, (), SalesforceCliOrgs(file="tree")).name == "MalformedBatchFile"
+    assert problem_of(selection.select, rows, (), SalesforceCliOrgs(file="tree")).kind is orgs.malformed_batch_file
     (org,) = selection.select(rows, (), SalesforceCliOrgs(file="user"))
     assert (org.url, org.named_by) == (evil, "user")
 
@@ -817,7 +822,7 @@ def test_no_tree_gives_a_meaning_to_what_is_an_address_or_a_username(name: str) 
         problem_of(selection.select, OrgSelection(names=(name,)), configured(**evil)),
         problem_of(selection.choose, name, evil, ()),
     ):
-        assert problem.name == "SchemaValidationError"
+        assert problem.kind is schema_validation_error
         assert " as its name: " in problem.message
 
 
@@ -878,12 +883,14 @@ def test_a_default_that_is_not_used_gives_no_address() -> None:
 def test_another_address_at_a_host_that_the_user_named_is_not_the_users() -> None:
     which = OrgSelection(names=(SITE, "prod"))
     assert [org.url for org in selection.select(which, projects(prod=SITE))] == [SITE]
-    assert problem_of(selection.select, which, projects(prod="https://acme.my.site.com/other")).name == "RefusedHost"
+    assert (
+        problem_of(selection.select, which, projects(prod="https://acme.my.site.com/other")).kind is orgs.refused_host
+    )
 
 
 def test_no_login_url_of_a_tree_but_a_my_domain_is_an_org() -> None:
     for url in [*STRANGE, "https://login.salesforce.com"]:
-        assert problem_of(selection.select, OrgSelection(), projects(login_url=url)).name == "NoOrgChosen"
+        assert problem_of(selection.select, OrgSelection(), projects(login_url=url)).kind is orgs.no_org_chosen
     (org,) = selection.select(OrgSelection(), projects(login_url=PROD))
     assert org.named_by == "tree"
 
@@ -909,11 +916,11 @@ def test_an_org_of_the_salesforce_cli_is_neither_the_trees_nor_the_users(url: st
 )
 def test_no_org_is_below_a_path_where_code_of_a_site_may_answer(host: str, path: str) -> None:
     for allowed in ((), (host.partition("//")[2], "localhost")):
-        assert refusal(f"{host}{path}", *allowed) == "RefusedHost"
+        assert refusal(f"{host}{path}", *allowed) == orgs.refused_host.name
         told = problem_of(selection.choose, "prod", {"prod": {"url": f"{host}{path}"}}, allowed)
-        assert told.name == ("RefusedHost" if path.isprintable() else "SchemaValidationError")
+        assert told.name == (orgs.refused_host.name if path.isprintable() else schema_validation_error.name)
     cli = Cli(Login(("dev",), "ann@acme.test", instance_url=f"{host}{path}"))
-    assert problem_of(selection.select, OrgSelection(names=("dev",)), (), cli.elsewhere).name == "RefusedHost"
+    assert problem_of(selection.select, OrgSelection(names=("dev",)), (), cli.elsewhere).kind is orgs.refused_host
 
 
 def test_a_page_of_a_my_domain_that_somebody_copied_is_still_its_org() -> None:
@@ -924,7 +931,7 @@ def test_a_page_of_a_my_domain_that_somebody_copied_is_still_its_org() -> None:
     "host", ["$(touch x).my.site.com", "a;b.force.com", "a`b`.my.salesforce.com", "a'.force.com"]
 )
 def test_no_host_has_a_name_that_a_shell_would_read(host: str) -> None:
-    assert refusal(f"https://{host}") == "RefusedHost"
+    assert refusal(f"https://{host}") == orgs.refused_host.name
 
 
 # --- the same org twice -------------------------------------------------------------------------------------
@@ -1006,7 +1013,12 @@ def test_whatever_is_written_is_orgs_or_a_problem_with_a_way_out(
     assert len(subjects) == len(set(subjects)), "an app in an org is one login"
     assert all(org.host.endswith("salesforce.com") for org in found)
     if problem:
-        assert problem.name in ("MalformedBatchFile", "SchemaValidationError", "OrgNameAmbiguous", "RefusedHost")
+        assert problem.kind in (
+            orgs.malformed_batch_file,
+            schema_validation_error,
+            orgs.org_name_ambiguous,
+            orgs.refused_host,
+        )
         assert problem.actions
     else:
         assert found

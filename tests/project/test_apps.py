@@ -9,6 +9,7 @@ import trees
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecapipe.problems import project
 from ecapipe.project import apps
 from ecapipe.project.apps import App
 
@@ -201,16 +202,16 @@ def test_credentials_are_the_apps_own_where_there_is_a_settings_file() -> None:
 L, MADE, T = "00D000000000001EAA", "00D000000000002EAA", "00D000000000003EAA"
 OWN: list[tuple[str | None, tuple[str, ...], str, str, bool]] = [
     # the org of orgScopedExternalApp, the targets that are known; whose, why, whether the other cause is said too
-    (None, (), "own", "SettingsNotRetrieved", True),
-    (L, (), "own", "SettingsNotRetrieved", True),
-    (L[:15], (), "own", "SettingsNotRetrieved", True),
-    (MADE, (), "sourceOrg", "SettingsInSourceOrg", True),
-    (None, (L,), "own", "SettingsNotRetrieved", False),
-    (MADE, (L[:15],), "own", "SettingsNotRetrieved", False),
-    (MADE, (T, L), "own", "SettingsNotRetrieved", False),
-    (None, (T,), "sourceOrg", "SettingsInSourceOrg", False),
-    (L, (T,), "sourceOrg", "SettingsInSourceOrg", False),
-    (MADE, (MADE,), "sourceOrg", "SettingsInSourceOrg", False),
+    (None, (), "own", project.settings_not_retrieved.name, True),
+    (L, (), "own", project.settings_not_retrieved.name, True),
+    (L[:15], (), "own", project.settings_not_retrieved.name, True),
+    (MADE, (), "sourceOrg", project.settings_in_source_org.name, True),
+    (None, (L,), "own", project.settings_not_retrieved.name, False),
+    (MADE, (L[:15],), "own", project.settings_not_retrieved.name, False),
+    (MADE, (T, L), "own", project.settings_not_retrieved.name, False),
+    (None, (T,), "sourceOrg", project.settings_in_source_org.name, False),
+    (L, (T,), "sourceOrg", project.settings_in_source_org.name, False),
+    (MADE, (MADE,), "sourceOrg", project.settings_in_source_org.name, False),
 ]
 
 
@@ -335,17 +336,20 @@ def reason(files: trees.Files, org: str | None = None) -> tuple[str, str]:
 
 
 def test_a_packaged_app_never_has_settings() -> None:
-    assert reason(trees.app(header={"distributionState": "Packaged"}, settings=None))[0] == "SettingsNotPackaged"
+    assert (
+        reason(trees.app(header={"distributionState": "Packaged"}, settings=None))[0]
+        == project.settings_not_packaged.name
+    )
 
 
 def test_a_saml_app_needs_none() -> None:
-    assert reason(trees.app(settings=None, oauth=None) | SAML)[0] == "NoOauthSettings"
-    assert reason(trees.app(settings=None) | SAML)[0] == "SettingsNotRetrieved"
+    assert reason(trees.app(settings=None, oauth=None) | SAML)[0] == project.no_oauth_settings.name
+    assert reason(trees.app(settings=None) | SAML)[0] == project.settings_not_retrieved.name
 
 
 def test_any_other_apps_settings_were_not_retrieved() -> None:
     name, said = reason(trees.app(settings=None), "uat")
-    assert name == "SettingsNotRetrieved"
+    assert name == project.settings_not_retrieved.name
     assert "sf project retrieve start --metadata ExtlClntAppGlobalOauthSettings --target-org uat" in said
     assert "--target-org <alias>" in reason(trees.app(settings=None))[1]
 

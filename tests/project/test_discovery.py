@@ -24,6 +24,25 @@ from ecapipe.events import CHECK, LOCATE, Clock, StageEnded, Subject
 from ecapipe.login.tracker import Tracker
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
+from ecapipe.problems.credentials import consumer_secret_missing
+from ecapipe.problems.problem import Kind
+from ecapipe.problems.project import (
+    invalid_package_directory_error,
+    json_parse_error,
+    malformed_xml,
+    missing_package_directory_error,
+    no_apps_found,
+    no_package_directories,
+    project_not_chosen,
+    requires_project_error,
+    settings_duplicated,
+    settings_in_source_org,
+    settings_not_packaged,
+    settings_not_retrieved,
+    suffix_misspelt,
+    wrong_root,
+)
+from ecapipe.problems.usage import source_dir_not_found, unknown_app
 from ecapipe.project import discovery
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
@@ -163,7 +182,7 @@ def test_the_current_folder_has_to_be_in_a_project(tmp_path: Path) -> None:
     trees.plant(tmp_path, trees.app("Billing"))
     with chdir(tmp_path):
         problem = problem_of(found)
-    assert problem.name == "RequiresProjectError"
+    assert problem.kind is requires_project_error
     assert str(tmp_path) in problem.message
 
 
@@ -172,10 +191,10 @@ def test_projects_below_are_named_and_none_is_guessed(tmp_path: Path) -> None:
     trees.plant(tmp_path, files)
     with chdir(tmp_path):
         problem = problem_of(found)
-    assert problem.name == "ProjectNotChosen"
+    assert problem.kind is project_not_chosen
     for project in ("a", "b/c"):
         assert any(action.startswith("Use ") and f" {project}" in action.rstrip(".") for action in problem.actions)
-    assert problem_of(found, tmp_path).name == "ProjectNotChosen"
+    assert problem_of(found, tmp_path).kind is project_not_chosen
 
 
 @pytest.mark.parametrize(
@@ -189,7 +208,7 @@ def test_projects_below_are_named_and_none_is_guessed(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_a_usage_error(tmp_path: Path, member: str, flag: str) -> None:
     where = ProjectSelection(**{"directories": (str(tmp_path),), member: (str(tmp_path / "nowhere"),)})
     problem = problem_of(discovery.discover, where, world())
-    assert (problem.name, problem.exit_code) == ("SourceDirNotFound", 2)
+    assert (problem.kind, problem.exit_code) == (source_dir_not_found, 2)
     assert "nowhere" in problem.message
     assert flag in problem.message
 
@@ -221,23 +240,23 @@ def test_the_nearest_project_above_is_meant(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "line"),
+    ("content", "kind", "line"),
     [
-        (b"{\n\n  oops\n}", "JsonParseError", 3),
-        (b'{"packageDirectories": [\n{"path": "\xff"}]}', "JsonParseError", 2),
-        ('{"packageDirectories": []}'.encode("utf-16"), "JsonParseError", 1),
-        (b"{}", "NoPackageDirectories", None),
-        (b'{"packageDirectories": [{"path": "../x"}]}', "InvalidPackageDirectoryError", None),
-        (b'{"packageDirectories": [{"path": "gone"}]}', "MissingPackageDirectoryError", None),
-        (b'{"packageDirectories": [{"path": "sfdx-project.json"}]}', "MissingPackageDirectoryError", None),
+        (b"{\n\n  oops\n}", json_parse_error, 3),
+        (b'{"packageDirectories": [\n{"path": "\xff"}]}', json_parse_error, 2),
+        ('{"packageDirectories": []}'.encode("utf-16"), json_parse_error, 1),
+        (b"{}", no_package_directories, None),
+        (b'{"packageDirectories": [{"path": "../x"}]}', invalid_package_directory_error, None),
+        (b'{"packageDirectories": [{"path": "gone"}]}', missing_package_directory_error, None),
+        (b'{"packageDirectories": [{"path": "sfdx-project.json"}]}', missing_package_directory_error, None),
     ],
 )
 def test_a_project_that_cannot_be_read_is_an_error(
-    tmp_path: Path, content: bytes, name: str, line: int | None
+    tmp_path: Path, content: bytes, kind: Kind[...], line: int | None
 ) -> None:
     root = trees.plant(tmp_path, {"sfdx-project.json": content, "force-app/": ""})
     problem = problem_of(found, root)
-    assert (problem.name, problem.file, problem.line) == (name, "sfdx-project.json", line)
+    assert (problem.kind, problem.file, problem.line) == (kind, "sfdx-project.json", line)
 
 
 def test_an_untrusted_project_keeps_its_settings_to_itself(tmp_path: Path) -> None:
@@ -263,14 +282,14 @@ def test_apps_are_named_exactly(tmp_path: Path) -> None:
     assert names(found(root, names=("Portal", "Billing", "Portal"))) == ["Billing", "Portal"]
     for name in ("billing", "Bill", "Billing ", ""):
         problem = problem_of(found, root, names=("Portal", name))
-        assert (problem.name, problem.exit_code) == ("UnknownApp", 2)
+        assert (problem.kind, problem.exit_code) == (unknown_app, 2)
         assert "Billing, Portal" in problem.message
     assert 'Did you mean "Billing"?' in problem_of(found, root, names=("Biling",)).actions
 
 
 def test_an_app_elsewhere_in_the_project_is_unknown_here(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project("one", "two") | trees.app("One", folder="one"))
-    assert problem_of(found, root / "two", names=("One",)).name == "UnknownApp"
+    assert problem_of(found, root / "two", names=("One",)).kind is unknown_app
 
 
 def test_a_tree_without_apps_names_where_it_looked(tmp_path: Path) -> None:
@@ -278,7 +297,7 @@ def test_a_tree_without_apps_names_where_it_looked(tmp_path: Path) -> None:
     result = found(root)
     assert result.apps == ()
     problem = problem_of(discovery.require_apps, result)
-    assert problem.name == "NoAppsFound"
+    assert problem.kind is no_apps_found
     assert f"{root}/force-app, {root}/other" in problem.message
 
 
@@ -290,11 +309,11 @@ BROKEN = f"{trees.DEFAULT}/Broken.ecaGlblOauth-meta.xml"
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        ("<broken", "MalformedXml"),
-        ("", "MalformedXml"),
-        (trees.xml("ConnectedApp", {}), "WrongRoot"),
-        (trees.xml("ExtlClntAppGlobalOauthSettings", {"label": "names no app"}), "MalformedXml"),
-        (b" " * (1024 * 1024 + 1), "MalformedXml"),
+        ("<broken", malformed_xml.name),
+        ("", malformed_xml.name),
+        (trees.xml("ConnectedApp", {}), wrong_root.name),
+        (trees.xml("ExtlClntAppGlobalOauthSettings", {"label": "names no app"}), malformed_xml.name),
+        (b" " * (1024 * 1024 + 1), malformed_xml.name),
     ],
 )
 def test_a_file_that_cannot_be_read_is_listed_and_harms_no_other(
@@ -308,13 +327,13 @@ def test_a_file_that_cannot_be_read_is_listed_and_harms_no_other(
 
 def test_a_tree_of_nothing_but_a_broken_file_says_what_is_broken(tmp_path: Path) -> None:
     result = found(trees.plant(tmp_path, trees.project() | {BROKEN: "<broken"}))
-    assert problem_of(discovery.require_apps, result).name == "MalformedXml"
+    assert problem_of(discovery.require_apps, result).kind is malformed_xml
 
 
 def test_a_broken_file_elsewhere_is_not_told_of_here(tmp_path: Path) -> None:
     files = trees.project("one", "two") | trees.app("One", folder="one")
     root = trees.plant(tmp_path, files | {"two/Broken.eca-meta.xml": "<", "one/Broken.eca-meta.xml": "<"})
-    assert unreadable(found(root / "one")) == [("MalformedXml", "one/Broken.eca-meta.xml")]
+    assert unreadable(found(root / "one")) == [(malformed_xml.name, "one/Broken.eca-meta.xml")]
     assert len(found(root).unreadable) == 2
 
 
@@ -329,7 +348,7 @@ def test_a_broken_file_elsewhere_is_not_told_of_here(tmp_path: Path) -> None:
 def test_a_misspelt_suffix_is_named_with_the_one_that_was_meant(tmp_path: Path, filename: str, meant: str) -> None:
     files = {f"force-app/{filename}": trees.app()[f"{trees.DEFAULT}/{SETTINGS}-meta.xml"]}
     result = found(trees.plant(tmp_path, trees.project() | files))
-    assert unreadable(result) == [("SuffixMisspelt", f"force-app/{filename}")]
+    assert unreadable(result) == [(suffix_misspelt.name, f"force-app/{filename}")]
     assert meant in result.unreadable[0].message
 
 
@@ -515,14 +534,14 @@ def test_a_settings_file_is_located() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "name"),
+    ("changes", "kind"),
     [
-        ({"settings": None, "oauth": LINK, "header": MADE_HERE}, "SettingsInSourceOrg"),
-        ({"settings": None, "header": {"distributionState": "Packaged"}}, "SettingsNotPackaged"),
+        ({"settings": None, "oauth": LINK, "header": MADE_HERE}, settings_in_source_org),
+        ({"settings": None, "header": {"distributionState": "Packaged"}}, settings_not_packaged),
     ],
 )
 def test_a_file_that_is_missing_for_a_reason_is_a_failure_only_if_the_app_was_named(
-    changes: dict[str, trees.Elements | None], name: str
+    changes: dict[str, trees.Elements | None], kind: Kind[...]
 ) -> None:
     skipped = Ended().locate(in_memory(**changes))
     assert (skipped.outcome, skipped.problem) == ("skipped", None)
@@ -530,7 +549,7 @@ def test_a_file_that_is_missing_for_a_reason_is_a_failure_only_if_the_app_was_na
     failed = Ended().locate(in_memory(**changes), named=True)
     assert failed.outcome == "failed"
     assert failed.problem is not None
-    assert (failed.problem.name, failed.problem.message) == (name, skipped.reason)
+    assert (failed.problem.kind, failed.problem.message) == (kind, skipped.reason)
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -538,7 +557,7 @@ def test_a_file_that_was_not_retrieved_is_a_failure_that_names_the_org(named: bo
     ended = Ended().locate(in_memory(settings=None), named=named, orgs=(PROD, UAT))
     assert ended.outcome == "failed"
     assert ended.problem is not None
-    assert ended.problem.name == "SettingsNotRetrieved"
+    assert ended.problem.kind is settings_not_retrieved
     assert "--target-org prod" in ended.problem.actions[0]
 
 
@@ -547,7 +566,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, field: 
     again = trees.app(settings={field: "another"}, header=None, oauth=None, policies=None, folder="force-app/b")
     ended = Ended().locate(found(trees.plant(tmp_path, trees.project() | trees.app() | again)).apps[0])
     assert ended.problem is not None
-    assert ended.problem.name == "SettingsDuplicated"
+    assert ended.problem.kind is settings_duplicated
     assert "force-app/b" in ended.problem.message
 
 
@@ -589,10 +608,10 @@ def test_what_no_org_has_is_a_failure_and_what_some_lack_a_warning() -> None:
     failed, none = Ended().prove(lacking, (UAT, PROD))
     assert (failed.outcome, none) == ("failed", [])
     assert failed.problem is not None
-    assert failed.problem.name == "ConsumerSecretMissing"
+    assert failed.problem.kind is consumer_secret_missing
     warned, some = Ended().prove(lacking, (UAT, PROD), ECAPIPE_CLIENT_SECRET_BILLING_UAT="s")
     assert warned.outcome == "warning"
-    assert [each.problem.name if each.problem else None for each in some] == [None, "ConsumerSecretMissing"]
+    assert [each.problem.name if each.problem else None for each in some] == [None, consumer_secret_missing.name]
 
 
 def test_a_pair_from_two_places_is_a_warning() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import malformed_xml, wrong_root
 from ecapipe.project import metadata
 from ecapipe.project.metadata import Element
 
@@ -289,7 +290,7 @@ def test_a_flag_is_an_xsd_boolean_or_the_default(text: str, default: bool, value
 )
 def test_what_is_not_well_formed_is_named_with_its_line(data: bytes | str, line: int) -> None:
     problem = problem_of(read, data)
-    assert problem.name == "MalformedXml"
+    assert problem.kind is malformed_xml
     assert (problem.file, problem.line) == ("the/file", line)
 
 
@@ -306,7 +307,7 @@ def test_what_is_not_well_formed_is_named_with_its_line(data: bytes | str, line:
 )
 def test_a_doctype_is_refused_whatever_it_holds(doctype: str) -> None:
     problem = problem_of(read, settings("<consumerKey>&e;</consumerKey>", start=f"\n{doctype}\n"))
-    assert (problem.name, problem.line) == ("MalformedXml", 2)
+    assert (problem.kind, problem.line) == (malformed_xml, 2)
     assert "DOCTYPE" in problem.message
 
 
@@ -315,7 +316,7 @@ def test_a_doctype_is_refused_whatever_it_holds(doctype: str) -> None:
 )
 def test_an_encoding_that_cannot_be_read_is_malformed(encoding: str) -> None:
     data = settings("", start=f'<?xml version="1.0" encoding="{encoding}"?>')
-    assert problem_of(read, data).name == "MalformedXml"
+    assert problem_of(read, data).kind is malformed_xml
 
 
 @pytest.mark.parametrize(
@@ -332,7 +333,7 @@ def test_an_encoding_that_cannot_be_read_is_malformed(encoding: str) -> None:
 )
 def test_the_root_has_to_be_what_the_suffix_promises(data: str, found: str) -> None:
     problem = problem_of(read, "\n" + data)
-    assert (problem.name, problem.file, problem.line) == ("WrongRoot", "the/file", 2)
+    assert (problem.kind, problem.file, problem.line) == (wrong_root, "the/file", 2)
     assert f'"{found}"' in problem.message
     assert f'"{ROOT}"' in problem.message
 
@@ -346,7 +347,7 @@ def test_a_file_of_1_mib_is_read_and_one_byte_more_is_not() -> None:
     padding = b" " * (1024 * 1024 - len(data))
     assert text_of(data + padding) == "key"
     problem = problem_of(read, data + padding + b" ")
-    assert problem.name == "MalformedXml"
+    assert problem.kind is malformed_xml
     assert "1 MiB" in problem.message
 
 
@@ -356,12 +357,12 @@ def test_64_levels_are_read_and_65_are_not() -> None:
 
     assert len(read(nested(64)).elements) == 1
     problem = problem_of(read, nested(65))
-    assert problem.name == "MalformedXml"
+    assert problem.kind is malformed_xml
     assert "64 levels" in problem.message
 
 
 def test_100_000_levels_are_refused_without_a_stack_overflow() -> None:
-    assert problem_of(read, settings("<a>" * 100_000)).name == "MalformedXml"
+    assert problem_of(read, settings("<a>" * 100_000)).kind is malformed_xml
 
 
 def test_no_error_repeats_what_stands_in_the_file() -> None:

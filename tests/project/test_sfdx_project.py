@@ -9,7 +9,8 @@ from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems import project
+from ecapipe.problems.problem import EcapipeError, Kind
 from ecapipe.project import sfdx_project
 
 JSON = st.recursive(
@@ -66,7 +67,9 @@ def test_an_untrusted_project_says_nothing_about_orgs() -> None:
 
 @pytest.mark.parametrize("plugins", ["text", {"ecapipe": "text"}, {"ecapipe": {"orgs": ["uat"]}}])
 def test_the_settings_of_an_untrusted_project_are_not_even_read(plugins: object) -> None:
-    assert problem_of(sfdx_project.parse, written(plugins={"ecapipe": 1}), "/p").name == "SchemaValidationError"
+    assert (
+        problem_of(sfdx_project.parse, written(plugins={"ecapipe": 1}), "/p").kind is project.schema_validation_error
+    )
     trusted = {"plugins": plugins} if isinstance(plugins, dict) else {}
     assert sfdx_project.parse(written(**trusted), "/p", trusted=False).orgs == {}
 
@@ -107,14 +110,14 @@ def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
 )  # fmt: skip
 def test_bad_json_is_named_with_line_and_column(text: str, line: int, column: int) -> None:
     problem = problem_of(sfdx_project.parse, text, "/p")
-    assert problem.name == "JsonParseError"
+    assert problem.kind is project.json_parse_error
     assert (problem.file, problem.line) == ("sfdx-project.json", line)
     assert f"(line {line}, column {column})" in problem.message
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"sourceApiVersion": ' + "6" * 5000 + "}"])
 def test_json_that_python_itself_refuses_is_a_json_error(text: str) -> None:
-    assert problem_of(sfdx_project.parse, text, "/p").name == "JsonParseError"
+    assert problem_of(sfdx_project.parse, text, "/p").kind is project.json_parse_error
 
 
 @pytest.mark.parametrize(
@@ -139,30 +142,30 @@ def test_json_that_python_itself_refuses_is_a_json_error(text: str) -> None:
 )
 def test_a_member_of_the_wrong_shape_is_named(text: str, says: str) -> None:
     problem = problem_of(sfdx_project.parse, text, "/p")
-    assert problem.name == "SchemaValidationError"
+    assert problem.kind is project.schema_validation_error
     assert problem.file == "sfdx-project.json"
     assert says in problem.message
 
 
 @pytest.mark.parametrize("text", ["{}", directories()])
 def test_a_project_without_package_directories_has_nowhere_to_look(text: str) -> None:
-    assert problem_of(sfdx_project.parse, text, "/p").name == "NoPackageDirectories"
+    assert problem_of(sfdx_project.parse, text, "/p").kind is project.no_package_directories
 
 
 ONE, TWO = {"path": "one"}, {"path": "two"}
 
 
 @pytest.mark.parametrize(
-    ("entries", "name"),
+    ("entries", "kind"),
     [
-        ([{**ONE, "default": False}], "SingleNonDefaultPackageError"),
-        ([ONE, TWO], "MissingDefaultPathError"),
-        ([{**ONE, "default": False}, TWO], "MissingDefaultPathError"),
-        ([{**ONE, "default": True}, {**TWO, "default": True}], "MultipleDefaultPathsError"),
+        ([{**ONE, "default": False}], project.single_non_default_package_error),
+        ([ONE, TWO], project.missing_default_path_error),
+        ([{**ONE, "default": False}, TWO], project.missing_default_path_error),
+        ([{**ONE, "default": True}, {**TWO, "default": True}], project.multiple_default_paths_error),
     ],
 )
-def test_exactly_one_package_directory_is_the_default(entries: list[object], name: str) -> None:
-    assert problem_of(sfdx_project.parse, directories(*entries), "/p").name == name
+def test_exactly_one_package_directory_is_the_default(entries: list[object], kind: Kind[...]) -> None:
+    assert problem_of(sfdx_project.parse, directories(*entries), "/p").kind is kind
 
 
 def test_a_single_package_directory_need_not_say_that_it_is_the_default() -> None:
@@ -174,7 +177,7 @@ def test_a_single_package_directory_need_not_say_that_it_is_the_default() -> Non
 )
 def test_a_package_directory_stays_inside_the_project(path: str) -> None:
     problem = problem_of(sfdx_project.parse, directories({"path": path}), "/p")
-    assert problem.name == "InvalidPackageDirectoryError"
+    assert problem.kind is project.invalid_package_directory_error
     assert path in problem.message
 
 

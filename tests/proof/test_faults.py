@@ -23,7 +23,10 @@ from ecapipe.emulator.visitor import VisitError
 from ecapipe.events import Clock
 from ecapipe.login.options import LoginOptions
 from ecapipe.orgs.selection import OrgSelection
-from ecapipe.problems.problem import WAITING
+from ecapipe.problems import network, oauth
+from ecapipe.problems.network import unexpected_answer
+from ecapipe.problems.orgs import wrong_org, wrong_user
+from ecapipe.problems.problem import WAITING, Kind
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline
 from ecapipe.run.pipeline import RunRequest
@@ -54,17 +57,19 @@ class Met:
     may be repeated is sent in vain. A code is sent once, whatever happens; a page is asked by a person."""
 
     do: Do
-    token: str | None
-    userinfo: str | None
-    data: str | None
-    page: str | None = "AuthTimeoutError"
+    token: Kind[...] | None
+    userinfo: Kind[...] | None
+    data: Kind[...] | None
+    page: Kind[...] | None = oauth.auth_timeout_error
     asked: int = 1
 
-    def at(self, place: Place) -> str | None:
+    def at(self, place: Place) -> Kind[...] | None:
         return self.token if place == "code" else getattr(self, place)
 
 
-def everywhere(do: Do, problem: str | None, *, page: str | None = "AuthTimeoutError", asked: int = 1) -> Met:
+def everywhere(
+    do: Do, problem: Kind[...] | None, *, page: Kind[...] | None = oauth.auth_timeout_error, asked: int = 1
+) -> Met:
     return Met(do, problem, problem, problem, page, asked)
 
 
@@ -72,35 +77,42 @@ REFUSAL = {"error": "OAUTH_APPROVAL_ERROR_GENERIC", "error_description": "An une
 BLOCKED = [{"errorCode": "API_DISABLED_FOR_ORG", "message": "API is not enabled for this Organization"}]
 
 FAULTS: Mapping[str, Met] = {
-    "refused": everywhere({"status": 400, "body": REFUSAL}, "ApprovalRefused"),
-    "unauthorized": Met({"status": 401}, "UnexpectedAnswer", "UserInfoRefused", "ApiAccessBlocked"),
-    "forbidden": Met({"status": 403, "body": BLOCKED}, "UnexpectedAnswer", "UserInfoRefused", "ApiAccessBlocked"),
-    "missing": Met({"status": 404}, "UnexpectedAnswer", "UnexpectedAnswer", None),
-    "no-object": Met({"status": 200, "body": ["none"]}, "UnexpectedAnswer", "UnexpectedAnswer", None),
-    "limited": everywhere({"status": 429}, "RateLimited", asked=3),
-    "limited-shortly": everywhere({"status": 429, "retryAfter": 3}, "RateLimited", asked=3),
-    "limited-for-long": everywhere({"status": 429, "retryAfter": 3600}, "RateLimited"),
-    "broken": everywhere({"status": 500}, "ServerBusy", asked=3),
-    "bad-gateway": everywhere({"status": 502}, "ServerBusy", asked=3),
-    "busy": everywhere({"status": 503, "retryAfter": 1}, "ServerBusy", asked=3),
-    "unsupported": everywhere({"status": 501}, "ServerBusy"),
-    "maintained": everywhere({"html": True}, "ServerBusy", asked=3),
-    "maintained-well": Met({"html": True, "status": 200}, "UnexpectedAnswer", "UnexpectedAnswer", None),
-    "refused-on-a-page": everywhere({"html": {"error": "oops", "error_description": "no"}}, "UnexpectedAnswer"),
-    "redirected": everywhere({"redirect": "https://elsewhere.example/"}, "RedirectRefused"),
-    "redirected-for-ever": everywhere({"redirect": "https://elsewhere.example/", "status": 308}, "RedirectRefused"),
-    "other-org": Met({"wrongOrg": True}, "WrongOrg", "WrongOrg", None, page=None),
-    "other-user": Met({"wrongUser": True}, "WrongUser", "WrongUser", None, page=None),
+    "refused": everywhere({"status": 400, "body": REFUSAL}, oauth.approval_refused),
+    "unauthorized": Met({"status": 401}, unexpected_answer, oauth.user_info_refused, oauth.api_access_blocked),
+    "forbidden": Met(
+        {"status": 403, "body": BLOCKED},
+        unexpected_answer,
+        oauth.user_info_refused,
+        oauth.api_access_blocked,
+    ),
+    "missing": Met({"status": 404}, unexpected_answer, unexpected_answer, None),
+    "no-object": Met({"status": 200, "body": ["none"]}, unexpected_answer, unexpected_answer, None),
+    "limited": everywhere({"status": 429}, oauth.rate_limited, asked=3),
+    "limited-shortly": everywhere({"status": 429, "retryAfter": 3}, oauth.rate_limited, asked=3),
+    "limited-for-long": everywhere({"status": 429, "retryAfter": 3600}, oauth.rate_limited),
+    "broken": everywhere({"status": 500}, oauth.server_busy, asked=3),
+    "bad-gateway": everywhere({"status": 502}, oauth.server_busy, asked=3),
+    "busy": everywhere({"status": 503, "retryAfter": 1}, oauth.server_busy, asked=3),
+    "unsupported": everywhere({"status": 501}, oauth.server_busy),
+    "maintained": everywhere({"html": True}, oauth.server_busy, asked=3),
+    "maintained-well": Met({"html": True, "status": 200}, unexpected_answer, unexpected_answer, None),
+    "refused-on-a-page": everywhere({"html": {"error": "oops", "error_description": "no"}}, unexpected_answer),
+    "redirected": everywhere({"redirect": "https://elsewhere.example/"}, network.redirect_refused),
+    "redirected-for-ever": everywhere(
+        {"redirect": "https://elsewhere.example/", "status": 308}, network.redirect_refused
+    ),
+    "other-org": Met({"wrongOrg": True}, wrong_org, wrong_org, None, page=None),
+    "other-user": Met({"wrongUser": True}, wrong_user, wrong_user, None, page=None),
     "form": everywhere({"form": True}, None, page=None),
-    "huge": everywhere({"huge": LARGEST}, "UnexpectedAnswer", page=None),
+    "huge": everywhere({"huge": LARGEST}, unexpected_answer, page=None),
     "mistyped": everywhere({"wrongContentType": "text/html"}, None, page=None),
     "advised": everywhere({"retryAfter": 7}, None, page=None),
     "a-little-late": everywhere({"delay": 0.05}, None, page=None),
-    "too-late": everywhere({"delay": SLOW}, "HostTimedOut", page=None, asked=3),
-    "dripping": everywhere({"drip": 4.0}, "HostTimedOut", asked=3),
-    "cut": everywhere({"truncate": 10}, "ConnectionLost", asked=3),
-    "cut-at-once": everywhere({"truncate": 0}, "ConnectionLost", asked=3),
-    "reset": everywhere({"reset": True}, "ConnectionLost", asked=3),
+    "too-late": everywhere({"delay": SLOW}, network.host_timed_out, page=None, asked=3),
+    "dripping": everywhere({"drip": 4.0}, network.host_timed_out, asked=3),
+    "cut": everywhere({"truncate": 10}, network.connection_lost, asked=3),
+    "cut-at-once": everywhere({"truncate": 0}, network.connection_lost, asked=3),
+    "reset": everywhere({"reset": True}, network.connection_lost, asked=3),
 }
 PASSING = sorted(name for name, met in FAULTS.items() if met.asked > 1)
 UNENDING = ("dripping", "page")
@@ -122,7 +134,7 @@ class Outcome:
 
     @property
     def failed(self) -> tuple[str, str] | None:
-        """The stage and the problem, which names a way out."""
+        """The stage and the name of the problem, which names a way out."""
         failures = self.result["failures"]
         assert isinstance(failures, list)
         assert all(failure["actions"] for failure in failures)
@@ -200,14 +212,14 @@ def test_a_fault_leads_to_its_problem_after_as_many_requests_as_are_safe(
     fault, place, times = CASES[org]
     met = FAULTS[fault]
     problem = met.at(place) if times is None else None
-    outcome = run(org, project, emulator, impatient if met.at("token") == "HostTimedOut" else patient)
+    outcome = run(org, project, emulator, impatient if met.at("token") is network.host_timed_out else patient)
     if problem is None:
         assert (outcome.failed, outcome.status) == (None, 0)
     else:
         stage = {"token": "token", "code": "token", "page": "authorize"}.get(place, "verify")
-        found_later = problem in ("WrongOrg", "WrongUser")
-        assert outcome.failed == ("verify" if found_later else stage, problem)
-        assert outcome.status == (WAITING if problem == "AuthTimeoutError" else 1)
+        found_later = problem in (wrong_org, wrong_user)
+        assert outcome.failed == ("verify" if found_later else stage, problem.name)
+        assert outcome.status == (WAITING if problem is oauth.auth_timeout_error else 1)
     repeated = 1 if place in WEB else met.asked if times is None else 2
     assert (outcome.asked, len(outcome.waited)) == (repeated, repeated - 1)
     assert all(0.5 <= seconds <= 10 for seconds in outcome.waited)

@@ -21,6 +21,8 @@ from ecapipe.oauth.authorize import AuthorizationRequest
 from ecapipe.oauth.grants import AuthorizationCode
 from ecapipe.orgs import selection
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import ambiguous_variable
+from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
 NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
@@ -43,7 +45,7 @@ def test_two_apps_share_a_variable_only_with_an_error_that_names_both(one: str, 
     if one != other and sources.variable("consumerSecret", other) == name:
         with pytest.raises(EcapipeError) as raised:
             sources.from_environment(value, [one, other], [])
-        assert raised.value.problem.name == "AmbiguousVariable"
+        assert raised.value.problem.kind is ambiguous_variable
     else:
         source = sources.from_environment(value, [one, other], [])
         (app,) = trees.assembled(trees.app())
@@ -77,7 +79,7 @@ def test_a_child_gets_no_credential_whatever_its_variable_is_called() -> None:
 
 def test_an_address_that_was_broken_into_lines_is_joined_as_a_browser_does() -> None:
     login = AuthorizationRequest(
-        "Billing", ORG, "https://www.example.com", "FAKE0STATE", Secret("FAKE-VERIFIER"), ORG.url
+        App("Billing", "", ()), ORG, "https://www.example.com", "FAKE0STATE", Secret("FAKE-VERIFIER"), ORG.url
     )
     pasted = "https://www.example.com/?code=aPrxFAKE&state=FA\n\n\tKE0STATE"
     found, grant = authorize.match_pasted(pasted, [login])

@@ -10,7 +10,7 @@ import trees
 from billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from failure import problem_of
 
-from ecapipe.check.findings import levels
+from ecapipe.check.rules.registry import parse_levels
 from ecapipe.credentials import resolution, sources
 from ecapipe.oauth import authorize, messages, tokens, userinfo
 from ecapipe.oauth.authorize import UnmatchedResponse
@@ -19,6 +19,10 @@ from ecapipe.oauth.grants import AuthorizationCode, ClientCredentials
 from ecapipe.oauth.messages import Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
+from ecapipe.problems import oauth, project
+from ecapipe.problems.network import redirect_refused, unexpected_answer
+from ecapipe.problems.orgs import refused_host
+from ecapipe.problems.problem import Kind
 from ecapipe.project import apps, metadata, sfdx_project
 from ecapipe.secret import Secret
 
@@ -43,7 +47,7 @@ def answer(members: object, status: int = 200) -> Response:
 def test_a_refused_code_is_told_without_what_was_sent(secret: str) -> None:
     said = answer({"error": "made_up_error", "error_description": f"not {secret} please"}, 400)
     problem = problem_of(tokens.read, said, GRANT, proven(), ORG)
-    assert problem.name == "OauthRefused"
+    assert problem.kind is oauth.oauth_refused
     assert problem.host == ORG.host
     assert problem.message.startswith(ORG.host)
     assert "not [REDACTED] please" in problem.message
@@ -52,7 +56,7 @@ def test_a_refused_code_is_told_without_what_was_sent(secret: str) -> None:
 def test_an_api_that_fails_is_told_without_the_token() -> None:
     said = answer({"error": "made_up", "error_description": TOKEN.access_token.reveal()}, 400)
     problem = problem_of(userinfo.api_problem, said, TOKEN, ORG)
-    assert (problem.name, problem.host) == ("OauthRefused", ORG.host)
+    assert (problem.kind, problem.host) == (oauth.oauth_refused, ORG.host)
     assert problem.message == f"{ORG.host} refused: made_up: [REDACTED]."
 
 
@@ -84,7 +88,7 @@ def test_an_answer_that_is_no_token_says_why(changes: dict[str, str], reason: st
 @pytest.mark.parametrize("changes", [{"issued_at": "\ud800", "signature": "x"}, {"signature": "\ud800"}])
 def test_half_a_character_in_what_is_signed_proves_nothing(changes: dict[str, str]) -> None:
     problem = problem_of(tokens.read, answer({**WHOLE, **changes}), ClientCredentials(), proven(), ORG)
-    assert (problem.name, problem.host) == ("SignatureMismatch", ORG.host)
+    assert (problem.kind, problem.host) == (oauth.signature_mismatch, ORG.host)
     assert ORG.host in problem.message
 
 
@@ -168,7 +172,7 @@ def test_a_refused_address_is_shown_without_the_password_on_any_of_its_lines() -
 )
 def test_a_refused_address_says_why(text: str, reason: str) -> None:
     problem = problem_of(selection.choose, text, {}, ())
-    assert problem.name == "RefusedHost"
+    assert problem.kind is refused_host
     assert f": {reason}." in problem.message
 
 
@@ -177,7 +181,7 @@ def test_this_machine_may_be_written_in_any_case() -> None:
 
 
 def test_a_login_knows_its_app() -> None:
-    assert LOGIN.app == "Billing"
+    assert LOGIN.app.name == "Billing"
 
 
 def test_a_missing_secret_names_its_place_and_its_variable() -> None:
@@ -255,21 +259,21 @@ def plugin(**members: object) -> dict[str, object]:
 )
 def test_what_is_wrong_with_a_project_is_told_in_these_words(document: object, reason: str) -> None:
     problem = problem_of(sfdx_project.parse, json.dumps(document), "/project")
-    assert (problem.name, problem.file) == ("SchemaValidationError", "sfdx-project.json")
+    assert (problem.kind, problem.file) == (project.schema_validation_error, "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid: {reason}."
 
 
 @pytest.mark.parametrize(
-    ("directories", "name"),
+    ("directories", "kind"),
     [
-        ([{"path": "a", "default": False}], "SingleNonDefaultPackageError"),
-        ([{"path": "a"}, {"path": "b"}], "MissingDefaultPathError"),
-        ([{"path": "a", "default": True}, {"path": "b", "default": True}], "MultipleDefaultPathsError"),
+        ([{"path": "a", "default": False}], project.single_non_default_package_error),
+        ([{"path": "a"}, {"path": "b"}], project.missing_default_path_error),
+        ([{"path": "a", "default": True}, {"path": "b", "default": True}], project.multiple_default_paths_error),
     ],
 )
-def test_defaults_that_are_not_one_name_the_file(directories: object, name: str) -> None:
+def test_defaults_that_are_not_one_name_the_file(directories: object, kind: Kind[...]) -> None:
     problem = problem_of(sfdx_project.parse, json.dumps({"packageDirectories": directories}), "/project")
-    assert (problem.name, problem.file) == (name, "sfdx-project.json")
+    assert (problem.kind, problem.file) == (kind, "sfdx-project.json")
     assert "None" not in problem.message
 
 
@@ -282,8 +286,8 @@ def test_defaults_that_are_not_one_name_the_file(directories: object, name: str)
     ],
 )
 def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, object], reason: str) -> None:
-    problem = problem_of(levels, rules)
-    assert (problem.name, problem.file) == ("SchemaValidationError", "sfdx-project.json")
+    problem = problem_of(parse_levels, rules)
+    assert (problem.kind, problem.file) == (project.schema_validation_error, "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid: plugins.ecapipe.rules.{reason}."
 
 
@@ -291,7 +295,7 @@ def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
     found = sfdx_project.parse(
         json.dumps(plugin(rules={"scope-full": "off", "wrong-root": "note"}, baseline="a/b.json")), "/"
     )
-    assert levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
+    assert parse_levels(found.rules) == {"scope-full": None, "wrong-root": "note"}
     assert found.baseline == "a/b.json"
     bare = sfdx_project.parse(json.dumps(ONE), "/")
     assert (bare.rules, bare.baseline) == ({}, None)
@@ -301,40 +305,46 @@ def test_levels_and_baseline_are_taken_as_they_are_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "name", "words"),
+    ("said", "kind", "words"),
     [
-        (Response(302, "text/html", b""), "RedirectRefused", "(HTTP 302)"),
-        (Response(429, "text/html", b""), "RateLimited", f"{ORG.host} allows no more"),
-        (Response(502, "text/html", b""), "ServerBusy", "fault of its own: HTTP 502."),
+        (Response(302, "text/html", b""), redirect_refused, "(HTTP 302)"),
+        (Response(429, "text/html", b""), oauth.rate_limited, f"{ORG.host} allows no more"),
+        (Response(502, "text/html", b""), oauth.server_busy, "fault of its own: HTTP 502."),
         (
             Response(200, "", b"<html>"),
-            "UnexpectedAnswer",
+            unexpected_answer,
             ": a JSON object was expected, and it is no content type.",
         ),
-        (Response(200, "text/html", b"[]"), "UnexpectedAnswer", ": a JSON object was expected, and it is text/html."),
-        (answer({"a": 1}, 404), "UnexpectedAnswer", ": success was expected, and it is application/json."),
+        (
+            Response(200, "text/html", b"[]"),
+            unexpected_answer,
+            ": a JSON object was expected, and it is text/html.",
+        ),
+        (answer({"a": 1}, 404), unexpected_answer, ": success was expected, and it is application/json."),
     ],
 )
-def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(said: Response, name: str, words: str) -> None:
+def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(
+    said: Response, kind: Kind[...], words: str
+) -> None:
     problem = problem_of(messages.members, said, ORG.host)
-    assert (problem.name, problem.host, problem.http_status) == (name, ORG.host, said.status)
+    assert (problem.kind, problem.host, problem.http_status) == (kind, ORG.host, said.status)
     assert problem.message.startswith(ORG.host)
     assert words in problem.message
 
 
 @pytest.mark.parametrize(
-    ("error", "description", "name"),
+    ("error", "description", "kind"),
     [
-        ("invalid_token", "made up", "TokenRefused"),
-        ("unsupported_grant_type", "made up", "UnsupportedGrantType"),
-        ("invalid_request", "made up code challenge", "CodeChallengeMissing"),
-        ("invalid_grant", "made up authorization code", "AuthorizationCodeRefused"),
-        ("invalid_grant", "made up and expired", "TokenRefused"),
+        ("invalid_token", "made up", oauth.token_refused),
+        ("unsupported_grant_type", "made up", oauth.unsupported_grant_type),
+        ("invalid_request", "made up code challenge", oauth.code_challenge_missing),
+        ("invalid_grant", "made up authorization code", oauth.authorization_code_refused),
+        ("invalid_grant", "made up and expired", oauth.token_refused),
     ],
 )
-def test_a_refusal_repeats_what_the_org_says(error: str, description: str, name: str) -> None:
+def test_a_refusal_repeats_what_the_org_says(error: str, description: str, kind: Kind[...]) -> None:
     problem = messages.refusal(error, description, ORG.host).problem
-    assert (problem.name, problem.oauth_error) == (name, error)
+    assert (problem.kind, problem.oauth_error) == (kind, error)
     assert description in problem.message
 
 
@@ -361,7 +371,7 @@ SETTINGS = metadata.SETTINGS
 def test_what_is_wrong_with_a_file_is_told_in_these_words(data: bytes, reason: str) -> None:
     data = data.replace(b"<a>", f"<{SETTINGS.name}>".encode())
     problem = problem_of(metadata.parse, data, SETTINGS, "X.ecaGlblOauth-meta.xml")
-    assert (problem.name, problem.file) == ("MalformedXml", "X.ecaGlblOauth-meta.xml")
+    assert (problem.kind, problem.file) == (project.malformed_xml, "X.ecaGlblOauth-meta.xml")
     assert reason in problem.message
 
 
@@ -392,7 +402,7 @@ def test_an_app_without_oauth_is_named() -> None:
 )
 def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None:
     problem = problem_of(sfdx_project.parse, text, "/project")
-    assert (problem.name, problem.file) == ("JsonParseError", "sfdx-project.json")
+    assert (problem.kind, problem.file) == (project.json_parse_error, "sfdx-project.json")
     assert problem.message == f"sfdx-project.json is not valid JSON: {message}."
 
 
@@ -405,20 +415,20 @@ def test_a_replacement_that_is_none_names_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "description", "name"),
+    ("error", "description", "kind"),
     [
-        ("invalid_grant", "made up and expired", "AssertionExpired"),
-        ("invalid_request", "made up, not yet valid", "AssertionExpired"),
-        ("invalid_grant", "user hasn't approved, made up", "AssertionNotApproved"),
-        ("invalid_request", "made up: request not supported on this domain", "UnsupportedGrantType"),
-        ("invalid_client", "made up", "AssertionRefused"),
-        ("invalid_client_id", "made up", "InvalidClientId"),
+        ("invalid_grant", "made up and expired", oauth.assertion_expired),
+        ("invalid_request", "made up, not yet valid", oauth.assertion_expired),
+        ("invalid_grant", "user hasn't approved, made up", oauth.assertion_not_approved),
+        ("invalid_request", "made up: request not supported on this domain", oauth.unsupported_grant_type),
+        ("invalid_client", "made up", oauth.assertion_refused),
+        ("invalid_client_id", "made up", oauth.invalid_client_id),
     ],
 )
 def test_the_same_words_mean_something_else_where_an_assertion_was_sent(
-    error: str, description: str, name: str
+    error: str, description: str, kind: Kind[...]
 ) -> None:
     problem = messages.refusal(error, description, ORG.host, assertion=True).problem
-    assert (problem.name, problem.host, problem.oauth_error) == (name, ORG.host, error)
+    assert (problem.kind, problem.host, problem.oauth_error) == (kind, ORG.host, error)
     assert ORG.host in problem.message
     assert "None" not in problem.message

@@ -14,6 +14,8 @@ import pytest
 import trees
 from render.test_json_schemas import strict
 
+from ecapipe.problems.usage import ambiguous_variable, not_confirmed, usage_error
+
 SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
 SECRET = trees.secret("Billing")
 VARIABLE = "ECAPIPE_CLIENT_SECRET_BILLING"
@@ -341,7 +343,7 @@ def test_a_tracked_file_is_to_be_committed_with_its_placeholder(project: Path) -
 def test_apps_that_would_share_a_variable_are_refused_before_anything_is_written(project: Path) -> None:
     trees.plant(project, trees.app("BILLING"))
     done = protect(project, "--replace-with-env", status=2)
-    assert "AmbiguousVariable" in done.stderr
+    assert ambiguous_variable.name in done.stderr
     assert not (project / ".gitignore").exists()
 
 
@@ -418,7 +420,7 @@ def test_no_answer_is_no(project: Path) -> None:
     child = ask(project, "--replace-with-env")
     child.expect_exact("[y/N]: ")
     child.sendeof()
-    child.expect_exact("NotConfirmed")
+    child.expect_exact(not_confirmed.name)
     child.expect(pexpect.EOF)
     assert not (project / ".gitignore").exists()
 
@@ -457,7 +459,7 @@ def test_rules_go_with_nothing_that_writes(project: Path, other: str) -> None:
 
 
 def test_an_unknown_tool_is_a_usage_error(project: Path) -> None:
-    assert "UsageError" in protect(project, "--rules", "grep", status=2).stderr
+    assert usage_error.name in protect(project, "--rules", "grep", status=2).stderr
 
 
 def test_concise_it_leaves_out_how_the_files_change(project: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from ecapipe.adapters.project_tree import writer
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.usage import unwritable_file
 from ecapipe.project.edits import Change
 
 
@@ -20,7 +21,7 @@ def change(root: Path, path: str, before: bytes | None, after: bytes) -> Change:
 def refused(root: Path, path: str, before: bytes | None) -> str:
     with pytest.raises(EcapipeError) as caught:
         writer.write(change(root, path, before, b"new"))
-    assert caught.value.problem.name == "UnwritableFile"
+    assert caught.value.problem.kind is unwritable_file
     return caught.value.problem.message
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecapipe.check.findings import RULES, Finding, Level
+from ecapipe.check.findings import Finding, Level
+from ecapipe.check.rules.registry import RULES
 from ecapipe.documents import codec, report, results
 from ecapipe.documents.report import Report
 from ecapipe.events import (
@@ -24,13 +25,15 @@ from ecapipe.events import (
     Subject,
     SubjectFinished,
 )
+from ecapipe.problems.oauth import redirect_uri_mismatch
 from ecapipe.problems.problem import Problem
+from ecapipe.problems.project import malformed_xml
 from ecapipe.render.report_data import ReportData, of_check, of_failure, of_run
 
 CHECK, RUN = "ecapipe app check", "ecapipe run"
 KEY = CredentialFacts("present", True, "file", ())
 SECRET = CredentialFacts("present", True, "file", (), required=True)
-REFUSED = "RedirectUriMismatch"
+REFUSED = redirect_uri_mismatch.name
 
 
 def app(name: str, file: str = "force-app/a.ecaGlblOauth-meta.xml") -> AppFacts:
@@ -101,7 +104,7 @@ def run(
 
 
 def failure(message: str, action: str, file: str | None) -> ReportData:
-    problem = Problem("MalformedXml", message, (action,), "config", file=file)
+    problem = Problem(malformed_xml.name, message, (action,), "config", file=file)
     return of_failure(problem, report.failure(problem, CHECK), _as_is, CHECK)
 
 

@@ -17,12 +17,13 @@ from referencing import Registry, Resource
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.check.findings import RULES
+from ecapipe.check.rules.registry import RULES
 from ecapipe.cli.emulator import registered
 from ecapipe.documents import schemas
 from ecapipe.emulator.server import Emulator
 from ecapipe.orgs import org_file
 from ecapipe.problems.catalogue import CATALOGUE
+from ecapipe.problems.credentials import consumer_key_missing
 from ecapipe.project.discovery import ProjectSelection
 
 Json = dict[str, Any]
@@ -94,7 +95,7 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         ("login-list", ["login", "list"]),
         ("login-logout", ["login", "logout", "--all"]),
         ("explain", ["explain"]),
-        ("explain", ["explain", "ConsumerKeyMissing"]),
+        ("explain", ["explain", consumer_key_missing.name]),
         ("explain", ["explain", "consumer-key-missing"]),
         ("explain", ["explain", "json-schema"]),
         ("error", ["explain", "nothing-of-the-kind"]),

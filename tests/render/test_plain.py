@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import example, given
 from render.scenes import Screen, dangerous, hostile
 
-from ecapipe.check import findings
 from ecapipe.check.findings import Finding
+from ecapipe.check.rules.registry import RULES
 from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.render import listings, text
@@ -100,10 +100,10 @@ Checked 1 app: 1 error, 0 warnings, 1 note.
 
 
 def test_everything_can_be_explained() -> None:
-    names = [*findings.RULES, *CATALOGUE]
-    index = shown(listings.index(findings.RULES.values(), CATALOGUE.values()))
+    names = [*RULES, *CATALOGUE]
+    index = shown(listings.index(RULES.values(), CATALOGUE.values()))
     assert [name for name in names if f"\n  {name}: " not in index] == []
-    for rule in findings.RULES.values():
+    for rule in RULES.values():
         page = shown(listings.rule(rule))
         assert all(
             part in page for part in (rule.name, str(rule.levels), rule.means, rule.why, rule.remedy, rule.source)

@@ -23,6 +23,8 @@ from ecapipe.cli import reports
 from ecapipe.cli.session import open_session
 from ecapipe.events import ProjectFacts
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import json_parse_error
+from ecapipe.problems.usage import interrupted, usage_error
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render.reports import FORMATS
 
@@ -229,14 +231,14 @@ def test_a_check_that_cannot_be_made_is_reported_as_such(tmp_path: Path) -> None
     assert location["artifactLocation"]["uri"] == "core/sfdx-project.json"
     assert location["region"] == {"startLine": 2}
     failures = [each.get("type") for each in ElementTree.parse(tmp_path / "a.xml").iter("failure")]
-    assert failures == ["JsonParseError"]
+    assert failures == [json_parse_error.name]
 
 
 def test_an_interrupted_check_is_reported_as_such(tmp_path: Path) -> None:
     wanted, _ = asked(f"junit={tmp_path / 'a.xml'}")
     with pytest.raises(KeyboardInterrupt), wanted.covering():
         raise KeyboardInterrupt
-    assert [each.get("type") for each in ElementTree.parse(tmp_path / "a.xml").iter("failure")] == ["Interrupted"]
+    assert [each.get("type") for each in ElementTree.parse(tmp_path / "a.xml").iter("failure")] == [interrupted.name]
 
 
 def test_a_run_writes_its_reports_when_it_is_interrupted(tmp_path: Path) -> None:
@@ -255,7 +257,7 @@ def test_a_run_writes_its_reports_when_it_is_interrupted(tmp_path: Path) -> None
     assert cases["Billing", "check"] == cases["Portal", "check"] == []
     assert cases["Billing", "authorize"] == cases["Portal", "authorize"] == ["failure"]
     assert cases["Billing", "token"] == cases["Portal", "verify"] == ["skipped"]
-    assert "Interrupted" in (root / "a.html").read_text(encoding="utf-8")
+    assert interrupted.name in (root / "a.html").read_text(encoding="utf-8")
 
 
 def test_nothing_is_loaded_and_written_when_nothing_is_asked_for(tmp_path: Path) -> None:
@@ -356,4 +358,4 @@ def test_a_report_in_a_folder_that_is_not_ours_is_refused(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(EcapipeError) as refused:
         asked(f"json={tmp_path / 'file' / 'sub' / 'a.json'}")
-    assert refused.value.problem.name == "UsageError"
+    assert refused.value.problem.kind is usage_error

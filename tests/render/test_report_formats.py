@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from render import accounts
 
-from ecapipe.check.findings import RULES
+from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import options
 from ecapipe.render import annotations
 from ecapipe.render.report_data import ReportData

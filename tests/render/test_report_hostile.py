@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from render import accounts
 
-from ecapipe.check.findings import RULES
+from ecapipe.check.rules.registry import RULES
 from ecapipe.render import annotations
 from ecapipe.render import json as json_output
 from ecapipe.render.report_data import ReportData

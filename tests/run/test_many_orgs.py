@@ -31,6 +31,11 @@ from ecapipe.emulator.server import Emulator
 from ecapipe.login.options import LoginOptions
 from ecapipe.orgs import org_file
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.credentials import consumer_secret_missing
+from ecapipe.problems.network import redirect_refused, unexpected_answer
+from ecapipe.problems.oauth import invalid_client
+from ecapipe.problems.orgs import wrong_org, wrong_user
+from ecapipe.problems.usage import interrupted, usage_error
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline
 from ecapipe.run.pipeline import RunRequest
@@ -166,8 +171,8 @@ def test_slow_silent_and_misleading_orgs_hold_nobody_up(tmp_path: Path) -> None:
     assert all(requests[name, TOKEN] == requests[name, USERINFO] == 1 for name in names if name not in ill)
     failed = {failure["org"]: failure["name"] for failure in ended.result["failures"]}
     assert set(failed) == set(ill)
-    assert (failed["moved"], failed["wrong"]) == ("RedirectRefused", "InvalidClient")
-    assert all(failed[name] == "Interrupted" for name in ("hung", "hung2", "dripping"))
+    assert (failed["moved"], failed["wrong"]) == (redirect_refused.name, invalid_client.name)
+    assert all(failed[name] == interrupted.name for name in ("hung", "hung2", "dripping"))
 
 
 def test_each_row_has_a_variable_of_its_own_for_the_secret(tmp_path: Path) -> None:
@@ -195,8 +200,8 @@ def test_each_row_has_a_variable_of_its_own_for_the_secret(tmp_path: Path) -> No
     assert set(successes(ended.result)) == {f"Robot@{name}" for name in names}
     assert partly.status == 68
     assert {failure["org"]: failure["name"] for failure in partly.result["failures"]} == {
-        "org1": "InvalidClient",
-        "org3": "ConsumerSecretMissing",
+        "org1": invalid_client.name,
+        "org3": consumer_secret_missing.name,
     }
     for secret in variables.values():
         assert secret not in ended.out + ended.err + partly.out + partly.err
@@ -244,15 +249,19 @@ def test_a_batch_of_which_a_part_fails_says_which(tmp_path: Path) -> None:
         (root / "orgs.csv").write_text(text, encoding="utf-8")
         ended = run(root)
     assert ended.status == 1
-    assert {failure["name"] for failure in ended.result["failures"]} <= {"WrongOrg", "UnexpectedAnswer", "WrongUser"}
-    assert "uat" in {failure["org"] for failure in ended.result["failures"] if failure["name"] == "WrongOrg"}
+    assert {failure["name"] for failure in ended.result["failures"]} <= {
+        wrong_org.name,
+        unexpected_answer.name,
+        wrong_user.name,
+    }
+    assert "uat" in {failure["org"] for failure in ended.result["failures"] if failure["name"] == wrong_org.name}
 
 
 @pytest.mark.parametrize("flag", ["--file", "--all-orgs"])
 def test_the_emulator_of_the_run_excludes_other_orgs(flag: str, tmp_path: Path) -> None:
     arguments = [flag, "orgs.csv"] if flag == "--file" else [flag]
     ended = ecapipe("run", "--emulator", *arguments, "--json", at=tmp_path)
-    assert (ended.status, ended.document["name"]) == (2, "UsageError")
+    assert (ended.status, ended.document["name"]) == (2, usage_error.name)
 
 
 @pytest.mark.parametrize("made", ["missing", "folder"])

@@ -23,7 +23,7 @@ from ecapipe.events import (
 from ecapipe.problems.oauth import auth_timeout_error, invalid_client
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.project import no_apps_found
-from ecapipe.problems.usage import interrupted
+from ecapipe.problems.usage import interrupted, shards_missing
 from ecapipe.run import merge
 
 LOGIN = LoginResult("ann@acme.test", None, "00D000000000001EAA", None, (), "web", "forgotten")
@@ -117,7 +117,7 @@ def test_a_missing_shard_is_a_failure_that_names_it() -> None:
     seen = report(run(FIRST, {A1: passed("A", "1")}, "1/4"), run(SECOND, {B1: passed("B", "1")}, "3/4"))
     assert seen.status == 68
     (problem,) = seen.problems
-    assert problem.name == "ShardsMissing"
+    assert problem.kind is shards_missing
     assert "2/4, 4/4" in problem.message
     assert "--shard 2/4" in " ".join(problem.actions)
 
@@ -137,7 +137,7 @@ def test_a_run_that_could_not_do_its_work_counts_whenever_it_was() -> None:
     )
     seen = report(lost, run(FIRST, {A1: passed("A", "1")}, "1/2"))
     assert seen.status == 68
-    assert [each.name for each in seen.problems] == ["NoAppsFound"]
+    assert [each.name for each in seen.problems] == [no_apps_found.name]
     assert report(lost).status == 1
 
 

@@ -13,6 +13,8 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.documents.report import Report
 from ecapipe.login.options import LoginOptions
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.credentials import consumer_secret_missing
+from ecapipe.problems.project import settings_in_source_org, settings_not_retrieved
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline
 from ecapipe.run.pipeline import RunRequest
@@ -61,7 +63,7 @@ def test_a_secret_for_one_org_serves_that_org_alone(tmp_path: Path) -> None:
     assert ("check", "A", None, "warning") in outcomes(report)
     assert ("authorize", "A", "dev", "failed") in outcomes(report)
     assert ("authorize", "A", "uat", "skipped") in outcomes(report)
-    assert [problem.name for problem in report.problems] == ["ConsumerSecretMissing"]
+    assert [problem.name for problem in report.problems] == [consumer_secret_missing.name]
     assert report.status == 68
 
 
@@ -73,14 +75,14 @@ def test_a_linked_app_is_skipped_when_it_only_came_from_the_crossing(tmp_path: P
 
 def test_a_linked_app_fails_when_it_was_named(tmp_path: Path) -> None:
     report = dry_run(tmp_path, trees.app("A", settings=None, oauth=LINKED, header=MADE_HERE), "A")
-    assert [problem.name for problem in report.problems] == ["SettingsInSourceOrg"]
+    assert [problem.name for problem in report.problems] == [settings_in_source_org.name]
     assert report.status == 1
 
 
 def test_what_is_skipped_is_a_failure_where_nothing_succeeds(tmp_path: Path) -> None:
     linked = trees.app("A", settings=None, oauth=LINKED, header=MADE_HERE)
     report = dry_run(tmp_path, linked | trees.app("B", settings=NO_SECRET))
-    assert [each.name for each in report.problems] == ["ConsumerSecretMissing", "SettingsInSourceOrg"]
+    assert [each.name for each in report.problems] == [consumer_secret_missing.name, settings_in_source_org.name]
     assert report.status == 1
     told = [outcome for stage, app, _, outcome in outcomes(report) if (stage, app) == ("locate", "A")]
     assert told == ["failed"], "told again, and once"
@@ -122,5 +124,5 @@ def test_a_link_to_the_target_itself_means_that_the_file_was_not_retrieved(tmp_p
     where = ProjectSelection((str(trees.plant(tmp_path, tree)),))
     world = composition.real_world(Environment({"HOME": str(tmp_path)}))
     pipeline.run(RunRequest(where, OrgSelection(), LoginOptions(dry_run=True), "authorize"), world, report)
-    assert [problem.name for problem in report.problems] == ["SettingsNotRetrieved"]
+    assert [problem.name for problem in report.problems] == [settings_not_retrieved.name]
     assert "--target-org uat" in report.problems[0].actions[0]

@@ -20,6 +20,9 @@ from ecapipe.documents.report import Report
 from ecapipe.login.options import LoginOptions
 from ecapipe.orgs import org_file
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems import project, usage
+from ecapipe.problems.credentials import consumer_secret_missing
+from ecapipe.problems.orgs import malformed_batch_file, too_many_approvals
 from ecapipe.problems.problem import Problem
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import pipeline
@@ -136,13 +139,13 @@ def test_names_on_the_command_line_are_for_all_rows(two: Path) -> None:
 
 def test_where_nothing_is_meant_for_anything_the_run_is_refused(two: Path) -> None:
     problem = plan(here(two, "A"), listed(two, f"alias,url,apps\nprod,{PROD},B\n")).problem
-    assert (problem.name, problem.exit_code) == ("NothingPaired", 2)
+    assert (problem.kind, problem.exit_code) == (usage.nothing_paired, 2)
 
 
 def test_unknown_apps_and_refused_hosts_are_told_at_once(two: Path) -> None:
     text = f"alias,url,apps,sourceDir\nuat,{UAT},C,\nprod,https://evil.test,,\nx,{PROD},,gone\n"
     problem = plan(here(two), listed(two, text)).problem
-    assert (problem.name, problem.exit_code) == ("MalformedBatchFile", 2)
+    assert (problem.kind, problem.exit_code) == (malformed_batch_file, 2)
     for place in ("row 2, column apps", "row 3, column url", "row 4, column sourceDir"):
         assert place in problem.message
 
@@ -160,7 +163,7 @@ def test_a_pair_that_cannot_work_fails_where_it_was_named(tmp_path: Path, text: 
     planned = plan(here(root), listed(root, f"alias,url,{text.format(f'uat,{UAT}')}\nprod,{PROD},B\n"))
     assert planned.targets["A@uat"][0] == outcome
     assert planned.targets["B@prod"][0] == "skipped"
-    names = ["SettingsInSourceOrg"] if outcome == "failed" else []
+    names = [project.settings_in_source_org.name] if outcome == "failed" else []
     assert [problem.name for problem in planned.report.problems] == names
 
 
@@ -179,15 +182,15 @@ def test_a_flow_that_was_asked_for_chooses_among_apps_that_nobody_named(two: Pat
 def test_a_flow_that_no_app_allows_is_a_failure(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | web("A"))
     assert (
-        plan(here(root), OrgSelection((f"uat={UAT}",)), LoginOptions(flow="client-credentials")).problem.name
-        == "FlowNotPossible"
+        plan(here(root), OrgSelection((f"uat={UAT}",)), LoginOptions(flow="client-credentials")).problem.kind
+        is project.flow_not_possible
     )
 
 
 @pytest.mark.parametrize("last", ["discover", "locate", "check"])
 def test_mistakes_are_told_however_early_the_run_is_to_end(two: Path, last: str) -> None:
     text = f"alias,url,apps\nuat,{UAT},C\n"
-    assert plan(here(two), listed(two, text), last=last).problem.name == "MalformedBatchFile"
+    assert plan(here(two), listed(two, text), last=last).problem.kind is malformed_batch_file
 
 
 def test_a_check_for_an_org_uses_what_is_there_for_it(tmp_path: Path) -> None:
@@ -247,7 +250,7 @@ def test_a_variable_that_is_named_and_not_set_is_told_by_its_name(two: Path) -> 
     text = f"alias,url,secretEnv\nuat,{UAT},MY_UAT_SECRET\nprod,{PROD},\n"
     planned = plan(here(two, "B"), listed(two, text))
     assert planned.targets["B@uat"][0] == "failed"
-    assert planned.problem.name == "ConsumerSecretMissing"
+    assert planned.problem.kind is consumer_secret_missing
     assert "MY_UAT_SECRET" in " ".join((planned.problem.message, *planned.problem.actions))
     from_file = plan(here(two, "B"), listed(two, text), secret_from=frozenset({"file"}))
     assert from_file.report.status == 0
@@ -257,7 +260,7 @@ def test_a_named_variable_settles_whose_a_variable_is(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | web("A", consumerSecret=None) | web("A_B", consumerSecret=None))
     environ = {"ECAPIPE_CLIENT_SECRET_A_B": "fake-one", "SECRET_OF_B": "fake-other"}
     text = f"alias,url,secretEnv\nB,{UAT},{{}}\n"
-    assert plan(here(root), listed(root, text.format("")), environ=environ).problem.name == "AmbiguousVariable"
+    assert plan(here(root), listed(root, text.format("")), environ=environ).problem.kind is usage.ambiguous_variable
     settled = plan(here(root), listed(root, text.format("SECRET_OF_B")), environ=environ)
     assert settled.report.status == 0
 
@@ -281,7 +284,7 @@ def test_what_programs_need_is_refused_in_a_row(name: str, two: Path) -> None:
     text = f"alias,url,secretEnv\nuat,{UAT},MINE\nprod,{PROD},{name}\n"
     planned = plan(here(two), listed(two, text), environ={name: "made-up", "MINE": "made-up"})
     problem = planned.problem
-    assert (problem.name, problem.exit_code, planned.report.status) == ("VariableReserved", 2, 2)
+    assert (problem.kind, problem.exit_code, planned.report.status) == (project.variable_reserved, 2, 2)
     assert problem.file == str(two / "orgs.csv")
     assert f"row 3, column secretEnv names {name}" in problem.message
 
@@ -292,7 +295,7 @@ def test_what_programs_need_is_refused_in_a_project(name: str, two: Path) -> Non
     trees.plant(two, trees.project(plugins={"ecapipe": {"orgs": members}}))
     for which in (OrgSelection(every=True), OrgSelection((UAT,))):
         planned = plan(here(two), which, environ={name: "made-up"})
-        assert (planned.problem.name, planned.report.status) == ("VariableReserved", 2)
+        assert (planned.problem.kind, planned.report.status) == (project.variable_reserved, 2)
         assert f"plugins.ecapipe.orgs.prod names {name}" in planned.problem.message
     untrusted = replace(here(two), trusted=False)
     assert plan(untrusted, OrgSelection((UAT,)), environ={name: "made-up"}).report.status == 0
@@ -310,7 +313,7 @@ def test_what_programs_need_is_refused_in_a_replacement_of_key_or_secret(name: s
         planned = plan(here(root), OrgSelection((UAT,)), environ={name: "made-up", "ECAPIPE_CLIENT_SECRET": "FA4E"})
         assert planned.report.status == status
         if status:
-            assert planned.problem.name == "VariableReserved"
+            assert planned.problem.kind is project.variable_reserved
             assert f"the consumerSecret of B, names {name}" in planned.problem.message
 
 
@@ -366,7 +369,7 @@ def test_no_project_is_needed_where_every_row_brings_its_tree(
         ProjectSelection(),
         OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json")),
     )
-    assert without.problem.name in ("RequiresProjectError", "ProjectNotChosen")
+    assert without.problem.kind in (project.requires_project_error, project.project_not_chosen)
 
 
 def test_a_tree_may_be_a_project_and_be_shared(tmp_path: Path) -> None:
@@ -382,7 +385,7 @@ def test_names_are_looked_for_in_all_trees(tmp_path: Path) -> None:
     which = listed(root, f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\n")
     assert list(plan(here(root, "B"), which).targets) == ["B@uat"]
     problem = plan(here(root, "C"), which).problem
-    assert (problem.name, problem.exit_code) == ("UnknownApp", 2)
+    assert (problem.kind, problem.exit_code) == (usage.unknown_app, 2)
 
 
 def test_an_empty_tree_is_a_mistake_of_its_row(tmp_path: Path) -> None:
@@ -436,7 +439,7 @@ def test_more_refresh_tokens_than_salesforce_keeps_are_refused(tmp_path: Path) -
     )
     failed = [subject for subject, (outcome, _) in asked.targets.items() if outcome == "failed"]
     assert failed == ["A@a5", "A@a6"]
-    assert {problem.name for problem in asked.report.problems} == {"TooManyApprovals"}
+    assert {problem.name for problem in asked.report.problems} == {too_many_approvals.name}
     assert plan(here(root), listed(root, text)).report.status == 0
 
 
@@ -449,7 +452,10 @@ def test_a_variable_that_cannot_be_read_is_the_trouble_of_its_org_alone(two: Pat
         "B@prod": "skipped",
         "B@dev": "failed",
     }
-    assert [problem.name for problem in planned.report.problems] == ["UsageError", "UnreadableFile"]
+    assert [problem.name for problem in planned.report.problems] == [
+        usage.usage_error.name,
+        usage.unreadable_file.name,
+    ]
     assert planned.report.status == 68
 
 
@@ -471,7 +477,7 @@ def test_apps_of_two_projects_that_would_be_one_target_are_refused_before_anythi
     two = trees.plant(tmp_path / "two", trees.project() | alone("Billing") | alone("Other"))
     where = ProjectSelection((str(one), str(two)))
     problem = plan(where, OrgSelection((f"prod={PROD}",))).problem
-    assert (problem.name, problem.exit_code) == ("AppInSeveralProjects", 2)
+    assert (problem.kind, problem.exit_code) == (usage.app_in_several_projects, 2)
     assert str(one) in problem.message
     assert str(two) in problem.message
     assert set(plan(replace(where, names=("Other",)), OrgSelection((f"prod={PROD}",))).targets) == {"Other@prod"}

@@ -14,6 +14,7 @@ from ecapipe.oauth.grants import ClientCredentials, RefreshToken
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
+from ecapipe.problems import storage
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.saved import records
 from ecapipe.saved.records import SavedClient, SavedLogin, SavedRecord, SavedSecrets, SecretOwner
@@ -68,12 +69,12 @@ def test_a_record_that_was_altered_does_not_fit_its_name(name: str) -> None:
     record = records.record(login())
     value = "https://evil.example" if name == "url" else "another"
     altered = dataclasses.replace(record, members={**record.members, name: value})
-    assert problem_of(records.login, altered).name == "RecordDamaged"
+    assert problem_of(records.login, altered).kind is storage.record_damaged
 
 
 def test_a_record_never_leads_to_plain_http() -> None:
     insecure = login(target=Org("http://acme.my.salesforce.com", "acme.my.salesforce.com"))
-    assert problem_of(records.login, records.record(insecure)).name == "RecordDamaged"
+    assert problem_of(records.login, records.record(insecure)).kind is storage.record_damaged
 
 
 JSON = st.recursive(
@@ -95,14 +96,14 @@ def test_whatever_stands_in_a_record_is_read_or_refused(name: str, value: object
         found, damage = None, error.problem.name
     else:
         damage = ""
-    assert (damage, found) == ("RecordDamaged", None) or (found and found.id == record.id)
+    assert (damage, found) == (storage.record_damaged.name, None) or (found and found.id == record.id)
 
 
 @given(st.dictionaries(st.sampled_from([*MEMBERS, "org"]), JSON))
 def test_whatever_a_record_consists_of_is_refused_in_words(members: dict[str, object]) -> None:
     record = SavedRecord("login", "0" * 32, "file", members, "/somewhere")
-    assert problem_of(records.login, record).name == "RecordDamaged"
-    assert problem_of(records.owner, record).name == "RecordDamaged"
+    assert problem_of(records.login, record).kind is storage.record_damaged
+    assert problem_of(records.owner, record).kind is storage.record_damaged
 
 
 UAT, PROD = login(), login(target=org("https://acme.my.salesforce.com", "prod", "ann@acme.example"))
@@ -143,11 +144,11 @@ def test_what_does_not_tell_one_login_is_refused_with_the_choices() -> None:
     assert records.choose((UAT,), (), None) == UAT
     assert records.choose(ALL, ("Reports",), "uat") == OTHER
     ambiguous = problem_of(records.choose, ALL, (), "uat")
-    assert (ambiguous.name, ambiguous.exit_code) == ("LoginAmbiguous", 2)
+    assert (ambiguous.kind, ambiguous.exit_code) == (storage.login_ambiguous, 2)
     assert "Billing@uat (ann@acme.example, acme--uat.sandbox.my.salesforce.com)" in ambiguous.message
     assert "robot@acme.example" in ambiguous.message
     missing = problem_of(records.choose, ALL, ("Biling",), "prd")
-    assert (missing.name, missing.exit_code) == ("LoginNotKept", 2)
+    assert (missing.kind, missing.exit_code) == (storage.login_not_kept, 2)
     assert {'Did you mean "Billing"?', 'Did you mean "prod"?'} < set(missing.actions)
     assert problem_of(records.choose, (), (), None).message == "No login is kept."
 
@@ -191,7 +192,7 @@ def test_what_brings_the_next_token() -> None:
         (login(flow="jwt"), SavedSecrets(Secret("access")), with_secret),
     ):
         found = problem_of(records.grant, one, sealed, client)
-        assert found.name == "LoginNotRefreshable"
+        assert found.kind is storage.login_not_refreshable
         assert any(one.command in action for action in found.actions)
         assert any("ECAPIPE_CLIENT_SECRET_BILLING_UAT" in action for action in found.actions)
 

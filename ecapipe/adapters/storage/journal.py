@@ -31,6 +31,7 @@ from ecapipe.events import (
     SubjectFinished,
 )
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.storage import newer_format
 from ecapipe.problems.usage import run_ambiguous, run_going_on, run_not_found, unreadable_file
 
 KEPT: Final = 50
@@ -316,7 +317,7 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
         except OSError:  # it has just been removed, or is nobody's to read
             continue
         except EcapipeError as error:
-            if error.problem.name == "NewerFormat":
+            if error.problem.kind is newer_format:
                 raise
             continue
         if head:

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ecapipe.check.findings import Level
-from ecapipe.check.rules.subject import Remark, RuleInput, holds_secret
+from ecapipe.check.findings import Level, Levels
+from ecapipe.check.rules.rule import HELP, REPLACING, guide, rule
+from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.credentials.resolution import flows_without_secret
 from ecapipe.credentials.sources import Field, from_replacements, variable
+from ecapipe.problems import project as problems
 from ecapipe.problems.problem import retrieve_command
+from ecapipe.project import metadata
 from ecapipe.project.apps import Replaced
 
 FIELDS: tuple[Field, ...] = ("consumerKey", "consumerSecret")
@@ -23,6 +26,17 @@ _SHAPES: Final = {
 }
 
 
+def _reserved_in_orgs(evidence: Evidence) -> Iterator[Remark]:
+    yield from evidence.remarks_on(problems.variable_reserved)
+
+
+@rule(
+    levels=Levels(login="error", deploy="note"),
+    means="The app's global OAuth settings hold no consumerKey, and no other source supplies one.",
+    why="The key is the app's client_id; without it no flow can start. Salesforce makes it at the first deploy.",
+    remedy="Deploy the app, then retrieve it.",
+    source=f"{HELP}, Complete the OAuth Flow",
+)
 def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
     app, key = subject.app, subject.resolution.key
     if subject.settings and key.source is None and subject.in_file("consumerKey") == "absent":
@@ -33,6 +47,15 @@ def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="error", deploy="note"),
+    means="The app's global OAuth settings hold no consumerSecret, no other source supplies one, and one is needed. "
+    "It is a warning at most where the app allows a flow that needs none.",
+    why="Most orgs leave the secret out of a retrieve: the switch that allows it is off, the user lacks the "
+    "permission, or the release no longer supports it.",
+    remedy="Supply the secret from the environment, or allow it in the org and retrieve again.",
+    source=guide(metadata.SETTINGS),
+)
 def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     app, secret = subject.app, subject.resolution.secret
     if not subject.settings or secret.source or subject.in_file("consumerSecret") != "absent":
@@ -54,6 +77,15 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     )
 
 
+@rule(
+    levels=Levels(login="error", deploy="warning"),
+    means="consumerKey or consumerSecret holds a placeholder instead of a value.",
+    why="A placeholder sent to the token endpoint fails as invalid_client and may be logged there; deployed, it "
+    "becomes the app's key or secret.",
+    remedy="Put the real value into the environment, let a replacement of the project fill it in, or retrieve the "
+    "file again.",
+    source=REPLACING,
+)
 def credential_placeholder(subject: RuleInput) -> Iterator[Remark]:
     for field in FIELDS:
         # A replacement without a value has a rule of its own.
@@ -70,6 +102,13 @@ def credential_placeholder(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="error", deploy="error", commit="error"),
+    means="consumerKey or consumerSecret stands more than once in one settings file.",
+    why="It is undefined which of them Salesforce uses; ecapipe uses neither.",
+    remedy="Leave one element, or retrieve the file again.",
+    source=guide(metadata.SETTINGS),
+)
 def credential_duplicated(subject: RuleInput) -> Iterator[Remark]:
     for field in FIELDS:
         if subject.in_file(field) == "duplicate":
@@ -80,6 +119,14 @@ def credential_duplicated(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="error", deploy="error"),
+    means="The project's replacements stand where consumerKey or consumerSecret belongs, and their variable or file "
+    "gives no value.",
+    why="A login has no credential then, and a deploy stops at the variable that is not set.",
+    remedy="Set the variable, or write the file, that the replacement names.",
+    source=REPLACING,
+)
 def replacement_unresolved(subject: RuleInput) -> Iterator[Remark]:
     for field in FIELDS:
         # Reserved variables have a rule of their own, and giving them a value would not help.
@@ -92,6 +139,16 @@ def replacement_unresolved(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="error", deploy="error", commit="warning"),
+    means="secretEnv or replaceWithEnv names an environment variable that programs need, such as PATH, HOME, "
+    "HTTPS_PROXY or one that starts with GIT_, SF_ or XDG_.",
+    why="What stands in it is no credential, and taken away it would change what git and the Salesforce CLI do. "
+    "ecapipe reads nothing from it, and refuses to log in; a deploy puts its value into the org.",
+    remedy="Put the credential into a variable of its own, and name that.",
+    source=REPLACING,
+    check_project=_reserved_in_orgs,
+)
 def variable_reserved(subject: RuleInput) -> Iterator[Remark]:
     for field in FIELDS:
         if names := _reserved(subject, field):
@@ -103,6 +160,13 @@ def variable_reserved(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="warning"),
+    means="The consumer key comes from one source and the consumer secret from another.",
+    why="Key and secret belong together. After a rotation, or in another org, one of the two is stale.",
+    remedy="Take both from the same source, or make sure that they belong together.",
+    source="RFC 6749, section 2.3.1",
+)
 def credential_sources_mixed(subject: RuleInput) -> Iterator[Remark]:
     key, secret = subject.resolution.key.source, subject.resolution.secret.source
     # A secret in the keyring is saved under the very key it belongs to.
@@ -114,6 +178,13 @@ def credential_sources_mixed(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="note", deploy="note", commit="note"),
+    means="The file holds a consumer secret although the app is a public client, none of whose flows needs it.",
+    why="A secret that nobody needs can only leak.",
+    remedy="Remove consumerSecret from the file.",
+    source=f"{guide(metadata.SETTINGS)}; RFC 9700, section 2.5",
+)
 def secret_not_needed(subject: RuleInput) -> Iterator[Remark]:
     app = subject.app
     if not subject.settings or not app.secret_optional or not holds_secret(subject.settings.document):
@@ -130,6 +201,13 @@ def secret_not_needed(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="note"),
+    means="consumerKey or consumerSecret does not look like those that Salesforce makes.",
+    why="It may have been cut, or pasted into the wrong element. Keys that a deployer chose look different, too.",
+    remedy="Compare it with the org, or retrieve the file again.",
+    source=guide(metadata.SETTINGS),
+)
 def credential_shape(subject: RuleInput) -> Iterator[Remark]:
     for field in FIELDS:
         text = subject.settings_text(field)
@@ -141,6 +219,14 @@ def credential_shape(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="Two apps have the same consumer key.",
+    why="A key names one app in one org. A copied file makes one app act as the other, and a deploy of it fails.",
+    remedy="Remove consumerKey and consumerSecret from the copy, deploy it, and retrieve it.",
+    source=guide(metadata.SETTINGS),
+    needs=("keys",),
+)
 def same_key_in_two_apps(subject: RuleInput) -> Iterator[Remark]:
     key = subject.settings_text("consumerKey") or ""
     others = [name for name in subject.evidence.keys.get(key, ()) if name != subject.app.name]

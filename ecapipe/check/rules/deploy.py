@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from ecapipe.check.findings import Levels
+from ecapipe.check.rules.rule import GUIDE, HELP, guide, rule
 from ecapipe.check.rules.subject import Remark, RuleInput
 from ecapipe.orgs.org import same_id
 from ecapipe.problems.problem import did_you_mean
@@ -52,6 +54,13 @@ KNOWN: Final[dict[Type, frozenset[str]]] = {
 """The children of the root, by type, as the Metadata API Developer Guide and retrieved files show them."""
 
 
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="error"),
+    means="shouldRotateConsumerKey or shouldRotateConsumerSecret is true.",
+    why="Every deploy makes a new key or secret, and cuts off every client that uses the old one.",
+    remedy="Set both to false; rotate on purpose, with staged credentials.",
+    source=guide(metadata.SETTINGS),
+)
 def rotates_on_deploy(subject: RuleInput) -> Iterator[Remark]:
     settings = subject.own_settings
     for switch in ("shouldRotateConsumerKey", "shouldRotateConsumerSecret"):
@@ -63,6 +72,15 @@ def rotates_on_deploy(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="warning"),
+    means="The settings hold no certificate, but the last commit had one, or the app is used with the JWT flow. "
+    "Before a login git is asked only if a secret is in the tree.",
+    why="A deploy is declarative: without the element it removes the app's certificate, and every JWT login fails.",
+    remedy="Put the certificate back, or remove it on purpose and commit that first.",
+    source=guide(metadata.SETTINGS),
+    needs=("certified", "jwt"),
+)
 def certificate_dropped(subject: RuleInput) -> Iterator[Remark]:
     settings = subject.own_settings
     if not settings or settings.document.text("certificate"):
@@ -80,6 +98,15 @@ def certificate_dropped(subject: RuleInput) -> Iterator[Remark]:
     )
 
 
+@rule(
+    levels=Levels(login="note", deploy="error"),
+    means="The app has its own global OAuth settings, but its oauthLink names another org than the target. It is a "
+    "note while the target's org id is unknown.",
+    why="The link points to a consumer that the target does not have: the deploy fails.",
+    remedy="Remove oauthLink before the deploy; Salesforce makes a new one.",
+    source=f"{HELP}, Deploy an External Client App with a New Global OAuth Settings File",
+    file_type=metadata.OAUTH,
+)
 def oauth_link_foreign(subject: RuleInput) -> Iterator[Remark]:
     if subject.own_settings and subject.app.link_org:
         yield from _foreign(
@@ -91,6 +118,15 @@ def oauth_link_foreign(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="warning"),
+    means="The app has its own global OAuth settings, but its oauthLink cannot belong to them: it has the wrong "
+    "form, names another org than the app's own file does, or there is no consumer key yet.",
+    why="A link of an earlier or copied app makes the deploy fail.",
+    remedy="Remove oauthLink first; Salesforce makes a new one at the deploy.",
+    source=f"{HELP}, Deploy an External Client App with a New Global OAuth Settings File",
+    file_type=metadata.OAUTH,
+)
 def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
     app, oauth = subject.app, subject.oauth
     if not oauth or not subject.own_settings:
@@ -113,6 +149,15 @@ def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
     )
 
 
+@rule(
+    levels=Levels(login="note", deploy="warning"),
+    means="orgScopedExternalApp names another org than the target. It is a note while the target's org id is "
+    "unknown.",
+    why="It ties the app to the org it was made in.",
+    remedy="Remove orgScopedExternalApp before the deploy; Salesforce makes a new one.",
+    source=guide(metadata.HEADER),
+    file_type=metadata.HEADER,
+)
 def org_scoped_app_foreign(subject: RuleInput) -> Iterator[Remark]:
     if home := subject.app.scoped_org:
         yield from _foreign(
@@ -124,14 +169,38 @@ def org_scoped_app_foreign(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="error", deploy="warning"),
+    means="The policies switch the app off: isEnabled is false.",
+    why="Nobody can log in with it.",
+    remedy="Set isEnabled to true, or leave the app out with --name.",
+    source=guide(metadata.POLICIES),
+    file_type=metadata.POLICIES,
+)
 def app_disabled(subject: RuleInput) -> Iterator[Remark]:
     yield from _switched_off(subject, "isEnabled", "The policies switch {} off: nobody can log in with it.")
 
 
+@rule(
+    levels=Levels(login="error", deploy="warning"),
+    means="The policies switch OAuth off for the app: isOauthPluginEnabled is false.",
+    why="Nobody can log in with it by OAuth.",
+    remedy="Set isOauthPluginEnabled to true, or leave the app out with --name.",
+    source=guide(metadata.POLICIES),
+    file_type=metadata.POLICIES,
+)
 def oauth_plugin_disabled(subject: RuleInput) -> Iterator[Remark]:
     yield from _switched_off(subject, "isOauthPluginEnabled", "The policies switch OAuth off for {}.")
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="The client credentials flow is on in only one of settings and policies.",
+    why="Salesforce needs both; the token request is refused.",
+    remedy="Set isClientCredentialsFlowEnabled alike in both files.",
+    source=f"{guide(metadata.SETTINGS)}; {guide(metadata.OAUTH_POLICIES)}",
+    file_type=metadata.OAUTH_POLICIES,
+)
 def client_credentials_half_enabled(subject: RuleInput) -> Iterator[Remark]:
     settings, policies = subject.settings, subject.oauth_policies
     if not settings or not policies:
@@ -148,6 +217,14 @@ def client_credentials_half_enabled(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="note"),
+    means="The client credentials flow is on, but the policies name no clientCredentialsFlowUser.",
+    why="The token belongs to that user; without one the request is refused.",
+    remedy="Name an API-only user with the least permissions in clientCredentialsFlowUser.",
+    source=guide(metadata.OAUTH_POLICIES),
+    file_type=metadata.OAUTH_POLICIES,
+)
 def run_as_user_missing(subject: RuleInput) -> Iterator[Remark]:
     policies = subject.oauth_policies
     if policies and subject.client_credentials and not policies.document.text("clientCredentialsFlowUser"):
@@ -159,6 +236,15 @@ def run_as_user_missing(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="note"),
+    means="The project, or ECAPIPE_JWT_KEY_FILE, says that the app logs in with the JWT flow, but the settings hold "
+    "no certificate.",
+    why="Salesforce verifies the assertion with the certificate; without it the flow is off.",
+    remedy="Add the certificate that belongs to the key, deploy, and retrieve.",
+    source=f"{guide(metadata.SETTINGS)}; RFC 7523",
+    needs=("jwt",),
+)
 def jwt_without_certificate(subject: RuleInput) -> Iterator[Remark]:
     settings = subject.settings
     if settings and subject.app.name in subject.evidence.jwt and not settings.document.text("certificate"):
@@ -169,6 +255,14 @@ def jwt_without_certificate(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(deploy="warning"),
+    means="The settings hold the consumer key of another org than the target. It is a note while the target's org "
+    "id is unknown.",
+    why="A key is made for one org. Deployed to another, it makes two orgs share an identity, or the deploy fails.",
+    remedy="Remove consumerKey and consumerSecret before the deploy, then retrieve the new ones.",
+    source=guide(metadata.SETTINGS),
+)
 def key_deployed_to_other_org(subject: RuleInput) -> Iterator[Remark]:
     settings = subject.own_settings
     # The link names the org of the key; the org in which the app was made is the next best clue.
@@ -183,6 +277,13 @@ def key_deployed_to_other_org(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="note", deploy="note", commit="note"),
+    means="A file holds an element that its type does not have, as far as ecapipe knows.",
+    why="It may be misspelt, and then has no effect or stops the deploy; or newer than ecapipe.",
+    remedy="Compare the name with the documentation of the type.",
+    source=GUIDE,
+)
 def unknown_element(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.app.files:
         # Of the other types too little was seen to call an element unknown.

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ecapipe.check.rules.subject import Remark, RuleInput, holds_secret
+from ecapipe.check.findings import Levels
+from ecapipe.check.rules.rule import HELP, guide, project_rule, rule
+from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
 from ecapipe.project import metadata
 
 _PUSH: Final = ("applePushConfig", "androidPushConfig")
 _IGNORE: Final = "Add **/*.{0.suffix}-meta.xml to .gitignore."
 
 
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="error"),
+    means="A file that holds a consumer secret is tracked by git.",
+    why="Everyone who can read the repository, now or later, can use the app's identity. Salesforce says this type "
+    "must not be added to source control.",
+    remedy="Untrack the file, ignore it, and rotate the secret.",
+    source=guide(metadata.SETTINGS),
+    needs=("tracked",),
+)
 def secret_tracked_by_git(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
         if file.path in subject.evidence.tracked and holds_secret(file.document):
@@ -25,6 +36,14 @@ def secret_tracked_by_git(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="error"),
+    means="The next commit would add a consumer secret: it is in git's index, and not in the last commit.",
+    why="What was never committed needs no rotation. This is the last moment.",
+    remedy="Take the file out of the index, and ignore it.",
+    source=guide(metadata.SETTINGS),
+    needs=("staged",),
+)
 def secret_staged(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
         if file.path in subject.evidence.staged:
@@ -37,6 +56,14 @@ def secret_staged(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="The app's consumer secret stands somewhere in the history of the repository (looked for with --history).",
+    why="Whoever has a clone has the secret, whatever the newest commit looks like.",
+    remedy="Rotate the secret. Rewriting history does not reach the clones.",
+    source=f"{HELP}, Stage, Rotate, and Delete OAuth Credentials",
+    needs=("history",),
+)
 def secret_in_history(subject: RuleInput) -> Iterator[Remark]:
     if paths := subject.evidence.history.get(subject.app.name):
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
@@ -48,6 +75,15 @@ def secret_in_history(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="error"),
+    means="A file besides the settings holds the app's consumer secret. Files that git ignores are passed over, and "
+    "before a login those of a tree that is in no repository.",
+    why="A copy in a script, a workflow or a note is committed, deployed and forgotten.",
+    remedy="Remove the value there, read it from the environment, and rotate it if the file was shared.",
+    source="CWE-798, Use of Hard-coded Credentials",
+    needs=("elsewhere",),
+)
 def secret_elsewhere_in_tree(subject: RuleInput) -> Iterator[Remark]:
     for sighting in subject.evidence.elsewhere.get(subject.app.name, ()):
         # Not `subject.remark`: it is in a file that is none of the app's.
@@ -60,6 +96,15 @@ def secret_elsewhere_in_tree(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="note", deploy="warning", commit="warning"),
+    means="No pattern of .gitignore covers the app's global OAuth settings file. Before a login git is asked only "
+    "if a secret is in the tree.",
+    why="The next retrieve may bring the secret, and the next commit takes it along.",
+    remedy="Add **/*.ecaGlblOauth-meta.xml to .gitignore.",
+    source=guide(metadata.SETTINGS),
+    needs=("unignored",),
+)
 def settings_not_gitignored(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
         if file.path in subject.evidence.unignored:
@@ -71,6 +116,15 @@ def settings_not_gitignored(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="error"),
+    means="A push settings file that holds a signing key or a service account is tracked by git.",
+    why="Whoever can read it can send notifications in the app's name.",
+    remedy="Untrack the file, ignore it, and replace the key at Apple or Google.",
+    source=guide(metadata.PUSH),
+    file_type=metadata.PUSH,
+    needs=("tracked",),
+)
 def push_settings_secret_tracked(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.app.files:
         if file.type is not metadata.PUSH or file.path not in subject.evidence.tracked:
@@ -87,6 +141,13 @@ def push_settings_secret_tracked(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="The app allows the web server flow without PKCE: isPkceRequired is false.",
+    why="An authorization code that was overheard can be redeemed by somebody else.",
+    remedy="Set isPkceRequired to true.",
+    source="RFC 9700, section 2.1.1",
+)
 def pkce_not_required(subject: RuleInput) -> Iterator[Remark]:
     if not subject.app.pkce_required:
         yield subject.remark(
@@ -96,6 +157,13 @@ def pkce_not_required(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="The secret is optional although the client credentials flow is on.",
+    why="With that flow the secret is all that proves who asks; an app with it is no public client.",
+    remedy="Set isConsumerSecretOptional to false, or make a second app for the public client.",
+    source="RFC 6749, section 4.4",
+)
 def secret_optional_with_client_credentials(subject: RuleInput) -> Iterator[Remark]:
     if subject.app.secret_optional and subject.client_credentials:
         yield subject.remark(
@@ -105,6 +173,14 @@ def secret_optional_with_client_credentials(subject: RuleInput) -> Iterator[Rema
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="The app may ask for the scope full.",
+    why="A token with it can do all that its user can.",
+    remedy="Name the scopes that are needed, such as Api.",
+    source=f"{guide(metadata.OAUTH)}; RFC 9700, section 2.3",
+    file_type=metadata.OAUTH,
+)
 def scope_full(subject: RuleInput) -> Iterator[Remark]:
     if "Full" in (subject.app.scope_names or ()):
         yield subject.remark(
@@ -115,6 +191,14 @@ def scope_full(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="refreshTokenPolicyType is Infinite: refresh tokens are valid until they are revoked.",
+    why="A token that leaked, or was forgotten, works for ever.",
+    remedy="Use SpecificInactivity or SpecificLifetime.",
+    source=f"{guide(metadata.OAUTH_POLICIES)}; RFC 9700, section 4.14",
+    file_type=metadata.OAUTH_POLICIES,
+)
 def refresh_token_never_expires(subject: RuleInput) -> Iterator[Remark]:
     yield from _policy(
         subject,
@@ -125,6 +209,14 @@ def refresh_token_never_expires(subject: RuleInput) -> Iterator[Remark]:
     )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="ipRelaxationPolicyType lets the app's users past the org's IP restrictions.",
+    why="A stolen token works from anywhere.",
+    remedy="Use Enforce, or Enforce_RelaxRefresh.",
+    source=guide(metadata.OAUTH_POLICIES),
+    file_type=metadata.OAUTH_POLICIES,
+)
 def ip_relaxation_bypassed(subject: RuleInput) -> Iterator[Remark]:
     yield from _policy(
         subject,
@@ -135,6 +227,14 @@ def ip_relaxation_bypassed(subject: RuleInput) -> Iterator[Remark]:
     )
 
 
+@rule(
+    levels=Levels(login="note", deploy="note", commit="note"),
+    means="permittedUsersPolicyType is AllSelfAuthorized: every user of the org may authorize the app.",
+    why="Admins see the app only once somebody uses it.",
+    remedy="Use AdminApprovedPreAuthorized with a permission set.",
+    source=guide(metadata.OAUTH_POLICIES),
+    file_type=metadata.OAUTH_POLICIES,
+)
 def all_users_self_authorized(subject: RuleInput) -> Iterator[Remark]:
     yield from _policy(
         subject,
@@ -145,6 +245,14 @@ def all_users_self_authorized(subject: RuleInput) -> Iterator[Remark]:
     )
 
 
+@rule(
+    levels=Levels(login="note"),
+    means="Other users of this machine may read a settings file that holds a consumer secret.",
+    why="On a shared machine that is everyone.",
+    remedy="Take the rights away: chmod 600.",
+    source="CWE-732, Incorrect Permission Assignment for Critical Resource",
+    needs=("open_to_others",),
+)
 def file_permissions_open(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
         if file.path in subject.evidence.open_to_others:
@@ -154,6 +262,19 @@ def file_permissions_open(subject: RuleInput) -> Iterator[Remark]:
                 at=file,
                 element="consumerSecret",
             )
+
+
+@project_rule(
+    levels=Levels(login="warning", deploy="error", commit="error"),
+    means="git refuses to read the repository, or has only a part of the history that --history asks for. It is a "
+    "warning at most for a part of the history, and where there is no git program. No baseline accepts it.",
+    why="What was not looked at may hold a secret: that nothing was found there says nothing.",
+    remedy="Let git read the repository, and check again. A repository that belongs to somebody else has to be "
+    "named in git's safe.directory.",
+    source="git-config, safe.directory",
+)
+def not_examined(evidence: Evidence) -> Iterator[Remark]:
+    yield from evidence.unexamined
 
 
 def _policy(

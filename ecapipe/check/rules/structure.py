@@ -8,16 +8,29 @@ from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from ecapipe.check.findings import Level
-from ecapipe.check.rules.subject import Remark, RuleInput
+from ecapipe.check.findings import Level, Levels
+from ecapipe.check.rules.rule import DX_GUIDE, GUIDE, HELP, REGISTRY, guide, project_rule, rule
+from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
 from ecapipe.credentials.sources import variables
+from ecapipe.problems import project as problems
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
 
 LONGEST: Final = 2000
 """Characters that all callback URLs may have together."""
 
+_WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems.variable_reserved)
+"""The problems with files that are not `malformed_xml`."""
 
+
+@rule(
+    levels=Levels(login="error", deploy="note"),
+    means="The app has no global OAuth settings file. It is a note for linked and packaged apps, which have none, "
+    "and a warning where key and secret come from elsewhere.",
+    why="Key and secret are in that file only.",
+    remedy="Retrieve the type ExtlClntAppGlobalOauthSettings.",
+    source=guide(metadata.SETTINGS),
+)
 def settings_missing(subject: RuleInput) -> Iterator[Remark]:
     if subject.settings:
         return
@@ -25,10 +38,10 @@ def settings_missing(subject: RuleInput) -> Iterator[Remark]:
     targets = (target,) if target else ()
     problem = apps.missing_settings(app, None, variables(app.name), targets)
     # A SAML-only app: nothing is missing.
-    if problem.name == "NoOauthSettings":
+    if problem.kind is problems.no_oauth_settings:
         return
     mildest: Level | None = None
-    if problem.name != "SettingsNotRetrieved":
+    if problem.kind is not problems.settings_not_retrieved:
         # The file is in another org, and no retrieve from this one brings it.
         mildest = "note"
     elif _can_login_without_settings(subject):
@@ -42,6 +55,13 @@ def _can_login_without_settings(subject: RuleInput) -> bool:
     return key is not None and (secret is not None or subject.app.name in subject.evidence.jwt)
 
 
+@rule(
+    levels=Levels(login="error", deploy="error", commit="error"),
+    means="More than one global OAuth settings file names the app.",
+    why="It is unclear which key and secret count, and a deploy writes one over the other.",
+    remedy="Keep one of the files.",
+    source=guide(metadata.SETTINGS),
+)
 def settings_duplicated(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings[1:]:
         yield subject.remark(
@@ -52,6 +72,13 @@ def settings_duplicated(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="A global OAuth settings file names an app of which the project has nothing else.",
+    why="The name may be misspelt, or the app may be gone. Salesforce refuses settings of an app it does not know.",
+    remedy="Correct externalClientApplication, retrieve the rest of the app, or delete the file.",
+    source=guide(metadata.SETTINGS),
+)
 def settings_orphaned(subject: RuleInput) -> Iterator[Remark]:
     if _orphaned(subject):
         yield subject.remark(
@@ -62,6 +89,13 @@ def settings_orphaned(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="Files of an app are there, but not its own, the .eca file.",
+    why="Without it the app cannot be made in another org, and nothing tells whether it is local or packaged.",
+    remedy="Retrieve the type ExternalClientApplication.",
+    source=guide(metadata.HEADER),
+)
 def app_header_missing(subject: RuleInput) -> Iterator[Remark]:
     if not subject.header and not _orphaned(subject):
         yield subject.remark(
@@ -71,6 +105,13 @@ def app_header_missing(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="note"),
+    means="The app has global OAuth settings, but no OAuth settings, the .ecaOauth file.",
+    why="They hold the scopes. Without them OAuth is not enabled for the app in another org.",
+    remedy="Retrieve the type ExtlClntAppOauthSettings.",
+    source=guide(metadata.OAUTH),
+)
 def oauth_settings_missing(subject: RuleInput) -> Iterator[Remark]:
     if subject.own_settings and not subject.oauth and not _orphaned(subject):
         yield subject.remark(
@@ -80,6 +121,15 @@ def oauth_settings_missing(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="note", deploy="note"),
+    means="The app has OAuth settings, but no OAuth policies, the .ecaOauthPlcy file.",
+    why="They say who may sign in, and whether client credentials are allowed. A deploy makes them anew, with "
+    "Salesforce's defaults.",
+    remedy="Retrieve the type ExtlClntAppOauthConfigurablePolicies.",
+    source=guide(metadata.OAUTH_POLICIES),
+    file_type=metadata.OAUTH,
+)
 def policies_missing(subject: RuleInput) -> Iterator[Remark]:
     app = subject.app
     if subject.oauth and not subject.oauth_policies:
@@ -91,6 +141,47 @@ def policies_missing(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@project_rule(
+    levels=Levels(login="error", deploy="error", commit="error"),
+    means="A file's suffix is nearly that of an external client app type, or has it in the wrong case.",
+    why="The Salesforce CLI goes by the exact suffix: it fails, or passes the file over.",
+    remedy="Rename the file.",
+    source=REGISTRY,
+)
+def suffix_misspelt(evidence: Evidence) -> Iterator[Remark]:
+    yield from evidence.remarks_on(problems.suffix_misspelt)
+
+
+@project_rule(
+    levels=Levels(login="error", deploy="error", commit="error"),
+    means="A file's root element is not the metadata type its suffix promises.",
+    why="The Salesforce CLI goes by the suffix, the deploy by the root element: one of them fails.",
+    remedy="Give the file the suffix of its type.",
+    source=GUIDE,
+)
+def wrong_root(evidence: Evidence) -> Iterator[Remark]:
+    yield from evidence.remarks_on(problems.wrong_root)
+
+
+@project_rule(
+    levels=Levels(login="error", deploy="error", commit="error"),
+    means="A metadata file of an external client app is not well-formed, or holds what ecapipe refuses.",
+    why="Neither ecapipe nor a deploy can read it.",
+    remedy="Mend the file at the line of the finding, or retrieve it again.",
+    source=GUIDE,
+)
+def malformed_xml(evidence: Evidence) -> Iterator[Remark]:
+    others = {problem.kind for problem in evidence.problems if problem.kind}.difference(_WITH_OWN_RULE)
+    yield from evidence.remarks_on(*others)
+
+
+@rule(
+    levels=Levels(login="note", deploy="note", commit="note"),
+    means="A file names its app with a namespace that neither the app's own file nor the project has.",
+    why="ecapipe takes both for one app. A deploy may not: it goes by the exact name.",
+    remedy="Write the name as the .eca file has it, or set the project's namespace.",
+    source=f"{guide(metadata.HEADER)}; {DX_GUIDE}, sfdx-project.json",
+)
 def namespace_mismatch(subject: RuleInput) -> Iterator[Remark]:
     name = subject.app.name
     for file in subject.app.files:
@@ -103,6 +194,13 @@ def namespace_mismatch(subject: RuleInput) -> Iterator[Remark]:
             )
 
 
+@rule(
+    levels=Levels(login="error", deploy="warning", commit="warning"),
+    means="The app has no callback URL, and its settings allow no flow that does without one.",
+    why="Nobody can sign in: the web server flow has to send its answer to a registered address.",
+    remedy="Add a callback URL, such as http://localhost:1717/OauthRedirect.",
+    source=f"{guide(metadata.SETTINGS)}; RFC 6749, section 3.1.2",
+)
 def callback_missing(subject: RuleInput) -> Iterator[Remark]:
     app = subject.app
     if subject.settings and not subject.callback_urls and not app.flows:
@@ -113,6 +211,13 @@ def callback_missing(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="error", deploy="error", commit="error"),
+    means="A line of callbackUrl is no absolute URL, or has a fragment or a wildcard.",
+    why="Salesforce compares callback URLs character by character; one that is no URL never matches.",
+    remedy="Correct the line. Several URLs stand on lines of their own.",
+    source="RFC 6749, section 3.1.2",
+)
 def callback_invalid(subject: RuleInput) -> Iterator[Remark]:
     if wrong := [url for url in subject.callback_urls if _assess(url) == "invalid"]:
         yield subject.remark(
@@ -122,6 +227,13 @@ def callback_invalid(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="A callback URL is plain http, and not on this machine.",
+    why="The authorization code travels to it unencrypted.",
+    remedy="Use https, a scheme of the app's own, or http on localhost.",
+    source="RFC 9700, section 2.6; RFC 8252, section 7.3",
+)
 def callback_insecure(subject: RuleInput) -> Iterator[Remark]:
     if wrong := [url for url in subject.callback_urls if _assess(url) == "insecure"]:
         yield subject.remark(
@@ -131,6 +243,13 @@ def callback_insecure(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="error"),
+    means="All callback URLs together have more than 2,000 characters.",
+    why="Salesforce refuses the deploy.",
+    remedy="Remove the callback URLs that nobody uses.",
+    source=f"{HELP}, Configure the External Client App OAuth Settings",
+)
 def callback_too_long(subject: RuleInput) -> Iterator[Remark]:
     text = subject.settings_text("callbackUrl")
     if text and len(text) > LONGEST:
@@ -141,6 +260,13 @@ def callback_too_long(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(deploy="warning", commit="note"),
+    means="The global OAuth settings have no label.",
+    why="The documentation calls it optional, but deploys without it have failed with Missing required field.",
+    remedy="Add a label, such as the name of the file.",
+    source=guide(metadata.SETTINGS),
+)
 def label_missing(subject: RuleInput) -> Iterator[Remark]:
     settings = subject.own_settings
     if settings and not settings.document.text("label"):
@@ -151,6 +277,13 @@ def label_missing(subject: RuleInput) -> Iterator[Remark]:
         )
 
 
+@rule(
+    levels=Levels(login="note", deploy="warning"),
+    means="A pattern of .forceignore hides the app's global OAuth settings file.",
+    why="The Salesforce CLI neither deploys nor retrieves it, so what it holds is never renewed.",
+    remedy="Remove the pattern from .forceignore; to keep the file out of git, use .gitignore.",
+    source=f"{DX_GUIDE}, How to Exclude Source When Syncing",
+)
 def settings_forceignored(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
         if file.ignored:

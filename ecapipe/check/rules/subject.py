@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ecapipe.check.findings import Level, Purpose
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.credentials.resolution import CredentialState, Resolution
 from ecapipe.credentials.sources import Field, InFile
+from ecapipe.problems.problem import Kind, Problem
 from ecapipe.project import metadata
 from ecapipe.project.apps import App, SourceFile
 from ecapipe.project.metadata import Document
@@ -32,6 +34,10 @@ class Remark:
     line: int | None
     element: str
     at_most: Level | None = None
+
+
+Need = Literal["jwt", "keys", "tracked", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history"]
+"""A member of `Evidence` that a rule may need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,14 @@ class Evidence:
     """The paths at which an app's secret stands in the history."""
     unexamined: tuple[Remark, ...] = ()
     """What could not be looked at."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with files that could not be read, or used."""
+
+    def remarks_on(self, *kinds: Kind[...]) -> Iterator[Remark]:
+        """The problems of these kinds, as remarks."""
+        for problem in self.problems:
+            if problem.kind in kinds:
+                yield Remark(problem.message, problem.actions, file=problem.file, line=problem.line, element="")
 
 
 @dataclass(frozen=True, slots=True)

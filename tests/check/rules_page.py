@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""The page of rules, ``.github/RULES.md``; ``.venv/bin/python tests/check/rules_page.py`` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from ecapipe.check.findings import PURPOSES
+from ecapipe.check.rules.registry import MODULES, RULES
+from ecapipe.check.rules.rule import Rule
+
+PAGE: Final = Path(__file__).parents[2] / ".github" / "RULES.md"
+
+_HEAD: Final = """\
+# Rules of `ecapipe app check`
+
+`ecapipe explain RULE` says for each why it matters, what to do, and where that is from. The levels \
+depend on `--for`; `plugins.ecapipe.rules` in `sfdx-project.json` gives a rule another level for every \
+purpose (`off`, `note`, `warning`, `error`). A dash: the rule is silent.
+"""
+
+
+def lines() -> Iterator[str]:
+    """The page: a section for each module of rules, a row for each rule."""
+    yield _HEAD
+    for module in MODULES:
+        yield f"## {module.__name__.rpartition('.')[2].capitalize()}\n"
+        yield f"| rule | {' | '.join(PURPOSES)} | it means |\n|---|---|---|---|---|"
+        rules = vars(module).values()
+        yield "".join(f"{_row(rule)}\n" for rule in RULES.values() if rule in rules)
+
+
+def page() -> str:
+    return "\n".join(lines()).rstrip("\n") + "\n"
+
+
+def _row(rule: Rule) -> str:
+    levels = (rule.levels.of(purpose) or "–" for purpose in PURPOSES)
+    return f"| `{rule.name}` | {' | '.join(levels)} | {rule.means} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
