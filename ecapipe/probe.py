@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 
 from ecapipe.check import listing
-from ecapipe.credentials import resolution, settings_file, sources
+from ecapipe.credentials import resolution, settings_file
 from ecapipe.credentials.resolution import Credentials, Resolution
-from ecapipe.credentials.sources import Chain
+from ecapipe.credentials.sources import ANYBODY, Chain, Scope, without_questions
 from ecapipe.documents.verdicts import Verdict, Word
 from ecapipe.events import AppFacts
-from ecapipe.exchange.credentials_lookup import CredentialsLookup
 from ecapipe.oauth import introspection
 from ecapipe.oauth.introspection import ProbeRefusal
 from ecapipe.orgs.org import duplicate_warnings
@@ -27,7 +26,6 @@ from ecapipe.run import scheduler, steps, targets
 from ecapipe.run.targets import AppInOrg, RunTargets
 from ecapipe.run.workers import Workers
 from ecapipe.run.world import World
-from ecapipe.saved import secrets as saved_secrets
 
 _TICK = 0.25
 """Seconds between two looks for requests that take long."""
@@ -44,18 +42,13 @@ class ProbeResult:
 
 
 def run(
-    selection: ProjectSelection, org_selection: OrgSelection, secret_from: Collection[str], world: World
+    selection: ProjectSelection, org_selection: OrgSelection, secret_from: frozenset[str], world: World
 ) -> ProbeResult:
     """Send one request for each pair. Raises `EcapipeError` if the project cannot be read, or an org not used."""
     run_targets = targets.choose_targets(selection, org_selection, world)
-    chain = sources.chain(
-        run_targets.found.apps,
-        run_targets.chosen,
-        world.variable,
-        world.ask,
-        secret_from,
-        CredentialsLookup(org_selection.allowed, world),
-        find_saved=saved_secrets.secret_finder(world),
+    apps = run_targets.found.apps
+    chain = world.chain(
+        Scope(apps, run_targets.chosen, asks=ANYBODY, secret_from=secret_from, allowed=org_selection.allowed)
     )
     # A dict as an ordered set: the same warning may come up again.
     warnings: dict[str, None] = {}
@@ -65,7 +58,7 @@ def run(
         verdicts = tuple(_unskipped(verdict) for verdict in verdicts)
     return ProbeResult(
         found=run_targets.found,
-        apps=tuple(_describe(app, run_targets, chain) for app in run_targets.found.apps),
+        apps=tuple(_describe(app, run_targets, chain) for app in apps),
         verdicts=verdicts,
         notices=(*_notices(run_targets), *warnings),
     )
@@ -79,7 +72,7 @@ def _unskipped(verdict: Verdict) -> Verdict:
 
 def _describe(app: App, run_targets: RunTargets, chain: Chain) -> AppFacts:
     # Nobody is asked again for what is only shown.
-    resolved = resolution.resolve(app, None, sources.without_questions(chain))
+    resolved = resolution.resolve(app, None, without_questions(chain))
     org_ids = settings_file.known_org_ids(app, [pair.org for pair in run_targets.of(app)])
     return listing.describe(app, resolved, org_ids)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
+import chains
 import trees
 
-from ecapipe.credentials import resolution, sources
+from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Credentials
 from ecapipe.orgs import selection
 from ecapipe.project.apps import App
@@ -30,6 +31,6 @@ def proven() -> Credentials:
 
 def proven_of(found: App) -> Credentials:
     """The credentials of any app that has some."""
-    outcome = resolution.resolve(found, ORG, sources.chain((found,), (ORG,), lambda name: None, None)).outcome
+    outcome = resolution.resolve(found, ORG, chains.chain((found,), (ORG,))).outcome
     assert isinstance(outcome, Credentials)
     return outcome

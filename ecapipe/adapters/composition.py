@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from ecapipe.adapters import terminal
 from ecapipe.adapters.environment import Environment
@@ -18,6 +18,8 @@ from ecapipe.adapters.network import spare
 from ecapipe.adapters.project_tree import git, writer
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.adapters.storage import atomic
+from ecapipe.credentials import sources
+from ecapipe.credentials.sources import Chain, Lookup, Scope, Source
 from ecapipe.events import Clock
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.run.world import World
@@ -39,6 +41,38 @@ if TYPE_CHECKING:
 Tool = TypeVar("Tool")
 
 CLOCK = Clock(time.monotonic, lambda: datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+
+
+def _open_keyring(world: World, scope: Scope, earlier: Chain) -> Lookup:
+    from ecapipe.saved.secrets import secret_finder
+
+    return sources.of_key(secret_finder(world), earlier)
+
+
+def _keyring_holds(world: World, consumer_key: str) -> bool:
+    # Loaded here, for start-up time: commands that only look need it only where a secret is missing.
+    from ecapipe.saved.records import owner_id
+
+    return world.store.holds("secret", owner_id(consumer_key))
+
+
+def _open_rest(world: World, scope: Scope, earlier: Chain) -> Lookup:
+    from ecapipe.exchange.credentials_lookup import CredentialsLookup
+
+    return sources.of_pair(CredentialsLookup(scope.allowed, world), earlier)
+
+
+SOURCES: Final[tuple[Source[World], ...]] = (
+    sources.ENVIRONMENT,
+    sources.REPLACEMENT,
+    sources.FILE,
+    Source("keyring", _open_keyring, asks="keyring", fits_key=True, holds=_keyring_holds),
+    # To ask an org has to be intended.
+    Source("rest", _open_rest, asks="org", fits_key=True, has_to_be_named=True),
+    # Last, so that nobody types what is to be had elsewhere.
+    sources.PROMPT,
+)
+"""All sources of key and secret, in the order in which they are tried."""
 
 
 def real_world(
@@ -67,6 +101,7 @@ def real_world(
         withhold=environment.take,
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
+        sources=SOURCES,
         keys=_later(lambda: _keys(environment)),
         open=_opening(environment, browser),
         listen=_listen,

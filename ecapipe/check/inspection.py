@@ -14,8 +14,9 @@ from ecapipe.check.options import CheckOptions as CheckOptions
 from ecapipe.check.ports import CheckAccess
 from ecapipe.check.rules import registry
 from ecapipe.check.rules.registry import RULES
-from ecapipe.credentials import resolution, sources
+from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Credentials, Resolution
+from ecapipe.credentials.sources import Scope
 from ecapipe.events import AppFacts
 from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
@@ -23,7 +24,6 @@ from ecapipe.problems.project import baseline_not_configured
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection, discover, require_apps, reserved
 from ecapipe.project.sfdx_project import Project
-from ecapipe.saved import store
 from ecapipe.secret import Secret
 
 _LARGEST_BASELINE: Final = 64 * 1024 * 1024
@@ -58,11 +58,11 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     if not discovery.unreadable:
         require_apps(replace(discovery, apps=(*discovery.apps, *on_disk)))
     target = _target(options, discovery.projects)
-    chain = sources.chain(discovery.apps, (), view.variable, None)
+    chain = view.chain(Scope(discovery.apps))
     all_apps = discovery.apps
     if options.since is not None:
         discovery = revision.changed_since(options.since, discovery, view)
-    resolutions = [resolution.resolve(app, None, chain, store.has_saved_secret(world)) for app in discovery.apps]
+    resolutions = [resolution.resolve(app, None, chain) for app in discovery.apps]
     findings, notices, applied = list[Finding](), list(discovery.notices), set[str]()
     for project in discovery.projects:
         check = _ProjectCheck(project, options, view)

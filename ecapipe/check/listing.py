@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ecapipe.check.ports import ListingAccess
-from ecapipe.credentials import resolution, sources
+from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import CredentialState, Resolution
+from ecapipe.credentials.sources import Scope
 from ecapipe.events import AppFacts, CredentialFacts
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection, discover, reserved
-from ecapipe.saved.store import has_saved_secret
 
 
 def survey(selection: ProjectSelection, world: ListingAccess) -> tuple[Discovery, list[AppFacts]]:
@@ -19,9 +19,8 @@ def survey(selection: ProjectSelection, world: ListingAccess) -> tuple[Discovery
     discovery = discover(selection, world)
     problems = reserved(discovery.projects, discovery.apps)
     discovery = replace(discovery, notices=(*discovery.notices, *(problem.message for problem in problems)))
-    chain = sources.chain(discovery.apps, (), world.variable, None)
-    has_secret = has_saved_secret(world)
-    return discovery, [describe(app, resolution.resolve(app, None, chain, has_secret)) for app in discovery.apps]
+    chain = world.chain(Scope(discovery.apps))
+    return discovery, [describe(app, resolution.resolve(app, None, chain)) for app in discovery.apps]
 
 
 def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppFacts:

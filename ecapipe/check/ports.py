@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, Self
 
+from ecapipe.credentials.sources import ChainAccess
 from ecapipe.project.tree import ProjectAccess
-from ecapipe.saved.ports import StoreAccess
 
 if TYPE_CHECKING:
     from ecapipe.check.git import Git
-    from ecapipe.secret import Secret
 
 
-class ListingAccess(ProjectAccess, StoreAccess, Protocol):
+class ListingAccess(ProjectAccess, ChainAccess, Protocol):
     """What it takes to know the state of credentials."""
-
-    @property
-    def variable(self) -> Callable[[str], Secret | None]: ...
 
 
 class CheckAccess(ListingAccess, Protocol):

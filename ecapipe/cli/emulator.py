@@ -17,7 +17,8 @@ from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AsJson, NoProgress, NoProjectConfig, NoPrompt, SourceDirs, Verbose
 from ecapipe.cli.session import CommandSession
-from ecapipe.credentials import resolution, sources
+from ecapipe.credentials import resolution
+from ecapipe.credentials.sources import Chain, Scope, first_value
 from ecapipe.oauth.scopes import SCOPE_NAMES
 from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
@@ -29,7 +30,6 @@ from ecapipe.project.tree import ProjectTree
 from ecapipe.render import text
 from ecapipe.render.listings import Length
 from ecapipe.run.world import World
-from ecapipe.saved import secrets as saved_secrets
 from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     from ecapipe.emulator.org import RegisteredApp
 
     apps = discovery.discover(project, world).apps
-    chain = sources.chain(apps, (), world.variable, None, find_saved=saved_secrets.secret_finder(world))
+    chain = world.chain(Scope(apps, asks=frozenset({"keyring"})))
     by_key: dict[str, RegisteredApp] = {}
     for app in apps:
         key = resolution.consumer_key(app, None, chain)
@@ -178,14 +178,14 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     return list(by_key.values())
 
 
-def _secret(app: App, chain: sources.Chain) -> Secret | None:
+def _secret(app: App, chain: Chain) -> Secret | None:
     """The app's consumer secret; a new one where an app needs one that no source knows."""
-    candidates = (source.find(app, None, "consumerSecret") for source in chain)
-    secret = next((each for each in candidates if each is not None), None)
-    if secret is None and not app.secret_optional:
-        # In the form of Salesforce's: 64 upper-case hexadecimal digits.
-        return Secret(secrets.token_hex(32).upper())
-    return secret
+    if known := first_value(chain, app, None, "consumerSecret"):
+        return known.value
+    if app.secret_optional:
+        return None
+    # In the form of Salesforce's: 64 upper-case hexadecimal digits.
+    return Secret(secrets.token_hex(32).upper())
 
 
 def _scopes(app: App) -> tuple[str, ...]:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
+from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.project_tree.disk import Disk
-from ecapipe.credentials.sources import SOURCES, USUAL_SOURCES
 from ecapipe.orgs import org_file
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
@@ -20,7 +20,10 @@ from ecapipe.problems.problem import USAGE, EcapipeError
 from ecapipe.problems.usage import source_dir_not_found, usage_error
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render.listings import Length
+from ecapipe.render.reports import FORMATS
 from ecapipe.secret import Secret
+
+_FORMATS: Final = tuple(FORMATS)
 
 SourceDirs = Annotated[
     list[str] | None,
@@ -65,7 +68,7 @@ ReportFiles = Annotated[
     typer.Option(
         "--report",
         metavar="FORMAT=PATH",
-        help="Also write a report: gitlab, html, json, junit, markdown or sarif. Repeatable.",
+        help=f"Also write a report: {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}. Repeatable.",
     ),
 ]
 
@@ -102,7 +105,7 @@ AllowHosts = Annotated[
         help="Also accept this host (every port, or HOST:PORT) as an org, whoever names it. Repeatable.",
     ),
 ]
-SecretSource = StrEnum("SecretSource", {name: name for name in SOURCES})  # type: ignore[misc]  # made of the sources
+SecretSource = StrEnum("SecretSource", {source.name: source.name for source in SOURCES})  # type: ignore[misc]  # made of the sources
 SecretsFrom = Annotated[
     list[SecretSource] | None,
     typer.Option(
@@ -204,7 +207,10 @@ def allowed_hosts(environment: Environment, hosts: Iterable[str] = ()) -> tuple[
 
 
 def secret_sources(choices: Iterable[SecretSource] | None) -> frozenset[str]:
-    """Where secrets may come from: `choices`, else all sources that are asked without being named."""
-    if choices:
-        return frozenset(source.value for source in choices)
-    return frozenset(USUAL_SOURCES)
+    """Where secrets may come from: `choices`; none: all sources that need not be named."""
+    return frozenset(source.value for source in choices or ())
+
+
+def sources_in_orgs() -> list[str]:
+    """The names of the sources that ask an org."""
+    return [source.name for source in SOURCES if source.asks == "org"]

@@ -17,6 +17,7 @@ from ecapipe.problems.usage import interrupted, usage_error
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.project.tree import ProjectTree
 from ecapipe.render import text
+from ecapipe.render.reports import FORMATS
 
 if TYPE_CHECKING:
     from ecapipe.render.report_data import Place, ReportData
@@ -64,9 +65,6 @@ class Reports:
         """
         if not self.files and not self._in_actions:
             return []
-        # Most commands write no report: neither the formats nor the data for them are made for those.
-        from ecapipe.render.reports import FORMATS
-
         data, failures = result(), []
         for target in self.files:
             try:
@@ -156,8 +154,6 @@ def parse(
 
 def _parse_target(value: str, command: str) -> ReportTarget:
     """A value of ``--report``, FORMAT=PATH."""
-    from ecapipe.render.reports import FORMATS
-
     format, _, path = value.partition("=")
     formats = f"Formats: {', '.join(FORMATS)}."
     if path in ("", "-"):

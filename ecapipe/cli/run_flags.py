@@ -29,14 +29,14 @@ from ecapipe.cli.options import (
 )
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
-from ecapipe.events import RUN_STAGES, VERIFY
+from ecapipe.events import APP_STAGES, AUTHORIZE, DISCOVER, RUN_STAGES, VERIFY
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import usage_error
 from ecapipe.run import scheduler
 
 COMMAND: Final = "ecapipe run"
 
-OFFLINE_STAGES: Final = ("discover", "locate", "check")
+OFFLINE_STAGES: Final = tuple(stage.name for stage in (DISCOVER, *APP_STAGES))
 """The stages of a run that send nothing to an org."""
 
 
@@ -201,7 +201,7 @@ class RunFlags:
         """The stage to stop after, None for the last there is."""
         # A dry run ends with the plan of each login: authorize makes it, and sends nothing then.
         if self.dry_run and self.until not in OFFLINE_STAGES:
-            return "authorize"
+            return AUTHORIZE.name
         return None if self.until is None else self.until.value
 
     @property
@@ -297,8 +297,9 @@ def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:
     # The value is not repeated: it may be the key itself, pasted instead of its path.
     if flags.jwt_key_file is not None and not os.path.exists(flags.jwt_key_file):
         yield "--jwt-key-file takes the path of a file, and what it was given is none."
-    if flags.write_back and "rest" not in options.secret_sources(flags.secret_from):
-        yield "--write-back needs --secret-from rest: it writes nothing else."
+    from_orgs = options.sources_in_orgs()
+    if flags.write_back and options.secret_sources(flags.secret_from).isdisjoint(from_orgs):
+        yield f"--write-back needs --secret-from {' or '.join(from_orgs)}: it writes nothing else."
     if flags.wait is not None and not 0 < flags.wait <= 24 * 60:
         yield "--wait takes minutes, more than 0 and at most 1440."
     if flags.store is not None and not flags.save:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from ecapipe.credentials import sources
 from ecapipe.credentials.sources import (
     FILE,
-    KEYRING,
-    REST,
     Chain,
     Field,
-    HasSavedSecret,
     InFile,
-    SourceName,
+    Source,
     SourceValue,
     first_value,
     in_file,
@@ -52,11 +49,16 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class CredentialState:
-    """What is known of a key or secret, never the value. `source` is None when no source has a usable one."""
+    """What is known of a key or secret, never the value. `origin` is None when no source has a usable one."""
 
     in_file: InFile
-    source: SourceName | None
+    origin: Source[Any] | None
     causes: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str | None:
+        """The name of the origin."""
+        return self.origin.name if self.origin else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,11 @@ class Resolution:
         return self.outcome if isinstance(self.outcome, Problem) else None
 
 
-def resolve(
-    app: App, org: Org | None, chain: Chain, has_saved: HasSavedSecret | None = None, *, needs_no_secret: bool = False
-) -> Resolution:
+def resolve(app: App, org: Org | None, chain: Chain, *, needs_no_secret: bool = False) -> Resolution:
     """Walk the chain for key and secret of `app`; `needs_no_secret`: the flow to come needs none, though others may.
 
-    A secret that no source gives, but that `has_saved` knows for the key, counts as present; nobody has read it, so
-    that there are no credentials. A source that cannot be read is a problem of this app in this org alone.
+    A secret that no source gives, but that one holds for the key, counts as present; nobody has read it, so that
+    there are no credentials. A source that cannot be read is a problem of this app in this org alone.
     """
     required = not app.secret_optional and not needs_no_secret
     secret_chain = chain
@@ -100,8 +100,8 @@ def resolve(
     if key is None:
         return Resolution(key_state, _secret_state(app, secret), _no_key(app, key_state.causes))
     if secret is None and required:
-        saved = has_saved is not None and has_saved(key.value.reveal())
-        return _missing_secret(app, org, chain, key_state, saved=saved)
+        holder = next((link.source for link in chain if link.holds(key.value.reveal())), None)
+        return _missing_secret(app, org, chain, key_state, holder=holder)
     credentials = Credentials(app, key.value.reveal(), secret.value if secret else None)
     return Resolution(key_state, _secret_state(app, secret), credentials, _warning(app, org, key, secret))
 
@@ -116,13 +116,13 @@ def _unreadable(app: App, key: SourceValue | None, problem: Problem) -> Resoluti
 
 
 def _missing_secret(
-    app: App, org: Org | None, chain: Chain, key_state: CredentialState, *, saved: bool
+    app: App, org: Org | None, chain: Chain, key_state: CredentialState, *, holder: Source[Any] | None
 ) -> Resolution:
-    """What there is without the secret; `saved`: it is in the keyring, and was not read."""
+    """What there is without the secret; `holder` has it, and was not read."""
     state = _secret_state(app, None)
-    if saved:
-        state = replace(state, source=KEYRING, causes=())
-    own_variable = next((name for source in chain if (name := named_variable(source, org))), None)
+    if holder:
+        state = replace(state, origin=holder, causes=())
+    own_variable = next((name for link in chain if (name := named_variable(link, org))), None)
     if own_variable:
         # No other source was asked, so that nothing else is the cause.
         state = replace(state, causes=(f"{own_variable}, which secretEnv names, is not set.",))
@@ -134,14 +134,13 @@ def _warning(app: App, org: Org | None, key: SourceValue, secret: SourceValue | 
     if secret is None:
         return None
     sentences = []
-    source = secret.source.name
-    # A keyring and an org are asked for the secret of this very key.
-    if source not in (key.source.name, KEYRING, REST):
+    key_source, source = key.link.source, secret.link.source
+    if source is not key_source and not source.fits_key:
         sentences.append(
-            f"The consumer key comes from {key.source.name}, the consumer secret from {source}: make sure they "
+            f"The consumer key comes from {key_source.name}, the consumer secret from {source.name}: make sure they "
             "belong together."
         )
-    if notice := secret.source.notice(app, org):
+    if notice := secret.link.lookup.notice(app, org):
         sentences.append(notice)
     return " ".join(sentences) or None
 
@@ -163,9 +162,9 @@ def _secret_state(app: App, secret: SourceValue | None) -> CredentialState:
 
 def _state_of(app: App, field: Field, value: SourceValue) -> CredentialState:
     # What came from the file is present in it; a second look would cost time for each app and org.
-    if value.source.name == FILE:
+    if value.link.source is FILE:
         return CredentialState("present", FILE)
-    return CredentialState(in_file(app, field), value.source.name)
+    return CredentialState(in_file(app, field), value.link.source)
 
 
 def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Final, Literal, Protocol
+from functools import cache, partial
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.orgs.org import Org
@@ -23,25 +23,15 @@ _LABELS: Final[Mapping[Field, str]] = {"consumerKey": "Consumer key", "consumerS
 
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
 
-SourceName = Literal["environment", "replacement", "file", "keyring", "rest", "prompt"]
+Asked = Literal["people", "org", "keyring"]
+"""Who may be asked for a key or secret; a keyring may ask people in turn."""
 
-SOURCES: Final[tuple[SourceName, ...]] = ("environment", "replacement", "file", "keyring", "rest", "prompt")
-"""The names of all sources; in which order they are tried is for `chain` to say."""
+ANYBODY: Final[frozenset[Asked]] = frozenset({"people", "org", "keyring"})
 
-FILE: Final[SourceName] = "file"
+Find = Callable[[App, Org | None, Field], Secret | None]
+"""Gives the value of a field of an app for an org, or None."""
 
-KEYRING: Final[SourceName] = "keyring"
-
-REST: Final[SourceName] = "rest"
-
-USUAL_SOURCES: Final = tuple(source for source in SOURCES if source != REST)
-"""The sources of a command that names none: to ask an org has to be intended."""
-
-FindSavedSecret = Callable[[str], Secret | None]
-"""Gives the consumer secret that is saved for a consumer key."""
-
-HasSavedSecret = Callable[[str], bool]
-"""Tells whether one is saved, without reading it."""
+Access = TypeVar("Access", contravariant=True)
 
 
 class ClientIdentity(Protocol):
@@ -68,26 +58,115 @@ FetchPair = Callable[[App, Org | None, str | None], FetchedPair]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One link of the chain. `find` gives the value of a field of an app for an org, or None."""
+class Scope:
+    """What a command wants sources for.
 
-    name: SourceName
-    find: Callable[[App, Org | None, Field], Secret | None]
-    secrets: bool = True
-    """Whether consumer secrets may come from it."""
+    `asks`: who may be asked; `secret_from`: the names of the sources that secrets may come from, empty: all that need
+    not be named; `allowed`: hosts accepted besides Salesforce's.
+    """
+
+    apps: Sequence[App]
+    orgs: Sequence[Org] = ()
+    asks: frozenset[Asked] = frozenset()
+    secret_from: frozenset[str] = frozenset()
+    allowed: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A source that was opened: `notice` gives a sentence about the secret that `find` gave."""
+
+    find: Find
     notice: Callable[[App, Org | None], str | None] = lambda app, org: None
-    """A sentence about the secret that it gave."""
+
+
+# Compared by identity: there is one list of them. Slots and Generic do not go together in Python 3.11.
+@dataclass(frozen=True, eq=False)
+class Source(Generic[Access]):
+    """A place that keys and secrets may come from; `ecapipe.adapters.composition.SOURCES` has them all.
+
+    `open` is given what it takes from outside, the scope, and the sources before it.
+    """
+
+    name: str
+    open: Callable[[Access, Scope, Chain], Lookup]
+    asks: Asked | None = None
+    """Who is asked. One that asks nobody serves commands that only look."""
+    has_to_be_named: bool = False
+    """Whether it is used only if ``--secret-from`` names it."""
+    fits_key: bool = False
+    """Whether its secret is that of the very key that the sources before it give."""
+    reads_secret_env: bool = False
+    """Whether it reads the variable that an org names for its secret."""
+    holds: Callable[[Access, str], bool] | None = None
+    """Tells whether it has the secret of a consumer key, and asks nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A source in the chain of a command. `secrets`: whether consumer secrets may come from it."""
+
+    source: Source[Any]
+    lookup: Lookup
+    secrets: bool = True
+    holds: Callable[[str], bool] = lambda key: False
+    """Whether the secret of a key is there, though nobody may be asked for it."""
+
+    def find(self, app: App, org: Org | None, field: Field) -> Secret | None:
+        # A consumer key is no secret, so that it is found in every source.
+        if field == "consumerSecret" and not self.secrets:
+            return None
+        return self.lookup.find(app, org, field)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceValue:
-    """A key or secret, and the source that gave it."""
+    """A key or secret, and the link that gave it."""
 
     value: Secret
-    source: Source
+    link: Link
 
 
-Chain = tuple[Source, ...]
+Chain = tuple[Link, ...]
+
+NOTHING: Final = Lookup(lambda app, org, field: None)
+
+
+class ChainAccess(Protocol):
+    """What gives the sources of key and secret."""
+
+    def chain(self, scope: Scope) -> Chain: ...
+
+
+class SourceAccess(Protocol):
+    """What the sources of this module take from outside."""
+
+    @property
+    def variable(self) -> Callable[[str], Secret | None]:
+        """Reads a credential from a variable of the environment, or from the file that its ``…_FILE`` names."""
+
+    @property
+    def ask(self) -> Callable[[str], Secret | None] | None:
+        """Asks a hidden question; None where nobody can be asked."""
+
+
+def chain(sources: Iterable[Source[Access]], access: Access, scope: Scope) -> Chain:
+    """The links to those of the sources that a command may use, in order.
+
+    One that must not be asked can still tell what it holds, if it knows without asking. Raises `EcapipeError` as the
+    sources do when they are opened.
+    """
+    links: Chain = ()
+    for source in sources:
+        named = source.name in scope.secret_from
+        if source.has_to_be_named and not named:
+            continue
+        if source.asks is None or source.asks in scope.asks:
+            lookup = source.open(access, scope, links)
+            links += (Link(source, lookup, secrets=named or not scope.secret_from),)
+        elif source.holds is not None:
+            links += (Link(source, NOTHING, holds=partial(source.holds, access)),)
+    return links
 
 
 def in_file(app: App, field: Field) -> InFile:
@@ -106,44 +185,44 @@ def in_file(app: App, field: Field) -> InFile:
     return "present"
 
 
-def from_file() -> Source:
-    """The settings file itself; a placeholder or a duplicate counts as absent."""
-
-    def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        if app.settings is None or in_file(app, field) != "present":
-            return None
-        text = app.settings.document.text(field)
-        if not text:
-            return None
-        return Secret(text)
-
-    return Source(FILE, find)
+def _find_in_file(app: App, org: Org | None, field: Field) -> Secret | None:
+    """A placeholder or a duplicate counts as absent."""
+    if app.settings is None or in_file(app, field) != "present":
+        return None
+    text = app.settings.document.text(field)
+    if not text:
+        return None
+    return Secret(text)
 
 
-def from_replacements() -> Source:
-    """What the project's replacements make of the settings file."""
-
-    def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        replaced = replaced_value(app, field)
-        if replaced is None or replaced.value is None or in_file(app, field) == "duplicate":
-            return None
-        if is_placeholder(replaced.value.reveal()):
-            return None
-        return replaced.value
-
-    return Source("replacement", find)
+FILE: Final = Source[object]("file", lambda access, scope, earlier: Lookup(_find_in_file))
+"""The settings file itself."""
 
 
-def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str], orgs: Sequence[Org]) -> Source:
+def find_replacement(app: App, org: Org | None, field: Field) -> Secret | None:
+    """What the project's replacements make of a field of the settings file."""
+    replaced = replaced_value(app, field)
+    if replaced is None or replaced.value is None or in_file(app, field) == "duplicate":
+        return None
+    if is_placeholder(replaced.value.reveal()):
+        return None
+    return replaced.value
+
+
+REPLACEMENT: Final = Source[object]("replacement", lambda access, scope, earlier: Lookup(find_replacement))
+
+
+def _open_environment(access: SourceAccess, scope: Scope, earlier: Chain) -> Lookup:
     """Variables ``ECAPIPE_CLIENT_ID_<APP>_<ORG>``, ``…_<APP>`` and, for a single app, ``ECAPIPE_CLIENT_ID``; the
     same with SECRET. An org that names its variable for the secret has that one alone.
 
-    `value` reads one variable. Raises `EcapipeError` (AmbiguousVariable) when a variable that is set could be
-    meant for two of the given apps or orgs.
+    Raises `EcapipeError` (AmbiguousVariable) when a variable that is set could be meant for two of the apps or orgs.
     """
+    value = access.variable
+    apps = list(dict.fromkeys(app.name for app in scope.apps))
     # Capitals and underscores can make one name of two: a secret would go to the wrong app or org.
     owners: dict[str, str] = {}
-    for name, subject in _subjects_of_variables(apps, orgs):
+    for name, subject in _subjects_of_variables(apps, scope.orgs):
         owner = owners.setdefault(name, subject)
         if owner != subject and value(name) is not None:
             raise EcapipeError(ambiguous_variable(name, owner, subject))
@@ -155,7 +234,10 @@ def from_environment(value: Callable[[str], Secret | None], apps: Sequence[str],
                 return secret
         return None
 
-    return Source("environment", find)
+    return Lookup(find)
+
+
+ENVIRONMENT: Final = Source[SourceAccess]("environment", _open_environment, reads_secret_env=True)
 
 
 def _subjects_of_variables(apps: Sequence[str], orgs: Sequence[Org]) -> Iterator[tuple[str, str]]:
@@ -188,8 +270,8 @@ def _own_variable(org: Org | None, field: Field) -> str | None:
     return org.secret_env
 
 
-def from_keyring(find_saved: FindSavedSecret, earlier: Chain) -> Source:
-    """The secret that was saved for the very key that `earlier` sources give: a pair that belongs together."""
+def of_key(find_secret: Callable[[str], Secret | None], earlier: Chain) -> Lookup:
+    """The secret that belongs to the very key that `earlier` sources give."""
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
         if field == "consumerKey":
@@ -197,13 +279,13 @@ def from_keyring(find_saved: FindSavedSecret, earlier: Chain) -> Source:
         key = consumer_key(earlier, app, org)
         if key is None:
             return None
-        return find_saved(key)
+        return find_secret(key)
 
-    return Source(KEYRING, find)
+    return Lookup(find)
 
 
-def from_rest(fetch_pair: FetchPair, earlier: Chain) -> Source:
-    """The org's credentials REST API; the secret is that of the key that `earlier` sources give, if they do."""
+def of_pair(fetch_pair: FetchPair, earlier: Chain) -> Lookup:
+    """Key and secret together; the secret is that of the key that `earlier` sources give, if they do."""
 
     def fetch(app: App, org: Org | None) -> FetchedPair:
         return fetch_pair(app, org, consumer_key(earlier, app, org))
@@ -214,11 +296,14 @@ def from_rest(fetch_pair: FetchPair, earlier: Chain) -> Source:
             return Secret(pair.key)
         return pair.secret
 
-    return Source(REST, find, notice=lambda app, org: fetch(app, org).notice)
+    return Lookup(find, lambda app, org: fetch(app, org).notice)
 
 
-def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
+def _open_prompt(access: SourceAccess, scope: Scope, earlier: Chain) -> Lookup:
     """A question on the terminal, asked once per app and field."""
+    ask = access.ask
+    if ask is None:
+        return NOTHING
     answers: dict[tuple[str, str, Field], Secret | None] = {}
 
     def find(app: App, org: Org | None, field: Field) -> Secret | None:
@@ -231,7 +316,10 @@ def from_prompt(ask: Callable[[str], Secret | None]) -> Source:
             answers[question] = ask(f"{_LABELS[field]} of {owner}: ")
         return answers[question]
 
-    return Source("prompt", find)
+    return Lookup(find)
+
+
+PROMPT: Final = Source[SourceAccess]("prompt", _open_prompt, asks="people")
 
 
 def variable(field: Field, app: str | None = None, org: Org | None = None) -> str:
@@ -250,47 +338,6 @@ def _in_capitals(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
-def chain(
-    apps: Sequence[App],
-    orgs: Sequence[Org],
-    value: Callable[[str], Secret | None],
-    ask: Callable[[str], Secret | None] | None,
-    secret_from: Collection[str] = SOURCES,
-    disclose: FetchPair | None = None,
-    find_saved: FindSavedSecret | None = None,
-) -> Chain:
-    """The sources of key and secret, in order; secrets come only from those named in `secret_from`.
-
-    Nobody is asked when `ask` is None, no keyring when `find_saved` is, and no org when `disclose` is, or
-    REST is not named.
-    """
-    sources = [
-        from_environment(value, list(dict.fromkeys(app.name for app in apps)), orgs),
-        from_replacements(),
-        from_file(),
-    ]
-    # A keyring and an org are asked for the secret of the key that the sources before them give.
-    if find_saved is not None:
-        sources.append(from_keyring(find_saved, tuple(sources)))
-    if disclose is not None and REST in secret_from:
-        sources.append(from_rest(disclose, tuple(sources)))
-    # Last, so that nobody types what is to be had elsewhere.
-    if ask is not None:
-        sources.append(from_prompt(ask))
-    return tuple(source if source.name in secret_from else _keys_only(source) for source in sources)
-
-
-def _keys_only(source: Source) -> Source:
-    """The source without its secrets; a consumer key is none, so that it is still found there."""
-
-    def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        if field == "consumerSecret":
-            return None
-        return source.find(app, org, field)
-
-    return Source(source.name, find, secrets=False)
-
-
 def variables(app: str, orgs: Sequence[Org] = ()) -> tuple[str, str]:
     """The variables for the key and the secret of `app`, the latter as all of `orgs` name it, if they do."""
     secret = variable("consumerSecret", app)
@@ -302,22 +349,22 @@ def variables(app: str, orgs: Sequence[Org] = ()) -> tuple[str, str]:
 
 def without_terminal_prompt(chain: Chain) -> Chain:
     """The chain without its questions to people at this terminal."""
-    return tuple(source for source in chain if source.name != "prompt")
+    return tuple(link for link in chain if link.source.asks != "people")
 
 
 def without_questions(chain: Chain) -> Chain:
     """The chain without its questions, to people, to orgs or to a keyring, which may ask people."""
-    return tuple(source for source in chain if source.name not in (KEYRING, REST, "prompt"))
+    return tuple(link for link in chain if link.source.asks is None)
 
 
 def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> SourceValue | None:
     """The value of the first source that has one."""
-    for source in chain:
-        value = source.find(app, org, field)
+    for link in chain:
+        value = link.find(app, org, field)
         if value is not None:
-            return SourceValue(value, source)
+            return SourceValue(value, link)
         # An org that names a variable means no other secret: that of another source could be another org's.
-        if field == "consumerSecret" and named_variable(source, org):
+        if field == "consumerSecret" and named_variable(link, org):
             break
     return None
 
@@ -328,9 +375,9 @@ def consumer_key(chain: Chain, app: App, org: Org | None) -> str | None:
     return key.value.reveal() if key else None
 
 
-def named_variable(source: Source, org: Org | None) -> str | None:
-    """The variable that `org` names for its secret, if `source` is the environment and may give secrets."""
-    if org is None or not source.secrets or source.name != "environment":
+def named_variable(link: Link, org: Org | None) -> str | None:
+    """The variable that `org` names for its secret, if the source reads it and may give secrets."""
+    if org is None or not link.secrets or not link.source.reads_secret_env:
         return None
     return org.secret_env
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from ecapipe.events import (
+    DISCOVER,
     AppDescribed,
     AppFacts,
     Event,
@@ -144,7 +145,7 @@ class Report:
     def fatal(self) -> Problem | None:
         """The problem that kept the run from any work: the project itself could not be read."""
         for ended in self._ended:
-            if ended.stage.name == "discover" and ended.problem and ended.problem.exit_code != INTERRUPTED:
+            if ended.stage == DISCOVER and ended.problem and ended.problem.exit_code != INTERRUPTED:
                 return ended.problem
         return None
 

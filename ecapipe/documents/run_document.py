@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from ecapipe.credentials.sources import InFile, SourceName
+from ecapipe.credentials.sources import InFile
 from ecapipe.documents import codec
 from ecapipe.documents.codec import Document, Result
 from ecapipe.events import (
@@ -43,7 +43,9 @@ class Credential(Document, kw_only=True):
     in_file: InFile
     required: bool | UnsetType = UNSET
     usable: bool
-    source: Annotated[SourceName | None, Meta(description="Where the value comes from; null: nowhere.")]
+    source: Annotated[
+        str | None, Meta(description="Where the value comes from, as --secret-from names it; null: nowhere.")
+    ]
     causes: Annotated[Sequence[str], Meta(description="Why it is not usable, as far as can be told.")]
 
 

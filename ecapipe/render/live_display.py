@@ -17,6 +17,8 @@ from rich.text import Text
 
 from ecapipe.documents.report import Report
 from ecapipe.events import (
+    APP_STAGES,
+    DISCOVER,
     AppDescribed,
     Event,
     LoginResult,
@@ -157,7 +159,7 @@ class LiveDisplay:
         """The stages of the block that are still to come."""
         pending = self._stages[self._stages.index(running.stage) + 1 :]
         if running.subject.org is None:
-            pending = tuple(stage for stage in pending if running.subject.app and stage.name == "check")
+            pending = tuple(stage for stage in pending if running.subject.app and stage in APP_STAGES)
         for stage in pending:
             yield Text(f" {self._glyphs.pending} {stage.title}", style="dim")
 
@@ -172,7 +174,7 @@ class LiveDisplay:
 
     def _table(self, rows: tuple[Subject, ...]) -> Table:
         """A row per subject, a column per stage."""
-        stages = [stage for stage in self._stages if stage.name != "discover"]
+        stages = [stage for stage in self._stages if stage != DISCOVER]
         heads = [self._column(stage) for stage in stages]
         # Each column has a frame and two spaces beside its content; so have the first and the last.
         width = max(16, self._out.width - sum(len(head) + 3 for head in heads) - 7)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
-from ecapipe.events import LoginResult, Outcome, SavedPlace, StageEnded, Subject
+from ecapipe.events import DISCOVER, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded, Subject
 from ecapipe.problems.problem import Problem
 
 _HOSTILE: Final = re.compile(
@@ -107,7 +107,7 @@ def duration(milliseconds: int) -> str:
 
 def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
     """The facts of a stage as label and text; unless `verbose`, only of the stages that find, verify or hand over."""
-    if not verbose and event.stage.name not in ("discover", "verify", "hand-over"):
+    if not verbose and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
         return []
     pairs = []
     for name, value in event.facts.items():

@@ -22,8 +22,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ecapipe.check import listing
-from ecapipe.credentials import resolution, settings_file, sources
+from ecapipe.credentials import resolution, settings_file
 from ecapipe.credentials.resolution import Resolution
+from ecapipe.credentials.sources import ANYBODY, Chain, Scope, without_questions
 from ecapipe.documents import recorded_runs
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.shards import Shard
@@ -42,7 +43,6 @@ from ecapipe.events import (
     SubjectFinished,
     stages_until,
 )
-from ecapipe.exchange.credentials_lookup import CredentialsLookup
 from ecapipe.login import plan as login_plan
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target
@@ -57,7 +57,6 @@ from ecapipe.run import preflight, resume, retrieve, scheduler, steps, writeback
 from ecapipe.run.readiness import Blocked, Candidate, Readiness, Ready, Refused
 from ecapipe.run.targets import RunTargets, choose_targets
 from ecapipe.run.world import World
-from ecapipe.saved import secrets as saved_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class RunRequest:
     orgs: OrgSelection
     options: LoginOptions
     last: str | None = None
-    secret_from: frozenset[str] = frozenset(sources.USUAL_SOURCES)
+    secret_from: frozenset[str] = frozenset()
     at_once: int = scheduler.CONCURRENCY
     retrieve: bool = False
     write_back: bool = False
@@ -103,7 +102,7 @@ class _Scope:
     has completed."""
 
     targets: RunTargets
-    chain: sources.Chain
+    chain: Chain
     records: resume.Records
 
 
@@ -146,7 +145,10 @@ class _Pipeline:
             work.facts[recorded_runs.SHARD] = str(request.shard)
             targets = targets.part(request.shard.holds)
         self.require_possible(targets)
-        chain = self.credential_chain(targets)
+        orgs, secret_from = request.orgs, request.secret_from
+        chain = world.chain(
+            Scope(targets.found.apps, targets.chosen, asks=ANYBODY, secret_from=secret_from, allowed=orgs.allowed)
+        )
         work.facts |= {"apps": len(targets.found.apps), "orgs": [org.name for org in targets.chosen]}
         work.warnings += [problem.message for problem in targets.found.unreadable]
         work.warnings += [*targets.found.notices, *targets.notices]
@@ -166,19 +168,6 @@ class _Pipeline:
             raise EcapipeError(not_one_target(count))
         if self.options.hand_over:
             login_plan.expect_to_hand_over(targets.chosen, self.options, self.world)
-
-    def credential_chain(self, targets: RunTargets) -> sources.Chain:
-        """The sources of keys and secrets; none of them is read yet."""
-        world = self.world
-        return sources.chain(
-            targets.found.apps,
-            targets.chosen,
-            world.variable,
-            world.ask,
-            secret_from=self.request.secret_from,
-            disclose=CredentialsLookup(self.request.orgs.allowed, world),
-            find_saved=saved_secrets.secret_finder(world),
-        )
 
     def subjects(self, targets: RunTargets) -> tuple[Subject, ...]:
         """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
@@ -205,7 +194,7 @@ class _Pipeline:
         """locate → check. `hopeless`: no app of the run gets any further."""
         orgs = scope.targets.orgs_of(app)
         # What is known without asking anybody describes an app that does not come through its check.
-        resolutions = [resolution.resolve(app, None, sources.without_questions(scope.chain))]
+        resolutions = [resolution.resolve(app, None, without_questions(scope.chain))]
         with self.tracker.course(subject, APP_STAGES) as sequence:
             with sequence.stage(LOCATE) as work:
                 self.locate(app, scope, work, hopeless=hopeless)
@@ -235,7 +224,7 @@ class _Pipeline:
             logins_fail=logins_fail,
         )
 
-    def check(self, app: App, orgs: Sequence[Org], chain: sources.Chain, work: StageWork) -> list[Resolution]:
+    def check(self, app: App, orgs: Sequence[Org], chain: Chain, work: StageWork) -> list[Resolution]:
         """Key and secret for each org, as `steps.resolve_credentials`."""
         needs_no_secret = partial(login_plan.needs_no_secret, app, options=self.options)
         resolutions = steps.resolve_credentials(app, orgs, chain, work, needs_no_secret=needs_no_secret)

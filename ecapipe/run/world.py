@@ -7,6 +7,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ecapipe.credentials import sources
+from ecapipe.credentials.sources import Chain, Scope, Source
+
 if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
     from ecapipe.check.git import Git
     from ecapipe.events import Clock
@@ -50,6 +53,8 @@ class World:
     """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
     ask: Callable[[str], Secret | None] | None
     """A hidden question on the terminal; None where there is none to ask on."""
+    sources: Sequence[Source[World]]
+    """All that key and secret may come from, in order."""
     keys: KeyReader
     open: Callable[[str], bool] | None
     """Shows a URL in a browser, False if that failed; None when URLs are only printed."""
@@ -72,6 +77,10 @@ class World:
     """Begins to load what sending needs, and comes back at once: a moment that whoever signs in need not wait for."""
     close_connections: Callable[[], None] = lambda: None
     """Closes the connections of the thread that calls it."""
+
+    def chain(self, scope: Scope) -> Chain:
+        """The sources of key and secret that a command may use, none of which is read yet."""
+        return sources.chain(self.sources, self, scope)
 
     def staged(self) -> World:
         """The same world, with the tree as the next commit would have it."""

@@ -24,7 +24,7 @@ def write_back(app: App, resolutions: Sequence[Resolution], world: World, work: 
     Nothing happens if the secret does not come from the org. Raises `EcapipeError`: NotWrittenBack, GitUnavailable,
     UnreadableFile, UnwritableFile.
     """
-    outcomes = [each.outcome for each in resolutions if each.secret.source == sources.REST]
+    outcomes = [each.outcome for each in resolutions if each.secret.origin and each.secret.origin.asks == "org"]
     pairs = [outcome for outcome in outcomes if isinstance(outcome, Credentials)]
     secrets = [pair.consumer_secret for pair in pairs if pair.consumer_secret]
     if not secrets:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from ecapipe.credentials.sources import ChainAccess
 from ecapipe.project.tree import ProjectAccess
 
 if TYPE_CHECKING:
@@ -22,15 +23,11 @@ class StoreAccess(Protocol):
     def store(self) -> SecretStore: ...
 
 
-class SecretsAccess(ProjectAccess, StoreAccess, Protocol):
+class SecretsAccess(ProjectAccess, ChainAccess, StoreAccess, Protocol):
     """What it takes to find the owner of a secret in a project."""
 
     @property
     def clock(self) -> Clock: ...
-
-    @property
-    def variable(self) -> Callable[[str], Secret | None]:
-        """Reads a credential from a variable of the environment, or from the file that its ``…_FILE`` names."""
 
 
 class SessionsAccess(StoreAccess, Protocol):

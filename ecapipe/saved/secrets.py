@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
-from ecapipe.credentials import placeholders, resolution, sources
+from ecapipe.credentials import placeholders, resolution
+from ecapipe.credentials.sources import Scope
 from ecapipe.events import SavedSecretFacts
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
@@ -31,7 +33,7 @@ def secret_facts(owner: SecretOwner) -> SavedSecretFacts:
     )
 
 
-def secret_finder(world: StoreAccess) -> sources.FindSavedSecret:
+def secret_finder(world: StoreAccess) -> Callable[[str], Secret | None]:
     """The saved secret of a consumer key, as a source of the chain."""
 
     # A keyring may ask the user to unlock it, and an app may be used in many orgs: each key is looked up once.
@@ -73,7 +75,7 @@ def owner(
     (app,) = discovered.apps
     discovery.refuse_rivals(app)
     org = next(iter(targets), None)
-    chain = sources.chain(discovered.apps, targets, world.variable, None)
+    chain = world.chain(Scope(discovered.apps, targets))
     # The secret may be missing: it is what this command is about to save.
     resolved = resolution.resolve(app, org, chain, needs_no_secret=True)
     if isinstance(resolved.outcome, Problem):

@@ -6,25 +6,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from ecapipe.credentials import sources
-from ecapipe.saved.ports import StoreAccess
-
 # Ports are imported by every command, the modules of their types are not: start-up stays fast.
 if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
     from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace
-
-
-def has_saved_secret(world: StoreAccess) -> sources.HasSavedSecret:
-    """A check for the saved secret of a consumer key that does not read it: no keyring is asked."""
-
-    def holds(consumer_key: str) -> bool:
-        # Loaded here, for start-up time: commands that only look need it only where a secret is missing.
-        from ecapipe.saved import records
-
-        return world.store.holds("secret", records.owner_id(consumer_key))
-
-    return holds
 
 
 class SecretStore(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import chains
 import pytest
 import trees
 
@@ -13,7 +14,7 @@ from ecapipe.check.findings import Finding
 from ecapipe.check.rules import registry
 from ecapipe.check.rules.registry import RULES
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, Sighting
-from ecapipe.credentials import resolution, sources
+from ecapipe.credentials import resolution
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.project import malformed_xml, suffix_misspelt, wrong_root
 from ecapipe.problems.usage import unreadable_file
@@ -34,7 +35,7 @@ def checked(
     unreadable: Sequence[Problem] = (),
     **variables: str,
 ) -> list[Finding]:
-    chain = sources.chain(apps, (), Environment(variables).credential, None)
+    chain = chains.chain(apps, (), Environment(variables).credential)
     proven = [resolution.resolve(app, None, chain) for app in apps]
     return registry.check(apps, proven, Evidence(tracked=frozenset(tracked), problems=tuple(unreadable)), {})
 
@@ -236,7 +237,7 @@ ANGRY = trees.app(
 
 def asked(rule: str, app: App, evidence: Evidence) -> list[Remark]:
     """What a rule says when it is asked, useful or not."""
-    chain = sources.chain((app,), (), Environment({}).credential, None)
+    chain = chains.chain((app,), (), Environment({}).credential)
     check = RULES[rule].check_app
     assert check is not None
     return list(check(RuleInput.of(app, resolution.resolve(app, None, chain), evidence)))

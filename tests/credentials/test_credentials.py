@@ -7,16 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import chains
 import pytest
 import trees
 from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecapipe.adapters import composition
+from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.credentials import placeholders, resolution, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
-from ecapipe.credentials.sources import Field
+from ecapipe.credentials.sources import Field, Scope
 from ecapipe.orgs.org import Org
 from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -63,10 +66,10 @@ def resolved(
     org: Org | None = None,
     *,
     ask: Person | None = None,
-    secret_from: tuple[str, ...] = sources.SOURCES,
+    secret_from: tuple[str, ...] = (),
     **values: str,
 ) -> Resolution:
-    chain = sources.chain((found,), (org,) if org else (), given_as(**values), ask, secret_from)
+    chain = chains.chain((found,), (org,) if org else (), given_as(**values), ask, secret_from=secret_from)
     return resolution.resolve(found, org, chain)
 
 
@@ -184,14 +187,14 @@ def test_the_most_particular_variable_counts(values: dict[str, str], secret: str
 
 def test_a_variable_without_an_app_is_read_only_when_there_is_one_app() -> None:
     both = (app("Billing"), app("Portal"))
-    chain = sources.chain(both, (UAT,), given_as(ID="any", SECRET="any"), None)
+    chain = chains.chain(both, (UAT,), given_as(ID="any", SECRET="any"))
     assert pair(resolution.resolve(both[0], UAT, chain)) == (KEY, SECRET)
 
 
 def test_a_variable_for_one_org_says_nothing_about_another() -> None:
     prod = Org("https://acme.my.salesforce.com", "acme.my.salesforce.com", "prod")
     found = app(settings={"consumerSecret": None})
-    chain = sources.chain((found,), (UAT, prod), given_as(SECRET_BILLING_UAT="uat's"), None)
+    chain = chains.chain((found,), (UAT, prod), given_as(SECRET_BILLING_UAT="uat's"))
     assert pair(resolution.resolve(found, UAT, chain))[1] == "uat's"
     assert missing(resolution.resolve(found, prod, chain)).kind is consumer_secret_missing
 
@@ -211,7 +214,7 @@ def test_two_subjects_of_one_variable_are_refused_by_name(
     names: tuple[str, ...], orgs: tuple[Org, ...], variable: str, subjects: tuple[str, ...]
 ) -> None:
     apps = [app(name) for name in names]
-    problem = problem_of(sources.chain, apps, orgs, given_as(**{variable: "whose"}), None)
+    problem = problem_of(chains.chain, apps, orgs, given_as(**{variable: "whose"}), None)
     assert problem.kind is ambiguous_variable
     assert problem.exit_code == 2
     for said in (f"ECAPIPE_CLIENT_{variable} ", *(f'"{subject}"' for subject in subjects)):
@@ -224,13 +227,13 @@ def test_two_subjects_of_one_variable_are_no_harm_while_it_is_unset(
     names: tuple[str, ...], orgs: tuple[Org, ...], variable: str, subjects: tuple[str, ...]
 ) -> None:
     apps = [app(name) for name in names]
-    chain = sources.chain(apps, orgs, given_as(SECRET_OTHER="unread"), None)
+    chain = chains.chain(apps, orgs, given_as(SECRET_OTHER="unread"))
     assert all(pair(resolution.resolve(found, org, chain)) for found in apps for org in (None, *orgs))
 
 
 def test_one_app_in_two_projects_may_share_its_variable() -> None:
     twins = (app(), replace(app(), project="/other"))
-    chain = sources.chain(twins, (), given_as(SECRET_BILLING="shared"), None)
+    chain = chains.chain(twins, (), given_as(SECRET_BILLING="shared"))
     assert [pair(resolution.resolve(found, None, chain))[1] for found in twins] == ["shared", "shared"]
 
 
@@ -240,7 +243,7 @@ def test_each_variable_may_name_a_file_instead(tmp_path: Path) -> None:
     found = app(settings={"consumerSecret": None})
     for name in ("ECAPIPE_CLIENT_SECRET", "ECAPIPE_CLIENT_SECRET_BILLING", "ECAPIPE_CLIENT_SECRET_BILLING_UAT"):
         variables = Environment({f"{name}_FILE": str(path)}).credential
-        result = resolution.resolve(found, UAT, sources.chain((found,), (UAT,), variables, None))
+        result = resolution.resolve(found, UAT, chains.chain((found,), (UAT,), variables))
         assert pair(result)[1] == "from-a-file"
         assert result.secret.source == "environment"
 
@@ -249,19 +252,19 @@ def test_a_variable_comes_before_the_file_of_the_same_name(tmp_path: Path) -> No
     path = tmp_path / "secret"
     path.write_text("from-a-file")
     variables = Environment({"ECAPIPE_CLIENT_SECRET": "itself", "ECAPIPE_CLIENT_SECRET_FILE": str(path)}).credential
-    assert pair(resolution.resolve(app(), None, sources.chain((app(),), (), variables, None)))[1] == "itself"
+    assert pair(resolution.resolve(app(), None, chains.chain((app(),), (), variables)))[1] == "itself"
 
 
 def test_a_file_two_subjects_would_share_is_refused_too(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("whose")
     variables = Environment({"ECAPIPE_CLIENT_SECRET_A_B_FILE": str(path)}).credential
-    assert problem_of(sources.chain, (app("A_B"), app("A-B")), (), variables, None).kind is ambiguous_variable
+    assert problem_of(chains.chain, (app("A_B"), app("A-B")), (), variables, None).kind is ambiguous_variable
 
 
 def test_a_secret_put_where_a_path_belongs_is_not_repeated() -> None:
     variables = Environment({"ECAPIPE_CLIENT_SECRET_FILE": SECRET}).credential
-    chain = sources.chain((app(),), (), variables, None)
+    chain = chains.chain((app(),), (), variables)
     problem = resolution.resolve(app(), None, chain).problem
     assert problem is not None
     assert problem.kind is unreadable_file
@@ -277,7 +280,7 @@ def test_a_person_is_asked_once_per_app_and_field() -> None:
     lacking = {"consumerSecret": None}
     both = (app("Billing", settings=lacking), app("Portal", settings=lacking))
     person = Person()
-    chain = sources.chain(both, (UAT, prod), given_as(), person)
+    chain = chains.chain(both, (UAT, prod), given_as(), person)
     for found in both:
         for org in (UAT, prod, UAT):
             assert pair(resolution.resolve(found, org, chain))[1] == "typed"
@@ -288,7 +291,7 @@ def test_apps_of_one_name_in_two_projects_are_asked_for_separately() -> None:
     lacking = app(settings={"consumerSecret": None})
     twins = (lacking, replace(lacking, project="/other"))
     person = Person()
-    chain = sources.chain(twins, (), given_as(), person)
+    chain = chains.chain(twins, (), given_as(), person)
     assert all(pair(resolution.resolve(found, None, chain)) for found in twins)
     assert len(person.asked) == 2
 
@@ -296,7 +299,7 @@ def test_apps_of_one_name_in_two_projects_are_asked_for_separately() -> None:
 def test_a_person_who_answers_nothing_is_not_asked_again() -> None:
     person = Person(None)
     found = app(settings={"consumerSecret": None})
-    chain = sources.chain((found,), (), given_as(), person)
+    chain = chains.chain((found,), (), given_as(), person)
     for _ in range(3):
         assert missing(resolution.resolve(found, None, chain)).kind is consumer_secret_missing
     assert len(person.asked) == 1
@@ -305,7 +308,7 @@ def test_a_person_who_answers_nothing_is_not_asked_again() -> None:
 def test_nobody_is_asked_for_what_a_quiet_chain_lacks() -> None:
     person = Person()
     found = app(settings={"consumerKey": None, "consumerSecret": None})
-    chain = sources.chain((found,), (), given_as(), person)
+    chain = chains.chain((found,), (), given_as(), person)
     assert missing(resolution.resolve(found, None, sources.without_questions(chain))).kind is consumer_key_missing
     assert person.asked == []
 
@@ -528,10 +531,10 @@ def test_a_kept_secret_serves_the_key_it_was_kept_for_and_no_other() -> None:
     found = app(settings={"consumerSecret": None})
     key = found.settings.document.text("consumerKey") if found.settings else None
     asked, find = kept_for(key or "")
-    result = resolution.resolve(found, UAT, sources.chain((found,), (UAT,), given_as(), None, find_saved=find))
+    result = resolution.resolve(found, UAT, chains.chain((found,), (UAT,), given_as(), find_saved=find))
     assert pair(result) == (key, "kept")
     assert (result.secret.source, result.warning, asked) == ("keyring", None, [key])
-    chain = sources.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), None, find_saved=find)
+    chain = chains.chain((found,), (UAT,), given_as(ID_BILLING_UAT="another"), find_saved=find)
     assert missing(resolution.resolve(found, UAT, chain)).kind is consumer_secret_missing
 
 
@@ -539,7 +542,7 @@ def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
     asked, find = kept_for("any")
     person = Person()
     for found, values in ((app(), {}), (app(settings={"consumerSecret": None}), {"SECRET_BILLING": "given"})):
-        chain = sources.chain((found,), (UAT,), given_as(**values), person, find_saved=find)
+        chain = chains.chain((found,), (UAT,), given_as(**values), person, find_saved=find)
         resolution.resolve(found, UAT, chain)
     assert (asked, person.asked) == ([], [])
 
@@ -547,7 +550,7 @@ def test_what_comes_before_the_keyring_keeps_it_from_being_asked() -> None:
 def test_a_secret_that_no_flow_needs_is_not_looked_for_in_the_keyring() -> None:
     asked, find = kept_for("any")
     found = app(settings={"consumerSecret": None, "isConsumerSecretOptional": "true"})
-    resolution.resolve(found, UAT, sources.chain((found,), (UAT,), given_as(), None, find_saved=find))
+    resolution.resolve(found, UAT, chains.chain((found,), (UAT,), given_as(), find_saved=find))
     assert asked == []
 
 
@@ -556,15 +559,21 @@ def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
         raise EcapipeError(keyring_failed("Keyring", "give an entry", "KeyringLocked"))
 
     found = app(settings={"consumerSecret": None})
-    chain = sources.chain((found,), (UAT,), given_as(), None, find_saved=broken)
+    chain = chains.chain((found,), (UAT,), given_as(), find_saved=broken)
     assert missing(resolution.resolve(found, UAT, chain)).kind is keyring_failed
 
 
 def test_a_secret_that_is_held_is_known_without_a_look() -> None:
     found = app(settings={"consumerSecret": None})
-    chain = sources.chain((found,), (), given_as(), None)
-    known = resolution.resolve(found, None, chain, lambda key: True)
+    (keyring,) = [source for source in SOURCES if source.name == "keyring"]
+
+    def resolved_with(found: App, *, held: bool) -> Resolution:
+        available = (sources.FILE, replace(keyring, holds=lambda world, key: held))
+        world = composition.real_world(Environment({}))
+        return resolution.resolve(found, None, sources.chain(available, world, Scope((found,))))
+
+    known = resolved_with(found, held=True)
     assert (known.secret.source, known.secret.causes) == ("keyring", ())
     assert isinstance(known.outcome, Problem)
-    assert resolution.resolve(found, None, chain, lambda key: False).secret.source is None
-    assert resolution.resolve(app(), None, chain, lambda key: True).secret.source == "file"
+    assert resolved_with(found, held=False).secret.source is None
+    assert resolved_with(app(), held=True).secret.source == "file"

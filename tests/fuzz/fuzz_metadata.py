@@ -38,7 +38,7 @@ def one(data: bytes) -> None:
         return
     assert all(element.name and element.line >= 1 for element in document.elements)
     for app in apps.assemble([apps.SourceFile("fuzzed.xml", type, "Fuzzed", document)], "/project", ""):
-        chain = sources.chain([app], [], lambda name: None, None)
+        chain = sources.chain([sources.REPLACEMENT, sources.FILE], None, sources.Scope([app]))
         resolution.resolve(app, None, chain)
 
 

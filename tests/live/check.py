@@ -26,8 +26,9 @@ from live.probes import Place
 from ecapipe.adapters import composition, environment
 from ecapipe.adapters.network import http
 from ecapipe.cli.emulator import registered
-from ecapipe.credentials import resolution, sources
+from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Credentials
+from ecapipe.credentials.sources import Scope
 from ecapipe.emulator.org import RegisteredApp
 from ecapipe.emulator.server import Emulator
 from ecapipe.orgs import selection
@@ -60,7 +61,7 @@ def checked(name: str, source_dir: str, app_name: str, *, retrieve: bool) -> tup
     world = composition.real_world(environment.process())
     where = ProjectSelection((source_dir,), (app_name,))
     (app,) = discovery.discover(where, world).apps
-    outcome = resolution.resolve(app, None, sources.chain([app], (), world.variable, None)).outcome
+    outcome = resolution.resolve(app, None, world.chain(Scope([app]))).outcome
     if not isinstance(outcome, Credentials):
         raise EcapipeError(outcome)
     (known,) = registered(where, world)

@@ -8,6 +8,7 @@ import zipfile
 from contextlib import chdir
 from pathlib import Path
 
+import chains
 import pytest
 import trees
 from failure import problem_of
@@ -18,7 +19,7 @@ from profiles import tries
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.check import listing
-from ecapipe.credentials import resolution, sources
+from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Resolution
 from ecapipe.events import CHECK, LOCATE, Clock, StageEnded, Subject
 from ecapipe.login.tracker import Tracker
@@ -438,7 +439,7 @@ def replacing(origin: str, **entry: object) -> trees.Files:
 def secret_of(result: Discovery) -> tuple[str | None, str | None]:
     """Source and value of the app's consumer secret."""
     (app,) = result.apps
-    resolved = resolution.resolve(app, None, sources.chain(result.apps, (), lambda name: None, None))
+    resolved = resolution.resolve(app, None, chains.chain(result.apps))
     outcome = resolved.outcome
     value = outcome.consumer_secret if isinstance(outcome, resolution.Credentials) else None
     return resolved.secret.source, value.reveal() if value else None
@@ -458,7 +459,7 @@ def test_a_replacement_may_be_a_key(tmp_path: Path) -> None:
     }
     files = trees.project(replacements=[rule]) | trees.app(settings={"consumerKey": "@KEY@"})
     result = discovery.discover(ProjectSelection((str(trees.plant(tmp_path, files)),)), world(ECA_KEY="0123456789"))
-    chain = sources.chain(result.apps, (), lambda name: None, None)
+    chain = chains.chain(result.apps)
     resolved = resolution.resolve(result.apps[0], None, chain)
     assert (resolved.key.source, resolved.secret.source) == ("replacement", "file")
 
@@ -507,7 +508,7 @@ class Ended:
         return self.last
 
     def prove(self, app: App, chosen: tuple[Org, ...], **variables: str) -> tuple[StageEnded, list[Resolution]]:
-        chain = sources.chain((app,), chosen, Environment(variables).credential, None)
+        chain = chains.chain((app,), chosen, Environment(variables).credential)
         proven: list[Resolution] = []
         with self.track.course(Subject(app.name), (CHECK,)) as course, course.stage(CHECK) as work:
             proven = steps.resolve_credentials(app, chosen, chain, work)
@@ -623,7 +624,7 @@ def test_a_pair_from_two_places_is_a_warning() -> None:
 def test_facts_show_what_is_known_and_no_value(tmp_path: Path) -> None:
     result = found(trees.plant(tmp_path, trees.project() | trees.app(oauth=LINK)))
     (app,) = result.apps
-    resolved = resolution.resolve(app, None, sources.chain((app,), (), lambda name: None, None))
+    resolved = resolution.resolve(app, None, chains.chain((app,)))
     facts = listing.describe(app, resolved)
     assert (facts.name, facts.project) == ("Billing", str(tmp_path))
     assert facts.settings_file == f"{trees.DEFAULT}/{SETTINGS}-meta.xml"

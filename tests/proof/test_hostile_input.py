@@ -7,7 +7,9 @@ import re
 import string
 import subprocess
 import sys
+from dataclasses import replace
 
+import chains
 import pytest
 import trees
 from billing import ORG
@@ -42,14 +44,15 @@ def test_any_app_and_org_have_variables_that_a_shell_can_set(app: str, alias: st
 def test_two_apps_share_a_variable_only_with_an_error_that_names_both(one: str, other: str) -> None:
     name = sources.variable("consumerSecret", one)
     value = {name: Secret(MADE_UP)}.get
+    (billing,) = trees.assembled(trees.app())
+    apps = [replace(billing, name=each) for each in (one, other)]
     if one != other and sources.variable("consumerSecret", other) == name:
         with pytest.raises(EcapipeError) as raised:
-            sources.from_environment(value, [one, other], [])
+            chains.chain(apps, (), value)
         assert raised.value.problem.kind is ambiguous_variable
     else:
-        source = sources.from_environment(value, [one, other], [])
-        (app,) = trees.assembled(trees.app())
-        assert source.find(app, ORG, "consumerSecret") is None or "BILLING" in name
+        found = sources.first_value(chains.chain(apps, (), value), billing, ORG, "consumerSecret")
+        assert found is None or found.link.source is sources.FILE or "BILLING" in name
 
 
 @given(st.dictionaries(st.text(string.ascii_uppercase + "_ é=\n", min_size=1, max_size=12), NAMES, max_size=5))

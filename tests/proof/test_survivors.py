@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import chains
 import pytest
 import trees
 from billing import KEY, ORG, ORG_ID, SECRET, USER_ID, app, proven
 from failure import problem_of
 
 from ecapipe.check.rules.registry import parse_levels
-from ecapipe.credentials import resolution, sources
+from ecapipe.credentials import resolution
 from ecapipe.oauth import authorize, messages, tokens, userinfo
 from ecapipe.oauth.authorize import UnmatchedResponse
 from ecapipe.oauth.flows import choose_callback
@@ -186,7 +187,7 @@ def test_a_login_knows_its_app() -> None:
 
 def test_a_missing_secret_names_its_place_and_its_variable() -> None:
     found = app(settings={"consumerSecret": "YOUR_SECRET"})
-    problem = resolution.resolve(found, None, sources.chain((found,), (), lambda name: None, None)).problem
+    problem = resolution.resolve(found, None, chains.chain((found,))).problem
     assert problem is not None
     assert found.settings is not None
     element = found.settings.document.first("consumerSecret")
@@ -199,15 +200,15 @@ def test_a_replacement_by_a_placeholder_is_none() -> None:
     found = app()
     value = {"consumerSecret": trees.apps.Replaced(Secret("${NOT_SET}"))}
     again = replace(found, files=tuple(replace(file, replaced=value) for file in found.files))
-    resolved = resolution.resolve(again, None, sources.chain((again,), (), lambda name: None, None))
+    resolved = resolution.resolve(again, None, chains.chain((again,)))
     assert resolved.secret.source is None
 
 
 def test_a_source_of_keys_only_still_tells_its_name_and_orgs() -> None:
     found = app(settings={"consumerKey": None, "consumerSecret": None})
     values = {"ECAPIPE_CLIENT_ID_BILLING_UAT": KEY, "ECAPIPE_CLIENT_SECRET_BILLING_UAT": SECRET}
-    chain = sources.chain(
-        (found,), (ORG,), lambda name: Secret(values[name]) if name in values else None, None, ("file",)
+    chain = chains.chain(
+        (found,), (ORG,), lambda name: Secret(values[name]) if name in values else None, secret_from=("file",)
     )
     resolved = resolution.resolve(found, ORG, chain)
     assert resolved.key.source == "environment"
@@ -219,7 +220,7 @@ def test_what_lacks_a_value_is_listed() -> None:
     assert found.settings is not None
     lacking = {"consumerKey": replaced("KEY_ONE", "KEY_TWO")}
     again = replace(found, files=tuple(replace(file, replaced=lacking) for file in found.files))
-    problem = resolution.resolve(again, None, sources.chain((again,), (), lambda name: None, None)).problem
+    problem = resolution.resolve(again, None, chains.chain((again,))).problem
     assert problem is not None
     assert "Billing" in problem.message
     assert any("KEY_ONE, KEY_TWO" in action for action in (problem.message, *problem.actions))

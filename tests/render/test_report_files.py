@@ -271,7 +271,7 @@ def test_nothing_is_loaded_and_written_when_nothing_is_asked_for(tmp_path: Path)
     )
     loaded = done.stdout.splitlines()[-1].split()
     assert "ecapipe.cli.reports" in loaded
-    assert not {f"ecapipe.render.{name}" for name in ("annotations", "html", "reports", "result")} & set(loaded)
+    assert not {f"ecapipe.render.{name}" for name in ("annotations", "html", "report_data")} & set(loaded)
 
 
 def test_github_actions_gets_annotations_on_standard_error_and_a_summary(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from loopback import free_port
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
-from ecapipe.credentials.sources import SOURCES
 from ecapipe.documents.report import Report
 from ecapipe.login.options import LoginOptions
 from ecapipe.orgs import org_file
@@ -86,7 +85,7 @@ def plan(
     how: LoginOptions | None = None,
     last: str = "authorize",
     environ: dict[str, str] | None = None,
-    secret_from: frozenset[str] = frozenset(SOURCES),
+    secret_from: frozenset[str] = frozenset(),
 ) -> Planned:
     report = Report()
     world = replace(composition.real_world(Environment(environ or {})), person=True, local_browser=True)

@@ -11,7 +11,7 @@ from ecapipe.check.rules.rule import HELP, REPLACING, guide, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.credentials.resolution import flows_without_secret
-from ecapipe.credentials.sources import Field, from_replacements, variable
+from ecapipe.credentials.sources import Field, find_replacement, variable
 from ecapipe.problems import project as problems
 from ecapipe.problems.problem import retrieve_command
 from ecapipe.project import metadata
@@ -168,12 +168,11 @@ def variable_reserved(subject: RuleInput) -> Iterator[Remark]:
     source="RFC 6749, section 2.3.1",
 )
 def credential_sources_mixed(subject: RuleInput) -> Iterator[Remark]:
-    key, secret = subject.resolution.key.source, subject.resolution.secret.source
-    # A secret in the keyring is saved under the very key it belongs to.
-    if key and secret and secret not in (key, "keyring"):
+    key, secret = subject.resolution.key.origin, subject.resolution.secret.origin
+    if key and secret and secret is not key and not secret.fits_key:
         yield subject.remark(
-            f"The consumer key of {subject.app.name} comes from {key}, its consumer secret from {secret}.",
-            f"Take both from {key}, or both from {secret}.",
+            f"The consumer key of {subject.app.name} comes from {key.name}, its consumer secret from {secret.name}.",
+            f"Take both from {key.name}, or both from {secret.name}.",
             element="consumerKey",
         )
 
@@ -242,7 +241,7 @@ def _has_value(subject: RuleInput, field: Field) -> bool:
     """Whether something gives the value that the file lacks: for a login any source, for a deploy a replacement."""
     if subject.evidence.purpose == "login":
         return subject.state(field).source is not None
-    return from_replacements().find(subject.app, None, field) is not None
+    return find_replacement(subject.app, None, field) is not None
 
 
 def _missing(subject: RuleInput, field: Field) -> tuple[str, ...]:
