@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from ecapipe.check.options import CheckOptions
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli.commands import with_flags
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import ProjectFlags, ReportFiles, command_flags
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import CommandSession
@@ -122,17 +124,18 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, flag
         return not finding.accepted and at_least(finding.level, flags.fail_on.value)
 
     status = int(any(map(fails, result.findings)))
-    document = report.checked(result.found.facts, result.apps, result.findings)
+    document = cache(lambda: results.AppCheck.of(result.found.facts, result.apps, result.findings))
 
     def report_data() -> ReportData:
         from ecapipe.check.rules.registry import RULES
+        from ecapipe.documents import codec
         from ecapipe.render.report_data import of_check
 
         return of_check(
             result.apps,
             result.findings,
             [rule for name, rule in RULES.items() if name in result.rules],
-            report.success(document, result.notices, status),
+            report.success(codec.builtins(document()), result.notices, status),
             reports.place(result.found.facts, result.apps),
             command=COMMAND,
             fails=fails,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ecapipe.adapters import composition
 from ecapipe.check import listing
 from ecapipe.cli.commands import with_flags
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import ProjectFlags
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import report
 from ecapipe.render import listings
 
 
@@ -21,4 +21,5 @@ def list_apps(session: CommandSession, flags: ProjectFlags) -> int:
     survey, apps = listing.survey(project, composition.real_world(session.environment))
     # What cannot be read keeps nothing else from being listed.
     warnings = [*(problem.message for problem in survey.unreadable), *survey.notices]
-    return session.finish(report.listing(survey.facts, apps), listings.listing(apps, flags.length), warnings=warnings)
+    lines = listings.listing(apps, flags.length)
+    return session.finish(lambda: results.AppList.of(survey.facts, apps), lines, warnings=warnings)

@@ -11,6 +11,7 @@ import typer
 from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.commands import with_flags
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFileFlag, ProjectFlags, SecretsFrom, TargetOrgs, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
@@ -65,7 +66,7 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
             world, orgs = use_local_org(project, orgs, world, stack)
         result = probe.run(project, orgs, options.secret_sources(flags.secret_from), world)
     return session.finish(
-        report.probed(result.found.facts, result.apps, result.verdicts),
+        lambda: results.AppProbe.of(result.found.facts, result.apps, result.verdicts),
         listings.verdicts(result.verdicts, flags.length),
         report.probe_status(result.verdicts),
         result.notices,

@@ -10,9 +10,9 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli.commands import with_flags
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import ProjectFlags, command_flags
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import report
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import not_confirmed
 from ecapipe.protect import scanners
@@ -100,7 +100,7 @@ def protect_apps(session: CommandSession, flags: ProtectFlags) -> int:
     if not flags.dry_run:
         _write(protection, confirm=flags.removes_secrets and _has_person(session))
     return session.finish(
-        report.protected(discovery.facts, protection, written=not flags.dry_run),
+        lambda: results.AppProtect.of(discovery.facts, protection, written=not flags.dry_run),
         listings.protected(protection, written=not flags.dry_run),
         warnings=[
             *(problem.message for problem in discovery.unreadable),
@@ -112,7 +112,7 @@ def protect_apps(session: CommandSession, flags: ProtectFlags) -> int:
 
 def _print_rules(session: CommandSession, tool: Tool) -> int:
     rules = scanners.rules(tool.value)
-    return session.finish({"version": 1, "tool": tool.value, "rules": rules}, rules.splitlines())
+    return session.finish(lambda: results.ScannerRules(tool=tool.value, rules=rules), rules.splitlines())
 
 
 def _has_person(session: CommandSession) -> bool:

@@ -11,9 +11,9 @@ import typer
 from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.commands import with_flags
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import CommonFlags, StoreIn, TreeFlags, command_flags
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import report
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.credentials import secret_unusable
 from ecapipe.problems.problem import EcapipeError
@@ -92,7 +92,7 @@ def set_secret(session: CommandSession, flags: SetSecretFlags) -> int:
     if earlier is not None:
         warnings.append(f"A consumer secret of {app} is found in {earlier}, too, which comes first.")
     lines = listings.kept_secret(facts, world.store.where("secret", place), flags.length)
-    return session.finish({"version": 1, "secret": report.kept_secret(facts)}, lines, warnings=warnings)
+    return session.finish(lambda: results.AppSetSecret.of(facts), lines, warnings=warnings)
 
 
 @command_flags
@@ -128,8 +128,7 @@ def forget_secret(session: CommandSession, flags: ForgetSecretFlags) -> int:
         consumer_key = owner.consumer_key
     owners = saved_secrets.forget_secrets(app, flags.target_org, flags.every, world, consumer_key)
     facts = [saved_secrets.secret_facts(owner) for owner in owners]
-    result = {"version": 1, "secrets": [report.kept_secret(each) for each in facts]}
-    return session.finish(result, listings.forgotten(facts, flags.length))
+    return session.finish(lambda: results.AppForgetSecret.of(facts), listings.forgotten(facts, flags.length))
 
 
 def _read_secret(session: CommandSession, question: str, no_prompt: bool) -> Secret | None:

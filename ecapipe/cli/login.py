@@ -11,10 +11,10 @@ import typer
 from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group, with_flags
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
-from ecapipe.documents.report import Json
 from ecapipe.problems.oauth import server_busy
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.render import listings, text
@@ -60,8 +60,9 @@ def list_logins(session: CommandSession, flags: LoginsFlags) -> int:
     facts = [sessions.facts(login) for login in sessions.fitting(logins, flags.name or (), flags.target_org)]
     # A record that cannot be read keeps no other from being listed.
     warnings = [" ".join((problem.message, *problem.actions)) for problem in problems]
-    result: Json = {"version": 1, "logins": [report.kept_login(each) for each in facts]}
-    return session.finish(result, listings.logins(facts, flags.length), warnings=warnings)
+    return session.finish(
+        lambda: results.LoginList.of(facts), listings.logins(facts, flags.length), warnings=warnings
+    )
 
 
 @command_flags
@@ -85,16 +86,14 @@ def display_login(session: CommandSession, flags: DisplayFlags) -> int:
     login = _find_login(flags, world)
     refusal = _refusal(login, world) if flags.verify else None
     facts = sessions.facts(login)
-    result: Json = {"version": 1, "login": report.kept_login(facts), "verified": None}
     lines = list(listings.logins([facts], flags.length))
-    if flags.verify:
-        result["verified"] = refusal is None
     if refusal is not None:
         lines.append("  Access token: not accepted by the org")
-        return session.finish(result, lines, 1, [f"{refusal.message} {_way_out(login)}"])
+        warning = f"{refusal.message} {_way_out(login)}"
+        return session.finish(lambda: results.LoginDisplay.of(facts, verified=False), lines, 1, [warning])
     if flags.verify:
         lines.append("  Access token: accepted by the org")
-    return session.finish(result, lines)
+    return session.finish(lambda: results.LoginDisplay.of(facts, verified=flags.verify or None), lines)
 
 
 def _way_out(login: SavedLogin) -> str:
@@ -121,7 +120,7 @@ def refresh_login(session: CommandSession, flags: LoginFlags) -> int:
     lines = [text.clean(f"{login.subject}: a new access token is kept.")]
     if flags.verbose:
         lines += listings.logins([facts], flags.length)
-    return session.finish({"version": 1, "login": report.kept_login(facts)}, lines)
+    return session.finish(lambda: results.LoginRefresh.of(facts), lines)
 
 
 @command_flags
@@ -192,14 +191,9 @@ def log_out(session: CommandSession, flags: LogoutFlags) -> int:
     if not session.json:
         for failure in logouts.failures:
             text.write(session.err, text.problem(failure.problem))
-    result: Json = {
-        "version": 1,
-        "logouts": [_logout_json(each) for each in logouts.successes],
-        "failures": [_failure_json(each) for each in logouts.failures],
-    }
     # Many logins may have to tell the same about one org.
     warnings = list(dict.fromkeys(each.warning for each in logouts.successes if each.warning))
-    return session.finish(result, _logout_lines(logouts, flags.length), logouts.status, warnings)
+    return session.finish(lambda: _result(logouts), _logout_lines(logouts, flags.length), logouts.status, warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,16 +266,15 @@ def _refusal(login: SavedLogin, world: World) -> Problem | None:
     return None
 
 
-def _logout_json(logout: sessions.LoggedOut) -> Json:
-    return {"login": report.kept_login(sessions.facts(logout.login)), "revoked": logout.revoked}
+def _result(logouts: Logouts) -> results.LoginLogout:
+    return results.LoginLogout(
+        logouts=[results.Logout.of(sessions.facts(each.login), each.revoked) for each in logouts.successes],
+        failures=[_failure(each) for each in logouts.failures],
+    )
 
 
-def _failure_json(failure: LogoutFailure) -> Json:
-    login, problem = failure.login, failure.problem
-    return {
-        "app": login and login.app,
-        "org": login and login.org.name,
-        "name": problem.name,
-        "message": problem.message,
-        "actions": list(problem.actions),
-    }
+def _failure(failure: LogoutFailure) -> results.LogoutFailure:
+    login = failure.login
+    if login is None:
+        return results.LogoutFailure.of(None, None, failure.problem)
+    return results.LogoutFailure.of(login.app, login.org.name, failure.problem)

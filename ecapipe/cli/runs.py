@@ -8,6 +8,7 @@ import typer
 
 from ecapipe.adapters.storage import journal
 from ecapipe.cli.commands import Command, Group, with_flags
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import CommonFlags, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import run_summary
@@ -26,10 +27,11 @@ def list_runs(session: CommandSession, flags: CommonFlags) -> int:
     """
     entries, failures = journal.entries(session.environment)
     summaries = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]
-    result = {"version": 1, "runs": [summary.json for summary in summaries]}
     # A record that cannot be read keeps no other from being listed.
     warnings = [problem.message for problem in failures]
-    return session.finish(result, listings.runs(summaries, flags.length), warnings=warnings)
+    return session.finish(
+        lambda: results.RunsList.of(summaries), listings.runs(summaries, flags.length), warnings=warnings
+    )
 
 
 @command_flags
@@ -54,5 +56,6 @@ def show_run(session: CommandSession, flags: ShowFlags) -> int:
     for event in entry.journal.recorded.events():
         run_report(event)
     summary = run_summary.summarize(entry.journal, going=entry.going)
-    result = {"version": 1, "recorded": summary.json, "result": run_report.result()}
-    return session.finish(result, listings.run(summary, run_report, flags.length))
+    return session.finish(
+        lambda: results.RunsShow.of(summary, run_report), listings.run(summary, run_report, flags.length)
+    )

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from ecapipe.check.findings import Finding
 from ecapipe.events import (
     DISCOVER,
     AppDescribed,
     AppFacts,
-    CredentialFacts,
     Event,
     LoginResult,
     ProjectFacts,
     RunEnded,
     RunPlanned,
     RunStarted,
-    SavedLoginFacts,
-    SavedSecretFacts,
     Stage,
     StageEnded,
     StageNoted,
@@ -29,9 +25,7 @@ from ecapipe.events import (
 from ecapipe.problems.problem import INTERRUPTED, WAITING, Problem
 
 if TYPE_CHECKING:
-    from ecapipe.documents.health import Check, Stored
     from ecapipe.documents.verdicts import Verdict
-    from ecapipe.protect.protection import Protection
 
 VERSION = 1
 """The version of the format of every result."""
@@ -193,196 +187,28 @@ def _warning(ended: StageEnded) -> str:
 
 def projects(facts: Iterable[ProjectFacts]) -> list[Json]:
     """Searched projects as every result shows them."""
-    return [{"root": project.root, "packageDirectories": list(project.package_directories)} for project in facts]
+    from ecapipe.documents import codec, run_document
+
+    return [codec.builtins(codec.of(project, run_document.Project)) for project in facts]
 
 
 def courses(ended: Sequence[StageEnded], logins: Mapping[Subject, LoginResult]) -> Json:
     """The stages of a run, its successes and its failures, as its result shows them."""
+    from ecapipe.documents import run_document
+    from ecapipe.documents.codec import builtins
+
     return {
-        "stages": [_stage(each) for each in ended],
-        "successes": [_success(subject, login) for subject, login in logins.items()],
-        "failures": [_failure(each, each.problem) for each in ended if each.problem],
+        "stages": [builtins(run_document.Stage.of(each)) for each in ended],
+        "successes": [builtins(run_document.Success.of(subject, login)) for subject, login in logins.items()],
+        "failures": [builtins(run_document.Failure.of(each, each.problem)) for each in ended if each.problem],
     }
 
 
 def app(facts: AppFacts) -> Json:
     """An app as every result shows it."""
-    return {
-        "name": facts.name,
-        "project": facts.project,
-        "settingsFile": facts.settings_file,
-        "distribution": facts.distribution,
-        "credentialsOf": facts.credentials_of,
-        "sourceOrgId": facts.source_org_id,
-        "callbackUrls": list(facts.callback_urls),
-        "flows": list(facts.flows),
-        "credentials": {
-            "consumerKey": _credential(facts.consumer_key),
-            "consumerSecret": _credential(facts.consumer_secret),
-        },
-    }
+    from ecapipe.documents import codec, run_document
 
-
-def listing(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Json:
-    """The result of ``ecapipe app list``, version 1."""
-    return {"version": VERSION, "projects": projects(searched), "apps": [app(facts) for facts in apps]}
-
-
-def manifest(
-    searched: Iterable[ProjectFacts],
-    api_version: str,
-    types: Iterable[tuple[str, Sequence[str]]],
-    lines: Sequence[str],
-) -> Json:
-    """The result of ``ecapipe manifest``, version 1."""
-    return {
-        "version": VERSION,
-        "projects": projects(searched),
-        "apiVersion": api_version,
-        "types": [{"name": name, "members": list(members)} for name, members in types],
-        "manifest": "\n".join([*lines, ""]),
-    }
-
-
-def checkup(checks: Iterable[Check]) -> Json:
-    """The result of ``ecapipe doctor``, version 1."""
-    return {
-        "version": VERSION,
-        "checks": [
-            {
-                "name": check.name,
-                "state": check.state,
-                "message": check.message,
-                "actions": list(check.actions),
-                "details": list(check.details),
-            }
-            for check in checks
-        ],
-    }
-
-
-def storage(places: Iterable[Stored]) -> Json:
-    """The result of ``ecapipe doctor --storage``, version 1."""
-    return {
-        "version": VERSION,
-        "storage": [
-            {
-                "what": each.what,
-                "where": each.where,
-                "exists": each.exists,
-                "mode": each.mode,
-                "entries": each.entries,
-                "secret": each.secret,
-                "writtenBy": each.written_by,
-                "removedBy": each.removed_by,
-            }
-            for each in places
-        ],
-    }
-
-
-def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Json:
-    """The result of ``ecapipe app check``, version 1."""
-    findings = list(findings)
-    # What a baseline accepts is still listed, but counts for no level.
-    levels = [finding.level for finding in findings if not finding.accepted]
-    summary = {level: levels.count(level) for level in ("error", "warning", "note")}
-    return {
-        **listing(searched, apps),
-        "findings": [_finding(finding) for finding in findings],
-        "summary": {**summary, "accepted": len(findings) - len(levels)},
-    }
-
-
-def protected(searched: Iterable[ProjectFacts], protection: Protection, *, written: bool) -> Json:
-    """The result of ``ecapipe app protect``, version 1."""
-    return {
-        "version": VERSION,
-        "projects": projects(searched),
-        "changes": [
-            {
-                "project": change.project,
-                "file": change.file,
-                "action": "create" if change.before is None else "change",
-                "written": written,
-                "diff": "\n".join(change.diff),
-            }
-            for change in protection.changes
-        ],
-        "exposures": [
-            {
-                "project": each.project,
-                "app": each.app,
-                "file": each.file,
-                "holdsSecret": each.secret,
-                "message": each.message,
-                "actions": list(each.actions),
-            }
-            for each in protection.exposures
-        ],
-        "variables": [
-            {"project": each.project, "app": each.app, "file": each.file, "name": each.variable}
-            for each in protection.supplies
-        ],
-    }
-
-
-def kept_login(facts: SavedLoginFacts) -> Json:
-    """A saved login as every result of ``ecapipe login`` shows it."""
-    return {
-        "app": facts.app,
-        "org": facts.org,
-        "alias": facts.alias,
-        "url": facts.url,
-        "username": facts.username,
-        "userId": facts.user_id,
-        "orgId": facts.org_id,
-        "instanceUrl": facts.instance_url,
-        "scopes": list(facts.scopes),
-        "flow": facts.flow,
-        "consumerKey": facts.consumer_key,
-        "store": facts.store,
-        "refreshable": facts.refreshable,
-        "savedAt": facts.saved_at,
-        "refreshedAt": facts.refreshed_at,
-    }
-
-
-def kept_secret(facts: SavedSecretFacts) -> Json:
-    """A saved consumer secret as results show it: whose it is, never its value."""
-    return {
-        "app": facts.app,
-        "org": facts.org,
-        "consumerKey": facts.consumer_key,
-        "store": facts.store,
-        "savedAt": facts.saved_at,
-    }
-
-
-def probed(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], verdicts: Iterable[Verdict]) -> Json:
-    """The result of ``ecapipe app probe``, version 1."""
-    from ecapipe.documents.verdicts import WORDS
-
-    verdicts = list(verdicts)
-    return {
-        **listing(searched, apps),
-        "probes": [
-            {
-                "app": each.app,
-                "org": each.org,
-                "host": each.host,
-                "verdict": each.word,
-                "refused": each.refused,
-                "consumerKey": each.key_source,
-                "consumerSecret": each.secret_source,
-                "problem": each.problem.name if each.problem else None,
-                "message": each.message,
-                "actions": list(each.actions),
-            }
-            for each in verdicts
-        ],
-        "summary": {word: sum(each.word == word for each in verdicts) for word in WORDS},
-    }
+    return codec.builtins(run_document.App.of(facts))
 
 
 def probe_status(verdicts: Iterable[Verdict]) -> int:
@@ -401,99 +227,7 @@ def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:
 
 
 def failure(problem: Problem, command: str, warnings: Iterable[str] = (), stack: str | None = None) -> Json:
-    """The envelope of a command that could not do its work at all. It has the members of ``sf --json``.
+    """The envelope of a command that could not do its work; `stack` is the traceback of an unforeseen error."""
+    from ecapipe.documents import codec, results
 
-    `stack` is the traceback of an unforeseen error.
-    """
-    envelope: Json = {
-        "name": problem.name,
-        "message": problem.message,
-        "exitCode": problem.exit_code,
-        "actions": list(problem.actions),
-        "context": "".join(part.capitalize() for part in command.replace("-", " ").split()) or "Ecapipe",
-        "warnings": list(warnings),
-        "code": problem.name,
-        "status": problem.exit_code,
-        "commandName": command,
-    }
-    if stack is not None:
-        envelope["stack"] = stack
-    return envelope
-
-
-def _credential(facts: CredentialFacts) -> Json:
-    result: Json = {"inFile": facts.in_file}
-    # Only the secret has it: every flow needs the key.
-    if facts.required is not None:
-        result["required"] = facts.required
-    return result | {"usable": facts.usable, "source": facts.source, "causes": list(facts.causes)}
-
-
-def _stage(ended: StageEnded) -> Json:
-    return {
-        "stage": ended.stage.name,
-        "app": ended.subject.app,
-        "org": ended.subject.org,
-        "outcome": ended.outcome,
-        "reason": ended.reason,
-        "milliseconds": ended.milliseconds,
-        "facts": dict(ended.facts),
-        "problem": _problem(ended.problem),
-    }
-
-
-def _problem(problem: Problem | None) -> Json | None:
-    if problem is None:
-        return None
-    return {
-        "name": problem.name,
-        "message": problem.message,
-        "actions": list(problem.actions),
-        "file": problem.file,
-        "line": problem.line,
-    }
-
-
-def _success(subject: Subject, login: LoginResult) -> Json:
-    return {
-        "app": subject.app,
-        "org": subject.org,
-        "username": login.username,
-        "userId": login.user_id,
-        "orgId": login.org_id,
-        "instanceUrl": login.instance_url,
-        "scopes": list(login.scopes),
-        "flow": login.flow,
-        "token": login.token,
-    }
-
-
-def _failure(ended: StageEnded, problem: Problem) -> Json:
-    return {
-        "app": ended.subject.app,
-        "org": ended.subject.org,
-        "stage": ended.stage.name,
-        "name": problem.name,
-        "message": problem.message,
-        "actions": list(problem.actions),
-        "category": problem.category,
-        "retryable": problem.retryable,
-        "host": problem.host,
-        "httpStatus": problem.http_status,
-        "oauthError": problem.oauth_error,
-        "at": ended.at,
-    }
-
-
-def _finding(finding: Finding) -> Json:
-    return {
-        "rule": finding.rule,
-        "level": finding.level,
-        "message": finding.message,
-        "app": finding.app,
-        "file": finding.file,
-        "line": finding.line,
-        "actions": list(finding.actions),
-        "fingerprint": finding.fingerprint,
-        "accepted": finding.accepted,
-    }
+    return codec.builtins(results.Error.of(problem, command, warnings, stack))

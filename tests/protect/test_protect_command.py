@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pexpect
 import pytest
 import trees
+from render.test_json_schemas import strict
 
 from ecapipe.problems.usage import ambiguous_variable, not_confirmed, usage_error
 
@@ -24,7 +24,6 @@ BLOCK = (
     "**/*.ecaGlblOauth-meta.xml\n"
     "**/*.ecaGlblOauth\n"
 )  # fmt: skip
-SCHEMA = json.loads((Path(__file__).parents[2] / "ecapipe/schemas/app-protect.json").read_text())
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("ECAPIPE_", "SF_", "CI", "GIT_"))},
@@ -55,7 +54,7 @@ def protect(folder: Path, *options: str, status: int = 0, **variables: str) -> s
 
 def result(folder: Path, *options: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(protect(folder, *options, "--json").stdout)
-    jsonschema.validate(document, SCHEMA)
+    strict("app-protect").validate(document)
     return {**document["result"], "warnings": document["warnings"]}
 
 

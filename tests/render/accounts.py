@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ecapipe.check.findings import Finding, Level
 from ecapipe.check.rules.registry import RULES
-from ecapipe.documents import report
+from ecapipe.documents import codec, report, results
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     APP_STAGES,
@@ -31,12 +31,13 @@ from ecapipe.problems.project import malformed_xml
 from ecapipe.render.report_data import ReportData, of_check, of_failure, of_run
 
 CHECK, RUN = "ecapipe app check", "ecapipe run"
-KNOWN = CredentialFacts("present", True, "file", ())
+KEY = CredentialFacts("present", True, "file", ())
+SECRET = CredentialFacts("present", True, "file", (), required=True)
 REFUSED = redirect_uri_mismatch.name
 
 
 def app(name: str, file: str = "force-app/a.ecaGlblOauth-meta.xml") -> AppFacts:
-    return AppFacts(name, "/project", file, (file,), "Local", "own", None, (), ("web",), KNOWN, KNOWN)
+    return AppFacts(name, "/project", file, (file,), "Local", "own", None, (), ("web",), KEY, SECRET)
 
 
 def finding(
@@ -55,8 +56,8 @@ def finding(
 
 def check(apps: Iterable[AppFacts], findings: Iterable[Finding]) -> ReportData:
     found, facts = list(findings), list(apps)
-    result = report.checked([ProjectFacts("/project", ("force-app",))], facts, found)
-    document = report.success(result, [], int(any(each.level == "error" for each in found)))
+    result = results.AppCheck.of([ProjectFacts("/project", ("force-app",))], facts, found)
+    document = report.success(codec.builtins(result), [], int(any(each.level == "error" for each in found)))
     return of_check(facts, found, RULES.values(), document, _as_is, CHECK)
 
 

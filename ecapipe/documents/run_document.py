@@ -1,0 +1,188 @@
+"""The result of a run, as ``ecapipe run --json`` and its reports have it, and journals in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from ecapipe.credentials.sources import InFile
+from ecapipe.documents import codec
+from ecapipe.documents.codec import Document, Result
+from ecapipe.events import (
+    ALL_STAGES,
+    AppFacts,
+    LoginResult,
+    Outcome,
+    StageEnded,
+    Subject,
+    TokenFate,
+)
+from ecapipe.oauth.flows.registry import FLOW_NAMES
+from ecapipe.orgs.org import NamedBy
+from ecapipe.problems import problem as problems
+from ecapipe.problems.problem import Category
+
+Time = Annotated[str, Meta(description="UTC, as ISO 8601.")]
+Natural = Annotated[int, Meta(ge=0)]
+ProblemName = Annotated[str, Meta(description="A promise; ecapipe explain knows it.")]
+StageName = Annotated[str, Meta(extra_json_schema={"enum": [stage.name for stage in ALL_STAGES]})]
+# Not only the tree that an app was found in is new: results of 0.1.0 lack everything that may be unset here.
+Tree = Annotated[
+    str | UnsetType | None,
+    Meta(description="The tree of the app: relative to the repository; null: the stage is about every tree."),
+]
+
+FlowName = Annotated[str, Meta(extra_json_schema={"enum": list(FLOW_NAMES)})]
+
+
+class Project(Document):
+    root: Annotated[str, Meta(description="Absolute path; the paths of a result are relative to it, with /.")]
+    package_directories: Sequence[str]
+
+
+class Credential(Document, kw_only=True):
+    in_file: InFile
+    required: bool | UnsetType = UNSET
+    usable: bool
+    source: Annotated[
+        str | None, Meta(description="Where the value comes from, as --secret-from names it; null: nowhere.")
+    ]
+    causes: Annotated[Sequence[str], Meta(description="Why it is not usable, as far as can be told.")]
+
+
+class ConsumerSecret(Credential, kw_only=True):
+    # Of the secret alone: every flow needs the key.
+    required: Annotated[bool, Meta(description="Whether a flow of the app needs it.")]
+
+
+class Credentials(Document):
+    consumer_key: Credential
+    consumer_secret: ConsumerSecret
+
+
+class App(Document):
+    name: str
+    project: Annotated[str, Meta(description="The root of its project.")]
+    settings_file: Annotated[str | None, Meta(description="The global OAuth settings file; null: there is none.")]
+    distribution: Literal["Local", "Packaged"] | None
+    credentials_of: Annotated[
+        Literal["own", "sourceOrg", "none"], Meta(description="Whose key and secret the app uses.")
+    ]
+    source_org_id: str | None
+    callback_urls: Sequence[str]
+    flows: Sequence[FlowName]
+    credentials: Credentials
+
+    @classmethod
+    def of(cls, facts: AppFacts) -> App:
+        key = codec.of(facts.consumer_key, Credential, required=UNSET)
+        credentials = Credentials(key, codec.of(facts.consumer_secret, ConsumerSecret))
+        return codec.of(facts, cls, credentials=credentials)
+
+
+class Problem(Document):
+    name: ProblemName
+    message: str
+    actions: Sequence[str]
+    file: str | None
+    line: Annotated[int, Meta(ge=1)] | None
+
+
+class Stage(Document, kw_only=True):
+    stage: StageName
+    project: Tree = UNSET
+    app: Annotated[str | None, Meta(description="null: the stage is about the whole project.")]
+    org: Annotated[str | None, Meta(description="null: the stage is about the app in every org.")]
+    outcome: Outcome
+    reason: Annotated[str | None, Meta(description="Of every skip and warning.")]
+    milliseconds: Natural
+    facts: Annotated[dict[str, Any], Meta(description="What the stage found out; its members are not promised.")]
+    problem: Problem | None
+
+    @classmethod
+    def of(cls, ended: StageEnded) -> Stage:
+        return codec.of(
+            ended,
+            cls,
+            stage=ended.stage.name,
+            app=ended.subject.app,
+            org=ended.subject.org,
+            facts=dict(ended.facts),
+        )
+
+
+class Success(Document, kw_only=True):
+    project: Tree = UNSET
+    app: str | None
+    org: str | None
+    username: str | None
+    user_id: str | None
+    org_id: str | None
+    instance_url: str | None
+    scopes: Sequence[str]
+    flow: FlowName
+    token: Annotated[TokenFate, Meta(description="What became of it.")]
+
+    @classmethod
+    def of(cls, subject: Subject, login: LoginResult) -> Success:
+        return codec.of(login, cls, app=subject.app, org=subject.org)
+
+
+class Failure(Document, kw_only=True):
+    project: Tree = UNSET
+    app: str | None
+    org: str | None
+    stage: StageName
+    name: ProblemName
+    message: str
+    actions: Sequence[str]
+    category: Category
+    retryable: bool
+    host: str | None
+    http_status: int | None
+    oauth_error: str | None
+    at: Time
+
+    @classmethod
+    def of(cls, ended: StageEnded, problem: problems.Problem) -> Failure:
+        subject = ended.subject
+        return codec.of(problem, cls, app=subject.app, org=subject.org, stage=ended.stage.name, at=ended.at)
+
+
+class Invocation(Document):
+    """The command line of the run."""
+
+    options: Annotated[Sequence[str], Meta(description="With secrets redacted.")]
+
+
+class Org(Document):
+    """An org that the run was for."""
+
+    name: Annotated[str, Meta(description="What output calls it: its alias, else its host.")]
+    url: str
+    named_by: Annotated[NamedBy, Meta(description="Who gave its address.")]
+    source_dir: Annotated[str | None, Meta(description="The tree that was retrieved from it.")] = None
+
+
+class Origin(Document):
+    """What a CI system tells of the run."""
+
+    commit: str | None
+    branch: str | None
+    actor: str | None
+    system: str
+
+
+class RunResult(Result, kw_only=True):
+    run: Annotated[str, Meta(description="Names the run.")]
+    started_at: Time
+    invocation: Invocation | UnsetType = UNSET
+    origin: Origin | UnsetType = UNSET
+    projects: Sequence[Project]
+    orgs: Sequence[Org] | UnsetType = UNSET
+    apps: Sequence[App]
+    stages: Sequence[Stage]
+    successes: Sequence[Success]
+    failures: Sequence[Failure]
