@@ -16,7 +16,7 @@ from ecapipe.documents import run_results
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import options_not_repeatable
-from ecapipe.secret import redact
+from ecapipe.secret import REDACTED, redact
 
 if TYPE_CHECKING:
     from typer import Context
@@ -26,6 +26,9 @@ KEY: Final = "--jwt-key-file"
 """What holds no file may hold the key itself, and is not recorded."""
 ARGUMENTS: Final = "ecapipe.arguments"
 """Where the context has the arguments that serve a run again."""
+
+OPTIONS: Final = "ecapipe.options"
+"""Where the context has the same, redacted, for results."""
 
 _MAX_RESULT: Final = 512 * 2**20
 """Bytes of a JSON result; 100,000 logins take half of that."""
@@ -46,6 +49,7 @@ class ResumableCommand(Command):
             words = _repeat(ctx.obj, words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
         ctx.meta[ARGUMENTS] = repeatable if _recordable(repeatable) else None
+        ctx.meta[OPTIONS] = _redacted(repeatable)
         return super().parse_args(ctx, words)
 
 
@@ -98,6 +102,12 @@ def _recordable(words: Sequence[str]) -> bool:
     if any(redact(word) != word for word in words):
         return False
     return all(os.path.isfile(path) for path in _values(words, KEY))
+
+
+def _redacted(words: Sequence[str]) -> tuple[str, ...]:
+    keys = [path for path in _values(words, KEY) if not os.path.isfile(path)]
+    hidden = {*keys, *(f"{KEY}={key}" for key in keys)}
+    return tuple(REDACTED if word in hidden else redact(word) for word in words)
 
 
 def _values(words: Sequence[str], flag: str) -> list[str]:

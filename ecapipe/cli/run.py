@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ecapipe.adapters import composition
+from ecapipe.adapters import composition, origin
 from ecapipe.adapters.storage.journal import JournalWriter
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
@@ -100,7 +100,11 @@ def run(context: typer.Context, flags: RunFlags) -> int:
                 world, orgs = use_local_org(project, orgs, world, stack)
         # From here to the end nobody else goes on with the earlier run.
         earlier, name = stack.enter_context(resume_flag.open_earlier_run(session, flags.resume, reports.roots))
-        request = _request(flags, project, orgs, login, earlier)
+        request = replace(
+            _request(flags, project, orgs, login, earlier),
+            invocation=context.meta.get(resume_flag.OPTIONS),
+            origin=origin.of(environment),
+        )
         world, board = _offer_board(flags, world)
         journal = None
         if flags.recordable:

@@ -108,5 +108,5 @@ class RunOutput:
     def _report_data(self, document: Json) -> ReportData:
         from ecapipe.render.report_data import of_run
 
-        place = self.reports.place(self.result.projects, self.result.apps)
+        place = self.reports.place(self.result.projects)
         return of_run(self.result, document, place, COMMAND)
