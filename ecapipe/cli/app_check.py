@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from ecapipe.check.findings import RULES, Finding, at_least
 from ecapipe.check.inspection import CheckOptions, CheckResult
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import (
     AsJson,
     Concise,
@@ -138,9 +140,10 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, fail
         return not finding.accepted and at_least(finding.level, fail_on.value)
 
     status = int(any(map(fails, result.findings)))
-    document = report.checked(result.found.facts, result.apps, result.findings)
+    document = cache(lambda: results.AppCheck.of(result.found.facts, result.apps, result.findings))
 
     def report_data() -> ReportData:
+        from ecapipe.documents import codec
         from ecapipe.render.report_data import of_check
 
         return of_check(
@@ -148,7 +151,7 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, fail
             result.apps,
             result.findings,
             [rule for name, rule in RULES.items() if name in result.rules],
-            report.success(document, result.notices, status),
+            report.success(codec.builtins(document()), result.notices, status),
             reports.place(result.found.facts),
             command=COMMAND,
             fails=fails,

@@ -7,6 +7,7 @@ import typer
 from ecapipe.adapters import composition
 from ecapipe.check import listing
 from ecapipe.cli import options
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import (
     AsJson,
     Concise,
@@ -20,7 +21,6 @@ from ecapipe.cli.options import (
     Verbose,
 )
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import report
 from ecapipe.render import listings
 
 COMMAND = "ecapipe app list"
@@ -50,4 +50,5 @@ def list_apps(
     survey, apps = listing.survey(project, composition.real_world(environment))
     # What cannot be read keeps nothing else from being listed.
     warnings = [*(problem.message for problem in survey.unreadable), *survey.notices]
-    return session.finish(report.listing(survey.facts, apps), listings.listing(apps, length), warnings=warnings)
+    lines = listings.listing(apps, length)
+    return session.finish(lambda: results.AppList.of(survey.facts, apps), lines, warnings=warnings)

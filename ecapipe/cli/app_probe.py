@@ -9,6 +9,7 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import (
     AllOrgs,
     AllowHosts,
@@ -83,7 +84,7 @@ def probe_apps(
             world, orgs = use_local_org(project, orgs, world, stack)
         result = probe.run(project, orgs, options.secret_sources(secret_from), world)
     return session.finish(
-        report.probed(result.found.facts, result.apps, result.verdicts),
+        lambda: results.AppProbe.of(result.found.facts, result.apps, result.verdicts),
         listings.verdicts(result.verdicts, length),
         report.probe_status(result.verdicts),
         result.notices,

@@ -9,6 +9,7 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import (
     AsJson,
     CredentialsDirs,
@@ -20,7 +21,6 @@ from ecapipe.cli.options import (
     Verbose,
 )
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import report
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import not_confirmed, usage_error
 from ecapipe.protect import scanners
@@ -104,7 +104,7 @@ def protect_apps(
     if not dry_run:
         _write(protection, confirm=confirm)
     return session.finish(
-        report.protected(discovery.facts, protection, written=not dry_run),
+        lambda: results.AppProtect.of(discovery.facts, protection, written=not dry_run),
         listings.protected(protection, written=not dry_run),
         warnings=[
             *(problem.message for problem in discovery.unreadable),
@@ -116,7 +116,7 @@ def protect_apps(
 
 def _print_rules(session: CommandSession, tool: Tool) -> int:
     rules = scanners.rules(tool.value)
-    return session.finish({"version": 1, "tool": tool.value, "rules": rules}, rules.splitlines())
+    return session.finish(lambda: results.ScannerRules(tool=tool.value, rules=rules), rules.splitlines())
 
 
 def _is_to_confirm(session: CommandSession, removes_secrets: bool) -> bool:

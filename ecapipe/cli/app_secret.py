@@ -9,6 +9,7 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import (
     AsJson,
     Concise,
@@ -22,7 +23,6 @@ from ecapipe.cli.options import (
     Verbose,
 )
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import report
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.credentials import secret_unusable
 from ecapipe.problems.problem import EcapipeError
@@ -106,7 +106,7 @@ def set_secret(
     if earlier is not None:
         warnings.append(f"A consumer secret of {app} is found in {earlier}, too, which comes first.")
     lines = listings.kept_secret(facts, world.store.where("secret", place), length)
-    return session.finish({"version": 1, "secret": report.kept_secret(facts)}, lines, warnings=warnings)
+    return session.finish(lambda: results.AppSetSecret.of(facts), lines, warnings=warnings)
 
 
 def forget_secret(
@@ -149,8 +149,7 @@ def forget_secret(
         consumer_key = owner.consumer_key
     owners = saved_secrets.forget_secrets(app, target_org, every, world, consumer_key)
     facts = [saved_secrets.secret_facts(owner) for owner in owners]
-    result = {"version": 1, "secrets": [report.kept_secret(each) for each in facts]}
-    return session.finish(result, listings.forgotten(facts, length))
+    return session.finish(lambda: results.AppForgetSecret.of(facts), listings.forgotten(facts, length))
 
 
 def _read_secret(session: CommandSession, question: str, no_prompt: bool) -> Secret | None:

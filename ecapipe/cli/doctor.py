@@ -9,10 +9,10 @@ import typer
 
 from ecapipe.adapters import checkup, composition
 from ecapipe.cli import options
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import AsJson, Concise, NoProgress, NoProjectConfig, NoPrompt, Verbose
 from ecapipe.cli.session import CommandSession
 from ecapipe.credentials import sources
-from ecapipe.documents import report
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import apps, discovery
 from ecapipe.project.apps import App
@@ -50,7 +50,7 @@ def doctor(
     project_apps = _project_apps(session, world, no_project_config)
     if storage:
         entries = checkup.stored(session.environment, world.store, _files_with_secret(project_apps))
-        return session.finish(report.storage(entries), listings.storage(entries, length))
+        return session.finish(lambda: results.Storage.of(entries), listings.storage(entries, length))
     # Only a port of this machine can be taken by another program.
     urls = sorted({url for app in project_apps for url in app.callback_urls if apps.loopback(url)}) or [
         _SALESFORCE_CLI_CALLBACK
@@ -67,7 +67,7 @@ def doctor(
         checkup.state_directory(session.environment),
     ]
     status = int(any(each.state == "fail" for each in checks))
-    return session.finish(report.checkup(checks), listings.checkup(checks, length), status)
+    return session.finish(lambda: results.Doctor.of(checks), listings.checkup(checks, length), status)
 
 
 def _project_apps(session: CommandSession, world: World, no_project_config: bool) -> tuple[App, ...]:

@@ -14,10 +14,10 @@ import typer
 from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import AsJson, NoProgress, NoProjectConfig, NoPrompt, SourceDirs, Verbose
 from ecapipe.cli.session import CommandSession
 from ecapipe.credentials import resolution, sources
-from ecapipe.documents.report import Json
 from ecapipe.oauth.scopes import SCOPE_NAMES
 from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
@@ -111,7 +111,7 @@ def start(
     with ExitStack() as stack:
         _listen(server, port, len(names), stack)
         try:
-            session.finish(_document(server, apps), _lines(server, apps, length))
+            session.finish(lambda: _result(server, apps), _lines(server, apps, length))
             threading.Event().wait()
         except KeyboardInterrupt:
             # The way to stop it: there is nothing to report.
@@ -249,16 +249,11 @@ def _app_names(apps: Sequence[RegisteredApp], org: str) -> list[str]:
     return [app.name for app in apps if app.orgs is None or org in app.orgs]
 
 
-def _document(server: Emulator, apps: Sequence[RegisteredApp]) -> Json:
-    return {
-        "version": 1,
-        "orgs": [
-            {"name": name, "url": url, "username": username, "password": password, "apps": _app_names(apps, name)}
-            for name, url in server.urls.items()
-            for username, password in [server.login(name)]
-        ],
-        "caFile": server.ca_file,
-    }
+def _result(server: Emulator, apps: Sequence[RegisteredApp]) -> results.EmulatorStart:
+    orgs = [
+        results.LocalOrg(name, url, *server.login(name), _app_names(apps, name)) for name, url in server.urls.items()
+    ]
+    return results.EmulatorStart(orgs=orgs, ca_file=server.ca_file)
 
 
 def _lines(server: Emulator, apps: Sequence[RegisteredApp], length: Length) -> list[str]:

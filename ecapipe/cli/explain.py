@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json as json_library
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from ecapipe.check import findings
 from ecapipe.cli import options
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import AsJson, NoConfigRead, NoProgress, NoPrompt, Verbose
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents.report import Json
 from ecapipe.problems.catalogue import CATALOGUE
-from ecapipe.problems.problem import EcapipeError, Explanation
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import nothing_to_explain
 from ecapipe.render import json as json_output
 from ecapipe.render import listings
@@ -44,51 +42,23 @@ def explain(
     rules = list(findings.RULES.values())
     problems = list(CATALOGUE.values())
     if name is None:
-        everything: Json = {
-            "version": 1,
-            "rules": [asdict(rule) for rule in rules],
-            "problems": [_problem(problem) for problem in problems],
-        }
-        return session.finish(everything, listings.index(rules, problems, length))
+        lines = listings.index(rules, problems, length)
+        return session.finish(lambda: results.Explanations.of(rules, problems), lines)
     if name == SCHEMAS:
-        schema = _schema()
+        from ecapipe.documents import schemas
+
+        schema = schemas.all_in_one()
         # The lines are JSON without the envelope too: the schema can be redirected to a file as it is.
-        return session.finish({"version": 1, "kind": SCHEMAS, "schema": schema}, [json_output.dump(schema)])
+        return session.finish(lambda: results.Schema(schema=schema), [json_output.dump(schema)])
     return _explain_one(session, name)
 
 
 def _explain_one(session: CommandSession, name: str) -> int:
     """Explain the rule or problem `name`, in any case; raises `EcapipeError` (UsageError)."""
-    for rule in findings.RULES.values():
-        if rule.name.casefold() == name.casefold():
-            return session.finish({"version": 1, "kind": "rule", **asdict(rule)}, listings.rule(rule))
-    for problem in CATALOGUE.values():
-        if problem.name.casefold() == name.casefold():
-            return session.finish({"version": 1, "kind": "problem", **_problem(problem)}, listings.problem(problem))
+    rules = {rule.name.casefold(): rule for rule in findings.RULES.values()}
+    problems = {problem.name.casefold(): problem for problem in CATALOGUE.values()}
+    if rule := rules.get(name.casefold()):
+        return session.finish(lambda: results.ExplainedRule.of(rule), listings.rule(rule))
+    if problem := problems.get(name.casefold()):
+        return session.finish(lambda: results.ExplainedProblem.of(problem), listings.problem(problem))
     raise EcapipeError(nothing_to_explain(name, [*findings.RULES, *CATALOGUE, SCHEMAS]))
-
-
-def _problem(problem: Explanation) -> Json:
-    return {
-        "name": problem.name,
-        "category": problem.category,
-        "means": problem.means,
-        "remedy": problem.remedy,
-        "exitCode": problem.exit_code,
-    }
-
-
-def _schema() -> Json:
-    """The schemas that ship in the package, as one document that any result of ecapipe is valid against."""
-    from importlib import resources
-
-    files = [file for file in resources.files("ecapipe").joinpath("schemas").iterdir() if file.name.endswith(".json")]
-    parts = {file.name.removesuffix(".json"): json_library.loads(file.read_text("utf-8")) for file in files}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:ecapipe:schema:1",
-        "title": "What ecapipe prints with --json",
-        # What is shared is a part of results, and no result.
-        "anyOf": [{"$ref": part["$id"]} for name, part in sorted(parts.items()) if name != "shared"],
-        "$defs": dict(sorted(parts.items())),
-    }

@@ -11,10 +11,10 @@ import typer
 from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import AsJson, Concise, Names, NoConfigRead, NoProgress, NoPrompt, TokenForm, Verbose
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
-from ecapipe.documents.report import Json
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.usage import usage_error
 from ecapipe.render import listings, text
@@ -56,8 +56,7 @@ def list_logins(
     facts = [sessions.facts(login) for login in sessions.fitting(logins, name or (), target_org)]
     # A record that cannot be read keeps no other from being listed.
     warnings = [" ".join((problem.message, *problem.actions)) for problem in problems]
-    result: Json = {"version": 1, "logins": [report.kept_login(each) for each in facts]}
-    return session.finish(result, listings.logins(facts, length), warnings=warnings)
+    return session.finish(lambda: results.LoginList.of(facts), listings.logins(facts, length), warnings=warnings)
 
 
 @commands.command("display", cls=Command)
@@ -86,16 +85,14 @@ def display_login(
     login = _find_login(name, target_org, world)
     refusal = _refusal(login, world) if verify else None
     facts = sessions.facts(login)
-    result: Json = {"version": 1, "login": report.kept_login(facts), "verified": None}
     lines = list(listings.logins([facts], length))
-    if verify:
-        result["verified"] = refusal is None
     if refusal is not None:
         lines.append("  Access token: not accepted by the org")
-        return session.finish(result, lines, 1, [f"{refusal.message} {_way_out(login)}"])
+        warning = f"{refusal.message} {_way_out(login)}"
+        return session.finish(lambda: results.LoginDisplay.of(facts, verified=False), lines, 1, [warning])
     if verify:
         lines.append("  Access token: accepted by the org")
-    return session.finish(result, lines)
+    return session.finish(lambda: results.LoginDisplay.of(facts, verified=True if verify else None), lines)
 
 
 def _way_out(login: SavedLogin) -> str:
@@ -133,7 +130,7 @@ def refresh_login(
     lines = [text.clean(f"{login.subject}: a new access token is kept.")]
     if length == "verbose":
         lines += listings.logins([facts], length)
-    return session.finish({"version": 1, "login": report.kept_login(facts)}, lines)
+    return session.finish(lambda: results.LoginRefresh.of(facts), lines)
 
 
 @commands.command("token", cls=Command)
@@ -206,14 +203,9 @@ def log_out(
     if not session.json:
         for failure in logouts.failures:
             text.write(session.err, text.problem(failure.problem))
-    result: Json = {
-        "version": 1,
-        "logouts": [_logout_json(each) for each in logouts.successes],
-        "failures": [_failure_json(each) for each in logouts.failures],
-    }
     # Many logins may have to tell the same about one org.
     warnings = list(dict.fromkeys(each.warning for each in logouts.successes if each.warning))
-    return session.finish(result, _logout_lines(logouts, length), logouts.status, warnings)
+    return session.finish(lambda: _result(logouts), _logout_lines(logouts, length), logouts.status, warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,16 +289,15 @@ def _refuse_to_print(session: CommandSession, no_prompt: bool) -> None:
     raise EcapipeError(usage_error(sentence, "ecapipe login token"))
 
 
-def _logout_json(logout: sessions.LoggedOut) -> Json:
-    return {"login": report.kept_login(sessions.facts(logout.login)), "revoked": logout.revoked}
+def _result(logouts: Logouts) -> results.LoginLogout:
+    return results.LoginLogout(
+        logouts=[results.Logout.of(sessions.facts(each.login), each.revoked) for each in logouts.successes],
+        failures=[_failure(each) for each in logouts.failures],
+    )
 
 
-def _failure_json(failure: LogoutFailure) -> Json:
-    login, problem = failure.login, failure.problem
-    return {
-        "app": login and login.app,
-        "org": login and login.org.name,
-        "name": problem.name,
-        "message": problem.message,
-        "actions": list(problem.actions),
-    }
+def _failure(failure: LogoutFailure) -> results.LogoutFailure:
+    login = failure.login
+    if login is None:
+        return results.LogoutFailure.of(None, None, failure.problem)
+    return results.LogoutFailure.of(login.app, login.org.name, failure.problem)

@@ -6,6 +6,7 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import (
     AsJson,
     Concise,
@@ -19,7 +20,6 @@ from ecapipe.cli.options import (
     Verbose,
 )
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import report
 from ecapipe.project import discovery
 from ecapipe.project import manifest as manifests
 from ecapipe.project.manifest import ALL, Manifest
@@ -58,13 +58,11 @@ def manifest(
         discovery.require_apps(result)
     package = manifests.of(result)
     lines = list(manifests.lines(package, _comment(package, length)))
-    document = report.manifest(result.facts, package.api_version, _member_lists(package), lines)
     warnings = [*(problem.message for problem in result.unreadable), *result.notices, *package.notices]
-    return session.finish(document, lines, 0, warnings)
-
-
-def _member_lists(package: Manifest) -> list[tuple[str, tuple[str, ...]]]:
-    return [(type.name, members) for type, members in package.members]
+    members = {type.name: members for type, members in package.members}
+    return session.finish(
+        lambda: results.Manifest.of(result.facts, package.api_version, members, lines), lines, warnings=warnings
+    )
 
 
 def _comment(package: Manifest, length: Length) -> str | None:

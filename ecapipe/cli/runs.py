@@ -9,6 +9,7 @@ import typer
 from ecapipe.adapters.storage import journal
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group
+from ecapipe.cli.documents import results
 from ecapipe.cli.options import AsJson, Concise, NoConfigRead, NoProgress, NoPrompt, Verbose
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import run_summary
@@ -36,10 +37,9 @@ def list_runs(
     length = options.length(concise, verbose, "ecapipe runs list")
     entries, failures = journal.entries(session.environment)
     summaries = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]
-    result = {"version": 1, "runs": [summary.json for summary in summaries]}
     # A record that cannot be read keeps no other from being listed.
     warnings = [problem.message for problem in failures]
-    return session.finish(result, listings.runs(summaries, length), warnings=warnings)
+    return session.finish(lambda: results.RunsList.of(summaries), listings.runs(summaries, length), warnings=warnings)
 
 
 @commands.command("show", cls=Command)
@@ -67,5 +67,4 @@ def show_run(
     for event in entry.journal.recorded.events():
         run_report(event)
     summary = run_summary.summarize(entry.journal, going=entry.going)
-    result = {"version": 1, "recorded": summary.json, "result": run_report.result()}
-    return session.finish(result, listings.run(summary, run_report, length))
+    return session.finish(lambda: results.RunsShow.of(summary, run_report), listings.run(summary, run_report, length))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.cli.interrupts import Interrupts
 from ecapipe.documents import report
-from ecapipe.documents.report import Json
 from ecapipe.problems.problem import Problem
 from ecapipe.render import json, text
+
+if TYPE_CHECKING:
+    from ecapipe.documents.codec import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,18 @@ class CommandSession:
         # https://no-color.org
         return self.environment.get("NO_COLOR") is None
 
-    def finish(self, result: Json, lines: Iterable[str], status: int = 0, warnings: Iterable[str] = ()) -> int:
+    def finish(
+        self,
+        result: Callable[[], Document],
+        lines: Iterable[str],
+        status: int = 0,
+        warnings: Iterable[str] = (),
+    ) -> int:
         """Print a result, in the form that was asked for; the exit status."""
         if self.json:
-            json.write(self.out, report.success(result, warnings, status))
+            from ecapipe.documents import codec
+
+            json.write(self.out, report.success(codec.builtins(result()), warnings, status))
         else:
             # Standard output holds the result alone, so that it can be piped.
             text.write(self.err, [f"Warning: {text.clean(warning)}" for warning in warnings])

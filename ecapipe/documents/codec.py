@@ -120,12 +120,12 @@ def _message(error: str, path: str) -> str:
     return f"{place} cannot be {what.removeprefix('Invalid enum value ')}"
 
 
-def schema(kinds: Sequence[Any]) -> tuple[list[Json], Json]:
-    """The JSON Schemas of `kinds`, and the definitions that they refer to by ``#/$defs/``.
+def schema(kinds: Sequence[Any], reference: str) -> tuple[list[Json], dict[str, Any]]:
+    """The JSON Schemas of `kinds`, and the definitions that they refer to by `reference`, which holds ``{name}``.
 
     They describe what is written: there a member is left out only if its default is `msgspec.UNSET`.
     """
-    schemas, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    schemas, definitions = msgspec.json.schema_components(kinds, ref_template=reference)
     for definition in definitions.values():
         properties = definition["properties"]
         written = {name for name, member in properties.items() if "default" in member}
@@ -133,4 +133,6 @@ def schema(kinds: Sequence[Any]) -> tuple[list[Json], Json]:
         definition["required"] = [name for name in properties if name in required]
         for member in properties.values():
             member.pop("default", None)
+        # It only repeats the name.
+        del definition["title"]
     return list(schemas), definitions

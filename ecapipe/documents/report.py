@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from ecapipe.check.findings import Finding
 from ecapipe.events import (
     AppDescribed,
     AppFacts,
@@ -15,8 +14,6 @@ from ecapipe.events import (
     RunEnded,
     RunPlanned,
     RunStarted,
-    SavedLoginFacts,
-    SavedSecretFacts,
     Stage,
     StageEnded,
     StageNoted,
@@ -28,9 +25,7 @@ from ecapipe.events import (
 from ecapipe.problems.problem import INTERRUPTED, WAITING, Problem
 
 if TYPE_CHECKING:
-    from ecapipe.documents.health import Check, Stored
     from ecapipe.documents.verdicts import Verdict
-    from ecapipe.protect.protection import Protection
 
 VERSION = 1
 """The version of the format of every result."""
@@ -191,182 +186,6 @@ class Report:
         return codec.builtins(result)
 
 
-def projects(facts: Iterable[ProjectFacts]) -> list[Json]:
-    """Searched projects as every result shows them."""
-    from ecapipe.documents import codec, run_document
-
-    return [codec.builtins(run_document.Project.of(project)) for project in facts]
-
-
-def app(facts: AppFacts) -> Json:
-    """An app as every result shows it."""
-    from ecapipe.documents import codec, run_document
-
-    return codec.builtins(run_document.App.of(facts))
-
-
-def listing(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Json:
-    """The result of ``ecapipe app list``, version 1."""
-    return {"version": VERSION, "projects": projects(searched), "apps": [app(facts) for facts in apps]}
-
-
-def manifest(
-    searched: Iterable[ProjectFacts],
-    api_version: str,
-    types: Iterable[tuple[str, Sequence[str]]],
-    lines: Sequence[str],
-) -> Json:
-    """The result of ``ecapipe manifest``, version 1."""
-    return {
-        "version": VERSION,
-        "projects": projects(searched),
-        "apiVersion": api_version,
-        "types": [{"name": name, "members": list(members)} for name, members in types],
-        "manifest": "\n".join([*lines, ""]),
-    }
-
-
-def checkup(checks: Iterable[Check]) -> Json:
-    """The result of ``ecapipe doctor``, version 1."""
-    return {
-        "version": VERSION,
-        "checks": [
-            {
-                "name": check.name,
-                "state": check.state,
-                "message": check.message,
-                "actions": list(check.actions),
-                "details": list(check.details),
-            }
-            for check in checks
-        ],
-    }
-
-
-def storage(places: Iterable[Stored]) -> Json:
-    """The result of ``ecapipe doctor --storage``, version 1."""
-    return {
-        "version": VERSION,
-        "storage": [
-            {
-                "what": each.what,
-                "where": each.where,
-                "exists": each.exists,
-                "mode": each.mode,
-                "entries": each.entries,
-                "secret": each.secret,
-                "writtenBy": each.written_by,
-                "removedBy": each.removed_by,
-            }
-            for each in places
-        ],
-    }
-
-
-def checked(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], findings: Iterable[Finding]) -> Json:
-    """The result of ``ecapipe app check``, version 1."""
-    findings = list(findings)
-    # What a baseline accepts is still listed, but counts for no level.
-    levels = [finding.level for finding in findings if not finding.accepted]
-    summary = {level: levels.count(level) for level in ("error", "warning", "note")}
-    return {
-        **listing(searched, apps),
-        "findings": [_finding(finding) for finding in findings],
-        "summary": {**summary, "accepted": len(findings) - len(levels)},
-    }
-
-
-def protected(searched: Iterable[ProjectFacts], protection: Protection, *, written: bool) -> Json:
-    """The result of ``ecapipe app protect``, version 1."""
-    return {
-        "version": VERSION,
-        "projects": projects(searched),
-        "changes": [
-            {
-                "project": change.project,
-                "file": change.file,
-                "action": "create" if change.before is None else "change",
-                "written": written,
-                "diff": "\n".join(change.diff),
-            }
-            for change in protection.changes
-        ],
-        "exposures": [
-            {
-                "project": each.project,
-                "app": each.app,
-                "file": each.file,
-                "holdsSecret": each.secret,
-                "message": each.message,
-                "actions": list(each.actions),
-            }
-            for each in protection.exposures
-        ],
-        "variables": [
-            {"project": each.project, "app": each.app, "file": each.file, "name": each.variable}
-            for each in protection.supplies
-        ],
-    }
-
-
-def kept_login(facts: SavedLoginFacts) -> Json:
-    """A saved login as every result of ``ecapipe login`` shows it."""
-    return {
-        "app": facts.app,
-        "org": facts.org,
-        "alias": facts.alias,
-        "url": facts.url,
-        "username": facts.username,
-        "userId": facts.user_id,
-        "orgId": facts.org_id,
-        "instanceUrl": facts.instance_url,
-        "scopes": list(facts.scopes),
-        "flow": facts.flow,
-        "consumerKey": facts.consumer_key,
-        "store": facts.store,
-        "refreshable": facts.refreshable,
-        "savedAt": facts.saved_at,
-        "refreshedAt": facts.refreshed_at,
-    }
-
-
-def kept_secret(facts: SavedSecretFacts) -> Json:
-    """A saved consumer secret as results show it: whose it is, never its value."""
-    return {
-        "app": facts.app,
-        "org": facts.org,
-        "consumerKey": facts.consumer_key,
-        "store": facts.store,
-        "savedAt": facts.saved_at,
-    }
-
-
-def probed(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], verdicts: Iterable[Verdict]) -> Json:
-    """The result of ``ecapipe app probe``, version 1."""
-    from ecapipe.documents.verdicts import WORDS
-
-    verdicts = list(verdicts)
-    return {
-        **listing(searched, apps),
-        "probes": [
-            {
-                "app": each.app,
-                "org": each.org,
-                "host": each.host,
-                "verdict": each.word,
-                "refused": each.refused,
-                "consumerKey": each.key_source,
-                "consumerSecret": each.secret_source,
-                "problem": each.problem.name if each.problem else None,
-                "message": each.message,
-                "actions": list(each.actions),
-            }
-            for each in verdicts
-        ],
-        "summary": {word: sum(each.word == word for each in verdicts) for word in WORDS},
-    }
-
-
 def probe_status(verdicts: Iterable[Verdict]) -> int:
     """0 if every pair that was asked about is accepted, 1 if none is, `PARTIAL` between the two."""
     words = [each.word for each in verdicts if each.word != "skipped"]
@@ -383,35 +202,7 @@ def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:
 
 
 def failure(problem: Problem, command: str, warnings: Iterable[str] = (), stack: str | None = None) -> Json:
-    """The envelope of a command that could not do its work at all. It has the members of ``sf --json``.
+    """The envelope of a command that could not do its work; `stack` is the traceback of an unforeseen error."""
+    from ecapipe.documents import codec, results
 
-    `stack` is the traceback of an unforeseen error.
-    """
-    envelope: Json = {
-        "name": problem.name,
-        "message": problem.message,
-        "exitCode": problem.exit_code,
-        "actions": list(problem.actions),
-        "context": "".join(part.capitalize() for part in command.replace("-", " ").split()) or "Ecapipe",
-        "warnings": list(warnings),
-        "code": problem.name,
-        "status": problem.exit_code,
-        "commandName": command,
-    }
-    if stack is not None:
-        envelope["stack"] = stack
-    return envelope
-
-
-def _finding(finding: Finding) -> Json:
-    return {
-        "rule": finding.rule,
-        "level": finding.level,
-        "message": finding.message,
-        "app": finding.app,
-        "file": finding.file,
-        "line": finding.line,
-        "actions": list(finding.actions),
-        "fingerprint": finding.fingerprint,
-        "accepted": finding.accepted,
-    }
+    return codec.builtins(results.Error.of(problem, command, warnings, stack))

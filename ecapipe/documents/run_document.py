@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from ecapipe import events
+from ecapipe.credentials.sources import InFile, SourceName
 from ecapipe.documents import codec
 from ecapipe.documents.codec import Document, Result
 from ecapipe.events import (
     ALL_STAGES,
     AppFacts,
-    CredentialFacts,
     LoginResult,
     OrgFacts,
     Outcome,
@@ -22,6 +22,7 @@ from ecapipe.events import (
     Subject,
     TokenFate,
 )
+from ecapipe.orgs.org import NamedBy
 from ecapipe.problems import problem as problems
 from ecapipe.problems.problem import Category
 
@@ -53,26 +54,21 @@ class Project(Document):
 
 
 class Credential(Document, kw_only=True):
-    in_file: Literal["present", "absent", "placeholder", "duplicate"]
-    required: Annotated[bool | UnsetType, Meta(description="Of the secret: whether a flow of the app needs it.")] = (
-        UNSET
-    )
+    in_file: InFile
+    required: bool | UnsetType = UNSET
     usable: bool
-    source: Annotated[
-        Literal["environment", "replacement", "file", "keyring", "rest", "prompt"] | None,
-        Meta(description="Where the value comes from; null: nowhere."),
-    ]
+    source: Annotated[SourceName | None, Meta(description="Where the value comes from; null: nowhere.")]
     causes: Annotated[Sequence[str], Meta(description="Why it is not usable, as far as can be told.")]
 
-    @classmethod
-    def of(cls, facts: CredentialFacts) -> Credential:
-        # Only the secret has it: every flow needs the key.
-        return codec.of(facts, cls, required=UNSET if facts.required is None else facts.required)
+
+class ConsumerSecret(Credential, kw_only=True):
+    # Of the secret alone: every flow needs the key.
+    required: Annotated[bool, Meta(description="Whether a flow of the app needs it.")]
 
 
 class Credentials(Document):
     consumer_key: Credential
-    consumer_secret: Credential
+    consumer_secret: ConsumerSecret
 
 
 class App(Document):
@@ -90,7 +86,8 @@ class App(Document):
 
     @classmethod
     def of(cls, facts: AppFacts) -> App:
-        credentials = Credentials(Credential.of(facts.consumer_key), Credential.of(facts.consumer_secret))
+        key = codec.of(facts.consumer_key, Credential, required=UNSET)
+        credentials = Credentials(key, codec.of(facts.consumer_secret, ConsumerSecret))
         return codec.of(facts, cls, credentials=credentials)
 
 
@@ -207,7 +204,7 @@ class Org(Document):
 
     name: Annotated[str, Meta(description="What output calls it: its alias, else its host.")]
     url: str
-    named_by: Annotated[Literal["user", "tree", "salesforceCli"], Meta(description="Who gave its address.")]
+    named_by: Annotated[NamedBy, Meta(description="Who gave its address.")]
     source_dir: Annotated[str | None, Meta(description="The tree that was retrieved from it.")] = None
 
     @classmethod

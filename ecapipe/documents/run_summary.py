@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
 
 from ecapipe.documents.journal_lines import JournalRecord
 from ecapipe.documents.recorded_runs import RecordedRun
-from ecapipe.documents.report import Json, Report
-
-RunState = Literal["going", "ended", "interrupted", "brokenOff"]
+from ecapipe.documents.report import Report
+from ecapipe.documents.run_states import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +38,6 @@ class RunSummary:
         if self.state == "going" or not self.failed + self.open:
             return None
         return f"ecapipe run --resume {self.run}"
-
-    @property
-    def json(self) -> Json:
-        """A run of ``ecapipe runs list``, version 1."""
-        return {
-            "run": self.run,
-            "startedAt": self.started_at,
-            "state": self.state,
-            "status": self.status,
-            "projects": list(self.projects),
-            "shard": self.shard,
-            "resumes": self.resumes,
-            "targets": {
-                "planned": self.planned,
-                "finished": self.finished,
-                "failed": self.failed,
-                "skipped": self.skipped,
-                "open": self.open,
-            },
-            "command": self.command,
-        }
 
 
 def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:

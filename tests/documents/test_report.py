@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe.check.findings import Finding
-from ecapipe.documents import report
+from ecapipe.documents import report, results
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     AUTHORIZE,
@@ -310,39 +310,10 @@ def test_a_subject_that_finished_without_a_login_is_no_success() -> None:
     assert (result["successes"], result["failures"]) == ([], [])
 
 
-def test_the_result_of_a_listing_is_exactly_this() -> None:
-    assert report.listing((PROJECT,), (APP,)) == {
-        "version": 1,
-        "projects": report.projects((PROJECT,)),
-        "apps": [report.app(APP)],
-    }
-
-
-FOUND = Finding("consumer-key-missing", "error", "No key.", "Billing", "a/file", 3, ("Retrieve.",), "consumerKey")
-
-
-def test_the_result_of_a_check_is_exactly_this() -> None:
-    result = report.checked((PROJECT,), (APP,), (FOUND,))
-    assert set(result) == {"version", "projects", "apps", "findings", "summary"}
-    assert result["findings"] == [
-        {
-            "rule": "consumer-key-missing",
-            "level": "error",
-            "message": "No key.",
-            "app": "Billing",
-            "file": "a/file",
-            "line": 3,
-            "actions": ["Retrieve."],
-            "fingerprint": FOUND.fingerprint,
-            "accepted": False,
-        }
-    ]
-    assert result["summary"] == {"error": 1, "warning": 0, "note": 0, "accepted": 0}
-
-
 def test_a_finding_that_is_accepted_counts_as_that_only() -> None:
-    found = (FOUND, replace(FOUND, level="warning"), replace(FOUND, level="note"), replace(FOUND, accepted=True))
-    assert report.checked((), (), iter(found))["summary"] == {"error": 1, "warning": 1, "note": 1, "accepted": 1}
+    found = Finding("consumer-key-missing", "error", "No key.", "Billing", "a/file", 3, ("Retrieve.",), "consumerKey")
+    each = (found, replace(found, level="warning"), replace(found, level="note"), replace(found, accepted=True))
+    assert results.AppCheck.of((), (), each).summary == results.FindingCounts(1, 1, 1, 1)
 
 
 def test_a_command_that_did_its_work_has_a_result() -> None:

@@ -171,7 +171,7 @@ SF_TARGET_ORG=uat run -d named --dry-run
 
 EXPLAIN = journeys(f"""
 explain{{, --concise, --verbose, --json}}
-explain {{json-schema,ConsumerSecretMissing --json,secret-staged --json}}
+explain {{ConsumerSecretMissing --json,secret-staged --json}}
 explain {{{",".join((*CATALOGUE, *RULES))}}}
 --show-completion {{bash,zsh,fish,powershell}}
 """)

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pexpect
 import pytest
 import trees
+from render.test_json_schemas import strict
 
 SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
 SECRET = trees.secret("Billing")
@@ -22,7 +22,6 @@ BLOCK = (
     "**/*.ecaGlblOauth-meta.xml\n"
     "**/*.ecaGlblOauth\n"
 )  # fmt: skip
-SCHEMA = json.loads((Path(__file__).parents[2] / "ecapipe/schemas/app-protect.json").read_text())
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("ECAPIPE_", "SF_", "CI", "GIT_"))},
@@ -53,7 +52,7 @@ def protect(folder: Path, *options: str, status: int = 0, **variables: str) -> s
 
 def result(folder: Path, *options: str) -> dict[str, Any]:
     document = json.loads(protect(folder, *options, "--json").stdout)
-    jsonschema.validate(document, SCHEMA)
+    strict("app-protect").validate(document)
     return document["result"] | {"warnings": document["warnings"]}
 
 

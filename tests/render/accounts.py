@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ecapipe.check.findings import RULES, Finding, Level
-from ecapipe.documents import report
+from ecapipe.documents import codec, report, results
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     APP_STAGES,
@@ -29,12 +29,13 @@ from ecapipe.render.report_data import ReportData, of_check, of_failure, of_run
 
 CHECK, RUN = "ecapipe app check", "ecapipe run"
 PROJECTS = (ProjectFacts("/project", ("force-app",), "/project"),)
-KNOWN = CredentialFacts("present", True, "file", ())
+KEY = CredentialFacts("present", True, "file", ())
+SECRET = CredentialFacts("present", True, "file", (), required=True)
 REFUSED = "RedirectUriMismatch"
 
 
 def app(name: str, file: str = "force-app/a.ecaGlblOauth-meta.xml") -> AppFacts:
-    return AppFacts(name, "/project", file, (file,), "Local", "own", None, (), ("web",), KNOWN, KNOWN)
+    return AppFacts(name, "/project", file, (file,), "Local", "own", None, (), ("web",), KEY, SECRET)
 
 
 def finding(
@@ -53,8 +54,8 @@ def finding(
 
 def check(apps: Iterable[AppFacts], findings: Iterable[Finding]) -> ReportData:
     found, facts = list(findings), list(apps)
-    result = report.checked(PROJECTS, facts, found)
-    document = report.success(result, [], int(any(each.level == "error" for each in found)))
+    result = results.AppCheck.of(PROJECTS, facts, found)
+    document = report.success(codec.builtins(result), [], int(any(each.level == "error" for each in found)))
     return of_check(PROJECTS, facts, found, RULES.values(), document, _as_is, CHECK)
 
 

@@ -100,8 +100,9 @@ def run(text: str | None = None) -> list[Event]:
     one, two, uat = said("Billing"), said("Portal") + "2", said("uat")
     broken = connection_failed(said("acme.my.salesforce.com"), said("connection refused"))
     broken = replace(broken, file=said("main/Portal.xml"), line=7, actions=(said("Look at the network."),))
-    known = CredentialFacts("present", True, "file", ())
-    facts = AppFacts(one, "p", one, (one,), "Local", "own", None, (said("http://localhost:1717/"),), (), known, known)
+    key = CredentialFacts("present", True, "file", ())
+    secret = replace(key, required=True)
+    facts = AppFacts(one, "p", one, (one,), "Local", "own", None, (said("http://localhost:1717/"),), (), key, secret)
     first, second = Subject(one, uat, "p"), Subject(two, uat, "p")
     return [
         RunStarted("20260105T090000Z-abcdef", AT, RUN_STAGES),

@@ -1,8 +1,7 @@
-"""What --json prints is valid against the schemas that ship, and the schemas mean what the contract says."""
+"""What --json prints is valid against the schemas that ship, and they are those of the types."""
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -20,6 +19,7 @@ from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
 from ecapipe.check.findings import RULES
 from ecapipe.cli.emulator import registered
+from ecapipe.documents import schemas
 from ecapipe.emulator.server import Emulator
 from ecapipe.orgs import org_file
 from ecapipe.problems.catalogue import CATALOGUE
@@ -27,11 +27,12 @@ from ecapipe.project.discovery import ProjectSelection
 
 Json = dict[str, Any]
 
-FILES = {
-    file.name.removesuffix(".json"): json.loads(file.read_text("utf-8"))
+TEXTS = {
+    file.name.removesuffix(".json"): file.read_text("utf-8")
     for file in resources.files("ecapipe").joinpath("schemas").iterdir()
 }
-NAMES = sorted(FILES.keys() - {"shared"})
+FILES = {name: json.loads(text) for name, text in TEXTS.items()}
+NAMES = sorted(FILES.keys() - schemas.PARTS)
 PROJECT = trees.project() | trees.app("Billing") | trees.app("Portal", settings={"consumerKey": None})
 
 
@@ -104,6 +105,11 @@ def outputs(root: Path) -> Iterator[tuple[str, Json]]:
         yield name, ecapipe(*arguments, "--json", at=root).document
 
 
+def test_the_schemas_that_ship_are_made_of_the_types() -> None:
+    made = {name: schemas.text(schema) for name, schema in schemas.schemas().items()}
+    assert made == TEXTS, "make them anew: .venv/bin/python -m ecapipe.documents.schemas, and look at the difference"
+
+
 def test_every_result_is_described_to_its_last_member(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, PROJECT)
     check = lenient()
@@ -171,213 +177,19 @@ def test_explain_lists_every_rule_and_problem(tmp_path: Path) -> None:
     assert [each["name"] for each in result["problems"]] == list(CATALOGUE)
 
 
-# The shapes of the interface, version 1, with every member; each alternative of a value stands in some of them.
-
-APP: Json = {
-    "name": "Billing",
-    "project": "/project",
-    "settingsFile": None,
-    "distribution": "Local",
-    "credentialsOf": "own",
-    "sourceOrgId": None,
-    "callbackUrls": [],
-    "flows": ["web"],
-    "credentials": {
-        "consumerKey": {"inFile": "present", "usable": True, "source": "environment", "causes": []},
-        "consumerSecret": {
-            "inFile": "absent",
-            "required": True,
-            "usable": False,
-            "source": None,
-            "causes": ["A permission is lacking."],
-        },
-    },
-}
-PROJECTS: list[Json] = [{"root": "/project", "packageDirectories": ["force-app"]}]
-STAGE: Json = {
-    "stage": "discover",
-    "app": None,
-    "org": None,
-    "outcome": "passed",
-    "reason": None,
-    "milliseconds": 12,
-    "facts": {},
-    "problem": None,
-}
-SUCCESS: Json = {
-    "app": "Billing",
-    "org": "uat",
-    "username": "user@acme.example",
-    "userId": "005000000000001AAA",
-    "orgId": "00D000000000001EAA",
-    "instanceUrl": "https://acme.my.salesforce.com",
-    "scopes": [],
-    "flow": "web",
-    "token": "forgotten",
-}
-FAILURE: Json = {
-    "app": "Billing",
-    "org": "uat",
-    "stage": "token",
-    "name": "InvalidClient",
-    "message": "No.",
-    "actions": [],
-    "category": "credentials",
-    "retryable": False,
-    "host": None,
-    "httpStatus": None,
-    "oauthError": None,
-    "at": "2026-01-02T03:04:05Z",
-}
-FINDING: Json = {
-    "rule": "malformed-xml",
-    "level": "error",
-    "message": "No.",
-    "app": None,
-    "file": "force-app/a.eca-meta.xml",
-    "line": 3,
-    "actions": [],
-    "fingerprint": "0" * 32,
-    "accepted": False,
-}
-SUMMARY: Json = {"error": 1, "warning": 0, "note": 0, "accepted": 0}
-
-
-def listing() -> Json:
-    return {"status": 0, "result": {"version": 1, "projects": PROJECTS, "apps": [APP]}, "warnings": []}
-
-
-def check() -> Json:
-    result = {**listing()["result"], "findings": [FINDING], "summary": SUMMARY}
-    return {"status": 1, "result": result, "warnings": ["A sentence."]}
-
-
-def run() -> Json:
-    result = {
-        "version": 1,
-        "run": "20260102T030405Z-000000",
-        "startedAt": "2026-01-02T03:04:05Z",
-        "projects": PROJECTS,
-        "apps": [APP],
-        "stages": [STAGE],
-        "successes": [SUCCESS],
-        "failures": [FAILURE],
-    }
-    return {"status": 68, "result": result, "warnings": []}
-
-
-def error() -> Json:
-    return {
-        "name": "UnknownApp",
-        "message": "No.",
-        "exitCode": 2,
-        "actions": [],
-        "context": "EcapipeRun",
-        "warnings": [],
-        "code": "UnknownApp",
-        "status": 2,
-        "commandName": "ecapipe run",
-        "stack": "at home",
-    }
-
-
-SHAPES = {"app-list": listing, "app-check": check, "run": run, "error": error}
-
-
-def changed(document: Json, path: str, value: object) -> Json:
-    """A copy of the document with another value at a path like ``result.apps.0.name``; ... takes the member away."""
-    copied = copy.deepcopy(document)
-    *way, last = [int(step) if step.isdecimal() else step for step in path.split(".")]
-    inside: Any = copied
-    for step in way:
-        inside = inside[step]
-    if value is ...:
-        del inside[last]
-    else:
-        inside[last] = value
-    return copied
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_the_promised_shapes_are_valid(name: str) -> None:
-    names(name, SHAPES[name]())
-
-
-CREDENTIALS = "result.apps.0.credentials"
-ALLOWED: list[tuple[str, str, list[object]]] = [
-    ("run", f"{CREDENTIALS}.consumerKey.inFile", ["present", "absent", "placeholder", "duplicate"]),
-    (
-        "run",
-        f"{CREDENTIALS}.consumerSecret.source",
-        ["environment", "replacement", "file", "keyring", "rest", "prompt", None],
-    ),
-    ("app-list", "result.apps.0.distribution", ["Local", "Packaged", None]),
-    ("app-list", "result.apps.0.credentialsOf", ["own", "sourceOrg", "none"]),
-    (
-        "run",
-        "result.stages.0.stage",
-        ["discover", "locate", "check", "authorize", "token", "verify", "hand-over"],
-    ),
-    ("run", "result.stages.0.outcome", ["passed", "warning", "failed", "skipped"]),
-    (
-        "run",
-        "result.stages.0.problem",
-        [None, {"name": "A", "message": "b", "actions": ["c"], "file": None, "line": None}],
-    ),
-    ("run", "result.successes.0.token", ["forgotten", "revoked", "saved", "handedOver", "printed"]),
-    (
-        "run",
-        "result.failures.0.category",
-        ["config", "credentials", "policy", "org", "network", "people"],
-    ),
-    ("run", "status", [0, 1, 68, 69, 130]),
-    ("app-check", "status", [0, 1]),
-    ("app-check", "result.findings.0.level", ["error", "warning", "note"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "path", "values"), ALLOWED)
-def test_every_promised_value_is_valid_and_no_other(name: str, path: str, values: list[object]) -> None:
-    for value in values:
-        strict(name).validate(changed(SHAPES[name](), path, value))
-    for other in ("something else", 7, []):
-        assert not strict(name).is_valid(changed(SHAPES[name](), path, other)) or other in values
-
-
-def members(document: object, path: str = "") -> Iterator[str]:
-    if isinstance(document, dict):
-        for name, value in document.items():
-            yield f"{path}{name}"
-            if name != "facts":
-                yield from members(value, f"{path}{name}.")
-    elif isinstance(document, list):
-        for number, value in enumerate(document):
-            yield from members(value, f"{path}{number}.")
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_every_promised_member_has_to_be_there(name: str) -> None:
-    document = SHAPES[name]()
-    for path in members(document):
-        missing = changed(document, path, ...)
-        assert strict(name).is_valid(missing) == (path == "stack"), path
-        wrong = changed(document, path, ["of", 1, "wrong type"])
-        assert not strict(name).is_valid(wrong), path
-
-
-def test_new_members_do_not_break_who_relies_on_the_schemas() -> None:
-    check = Draft202012Validator(printed())
-    for document in (listing(), run()):
-        check.validate(changed(document, "result.apps.0.anotherMember", 1))
+def test_new_members_do_not_break_who_relies_on_the_schemas(tmp_path: Path) -> None:
+    document = ecapipe("app", "list", "--json", at=trees.plant(tmp_path, PROJECT)).document
+    document["result"]["apps"][0]["anotherMember"] = 1
+    lenient().validate(document)
 
 
 # --- what people write --------------------------------------------------------------------------------------
 
 
 def input_schema(name: str) -> Draft202012Validator:
-    """The part of the shared schema for something that ecapipe reads."""
+    """The schema of something that ecapipe reads."""
     parts = [Resource.from_contents(file) for file in FILES.values()]
-    return Draft202012Validator({"$ref": f"{FILES['shared']['$id']}#/$defs/{name}"}, registry=parts @ Registry())
+    return Draft202012Validator({"$ref": FILES[name]["$id"]}, registry=parts @ Registry())
 
 
 UAT = {"url": "https://acme--uat.sandbox.my.salesforce.com"}
@@ -400,9 +212,9 @@ ORGS: list[Json] = [
 @pytest.mark.parametrize("org", ORGS, ids=str)
 def test_the_schemas_of_orgs_say_what_is_read(org: Json) -> None:
     read = org_file.parse(json.dumps([org]).encode(), "orgs.json").mistakes == ()
-    assert input_schema("batchFile").is_valid([org]) is read
+    assert input_schema("org-file").is_valid([org]) is read
     assert input_schema("settings").is_valid({"orgs": {"uat": org}}) is read
 
 
 def test_the_schema_of_an_org_has_a_member_for_every_column() -> None:
-    assert {*FILES["shared"]["$defs"]["org"]["properties"], "alias"} == set(org_file.COLUMNS)
+    assert set(FILES["shared"]["$defs"]["OrgRow"]["properties"]) == set(org_file.COLUMNS)
