@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe.check.findings import Finding
-from ecapipe.documents import report, results
+from ecapipe.documents import codec, report, results
 from ecapipe.documents.report import Report
+from ecapipe.documents.run_document import App
 from ecapipe.events import (
     AUTHORIZE,
     CHECK,
@@ -149,7 +150,8 @@ def test_a_report_knows_nothing_before_anything_happened() -> None:
 def test_a_later_state_of_an_app_replaces_an_earlier_one() -> None:
     later = replace(APP, flows=("web", "jwt"))
     result = told(AppDescribed(APP), AppDescribed(replace(APP, name="Portal")), AppDescribed(later)).result()
-    assert result["apps"] == [report.app(later), report.app(replace(APP, name="Portal"))]
+    described = [codec.builtins(App.of(each)) for each in (later, replace(APP, name="Portal"))]
+    assert result["apps"] == described
 
 
 def test_apps_of_one_name_in_two_projects_are_two() -> None:
