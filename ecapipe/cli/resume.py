@@ -9,10 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from ecapipe.adapters.project_tree.disk import Disk
-from ecapipe.adapters.storage import files, journal
+from ecapipe.adapters.storage import files
 from ecapipe.cli.commands import Command
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import run_results
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import options_not_repeatable
@@ -65,7 +64,12 @@ def open_earlier_run(
     """
     if value is None:
         yield None, None
-    elif _is_file(value):
+        return
+    # Most runs go on with none, and need nothing that reads one.
+    from ecapipe.adapters.storage import journal
+    from ecapipe.documents import run_results
+
+    if _is_file(value):
         run = run_results.load(files.read(value, _MAX_RESULT, FLAG), value)
         yield run, run.run or None
     else:
@@ -138,6 +142,8 @@ def _repeat(session: CommandSession, words: list[str]) -> list[str]:
     name = flag.partition("=")[2]
     if _is_file(name):
         return words
+    from ecapipe.adapters.storage import journal
+
     here = os.getcwd()
     entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
     arguments, folder = entry.journal.arguments, entry.journal.folder

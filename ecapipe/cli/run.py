@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from ecapipe.adapters import composition, origin
-from ecapipe.adapters.storage.journal import JournalWriter
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli import resume as resume_flag
@@ -108,6 +107,9 @@ def run(context: typer.Context, flags: RunFlags) -> int:
         world, board = _offer_board(flags, world)
         journal = None
         if flags.recordable:
+            # What is not recorded needs nothing that reads or writes JSON.
+            from ecapipe.adapters.storage.journal import JournalWriter
+
             arguments = context.meta.get(resume_flag.ARGUMENTS)
             journal = JournalWriter(environment, arguments=arguments, resumes=name)
             stack.callback(journal.close)

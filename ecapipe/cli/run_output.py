@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ecapipe.adapters.storage.journal import JournalWriter
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.run_flags import COMMAND, RunFlags
 from ecapipe.cli.session import CommandSession
@@ -21,6 +20,7 @@ from ecapipe.render import log, text
 from ecapipe.render.plain_display import PlainDisplay
 
 if TYPE_CHECKING:
+    from ecapipe.adapters.storage.journal import JournalWriter
     from ecapipe.render.report_data import ReportData
 
 
