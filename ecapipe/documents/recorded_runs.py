@@ -149,10 +149,11 @@ class RecordedRun:
                 namesakes.setdefault(str(subject), set()).add(subject)
 
         def known(subject: Subject) -> Subject:
-            if subject.tree:
-                return subject._replace(tree=renamed.get(subject.tree, subject.tree))
+            subject = subject._replace(tree=renamed.get(subject.tree or "", subject.tree))
             candidates = namesakes.get(str(subject), set())
-            return next(iter(candidates)) if len(candidates) == 1 else subject
+            # A name relative to a repository means the same on every machine; a root need not be there on another.
+            certain = subject in candidates or (subject.tree and not subject.tree.startswith("/"))
+            return subject if certain or len(candidates) != 1 else next(iter(candidates))
 
         return replace(
             self,

@@ -229,7 +229,7 @@ class JournalHeader(Document, kw_only=True):
     """The first line of a journal."""
 
     journal: int = FORMAT
-    ecapipe: str
+    ecapipe: str = ""
     run: str
     started_at: str
     asked: Sequence[str]
