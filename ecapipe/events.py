@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -11,6 +12,9 @@ from ecapipe.problems.problem import Problem
 
 NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
+NamedBy = Literal["user", "tree", "salesforceCli"]
+"""Who names the address of an org: the user (a flag, the environment, a file outside the tree), the tree (any file of
+its repository), or the user's own Salesforce CLI."""
 TokenFate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
 """The end of a token: what ecapipe did with it last."""
 
@@ -27,7 +31,8 @@ class Stage:
 class Subject(NamedTuple):
     """What a stage works on: the whole project, an app, or an app in an org.
 
-    `tree` tells apps of the same name apart: the root of the project they lie in.
+    `tree` is where the app lies, as `ProjectFacts.tree`: several trees may hold an app of one name. Only records of
+    0.1.0 do not say it.
     """
 
     app: str | None = None
@@ -35,20 +40,48 @@ class Subject(NamedTuple):
     tree: str | None = None
 
     def __str__(self) -> str:
-        name = "@".join(part for part in (self.app, self.org) if part)
-        if not self.tree:
+        return "@".join(part for part in (self.app, self.org) if part)
+
+    @property
+    def whole_app(self) -> Subject:
+        """The app, whatever the org."""
+        return Subject(self.app, None, self.tree)
+
+
+class SubjectNames:
+    """What output calls the subjects of a run: by app and org, and by the tree if others are called the same."""
+
+    def __init__(self, subjects: Iterable[Subject] = ()) -> None:
+        self._namesakes: dict[str, set[str]] = {}
+        for subject in subjects:
+            self._namesakes.setdefault(str(subject), set()).add(subject.tree or "")
+
+    def __call__(self, subject: Subject) -> str:
+        name = str(subject)
+        trees = self._namesakes.get(name, ())
+        if len(trees) < 2 or not subject.tree:
             return name
-        # The last two folders are enough to recognize a project, and leave room on the line.
-        folders = self.tree.split("/")[-2:]
-        return f"{name} ({'/'.join(folders)})"
+        # The last two folders are mostly enough to recognize a tree, and leave room on the line.
+        ends = Counter(_last_folders(tree) for tree in trees)
+        end = _last_folders(subject.tree)
+        return f"{name} ({end if ends[end] == 1 else subject.tree})"
+
+
+def _last_folders(tree: str) -> str:
+    return "/".join(tree.split("/")[-2:])
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFacts:
-    """A searched project: absolute root, and its package directories relative to it."""
+    """A searched project: absolute root, and its package directories relative to it.
+
+    `tree` names it in results: its path relative to the repository around the current directory, its root outside of
+    one. So machines with other folders call it the same.
+    """
 
     root: str
     package_directories: tuple[str, ...]
+    tree: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +98,7 @@ class CredentialFacts:
 
 @dataclass(frozen=True, slots=True)
 class AppFacts:
-    """An external client app as results show it. Paths are relative to the project, with ``/``."""
+    """An external client app as results show it. `project` is its tree; paths are relative to that, with ``/``."""
 
     name: str
     project: str
@@ -78,6 +111,30 @@ class AppFacts:
     flows: tuple[str, ...]
     consumer_key: CredentialFacts
     consumer_secret: CredentialFacts
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.name, tree=self.project)
+
+
+@dataclass(frozen=True, slots=True)
+class OrgFacts:
+    """An org that a run is for. `named_by` says who gave its address; `source_dir` is the tree retrieved from it."""
+
+    name: str
+    url: str
+    named_by: NamedBy
+    source_dir: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a CI system tells of a run that it started."""
+
+    commit: str | None
+    branch: str | None
+    actor: str | None
+    system: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +194,16 @@ class SavedSecretFacts:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The first event. `at` is the time of day in UTC, as ISO 8601; `stages` are those the run is asked for."""
+    """The first event. `at` is the time of day in UTC, as ISO 8601; `stages` are those the run is asked for.
+
+    `options` is its command line, redacted; None where it is not known, as of a run that 0.1.0 recorded.
+    """
 
     run: str
     at: str
     stages: tuple[Stage, ...]
+    options: tuple[str, ...] | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +212,7 @@ class RunPlanned:
 
     projects: tuple[ProjectFacts, ...]
     subjects: tuple[Subject, ...]
+    orgs: tuple[OrgFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

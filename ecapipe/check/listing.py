@@ -28,7 +28,7 @@ def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppF
     """The app as reports show it; `targets` are the ids of the orgs to log in to, as far as they are known."""
     return AppFacts(
         name=app.name,
-        project=app.project,
+        project=app.tree,
         settings_file=app.settings.path if app.settings else None,
         files=tuple(file.path for file in app.files),
         distribution=app.distribution,

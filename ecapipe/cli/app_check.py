@@ -132,11 +132,12 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, flag
         from ecapipe.render.report_data import of_check
 
         return of_check(
+            result.found.facts,
             result.apps,
             result.findings,
             [rule for name, rule in RULES.items() if name in result.rules],
             report.success(codec.builtins(document()), result.notices, status),
-            reports.place(result.found.facts, result.apps),
+            reports.place(result.found.facts),
             command=COMMAND,
             fails=fails,
         )

@@ -69,7 +69,7 @@ def merge_results(session: CommandSession, flags: MergeFlags) -> int:
     def report_data() -> ReportData:
         from ecapipe.render.report_data import of_run
 
-        return of_run(result, _document(result), reports.place(result.projects, result.apps), MERGE)
+        return of_run(result, _document(result), reports.place(result.projects), MERGE)
 
     unwritten = reports.write(report_data)
     status = result.status or int(bool(unwritten))

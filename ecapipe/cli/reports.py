@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ecapipe.adapters.storage import files
 from ecapipe.cli.arguments import conceal
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
-from ecapipe.events import AppFacts, ProjectFacts
+from ecapipe.events import ProjectFacts, Subject
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
 from ecapipe.problems.usage import interrupted, usage_error
 from ecapipe.project.discovery import ProjectSelection
@@ -78,23 +79,19 @@ class Reports:
             self._annotate(data)
         return failures
 
-    def place(self, projects: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> Place:
+    def place(self, projects: Iterable[ProjectFacts]) -> Place:
         """Where CI systems find a file: relative to the root of its git repository, else of its project."""
-        apps_by_name: dict[str | None, list[AppFacts]] = {}
-        for app in apps:
-            apps_by_name.setdefault(app.name, []).append(app)
         roots = tuple(project.root for project in projects) or self.roots
         bases = {root: files.repository(root) or root for root in roots}
 
-        def place(file: str, app: str | None, project: str) -> str:
-            candidates: Sequence[str] = [project]
-            if not project:
-                # Apps of one name may lie in several projects: the file tells which of them is meant.
-                owners = [owner.project for owner in apps_by_name.get(app, ()) if file in owner.files]
-                candidates = owners or roots
+        def place(file: str, subject: Subject) -> str:
+            if subject.tree and not os.path.isabs(subject.tree):
+                # Relative to the repository, which may have been in another place on the machine of a merged result.
+                return posixpath.normpath(posixpath.join(subject.tree, file))
+            candidates = [subject.tree] if subject.tree else roots
             existing = (root for root in candidates if os.path.exists(os.path.join(root, file)))
             root = next(existing, candidates[0])
-            return os.path.relpath(os.path.join(root, file), bases[root]).replace(os.sep, "/")
+            return os.path.relpath(os.path.join(root, file), bases.get(root, root)).replace(os.sep, "/")
 
         return place
 
@@ -107,7 +104,7 @@ class Reports:
             from ecapipe.render.report_data import of_failure
 
             document = report.failure(problem, self.command)
-            return of_failure(problem, document, self.place((), ()), self.command)
+            return of_failure(problem, document, self.place(()), self.command)
 
         self.write(failure_data)
 

@@ -13,7 +13,6 @@ from ecapipe.adapters.storage import files, journal
 from ecapipe.cli.arguments import presentable
 from ecapipe.cli.commands import Command
 from ecapipe.cli.session import CommandSession
-from ecapipe.documents import run_results
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import options_not_repeatable
@@ -41,7 +40,9 @@ class ResumableCommand(Command):
         if any(_is_resume(word) for word in words) and _only_modes(words):
             words = _repeat(ctx.obj, words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
-        if presentable(repeatable) == list(repeatable):
+        shown = presentable(repeatable)
+        ctx.obj = replace(ctx.obj, options=tuple(shown))
+        if shown == list(repeatable):
             ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))
         return super().parse_args(ctx, words)
 
@@ -58,7 +59,11 @@ def open_earlier_run(
     """
     if value is None:
         yield None, None
-    elif _is_file(value):
+        return
+    # Most runs go on with none, and need nothing that reads one.
+    from ecapipe.documents import run_results
+
+    if _is_file(value):
         run = run_results.load(files.read(value, _MAX_RESULT, FLAG), value)
         yield run, run.run or None
     else:
@@ -112,6 +117,7 @@ def _repeat(session: CommandSession, words: list[str]) -> list[str]:
     name = flag.partition("=")[2]
     if _is_file(name):
         return words
+
     here = os.getcwd()
     entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
     arguments, folder = entry.journal.arguments, entry.journal.folder

@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ecapipe.adapters import composition
-from ecapipe.adapters.storage.journal import JournalWriter
+from ecapipe.adapters import composition, origin
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli import resume as resume_flag
@@ -94,10 +93,17 @@ def run(session: CommandSession, flags: RunFlags) -> int:
                 world, orgs = use_local_org(project, orgs, world, stack)
         # From here to the end nobody else goes on with the earlier run.
         earlier, name = stack.enter_context(resume_flag.open_earlier_run(session, flags.resume, reports.roots))
-        request = _request(flags, project, orgs, login, earlier)
+        request = replace(
+            _request(flags, project, orgs, login, earlier),
+            invocation=session.options,
+            origin=origin.of(environment),
+        )
         world, board = _offer_board(flags, world)
         journal = None
         if flags.recordable:
+            # What is not recorded needs nothing that reads or writes JSON.
+            from ecapipe.adapters.storage.journal import JournalWriter
+
             journal = JournalWriter(environment, arguments=session.arguments, resumes=name)
             stack.callback(journal.close)
         output = RunOutput(session, reports, journal, board)

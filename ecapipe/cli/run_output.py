@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ecapipe.adapters.storage.journal import JournalWriter
 from ecapipe.cli.arguments import conceal
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.run_flags import COMMAND, RunFlags
@@ -22,6 +21,7 @@ from ecapipe.render import log, text
 from ecapipe.render.plain_display import PlainDisplay
 
 if TYPE_CHECKING:
+    from ecapipe.adapters.storage.journal import JournalWriter
     from ecapipe.render.report_data import ReportData
 
 
@@ -111,5 +111,5 @@ class RunOutput:
     def _report_data(self, document: Json) -> ReportData:
         from ecapipe.render.report_data import of_run
 
-        place = self.reports.place(self.result.projects, self.result.apps)
+        place = self.reports.place(self.result.projects)
         return of_run(self.result, document, place, COMMAND)

@@ -36,6 +36,8 @@ class CommandSession:
     """The command line, as it was given."""
     arguments: tuple[str, ...] | None = None
     """What serves a run again, if it may be recorded."""
+    options: tuple[str, ...] = ()
+    """The same for results, redacted."""
 
     @property
     def live(self) -> bool:

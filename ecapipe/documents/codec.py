@@ -5,8 +5,9 @@ msgspec takes some 10 ms to import: whoever needs neither to write nor to read J
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, Final, Literal, TypeVar, dataclass_transform
 
@@ -17,7 +18,6 @@ from ecapipe.documents.json_object import MalformedRecord, NewerVersion
 from ecapipe.documents.report import VERSION, Json
 
 T = TypeVar("T")
-D = TypeVar("D", bound="Document")
 
 _JSON_WORDS: Final = {
     "str": "a string",
@@ -50,9 +50,19 @@ def builtins(document: Document) -> Json:
     return members
 
 
-def of(source: object, kind: type[D], /, **more: object) -> D:
-    """A document of `kind`, with each member from `more`, or from the attribute of `source` of the same name."""
-    members = {name: getattr(source, name) for name in kind.__struct_fields__ if hasattr(source, name)} | more
+def encode(document: Document) -> bytes:
+    """`document` as JSON on one line."""
+    try:
+        return msgspec.json.encode(document)
+    except UnicodeEncodeError:  # a name from a file may hold half of a surrogate pair
+        return json.dumps(builtins(document)).encode()
+
+
+def of(source: object, kind: type[T], /, **more: object) -> T:
+    """A document or dataclass of `kind`, with each member from `more`, or from the attribute of `source` of the same
+    name."""
+    names: Iterable[str] = getattr(kind, "__struct_fields__", ()) or vars(kind)["__dataclass_fields__"]
+    members = {name: getattr(source, name) for name in names if hasattr(source, name)} | more
     known = {name: member for name, member in members.items() if member is not msgspec.UNSET}
     return msgspec.convert(SimpleNamespace(**known), kind, from_attributes=True)
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from ecapipe import __version__
-from ecapipe.documents import json_object, report, run_results
-from ecapipe.documents.json_object import JsonObject, MalformedRecord, NewerVersion
+from ecapipe.documents import codec, json_object, run_document, run_results
+from ecapipe.documents.codec import Document
+from ecapipe.documents.json_object import MalformedRecord, NewerVersion
 from ecapipe.documents.recorded_runs import RecordedRun, SubjectRecord
-from ecapipe.documents.report import Json
+from ecapipe.documents.run_document import (
+    FORMAT,
+    App,
+    Invocation,
+    JournalHeader,
+    OfSubject,
+    Org,
+    Origin,
+    Project,
+    RunPart,
+)
 from ecapipe.events import (
     AppDescribed,
     AppFacts,
@@ -24,8 +34,6 @@ from ecapipe.events import (
 )
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.storage import damaged_record, newer_format
-
-FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +50,56 @@ class JournalRecord:
     folder: str
 
 
+class _Line(RunPart, omit_defaults=True):
+    # A journal has a line for each login, often thousands: empty members would be most of it.
+    finished: bool = False
+
+
+class _Ended(Document):
+    interrupted: bool
+    milliseconds: int
+
+
+class _End(Document):
+    ended: _Ended
+
+
 def header(
     started: RunStarted, planned: RunPlanned, resumes: str | None, arguments: Sequence[str] | None, folder: str
-) -> Json:
+) -> Document:
     """The first line of a journal."""
-    document: Json = {
-        "journal": FORMAT,
-        "ecapipe": __version__,
-        "run": started.run,
-        "startedAt": started.at,
-        "asked": [stage.name for stage in started.stages],
-        "targets": [{"app": subject.app, "org": subject.org} for subject in planned.subjects if subject.org],
-        "resumes": resumes,
-        "arguments": None if arguments is None else list(arguments),
-        "folder": folder,
-    }
-    return document | part([planned])
+    return JournalHeader(
+        ecapipe=__version__,
+        run=started.run,
+        started_at=started.at,
+        asked=[stage.name for stage in started.stages],
+        targets=[OfSubject.of(subject) for subject in planned.subjects if subject.org],
+        resumes=resumes,
+        arguments=arguments,
+        folder=folder,
+        invocation=Invocation.of(started.options),
+        origin=Origin.of(started.origin),
+        projects=list(map(Project.of, planned.projects)),
+        orgs=list(map(Org.of, planned.orgs)),
+    )
 
 
-def part(events: Sequence[Event]) -> Json:
+def part(events: Sequence[Event]) -> Document:
     """A further line: what `events` add to the JSON result of the run. None of them may replace another."""
-    ended = [event for event in events if isinstance(event, StageEnded)]
     finished = [event for event in events if isinstance(event, SubjectFinished)]
-    projects = [facts for event in events if isinstance(event, RunPlanned) for facts in event.projects]
-    document: Json = {
-        "projects": report.projects(projects),
-        "apps": [report.app(event.app) for event in events if isinstance(event, AppDescribed)],
-        **report.courses(ended, {event.subject: event.login for event in finished if event.login}),
-    }
-    # A journal has a line for each login, often thousands: empty members would be most of it.
-    line = {name: value for name, value in document.items() if value}
-    if finished:
-        line["finished"] = True
-    return line
+    return _Line(
+        apps=[App.of(event.app) for event in events if isinstance(event, AppDescribed)],
+        finished=bool(finished),
+        **run_document.courses(
+            [event for event in events if isinstance(event, StageEnded)],
+            {event.subject: event.login for event in finished if event.login},
+        ),
+    )
 
 
-def end(ended: RunEnded) -> Json:
+def end(ended: RunEnded) -> Document:
     """The last line."""
-    return {"ended": {"interrupted": ended.interrupted, "milliseconds": ended.milliseconds}}
+    return _End(_Ended(ended.interrupted, ended.milliseconds))
 
 
 def parse(data: bytes, file: str) -> JournalRecord | None:
@@ -95,18 +115,19 @@ def parse(data: bytes, file: str) -> JournalRecord | None:
     try:
         journal = _parse_header(lines[0])
         run = journal.recorded
-        apps: dict[tuple[str, str], AppFacts] = {}
+        apps: dict[Subject, AppFacts] = {}
         courses: dict[Subject, SubjectRecord] = {}
         for line in lines[1:]:
             number += 1
             document = json_object.parse(line)
             if "ended" in document:
-                run = _parse_end(document, run)
+                end = codec.convert(document, _End).ended
+                run = replace(run, interrupted=end.interrupted, milliseconds=end.milliseconds)
                 continue
             # A later line about a subject replaces an earlier one: stages that started again are written again.
-            addition = run_results.parse_part(document, run.started_at)
-            courses |= addition.courses
-            apps |= {(facts.project, facts.name): facts for facts in addition.apps}
+            part = codec.convert(document, _Line)
+            courses |= run_results.parse_courses(part, run.started_at, finished=part.finished)
+            apps |= {facts.subject: facts for facts in map(run_results.parse_app, part.apps)}
     except MalformedRecord as error:
         raise EcapipeError(damaged_record(file, number, str(error))) from None
     except NewerVersion as error:
@@ -115,23 +136,14 @@ def parse(data: bytes, file: str) -> JournalRecord | None:
 
 
 def _parse_header(line: bytes) -> JournalRecord:
-    first = JsonObject(json_object.parse(line), "the header")
+    document = json_object.parse(line)
     # Before any other member: in another format they may mean something else.
-    first.expect_version("journal", FORMAT)
-    facts = run_results.parse_part(first.value)
-    recorded = RecordedRun(
-        run=first.text("run"),
-        started_at=first.text("startedAt"),
-        stages=tuple(run_results.parse_stage_name(name, first.path) for name in first.texts("asked")),
-        projects=facts.projects,
-        plan=tuple(run_results.parse_subject(each) for each in first.objects("targets")),
+    codec.expect_version(document, "journal", FORMAT)
+    head = codec.convert(document, JournalHeader)
+    recorded = replace(
+        run_results.parse_head(head),
+        stages=tuple(run_results.parse_stage_name(name, "the header") for name in head.asked),
+        plan=tuple(map(run_results.parse_subject, head.targets)),
     )
-    arguments = None
-    if first.value.get("arguments") is not None:
-        arguments = first.texts("arguments")
-    return JournalRecord(recorded, first.text_or_none("resumes"), arguments, first.text("folder"))
-
-
-def _parse_end(document: Json, run: RecordedRun) -> RecordedRun:
-    ended = JsonObject(document, "the line").object("ended")
-    return replace(run, interrupted=ended.flag("interrupted"), milliseconds=ended.number("milliseconds"))
+    arguments = None if head.arguments is None else tuple(head.arguments)
+    return JournalRecord(recorded, head.resumes, arguments, head.folder)

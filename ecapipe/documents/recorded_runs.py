@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 from ecapipe.documents import shards
 from ecapipe.events import (
@@ -12,6 +12,8 @@ from ecapipe.events import (
     AppDescribed,
     AppFacts,
     Event,
+    OrgFacts,
+    Origin,
     ProjectFacts,
     RunEnded,
     RunPlanned,
@@ -51,6 +53,11 @@ class SubjectRecord:
         """Whether every stage was left out, each with its reason."""
         return bool(self.ended) and not self.finished and all(each.outcome == "skipped" for each in self.ended)
 
+    def of(self, subject: Subject) -> SubjectRecord:
+        """The same record, of a subject that is called otherwise."""
+        finished = replace(self.finished, subject=subject) if self.finished else None
+        return SubjectRecord(tuple(replace(each, subject=subject) for each in self.ended), finished)
+
     def fact(self, name: str) -> object:
         """The value of a fact in the first stage that has it; None if no stage does."""
         return next((ended.facts[name] for ended in self.ended if name in ended.facts), None)
@@ -72,7 +79,10 @@ class RecordedRun:
     run: str
     started_at: str
     stages: tuple[Stage, ...] = RUN_STAGES
+    options: tuple[str, ...] | None = None
+    origin: Origin | None = None
     projects: tuple[ProjectFacts, ...] = ()
+    orgs: tuple[OrgFacts, ...] = ()
     apps: tuple[AppFacts, ...] = ()
     plan: tuple[Subject, ...] = ()
     courses: Mapping[Subject, SubjectRecord] = field(default_factory=dict)
@@ -83,6 +93,15 @@ class RecordedRun:
     def targets(self) -> tuple[Subject, ...]:
         """Every login that was planned or begun."""
         return tuple(dict.fromkeys([*self.plan, *(subject for subject in self.courses if subject.org)]))
+
+    def outcome(self, target: Subject) -> Literal["finished", "failed", "skipped", "open"]:
+        """How a login ended; one that was left out because its app had failed has failed, too."""
+        course, app = (self.courses.get(each, SubjectRecord()) for each in (target, target.whole_app))
+        if course.finished:
+            return "finished"
+        if course.failed or (course.skipped and app.failed):
+            return "failed"
+        return "skipped" if course.skipped else "open"
 
     @property
     def shard(self) -> str | None:
@@ -95,16 +114,16 @@ class RecordedRun:
 
     def events(self) -> Iterator[Event]:
         """The events of the run, as far as it got, in the order in which a run emits them."""
-        yield RunStarted(self.run, self.started_at, self.stages)
+        yield RunStarted(self.run, self.started_at, self.stages, self.options, self.origin)
         yield from self.courses.get(Subject(), SubjectRecord()).events()
-        targets: dict[str | None, list[Subject]] = {subject.app: [] for subject in self.courses if subject.app}
+        targets: dict[Subject, list[Subject]] = {subject.whole_app: [] for subject in self.courses if subject.app}
         for target in self.targets:
-            targets.setdefault(target.app, []).append(target)
+            targets.setdefault(target.whole_app, []).append(target)
         # Displays and reports expect each app right before its own targets.
-        subjects = [subject for app, its_targets in targets.items() for subject in (Subject(app), *its_targets)]
-        yield RunPlanned(self.projects, tuple(subjects))
+        subjects = [subject for app, its_targets in targets.items() for subject in (app, *its_targets)]
+        yield RunPlanned(self.projects, tuple(subjects), self.orgs)
         for app in targets:
-            yield from self.courses.get(Subject(app), SubjectRecord()).events()
+            yield from self.courses.get(app, SubjectRecord()).events()
         yield from map(AppDescribed, self.apps)
         for target in self.targets:
             yield from self.courses.get(target, SubjectRecord()).events()
@@ -112,5 +131,32 @@ class RecordedRun:
 
     def then(self, later: RecordedRun) -> RecordedRun:
         """The `later` run that resumed this one, with what this one recorded of targets that it did not touch."""
-        plan = tuple(dict.fromkeys([*self.plan, *later.plan]))
-        return replace(later, plan=plan, courses={**self.courses, **later.courses})
+        this = self.known_as(later.projects, (*later.plan, *later.courses))
+        plan = tuple(dict.fromkeys([*this.plan, *later.plan]))
+        return replace(later, plan=plan, courses={**this.courses, **later.courses})
+
+    def known_as(self, projects: Iterable[ProjectFacts], subjects: Iterable[Subject]) -> RecordedRun:
+        """The same run, in which subjects are called as by another run, of `projects` and `subjects`.
+
+        The trees of both may have been named in different folders; a record of 0.1.0 does not name them, but mostly
+        just one app of a name can be meant.
+        """
+        trees = {project.root: project.tree for project in projects}
+        renamed = {project.tree: trees.get(project.root, project.tree) for project in self.projects}
+        namesakes: dict[str, set[Subject]] = {}
+        for subject in subjects:
+            if subject.tree:
+                namesakes.setdefault(str(subject), set()).add(subject)
+
+        def known(subject: Subject) -> Subject:
+            subject = subject._replace(tree=renamed.get(subject.tree or "", subject.tree))
+            candidates = namesakes.get(str(subject), set())
+            # A name relative to a repository means the same on every machine; a root need not be there on another.
+            certain = subject in candidates or (subject.tree and not subject.tree.startswith("/"))
+            return subject if certain or len(candidates) != 1 else next(iter(candidates))
+
+        return replace(
+            self,
+            plan=tuple(map(known, self.plan)),
+            courses={known(subject): course.of(known(subject)) for subject, course in self.courses.items()},
+        )

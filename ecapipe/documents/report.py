@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from ecapipe.events import (
@@ -21,6 +21,7 @@ from ecapipe.events import (
     StageStarted,
     Subject,
     SubjectFinished,
+    SubjectNames,
 )
 from ecapipe.problems.problem import INTERRUPTED, WAITING, Problem
 
@@ -40,11 +41,10 @@ class Report:
     """A fold over the events of a run: an `Emit` that comes to the result and the exit status."""
 
     def __init__(self) -> None:
-        self._run, self._started_at = "", ""
-        self._stages: tuple[Stage, ...] = ()
-        self._projects: tuple[ProjectFacts, ...] = ()
-        self._subjects: tuple[Subject, ...] = ()
-        self._apps: dict[tuple[str, str], AppFacts] = {}
+        self._run = RunStarted("", "", ())
+        self._planned = RunPlanned((), ())
+        self.name = SubjectNames()
+        self._apps: dict[Subject, AppFacts] = {}
         self._ended: list[StageEnded] = []
         self._reached: set[tuple[Stage, Subject]] = set()
         self._place: dict[Subject, int] = {}
@@ -57,14 +57,15 @@ class Report:
     def __call__(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._run, self._started_at, self._stages = event.run, event.at, event.stages
+                self._run = event
             case RunPlanned():
-                self._projects, self._subjects = event.projects, event.subjects
+                self._planned = event
+                self.name = SubjectNames(event.subjects)
                 # Apps have no place of their own: their stages come before all logins.
                 self._place = {subject: number for number, subject in enumerate(event.subjects, 1) if subject.org}
                 self._sorted = None
             case AppDescribed():
-                self._apps[event.app.project, event.app.name] = event.app
+                self._apps[event.app.subject] = event.app
             case StageStarted():
                 self._begin(event)
             case StageEnded():
@@ -96,7 +97,7 @@ class Report:
 
     @property
     def started_at(self) -> str:
-        return self._started_at
+        return self._run.at
 
     @property
     def interrupted(self) -> bool:
@@ -104,7 +105,7 @@ class Report:
 
     @property
     def projects(self) -> tuple[ProjectFacts, ...]:
-        return self._projects
+        return self._planned.projects
 
     @property
     def apps(self) -> tuple[AppFacts, ...]:
@@ -113,12 +114,12 @@ class Report:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages the run was asked for."""
-        return self._stages
+        return self._run.stages
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
         """What the run was to work on, as far as it came to know."""
-        return self._subjects
+        return self._planned.subjects
 
     @property
     def ended(self) -> tuple[StageEnded, ...]:
@@ -139,7 +140,11 @@ class Report:
     @property
     def warnings(self) -> list[str]:
         """The sentences of the stages that passed with a warning."""
-        return [_warning(ended) for ended in self.ended if ended.outcome == "warning"]
+        return [self._warning(ended) for ended in self.ended if ended.outcome == "warning"]
+
+    def _warning(self, ended: StageEnded) -> str:
+        # The stages of the project as a whole have a subject without a name.
+        return ": ".join(filter(None, (self.name(ended.subject), str(ended.reason))))
 
     @property
     def fatal(self) -> Problem | None:
@@ -167,48 +172,19 @@ class Report:
 
     def result(self) -> Json:
         """The run as the JSON of ``ecapipe run``, version 1."""
-        return {
-            "version": VERSION,
-            "run": self._run,
-            "startedAt": self._started_at,
-            "projects": projects(self._projects),
-            "apps": [app(facts) for facts in self._apps.values()],
-            **courses(self.ended, self.logins),
-        }
+        from ecapipe.documents import codec, run_document
 
-
-def _warning(ended: StageEnded) -> str:
-    subject = str(ended.subject)
-    # The stages of the project as a whole have a subject without a name.
-    if not subject:
-        return str(ended.reason)
-    return f"{subject}: {ended.reason}"
-
-
-def projects(facts: Iterable[ProjectFacts]) -> list[Json]:
-    """Searched projects as every result shows them."""
-    from ecapipe.documents import codec, run_document
-
-    return [codec.builtins(codec.of(project, run_document.Project)) for project in facts]
-
-
-def courses(ended: Sequence[StageEnded], logins: Mapping[Subject, LoginResult]) -> Json:
-    """The stages of a run, its successes and its failures, as its result shows them."""
-    from ecapipe.documents import run_document
-    from ecapipe.documents.codec import builtins
-
-    return {
-        "stages": [builtins(run_document.Stage.of(each)) for each in ended],
-        "successes": [builtins(run_document.Success.of(subject, login)) for subject, login in logins.items()],
-        "failures": [builtins(run_document.Failure.of(each, each.problem)) for each in ended if each.problem],
-    }
-
-
-def app(facts: AppFacts) -> Json:
-    """An app as every result shows it."""
-    from ecapipe.documents import codec, run_document
-
-    return codec.builtins(run_document.App.of(facts))
+        result = run_document.RunResult(
+            run=self._run.run,
+            started_at=self._run.at,
+            invocation=run_document.Invocation.of(self._run.options),
+            origin=run_document.Origin.of(self._run.origin),
+            projects=list(map(run_document.Project.of, self.projects)),
+            orgs=list(map(run_document.Org.of, self._planned.orgs)),
+            apps=list(map(run_document.App.of, self.apps)),
+            **run_document.courses(self.ended, self.logins),
+        )
+        return codec.builtins(result)
 
 
 def probe_status(verdicts: Iterable[Verdict]) -> int:

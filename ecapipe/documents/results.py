@@ -186,7 +186,7 @@ class AppProbe(Survey, kw_only=True):
 
 def _survey(searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> dict[str, Any]:
     return {
-        "projects": [codec.of(project, Project) for project in searched],
+        "projects": [Project.of(project) for project in searched],
         "apps": [App.of(facts) for facts in apps],
     }
 
@@ -228,7 +228,7 @@ class AppProtect(Result, kw_only=True):
     @classmethod
     def of(cls, searched: Iterable[ProjectFacts], protection: Protection, *, written: bool) -> AppProtect:
         return cls(
-            projects=[codec.of(project, Project) for project in searched],
+            projects=[Project.of(project) for project in searched],
             changes=[
                 codec.of(
                     change,
@@ -414,7 +414,7 @@ class Manifest(Result, kw_only=True):
         lines: Sequence[str],
     ) -> Manifest:
         return cls(
-            projects=[codec.of(project, Project) for project in searched],
+            projects=[Project.of(project) for project in searched],
             api_version=api_version,
             types=[MetadataType(name, members) for name, members in types.items()],
             manifest="\n".join([*lines, ""]),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
+from ecapipe import events
 from ecapipe.credentials.sources import InFile
 from ecapipe.documents import codec
 from ecapipe.documents.codec import Document, Result
@@ -14,7 +15,9 @@ from ecapipe.events import (
     ALL_STAGES,
     AppFacts,
     LoginResult,
+    OrgFacts,
     Outcome,
+    ProjectFacts,
     StageEnded,
     Subject,
     TokenFate,
@@ -24,6 +27,9 @@ from ecapipe.orgs.org import NamedBy
 from ecapipe.problems import problem as problems
 from ecapipe.problems.problem import Category
 
+FORMAT: Final = 1
+"""The version of the format of journals."""
+
 Time = Annotated[str, Meta(description="UTC, as ISO 8601.")]
 Natural = Annotated[int, Meta(ge=0)]
 ProblemName = Annotated[str, Meta(description="A promise; ecapipe explain knows it.")]
@@ -31,7 +37,10 @@ StageName = Annotated[str, Meta(extra_json_schema={"enum": [stage.name for stage
 # Not only the tree that an app was found in is new: results of 0.1.0 lack everything that may be unset here.
 Tree = Annotated[
     str | UnsetType | None,
-    Meta(description="The tree of the app: relative to the repository; null: the stage is about every tree."),
+    Meta(
+        description="The tree of the app, relative to the repository around the current directory, absolute outside "
+        "of it; null: every tree."
+    ),
 ]
 
 FlowName = Annotated[str, Meta(extra_json_schema={"enum": list(FLOW_NAMES)})]
@@ -40,6 +49,11 @@ FlowName = Annotated[str, Meta(extra_json_schema={"enum": list(FLOW_NAMES)})]
 class Project(Document):
     root: Annotated[str, Meta(description="Absolute path; the paths of a result are relative to it, with /.")]
     package_directories: Sequence[str]
+    project: Annotated[str | UnsetType, Meta(description="What `project` says of what lies in it.")] = UNSET
+
+    @classmethod
+    def of(cls, facts: ProjectFacts) -> Project:
+        return cls(facts.root, list(facts.package_directories), facts.tree)
 
 
 class Credential(Document, kw_only=True):
@@ -64,7 +78,7 @@ class Credentials(Document):
 
 class App(Document):
     name: str
-    project: Annotated[str, Meta(description="The root of its project.")]
+    project: Annotated[str, Meta(description="Its tree, as projects names it; name and tree tell apps apart.")]
     settings_file: Annotated[str | None, Meta(description="The global OAuth settings file; null: there is none.")]
     distribution: Literal["Local", "Packaged"] | None
     credentials_of: Annotated[
@@ -90,6 +104,18 @@ class Problem(Document):
     line: Annotated[int, Meta(ge=1)] | None
 
 
+class OfSubject(Document, kw_only=True):
+    """What is about an app, or an app in an org."""
+
+    project: Tree = UNSET
+    app: Annotated[str | None, Meta(description="null: the whole project.")]
+    org: Annotated[str | None, Meta(description="null: the app in every org.")]
+
+    @classmethod
+    def of(cls, subject: Subject) -> OfSubject:
+        return OfSubject(project=subject.tree, app=subject.app, org=subject.org)
+
+
 class Stage(Document, kw_only=True):
     stage: StageName
     project: Tree = UNSET
@@ -103,13 +129,17 @@ class Stage(Document, kw_only=True):
 
     @classmethod
     def of(cls, ended: StageEnded) -> Stage:
-        return codec.of(
-            ended,
-            cls,
+        # Not through `codec.of`: runs have thousands of stages.
+        return cls(
             stage=ended.stage.name,
+            project=ended.subject.tree,
             app=ended.subject.app,
             org=ended.subject.org,
+            outcome=ended.outcome,
+            reason=ended.reason,
+            milliseconds=ended.milliseconds,
             facts=dict(ended.facts),
+            problem=codec.of(ended.problem, Problem) if ended.problem else None,
         )
 
 
@@ -127,7 +157,18 @@ class Success(Document, kw_only=True):
 
     @classmethod
     def of(cls, subject: Subject, login: LoginResult) -> Success:
-        return codec.of(login, cls, app=subject.app, org=subject.org)
+        return cls(
+            project=subject.tree,
+            app=subject.app,
+            org=subject.org,
+            username=login.username,
+            user_id=login.user_id,
+            org_id=login.org_id,
+            instance_url=login.instance_url,
+            scopes=list(login.scopes),
+            flow=login.flow,
+            token=login.token,
+        )
 
 
 class Failure(Document, kw_only=True):
@@ -147,14 +188,20 @@ class Failure(Document, kw_only=True):
 
     @classmethod
     def of(cls, ended: StageEnded, problem: problems.Problem) -> Failure:
-        subject = ended.subject
-        return codec.of(problem, cls, app=subject.app, org=subject.org, stage=ended.stage.name, at=ended.at)
+        subject, stage = ended.subject, ended.stage.name
+        return codec.of(
+            problem, cls, project=subject.tree, app=subject.app, org=subject.org, stage=stage, at=ended.at
+        )
 
 
 class Invocation(Document):
     """The command line of the run."""
 
     options: Annotated[Sequence[str], Meta(description="With secrets redacted.")]
+
+    @classmethod
+    def of(cls, options: Sequence[str] | None) -> Invocation | UnsetType:
+        return UNSET if options is None else cls(list(options))
 
 
 class Org(Document):
@@ -165,6 +212,10 @@ class Org(Document):
     named_by: Annotated[NamedBy, Meta(description="Who gave its address.")]
     source_dir: Annotated[str | None, Meta(description="The tree that was retrieved from it.")] = None
 
+    @classmethod
+    def of(cls, facts: OrgFacts) -> Org:
+        return cls(facts.name, facts.url, facts.named_by, facts.source_dir)
+
 
 class Origin(Document):
     """What a CI system tells of the run."""
@@ -173,6 +224,37 @@ class Origin(Document):
     branch: str | None
     actor: str | None
     system: str
+
+    @classmethod
+    def of(cls, facts: events.Origin | None) -> Origin | UnsetType:
+        return cls(facts.commit, facts.branch, facts.actor, facts.system) if facts else UNSET
+
+
+class JournalHeader(Document, kw_only=True):
+    """The first line of a journal."""
+
+    journal: int = FORMAT
+    ecapipe: str = ""
+    run: str
+    started_at: str
+    asked: Sequence[str]
+    targets: Sequence[OfSubject]
+    resumes: str | None
+    arguments: Sequence[str] | None
+    folder: str
+    invocation: Invocation | UnsetType = UNSET
+    origin: Origin | UnsetType = UNSET
+    projects: Sequence[Project] = ()
+    orgs: Sequence[Org] = ()
+
+
+class RunPart(Document, kw_only=True):
+    """A part of a result."""
+
+    apps: Sequence[App] = field(default_factory=list)
+    stages: Sequence[Stage] = field(default_factory=list)
+    successes: Sequence[Success] = field(default_factory=list)
+    failures: Sequence[Failure] = field(default_factory=list)
 
 
 class RunResult(Result, kw_only=True):
@@ -186,3 +268,15 @@ class RunResult(Result, kw_only=True):
     stages: Sequence[Stage]
     successes: Sequence[Success]
     failures: Sequence[Failure]
+
+
+AboutSubject = OfSubject | Stage | Success | Failure
+
+
+def courses(ended: Sequence[StageEnded], logins: Mapping[Subject, LoginResult]) -> dict[str, Any]:
+    """The members of a result, or of a part of one, that say what became of each subject."""
+    return {
+        "stages": [Stage.of(each) for each in ended],
+        "successes": [Success.of(subject, login) for subject, login in logins.items()],
+        "failures": [Failure.of(each, each.problem) for each in ended if each.problem],
+    }

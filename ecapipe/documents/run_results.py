@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, Literal, cast, get_args
+from typing import Final
 
-from ecapipe.documents import json_object
-from ecapipe.documents.json_object import JsonObject, MalformedRecord, NewerVersion
+from ecapipe.documents import codec, json_object, run_document
+from ecapipe.documents.codec import Document
+from ecapipe.documents.json_object import MalformedRecord, NewerVersion
 from ecapipe.documents.recorded_runs import RecordedRun, SubjectRecord
-from ecapipe.documents.report import VERSION, Json
+from ecapipe.documents.report import Json
+from ecapipe.documents.run_document import Failure, JournalHeader, RunPart, RunResult
 from ecapipe.events import (
     ALL_STAGES,
     DISCOVER,
@@ -17,23 +19,35 @@ from ecapipe.events import (
     AppFacts,
     CredentialFacts,
     LoginResult,
-    Outcome,
+    OrgFacts,
+    Origin,
     ProjectFacts,
     Stage,
     StageEnded,
     Subject,
     SubjectFinished,
-    TokenFate,
 )
 from ecapipe.problems.catalogue import CATALOGUE
-from ecapipe.problems.problem import INTERRUPTED, Category, EcapipeError, Problem
+from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
 from ecapipe.problems.storage import newer_format
 from ecapipe.problems.usage import malformed_result
 
 _STAGES: Final = {stage.name: stage for stage in ALL_STAGES}
-_DISTRIBUTIONS: Final = ("Local", "Packaged")
-_CREDENTIAL_OWNERS: Final = ("own", "sourceOrg", "none")
-_IN_FILE: Final = ("present", "absent", "placeholder", "duplicate")
+
+
+class _Envelope(Document):
+    """What surrounds the result of a run that did its work."""
+
+    status: int
+
+
+class _FailedEnvelope(Document):
+    """What stands for a run that could not do its work at all."""
+
+    name: str
+    message: str
+    exit_code: int
+    actions: tuple[str, ...]
 
 
 def load(data: bytes, file: str) -> RecordedRun:
@@ -52,27 +66,26 @@ def load(data: bytes, file: str) -> RecordedRun:
 
 def parse_result(document: Json) -> RecordedRun:
     """A run from its result, with or without the envelope; raises `MalformedRecord` and `NewerVersion`."""
-    result = JsonObject(document, "the document")
-    interrupted = False
     if "result" in document:
         # Only the envelope, which ``--json`` writes, says that the run was interrupted.
-        interrupted = result.number("status") == INTERRUPTED
-        result = result.object("result")
+        interrupted = codec.convert(document, _Envelope).status == INTERRUPTED
+        result = codec.convert(document["result"], RunResult, "result")
     elif "exitCode" in document:
-        return _failed_run(result)
-    result.expect_version("version", VERSION)
-    run = parse_part(result.value, result.text("startedAt"))
-    stages_by_subject = [course.ended for course in run.courses.values()]
+        return _failed_run(codec.convert(document, _FailedEnvelope))
+    else:
+        interrupted = False
+        result = codec.convert(document, RunResult)
+    courses = parse_courses(result, result.started_at)
+    stages_by_subject = [course.ended for course in courses.values()]
     reached = {ended.stage for stages in stages_by_subject for ended in stages}
     # In the order of a run, whichever subject the result begins with.
     stages = tuple(stage for stage in _STAGES.values() if stage in reached)
-    courses = run.courses
     if TOKEN not in stages:
         courses = _finish_without_token(courses)
     return replace(
-        run,
-        run=result.text("run"),
+        parse_head(result),
         stages=stages,
+        apps=tuple(map(parse_app, result.apps)),
         courses=courses,
         interrupted=interrupted,
         # A result has no duration of its own: this is the work in it, which may have been done side by side.
@@ -80,46 +93,40 @@ def parse_result(document: Json) -> RecordedRun:
     )
 
 
-def parse_part(document: Mapping[str, object], started_at: str = "") -> RecordedRun:
-    """What a result, or a part of one, says of projects, apps and subjects; raises `MalformedRecord`.
-
-    Members that are missing say nothing, and unknown ones are ignored. `started_at` stands in for the times of stages
-    that did not fail: a result does not have them.
-    """
-    whole = JsonObject(document, "result")
-    # A failure of the result belongs to the stage of the same name: each has members that the other lacks.
-    failures = {
-        (failure.text_or_none("app"), failure.text_or_none("org"), failure.text("stage")): failure
-        for failure in whole.objects("failures")
-    }
-    finished = {}
-    for success in whole.objects("successes"):
-        subject = parse_subject(success)
-        finished[subject] = SubjectFinished(subject, _parse_login(success))
-    ended: dict[Subject, list[StageEnded]] = {}
-    for each in whole.objects("stages"):
-        stage = _parse_stage(each, failures, started_at)
-        ended.setdefault(stage.subject, []).append(stage)
-    if "finished" in document:
-        # Only lines of a journal have it, and such a line is about one subject.
-        finished = {subject: finished.get(subject, SubjectFinished(subject, None)) for subject in ended}
-    courses = {
-        subject: SubjectRecord(tuple(ended.get(subject, ())), finished.get(subject))
-        for subject in dict.fromkeys([*ended, *finished])
-    }
-    for subject, course in courses.items():
-        if course.finished and course.failed:
-            raise MalformedRecord(f"{whole.path} says of {subject} that it succeeded and that it failed")
+def parse_head(head: RunResult | JournalHeader) -> RecordedRun:
+    """What a result, or the first line of a journal, says of the run as a whole."""
     return RecordedRun(
-        run="",
-        started_at=started_at,
-        projects=tuple(
-            ProjectFacts(project.text("root"), project.texts("packageDirectories"))
-            for project in whole.objects("projects")
-        ),
-        apps=tuple(_parse_app(app) for app in whole.objects("apps")),
-        courses=courses,
+        run=head.run,
+        started_at=head.started_at,
+        options=tuple(head.invocation.options) if head.invocation else None,
+        origin=codec.of(head.origin, Origin) if head.origin else None,
+        projects=tuple(map(_parse_project, head.projects)),
+        orgs=tuple(codec.of(org, OrgFacts) for org in head.orgs or ()),
     )
+
+
+def parse_courses(
+    part: RunPart | RunResult, started_at: str, *, finished: bool = False
+) -> dict[Subject, SubjectRecord]:
+    """What a result, or a part of one, says of each subject; raises `MalformedRecord`.
+
+    `started_at` stands in for the times of stages that did not fail: a result does not have them. `finished`: the
+    one subject of the part got through all its stages.
+    """
+    # A failure of the result belongs to the stage of the same name: each has members that the other lacks.
+    failures = {(parse_subject(each), each.stage): each for each in part.failures}
+    logins = {parse_subject(each): codec.of(each, LoginResult) for each in part.successes}
+    ended: dict[Subject, list[StageEnded]] = {}
+    for number, each in enumerate(part.stages):
+        stage = _parse_stage(each, f"stages[{number}]", failures, started_at)
+        ended.setdefault(stage.subject, []).append(stage)
+    courses = {}
+    for subject in dict.fromkeys([*ended, *logins]):
+        end = SubjectFinished(subject, logins.get(subject)) if finished or subject in logins else None
+        courses[subject] = SubjectRecord(tuple(ended.get(subject, ())), end)
+        if end and courses[subject].failed:
+            raise MalformedRecord(f"it says of {subject} that it succeeded and that it failed")
+    return courses
 
 
 def _finish_without_token(courses: Mapping[Subject, SubjectRecord]) -> dict[Subject, SubjectRecord]:
@@ -130,7 +137,7 @@ def _finish_without_token(courses: Mapping[Subject, SubjectRecord]) -> dict[Subj
     logins = any(subject.org for subject in courses)
     completed = {}
     for subject, course in courses.items():
-        app_course = courses.get(Subject(subject.app), SubjectRecord())
+        app_course = courses.get(subject.whole_app, SubjectRecord())
         undisturbed = not (course.failed or app_course.failed or _any_skipped(app_course))
         if undisturbed and _is_asked_for(subject, courses, logins):
             course = replace(course, finished=SubjectFinished(subject, None))
@@ -156,119 +163,87 @@ def parse_stage_name(stage: str, path: str) -> Stage:
     return _STAGES[stage]
 
 
-def parse_subject(each: JsonObject) -> Subject:
+def parse_subject(each: run_document.AboutSubject) -> Subject:
     """The subject of a part of a result; raises `MalformedRecord`."""
-    subject = Subject(each.text_or_none("app"), each.text_or_none("org"))
+    # 0.1.0 did not write the tree.
+    subject = Subject(each.app, each.org, each.project or None)
     if subject.org is not None and subject.app is None:
-        raise MalformedRecord(f"{each.path} has an org and no app")
+        raise MalformedRecord(f"it speaks of the org {subject.org} and of no app in it")
     return subject
 
 
 def _parse_stage(
-    each: JsonObject, failures: Mapping[tuple[str | None, str | None, str], JsonObject], started_at: str
+    each: run_document.Stage, path: str, failures: Mapping[tuple[Subject, str], Failure], started_at: str
 ) -> StageEnded:
-    subject, name = parse_subject(each), each.text("stage")
-    outcome = cast(Outcome, each.one_of("outcome", get_args(Outcome)))
-    failure = failures.get((subject.app, subject.org, name))
-    problem = each.object_or_none("problem")
-    if (outcome == "failed") != (problem is not None):
-        raise MalformedRecord(f"{each.path} has a problem and has not failed, or the other way round")
+    subject = parse_subject(each)
+    failure, problem = failures.get((subject, each.stage)), each.problem
+    if (each.outcome == "failed") != (problem is not None):
+        raise MalformedRecord(f"{path} has a problem and has not failed, or the other way round")
     if problem is not None and failure is None:
-        raise MalformedRecord(f"{each.path} has failed, and no failure says so")
-    milliseconds = each.number("milliseconds")
-    if milliseconds < 0:
-        raise MalformedRecord(f"{each.path}.milliseconds is negative")
+        raise MalformedRecord(f"{path} has failed, and no failure says so")
     ended = StageEnded(
-        parse_stage_name(name, each.path),
+        parse_stage_name(each.stage, path),
         subject,
-        outcome,
+        each.outcome,
         at=started_at,
-        milliseconds=milliseconds,
-        reason=each.text_or_none("reason"),
-        facts=dict(each.object("facts").value),
+        milliseconds=each.milliseconds,
+        reason=each.reason,
+        facts=each.facts,
     )
     if problem and failure:
-        return replace(ended, at=failure.text("at"), problem=_parse_problem(problem, failure))
+        return replace(ended, at=failure.at, problem=_parse_problem(problem, failure))
     return ended
 
 
-def _parse_problem(problem: JsonObject, failure: JsonObject) -> Problem:
+def _parse_problem(problem: run_document.Problem, failure: Failure) -> Problem:
     """The problem of a failed stage, of which the stage and the failure each have a part."""
-    name = problem.text("name")
+    known = CATALOGUE.get(problem.name)
     return Problem(
-        name,
-        problem.text("message"),
-        actions=problem.texts("actions"),
-        category=cast(Category, failure.one_of("category", get_args(Category))),
+        problem.name,
+        problem.message,
+        actions=tuple(problem.actions),
+        category=failure.category,
         # A result does not have the exit status of each problem. A name that the catalogue lacks may be of another
         # version: it counts as an ordinary failure.
-        exit_code=CATALOGUE[name].exit_code if name in CATALOGUE else 1,
-        retryable=failure.flag("retryable"),
-        file=problem.text_or_none("file"),
-        line=problem.number_or_none("line"),
-        host=failure.text_or_none("host"),
-        http_status=failure.number_or_none("httpStatus"),
-        oauth_error=failure.text_or_none("oauthError"),
+        exit_code=known.exit_code if known else 1,
+        retryable=failure.retryable,
+        file=problem.file,
+        line=problem.line,
+        host=failure.host,
+        http_status=failure.http_status,
+        oauth_error=failure.oauth_error,
     )
 
 
-def _parse_login(each: JsonObject) -> LoginResult:
-    return LoginResult(
-        username=each.text_or_none("username"),
-        user_id=each.text_or_none("userId"),
-        org_id=each.text_or_none("orgId"),
-        instance_url=each.text_or_none("instanceUrl"),
-        scopes=each.texts("scopes"),
-        flow=each.text("flow"),
-        token=cast(TokenFate, each.one_of("token", get_args(TokenFate))),
-    )
+def _parse_project(each: run_document.Project) -> ProjectFacts:
+    return ProjectFacts(each.root, tuple(each.package_directories), each.project or each.root)
 
 
-def _parse_app(each: JsonObject) -> AppFacts:
-    settings = each.text_or_none("settingsFile")
-    distribution = each.text_or_none("distribution")
-    if distribution is not None:
-        each.one_of("distribution", _DISTRIBUTIONS)
-    credentials = each.object("credentials")
-    return AppFacts(
-        name=each.text("name"),
-        project=each.text("project"),
-        settings_file=settings,
+def parse_app(each: run_document.App) -> AppFacts:
+    return codec.of(
+        each,
+        AppFacts,
         # A result names no other file of an app.
-        files=(settings,) if settings else (),
-        distribution=cast(Literal["Local", "Packaged"] | None, distribution),
-        credentials_of=cast(Literal["own", "sourceOrg", "none"], each.one_of("credentialsOf", _CREDENTIAL_OWNERS)),
-        source_org_id=each.text_or_none("sourceOrgId"),
-        callback_urls=each.texts("callbackUrls"),
-        flows=each.texts("flows"),
-        consumer_key=_parse_credential(credentials.object("consumerKey")),
-        consumer_secret=_parse_credential(credentials.object("consumerSecret")),
+        files=(each.settings_file,) if each.settings_file else (),
+        consumer_key=_parse_credential(each.credentials.consumer_key),
+        consumer_secret=_parse_credential(each.credentials.consumer_secret),
     )
 
 
-def _parse_credential(each: JsonObject) -> CredentialFacts:
-    required = None
-    if "required" in each.value:
-        required = each.flag("required")
-    return CredentialFacts(
-        in_file=cast(Literal["present", "absent", "placeholder", "duplicate"], each.one_of("inFile", _IN_FILE)),
-        usable=each.flag("usable"),
-        source=each.text_or_none("source"),
-        causes=each.texts("causes"),
-        required=required,
-    )
+def _parse_credential(each: run_document.Credential) -> CredentialFacts:
+    return codec.of(each, CredentialFacts, required=each.required)
 
 
-def _failed_run(envelope: JsonObject) -> RecordedRun:
+def _failed_run(envelope: _FailedEnvelope) -> RecordedRun:
     """A run that could not do its work at all: its envelope holds the problem instead of a result."""
-    name = envelope.text("name")
+    known = CATALOGUE.get(envelope.name)
     problem = Problem(
-        name,
-        envelope.text("message"),
-        actions=envelope.texts("actions"),
+        envelope.name,
+        envelope.message,
+        actions=envelope.actions,
         # The envelope has no category. A configuration error is the likeliest reason to stop before any work.
-        category=CATALOGUE[name].category if name in CATALOGUE else "config",
-        exit_code=envelope.number("exitCode"),
+        category=known.category if known else "config",
+        exit_code=envelope.exit_code,
     )
     ended = StageEnded(DISCOVER, Subject(), "failed", at="", problem=problem)
     return RecordedRun(run="", started_at="", courses={Subject(): SubjectRecord((ended,))}, milliseconds=0)

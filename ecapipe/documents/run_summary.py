@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from ecapipe.documents.journal_lines import JournalRecord
-from ecapipe.documents.recorded_runs import RecordedRun, SubjectRecord
+from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Report
 from ecapipe.documents.run_states import RunState
 
@@ -42,10 +43,7 @@ class RunSummary:
 def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:
     """How the run of a journal stands; `going`: a process is at work on it."""
     run = journal.recorded
-    courses = [run.courses.get(target, SubjectRecord()) for target in run.targets]
-    finished = sum(course.finished is not None for course in courses)
-    failed = sum(course.failed for course in courses)
-    skipped = sum(course.skipped for course in courses)
+    count = Counter(map(run.outcome, run.targets))
     return RunSummary(
         run=run.run,
         started_at=run.started_at,
@@ -54,11 +52,11 @@ def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:
         projects=tuple(project.root for project in run.projects),
         shard=run.shard,
         resumes=journal.resumes,
-        planned=len(courses),
-        finished=finished,
-        failed=failed,
-        skipped=skipped,
-        open=len(courses) - finished - failed - skipped,
+        planned=count.total(),
+        finished=count["finished"],
+        failed=count["failed"],
+        skipped=count["skipped"],
+        open=count["open"],
     )
 
 

@@ -67,7 +67,7 @@ class Target:
 
     @property
     def subject(self) -> Subject:
-        return Subject(self.app.name, self.org.name)
+        return Subject(self.app.name, self.org.name, self.app.tree)
 
     @property
     def credentials(self) -> Credentials:

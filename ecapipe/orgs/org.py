@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from ecapipe.events import NamedBy as NamedBy
+from ecapipe.events import OrgFacts
 from ecapipe.orgs.hosts import SHARED_HOSTS
 from ecapipe.problems.problem import EcapipeError, Problem
 
@@ -19,10 +21,6 @@ def error_at(problem: Problem, org: Org) -> EcapipeError:
 
 _TEST_HOST: Final = re.compile(r"^test\.|^[^.]*--|\.(sandbox|scratch)\.|(^|\.)cs\d+\.")
 """Hosts of sandboxes, today's and older ones, and of scratch orgs."""
-
-NamedBy = Literal["user", "tree", "salesforceCli"]
-"""Who names an address: the user (a flag, the environment, a file outside the tree), the tree (any file of its
-repository), or the user's own Salesforce CLI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,10 @@ class Org:
     def name(self) -> str:
         """What output calls it: the alias, else the host."""
         return self.alias or self.host
+
+    @property
+    def facts(self) -> OrgFacts:
+        return OrgFacts(self.name, self.url, self.named_by, self.source_dir)
 
     @property
     def variable_name(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
+from ecapipe.events import Subject
 from ecapipe.problems.problem import Problem
 from ecapipe.problems.project import (
     no_oauth_settings,
@@ -62,6 +63,8 @@ class App:
     name: str
     project: str
     files: tuple[SourceFile, ...]
+    tree: str = ""
+    """What results call its project, as `ProjectFacts.tree`."""
     borrowed_settings: SourceFile | None = None
     """The settings file from the source org's tree (``--credentials-dir``), for an app without one of its own."""
     settings: SourceFile | None = field(init=False, repr=False, compare=False)
@@ -80,6 +83,10 @@ class App:
         object.__setattr__(self, "types", frozenset(first))
         object.__setattr__(self, "settings", first.get(metadata.SETTINGS) or self.borrowed_settings)
         object.__setattr__(self, "callback_urls", _lines(self.settings, "callbackUrl"))
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.name, tree=self.tree)
 
     def of(self, type: Type) -> SourceFile | None:
         """The app's first file of `type`."""
@@ -163,7 +170,7 @@ class App:
         return file.document.text(element)
 
 
-def assemble(files: Iterable[SourceFile], project: str, namespace: str) -> tuple[App, ...]:
+def assemble(files: Iterable[SourceFile], project: str, namespace: str, tree: str = "") -> tuple[App, ...]:
     """Join files to apps by the exact text of ``externalClientApplication``, sorted by name.
 
     ``ns__X`` in an element and a header ``X`` are one app, named ``X``, if the project's namespace is ``ns`` or no
@@ -180,7 +187,7 @@ def assemble(files: Iterable[SourceFile], project: str, namespace: str) -> tuple
         if local_name in headers and (prefix == namespace or name not in headers):
             name = local_name
         by_app.setdefault(name, []).append(file)
-    return tuple(App(name, project, tuple(by_app[name])) for name in sorted(by_app))
+    return tuple(App(name, project, tuple(by_app[name]), tree) for name in sorted(by_app))
 
 
 def _lines(file: SourceFile | None, name: str) -> tuple[str, ...]:

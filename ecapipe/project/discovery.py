@@ -52,7 +52,7 @@ class Discovery:
 
     @property
     def facts(self) -> tuple[ProjectFacts, ...]:
-        return tuple(ProjectFacts(project.root, project.package_directories) for project in self.projects)
+        return tuple(ProjectFacts(each.root, each.package_directories, each.tree) for each in self.projects)
 
 
 def discover(
@@ -203,7 +203,7 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                 except EcapipeError as error:
                     unreadable.append(replace(error.problem, file=entry.path))
     # Assembled before it is filtered: an app with one file in a folder that was named counts with all of its files.
-    tree.apps = apps.assemble(files, project.root, project.namespace)
+    tree.apps = apps.assemble(files, project.root, project.namespace, project.tree)
     if within is not None:
         tree.apps = [app for app in tree.apps if any(_lies_in_any(file.path, within) for file in app.files)]
         unreadable = [problem for problem in unreadable if _lies_in_any(problem.file or "", within)]

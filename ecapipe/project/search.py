@@ -58,7 +58,7 @@ def project_searches(selection: ProjectSelection, world: ProjectAccess) -> dict[
         add(searches, directory_search(directory, world, trusted=selection.trusted, explicit=explicit))
     for directory in selection.metadata_dirs:
         root = _resolve(directory, "--metadata-dir", world.tree)
-        add(searches, _folder_search(root, metadata_format=True))
+        add(searches, Search(_bare(root, world.tree), None, metadata_format=True))
     return searches
 
 
@@ -78,7 +78,8 @@ def retrieved_search(directory: str, world: ProjectAccess, *, trusted: bool) -> 
         return around
     # Apps of the same name may lie in many folders of one project: each folder is a root of its own, which keeps
     # them apart. The project's replacements are for its package directories.
-    project = replace(around.project, root=start, package_directories=(".",), replacements=())
+    label = world.tree.label(start)
+    project = replace(around.project, root=start, tree=label, package_directories=(".",), replacements=())
     return Search(project, None, metadata_format=True)
 
 
@@ -151,13 +152,14 @@ def _projectless_search(directory: str, start: str, tree: ProjectTree, *, explic
     if not explicit:
         raise EcapipeError(requires_project_error(start))
     if tree.is_directory(start):
-        return _folder_search(start)
+        return Search(_bare(start, tree), None)
     folder, name = posixpath.split(start)
-    return Search(sfdx_project.bare(folder), (name,))
+    return Search(_bare(folder, tree), (name,))
 
 
-def _folder_search(root: str, *, metadata_format: bool = False) -> Search:
-    return Search(sfdx_project.bare(root), None, metadata_format)
+def _bare(root: str, tree: ProjectTree) -> Project:
+    """A folder that is searched although no project is around it."""
+    return Project(root, (".",), tree=tree.label(root))
 
 
 def _read_project(root: str, world: ProjectAccess, *, trusted: bool) -> Project:
@@ -179,4 +181,4 @@ def _read_project(root: str, world: ProjectAccess, *, trusted: bool) -> Project:
     for folder in project.package_directories:
         if not tree.is_directory(posixpath.join(root, folder)):
             raise EcapipeError(missing_package_directory_error(folder, sfdx_project.FILE))
-    return project
+    return replace(project, tree=tree.label(root))

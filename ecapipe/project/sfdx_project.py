@@ -43,6 +43,8 @@ class Project:
     login_url: str | None = None
     api_version: str = DEFAULT_API_VERSION
     orgs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    tree: str = ""
+    """What results call it, as `ProjectFacts.tree`."""
     replacements: tuple[Replacement, ...] = ()
     rules: Mapping[str, object] = field(default_factory=dict)
     """The levels that the project gives to rules, as written; `check.rules.registry.parse_levels` reads them."""
@@ -66,11 +68,6 @@ def named(text: str) -> frozenset[str]:
         json.loads(text.removeprefix("\ufeff"), object_pairs_hook=pairs.extend)
     names = [value for name, value in pairs if name in ("secretEnv", "replaceWithEnv")]
     return frozenset(name for name in names if isinstance(name, str) and name)
-
-
-def bare(root: str) -> Project:
-    """A folder that is searched although no project is around it."""
-    return Project(root, (".",))
 
 
 def parse(text: str, root: str, *, trusted: bool = True) -> Project:

@@ -38,6 +38,10 @@ class ProjectTree(Protocol):
 
     def is_directory(self, path: str) -> bool: ...
 
+    def label(self, root: str) -> str:
+        """What results call the tree at `root`: its path relative to the repository around the current directory,
+        the absolute one outside of it or where there is none."""
+
     def project_above(self, path: str) -> str | None:
         """The nearest folder at or above `path` that holds sfdx-project.json."""
 

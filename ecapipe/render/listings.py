@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from ecapipe.check.findings import LEVELS, Finding
-from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts
+from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts, SubjectNames
 from ecapipe.problems.problem import Kind
 from ecapipe.render.text import clean, ending, location, plural, success
 
@@ -31,17 +31,19 @@ def listing(apps: Sequence[AppFacts], length: Length = "usual") -> Iterator[str]
     """``app list``: a block per app, a line when concise, with the causes of what is missing when verbose."""
     if not apps:
         yield "No external client apps found."
-    for number, app in enumerate(apps):
+    subjects = [app.subject for app in apps]
+    names = map(SubjectNames(subjects), subjects)
+    for number, (app, name) in enumerate(zip(apps, names, strict=True)):
         if length == "concise":
-            yield clean(f"{app.name}: {', '.join(app.flows) or 'no flow'}")
+            yield clean(f"{name}: {', '.join(app.flows) or 'no flow'}")
             continue
         if number:
             yield ""
+        yield clean(name)
         yield from _app(app, verbose=length == "verbose")
 
 
 def _app(app: AppFacts, *, verbose: bool) -> Iterator[str]:
-    yield clean(app.name)
     yield f"  Distribution: {app.distribution or 'unknown'}"
     yield f"  Settings: {clean(app.settings_file or _absent(app))}"
     yield f"  Callback URLs: {clean(', '.join(app.callback_urls) or 'none')}"
@@ -210,14 +212,18 @@ def _logins(report: Report, *, verbose: bool) -> Iterator[str]:
     failures = {stage.subject: stage.problem for stage in report.ended if stage.problem}
     started = {stage.subject for stage in report.ended}
     for subject in report.subjects:
+        name = report.name(subject)
         if login := report.logins.get(subject):
-            yield f"  {success(subject, login)}"
+            yield f"  {success(name, login)}"
         elif problem := failures.get(subject):
-            yield clean(f"  {subject}: failed: {problem.name}: {problem.message}")
+            yield clean(f"  {name}: failed: {problem.name}: {problem.message}")
             if verbose:
                 yield from (f"      {clean(action)}" for action in problem.actions)
+        elif subject in started and (problem := failures.get(subject.whole_app)):
+            # What the app failed with stands above, in full.
+            yield clean(f"  {name}: failed: {problem.name}")
         elif subject.org:
-            yield clean(f"  {subject}: {'no login' if subject in started else 'open'}")
+            yield clean(f"  {name}: {'no login' if subject in started else 'open'}")
 
 
 def _continuation(run: RunSummary) -> Iterator[str]:

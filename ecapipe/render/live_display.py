@@ -133,7 +133,8 @@ class LiveDisplay:
             return
         self._logins[event.subject] = event.login
         if not self._rows:
-            self._out.print(Text(f" {text.success(event.subject, event.login)}", style="bold green"))
+            name = self._report.name(event.subject)
+            self._out.print(Text(f" {text.success(name, event.login)}", style="bold green"))
 
     def _render(self) -> RenderableType:
         """The live part: the table around the rows that run, or the rest of the block."""
@@ -152,7 +153,7 @@ class LiveDisplay:
         elapsed = text.duration(round((time.monotonic() - running.since) * 1000))
         label = Text.assemble((running.stage.title, "default"), (f" {elapsed}", "dim"))
         if name:
-            label.append(f"  {text.clean(str(running.subject))}", style="dim")
+            label.append(f"  {text.clean(self._report.name(running.subject))}", style="dim")
         return Spinner("line" if self._ascii else "dots2", label, style="magenta")
 
     def _pending(self, running: _RunningStage) -> Iterator[Text]:
@@ -185,7 +186,7 @@ class LiveDisplay:
         table.add_column("Result", no_wrap=True, width=width - width // 2)
         for row in rows:
             cells = [self._cell(stage, row) for stage in stages]
-            table.add_row(Text(text.clean(str(row))), *cells, self._result(row))
+            table.add_row(Text(text.clean(self._report.name(row))), *cells, self._result(row))
         return table
 
     def _column(self, stage: Stage) -> str:
@@ -212,14 +213,14 @@ class LiveDisplay:
 
     def _end_of(self, stage: Stage, row: Subject) -> StageEnded | None:
         """How `stage` ended for the row: its own, or its app's."""
-        return self._ended.get((stage.name, row)) or self._ended.get((stage.name, Subject(row.app)))
+        return self._ended.get((stage.name, row)) or self._ended.get((stage.name, row.whole_app))
 
     def _head(self, subject: Subject) -> None:
         if not self._rows and subject != self._block:
             self._block = subject
             self._out.print()
             if str(subject):
-                self._out.print(Text(f" {text.clean(str(subject))}", style="bold"))
+                self._out.print(Text(f" {text.clean(self._report.name(subject))}", style="bold"))
 
     def _note(self, note: Note) -> None:
         if note.kind == "offer":

@@ -47,7 +47,7 @@ class PlainDisplay:
             case StageStarted():
                 # The stages of an app end at once; those of a target may wait for an org or a person.
                 if self._stages and event.subject.org:
-                    self._print(f"{self._glyphs.current} {_heading(event)}{self._glyphs.ellipsis}")
+                    self._print(f"{self._glyphs.current} {self._heading(event)}{self._glyphs.ellipsis}")
             case StageNoted():
                 self._note(event.note)
             case StageEnded():
@@ -55,7 +55,7 @@ class PlainDisplay:
             case SubjectFinished():
                 if event.login:
                     self._logins.append(event.login)
-                    self._print(text.success(event.subject, event.login))
+                    self._print(text.success(self._report.name(event.subject), event.login))
             case RunEnded():
                 self._end(event)
             case RunPlanned() | AppDescribed():
@@ -82,7 +82,8 @@ class PlainDisplay:
             self._print(*self._outcome(event))
         # A login that has no other line.
         elif event.reason == DRY_RUN:
-            self._print(text.clean(f"{event.subject}: {event.facts['flow']} at {event.facts['host']}"))
+            name = self._report.name(event.subject)
+            self._print(text.clean(f"{name}: {event.facts['flow']} at {event.facts['host']}"))
         if event.outcome == "warning":
             self._warn(f"Warning: {text.clean(event.reason or '')}")
         if event.problem:
@@ -91,12 +92,17 @@ class PlainDisplay:
     def _outcome(self, event: StageEnded) -> Iterator[str]:
         mark = self._glyphs.of(event.outcome)
         if event.outcome == "skipped":
-            heading = _heading(event, note="Skipped")
+            heading = self._heading(event, note="Skipped")
             yield f"{mark} {heading}: {text.clean(event.reason or '')}"
         else:
-            yield f"{mark} {_heading(event)} ({text.duration(event.milliseconds)})"
+            yield f"{mark} {self._heading(event)} ({text.duration(event.milliseconds)})"
         for label, value in text.facts(event, self._verbose):
             yield f"   {label}: {value}"
+
+    def _heading(self, event: StageStarted | StageEnded, note: str = "") -> str:
+        """The title of a stage, a note of how it ended, and its subject unless that is the whole project."""
+        name = text.clean(self._report.name(event.subject))
+        return " - ".join(filter(None, (event.stage.title, note, name)))
 
     def _note(self, note: Note) -> None:
         # An offer is shown on the board.
@@ -113,8 +119,3 @@ class PlainDisplay:
 
     def _warn(self, *lines: str) -> None:
         text.write(self._err, lines)
-
-
-def _heading(event: StageStarted | StageEnded, note: str = "") -> str:
-    """The title of a stage, a note of how it ended, and its subject unless that is the whole project."""
-    return " - ".join(filter(None, (event.stage.title, note, text.clean(str(event.subject)))))

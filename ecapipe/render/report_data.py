@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from ecapipe.check.findings import LEVELS, NOT_EXAMINED, Finding, Level
 from ecapipe.documents.report import Json, Report
-from ecapipe.events import APP_STAGES, DISCOVER, TARGET_STAGES, AppFacts, StageEnded, Subject
+from ecapipe.events import (
+    APP_STAGES,
+    DISCOVER,
+    TARGET_STAGES,
+    AppFacts,
+    ProjectFacts,
+    StageEnded,
+    Subject,
+    SubjectNames,
+)
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.problem import Problem
 from ecapipe.render import text
@@ -20,9 +29,8 @@ if TYPE_CHECKING:
 
 Mark = Literal["passed", "note", "warning", "failed", "skipped", "accepted"]
 
-Place = Callable[[str, str | None, str], str]
-"""From a file as its project names it, the app it is about, and the root of the project (empty if unknown), to the
-path as a CI system knows it."""
+Place = Callable[[str, Subject], str]
+"""From a file as its project names it, and the subject it is about, to the path as a CI system knows it."""
 
 _PROJECT_FILE: Final = "sfdx-project.json"
 _OF_APPS: Final = frozenset(stage.name for stage in APP_STAGES)
@@ -136,25 +144,28 @@ class ReportData:
 
 
 @dataclass(frozen=True, slots=True)
-class _Paths:
-    """The paths of entries as a CI system knows them. `homes` has a file of each app."""
+class _Names:
+    """What reports call subjects, and the paths of entries as a CI system knows them. `homes` has a file of each
+    app."""
 
+    name: SubjectNames
     place: Place
-    homes: Mapping[str | None, str]
+    homes: Mapping[Subject, str]
 
-    def path(self, file: str, app: str | None, project: str | None) -> str:
-        return clean(self.place(file, app, project or ""))
+    def path(self, file: str, subject: Subject) -> str:
+        return clean(self.place(file, subject))
 
-    def home(self, app: str | None, project: str | None) -> str:
+    def home(self, subject: Subject) -> str:
         """Where an entry belongs that has no file of its own."""
-        return self.path(self.homes.get(app, _PROJECT_FILE), app, project)
+        return self.path(self.homes.get(subject.whole_app, _PROJECT_FILE), subject)
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """A finding and the entry made of it."""
+    """A finding, the app it is about, and the entry made of it."""
 
     finding: Finding
+    subject: Subject
     entry: ReportEntry
 
 
@@ -177,12 +188,12 @@ def of_run(report: Report, document: Json, place: Place, command: str) -> Report
 
 def _run_cells(report: Report, place: Place) -> dict[Subject, dict[str, ReportCell]]:
     """How each stage ended for each subject; the project comes first."""
-    paths = _Paths(place, _homes(report.apps))
+    names = _Names(report.name, place, _homes(report.apps))
     cells: dict[Subject, dict[str, ReportCell]] = {subject: {} for subject in (Subject(), *report.subjects)}
     for ended in report.ended:
         cells.setdefault(ended.subject, {})[ended.stage.name] = ReportCell(
             ended.outcome,
-            tuple(_of_stage(ended, paths)),
+            tuple(_of_stage(ended, names)),
             reason=clean(ended.problem.message if ended.problem else ended.reason or ""),
             milliseconds=ended.milliseconds,
         )
@@ -200,10 +211,11 @@ def _of_subject(subject: Subject, cells: Mapping[str, ReportCell], report: Repor
         note = clean(f"{login.username or login.user_id} in org {login.org_id}")
     else:
         note = _note(cells.values())
-    return ReportRow(clean(str(subject)), cells, note=note, is_target=subject.org is not None)
+    return ReportRow(clean(report.name(subject)), cells, note=note, is_target=subject.org is not None)
 
 
 def of_check(
+    projects: Iterable[ProjectFacts],
     apps: Sequence[AppFacts],
     findings: Sequence[Finding],
     rules: Iterable[Rule],
@@ -217,15 +229,17 @@ def of_check(
         rule.name: Topic(rule.name, rule.means, why=rule.why, remedy=rule.remedy, source=rule.source)
         for rule in rules
     }
-    paths = _Paths(place, _homes(apps))
-    results = [_Result(finding, _of_finding(finding, paths)) for finding in findings]
+    subjects = [app.subject for app in apps]
+    names = _Names(SubjectNames(subjects), place, _homes(apps))
+    trees = {project.root: project.tree for project in projects}
+    results = [_result(finding, trees.get(finding.project), names) for finding in findings]
     entries = tuple(result.entry for result in results)
     return ReportData(
         command,
         _counts(entries),
         document,
         columns=tuple(ReportColumn(name, name, always=False) for name in topics),
-        rows=tuple(_check_rows(apps, results, topics, fails)),
+        rows=tuple(_check_rows(subjects, results, topics, fails, names.name)),
         entries=entries,
         topics=topics,
         completed=not any(finding.rule == NOT_EXAMINED and finding.level == "error" for finding in findings),
@@ -233,25 +247,29 @@ def of_check(
 
 
 def _check_rows(
-    apps: Iterable[AppFacts], results: Iterable[_Result], rules: Iterable[str], fails: Callable[[Finding], bool]
+    apps: Iterable[Subject],
+    results: Iterable[_Result],
+    rules: Iterable[str],
+    fails: Callable[[Finding], bool],
+    name: SubjectNames,
 ) -> Iterator[ReportRow]:
-    by_subject: dict[str, dict[str, list[_Result]]] = {}
+    by_subject: dict[Subject, dict[str, list[_Result]]] = {}
     for result in results:
-        by_subject.setdefault(result.entry.subject, {}).setdefault(result.entry.name, []).append(result)
+        by_subject.setdefault(result.subject, {}).setdefault(result.entry.name, []).append(result)
     passed = ReportCell("passed")
-    no_app = [subject for subject in by_subject if not subject]
-    for subject in dict.fromkeys([*no_app, *(clean(app.name) for app in apps), *by_subject]):
+    no_app = [subject for subject in by_subject if not subject.app]
+    for subject in dict.fromkeys([*no_app, *apps, *by_subject]):
         by_rule = by_subject.get(subject, {})
         # A rule passes for an app. For files of no app that says nothing: most rules do not look at them.
-        cells = {rule: passed for rule in rules if subject or rule in by_rule}
+        cells = {rule: passed for rule in rules if subject.app or rule in by_rule}
         for rule, group in by_rule.items():
             cells[rule] = ReportCell(_mark(group, fails), tuple(result.entry for result in group))
-        yield ReportRow(subject, cells)
+        yield ReportRow(clean(name(subject)), cells)
 
 
 def of_failure(problem: Problem, document: Json, place: Place, command: str) -> ReportData:
     """A command that could not do its work at all."""
-    entry = _of_problem(problem, Subject(), "", _Paths(place, {}))
+    entry = _of_problem(problem, Subject(), "", _Names(SubjectNames(), place, {}))
     cell = ReportCell("failed", (entry,), entry.message)
     return ReportData(
         command,
@@ -265,8 +283,8 @@ def of_failure(problem: Problem, document: Json, place: Place, command: str) -> 
     )
 
 
-def _homes(apps: Iterable[AppFacts]) -> dict[str | None, str]:
-    return {app.name: app.settings_file or next(iter(app.files), _PROJECT_FILE) for app in apps}
+def _homes(apps: Iterable[AppFacts]) -> dict[Subject, str]:
+    return {app.subject: app.settings_file or next(iter(app.files), _PROJECT_FILE) for app in apps}
 
 
 def _applies(stage: str, subject: Subject) -> bool:
@@ -278,55 +296,58 @@ def _applies(stage: str, subject: Subject) -> bool:
     return stage not in _OF_APPS | _OF_TARGETS
 
 
-def _of_stage(ended: StageEnded, paths: _Paths) -> Iterator[ReportEntry]:
+def _of_stage(ended: StageEnded, names: _Names) -> Iterator[ReportEntry]:
     """What a stage has to report: its failure, or its warning, which goes by the stage's own name."""
     subject, stage = ended.subject, ended.stage.name
     if ended.problem:
-        yield _of_problem(ended.problem, subject, stage, paths)
+        yield _of_problem(ended.problem, subject, stage, names)
     elif ended.outcome == "warning":
         yield ReportEntry(
             name=stage,
             level="warning",
             message=clean(ended.reason or ""),
-            subject=clean(str(subject)),
+            subject=clean(names.name(subject)),
             file=None,
-            near=paths.home(subject.app, subject.tree),
+            near=names.home(subject),
             line=None,
             actions=(),
-            fingerprint=_fingerprint(stage, str(subject)),
+            fingerprint=_fingerprint(stage, names.name(subject)),
         )
 
 
-def _of_problem(problem: Problem, subject: Subject, stage: str, paths: _Paths) -> ReportEntry:
-    file = paths.path(problem.file, subject.app, subject.tree) if problem.file else None
+def _of_problem(problem: Problem, subject: Subject, stage: str, names: _Names) -> ReportEntry:
+    file = names.path(problem.file, subject) if problem.file else None
     return ReportEntry(
         name=problem.name,
         level="error",
         message=clean(problem.message),
-        subject=clean(str(subject)),
+        subject=clean(names.name(subject)),
         file=file,
-        near=file or paths.home(subject.app, subject.tree),
+        near=file or names.home(subject),
         line=problem.line,
         actions=tuple(clean(action) for action in problem.actions),
         # Neither message nor line: the same problem stays the same when its words or the file around it change.
-        fingerprint=_fingerprint(problem.name, str(subject), stage, problem.file or ""),
+        fingerprint=_fingerprint(problem.name, names.name(subject), stage, problem.file or ""),
     )
 
 
-def _of_finding(finding: Finding, paths: _Paths) -> ReportEntry:
-    file = paths.path(finding.file, finding.app, finding.project) if finding.file else None
-    return ReportEntry(
+def _result(finding: Finding, tree: str | None, names: _Names) -> _Result:
+    about = Subject(finding.app, tree=tree)
+    file = names.path(finding.file, about) if finding.file else None
+    subject = about if finding.app else Subject()
+    entry = ReportEntry(
         name=finding.rule,
         level=finding.level,
         message=clean(finding.message),
-        subject=clean(finding.app or ""),
+        subject=clean(names.name(subject)),
         file=file,
-        near=file or paths.home(finding.app, finding.project),
+        near=file or names.home(about),
         line=finding.line,
         actions=tuple(clean(action) for action in finding.actions),
         fingerprint=finding.fingerprint,
         accepted=finding.accepted,
     )
+    return _Result(finding, subject, entry)
 
 
 def _mark(results: Sequence[_Result], fails: Callable[[Finding], bool]) -> Mark:

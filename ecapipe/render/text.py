@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
-from ecapipe.events import DISCOVER, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded, Subject
+from ecapipe.events import DISCOVER, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded
 from ecapipe.oauth.flows import registry
 from ecapipe.problems.problem import Problem
 
@@ -143,10 +143,10 @@ def problem(problem: Problem) -> list[str]:
     return [error, "", "Try this:", "", *(clean(action) for action in problem.actions), ""]
 
 
-def success(subject: Subject, login: LoginResult) -> str:
-    """The sentence of `sf` for a login, with the app before it."""
+def success(name: str, login: LoginResult) -> str:
+    """The sentence of `sf` for a login, with what is called so before it."""
     user = clean(login.username or login.user_id or "")
-    return f"{clean(str(subject))}: Successfully authorized {user} with org ID {clean(login.org_id or '')}"
+    return f"{clean(name)}: Successfully authorized {user} with org ID {clean(login.org_id or '')}"
 
 
 def status(report: Report) -> str:

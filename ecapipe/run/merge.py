@@ -15,7 +15,8 @@ def merge(runs: Sequence[RecordedRun]) -> RecordedRun:
 
     A part that a set of shards lacks is a failure of the whole. `runs` is not empty.
     """
-    ordered = sorted(runs, key=lambda run: run.started_at)
+    subjects = [subject for run in runs for subject in (*run.plan, *run.courses)]
+    ordered = sorted((run.known_as((), subjects) for run in runs), key=lambda run: run.started_at)
     courses, origins = _latest(ordered)
     for subject in dict.fromkeys(each for run in ordered for each in run.courses if each.org is None):
         courses[subject] = _shared(subject, ordered, origins)
@@ -26,14 +27,19 @@ def merge(runs: Sequence[RecordedRun]) -> RecordedRun:
         courses[Subject()] = SubjectRecord((ended,))
     elif len(ordered) > 1 and Subject() in courses:
         courses[Subject()] = _whole_project(courses)
-    apps = {(facts.project, facts.name): facts for run in ordered for facts in run.apps}
+    apps = {facts.subject: facts for run in ordered for facts in run.apps}
+    orgs = {org.name: org for run in ordered for org in run.orgs}
     # An interrupted run counts no longer for a target that a later one has completed.
     unreached = [target for target, number in origins.items() if ordered[number].interrupted]
     return RecordedRun(
         run=ordered[-1].run,
         started_at=ordered[0].started_at,
         stages=tuple(stage for stage in ALL_STAGES if any(stage in run.stages for run in ordered)),
+        # Of several command lines, that of the run that gives its name.
+        options=ordered[-1].options,
+        origin=next((run.origin for run in reversed(ordered) if run.origin), None),
         projects=tuple(dict.fromkeys(project for run in ordered for project in run.projects)),
+        orgs=tuple(orgs.values()),
         apps=tuple(apps.values()),
         plan=tuple(dict.fromkeys(target for run in ordered for target in run.targets)),
         courses=courses,
@@ -58,7 +64,7 @@ def _latest(ordered: Sequence[RecordedRun]) -> tuple[dict[Subject, SubjectRecord
 
 def _whole_project(courses: Mapping[Subject, SubjectRecord]) -> SubjectRecord:
     """The course of the project, with the facts of all the runs rather than of one; the whole is no shard."""
-    apps = {subject.app for subject in courses if subject.app}
+    apps = {subject.whole_app for subject in courses if subject.app}
     orgs = dict.fromkeys(subject.org for subject in courses if subject.org)
     facts = {"apps": len(apps), "orgs": list(orgs)}
     course = courses[Subject()]
@@ -69,7 +75,7 @@ def _shared(subject: Subject, ordered: Sequence[RecordedRun], origins: Mapping[S
     """The course of a project or an app that several runs went through: a failed one, if it kept the run from all
     its work or a target still stands as that run left it; else the last."""
     numbers = [number for number, run in enumerate(ordered) if subject in run.courses]
-    current = {number for target, number in origins.items() if target.app == subject.app}
+    current = {number for target, number in origins.items() if target.whole_app == subject}
     failed = [
         number
         for number in numbers

@@ -36,6 +36,7 @@ from ecapipe.events import (
     LOCATE,
     AppDescribed,
     Emit,
+    Origin,
     RunEnded,
     RunPlanned,
     RunStarted,
@@ -65,7 +66,7 @@ class RunRequest:
     """What a run is asked to do; `last` names the stage to stop after, `secret_from` where secrets may come from,
     `at_once` how many logins may be at work at the same time, `retrieve` that the apps are fetched first,
     `write_back` that secrets which come from orgs are put into the settings files; `shard` is the part of the logins
-    to do, and `earlier` the run to resume."""
+    to do, `earlier` the run to resume, `invocation` the command line, redacted, `origin` what a CI system tells."""
 
     projects: ProjectSelection
     orgs: OrgSelection
@@ -77,13 +78,15 @@ class RunRequest:
     write_back: bool = False
     shard: Shard | None = None
     earlier: RecordedRun | None = None
+    invocation: tuple[str, ...] | None = None
+    origin: Origin | None = None
 
 
 def run(request: RunRequest, world: World, emit: Emit) -> None:
     """discover → locate → check → authorize → token → verify → hand-over; what happens goes to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
     stages = stages_until(request.last, hand_over=request.options.hand_over)
-    emit(RunStarted(_run_id(at, world), at, stages))
+    emit(RunStarted(_run_id(at, world), at, stages, request.invocation, request.origin))
     interrupted = False
     try:
         _Pipeline(request, world, Tracker(emit, world.clock, stages)).run()
@@ -119,13 +122,15 @@ class _Pipeline:
             scope = self.discover(work)
         if not sequence.finished:
             return
-        self.tracker.emit(RunPlanned(scope.targets.found.facts, self.subjects(scope.targets)))
+        targets = scope.targets
+        orgs = tuple(org.facts for org in targets.chosen)
+        self.tracker.emit(RunPlanned(targets.found.facts, self.subjects(targets), orgs))
         if not self.tracker.reaches(LOCATE) or not scope.targets.found.apps:
             self.tracker.emit(SubjectFinished(Subject(), None))
             return
         # After the plan, in which displays count all targets, and before anything is done anew.
         remaining = resume.replay(scope.records, scope.targets, scope.chain, self.tracker)
-        candidates = self.locate_and_check(replace(scope, targets=remaining), scope.targets)
+        candidates = self.locate_and_check(replace(scope, targets=remaining))
         if self.tracker.reaches(AUTHORIZE):
             self.log_in(preflight.plan_logins(candidates, self.options, self.world))
         # Only now is it known whether anything has succeeded, or whether what was skipped is a failure after all.
@@ -174,29 +179,28 @@ class _Pipeline:
         """Each app, and after it the orgs that it is to log in to, if the run goes that far."""
         subjects: list[Subject] = []
         for app in targets.found.apps:
-            subjects.append(targets.subject(app))
+            subjects.append(app.subject)
             if self.tracker.reaches(AUTHORIZE):
-                subjects += [Subject(app.name, pair.org.name) for pair in targets.of(app)]
+                subjects += [pair.subject for pair in targets.of(app)]
         return tuple(subjects)
 
     # --- locate, check
 
-    def locate_and_check(self, scope: _Scope, whole: RunTargets) -> list[Candidate]:
-        """The targets that follow from the apps of `scope`; `whole` are those of the run, done before or not."""
+    def locate_and_check(self, scope: _Scope) -> list[Candidate]:
+        """The targets that follow from the apps of `scope`."""
         apps = scope.targets.found.apps
         # Then there is nothing to be done at all, and an app without its file is a failure at once.
         hopeless = not self.tracker.may_succeed and not any(
             app.settings or self.has_credentials_from_outside(app, scope) for app in apps
         )
-        # An app is called as in the whole run, also if the other one of its name is done already.
-        return [target for app in apps for target in self.prepare(app, whole.subject(app), scope, hopeless=hopeless)]
+        return [target for app in apps for target in self.prepare(app, scope, hopeless=hopeless)]
 
-    def prepare(self, app: App, subject: Subject, scope: _Scope, *, hopeless: bool) -> list[Candidate]:
+    def prepare(self, app: App, scope: _Scope, *, hopeless: bool) -> list[Candidate]:
         """locate → check. `hopeless`: no app of the run gets any further."""
         orgs = scope.targets.orgs_of(app)
         # What is known without asking anybody describes an app that does not come through its check.
         resolutions = [resolution.resolve(app, None, without_questions(scope.chain), allowed_flows)]
-        with self.tracker.course(subject, APP_STAGES) as sequence:
+        with self.tracker.course(app.subject, APP_STAGES) as sequence:
             with sequence.stage(LOCATE) as work:
                 self.locate(app, scope, work, hopeless=hopeless)
             with sequence.stage(CHECK) as work:
@@ -206,14 +210,12 @@ class _Pipeline:
         if self.tracker.reaches(AUTHORIZE):
             return self.targets_of(app, scope.targets, resolutions, sequence)
         if sequence.finished:
-            self.tracker.emit(SubjectFinished(subject, None))
+            self.tracker.emit(SubjectFinished(app.subject, None))
         return []
 
     def locate(self, app: App, scope: _Scope, work: StageWork, *, hopeless: bool) -> None:
         """Raises `EcapipeError` and `SkipStage` as `steps.locate`."""
         pairs = scope.targets.of(app)
-        if scope.targets.subject(app).tree:
-            work.facts["project"] = app.project
         # A login that somebody asked for fails for itself if the file is missing in its org: once is enough.
         logins_fail = bool(pairs) and all(pair.named for pair in pairs) and self.tracker.reaches(AUTHORIZE)
         steps.locate(

@@ -3,7 +3,7 @@ not repeated."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +11,7 @@ from ecapipe.check import listing
 from ecapipe.credentials import resolution, settings_file, sources
 from ecapipe.credentials.sources import Chain
 from ecapipe.documents.recorded_runs import FINGERPRINT, RECORDED, RecordedRun, SubjectRecord
-from ecapipe.events import TARGET_STAGES, AppDescribed, Stage, Subject, TokenFate
+from ecapipe.events import TARGET_STAGES, AppDescribed, Stage, Subject, SubjectNames, TokenFate
 from ecapipe.login import plan as login_plan
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
@@ -74,6 +74,7 @@ def resume(
         needs_no_secret = login_plan.needs_no_secret(pair.app, pair.org, options)
         resolved = resolution.resolve(pair.app, pair.org, chain, allowed_flows, needs_no_secret=needs_no_secret)
         fingerprints[pair.subject] = fingerprint(pair.app, pair.org, options, resolved)
+    earlier = earlier.known_as(targets.found.facts, (*fingerprints, *(app.subject for app in targets.found.apps)))
     resumption = compare(earlier, fingerprints, tracker.those(TARGET_STAGES), options.fate)
     logins = [subject for subject in resumption.records if subject.org is not None]
     work.facts |= {"resumes": resumption.run, "takenOver": len(logins)}
@@ -90,7 +91,7 @@ def replay(records: Records, targets: RunTargets, chain: Chain, tracker: Tracker
     for app in targets.found.apps:
         if AppKey.of(app) in apps:
             continue
-        _emit(records, targets.subject(app), tracker)
+        _emit(records, app.subject, tracker)
         # The files are described as they are now; that they are those of the record is what was compared.
         resolved = resolution.resolve(app, None, sources.without_questions(chain), allowed_flows)
         org_ids = settings_file.known_org_ids(app, targets.orgs_of(app))
@@ -125,9 +126,9 @@ def compare(
             ended = tuple(each for each in record.ended if each.stage in stages)
             records[target] = _with_origin(replace(record, ended=ended), earlier.run)
     # An app has to be located and checked as long as one of its logins is to be done.
-    open_apps = {target.app for target in fingerprints if target not in records}
-    for app in dict.fromkeys(Subject(target.app) for target in fingerprints if target.app not in open_apps):
-        if app in earlier.courses:
+    open_apps = {target.whole_app for target in fingerprints if target not in records}
+    for app in dict.fromkeys(target.whole_app for target in fingerprints):
+        if app in earlier.courses and app not in open_apps:
             records[app] = _with_origin(earlier.courses[app], earlier.run)
     return Resumption(earlier.run, records, _changes(earlier, fingerprints, repeated))
 
@@ -137,13 +138,16 @@ def _changes(
 ) -> tuple[str, ...]:
     """A sentence for each kind of change, with the targets that it is about."""
     recorded = earlier.targets
+    name = SubjectNames((*recorded, *fingerprints))
     removed = [target for target in recorded if target not in fingerprints]
     new = [target for target in fingerprints if target not in recorded]
-    changes = [f"Done again, because {reason}: {_enumerate(targets)}." for reason, targets in repeated.items()]
+    changes = [
+        f"Done again, because {reason}: {_enumerate(map(name, targets))}." for reason, targets in repeated.items()
+    ]
     if removed:
-        changes.append(f"Not asked for any more: {_enumerate(removed)}.")
+        changes.append(f"Not asked for any more: {_enumerate(map(name, removed))}.")
     if new:
-        changes.append(f"New since run {earlier.run}: {_enumerate(new)}.")
+        changes.append(f"New since run {earlier.run}: {_enumerate(map(name, new))}.")
     return tuple(changes)
 
 
@@ -176,8 +180,8 @@ def _with_origin(record: SubjectRecord, run: str) -> SubjectRecord:
     return replace(record, ended=ended)
 
 
-def _enumerate(targets: Sequence[Subject]) -> str:
-    names = ", ".join(str(target) for target in targets[:_SHOWN])
-    if len(targets) > _SHOWN:
-        return f"{names} and {len(targets) - _SHOWN} more"
-    return names
+def _enumerate(targets: Iterable[str]) -> str:
+    names = list(targets)
+    if len(names) > _SHOWN:
+        return f"{', '.join(names[:_SHOWN])} and {len(names) - _SHOWN} more"
+    return ", ".join(names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -53,7 +52,7 @@ class AppInOrg:
 
     @property
     def subject(self) -> Subject:
-        return Subject(self.app.name, self.org.name)
+        return Subject(self.app.name, self.org.name, self.app.tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +64,10 @@ class RunTargets:
     pairs: tuple[AppInOrg, ...] = ()
     notices: tuple[str, ...] = ()
     _by_app: dict[AppKey, list[AppInOrg]] = field(init=False, default_factory=dict, repr=False, compare=False)
-    _names: Counter[str] = field(init=False, default_factory=Counter, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for pair in self.pairs:
             self._by_app.setdefault(AppKey.of(pair.app), []).append(pair)
-        self._names.update(app.name for app in self.found.apps)
 
     def of(self, app: App) -> Sequence[AppInOrg]:
         """The pairs of this very app; other trees may have one of its name."""
@@ -87,12 +84,6 @@ class RunTargets:
         apps = tuple(app for app in self.found.apps if AppKey.of(app) in keys)
         chosen = tuple(org for org in self.chosen if org in orgs)
         return replace(self, found=replace(self.found, apps=apps), chosen=chosen, pairs=pairs)
-
-    def subject(self, app: App) -> Subject:
-        """What output calls `app`: with its tree, where several hold one of this name."""
-        if self._names[app.name] > 1:
-            return Subject(app.name, tree=app.project)
-        return Subject(app.name)
 
 
 class RunTrees:
@@ -294,12 +285,11 @@ def _pairs(trees: RunTrees, names: Sequence[str], orgs: Sequence[Org]) -> list[A
 def _refuse_doubles(pairs: Iterable[AppInOrg]) -> None:
     """Raises `EcapipeError` (AppInSeveralProjects) where apps of several projects would be one target.
 
-    An org has one app of a name. Output, variables and records call both the same, so that a resumed run would take
-    one for the other.
+    An org has one app of a name, and variables of the environment call both the same.
     """
-    projects: dict[Subject, str] = {}
+    projects: dict[str, str] = {}
     for pair in pairs:
-        first = projects.setdefault(pair.subject, pair.app.project)
+        first = projects.setdefault(str(pair.subject), pair.app.project)
         if first != pair.app.project:
             raise EcapipeError(app_in_several_projects(pair.app.name, [first, pair.app.project]))
 

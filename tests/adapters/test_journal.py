@@ -43,7 +43,7 @@ from ecapipe.problems.storage import damaged_record, newer_format, state_directo
 from ecapipe.problems.usage import run_ambiguous, run_going_on, run_not_found
 
 AT = "2026-01-05T09:00:00.000Z"
-BILLING, PORTAL = Subject("Billing", "uat"), Subject("Portal2", "uat")
+BILLING, PORTAL = Subject("Billing", "uat", "p"), Subject("Portal2", "uat", "p")
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def named(run: str, root: str = "/p", events: Iterable[Event] | None = None) -> 
         if isinstance(event, RunStarted):
             yield replace(event, run=run, at=run)
         elif isinstance(event, RunPlanned):
-            yield replace(event, projects=(ProjectFacts(root, ("force-app",)),))
+            yield replace(event, projects=(ProjectFacts(root, ("force-app",), "p"),))
         else:
             yield event
 
@@ -151,7 +151,7 @@ def test_a_login_that_starts_again_before_its_failure_was_told_whole_is_told_onc
 
 def test_a_run_without_logins_leaves_nothing(home: Environment) -> None:
     events = [e for e in scenes.run() if not isinstance(e, RunPlanned)]
-    planned = RunPlanned((ProjectFacts("/p", ("force-app",)),), (Subject("Billing"),))
+    planned = RunPlanned((ProjectFacts("/p", ("force-app",), "/p"),), (BILLING.whole_app,))
     write(home, [*events[:2], planned, *events[2:]])
     write(home, events)
     assert journal.entries(home) == ([], [])
@@ -404,7 +404,7 @@ def test_a_run_that_is_going_on_cannot_be_resumed_nor_by_two(home: Environment) 
 
 def test_what_a_run_did_that_went_on_with_it_counts_for_both(home: Environment) -> None:
     """Whichever of the two is named, nothing is repeated."""
-    only = (Subject("Portal2"), PORTAL)
+    only = (PORTAL.whole_app, PORTAL)
     second: list[Event] = [
         replace(event, subjects=only) if isinstance(event, RunPlanned) else event
         for event in scenes.run()

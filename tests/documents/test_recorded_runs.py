@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from profiles import tries
 from render import scenes
 
-from ecapipe.documents import journal_lines, run_results, run_summary
+from ecapipe.documents import codec, journal_lines, run_results, run_summary
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Report, failure, success
 from ecapipe.events import (
@@ -38,6 +38,7 @@ from ecapipe.problems.storage import damaged_record, newer_format
 from ecapipe.problems.usage import malformed_result
 
 Json = dict[str, Any]
+BILLING, PORTAL = Subject("Billing", "uat", "p"), Subject("Portal2", "uat", "p")
 
 
 def report(events: Iterable[Event]) -> Report:
@@ -77,9 +78,7 @@ def lines(events: Iterable[Event]) -> list[bytes]:
         journal_lines.header(started, planned, None, ["-d", "."], "/somewhere"),
         *map(journal_lines.part, parts.values()),
     ]
-    return [
-        json.dumps(each).encode() + b"\n" for each in (*documents, *map(journal_lines.end, only(events, RunEnded)))
-    ]
+    return [codec.encode(each) + b"\n" for each in (*documents, *map(journal_lines.end, only(events, RunEnded)))]
 
 
 def only(events: Iterable[Event], kind: type[RunEnded]) -> list[RunEnded]:
@@ -125,10 +124,10 @@ def test_a_run_that_was_to_stop_early_has_succeeded_in_its_result(until: str) ->
     ]
     kept = [event for event in kept if not isinstance(event, SubjectFinished | StageStarted | StageNoted)]
     if until in ("discover", "locate", "check"):
-        subjects = {"discover": [Subject()]}.get(until, [Subject("Billing"), Subject("Portal2")])
+        subjects = {"discover": [Subject()]}.get(until, [BILLING.whole_app, PORTAL.whole_app])
         kept = [event for event in kept if not isinstance(event, StageEnded) or not event.subject.org]
     else:
-        subjects = [Subject("Billing", "uat"), Subject("Portal2", "uat")]
+        subjects = [BILLING, PORTAL]
     kept[-1:-1] = [SubjectFinished(subject, None) for subject in subjects]
     before = document(kept)
     assert before["status"] == 0
@@ -154,10 +153,10 @@ def test_a_run_that_could_not_do_its_work_is_that_failure() -> None:
         (b'{"version": NaN}', "not JSON that any result holds"),
         (b"[" * 100_000, "not JSON that any result holds"),
         (b'{"version": ' + b"9" * 5000 + b"}", "not JSON that any result holds"),
-        (b"{}", "the document.version is missing"),
-        (b'{"status": 0, "result": {"version": 1, "rules": []}, "warnings": []}', "startedAt is missing"),
-        (b'{"version": true}', "the document.version is not an integer"),
-        (b'{"version": 0}', "the document.version is 0"),
+        (b"{}", "version is missing"),
+        (b'{"status": 0, "result": {"version": 1, "rules": []}, "warnings": []}', "result.run is missing"),
+        (b'{"version": true}', "version is not an integer"),
+        (b'{"version": 0}', "version is 0"),
     ],
 )
 def test_what_is_no_result_is_refused_with_the_reason(data: bytes, reason: str) -> None:
@@ -177,20 +176,20 @@ CHANGES: list[tuple[list[Any], object, str]] = [
     (["stages"], {}, "result.stages is not a list"),
     (["stages", 0], 1, "result.stages[0] is not an object"),
     (["stages", 0, "stage"], "brew", "speaks of a stage brew"),
-    (["stages", 0, "outcome"], "great", "outcome is none of passed, warning, failed, skipped"),
+    (["stages", 0, "outcome"], "great", "outcome cannot be 'great'"),
     (["stages", 0, "outcome"], "failed", "has a problem and has not failed, or the other way round"),
-    (["stages", 0, "milliseconds"], -1, "milliseconds is negative"),
+    (["stages", 0, "milliseconds"], -1, "milliseconds is not an integer >= 0"),
     (["stages", 0, "milliseconds"], True, "milliseconds is not an integer"),
     (["stages", 0, "facts"], None, "facts is not an object"),
-    (["stages", 0, "org"], "uat", "has an org and no app"),
+    (["stages", 0, "org"], "uat", "speaks of the org uat and of no app"),
     (["failures"], [], "no failure says so"),
-    (["failures", 0, "category"], "weather", "category is none of"),
+    (["failures", 0, "category"], "weather", "category cannot be 'weather'"),
     (["failures", 0, "retryable"], "no", "retryable is not true or false"),
-    (["successes", 0, "token"], "lost", "token is none of"),
-    (["successes", 0, "scopes"], [1], "scopes holds something that is not a string"),
+    (["successes", 0, "token"], "lost", "token cannot be 'lost'"),
+    (["successes", 0, "scopes"], [1], "scopes[0] is not a string"),
     (["successes", 0, "org"], 5, "org is not a string"),
-    (["apps", 0, "credentials", "consumerKey", "inFile"], "perhaps", "inFile is none of"),
-    (["apps", 0, "distribution"], "Sold", "distribution is none of"),
+    (["apps", 0, "credentials", "consumerKey", "inFile"], "perhaps", "inFile cannot be 'perhaps'"),
+    (["apps", 0, "distribution"], "Sold", "distribution cannot be 'Sold'"),
     (["projects", 0, "root"], None, "root is not a string"),
 ]
 
@@ -284,16 +283,16 @@ def test_any_beginning_of_a_journal_can_be_read(length: int) -> None:
     assert told is not None
     assert len(told.recorded.courses) == min(whole - 1, 5)
     assert (told.recorded.milliseconds is not None) == (length == len(JOURNAL))
-    assert told.recorded.plan == (Subject("Billing", "uat"), Subject("Portal2", "uat"))
+    assert told.recorded.plan == (BILLING, PORTAL)
 
 
 def test_a_later_line_about_a_login_replaces_an_earlier_one() -> None:
-    target = Subject("Portal2", "uat")
+    target = PORTAL
     again: list[Event] = [
         *(StageEnded(stage, target, "passed", "t", 1) for stage in TARGET_STAGES),
         SubjectFinished(target, None),
     ]
-    data = JOURNAL + json.dumps(journal_lines.part(again)).encode() + b"\n"
+    data = JOURNAL + codec.encode(journal_lines.part(again)) + b"\n"
     told = journal_lines.parse(data, "run.jsonl")
     assert told is not None
     assert told.recorded.courses[target].finished == SubjectFinished(target, None)
@@ -340,7 +339,7 @@ def test_a_run_of_which_no_end_is_known_is_going_on_or_broken_off() -> None:
 
 
 def test_there_is_nothing_to_go_on_with_after_a_run_that_did_everything() -> None:
-    target = Subject("Portal2", "uat")
+    target = PORTAL
     passed = [StageEnded(stage, target, "passed", "t", 1) for stage in TARGET_STAGES]
-    done = json.dumps(journal_lines.part([*passed, SubjectFinished(target, None)])).encode() + b"\n"
+    done = codec.encode(journal_lines.part([*passed, SubjectFinished(target, None)])) + b"\n"
     assert summary(JOURNAL + done).command is None

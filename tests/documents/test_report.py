@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe.check.findings import Finding
-from ecapipe.documents import report, results
+from ecapipe.documents import codec, report, results
 from ecapipe.documents.report import Report
+from ecapipe.documents.run_document import App
 from ecapipe.events import (
     AUTHORIZE,
     CHECK,
@@ -43,13 +44,13 @@ from ecapipe.problems.problem import Problem
 from ecapipe.problems.project import requires_project_error
 from ecapipe.problems.usage import interrupted, unknown_app
 
-UAT, PROD = Subject("Billing", "uat"), Subject("Billing", "prod")
+UAT, PROD = Subject("Billing", "uat", "acme"), Subject("Billing", "prod", "acme")
 AT = "2026-01-02T03:04:05.678Z"
 
-PROJECT = ProjectFacts("/home/ada/acme", ("force-app", "ps-eca"))
+PROJECT = ProjectFacts("/home/ada/acme", ("force-app", "ps-eca"), "acme")
 APP = AppFacts(
     name="Billing",
-    project="/home/ada/acme",
+    project="acme",
     settings_file="force-app/Billing.ecaGlblOauth-meta.xml",
     files=("force-app/Billing.eca-meta.xml", "force-app/Billing.ecaGlblOauth-meta.xml"),
     distribution="Local",
@@ -149,14 +150,15 @@ def test_a_report_knows_nothing_before_anything_happened() -> None:
 def test_a_later_state_of_an_app_replaces_an_earlier_one() -> None:
     later = replace(APP, flows=("web", "jwt"))
     result = told(AppDescribed(APP), AppDescribed(replace(APP, name="Portal")), AppDescribed(later)).result()
-    assert result["apps"] == [report.app(later), report.app(replace(APP, name="Portal"))]
+    described = [codec.builtins(App.of(each)) for each in (later, replace(APP, name="Portal"))]
+    assert result["apps"] == described
 
 
 def test_apps_of_one_name_in_two_projects_are_two() -> None:
     result = told(AppDescribed(APP), AppDescribed(replace(APP, project="/other"))).result()
     apps = result["apps"]
     assert isinstance(apps, list)
-    assert [app["project"] for app in apps] == ["/home/ada/acme", "/other"]
+    assert [app["project"] for app in apps] == ["acme", "/other"]
 
 
 def test_what_is_for_people_meanwhile_leaves_no_trace() -> None:
@@ -195,11 +197,12 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
         "version": 1,
         "run": "20260102T030405Z-abcdef",
         "startedAt": AT,
-        "projects": [{"root": "/home/ada/acme", "packageDirectories": ["force-app", "ps-eca"]}],
+        "projects": [{"root": "/home/ada/acme", "packageDirectories": ["force-app", "ps-eca"], "project": "acme"}],
+        "orgs": [],
         "apps": [
             {
                 "name": "Billing",
-                "project": "/home/ada/acme",
+                "project": "acme",
                 "settingsFile": "force-app/Billing.ecaGlblOauth-meta.xml",
                 "distribution": "Local",
                 "credentialsOf": "own",
@@ -221,6 +224,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
         "stages": [
             {
                 "stage": "discover",
+                "project": None,
                 "app": None,
                 "org": None,
                 "outcome": "passed",
@@ -231,6 +235,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
             },
             {
                 "stage": "verify",
+                "project": "acme",
                 "app": "Billing",
                 "org": "uat",
                 "outcome": "passed",
@@ -241,6 +246,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
             },
             {
                 "stage": "verify",
+                "project": "acme",
                 "app": "Billing",
                 "org": "prod",
                 "outcome": "failed",
@@ -257,6 +263,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
             },
             {
                 "stage": "token",
+                "project": "acme",
                 "app": "Billing",
                 "org": "prod",
                 "outcome": "skipped",
@@ -268,6 +275,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
         ],
         "successes": [
             {
+                "project": "acme",
                 "app": "Billing",
                 "org": "uat",
                 "username": "ann@acme.test",
@@ -281,6 +289,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
         ],
         "failures": [
             {
+                "project": "acme",
                 "app": "Billing",
                 "org": "prod",
                 "stage": "verify",

@@ -158,7 +158,16 @@ def test_recorded_runs_are_listed_and_shown(past: Past) -> None:
 def test_what_it_printed_of_a_run_is_what_is_shown(past: Past) -> None:
     written = past.result("run.json")["result"]
     shown = past("runs", "show", past.runs[0], "--json").result["result"]
-    assert {name: shown[name] for name in written} == written
+    assert holds(shown, written)
+
+
+def holds(shown: object, written: object) -> bool:
+    """Whether all that was written is shown; later versions show more."""
+    if isinstance(shown, dict) and isinstance(written, dict):
+        return all(holds(shown[name], member) for name, member in written.items())
+    if isinstance(shown, list) and isinstance(written, list):
+        return len(shown) == len(written) and all(map(holds, shown, written))
+    return shown == written
 
 
 def test_a_run_that_was_killed_is_gone_on_with(past: Past) -> None:

@@ -235,10 +235,6 @@ def test_a_package_directory_named_twice_is_searched_once() -> None:
     assert sfdx_project.parse(text, "/p").package_directories == ("one", "two")
 
 
-def test_a_folder_without_a_project_is_its_own_package_directory() -> None:
-    assert sfdx_project.bare("/tmp/retrieved").package_directories == (".",)
-
-
 def outcome(text: str) -> sfdx_project.Project | None:
     """The project, or None for the one failure that is allowed."""
     try:

@@ -31,6 +31,7 @@ from ecapipe.problems.project import malformed_xml
 from ecapipe.render.report_data import ReportData, of_check, of_failure, of_run
 
 CHECK, RUN = "ecapipe app check", "ecapipe run"
+PROJECTS = (ProjectFacts("/project", ("force-app",), "/project"),)
 KEY = CredentialFacts("present", True, "file", ())
 SECRET = CredentialFacts("present", True, "file", (), required=True)
 REFUSED = redirect_uri_mismatch.name
@@ -51,14 +52,14 @@ def finding(
     actions: Iterable[str] = ("Retrieve it.",),
     accepted: bool = False,
 ) -> Finding:
-    return Finding(rule, level, message, app, file, line, tuple(actions), accepted=accepted)
+    return Finding(rule, level, message, app, file, line, tuple(actions), accepted=accepted, project="/project")
 
 
 def check(apps: Iterable[AppFacts], findings: Iterable[Finding]) -> ReportData:
     found, facts = list(findings), list(apps)
-    result = results.AppCheck.of([ProjectFacts("/project", ("force-app",))], facts, found)
+    result = results.AppCheck.of(PROJECTS, facts, found)
     document = report.success(codec.builtins(result), [], int(any(each.level == "error" for each in found)))
-    return of_check(facts, found, RULES.values(), document, _as_is, CHECK)
+    return of_check(PROJECTS, facts, found, RULES.values(), document, _as_is, CHECK)
 
 
 def run(
@@ -75,11 +76,11 @@ def run(
 ) -> ReportData:
     """Two apps in two orgs: a login that works, one that fails, one with a warning, and one that is not reached."""
     second = f"{name} 2"
-    subjects = [Subject(each, place) for each in (name, second) for place in (None, org, f"{org} 2")]
+    subjects = [Subject(each, place, "/project") for each in (name, second) for place in (None, org, f"{org} 2")]
     seen = Report()
     seen(RunStarted("run", "2026-01-02T03:04:05Z", RUN_STAGES))
     seen(StageEnded(DISCOVER, Subject(), "passed", "then", 8))
-    seen(RunPlanned((ProjectFacts("/project", ("force-app",)),), tuple(subjects)))
+    seen(RunPlanned(PROJECTS, tuple(subjects)))
     for each in (name, second):
         seen(AppDescribed(app(each)))
     failure = Problem(REFUSED, message, (action,), "org", file=file, line=3 if file else None)
@@ -108,5 +109,5 @@ def failure(message: str, action: str, file: str | None) -> ReportData:
     return of_failure(problem, report.failure(problem, CHECK), _as_is, CHECK)
 
 
-def _as_is(file: str, app: str | None, project: str) -> str:
+def _as_is(file: str, subject: Subject) -> str:
     return file

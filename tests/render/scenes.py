@@ -115,22 +115,22 @@ def run(text: str | None = None) -> list[Event]:
     broken = replace(broken, file=said("main/Portal.xml"), line=7, actions=(said("Look at the network."),))
     key = CredentialFacts("present", True, "file", ())
     secret = replace(key, required=True)
-    facts = AppFacts(one, "/p", one, (one,), "Local", "own", None, (said("http://localhost:1717/"),), (), key, secret)
-    first, second = Subject(one, uat), Subject(two, uat)
+    facts = AppFacts(one, "p", one, (one,), "Local", "own", None, (said("http://localhost:1717/"),), (), key, secret)
+    first, second = Subject(one, uat, "p"), Subject(two, uat, "p")
     return [
         RunStarted("20260105T090000Z-abcdef", AT, RUN_STAGES),
         StageStarted(DISCOVER, Subject()),
         StageEnded(DISCOVER, Subject(), "passed", AT, 5, facts={"apps": 2, "orgs": [uat]}),
-        RunPlanned((ProjectFacts("/p", ("force-app",)),), (Subject(one), first, Subject(two), second)),
-        StageStarted(LOCATE, Subject(one)),
-        StageEnded(LOCATE, Subject(one), "passed", AT, 1, facts={"settingsFile": said("main/Billing.xml")}),
-        StageStarted(CHECK, Subject(one)),
-        StageEnded(CHECK, Subject(one), "warning", AT, 1, said("Key and secret differ in source.")),
+        RunPlanned((ProjectFacts("/p", ("force-app",), "p"),), (first.whole_app, first, second.whole_app, second)),
+        StageStarted(LOCATE, first.whole_app),
+        StageEnded(LOCATE, first.whole_app, "passed", AT, 1, facts={"settingsFile": said("main/Billing.xml")}),
+        StageStarted(CHECK, first.whole_app),
+        StageEnded(CHECK, first.whole_app, "warning", AT, 1, said("Key and secret differ in source.")),
         AppDescribed(facts),
-        StageStarted(LOCATE, Subject(two)),
-        StageEnded(LOCATE, Subject(two), "passed", AT, 1),
-        StageStarted(CHECK, Subject(two)),
-        StageEnded(CHECK, Subject(two), "passed", AT, 1),
+        StageStarted(LOCATE, second.whole_app),
+        StageEnded(LOCATE, second.whole_app, "passed", AT, 1),
+        StageStarted(CHECK, second.whole_app),
+        StageEnded(CHECK, second.whole_app, "passed", AT, 1),
         StageStarted(AUTHORIZE, first),
         StageNoted(AUTHORIZE, first, Note("link", LINK)),
         StageNoted(AUTHORIZE, first, Note("waiting", said("Sign in to uat and allow Billing."))),

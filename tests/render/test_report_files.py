@@ -21,7 +21,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.cli import reports
 from ecapipe.cli.session import open_session
-from ecapipe.events import ProjectFacts
+from ecapipe.events import ProjectFacts, Subject
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import json_parse_error
 from ecapipe.problems.usage import interrupted, usage_error
@@ -94,10 +94,10 @@ def test_a_file_of_no_app_is_found_in_the_project_that_holds_it(tmp_path: Path) 
     planted(tmp_path / "one")
     broken = f"{trees.DEFAULT}/externalClientApps/Odd.eca-meta.xml"
     trees.plant(planted(tmp_path / "two"), {broken: "<oops"})
-    facts = [ProjectFacts(str(tmp_path / name), ("force-app",)) for name in ("one", "two")]
-    place = asked()[0].place(facts, ())
-    assert place(broken, None, "") == f"two/{broken}"
-    assert place(broken, None, str(tmp_path / "one")) == f"one/{broken}"
+    facts = [ProjectFacts(str(tmp_path / name), ("force-app",), name) for name in ("one", "two")]
+    place = asked()[0].place(facts)
+    assert place(broken, Subject()) == f"two/{broken}"
+    assert place(broken, Subject(tree="one")) == f"one/{broken}"
 
 
 def test_of_two_projects_with_the_same_app_each_finding_is_in_its_own(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_problem_reads_as_sf_prints_one() -> None:
 
 
 def test_a_success_reads_as_sf_prints_one() -> None:
-    said = text.success(Subject("Billing", "uat"), login())
+    said = text.success("Billing@uat", login())
     assert said == "Billing@uat: Successfully authorized ada@acme.example with org ID 00D000000000001EAA"
 
 

@@ -32,14 +32,14 @@ WAITING = auth_timeout_error("A", 5)
 FIRST, SECOND, THIRD = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
 
 
-def passed(app: str, org: str) -> SubjectRecord:
-    subject = Subject(app, org)
+def passed(*names: str) -> SubjectRecord:
+    subject = Subject(*names)
     ended = tuple(StageEnded(stage, subject, "passed", "", 1) for stage in TARGET_STAGES[:3])
     return SubjectRecord(ended, SubjectFinished(subject, LOGIN))
 
 
-def failed(app: str, org: str, problem: Problem = REFUSED) -> SubjectRecord:
-    subject = Subject(app, org)
+def failed(*names: str, problem: Problem = REFUSED) -> SubjectRecord:
+    subject = Subject(*names)
     first = StageEnded(AUTHORIZE, subject, "failed", "", 1, problem=problem)
     rest = [StageEnded(stage, subject, "skipped", "", reason="Authorizing failed.") for stage in TARGET_STAGES[1:3]]
     return SubjectRecord((first, *rest))
@@ -52,13 +52,13 @@ def skipped(app: str, org: str) -> SubjectRecord:
     )
 
 
-def of_app(app: str, problem: Problem | None = None) -> SubjectRecord:
-    return SubjectRecord((StageEnded(CHECK, Subject(app), "failed" if problem else "passed", "", problem=problem),))
+def of_app(app: Subject, problem: Problem | None = None) -> SubjectRecord:
+    return SubjectRecord((StageEnded(CHECK, app, "failed" if problem else "passed", "", problem=problem),))
 
 
 def run(at: str, courses: Mapping[Subject, SubjectRecord], shard: str | None = None, **more: object) -> RecordedRun:
     found = StageEnded(DISCOVER, Subject(), "passed", at, facts={SHARD: shard} if shard else {})
-    apps = {Subject(subject.app): of_app(subject.app or "") for subject in courses}
+    apps = {subject.whole_app: of_app(subject.whole_app) for subject in courses}
     plan = tuple(subject for subject in courses if subject.org)
     everything = {Subject(): SubjectRecord((found,)), **apps, **courses}
     return RecordedRun(at, at, plan=plan, courses=everything, milliseconds=10, **more)  # type: ignore[arg-type]
@@ -103,13 +103,15 @@ def test_a_login_that_was_not_reached_says_nothing_against_what_is_known() -> No
 @pytest.mark.parametrize("turned", [False, True])
 def test_an_app_that_failed_in_one_shard_only_has_failed(turned: bool) -> None:
     """Its job lacked a variable, say: the logins that were left out for that are not done."""
-    lacking = run(SECOND if turned else FIRST, {A1: skipped("A", "1"), Subject("A"): of_app("A", REFUSED)}, "1/2")
+    lacking = run(
+        SECOND if turned else FIRST, {A1: skipped("A", "1"), Subject("A"): of_app(Subject("A"), REFUSED)}, "1/2"
+    )
     other = run(FIRST if turned else SECOND, {A2: passed("A", "2")}, "2/2")
     assert report(lacking, other).status == 68
 
 
 def test_an_app_that_failed_is_mended_by_a_later_run_of_all_its_logins() -> None:
-    lacking = run(FIRST, {A1: skipped("A", "1"), Subject("A"): of_app("A", REFUSED)})
+    lacking = run(FIRST, {A1: skipped("A", "1"), Subject("A"): of_app(Subject("A"), REFUSED)})
     assert report(lacking, run(SECOND, {A1: passed("A", "1")})).status == 0
 
 
@@ -142,7 +144,7 @@ def test_a_run_that_could_not_do_its_work_counts_whenever_it_was() -> None:
 
 
 def test_an_interrupted_run_stays_one_until_its_logins_are_done() -> None:
-    stopped = run(FIRST, {A1: passed("A", "1"), A2: failed("A", "2", interrupted())}, interrupted=True)
+    stopped = run(FIRST, {A1: passed("A", "1"), A2: failed("A", "2", problem=interrupted())}, interrupted=True)
     assert report(stopped).status == 130
     assert report(stopped, run(SECOND, {A2: passed("A", "2")})).status == 0
     early = RecordedRun(FIRST, FIRST, plan=(A1,), courses={}, interrupted=True, milliseconds=1)
@@ -151,7 +153,7 @@ def test_an_interrupted_run_stays_one_until_its_logins_are_done() -> None:
 
 
 def test_only_waiting_ones_left_is_waiting() -> None:
-    seen = report(run(FIRST, {A1: passed("A", "1")}), run(SECOND, {A2: failed("A", "2", WAITING)}))
+    seen = report(run(FIRST, {A1: passed("A", "1")}), run(SECOND, {A2: failed("A", "2", problem=WAITING)}))
     assert seen.status == 69
 
 
@@ -159,17 +161,20 @@ OUTCOMES = st.sampled_from(["passed", "failed", "waiting"])
 
 
 @given(
-    st.dictionaries(st.builds(Subject, st.sampled_from("AB"), st.sampled_from("123456")), OUTCOMES, min_size=1),
+    st.dictionaries(
+        st.builds(Subject, *map(st.sampled_from, ("AB", "123456", "xyz"))),
+        OUTCOMES,
+        min_size=1,
+    ),
     st.data(),
 )
 def test_however_the_logins_are_parted_they_come_to_the_same(
     outcomes: dict[Subject, str], data: st.DataObject
 ) -> None:
     def course(subject: Subject) -> SubjectRecord:
-        app, org = subject.app or "", subject.org or ""
         if outcomes[subject] == "passed":
-            return passed(app, org)
-        return failed(app, org, WAITING if outcomes[subject] == "waiting" else REFUSED)
+            return passed(*map(str, subject))
+        return failed(*map(str, subject), problem=WAITING if outcomes[subject] == "waiting" else REFUSED)
 
     whole = run(FIRST, {subject: course(subject) for subject in outcomes})
     part = {subject: data.draw(st.integers(0, 2)) for subject in outcomes}

@@ -381,7 +381,7 @@ class Page:
 
 def failed(org: str) -> Callable[[list[Event]], bool]:
     return lambda events: any(
-        isinstance(e, StageEnded) and e.outcome == "failed" and e.subject == Subject("Billing", org) for e in events
+        isinstance(e, StageEnded) and e.outcome == "failed" and str(e.subject) == f"Billing@{org}" for e in events
     )
 
 
@@ -420,9 +420,9 @@ def test_a_login_that_failed_begins_again_with_a_new_link_and_its_failure_is_for
     stage.people.approve(second)
     stage.until(failed("o1"))
     assert page.desk is not None
-    assert not page.desk.retry(Subject("Billing", "o2")), "it has not failed"
+    assert not page.desk.retry(Subject("Billing", "o2", str(web))), "it has not failed"
     stage.orgs.refuse.clear()
-    until(lambda: page.desk is not None and page.desk.retry(Subject("Billing", "o1")))
+    until(lambda: page.desk is not None and page.desk.retry(Subject("Billing", "o1", str(web))))
     stage.until(lambda events: len(offers(stage)) == 3)
     again = offers(stage)[-1]
     assert parse_qs(urlsplit(again).query)["state"] != parse_qs(urlsplit(first).query)["state"]
@@ -444,7 +444,7 @@ def test_the_run_lingers_for_those_who_may_try_again_until_they_say_that_it_is_e
     page.desk.finish()
     report = stage.end()
     assert (list(usernames(report)), report.status) == (["o2"], 68)
-    assert not page.desk.retry(Subject("Billing", "o1"))
+    assert not page.desk.retry(Subject("Billing", "o1", str(web)))
 
 
 def test_nobody_is_waited_for_when_nobody_looks(web: Path) -> None:
@@ -554,9 +554,9 @@ def test_an_org_with_a_browser_of_its_own_is_shown_in_it_from_the_board(tmp_path
     named = [e.note.browser for e in stage.events if isinstance(e, StageNoted) and e.note.kind == "offer"]
     assert named == ["firefox", None]
     assert page.desk is not None
-    assert page.desk.open(Subject("Billing", "o1"))
+    assert page.desk.open(Subject("Billing", "o1", str(tmp_path)))
     assert opened == [("firefox", offers(stage)[0])]
-    assert not page.desk.open(Subject("Billing", "o3"))
+    assert not page.desk.open(Subject("Billing", "o3", str(tmp_path)))
     page.desk.finish()
     stage.end()
 

@@ -349,9 +349,9 @@ def test_an_org_with_a_tree_of_its_own_has_the_apps_of_that_tree(tmp_path: Path)
     ]
     checks = [ended.subject for ended in planned.report.ended if ended.stage.name == "check"]
     assert len(set(checks)) == 4
-    assert "A (retrieved/uat)" in {str(subject) for subject in checks}
-    located = [stage["facts"].get("project") for stage in planned.stages if stage["stage"] == "locate"]
-    assert located == [str(root / "retrieved/uat"), None, str(root / "retrieved/prod"), None]
+    assert "A (retrieved/uat)" in set(map(planned.report.name, checks))
+    located = [stage["project"] for stage in planned.stages if stage["stage"] == "locate"]
+    assert located == [str(root / folder) for folder in ("retrieved/uat", "retrieved/uat", "retrieved/prod", "")]
 
 
 def test_no_project_is_needed_where_every_row_brings_its_tree(

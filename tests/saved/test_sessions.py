@@ -35,7 +35,7 @@ def test_a_login_that_was_tried_again_is_recorded_as_it_ended(web: Path, tmp_pat
         stage.people.approve(link)
     stage.until(failed("o1"))
     stage.orgs.refuse.clear()
-    until(lambda: page.desk is not None and page.desk.retry(Subject("Billing", "o1")))
+    until(lambda: page.desk is not None and page.desk.retry(Subject("Billing", "o1", str(web))))
     stage.until(lambda events: len(offers(stage)) == 3)
     stage.people.approve(offers(stage)[-1])
     seen = stage.end()

@@ -38,6 +38,12 @@ class Disk:
     def is_directory(self, path: str) -> bool:
         return os.path.isdir(path)
 
+    def label(self, root: str) -> str:
+        repository = _repository(os.getcwd())
+        if repository and os.path.commonpath((repository, root)) == repository:
+            return os.path.relpath(root, repository).replace(os.sep, "/")
+        return root
+
     def project_above(self, path: str) -> str | None:
         folder = path
         while not os.path.isfile(os.path.join(folder, sfdx_project.FILE)):
@@ -60,8 +66,7 @@ class Disk:
 
     def _home(self, path: str) -> str:
         """The repository around a path, else the project, else the path itself."""
-        repositories = (folder for folder in _upwards(path) if os.path.lexists(os.path.join(folder, ".git")))
-        return next(repositories, None) or self.project_above(path) or path
+        return _repository(path) or self.project_above(path) or path
 
     def projects_below(self, path: str) -> list[str]:
         return sorted(_projects(path, "", _BELOW))
@@ -147,6 +152,11 @@ class Disk:
 def _spellings(path: str) -> set[str]:
     """A path as it was written, and as it is without links."""
     return {os.path.abspath(path), os.path.realpath(path)}
+
+
+def _repository(path: str) -> str | None:
+    """The nearest folder with a ``.git`` at or above `path`."""
+    return next((folder for folder in _upwards(path) if os.path.lexists(os.path.join(folder, ".git"))), None)
 
 
 def _upwards(path: str) -> Iterator[str]:

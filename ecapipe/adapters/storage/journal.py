@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,10 +12,10 @@ from typing import Final, assert_never
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state
 from ecapipe.adapters.storage.background_file import BackgroundFile, write_all
-from ecapipe.documents import journal_lines
+from ecapipe.documents import codec, journal_lines
+from ecapipe.documents.codec import Document
 from ecapipe.documents.journal_lines import JournalRecord
 from ecapipe.documents.recorded_runs import RecordedRun
-from ecapipe.documents.report import Json
 from ecapipe.events import (
     TARGET_STAGES,
     AppDescribed,
@@ -39,7 +38,6 @@ KEPT: Final = 50
 
 _FOLDER: Final = "runs"
 _SUFFIX: Final = ".jsonl"
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _PATIENCE: Final = 1.0
 """Seconds to wait for somebody who only looks whether a run is going on."""
 
@@ -127,7 +125,7 @@ class JournalWriter:
                 if event.subject.org and len(course) == self._stage_count and any(map(_failed, course)):
                     self._write(event.subject)
             case AppDescribed():
-                subject = Subject(event.app.name)
+                subject = event.app.subject
                 self._gather(subject, event)
                 self._write(subject)
             case SubjectFinished():
@@ -178,7 +176,7 @@ class JournalWriter:
         if self._file:
             self._put(journal_lines.part(self._pending.pop(subject, [])))
 
-    def _put(self, document: Json) -> None:
+    def _put(self, document: Document) -> None:
         if self._file:
             self._file.put(_line(document))
 
@@ -268,8 +266,8 @@ def _related(run: str, heads: Sequence[tuple[str, JournalRecord]]) -> list[str]:
     return [each for each, _ in heads if each in related]
 
 
-def _line(document: Json) -> bytes:
-    return _encode(document).encode() + b"\n"
+def _line(document: Document) -> bytes:
+    return codec.encode(document) + b"\n"
 
 
 def _failed(event: Event) -> bool:
