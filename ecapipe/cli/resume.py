@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ecapipe.adapters.project_tree.disk import Disk
-from ecapipe.adapters.storage import files, journal
+from ecapipe.adapters.storage import files
 from ecapipe.cli.arguments import presentable
 from ecapipe.cli.commands import Command
 from ecapipe.cli.session import CommandSession
@@ -67,6 +67,8 @@ def open_earlier_run(
         run = run_results.load(files.read(value, _MAX_RESULT, FLAG), value)
         yield run, run.run or None
     else:
+        from ecapipe.adapters.storage import journal
+
         entry = journal.find(session.environment, value or None, roots)
         with journal.held(entry) as recorded:
             yield recorded, entry.run
@@ -119,6 +121,8 @@ def _repeat(session: CommandSession, words: list[str]) -> list[str]:
         return words
 
     here = os.getcwd()
+    from ecapipe.adapters.storage import journal
+
     entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
     arguments, folder = entry.journal.arguments, entry.journal.folder
     if arguments is None:

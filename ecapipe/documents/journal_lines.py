@@ -18,7 +18,7 @@ from ecapipe.documents.run_document import (
     OfSubject,
     Org,
     Origin,
-    Project,
+    RecordedProject,
     RunPart,
 )
 from ecapipe.events import (
@@ -79,7 +79,7 @@ def header(
         folder=folder,
         invocation=Invocation.of(started.options),
         origin=Origin.of(started.origin),
-        projects=list(map(Project.of, planned.projects)),
+        projects=list(map(RecordedProject.of, planned.projects)),
         orgs=list(map(Org.of, planned.orgs)),
     )
 

@@ -49,10 +49,19 @@ FlowName = Annotated[str, Meta(extra_json_schema={"enum": list(FLOW_NAMES)})]
 class Project(Document):
     root: Annotated[str, Meta(description="Absolute path; the paths of a result are relative to it, with /.")]
     package_directories: Sequence[str]
-    project: Annotated[str | UnsetType, Meta(description="What `project` says of what lies in it.")] = UNSET
 
     @classmethod
     def of(cls, facts: ProjectFacts) -> Project:
+        return cls(facts.root, list(facts.package_directories))
+
+
+class RecordedProject(Project):
+    """A project in a journal, which says how the run called it."""
+
+    project: str | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, facts: ProjectFacts) -> RecordedProject:
         return cls(facts.root, list(facts.package_directories), facts.tree)
 
 
@@ -244,7 +253,7 @@ class JournalHeader(Document, kw_only=True):
     folder: str
     invocation: Invocation | UnsetType = UNSET
     origin: Origin | UnsetType = UNSET
-    projects: Sequence[Project] = ()
+    projects: Sequence[RecordedProject] = ()
     orgs: Sequence[Org] = ()
 
 

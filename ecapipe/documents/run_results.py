@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +11,7 @@ from ecapipe.documents.codec import Document
 from ecapipe.documents.json_object import MalformedRecord, NewerVersion
 from ecapipe.documents.recorded_runs import RecordedRun, SubjectRecord
 from ecapipe.documents.report import Json
-from ecapipe.documents.run_document import Failure, JournalHeader, RunPart, RunResult
+from ecapipe.documents.run_document import Failure, JournalHeader, RecordedProject, RunPart, RunResult
 from ecapipe.events import (
     ALL_STAGES,
     DISCOVER,
@@ -95,12 +95,13 @@ def parse_result(document: Json) -> RecordedRun:
 
 def parse_head(head: RunResult | JournalHeader) -> RecordedRun:
     """What a result, or the first line of a journal, says of the run as a whole."""
+    trees = [app.project for app in head.apps] if isinstance(head, RunResult) else []
     return RecordedRun(
         run=head.run,
         started_at=head.started_at,
         options=tuple(head.invocation.options) if head.invocation else None,
         origin=codec.of(head.origin, Origin) if head.origin else None,
-        projects=tuple(map(_parse_project, head.projects)),
+        projects=tuple(_parse_project(each, trees) for each in head.projects),
         orgs=tuple(codec.of(org, OrgFacts) for org in head.orgs or ()),
     )
 
@@ -215,8 +216,19 @@ def _parse_problem(problem: run_document.Problem, failure: Failure) -> Problem:
     )
 
 
-def _parse_project(each: run_document.Project) -> ProjectFacts:
-    return ProjectFacts(each.root, tuple(each.package_directories), each.project or each.root)
+def _parse_project(each: run_document.Project, trees: Iterable[str]) -> ProjectFacts:
+    """A project, and the one of `trees` that it is; a journal says which, a result leaves it to the folder."""
+    tree = each.root
+    if isinstance(each, RecordedProject):
+        tree = each.project or tree
+    else:
+        tree = max((name for name in trees if _is_tree(each.root, name)), key=len, default=tree)
+    return ProjectFacts(each.root, tuple(each.package_directories), tree)
+
+
+def _is_tree(root: str, tree: str) -> bool:
+    """Whether `tree` may name the folder `root`, as a path below the repository."""
+    return tree == "." or f"/{root}".endswith(f"/{tree}")
 
 
 def parse_app(each: run_document.App) -> AppFacts:

@@ -54,7 +54,9 @@ def test_a_folder_in_metadata_format_is_read(tmp_path: Path) -> None:
 def test_a_retrieved_zip_is_read_like_its_folder(tmp_path: Path) -> None:
     from_zip = found(metadata=zipped(tmp_path / "unpackaged.zip", in_metadata_format())).apps
     from_folder = found(metadata=trees.plant(tmp_path / "folder", in_metadata_format())).apps
-    assert [replace(app, project="") for app in from_zip] == [replace(app, project="") for app in from_folder]
+    assert [replace(app, project="", tree="") for app in from_zip] == [
+        replace(app, project="", tree="") for app in from_folder
+    ]
 
 
 def test_a_project_does_not_see_metadata_format(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ENVELOPE = {"name", "message", "exitCode", "actions", "context", "warnings", "code", "status", "commandName"}
-RUN = {"version", "run", "startedAt", "projects", "apps", "stages", "successes", "failures"}
+RUN = {"version", "run", "startedAt", "projects", "apps", "stages", "successes", "failures", "invocation", "orgs"}
 CHECK = {"version", "projects", "apps", "findings", "summary"}
 LIST = {"version", "projects", "apps"}
 
@@ -13,12 +13,12 @@ APP = {
     "credentials",
 }  # fmt: skip
 CREDENTIAL = {"inFile", "usable", "source", "causes"}
-STAGE = {"stage", "app", "org", "outcome", "reason", "milliseconds", "facts", "problem"}
+STAGE = {"stage", "project", "app", "org", "outcome", "reason", "milliseconds", "facts", "problem"}
 PROBLEM = {"name", "message", "actions", "file", "line"}
-SUCCESS = {"app", "org", "username", "userId", "orgId", "instanceUrl", "scopes", "flow", "token"}
+SUCCESS = {"project", "app", "org", "username", "userId", "orgId", "instanceUrl", "scopes", "flow", "token"}
 FAILURE = {
-    "app", "org", "stage", "name", "message", "actions", "category", "retryable", "host", "httpStatus", "oauthError",
-    "at",
+    "project", "app", "org", "stage", "name", "message", "actions", "category", "retryable", "host", "httpStatus",
+    "oauthError", "at",
 }  # fmt: skip
 FINDING = {"rule", "level", "message", "app", "file", "line", "actions", "fingerprint", "accepted"}
 SUMMARY = {"error", "warning", "note", "accepted"}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from commandline import ecapipe, inside
 
-from ecapipe.adapters.composition import SOURCES
 from ecapipe.check.rules.registry import RULES
 from ecapipe.problems.catalogue import CATALOGUE
 
@@ -46,8 +44,3 @@ def test_verbose_it_explains_everything(tmp_path: Path) -> None:
     out = inside("explain", "--verbose", at=tmp_path).out
     assert all(inside("explain", name, at=tmp_path).out in out for name in ("secret-tracked-by-git", "NoAppsFound"))
     assert all(f"{name} (" in out for name in [*RULES, *CATALOGUE])
-
-
-def test_the_schemas_know_every_source_of_key_and_secret(tmp_path: Path) -> None:
-    schemas = json.dumps(inside("explain", "json-schema", "--json", at=tmp_path).result)
-    assert json.dumps([*(source.name for source in SOURCES), None]) in schemas

@@ -197,7 +197,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
         "version": 1,
         "run": "20260102T030405Z-abcdef",
         "startedAt": AT,
-        "projects": [{"root": "/home/ada/acme", "packageDirectories": ["force-app", "ps-eca"], "project": "acme"}],
+        "projects": [{"root": "/home/ada/acme", "packageDirectories": ["force-app", "ps-eca"]}],
         "orgs": [],
         "apps": [
             {
