@@ -139,6 +139,8 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
         if variable:
             work.facts["secretEnv"] = variable
+        if target.resolved.replaced_by:
+            work.facts["replaceWithEnv"] = list(target.resolved.replaced_by)
         raise EndEarly(DRY_RUN)
     work.facts[recorded_runs.FINGERPRINT] = fingerprint(target.app, target.org, options, target.resolved)
 

@@ -9,6 +9,7 @@ from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
 from ecapipe.events import DISCOVER, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded
+from ecapipe.login.tracker import DRY_RUN
 from ecapipe.oauth.flows import registry
 from ecapipe.problems.problem import Problem
 
@@ -107,8 +108,9 @@ def duration(milliseconds: int) -> str:
 
 
 def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
-    """The facts of a stage as label and text; unless `verbose`, only of the stages that find, verify or hand over."""
-    if not verbose and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
+    """The facts of a stage as label and text; unless `verbose`, only of the stages that find, verify or hand over,
+    and of a plan."""
+    if not verbose and event.reason != DRY_RUN and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
         return []
     pairs = []
     for name, value in event.facts.items():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import hosts, org_file, selection
-from ecapipe.orgs.org import NamedBy, Org, assertion_audience, duplicate_warnings, same_id
+from ecapipe.orgs.org import Address, NamedBy, Org, assertion_audience, duplicate_warnings, same_id
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection, SalesforceCliOrgs
 from ecapipe.problems import orgs
@@ -73,7 +73,7 @@ def refusal(text: str, *allowed: str) -> str:
     ],
 )
 def test_an_accepted_address_has_one_form(text: str, url: str, host: str) -> None:
-    assert at(text) == Org(url, host)
+    assert at(text) == Org(Address(url, host, "user"))
 
 
 @pytest.mark.parametrize("suffix", hosts.SUFFIXES)
@@ -291,12 +291,12 @@ KNOWN = {"uat": {"url": UAT, "orgId": "00D000000000001EAA", "username": "ann@acm
 def test_an_alias_means_the_org_that_is_configured() -> None:
     found = selection.choose("uat", KNOWN, ())
     host = "acme--uat.sandbox.my.salesforce.com"
-    assert found == Org(UAT, host, "uat", "00D000000000001EAA", "ann@acme.test", "api")
+    assert found == Org(Address(UAT, host, "user"), "uat", "00D000000000001EAA", "ann@acme.test", "api")
 
 
 def test_an_alias_with_a_url_means_that_url() -> None:
-    assert selection.choose(f"uat={PROD}", KNOWN, ()) == Org(PROD, "acme.my.salesforce.com", "uat")
-    assert selection.choose("uat=acme.my.salesforce.com", {}, ()) == Org(PROD, "acme.my.salesforce.com", "uat")
+    assert selection.choose(f"uat={PROD}", KNOWN, ()) == Org(Address(PROD, "acme.my.salesforce.com", "user"), "uat")
+    assert selection.choose("uat=acme.my.salesforce.com", {}, ()) == selection.choose(f"uat={PROD}", {}, ())
 
 
 def test_the_url_of_an_alias_is_judged_like_any_other() -> None:
@@ -411,7 +411,7 @@ def test_of_several_login_urls_none_is_guessed() -> None:
 
 
 def test_an_org_given_outright_comes_before_names() -> None:
-    given = Org("http://localhost:1", "localhost:1", "emulator")
+    given = Org(Address("http://localhost:1", "localhost:1", "user"), "emulator")
     assert selection.select(OrgSelection(names=("uat",), given=given), projects(uat=UAT)) == (given,)
 
 
@@ -469,7 +469,7 @@ def test_a_row_without_a_url_takes_what_the_project_says_of_its_alias() -> None:
 def test_a_row_with_a_url_stands_on_its_own() -> None:
     searched = configured(uat={"url": PROD, "orgId": "00D000000000001EAA"})
     (found,) = selection.select(OrgSelection(batch=listed(f"alias,url\nuat,{UAT}")), searched)
-    assert found == Org(UAT, "acme--uat.sandbox.my.salesforce.com", "uat")
+    assert found == Org(Address(UAT, "acme--uat.sandbox.my.salesforce.com", "user"), "uat")
 
 
 def test_all_mistakes_of_a_file_are_told_at_once_whoever_finds_them() -> None:
@@ -556,6 +556,7 @@ class Login:
     username: str
     org_id: str = "00D000000000007EAA"
     instance_url: str = UAT
+    named_by: NamedBy = "salesforceCli"
 
 
 class Cli:
@@ -577,7 +578,7 @@ def test_an_alias_of_the_salesforce_cli_brings_its_org_id() -> None:
     cli = Cli(Login(("dev", "acme.dev"), "ann@acme.test"))
     for name in ("dev", "acme.dev"):
         (found,) = selection.select(OrgSelection(names=(name,)), (), cli.elsewhere)
-        assert found == Org(UAT, "acme--uat.sandbox.my.salesforce.com", name, "00D000000000007EAA")
+        assert found == Org(Address(UAT, "acme--uat.sandbox.my.salesforce.com", "user"), name, "00D000000000007EAA")
 
 
 def test_a_username_of_the_salesforce_cli_is_expected_to_sign_in() -> None:
@@ -738,14 +739,14 @@ def test_the_way_out_is_to_name_the_host_oneself() -> None:
 @pytest.mark.parametrize("way", WAYS_OF_A_TREE)
 def test_a_tree_names_my_domains_and_the_login_hosts(way: str, url: str) -> None:
     (org,) = selection.select(*by_the_tree(url)[way])
-    assert org.named_by == "tree"
+    assert org.address.named_by == "tree"
 
 
 @pytest.mark.parametrize("url", [*SALESFORCES, SITE, "http://localhost:1717", "http://[::1]:1717"])
 @pytest.mark.parametrize("way", WAYS_OF_A_USER)
 def test_what_the_user_names_is_the_users_whoever_names_it_too(way: str, url: str) -> None:
     found = selection.select(*by_the_user(url)[way])
-    assert {(org.url, org.named_by) for org in found} == {(at(url).url, "user")}
+    assert {(org.url, org.address.named_by) for org in found} == {(at(url).url, "user")}
 
 
 @pytest.mark.parametrize(
@@ -777,7 +778,7 @@ def test_a_host_that_the_user_allows_makes_the_word_of_a_tree_usable(
     which = replace(which, allowed=("other.test", allowed))
     if accepted:
         (org,) = selection.select(which, searched, elsewhere)
-        assert (org.url, org.named_by) == (url, "tree"), "the host is the user's word, the address is not"
+        assert (org.url, org.address.named_by) == (url, "tree"), "the host is the user's word, the address is not"
     else:
         assert problem_of(selection.select, which, searched, elsewhere).kind in (
             orgs.refused_host,
@@ -797,7 +798,7 @@ def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None
     rows = OrgSelection(names=(name,), batch=listed(f"alias,url\n{name},{evil}"))
     assert problem_of(selection.select, rows, (), SalesforceCliOrgs(file="tree")).kind is orgs.malformed_batch_file
     (org,) = selection.select(rows, (), SalesforceCliOrgs(file="user"))
-    assert (org.url, org.named_by) == (evil, "user")
+    assert (org.url, org.address.named_by) == (evil, "user")
 
 
 @pytest.mark.parametrize(
@@ -865,22 +866,22 @@ def test_a_tree_pairs_its_alias_with_an_address_whoever_gave_that() -> None:
         OrgSelection(names=("prod", f"x={PROD}")),
     ):
         org = next(org for org in selection.select(which, tree) if org.alias == "prod")
-        assert (org.named_by, org.paired_by) == ("user", "tree")
+        assert (org.address.named_by, org.paired_by) == ("user", "tree")
     for which in (
         OrgSelection(names=(f"prod={PROD}",), every=True),
         OrgSelection(batch=listed(f"alias,url\nprod,{PROD}")),
     ):
         (org,) = selection.select(which, tree, SalesforceCliOrgs(file="user"))
-        assert (org.named_by, org.paired_by) == ("user", "user")
+        assert (org.address.named_by, org.paired_by) == ("user", "user")
     (org,) = selection.select(OrgSelection(batch=listed("alias\nprod")), tree, SalesforceCliOrgs(file="user"))
     assert org.paired_by == "tree"
 
 
 def test_a_default_that_is_not_used_gives_no_address() -> None:
     (org,) = selection.select(OrgSelection(every=True, default=PROD), configured(prod={"url": PROD}))
-    assert (org.named_by, org.paired_by) == ("tree", "tree")
+    assert (org.address.named_by, org.paired_by) == ("tree", "tree")
     (org,) = selection.select(OrgSelection(default=PROD), configured(prod={"url": PROD}))
-    assert (org.named_by, org.paired_by) == ("user", "user")
+    assert (org.address.named_by, org.paired_by) == ("user", "user")
 
 
 def test_another_address_at_a_host_that_the_user_named_is_not_the_users() -> None:
@@ -895,7 +896,7 @@ def test_no_login_url_of_a_tree_but_a_my_domain_is_an_org() -> None:
     for url in [*STRANGE, "https://login.salesforce.com"]:
         assert problem_of(selection.select, OrgSelection(), projects(login_url=url)).kind is orgs.no_org_chosen
     (org,) = selection.select(OrgSelection(), projects(login_url=PROD))
-    assert org.named_by == "tree"
+    assert org.address.named_by == "tree"
 
 
 @pytest.mark.parametrize("url", [UAT, SITE])
@@ -903,7 +904,7 @@ def test_an_org_of_the_salesforce_cli_is_neither_the_trees_nor_the_users(url: st
     cli = Cli(Login(("dev",), "ann@acme.test", instance_url=url), default="dev", by="tree")
     for which in (OrgSelection(names=("dev",)), OrgSelection(), OrgSelection(batch=listed("alias\ndev"))):
         (org,) = selection.select(which, (), cli.elsewhere)
-        assert (org.url, org.org_id, org.named_by) == (url, "00D000000000007EAA", "salesforceCli")
+        assert (org.url, org.org_id, org.address.named_by) == (url, "00D000000000007EAA", "salesforceCli")
 
 
 @pytest.mark.parametrize(
