@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ecapipe.documents import recorded_runs
+from ecapipe.events import DRY_RUN
 from ecapipe.login import handover
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.target import LoginPlan, Target, UnattendedPlan, WebPlan
-from ecapipe.login.tracker import DRY_RUN, EndEarly, StageWork
+from ecapipe.login.tracker import EndEarly, StageWork
 from ecapipe.oauth.flows.client_credentials import ClientCredentials, ClientCredentialsFlow
 from ecapipe.oauth.flows.flow import Means
 from ecapipe.oauth.flows.jwt import JWT, JwtBearer, JwtFlow, certificate, sign_assertion

@@ -7,6 +7,7 @@ from typing import TextIO, assert_never
 
 from ecapipe.documents.report import Report
 from ecapipe.events import (
+    DRY_RUN,
     AppDescribed,
     Event,
     LoginResult,
@@ -19,7 +20,6 @@ from ecapipe.events import (
     StageStarted,
     SubjectFinished,
 )
-from ecapipe.login.tracker import DRY_RUN
 from ecapipe.render import text
 
 TITLE = "Authorizing External Client Apps"

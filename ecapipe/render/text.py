@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
-from ecapipe.events import DISCOVER, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded
-from ecapipe.login.tracker import DRY_RUN
+from ecapipe.events import DISCOVER, DRY_RUN, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded
 from ecapipe.oauth.flows import registry
 from ecapipe.problems.problem import Problem
 
