@@ -193,6 +193,69 @@ def test_a_lightning_host_is_refused_with_the_right_my_domain(host: str, instead
     assert at(instead).host == instead
 
 
+NAMES = st.from_regex(r"[a-z0-9]{1,9}(--[a-z0-9]{1,5})?(\.(sandbox|develop|scratch))?", fullmatch=True)
+
+
+@given(
+    name=NAMES,
+    pages=st.sampled_from(
+        [
+            *("{}--c.vf.force.com", "{}.file.force.com", "{}.lightning.force.com", "{}.my.salesforce-setup.com"),
+            *("www.{}.my.salesforce.com", "api.{}.my.salesforce.com"),
+        ]
+    ),
+    allowed=st.booleans(),
+)
+def test_a_host_of_pages_or_files_is_refused_with_the_my_domain(name: str, pages: str, allowed: bool) -> None:
+    label, dot, rest = name.partition(".")
+    host = pages.replace("{}--c", f"{label}--c{dot}{rest}").replace("{}", name)
+    problem = problem_of(at, f"https://{host}/x", *([host] if allowed else []))
+    assert problem.kind in (orgs.refused_host, orgs.lightning_domain)
+    assert f"https://{name}.my.salesforce.com " in problem.actions[0]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("api.salesforce.com", "www.salesforce.com", "www.force.com", "vf.force.com", "file.force.com"),
+        *("lightning.force.com", "WWW.Salesforce.com", "acme.vf.crmforce.mil", "acme.file.crmforce.mil"),
+        *(".my.salesforce.com", "acme..my.salesforce.com", "acme.my.salesforce.com..", "..force.com"),
+        *("acme.my.salesforce.com:0", "acme.my.salesforce.com:00", "localhost:0", "acme.my-salesforce.com:0"),
+    ],
+)
+def test_no_org_is_at_a_host_without_a_login_a_label_or_a_port(host: str) -> None:
+    assert refusal(f"https://{host}") == refusal(host) == orgs.refused_host.name
+
+
+def escape(text: str, depth: int, upper: bool) -> str:
+    for _ in range(depth):
+        text = "".join(f"%{ord(letter):02X}" if letter not in "/" else letter for letter in text)
+    return text.upper() if upper else text
+
+
+@given(
+    host=st.sampled_from(["acme.my.site.com", "acme.secure.force.com", "acme.force.com", "acme.cloudforce.com"]),
+    before=st.sampled_from(["/", "/p", "/p/..", "/s", "//"]),
+    split=st.integers(0, 8),
+    depth=st.integers(0, 3),
+    upper=st.booleans(),
+    slash=st.sampled_from(["/", "%2f", "%252F"]),
+)
+def test_no_spelling_leads_to_services_of_a_site(
+    host: str, before: str, split: int, depth: int, upper: bool, slash: str
+) -> None:
+    word = "services"
+    path = f"{before}{slash}{word[:split]}{escape(word[split:], depth, upper)}/apexrest/x"
+    assert refusal(f"https://{host}{path}") == orgs.refused_host.name
+    assert at(f"https://acme.my.salesforce.com{path}").url == PROD, "the path of a My Domain is dropped"
+
+
+@pytest.mark.parametrize("page", ["", "/", "/s", "/s/", "/s/login", "/s/login/", "/s/a/s/b"])
+@pytest.mark.parametrize("site", ["", "/p", "/p/sales", "/ss"])
+def test_the_page_of_a_site_stands_for_the_site(site: str, page: str) -> None:
+    assert at(f"https://acme.my.site.com{site}{page}").url == f"https://acme.my.site.com{site}"
+
+
 @pytest.mark.parametrize(
     ("host", "allowed", "accepted"),
     [
