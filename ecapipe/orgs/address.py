@@ -24,7 +24,7 @@ _NO_LOGIN: Final = re.compile(r"(?:www|api)\.(?P<rest>.+)")
 """Hosts of Salesforce itself that nobody logs in at."""
 
 
-_ODD: Final = "it has a space, a backslash or a percent sign"
+_ODD: Final = "it has a space, a backslash, a percent sign or a letter that no address has"
 
 _ONLY_PAGES: Final = "the host serves pages, files or information, and no org logs anybody in there"
 
@@ -99,7 +99,7 @@ def accept_address(text: str, hosts: AllowedHosts, by: NamedBy, *, alias: str | 
     # Refused from everybody, not from the tree alone: Apex REST of a site would be sent the secret.
     if "/services" in _decode(address.path).casefold() and not address.salesforces_own:
         raise refuse("its path holds /services, below which anybody's code may answer on a site")
-    if "%" in address.login_path:
+    if "%" in address.login_path or not address.login_path.isascii():
         raise refuse(_ODD)
     url = f"{address.scheme}://{address.netloc}{address.login_path}"
     named_by: NamedBy = "user" if url in hosts.given else by

@@ -83,7 +83,10 @@ class PlainDisplay:
         # A login that has no other line.
         elif event.reason == DRY_RUN:
             name = self._report.name(event.subject)
-            self._print(text.clean(f"{name}: {event.facts['flow']} at {event.facts['host']}"))
+            taken = [event.facts.get("secretEnv"), *event.facts.get("replaceWithEnv", ())]
+            variables = ", ".join(filter(None, taken))
+            line = f"{name}: {event.facts['flow']} at {event.facts['host']}"
+            self._print(text.clean(f"{line}, with {variables}" if variables else line))
         if event.outcome == "warning":
             self._warn(f"Warning: {text.clean(event.reason or '')}")
         if event.problem:
