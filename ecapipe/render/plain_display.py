@@ -83,8 +83,7 @@ class PlainDisplay:
         # A login that has no other line.
         elif event.reason == DRY_RUN:
             name = self._report.name(event.subject)
-            taken = [event.facts.get("secretEnv"), *event.facts.get("replaceWithEnv", ())]
-            variables = ", ".join(filter(None, taken))
+            variables = text.variables(event)
             line = f"{name}: {event.facts['flow']} at {event.facts['host']}"
             self._print(text.clean(f"{line}, with {variables}" if variables else line))
         if event.outcome == "warning":

@@ -121,6 +121,13 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
     return pairs
 
 
+def variables(event: StageEnded) -> str:
+    """The variables that a plan says are read where the project or an org file names them."""
+    return ", ".join(
+        _fact(event.facts[name], True) for name in ("secretEnv", "replaceWithEnv") if name in event.facts
+    )
+
+
 def _fact(value: object, verbose: bool) -> str:
     if not isinstance(value, (list, tuple)):
         return str(value or "")
