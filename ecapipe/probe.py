@@ -47,9 +47,9 @@ def run(
 ) -> ProbeResult:
     """Send one request for each pair. Raises `EcapipeError` if the project cannot be read, or an org not used."""
     run_targets = targets.choose_targets(selection, org_selection, world)
-    apps = run_targets.found.apps
+    found = run_targets.found
     chain = world.chain(
-        Scope(apps, run_targets.chosen, asks=ANYBODY, secret_from=secret_from, allowed=org_selection.allowed)
+        Scope(found.apps, run_targets.chosen, found.known, ANYBODY, secret_from, org_selection.allowed)
     )
     # A dict as an ordered set: the same warning may come up again.
     warnings: dict[str, None] = {}
@@ -58,8 +58,8 @@ def run(
     if not any(verdict.word == "accepted" for verdict in verdicts):
         verdicts = tuple(_unskipped(verdict) for verdict in verdicts)
     return ProbeResult(
-        found=run_targets.found,
-        apps=tuple(_describe(app, run_targets, chain) for app in apps),
+        found=found,
+        apps=tuple(_describe(app, run_targets, chain) for app in found.apps),
         verdicts=verdicts,
         notices=(*_notices(run_targets), *warnings),
     )

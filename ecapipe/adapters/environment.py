@@ -36,6 +36,11 @@ class Environment:
         """The value of `name`; None when it is unset or empty."""
         return self._values.get(name) or None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that are set, be they empty."""
+        return frozenset(self._values)
+
     def take(self, name: str) -> str | None:
         """The value of a variable that a project or an org file names; no child process inherits it from now on.
 

@@ -65,12 +65,11 @@ def _is_phrase(text: str) -> bool:
     return in_dunders or _PHRASE.search(f"_{'_'.join(words).lower()}_") is not None
 
 
-def fault(value: Secret) -> str | None:
-    """What makes `value` count as absent, to follow the name of where it stands; None for one that may be real."""
-    text = value.reveal()
-    if not text:
-        return "is set, but empty"
-    if is_placeholder(text):
+def fault(value: Secret | None) -> str | None:
+    """Why what stands in a place counts as absent, as the end of a sentence; None for what may be a credential."""
+    if value is None:
+        return "is empty"
+    if is_placeholder(value.reveal()):
         return "holds a placeholder"
     return None
 

@@ -151,11 +151,10 @@ class _Pipeline:
             work.facts[recorded_runs.SHARD] = str(request.shard)
             targets = targets.part(request.shard.holds)
         self.require_possible(targets)
-        orgs, secret_from = request.orgs, request.secret_from
-        chain = world.chain(
-            Scope(targets.found.apps, targets.chosen, asks=ANYBODY, secret_from=secret_from, allowed=orgs.allowed)
-        )
-        work.facts |= {"apps": len(targets.found.apps), "orgs": [org.name for org in targets.chosen]}
+        found = targets.found
+        scope = Scope(found.apps, targets.chosen, found.known, ANYBODY, request.secret_from, request.orgs.allowed)
+        chain = world.chain(scope)
+        work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in targets.chosen]}
         work.warnings += [problem.message for problem in targets.found.unreadable]
         work.warnings += [*targets.found.notices, *targets.notices]
         work.warnings += [

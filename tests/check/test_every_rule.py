@@ -92,10 +92,10 @@ CASES = {
         {"HOME": "/home/made-up"},
     ),
     "credential-sources-mixed": Case(
+        app(settings={"consumerKey": "3MVG9.another"}),
         app(settings={"consumerSecret": None}),
-        app(settings={"consumerSecret": None, "consumerKey": None}),
-        f"<consumerKey>{trees.key('Billing')}</consumerKey>",
-        {"ECAPIPE_CLIENT_SECRET": SECRET},
+        "<consumerKey>3MVG9.another</consumerKey>",
+        {"ECAPIPE_CLIENT_ID": trees.key("Billing")},
     ),
     "secret-not-needed": Case(app(settings=PUBLIC), app(), f"<consumerSecret>{SECRET}</consumerSecret>"),
     "credential-shape": Case(
