@@ -113,7 +113,7 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
     """The request about a pair, or its verdict if there is nothing to ask. Adds what a run would warn of."""
     app, org = pair.app, pair.org
     if app.settings is None and not steps.has_credentials_from_outside(app, (org,), chain, lambda org: False):
-        problem = settings_file.settings_problem(app, (org,))
+        problem = settings_file.settings_problem(app, (org,), chain)
         # Settings that were never retrieved are an oversight, whoever asked; a packaged app has them elsewhere.
         if pair.named or problem.kind is settings_not_retrieved:
             return _failure(pair, "missing", problem)
