@@ -30,6 +30,16 @@ def source_dir_not_found(path: str, flag: str = "--source-dir") -> Wording:
 
 @problem(
     "config",
+    "A file that the command line names does not exist.",
+    "Correct the path. It is relative to the current directory.",
+    exit_code=USAGE,
+)
+def file_not_found(path: str, flag: str) -> Wording:
+    return say(f'The file "{path}", given with {flag}, does not exist.', "Name an existing file.")
+
+
+@problem(
+    "config",
     "An app named with --name is not among the external client apps of the project.",
     "Use the exact developer name, as ecapipe app list prints it.",
     exit_code=USAGE,
@@ -124,12 +134,12 @@ def unreadable_file(file: str, reason: str) -> Wording:
     "A file that was to be changed could not be written. It is as it was: files are replaced whole or not at all.",
     "Do what the message says is in the way, then run again; what is done already is not done twice.",
 )
-def unwritable_file(file: str, reason: str) -> Wording:
-    return say(
-        f"{file} was not written: {reason}.",
-        f"Make sure that you may write {file} and that nothing else does, then run again.",
-        file=file,
-    )
+def unwritable_file(file: str, reason: str, is_link: bool = False) -> Wording:
+    """`is_link`: the reason is a link, which might lead anywhere."""
+    action = f"Make sure that you may write {file} and that nothing else does, then run again."
+    if is_link:
+        action = "Put a folder or a file of its own in the place of the link, or name a path without links."
+    return say(f"{file} was not written: {reason}.", action, file=file)
 
 
 @problem(
