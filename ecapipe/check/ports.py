@@ -25,7 +25,7 @@ class CheckAccess(ListingAccess, Protocol):
 
     @property
     def write(self) -> Callable[[str, str, bytes], None]:
-        """Puts the baseline in place, by the project's root and its path, all or nothing; raises `EcapipeError` (UnwritableFile)."""
+        """Puts the baseline in place, by root and path, all or nothing; raises `EcapipeError` (UnwritableFile)."""
 
     def staged(self) -> Self:
         """The same access, with the tree as the next commit would have it."""

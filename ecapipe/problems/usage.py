@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import BUG, INTERRUPTED, USAGE, Wording, did_you_mean, listed, problem, say
+from ecapipe.problems.problem import (
+    BUG,
+    INTERRUPTED,
+    USAGE,
+    Wording,
+    command,
+    did_you_mean,
+    listed,
+    option,
+    problem,
+    say,
+)
 
 
 @problem(
@@ -154,7 +165,10 @@ def run_not_found(run: str | None, known: Sequence[str]) -> Wording:
     if run:
         message = f"There is no record of a run {run}."
     return say(
-        message, *did_you_mean(run or "", known), "List the runs with ecapipe runs list.", "Run without --resume."
+        message,
+        *did_you_mean(run or "", known),
+        "List the runs with ecapipe runs list.",
+        "If the run is to be resumed and its record is gone, start a run of its own, without --resume.",
     )
 
 
@@ -179,11 +193,11 @@ def options_not_repeatable(run: str, folder: str | None) -> Wording:
     reason, actions = "they look as if they held a secret, and were not recorded", list[str]()
     if folder:
         reason = f"it was started in {folder}"
-        actions.append(f"cd {folder} && ecapipe run --resume {run}")
+        actions.append(f"{command('cd', folder)} && {command('ecapipe run', resume=run)}")
     return say(
         f"The options of run {run} cannot be repeated here: {reason}.",
         *actions,
-        f"Give the options that matter beside --resume {run}: the orgs above all.",
+        f"Give the options that matter, the orgs above all, beside {option('resume', run)}",
     )
 
 
@@ -221,10 +235,11 @@ def malformed_result(file: str, reason: str) -> Wording:
     "Wait for the jobs that are missing, or run them again; then put all results together.",
 )
 def shards_missing(shards: Sequence[str]) -> Wording:
+    shard = shards[0] if shards else "K/N"
     return say(
         f"The result of shard {listed(shards)} is missing.",
         "Run ecapipe report merge again with the results of all shards.",
-        f"Run the missing one with ecapipe run --shard {shards[0] if shards else 'K/N'} and the other options.",
+        f"Run the missing one, with its other options: {command('ecapipe run', shard=shard)}",
     )
 
 
