@@ -160,7 +160,7 @@ def unwritable_file(file: str, reason: str, is_link: bool = False) -> Wording:
     "List the runs with ecapipe runs list. A JSON result of a run serves --resume just as well: give its path.",
     exit_code=USAGE,
 )
-def run_not_found(run: str | None, known: Sequence[str]) -> Wording:
+def run_not_found(run: str | None, known: Sequence[str], resumes: bool) -> Wording:
     message = "There is no record of a run of this project."
     if run:
         message = f"There is no record of a run {run}."
@@ -168,7 +168,7 @@ def run_not_found(run: str | None, known: Sequence[str]) -> Wording:
         message,
         *did_you_mean(run or "", known),
         "List the runs with ecapipe runs list.",
-        "If the run is to be resumed and its record is gone, start a run of its own, without --resume.",
+        *(["Run without --resume."] if resumes else []),
     )
 
 
