@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 from ecapipe.adapters import terminal
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.network import spare
-from ecapipe.adapters.project_tree import git, writer
+from ecapipe.adapters.project_tree import git
 from ecapipe.adapters.project_tree.disk import Disk
-from ecapipe.adapters.storage import atomic
+from ecapipe.adapters.storage import writer
 from ecapipe.credentials import sources
 from ecapipe.credentials.sources import Chain, Lookup, Scope, Source
 from ecapipe.events import Clock
@@ -94,8 +94,8 @@ def real_world(
         tracked=git.tracked,
         git=repositories,
         index=lambda: _index(repositories),
-        write=atomic.write,
-        amend=writer.write,
+        write=writer.write_in_project,
+        amend=writer.amend,
         send=sender,
         environ=environment.get,
         withhold=environment.take,

@@ -173,7 +173,7 @@ class _ProjectCheck:
         path = self.project.baseline
         if self.options.update and path:
             accepted = baseline.updated(accepted, findings, examined)
-            self.world.write(f"{self.root}/{path}", baseline.render(accepted).encode())
+            self.world.write(self.root, path, baseline.render(accepted).encode())
         for entry in baseline.obsolete(accepted, findings, examined):
             self.notices.append(
                 f"{path} accepts {entry.rule} in {entry.file or 'no file'}, which is no longer "

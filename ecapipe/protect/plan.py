@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import posixpath
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from ecapipe.credentials import placeholders, sources
+from ecapipe.problems.git import git_command
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import settings_duplicated
 from ecapipe.problems.usage import ambiguous_variable, unreadable_file
@@ -343,7 +343,7 @@ def _secret_exposure(root: str, app: str, path: str, *, emptied: bool) -> Exposu
 
 
 def _untrack(root: str, path: str) -> str:
-    return f"Untrack it: git -C {shlex.quote(root)} rm --cached -- {shlex.quote(path)}"
+    return f"Untrack it: {git_command('rm --cached', path, root)}"
 
 
 def _lines(data: bytes) -> list[str]:

@@ -39,8 +39,8 @@ class World:
     """The repository around an absolute path, or None. Raises `EcapipeError` (GitUnavailable)."""
     index: Callable[[], ProjectTree]
     """The tree as the next commit would have it: git's index, and the disk for what is not in it."""
-    write: Callable[[str, bytes], None]
-    """Puts a file in place, all or nothing; raises `EcapipeError` (UnwritableFile)."""
+    write: Callable[[str, str, bytes], None]
+    """Puts a file of a project in place, by root and path, all or nothing; raises `EcapipeError` (UnwritableFile)."""
     amend: Callable[[Change], None]
     """Changes a file of a project, all or nothing; raises `EcapipeError` (UnwritableFile)."""
     send: Send

@@ -163,7 +163,7 @@ def test_a_secret_that_git_tracks_is_a_warning() -> None:
     (finding,) = findings(trees.app(), tracked=(SETTINGS, HEADER))
     assert (finding.rule, finding.level, finding.file) == ("secret-tracked-by-git", "warning", SETTINGS)
     assert finding.line is not None
-    assert f'git rm --cached "{SETTINGS}"' in " ".join(finding.actions)
+    assert f"git rm --cached -- {SETTINGS}" in " ".join(finding.actions)
 
 
 @pytest.mark.parametrize("secret", [None, "", "REPLACE_ME", "{{SECRET}}"])

@@ -121,7 +121,7 @@ def test_client_credentials_are_sent_again(run: Login) -> None:
 
 def test_a_refusal_of_scopes_names_those_that_the_app_has(run: Callable[..., Outcome]) -> None:
     problem = run({"token": [answer({"error": "invalid_scope"}, 400)]}).report.problems[0]
-    assert (problem.kind, '--scopes "api id"' in problem.actions[0]) == (oauth.invalid_scope, True)
+    assert (problem.kind, "--scopes 'api id'" in problem.actions[0]) == (oauth.invalid_scope, True)
 
 
 FRESH = {"error": "invalid_client_id", "error_description": "client identifier invalid"}

@@ -236,7 +236,7 @@ def find(
         raise EcapipeError(run_ambiguous(name or "", candidates))
     if candidates and (file := _read(folder, candidates[0])):
         return file
-    raise EcapipeError(run_not_found(name, runs))
+    raise EcapipeError(run_not_found(name, runs, resumes=roots is not None))
 
 
 @contextmanager

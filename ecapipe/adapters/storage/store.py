@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.storage import atomic, state
+from ecapipe.adapters.storage import state, writer
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import (
     keyring_failed,
@@ -202,7 +202,7 @@ class RecordStore:
             document["secrets"] = _reveal(sealed)
         folder = state.folder(self._environment, _FOLDERS[record.kind])
         content = json.dumps(document, indent=2) + "\n"
-        atomic.write(os.path.join(folder, f"{record.id}.json"), content.encode(), private=True)
+        writer.write(os.path.join(folder, f"{record.id}.json"), content.encode(), private=True)
 
     def _fitting(self, sealed: SavedSecrets) -> str:
         """The entry for the keyring, without the access token where there is no room for it."""

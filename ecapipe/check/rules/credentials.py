@@ -13,7 +13,7 @@ from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.credentials.sources import Field, find_replacement, variable
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
-from ecapipe.problems.problem import retrieve_command
+from ecapipe.problems.problem import command, retrieve_command
 from ecapipe.project import metadata
 from ecapipe.project.apps import Replaced
 
@@ -70,7 +70,7 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     yield subject.remark(
         " ".join(sentences),
         f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
-        f"Or keep it in the keyring: ecapipe app set-secret {app.name}",
+        f"Or keep it in the keyring: {command('ecapipe app set-secret', app.name)}",
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         element="consumerSecret",
         at_most=mildest,

@@ -8,6 +8,8 @@ from typing import Final
 from ecapipe.check.findings import Levels
 from ecapipe.check.rules.rule import HELP, guide, project_rule, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
+from ecapipe.problems.git import git_command
+from ecapipe.problems.problem import command
 from ecapipe.project import metadata
 
 _PUSH: Final = ("applePushConfig", "androidPushConfig")
@@ -28,7 +30,7 @@ def secret_tracked_by_git(subject: RuleInput) -> Iterator[Remark]:
         if file.path in subject.evidence.tracked and holds_secret(file.document):
             yield subject.remark(
                 f"git tracks this file, which holds the consumer secret of {subject.app.name}.",
-                f'Untrack it: git rm --cached "{file.path}"',
+                f"Untrack it: {git_command('rm --cached', file.path)}",
                 _IGNORE.format(file.type),
                 "Then rotate the secret: what was committed stays in the history.",
                 at=file,
@@ -49,7 +51,8 @@ def secret_staged(subject: RuleInput) -> Iterator[Remark]:
         if file.path in subject.evidence.staged:
             yield subject.remark(
                 f"The next commit would add the consumer secret of {subject.app.name}.",
-                f'Take it out of the index: git restore --staged "{file.path}"',
+                # Other than `git restore`, it knows a repository without a commit.
+                f"Take it out of the index: {git_command('reset', file.path)}",
                 _IGNORE.format(file.type),
                 at=file,
                 element="consumerSecret",
@@ -133,7 +136,7 @@ def push_settings_secret_tracked(subject: RuleInput) -> Iterator[Remark]:
         if element:
             yield subject.remark(
                 f"git tracks this file, which holds the {element} of {subject.app.name}.",
-                f'Untrack it: git rm --cached "{file.path}"',
+                f"Untrack it: {git_command('rm --cached', file.path)}",
                 _IGNORE.format(file.type),
                 "Then replace the key at Apple or Google.",
                 at=file,
@@ -258,7 +261,7 @@ def file_permissions_open(subject: RuleInput) -> Iterator[Remark]:
         if file.path in subject.evidence.open_to_others:
             yield subject.remark(
                 f"Others may read this file, which holds the consumer secret of {subject.app.name}.",
-                f'Take the right away: chmod 600 "{file.path}"',
+                f"Take the right away: {command('chmod 600', file.path)}",
                 at=file,
                 element="consumerSecret",
             )

@@ -14,6 +14,7 @@ from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
 from ecapipe.credentials.sources import variables
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
+from ecapipe.problems.problem import retrieve_command
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
 
@@ -320,4 +321,4 @@ def _assess(url: str) -> Literal["invalid", "insecure", "fine"]:
 
 
 def _retrieve(type: Type) -> str:
-    return f"sf project retrieve start --metadata {type.name} --target-org <alias>"
+    return retrieve_command(metadata=type.name)
