@@ -123,9 +123,8 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
 
 def variables(event: StageEnded) -> str:
     """The variables that a plan says are read where the project or an org file names them."""
-    return ", ".join(
-        _fact(event.facts[name], True) for name in ("secretEnv", "replaceWithEnv") if name in event.facts
-    )
+    named = [event.facts.get(name) for name in ("secretEnv", "replaceWithEnv")]
+    return ", ".join(_fact(value, verbose=True) for value in named if value)
 
 
 def _fact(value: object, verbose: bool) -> str:

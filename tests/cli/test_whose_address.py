@@ -273,6 +273,8 @@ def test_what_is_sent_goes_by_who_names_it_and_what_is_taken(
     if refused and url == LOGIN:
         (failure,) = ended.result["failures"]
         assert (failure["name"], "TAKEN" in failure["message"]) == ("VariablesWithheld", True)
+        probed = inside("app", "probe", *command[1:], at=tmp_path, **variables)
+        assert "TAKEN" in probed.result["probes"][0]["message"]
 
 
 def test_the_plan_names_for_people_what_the_tree_takes(tmp_path: Path) -> None:
