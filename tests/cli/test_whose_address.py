@@ -296,6 +296,10 @@ def test_the_salesforce_cli_of_a_home_in_the_repository_is_the_trees(stranger: O
     command = ["run", "-d", str(root / "project"), "--json"]
     ended = inside(*command, at=tmp_path, **ENVIRONMENT | {"HOME": str(root)})
     assert (ended.document["name"], stranger.seen) == ("RefusedHost", [])
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/.sf").symlink_to(root / ".sf")
+    ended = inside(*command, at=tmp_path, **ENVIRONMENT | {"HOME": str(tmp_path / "linked")})
+    assert (ended.document["name"], stranger.seen) == ("RefusedHost", [])
     ended = inside(*command, "--no-project-config", at=tmp_path, **ENVIRONMENT | {"HOME": str(root)})
     assert (ended.document["name"], stranger.seen) == ("NoOrgChosen", [])
     sf = StandIn(tmp_path / "bin")
