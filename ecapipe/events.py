@@ -329,3 +329,7 @@ class Clock:
     seconds: Callable[[], float]
     utc: Callable[[], str]
     sleep: Callable[[float], None] = time.sleep
+
+
+DRY_RUN: Final = "Dry run: nothing is sent."
+"""The reason of a stage that a dry run ends at."""

@@ -142,7 +142,10 @@ def _verdict(pair: AppInOrg, word: Word, message: str) -> Verdict:
 
 
 def _with_sources(verdict: Verdict, resolved: Resolution) -> Verdict:
-    return replace(verdict, key_source=resolved.key.source, secret_source=resolved.secret.source)
+    message = verdict.message
+    if resolved.read_from:
+        message = f"{message} The consumer secret was read from {resolved.read_from}."
+    return replace(verdict, message=message, key_source=resolved.key.source, secret_source=resolved.secret.source)
 
 
 def _send_all(probes: Sequence[Verdict | _Probe], world: World) -> tuple[Verdict, ...]:

@@ -14,6 +14,7 @@ from typing import Final
 
 from ecapipe.adapters import salesforce_cli_answers as answers
 from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.adapters.salesforce_cli_answers import SfError
 from ecapipe.adapters.salesforce_cli_files import aliases, config_value, core_version
 from ecapipe.adapters.salesforce_cli_process import ProcessResult, SfProgram, command_name
@@ -24,7 +25,7 @@ from ecapipe.login.salesforce_cli import SfVersion
 from ecapipe.orgs.org import NamedBy
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.salesforce_cli import sf_busy, sf_failed, sf_login_missing, sf_too_old
+from ecapipe.problems.salesforce_cli import sf_busy, sf_config_unreadable, sf_failed, sf_login_missing, sf_too_old
 from ecapipe.secret import Secret, redact
 
 __all__ = ["OLDEST", "Sf", "aliases"]
@@ -103,15 +104,20 @@ class Sf:
                 self._logins = tuple(login for entry in entries if (login := answers.login(entry)))
             return self._logins
 
+    def home(self) -> str:
+        return self._environment.get("USERPROFILE" if self._windows else "HOME") or os.path.expanduser("~")
+
     def default_org(self, root: str | None) -> tuple[str, NamedBy] | None:
-        home = self._environment.get("USERPROFILE" if self._windows else "HOME") or os.path.expanduser("~")
         # As in sf, what the project says goes before what the user does.
-        folders: tuple[tuple[str | None, NamedBy], ...] = ((root, "tree"), (home, "salesforceCli"))
+        folders: tuple[tuple[str | None, NamedBy], ...] = ((root, "tree"), (self.home(), "salesforceCli"))
         for folder, named_by in folders:
             if not folder:
                 continue
             for place, member in _CONFIG_FILES:
-                if name := config_value(os.path.join(folder, *place.split("/")), member):
+                path = os.path.join(folder, *place.split("/"))
+                if named_by == "tree" and not Disk().holds(folder, path):
+                    raise EcapipeError(sf_config_unreadable(path, "it leads out of the repository"))
+                if name := config_value(path, member):
                     return name, named_by
         return None
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from ecapipe.credentials import sources
 from ecapipe.credentials.sources import (
     FILE,
+    REPLACEMENT,
     Chain,
     Field,
     InFile,
@@ -22,7 +23,7 @@ from ecapipe.credentials.sources import (
     without_questions,
 )
 from ecapipe.orgs.org import Org
-from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
+from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing, variables_withheld
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret, mask
@@ -78,13 +79,16 @@ class CredentialState:
 class Resolution:
     """What the chain gave for one app (and org): the state of key and secret, and credentials or why there are none.
 
-    `warning` is for people who use the credentials.
+    `warning` is for people who use the credentials. `replaced_by` are the variables that the project's replacements
+    read them from, `read_from` is the host of the org that gave the secret.
     """
 
     key: CredentialState
     secret: CredentialState
     outcome: Credentials | Problem
     warning: str | None = None
+    replaced_by: tuple[str, ...] = ()
+    read_from: str | None = None
 
     @property
     def problem(self) -> Problem | None:
@@ -117,8 +121,34 @@ def resolve(
     if secret is None and required:
         holder = next((link.source for link in chain if link.holds(key.value.reveal())), None)
         return _missing_secret(app, org, chain, key_state, flows_of(app), holder=holder)
-    credentials = Credentials(app, key.value.reveal(), secret.value if secret else None)
-    return Resolution(key_state, _secret_state(app, secret), credentials, _warning(app, org, key, secret))
+    outcome: Credentials | Problem = Credentials(app, key.value.reveal(), secret.value if secret else None)
+    replaced_by = _replaced_by(app, key, secret)
+    if taken := (*replaced_by, *_own_variable(org, secret)):
+        # What the project chose from the environment must not go to a place that the project alone chose, too.
+        outcome = (
+            outcome if org is None or org.address.takes_variables else variables_withheld(app.name, org.host, taken)
+        )
+    return Resolution(
+        key_state,
+        _secret_state(app, secret),
+        outcome,
+        _warning(app, org, key, secret),
+        replaced_by=replaced_by,
+        read_from=secret.link.lookup.place(app, org) if secret else None,
+    )
+
+
+def _replaced_by(app: App, key: SourceValue, secret: SourceValue | None) -> tuple[str, ...]:
+    """The variables that key and secret come from by replacements of the project."""
+    values: tuple[tuple[Field, SourceValue | None], ...] = (("consumerKey", key), ("consumerSecret", secret))
+    replaced = [replaced_value(app, field) for field, value in values if value and value.link.source is REPLACEMENT]
+    return tuple(dict.fromkeys(name for each in replaced if each for name in each.variables))
+
+
+def _own_variable(org: Org | None, secret: SourceValue | None) -> tuple[str, ...]:
+    """The variable that `org` names for its secret, if that is where it comes from."""
+    name = named_variable(secret.link, org) if secret else None
+    return (name,) if name else ()
 
 
 def _unreadable(app: App, key: SourceValue | None, problem: Problem) -> Resolution:

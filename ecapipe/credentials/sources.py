@@ -46,10 +46,12 @@ class ClientIdentity(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FetchedPair:
-    """Key and secret of a consumer as its org gives them; `notice` warns of a pair that is to replace them."""
+    """Key and secret of a consumer as the org at `host` gives them; `notice` warns of a pair that is to replace
+    them."""
 
     key: str
     secret: Secret
+    host: str
     notice: str | None = None
 
 
@@ -74,10 +76,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A source that was opened: `notice` gives a sentence about the secret that `find` gave."""
+    """A source that was opened: `notice` gives a sentence about the secret that `find` gave, `place` the host of the
+    org that it is from."""
 
     find: Find
     notice: Callable[[App, Org | None], str | None] = lambda app, org: None
+    place: Callable[[App, Org | None], str | None] = lambda app, org: None
 
 
 # Compared by identity: there is one list of them. Slots and Generic do not go together in Python 3.11.
@@ -296,7 +300,7 @@ def of_pair(fetch_pair: FetchPair, earlier: Chain) -> Lookup:
             return Secret(pair.key)
         return pair.secret
 
-    return Lookup(find, lambda app, org: fetch(app, org).notice)
+    return Lookup(find, lambda app, org: fetch(app, org).notice, lambda app, org: fetch(app, org).host)
 
 
 def _open_prompt(access: SourceAccess, scope: Scope, earlier: Chain) -> Lookup:

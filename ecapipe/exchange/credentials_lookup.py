@@ -107,7 +107,7 @@ class CredentialsLookup:
         secret = credentials_api.secret(response, org, bearer, consumer)
         if secret is None:
             raise session.error(rest_secret_withheld(app.name, org.host, credentials_api.PERMISSIONS))
-        return FetchedPair(consumer.key, secret, self._notice(app, app_id, consumer, session))
+        return FetchedPair(consumer.key, secret, org.host, self._notice(app, app_id, consumer, session))
 
     def _notice(self, app: App, app_id: str, consumer: Consumer, session: _Session) -> str | None:
         """What people have to know of the pair that is to replace this one."""

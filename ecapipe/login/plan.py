@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ecapipe.documents import recorded_runs
+from ecapipe.events import DRY_RUN
 from ecapipe.login import handover
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.target import LoginPlan, Target, UnattendedPlan, WebPlan
-from ecapipe.login.tracker import DRY_RUN, EndEarly, StageWork
+from ecapipe.login.tracker import EndEarly, StageWork
 from ecapipe.oauth.flows.client_credentials import ClientCredentials, ClientCredentialsFlow
 from ecapipe.oauth.flows.flow import Means
 from ecapipe.oauth.flows.jwt import JWT, JwtBearer, JwtFlow, certificate, sign_assertion
@@ -139,6 +140,8 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
         if variable:
             work.facts["secretEnv"] = variable
+        if target.resolved.replaced_by:
+            work.facts["replaceWithEnv"] = list(target.resolved.replaced_by)
         raise EndEarly(DRY_RUN)
     work.facts[recorded_runs.FINGERPRINT] = fingerprint(target.app, target.org, options, target.resolved)
 

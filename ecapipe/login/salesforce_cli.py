@@ -30,8 +30,11 @@ class SfVersion:
 class SalesforceCli(Protocol):
     """The Salesforce CLI of this machine (`sf`). It is started when a method needs it, never before: it is slow.
 
-    Every method but `default_org` raises `EcapipeError`: SfNotFound, SfTooOld, SfTimedOut, SfFailed.
+    Every method but `home` and `default_org` raises `EcapipeError`: SfNotFound, SfTooOld, SfTimedOut, SfFailed.
     """
+
+    def home(self) -> str:
+        """The folder that its files are in."""
 
     def version(self) -> SfVersion:
         """Raises SfTooOld, too, for one without all the commands below."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from ecapipe.events import (
     CHECK,
@@ -26,9 +26,6 @@ from ecapipe.problems.problem import WAITING, EcapipeError, Problem
 from ecapipe.problems.usage import interrupted
 
 T = TypeVar("T")
-
-DRY_RUN: Final = "Dry run: nothing is sent."
-"""The reason of a stage that a dry run ends at."""
 
 
 class SkipStage(Exception):

@@ -21,6 +21,7 @@ from ecapipe.secret import Secret, redact
 
 VERSION: Final = "65.0"
 """The first API version with staged credentials; every org has a later one."""
+_ROOT: Final = f"/services/data/v{VERSION}/apps/oauth"
 PAGE_SIZE: Final = 100
 
 _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -57,7 +58,7 @@ class StagedPair:
 def usage(org: Org, bearer: Secret, page: int) -> Request:
     """The request for a page of apps; pages count from 0."""
     query = urlencode({"page": page, "pageSize": PAGE_SIZE})
-    return Request(f"{_root(org)}/usage?{query}", bearer=bearer)
+    return Request(org.address, f"{_ROOT}/usage?{query}", bearer=bearer)
 
 
 def listed(response: Response, org: Org, bearer: Secret) -> UsagePage:
@@ -78,7 +79,7 @@ def listed(response: Response, org: Org, bearer: Secret) -> UsagePage:
 
 def consumers(org: Org, bearer: Secret, app_id: str) -> Request:
     """The request for the consumers of an app."""
-    return Request(f"{_root(org)}/credentials/{app_id}", bearer=bearer)
+    return Request(org.address, f"{_ROOT}/credentials/{app_id}", bearer=bearer)
 
 
 def known(response: Response, org: Org, bearer: Secret) -> tuple[Consumer, ...]:
@@ -93,7 +94,7 @@ def known(response: Response, org: Org, bearer: Secret) -> tuple[Consumer, ...]:
 
 def pair(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Request:
     """The request for key and secret of a consumer."""
-    return Request(f"{_root(org)}/credentials/{app_id}/{consumer.id}?part=keyandsecret", bearer=bearer)
+    return Request(org.address, f"{_ROOT}/credentials/{app_id}/{consumer.id}?part=keyandsecret", bearer=bearer)
 
 
 def secret(response: Response, org: Org, bearer: Secret, consumer: Consumer) -> Secret | None:
@@ -109,7 +110,7 @@ def secret(response: Response, org: Org, bearer: Secret, consumer: Consumer) -> 
 
 def staging(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Request:
     """The request for the pairs that are to replace a consumer's."""
-    return Request(f"{_root(org)}/credentials/{app_id}/{consumer.id}/staged", bearer=bearer)
+    return Request(org.address, f"{_ROOT}/credentials/{app_id}/{consumer.id}/staged", bearer=bearer)
 
 
 def staged(response: Response, org: Org, bearer: Secret) -> StagedPair | None:
@@ -122,10 +123,6 @@ def staged(response: Response, org: Org, bearer: Secret) -> StagedPair | None:
                 until = ""
             return StagedPair(key, until)
     return None
-
-
-def _root(org: Org) -> str:
-    return f"{org.url}/services/data/v{VERSION}/apps/oauth"
 
 
 def _members(response: Response, org: Org, bearer: Secret) -> messages.Members:

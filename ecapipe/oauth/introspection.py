@@ -32,7 +32,7 @@ class ProbeRefusal(EcapipeError):
 def request(credentials: Credentials, org: Org) -> Request:
     """The introspection request (RFC 7662 §2.1): an org says nothing of a token before the app has proved itself."""
     fields = {"token": WORTHLESS, "token_type_hint": "access_token"} | grants.authentication(credentials)
-    return Request(f"{org.url}/services/oauth2/introspect", form=Secret(urlencode(fields)))
+    return Request(org.address, "/services/oauth2/introspect", form=Secret(urlencode(fields)))
 
 
 def read(response: Response, credentials: Credentials, org: Org) -> None:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from ecapipe.oauth.scopes import scopes_to_request
+from ecapipe.orgs.org import Address
 from ecapipe.problems.network import redirect_refused, unexpected_answer
 from ecapipe.problems.oauth import (
     access_denied,
@@ -55,15 +56,20 @@ _CONTENT_TYPES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET with a bearer, or, when there is a `form`, a POST of it (``application/x-www-form-urlencoded``)."""
+    """A GET of a path at an org, or, when there is a `form`, a POST of it (``application/x-www-form-urlencoded``)."""
 
-    url: str
+    to: Address
+    path: str
     bearer: Secret | None = None
     form: Secret | None = None
 
     @property
     def host(self) -> str:
-        return urlsplit(self.url).netloc
+        return self.to.host
+
+    @property
+    def url(self) -> str:
+        return f"{self.to.url}{self.path}"
 
 
 @dataclass(frozen=True, slots=True)

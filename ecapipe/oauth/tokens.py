@@ -69,7 +69,7 @@ def request(grant: Grant, client: ClientIdentity, org: Org) -> Request:
 
     A code is encoded here, once.
     """
-    return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(grant.fields(client))))
+    return Request(org.address, "/services/oauth2/token", form=Secret(urlencode(grant.fields(client))))
 
 
 def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app: App | None) -> Token:
@@ -155,4 +155,4 @@ def _check_signature(signature: str, content: str, secret: Secret | None, org: O
 
 def revocation(token: Secret, org: Org) -> Request:
     """The request that revokes `token`, an access or refresh token (RFC 7009 §2.1)."""
-    return Request(f"{org.url}/services/oauth2/revoke", form=Secret(urlencode({"token": token.reveal()})))
+    return Request(org.address, "/services/oauth2/revoke", form=Secret(urlencode({"token": token.reveal()})))

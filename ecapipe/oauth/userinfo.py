@@ -29,7 +29,7 @@ class User:
 
 def request(token: Token, org: Org) -> Request:
     """UserInfo of the org, the bearer in the header (RFC 6750 §2.1)."""
-    return Request(f"{org.url}/services/oauth2/userinfo", bearer=token.access_token)
+    return Request(org.address, "/services/oauth2/userinfo", bearer=token.access_token)
 
 
 def read(response: Response, token: Token, org: Org) -> User:
@@ -91,7 +91,7 @@ def api_request(token: Token, org: Org, version: str) -> Request:
 
     `version` is an API version such as 66.0.
     """
-    return Request(f"{org.url}/services/data/v{version}/", bearer=token.access_token)
+    return Request(org.address, f"/services/data/v{version}/", bearer=token.access_token)
 
 
 def api_problem(response: Response, token: Token, org: Org) -> Problem | None:

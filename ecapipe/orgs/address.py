@@ -1,26 +1,32 @@
-"""The address of an org, accepted or refused: the one place that makes an `Org`."""
+"""The address of an org, accepted or refused: the one place that makes an `Address`."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ecapipe.orgs.hosts import MY_DOMAINS, SHARED_HOSTS, AllowedHosts, is_salesforce_host
-from ecapipe.orgs.org import NamedBy, Org
+from ecapipe.orgs.org import Address, NamedBy, Org
 from ecapipe.problems.orgs import lightning_domain, refused_host
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import LOOPBACK
 
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
-_LIGHTNING: Final = {
-    ".lightning.force.com": ".my.salesforce.com",
-    ".my.salesforce-setup.com": ".my.salesforce.com",
-    ".lightning.crmforce.mil": ".my.salesforce.mil",
-}
-"""Domains that serve pages only, each with the My Domain of the same org."""
+_PAGES: Final = re.compile(
+    r"(?:(?P<org>.+?)\.)?(?:(?P<kind>lightning|vf|file)\.(?:crm)?force|(?:my\.)?salesforce-setup)\.(?P<top>com|mil)"
+)
+"""Hosts that serve pages or files, with the name that the My Domain of the same org begins with."""
+
+_NO_LOGIN: Final = re.compile(r"(?:www|api)\.(?P<rest>.+)")
+"""Hosts of Salesforce itself that nobody logs in at."""
+
+
+_ODD: Final = "it has a space, a backslash, a percent sign or a letter that no address has"
+
+_ONLY_PAGES: Final = "the host serves pages, files or information, and no org logs anybody in there"
 
 
 class _Malformed(Exception):
@@ -50,13 +56,21 @@ class _Address:
         return host if self.port in (None, self.default_port) else f"{host}:{self.port}"
 
     @property
+    def salesforces_own(self) -> bool:
+        """Whether Salesforce alone answers there, whatever the path."""
+        return self.host in SHARED_HOSTS or self.host.endswith(MY_DOMAINS)
+
+    @property
     def login_path(self) -> str:
         """The path below which the org's OAuth endpoints are.
 
         Only Experience Cloud sites have theirs below one; elsewhere it is that of a page somebody copied.
         """
-        if self.local or self.host.endswith((".my.site.com", ".force.com")):
+        if self.local:
             return self.path.rstrip("/")
+        if self.host.endswith((".my.site.com", ".force.com")):
+            # Below /s are the pages of a site, such as /s/login.
+            return re.sub(r"/s(/.*)?$", "", self.path).rstrip("/")
         return ""
 
 
@@ -76,23 +90,46 @@ def accept_address(text: str, hosts: AllowedHosts, by: NamedBy, *, alias: str | 
         raise refuse(str(error)) from None
     host = address.host
     # Before the allow-list, which accepts these hosts too: they belong to Salesforce, but answer no OAuth request.
-    for lightning, my_domain in _LIGHTNING.items():
-        if host.endswith(lightning):
-            raise EcapipeError(lightning_domain(host, host.removesuffix(lightning) + my_domain))
+    _refuse_pages(host)
     allowed = hosts.allow(host, address.port or address.default_port)
     if not address.local and not is_salesforce_host(host) and not allowed:
         raise refuse("the host does not belong to Salesforce", foreign=True)
     if address.has_suffix:
         raise refuse("it has a query or fragment")
-    path = address.login_path
     # Refused from everybody, not from the tree alone: Apex REST of a site would be sent the secret.
-    if "/services" in path.casefold():
+    if "/services" in _decode(address.path).casefold() and not address.salesforces_own:
         raise refuse("its path holds /services, below which anybody's code may answer on a site")
-    url = f"{address.scheme}://{address.netloc}{path}"
-    by_user = url in hosts.given
-    if by == "tree" and not (by_user or allowed or host in SHARED_HOSTS or host.endswith(MY_DOMAINS)):
+    if "%" in address.login_path or not address.login_path.isascii():
+        raise refuse(_ODD)
+    url = f"{address.scheme}://{address.netloc}{address.login_path}"
+    named_by: NamedBy = "user" if url in hosts.given else by
+    by_user = named_by != "tree" or allowed
+    if not by_user and not address.salesforces_own:
         raise refuse("only files of the project give it, and it is no My Domain of Salesforce", by_tree=True)
-    return Org(url, address.netloc, alias, named_by="user" if by_user else by, paired_by=by)
+    takes_variables = by_user or host.endswith(MY_DOMAINS)
+    return Org(Address(url, address.netloc, named_by, takes_variables), alias, paired_by=by)
+
+
+def _refuse_pages(host: str) -> None:
+    """Raises `EcapipeError` (LightningDomain, RefusedHost) for hosts of Salesforce where no org is logged in to."""
+    if pages := _PAGES.fullmatch(host):
+        org, kind = pages["org"] or "", pages["kind"]
+        if kind == "vf":  # acme--uat--package.sandbox
+            org = re.sub(r"--[^.-]+(?=\.|$)", "", org, count=1)
+        my_domain = f"{org}.my.salesforce.{pages['top']}" if org else None
+        if my_domain and kind in ("lightning", None):
+            raise EcapipeError(lightning_domain(host, my_domain))
+        raise EcapipeError(refused_host(host, _ONLY_PAGES, my_domain=my_domain))
+    if is_salesforce_host(host) and (other := _NO_LOGIN.fullmatch(host)):
+        my_domain = other["rest"] if other["rest"].endswith(MY_DOMAINS) else None
+        raise EcapipeError(refused_host(host, _ONLY_PAGES, my_domain=my_domain))
+
+
+def _decode(path: str) -> str:
+    """A path without any escapes, however often it was escaped."""
+    while (decoded := unquote(path)) != path:
+        path = decoded
+    return path
 
 
 def _parse(text: str) -> _Address:
@@ -106,15 +143,15 @@ def _parse(text: str) -> _Address:
     except ValueError:
         raise _Malformed("it is not a URL") from None
     # DNS takes a host with a final dot for the same one; comparisons of suffixes would not.
-    host = (parts.hostname or "").lower().rstrip(".")
+    host = (parts.hostname or "").lower().removesuffix(".")
     # https://acme.my.salesforce.com@evil.test looks like an address of Salesforce.
     if parts.username is not None or parts.password is not None:
         raise _Malformed("it carries a user name or password")
-    if not host or not re.fullmatch(r"[a-z0-9._:-]+", host):
+    if not re.fullmatch(r"[a-z0-9._:-]+", host) or "" in host.split(".") or port == 0:
         raise _Malformed("it has no usable host")
     # Parsers of URLs disagree about these, so that a request could go to another host than the one accepted here.
-    if re.search(r"[\s\\%]", url):
-        raise _Malformed("it has a space, a backslash or a percent sign")
+    if re.search(r"[\s\\]", url) or "%" in parts.netloc:
+        raise _Malformed(_ODD)
     if not _encrypted(parts, host):
         raise _Malformed("only https is accepted")
     return _Address(

@@ -27,6 +27,8 @@ class KnownLogin(Protocol):
     def org_id(self) -> str: ...
     @property
     def instance_url(self) -> str: ...
+    @property
+    def named_by(self) -> NamedBy: ...
 
 
 Logins = Callable[[], Sequence[KnownLogin]]
@@ -79,7 +81,7 @@ def _org_of_login(login: KnownLogin, name: str, hosts: AllowedHosts) -> Org:
     alias = name
     if name not in login.aliases:
         alias = next(iter(login.aliases), "")
-    org = accept_address(login.instance_url, hosts, "salesforceCli", alias=alias or None)
+    org = accept_address(login.instance_url, hosts, login.named_by, alias=alias or None)
     # An alias names an org; only a username says who is to sign in there.
     username = login.username if name == login.username else None
     return replace(org, org_id=login.org_id, username=username)

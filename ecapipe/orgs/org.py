@@ -24,14 +24,28 @@ _TEST_HOST: Final = re.compile(r"^test\.|^[^.]*--|\.(sandbox|scratch)\.|(^|\.)cs
 
 
 @dataclass(frozen=True, slots=True)
-class Org:
-    """A place secrets may be sent to: making one is the proof that its host was accepted.
+class Address:
+    """A place that secrets may be sent to, and who named it: without one there is no request to an org.
 
-    `url` has no slash at the end; `host` includes a port that is not the scheme's own.
+    `url` has no slash at the end; `host` includes a port that is not the scheme's own. Only `accept_address` makes
+    one, which is the proof that the host was accepted from whoever named it.
     """
 
     url: str
     host: str
+    # Who named an address does not make it another one.
+    named_by: NamedBy = field(compare=False)
+    """The user, if several did."""
+    takes_variables: bool = field(default=False, compare=False)
+    """Whether what the tree takes from the environment may go there: to one org of Salesforce, or where the user
+    sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Org:
+    """An org, at an address that was accepted."""
+
+    address: Address
     alias: str | None = None
     org_id: str | None = None
     username: str | None = None
@@ -45,11 +59,17 @@ class Org:
     """The variable that holds the consumer secret for it."""
     browser: str | None = None
     callback: Literal["auto", "listen", "paste"] | None = None
-    # Who named an org does not make it another one: two equal descriptions of it are one login.
-    named_by: NamedBy = field(default="tree", compare=False)
-    """Who named the address; the user, if several did."""
+    # Two equal descriptions of an org are one login, whoever made them.
     paired_by: NamedBy = field(default="tree", compare=False)
     """Who gave the address its alias: that can be the tree where the user named the address."""
+
+    @property
+    def url(self) -> str:
+        return self.address.url
+
+    @property
+    def host(self) -> str:
+        return self.address.host
 
     @property
     def name(self) -> str:
@@ -58,7 +78,7 @@ class Org:
 
     @property
     def facts(self) -> OrgFacts:
-        return OrgFacts(self.name, self.url, self.named_by, self.source_dir)
+        return OrgFacts(self.name, self.url, self.address.named_by, self.source_dir)
 
     @property
     def variable_name(self) -> str:

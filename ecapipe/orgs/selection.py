@@ -344,7 +344,7 @@ def _merge(orgs: Sequence[Org]) -> list[Org]:
 
 def _bare(org: Org) -> Org:
     """The address of `org`, and nothing else of it."""
-    return Org(org.url, org.host, org.alias)
+    return Org(org.address, org.alias)
 
 
 def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterable[str]) -> Org:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ecapipe.events import NamedBy
+
 
 @dataclass(frozen=True, slots=True)
 class SfLogin:
     """A login of the Salesforce CLI; each username has one. `instance_url` has no slash at its end; it and `org_id`
-    are empty where the Salesforce CLI does not know them."""
+    are empty where the Salesforce CLI does not know them; `named_by` is the tree where its files lie in that."""
 
     username: str
     org_id: str
     instance_url: str
     aliases: tuple[str, ...] = ()
     dev_hub: bool = False
+    named_by: NamedBy = "salesforceCli"
 
     @property
     def whole(self) -> bool:

@@ -304,3 +304,18 @@ def secrets_ambiguous(app: str, choices: Sequence[str]) -> Wording:
         f"More than one consumer secret is kept for {app}: {listed(choices)}.",
         "Choose with --target-org ORG, or forget all of them with --all.",
     )
+
+
+@problem(
+    "config",
+    "Files of the project name both a variable of the environment, as secretEnv or in replacements, and the address "
+    "that its value would be sent to, which is not the My Domain of one org.",
+    "Use the org's My Domain URL, or name the host yourself: with --allow-host, or in ECAPIPE_ALLOWED_HOSTS.",
+)
+def variables_withheld(app: str, host: str, names: Sequence[str]) -> Wording:
+    return say(
+        f"The project takes {', '.join(names)} from the environment for {app}, and only files of the project name "
+        f"{host}, which is no My Domain: nothing was sent there.",
+        "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
+        f"Or name the host yourself: --allow-host {host}.",
+    )

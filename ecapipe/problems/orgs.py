@@ -97,8 +97,13 @@ def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -
     "--target-org ALIAS=URL, with --allow-host, or in ECAPIPE_ALLOWED_HOSTS.",
     exit_code=USAGE,
 )
-def refused_host(url: str, reason: str, foreign: bool = False, by_tree: bool = False) -> Wording:
-    """`foreign`: the host is the reason, so that allowing it would help; `by_tree`: who gave it is."""
+def refused_host(
+    url: str, reason: str, foreign: bool = False, by_tree: bool = False, my_domain: str | None = None
+) -> Wording:
+    """`foreign`: the host is the reason, so that allowing it would help; `by_tree`: who gave it is; `my_domain`: the
+    host of the org that is meant."""
+    if my_domain:
+        return say(f'The org address "{url}" is refused: {reason}.', f"Use https://{my_domain} instead.")
     actions = ["Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com."]
     if by_tree:
         actions = [

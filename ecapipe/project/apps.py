@@ -26,12 +26,13 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class Replaced:
     """What a replacement makes of an element: a value, or None and the variables or files that have none.
 
-    `reserved` are those among them that no credential is read from.
+    `reserved` are those among them that no credential is read from; `variables` those that the value comes from.
     """
 
     value: Secret | None
     missing_origins: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

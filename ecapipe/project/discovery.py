@@ -260,9 +260,10 @@ def _replaced_elements(
         resolved = marked.resolve(document.text(name) or "")
         if resolved is None:
             continue
-        value, missing = resolved
-        secret = Secret(value) if value else None
-        yield name, Replaced(secret, missing, tuple(origin for origin in missing if origin in reserved))
+        secret = Secret(resolved.text) if resolved.text else None
+        refused = tuple(origin for origin in resolved.missing if origin in reserved)
+        variables = tuple(origin for origin in resolved.origins if origin in project.variables)
+        yield name, Replaced(secret, resolved.missing, refused, variables)
 
 
 def _reserved_in_settings(app: App, settings: SourceFile) -> Iterator[Problem]:

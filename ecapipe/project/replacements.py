@@ -47,6 +47,15 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolved:
+    """An element's text with its values, or None and the origins that lack one; `origins` are all of them."""
+
+    text: str | None
+    missing: tuple[str, ...]
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Marked:
     """A file's text with a mark where each value belongs.
 
@@ -57,15 +66,16 @@ class Marked:
     text: str
     values: Sequence[Value]
 
-    def resolve(self, text: str) -> tuple[str | None, tuple[str, ...]] | None:
-        """An element's text with its values, or None and the origins that lack one; None if nothing is replaced."""
+    def resolve(self, text: str) -> Resolved | None:
+        """An element's text with its values; None if nothing is replaced."""
         values = [self.values[int(number)] for number in _MARK.findall(text)]
         if not values:
             return None
-        missing = [value.origin for value in values if value.text is None]
-        if missing:
-            return None, tuple(dict.fromkeys(missing))
-        return _MARK.sub(lambda mark: self.values[int(mark[1])].text or "", text).strip() or None, ()
+        missing = tuple(dict.fromkeys(value.origin for value in values if value.text is None))
+        resolved = None
+        if not missing:
+            resolved = _MARK.sub(lambda mark: self.values[int(mark[1])].text or "", text).strip() or None
+        return Resolved(resolved, missing, tuple(dict.fromkeys(value.origin for value in values)))
 
 
 def mark(

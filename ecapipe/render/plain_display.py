@@ -7,6 +7,7 @@ from typing import TextIO, assert_never
 
 from ecapipe.documents.report import Report
 from ecapipe.events import (
+    DRY_RUN,
     AppDescribed,
     Event,
     LoginResult,
@@ -19,7 +20,6 @@ from ecapipe.events import (
     StageStarted,
     SubjectFinished,
 )
-from ecapipe.login.tracker import DRY_RUN
 from ecapipe.render import text
 
 TITLE = "Authorizing External Client Apps"
@@ -83,7 +83,9 @@ class PlainDisplay:
         # A login that has no other line.
         elif event.reason == DRY_RUN:
             name = self._report.name(event.subject)
-            self._print(text.clean(f"{name}: {event.facts['flow']} at {event.facts['host']}"))
+            variables = text.variables(event)
+            line = f"{name}: {event.facts['flow']} at {event.facts['host']}"
+            self._print(text.clean(f"{line}, with {variables}" if variables else line))
         if event.outcome == "warning":
             self._warn(f"Warning: {text.clean(event.reason or '')}")
         if event.problem:

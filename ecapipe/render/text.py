@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
-from ecapipe.events import DISCOVER, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded
+from ecapipe.events import DISCOVER, DRY_RUN, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded
 from ecapipe.oauth.flows import registry
 from ecapipe.problems.problem import Problem
 
@@ -107,8 +107,9 @@ def duration(milliseconds: int) -> str:
 
 
 def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
-    """The facts of a stage as label and text; unless `verbose`, only of the stages that find, verify or hand over."""
-    if not verbose and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
+    """The facts of a stage as label and text; unless `verbose`, only of the stages that find, verify or hand over,
+    and of a plan."""
+    if not verbose and event.reason != DRY_RUN and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
         return []
     pairs = []
     for name, value in event.facts.items():
@@ -118,6 +119,12 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
         if text := _fact(value, verbose):
             pairs.append((_label(name), clean(text)))
     return pairs
+
+
+def variables(event: StageEnded) -> str:
+    """The variables that a plan says are read where the project or an org file names them."""
+    named = [event.facts.get(name) for name in ("secretEnv", "replaceWithEnv")]
+    return ", ".join(_fact(value, verbose=True) for value in named if value)
 
 
 def _fact(value: object, verbose: bool) -> str:

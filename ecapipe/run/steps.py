@@ -124,6 +124,9 @@ def resolve_credentials(
         raise EcapipeError(problems[0])
     _warn_of_doubts(orgs, resolutions, work)
     work.facts |= {"consumerKey": resolutions[0].key.source, "consumerSecret": resolutions[0].secret.source}
+    if places := sorted({each.read_from for each in resolutions if each.read_from}):
+        work.facts["consumerSecretReadFrom"] = places
+        work.note("hint", f"The consumer secret of {app.name} was read from {', '.join(places)}.")
     return resolutions
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ecapipe.events import Subject
@@ -125,13 +124,37 @@ class RunTrees:
 
         Whoever can push to that repository could otherwise name an address, and have secrets sent there.
         """
-        if self._batch is None:
-            return "user"
-        trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
-        trees |= {entry.source_dir for entry in self._batch.entries if entry.source_dir}
-        if self._world.tree.in_repository(self._batch.file, trees):
+        if self._batch and self.hold(self._batch.file):
             return "tree"
         return "user"
+
+    def hold(self, path: str) -> bool:
+        """Whether `path` lies in the repository of a tree that the run works on."""
+        trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
+        if self._batch:
+            trees |= {entry.source_dir for entry in self._batch.entries if entry.source_dir}
+        return self._world.tree.in_repository(path, trees)
+
+    def sf_logins(self) -> Sequence[SfLogin]:
+        """The logins of the Salesforce CLI."""
+        self.withhold_variables()
+        logins = self._world.sf.logins()
+        if self._hold_sf():
+            return [replace(login, named_by="tree") for login in logins]
+        return logins
+
+    def default_org(self) -> tuple[str, NamedBy] | None:
+        """See `SalesforceCli.default_org`; who names it as for `sf_logins`."""
+        found = self._world.sf.default_org(self.root)
+        if found is None or not self._hold_sf():
+            return found
+        return (found[0], "tree") if self._selection.trusted else None
+
+    def _hold_sf(self) -> bool:
+        """Whether what the Salesforce CLI knows is the tree's word: the home of its user is the repository, as in
+        some containers, or leads there."""
+        home = self._world.sf.home()
+        return any(self.hold(posixpath.join(home, folder)) for folder in (".sf", ".sfdx"))
 
     def contains(self, root: str | None, path: str) -> bool:
         """See `selection.SalesforceCliOrgs`; an org file may be a link, so that the run's own projects count for it,
@@ -223,12 +246,9 @@ def salesforce_cli_orgs(trees: RunTrees, orgs: OrgSelection, world: World) -> or
             # Before any other program is started: it would inherit the secret.
             world.withhold(name)
 
-    def logins() -> Sequence[SfLogin]:
-        trees.withhold_variables()
-        return world.sf.logins()
-
-    default = partial(world.sf.default_org, trees.root)
-    return org_selection.SalesforceCliOrgs(logins, default, trees.org_file_named_by(), trees.contains)
+    return org_selection.SalesforceCliOrgs(
+        trees.sf_logins, trees.default_org, trees.org_file_named_by(), trees.contains
+    )
 
 
 def _refuse_reserved(projects: Iterable[Project], apps: Iterable[App]) -> None:

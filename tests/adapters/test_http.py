@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from loopback import ADDRESSES, free_port
 
 from ecapipe.adapters.network.http import LARGEST, Http
 from ecapipe.oauth.messages import Request, Response
+from ecapipe.orgs.org import Address
 from ecapipe.problems import network
 from ecapipe.problems.problem import EcapipeError, Kind, Problem
 from ecapipe.problems.usage import unreadable_file
@@ -47,8 +49,12 @@ def http() -> Iterator[Http]:
     made.close()
 
 
+def at(url: str) -> Address:
+    return Address(url, urlsplit(url).netloc, "user")
+
+
 def post(url: str) -> Request:
-    return Request(url, form=Secret(FORM))
+    return Request(at(url), "", form=Secret(FORM))
 
 
 def failure(http: Http, request: Request) -> Problem:
@@ -63,7 +69,7 @@ def failure(http: Http, request: Request) -> Problem:
 
 def test_a_get_carries_its_bearer_in_the_header(http: Http) -> None:
     with origin() as org:
-        answer = http(Request(org.url("/services/oauth2/userinfo"), bearer=Secret(BEARER)))
+        answer = http(Request(at(org.url("")), "/services/oauth2/userinfo", bearer=Secret(BEARER)))
     (seen,) = org.seen
     assert replace(answer, date=None) == Response(200, "application/json", b"{}")
     assert (seen.method, seen.target, seen.body) == ("GET", "/services/oauth2/userinfo", "")
@@ -105,7 +111,7 @@ def test_no_redirect_is_followed(http: Http, status: int) -> None:
     with origin() as thief:
         with origin(lambda seen: Said(status, b"", {"Location": thief.url("/collect")})) as org:
             assert http(post(org.url())).status == status
-            assert http(Request(org.url(), bearer=Secret(BEARER))).status == status
+            assert http(Request(at(org.url()), "", bearer=Secret(BEARER))).status == status
         assert len(org.seen) == 2
         assert thief.seen == []
 
@@ -321,7 +327,7 @@ def test_an_answer_can_come_through_a_proxy(http: Http, monkeypatch: pytest.Monk
 
     with origin(answer) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url())
-        assert http(Request("http://acme.invalid/services/data")).body == b'{"through": "the proxy"}'
+        assert http(Request(at("http://acme.invalid"), "/services/data")).body == b'{"through": "the proxy"}'
     assert proxy.seen[0].target == "http://acme.invalid/services/data"
 
 
@@ -342,7 +348,7 @@ def test_a_log_tells_the_address_without_its_query_and_nothing_that_is_sent(
     caplog.set_level(logging.DEBUG)
     with origin() as org:
         http(post(org.url("/services/oauth2/token?secret=in-a-query")))
-        http(Request(org.url(), bearer=Secret(BEARER)))
+        http(Request(at(org.url()), "", bearer=Secret(BEARER)))
     assert caplog.messages == [
         f"POST localhost:{org.port}/services/oauth2/token: 200",
         f"GET localhost:{org.port}/: 200",

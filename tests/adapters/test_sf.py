@@ -31,7 +31,7 @@ from ecapipe.adapters.salesforce_cli_answers import SfError
 from ecapipe.adapters.salesforce_cli_process import SfProgram
 from ecapipe.login.handover import Handover
 from ecapipe.login.salesforce_cli import SfVersion
-from ecapipe.orgs.org import Org
+from ecapipe.orgs.org import Address, Org
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.oauth import invalid_client, invalid_client_id
 from ecapipe.problems.problem import EcapipeError, Kind, Problem
@@ -78,7 +78,7 @@ def handover(*, lasting: bool = True, alias: str | None = "uat", default: bool =
         lasting,
         "ada@acme.example",
         "00D000000000001EAA",
-        Org("https://acme.my.salesforce.com", "acme.my.salesforce.com", alias),
+        Org(Address("https://acme.my.salesforce.com", "acme.my.salesforce.com", "user"), alias),
         default,
         tuple(Secret(value) for value in SECRETS),
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trees
+import trustme
 from commandline import Ended, inside
-from fakes.servers import Origin, origin
+from fakes.salesforce_cli import StandIn, login
+from fakes.servers import Origin, everywhere, origin
 
 SECRET = "AN0ORGS0SECRET0THAT0NO0STRANGER0GETS"
 ENVIRONMENT = {
@@ -206,3 +210,179 @@ def test_a_project_file_that_leads_out_is_not_followed(stranger: Origin, tmp_pat
     ended = run_there(root, "-o", "prod")
     assert (ended.document["name"], stranger.seen) == ("LinkOutOfRepository", [])
     assert ended.document["actions"] == [f"Name its target: --source-dir {tmp_path}"]
+
+
+# --- who names it, which host, where the secret is from: every combination, and what is sent -----------------------
+
+LOGIN, SITE = "https://login.salesforce.com", "https://acme.my.site.com/partners"
+TAKES = [{"glob": "**/*.xml", "stringToReplace": "@@S@@", "replaceWithEnv": "TAKEN"}]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*(urlsplit(url).netloc for url in (PROD, LOGIN, SITE))).configure_cert(context)
+    file = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    return context, str(file)
+
+
+def arrange(root: Path, who: str, url: str, source: str) -> tuple[str, ...]:
+    """A tree whose org, or that of the user, is at `url`, and whose secret is from `source`; and the arguments."""
+    members: dict[str, Any] = {}
+    settings = {"callbackUrl": None, "consumerSecret": None, **trees.CLIENT_CREDENTIALS}
+    if source == "replacement":
+        members["replacements"] = TAKES
+        settings["consumerSecret"] = "@@S@@"
+    if source == "file":
+        settings["consumerSecret"] = SECRET
+    org = {"url": url} | ({"secretEnv": "TAKEN"} if source == "secretEnv" else {})
+    members["plugins"] = {"ecapipe": {"orgs": {"prod": org}}}
+    app = trees.app("One", settings=settings, policies=trees.CLIENT_CREDENTIALS)
+    trees.plant(root / "project", trees.project(**members) | app)
+    (root / ".git").mkdir()
+    (root.parent / "mine.json").write_text(json.dumps([{"alias": "prod", **org}]))
+    return {
+        "tree": ("-o", "prod"),
+        "tree, allowed": ("-o", "prod", "--allow-host", urlsplit(url).netloc),
+        "user": ("-o", "prod", "-o", f"mine={url}"),
+        "user's file": ("-f", str(root.parent / "mine.json")),
+    }[who]
+
+
+@pytest.mark.parametrize("source", ["secretEnv", "replacement", "variable", "file"])
+@pytest.mark.parametrize("url", [PROD, LOGIN, SITE])
+@pytest.mark.parametrize("who", ["tree", "tree, allowed", "user", "user's file"])
+def test_what_is_sent_goes_by_who_names_it_and_what_is_taken(
+    who: str, url: str, source: str, certificates: tuple[ssl.SSLContext, str], tmp_path: Path
+) -> None:
+    arguments = arrange(tmp_path / "repository", who, url, source)
+    variables = {"TAKEN": SECRET}
+    if source == "variable":
+        variables = {"ECAPIPE_CLIENT_SECRET_ONE": SECRET}
+    with everywhere(certificates[0]) as (port, sent):
+        command = ["run", "-d", str(tmp_path / "repository/project"), *arguments, "--json"]
+        variables |= {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "SSL_CERT_FILE": certificates[1]}
+        planned = inside(*command, "--dry-run", at=tmp_path, **variables)
+        assert sent == []
+        ended = inside(*command, at=tmp_path, **variables)
+    refused = who == "tree" and (url == SITE or (url == LOGIN and source in ("secretEnv", "replacement")))
+    assert {host for host, text in sent if SECRET in text} == (set() if refused else {urlsplit(url).netloc})
+    if not refused and source in ("secretEnv", "replacement"):
+        assert "TAKEN" in json.dumps(planned.result["stages"]), "the plan names it"
+    if refused and url == LOGIN:
+        (failure,) = ended.result["failures"]
+        assert (failure["name"], "TAKEN" in failure["message"]) == ("VariablesWithheld", True)
+        probed = inside("app", "probe", *command[1:], at=tmp_path, **variables)
+        assert "TAKEN" in probed.result["probes"][0]["message"]
+
+
+def test_the_plan_names_for_people_what_the_tree_takes(tmp_path: Path) -> None:
+    for number, source in enumerate(("secretEnv", "replacement")):
+        root = tmp_path / str(number) / "repository"
+        arrange(root, "tree", PROD, source)
+        ended = inside("run", "-d", str(root / "project"), "--dry-run", at=tmp_path, TAKEN=SECRET)
+        assert (ended.status, "TAKEN" in ended.out, SECRET in ended.out) == (0, True, False)
+
+
+# --- files of the user that are the tree's --------------------------------------------------------------------
+
+
+def test_the_salesforce_cli_of_a_home_in_the_repository_is_the_trees(stranger: Origin, tmp_path: Path) -> None:
+    """As in containers whose home is the checkout: what ``sf`` knows is what the tree says."""
+    root = tmp_path / "repository"
+    plant(root)
+    trees.plant(root, {".sf/config.json": json.dumps({"target-org": stranger.url("")})})
+    command = ["run", "-d", str(root / "project"), "--json"]
+    ended = inside(*command, at=tmp_path, **ENVIRONMENT | {"HOME": str(root)})
+    assert (ended.document["name"], stranger.seen) == ("RefusedHost", [])
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/.sf").symlink_to(root / ".sf")
+    ended = inside(*command, at=tmp_path, **ENVIRONMENT | {"HOME": str(tmp_path / "linked")})
+    assert (ended.document["name"], stranger.seen) == ("RefusedHost", [])
+    ended = inside(*command, "--no-project-config", at=tmp_path, **ENVIRONMENT | {"HOME": str(root)})
+    assert (ended.document["name"], stranger.seen) == ("NoOrgChosen", [])
+    sf = StandIn(tmp_path / "bin")
+    sf.keeps(login("known", url=stranger.url("")))
+    path = f"{sf.folder}:/usr/bin:/bin"
+    command += ["-o", "known"]
+    ended = inside(*command, at=tmp_path, **ENVIRONMENT | {"HOME": str(root), "PATH": path})
+    assert (ended.document["name"], stranger.seen) == ("RefusedHost", [])
+    inside(*command, at=tmp_path, **ENVIRONMENT | {"HOME": str(tmp_path / "home"), "PATH": path})
+    assert SECRET in "".join(call.body for call in stranger.seen), "elsewhere it is the user's"
+
+
+@pytest.mark.parametrize("git", ["folder", "file", "none"])
+def test_the_repository_is_found_by_us(git: str, stranger: Origin, tmp_path: Path) -> None:
+    """Whatever variables of git say; without one it is the project."""
+    elsewhere(tmp_path / "other")
+    root = plant(tmp_path / "repository", {".forceignore": ""}, **configured(stranger.url("")))
+    (tmp_path / "repository/.git").rmdir()
+    if git == "folder":
+        (tmp_path / "repository/.git").mkdir()
+    if git == "file":
+        (tmp_path / "repository/.git").write_text(f"gitdir: {tmp_path}/other/.git\n")
+    (tmp_path / "other/ignore").write_text("**/One*\n")
+    (root / ".forceignore").unlink()
+    (root / ".forceignore").symlink_to(tmp_path / "other/ignore")
+    (root / "force-app/all").symlink_to(tmp_path / "other/force-app")
+    trees.plant(tmp_path / "repository/shared", trees.app("Shared", settings=trees.CLIENT_CREDENTIALS))
+    (root / "force-app/shared").symlink_to(tmp_path / "repository/shared")
+    variables = {"GIT_WORK_TREE": str(tmp_path), "GIT_DIR": str(tmp_path / "other/.git")}
+    ended = inside("app", "list", "-d", str(root), "--json", at=tmp_path, **variables)
+    names = {app["name"] for app in ended.result["apps"]}
+    assert names == ({"One"} if git == "none" else {"One", "Shared"})
+    told = " ".join(ended.document["warnings"])
+    assert ".forceignore is a link that leads out" in told
+    assert "force-app/all is a link that leads out" in told
+    (root / ".sf").mkdir()
+    (tmp_path / "other/config.json").write_text(json.dumps({"target-org": PROD}))
+    (root / ".sf/config.json").symlink_to(tmp_path / "other/config.json")
+    ended = inside("run", "-d", str(root), "--json", at=tmp_path)
+    assert (ended.document["name"], "leads out" in ended.document["message"]) == ("SfConfigUnreadable", True)
+
+
+# --- three who must not notice any of this ----------------------------------------------------------------------
+
+
+def test_a_team_with_aliases_of_its_project_and_secrets_in_its_ci(
+    certificates: tuple[ssl.SSLContext, str], tmp_path: Path
+) -> None:
+    uat = "https://acme--uat.sandbox.my.salesforce.com"
+    orgs = {"prod": {"url": PROD, "secretEnv": "PROD_SECRET"}, "uat": {"url": uat}}
+    root = plant(tmp_path / "repository", plugins={"ecapipe": {"orgs": orgs}})
+    variables = {"CI": "true", "PROD_SECRET": SECRET, "ECAPIPE_CLIENT_SECRET_ONE_UAT": f"{SECRET}U"}
+    ended = inside("run", "-d", str(root), "--all-orgs", "--dry-run", "--json", at=tmp_path, **variables)
+    assert (ended.status, ended.result["failures"]) == (0, [])
+    with everywhere(certificates[0]) as (port, sent):
+        variables |= {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "SSL_CERT_FILE": certificates[1]}
+        inside("run", "-d", str(root), "-o", "prod", "--json", at=tmp_path, **variables)
+    assert [host for host, text in sent if SECRET in text] == ["acme.my.salesforce.com"]
+
+
+def test_a_monorepo_with_links_inside_the_repository(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    root = plant(repository, **configured(PROD, sourceDir="tree"))
+    trees.plant(
+        repository / "shared", trees.app("Two", settings=trees.CLIENT_CREDENTIALS, policies=trees.CLIENT_CREDENTIALS)
+    )
+    (repository / "shared/.forceignore").write_text("nothing\n")
+    for link, target in {
+        "force-app/two": "../../shared",
+        ".forceignore": "../shared/.forceignore",
+        "tree": "../shared",
+    }.items():
+        (root / link).symlink_to(target)
+    listed = inside("app", "list", "-d", str(root), "--json", at=tmp_path)
+    assert {app["name"] for app in listed.result["apps"]} == {"One", "Two"}
+    assert listed.document["warnings"] == []
+    planned = inside("run", "-d", str(root), "-o", "prod", "-n", "Two", "--dry-run", "--json", at=tmp_path)
+    assert planned.result["failures"] == [], planned
+
+
+def test_a_hook_on_a_laptop(tmp_path: Path) -> None:
+    root = plant(tmp_path / "repository", **configured("https://acme.my.site.com"))
+    (root / ".forceignore").write_text("nothing\n")
+    ended = inside("app", "check", "--for", "deploy", "-d", str(root), "--fail-on", "error", "--json", at=root)
+    assert "leads out" not in ended.out
+    assert ended.document.get("name") is None

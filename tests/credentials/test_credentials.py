@@ -22,6 +22,7 @@ from ecapipe.credentials import placeholders, resolution, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import Field, Scope
 from ecapipe.oauth.flows.registry import allowed_flows
+from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
 from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -32,8 +33,9 @@ from ecapipe.project.apps import App, Replaced
 from ecapipe.secret import Secret
 
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
-UAT = Org("https://acme--uat.sandbox.my.salesforce.com", "acme--uat.sandbox.my.salesforce.com", "uat")
+UAT = selection.choose("uat=acme--uat.sandbox.my.salesforce.com", {}, ())
 UNNAMED = replace(UAT, alias=None)
+SITE = selection.choose("acme--uat.my.site.com", {}, ())
 
 
 def app(name: str = "Billing", **changes: Unpack[trees.Changes]) -> App:
@@ -163,7 +165,7 @@ def test_a_placeholder_in_one_variable_leaves_the_next_to_count() -> None:
         (
             "consumerKey",
             "Billing",
-            Org("http://localhost:80", "localhost:8080"),
+            selection.choose("http://localhost:8080", {}, ()),
             "ECAPIPE_CLIENT_ID_BILLING_LOCALHOST",
         ),
     ],
@@ -194,7 +196,7 @@ def test_a_variable_without_an_app_is_read_only_when_there_is_one_app() -> None:
 
 
 def test_a_variable_for_one_org_says_nothing_about_another() -> None:
-    prod = Org("https://acme.my.salesforce.com", "acme.my.salesforce.com", "prod")
+    prod = selection.choose("prod=acme.my.salesforce.com", {}, ())
     found = app(settings={"consumerSecret": None})
     chain = chains.chain((found,), (UAT, prod), given_as(SECRET_BILLING_UAT="uat's"))
     assert pair(resolution.resolve(found, UAT, chain, allowed_flows))[1] == "uat's"
@@ -207,7 +209,7 @@ TWINS = [
     (("A", "A_UAT"), (UAT,), "SECRET_A_UAT", ("A@uat", "A_UAT")),
     (("A",), (UAT, replace(UAT, alias="UAT")), "SECRET_A_UAT", ("A@uat", "A@UAT")),
     (("A",), (UAT, replace(UAT, alias="u.t"), replace(UAT, alias="u-t")), "ID_A_U_T", ("A@u.t", "A@u-t")),
-    (("A",), (UNNAMED, replace(UNNAMED, host="acme--uat.my.site.com")), "SECRET_A_ACME__UAT", (f"A@{UNNAMED.name}",)),
+    (("A",), (UNNAMED, SITE), "SECRET_A_ACME__UAT", (f"A@{UNNAMED.name}",)),
 ]
 
 
@@ -278,7 +280,7 @@ def test_a_secret_put_where_a_path_belongs_is_not_repeated() -> None:
 
 
 def test_a_person_is_asked_once_per_app_and_field() -> None:
-    prod = Org("https://acme.my.salesforce.com", "acme.my.salesforce.com", "prod")
+    prod = selection.choose("prod=acme.my.salesforce.com", {}, ())
     lacking = {"consumerSecret": None}
     both = (app("Billing", settings=lacking), app("Portal", settings=lacking))
     person = Person()

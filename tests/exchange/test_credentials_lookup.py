@@ -18,7 +18,7 @@ from ecapipe.exchange.credentials_lookup import CredentialsLookup
 from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs import selection
-from ecapipe.orgs.org import Org
+from ecapipe.orgs.org import Address, Org
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems.credentials import rest_app_not_listed, rest_login_missing
 from ecapipe.problems.problem import EcapipeError
@@ -27,6 +27,7 @@ from ecapipe.secret import Secret
 KEY, SECRET = trees.key("Billing"), trees.secret("Billing")
 UAT = "https://acme--uat.sandbox.my.salesforce.com"
 ORG = selection.choose(f"uat={UAT}", {}, ())
+MOVED = Address("https://moved.my.salesforce.com", "moved.my.salesforce.com", "user")
 
 
 @dataclass
@@ -129,8 +130,8 @@ def test_the_org_that_has_the_consumer_is_asked(changes: dict[str, trees.Element
     [
         ORG,
         replace(ORG, alias="other"),
-        replace(ORG, url="https://moved.my.salesforce.com"),
-        replace(ORG, alias=None, url="https://moved.my.salesforce.com", org_id="00D000000000001"),
+        replace(ORG, address=MOVED),
+        replace(ORG, alias=None, address=MOVED, org_id="00D000000000001"),
     ],
 )
 def test_a_login_to_the_target_is_known_by_name_address_or_id(org: Org) -> None:
@@ -139,7 +140,7 @@ def test_a_login_to_the_target_is_known_by_name_address_or_id(org: Org) -> None:
 
 
 @pytest.mark.parametrize(
-    "org", [None, replace(ORG, org_id="00D000000000009"), replace(ORG, alias="x", url="https://x.my.salesforce.com")]
+    "org", [None, replace(ORG, org_id="00D000000000009"), replace(ORG, alias="x", address=MOVED)]
 )
 def test_no_other_login_is_used(org: Org | None) -> None:
     api = Api()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -122,3 +124,37 @@ def saying(line: bytes, drip: bytes = b"") -> Iterator[int]:
             over.set()
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+@contextmanager
+def everywhere(tls: ssl.SSLContext) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+    """The port of a proxy that stands for all hosts of `tls`, and what each of them was sent; it answers nothing of
+    use."""
+    sent: list[tuple[str, str]] = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            head = self.request.recv(65536).decode("latin-1")
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            with suppress(OSError), tls.wrap_socket(self.request, server_side=True) as inside:
+                text = ""
+                while "\r\n\r\n" not in text or len(text.partition("\r\n\r\n")[2]) < _length(text):
+                    if not (piece := inside.recv(65536)):
+                        break
+                    text += piece.decode("latin-1")
+                sent.append((head.split()[1].partition(":")[0], text))
+                inside.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_address[1], sent
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _length(request: str) -> int:
+    found = re.search(r"(?i)^content-length: (\d+)", request, re.MULTILINE)
+    return int(found[1]) if found else 0

@@ -153,6 +153,13 @@ def test_secrets_are_looked_into_only_where_they_leave_on_purpose() -> None:
     assert revealing == set(REVEALING), "pass the Secret on; or add the module to REVEALING here, with its reason"
 
 
+def test_one_place_makes_the_addresses_that_secrets_are_sent_to() -> None:
+    made = {path for path, _ in calls(PACKAGE, "Address")}
+    # A changed copy would go round it, too.
+    changed = [node for _, call in calls(PACKAGE, "replace") for node in call.keywords if node.arg == "address"]
+    assert (made, changed) == ({"orgs/address.py"}, []), "call accept_address, and say who names it"
+
+
 def test_problems_are_told_apart_by_their_constants() -> None:
     literals = [
         place

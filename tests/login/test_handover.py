@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ecapipe.login import handover
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
-from ecapipe.orgs.org import NamedBy, Org
+from ecapipe.orgs.org import Address, NamedBy, Org
 from ecapipe.orgs.sf_logins import SfLogin
 from ecapipe.problems import salesforce_cli
 from ecapipe.problems.problem import EcapipeError
@@ -52,7 +52,7 @@ def test_a_public_app_has_an_empty_secret() -> None:
 
 
 def test_without_a_refresh_token_the_access_token_goes_over() -> None:
-    org = Org(ORG.url, ORG.host)
+    org = Org(Address(ORG.url, ORG.host, "user"))
     made = handover.of(proven(), token(refresh=None), ADA, org, default=False)
     assert (made.given.reveal(), made.lasting, made.org.alias) == (ACCESS, False, None)
 
@@ -206,7 +206,7 @@ KNOWN = SfLogin("bob@acme.example", OTHER, "https://other.my.salesforce.com", ("
 
 
 def named(by: NamedBy, url: str = UAT.url, alias: str = "uat") -> Org:
-    return replace(at(url), alias=alias, named_by="user", paired_by=by)
+    return replace(at(url), alias=alias, paired_by=by)
 
 
 def taken(org: Org, org_id: str | None, *kept: SfLogin, replacing: bool = False) -> str | None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ecapipe.oauth import messages
 from ecapipe.oauth.messages import Request, Response
+from ecapipe.orgs.org import Address
 from ecapipe.problems import oauth
 from ecapipe.problems.network import redirect_refused, unexpected_answer
 from ecapipe.problems.problem import EcapipeError, Kind, Problem
@@ -36,7 +37,8 @@ def refused(code: str, description: str = "", *secrets: Secret) -> Problem:
 
 
 def test_a_request_shows_neither_form_nor_bearer() -> None:
-    request = Request("https://acme.my.salesforce.com:8443/x", bearer=SECRET, form=SECRET)
+    address = Address("https://acme.my.salesforce.com:8443", "acme.my.salesforce.com:8443", "user")
+    request = Request(address, "/x", bearer=SECRET, form=SECRET)
     assert SECRET.reveal() not in repr(request)
     assert request.host == "acme.my.salesforce.com:8443"
 

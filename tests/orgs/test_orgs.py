@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import hosts, org_file, selection
-from ecapipe.orgs.org import NamedBy, Org, assertion_audience, duplicate_warnings, same_id
+from ecapipe.orgs.org import Address, NamedBy, Org, assertion_audience, duplicate_warnings, same_id
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection, SalesforceCliOrgs
 from ecapipe.problems import orgs
@@ -73,7 +73,7 @@ def refusal(text: str, *allowed: str) -> str:
     ],
 )
 def test_an_accepted_address_has_one_form(text: str, url: str, host: str) -> None:
-    assert at(text) == Org(url, host)
+    assert at(text) == Org(Address(url, host, "user"))
 
 
 @pytest.mark.parametrize("suffix", hosts.SUFFIXES)
@@ -193,6 +193,69 @@ def test_a_lightning_host_is_refused_with_the_right_my_domain(host: str, instead
     assert at(instead).host == instead
 
 
+NAMES = st.from_regex(r"[a-z0-9]{1,9}(--[a-z0-9]{1,5})?(\.(sandbox|develop|scratch))?", fullmatch=True)
+
+
+@given(
+    name=NAMES,
+    pages=st.sampled_from(
+        [
+            *("{}--c.vf.force.com", "{}.file.force.com", "{}.lightning.force.com", "{}.my.salesforce-setup.com"),
+            *("www.{}.my.salesforce.com", "api.{}.my.salesforce.com"),
+        ]
+    ),
+    allowed=st.booleans(),
+)
+def test_a_host_of_pages_or_files_is_refused_with_the_my_domain(name: str, pages: str, allowed: bool) -> None:
+    label, dot, rest = name.partition(".")
+    host = pages.replace("{}--c", f"{label}--c{dot}{rest}").replace("{}", name)
+    problem = problem_of(at, f"https://{host}/x", *([host] if allowed else []))
+    assert problem.kind in (orgs.refused_host, orgs.lightning_domain)
+    assert f"https://{name}.my.salesforce.com " in problem.actions[0]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("api.salesforce.com", "www.salesforce.com", "www.force.com", "vf.force.com", "file.force.com"),
+        *("lightning.force.com", "WWW.Salesforce.com", "acme.vf.crmforce.mil", "acme.file.crmforce.mil"),
+        *(".my.salesforce.com", "acme..my.salesforce.com", "acme.my.salesforce.com..", "..force.com"),
+        *("acme.my.salesforce.com:0", "acme.my.salesforce.com:00", "localhost:0", "acme.my-salesforce.com:0"),
+    ],
+)
+def test_no_org_is_at_a_host_without_a_login_a_label_or_a_port(host: str) -> None:
+    assert refusal(f"https://{host}") == refusal(host) == orgs.refused_host.name
+
+
+def escape(text: str, depth: int, upper: bool) -> str:
+    for _ in range(depth):
+        text = "".join(f"%{ord(letter):02X}" if letter not in "/" else letter for letter in text)
+    return text.upper() if upper else text
+
+
+@given(
+    host=st.sampled_from(["acme.my.site.com", "acme.secure.force.com", "acme.force.com", "acme.cloudforce.com"]),
+    before=st.sampled_from(["/", "/p", "/p/..", "/s", "//"]),
+    split=st.integers(0, 8),
+    depth=st.integers(0, 3),
+    upper=st.booleans(),
+    slash=st.sampled_from(["/", "%2f", "%252F"]),
+)
+def test_no_spelling_leads_to_services_of_a_site(
+    host: str, before: str, split: int, depth: int, upper: bool, slash: str
+) -> None:
+    word = "services"
+    path = f"{before}{slash}{word[:split]}{escape(word[split:], depth, upper)}/apexrest/x"
+    assert refusal(f"https://{host}{path}") == orgs.refused_host.name
+    assert at(f"https://acme.my.salesforce.com{path}").url == PROD, "the path of a My Domain is dropped"
+
+
+@pytest.mark.parametrize("page", ["", "/", "/s", "/s/", "/s/login", "/s/login/", "/s/a/s/b"])
+@pytest.mark.parametrize("site", ["", "/p", "/p/sales", "/ss"])
+def test_the_page_of_a_site_stands_for_the_site(site: str, page: str) -> None:
+    assert at(f"https://acme.my.site.com{site}{page}").url == f"https://acme.my.site.com{site}"
+
+
 @pytest.mark.parametrize(
     ("host", "allowed", "accepted"),
     [
@@ -291,12 +354,12 @@ KNOWN = {"uat": {"url": UAT, "orgId": "00D000000000001EAA", "username": "ann@acm
 def test_an_alias_means_the_org_that_is_configured() -> None:
     found = selection.choose("uat", KNOWN, ())
     host = "acme--uat.sandbox.my.salesforce.com"
-    assert found == Org(UAT, host, "uat", "00D000000000001EAA", "ann@acme.test", "api")
+    assert found == Org(Address(UAT, host, "user"), "uat", "00D000000000001EAA", "ann@acme.test", "api")
 
 
 def test_an_alias_with_a_url_means_that_url() -> None:
-    assert selection.choose(f"uat={PROD}", KNOWN, ()) == Org(PROD, "acme.my.salesforce.com", "uat")
-    assert selection.choose("uat=acme.my.salesforce.com", {}, ()) == Org(PROD, "acme.my.salesforce.com", "uat")
+    assert selection.choose(f"uat={PROD}", KNOWN, ()) == Org(Address(PROD, "acme.my.salesforce.com", "user"), "uat")
+    assert selection.choose("uat=acme.my.salesforce.com", {}, ()) == selection.choose(f"uat={PROD}", {}, ())
 
 
 def test_the_url_of_an_alias_is_judged_like_any_other() -> None:
@@ -411,7 +474,7 @@ def test_of_several_login_urls_none_is_guessed() -> None:
 
 
 def test_an_org_given_outright_comes_before_names() -> None:
-    given = Org("http://localhost:1", "localhost:1", "emulator")
+    given = Org(Address("http://localhost:1", "localhost:1", "user"), "emulator")
     assert selection.select(OrgSelection(names=("uat",), given=given), projects(uat=UAT)) == (given,)
 
 
@@ -469,7 +532,7 @@ def test_a_row_without_a_url_takes_what_the_project_says_of_its_alias() -> None:
 def test_a_row_with_a_url_stands_on_its_own() -> None:
     searched = configured(uat={"url": PROD, "orgId": "00D000000000001EAA"})
     (found,) = selection.select(OrgSelection(batch=listed(f"alias,url\nuat,{UAT}")), searched)
-    assert found == Org(UAT, "acme--uat.sandbox.my.salesforce.com", "uat")
+    assert found == Org(Address(UAT, "acme--uat.sandbox.my.salesforce.com", "user"), "uat")
 
 
 def test_all_mistakes_of_a_file_are_told_at_once_whoever_finds_them() -> None:
@@ -556,6 +619,7 @@ class Login:
     username: str
     org_id: str = "00D000000000007EAA"
     instance_url: str = UAT
+    named_by: NamedBy = "salesforceCli"
 
 
 class Cli:
@@ -577,7 +641,7 @@ def test_an_alias_of_the_salesforce_cli_brings_its_org_id() -> None:
     cli = Cli(Login(("dev", "acme.dev"), "ann@acme.test"))
     for name in ("dev", "acme.dev"):
         (found,) = selection.select(OrgSelection(names=(name,)), (), cli.elsewhere)
-        assert found == Org(UAT, "acme--uat.sandbox.my.salesforce.com", name, "00D000000000007EAA")
+        assert found == Org(Address(UAT, "acme--uat.sandbox.my.salesforce.com", "user"), name, "00D000000000007EAA")
 
 
 def test_a_username_of_the_salesforce_cli_is_expected_to_sign_in() -> None:
@@ -738,14 +802,14 @@ def test_the_way_out_is_to_name_the_host_oneself() -> None:
 @pytest.mark.parametrize("way", WAYS_OF_A_TREE)
 def test_a_tree_names_my_domains_and_the_login_hosts(way: str, url: str) -> None:
     (org,) = selection.select(*by_the_tree(url)[way])
-    assert org.named_by == "tree"
+    assert org.address.named_by == "tree"
 
 
 @pytest.mark.parametrize("url", [*SALESFORCES, SITE, "http://localhost:1717", "http://[::1]:1717"])
 @pytest.mark.parametrize("way", WAYS_OF_A_USER)
 def test_what_the_user_names_is_the_users_whoever_names_it_too(way: str, url: str) -> None:
     found = selection.select(*by_the_user(url)[way])
-    assert {(org.url, org.named_by) for org in found} == {(at(url).url, "user")}
+    assert {(org.url, org.address.named_by) for org in found} == {(at(url).url, "user")}
 
 
 @pytest.mark.parametrize(
@@ -777,7 +841,7 @@ def test_a_host_that_the_user_allows_makes_the_word_of_a_tree_usable(
     which = replace(which, allowed=("other.test", allowed))
     if accepted:
         (org,) = selection.select(which, searched, elsewhere)
-        assert (org.url, org.named_by) == (url, "tree"), "the host is the user's word, the address is not"
+        assert (org.url, org.address.named_by) == (url, "tree"), "the host is the user's word, the address is not"
     else:
         assert problem_of(selection.select, which, searched, elsewhere).kind in (
             orgs.refused_host,
@@ -797,7 +861,7 @@ def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None
     rows = OrgSelection(names=(name,), batch=listed(f"alias,url\n{name},{evil}"))
     assert problem_of(selection.select, rows, (), SalesforceCliOrgs(file="tree")).kind is orgs.malformed_batch_file
     (org,) = selection.select(rows, (), SalesforceCliOrgs(file="user"))
-    assert (org.url, org.named_by) == (evil, "user")
+    assert (org.url, org.address.named_by) == (evil, "user")
 
 
 @pytest.mark.parametrize(
@@ -865,22 +929,22 @@ def test_a_tree_pairs_its_alias_with_an_address_whoever_gave_that() -> None:
         OrgSelection(names=("prod", f"x={PROD}")),
     ):
         org = next(org for org in selection.select(which, tree) if org.alias == "prod")
-        assert (org.named_by, org.paired_by) == ("user", "tree")
+        assert (org.address.named_by, org.paired_by) == ("user", "tree")
     for which in (
         OrgSelection(names=(f"prod={PROD}",), every=True),
         OrgSelection(batch=listed(f"alias,url\nprod,{PROD}")),
     ):
         (org,) = selection.select(which, tree, SalesforceCliOrgs(file="user"))
-        assert (org.named_by, org.paired_by) == ("user", "user")
+        assert (org.address.named_by, org.paired_by) == ("user", "user")
     (org,) = selection.select(OrgSelection(batch=listed("alias\nprod")), tree, SalesforceCliOrgs(file="user"))
     assert org.paired_by == "tree"
 
 
 def test_a_default_that_is_not_used_gives_no_address() -> None:
     (org,) = selection.select(OrgSelection(every=True, default=PROD), configured(prod={"url": PROD}))
-    assert (org.named_by, org.paired_by) == ("tree", "tree")
+    assert (org.address.named_by, org.paired_by) == ("tree", "tree")
     (org,) = selection.select(OrgSelection(default=PROD), configured(prod={"url": PROD}))
-    assert (org.named_by, org.paired_by) == ("user", "user")
+    assert (org.address.named_by, org.paired_by) == ("user", "user")
 
 
 def test_another_address_at_a_host_that_the_user_named_is_not_the_users() -> None:
@@ -895,7 +959,7 @@ def test_no_login_url_of_a_tree_but_a_my_domain_is_an_org() -> None:
     for url in [*STRANGE, "https://login.salesforce.com"]:
         assert problem_of(selection.select, OrgSelection(), projects(login_url=url)).kind is orgs.no_org_chosen
     (org,) = selection.select(OrgSelection(), projects(login_url=PROD))
-    assert org.named_by == "tree"
+    assert org.address.named_by == "tree"
 
 
 @pytest.mark.parametrize("url", [UAT, SITE])
@@ -903,7 +967,7 @@ def test_an_org_of_the_salesforce_cli_is_neither_the_trees_nor_the_users(url: st
     cli = Cli(Login(("dev",), "ann@acme.test", instance_url=url), default="dev", by="tree")
     for which in (OrgSelection(names=("dev",)), OrgSelection(), OrgSelection(batch=listed("alias\ndev"))):
         (org,) = selection.select(which, (), cli.elsewhere)
-        assert (org.url, org.org_id, org.named_by) == (url, "00D000000000007EAA", "salesforceCli")
+        assert (org.url, org.org_id, org.address.named_by) == (url, "00D000000000007EAA", "salesforceCli")
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_value_is_taken_literally(tmp_path: Path, value: str) -> None:
 def test_no_value_means_anything(value: str) -> None:
     marked = replacements.mark("<a>@@S@@</a>", FILE, [parsed(ENTRY)], lambda name: None, lambda entry: value)
     assert marked is not None
-    assert marked.resolve(marked.text[3:-4]) == (value.strip(), ())
+    assert marked.resolve(marked.text[3:-4]) == replacements.Resolved(value.strip(), (), ("SECRET",))
 
 
 def test_a_regular_expression_may_span_the_element(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ecapipe.oauth.flows.client_credentials import ClientCredentials
 from ecapipe.oauth.grants import RefreshToken
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
-from ecapipe.orgs.org import Org
+from ecapipe.orgs.org import Address, Org
 from ecapipe.problems import storage
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.saved import records
@@ -74,7 +74,7 @@ def test_a_record_that_was_altered_does_not_fit_its_name(name: str) -> None:
 
 
 def test_a_record_never_leads_to_plain_http() -> None:
-    insecure = login(target=Org("http://acme.my.salesforce.com", "acme.my.salesforce.com"))
+    insecure = login(target=Org(Address("http://acme.my.salesforce.com", "acme.my.salesforce.com", "user")))
     assert problem_of(records.login, records.record(insecure)).kind is storage.record_damaged
 
 

@@ -78,6 +78,8 @@ class Disk:
             yield from _archived(root)
             return
         ignored = forceignore(root)
+        if not self.holds(root, os.path.join(root, ".forceignore")):
+            yield LinkOutside(".forceignore")
         seen: set[tuple[int, int]] = set()
         for directory in directories:
             start = os.path.join(root, directory)
@@ -266,9 +268,13 @@ def _entries(folder: str) -> list[os.DirEntry[str]] | OSError:
 
 
 def forceignore(root: str) -> Callable[[str], bool]:
-    """Whether the .forceignore of the project hides a path from the Salesforce CLI."""
+    """Whether the .forceignore of the project hides a path from the Salesforce CLI; a link to one that leads out of
+    the repository hides nothing."""
+    path = os.path.join(root, ".forceignore")
+    if not Disk().holds(root, path):
+        return lambda _: False
     try:
-        with open(os.path.join(root, ".forceignore"), encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.read().splitlines()
     except OSError:
         return lambda _: False
