@@ -128,6 +128,23 @@ def test_no_command_runs_what_a_repository_names(old: bool, trapped: Trapped) ->
 
 
 @pytest.mark.parametrize(
+    "command", ["app check --for commit", "app protect --dry-run", "run --retrieve -o uat --until check"]
+)
+def test_no_program_of_a_tree_is_run_from_elsewhere(command: str, tmp_path: Path) -> None:
+    """Also where PATH holds a folder of a tree that the current folder does not lie in."""
+    trapped = Trapped(tmp_path)
+    (trapped.project / "bin").mkdir()
+    for name in ("git", "sf", "xdg-open", "python3"):
+        shutil.copy(trapped.trap(name), trapped.project / "bin" / name)
+    path = f"{trapped.project}/bin:{tmp_path}/nothing:/usr/bin:/bin"
+    subprocess.run(
+        [*PROGRAM, *command.split(), "-d", "project"], cwd=tmp_path, env=environment(tmp_path, PATH=path),
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert trapped.sprung == set()
+
+
+@pytest.mark.parametrize(
     ("command", "trap"),
     [("status", "core.fsmonitor"), ("cat-file -p HEAD:notes.txt", "ext"),
      ("grep --textconv made", "diff.trap.textconv"), ("add --all", "filter.trap.process")],

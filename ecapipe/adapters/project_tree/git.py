@@ -59,6 +59,7 @@ class GitRepository:
             # Whoever opens a pipe waits for a writer, and a device may never end.
             raise EcapipeError(git_unavailable(top, "its .git is neither a folder nor a file"))
         process_environment = environment.process()
+        process_environment.pass_over((top,))
         variables, path = process_environment.for_git(), program(process_environment)
         if path is None:
             raise GitMissing(git_unavailable(top, "there is no git program"))
