@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -31,6 +32,7 @@ class Environment:
         self._values: Mapping[str, str] = dict(environ)
         self._known = frozenset(each for name in self._values for each in (name, name.removesuffix(_FILE_SUFFIX)))
         self._withheld: set[str] = set()
+        self._trees: list[str] = []
 
     def get(self, name: str) -> str | None:
         """The value of `name`; None when it is unset or empty."""
@@ -62,19 +64,26 @@ class Environment:
     def program(self, *names: str, chosen: str = "") -> str | None:
         """The program whose absolute path the variable `chosen` holds, else the first on the PATH that is called so.
 
-        Only absolute folders of PATH are searched, and none of the tree around the current folder: whoever wrote the
-        tree does not choose what is run.
+        Only absolute folders of PATH are searched, and none of the tree around the current folder, nor of those in
+        `pass_over`: whoever wrote a tree does not choose what is run.
         """
         paths = [os.path.join(folder, name) for folder in self._folders() for name in names]
         if path := self.get(chosen):
             paths = [path]
         return next(filter(_is_program, paths), None)
 
+    def pass_over(self, paths: Iterable[str]) -> None:
+        """Take no program from the trees around `paths`, which somebody is about to look at."""
+        for path in paths:
+            with suppress(OSError):  # the current folder was removed
+                self._trees.append(_tree(path) or os.path.realpath(path))
+
     def _folders(self) -> list[str]:
         """The folders of PATH that programs are taken from."""
-        tree = _tree()
+        around = _tree(os.curdir)
+        trees = {*self._trees, *([around] if around else ())}
         folders = (self.get("PATH") or "").split(os.pathsep)
-        return [folder for folder in folders if os.path.isabs(folder) and not (tree and _inside(folder, tree))]
+        return [folder for folder in folders if os.path.isabs(folder) and not _inside(folder, trees)]
 
     def _with_path(self, variables: dict[str, str]) -> dict[str, str]:
         """The `variables`, with PATH reduced to `_folders`, or without it: an empty one means the current folder."""
@@ -141,10 +150,10 @@ def _is_program(path: str) -> bool:
     return os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK)
 
 
-def _tree() -> str | None:
-    """The real path of the repository around the current folder, else of the project; None without them."""
+def _tree(path: str) -> str | None:
+    """The real path of the repository around a path, else of the project; None without them."""
     try:
-        current = PurePath(os.path.realpath(os.curdir))
+        current = PurePath(os.path.realpath(path))
     except OSError:  # it was removed
         return None
     around = (current, *current.parents)
@@ -153,11 +162,11 @@ def _tree() -> str | None:
     return next(map(str, roots), None)
 
 
-def _inside(folder: str, tree: str) -> bool:
-    """Whether a folder lies in the tree, or is named through it: a link there may lead anywhere."""
+def _inside(folder: str, trees: set[str]) -> bool:
+    """Whether a folder lies in one of the trees, or is named through it: a link there may lead anywhere."""
     real, spelled = PurePath(os.path.realpath(folder)), PurePath(os.path.abspath(folder))
     ways = (real, *real.parents, *map(os.path.realpath, (spelled, *spelled.parents)))
-    return tree in map(str, ways)
+    return not trees.isdisjoint(map(str, ways))
 
 
 def process() -> Environment:

@@ -44,6 +44,12 @@ class Git(Protocol):
         Raises `EcapipeError` (UnknownRevision).
         """
 
+    def file_at(self, revision: str, name: str) -> bytes | None:
+        """The content of any file of a revision, also behind a link in it; None where there is none.
+
+        Raises `EcapipeError` (UnknownRevision).
+        """
+
     def read(self, blobs: Iterable[str]) -> Mapping[str, bytes]:
         """Contents, by id."""
 

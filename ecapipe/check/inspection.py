@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
-from ecapipe.check import baseline, evidence, listing, revision
+from ecapipe.check import baseline, committed_config, evidence, listing, revision
 from ecapipe.check.baseline import AcceptedFinding
+from ecapipe.check.committed_config import CommittedConfig
 from ecapipe.check.evidence import EvidenceCollector
 from ecapipe.check.findings import Finding
 from ecapipe.check.options import CheckOptions as CheckOptions
@@ -26,9 +26,6 @@ from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection, discover, require_apps, reserved
 from ecapipe.project.sfdx_project import Project
 from ecapipe.secret import Secret
-
-_LARGEST_BASELINE: Final = 64 * 1024 * 1024
-"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,10 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     # A file that cannot be read is a finding, even where it was the only one.
     if not discovery.unreadable:
         require_apps(replace(discovery, apps=(*discovery.apps, *on_disk)))
+    configs: dict[str, CommittedConfig] = {}
+    if options.config_from is not None:
+        configs = {each.root: committed_config.read(options.config_from, each, view) for each in discovery.projects}
+        discovery = replace(discovery, projects=tuple(each.project for each in configs.values()))
     target = _target(options, discovery.projects)
     chain = view.chain(Scope(discovery.apps))
     all_apps = discovery.apps
@@ -66,7 +67,7 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     resolutions = [resolution.resolve(app, None, chain, allowed_flows) for app in discovery.apps]
     findings, notices, applied = list[Finding](), list(discovery.notices), set[str]()
     for project in discovery.projects:
-        check = _ProjectCheck(project, options, view)
+        check = _ProjectCheck(project, options, view, configs.get(project.root))
         # Apps that have not changed may have the key of one that has.
         keys = evidence.consumer_keys(app for app in all_apps if app.project == project.root)
         secrets = evidence.consumer_secrets(app for app in on_disk if app.project == project.root)
@@ -85,10 +86,12 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
 
 
 class _ProjectCheck:
-    """The check of one project."""
+    """The check of one project, by its own configuration or a committed one."""
 
-    def __init__(self, project: Project, options: CheckOptions, world: CheckAccess) -> None:
-        self.project, self.options, self.world = project, options, world
+    def __init__(
+        self, project: Project, options: CheckOptions, world: CheckAccess, config: CommittedConfig | None
+    ) -> None:
+        self.project, self.options, self.world, self.config = project, options, world, config
         self.root = project.root
         self.levels = registry.parse_levels(project.rules)
         self.active = registry.active(options.purpose, self.levels)
@@ -125,6 +128,9 @@ class _ProjectCheck:
         self.has_git_facts = collector.has_git_facts
         unreadable = [problem for root, problem in discovery.failures if root == self.root]
         unreadable += reserved((self.project,), ())
+        if self.config:
+            changed = tuple(self.config.changed(self.world.tree))
+            facts = replace(facts, config_commit=self.config.revision, changed_config=changed)
         findings = registry.check(apps, resolved, replace(facts, problems=tuple(unreadable)), self.levels)
         is_whole = discovery.whole and self.options.since is None
         names = {app.name for app in apps}
@@ -140,6 +146,8 @@ class _ProjectCheck:
             return False
         needs = RULES[rule].needs
         if needs & evidence.FROM_GIT and not self.has_git_facts:
+            return False
+        if "changed_config" in needs and not self.config:
             return False
         return "history" not in needs or self.options.history
 
@@ -188,13 +196,16 @@ class _ProjectCheck:
             if self.options.update:
                 raise EcapipeError(baseline_not_configured(self.root))
             return ()
-        path = f"{self.root}/{name}"
-        if self.world.tree.resolve(path) is None:
+        if self.config:
+            content, notice = self.config.baseline, f"The baseline {name} does not exist at {self.config.revision}."
+        else:
+            content = committed_config.read_tree(self.world.tree, self.project, name, baseline.LARGEST)
+            notice = f"The baseline {name} does not exist. --update-baseline writes it."
+        if content is None:
             if not self.options.update:
-                self.notices.append(f"The baseline {name} does not exist. --update-baseline writes it.")
+                self.notices.append(notice)
             return ()
-        text = self.world.tree.read(path, _LARGEST_BASELINE).decode("utf-8", "replace")
-        return baseline.parse(text, name)
+        return baseline.parse(content.decode("utf-8", "replace"), name)
 
 
 def _apps_on_disk(

@@ -207,6 +207,7 @@ def select_project(
     no_project_config: bool = False,
 ) -> ProjectSelection:
     """The folders and apps that the shared options name, and whether the project's settings are trusted."""
+    environment.pass_over((*(source_dirs or ()), *(metadata_dirs or ()), *(credentials_dirs or ())))
     trusted = not no_project_config and environment.get("ECAPIPE_NO_PROJECT_CONFIG") != "1"
     return ProjectSelection(
         directories=tuple(source_dirs or ()),

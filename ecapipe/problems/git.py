@@ -35,7 +35,7 @@ def git_unavailable(directory: str, reason: str) -> Wording:
 
 @problem(
     "config",
-    "The revision given with --since is not in the repository.",
+    "The revision given with --since or --project-config-from is not in the repository.",
     "Correct it, or fetch it: CI systems often clone only the newest commit.",
     exit_code=USAGE,
 )

@@ -124,6 +124,13 @@ def test_no_program_of_the_tree_is_found_or_passed_on(
         made = Environment({"PATH": f"{tmp_path}/{inside}"})
         assert made.program("tool") is None, inside
         assert (made.for_programs(), made.for_git()) == ({}, {}), inside
+    monkeypatch.chdir(tmp_path)
+    for path in ("tree/force-app", f"{tmp_path}/alias/force-app"):  # looked at from elsewhere
+        made = Environment({"PATH": f"{tmp_path}/tree/bin"})
+        assert made.program("tool") == f"{tmp_path}/tree/bin/tool"
+        made.pass_over((path,))
+        assert (made.program("tool"), made.for_programs()) == (None, {})
+    monkeypatch.chdir(tmp_path / "tree/force-app")
     made = Environment({"PATH": f"bin::.:{tmp_path}/tree/bin:{tmp_path}/own", "CHOSEN": f"{tmp_path}/tree/bin/tool"})
     assert made.program("tool") == f"{tmp_path}/own/tool"
     assert made.for_programs()["PATH"] == made.for_git()["PATH"] == f"{tmp_path}/own"

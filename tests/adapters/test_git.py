@@ -224,17 +224,3 @@ def test_asking_changes_nothing(git: Git, repo: Path) -> None:
     before = snapshot(repo)
     tracked(str(repo), ["a.xml", "b.xml"])
     assert snapshot(repo) == before
-
-
-@pytest.mark.parametrize(
-    "setting", ["core.fsmonitor", "core.pager", "core.editor", "core.sshCommand", "alias.ls-files"]
-)
-def test_no_command_of_the_repository_is_run(git: Git, repo: Path, tmp_path: Path, setting: str) -> None:
-    write(repo, "a.xml")
-    git("add", ".")
-    trap = tmp_path / "trap"
-    trap.write_text(f"#!/bin/sh\ntouch '{tmp_path}/sprung'\n")
-    trap.chmod(0o755)
-    git("config", setting, str(trap))
-    assert tracked(str(repo), ["a.xml"]) == {"a.xml"}
-    assert not (tmp_path / "sprung").exists()

@@ -25,13 +25,18 @@ if TYPE_CHECKING:
 
     from ecapipe.protect.protection import IgnoreRule, IgnoreRules
 
-# Nothing of a tree is run, nothing is fetched, and the index is not even refreshed: core.fsmonitor is a command that
-# the repository itself may name, and a partial clone would fetch what it lacks.
+# Nothing of a tree is run, nothing is fetched, and the index is not even refreshed. core.fsmonitor, which the
+# repository itself may set, is empty: to git before 2.36 "false" is a command, too.
 _OPTIONS: Final = (
-    "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never",
-    "-c", "submodule.recurse=false",
+    "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=", "-c", f"core.hooksPath={os.devnull}",
+    "-c", "credential.helper=", "-c", "submodule.recurse=false",
 )  # fmt: skip
-_ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LANGUAGE": "C", "LC_ALL": "C"}
+# A partial clone would fetch what it lacks, with programs that its configuration names. git before 2.44 knows no
+# GIT_NO_LAZY_FETCH; in every git GIT_ALLOW_PROTOCOL wins over protocol.*.allow, whoever sets that.
+_ENVIRONMENT: Final = {
+    "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0",
+    "LANGUAGE": "C", "LC_ALL": "C",
+}  # fmt: skip
 _CHOSEN: Final = "ECAPIPE_GIT"
 _PROGRAM: Final = "GIT_PYTHON_GIT_EXECUTABLE"
 """The variable of GitPython that names another program."""
@@ -54,6 +59,7 @@ class GitRepository:
             # Whoever opens a pipe waits for a writer, and a device may never end.
             raise EcapipeError(git_unavailable(top, "its .git is neither a folder nor a file"))
         process_environment = environment.process()
+        process_environment.pass_over((top,))
         variables, path = process_environment.for_git(), program(process_environment)
         if path is None:
             raise GitMissing(git_unavailable(top, "there is no git program"))
@@ -101,15 +107,34 @@ class GitRepository:
         return _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){name}")).get(name)
 
     def at(self, revision: str) -> dict[str, str]:
+        commit = self._commit(revision)
+        if commit is None:
+            return {}
+        return _blobs(self._entries("ls-tree", "-r", "-z", "--full-tree", commit), _ECA)
+
+    def file_at(self, revision: str, name: str) -> bytes | None:
+        commit = self._commit(revision)
+        if commit is None:
+            return None
+        if "\n" in name:
+            raise EcapipeError(git_unavailable(self.top, "it cannot be asked about a name with a line break"))
+        query = os.fsencode(f"{commit}:{name}\n")
+        with self._started("cat-file", f"--batch={_HEADER}", "--follow-symlinks", stdin=query) as output:
+            # To the end: git is not to write to a pipe that is closed.
+            contents = [b"".join(pieces) for _, pieces in _contents(output)]
+        return contents[0] if contents else None
+
+    def _commit(self, revision: str) -> str | None:
+        """The id of a revision's commit; None for ``HEAD`` before the first one."""
         # Through a pipe, where nothing in it can be an option.
         query = os.fsencode(f"{' '.join(revision.splitlines())}^{{commit}}\n")
         answer = self._run("cat-file", f"--batch-check={_OBJECT}", stdin=query).decode().strip()
         commit, _, kind = answer.rpartition(" ")
         if kind != "commit":
             if revision == "HEAD":  # nothing has been committed yet
-                return {}
+                return None
             raise EcapipeError(unknown_revision(revision))
-        return _blobs(self._entries("ls-tree", "-r", "-z", "--full-tree", commit), _ECA)
+        return commit
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
         ids = dict.fromkeys(blobs)
@@ -143,8 +168,8 @@ class GitRepository:
 
     def holding(self, folder: str, secrets: SecretSearch) -> Iterable[str]:
         command = (
-            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
-            "-f", "-", "--", f":(literal){folder}",
+            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
+            "--fixed-strings", "-f", "-", "--", f":(literal){folder}",
         )  # fmt: skip
 
         def search() -> list[str]:

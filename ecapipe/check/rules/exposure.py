@@ -11,8 +11,10 @@ from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secre
 from ecapipe.problems.git import git_command
 from ecapipe.problems.problem import command
 from ecapipe.project import metadata
+from ecapipe.project.sfdx_project import FILE
 
 _PUSH: Final = ("applePushConfig", "androidPushConfig")
+_REVIEW: Final = "Review the change for itself: once it is merged, checks go by it."
 _IGNORE: Final = "Add **/*.{0.suffix}-meta.xml to .gitignore."
 
 
@@ -278,6 +280,22 @@ def file_permissions_open(subject: RuleInput) -> Iterator[Remark]:
 )
 def not_examined(evidence: Evidence) -> Iterator[Remark]:
     yield from evidence.unexamined
+
+
+@project_rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="The tree has another plugins.ecapipe, or another baseline, than the commit that --project-config-from "
+    "names. The check went by that commit.",
+    why="Whoever changes what a check goes by can let anything pass, from the next check on.",
+    remedy="Have somebody review the change for itself. Once it is merged, checks go by it.",
+    source="CWE-807, Reliance on Untrusted Inputs in a Security Decision",
+    needs=("changed_config",),
+)
+def check_config_changed(evidence: Evidence) -> Iterator[Remark]:
+    for file in evidence.changed_config:
+        changed = "plugins.ecapipe" if file == FILE else "The baseline"
+        message = f"{changed} is not what it is at {evidence.config_commit}, which this check went by."
+        yield Remark(message, (_REVIEW,), file=file, line=None, element="")
 
 
 def _policy(
