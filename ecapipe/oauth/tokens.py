@@ -32,7 +32,7 @@ _ORIGIN: Final = re.compile(
     r"(?P<https>https://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?)/?"
     r"|(?P<http>http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?)(?:/[a-z0-9-]*)?"
 )
-"""The origin of an org. On this machine alone it may be over http, with the path of an emulated org, which is left out."""
+"""The origin of an org. On this machine it may be over http, with the path of an emulated org, which is left out."""
 _MEMBERS: Final = (
     "token_type", "access_token", "refresh_token", "id", "issued_at", "signature", "scope", "instance_url",
 )  # fmt: skip
