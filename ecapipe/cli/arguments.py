@@ -83,21 +83,29 @@ def presentable(words: Sequence[str], parameters: Iterable[Parameter]) -> list[s
 
 def conceal(problem: Problem, words: Sequence[str]) -> Problem:
     """`problem` without what may be a secret in `words`, the command line that it is about."""
-    secrets = _hidden(tuple(words))
-    if not secrets:
+    hidden = _hidden(tuple(words))
+    if not hidden:
         return problem
-    message, *actions = (redact(text, *secrets) for text in (problem.message, *problem.actions))
-    file = problem.file and redact(problem.file, *secrets)
+    message, *actions = (_without(text, hidden) for text in (problem.message, *problem.actions))
+    file = problem.file and _without(problem.file, hidden)
     return replace(problem, message=message, actions=tuple(actions), file=file)
 
 
 # A run asks for each problem, and has one command line.
 @lru_cache(maxsize=1)
-def _hidden(words: tuple[str, ...]) -> tuple[Secret, ...]:
+def _hidden(words: tuple[str, ...]) -> tuple[str, ...]:
     """The values in a command line that may be secrets."""
     names, parameters = _command(words)
     values = _values(words[names:], parameters)
-    return tuple(Secret(value) for _, value, kind in values if value and not _is_shown(value, kind))
+    return tuple(value for _, value, kind in values if value and not _is_shown(value, kind))
+
+
+def _without(text: str, hidden: Sequence[str]) -> str:
+    for value in hidden:
+        # Of an address or a name that is only mistaken, parts may be said: they are in other words, too.
+        for form in (value, repr(value)[1:-1]):
+            text = text.replace(form, REDACTED)
+    return redact(text, *(Secret(value) for value in hidden if len(value) > _LONGEST or _looks_secret(value)))
 
 
 def _command(words: Sequence[str]) -> tuple[int, Sequence[Parameter]]:
@@ -144,9 +152,7 @@ def _is_shown(value: str, kind: str) -> bool:
         return True
     if kind == "REF" and _COMMIT.fullmatch(value):
         return True
-    if not has_form(value, kind) or _FIRST_LINE.search(value) or any(map(_looks_random, _RUN.findall(value))):
-        return False
-    return not any(len(_CLASSES.findall(line)) > 0.4 * len(line) for line in _LINE.findall(value))
+    return has_form(value, kind) and not _looks_secret(value)
 
 
 def has_form(value: str, kind: str) -> bool:
@@ -154,6 +160,13 @@ def has_form(value: str, kind: str) -> bool:
     if len(value) > _LONGEST or not value.isprintable() or not re.fullmatch(_FORMS[kind], value):
         return False
     return redact(value) == value
+
+
+def _looks_secret(value: str) -> bool:
+    """Whether a value holds something random, or a key."""
+    if redact(value) != value or _FIRST_LINE.search(value) or any(map(_looks_random, _RUN.findall(value))):
+        return True
+    return any(len(_CLASSES.findall(line)) > 0.4 * len(line) for line in _LINE.findall(value))
 
 
 def _looks_random(run: str) -> bool:
