@@ -47,7 +47,7 @@ def request_token(
 ) -> Token:
     """The token for a code, or for the grant of a plan; raises `EcapipeError`.
 
-    Nothing is retried after `end`, in seconds of the clock. The refresh token of an answer that cannot be trusted is
+    Nothing is retried after `end`, in seconds of the clock. The tokens of an answer that cannot be trusted are
     revoked.
     """
     settled = world.clock.seconds() + options.settle * 60
@@ -69,7 +69,7 @@ def request_token(
         try:
             token = tokens.read(response, attempts[-1], target.credentials, target.org, target.app)
         except tokens.Unusable as error:
-            give_back(error.refresh_token, target.org, world, work)
+            give_back(error, target.org, world, work)
             raise
         except EcapipeError as error:
             difference = 0.0

@@ -443,11 +443,9 @@ def probe_needs_secret(host: str) -> Wording:
     "Look the code up in Salesforce's list of OAuth errors.",
 )
 def oauth_refused(host: str, error: str, description: str) -> Wording:
-    answer = f"{error}: {description}" if description else error
-    return say(
-        f"{host} refused: {answer}.",
-        f'Search Salesforce Help for "OAuth error {error}", and look at Setup, Login History in the org.',
-    )
+    answer = ": ".join(part for part in (error, description) if part) or "the error has no usable code"
+    search = f'Search Salesforce Help for "OAuth error {error}", and look at' if error else "Look at"
+    return say(f"{host} refused: {answer}.", f"{search} Setup, Login History in the org.")
 
 
 @problem(

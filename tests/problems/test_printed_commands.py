@@ -74,7 +74,7 @@ def require_parsed(words: Sequence[str]) -> None:
     name, *rest = words
     child = rest.pop(0) if name in ("app", "login", "runs", "report", "emulator") else None
     session = open_session(list(words), Environment({}), io.StringIO(), io.StringIO())
-    parser = completion._load_command(name, child)
+    parser = completion.load_command(name, child)
     assert parser is not None, words
     parser.make_context(name, rest, obj=session)
 
@@ -167,7 +167,7 @@ PRINTED: Final = re.compile(
 def test_every_flag_of_a_command_that_is_named_is_known(kind: Kind[...]) -> None:
     for text in (kind.means, kind.remedy, *build(kind, "x").actions):
         for match in PRINTED.finditer(text):
-            parser = completion._load_command(match[1] or match[3], match[2])
+            parser = completion.load_command(match[1] or match[3], match[2])
             assert parser is not None, text
             known = {flag for each in parser.params for flag in each.opts}
             assert {word for word in match[4].split() if word.startswith("--")} <= {*known, "--help"}, text
