@@ -19,13 +19,16 @@ from ecapipe.check.rules import registry
 from ecapipe.check.rules.subject import Evidence
 from ecapipe.credentials import resolution
 from ecapipe.documents import report
+from ecapipe.events import AUTHORIZE, TARGET_STAGES, Clock, Event, StageEnded, StageStarted, Subject
 from ecapipe.login.options import LoginOptions
+from ecapipe.login.tracker import Tracker
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
-from ecapipe.problems.usage import internal_error
+from ecapipe.problems.usage import bug, internal_error
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
+from ecapipe.run.login_progress import LoginProgress
 from ecapipe.run.pipeline import RunRequest
 
 SECRET = "a-secret-that-is-made-up"
@@ -110,3 +113,19 @@ def test_a_rule_that_breaks_costs_the_other_apps_nothing() -> None:
     assert (by_app["Broken"].rule, by_app["Broken"].level) == ("not-examined", "error")
     assert "IndexError at ecapipe.check." in by_app["Broken"].message
     assert [each.app for each in found if each.rule != "not-examined"]
+
+
+def test_a_bug_between_two_stages_fails_the_next_one() -> None:
+    subject, clock = Subject("Billing", "uat"), Clock(lambda: 0.0, lambda: scripted.NOW)
+    events: list[Event] = []
+    progress = LoginProgress([subject], Tracker(events.append, clock, TARGET_STAGES[:3]), clock)
+    progress.record(StageStarted(AUTHORIZE, subject))
+    progress.record(StageEnded(AUTHORIZE, subject, "passed", scripted.NOW))
+    progress.fail(subject, bug(ZeroDivisionError(SECRET)))
+    ended = [event for event in events if isinstance(event, StageEnded)]
+    assert [(each.stage.name, each.outcome) for each in ended] == [
+        ("authorize", "passed"),
+        ("token", "failed"),
+        ("verify", "skipped"),
+    ]
+    assert SECRET not in str(ended)
