@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ecapipe.adapters.network.browser import Name
     from ecapipe.adapters.network.http import Http
+    from ecapipe.adapters.network.opening import Openings
     from ecapipe.login.callbacks import CallbackReply
     from ecapipe.login.salesforce_cli import SalesforceCli
     from ecapipe.login.signing import KeyReader
@@ -89,6 +90,7 @@ def real_world(
     """
     spare.without_http_client()
     repositories, sender = git.Repositories(), _Sender()
+    openings = _later(_openings)
     return World(
         tree=Disk(),
         tracked=git.tracked,
@@ -103,8 +105,8 @@ def real_world(
         ask=terminal.ask if secret_prompts else None,
         sources=SOURCES,
         keys=_later(lambda: _keys(environment)),
-        open=_opening(environment, browser),
-        listen=_listen,
+        open=_opening(openings, environment, browser),
+        listen=partial(_listen, openings),
         lines=terminal.Typed(sys.stdin if prompts else None),
         store=_later(lambda: _store(environment)),
         sf=_later(lambda: _sf(environment)),
@@ -112,7 +114,7 @@ def real_world(
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
         random_bytes=os.urandom,
-        browsers=partial(_opening, environment) if browser is None else None,
+        browsers=partial(_opening, openings, environment) if browser is None else None,
         ready=sender.prepare,
         close_connections=sender.part,
     )
@@ -216,24 +218,37 @@ class _Sender:
             http.close()
 
 
-def _opening(environment: Environment, browser: str | None) -> Callable[[str], bool] | None:
+def _openings() -> Openings:
+    from ecapipe.adapters.network.opening import Openings
+
+    return Openings()
+
+
+def _opening(openings: Openings, environment: Environment, browser: str | None) -> Callable[[str], bool] | None:
     if browser == "none":
         return None
-    return _opener(environment, cast("Name | None", browser))
+    return _opener(openings, environment, cast("Name | None", browser))
 
 
-def _opener(environment: Environment, browser: Name | None) -> Callable[[str], bool]:
+def _opener(openings: Openings, environment: Environment, browser: Name | None) -> Callable[[str], bool]:
     def show(url: str) -> bool:
         from ecapipe.adapters.network.browser import opener
 
-        return opener(browser, environment)(url)
+        # Others see what a program is started with, so that it is an address of ours, which works once.
+        try:
+            opened = opener(browser, environment)(openings.address(url))
+        except OSError:
+            return False
+        if opened:
+            openings.require(url)
+        return opened
 
     return show
 
 
 def _listen(
-    callback_urls: Collection[str], land: Callable[[str], CallbackReply]
+    openings: Openings, callback_urls: Collection[str], land: Callable[[str], CallbackReply]
 ) -> AbstractContextManager[Mapping[str, Problem]]:
     from ecapipe.adapters.network.listener import listen
 
-    return listen(callback_urls, land)
+    return listen(callback_urls, land, openings)

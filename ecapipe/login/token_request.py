@@ -36,6 +36,9 @@ _CLOCK_PROBLEMS: Final = frozenset({assertion_expired, assertion_refused})
 _CLOCK_TOLERANCE: Final = 20.0
 """Seconds between two clocks that do not matter: an assertion is valid for longer."""
 
+_WRONG_CLOCK: Final = 24 * 60 * 60.0
+"""A day: an org that tells of another year is not believed, since an assertion for then would be good until then."""
+
 
 def request_token(
     target: Target,
@@ -94,9 +97,9 @@ def _clock_difference(response: Response, world: LoginAccess) -> float:
     if response.date is None:
         return 0.0
     difference = response.date - now(world)
-    if abs(difference) <= _CLOCK_TOLERANCE:
-        return 0.0
-    return difference
+    if _CLOCK_TOLERANCE < abs(difference) <= _WRONG_CLOCK:
+        return difference
+    return 0.0
 
 
 def _clock_warning(ahead: float, host: str) -> str:

@@ -8,6 +8,7 @@ from ecapipe.problems.problem import (
     BUG,
     INTERRUPTED,
     USAGE,
+    Problem,
     Wording,
     command,
     did_you_mean,
@@ -294,8 +295,8 @@ def output_not_written(reason: str) -> Wording:
 
 @problem(
     "config",
-    "A mistake in ecapipe.",
-    "Report it with the version and the names of the failing functions; they hold no secret.",
+    "A mistake in ecapipe. Where it came up in one app or login, the others went on.",
+    "Report it with the version and the place that the message names; they hold no secret.",
     exit_code=BUG,
 )
 def internal_error(kind: str, place: str) -> Wording:
@@ -303,6 +304,17 @@ def internal_error(kind: str, place: str) -> Wording:
         f"ecapipe failed with {kind} at {place}. This is a bug in ecapipe.",
         "Report it with the output of ecapipe --version and this message; it holds no secret.",
     )
+
+
+def bug(error: BaseException) -> Problem:
+    """What nobody foresaw, as a problem. Names only, no values: the exception's own text may hold anything."""
+    place, frame = "an unknown place", error.__traceback__
+    while frame is not None:
+        module = str(frame.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] == "ecapipe":
+            place = f"{module}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    return internal_error(type(error).__name__, place)
 
 
 @problem(

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
-from ecapipe.events import DISCOVER, DRY_RUN, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded
+from ecapipe.events import (
+    DISCOVER,
+    DRY_RUN,
+    HAND_OVER,
+    VERIFY,
+    LoginResult,
+    Outcome,
+    SavedPlace,
+    StageEnded,
+    Unwritten,
+)
 from ecapipe.oauth.flows import registry
 from ecapipe.problems.problem import Problem
 
@@ -218,10 +228,6 @@ def _storage(saved: SavedPlace | None) -> Iterator[str]:
 def tame(line: str) -> str:
     """`line`, which GitHub Actions takes for no command, as it does a line that starts with ``::``."""
     return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line
-
-
-class Unwritten(OSError):
-    """A stream cannot be written to, though somebody reads it: its disk is full, say."""
 
 
 def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> None:

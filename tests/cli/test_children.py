@@ -21,10 +21,10 @@ BROWSER = """#!{python}
 import os, sys
 with open({told!r} + f"/browser-{{os.getpid()}}", "w") as file:
     print(*map("=".join, os.environ.items()), sep="\\n", file=file)
-sys.path.insert(0, {root!r})
-from urllib.request import ProxyHandler, build_opener
+sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from ecapipe.emulator.visitor import visit
-build_opener(ProxyHandler({{}})).open(visit(sys.argv[1], *{login!r}, None)).close()
+from fakes.browser import sign_in
+sign_in(sys.argv[1], lambda link: visit(link, *{login!r}, None))
 """
 GIT = """#!/bin/sh
 env > {told}/git-$$
