@@ -162,6 +162,8 @@ def _replacements(members: Mapping[str, object]) -> tuple[Replacement, ...]:
     entries = members.get("replacements", [])
     if not isinstance(entries, list):
         raise EcapipeError(schema_validation_error(FILE, "replacements must be a list"))
+    if len(entries) > replacements.MOST:
+        raise EcapipeError(schema_validation_error(FILE, f"replacements has more than {replacements.MOST} entries"))
     parsed = []
     for number, entry in enumerate(entries, 1):
         outcome = replacements.parse(_object(entry, f"entry {number} of replacements must be an object"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-import threading
-import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -213,7 +211,6 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path, path: str) -> None:
 def test_one_byte_more_than_the_limit_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 500)
     assert len(Disk().read(f"{tmp_path}/file", LIMIT)) == LIMIT + 1
-    assert len(Disk().read("/dev/zero", LIMIT)) == LIMIT + 1
 
 
 def test_nothing_is_changed_by_looking(tmp_path: Path) -> None:
@@ -344,23 +341,6 @@ def test_no_damage_to_a_zip_is_worse_than_a_problem(damage: list[tuple[int, byte
         for each in Disk().walk(file.name, ["."], metadata_format=True):
             if isinstance(each, MetadataFile):
                 Disk().read(f"{file.name}/{each.path}", LIMIT)
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_read_to_its_end_however_it_comes(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-
-    def write() -> None:
-        with pipe.open("wb", buffering=0) as stream:
-            for part in (b"first, ", b"x" * 100_000, b", last"):
-                stream.write(part)
-                time.sleep(0.02)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    assert Disk().read(str(pipe), metadata.LARGEST) == b"first, " + b"x" * 100_000 + b", last"
-    writer.join()
 
 
 # --- whose file a file is ---

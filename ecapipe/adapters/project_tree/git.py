@@ -40,6 +40,8 @@ _LOADING: Final = threading.Lock()
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
+_LARGEST: Final = 64 * _PIECE
+"""Bytes of a content that is read as a whole."""
 _LINK, _SUBMODULE = b"120000", b"160000"
 _ECA: Final = b".eca"
 """What the suffixes of external client apps begin with."""
@@ -116,7 +118,7 @@ class GitRepository:
         # Starting git takes milliseconds, also to ask it nothing.
         if not ids:
             return {}
-        return {blob: b"".join(pieces) for blob, pieces in self._read(ids)}
+        return {blob: _beginning(pieces) for blob, pieces in self._read(ids)}
 
     def _read(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
         ids = "".join(f"{blob}\n" for blob in blobs).encode()
@@ -375,6 +377,14 @@ def _contents(output: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
         for _ in pieces:  # whatever the caller left
             continue
         output.read(1)
+
+
+def _beginning(pieces: Iterable[bytes]) -> bytes:
+    """The first bytes of a content: enough to see that it is larger than a file of its kind may be."""
+    data = bytearray()
+    for piece in pieces:
+        data += piece[: _LARGEST + 1 - len(data)]
+    return bytes(data)
 
 
 def _pieces(output: IO[bytes], size: int) -> Iterator[bytes]:
