@@ -6,14 +6,16 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal
 
 from ecapipe.project import globs, reserved_variables
 from ecapipe.project.globs import Pattern
 
 _FIRST_MARK: Final = 0xF0000
-MOST: Final = 1000
-"""Entries of a project."""
+MOST: Final = 10_000
+MOST_GLOBS: Final = 1000
+"""Entries of a project: each is tried on each file."""
 _MARK: Final = re.compile(f"[{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + MOST)}]")
 """A character of Unicode's private use, which stands for a value while the file is parsed."""
 _LARGEST: Final = 4 * 1024 * 1024
@@ -46,8 +48,14 @@ class Replacement:
         """Whether the entry is for the file at the absolute `path`, by the Salesforce CLI's reading of it."""
         if self.glob is None:
             return path.endswith(self.place)
-        matched = globs.Path(path, hidden=False)
+        matched = _path(path)
         return bool(self.glob.ends(matched) & matched.end)
+
+
+# One file goes through all entries before the next.
+@lru_cache(maxsize=4)
+def _path(text: str) -> globs.Path:
+    return globs.Path(text, hidden=False)
 
 
 @dataclass(frozen=True, slots=True)

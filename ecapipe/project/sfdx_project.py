@@ -170,6 +170,9 @@ def _replacements(members: Mapping[str, object]) -> tuple[Replacement, ...]:
         if isinstance(outcome, str):
             raise EcapipeError(schema_validation_error(FILE, f"entry {number} of replacements {outcome}"))
         parsed.append(outcome)
+    if sum(each.glob is not None for each in parsed) > replacements.MOST_GLOBS:
+        reason = f"replacements has more than {replacements.MOST_GLOBS} entries with a glob"
+        raise EcapipeError(schema_validation_error(FILE, reason))
     return tuple(parsed)
 
 

@@ -77,7 +77,7 @@ class Disk:
             yield from _archived(root)
             return
         ignored = yield from forceignore(root)
-        seen: set[tuple[int, int]] = set()
+        seen: set[tuple[int, int] | str] = set()
         for directory in directories:
             start = os.path.join(root, directory)
             prefix = "" if directory == "." else f"{directory}/"
@@ -183,7 +183,7 @@ def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
 
 
 def _walk(
-    folder: str, prefix: str, seen: set[tuple[int, int]], holds: Callable[[str], bool]
+    folder: str, prefix: str, seen: set[tuple[int, int] | str], holds: Callable[[str], bool]
 ) -> Iterator[str | LinkOutside | Problem]:
     """The paths of files that may be metadata, depth first.
 
@@ -192,14 +192,13 @@ def _walk(
     pending = [(folder, prefix)]
     while pending:
         folder, prefix = pending.pop()
-        entries = _entries(folder)
+        entries, identity = _entries(folder), _identity(folder)
         if isinstance(entries, OSError):
             yield unreadable_file(prefix.rstrip("/") or ".", entries.strerror or "unknown reason")
             continue
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
+        if identity in seen:
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(identity)
         for entry in entries:
             enters = _enters(entry)
             if not _may_be_metadata(entry, folder=enters):
@@ -242,7 +241,10 @@ def _enters(entry: os.DirEntry[str]) -> bool:
 
 def _leads_away(entry: os.DirEntry[str]) -> bool:
     """Whether an entry may lead elsewhere: as a symbolic link, or a junction of Windows."""
-    return entry.is_symlink() or bool(getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0))
+    try:
+        return entry.is_symlink() or bool(getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0))
+    except OSError:  # its path is too long, say; what it holds cannot be read either
+        return False
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
