@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Final, NoReturn
@@ -12,6 +13,9 @@ REDACTED: Final = "[REDACTED]"
 
 _SHORTEST_PART = 8
 """A part of a secret this long (in characters) counts as the secret itself."""
+
+_LONGEST_PART = 256
+"""Bytes of a secret that are searched for."""
 
 # What Salesforce makes has fixed beginnings: a secret is struck out even if nobody told us of it.
 _SHAPES = re.compile(
@@ -93,9 +97,15 @@ class SecretSearch:
     def __init__(self, secrets: Iterable[tuple[str, Secret]]) -> None:
         self._owners: dict[bytes, set[str]] = {}
         for owner, secret in secrets:
-            if len(value := secret.reveal().encode()) >= _SHORTEST_PART and b"\n" not in value:
+            # Of a very long one its beginning says enough.
+            value = secret.reveal().encode()[:_LONGEST_PART]
+            if len(value) >= _SHORTEST_PART and b"\n" not in value:
                 self._owners.setdefault(value, set()).add(owner)
-        self._lengths = sorted({len(value) for value in self._owners})
+        # Sorted, what begins a text stands right before where that text would, or is a beginning of what does.
+        self._values = sorted(self._owners)
+        self._beginnings = _beginnings(self._values)
+        self._starts = frozenset(value[:_SHORTEST_PART] for value in self._values)
+        self._longest = max(map(len, self._values), default=0)
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -110,15 +120,18 @@ class SecretSearch:
         first_lines: dict[str, int] = {}
         if not self._owners:
             return first_lines
-        tail, line = b"", 1
+        tail, line, found = b"", 1, set[bytes]()
         for piece in pieces:
-            data = tail + piece
-            for start, owners in self._matches(data):
-                for owner in owners:
-                    first_lines.setdefault(owner, line + data.count(b"\n", 0, start))
+            data, counted = tail + piece, 0
+            for start, value in self._matches(data, found):
+                line += data.count(b"\n", counted, start)
+                counted = start
+                for owner in self._owners[value]:
+                    first_lines.setdefault(owner, line)
             # A secret may lie across two pieces: one byte less than the longest is looked at again.
-            tail = data[max(0, len(data) - self._lengths[-1] + 1) :]
-            line += data.count(b"\n", 0, len(data) - len(tail))
+            end = max(0, len(data) - self._longest + 1)
+            tail = data[end:]
+            line += data.count(b"\n", counted, end) - data.count(b"\n", end, counted)
         return first_lines
 
     @cached_property
@@ -131,19 +144,38 @@ class SecretSearch:
 
     @cached_property
     def _runs(self) -> re.Pattern[bytes]:
-        return re.compile(b"x{%d,}" % self._lengths[0])
+        return re.compile(b"x{%d,}" % min(map(len, self._values)))
 
-    def _matches(self, data: bytes) -> Iterator[tuple[int, set[str]]]:
-        """Each place at which a secret begins, with the secret's owners."""
-        marked = data.translate(self._marks)
+    def _matches(self, data: bytes, found: set[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Each place at which a secret begins that is not `found` yet, in order."""
         # Most text has no run of a secret's own characters that is long enough: a fast way to say no.
-        if b"x" * self._lengths[0] not in marked:
-            return
-        for run in self._runs.finditer(marked):
-            for length in self._lengths:
-                for start in range(run.start(), run.end() - length + 1):
-                    if owners := self._owners.get(data[start : start + length]):
-                        yield start, owners
+        for run in self._runs.finditer(data.translate(self._marks)):
+            for start in range(run.start(), run.end() - _SHORTEST_PART + 1):
+                if data[start : start + _SHORTEST_PART] in self._starts:
+                    for value in self._at(data[start : start + self._longest]):
+                        if value in found:
+                            break  # and so are those that it begins with
+                        found.add(value)
+                        yield start, value
+
+    def _at(self, window: bytes) -> Sequence[bytes]:
+        """The secrets that `window` begins with, the longest first."""
+        place = bisect_right(self._values, window) - 1
+        nested = self._beginnings[self._values[place]] if place >= 0 else ()
+        # What begins with one of them begins with all before it: halving takes few steps, however many there are.
+        count = bisect_left(nested, True, key=lambda value: not window.startswith(value))
+        return nested[:count][::-1]
+
+
+def _beginnings(values: Iterable[bytes]) -> dict[bytes, tuple[bytes, ...]]:
+    """For each of the sorted `values` those that it begins with, itself included, the shortest first."""
+    beginnings: dict[bytes, tuple[bytes, ...]] = {}
+    nested: tuple[bytes, ...] = ()
+    for value in values:
+        while nested and not value.startswith(nested[-1]):
+            nested = nested[:-1]
+        nested = beginnings[value] = (*nested, value)
+    return beginnings
 
 
 def redact(text: str, *secrets: Secret | None) -> str:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ecapipe.login.signing import KeyReader
     from ecapipe.oauth.messages import Request, Response
     from ecapipe.problems.problem import Problem
+    from ecapipe.project.replacements import Substitute
     from ecapipe.project.tree import ProjectTree
     from ecapipe.saved.store import SecretStore
 
@@ -101,6 +102,7 @@ def real_world(
         send=sender,
         environ=environment.get,
         withhold=environment.take,
+        substitute=_later(_substitution),
         variable=environment.credential,
         ask=terminal.ask if secret_prompts else None,
         sources=SOURCES,
@@ -124,6 +126,12 @@ def _index(repositories: git.Repositories) -> ProjectTree:
     from ecapipe.adapters.project_tree.index import Index
 
     return Index(repositories)
+
+
+def _substitution() -> Substitute:
+    from ecapipe.adapters.project_tree.substitution import Substitution
+
+    return Substitution()
 
 
 def _keys(environment: Environment) -> KeyReader:

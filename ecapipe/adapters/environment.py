@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePath
 
+from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import unreadable_file, usage_error
 from ecapipe.project import reserved_variables
@@ -17,7 +18,7 @@ _OWN = "ECAPIPE_"
 _FILE_SUFFIX = "_FILE"
 """As in the images of Docker's library: NAME_FILE holds the path of a file that holds the value of NAME."""
 _LARGEST = 64 * 1024
-"""Characters that are read of such a file."""
+"""Bytes that are read of such a file."""
 
 
 class Environment:
@@ -136,8 +137,7 @@ def _read(path: str, variable: str) -> Secret | None:
     """The content of the file that `variable` names; raises `EcapipeError` (UnreadableFile)."""
     try:
         # With or without the mark that editors of Windows put at the beginning.
-        with open(path, encoding="utf-8-sig") as file:
-            content = file.read(_LARGEST).strip()
+        content = reading.read(path, _LARGEST, pipes=True)[:_LARGEST].decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         # By name: what stands in the variable may be the secret itself, put there by mistake.

@@ -44,11 +44,11 @@ def settings_files(apps: Iterable[App]) -> list[SourceFile]:
 
 def consumer_keys(apps: Iterable[App]) -> dict[str, tuple[str, ...]]:
     """The consumer keys in settings files, with the names of the apps that have them."""
-    keys: dict[str, tuple[str, ...]] = {}
+    keys: dict[str, list[str]] = {}
     for app in apps:
         if app.settings and (key := app.settings.document.text("consumerKey")):
-            keys[key] = (*keys.get(key, ()), app.name)
-    return keys
+            keys.setdefault(key, []).append(app.name)
+    return {key: tuple(names) for key, names in keys.items()}
 
 
 def consumer_secrets(apps: Iterable[App]) -> list[tuple[str, Secret]]:

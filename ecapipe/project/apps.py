@@ -27,12 +27,14 @@ class Replaced:
     """What a replacement makes of an element: a value, or None and the variables or files that have none.
 
     `reserved` are those among them that no credential is read from; `variables` those that the value comes from.
+    `unfinished`: its regular expression took too long, so that nobody knows what it would have replaced.
     """
 
     value: Secret | None
     missing_origins: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,12 +190,17 @@ def _replacements(members: Mapping[str, object]) -> tuple[Replacement, ...]:
     entries = members.get("replacements", [])
     if not isinstance(entries, list):
         raise EcapipeError(schema_validation_error(FILE, "replacements must be a list"))
+    if len(entries) > replacements.MOST:
+        raise EcapipeError(schema_validation_error(FILE, f"replacements has more than {replacements.MOST} entries"))
     parsed = []
     for number, entry in enumerate(entries, 1):
         outcome = replacements.parse(_object(entry, f"entry {number} of replacements must be an object"))
         if isinstance(outcome, str):
             raise EcapipeError(schema_validation_error(FILE, f"entry {number} of replacements {outcome}"))
         parsed.append(outcome)
+    if sum(each.glob is not None for each in parsed) > replacements.MOST_GLOBS:
+        reason = f"replacements has more than {replacements.MOST_GLOBS} entries with a glob"
+        raise EcapipeError(schema_validation_error(FILE, reason))
     return tuple(parsed)
 
 

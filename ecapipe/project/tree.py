@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
     from ecapipe.project.metadata import Type
+    from ecapipe.project.replacements import Substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ class ProjectAccess(Protocol):
     @property
     def environ(self) -> Callable[[str], str | None]:
         """Any variable of the environment."""
+
+    @property
+    def substitute(self) -> Substitute:
+        """See `Substitute`; a regular expression of a project is run where it can be stopped."""
 
     @property
     def withhold(self) -> Callable[[str], str | None]:

@@ -238,6 +238,10 @@ class _Draft:
         emptied = _empty(location, content or b"", file, f"@@{variable}@@")
         if config is None:
             self.notices.append(f"{file.path} keeps its consumer secret, because there is no {sfdx_project.FILE}.")
+        elif not _is_text(file.path):
+            self.notices.append(
+                f"{file.path} keeps its consumer secret, because {sfdx_project.FILE} cannot name it: it is not UTF-8."
+            )
         elif emptied is None:
             self.notices.append(
                 f"{file.path} keeps its consumer secret, because its XML is not as Salesforce writes it."
@@ -373,6 +377,15 @@ def _empty(location: _Location, data: bytes, file: SourceFile, placeholder: str)
     if [each.text for each in changed.elements] != expected:
         return None
     return _Edit(location, before=data, redacted=head + REDACTED.encode() + tail, after=after)
+
+
+def _is_text(path: str) -> bool:
+    """Whether the bytes of a name are text, which is all that JSON can hold."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _supply(data: bytes, root: str, path: str, variable: str) -> bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the world is described in words of modules that most comman
     from ecapipe.login.signing import KeyReader
     from ecapipe.oauth.messages import Send
     from ecapipe.project.edits import Change
+    from ecapipe.project.replacements import Substitute
     from ecapipe.project.tree import ProjectTree
     from ecapipe.run.board import BoardActions, BoardPage
     from ecapipe.saved.store import SecretStore
@@ -49,6 +50,8 @@ class World:
     withhold: Callable[[str], str | None]
     """The same for one that a project or an org file names: no child process inherits it from then on. None for one
     that programs need."""
+    substitute: Substitute
+    """Replaces what a regular expression of a project matches; None if that takes too long."""
     variable: Callable[[str], Secret | None]
     """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
     ask: Callable[[str], Secret | None] | None

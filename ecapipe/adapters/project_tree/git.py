@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from ecapipe.adapters import environment
@@ -45,7 +45,17 @@ _LOADING: Final = threading.Lock()
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
+_LARGEST: Final = 64 * _PIECE
+"""Bytes of a content that is read as a whole."""
 _LINK, _SUBMODULE = b"120000", b"160000"
+_READ_BY_GIT: Final = (
+    ".git/HEAD", ".git/config", ".git/config.worktree", ".git/index", ".git/packed-refs", ".git/commondir",
+    ".git/gitdir", ".git/info/exclude", ".git/info/attributes", ".gitignore", ".gitattributes",
+)  # fmt: skip
+_PATIENCE: Final = 60.0
+"""Seconds for an answer that is read as a whole."""
+_MEMORY: Final = 2 * 1024**3
+"""Bytes of data that a git process may hold."""
 _ECA: Final = b".eca"
 """What the suffixes of external client apps begin with."""
 
@@ -58,6 +68,8 @@ class GitRepository:
         if os.path.exists(mark) and not os.path.isdir(mark) and not os.path.isfile(mark):
             # Whoever opens a pipe waits for a writer, and a device may never end.
             raise EcapipeError(git_unavailable(top, "its .git is neither a folder nor a file"))
+        for name in filter(partial(_is_special, top), _READ_BY_GIT):
+            raise EcapipeError(git_unavailable(top, f"its {name} is not a regular file"))
         process_environment = environment.process()
         process_environment.pass_over((top,))
         variables, path = process_environment.for_git(), program(process_environment)
@@ -69,7 +81,7 @@ class GitRepository:
         except ImportError:  # GitPython raises it when the program does not tell its version
             raise EcapipeError(git_unavailable(top, "there is no git program that works")) from None
         try:
-            self._repo: Repo = git.Repo(top)
+            self._repo: Repo = _repo_class()(top)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
             raise EcapipeError(git_unavailable(top, "the repository is broken")) from None
         self._command = (path, *_OPTIONS)
@@ -141,7 +153,7 @@ class GitRepository:
         # Starting git takes milliseconds, also to ask it nothing.
         if not ids:
             return {}
-        return {blob: b"".join(pieces) for blob, pieces in self._read(ids)}
+        return {blob: _beginning(pieces) for blob, pieces in self._read(ids)}
 
     def _read(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
         ids = "".join(f"{blob}\n" for blob in blobs).encode()
@@ -202,19 +214,30 @@ class GitRepository:
         return [entry for entry in self._run(*command).split(b"\0") if entry]
 
     def _run(self, *command: str, stdin: bytes = b"", answers: Sequence[int] = (0,)) -> bytes:
-        with self._started(*command, stdin=stdin, answers=answers) as output:
+        with self._started(*command, stdin=stdin, answers=answers, seconds=_PATIENCE) as output:
             return output.read()
 
     @contextmanager
     def _started(
-        self, *command: str, stdin: bytes = b"", source: IO[bytes] | None = None, answers: Sequence[int] = (0,)
+        self,
+        *command: str,
+        stdin: bytes = b"",
+        source: IO[bytes] | None = None,
+        answers: Sequence[int] = (0,),
+        seconds: float | None = None,
     ) -> Iterator[IO[bytes]]:
         """The output of a git command that reads `stdin`, or what `source` delivers.
 
         Raises `EcapipeError` (GitUnavailable) for an exit status that is not among `answers`: 1, for one, says that
-        nothing was found.
+        nothing was found; also if it takes more than `seconds`.
         """
         process = self._popen(command, source)
+        _limit_memory(process.pid)
+        # It may wait for the writer of a pipe that lies somewhere in the tree under a name that git reads.
+        timer = threading.Timer(seconds or 0, process.kill)
+        timer.daemon = True
+        if seconds:
+            timer.start()
         output, errors = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
         complaint: list[bytes] = []
         # Each pipe has a thread: git stops when one is full, and so would we.
@@ -231,6 +254,7 @@ class GitRepository:
         finally:
             output.close()
             status = process.wait()
+            timer.cancel()
             for thread in threads:
                 thread.join()
             errors.close()
@@ -252,6 +276,33 @@ class GitRepository:
             raise GitMissing(git_unavailable(self.top, "there is no git program")) from None
         except OSError as error:
             raise EcapipeError(git_unavailable(self.top, f"{error.strerror or error}")) from None
+
+
+def _is_special(top: str, name: str) -> bool:
+    """Whether a file that git reads is a pipe or a device: git would wait for a writer, or read without an end."""
+    path = os.path.join(top, name)
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def _limit_memory(pid: int) -> None:
+    """Let a git that reads without an end run out of memory before everybody else does."""
+    if sys.platform == "linux":
+        import resource
+
+        with suppress(OSError):  # it has ended already
+            resource.prlimit(pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+
+
+def _repo_class() -> type[Repo]:
+    """GitPython's `Repo`, which follows no include of a configuration: git does, and can be stopped."""
+    import git
+
+    class Plain(git.Repo):
+        def _config_reader(self, config_level: object = None, git_dir: object = None) -> git.GitConfigParser:
+            path = os.path.join(str(git_dir or self.common_dir), "config")
+            return git.GitConfigParser(path, read_only=True, merge_includes=False)
+
+    return Plain
 
 
 def _reason(complaint: bytes, status: int) -> str:
@@ -400,6 +451,14 @@ def _contents(output: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
         for _ in pieces:  # whatever the caller left
             continue
         output.read(1)
+
+
+def _beginning(pieces: Iterable[bytes]) -> bytes:
+    """The first bytes of a content: enough to see that it is larger than a file of its kind may be."""
+    data = bytearray()
+    for piece in pieces:
+        data += piece[: _LARGEST + 1 - len(data)]
+    return bytes(data)
 
 
 def _pieces(output: IO[bytes], size: int) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ class Index(Disk):
     def walk(
         self, root: str, directories: Sequence[str], *, metadata_format: bool
     ) -> Iterator[MetadataFile | LinkOutside | Problem]:
-        ignored = forceignore(root)
+        ignored = yield from forceignore(root)
         seen: set[str] = set()
         for directory in directories:
             if not self.holds(root, f"{root}/{directory}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import file_not_found, unreadable_file
 
@@ -16,8 +17,7 @@ def read(path: str, limit: int, flag: str = "FILE") -> bytes:
     if not os.path.lexists(path):
         raise EcapipeError(file_not_found(path, flag))
     try:
-        with open(path, "rb") as file:
-            content = file.read(limit + 1)
+        content = reading.read(path, limit, pipes=True)
     except OSError as error:
         raise EcapipeError(unreadable_file(path, reason(error))) from None
     if len(content) > limit:

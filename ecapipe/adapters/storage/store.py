@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from ecapipe.adapters import reading
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state, writer
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -183,8 +184,7 @@ class RecordStore:
         """The content of a record; None where there is none. Raises `EcapipeError`."""
         path = self._path(kind, id)
         try:
-            with open(path, "rb") as file:
-                content = file.read(_LARGEST + 1)
+            content = reading.read(path, _LARGEST)
         except FileNotFoundError:
             return None
         except OSError as error:
