@@ -20,9 +20,10 @@ _BUNDLES = frozenset({"lwc", "aura"})
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
 
+_NO_FILE = "it is no regular file"
 _PIECE = 1024 * 1024
 _PRUNED = frozenset({".git", ".sf", ".sfdx", "node_modules"})
-"""Folders in which no file is the project's own."""
+"""Folders in which no file is the project's own. A linked work tree has a file of the first name."""
 
 _USUAL = 64 * 1024
 """Bytes that no file has but for mistakes and attacks."""
@@ -118,18 +119,26 @@ class Disk:
             return None
 
     def files(self, root: str) -> Iterator[str]:
-        for folder, folders, names in os.walk(root):
+        closed: list[str] = []
+
+        def note(error: OSError) -> None:
+            closed.append(os.path.relpath(error.filename, root).replace(os.sep, "/"))
+
+        for folder, folders, names in os.walk(root, onerror=note):
             folders[:] = sorted(set(folders) - _PRUNED)
             relative = os.path.relpath(folder, root).replace(os.sep, "/")
-            yield from (name if relative == "." else f"{relative}/{name}" for name in sorted(names))
+            yield from (name if relative == "." else f"{relative}/{name}" for name in sorted({*names} - _PRUNED))
+        yield from closed
 
     def pieces(self, path: str) -> Iterator[bytes]:
         # A link leads to a file that is looked at under its own name; opening a pipe would wait for a writer.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
             descriptor = os.open(path, flags)
-        except OSError:
-            return
+        except OSError as error:
+            if os.path.islink(path) or not os.path.lexists(path):  # it was removed meanwhile
+                return
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -139,6 +148,8 @@ class Disk:
             while remaining > 0 and (piece := os.read(descriptor, min(remaining, _PIECE))):
                 remaining -= len(piece)
                 yield piece
+        except OSError as error:
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
         finally:
             os.close(descriptor)
 
@@ -213,6 +224,8 @@ def _walk(
                 yield LinkOutside(prefix + entry.name)
             elif enters:
                 pending.append((entry.path, f"{prefix}{entry.name}/"))
+            elif not _is_file(entry):
+                yield unreadable_file(prefix + entry.name, _NO_FILE)
             else:
                 yield prefix + entry.name
 
@@ -222,7 +235,7 @@ def _may_be_metadata(entry: os.DirEntry[str], *, folder: bool) -> bool:
     if folder:
         return entry.name not in _BUNDLES
     # In any case: a suffix that is spelled differently is reported as misspelt.
-    return ".eca" in entry.name.lower() and _is_file(entry)
+    return ".eca" in entry.name.lower()
 
 
 def _inside(home: str, path: str) -> bool:
