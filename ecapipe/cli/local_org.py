@@ -36,7 +36,7 @@ def use_local_org(
         try:
             return server.visit(address)
         except VisitError as error:
-            raise messages.refusal(error.error, error.description, org.host) from None
+            raise messages.refusal(error.error, error.description, org.host, app=None) from None
 
     browser = StandInBrowser(visit)
     attended = replace(world, open=browser.open, lines=browser.lines, person=True, local_browser=True, stand_in=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Final, Generic, Literal, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar, get_args
 
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.orgs.org import Org
@@ -26,7 +26,7 @@ InFile = Literal["present", "absent", "placeholder", "duplicate"]
 Asked = Literal["people", "org", "keyring"]
 """Who may be asked for a key or secret; a keyring may ask people in turn."""
 
-ANYBODY: Final[frozenset[Asked]] = frozenset({"people", "org", "keyring"})
+ANYBODY: Final[frozenset[Asked]] = frozenset(get_args(Asked))
 
 Find = Callable[[App, Org | None, Field], Secret | None]
 """Gives the value of a field of an app for an org, or None."""

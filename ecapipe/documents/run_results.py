@@ -79,7 +79,7 @@ def parse_result(document: Json) -> RecordedRun:
     stages_by_subject = [course.ended for course in courses.values()]
     reached = {ended.stage for stages in stages_by_subject for ended in stages}
     # In the order of a run, whichever subject the result begins with.
-    stages = tuple(stage for stage in _STAGES.values() if stage in reached)
+    stages = tuple(stage for stage in ALL_STAGES if stage in reached)
     if TOKEN not in stages:
         courses = _finish_without_token(courses)
     return replace(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.events import Subject
-from ecapipe.oauth.flows.registry import AnyFlow
+from ecapipe.oauth.flows.registry import UnattendedFlow
 from ecapipe.oauth.flows.web import WEB, Callback, WebFlow
 from ecapipe.oauth.grants import Grant
 from ecapipe.orgs.org import Org
@@ -45,7 +45,7 @@ class UnattendedPlan:
     is ahead. `facts` are those of the plan, `doubts` sentences about it.
     """
 
-    flow: AnyFlow
+    flow: UnattendedFlow
     grant: Callable[[float], Grant]
     facts: Mapping[str, object] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()

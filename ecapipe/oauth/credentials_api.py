@@ -135,7 +135,7 @@ def _members(response: Response, org: Org, bearer: Secret) -> messages.Members:
     if 400 <= response.status < 500 and response.status != 429:
         code, message = _error(response, bearer)
         raise _at(_problem(code, message, org.host), response, org)
-    return messages.members(response, org.host, bearer)
+    return messages.members(response, org.host, bearer, app=None)
 
 
 def _error(response: Response, bearer: Secret) -> tuple[str, str]:

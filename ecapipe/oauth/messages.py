@@ -87,7 +87,7 @@ Send = Callable[[Request], Response]
 
 
 def members(
-    response: Response, host: str, *secrets: Secret | None, assertion: bool = False, app: App | None = None
+    response: Response, host: str, *secrets: Secret | None, app: App | None, assertion: bool = False
 ) -> Members:
     """The JSON object of a successful response.
 
@@ -182,8 +182,8 @@ def refusal(
     host: str,
     status: int | None = None,
     *secrets: Secret | None,
+    app: App | None,
     assertion: bool = False,
-    app: App | None = None,
 ) -> EcapipeError:
     """What an OAuth error means: by code first, then by description; an unknown one shows both, redacted.
 

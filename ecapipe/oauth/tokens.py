@@ -72,7 +72,7 @@ def request(grant: Grant, client: ClientIdentity, org: Org) -> Request:
     return Request(f"{org.url}/services/oauth2/token", form=Secret(urlencode(grant.fields(client))))
 
 
-def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app: App | None = None) -> Token:
+def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app: App | None) -> Token:
     """The token of a response (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
 
     `app`, if it is known, is for the words of a refusal.

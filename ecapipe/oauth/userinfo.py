@@ -41,7 +41,7 @@ def read(response: Response, token: Token, org: Org) -> User:
     if response.status in (401, 403):
         problem = user_info_refused(org.host, response.status, messages.refusal_code(response, *token.secrets))
         raise EcapipeError(replace(problem, host=org.host, http_status=response.status))
-    members = messages.members(response, org.host, *token.secrets)
+    members = messages.members(response, org.host, *token.secrets, app=None)
 
     def text(name: str, form: re.Pattern[str], noun: str) -> str:
         value = members.get(name)
@@ -105,5 +105,5 @@ def api_problem(response: Response, token: Token, org: Org) -> Problem | None:
     if response.status in (401, 403):
         return api_access_blocked(org.host, response.status, messages.refusal_code(response, *token.secrets))
     # Words what kind of fault it is; whatever passes was a success of another kind.
-    messages.members(response, org.host, *token.secrets)
+    messages.members(response, org.host, *token.secrets, app=None)
     raise messages.unexpected(response, org.host, "a resource of the REST API was expected")

@@ -258,7 +258,7 @@ def _parse_token(response: Response, login: SavedLogin, grant: Grant, client: Sa
     """The token for `grant`, of the same user in the same org as before; raises `EcapipeError`."""
     org = login.org
     try:
-        token = tokens.read(response, grant, client, org)
+        token = tokens.read(response, grant, client, org, app=None)
     except EcapipeError as error:
         raise EcapipeError(_reword(error.problem, login, grant)) from None
     if not same_id(token.org_id, org.org_id or ""):
@@ -290,7 +290,9 @@ def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> 
             response = send(tokens.revocation(token, login.org), world, inf)
             if response.status != 200:
                 # It raises the refusal, in which none of these secrets is repeated.
-                messages.members(response, login.org.host, token, secrets.access_token, secrets.consumer_secret)
+                messages.members(
+                    response, login.org.host, token, secrets.access_token, secrets.consumer_secret, app=None
+                )
         except EcapipeError as error:
             # The org does not know a refresh token that has expired; the access token may still be valid.
             if error.problem.kind is token_refused:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import logging
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -321,6 +323,17 @@ def test_an_answer_can_come_through_a_proxy(http: Http, monkeypatch: pytest.Monk
         monkeypatch.setenv("HTTP_PROXY", proxy.url())
         assert http(Request("http://acme.invalid/services/data")).body == b'{"through": "the proxy"}'
     assert proxy.seen[0].target == "http://acme.invalid/services/data"
+
+
+def test_the_library_leaves_its_own_command_line_out() -> None:
+    code = """
+import sys
+from ecapipe.adapters.network.http import Http
+Http().open()
+print(*({"click", "pygments", "rich"} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30)
+    assert done.stdout == "\n", "see the top of ecapipe/adapters/network/http.py"
 
 
 def test_a_log_tells_the_address_without_its_query_and_nothing_that_is_sent(

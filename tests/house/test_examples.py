@@ -18,10 +18,14 @@ from fakes import salesforce_cli
 from fakes.orgs import emulated
 from fakes.salesforce_cli import StandIn
 
+from ecapipe.adapters.composition import SOURCES
 from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import help
+from ecapipe.cli.run import run
+from ecapipe.events import ALL_STAGES, RUN_STAGES
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.problems.problem import INTERRUPTED
+from ecapipe.render.reports import FORMATS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -157,6 +161,23 @@ def test_each_quick_start_is_one_line_below_its_marker(use: str) -> None:
 def test_the_readme_shows_the_table_that_ships() -> None:
     (table,) = re.findall(r"```csv\n(.*?)```", README, re.DOTALL)
     assert table == (ROOT / "sample-project" / "orgs.csv").read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_every_stage() -> None:
+    table = re.findall(r"^\| `([\w-]+)` (.+?) \|", README.partition("| stage | of |")[2], re.MULTILINE)
+    assert table == [(stage.name, stage.title) for stage in ALL_STAGES]
+    shown = re.findall(r"^\d\. (.+)$", README.partition("Stages:\n")[2].partition("\n\n")[0], re.MULTILINE)
+    assert shown == [stage.title for stage in RUN_STAGES]
+
+
+def test_the_readme_names_every_report_format() -> None:
+    sentence = README.partition(" Formats: ")[2].partition(".\n")[0].partition(". ")[0]
+    assert set(re.findall(r"`(\w+)`", sentence)) == FORMATS.keys()
+
+
+def test_the_help_of_a_run_names_every_source_of_secrets_in_order() -> None:
+    sentence = str(run.__doc__).partition("Key and secret come from ")[2].partition(", in this order")[0].lower()
+    assert re.findall("|".join(source.name for source in SOURCES), sentence) == [source.name for source in SOURCES]
 
 
 def test_the_readme_and_help_name_the_same_exit_codes() -> None:

@@ -275,7 +275,7 @@ def test_refusals_are_read_like_oauthlib_reads_them(error: str, description: str
     with pytest.raises(OAuth2Error) as theirs:
         WebApplicationClient(billing.KEY).parse_request_body_response(body)
     with pytest.raises(EcapipeError) as ours:
-        tokens.read(Response(400, JSON, body.encode()), ClientCredentials(), billing.proven(), billing.ORG)
+        tokens.read(Response(400, JSON, body.encode()), ClientCredentials(), billing.proven(), billing.ORG, app=None)
 
     assert ours.value.problem.oauth_error == theirs.value.error
 
@@ -298,7 +298,7 @@ PLAIN: Read = ("00DFAKE!token", None, ())
 def our_token(answer: Response) -> Read | None:
     """What a token answer holds, or None for one that is refused."""
     try:
-        token = tokens.read(answer, ClientCredentials(), billing.proven(), billing.ORG)
+        token = tokens.read(answer, ClientCredentials(), billing.proven(), billing.ORG, app=None)
     except EcapipeError:
         return None
     refresh = token.refresh_token.reveal() if token.refresh_token else None

@@ -19,27 +19,31 @@ ON, OFF = trees.CLIENT_CREDENTIALS, {"isClientCredentialsFlowEnabled": "false"}
 UNSAID = {"isClientCredentialsFlowEnabled": None}
 
 
-@pytest.mark.parametrize(
-    ("settings", "policies", "flows"),
-    [
-        ({}, {}, ("web",)),
-        ({"callbackUrl": None}, {}, ()),
-        (ON, ON, ("web", "client-credentials")),
-        (ON, OFF, ("web",)),
-        (ON, UNSAID, ("web", "client-credentials")),
-        (ON, None, ("web", "client-credentials")),
-        (OFF, ON, ("web",)),
-        (UNSAID, ON, ("web",)),
-        ({**ON, "callbackUrl": None}, ON, ("client-credentials",)),
-        ({"certificate": "TUlJRkFLRQ=="}, {}, ("web", "jwt")),
-        ({"certificate": "", "callbackUrl": None}, {}, ()),
-        ({**ON, "certificate": "TUlJRkFLRQ=="}, ON, ("web", "client-credentials", "jwt")),
-    ],
-)
+ALLOWED: list[tuple[trees.Elements, trees.Elements | None, tuple[str, ...]]] = [
+    ({}, {}, ("web",)),
+    ({"callbackUrl": None}, {}, ()),
+    (ON, ON, ("web", "client-credentials")),
+    (ON, OFF, ("web",)),
+    (ON, UNSAID, ("web", "client-credentials")),
+    (ON, None, ("web", "client-credentials")),
+    (OFF, ON, ("web",)),
+    (UNSAID, ON, ("web",)),
+    ({**ON, "callbackUrl": None}, ON, ("client-credentials",)),
+    ({"certificate": "TUlJRkFLRQ=="}, {}, ("web", "jwt")),
+    ({"certificate": "", "callbackUrl": None}, {}, ()),
+    ({**ON, "certificate": "TUlJRkFLRQ=="}, ON, ("web", "client-credentials", "jwt")),
+]
+
+
+@pytest.mark.parametrize(("settings", "policies", "flows"), ALLOWED)
 def test_the_files_tell_which_flows_are_allowed(
     settings: trees.Elements, policies: trees.Elements | None, flows: tuple[str, ...]
 ) -> None:
     assert registry.names_allowed_by(app(settings=settings, policies=policies)) == flows
+
+
+def test_every_flow_is_allowed_by_some_files() -> None:
+    assert {flow for *_, flows in ALLOWED for flow in flows} == {*registry.FLOW_NAMES}
 
 
 def test_without_settings_no_flow_is_known_to_be_allowed() -> None:

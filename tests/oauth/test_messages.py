@@ -29,7 +29,7 @@ def answer(body: object, status: int = 200, kind: str = JSON) -> Response:
 
 
 def refused(code: str, description: str = "", *secrets: Secret) -> Problem:
-    return messages.refusal(code, description, HOST, 400, *secrets).problem
+    return messages.refusal(code, description, HOST, 400, *secrets, app=None).problem
 
 
 # --- requests -----------------------------------------------------------------------------------------------
@@ -56,17 +56,20 @@ def test_a_request_shows_neither_form_nor_bearer() -> None:
     ],
 )
 def test_an_object_is_taken_however_it_is_labelled(body: bytes, kind: str) -> None:
-    assert messages.members(answer(body, kind=kind), HOST) == {"a": "b"}
+    assert messages.members(answer(body, kind=kind), HOST, app=None) == {"a": "b"}
 
 
 def test_members_nobody_knows_are_kept() -> None:
-    assert messages.members(answer({"access_token": "t", "new": [1, {"x": None}]}), HOST)["new"] == [1, {"x": None}]
+    assert messages.members(answer({"access_token": "t", "new": [1, {"x": None}]}), HOST, app=None)["new"] == [
+        1,
+        {"x": None},
+    ]
 
 
 @pytest.mark.parametrize("error", [None, "", " ", 7, [], {"code": "x"}, True])
 def test_an_error_that_says_nothing_is_no_error(error: object) -> None:
-    assert messages.members(answer({"error": error}), HOST) == {"error": error}
-    assert problem_of(messages.members, answer({"error": error}, 400), HOST).kind is unexpected_answer
+    assert messages.members(answer({"error": error}), HOST, app=None) == {"error": error}
+    assert problem_of(messages.members, answer({"error": error}, 400), HOST, app=None).kind is unexpected_answer
 
 
 PAGE = b"<html><body>We are down for maintenance.</body></html>"
@@ -111,13 +114,13 @@ PAGE = b"<html><body>We are down for maintenance.</body></html>"
 def test_any_other_answer_is_a_problem_with_host_and_status(
     given: Response, kind: Kind[...], retryable: bool
 ) -> None:
-    problem = problem_of(messages.members, given, HOST)
+    problem = problem_of(messages.members, given, HOST, app=None)
     assert (problem.kind, problem.retryable) == (kind, retryable)
     assert (problem.host, problem.http_status) == (HOST, given.status)
 
 
 def test_the_body_of_an_unexpected_answer_is_never_repeated() -> None:
-    problem = problem_of(messages.members, answer(b"<html>" + SECRET.reveal().encode(), 200, HTML), HOST)
+    problem = problem_of(messages.members, answer(b"<html>" + SECRET.reveal().encode(), 200, HTML), HOST, app=None)
     assert "<html>" not in repr(problem)
     assert SECRET.reveal()[:8] not in repr(problem)
     assert "HTTP 200" in problem.message
@@ -127,7 +130,7 @@ def test_the_body_of_an_unexpected_answer_is_never_repeated() -> None:
 @given(st.integers(100, 599), st.sampled_from((JSON, FORM, HTML, "")), st.binary())
 def test_any_answer_is_an_object_or_a_problem(status: int, kind: str, body: bytes) -> None:
     try:
-        found = messages.members(Response(status, kind, body), HOST, SECRET)
+        found = messages.members(Response(status, kind, body), HOST, SECRET, app=None)
     except EcapipeError:
         return
     assert status == 200
@@ -140,7 +143,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.tex
 @given(st.integers(100, 599), st.dictionaries(st.sampled_from(("error", "error_description", "a")), VALUES))
 def test_any_object_is_taken_or_a_problem(status: int, members: dict[str, object]) -> None:
     try:
-        found = messages.members(answer(members, status), HOST, SECRET)
+        found = messages.members(answer(members, status), HOST, SECRET, app=None)
     except EcapipeError:
         return
     assert (status, found) == (200, members)
@@ -340,6 +343,6 @@ def test_any_refusal_of_a_resource_is_a_short_word(body: bytes) -> None:
 def test_a_refusal_of_an_assertion_is_about_the_assertion(code: str, description: str, kind: Kind[...]) -> None:
     refusal = answer({"error": code, "error_description": description}, 400)
     with pytest.raises(EcapipeError) as caught:
-        messages.members(refusal, HOST, assertion=True)
+        messages.members(refusal, HOST, assertion=True, app=None)
     problem = caught.value.problem
     assert (problem.kind, problem.oauth_error, problem.http_status) == (kind, code, 400)

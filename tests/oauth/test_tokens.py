@@ -56,7 +56,7 @@ WHOLE = {
 
 def read(answer: Response | dict[str, object]) -> Token:
     given = answer if isinstance(answer, Response) else Response(200, "application/json", json.dumps(answer).encode())
-    return tokens.read(given, GRANT, proven(), ORG)
+    return tokens.read(given, GRANT, proven(), ORG, app=None)
 
 
 def revealed(token: Token) -> tuple[str, str | None]:
@@ -86,7 +86,7 @@ def test_a_refresh_token_is_sent_with_the_pair() -> None:
 def test_an_org_that_repeats_a_refresh_token_is_not_repeated() -> None:
     told = {"error": "unheard_of", "error_description": f"no {REFRESH} here, nor {REFRESH[:12]}"}
     answer = Response(400, "application/json", json.dumps(told).encode())
-    problem = problem_of(tokens.read, answer, RefreshToken(Secret(REFRESH)), proven(), ORG)
+    problem = problem_of(tokens.read, answer, RefreshToken(Secret(REFRESH)), proven(), ORG, app=None)
     assert REFRESH[:8] not in problem.message
 
 
@@ -123,7 +123,7 @@ def test_an_org_that_repeats_an_assertion_is_not_repeated() -> None:
     told = f"invalid assertion {ASSERTION.reveal()[20:]}"
     said = json.dumps({"error": "invalid_grant", "error_description": told}).encode()
     answer = Response(400, "application/json", said)
-    problem = problem_of(tokens.read, answer, JwtBearer(ASSERTION), proven(), ORG)
+    problem = problem_of(tokens.read, answer, JwtBearer(ASSERTION), proven(), ORG, app=None)
     assert problem.kind is oauth.assertion_refused
     assert ASSERTION.reveal()[20:28] not in problem.message
 
@@ -325,7 +325,7 @@ def test_an_assertion_is_not_repeated_either() -> None:
     assertion = "eyJhbGciOiJSUzI1NiJ9.eyJGQUtFIjoiRkFLRSJ9.FAKEsignature_of_an-assertion"
     answer = Response(200, "application/json", json.dumps({**WHOLE, "scope": f"id {assertion[40:52]}"}).encode())
     grant, keyless = JwtBearer(Secret(assertion)), replace(proven(), consumer_secret=None)
-    assert "its scope repeats a secret" in problem_of(tokens.read, answer, grant, keyless, ORG).message
+    assert "its scope repeats a secret" in problem_of(tokens.read, answer, grant, keyless, ORG, app=None).message
 
 
 def test_the_content_type_of_a_refused_answer_is_one_that_is_known() -> None:
@@ -345,7 +345,7 @@ def test_a_signature_that_openssl_makes_is_right() -> None:
     }
     answer = Response(200, "application/json", json.dumps({**WHOLE, **example}).encode())
     keyed = replace(proven(), consumer_secret=Secret("fake-secret"))
-    assert tokens.read(answer, GRANT, keyed, ORG).org_id == "00Dx0000000BV7z"
+    assert tokens.read(answer, GRANT, keyed, ORG, app=None).org_id == "00Dx0000000BV7z"
 
 
 @pytest.mark.parametrize("changed", [{"signature": signed(IDENTITY, "0")}, {"issued_at": "1"}, {"issued_at": None},
@@ -368,7 +368,7 @@ def test_an_answer_without_a_signature_proves_nothing_and_is_taken(signature: ob
 def test_a_public_client_has_nothing_to_check_a_signature_with() -> None:
     public = replace(proven(), consumer_secret=None)
     answer = Response(200, "application/json", json.dumps({**WHOLE, "signature": "x"}).encode())
-    assert revealed(tokens.read(answer, GRANT, public, ORG)) == (ACCESS, REFRESH)
+    assert revealed(tokens.read(answer, GRANT, public, ORG, app=None)) == (ACCESS, REFRESH)
 
 
 # --- properties ---------------------------------------------------------------------------------------------

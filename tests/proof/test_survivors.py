@@ -47,7 +47,7 @@ def answer(members: object, status: int = 200) -> Response:
 @pytest.mark.parametrize("secret", [SECRET, GRANT.code.reveal(), GRANT.code_verifier.reveal()])
 def test_a_refused_code_is_told_without_what_was_sent(secret: str) -> None:
     said = answer({"error": "made_up_error", "error_description": f"not {secret} please"}, 400)
-    problem = problem_of(tokens.read, said, GRANT, proven(), ORG)
+    problem = problem_of(tokens.read, said, GRANT, proven(), ORG, app=None)
     assert problem.kind is oauth.oauth_refused
     assert problem.host == ORG.host
     assert problem.message.startswith(ORG.host)
@@ -80,7 +80,7 @@ def test_an_api_that_refuses_is_told_without_the_token() -> None:
     ],
 )
 def test_an_answer_that_is_no_token_says_why(changes: dict[str, str], reason: str) -> None:
-    problem = problem_of(tokens.read, answer({**WHOLE, **changes}), ClientCredentials(), proven(), ORG)
+    problem = problem_of(tokens.read, answer({**WHOLE, **changes}), ClientCredentials(), proven(), ORG, app=None)
     assert problem.message == (
         f"{ORG.host} gave an unexpected answer (HTTP 200): {reason}, and it is application/json."
     )
@@ -88,13 +88,15 @@ def test_an_answer_that_is_no_token_says_why(changes: dict[str, str], reason: st
 
 @pytest.mark.parametrize("changes", [{"issued_at": "\ud800", "signature": "x"}, {"signature": "\ud800"}])
 def test_half_a_character_in_what_is_signed_proves_nothing(changes: dict[str, str]) -> None:
-    problem = problem_of(tokens.read, answer({**WHOLE, **changes}), ClientCredentials(), proven(), ORG)
+    problem = problem_of(tokens.read, answer({**WHOLE, **changes}), ClientCredentials(), proven(), ORG, app=None)
     assert (problem.kind, problem.host) == (oauth.signature_mismatch, ORG.host)
     assert ORG.host in problem.message
 
 
 def test_an_instance_url_is_an_origin() -> None:
-    read = tokens.read(answer({**WHOLE, "instance_url": "https://XX:8443/XX/"}), ClientCredentials(), proven(), ORG)
+    read = tokens.read(
+        answer({**WHOLE, "instance_url": "https://XX:8443/XX/"}), ClientCredentials(), proven(), ORG, app=None
+    )
     assert read.instance_url == "https://xx:8443"
 
 
@@ -272,7 +274,7 @@ def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, objec
 def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(
     said: Response, kind: Kind[...], words: str
 ) -> None:
-    problem = problem_of(messages.members, said, ORG.host)
+    problem = problem_of(messages.members, said, ORG.host, app=None)
     assert (problem.kind, problem.host, problem.http_status) == (kind, ORG.host, said.status)
     assert problem.message.startswith(ORG.host)
     assert words in problem.message
@@ -289,13 +291,13 @@ def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(
     ],
 )
 def test_a_refusal_repeats_what_the_org_says(error: str, description: str, kind: Kind[...]) -> None:
-    problem = messages.refusal(error, description, ORG.host).problem
+    problem = messages.refusal(error, description, ORG.host, app=None).problem
     assert (problem.kind, problem.oauth_error) == (kind, error)
     assert description in problem.message
 
 
 def test_what_an_org_says_is_cut_after_three_hundred_characters() -> None:
-    problem = messages.refusal("made_up", "z" * 400, ORG.host).problem
+    problem = messages.refusal("made_up", "z" * 400, ORG.host, app=None).problem
     assert problem.message.count("z") == 300
 
 
@@ -355,7 +357,7 @@ def test_an_app_without_oauth_is_named() -> None:
 def test_the_same_words_mean_something_else_where_an_assertion_was_sent(
     error: str, description: str, kind: Kind[...]
 ) -> None:
-    problem = messages.refusal(error, description, ORG.host, assertion=True).problem
+    problem = messages.refusal(error, description, ORG.host, assertion=True, app=None).problem
     assert (problem.kind, problem.host, problem.oauth_error) == (kind, ORG.host, error)
     assert ORG.host in problem.message
     assert "None" not in problem.message

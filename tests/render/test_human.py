@@ -227,6 +227,23 @@ def test_what_runs_and_what_is_to_come_stands_there_until_it_is_closed() -> None
     assert out.getvalue() == closed
 
 
+def test_the_live_part_of_many_fits_on_the_screen() -> None:
+    out, report = Terminal(), Report()
+    human = LiveDisplay(out, Terminal(), report, colour=False)
+    events = batch(size=60)
+    tell(events[: events.index(StageStarted(AUTHORIZE, Subject("App40", "uat"))) + 1], report, human)
+
+    def heights() -> list[int]:
+        """By how many lines the cursor goes up to draw the live part anew; it stands on the last of them."""
+        return [up.count("A") for up in re.findall(r"(?:\x1b\[1A(?:\x1b\[2K)?)+", out.getvalue())]
+
+    wait_for(lambda: len(heights()) > 1)
+    drawn = max(heights())
+    human.close()
+    # The terminal has 24 lines, of which the last is left to the cursor.
+    assert drawn == 22
+
+
 def test_a_display_holds_still_while_a_question_stands() -> None:
     out, report = Terminal(), Report()
     human = LiveDisplay(out, Terminal(), report, colour=False)

@@ -45,6 +45,15 @@ def sarif(result: ReportData) -> dict[str, Any]:
     return run  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_tells_what_is_wrong_where(name: str) -> None:
+    # Without what formats do to a text: Markdown's escapes, and places where HTML may break a line.
+    report = re.sub(r"\\|<wbr>", "", FORMATS[name](found()))
+    for entry in found().open_entries:
+        for text in (entry.name, entry.message, entry.near):
+            assert text in report
+
+
 def test_sarif_has_a_result_per_finding_and_help_for_every_rule() -> None:
     run = sarif(found())
     assert [(each["ruleId"], each["level"]) for each in run["results"]] == [

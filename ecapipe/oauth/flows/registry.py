@@ -14,7 +14,10 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import flow_not_possible
 from ecapipe.project.apps import App
 
-AnyFlow = WebFlow | ClientCredentialsFlow | JwtFlow
+UnattendedFlow = ClientCredentialsFlow | JwtFlow
+"""A flow that no person takes part in."""
+
+AnyFlow = WebFlow | UnattendedFlow
 
 FLOWS: Final[tuple[AnyFlow, ...]] = (WEB, CLIENT_CREDENTIALS, JWT)
 """In the order of help, results and, but for a key that was given, of the choice: pipelines rely on the flow that
