@@ -9,11 +9,13 @@ from ecapipe.check import baseline, committed_config, evidence, listing, revisio
 from ecapipe.check.baseline import AcceptedFinding
 from ecapipe.check.committed_config import CommittedConfig
 from ecapipe.check.evidence import EvidenceCollector
-from ecapipe.check.findings import Finding
+from ecapipe.check.findings import NOT_EXAMINED, Finding
+from ecapipe.check.git import GitRefused
 from ecapipe.check.options import CheckOptions as CheckOptions
 from ecapipe.check.ports import CheckAccess
 from ecapipe.check.rules import registry
 from ecapipe.check.rules.registry import RULES
+from ecapipe.check.rules.subject import Evidence, Remark
 from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import Scope
@@ -23,7 +25,7 @@ from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import baseline_not_configured
 from ecapipe.project.apps import App
-from ecapipe.project.discovery import Discovery, ProjectSelection, discover, require_apps, reserved
+from ecapipe.project.discovery import Discovery, ProjectSelection, discover, projects, require_apps, reserved
 from ecapipe.project.sfdx_project import Project
 from ecapipe.secret import Secret
 
@@ -47,13 +49,22 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     """Find the apps, gather the evidence, apply the rules, compare with the baseline.
 
     Raises `EcapipeError` as `discover` and `require_apps` do, and for a revision, a target or a baseline that cannot
-    be used, and for git where it is needed and cannot be asked.
+    be used, and for git where it is needed and cannot be asked; before a deploy or a commit a refusal of git is a
+    finding, for every report to tell.
     """
+    try:
+        return _inspect(selection, options, world)
+    except GitRefused as refusal:
+        return _refused(selection, options, world, refusal)
+
+
+def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAccess) -> CheckResult:
     view = world.staged() if options.staged else world
     discovery = discover(selection, view)
     on_disk = _apps_on_disk(selection, options, discovery, world)
-    # A file that cannot be read is a finding, even where it was the only one.
-    if not discovery.unreadable:
+    # A file that cannot be read is a finding, even where it was the only one. And a hook is for every commit: it has
+    # no objection to a tree without apps.
+    if options.purpose == "login" and not discovery.unreadable:
         require_apps(replace(discovery, apps=(*discovery.apps, *on_disk)))
     configs: dict[str, CommittedConfig] = {}
     if options.config_from is not None:
@@ -83,6 +94,21 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
         notices=tuple(notices),
         rules=frozenset(applied),
     )
+
+
+def _refused(
+    selection: ProjectSelection, options: CheckOptions, world: CheckAccess, refusal: GitRefused
+) -> CheckResult:
+    """Where git refuses what alone was to be looked at; raises `refusal` unless it is found to be an error."""
+    remark = Remark(refusal.problem.message, refusal.problem.actions, file=None, line=None, element="git 1")
+    found = Discovery(projects(selection, world), (), ())
+    findings = list[Finding]()
+    for project in found.projects:
+        evidence = Evidence(project.root, options.purpose, project.namespace, unexamined=(remark,))
+        findings += registry.check((), (), evidence, registry.parse_levels(project.rules))
+    if not any(finding.level == "error" for finding in findings):
+        raise refusal
+    return CheckResult(found, apps=(), findings=tuple(findings), notices=(), rules=frozenset({NOT_EXAMINED}))
 
 
 class _ProjectCheck:
@@ -123,15 +149,14 @@ class _ProjectCheck:
             keys=keys,
             secrets=[*secrets, *_login_secrets(resolved)],
         )
-        facts = collector.collect(apps, target)
+        unreadable = [problem for root, problem in discovery.failures if root == self.root]
+        facts = collector.collect(apps, target, [*unreadable, *reserved((self.project,), ())])
         self.notices += collector.notices
         self.has_git_facts = collector.has_git_facts
-        unreadable = [problem for root, problem in discovery.failures if root == self.root]
-        unreadable += reserved((self.project,), ())
         if self.config:
             changed = tuple(self.config.changed(self.world.tree))
             facts = replace(facts, config_commit=self.config.revision, changed_config=changed)
-        findings = registry.check(apps, resolved, replace(facts, problems=tuple(unreadable)), self.levels)
+        findings = registry.check(apps, resolved, facts, self.levels)
         is_whole = discovery.whole and self.options.since is None
         names = {app.name for app in apps}
         examined = self.examined_entries(names, is_incomplete=bool(facts.unexamined), is_whole=is_whole)

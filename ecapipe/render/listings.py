@@ -113,6 +113,8 @@ def findings(findings: Sequence[Finding], apps: int, length: Length = "usual") -
     # Imported here: a list of apps or of logins needs no rules.
     from ecapipe.check.rules.registry import RULES
 
+    if not findings and not apps:  # a hook has nothing to say of a commit that has nothing to do with apps
+        return
     for finding in findings:
         yield clean(_finding(finding))
         if length == "verbose":

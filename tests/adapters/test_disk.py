@@ -147,7 +147,10 @@ def test_a_neighbour_whose_name_begins_the_same_is_outside(tmp_path: Path) -> No
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     touch(tmp_path, "A.eca-meta.xml/B.eca-meta.xml")
     os.mkfifo(tmp_path / "C.eca-meta.xml")
-    assert paths(tmp_path) == ["A.eca-meta.xml/B.eca-meta.xml"]
+    told, found = sorted(walked(tmp_path), key=lambda each: isinstance(each, MetadataFile))
+    assert told == unreadable_file("C.eca-meta.xml", "it is no regular file")
+    assert isinstance(found, MetadataFile)
+    assert found.path == "A.eca-meta.xml/B.eca-meta.xml"
 
 
 def test_the_order_does_not_depend_on_the_disk(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def test_a_twin_is_kept_from_children_though_only_it_is_set() -> None:
     "name",
     [
         "PATH", "HOME", "USERPROFILE", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "GIT_DIR", "SF_TARGET_ORG",
-        "SFDX_ACCESS_TOKEN", "HTTPS_PROXY", "https_proxy", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
+        "SFDX_ACCESS_TOKEN", "HTTPS_PROXY", "https_proxy", "no_proxy", "ftp_proxy", "SSL_CERT_FILE",
+        "NODE_EXTRA_CA_CERTS",
     ],
 )  # fmt: skip
 def test_what_programs_need_cannot_be_taken(name: str) -> None:

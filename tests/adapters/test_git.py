@@ -215,7 +215,7 @@ def test_a_git_that_does_not_work_tracks_nothing(repo: Path, git: Git, tmp_path:
     variables = environment(tmp_path, PATH=str(tmp_path / "bin"))
     asked = [sys.executable, "-c", program, str(repo)]
     ended = subprocess.run(asked, env=variables, check=False, capture_output=True, text=True, timeout=30)
-    assert "EcapipeError" in ended.stderr.splitlines()[-1]
+    assert "GitRefused" in ended.stderr.splitlines()[-1]
 
 
 def test_asking_changes_nothing(git: Git, repo: Path) -> None:

@@ -22,9 +22,10 @@ FORCEIGNORE = ".forceignore"
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
 
+_NO_FILE = "it is no regular file"
 _PIECE = 1024 * 1024
 _PRUNED = frozenset({".git", ".sf", ".sfdx", "node_modules"})
-"""Folders in which no file is the project's own."""
+"""Folders in which no file is the project's own. A linked work tree has a file of the first name."""
 
 
 class Disk:
@@ -117,23 +118,33 @@ class Disk:
             return None
 
     def files(self, root: str) -> Iterator[str]:
-        for folder, folders, names in os.walk(root):
+        closed: list[str] = []
+
+        def note(error: OSError) -> None:
+            closed.append(os.path.relpath(error.filename, root).replace(os.sep, "/"))
+
+        for folder, folders, names in os.walk(root, onerror=note):
             folders[:] = sorted(set(folders) - _PRUNED)
             relative = os.path.relpath(folder, root).replace(os.sep, "/")
-            yield from (name if relative == "." else f"{relative}/{name}" for name in sorted(names))
+            yield from (name if relative == "." else f"{relative}/{name}" for name in sorted({*names} - _PRUNED))
+        yield from closed
 
     def pieces(self, path: str) -> Iterator[bytes]:
         try:
             # A link leads to a file that is looked at under its own name.
             descriptor = reading.open_file(path, links=False)
-        except OSError:
-            return
+        except OSError as error:
+            if _holds_nothing(path):
+                return
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
         try:
             # Up to the size at the beginning: a log that is written to meanwhile has no end.
             remaining = os.fstat(descriptor).st_size
             while remaining > 0 and (piece := os.read(descriptor, min(remaining, _PIECE))):
                 remaining -= len(piece)
                 yield piece
+        except OSError as error:
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
         finally:
             os.close(descriptor)
 
@@ -207,6 +218,8 @@ def _walk(
                 yield LinkOutside(prefix + entry.name)
             elif enters:
                 pending.append((entry.path, f"{prefix}{entry.name}/"))
+            elif not _is_file(entry):
+                yield unreadable_file(prefix + entry.name, _NO_FILE)
             else:
                 yield prefix + entry.name
 
@@ -216,7 +229,7 @@ def _may_be_metadata(entry: os.DirEntry[str], *, folder: bool) -> bool:
     if folder:
         return entry.name not in _BUNDLES
     # In any case: a suffix that is spelled differently is reported as misspelt.
-    return ".eca" in entry.name.lower() and _is_file(entry)
+    return ".eca" in entry.name.lower()
 
 
 def _inside(home: str, path: str) -> bool:
@@ -260,6 +273,17 @@ def _entries(folder: str) -> list[os.DirEntry[str]] | OSError:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         return error
+
+
+def _holds_nothing(path: str) -> bool:
+    """Whether nothing is there to read: it was removed meanwhile, or is a link, a pipe, a socket or a device."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def forceignore(root: str) -> Generator[Problem | LinkOutside, None, Callable[[str], bool]]:

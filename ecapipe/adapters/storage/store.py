@@ -48,6 +48,10 @@ def system() -> KeyringBackend:
     What the library itself does not recommend protects nothing: no backend at all, one that forgets, plain text. A
     chain of several is as good as its best.
     """
+    if sys.platform != "darwin":
+        # The library loads all of its backends, and to find Apple's libraries ctypes starts gcc and ld, with all that
+        # is in our environment. None in sys.modules makes the import fail, which the backend allows for.
+        sys.modules.setdefault("keyring.backends.macOS.api", None)  # type: ignore[arg-type]
     try:
         from keyring import core
         from keyring.backends.chainer import ChainerBackend

@@ -15,13 +15,14 @@ from ecapipe.credentials.sources import variables
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
 from ecapipe.problems.problem import retrieve_command
+from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
 
 LONGEST: Final = 2000
 """Characters that all callback URLs may have together."""
 
-_WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems.variable_reserved)
+_WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems.variable_reserved, unreadable_file)
 """The problems with files that are not `malformed_xml`."""
 
 
