@@ -10,6 +10,12 @@ from typing import Final, Literal, NamedTuple
 
 from ecapipe.problems.problem import Problem
 
+
+class Unwritten(OSError):
+    """A stream cannot be written to, though somebody reads it: its disk is full, say. Whoever is told of an event may
+    raise it, or `BrokenPipeError`."""
+
+
 NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
 Outcome = Literal["passed", "warning", "failed", "skipped"]
 NamedBy = Literal["user", "tree", "salesforceCli"]

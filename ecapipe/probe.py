@@ -20,6 +20,7 @@ from ecapipe.orgs.org import duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import settings_not_retrieved
+from ecapipe.problems.usage import bug
 from ecapipe.project import discovery
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
@@ -104,6 +105,8 @@ class _Probe:
             return replace(_failure(self.pair, "refused", refusal.problem), refused=refusal.part)
         except EcapipeError as error:
             return _failure(self.pair, "unclear", error.problem)
+        except Exception as error:  # a bug is the end of this row alone
+            return _failure(self.pair, "unclear", bug(error))
         # A public client has no secret, and the key alone was proved.
         credentials = "consumer key and secret" if self.credentials.consumer_secret else "consumer key"
         return _verdict(self.pair, "accepted", f"{org.name} accepts the {credentials} of {app.name}.")
@@ -123,6 +126,8 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
         resolved = resolution.resolve(app, org, chain, allowed_flows)
     except EcapipeError as error:
         return _failure(pair, "missing", error.problem)
+    except Exception as error:
+        return _failure(pair, "missing", bug(error))
     if resolved.warning:
         warnings[f"{app.name}@{org.name}: {resolved.warning}"] = None
     match resolved.outcome:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Final, NoReturn
 from urllib.parse import quote, quote_plus, unquote_plus
@@ -12,6 +13,9 @@ REDACTED: Final = "[REDACTED]"
 
 _SHORTEST_PART = 8
 """A part of a secret this long (in characters) counts as the secret itself."""
+
+_LONGEST_PART = 256
+"""Bytes of a secret that are searched for."""
 
 # What Salesforce makes has fixed beginnings: a secret is struck out even if nobody told us of it.
 _SHAPES = re.compile(
@@ -28,13 +32,23 @@ _ORG = re.compile(r"^00D[A-Za-z0-9]{12,15}(?=!.)")
 """The id of the org that an access token begins with: everybody may know it."""
 
 _ESCAPES = re.compile(
-    r"(?:%|\\x|\\u00)(?P<hex>[0-9a-f]{2})"  # of addresses, and of JSON
+    r"(?:%|\\x|0x|=)(?P<byte>[0-9a-f]{2})"  # of addresses, of JSON and others, of mail
+    r"|(?:%u|\\u(?:0{4})?)(?P<hex>[0-9a-f]{4})"
+    r"|\\[ux]\{0*(?P<braced>[0-9a-f]{2,5})\}"
+    r"|\\(?P<octal>[01][0-7]{2})"
     r"|\\(?P<itself>[\"'/\\])"
-    r"|&(?:\#(?:x0*[0-9a-f]{2}|0*[0-9]{2,3});?|[a-z][a-z0-9]{1,30};)",  # of HTML
+    r"|&(?:\#(?:x0*[0-9a-f]{2,5}|0*[0-9]{2,6});?|[a-z][a-z0-9]{1,30};)",  # of HTML
     re.IGNORECASE,
 )
+_UTF8 = re.compile(r"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+"""A character that was encoded, and read a byte at a time."""
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
 _LAYERS: Final = 6
 """Escapes within escapes that are undone: an address in JSON in HTML."""
+_NOT_DENSE: Final = bytes(byte for byte in range(256) if not (chr(byte).isascii() and chr(byte).isalnum()))
+_PRINTABLE = re.compile(rb"[ -~]{4,}")
+_BASE32 = str.maketrans("abcdefghijklmnopqrstuvwxyz2345670189", "0123456789abcdefghijklmnopqrstuv0000")
+"""The digits of base32 (RFC 4648), as those that Python reads."""
 
 
 class Secret:
@@ -83,9 +97,15 @@ class SecretSearch:
     def __init__(self, secrets: Iterable[tuple[str, Secret]]) -> None:
         self._owners: dict[bytes, set[str]] = {}
         for owner, secret in secrets:
-            if len(value := secret.reveal().encode()) >= _SHORTEST_PART and b"\n" not in value:
+            # Of a very long one its beginning says enough.
+            value = secret.reveal().encode()[:_LONGEST_PART]
+            if len(value) >= _SHORTEST_PART and b"\n" not in value:
                 self._owners.setdefault(value, set()).add(owner)
-        self._lengths = sorted({len(value) for value in self._owners})
+        # Sorted, what begins a text stands right before where that text would, or is a beginning of what does.
+        self._values = sorted(self._owners)
+        self._beginnings = _beginnings(self._values)
+        self._starts = frozenset(value[:_SHORTEST_PART] for value in self._values)
+        self._longest = max(map(len, self._values), default=0)
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -100,15 +120,18 @@ class SecretSearch:
         first_lines: dict[str, int] = {}
         if not self._owners:
             return first_lines
-        tail, line = b"", 1
+        tail, line, found = b"", 1, set[bytes]()
         for piece in pieces:
-            data = tail + piece
-            for start, owners in self._matches(data):
-                for owner in owners:
-                    first_lines.setdefault(owner, line + data.count(b"\n", 0, start))
+            data, counted = tail + piece, 0
+            for start, value in self._matches(data, found):
+                line += data.count(b"\n", counted, start)
+                counted = start
+                for owner in self._owners[value]:
+                    first_lines.setdefault(owner, line)
             # A secret may lie across two pieces: one byte less than the longest is looked at again.
-            tail = data[max(0, len(data) - self._lengths[-1] + 1) :]
-            line += data.count(b"\n", 0, len(data) - len(tail))
+            end = max(0, len(data) - self._longest + 1)
+            tail = data[end:]
+            line += data.count(b"\n", counted, end) - data.count(b"\n", end, counted)
         return first_lines
 
     @cached_property
@@ -121,27 +144,47 @@ class SecretSearch:
 
     @cached_property
     def _runs(self) -> re.Pattern[bytes]:
-        return re.compile(b"x{%d,}" % self._lengths[0])
+        return re.compile(b"x{%d,}" % min(map(len, self._values)))
 
-    def _matches(self, data: bytes) -> Iterator[tuple[int, set[str]]]:
-        """Each place at which a secret begins, with the secret's owners."""
-        marked = data.translate(self._marks)
+    def _matches(self, data: bytes, found: set[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Each place at which a secret begins that is not `found` yet, in order."""
         # Most text has no run of a secret's own characters that is long enough: a fast way to say no.
-        if b"x" * self._lengths[0] not in marked:
-            return
-        for run in self._runs.finditer(marked):
-            for length in self._lengths:
-                for start in range(run.start(), run.end() - length + 1):
-                    if owners := self._owners.get(data[start : start + length]):
-                        yield start, owners
+        for run in self._runs.finditer(data.translate(self._marks)):
+            for start in range(run.start(), run.end() - _SHORTEST_PART + 1):
+                if data[start : start + _SHORTEST_PART] in self._starts:
+                    for value in self._at(data[start : start + self._longest]):
+                        if value in found:
+                            break  # and so are those that it begins with
+                        found.add(value)
+                        yield start, value
+
+    def _at(self, window: bytes) -> Sequence[bytes]:
+        """The secrets that `window` begins with, the longest first."""
+        place = bisect_right(self._values, window) - 1
+        nested = self._beginnings[self._values[place]] if place >= 0 else ()
+        # What begins with one of them begins with all before it: halving takes few steps, however many there are.
+        count = bisect_left(nested, True, key=lambda value: not window.startswith(value))
+        return nested[:count][::-1]
+
+
+def _beginnings(values: Iterable[bytes]) -> dict[bytes, tuple[bytes, ...]]:
+    """For each of the sorted `values` those that it begins with, itself included, the shortest first."""
+    beginnings: dict[bytes, tuple[bytes, ...]] = {}
+    nested: tuple[bytes, ...] = ()
+    for value in values:
+        while nested and not value.startswith(nested[-1]):
+            nested = nested[:-1]
+        nested = beginnings[value] = (*nested, value)
+    return beginnings
 
 
 def redact(text: str, *secrets: Secret | None) -> str:
     """`text` from an org or a file, without secrets.
 
     Struck out are the given secrets, any part of them of eight or more characters, and whatever has the shape of a
-    Salesforce token, code or consumer secret: plain, in base64, in hexadecimal, URL-encoded, behind the escapes of
-    JSON or HTML, or several of these at once, in upper or lower case. Takes time in proportion to `text`.
+    Salesforce token, code or consumer secret: plain, backwards, in base64, base32, hexadecimal, URL-encoded, behind
+    the escapes of JSON or HTML, in other forms of the same letters, or several of these at once, in upper or lower
+    case; what was given also where other characters stand in between. Takes time in proportion to `text`.
     """
     parts, position = list[str](), 0
     for start, end in sorted(_spans(text, secrets)):
@@ -157,13 +200,34 @@ def repeats(text: str, *secrets: Secret | None) -> bool:
     Secrets under eight characters would be found everywhere, and are left out.
     """
     candidates = [each for each in secrets if each is not None and len(each.reveal()) >= _SHORTEST_PART]
-    lower = _lower(text)
-    # A part of eight characters holds one of these four; almost no text shares one with a secret.
-    samples = [lower[start : start + 4] for start in range(0, len(lower) - 3, 5)]
-    likely = _ESCAPES.search(text) or _SHAPES.search(text)
-    if not likely and not any(sample in forms for forms in map(_joined, candidates) for sample in samples):
+    likely = not text.isascii() or _ESCAPES.search(text) or _SHAPES.search(text)
+    if not likely and not _resembles(_lower(text), candidates):
         return False
     return any(True for _ in _spans(text, candidates))
+
+
+def _resembles(lower: str, secrets: Sequence[Secret]) -> bool:
+    """A fast way to say no: whether four characters of a text are those of a secret."""
+    dense = _dense(lower)
+    # A part of eight characters holds one of these four; almost no text shares one with a secret.
+    samples = [lower[start : start + 4] for start in range(0, len(lower) - 3, 5)]
+    dense_samples = [dense[start : start + 4] for start in range(0, len(dense) - 3, 5)]
+    dense_samples += _base32_samples(dense)
+    return any(
+        any(map(plain.__contains__, samples)) or any(map(encoded.__contains__, dense_samples))
+        for plain, encoded in map(_joined, secrets)
+    )
+
+
+def _base32_samples(dense: str) -> Iterator[str]:
+    """The same of what a text is in base32, wherever in it that begins. To encode the secrets takes far longer."""
+    # Eight digits are five bytes, of which four may be whole.
+    number = int(dense.translate(_BASE32) or "0", 32)
+    size = len(dense) * 5 // 8 + 1
+    for shift in range(8):
+        for run in _PRINTABLE.findall((number >> shift).to_bytes(size, "big")):
+            text = run.decode().lower()
+            yield from (text[start : start + 4] for start in range(len(text) - 3))
 
 
 def mask(key: str) -> str:
@@ -175,42 +239,86 @@ def _spans(text: str, secrets: Iterable[Secret | None]) -> Iterator[tuple[int, i
     """Start and end of each part of a secret in `text`, in no order."""
     # Parts by their length: one look-up in a set for each place keeps the time in proportion to the text.
     parts: dict[int, set[str]] = {}
+    dense_parts: set[str] = set()
     for form in (form for secret in secrets if secret is not None for form in _forms(secret)):
         size = min(_SHORTEST_PART, len(form))
-        parts.setdefault(size, set()).update(form[start : start + size] for start in range(len(form) - size + 1))
+        parts.setdefault(size, set()).update(_windows(form, size))
+        dense_parts.update(_windows(_dense(form), _SHORTEST_PART))
     for view, places in _views(text):
         for shape in _SHAPES.finditer(view):
             yield places[shape.start()], places[shape.end()]
         lower = _lower(view)
         for size, parts_of_size in parts.items():
-            for start in range(len(lower) - size + 1):
-                if lower[start : start + size] in parts_of_size:
+            for start, window in enumerate(_windows(lower, size)):
+                if window in parts_of_size:
                     yield places[start], places[start + size]
+        if not dense_parts:
+            continue
+        # With separators between its characters, a secret is still one.
+        kept = [place for place, letter in enumerate(lower) if letter.isascii() and letter.isalnum()]
+        for start, window in enumerate(_windows("".join([lower[place] for place in kept]), _SHORTEST_PART)):
+            if window in dense_parts:
+                yield places[kept[start]], places[kept[start + _SHORTEST_PART - 1] + 1]
+
+
+def _dense(text: str) -> str:
+    """Letters and digits alone, for anything may stand between them."""
+    return text.encode("utf-8", "ignore").translate(None, _NOT_DENSE).decode()
+
+
+def _windows(text: str, size: int) -> Iterator[str]:
+    """All parts of a text that have this length."""
+    return (text[start : start + size] for start in range(len(text) - size + 1))
 
 
 # A run asks the same few secrets of every answer.
 @lru_cache(maxsize=256)
-def _joined(secret: Secret) -> str:
-    return "\n".join(_forms(secret))
+def _joined(secret: Secret) -> tuple[str, str]:
+    """A secret as it stands, and its letters and digits alone, in every form but base32."""
+    plain = "\n".join(_plain(secret))
+    return plain, _dense("".join([plain, *_encodings(secret)]))
 
 
-def _forms(secret: Secret) -> list[str]:
-    """What a secret may look like, in lower case: itself, what a query makes of it, hexadecimal, and base64 in its
-    three alignments, trimmed of padding."""
+def _forms(secret: Secret) -> set[str]:
+    """What a secret may look like, in lower case."""
     import base64
 
-    value = _ORG.sub("", secret.reveal(), count=1)
-    # A value that is not encoded comes twice here; the last line takes each form once.
-    plain = [value, unquote_plus(value)]
+    encodings = [*_encodings(secret), *_aligned(secret, base64.b32encode, 5, 8)]
+    in_urls = [form.replace("+", "-").replace("/", "_") for form in encodings]
+    return {*_plain(secret), *(form for form in (*encodings, *in_urls) if len(form) > 3)}
+
+
+def _plain(secret: Secret) -> list[str]:
+    """A secret itself, both ways round, and what a query makes of it, in lower case."""
+    value = _value(secret)
+    plain = [value, value[::-1]]
+    if "%" in value or "+" in value:
+        plain.append(unquote_plus(value))
+    if not value.isascii():
+        plain.append(_FOREIGN.sub(_folded, value))
     if not value.isascii() or " " in value:
         plain += quote(value, safe=""), quote_plus(value)
-    data = value.encode()
-    # In a longer text a secret starts at any of the three places in a group, and each encodes it differently.
-    encoded = (base64.b64encode(b" " * lead + data).decode()[-(-lead * 4 // 3) :] for lead in range(3))
-    trimmed = [form.rstrip("=")[:-1] for form in encoded]
-    in_urls = [form.replace("+", "-").replace("/", "_") for form in trimmed]
-    encodings = [form for form in (data.hex(), *trimmed, *in_urls) if len(form) > 3]
-    return [_lower(form) for form in dict.fromkeys([*plain, *encodings])]
+    return [_lower(form) for form in plain if form]
+
+
+def _encodings(secret: Secret) -> list[str]:
+    """A secret in hexadecimal, and in base64 in its three alignments, trimmed of padding; in lower case."""
+    import base64
+
+    encoded = _aligned(secret, base64.b64encode, 3, 4)
+    return [_value(secret).encode().hex(), *encoded]
+
+
+def _value(secret: Secret) -> str:
+    return _ORG.sub("", secret.reveal(), count=1)
+
+
+def _aligned(secret: Secret, encode: Callable[[bytes], bytes], size: int, letters: int) -> list[str]:
+    """A secret in an encoding that makes `letters` of a group of `size` bytes, in lower case."""
+    data = _value(secret).encode()
+    # In a longer text a secret starts at any of the places in a group, and each encodes it differently.
+    encoded = (encode(b" " * lead + data).decode()[-(-lead * letters // size) :] for lead in range(size))
+    return [form.rstrip("=")[:-1].lower() for form in encoded]
 
 
 def _views(text: str) -> Iterator[tuple[str, Sequence[int]]]:
@@ -219,19 +327,26 @@ def _views(text: str) -> Iterator[tuple[str, Sequence[int]]]:
     places: Sequence[int] = range(len(text) + 1)
     yield text, places
     for _ in range(_LAYERS):
-        if not _ESCAPES.search(text):
+        before = text
+        for pattern, reading in _READINGS:
+            if not pattern.search(text):
+                continue
+            text, places = _read(text, places, pattern, reading)
+            yield text, places
+        if text == before:
             return
-        text, places = _unescaped(text, places)
-        yield text, places
 
 
-def _unescaped(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]]:
+def _read(
+    text: str, places: Sequence[int], pattern: re.Pattern[str], reading: Callable[[re.Match[str]], str]
+) -> tuple[str, Sequence[int]]:
+    """`text` with the `reading` of each match of a pattern."""
     parts, origins, position = list[str](), list[int](), 0
-    for escape in _ESCAPES.finditer(text):
-        start, character = escape.start(), _character(escape)
-        parts += text[position:start], character
-        origins += [*places[position:start], *([places[start]] * len(character))]
-        position = escape.end()
+    for match in pattern.finditer(text):
+        start, characters = match.start(), reading(match)
+        parts += text[position:start], characters
+        origins += [*places[position:start], *([places[start]] * len(characters))]
+        position = match.end()
     return "".join([*parts, text[position:]]), [*origins, *places[position:]]
 
 
@@ -239,9 +354,27 @@ def _character(escape: re.Match[str]) -> str:
     """What an escape stands for; a name that HTML does not know, for itself."""
     import html
 
-    if escape["hex"]:
-        return chr(int(escape["hex"], 16))
+    if digits := escape["byte"] or escape["hex"] or escape["braced"]:
+        return chr(int(digits, 16))
+    if escape["octal"]:
+        return chr(int(escape["octal"], 8))
     return escape["itself"] or html.unescape(escape[0])
+
+
+def _decoded(encoded: re.Match[str]) -> str:
+    return encoded[0].encode("latin-1").decode("utf-8", "ignore")
+
+
+def _folded(match: re.Match[str]) -> str:
+    """The plain letters that a letter of another width or style stands for; nothing for what nobody sees."""
+    import unicodedata
+
+    if unicodedata.category(match[0]) in ("Cf", "Mn"):
+        return ""
+    return unicodedata.normalize("NFKC", match[0])
+
+
+_READINGS: Final = ((_ESCAPES, _character), (_UTF8, _decoded), (_FOREIGN, _folded))
 
 
 def _lower(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b32encode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from html import unescape
 from urllib.parse import quote, unquote
@@ -17,6 +17,11 @@ def _each(form: str) -> Callable[[str], str]:
 
 def _swapped(disguise: Callable[[str], str]) -> Callable[[str], str]:
     return lambda text: disguise(text).swapcase()
+
+
+def _wide(text: str) -> str:
+    """In the letters that are as wide as Chinese ones."""
+    return "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
 
 
 DISGUISES: Mapping[str, Callable[[str], str]] = {
@@ -40,6 +45,27 @@ DISGUISES: Mapping[str, Callable[[str], str]] = {
     "entities with zeros": _each("&#000{};"),
     "hexadecimal entities": _each("&#x{:x};"),
     "hexadecimal entities in upper case": _each("&#X{:X};"),
+    "entities of wide letters": lambda text: _each("&#x{:x};")(_wide(text)),
+    "escaped with braces": _each("\\u{{{:x}}}"),
+    "escaped in eight digits": _each("\\U{:08x}"),
+    "escaped in octal": _each("\\{:03o}"),
+    "quoted for mail": _each("={:02X}"),
+    "quoted as old browsers do": _each("%u{:04x}"),
+    "backwards": lambda text: text[::-1],
+    "base32": lambda text: b32encode(text.encode()).decode(),
+    "base32 in lower case": lambda text: b32encode(f"x{text}".encode()).decode().lower().rstrip("="),
+    "hexadecimal with colons": lambda text: text.encode().hex(":"),
+    "hexadecimal with blanks": lambda text: text.encode().hex(" ").upper(),
+    "a list of bytes": lambda text: ", ".join(f"0x{byte:02x}" for byte in text.encode()),
+    "spelled out": "-".join,
+    "with blanks": " ".join,
+    "with zero-width spaces": "\u200b".join,
+    "with joiners": "\u2060\u034f".join,
+    "base64 with line breaks": lambda text: "\n".join(re.findall(".{1,5}", b64encode(text.encode()).decode())),
+    "wide": lambda text: _wide(text),
+    "wide and quoted": lambda text: quote(_wide(text), safe=""),
+    "wide and read as Latin": lambda text: _wide(text).encode().decode("latin-1"),
+    "bold": lambda text: re.sub("[A-Z]", lambda found: chr(ord(found[0]) + 0x1D3BF), text),
     "quoted entities": lambda text: quote(_each("&#{};")(text), safe=""),
 }
 

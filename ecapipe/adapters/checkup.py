@@ -106,7 +106,7 @@ _SALESFORCE_CLI: Final = _Kind(
     "Logins of the Salesforce CLI, with secrets and refresh tokens",
     secret=True,
     writer="sf, and ecapipe run --hand-over sf through it",
-    remover="sf org logout --target-org <alias>",
+    remover="sf org logout --target-org ALIAS",
 )
 
 _RECORD_KINDS: Final[tuple[RecordKind, ...]] = ("login", "secret")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 from ecapipe.adapters import terminal
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.network import spare
-from ecapipe.adapters.project_tree import git, writer
+from ecapipe.adapters.project_tree import git
 from ecapipe.adapters.project_tree.disk import Disk
-from ecapipe.adapters.storage import atomic
+from ecapipe.adapters.storage import writer
 from ecapipe.credentials import sources
 from ecapipe.credentials.sources import Chain, Lookup, Scope, Source
 from ecapipe.events import Clock
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 
     from ecapipe.adapters.network.browser import Name
     from ecapipe.adapters.network.http import Http
+    from ecapipe.adapters.network.opening import Openings
     from ecapipe.login.callbacks import CallbackReply
     from ecapipe.login.salesforce_cli import SalesforceCli
     from ecapipe.login.signing import KeyReader
     from ecapipe.oauth.messages import Request, Response
     from ecapipe.problems.problem import Problem
+    from ecapipe.project.replacements import Substitute
     from ecapipe.project.tree import ProjectTree
     from ecapipe.saved.store import SecretStore
 
@@ -89,23 +91,25 @@ def real_world(
     """
     spare.without_http_client()
     repositories, sender = git.Repositories(), _Sender()
+    openings = _later(_openings)
     return World(
         tree=Disk(),
         tracked=git.tracked,
         git=repositories,
         index=lambda: _index(repositories),
-        write=atomic.write,
-        amend=writer.write,
+        write=writer.write_in_project,
+        amend=writer.amend,
         send=sender,
         environ=environment.get,
         withhold=environment.take,
+        substitute=_later(_substitution),
         variable=environment.credential,
         variable_names=environment.names,
         ask=terminal.ask if secret_prompts else None,
         sources=SOURCES,
         keys=_later(lambda: _keys(environment)),
-        open=_opening(environment, browser),
-        listen=_listen,
+        open=_opening(openings, environment, browser),
+        listen=partial(_listen, openings),
         lines=terminal.Typed(sys.stdin if prompts else None),
         store=_later(lambda: _store(environment)),
         sf=_later(lambda: _sf(environment)),
@@ -113,7 +117,7 @@ def real_world(
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
         clock=CLOCK,
         random_bytes=os.urandom,
-        browsers=partial(_opening, environment) if browser is None else None,
+        browsers=partial(_opening, openings, environment) if browser is None else None,
         ready=sender.prepare,
         close_connections=sender.part,
     )
@@ -123,6 +127,12 @@ def _index(repositories: git.Repositories) -> ProjectTree:
     from ecapipe.adapters.project_tree.index import Index
 
     return Index(repositories)
+
+
+def _substitution() -> Substitute:
+    from ecapipe.adapters.project_tree.substitution import Substitution
+
+    return Substitution()
 
 
 def _keys(environment: Environment) -> KeyReader:
@@ -217,24 +227,37 @@ class _Sender:
             http.close()
 
 
-def _opening(environment: Environment, browser: str | None) -> Callable[[str], bool] | None:
+def _openings() -> Openings:
+    from ecapipe.adapters.network.opening import Openings
+
+    return Openings()
+
+
+def _opening(openings: Openings, environment: Environment, browser: str | None) -> Callable[[str], bool] | None:
     if browser == "none":
         return None
-    return _opener(environment, cast("Name | None", browser))
+    return _opener(openings, environment, cast("Name | None", browser))
 
 
-def _opener(environment: Environment, browser: Name | None) -> Callable[[str], bool]:
+def _opener(openings: Openings, environment: Environment, browser: Name | None) -> Callable[[str], bool]:
     def show(url: str) -> bool:
         from ecapipe.adapters.network.browser import opener
 
-        return opener(browser, environment)(url)
+        # Others see what a program is started with, so that it is an address of ours, which works once.
+        try:
+            opened = opener(browser, environment)(openings.address(url))
+        except OSError:
+            return False
+        if opened:
+            openings.require(url)
+        return opened
 
     return show
 
 
 def _listen(
-    callback_urls: Collection[str], land: Callable[[str], CallbackReply]
+    openings: Openings, callback_urls: Collection[str], land: Callable[[str], CallbackReply]
 ) -> AbstractContextManager[Mapping[str, Problem]]:
     from ecapipe.adapters.network.listener import listen
 
-    return listen(callback_urls, land)
+    return listen(callback_urls, land, openings)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePath
 
+from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import unreadable_file, usage_error
 from ecapipe.project import reserved_variables
@@ -16,7 +18,7 @@ _OWN = "ECAPIPE_"
 _FILE_SUFFIX = "_FILE"
 """As in the images of Docker's library: NAME_FILE holds the path of a file that holds the value of NAME."""
 _LARGEST = 64 * 1024
-"""Characters that are read of such a file."""
+"""Bytes that are read of such a file."""
 
 
 class Environment:
@@ -31,6 +33,8 @@ class Environment:
         self._values: Mapping[str, str] = dict(environ)
         self._known = frozenset(each for name in self._values for each in (name, name.removesuffix(_FILE_SUFFIX)))
         self._withheld: set[str] = set()
+        self._contents: dict[str, Secret | EcapipeError | None] = {}
+        self._trees: list[str] = []
 
     def get(self, name: str) -> str | None:
         """The value of `name`; None when it is unset or empty."""
@@ -67,19 +71,26 @@ class Environment:
     def program(self, *names: str, chosen: str = "") -> str | None:
         """The program whose absolute path the variable `chosen` holds, else the first on the PATH that is called so.
 
-        Only absolute folders of PATH are searched, and none of the tree around the current folder: whoever wrote the
-        tree does not choose what is run.
+        Only absolute folders of PATH are searched, and none of the tree around the current folder, nor of those in
+        `pass_over`: whoever wrote a tree does not choose what is run.
         """
         paths = [os.path.join(folder, name) for folder in self._folders() for name in names]
         if path := self.get(chosen):
             paths = [path]
         return next(filter(_is_program, paths), None)
 
+    def pass_over(self, paths: Iterable[str]) -> None:
+        """Take no program from the trees around `paths`, which somebody is about to look at."""
+        for path in paths:
+            with suppress(OSError):  # the current folder was removed
+                self._trees.append(_tree(path) or os.path.realpath(path))
+
     def _folders(self) -> list[str]:
         """The folders of PATH that programs are taken from."""
-        tree = _tree()
+        around = _tree(os.curdir)
+        trees = {*self._trees, *([around] if around else ())}
         folders = (self.get("PATH") or "").split(os.pathsep)
-        return [folder for folder in folders if os.path.isabs(folder) and not (tree and _inside(folder, tree))]
+        return [folder for folder in folders if os.path.isabs(folder) and not _inside(folder, trees)]
 
     def _with_path(self, variables: dict[str, str]) -> dict[str, str]:
         """The `variables`, with PATH reduced to `_folders`, or without it: an empty one means the current folder."""
@@ -111,7 +122,19 @@ class Environment:
         # SSL_CERT_FILE, for one, is no file with the value of SSL_CERT.
         if path is None or reserved_variables.reserved(name + _FILE_SUFFIX):
             return None
-        return _read(path, name + _FILE_SUFFIX)
+        return self._content(path, name + _FILE_SUFFIX)
+
+    def _content(self, path: str, variable: str) -> Secret | None:
+        """As `_read`, but once: a pipe gives what it has to the first who asks."""
+        if variable not in self._contents:
+            try:
+                self._contents[variable] = _read(path, variable)
+            except EcapipeError as error:
+                self._contents[variable] = error
+        content = self._contents[variable]
+        if isinstance(content, EcapipeError):
+            raise EcapipeError(content.problem)
+        return content
 
     def _withholds(self, name: str) -> bool:
         if reserved_variables.reserved(name):
@@ -132,8 +155,7 @@ def _read(path: str, variable: str) -> Secret | None:
     """The content of the file that `variable` names; raises `EcapipeError` (UnreadableFile)."""
     try:
         # With or without the mark that editors of Windows put at the beginning.
-        with open(path, encoding="utf-8-sig") as file:
-            content = file.read(_LARGEST).strip()
+        content = reading.read(path, _LARGEST, pipes=True)[:_LARGEST].decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         # By name: what stands in the variable may be the secret itself, put there by mistake.
@@ -146,10 +168,10 @@ def _is_program(path: str) -> bool:
     return os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK)
 
 
-def _tree() -> str | None:
-    """The real path of the repository around the current folder, else of the project; None without them."""
+def _tree(path: str) -> str | None:
+    """The real path of the repository around a path, else of the project; None without them."""
     try:
-        current = PurePath(os.path.realpath(os.curdir))
+        current = PurePath(os.path.realpath(path))
     except OSError:  # it was removed
         return None
     around = (current, *current.parents)
@@ -158,11 +180,11 @@ def _tree() -> str | None:
     return next(map(str, roots), None)
 
 
-def _inside(folder: str, tree: str) -> bool:
-    """Whether a folder lies in the tree, or is named through it: a link there may lead anywhere."""
+def _inside(folder: str, trees: set[str]) -> bool:
+    """Whether a folder lies in one of the trees, or is named through it: a link there may lead anywhere."""
     real, spelled = PurePath(os.path.realpath(folder)), PurePath(os.path.abspath(folder))
     ways = (real, *real.parents, *map(os.path.realpath, (spelled, *spelled.parents)))
-    return tree in map(str, ways)
+    return not trees.isdisjoint(map(str, ways))
 
 
 def process() -> Environment:

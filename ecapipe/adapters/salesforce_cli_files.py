@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from typing import Final
 
+from ecapipe.adapters import reading
 from ecapipe.adapters.environment import Environment
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.salesforce_cli import sf_config_unreadable
@@ -23,8 +23,7 @@ def aliases(environment: Environment) -> dict[str, str]:
     """
     home = environment.get("USERPROFILE" if os.name == "nt" else "HOME") or os.path.expanduser("~")
     try:
-        with open(os.path.join(home, ".sfdx", "alias.json"), "rb") as file:
-            usernames = json.loads(file.read(_LARGEST))["orgs"]
+        usernames = json.loads(reading.read(os.path.join(home, ".sfdx", "alias.json"), _LARGEST))["orgs"]
         return {str(alias): str(username) for alias, username in usernames.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
@@ -36,14 +35,10 @@ def config_value(path: str, member: str) -> str | None:
     Raises `EcapipeError` (SfConfigUnreadable).
     """
     try:
-        status = os.stat(path)
-        # Opening a pipe would wait for a writer.
-        if not stat.S_ISREG(status.st_mode):
-            raise _unreadable(path, "it is no file")
-        if status.st_size > _LARGEST:
+        data = reading.read(path, _LARGEST)
+        if len(data) > _LARGEST:
             raise _unreadable(path, "it is larger than 1 MiB")
-        with open(path, "rb") as file:
-            config = json.loads(file.read(_LARGEST) or b"{}")
+        config = json.loads(data or b"{}")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -95,8 +90,7 @@ def _core_folders(folder: str) -> list[str]:
 
 def _package_version(folder: str) -> str | None:
     try:
-        with open(os.path.join(folder, "package.json"), "rb") as file:
-            version = json.loads(file.read(_LARGEST)).get("version")
+        version = json.loads(reading.read(os.path.join(folder, "package.json"), _LARGEST)).get("version")
     except (OSError, ValueError, AttributeError, RecursionError):
         return None
     match = re.match(r"\d+\.\d+\.\d+", version) if isinstance(version, str) else None

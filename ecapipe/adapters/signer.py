@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ecapipe.adapters import reading
 from ecapipe.problems.credentials import (
     jwt_key_encrypted,
     jwt_key_not_path,
@@ -103,10 +104,9 @@ class PemKeys:
         if not os.path.exists(path):  # it may be the key itself, which nobody may see
             raise EcapipeError(jwt_key_not_path())
         try:
-            with open(path, "rb") as file:
-                data = file.read(_LARGEST + 1)
-                # Windows knows no such modes; a pipe has no others who could read it.
-                exposed = os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o044 != 0
+            data = reading.read(path, _LARGEST, pipes=True)
+            # Windows knows no such modes; a pipe has no others who could read it.
+            exposed = os.name == "posix" and os.stat(path).st_mode & 0o044 != 0
         except OSError as error:
             raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
         key = self._load(data, path, ask)

@@ -12,6 +12,8 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import malformed_baseline
 
 VERSION: Final = 1
+LARGEST: Final = 64 * 1024 * 1024
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)

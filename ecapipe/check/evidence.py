@@ -17,7 +17,8 @@ from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.orgs import org_file
 from ecapipe.problems.git import git_unavailable
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import metadata
 from ecapipe.project.apps import App, SourceFile
 from ecapipe.project.metadata import Document
@@ -44,11 +45,11 @@ def settings_files(apps: Iterable[App]) -> list[SourceFile]:
 
 def consumer_keys(apps: Iterable[App]) -> dict[str, tuple[str, ...]]:
     """The consumer keys in settings files, with the names of the apps that have them."""
-    keys: dict[str, tuple[str, ...]] = {}
+    keys: dict[str, list[str]] = {}
     for app in apps:
         if app.settings and (key := app.settings.document.text("consumerKey")):
-            keys[key] = (*keys.get(key, ()), app.name)
-    return keys
+            keys.setdefault(key, []).append(app.name)
+    return {key: tuple(names) for key, names in keys.items()}
 
 
 def consumer_secrets(apps: Iterable[App]) -> list[tuple[str, Secret]]:
@@ -104,9 +105,14 @@ class EvidenceCollector:
         self.has_git_facts = False
         """Whether some repository answered about the settings files."""
         self.unexamined: list[Remark] = []
+        self._opened: dict[str, Git] = {}
 
-    def collect(self, apps: Sequence[App], target: str | None) -> Evidence:
-        """Everything that the rules know besides the apps; `target` is the id of the deploy's org."""
+    def collect(self, apps: Sequence[App], target: str | None, problems: Sequence[Problem]) -> Evidence:
+        """Everything that the rules know besides the apps; `target` is the id of the deploy's org, `problems` are
+        those of files that belong to no app because of them."""
+        for problem in problems:
+            if problem.kind is unreadable_file:
+                self._note_refusal(EcapipeError(problem))
         evidence = Evidence(
             root=self._root,
             purpose=self._options.purpose,
@@ -115,6 +121,8 @@ class EvidenceCollector:
             jwt=self._jwt_apps(apps),
             keys=self._keys,
             open_to_others=self._files_open_to_others(apps),
+            problems=tuple(problems),
+            unexamined=tuple(self.unexamined),
         )
         # Nothing in a zip file is git's, and its other files are not looked at.
         if not self._world.tree.is_directory(self._root):
@@ -128,6 +136,8 @@ class EvidenceCollector:
         evidence = replace(evidence, elsewhere=self._sightings(apps, suspects))
         if self._options.history and "history" in self._needs:
             evidence = replace(evidence, history=self._paths_in_history())
+        for git in self._opened.values():
+            self._note_lack(git)
         return replace(evidence, unexamined=tuple(self.unexamined))
 
     def _files_open_to_others(self, apps: Sequence[App]) -> frozenset[str]:
@@ -144,25 +154,42 @@ class EvidenceCollector:
             return False
         return self._options.purpose != "login" or _any_secret(apps)
 
-    def _note_unexamined(self, message: str, actions: tuple[str, ...], at_most: Level | None = None) -> None:
+    def _note_unexamined(
+        self, message: str, actions: tuple[str, ...], at_most: Level | None = None, file: str | None = None
+    ) -> None:
         """Note what cannot be looked at: for a finding, and where the project switched that off, for a warning."""
         # Several questions meet the same refusal.
         if message in {remark.message for remark in self.unexamined}:
             return
         # The number keeps the fingerprints of several such findings apart.
-        element = f"git {len(self.unexamined) + 1}"
-        self.unexamined.append(Remark(message, actions, file=None, line=None, element=element, at_most=at_most))
+        element = "" if file else f"git {len(self.unexamined) + 1}"
+        self.unexamined.append(Remark(message, actions, file=file, line=None, element=element, at_most=at_most))
         # Never in silence: a gate that says nothing of what it could not see stands open.
         if NOT_EXAMINED not in self._active:
             self.notices.append(message)
 
     def _note_refusal(self, error: EcapipeError) -> None:
-        """Note that git refuses an answer."""
+        """Note that git refuses an answer, or that a file cannot be read."""
         problem = error.problem
+        if problem.kind is unreadable_file:
+            file = posixpath.relpath(posixpath.join(self._root, problem.file or "."), self._root)
+            # A settings file is read for itself, and for the secrets of others.
+            if file not in {remark.file for remark in self.unexamined}:
+                self._note_unexamined(problem.message, problem.actions, file=file)
+            return
         at_most: Level | None = None
         if isinstance(error, GitMissing):
             at_most = "warning"
         self._note_unexamined(f"{problem.message} What git knows was not checked.", problem.actions, at_most)
+
+    def _note_lack(self, git: Git) -> None:
+        """Note the contents that a repository should hold, and does not."""
+        if git.lacking:
+            self._note_unexamined(
+                f"{git.top} lacks {git.lacking} of the contents that were to be searched.",
+                ("Check a full clone, or look for what is damaged: git fsck",),
+                "warning" if git.partial else None,
+            )
 
     def _jwt_apps(self, apps: Sequence[App]) -> frozenset[str]:
         """The apps that log in with the JWT flow, by the project's orgs and the environment."""
@@ -207,10 +234,13 @@ class EvidenceCollector:
     def _open(self, folder: str) -> Git | None:
         """The repository around a folder, if there is one and it can be opened."""
         try:
-            return self._world.git(folder)
+            git = self._world.git(folder)
         except EcapipeError as error:
             self._note_refusal(error)
             return None
+        if git is not None:
+            self._opened[git.top] = git
+        return git
 
     def _open_project(self) -> Git | None:
         """The repository around the project, if there is one and git reads it."""
@@ -251,7 +281,7 @@ class EvidenceCollector:
         sightings: dict[str, list[Sighting]] = {}
         try:
             for content in suspects:
-                for app, line in self._search.find(content.pieces).items():
+                for app, line in self._find(content.pieces).items():
                     sightings.setdefault(app, []).extend(Sighting(path, line) for path in content.paths)
         except EcapipeError as error:
             # git lists the files, or looks for the secrets, only while its answer is read.
@@ -264,6 +294,16 @@ class EvidenceCollector:
             for app, places in sightings.items()
         }
 
+    def _find(self, pieces: Iterator[bytes]) -> Mapping[str, int]:
+        """The apps of which a secret stands in a file, with the lines; a file that cannot be read is noted."""
+        try:
+            return self._search.find(pieces)
+        except EcapipeError as error:
+            if error.problem.kind is not unreadable_file:
+                raise
+            self._note_refusal(error)
+            return {}
+
     def _paths_in_history(self) -> Mapping[str, tuple[str, ...]]:
         """The paths at which secrets stand in the history, by app.
 
@@ -272,6 +312,7 @@ class EvidenceCollector:
         git = self._world.git(self._root)
         if git is None:
             raise EcapipeError(git_unavailable(self._root, "there is no repository"))
+        self._opened[git.top] = git
         if not self._search:
             self.notices.append("No consumer secret is known that could be looked for in the history.")
             return {}

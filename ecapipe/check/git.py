@@ -16,10 +16,14 @@ class GitMissing(EcapipeError):
     """There is no git program: the failure of this machine, whatever the repository is like."""
 
 
+class GitRefused(EcapipeError):
+    """git does not answer, for what the repository is like."""
+
+
 class Git(Protocol):
     """A git repository with a work tree, read only. Names are relative to its top, with ``/``.
 
-    All methods raise `EcapipeError` (GitUnavailable) where git refuses, as `GitMissing` where there is no program.
+    All methods raise `EcapipeError` (GitUnavailable): `GitRefused`, or `GitMissing` where there is no program.
     """
 
     @property
@@ -28,6 +32,14 @@ class Git(Protocol):
     @property
     def shallow(self) -> bool:
         """Whether a part of the history is not there."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether contents are fetched only when they are needed; here they never are."""
+
+    @property
+    def lacking(self) -> int:
+        """How many contents were asked for, so far, and are not there."""
 
     def name(self, path: str) -> str | None:
         """What git calls the file at an absolute path, links resolved; None if it lies outside."""
@@ -40,6 +52,12 @@ class Git(Protocol):
 
     def at(self, revision: str) -> Mapping[str, str]:
         """The same files of a revision; none for ``HEAD`` before the first commit.
+
+        Raises `EcapipeError` (UnknownRevision).
+        """
+
+    def file_at(self, revision: str, name: str) -> bytes | None:
+        """The content of any file of a revision, also behind a link in it; None where there is none.
 
         Raises `EcapipeError` (UnknownRevision).
         """

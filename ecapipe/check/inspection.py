@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
-from ecapipe.check import baseline, evidence, listing, revision
+from ecapipe.check import baseline, committed_config, evidence, listing, revision
 from ecapipe.check.baseline import AcceptedFinding
+from ecapipe.check.committed_config import CommittedConfig
 from ecapipe.check.evidence import EvidenceCollector
-from ecapipe.check.findings import Finding
+from ecapipe.check.findings import NOT_EXAMINED, Finding
+from ecapipe.check.git import GitRefused
 from ecapipe.check.options import CheckOptions as CheckOptions
 from ecapipe.check.ports import CheckAccess
 from ecapipe.check.rules import registry
 from ecapipe.check.rules.registry import RULES
+from ecapipe.check.rules.subject import Evidence, Remark
 from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import Scope
@@ -23,12 +25,9 @@ from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import baseline_not_configured
 from ecapipe.project.apps import App
-from ecapipe.project.discovery import Discovery, ProjectSelection, discover, require_apps, reserved
+from ecapipe.project.discovery import Discovery, ProjectSelection, discover, projects, require_apps, reserved
 from ecapipe.project.sfdx_project import Project
 from ecapipe.secret import Secret
-
-_LARGEST_BASELINE: Final = 64 * 1024 * 1024
-"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,27 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     """Find the apps, gather the evidence, apply the rules, compare with the baseline.
 
     Raises `EcapipeError` as `discover` and `require_apps` do, and for a revision, a target or a baseline that cannot
-    be used, and for git where it is needed and cannot be asked.
+    be used, and for git where it is needed and cannot be asked; before a deploy or a commit a refusal of git is a
+    finding, for every report to tell.
     """
+    try:
+        return _inspect(selection, options, world)
+    except GitRefused as refusal:
+        return _refused(selection, options, world, refusal)
+
+
+def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAccess) -> CheckResult:
     view = world.staged() if options.staged else world
     discovery = discover(selection, view)
     on_disk = _apps_on_disk(selection, options, discovery, world)
-    # A file that cannot be read is a finding, even where it was the only one.
-    if not discovery.unreadable:
+    # A file that cannot be read is a finding, even where it was the only one. And a hook is for every commit: it has
+    # no objection to a tree without apps.
+    if options.purpose == "login" and not discovery.unreadable:
         require_apps(replace(discovery, apps=(*discovery.apps, *on_disk)))
+    configs: dict[str, CommittedConfig] = {}
+    if options.config_from is not None:
+        configs = {each.root: committed_config.read(options.config_from, each, view) for each in discovery.projects}
+        discovery = replace(discovery, projects=tuple(each.project for each in configs.values()))
     target = _target(options, discovery.projects)
     chain = view.chain(Scope(discovery.apps, known=discovery.known))
     all_apps = discovery.apps
@@ -68,7 +80,7 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     if options.purpose == "login":
         notices += listing.doubts_of_variables(discovery, resolutions, world)
     for project in discovery.projects:
-        check = _ProjectCheck(project, options, view)
+        check = _ProjectCheck(project, options, view, configs.get(project.root))
         # Apps that have not changed may have the key of one that has.
         keys = evidence.consumer_keys(app for app in all_apps if app.project == project.root)
         secrets = evidence.consumer_secrets(app for app in on_disk if app.project == project.root)
@@ -86,11 +98,28 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     )
 
 
-class _ProjectCheck:
-    """The check of one project."""
+def _refused(
+    selection: ProjectSelection, options: CheckOptions, world: CheckAccess, refusal: GitRefused
+) -> CheckResult:
+    """Where git refuses what alone was to be looked at; raises `refusal` unless it is found to be an error."""
+    remark = Remark(refusal.problem.message, refusal.problem.actions, file=None, line=None, element="git 1")
+    found = Discovery(projects(selection, world), (), ())
+    findings = list[Finding]()
+    for project in found.projects:
+        evidence = Evidence(project.root, options.purpose, project.namespace, unexamined=(remark,))
+        findings += registry.check((), (), evidence, registry.parse_levels(project.rules))
+    if not any(finding.level == "error" for finding in findings):
+        raise refusal
+    return CheckResult(found, apps=(), findings=tuple(findings), notices=(), rules=frozenset({NOT_EXAMINED}))
 
-    def __init__(self, project: Project, options: CheckOptions, world: CheckAccess) -> None:
-        self.project, self.options, self.world = project, options, world
+
+class _ProjectCheck:
+    """The check of one project, by its own configuration or a committed one."""
+
+    def __init__(
+        self, project: Project, options: CheckOptions, world: CheckAccess, config: CommittedConfig | None
+    ) -> None:
+        self.project, self.options, self.world, self.config = project, options, world, config
         self.root = project.root
         self.levels = registry.parse_levels(project.rules)
         self.active = registry.active(options.purpose, self.levels)
@@ -122,12 +151,14 @@ class _ProjectCheck:
             keys=keys,
             secrets=[*secrets, *_login_secrets(resolved)],
         )
-        facts = collector.collect(apps, target)
+        unreadable = [problem for root, problem in discovery.failures if root == self.root]
+        facts = collector.collect(apps, target, [*unreadable, *reserved((self.project,), ())])
         self.notices += collector.notices
         self.has_git_facts = collector.has_git_facts
-        unreadable = [problem for root, problem in discovery.failures if root == self.root]
-        unreadable += reserved((self.project,), ())
-        findings = registry.check(apps, resolved, replace(facts, problems=tuple(unreadable)), self.levels)
+        if self.config:
+            changed = tuple(self.config.changed(self.world.tree))
+            facts = replace(facts, config_commit=self.config.revision, changed_config=changed)
+        findings = registry.check(apps, resolved, facts, self.levels)
         is_whole = discovery.whole and self.options.since is None
         names = {app.name for app in apps}
         examined = self.examined_entries(names, is_incomplete=bool(facts.unexamined), is_whole=is_whole)
@@ -142,6 +173,8 @@ class _ProjectCheck:
             return False
         needs = RULES[rule].needs
         if needs & evidence.FROM_GIT and not self.has_git_facts:
+            return False
+        if "changed_config" in needs and not self.config:
             return False
         return "history" not in needs or self.options.history
 
@@ -175,7 +208,7 @@ class _ProjectCheck:
         path = self.project.baseline
         if self.options.update and path:
             accepted = baseline.updated(accepted, findings, examined)
-            self.world.write(f"{self.root}/{path}", baseline.render(accepted).encode())
+            self.world.write(self.root, path, baseline.render(accepted).encode())
         for entry in baseline.obsolete(accepted, findings, examined):
             self.notices.append(
                 f"{path} accepts {entry.rule} in {entry.file or 'no file'}, which is no longer "
@@ -190,13 +223,16 @@ class _ProjectCheck:
             if self.options.update:
                 raise EcapipeError(baseline_not_configured(self.root))
             return ()
-        path = f"{self.root}/{name}"
-        if self.world.tree.resolve(path) is None:
+        if self.config:
+            content, notice = self.config.baseline, f"The baseline {name} does not exist at {self.config.revision}."
+        else:
+            content = committed_config.read_tree(self.world.tree, self.project, name, baseline.LARGEST)
+            notice = f"The baseline {name} does not exist. --update-baseline writes it."
+        if content is None:
             if not self.options.update:
-                self.notices.append(f"The baseline {name} does not exist. --update-baseline writes it.")
+                self.notices.append(notice)
             return ()
-        text = self.world.tree.read(path, _LARGEST_BASELINE).decode("utf-8", "replace")
-        return baseline.parse(text, name)
+        return baseline.parse(content.decode("utf-8", "replace"), name)
 
 
 def _apps_on_disk(

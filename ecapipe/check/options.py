@@ -18,7 +18,8 @@ class CheckOptions:
 
     `target` is the org of a deploy, as ``--target-org`` names it, `allowed` are hosts accepted besides Salesforce's;
     `staged` reads git's index instead of the disk; `since` leaves only apps that differ from a revision; `history`
-    looks for secrets in all commits; `update` accepts what is found; `tell` hears of slow progress.
+    looks for secrets in all commits; `config_from` is the revision that says how the project wants to be checked, in
+    place of the tree; `update` accepts what is found; `tell` hears of slow progress.
     """
 
     purpose: Purpose = "login"
@@ -27,5 +28,6 @@ class CheckOptions:
     staged: bool = False
     since: str | None = None
     history: bool = False
+    config_from: str | None = None
     update: bool = False
     tell: Callable[[str], None] = silent

@@ -24,8 +24,8 @@ class CheckAccess(ListingAccess, Protocol):
         """The repository around an absolute path, or None. Raises `EcapipeError` (GitUnavailable)."""
 
     @property
-    def write(self) -> Callable[[str, bytes], None]:
-        """Puts the baseline in place, all or nothing; raises `EcapipeError` (UnwritableFile)."""
+    def write(self) -> Callable[[str, str, bytes], None]:
+        """Puts the baseline in place, by root and path, all or nothing; raises `EcapipeError` (UnwritableFile)."""
 
     def staged(self) -> Self:
         """The same access, with the tree as the next commit would have it."""

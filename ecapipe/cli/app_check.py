@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
@@ -65,6 +66,14 @@ class CheckFlags(ProjectFlags):
     history: Annotated[bool, typer.Option("--history", help="Look for the consumer secrets in all commits, too.")] = (
         False
     )
+    project_config_from: Annotated[
+        str | None,
+        typer.Option(
+            "--project-config-from",
+            metavar="REF",
+            help="Read plugins.ecapipe and the baseline from this commit: what a pull request changes there waits.",
+        ),
+    ] = None
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", metavar="|".join(FailOn), help="The mildest level that ends with 1.")
     ] = FailOn.error
@@ -72,6 +81,13 @@ class CheckFlags(ProjectFlags):
         bool, typer.Option("--update-baseline", help="Accept all findings: write them to the project's baseline.")
     ] = False
     report_to: ReportFiles = None
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        yield from super().contradictions(session)
+        if self.project_config_from is not None and self.no_project_config:
+            yield "--project-config-from reads the configuration that --no-project-config ignores."
+        if self.project_config_from is not None and self.update_baseline:
+            yield "--update-baseline writes the baseline of the tree, and --project-config-from reads another."
 
 
 @with_flags(CheckFlags)
@@ -83,6 +99,9 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
     The levels depend on --for; plugins.ecapipe.rules of sfdx-project.json gives rules other levels, or switches them
     off. Findings in the baseline, the file that plugins.ecapipe.baseline names, are shown as accepted and do not
     count. ecapipe explain RULE says why a rule matters and what to do.
+
+    --project-config-from takes both, plugins.ecapipe and the baseline, from a commit, such as the one that a pull
+    request starts from, and tells of a change as check-config-changed.
 
     Files that git ignores or does not track always count as changed for --since.
     """
@@ -101,6 +120,7 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
         staged=flags.staged,
         since=flags.since,
         history=flags.history,
+        config_from=flags.project_config_from,
         update=flags.update_baseline,
         tell=progress.tell,
     )

@@ -121,13 +121,13 @@ def _has_person(session: CommandSession) -> bool:
 
 def _write(protection: Protection, *, confirm: bool) -> None:
     """Make the changes; raises `EcapipeError` (NotConfirmed) if somebody is asked and does not agree."""
-    from ecapipe.adapters.project_tree import writer
+    from ecapipe.adapters.storage import writer
 
     # Only what takes a secret out of a file cannot be undone by hand.
     if confirm and protection.supplies and not _confirms():
         raise EcapipeError(not_confirmed())
     for change in protection.changes:
-        writer.write(change)
+        writer.amend(change)
 
 
 def _confirms() -> bool:

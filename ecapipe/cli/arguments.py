@@ -1,71 +1,172 @@
 """What of a command line may be recorded and repeated.
 
-No flag takes a secret. One that stands there all the same was pasted to the wrong place, and goes no further.
+No flag takes a secret. One that stands there all the same was pasted to the wrong place, and goes no further: a value
+is shown only if it has the form of what its flag takes, and does not look random.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
+from ecapipe.cli.help import COMMANDS
 from ecapipe.problems.problem import Problem
 from ecapipe.secret import REDACTED, Secret, redact
 
+Parameter = Any
+"""An option or argument, as typer knows it."""
+
+_NAME: Final = r"\w[\w .-]{0,79}"
+_HOST: Final = r"(?:https?://)?(?:\[[0-9a-f:]{2,39}\]|[\w.*-]{1,253})(?::[0-9]{1,5})?"
+_USERNAME: Final = r"\w[\w.+'&%-]{0,79}(?:@[\w.-]{1,80})?"
+_PATH: Final = r"[^!$<>^`|*?\"]{1,400}"
+_NUMBER: Final = r"-?[0-9.]{0,10}[a-z]{0,10}"
+
+_WORD, _FLAG, CHOICE = "word", "flag", "choice"
+"""Kinds that no metavar names: what stands where nothing is expected, what looks like a flag, one of a few words."""
+
+_FORMS: Final[Mapping[str, str]] = {
+    "APP": _NAME,
+    "ORG": rf"(?:{_NAME}=)?(?:{_HOST}(?:/[\w./~-]{{0,200}})?|{_USERNAME}|{_NAME})",
+    "HOST": rf"{_HOST}/?",
+    "NAME": _USERNAME,
+    "DIR": _PATH,
+    "FILE": _PATH,
+    "FORMAT=PATH": _PATH,
+    # What is no file may be the key itself, or a line of it.
+    "PATH": r"(?!)",
+    "RUN": r"[\w-]{1,40}",
+    "RUN|FILE": _PATH,
+    "REF": r"\w[\w./@~^{}-]{0,199}",
+    '"A B"': r"[a-zA-Z][\w:./-]{0,79}(?:[ ,]+[a-zA-Z][\w:./-]{0,79}){0,99}[ ,]*",
+    "MINUTES": _NUMBER,
+    "N": _NUMBER,
+    "K/N": r"[0-9]{1,6}/[0-9]{1,6}",
+    CHOICE: r"[A-Za-z-]{1,20}",
+    _WORD: r"[A-Za-z][\w.-]{0,39}",
+    _FLAG: r"--?[A-Za-z][A-Za-z-]{0,39}",
+}
+"""What a value looks like, by the metavar with which its flag or argument is declared."""
+_PATHS: Final = frozenset({"DIR", "FILE", "PATH", "RUN|FILE"})
+
 _LONGEST: Final = 500
 """Characters of a value that may be shown: all scopes together have fewer."""
-_ODD: Final = re.compile(r"[!$^<>`\n]")
-"""What passwords and keys have, and no name, path, address or scope."""
 _RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")
 """What may be random. Ids of Salesforce and names of runs have as many characters."""
+_LINE: Final = re.compile(r"[A-Za-z0-9+/]{40,}")
+"""What may be a line of a key in PEM, or a path. The first line of a key is hardly random, but begins alike."""
+_FIRST_LINE: Final = re.compile(r"MII[A-Za-z0-9+/]{20}")
 _CLASSES: Final = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
-_KEY_FILE: Final = "--jwt-key-file"
-"""The flag whose value may be taken for the key itself: what is no file may be a line of one."""
+def kind(parameter: Parameter) -> str:
+    """What an option or argument takes, as its metavar says it."""
+    metavar: str = (parameter.metavar or "").strip("[]").partition("...")[0].rstrip("…")
+    if metavar.islower() or ("|" in metavar and metavar not in _FORMS):
+        return CHOICE
+    return metavar
 
 
-def presentable(words: Sequence[str]) -> list[str]:
-    """`words` of a command line, with ``[REDACTED]`` for each value that looks like a secret."""
-    shown = []
-    for word, before in zip(words, ["", *words], strict=False):
-        value = _value(word)
-        if _looks_secret(value, before):
-            word = word.removesuffix(value) + REDACTED
-        shown.append(word)
-    return shown
+def presentable(words: Sequence[str], parameters: Iterable[Parameter]) -> list[str]:
+    """`words`, those that follow the name of a command with these `parameters`, with ``[REDACTED]`` for each value
+    that may be a secret."""
+    return [
+        before + (value if _is_shown(value, kind) else REDACTED)
+        for before, value, kind in _values(words, list(parameters))
+    ]
 
 
 def conceal(problem: Problem, words: Sequence[str]) -> Problem:
-    """`problem` without what looks like a secret in `words`, the command line that it is about."""
-    values = map(_value, words)
-    secrets = [
-        Secret(value) for value, before in zip(values, ["", *words], strict=False) if _looks_secret(value, before)
-    ]
-    if not secrets:
+    """`problem` without what may be a secret in `words`, the command line that it is about."""
+    hidden = _hidden(tuple(words))
+    if not hidden:
         return problem
-    message, *actions = (redact(text, *secrets) for text in (problem.message, *problem.actions))
-    file = problem.file and redact(problem.file, *secrets)
+    message, *actions = (_without(text, hidden) for text in (problem.message, *problem.actions))
+    file = problem.file and _without(problem.file, hidden)
     return replace(problem, message=message, actions=tuple(actions), file=file)
 
 
-def _value(word: str) -> str:
-    """What follows ``--flag=``, else the word itself."""
-    return re.sub(r"^--[a-z-]+=", "", word)
+# A run asks for each problem, and has one command line.
+@lru_cache(maxsize=1)
+def _hidden(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The values in a command line that may be secrets."""
+    names, parameters = _command(words)
+    values = _values(words[names:], parameters)
+    return tuple(value for _, value, kind in values if value and not _is_shown(value, kind))
 
 
-def _looks_secret(value: str, before: str) -> bool:
-    """Whether `value` may be a secret, in a command line that has the word `before` in front of it."""
+def _without(text: str, hidden: Sequence[str]) -> str:
+    for value in hidden:
+        # Of an address or a name that is only mistaken, parts may be said: they are in other words, too.
+        for form in (value, repr(value)[1:-1]):
+            text = text.replace(form, REDACTED)
+    return redact(text, *(Secret(value) for value in hidden if len(value) > _LONGEST or _looks_secret(value)))
+
+
+def _command(words: Sequence[str]) -> tuple[int, Sequence[Parameter]]:
+    """How many words name the command of a command line, and what the command takes."""
+    from ecapipe.cli.completion import load_command
+
+    name, child, *_ = (*words, "", "")
+    if name not in COMMANDS:
+        return 0, ()
+    children = COMMANDS[name].children
+    if not children:
+        return 1, load_command(name, None).params
+    if child not in children:
+        return 1, ()
+    return 2, load_command(name, child).params
+
+
+def _values(words: Sequence[str], parameters: Sequence[Parameter]) -> Iterator[tuple[str, str, str]]:
+    """Each word as what stands before its value, the value, and what kind of value belongs there."""
+    options = [each for each in parameters if each.param_type_name == "option"]
+    kinds = {word: kind(each) for each in options if not each.is_flag for word in each.opts}
+    argument = next((kind(each) for each in parameters if each.param_type_name == "argument"), _WORD)
+    rest = iter(words)
+    for word in rest:
+        name, mark, value = word.partition("=")
+        if word in kinds:
+            yield word, "", _WORD
+            yield "", next(rest, ""), kinds[word]
+        elif mark and name.startswith("--"):
+            known = name in kinds or _is_shown(name, _FLAG)
+            yield (f"{name}=", value, kinds.get(name, _WORD)) if known else ("", word, _FLAG)
+        elif word[:2] in kinds and not word.startswith("--"):
+            yield word[:2], word[2:], kinds[word[:2]]
+        elif word == "--":
+            yield word, "", _WORD
+            yield from (("", each, argument) for each in rest)
+        else:
+            yield "", word, _FLAG if word.startswith("-") else argument
+
+
+def _is_shown(value: str, kind: str) -> bool:
     # What is there under this name is a file or a folder, whatever the name looks like.
-    if not value or os.path.exists(value):
+    if not value or (kind in _PATHS and os.path.exists(value)):
+        return True
+    if kind == "REF" and _COMMIT.fullmatch(value):
+        return True
+    return has_form(value, kind) and not _looks_secret(value)
+
+
+def has_form(value: str, kind: str) -> bool:
+    """Whether a value is of a kind, by its form: it may still be random."""
+    if len(value) > _LONGEST or not value.isprintable() or not re.fullmatch(_FORMS[kind], value):
         return False
-    if before == _KEY_FILE:
+    return redact(value) == value
+
+
+def _looks_secret(value: str) -> bool:
+    """Whether a value holds something random, or a key."""
+    if redact(value) != value or _FIRST_LINE.search(value) or any(map(_looks_random, _RUN.findall(value))):
         return True
-    if len(value) > _LONGEST or (len(value) > 11 and _ODD.search(value)):
-        return True
-    return redact(value) != value or any(map(_looks_random, _RUN.findall(value)))
+    return any(len(_CLASSES.findall(line)) > 0.4 * len(line) for line in _LINE.findall(value))
 
 
 def _looks_random(run: str) -> bool:

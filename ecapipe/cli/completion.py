@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from ecapipe.adapters.environment import Environment
+from ecapipe.cli import arguments
 from ecapipe.cli.completion_scripts import SCRIPTS
 from ecapipe.cli.help import COMMANDS
 from ecapipe.problems.catalogue import CATALOGUE
@@ -96,7 +97,7 @@ def _candidates_after(before: Sequence[str], last: str, environment: Environment
         if len(before) == 1:
             return _plain(COMMANDS[name].children)
         child = before[1]
-    command = _load_command(name, child)
+    command = load_command(name, child)
     if command is None:
         return ()
     return _parameters(command, before, last, environment)
@@ -130,8 +131,8 @@ def _parameters(command: Any, before: Sequence[str], last: str, environment: Env
 
 def _values(parameter: Any, before: Sequence[str], environment: Environment) -> Iterable[Candidate]:
     """The values of an option or argument, by what its help calls them."""
-    kind = (parameter.metavar or "").strip("[]").partition("...")[0].rstrip("…")
-    match kind:
+    metavar = (parameter.metavar or "").strip("[]")
+    match arguments.kind(parameter):
         case "APP":
             return _plain(_apps(before, environment))
         case "ORG":
@@ -147,8 +148,8 @@ def _values(parameter: Any, before: Sequence[str], environment: Environment) -> 
             from ecapipe.render import reports
 
             return _plain(f"{name}=" for name in reports.FORMATS)
-        case _ if "|" in kind:
-            return _plain(kind.split("|"))
+        case arguments.CHOICE:
+            return _plain(metavar.split("|"))
         case _:
             return ()
 
@@ -165,7 +166,7 @@ def _shells(flag: str) -> list[str]:
     return [*_STARTUP, "fish"]
 
 
-def _load_command(name: str, child: str | None) -> Any:
+def load_command(name: str, child: str | None) -> Any:
     """The command as typer knows it, with its parameters; None for one that does not exist."""
     import typer
 

@@ -24,7 +24,7 @@ from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
 from ecapipe.oauth.scopes import SCOPE_NAMES
 from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
-from ecapipe.problems.usage import source_dir_not_found, usage_error
+from ecapipe.problems.usage import file_not_found, usage_error
 from ecapipe.project import discovery, metadata
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
@@ -197,12 +197,12 @@ def _scopes(app: App) -> tuple[str, ...]:
 
 
 def planned(file: str, tree: ProjectTree) -> tuple[Fault, ...]:
-    """The faults in a file; raises `EcapipeError` (SourceDirNotFound, UnreadableFile, UsageError)."""
+    """The faults in a file; raises `EcapipeError` (FileNotFound, UnreadableFile, UsageError)."""
     from ecapipe.emulator import faults
 
     path = tree.resolve(file)
     if path is None:
-        raise EcapipeError(source_dir_not_found(file, "--faults"))
+        raise EcapipeError(file_not_found(file, "--faults"))
     data = tree.read(path, _MAX_FAULTS)
     try:
         # `read` takes one byte more than the limit, to show that there is more.

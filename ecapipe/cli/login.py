@@ -17,6 +17,7 @@ from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.problems.oauth import server_busy
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.usage import bug
 from ecapipe.render import listings, text
 from ecapipe.render.listings import Length
 from ecapipe.run.world import World
@@ -229,6 +230,8 @@ def _log_out_all(flags: LogoutFlags, world: World) -> Logouts:
             logouts.successes.append(sessions.end(login, flags.forget, world))
         except EcapipeError as error:
             logouts.failures.append(LogoutFailure(login, error.problem))
+        except Exception as error:
+            logouts.failures.append(LogoutFailure(login, bug(error)))
     return logouts
 
 

@@ -12,14 +12,13 @@ import typer
 
 from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.project_tree.disk import Disk
+from ecapipe.adapters.storage import files
 from ecapipe.cli.session import CommandSession
 from ecapipe.oauth.flows import registry
 from ecapipe.orgs import org_file
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import USAGE, EcapipeError
-from ecapipe.problems.usage import source_dir_not_found
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render.listings import Length
 from ecapipe.render.reports import FORMATS
@@ -207,6 +206,7 @@ def select_project(
     no_project_config: bool = False,
 ) -> ProjectSelection:
     """The folders and apps that the shared options name, and whether the project's settings are trusted."""
+    environment.pass_over((*(source_dirs or ()), *(metadata_dirs or ()), *(credentials_dirs or ())))
     trusted = not no_project_config and environment.get("ECAPIPE_NO_PROJECT_CONFIG") != "1"
     return ProjectSelection(
         directories=tuple(source_dirs or ()),
@@ -239,11 +239,8 @@ def select_orgs(
 
 def read_org_file(path: str) -> OrgFile:
     """The orgs that a file lists; raises `EcapipeError` (SourceDirNotFound, UnreadableFile), exit code 2."""
-    tree = Disk()
-    if tree.resolve(path) is None:
-        raise EcapipeError(source_dir_not_found(path, "--file"))
     try:
-        return org_file.parse(tree.read(path, org_file.LARGEST), path, registry.CHOICES)
+        return org_file.parse(files.read(path, org_file.LARGEST, "--file"), path, registry.CHOICES)
     except EcapipeError as error:
         # A file that the command line names is a mistake in the command line, whatever is wrong with it.
         raise EcapipeError(replace(error.problem, exit_code=USAGE)) from None

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ecapipe.adapters.storage import files
+from ecapipe.adapters.storage import files, writer
 from ecapipe.cli.arguments import conceal
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
@@ -40,13 +40,14 @@ class ReportTarget:
 class Reports:
     """What is to be written once the work is done: files, and annotations in GitHub Actions.
 
-    `roots`: where files lie while no project has been read.
+    `roots`: where files lie while no project has been read; `trees`: no report is written through a link in these.
     """
 
     session: CommandSession
     command: str
     files: tuple[ReportTarget, ...]
     roots: tuple[str, ...]
+    trees: tuple[str, ...]
 
     @contextmanager
     def covering(self) -> Iterator[None]:
@@ -70,7 +71,7 @@ class Reports:
         data, failures = result(), []
         for target in self.files:
             try:
-                files.write(target.path, FORMATS[target.format](data))
+                writer.write_report(target.path, FORMATS[target.format](data).encode(), trees=self.trees)
             except EcapipeError as error:
                 # The other reports are written all the same.
                 text.write(self.session.err, text.problem(error.problem))
@@ -139,18 +140,21 @@ def parse(
 
     A path that cannot be written to is refused here, before the work that the report is about.
     """
+    folders = [os.path.abspath(folder) for folder in (*project.directories, *project.metadata_dirs)] or [os.getcwd()]
+    roots = tuple(tree.project_above(folder) or folder for folder in folders)
+    # A report of one project may be written into another: the one that the user is in.
+    here = tree.project_above(os.getcwd()) or files.repository(os.getcwd())
+    trees = (*roots, here) if here else roots
     targets: dict[str, ReportTarget] = {}
     for value in values or ():
-        target = _parse_target(value, command)
+        target = _parse_target(value, command, trees)
         # By the real path: two names of one file would have the second report overwrite the first.
         if targets.setdefault(os.path.realpath(target.path), target) != target:
             raise _usage_error(command, f"--report names {target.path} twice.")
-    folders = [os.path.abspath(folder) for folder in (*project.directories, *project.metadata_dirs)] or [os.getcwd()]
-    roots = tuple(tree.project_above(folder) or folder for folder in folders)
-    return Reports(session, command, tuple(targets.values()), roots)
+    return Reports(session, command, tuple(targets.values()), roots, trees)
 
 
-def _parse_target(value: str, command: str) -> ReportTarget:
+def _parse_target(value: str, command: str, trees: Sequence[str]) -> ReportTarget:
     """A value of ``--report``, FORMAT=PATH."""
     format, _, path = value.partition("=")
     formats = f"Formats: {', '.join(FORMATS)}."
@@ -158,9 +162,9 @@ def _parse_target(value: str, command: str) -> ReportTarget:
         raise _usage_error(command, f"--report takes FORMAT=PATH, the path of a file, not {value}.", formats)
     if format not in FORMATS:
         raise _usage_error(command, f"There is no report format {format}.", *did_you_mean(format, FORMATS), formats)
-    if obstacle := files.obstacle(path):
+    if obstacle := writer.obstacle(path, trees):
         sentence = f"The report {path} cannot be written: {obstacle}."
-        raise _usage_error(command, sentence, "Name a file in another folder.")
+        raise _usage_error(command, sentence, "Name a file in another folder, without links on the way to it.")
     return ReportTarget(format, path)
 
 

@@ -40,7 +40,7 @@ class ResumableCommand(Command):
         if any(_is_resume(word) for word in words) and _only_modes(words):
             words = _repeat(ctx.obj, words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
-        shown = presentable(repeatable)
+        shown = presentable(repeatable, self.params)
         ctx.obj = replace(ctx.obj, options=tuple(shown))
         if shown == list(repeatable):
             ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))

@@ -15,15 +15,15 @@ from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.help import COMMANDS
 from ecapipe.cli.interrupts import Interrupts
 from ecapipe.cli.session import CommandSession, open_session
+from ecapipe.events import Unwritten
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
-from ecapipe.problems.usage import internal_error, interrupted, usage_error
-from ecapipe.render import text
+from ecapipe.problems.usage import bug, interrupted, usage_error
 
 
 def main(words: list[str], interrupts: Interrupts) -> int:
     """Run the command line `words`, which is not empty; the exit status.
 
-    Raises `BrokenPipeError` and `text.Unwritten` where the output does not take what was done.
+    Raises `BrokenPipeError` and `Unwritten` where the output does not take what was done.
     """
     session = open_session(words, environment.process(), sys.stdout, sys.stderr, interrupts)
     command = _command_name(words)
@@ -38,11 +38,11 @@ def main(words: list[str], interrupts: Interrupts) -> int:
         # A second Ctrl-C, while the first is reported, must not end in a traceback.
         interrupts.retire()
         return session.fail(interrupted(), command)
-    except (BrokenPipeError, text.Unwritten):
+    except (BrokenPipeError, Unwritten):
         # There is nobody to report it to, or nothing to report it with: `ecapipe.cli.main` ends quietly.
         raise
     except Exception as error:
-        return session.fail(_internal_problem(error), command, _stack(error, session))
+        return session.fail(bug(error), command, _stack(error, session))
 
 
 def _run(words: list[str], session: CommandSession) -> int:
@@ -119,15 +119,6 @@ def _command_name(words: Sequence[str]) -> str:
     if topic not in COMMANDS:
         return "ecapipe"
     return " ".join(["ecapipe", topic, *(word for word in rest if word in COMMANDS[topic].children)])
-
-
-def _internal_problem(error: Exception) -> Problem:
-    """Names only, no values: the exception's own text may hold anything."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ecapipe" in frame.filename]
-    place = "an unknown place"
-    if frames:
-        place = f"{frames[-1].name}, line {frames[-1].lineno}"
-    return internal_error(type(error).__name__, place)
 
 
 def _stack(error: Exception, session: CommandSession) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
-from ecapipe.cli import options
+from ecapipe.cli import arguments, options
 from ecapipe.cli.options import (
     AllOrgs,
     AllowHosts,
@@ -277,6 +278,14 @@ def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:
         yield "--shard takes K/N, two numbers with 1 <= K <= N <= 10000."
     if flags.scopes is not None and ("," in flags.scopes or not flags.scopes.split()):
         yield "--scopes takes one string with spaces between the scopes."
+    # They would stand in the address that a browser is sent to.
+    elif flags.scopes is not None and not arguments.has_form(flags.scopes, '"A B"'):
+        yield "--scopes takes names of scopes, and what it was given is none."
+    if flags.username is not None and not arguments.has_form(flags.username, "NAME"):
+        yield "--username takes a username, and what it was given is none."
+    # An alias is shown wherever its org is.
+    if not all(arguments.has_form(org, "ORG") for org in flags.target_org or () if re.match(r"[^:/]*=", org)):
+        yield "--target-org takes ALIAS=URL, and what it was given is none."
     # The value is not repeated: it may be the key itself, pasted instead of its path.
     if flags.jwt_key_file is not None and not os.path.exists(flags.jwt_key_file):
         yield "--jwt-key-file takes the path of a file, and what it was given is none."

@@ -15,7 +15,7 @@ from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.documents.report import Json, Report
 from ecapipe.events import DISCOVER, Emit, Event, Note, RunEnded, StageEnded, StageNoted, Subject
-from ecapipe.problems.problem import INTERRUPTED, WAITING
+from ecapipe.problems.problem import INTERRUPTED, WAITING, command
 from ecapipe.render import json as json_output
 from ecapipe.render import log, text
 from ecapipe.render.plain_display import PlainDisplay
@@ -100,7 +100,7 @@ class RunOutput:
         several = sum(subject.org is not None for subject in result.subjects) > 1
         worthwhile = result.status in (WAITING, INTERRUPTED) or (several and result.status)
         if worthwhile and self.journal and self.journal.run and not self.session.json:
-            line = f"To go on with what is left: ecapipe run --resume {self.journal.run}"
+            line = f"To go on with what is left: {command('ecapipe run', resume=self.journal.run)}"
             text.write(self.session.err, [line])
 
     def _document(self) -> Json:

@@ -284,6 +284,11 @@ def _placeholder(app: App, field: Field) -> str:
     replaced = replaced_value(app, field)
     if replaced is None:
         return f"The file holds a placeholder instead of the {field}."
+    if replaced.unfinished:
+        return (
+            f"A regexToReplace of sfdx-project.json, for {', '.join(replaced.missing_origins)}, took too long, so "
+            f"the {field} is not known."
+        )
     if replaced.missing_origins:
         origins = ", ".join(replaced.missing_origins)
         reason = "which has no value"

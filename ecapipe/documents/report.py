@@ -23,7 +23,7 @@ from ecapipe.events import (
     SubjectFinished,
     SubjectNames,
 )
-from ecapipe.problems.problem import INTERRUPTED, WAITING, Problem
+from ecapipe.problems.problem import BUG, INTERRUPTED, WAITING, Problem
 
 if TYPE_CHECKING:
     from ecapipe.documents.verdicts import Verdict
@@ -168,6 +168,8 @@ class Report:
             return WAITING
         if self._finished:
             return PARTIAL
+        if all(problem.exit_code == BUG for problem in problems):
+            return BUG
         return self.fatal.exit_code if self.fatal else 1
 
     def result(self) -> Json:
@@ -188,8 +190,12 @@ class Report:
 
 
 def probe_status(verdicts: Iterable[Verdict]) -> int:
-    """0 if every pair that was asked about is accepted, 1 if none is, `PARTIAL` between the two."""
-    words = [each.word for each in verdicts if each.word != "skipped"]
+    """0 if every pair that was asked about is accepted, 1 if none is, `PARTIAL` between the two; 3 if bugs are all
+    that came of it."""
+    asked = [each for each in verdicts if each.word != "skipped"]
+    words = [each.word for each in asked]
+    if words and all(each.problem and each.problem.exit_code == BUG for each in asked):
+        return BUG
     if "accepted" not in words:
         return 1
     if set(words) == {"accepted"}:

@@ -9,6 +9,7 @@ from ecapipe.documents.journal_lines import JournalRecord
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Report
 from ecapipe.documents.run_states import RunState
+from ecapipe.problems.problem import command
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RunSummary:
         """The command that resumes the run; None if there is nothing left to do, or another process is at it."""
         if self.state == "going" or not self.failed + self.open:
             return None
-        return f"ecapipe run --resume {self.run}"
+        return command("ecapipe run", resume=self.run)
 
 
 def summarize(journal: JournalRecord, *, going: bool) -> RunSummary:

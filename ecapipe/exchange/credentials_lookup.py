@@ -23,7 +23,7 @@ from ecapipe.problems.credentials import (
 )
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
-from ecapipe.secret import Secret, mask
+from ecapipe.secret import Secret, mask, redact
 
 _MAX_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""
@@ -107,17 +107,16 @@ class CredentialsLookup:
         secret = credentials_api.secret(response, org, bearer, consumer)
         if secret is None:
             raise session.error(rest_secret_withheld(app.name, org.host, credentials_api.PERMISSIONS))
-        return FetchedPair(consumer.key, secret, org.host, self._notice(app, app_id, consumer, session))
+        return FetchedPair(consumer.key, secret, org.host, self._notice(app, app_id, consumer, session, secret))
 
-    def _notice(self, app: App, app_id: str, consumer: Consumer, session: _Session) -> str | None:
+    def _notice(self, app: App, app_id: str, consumer: Consumer, session: _Session, secret: Secret) -> str | None:
         """What people have to know of the pair that is to replace this one."""
         try:
             pair = self._staged_pair(app_id, consumer, session)
         except EcapipeError as error:
             # The secret is there all the same, so that a sentence does.
-            return (
-                f"Whether a second key and secret of {app.name} are staged could not be told: {error.problem.message}"
-            )
+            reason = redact(error.problem.message, secret)
+            return f"Whether a second key and secret of {app.name} are staged could not be told: {reason}"
         if pair is None:
             return None
         until = ""

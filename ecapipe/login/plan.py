@@ -21,7 +21,7 @@ from ecapipe.oauth.flows.web import WebFlow, choose_callback
 from ecapipe.oauth.scopes import scopes_to_hand_over, scopes_to_request, scopes_to_save
 from ecapipe.orgs.org import Org, assertion_audience
 from ecapipe.problems.credentials import jwt_username_missing
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, command
 from ecapipe.problems.usage import not_one_default
 from ecapipe.project.apps import App
 
@@ -81,7 +81,7 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
     key = world.keys(key_file, world.ask)
     doubts = []
     if key.open_to_others:
-        doubts.append(f"Other users of this machine can read the private key: chmod 600 {key_file}")
+        doubts.append(f"Other users of this machine can read the private key: {command('chmod 600', key_file)}")
     if (public := certificate(app)) and (doubt := key.doubt(public, world.clock.utc())):
         doubts.append(f"The certificate in the settings of {app.name} {doubt}.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.tracker import StageWork
 from ecapipe.oauth import tokens
-from ecapipe.oauth.tokens import Token
+from ecapipe.oauth.tokens import Token, Unusable
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
@@ -24,7 +24,8 @@ def revoke(token: Token | Secret, org: Org, world: LoginAccess) -> bool:
     return response.status == 200
 
 
-def give_back(refresh_token: Secret | None, org: Org, world: LoginAccess, work: StageWork) -> None:
-    """Revoke a refresh token that nobody will use, and record as a fact whether the org confirmed it."""
-    if refresh_token is not None:
-        work.facts["revoked"] = revoke(refresh_token, org, world)
+def give_back(issued: Token | Unusable, org: Org, world: LoginAccess, work: StageWork) -> None:
+    """Revoke the tokens of an answer that cannot be trusted, and record as a fact whether the org confirmed it."""
+    # The access token first: after its refresh token it might be unknown to the org.
+    found = [token for token in (issued.access_token, issued.refresh_token) if token is not None]
+    work.facts["revoked"] = all([revoke(token, org, world) for token in found])

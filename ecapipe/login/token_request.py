@@ -36,6 +36,9 @@ _CLOCK_PROBLEMS: Final = frozenset({assertion_expired, assertion_refused})
 _CLOCK_TOLERANCE: Final = 20.0
 """Seconds between two clocks that do not matter: an assertion is valid for longer."""
 
+_WRONG_CLOCK: Final = 24 * 60 * 60.0
+"""A day: an org that tells of another year is not believed, since an assertion for then would be good until then."""
+
 
 def request_token(
     target: Target,
@@ -47,7 +50,7 @@ def request_token(
 ) -> Token:
     """The token for a code, or for the grant of a plan; raises `EcapipeError`.
 
-    Nothing is retried after `end`, in seconds of the clock. The refresh token of an answer that cannot be trusted is
+    Nothing is retried after `end`, in seconds of the clock. The tokens of an answer that cannot be trusted are
     revoked.
     """
     settled = world.clock.seconds() + options.settle * 60
@@ -69,7 +72,7 @@ def request_token(
         try:
             token = tokens.read(response, attempts[-1], target.credentials, target.org, target.app)
         except tokens.Unusable as error:
-            give_back(error.refresh_token, target.org, world, work)
+            give_back(error, target.org, world, work)
             raise
         except EcapipeError as error:
             difference = 0.0
@@ -94,9 +97,9 @@ def _clock_difference(response: Response, world: LoginAccess) -> float:
     if response.date is None:
         return 0.0
     difference = response.date - now(world)
-    if abs(difference) <= _CLOCK_TOLERANCE:
-        return 0.0
-    return difference
+    if _CLOCK_TOLERANCE < abs(difference) <= _WRONG_CLOCK:
+        return difference
+    return 0.0
 
 
 def _clock_warning(ahead: float, host: str) -> str:

@@ -21,9 +21,10 @@ from ecapipe.events import (
     StageStarted,
     Subject,
     SubjectFinished,
+    Unwritten,
 )
 from ecapipe.problems.problem import WAITING, EcapipeError, Problem
-from ecapipe.problems.usage import interrupted
+from ecapipe.problems.usage import bug, interrupted
 
 T = TypeVar("T")
 
@@ -146,7 +147,11 @@ class StageSequence:
         except KeyboardInterrupt:
             end("failed", None, interrupted())
             raise
-        # Any other exception is a bug. It has no event: the program ends with it.
+        except (BrokenPipeError, Unwritten):
+            raise  # nobody can be told anything more
+        except Exception as error:  # a bug, which is no reason to lose what others came to
+            end("failed", None, bug(error))
+            raise _Halt(f"{stage.title} failed.") from None
         if work.passed_over is not None:
             end("skipped", work.passed_over)
         elif work.warnings:

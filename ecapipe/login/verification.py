@@ -34,7 +34,8 @@ def verify(
 ) -> LoginResult:
     """The verified login: its user and org are the expected ones, and the API accepts the token if its scopes allow.
 
-    On a mismatch, or an answer that cannot be trusted, a refresh token is revoked. Raises `EcapipeError`.
+    On a mismatch a refresh token is revoked, after an answer that cannot be trusted every token. Raises
+    `EcapipeError`.
     """
     org = target.org
     try:
@@ -42,7 +43,7 @@ def verify(
     except EcapipeError as error:
         # Any other refusal leaves the token as it is: the org may only have been busy.
         if error.problem.kind is unexpected_answer:
-            give_back(token.refresh_token, org, world, work)
+            give_back(token, org, world, work)
         raise
     remains = "The access token that was issued stays valid at Salesforce until its session ends."
     if problem := userinfo.mismatch(user, token, org, remains):

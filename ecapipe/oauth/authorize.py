@@ -37,6 +37,8 @@ class AuthorizationRequest:
     state: str
     code_verifier: Secret
     authorize_url: str
+    consumer_secret: Secret | None = None
+    """The org knows it, and might repeat it."""
 
 
 class UnmatchedResponse(Exception):
@@ -62,6 +64,7 @@ def build_request(
         state=state,
         code_verifier=verifier,
         authorize_url=f"{org.url}/services/oauth2/authorize?{encoded}",
+        consumer_secret=credentials.consumer_secret,
     )
 
 
@@ -87,7 +90,8 @@ def match_redirect(
         raise UnmatchedResponse("The address has both.")
     if error:
         description = parameters.get("error_description", "")
-        return login, messages.refusal(error, description, login.org.host, None, login.code_verifier, app=login.app)
+        secrets = login.code_verifier, login.consumer_secret
+        return login, messages.refusal(error, description, login.org.host, None, *secrets, app=login.app)
     if not code:
         raise UnmatchedResponse("The address has neither a code nor an error.")
     if not _CODE.fullmatch(code):

@@ -25,6 +25,9 @@ _ROOT: Final = f"/services/data/v{VERSION}/apps/oauth"
 PAGE_SIZE: Final = 100
 
 _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_KEY: Final = re.compile(r"[\w.-]{1,512}", re.ASCII)
+_NAME: Final = re.compile(r"\w{1,255}", re.ASCII)
+_SECRET: Final = re.compile(r"[!-~]{1,512}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]{1,15}(?:Z|[+-][0-9:]{4,5}))?")
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via REST API"
@@ -70,9 +73,8 @@ def listed(response: Response, org: Org, bearer: Secret) -> UsagePage:
     members = _members(response, org, bearer)
     ids = {}
     for each in _objects(members, "apps"):
-        name, app_id = each.get("developerName"), each.get("identifier")
-        # Ids become part of the next URL, so that nothing else may stand there.
-        if isinstance(name, str) and isinstance(app_id, str) and _ID.fullmatch(app_id):
+        name, app_id = (_text(response, org, each, *form) for form in (("developerName", _NAME), ("identifier", _ID)))
+        if name and app_id:
             ids[name] = app_id
     return UsagePage(ids, not members.get("nextPageUrl"))
 
@@ -86,8 +88,8 @@ def known(response: Response, org: Org, bearer: Secret) -> tuple[Consumer, ...]:
     """The consumers of an app."""
     result = []
     for each in _objects(_members(response, org, bearer), "consumers"):
-        consumer_id, key = each.get("id"), each.get("key")
-        if isinstance(consumer_id, str) and isinstance(key, str) and _ID.fullmatch(consumer_id) and key:
+        consumer_id, key = (_text(response, org, each, *form) for form in (("id", _ID), ("key", _KEY)))
+        if consumer_id and key:
             result.append(Consumer(consumer_id, key))
     return tuple(result)
 
@@ -102,10 +104,8 @@ def secret(response: Response, org: Org, bearer: Secret, consumer: Consumer) -> 
     members = _members(response, org, bearer)
     if members.get("key") != consumer.key:
         raise messages.unexpected(response, org.host, "it is about another consumer key")
-    value = members.get("secret")
-    if isinstance(value, str) and value.isprintable() and value.strip():
-        return Secret(value)
-    return None
+    value = _text(response, org, members, "secret", _SECRET)
+    return Secret(value) if value else None
 
 
 def staging(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Request:
@@ -116,11 +116,10 @@ def staging(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Reques
 def staged(response: Response, org: Org, bearer: Secret) -> StagedPair | None:
     """The pair that is to replace the consumer's, if there is one; those rotated in or expired do not count."""
     for each in _objects(_members(response, org, bearer), "stagedCredentials"):
-        key, until = each.get("key"), each.get("expirationDate")
-        if each.get("state") == "Active" and isinstance(key, str) and key:
-            # A sentence shows the time, so that it must be one.
-            if not isinstance(until, str) or not _TIME.fullmatch(until):
-                until = ""
+        if each.get("state") != "Active":
+            continue
+        key, until = (_text(response, org, each, *form) for form in (("key", _KEY), ("expirationDate", _TIME)))
+        if key:
             return StagedPair(key, until)
     return None
 
@@ -163,6 +162,19 @@ def _problem(code: str, message: str, host: str) -> Problem:
     if "not currently enabled" in text or "feature is not enabled" in text or code == "FUNCTIONALITY_NOT_ENABLED":
         return rest_switch_off(host, SWITCH)
     return rest_refused(host, ": ".join(part for part in (code, message) if part) or "no reason given")
+
+
+def _text(response: Response, org: Org, members: messages.Members, name: str, form: re.Pattern[str]) -> str:
+    """A member in its form, empty if it is not there; raises `EcapipeError` (UnexpectedAnswer) for any other.
+
+    Ids become part of the next URL, and sentences show the rest, so that nothing else may stand there.
+    """
+    value = members.get(name)
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise messages.unexpected(response, org.host, f"its {name} has another form")
+    return value
 
 
 def _at(problem: Problem, response: Response, org: Org) -> EcapipeError:

@@ -88,6 +88,9 @@ class Response:
     """The host's own time of day, in seconds since 1970, if it named it."""
 
 
+_CODE: Final = re.compile(r"[A-Za-z0-9_. -]{1,80}")
+"""The code of an error: more than Salesforce uses of what RFC 6749 allows (appendix A.7)."""
+
 Send = Callable[[Request], Response]
 """Sends one request. Raises `EcapipeError` for what fails before there is a response."""
 
@@ -157,7 +160,7 @@ def refusal_code(response: Response, *secrets: Secret | None) -> str:
         parsed = parsed.get("errorCode") or parsed.get("error") or ""
     code = _text(parsed)
     # A page of a proxy is no code, and must not fill the terminal.
-    if not re.fullmatch(r"[\w .-]{1,80}", code):
+    if not _CODE.fullmatch(code):
         return "no reason given"
     return redact(code, *secrets)
 
@@ -195,7 +198,7 @@ def refusal(
 
     Codes and descriptions: Salesforce Help "OAuth 2.0 Error Codes", and field reports.
     """
-    error = redact(_text(error), *secrets)
+    error = redact(error if _CODE.fullmatch(error := _text(error)) else "", *secrets)
     description = redact(_text(description), *secrets)
     answer = _OauthError(error, description or error, host, app)
     problem = None
@@ -205,7 +208,7 @@ def refusal(
         problem = _problem_by_code(answer)
     if problem is None:
         problem = oauth_refused(host, error, description)
-    return _at(replace(problem, oauth_error=error), host, status)
+    return _at(replace(problem, oauth_error=error or None), host, status)
 
 
 def _assertion_problem(error: _OauthError) -> Problem | None:

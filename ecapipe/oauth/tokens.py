@@ -20,7 +20,7 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
-_VISIBLE: Final = re.compile(r"[!-~]+")
+_TOKEN: Final = re.compile(r"[!-~]{1,16384}")
 """What a token is made of (RFC 6749, appendix A.12): anything else would end the header that carries it."""
 ORG_ID: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 USER_ID: Final = re.compile(r"005[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
@@ -29,19 +29,24 @@ _SCOPE: Final = re.compile(r"[!#-\[\]-~]{1,128}")
 """One scope (RFC 6749, appendix A.4); Salesforce's own and those of admins are far shorter."""
 _MAX_SCOPES: Final = 200
 _ORIGIN: Final = re.compile(
-    r"(?P<origin>(?:https://[a-z0-9.-]{1,253}|http://(?:localhost|127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?)(?:/[^?#\s]*)?"
+    r"(?P<https>https://[a-z0-9.-]{1,253}(?::[0-9]{1,5})?)/?"
+    r"|(?P<http>http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?)(?:/[a-z0-9-]*)?"
 )
-"""The address of an org, of which only the origin counts; over http on this machine alone."""
+"""The origin of an org. On this machine it may be over http, with the path of an emulated org, which is left out."""
+_MEMBERS: Final = (
+    "token_type", "access_token", "refresh_token", "id", "issued_at", "signature", "scope", "instance_url",
+)  # fmt: skip
+"""The members of a response that are read."""
 _SCOPES: Final = frozenset(SCOPE_NAMES.values())
 
 
 class Unusable(EcapipeError):
-    """A response that has tokens, and is wrong otherwise. `refresh_token` is valid at the org all the same: it has to
-    be saved or revoked, for with rotation it has replaced the one before."""
+    """A response that has tokens, and is wrong otherwise. The tokens are valid at the org all the same: they have to
+    be revoked, or `refresh_token` saved, for with rotation it has replaced the one before."""
 
-    def __init__(self, error: EcapipeError, refresh_token: Secret | None) -> None:
+    def __init__(self, error: EcapipeError, access_token: Secret | None, refresh_token: Secret | None) -> None:
         super().__init__(error.problem)
-        self.refresh_token = refresh_token
+        self.access_token, self.refresh_token = access_token, refresh_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +83,32 @@ def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app
     `app`, if it is known, is for the words of a refusal.
 
     Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing; `Unusable` when the response
-    has tokens and is wrong otherwise: a SignatureMismatch, a member of another form, or one that repeats a secret.
+    has a token and is wrong otherwise: a SignatureMismatch, a member of another form, or one that repeats a secret.
     """
     sent = grant.secrets
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
     members = messages.members(response, org.host, *sent, assertion=grant.signed, app=app)
-    if _text(members, "token_type").lower() not in ("bearer", ""):
-        raise messages.unexpected(response, org.host, "the token is of a type other than Bearer")
-    if not _VISIBLE.fullmatch(_text(members, "access_token")):
-        raise messages.unexpected(response, org.host, "it has no usable access_token")
-    refresh_token: Secret | None = None
-    if _VISIBLE.fullmatch(refresh := _text(members, "refresh_token")):
-        refresh_token = Secret(refresh)
-    # From here on the org has issued tokens, so that every failure carries the one that outlives it.
+    access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
+    # From here on the org may have issued tokens, so that every failure carries them.
     try:
-        token = replace(_parse(members, response, org), refresh_token=refresh_token, sent=sent)
+        token = replace(_parse(members, response, org), sent=sent)
         _refuse_repeats(response, token, org)
         content = _text(members, "id") + _text(members, "issued_at")
         _check_signature(_text(members, "signature"), content, client.consumer_secret, org)
     except EcapipeError as error:
-        raise Unusable(error, refresh_token) from None
+        if access_token or refresh_token:
+            raise Unusable(error, access_token, refresh_token) from None
+        raise
     return token
+
+
+def _issued(members: messages.Members, name: str) -> Secret | None:
+    """The token in a member, if what is there is one."""
+    value = members.get(name)
+    if isinstance(value, str) and _TOKEN.fullmatch(value):
+        return Secret(value)
+    return None
 
 
 def _refuse_repeats(response: Response, token: Token, org: Org) -> None:
@@ -113,10 +122,21 @@ def _refuse_repeats(response: Response, token: Token, org: Org) -> None:
 
 
 def _parse(members: messages.Members, response: Response, org: Org) -> Token:
-    """The token without its refresh token, every member in the one form that it has.
+    """The token, every member in the one form that it has.
 
     Raises `EcapipeError` (UnexpectedAnswer).
     """
+    for name in _MEMBERS:
+        # What is not there may be null, too; any other kind of value is a mistake.
+        if not isinstance(members.get(name) or "", str):
+            raise messages.unexpected(response, org.host, f"its {name} is no text")
+    if _text(members, "token_type").lower() not in ("bearer", ""):
+        raise messages.unexpected(response, org.host, "its token_type is another than Bearer")
+    access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
+    if access_token is None:
+        raise messages.unexpected(response, org.host, "its access_token is no token")
+    if refresh_token is None and members.get("refresh_token"):
+        raise messages.unexpected(response, org.host, "its refresh_token is no token")
     identity = _IDENTITY.fullmatch(_text(members, "id"))
     if identity is None:
         raise messages.unexpected(response, org.host, "its id does not name an org and a user")
@@ -129,9 +149,9 @@ def _parse(members: messages.Members, response: Response, org: Org) -> Token:
     if address and origin is None:
         raise messages.unexpected(response, org.host, "its instance_url is not the https address of an org")
     return Token(
-        access_token=Secret(_text(members, "access_token")),
-        refresh_token=None,
-        instance_url=origin and origin["origin"],
+        access_token=access_token,
+        refresh_token=refresh_token,
+        instance_url=origin and (origin["https"] or origin["http"]),
         org_id=identity["org"],
         user_id=identity["user"],
         scopes=scopes,

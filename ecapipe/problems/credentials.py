@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import USAGE, Wording, listed, problem, retrieve_command, say
+from ecapipe.problems.problem import USAGE, Wording, command, listed, problem, quote, retrieve_command, say
 
 
 # The key is not for the author to choose: Salesforce makes it, at the first deploy.
@@ -45,7 +45,7 @@ def consumer_secret_missing(
     actions = [
         f"Set {variable} to the consumer secret, from your CI system's secret store.",
         "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
-        f"Or keep it in the keyring: ecapipe app set-secret {app}",
+        f"Or keep it in the keyring: {command('ecapipe app set-secret', app)}",
     ]
     return say(
         " ".join((f"{app} has no consumer secret.", *causes, flows)),
@@ -64,9 +64,10 @@ def consumer_secret_missing(
     "Log in to that org with the Salesforce CLI.",
 )
 def rest_login_missing(app: str, org: str, url: str | None) -> Wording:
+    login = command("sf org login web", instance_url=url or "https://MyDomain.my.salesforce.com")
     return say(
         f"The Salesforce CLI has no login to {org}, which could tell the consumer secret of {app}.",
-        f"Log in to it: sf org login web --instance-url {url or 'https://MyDomain.my.salesforce.com'}",
+        f"Log in to it: {login}",
         "Or supply the secret in another way, without --secret-from rest.",
     )
 
@@ -105,7 +106,7 @@ def rest_permission_missing(host: str, permissions: Sequence[str]) -> Wording:
 def rest_session_refused(host: str) -> Wording:
     return say(
         f"{host} refuses the Salesforce CLI's access token.",
-        f"Log in again: sf org login web --instance-url https://{host}",
+        f"Log in again: {command('sf org login web', instance_url=f'https://{host}')}",
     )
 
 
@@ -242,7 +243,7 @@ def jwt_key_passphrase_wrong(file: str, variable: str) -> Wording:
     return say(
         f"The passphrase does not open the private key in {file}, or the file is damaged.",
         f"Correct {variable}, or type the passphrase again at the prompt.",
-        f"To see whether it is right: openssl pkey -in {file} -noout",
+        f"To see whether it is right: openssl pkey -noout -in {quote(file)}",
         file=file,
     )
 
@@ -271,7 +272,7 @@ def secret_unusable(app: str, reason: str) -> Wording:
     return say(
         f"That is no consumer secret for {app}: {reason}.",
         "Copy it from Setup, External Client App Manager, the app, Settings, OAuth Settings.",
-        f"Then run ecapipe app set-secret {app} again, and type it, or give it as one line of standard input.",
+        f"Then type it, or give it as one line of standard input: {command('ecapipe app set-secret', app)}",
     )
 
 
@@ -281,11 +282,14 @@ def secret_unusable(app: str, reason: str) -> Wording:
     "ecapipe app set-secret keeps one; the names of apps are exact.",
     exit_code=USAGE,
 )
-def secret_not_kept(app: str, known: Sequence[str], suggestions: Sequence[str] = ()) -> Wording:
+def secret_not_kept(app: str, org: str | None, known: Sequence[str], suggestions: Sequence[str] = ()) -> Wording:
+    subject, options = app, dict[str, str]()
+    if org:
+        subject, options = f"{app}@{org}", {"target_org": org}
     return say(
-        f"No consumer secret is kept for {app}. Kept for: {listed(known)}.",
+        f"No consumer secret is kept for {subject}. Kept for: {listed(known)}.",
         *suggestions,
-        f"Run ecapipe app set-secret {app} to keep one.",
+        f"To keep one: {command('ecapipe app set-secret', app, **options)}",
     )
 
 
@@ -306,12 +310,12 @@ def secrets_ambiguous(app: str, choices: Sequence[str]) -> Wording:
     "config",
     "Files of the project name both a variable of the environment, as secretEnv or in replacements, and the address "
     "that its value would be sent to, which is not the My Domain of one org.",
-    "Use the org's My Domain URL, or give the address yourself: as --target-org ALIAS=URL, or with --allow-host.",
+    "Use the org's My Domain URL, or name the host yourself: with --allow-host, or in ECAPIPE_ALLOWED_HOSTS.",
 )
 def variables_withheld(app: str, host: str, names: Sequence[str]) -> Wording:
     return say(
         f"The project takes {', '.join(names)} from the environment for {app}, and only files of the project name "
         f"{host}, which is no My Domain: nothing was sent there.",
         "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
-        f"Or give the address yourself: --target-org https://{host}.",
+        f"Or name the host yourself: --allow-host {host}.",
     )

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from ecapipe.problems.problem import USAGE, Wording, problem, say
+from ecapipe.problems.problem import USAGE, Wording, command, problem, quote, say
 
 OTHER_GIT = "A git inside this repository or project is passed over: name one with ECAPIPE_GIT=/absolute/path/to/git."
+
+
+def git_command(line: str, path: str, root: str | None = None) -> str:
+    """A git command about one file, named from `root` or from where it is to be run."""
+    git = f"git -C {quote(root)}" if root else "git"
+    # git reads names as patterns.
+    if path.startswith(":") or any(character in path for character in "*?[\\"):
+        git += " --literal-pathspecs"
+    return f"{git} {line} -- {quote(path)}"
 
 
 # safe.directory is git's answer to CVE-2022-24765: the configuration of a foreign repository can name programs.
@@ -15,17 +24,18 @@ OTHER_GIT = "A git inside this repository or project is passed over: name one wi
     "safe.directory.",
 )
 def git_unavailable(directory: str, reason: str) -> Wording:
+    trust = command("git config --global --add safe.directory", directory)
     return say(
         f"git cannot tell about {directory}: {reason}.",
         "Install git, or run in a clone that belongs to you.",
         OTHER_GIT,
-        f'If you trust a repository of somebody else: git config --global --add safe.directory "{directory}"',
+        f"If you trust a repository of somebody else: {trust}",
     )
 
 
 @problem(
     "config",
-    "The revision given with --since is not in the repository.",
+    "The revision given with --since or --project-config-from is not in the repository.",
     "Correct it, or fetch it: CI systems often clone only the newest commit.",
     exit_code=USAGE,
 )

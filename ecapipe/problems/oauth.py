@@ -3,7 +3,7 @@ from a browser."""
 
 from __future__ import annotations
 
-from ecapipe.problems.problem import WAITING, Wording, problem, retrieve_command, say
+from ecapipe.problems.problem import WAITING, Wording, option, problem, retrieve_command, say
 
 
 # The name is that of sf, which listens on the same port, 1717, by default.
@@ -270,7 +270,7 @@ def assertion_refused(host: str, description: str) -> Wording:
         f"{host} refuses the signed assertion: {description}.",
         "Check in Setup, External Client App Manager, that the app has the certificate of this private key: a deploy "
         "of a settings file without <certificate> takes it away.",
-        "Compare them: openssl x509 -in server.crt -noout -pubkey and openssl pkey -in server.key -pubout",
+        "Compare them: openssl x509 -in server.crt -noout -pubkey; openssl pkey -in server.key -pubout",
         "If the app was deployed just now, wait: a change takes up to 15 minutes to spread.",
     )
 
@@ -315,7 +315,7 @@ def assertion_not_approved(host: str, description: str) -> Wording:
         "Check the username; Salesforce says the same of one that it does not know.",
         "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
         "profile or a permission set.",
-        'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token".',
+        'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token"',
     )
 
 
@@ -351,7 +351,7 @@ def code_challenge_missing(host: str, description: str) -> Wording:
 def invalid_scope(host: str, description: str, scopes: str | None) -> Wording:
     return say(
         f"{host} refuses the requested scopes: {description}.",
-        f'Name scopes the app has: --scopes "{scopes or "api web"}".',
+        f"Name scopes the app has: {option('scopes', scopes or 'api web')}",
         f"Or add them to the app's OAuth settings, deploy, and retrieve: {retrieve_command()}",
     )
 
@@ -443,11 +443,9 @@ def probe_needs_secret(host: str) -> Wording:
     "Look the code up in Salesforce's list of OAuth errors.",
 )
 def oauth_refused(host: str, error: str, description: str) -> Wording:
-    answer = f"{error}: {description}" if description else error
-    return say(
-        f"{host} refused: {answer}.",
-        f'Search Salesforce Help for "OAuth error {error}", and look at Setup, Login History in the org.',
-    )
+    answer = ": ".join(part for part in (error, description) if part) or "the error has no usable code"
+    search = f'Search Salesforce Help for "OAuth error {error}", and look at' if error else "Look at"
+    return say(f"{host} refused: {answer}.", f"{search} Setup, Login History in the org.")
 
 
 @problem(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import MISTAKES_SHOWN, USAGE, Wording, did_you_mean, listed, problem, say
+from ecapipe.problems.problem import MISTAKES_SHOWN, USAGE, Wording, did_you_mean, listed, option, problem, say
 
 
 @problem(
@@ -33,11 +33,12 @@ def no_org_chosen(choices: Sequence[str]) -> Wording:
     exit_code=USAGE,
 )
 def named_org_not_found_error(alias: str, known: Sequence[str], reason: str | None = None) -> Wording:
+    address = f"{alias.strip() or 'ALIAS'}=https://MyDomain.my.salesforce.com"
     doubt = f" The Salesforce CLI could not be asked: {reason}" if reason else ""
     return say(
         f'No org is known under the name "{alias}".{doubt}',
         *did_you_mean(alias, known),
-        f"Name its My Domain URL as well: --target-org {alias.strip() or 'ALIAS'}=https://MyDomain.my.salesforce.com.",
+        f"Name its My Domain URL as well: {option('target-org', address)}",
         "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
     )
 
@@ -51,7 +52,7 @@ def named_org_not_found_error(alias: str, known: Sequence[str], reason: str | No
 def org_name_ambiguous(name: str, first: str, second: str) -> Wording:
     return say(
         f'Two orgs would be called "{name}": {first} and {second}.',
-        f"Give one of them an alias: --target-org ALIAS={second}.",
+        f"Give one of them an alias: {option('target-org', f'ALIAS={second}')}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -128,6 +129,38 @@ def listed(words: Sequence[str]) -> str:
     return ", ".join(words) if words else "none"
 
 
-def retrieve_command(org: str | None = None) -> str:
-    """The `sf` command that brings the global OAuth settings of every external client app."""
-    return f"sf project retrieve start --metadata ExtlClntAppGlobalOauthSettings --target-org {org or '<alias>'}"
+def command(line: str, *operands: str, **options: str) -> str:
+    """A command to paste into a shell: `line`, which is ours, then options and operands, which may be anybody's.
+
+    These are quoted, and none is taken for an option. Every command that is printed is made by this.
+    """
+    words = [line, *(option(name, value) for name, value in options.items())]
+    if any(operand.startswith("-") for operand in operands):
+        words.append("--")
+    return " ".join([*words, *map(quote, operands)])
+
+
+def option(name: str, value: str) -> str:
+    """A part of a command line: an option with its value."""
+    separator = "=" if value.startswith("-") else " "
+    return f"--{name.replace('_', '-')}{separator}{quote(value)}"
+
+
+def quote(word: str) -> str:
+    """`word` for a shell, and as displays show it: they take out what could move the cursor."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escape, word)) + "'"
+
+
+def _escape(character: str) -> str:
+    if character.isprintable() and character not in "\\'!":
+        return character
+    # A byte of a file name that is no UTF-8 is a surrogate here.
+    errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return "".join(f"\\{byte:03o}" for byte in character.encode(errors=errors))
+
+
+def retrieve_command(org: str | None = None, metadata: str = "ExtlClntAppGlobalOauthSettings") -> str:
+    """The `sf` command that brings the files of a type, by default the global OAuth settings, of every app."""
+    return command(f"sf project retrieve start --metadata {metadata}", target_org=org or "ALIAS")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import USAGE, Wording, listed, problem, retrieve_command, say
+from ecapipe.problems.problem import USAGE, Wording, listed, option, problem, retrieve_command, say
 
 
 @problem(
@@ -45,7 +45,7 @@ def requires_project_error(directory: str) -> Wording:
 def project_not_chosen(directory: str, below: Sequence[str]) -> Wording:
     return say(
         f"{directory} is in no Salesforce project, but there are projects below it: {listed(below)}.",
-        *(f"Use --source-dir {path}." for path in below[:3]),
+        *(f"Use {option('source-dir', path)}" for path in below[:3]),
         "Or change to the folder of the project that is meant.",
     )
 
@@ -161,7 +161,7 @@ def single_non_default_package_error(file: str) -> Wording:
 def link_out_of_repository(file: str, target: str) -> Wording:
     return say(
         f"{file} is a link that leads out of the repository, so it was not followed.",
-        f"Name its target with --source-dir: {target}",
+        f"Name its target: {option('source-dir', target)}",
         file=file,
     )
 
@@ -175,7 +175,7 @@ def no_apps_found(searched: Sequence[str]) -> Wording:
     return say(
         f"No external client apps were found in {listed(searched)}.",
         "Retrieve them: sf project retrieve start --metadata ExternalClientApplication "
-        "--metadata ExtlClntAppGlobalOauthSettings --metadata ExtlClntAppOauthSettings --target-org <alias>",
+        "--metadata ExtlClntAppGlobalOauthSettings --metadata ExtlClntAppOauthSettings --target-org ALIAS",
         "Or name the folder that holds them with --source-dir.",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import Wording, did_you_mean, listed, problem, say
+from ecapipe.problems.problem import Wording, command, did_you_mean, listed, option, problem, say
 
 
 @problem(
@@ -42,7 +42,7 @@ def sf_too_old(installed: str, needed: str) -> Wording:
 def sf_failed(command: str, reason: str) -> Wording:
     return say(
         f"The Salesforce CLI could not do {command}: {reason}",
-        f"Run {command} yourself to see more.",
+        f"To see more, run it yourself: {command}",
         "Check that the sf on the PATH is the Salesforce CLI: sf version",
     )
 
@@ -56,7 +56,7 @@ def sf_failed(command: str, reason: str) -> Wording:
 def sf_timed_out(command: str, seconds: int) -> Wording:
     return say(
         f"The Salesforce CLI did not finish {command} within {seconds} seconds, and was stopped.",
-        f"Run {command} yourself to see where it stops; then run again.",
+        f"To see where it stops, run it yourself: {command}",
     )
 
 
@@ -83,11 +83,11 @@ def sf_login_missing(name: str, url: str | None, known: Sequence[str]) -> Wordin
     message = f'The Salesforce CLI knows no login called "{name}".'
     if url is not None:
         message = f"The Salesforce CLI knows no login to {url}."
+    login = command("sf org login web", alias=name, instance_url=url or "https://MyDomain.my.salesforce.com")
     return say(
         message,
         *did_you_mean(name, known),
-        f"Log in to the org: sf org login web --alias {name} --instance-url "
-        f"{url or 'https://MyDomain.my.salesforce.com'}",
+        f"Log in to the org: {login}",
         "See what it knows: sf org list auth",
     )
 
@@ -158,7 +158,7 @@ def sf_username_taken(username: str, org: str, other: str) -> Wording:
         f"The Salesforce CLI keeps one login for each username, and {username} is the user both in {org} and in "
         f"{other}.",
         "Sign in to one of the two as another user, whom --username or the org's configuration names.",
-        f"If the login in {other} is no longer needed: sf org logout --target-org {username}",
+        f"If the login in {other} is no longer needed: {command('sf org logout', target_org=username)}",
     )
 
 
@@ -170,11 +170,11 @@ def sf_username_taken(username: str, org: str, other: str) -> Wording:
 )
 def alias_taken(alias: str, url: str, username: str, instance_url: str, by_user: bool) -> Wording:
     """`by_user`: the user gave the alias with the address; the project's word is no reason to let an alias go."""
-    address = "" if by_user else f" --target-org ALIAS={url}"
+    address = "" if by_user else " " + option("target-org", f"ALIAS={url}")
     return say(
         f'The Salesforce CLI knows "{alias}" as {username} at {instance_url}: it would name {url} instead.',
-        f"Hand the login over under another alias: --target-org NEWALIAS={url}.",
-        f"Or, if the alias is to name this org: --replace-alias{address}.",
+        f"Hand the login over under another alias: {option('target-org', f'NEWALIAS={url}')}",
+        f"Or, if the alias is to name this org: --replace-alias{address}",
     )
 
 

@@ -195,7 +195,7 @@ def login_not_refreshable(subject: str, reason: str, command: str, variable: str
 def not_revoked(subject: str, host: str, reason: str) -> Wording:
     return say(
         f"The login of {subject} was not ended: {reason}. Its tokens stay valid at Salesforce, and it is still kept.",
-        f"Run ecapipe login logout again when {host} can be reached.",
+        f"When {host} can be reached, run ecapipe login logout again.",
         "Or forget it here all the same with --forget, and revoke it in the org: Setup, "
         "Connected Apps OAuth Usage, or Session Management.",
     )

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import BUG, INTERRUPTED, USAGE, Wording, did_you_mean, listed, problem, say
+from ecapipe.problems.problem import (
+    BUG,
+    INTERRUPTED,
+    USAGE,
+    Problem,
+    Wording,
+    command,
+    did_you_mean,
+    listed,
+    option,
+    problem,
+    say,
+)
 
 
 @problem(
@@ -26,6 +38,16 @@ def usage_error(message: str, command: str, *hints: str) -> Wording:
 )
 def source_dir_not_found(path: str, flag: str = "--source-dir") -> Wording:
     return say(f'The path "{path}", given with {flag}, does not exist.', "Name an existing folder or file.")
+
+
+@problem(
+    "config",
+    "A file that the command line names does not exist.",
+    "Correct the path. It is relative to the current directory.",
+    exit_code=USAGE,
+)
+def file_not_found(path: str, flag: str) -> Wording:
+    return say(f'The file "{path}", given with {flag}, does not exist.', "Name an existing file.")
 
 
 @problem(
@@ -124,12 +146,12 @@ def unreadable_file(file: str, reason: str) -> Wording:
     "A file that was to be changed could not be written. It is as it was: files are replaced whole or not at all.",
     "Do what the message says is in the way, then run again; what is done already is not done twice.",
 )
-def unwritable_file(file: str, reason: str) -> Wording:
-    return say(
-        f"{file} was not written: {reason}.",
-        f"Make sure that you may write {file} and that nothing else does, then run again.",
-        file=file,
-    )
+def unwritable_file(file: str, reason: str, is_link: bool = False) -> Wording:
+    """`is_link`: the reason is a link, which might lead anywhere."""
+    action = f"Make sure that you may write {file} and that nothing else does, then run again."
+    if is_link:
+        action = "Put a folder or a file of its own in the place of the link, or name a path without links."
+    return say(f"{file} was not written: {reason}.", action, file=file)
 
 
 @problem(
@@ -139,12 +161,15 @@ def unwritable_file(file: str, reason: str) -> Wording:
     "List the runs with ecapipe runs list. A JSON result of a run serves --resume just as well: give its path.",
     exit_code=USAGE,
 )
-def run_not_found(run: str | None, known: Sequence[str]) -> Wording:
+def run_not_found(run: str | None, known: Sequence[str], resumes: bool) -> Wording:
     message = "There is no record of a run of this project."
     if run:
         message = f"There is no record of a run {run}."
     return say(
-        message, *did_you_mean(run or "", known), "List the runs with ecapipe runs list.", "Run without --resume."
+        message,
+        *did_you_mean(run or "", known),
+        "List the runs with ecapipe runs list.",
+        *(["Run without --resume."] if resumes else []),
     )
 
 
@@ -169,11 +194,11 @@ def options_not_repeatable(run: str, folder: str | None) -> Wording:
     reason, actions = "they look as if they held a secret, and were not recorded", list[str]()
     if folder:
         reason = f"it was started in {folder}"
-        actions.append(f"cd {folder} && ecapipe run --resume {run}")
+        actions.append(f"{command('cd', folder)} && {command('ecapipe run', resume=run)}")
     return say(
         f"The options of run {run} cannot be repeated here: {reason}.",
         *actions,
-        f"Give the options that matter beside --resume {run}: the orgs above all.",
+        f"Give the options that matter, the orgs above all, beside {option('resume', run)}",
     )
 
 
@@ -211,10 +236,11 @@ def malformed_result(file: str, reason: str) -> Wording:
     "Wait for the jobs that are missing, or run them again; then put all results together.",
 )
 def shards_missing(shards: Sequence[str]) -> Wording:
+    shard = shards[0] if shards else "K/N"
     return say(
         f"The result of shard {listed(shards)} is missing.",
         "Run ecapipe report merge again with the results of all shards.",
-        f"Run the missing one with ecapipe run --shard {shards[0] if shards else 'K/N'} and the other options.",
+        f"Run the missing one, with its other options: {command('ecapipe run', shard=shard)}",
     )
 
 
@@ -269,8 +295,8 @@ def output_not_written(reason: str) -> Wording:
 
 @problem(
     "config",
-    "A mistake in ecapipe.",
-    "Report it with the version and the names of the failing functions; they hold no secret.",
+    "A mistake in ecapipe. Where it came up in one app or login, the others went on.",
+    "Report it with the version and the place that the message names; they hold no secret.",
     exit_code=BUG,
 )
 def internal_error(kind: str, place: str) -> Wording:
@@ -278,6 +304,17 @@ def internal_error(kind: str, place: str) -> Wording:
         f"ecapipe failed with {kind} at {place}. This is a bug in ecapipe.",
         "Report it with the output of ecapipe --version and this message; it holds no secret.",
     )
+
+
+def bug(error: BaseException) -> Problem:
+    """What nobody foresaw, as a problem. Names only, no values: the exception's own text may hold anything."""
+    place, frame = "an unknown place", error.__traceback__
+    while frame is not None:
+        module = str(frame.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] == "ecapipe":
+            place = f"{module}:{frame.tb_lineno}"
+        frame = frame.tb_next
+    return internal_error(type(error).__name__, place)
 
 
 @problem(

@@ -28,6 +28,7 @@ class Replaced:
 
     `reserved` are those among them that no credential is read from; `origins` are all that the value comes from,
     `variables` those of the environment. `ignored`: nothing was read, since the project is not trusted.
+    `unfinished`: its regular expression took too long, so that nobody knows what it would have replaced.
     """
 
     value: Secret | None
@@ -36,6 +37,7 @@ class Replaced:
     variables: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     ignored: bool = False
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,7 @@ def _replace(
         return world.tree.read_inside(project.root, entry.origin, metadata.LARGEST)
 
     text = data.decode("utf-8", "replace")
-    marked = replacements.mark(text, path, project.replacements, world.environ, read_origin)
+    marked = replacements.mark(text, path, project.replacements, world.environ, read_origin, world.substitute)
     if marked is None:
         return {}
     try:
@@ -265,6 +265,9 @@ def _replaced_elements(
     """Key and secret in the `document` of a `marked` text, as far as they are replaced."""
     reserved = {name for name in project.variables if reserved_variables.reserved(name)}
     for name in ("consumerKey", "consumerSecret"):
+        if marked.unfinished:
+            yield name, Replaced(None, tuple(marked.unfinished), unfinished=True)
+            continue
         resolved = marked.resolve(document.text(name) or "")
         if resolved is None:
             continue

@@ -73,9 +73,9 @@ def put_text(data: bytes, element: str, text: str, after: str) -> bytes | None:
     if span is not None:
         return data[: span[0]] + text.encode() + data[span[1] :]
     bare, name = _blank_comments(data), element.encode()
-    empty = _only_match(rb"<((?:[\w.-]+:)?" + name + rb")((?:\s[^<>]*?)?)\s*/>", bare)
+    empty = _only_match(rb"<((?:[\w.-]+:)?" + name + rb")(\s[^<>]*)?/>", bare)
     if empty:
-        tag, attributes = empty[1], empty[2].rstrip()
+        tag, attributes = empty[1], (empty[2] or b"").rstrip()
         filled = b"<" + tag + attributes + b">" + text.encode() + b"</" + tag + b">"
         return data[: empty.start()] + filled + data[empty.end() :]
     if re.search(rb"<(?:[\w.-]+:)?" + name + rb"[\s/>]", bare):
@@ -99,7 +99,9 @@ def _insert_element(data: bytes, bare: bytes, name: bytes, text: bytes, after: b
 
 def _blank_comments(data: bytes) -> bytes:
     """`data` with spaces for comments: what follows them stays at its place."""
-    return _COMMENT.sub(lambda comment: b" " * len(comment[0]), data)
+    last = data.rfind(b"-->")
+    # Behind the last end nothing is one: what begins there would be looked for to the end of the file each time.
+    return _COMMENT.sub(lambda comment: b" " * len(comment[0]), data[: last + 3]) + data[last + 3 :]
 
 
 def _only_match(pattern: bytes, data: bytes, flags: int = 0) -> re.Match[bytes] | None:

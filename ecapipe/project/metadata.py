@@ -126,16 +126,16 @@ class Document:
     """A metadata file, flat: Salesforce's types nest nothing that these flows need."""
 
     elements: tuple[Element, ...]
-    _named: Mapping[str, tuple[Element, ...]] = field(init=False, repr=False, compare=False)
+    _named: Mapping[str, Sequence[Element]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        named: dict[str, tuple[Element, ...]] = {}
+        named: dict[str, list[Element]] = {}
         for element in self.elements:
-            named[element.name] = (*named.get(element.name, ()), element)
+            named.setdefault(element.name, []).append(element)
         object.__setattr__(self, "_named", named)
 
     def all(self, name: str) -> tuple[Element, ...]:
-        return self._named.get(name, ())
+        return tuple(self._named.get(name, ()))
 
     def first(self, name: str) -> Element | None:
         elements = self._named.get(name)

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal
 
-from ecapipe.project import reserved_variables
+from ecapipe.project import globs, reserved_variables
+from ecapipe.project.globs import Pattern
 
-_MARK: Final = re.compile("\ue000(\\d+)\ue001")
-"""Characters of Unicode's private use around a number, which stands for a value while the file is parsed."""
+_FIRST_MARK: Final = 0xF0000
+MOST: Final = 10_000
+MOST_GLOBS: Final = 1000
+"""Entries of a project: each is tried on each file."""
+_MARK: Final = re.compile(f"[{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + MOST)}]")
+"""A character of Unicode's private use, which stands for a value while the file is parsed."""
+_LARGEST: Final = 4 * 1024 * 1024
+"""Characters that replacing may bring a text to: an expression that matches nothing matches everywhere."""
+_LONGEST: Final = 2000
+"""Characters of a regular expression."""
+
+Substitute = Callable[[str, str, str], tuple[str, int] | None]
+"""Puts a mark for every match of a regular expression in a text; None if that would take too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +36,9 @@ class Replacement:
     """
 
     place: str
-    is_glob: bool
-    pattern: re.Pattern[str]
+    glob: Pattern | None
+    text: str
+    is_regex: bool
     kind: Literal["variable", "file"]
     origin: str
     optional: bool = False
@@ -31,11 +46,16 @@ class Replacement:
 
     def applies(self, path: str) -> bool:
         """Whether the entry is for the file at the absolute `path`, by the Salesforce CLI's reading of it."""
-        if not self.is_glob:
+        if self.glob is None:
             return path.endswith(self.place)
-        from wcmatch import glob
+        matched = _path(path)
+        return bool(self.glob.ends(matched) & matched.end)
 
-        return glob.globmatch(path, f"**/{self.place}", flags=glob.GLOBSTAR | glob.BRACE | glob.EXTGLOB)
+
+# One file goes through all entries before the next.
+@lru_cache(maxsize=4)
+def _path(text: str) -> globs.Path:
+    return globs.Path(text, hidden=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +80,27 @@ class Marked:
     """A file's text with a mark where each value belongs.
 
     The values stay out of it, so they need no escaping, and nothing in them (``$&``, ``<``) means anything.
-    `values` are by the number in the mark.
+    `values` are by the number in the mark. `unfinished` are the origins of entries whose regular expression took too
+    long: nobody knows what they would have replaced.
     """
 
     text: str
     values: Sequence[Value]
+    unfinished: Sequence[str] = ()
 
     def resolve(self, text: str) -> Resolved | None:
         """An element's text with its values; None if nothing is replaced."""
-        values = [self.values[int(number)] for number in _MARK.findall(text)]
+        values = [self._value(mark) for mark in _MARK.findall(text)]
         if not values:
             return None
         missing = tuple(dict.fromkeys(value.origin for value in values if value.text is None))
         resolved = None
         if not missing:
-            resolved = _MARK.sub(lambda mark: self.values[int(mark[1])].text or "", text).strip() or None
+            resolved = _MARK.sub(lambda mark: self._value(mark[0]).text or "", text).strip() or None
         return Resolved(resolved, missing, tuple(dict.fromkeys(value.origin for value in values)))
+
+    def _value(self, mark: str) -> Value:
+        return self.values[ord(mark) - _FIRST_MARK]
 
 
 def mark(
@@ -84,18 +109,24 @@ def mark(
     entries: Sequence[Replacement],
     variable: Callable[[str], str | None],
     value: Callable[[Replacement], str | None],
+    substitute: Substitute,
 ) -> Marked | None:
     """Apply `entries`, in order, to the text of the file at the absolute `path`; None if none of them changes it.
 
-    `variable` reads the environment for conditions, `value` the origin of an entry that is used.
+    `variable` reads the environment for conditions, `value` the origin of an entry that is used, and `substitute`
+    replaces what a regular expression matches.
     """
-    values: list[Value] = []
+    values, unfinished = list[Value](), list[str]()
+    # What looks like a mark and is none would stand for somebody else's value.
+    text = _MARK.sub("\ufffd", text)
     for entry in entries:
         if not entry.applies(path) or any(variable(name) != expected for name, expected in entry.when.items()):
             continue
-        stand_in = f"\ue000{len(values)}\ue001"
-        # A function, since a string would be read for backslashes and groups.
-        text, count = entry.pattern.subn(lambda _, mark=stand_in: mark, text)  # type: ignore[misc]
+        outcome = _replace(entry, text, chr(_FIRST_MARK + len(values)), substitute)
+        if outcome is None or len(outcome[0]) > _LARGEST:
+            unfinished.append(entry.origin)
+            continue
+        text, count = outcome
         if count == 0:
             continue
         # Only now: a value is not even read for an entry that changes nothing.
@@ -103,9 +134,15 @@ def mark(
         if content is None and entry.optional:
             content = ""
         values.append(Value(entry.origin, content))
-    if not values:
+    if not values and not unfinished:
         return None
-    return Marked(text, values)
+    return Marked(text, values, tuple(dict.fromkeys(unfinished)))
+
+
+def _replace(entry: Replacement, text: str, mark: str, substitute: Substitute) -> tuple[str, int] | None:
+    if entry.is_regex:
+        return substitute(entry.text, mark, text)
+    return text.replace(entry.text, mark), text.count(entry.text)
 
 
 def parse(entry: Mapping[str, object]) -> Replacement | str:
@@ -118,10 +155,15 @@ def parse(entry: Mapping[str, object]) -> Replacement | str:
             "needs exactly one of filename and glob, of stringToReplace and regexToReplace, "
             "and of replaceWithEnv and replaceWithFile"
         )
+    is_regex = target.name == "regexToReplace"
+    # JavaScript writes named groups (?<name>…), Python (?P<name>…).
+    text = re.sub(r"\(\?<(?![=!])", "(?P<", target.text) if is_regex else target.text
+    if is_regex and (reason := _flaw(text)):
+        return f"has a regexToReplace that cannot be read ({reason})"
     try:
-        pattern = _pattern(target)
-    except re.error as error:
-        return f"has a regexToReplace that cannot be read ({error})"
+        glob = globs.parse(f"**/{place.text}", extended=True) if place.name == "glob" else None
+    except ValueError as error:
+        return f"has a glob that cannot be read ({error})"
     conditions = entry.get("replaceWhenEnv", [])
     if not isinstance(conditions, list) or not all(isinstance(each, dict) for each in conditions):
         return "has a replaceWhenEnv that is no list of objects"
@@ -130,8 +172,9 @@ def parse(entry: Mapping[str, object]) -> Replacement | str:
     may_be_unset = kind == "variable" and not reserved_variables.reserved(origin.text)
     return Replacement(
         place=place.text,
-        is_glob=place.name == "glob",
-        pattern=pattern,
+        glob=glob,
+        text=text,
+        is_regex=is_regex,
         kind=kind,
         origin=origin.text,
         optional=may_be_unset and entry.get("allowUnsetEnvVariable") is True,
@@ -155,9 +198,16 @@ def _either(entry: Mapping[str, object], *names: str) -> _Member | None:
     return members[0]
 
 
-def _pattern(target: _Member) -> re.Pattern[str]:
-    """The pattern of what an entry replaces; raises `re.error`."""
-    if target.name == "stringToReplace":
-        return re.compile(re.escape(target.text))
-    # JavaScript writes named groups (?<name>…), Python (?P<name>…).
-    return re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", target.text))
+def _flaw(pattern: str) -> str | None:
+    """What is wrong with a regular expression, as far as can be seen without applying it."""
+    if len(pattern) > _LONGEST:
+        return f"it has more than {_LONGEST} characters"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except RecursionError:
+        return "it is nested too deeply"
+    except (re.error, OverflowError) as error:
+        return str(error)
+    return None

@@ -10,11 +10,13 @@ _NAMES: Final = frozenset(
     "LOCALAPPDATA PROGRAMDATA ALLUSERSPROFILE SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC COMPUTERNAME "
     "TEMP TMP TMPDIR LANG LANGUAGE TZ TERM CI "
     # the way to orgs
-    "HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE "
+    "SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE "
     # the way to a person's screen
     "DISPLAY WAYLAND_DISPLAY XAUTHORITY".split()
 )
 _PREFIXES: Final = ("LC_", "XDG_", "GIT_", "SSH_", "DBUS_", "LD_", "DYLD_", "WSL", "PROGRAMFILES", "COMMONPROGRAM")
+_PROXY: Final = "_PROXY"
+"""The end of HTTPS_PROXY, NO_PROXY and the like: programs look for one of each scheme."""
 # Needed by `sf`, or by what opens a browser. git does without them, and tokens may be among them.
 _NAMES_OF_SOME: Final = frozenset({"BROWSER"})
 _PREFIXES_OF_SOME: Final = ("SF_", "SFDX_", "NODE_", "PYTHON")
@@ -23,7 +25,7 @@ _PREFIXES_OF_SOME: Final = ("SF_", "SFDX_", "NODE_", "PYTHON")
 def of_git(name: str) -> bool:
     """Whether git is given the variable, if the user has set it."""
     name = name.upper()
-    return name in _NAMES or name.startswith(_PREFIXES)
+    return name in _NAMES or name.startswith(_PREFIXES) or name.endswith(_PROXY)
 
 
 def reserved(name: str) -> bool:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -82,17 +82,45 @@ def parse(text: str, root: str, *, trusted: bool = True) -> Project:
     """
     members = _object(_loads(text), "it must be an object")
     directories = _directories(members)
-    plugin = _plugin(members) if trusted else {}
-    orgs = _object(plugin.get("orgs", {}), "plugins.ecapipe.orgs must be an object")
-    return Project(
+    project = Project(
         root=root,
         package_directories=directories,
         api_version=_api_version(_string(members, "sourceApiVersion")),
         namespace=_string(members, "namespace") or "",
         login_url=_string(members, "sfdcLoginUrl") if trusted else None,
-        orgs={alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
         replacements=_replacements(members, trusted=trusted),
         trusted=trusted,
+    )
+    return _configured(project, _plugin(members) if trusted else {})
+
+
+def configured_by(text: str | None, project: Project) -> Project:
+    """The project with ``plugins.ecapipe`` of another version of its `sfdx-project.json`; None: there was no file.
+
+    Raises `EcapipeError` as `parse`.
+    """
+    members = {} if text is None else _object(_loads(text), "it must be an object")
+    return _configured(project, _plugin(members))
+
+
+def same_configuration(one: str | None, other: str | None) -> bool:
+    """Whether two versions of `sfdx-project.json` hold the same ``plugins.ecapipe``; raises as `parse`."""
+    return one == other or _configuration(one) == _configuration(other)
+
+
+def _configuration(text: str | None) -> str:
+    members = _loads(text or "{}")
+    for name in ("plugins", "ecapipe"):
+        members = members.get(name, {}) if isinstance(members, dict) else members
+    # As text: to Python, true equals 1.
+    return json.dumps(members, sort_keys=True)
+
+
+def _configured(project: Project, plugin: Mapping[str, object]) -> Project:
+    orgs = _object(plugin.get("orgs", {}), "plugins.ecapipe.orgs must be an object")
+    return replace(
+        project,
+        orgs={alias: _object(org, f"plugins.ecapipe.orgs.{alias} must be an object") for alias, org in orgs.items()},
         rules=_object(plugin.get("rules", {}), "plugins.ecapipe.rules must be an object"),
         baseline=_baseline(_string(plugin, "baseline", "plugins.ecapipe.")),
     )
@@ -162,11 +190,13 @@ def _directories(members: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _replacements(members: Mapping[str, object], *, trusted: bool) -> tuple[Replacement, ...]:
-    """The entries; where they give no values, what is wrong with them does not matter."""
+    """The entries; where they give no values, those that are wrong do not matter."""
     entries = members.get("replacements", [])
     parsed, mistakes = list[Replacement](), list[str]()
     if not isinstance(entries, list):
         entries, mistakes = [], ["replacements must be a list"]
+    if len(entries) > replacements.MOST:
+        raise EcapipeError(schema_validation_error(FILE, f"replacements has more than {replacements.MOST} entries"))
     for number, entry in enumerate(entries, 1):
         outcome = replacements.parse(entry) if isinstance(entry, dict) else "must be an object"
         if isinstance(outcome, str):
@@ -175,6 +205,9 @@ def _replacements(members: Mapping[str, object], *, trusted: bool) -> tuple[Repl
             parsed.append(outcome)
     if trusted and mistakes:
         raise EcapipeError(schema_validation_error(FILE, mistakes[0]))
+    if sum(each.glob is not None for each in parsed) > replacements.MOST_GLOBS:
+        reason = f"replacements has more than {replacements.MOST_GLOBS} entries with a glob"
+        raise EcapipeError(schema_validation_error(FILE, reason))
     return tuple(parsed)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
     from ecapipe.project.metadata import Type
+    from ecapipe.project.replacements import Substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class ProjectTree(Protocol):
     ) -> Iterator[MetadataFile | LinkOutside | Problem]:
         """The external client app files in `directories` of `root`, which may be a zip file; one pass, no folder
         twice. A link that leaves the repository of `root` is named, not followed. A problem for each folder that
-        cannot be read and each name that is nearly one of Salesforce's."""
+        cannot be read, each such name that is no regular file's, and each that is nearly one of Salesforce's."""
 
     def read(self, path: str, limit: int) -> bytes:
         """At most `limit` + 1 bytes, also of a file in a zip file; raises `EcapipeError` (UnreadableFile)."""
@@ -73,10 +74,11 @@ class ProjectTree(Protocol):
         """The text of a file below `root`, without surrounding space; None if it cannot be read or lies outside."""
 
     def files(self, root: str) -> Iterable[str]:
-        """Every file below `root`, relative to it; none in a zip file."""
+        """Every file below `root`, and every folder that cannot be entered, relative to it; none in a zip file."""
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        """The content of a file, however large; nothing of one that cannot be read, or is a link."""
+        """The content of a file, however large; nothing of a link, a pipe or a device. Raises `EcapipeError`
+        (UnreadableFile)."""
 
     def open_to_others(self, path: str) -> bool:
         """Whether other users of this machine may read a file; False where the system does not tell."""
@@ -91,6 +93,10 @@ class ProjectAccess(Protocol):
     @property
     def environ(self) -> Callable[[str], str | None]:
         """Any variable of the environment."""
+
+    @property
+    def substitute(self) -> Substitute:
+        """See `Substitute`; a regular expression of a project is run where it can be stopped."""
 
     @property
     def withhold(self) -> Callable[[str], str | None]:

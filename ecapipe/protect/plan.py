@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import posixpath
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from ecapipe.credentials import placeholders, sources
+from ecapipe.problems.git import git_command
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import settings_duplicated
 from ecapipe.problems.usage import ambiguous_variable, unreadable_file
@@ -238,6 +238,10 @@ class _Draft:
         emptied = _empty(location, content or b"", file, f"@@{variable}@@")
         if config is None:
             self.notices.append(f"{file.path} keeps its consumer secret, because there is no {sfdx_project.FILE}.")
+        elif not _is_text(file.path):
+            self.notices.append(
+                f"{file.path} keeps its consumer secret, because {sfdx_project.FILE} cannot name it: it is not UTF-8."
+            )
         elif emptied is None:
             self.notices.append(
                 f"{file.path} keeps its consumer secret, because its XML is not as Salesforce writes it."
@@ -343,7 +347,7 @@ def _secret_exposure(root: str, app: str, path: str, *, emptied: bool) -> Exposu
 
 
 def _untrack(root: str, path: str) -> str:
-    return f"Untrack it: git -C {shlex.quote(root)} rm --cached -- {shlex.quote(path)}"
+    return f"Untrack it: {git_command('rm --cached', path, root)}"
 
 
 def _lines(data: bytes) -> list[str]:
@@ -373,6 +377,15 @@ def _empty(location: _Location, data: bytes, file: SourceFile, placeholder: str)
     if [each.text for each in changed.elements] != expected:
         return None
     return _Edit(location, before=data, redacted=head + REDACTED.encode() + tail, after=after)
+
+
+def _is_text(path: str) -> bool:
+    """Whether the bytes of a name are text, which is all that JSON can hold."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _supply(data: bytes, root: str, path: str, variable: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from ecapipe.check.findings import LEVELS, Finding
 from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts, SubjectNames
-from ecapipe.problems.problem import Kind
+from ecapipe.problems.problem import Kind, command
 from ecapipe.render.text import clean, ending, location, plural, success
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def kept_secret(secret: SavedSecretFacts, place: str, length: Length = "usual") 
         return
     if secret.store == "file":
         yield "The file is not encrypted: whoever can read your files, or a copy of them, can read it."
-    yield clean(f"ecapipe app forget-secret {secret.app} removes it.")
+    yield clean(f"To remove it: {command('ecapipe app forget-secret', secret.app)}")
 
 
 def forgotten(secrets: Sequence[SavedSecretFacts], length: Length = "usual") -> Iterator[str]:
@@ -113,6 +113,8 @@ def findings(findings: Sequence[Finding], apps: int, length: Length = "usual") -
     # Imported here: a list of apps or of logins needs no rules.
     from ecapipe.check.rules.registry import RULES
 
+    if not findings and not apps:  # a hook has nothing to say of a commit that has nothing to do with apps
+        return
     for finding in findings:
         yield clean(_finding(finding))
         if length == "verbose":

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from ecapipe.documents.report import Report
-from ecapipe.events import DISCOVER, DRY_RUN, HAND_OVER, VERIFY, LoginResult, Outcome, SavedPlace, StageEnded
+from ecapipe.events import (
+    DISCOVER,
+    DRY_RUN,
+    HAND_OVER,
+    VERIFY,
+    LoginResult,
+    Outcome,
+    SavedPlace,
+    StageEnded,
+    Unwritten,
+)
 from ecapipe.oauth.flows import registry
 from ecapipe.problems.problem import Problem
 
@@ -123,9 +133,8 @@ def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
 
 def variables(event: StageEnded) -> str:
     """The variables that a plan says are read where the project or an org file names them."""
-    return ", ".join(
-        _fact(event.facts[name], True) for name in ("secretEnv", "replaceWithEnv") if name in event.facts
-    )
+    named = [event.facts.get(name) for name in ("secretEnv", "replaceWithEnv")]
+    return ", ".join(_fact(value, verbose=True) for value in named if value)
 
 
 def _fact(value: object, verbose: bool) -> str:
@@ -219,10 +228,6 @@ def _storage(saved: SavedPlace | None) -> Iterator[str]:
 def tame(line: str) -> str:
     """`line`, which GitHub Actions takes for no command, as it does a line that starts with ``::``."""
     return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line
-
-
-class Unwritten(OSError):
-    """A stream cannot be written to, though somebody reads it: its disk is full, say."""
 
 
 def write(stream: TextIO, lines: Iterable[str], *, commands: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from ecapipe.events import TARGET_STAGES, Clock, Event, Stage, StageEnded, StageStarted, Subject
 from ecapipe.login.tracker import Tracker
+from ecapipe.problems.problem import Problem
 from ecapipe.problems.usage import interrupted
 
 INTERRUPTED: Final = "Interrupted."
@@ -54,11 +55,22 @@ class LoginProgress:
         """Emit of every login that is still open that it was interrupted: the stage that runs fails, those that did
         not begin are skipped."""
         for subject in self.open:
-            running, ended = self.running.pop(subject, None), self._ended.get(subject, [])
-            for stage in self._stages:
-                if stage is running:
-                    problem = interrupted()
-                    self._tracker.emit(StageEnded(stage, subject, "failed", self._clock.utc(), problem=problem))
-                elif stage not in ended:
-                    self._tracker.emit(StageEnded(stage, subject, "skipped", self._clock.utc(), reason=INTERRUPTED))
+            self._end(subject, self.running.pop(subject, None), interrupted(), INTERRUPTED)
         self.open.clear()
+
+    def fail(self, subject: Subject, problem: Problem) -> None:
+        """Emit of a login that a bug ended outside of its stages that the next one of them failed."""
+        remaining = [stage for stage in self._stages if stage not in self._ended.get(subject, [])]
+        failed = self.running.pop(subject, None) or next(iter(remaining), None)
+        if failed is not None and subject in self.open:
+            self._end(subject, failed, problem, f"{failed.title} failed.")
+
+    def _end(self, subject: Subject, failed: Stage | None, problem: Problem, reason: str) -> None:
+        """One stage fails with `problem`, those that have not ended are skipped for a reason."""
+        ended = self._ended.setdefault(subject, [])
+        for stage in self._stages:
+            if stage is failed:
+                self._tracker.emit(StageEnded(stage, subject, "failed", self._clock.utc(), problem=problem))
+            elif stage not in ended:
+                self._tracker.emit(StageEnded(stage, subject, "skipped", self._clock.utc(), reason=reason))
+        ended[:] = self._stages

@@ -42,6 +42,7 @@ from ecapipe.events import (
     RunStarted,
     Subject,
     SubjectFinished,
+    Unwritten,
     stages_until,
 )
 from ecapipe.login import plan as login_plan
@@ -52,7 +53,7 @@ from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.org import Org, duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import not_one_target
+from ecapipe.problems.usage import bug, not_one_target
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import preflight, resume, retrieve, scheduler, steps, writeback
@@ -196,6 +197,17 @@ class _Pipeline:
 
     def prepare(self, app: App, scope: _Scope, *, hopeless: bool) -> list[Candidate]:
         """locate → check. `hopeless`: no app of the run gets any further."""
+        try:
+            return self.prepare_app(app, scope, hopeless=hopeless)
+        except (BrokenPipeError, Unwritten):
+            raise
+        except Exception as error:  # a bug outside of the stages, which is no reason to end the run either
+            with self.tracker.course(app.subject, APP_STAGES) as sequence, sequence.stage(LOCATE):
+                raise EcapipeError(bug(error)) from None
+            return []
+
+    def prepare_app(self, app: App, scope: _Scope, *, hopeless: bool) -> list[Candidate]:
+        """The same, where a bug may still come up outside of the stages."""
         orgs = scope.targets.orgs_of(app)
         # What is known without asking anybody describes an app that does not come through its check.
         resolutions = [resolution.resolve(app, None, without_questions(scope.chain), allowed_flows)]

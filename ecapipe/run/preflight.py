@@ -19,6 +19,7 @@ from ecapipe.problems.project import (
     settings_in_source_org,
     settings_not_packaged,
 )
+from ecapipe.problems.usage import bug
 from ecapipe.run.readiness import Candidate, Readiness, Ready, Refused, Skipped
 from ecapipe.run.world import World
 
@@ -53,6 +54,8 @@ def _plan(candidate: Candidate, options: LoginOptions, world: World) -> Readines
         return Ready(candidate, login_plan.plan(candidate, options, world))
     except EcapipeError as error:
         return Refused(candidate, error.problem)
+    except Exception as error:
+        return Refused(candidate, bug(error))
 
 
 def _refuse_closed_callbacks(targets: Sequence[Readiness], world: World) -> list[Readiness]:

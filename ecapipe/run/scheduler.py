@@ -8,7 +8,8 @@ What arrives in which order is relied upon:
 - The events of one login are in order: its sign-in thread hands over to a worker, and waits for it.
 - `LoginOver` comes after all events of its login. A login whose `LoginOver` has not arrived is one that an interrupt
   ends, so that nothing of it may be emitted afterwards.
-- A bug in a thread arrives as `_Crash`, in its place: what happened before it has been emitted.
+- A bug in a thread, outside of the stages, arrives as `_Crash`, in its place: what happened before it has been
+  emitted.
 - An interrupt arrives as `_Stop`. The first one lets nothing new begin and wakes everybody who waits; what is at work
   has `GRACE` to end for itself. The second one ends that time.
 """
@@ -48,6 +49,7 @@ from ecapipe.login.tracker import SkipStage, StageSequence, StageWork, Tracker
 from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.usage import bug
 from ecapipe.run.board import BoardActions, BoardPage, SignInBoard
 from ecapipe.run.login_progress import LoginOver, LoginProgress
 from ecapipe.run.preflight import callback_urls
@@ -74,9 +76,10 @@ _GATHER: Final = 0.005
 
 @dataclass(frozen=True, slots=True)
 class _Crash:
-    """A bug in a thread: the run ends with it."""
+    """A bug in a thread, which ends one login."""
 
-    error: BaseException
+    subject: Subject
+    error: Exception
 
 
 class _Stop:
@@ -202,8 +205,8 @@ class _Scheduler:
 
     def _handle(self, message: _Message) -> None:
         match message:
-            case _Crash(error):
-                raise error
+            case _Crash(subject, error):
+                self._progress.fail(subject, bug(error))
             case _Stop():
                 self._stop()
             case _:
@@ -276,7 +279,8 @@ class _Scheduler:
         if urls:
             # Another program may have taken a port since the preflight; then these logins fail, each for itself.
             self._callback_problems = stack.enter_context(self._world.listen(urls, self._pending.land))
-        if any(plan.callback == "paste" for _, plan in self._web):
+        # On a terminal always: somebody may have used another browser, or one that cannot reach this machine.
+        if self._world.ask is not None or any(plan.callback == "paste" for _, plan in self._web):
             stack.enter_context(self._world.lines(self._take_line))
 
     def _take_line(self, line: str | None) -> None:
@@ -333,7 +337,7 @@ class _Scheduler:
 
         def work() -> None:
             try:
-                with self._reporting_crashes():
+                with self._reporting_crashes(target.subject):
                     self._exchange(sequence, target, code)
             finally:
                 over.set()
@@ -349,24 +353,28 @@ class _Scheduler:
 
     def _start_thread(self, work: Callable[[], None]) -> None:
         def guarded() -> None:
-            with self._reporting_crashes():
+            try:
                 work()
+            except Exception as error:
+                # Links are shown all the same.
+                self._note("hint", bug(error).message)
 
         threading.Thread(target=guarded, name="ecapipe-browser", daemon=True).start()
 
     @contextmanager
     def _until_over(self, subject: Subject) -> Iterator[None]:
         """All that is done for a login; nothing is emitted of it after that."""
-        with self._reporting_crashes():
+        with self._reporting_crashes(subject):
             yield
         self._messages.put(LoginOver(subject))
 
     @contextmanager
-    def _reporting_crashes(self) -> Iterator[None]:
-        """Hand a bug to the thread that emits. An interrupt needs no message: it came as one."""
+    def _reporting_crashes(self, subject: Subject) -> Iterator[None]:
+        """Hand a bug to the thread that emits, as the failure of one login. An interrupt needs no message: it came as
+        one."""
         try:
             yield
         except KeyboardInterrupt:
             return
-        except BaseException as error:
-            self._messages.put(_Crash(error))
+        except Exception as error:
+            self._messages.put(_Crash(subject, error))

@@ -137,20 +137,25 @@ class RunTrees:
         return self._world.tree.in_repository(path, trees)
 
     def sf_logins(self) -> Sequence[SfLogin]:
-        """The logins of the Salesforce CLI. They are the tree's word, too, where the home of its user is the
-        repository, as in some containers."""
+        """The logins of the Salesforce CLI."""
         self.withhold_variables()
         logins = self._world.sf.logins()
-        if self.hold(self._world.sf.home()):
+        if self._hold_sf():
             return [replace(login, named_by="tree") for login in logins]
         return logins
 
     def default_org(self) -> tuple[str, NamedBy] | None:
         """See `SalesforceCli.default_org`; who names it as for `sf_logins`."""
         found = self._world.sf.default_org(self.root)
-        if found is None or not self.hold(self._world.sf.home()):
+        if found is None or not self._hold_sf():
             return found
         return (found[0], "tree") if self._selection.trusted else None
+
+    def _hold_sf(self) -> bool:
+        """Whether what the Salesforce CLI knows is the tree's word: the home of its user is the repository, as in
+        some containers, or leads there."""
+        home = self._world.sf.home()
+        return any(self.hold(posixpath.join(home, folder)) for folder in (".sf", ".sfdx"))
 
     def contains(self, root: str | None, path: str) -> bool:
         """See `selection.SalesforceCliOrgs`; an org file may be a link, so that the run's own projects count for it,

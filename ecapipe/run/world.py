@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the world is described in words of modules that most comman
     from ecapipe.login.signing import KeyReader
     from ecapipe.oauth.messages import Send
     from ecapipe.project.edits import Change
+    from ecapipe.project.replacements import Substitute
     from ecapipe.project.tree import ProjectTree
     from ecapipe.run.board import BoardActions, BoardPage
     from ecapipe.saved.store import SecretStore
@@ -39,8 +40,8 @@ class World:
     """The repository around an absolute path, or None. Raises `EcapipeError` (GitUnavailable)."""
     index: Callable[[], ProjectTree]
     """The tree as the next commit would have it: git's index, and the disk for what is not in it."""
-    write: Callable[[str, bytes], None]
-    """Puts a file in place, all or nothing; raises `EcapipeError` (UnwritableFile)."""
+    write: Callable[[str, str, bytes], None]
+    """Puts a file of a project in place, by root and path, all or nothing; raises `EcapipeError` (UnwritableFile)."""
     amend: Callable[[Change], None]
     """Changes a file of a project, all or nothing; raises `EcapipeError` (UnwritableFile)."""
     send: Send
@@ -49,6 +50,8 @@ class World:
     withhold: Callable[[str], str | None]
     """The same for one that a project or an org file names: no child process inherits it from then on. None for one
     that programs need."""
+    substitute: Substitute
+    """Replaces what a regular expression of a project matches; None if that takes too long."""
     variable: Callable[[str], Secret | None]
     """One credential variable of the environment, or the content of the file that its ``…_FILE`` names; None where
     there is nothing in it."""

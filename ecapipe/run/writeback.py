@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ecapipe.credentials import placeholders, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.login.tracker import StageWork
+from ecapipe.problems.git import git_command
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import not_written_back
 from ecapipe.project import edits, metadata
@@ -105,7 +106,11 @@ def _require_place(app: App, file: SourceFile, world: World) -> None:
         return
     name = repository.name(path)
     if name is not None and repository.blob(name) is not None:
-        raise refuse("git tracks it", f"Untrack it: git rm --cached -- {file.path}", "Then: ecapipe app protect")
+        raise refuse(
+            "git tracks it",
+            f"Untrack it: {git_command('rm --cached', file.path, app.project)}",
+            "Then: ecapipe app protect",
+        )
 
 
 def _with_secret(before: bytes, file: SourceFile, secret: Secret) -> bytes | None:

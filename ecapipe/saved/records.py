@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeVar
@@ -18,7 +17,7 @@ from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org, same_id
-from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
+from ecapipe.problems.problem import EcapipeError, Problem, command, did_you_mean
 from ecapipe.problems.storage import login_ambiguous, login_not_kept, login_not_refreshable, record_damaged
 from ecapipe.project.apps import App
 from ecapipe.saved.ports import StoreAccess
@@ -120,10 +119,10 @@ class SavedLogin:
         target = self.org.url
         if self.org.alias:
             target = f"{self.org.alias}={target}"
-        words = ["ecapipe", "run", "--name", self.app, "--target-org", target]
+        words = [command("ecapipe run", name=self.app, target_org=target)]
         if flow := registry.find(self.flow):
             words += flow.flags
-        return shlex.join([*words, "--save"])
+        return " ".join([*words, "--save"])
 
 
 @dataclass(frozen=True, slots=True)

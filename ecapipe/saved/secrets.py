@@ -116,9 +116,8 @@ def forget_secrets(
     if not matches and damaged:
         raise EcapipeError(damaged[0])
     if not matches:
-        name = f"{app}@{org}" if org else app
         suggestions = did_you_mean(app, [owner.app for owner in saved if owner.app != app])
-        raise EcapipeError(secret_not_kept(name, [owner.full_name for owner in saved], suggestions))
+        raise EcapipeError(secret_not_kept(app, org, [owner.full_name for owner in saved], suggestions))
     if len(matches) > 1 and not every:
         raise EcapipeError(secrets_ambiguous(app, [owner.full_name for owner in matches]))
     for owner in matches:

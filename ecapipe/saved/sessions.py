@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import inf
 from threading import Thread
@@ -173,6 +173,18 @@ def _reload(login: SavedLogin, world: StoreAccess) -> tuple[SavedLogin, SavedSec
 
 def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
     """A new access token, saved before it is used. The caller holds the lock."""
+    try:
+        return _exchange(login, secrets, world)
+    except tokens.Unusable as error:
+        # The refresh token is another matter: it is saved already, for the one before is spent.
+        if error.access_token is not None:
+            with suppress(EcapipeError):
+                send(tokens.revocation(error.access_token, login.org), world, inf)
+        raise
+
+
+def _exchange(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
+    """The same. Raises `tokens.Unusable` for an answer whose access token is to be revoked."""
     faults: list[str] = []
     client = records.client(login, secrets, _environment_secret(login, world, faults))
     grant = records.grant(login, secrets, client, faults)
@@ -260,6 +272,8 @@ def _parse_token(response: Response, login: SavedLogin, grant: Grant, client: Sa
     org = login.org
     try:
         token = tokens.read(response, grant, client, org, app=None)
+    except tokens.Unusable:
+        raise
     except EcapipeError as error:
         raise EcapipeError(_reword(error.problem, login, grant)) from None
     if not same_id(token.org_id, org.org_id or ""):

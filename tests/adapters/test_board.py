@@ -80,18 +80,28 @@ class Site:
 
     @property
     def path(self) -> str:
-        return urlsplit(self.served.url).path
+        return f"/{self.served.token}/"
+
+    @property
+    def cookie(self) -> str:
+        """What its address gives to a browser."""
+        return f"{self.served.key.name}={self.served.key.value}"
 
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def names(self) -> str:
+        """The headers of its page's own requests, as they are sent."""
+        return f"Host: 127.0.0.1:{self.port}\r\nOrigin: {self.origin}\r\nCookie: {self.cookie}\r\n"
+
     def get(self, name: str = "", **headers: str) -> Reply:
-        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        named = {"Cookie": self.cookie} | {key.replace("_", "-"): value for key, value in headers.items()}
         return request(self.port, self.path + name, headers=named)
 
     def post(self, name: str, fields: Mapping[str, str] | None = None, **headers: str | None) -> Reply:
-        usual = {"Origin": self.origin, "Content-Type": "application/x-www-form-urlencoded"}
+        usual = {"Origin": self.origin, "Cookie": self.cookie, "Content-Type": "application/x-www-form-urlencoded"}
         named = usual | {key.replace("_", "-"): value for key, value in headers.items()}
         sent = {key: value for key, value in named.items() if value is not None}
         return request(self.port, self.path + name, "POST", body=urlencode(fields or {}), headers=sent)
@@ -129,9 +139,20 @@ def test_the_page_and_its_parts_are_served_with_their_policy(site: Site) -> None
         assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
+def test_its_address_lets_a_browser_in_and_nobody_else_gets_there(site: Site) -> None:
+    entered = request(site.port, urlsplit(site.served.url).path)
+    assert (entered.status, entered.headers["Location"]) == (303, site.path)
+    cookie, *attributes = entered.headers["Set-Cookie"].split("; ")
+    assert (cookie, attributes) == (site.cookie, [f"Path={site.path}", "HttpOnly", "SameSite=Lax"])
+    for held in ("", cookie[:-1], cookie.upper(), cookie.partition("=")[2], f"{cookie}x; other={cookie}"):
+        assert [site.get(Cookie=held).status, site.post("finish", Cookie=held).status] == [404, 404]
+    assert site.desk.done == []
+    assert site.get(Cookie=f"other=1;{cookie}; another=2").status == 200
+
+
 def test_its_address_cannot_be_guessed() -> None:
     with opened() as one, opened() as other:
-        assert one.path != other.path
+        assert len({one.path, other.path, urlsplit(one.served.url).path, urlsplit(other.served.url).path}) == 4
         assert len(one.path.strip("/")) >= 32
 
 
@@ -144,8 +165,8 @@ def test_its_address_cannot_be_guessed() -> None:
 def test_nothing_is_at_any_other_address(site: Site, method: str, path: str) -> None:
     token = site.path.strip("/")
     target = path.format(token=token, half=token[: len(token) // 2], upper=token.swapcase())
-    reply = request(site.port, target, method, headers={"Origin": site.origin})
-    assert reply.status == 404
+    reply = request(site.port, target, method, headers={"Origin": site.origin, "Cookie": site.cookie})
+    assert reply.status == (421 if path.startswith("http:") else 404)
     assert token not in reply.text
     assert site.desk.done == []
 
@@ -157,8 +178,8 @@ def test_nothing_is_at_any_other_address(site: Site, method: str, path: str) -> 
 )  # fmt: skip
 def test_a_name_that_was_rebound_to_this_machine_reaches_nothing(site: Site, host: str) -> None:
     named = host.format(port=site.port)
-    assert site.get(Host=named).status == 404
-    assert site.post("finish", Host=named, Origin=f"http://{named}").status == 404
+    assert site.get(Host=named).status == 421
+    assert site.post("finish", Host=named, Origin=f"http://{named}").status == 421
     assert site.desk.done == []
 
 
@@ -172,7 +193,7 @@ def test_it_answers_to_both_names_of_this_machine(site: Site) -> None:
 def test_a_host_that_is_missing_or_repeated_reaches_nothing(site: Site, hosts: bytes) -> None:
     named = hosts.replace(b"%d", str(site.port).encode())
     answer = site.raw(b"GET " + site.path.encode() + b" HTTP/1.1\r\n" + named + b"\r\n")
-    assert answer.startswith(b"HTTP/1.0 404 ")
+    assert answer.startswith(b"HTTP/1.0 421 ")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +222,7 @@ def test_nothing_is_done_by_a_get(site: Site, name: str) -> None:
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
 def test_other_methods_are_refused(site: Site, method: str) -> None:
-    reply = request(site.port, site.path, method, headers={"Origin": site.origin})
+    reply = request(site.port, site.path, method, headers={"Origin": site.origin, "Cookie": site.cookie})
     assert (reply.status, reply.headers["Allow"]) == (405, "GET, POST")
     assert not [name for name in reply.headers if name.lower().startswith("access-control")]
 
@@ -256,7 +277,7 @@ def test_a_login_can_be_shown_in_the_browser_that_is_meant_for_it(site: Site) ->
 )
 def test_bodies_that_cannot_be_meant_are_refused_unread(site: Site, headers: str, status: int) -> None:
     kind = "" if "Content-Type" in headers else "Content-Type: application/x-www-form-urlencoded\r\n"
-    head = f"POST {site.path}finish HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nOrigin: {site.origin}\r\n{kind}"
+    head = f"POST {site.path}finish HTTP/1.1\r\n{site.names}{kind}"
     answer = site.raw(f"{head}{headers}\r\n\r\n".encode())
     assert answer.split()[1] == str(status).encode()
     assert site.desk.done == []
@@ -283,7 +304,7 @@ def test_somebody_slow_holds_nobody_up(site: Site) -> None:
     ):
         slow.sendall(b"GET / HT")
         slower.sendall(
-            f"POST {site.path}finish HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nOrigin: {site.origin}\r\n"
+            f"POST {site.path}finish HTTP/1.1\r\n{site.names}"
             "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\nx".encode()
         )
         start = time.monotonic()

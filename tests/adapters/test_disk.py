@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-import threading
-import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
+from ecapipe.adapters.project_tree.archive import opened as open_archive
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import suffix_misspelt
@@ -148,7 +147,10 @@ def test_a_neighbour_whose_name_begins_the_same_is_outside(tmp_path: Path) -> No
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     touch(tmp_path, "A.eca-meta.xml/B.eca-meta.xml")
     os.mkfifo(tmp_path / "C.eca-meta.xml")
-    assert paths(tmp_path) == ["A.eca-meta.xml/B.eca-meta.xml"]
+    told, found = sorted(walked(tmp_path), key=lambda each: isinstance(each, MetadataFile))
+    assert told == unreadable_file("C.eca-meta.xml", "it is no regular file")
+    assert isinstance(found, MetadataFile)
+    assert found.path == "A.eca-meta.xml/B.eca-meta.xml"
 
 
 def test_the_order_does_not_depend_on_the_disk(tmp_path: Path) -> None:
@@ -213,7 +215,6 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path, path: str) -> None:
 def test_one_byte_more_than_the_limit_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 500)
     assert len(Disk().read(f"{tmp_path}/file", LIMIT)) == LIMIT + 1
-    assert len(Disk().read("/dev/zero", LIMIT)) == LIMIT + 1
 
 
 def test_nothing_is_changed_by_looking(tmp_path: Path) -> None:
@@ -346,23 +347,6 @@ def test_no_damage_to_a_zip_is_worse_than_a_problem(damage: list[tuple[int, byte
                 Disk().read(f"{file.name}/{each.path}", LIMIT)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_read_to_its_end_however_it_comes(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-
-    def write() -> None:
-        with pipe.open("wb", buffering=0) as stream:
-            for part in (b"first, ", b"x" * 100_000, b", last"):
-                stream.write(part)
-                time.sleep(0.02)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    assert Disk().read(str(pipe), metadata.LARGEST) == b"first, " + b"x" * 100_000 + b", last"
-    writer.join()
-
-
 # --- whose file a file is ---
 
 
@@ -428,3 +412,48 @@ def test_a_path_is_taken_from_where_we_are(repository: Path, monkeypatch: pytest
     monkeypatch.chdir(repository / "apps")
     assert within("../orgs.csv", "one")
     assert not within("../../orgs.csv", "one")
+
+
+# --- trees of strangers ---
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("text", [None, "x\n" * 2001, "x" * (metadata.LARGEST + 1)], ids=["pipe", "many", "large"])
+def test_an_ignore_file_that_cannot_be_read_is_a_problem_and_hides_nothing(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / ".forceignore"
+    (tmp_path / "A.eca-meta.xml").touch()
+    if text is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(text)
+    problem, file = Disk().walk(str(tmp_path), ["."], metadata_format=False)
+    assert isinstance(problem, Problem)
+    assert isinstance(file, MetadataFile)
+    assert not file.ignored
+
+
+def test_a_path_that_is_too_long_is_a_problem(tmp_path: Path) -> None:
+    current = os.getcwd()
+    try:
+        os.chdir(tmp_path)
+        for _ in range(50):
+            os.mkdir("d" * 100)
+            os.chdir("d" * 100)
+    finally:
+        os.chdir(current)
+    (problem,) = Disk().walk(str(tmp_path), ["."], metadata_format=False)
+    assert isinstance(problem, Problem)
+
+
+def test_a_zip_file_is_opened_once(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as members:
+        members.writestr("A.eca", "x")
+    assert open_archive(f"{tmp_path}/a.zip") is open_archive(f"{tmp_path}/a.zip")
+
+
+def test_members_of_a_zip_may_not_be_far_larger_than_it_is(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as members:
+        for number in range(20):
+            members.writestr(f"A{number}.eca", b" " * metadata.LARGEST)
+    with pytest.raises(EcapipeError, match="far more than its size allows"):
+        list(Disk().walk(f"{tmp_path}/a.zip", ["."], metadata_format=True))

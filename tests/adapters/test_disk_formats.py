@@ -157,7 +157,7 @@ def test_a_link_out_of_the_repository_is_said_and_not_followed(tmp_path: Path) -
     (notice,) = result.notices
     assert notice == (
         "force-app/shared is a link that leads out of the repository, so it was not followed. "
-        f"Name its target with --source-dir: {elsewhere / 'apps'}"
+        f"Name its target: --source-dir {elsewhere / 'apps'}"
     )
 
 

@@ -63,7 +63,8 @@ def test_a_twin_is_kept_from_children_though_only_it_is_set() -> None:
     "name",
     [
         "PATH", "HOME", "USERPROFILE", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "GIT_DIR", "SF_TARGET_ORG",
-        "SFDX_ACCESS_TOKEN", "HTTPS_PROXY", "https_proxy", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
+        "SFDX_ACCESS_TOKEN", "HTTPS_PROXY", "https_proxy", "no_proxy", "ftp_proxy", "SSL_CERT_FILE",
+        "NODE_EXTRA_CA_CERTS",
     ],
 )  # fmt: skip
 def test_what_programs_need_cannot_be_taken(name: str) -> None:
@@ -124,6 +125,13 @@ def test_no_program_of_the_tree_is_found_or_passed_on(
         made = Environment({"PATH": f"{tmp_path}/{inside}"})
         assert made.program("tool") is None, inside
         assert (made.for_programs(), made.for_git()) == ({}, {}), inside
+    monkeypatch.chdir(tmp_path)
+    for path in ("tree/force-app", f"{tmp_path}/alias/force-app"):  # looked at from elsewhere
+        made = Environment({"PATH": f"{tmp_path}/tree/bin"})
+        assert made.program("tool") == f"{tmp_path}/tree/bin/tool"
+        made.pass_over((path,))
+        assert (made.program("tool"), made.for_programs()) == (None, {})
+    monkeypatch.chdir(tmp_path / "tree/force-app")
     made = Environment({"PATH": f"bin::.:{tmp_path}/tree/bin:{tmp_path}/own", "CHOSEN": f"{tmp_path}/tree/bin/tool"})
     assert made.program("tool") == f"{tmp_path}/own/tool"
     assert made.for_programs()["PATH"] == made.for_git()["PATH"] == f"{tmp_path}/own"

@@ -153,7 +153,17 @@ def test_an_answer_that_fits_no_login_is_told_so_and_changes_nothing(site: Site,
 
 @pytest.mark.parametrize("target", STRAYS)
 def test_a_stray_address_is_not_found_and_changes_nothing(site: Site, target: str) -> None:
-    assert request(site.port, target).status == 404
+    assert request(site.port, target).status == (421 if target.startswith("http:") else 404)
+    assert not site.future.done()
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "localhost", "127.0.0.1", "localhost:1", "[::1]:{port}", "",
+             "localhost.:{port}", "127.0.0.1.nip.io:{port}", "0.0.0.0:{port}", "localhost:{port}@evil.example"],
+)  # fmt: skip
+def test_an_answer_for_another_host_changes_nothing(site: Site, host: str) -> None:
+    named = {"Host": host.format(port=site.port)}
+    assert request(site.port, f"{PATH}?{GOOD}", headers=named).status == 421
     assert not site.future.done()
 
 

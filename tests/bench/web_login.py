@@ -28,7 +28,8 @@ if os.fork() == 0:
     import ssl, urllib.request
     time.sleep(max(0, {person} - time.monotonic() + begun))
     trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile={ca_file!r}))
-    urllib.request.build_opener(urllib.request.ProxyHandler({{}}), trust).open(sys.argv[1]).read()
+    handlers = urllib.request.ProxyHandler({{}}), urllib.request.HTTPCookieProcessor(), trust
+    urllib.request.build_opener(*handlers).open(sys.argv[1]).read()
 """
 
 

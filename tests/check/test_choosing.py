@@ -402,12 +402,14 @@ def test_a_baseline_that_is_none_is_told(text: str, accepting: Path) -> None:
     assert (problem.kind, problem.file) == (malformed_baseline, ACCEPTED)
 
 
-def test_a_baseline_keeps_its_link_and_leaves_nothing_behind(accepting: Path) -> None:
+def test_a_baseline_is_not_written_through_a_link_and_leaves_nothing_behind(accepting: Path) -> None:
     (accepting / "shared.json").write_text('{"version": 1, "accepted": []}')
     (accepting / ACCEPTED).symlink_to("shared.json")
+    assert raised(accepting, CheckOptions(update=True)).kind is unwritable_file
+    assert (accepting / "shared.json").read_text() == '{"version": 1, "accepted": []}'
+    (accepting / ACCEPTED).unlink()
     ground.inspect(accepting, CheckOptions(update=True))
-    assert (accepting / ACCEPTED).is_symlink()
-    assert "pkce-not-required" in (accepting / "shared.json").read_text()
+    assert "pkce-not-required" in (accepting / ACCEPTED).read_text()
     assert sorted(path.name for path in accepting.iterdir()) == [
         ACCEPTED, "force-app", "sfdx-project.json", "shared.json",
     ]  # fmt: skip

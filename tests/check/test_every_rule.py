@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,6 +21,7 @@ PROJECT = trees.project()
 TARGETED = trees.project(plugins={"ecapipe": {"orgs": {"prod": {"url": "acme.my.salesforce.com", "orgId": HOME}}}})
 ELSEWHERE = trees.project(plugins={"ecapipe": {"orgs": {"prod": {"url": "acme.my.salesforce.com", "orgId": AWAY}}}})
 JWT = trees.project(plugins={"ecapipe": {"orgs": {"prod": {"url": "acme.my.salesforce.com", "flow": "jwt"}}}})
+LENIENT = trees.project(plugins={"ecapipe": {"rules": {"scope-full": "off"}}})
 REPLACED = trees.project(
     replacements=[{"filename": SETTINGS, "stringToReplace": "@@SECRET@@", "replaceWithEnv": "BILLING_SECRET"}]
 )
@@ -268,6 +269,9 @@ CASES = {
         app(policies={"permittedUsersPolicyType": "AdminApprovedPreAuthorized"}),
         "<permittedUsersPolicyType>AllSelfAuthorized</permittedUsersPolicyType>",
     ),
+    "check-config-changed": Case(
+        [*committed(app()), LENIENT], committed(app() | LENIENT), gate=CheckOptions(config_from="HEAD")
+    ),
 }  # fmt: skip
 BY_HAND = {"file-permissions-open", NOT_EXAMINED}
 """Rules about what no tree of files says."""
@@ -277,7 +281,7 @@ BY_HAND = {"file-permissions-open", NOT_EXAMINED}
 def test_a_rule_is_broken_by_one_tree_and_kept_by_the_other(rule: str, case: Case, tmp_path: Path) -> None:
     bad, good = ground.ready(tmp_path / "bad", case.bad), ground.ready(tmp_path / "good", case.good)
     for purpose in PURPOSES:
-        gate = ground.for_(purpose, target=case.gate.target, history=case.gate.history)
+        gate = replace(case.gate, purpose=purpose)
         found = [each for each in ground.findings(bad, gate, **case.variables) if each.rule == rule]
         level = RULES[rule].levels.of(purpose)
         assert {each.level for each in found} == ({level} if level else set()), purpose
@@ -304,7 +308,7 @@ def test_every_rule_has_its_trees() -> None:
 def test_fingerprints_of_one_project_are_all_different(tmp_path: Path) -> None:
     for number, case in enumerate(CASES.values()):
         root = ground.ready(tmp_path / str(number), case.bad)
-        found = ground.findings(root, ground.for_("deploy", target=case.gate.target), **case.variables)
+        found = ground.findings(root, replace(case.gate, purpose="deploy"), **case.variables)
         assert len({each.fingerprint for each in found}) == len(found), [each.rule for each in found]
 
 

@@ -6,16 +6,23 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import trees
 from check import ground
 from check.ground import IGNORE, SETTINGS, committed
 from commandline import environment
+from hypothesis import given
+from hypothesis import strategies as st
+from profiles import tries
 
-from ecapipe.check.findings import NOT_EXAMINED, Finding
+from ecapipe.adapters.project_tree.git import Repositories
+from ecapipe.check.findings import NOT_EXAMINED, PURPOSES, Finding, Purpose
+from ecapipe.check.git import GitRefused
 from ecapipe.check.inspection import CheckOptions
 from ecapipe.check.rules.registry import RULES
 from ecapipe.render.reports import FORMATS
@@ -42,6 +49,10 @@ def dangling(root: Path) -> None:
     (root / ".git").symlink_to("nowhere")
 
 
+def of_the_disk(root: Path) -> None:
+    (root / ".git").write_text("gitdir: /\n")
+
+
 def elsewhere(root: Path) -> None:
     (root / ".git").write_text("gitdir: nowhere\n")
 
@@ -61,7 +72,59 @@ def of_another_user(root: Path) -> None:
         os.chown(path, 12345, 12345)
 
 
-REFUSING = [pipe, linked_pipe, device, dangling, elsewhere, no_text, broken]
+PARTS = [
+    "HEAD",
+    "config",
+    "index",
+    "packed-refs",
+    "commondir",
+    "info/exclude",
+    "refs/heads/main",
+    "objects/pack/a.idx",
+]
+"""Files that git reads, or may read, of a repository."""
+
+
+def blocking(part: str, kind: str) -> Callable[[Path], None]:
+    """A repository of which a part is a pipe, a link to one or a device."""
+
+    def refuse(root: Path) -> None:
+        ground.git(root, "init", "--quiet")
+        place = root / ".git" / part
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        if kind == "device":
+            place.symlink_to("/dev/zero")
+            return
+        os.mkfifo(root.parent / "pipe" if kind == "link" else place)
+        if kind == "link":
+            place.symlink_to(root.parent / "pipe")
+
+    refuse.__name__ = f"{kind} {part}"
+    return refuse
+
+
+def linked(root: Path) -> None:
+    """A work tree whose repository elsewhere has a pipe."""
+    ground.ready(root.parent / "main", committed({"a": "made up"}))
+    ground.git(root.parent / "main", "worktree", "add", "--quiet", "--detach", str(root.parent / "tree"))
+    (root / ".git").write_text((root.parent / "tree/.git").read_text())
+    (root.parent / "main/.git/config").unlink()
+    os.mkfifo(root.parent / "main/.git/config")
+
+
+REFUSING: list[Callable[[Path], None]] = [
+    pipe,
+    linked_pipe,
+    device,
+    dangling,
+    elsewhere,
+    of_the_disk,
+    no_text,
+    broken,
+    linked,
+]
+REFUSING += [blocking("HEAD", kind) for kind in ("pipe", "link", "device")]
 if os.getuid() == 0:
     REFUSING.append(of_another_user)
 
@@ -92,6 +155,136 @@ def test_a_repository_that_git_does_not_read_is_a_finding(
         assert "What git knows was not checked." in found["message"]
         assert found["actions"]
         assert (ended.returncode, answer["status"], answer["warnings"]) == (status, status, [])
+
+
+@tries(20)
+@given(
+    part=st.sampled_from(PARTS), kind=st.sampled_from(["pipe", "link", "device"]), purpose=st.sampled_from(PURPOSES)
+)
+def test_nothing_that_git_reads_blocks(part: str, kind: str, purpose: Purpose) -> None:
+    with TemporaryDirectory() as home:
+        root = ground.ready(Path(home) / "project", APP)
+        blocking(part, kind)(root)
+        (found,) = told(root, CheckOptions(purpose))
+        assert f"its .git/{part} is neither a folder nor a file" in found.message
+        assert found.level == ("warning" if purpose == "login" else "error")
+
+
+@pytest.mark.parametrize("options", [("--staged",), ("--since", "HEAD"), ("--history",)], ids=" ".join)
+def test_a_question_that_only_git_answers_is_refused_in_every_report(
+    options: tuple[str, ...], tmp_path: Path, nobody: Path
+) -> None:
+    root = ground.ready(tmp_path / "project", committed(APP))
+    (root / ".git/index").write_bytes(b"no index")
+    (root / ".git/HEAD").write_text("no head")
+    page = tmp_path / "page.sarif"
+    ended = check(root, "--for", "commit", *options, "--json", "--report", f"sarif={page}", home=nobody)
+    answer = json.loads(ended.stdout)
+    assert ended.returncode == answer["status"] == 1
+    assert NOT_EXAMINED in {each["rule"] for each in answer["result"]["findings"]}
+    assert '"executionSuccessful": false' in page.read_text()
+    assert check(root, *options, home=nobody).returncode == 1
+
+
+def test_a_configuration_that_includes_a_pipe_is_refused_in_time(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path / "project", committed(APP))
+    os.mkfifo(tmp_path / "pipe")
+    with (root / ".git/config").open("a") as file:
+        file.write(f"[include]\n\tpath = {tmp_path}/pipe\n")
+    repository = Repositories(patience=0.2)(str(root))
+    assert repository is not None
+    for _ in range(2):  # the second question does not wait
+        with pytest.raises(GitRefused, match="no answer within"):
+            repository.index()
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_contents_that_git_lacks_are_said(staged: bool, tmp_path: Path) -> None:
+    root = ground.ready(tmp_path / "project", committed(APP | {"a": "made up"}))
+    ground.ready(root, [trees.app(), "add --all --force"])
+    options = CheckOptions("commit", staged=staged)
+    assert told(root, options) == []
+    id = ground.git(root, "rev-parse", f":{SETTINGS}").strip()
+    (root / f".git/objects/{id[:2]}/{id[2:]}").unlink()
+    assert {each.level for each in told(root, options)} == {"error"}
+
+
+def test_contents_that_a_partial_clone_lacks_are_a_warning(tmp_path: Path) -> None:
+    full = ground.ready(tmp_path / "full", [*committed(APP | {"a": "one"}), *committed({"a": "two"})])
+    ground.git(full, "config", "uploadpack.allowFilter", "true")
+    ground.git(tmp_path, "clone", "--quiet", "--filter=blob:none", f"file://{full}", "partial")
+    trees.plant(tmp_path / "partial", trees.app())
+    assert told(tmp_path / "partial") == []
+    assert [each.level for each in told(tmp_path / "partial", ground.for_("commit", history=True))] == ["warning"]
+
+
+# --- files ----------------------------------------------------------------------------------------------------
+
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def public(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder, and home, that everybody may enter, which `tmp_path` is not."""
+    with TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        monkeypatch.setenv("HOME", name)
+        monkeypatch.setenv("XDG_CONFIG_HOME", name)
+        yield Path(name)
+
+
+@contextmanager
+def bound(root: Path) -> Iterator[None]:
+    """As a user whom permissions bind, and whom the tree belongs to: nothing is unreadable for root."""
+    if os.getuid() == 0:
+        for path in (root, *root.rglob("*")):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
+def closed(path: Path) -> None:
+    path.chmod(0)
+
+
+def no_file(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("spoil", [closed, no_file, gone], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_settings_file_that_cannot_be_read_is_a_finding(
+    purpose: Purpose, tracked: bool, spoil: Callable[[Path], None], public: Path
+) -> None:
+    root = ground.ready(public / "project", committed(APP) if tracked else APP)
+    spoil(root / SETTINGS)
+    with bound(root):
+        (found,) = told(root, ground.for_(purpose))
+    assert (found.file, found.app, found.level) == (SETTINGS, None, "warning" if purpose == "login" else "error")
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize("place", ["notes", "folder"])
+def test_a_file_that_may_hold_a_secret_and_cannot_be_read_is_a_finding(
+    place: str, tracked: bool, public: Path
+) -> None:
+    files = APP | {"notes": "made up", "folder/notes": "made up"}
+    root = ground.ready(public / "project", [files, "init --quiet"] if tracked else files)
+    closed(root / place)
+    with bound(root):
+        (found,) = told(root)
+    assert (found.file, found.level) == (place, "error")
 
 
 @pytest.fixture

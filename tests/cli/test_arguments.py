@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 import trees
 from commandline import inside
+from hypothesis import given
+from hypothesis import strategies as st
 from keypairs import pem, rsa_key
 
-from ecapipe.cli.arguments import presentable
+from ecapipe.cli import arguments
+from ecapipe.cli.completion import load_command
+from ecapipe.cli.help import COMMANDS
+from ecapipe.secret import REDACTED
 
 SECRETS = {
     "consumer secret": trees.secret("Billing"),
@@ -20,12 +25,28 @@ SECRETS = {
     "private key": pem(rsa_key()).decode(),
     "private key without its first line": "".join(pem(rsa_key()).decode().splitlines()[1:-1]),
 }
-HARMLESS = (
-    "Nightly_Reports", "ThisIsAVeryOddAppName2", "00Dao00000kLmNoEAG", "20261128T220046Z-abcdef", "8717", "1/4",
-    "https://acme--uat.sandbox.my.salesforce.com", "uat=https://d5g000004zzzzeae-dev-ed.develop.my.salesforce.com",
-    "test-abcdefg1hijk@example.com", "robot@acme.example.ab12cd34", "json=build/shard-1.json", "api refresh_token",
-    "--jwt-key-file", r"C:\Users\dev\My Project (2)\server.key", "localhost:8443", "",
-)  # fmt: skip
+HARMLESS = {
+    "APP": ("Nightly_Reports", "ThisIsAVeryOddAppName2", "acme__Billing", "Biling App"),
+    "ORG": (
+        "uat", "00Dao00000kLmNoEAG", "https://acme--uat.sandbox.my.salesforce.com", "acme.my.site.com/partners",
+        "uat=https://d5g000004zzzzeae-dev-ed.develop.my.salesforce.com", "localhost:8443", "robot@acme.example",
+        "dev=http://[::1]:8443/uat", "My Org",
+    ),
+    "HOST": ("localhost:8443", "sso.acme.example", "https://sso.acme.example/"),
+    "NAME": ("test-abcdefg1hijk@example.com", "robot@acme.example.ab12cd34", "o'ada+x@acme.example", "RefusedHost"),
+    "DIR": ("force-app", "..", r"C:\Users\dev\My Project (2)", "~/projects/acme/2026-11-28/force-app", ""),
+    "FILE": ("orgs.csv", "/tmp/shard-1.json"),
+    "FORMAT=PATH": ("json=build/shard-1.json", "jsn=x"),
+    "PATH": (),
+    "RUN": ("20261128T220046Z-abcdef", "20261128"),
+    "RUN|FILE": ("20261128T220046Z-abcdef", "build/result.json"),
+    "REF": ("origin/main", "HEAD~3", "v1.2.0", "0123456789abcdef0123456789abcdef01234567"),
+    '"A B"': ("api refresh_token", "api,web", "cdp_ingest_api", "a:b/c.d_e"),
+    "MINUTES": ("5", "0.5", "abc", "5m"),
+    "N": ("8717", "-1"),
+    "K/N": ("1/4",),
+    arguments.CHOICE: ("client-credentials", "wbe"),
+}  # fmt: skip
 PLACES = (
     "{}", "app {}", "login {}", "login logout {}", "runs show {}", "explain {}", "app list -d {}", "app list -n {}",
     "app list -n{}", "app list --{}", "app set-secret Billing {}", "run -n {}", "run -o {}", "run -o uat={}",
@@ -33,23 +54,63 @@ PLACES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
-def test_what_looks_like_a_secret_is_not_presentable(secret: str) -> None:
-    assert presentable([secret]) == ["[REDACTED]"]
-    assert presentable([f"--jwt-key-file={secret}"]) == ["--jwt-key-file=[REDACTED]"]
+LINES = [(name, child) for name, command in COMMANDS.items() for child in command.children or (None,)]
 
 
-@pytest.mark.parametrize("word", HARMLESS)
-def test_what_people_name_is_shown(word: str) -> None:
-    assert presentable([word]) == [word]
-    assert presentable([f"--name={word}"]) == [f"--name={word}"]
+def presentable(name: str, child: str | None, *words: str) -> list[str]:
+    return arguments.presentable(words, load_command(name, child).params)
+
+
+def takers(name: str, child: str | None) -> list[tuple[str, list[str], str]]:
+    """What stands before each value that a command takes, and the value's kind."""
+    return [
+        (each.name, [] if each.param_type_name == "argument" else each.opts, arguments.kind(each))
+        for each in load_command(name, child).params
+        if each.param_type_name == "argument" or not each.is_flag
+    ]
+
+
+@pytest.mark.parametrize(("name", "child"), LINES)
+def test_a_value_is_shown_if_it_has_the_form_of_what_its_flag_takes(name: str, child: str | None) -> None:
+    for _, flags, kind in takers(name, child):
+        assert kind in HARMLESS, "every flag says what it takes"
+        for value in HARMLESS[kind]:
+            for words in [[flag, value] for flag in flags] or [[value or "."]]:
+                assert presentable(name, child, *words) == words
+        for secret in SECRETS.values():
+            lines = [[value] for value in (secret, f"--{secret}", f"--client-secret={secret}")]
+            lines += [[flag, secret] for flag in flags]
+            lines += [[f"{flag}={secret}" if flag.startswith("--") else flag + secret] for flag in flags]
+            for words in lines:
+                shown = presentable(name, child, *words)
+                assert REDACTED in shown[-1]
+                assert not any(secret[:8] in word for word in shown)
+
+
+@given(st.integers(1, 40), st.integers(0, 10**6))
+def test_no_lines_of_a_private_key_are_shown(count: int, start: int) -> None:
+    lines = pem(rsa_key()).decode().splitlines()[:-2]
+    start %= len(lines)
+    for text in ("\n".join(lines[start : start + count]), " ".join(lines[start : start + count])):
+        for _, flags, _ in takers("run", None):
+            assert presentable("run", None, flags[0], text) == [flags[0], "[REDACTED]"]
+
+
+def test_what_no_flag_expects_is_shown_if_it_is_a_word() -> None:
+    words = ["Billing", "--nosuch=thing", "--", "-x", "--json", "--verbose"]
+    assert presentable("run", None, *words) == [*words[:3], "[REDACTED]", "[REDACTED]", "[REDACTED]"]
+    assert presentable("run", None, "https://user:pass@host") == ["[REDACTED]"]
+    assert presentable("run", None, "-o", "https://user:pass@host") == ["-o", "[REDACTED]"]
 
 
 def test_what_exists_is_a_path_whatever_it_looks_like(tmp_path: Path) -> None:
     path = tmp_path / trees.secret("Billing")
-    assert presentable([f"--source-dir={path}"]) == ["--source-dir=[REDACTED]"]
+    for flag in ("--source-dir", "--jwt-key-file"):
+        assert presentable("run", None, f"{flag}={path}") == [f"{flag}=[REDACTED]"]
     path.touch()
-    assert presentable([f"--source-dir={path}"]) == [f"--source-dir={path}"]
+    for flag in ("--source-dir", "--jwt-key-file"):
+        assert presentable("run", None, f"{flag}={path}") == [f"{flag}={path}"]
+    assert presentable("run", None, f"--name={path}") == ["--name=[REDACTED]"]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -60,3 +121,13 @@ def test_no_error_repeats_a_secret(tmp_path: Path, place: str, json: list[str]) 
     ended = inside(*(word.format(secret) for word in place.split()), *json, at=tmp_path)
     assert ended.status in (1, 2)
     assert secret not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("secret", [trees.secret("Billing"), SECRETS["private key"], "a\x1b[2J"])
+@pytest.mark.parametrize("place", ["--username", "--scopes", "-o"])
+def test_what_would_be_sent_and_shown_is_refused_if_it_is_no_name(tmp_path: Path, place: str, secret: str) -> None:
+    trees.plant(tmp_path, trees.project() | trees.app("Billing"))
+    value = f"{secret}=https://acme.my.salesforce.com" if place == "-o" else secret
+    ended = inside("run", place, value, "--dry-run", "--json", at=tmp_path)
+    assert ended.status == 2
+    assert secret[:8] not in ended.out + ended.err

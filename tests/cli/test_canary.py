@@ -114,10 +114,10 @@ BROWSER = """#!{python}
 import os, sys
 with open({told!r} + f"/child-{{os.getpid()}}", "w") as file:
     print(*sys.argv, *map("=".join, os.environ.items()), sep="\\n", file=file)
-sys.path.insert(0, {root!r})
-from urllib.request import ProxyHandler, build_opener
+sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from ecapipe.emulator.visitor import visit
-build_opener(ProxyHandler({{}})).open(visit(sys.argv[1], *{login!r}, None)).close()
+from fakes.browser import sign_in
+sign_in(sys.argv[1], lambda link: visit(link, *{login!r}, None))
 """
 GIT = """#!/bin/sh
 {{ printf '%s\\n' "$@"; env; }} > {told}/child-$$
@@ -218,7 +218,8 @@ def test_a_login_in_a_browser(stage: Stage) -> None:
         sweep(stage, 0, *command, app="Listener", **supplied)
     assert len(stage.secrets.values) >= before + 5 * 3, "code, verifier, two tokens and a signature for each login"
     children = [path.read_text() for path in stage.told.glob("child-*")]
-    assert any("/services/oauth2/authorize?" in child for child in children)
+    assert any("/ecapipe/open/" in child for child in children)
+    assert not any("state=" in child or "/services/oauth2/authorize" in child for child in children)
     assert not any("ECAPIPE_CLIENT" in child for child in children)
 
 

@@ -125,7 +125,7 @@ def test_no_disguise_of_a_consumer_secret_is_repeated(
         ("preferred_username", "bearer"),
     ],
 )
-def test_nothing_of_a_web_login_is_repeated_and_its_refresh_token_is_revoked(
+def test_nothing_of_a_web_login_is_repeated_and_its_tokens_are_revoked(
     stage: Stage, tmp_path: Path, member: str, secret: str, disguise: str
 ) -> None:
     known: dict[str, str] = {}
@@ -147,7 +147,7 @@ def test_nothing_of_a_web_login_is_repeated_and_its_refresh_token_is_revoked(
         scopes = ["--scopes", "api id refresh_token"]
         ended = inside(*command, *scopes, *reports, at=tmp_path, **stage.variables(**variables))
     assert [failure["name"] for failure in ended.result["failures"]] == ["UnexpectedAnswer"], ended
-    assert len(revoked) == 1
+    assert len(revoked) == 2
     silent(stage, ended, tmp_path)
 
 

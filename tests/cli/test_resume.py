@@ -225,7 +225,7 @@ def test_without_a_record_there_is_a_way_out(orgs: Batch, home: Path) -> None:
     for words, name in (
         (["--resume"], "RunNotFound"),
         (["--resume", "2026"], "RunNotFound"),
-        (["--resume", "missing.json"], "SourceDirNotFound"),
+        (["--resume", "missing.json"], "FileNotFound"),
     ):
         ended = inside(*orgs.run(), *words, "--json", at=home)
         assert (ended.status, ended.document["name"]) == (2, name)

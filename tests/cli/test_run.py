@@ -11,6 +11,7 @@ import pytest
 import trees
 from cli.promises import APP, CREDENTIAL, FAILURE, PROBLEM, PROJECT, RUN, STAGE, SUCCESS
 from commandline import SAMPLE, ecapipe, inside, started, together
+from fakes.browser import enter
 from fakes.scene import PASTED, Scene
 from loopback import free_port, request
 
@@ -117,8 +118,16 @@ def test_the_browser_of_the_environment_is_opened(scene: Scene, tmp_path: Path) 
         run.line("Sign in to uat")
         while not (tmp_path / "opened").exists():
             assert run.process.poll() is None
-        assert (tmp_path / "opened").read_text() == f"{link}\n"
-        scene.come_back(scene.sign_in(link))
+        address = (tmp_path / "opened").read_text().strip()
+        back = scene.sign_in(link)
+        # Whoever reads the command line of the browser learns nothing of the login, and is too late to open it.
+        assert address.startswith(f"http://localhost:{scene.port}/ecapipe/open/")
+        entered = enter(address)
+        assert (entered.status, entered.link) == (303, link)
+        assert enter(address).status == 410
+        for cookie in ("", "ecapipe=1", entered.cookie[:-1]):
+            assert enter(back, cookie).status == 403
+        assert enter(enter(back, entered.cookie).link).status == 200
         ended = run.end()
     assert ended.status == 0
     assert [success["app"] for success in ended.result["successes"]] == ["Listener"]

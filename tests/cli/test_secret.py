@@ -68,7 +68,7 @@ def test_a_kept_secret_is_used_where_the_file_lacks_it(place: Place) -> None:
         f"The consumer secret of Robot (key {trees.key('Robot')[:5]}…{trees.key('Robot')[-4:]}) is kept in "
         f"{place.home}/.local/state/ecapipe/secrets.",
         "The file is not encrypted: whoever can read your files, or a copy of them, can read it.",
-        "ecapipe app forget-secret Robot removes it.",
+        "To remove it: ecapipe app forget-secret Robot",
     ]
     assert SECRET in place.written
     ended = place.run()

@@ -109,13 +109,18 @@ def test_a_missing_secret_comes_from_the_org_and_is_used(tmp_path: Path) -> None
         assert ended.document["warnings"] == []
         assert (scene.root / SETTINGS).read_bytes() == before
         assert trees.secret("Billing")[:8] not in ended.out + ended.err
+        (checked,) = (stage for stage in ended.result["stages"] if stage["stage"] == "check")
+        place = scene.url.partition("//")[2]
+        assert checked["facts"]["consumerSecretReadFrom"] == [place], "it says from which org"
         told = scene.run("--verbose", ECAPIPE_LOG_LEVEL="trace", SF_ENV="development")
         assert told.status == 0
+        assert f"The consumer secret of Billing was read from {place}." in told.out + told.err
         for secret in (trees.secret("Billing"), scene.bearer.partition("!")[2]):
             parts = {secret[at : at + 8] for at in range(len(secret) - 7)}
             assert not [part for part in parts if part in told.out + told.err]
         probed = scene.run("--json", verb="app probe")
         assert probed.result["probes"][0]["verdict"] == "accepted"
+        assert f"was read from {place}." in probed.result["probes"][0]["message"]
 
 
 def test_nobody_asks_an_org_that_is_not_named_as_a_source(tmp_path: Path) -> None:

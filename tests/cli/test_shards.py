@@ -136,7 +136,7 @@ def test_a_missing_shard_is_a_failure(orgs: Batch, tmp_path: Path) -> None:
 def test_results_that_are_none_are_refused(orgs: Batch, tmp_path: Path) -> None:
     inside(*orgs.run("org0"), "--report", "json=good.json", at=tmp_path)
     (tmp_path / "bad.json").write_text("{]")
-    for file, name in (("bad.json", "MalformedResult"), ("missing.json", "SourceDirNotFound")):
+    for file, name in (("bad.json", "MalformedResult"), ("missing.json", "FileNotFound")):
         ended = inside("report", "merge", "good.json", file, "--json", at=tmp_path)
         assert (ended.status, ended.document["name"], ended.document["commandName"]) == (
             2,

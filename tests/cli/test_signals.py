@@ -66,6 +66,7 @@ class Org:
     over: threading.Event = field(default_factory=threading.Event)
     interrupted: float = 0.0
     """When the last signal was sent."""
+    revoked: list[str] = field(default_factory=list)
     reused: bool = False
     """A refresh token came again that was over: Salesforce would end the login."""
 
@@ -134,6 +135,10 @@ def serving(home: Path, place: StorePlace) -> Iterator[Org]:
 
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            if self.path.endswith("/revoke"):
+                org.revoked += form["token"]
+                self._answer(200, b"", "text/plain")
+                return
             org.asked()
             if org.silent:
                 org.over.wait(PATIENCE)
@@ -228,6 +233,8 @@ def test_an_answer_that_is_wrong_otherwise_brings_the_next_refresh_token_all_the
         assert (ended.status, f"Error ({name})" in ended.err) == (1, True), ended
         assert org.newest == 1
         org.check()
+        unusable = name in ("UnexpectedAnswer", "SignatureMismatch") and "access_token" not in also
+        assert org.revoked == ["made-up-access-1"] * unusable, "what came with it, but not what the login lives on"
         org.also = {}
         assert ecapipe("login", "refresh", at=tmp_path, **org.variables).status == 0
         org.check()

@@ -209,7 +209,7 @@ def test_a_project_file_that_leads_out_is_not_followed(stranger: Origin, tmp_pat
     (root / "sfdx-project.json").symlink_to(tmp_path / "sfdx-project.json")
     ended = run_there(root, "-o", "prod")
     assert (ended.document["name"], stranger.seen) == ("LinkOutOfRepository", [])
-    assert ended.document["actions"] == [f"Name its target with --source-dir: {tmp_path}"]
+    assert ended.document["actions"] == [f"Name its target: --source-dir {tmp_path}"]
 
 
 # --- who names it, which host, where the secret is from: every combination, and what is sent -----------------------
@@ -273,6 +273,8 @@ def test_what_is_sent_goes_by_who_names_it_and_what_is_taken(
     if refused and url == LOGIN:
         (failure,) = ended.result["failures"]
         assert (failure["name"], "TAKEN" in failure["message"]) == ("VariablesWithheld", True)
+        probed = inside("app", "probe", *command[1:], at=tmp_path, **variables)
+        assert "TAKEN" in probed.result["probes"][0]["message"]
 
 
 def test_the_plan_names_for_people_what_the_tree_takes(tmp_path: Path) -> None:
@@ -293,6 +295,10 @@ def test_the_salesforce_cli_of_a_home_in_the_repository_is_the_trees(stranger: O
     trees.plant(root, {".sf/config.json": json.dumps({"target-org": stranger.url("")})})
     command = ["run", "-d", str(root / "project"), "--json"]
     ended = inside(*command, at=tmp_path, **ENVIRONMENT | {"HOME": str(root)})
+    assert (ended.document["name"], stranger.seen) == ("RefusedHost", [])
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/.sf").symlink_to(root / ".sf")
+    ended = inside(*command, at=tmp_path, **ENVIRONMENT | {"HOME": str(tmp_path / "linked")})
     assert (ended.document["name"], stranger.seen) == ("RefusedHost", [])
     ended = inside(*command, "--no-project-config", at=tmp_path, **ENVIRONMENT | {"HOME": str(root)})
     assert (ended.document["name"], stranger.seen) == ("NoOrgChosen", [])

@@ -46,8 +46,8 @@ TYPER = {"typer"}
 """What every command pays for."""
 
 HEAVY = TYPER | {
-    "cryptography", "filelock", "git", "http", "httpx", "keyring", "msgspec", "pathspec", "platformdirs", "pydantic",
-    "rich", "ssl", "starlette", "truststore", "uvicorn", "wcmatch", "xmltodict",
+    "cryptography", "filelock", "git", "http", "httpx", "keyring", "msgspec", "platformdirs", "pydantic",
+    "rich", "ssl", "starlette", "truststore", "uvicorn", "xmltodict",
 }  # fmt: skip
 
 LOGGING_IN = {

@@ -137,7 +137,7 @@ app list -d empty{, --json}
 app check -d named -n billing
 app check --for war
 app check --fail-on never
-app check -d named {--since HEAD,--staged,--history,-o uatt,--update-baseline --staged}
+app check -d named {--since HEAD,--staged,--history,-o uatt,--update-baseline --staged,--project-config-from HEAD}
 app probe -d named
 app probe -d named -o https://evil.example
 app probe -d named -o uatt --json
@@ -204,6 +204,7 @@ app list -d linked --credentials-dir source --json
 app check -d linked --credentials-dir source
 app check -d many --staged --for commit
 app check -d many --since {HEAD,nowhere}
+app check -d many --project-config-from {HEAD,nowhere,HEAD --no-project-config,HEAD --update-baseline}
 app check -d many --history --for commit
 app check -d many --for deploy -o {uat,https://evil.example}
 GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=summary.md app check -d many --concise
@@ -393,9 +394,10 @@ run -d acme -n Batch -o nobody=http://localhost:{{nobody}}{{, --json}}
 )
 
 RULE_BY_RULE = tuple(
-    Journey(f"app check -d rules/{rule} --for {purpose}{history}{target}{form}", variables=case.variables)
+    Journey(f"app check -d rules/{rule} --for {purpose}{history}{config}{target}{form}", variables=case.variables)
     for rule, case in CASES.items()
     for history in (" --history" if case.gate.history else "",)
+    for config in (f" --project-config-from {case.gate.config_from}" if case.gate.config_from else "",)
     for target in (f" -o {case.gate.target}" if case.gate.target else "",)
     for purpose, form in (("login", " --concise"), ("deploy", ""), ("commit", " --verbose"))
 )

@@ -265,5 +265,5 @@ def test_a_taken_alias_is_told_with_both_ways_out() -> None:
     problem = handover.overwritten(ADA, None, named("tree"), [KNOWN], replace_alias=True)
     assert problem is not None
     assert all(word in problem.message for word in ('"uat"', KNOWN.username, KNOWN.instance_url, UAT.url))
-    assert f"--target-org NEWALIAS={UAT.url}." in problem.actions[0]
-    assert f"--replace-alias --target-org ALIAS={UAT.url}." in problem.actions[1]
+    assert f"--target-org NEWALIAS={UAT.url}" in problem.actions[0]
+    assert f"--replace-alias --target-org ALIAS={UAT.url}" in problem.actions[1]

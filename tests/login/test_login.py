@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_client_credentials_are_sent_again(run: Login) -> None:
 
 def test_a_refusal_of_scopes_names_those_that_the_app_has(run: Callable[..., Outcome]) -> None:
     problem = run({"token": [answer({"error": "invalid_scope"}, 400)]}).report.problems[0]
-    assert (problem.kind, '--scopes "api id"' in problem.actions[0]) == (oauth.invalid_scope, True)
+    assert (problem.kind, "--scopes 'api id'" in problem.actions[0]) == (oauth.invalid_scope, True)
 
 
 FRESH = {"error": "invalid_client_id", "error_description": "client identifier invalid"}
@@ -158,7 +159,7 @@ def test_a_signature_made_with_the_secret_is_accepted(run: Login) -> None:
 
 def test_another_signature_is_refused_and_the_token_not_used(run: Login) -> None:
     outcome = run({"token": [token(signature=signed("another secret"))]})
-    assert (outcome.problem, outcome.orgs.endpoints) == (oauth.signature_mismatch.name, ["token"])
+    assert (outcome.problem, outcome.orgs.endpoints) == (oauth.signature_mismatch.name, ["token", "revoke"])
 
 
 @pytest.mark.parametrize(
@@ -183,21 +184,23 @@ def test_a_mismatch_fails_and_revokes_what_lives_long(
 @pytest.mark.parametrize(
     ("changes", "asked"),
     [
-        ({"token": {"scope": 'FAKE\n"FAKE'}}, ["token", "revoke"]),
-        ({"token": {"signature": "wrong"}}, ["token", "revoke"]),
-        ({"token": {"id": "https://x.test/id/FAKE"}}, ["token", "revoke"]),
-        ({"userinfo": {"preferred_username": "ada" * 100}}, ["token", "userinfo", "revoke"]),
-        ({"userinfo": {"user_id": "FAKE"}}, ["token", "userinfo", "revoke"]),
+        ({"token": {"scope": 'FAKE\n"FAKE'}}, ["token"]),
+        ({"token": {"signature": "wrong"}}, ["token"]),
+        ({"token": {"id": "https://x.test/id/FAKE"}}, ["token"]),
+        ({"userinfo": {"preferred_username": "ada" * 100}}, ["token", "userinfo"]),
+        ({"userinfo": {"user_id": "FAKE"}}, ["token", "userinfo"]),
     ],
 )
-def test_an_answer_that_cannot_be_believed_revokes_what_lives_long(
-    run: Login, changes: dict[str, dict[str, str]], asked: list[str]
+@pytest.mark.parametrize("also", [{}, {"refresh_token": "5Aep861FAKE"}], ids=["access", "refresh, too"])
+def test_an_answer_that_cannot_be_believed_revokes_what_it_brought(
+    run: Login, changes: dict[str, dict[str, str]], asked: list[str], also: dict[str, str]
 ) -> None:
-    issued = token(**{"refresh_token": "5Aep861FAKE", **changes.get("token", {})})
+    issued = token(**{**also, **changes.get("token", {})})
     outcome = run({"token": [issued], "userinfo": [user(**changes.get("userinfo", {}))]})
     assert outcome.problem in (unexpected_answer.name, oauth.signature_mismatch.name)
-    assert outcome.orgs.endpoints == asked
-    assert outcome.orgs.forms[-1] == {"token": ["5Aep861FAKE"]}
+    brought = [json.loads(token().body)["access_token"], *also.values()]
+    assert outcome.orgs.endpoints == [*asked, *["revoke"] * len(brought)]
+    assert outcome.orgs.forms[-len(brought) :] == [{"token": [each]} for each in brought]
     assert [each.facts["revoked"] for each in outcome.report.ended if each.outcome == "failed"] == [True]
 
 

@@ -27,12 +27,13 @@ from ecapipe.events import (
     StageStarted,
     Subject,
     SubjectFinished,
+    Unwritten,
     stages_until,
 )
 from ecapipe.login.tracker import EndEarly, SkipStage, StageSequence, Tracker
 from ecapipe.problems.oauth import auth_timeout_error, invalid_client
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import interrupted
+from ecapipe.problems.usage import internal_error, interrupted
 
 TARGET = Subject("Billing", "uat")
 PROBLEM = invalid_client("acme.my.salesforce.com")
@@ -211,11 +212,23 @@ def test_an_interruption_between_stages_is_told_too(told: Told) -> None:
     assert told.ended == [("token", "skipped", "Interrupted.")]
 
 
-def test_a_bug_is_no_outcome(told: Told) -> None:
-    with pytest.raises(ZeroDivisionError), told.track.course(TARGET, TARGET_STAGES) as course, course.stage(TOKEN):
-        raise ZeroDivisionError
-    assert told.ended == []
+def test_a_bug_is_a_failure(told: Told) -> None:
+    with told.track.course(TARGET, (TOKEN, VERIFY)) as course, course.stage(TOKEN):
+        raise ZeroDivisionError("a secret")
+    assert [(name, outcome) for name, outcome, _ in told.ended] == [("token", "failed"), ("verify", "skipped")]
+    failed = told.events[1]
+    assert isinstance(failed, StageEnded)
+    assert failed.problem is not None
+    assert failed.problem.kind is internal_error
+    assert "a secret" not in failed.problem.message
     assert not course.finished
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), Unwritten(28, "No space left on device")])
+def test_an_output_that_is_lost_is_no_failure_of_a_target(told: Told, error: OSError) -> None:
+    with pytest.raises(type(error)), told.track.course(TARGET, (TOKEN,)) as course, course.stage(TOKEN):
+        raise error
+    assert told.ended == []
 
 
 # --- what the run is asked for ------------------------------------------------------------------------------

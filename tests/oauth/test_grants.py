@@ -429,7 +429,7 @@ def test_a_pasted_refusal_is_a_refusal() -> None:
 def test_a_refusal_of_scopes_names_those_that_the_app_has() -> None:
     login = begun()
     _, problem = refused(authorize.match_redirect(f"error=invalid_scope&state={STATE}", (login,)))
-    assert (problem.kind, '--scopes "api id"' in problem.actions[0]) == (invalid_scope, True)
+    assert (problem.kind, "--scopes 'api id'" in problem.actions[0]) == (invalid_scope, True)
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ def test_any_other_apps_settings_were_not_retrieved() -> None:
     name, said = reason(trees.app(settings=None), "uat")
     assert name == project.settings_not_retrieved.name
     assert "sf project retrieve start --metadata ExtlClntAppGlobalOauthSettings --target-org uat" in said
-    assert "--target-org <alias>" in reason(trees.app(settings=None))[1]
+    assert "--target-org ALIAS" in reason(trees.app(settings=None))[1]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,10 @@ def test_a_value_is_taken_literally(tmp_path: Path, value: str) -> None:
 
 @given(value=st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: text.strip()))
 def test_no_value_means_anything(value: str) -> None:
-    marked = replacements.mark("<a>@@S@@</a>", FILE, [parsed(ENTRY)], lambda name: None, lambda entry: value)
+    entries = [parsed(ENTRY)]
+    marked = replacements.mark(
+        "<a>@@S@@</a>", FILE, entries, lambda name: None, lambda entry: value, lambda *regex: None
+    )
     assert marked is not None
     assert marked.resolve(marked.text[3:-4]) == replacements.Resolved(value.strip(), (), ("SECRET",))
 

@@ -74,8 +74,8 @@ def test_an_api_that_refuses_is_told_without_the_token() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"token_type": "MAC"}, "the token is of a type other than Bearer"),
-        ({"access_token": "made up"}, "it has no usable access_token"),
+        ({"token_type": "MAC"}, "its token_type is another than Bearer"),
+        ({"access_token": "made up"}, "its access_token is no token"),
         ({"id": "https://acme.test/id/none"}, "its id does not name an org and a user"),
     ],
 )
@@ -95,7 +95,7 @@ def test_half_a_character_in_what_is_signed_proves_nothing(changes: dict[str, st
 
 def test_an_instance_url_is_an_origin() -> None:
     read = tokens.read(
-        answer({**WHOLE, "instance_url": "https://XX:8443/XX/"}), ClientCredentials(), proven(), ORG, app=None
+        answer({**WHOLE, "instance_url": "https://XX:8443/"}), ClientCredentials(), proven(), ORG, app=None
     )
     assert read.instance_url == "https://xx:8443"
 

@@ -43,7 +43,7 @@ def test_the_scripts_are_bash() -> None:
 def test_the_action_uses_every_input_it_offers() -> None:
     action = yaml.safe_load(ACTION.read_text())
     used = re.findall(r"\$\{\{ inputs\.([\w-]+) \}\}", ACTION.read_text())
-    assert sorted(used) == sorted(action["inputs"])
+    assert {*used} == {*action["inputs"]}
     example = yaml.safe_load((EXAMPLES / "github.yml").read_text())
     (check,) = [step for step in example["jobs"]["check"]["steps"] if "ecapipe" in step.get("uses", "")]
     assert set(check["with"]) <= set(action["inputs"])
@@ -74,6 +74,7 @@ def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
         "SOURCE_DIR": "my project/$(touch made)",
         "PURPOSE": "deploy",
         "FAIL_ON": "`touch made`",
+        "CONFIG_FROM": "$(touch made)",
         "REPORTS": "sarif=out dir/a.sarif\n\njunit=b.xml\n",
     }
     assert {*inputs, "PYTHONPATH"} == set(step["env"])
@@ -83,6 +84,7 @@ def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
     )  # fmt: skip
     assert json.loads(done.stdout) == [
         "app", "check", "--source-dir", inputs["SOURCE_DIR"], "--for", "deploy", "--fail-on", inputs["FAIL_ON"],
+        "--project-config-from", inputs["CONFIG_FROM"],
         "--report", "sarif=out dir/a.sarif", "--report", "junit=b.xml",
     ]  # fmt: skip
     assert not (tmp_path / "made").exists()

@@ -23,7 +23,7 @@ REAL = Path(sys.executable).with_name("ecapipe")
 
 MODULES = {*sys.stdlib_module_names, "pip", "setuptools", "ecapipe", "typer", "stand_in", "sitecustomize",
            "usercustomize"}  # fmt: skip
-PROGRAMS = ("python3", "python", "pip", "ecapipe", "git", "sh", "env", "npm", "sf", "apt-get")
+PROGRAMS = ("python3", "python", "pip", "ecapipe", "git", "sh", "env", "npm", "sf", "apt-get", "base64", "tr")
 
 BACKEND = f"""
 import zipfile
@@ -55,10 +55,11 @@ def read(path: str) -> Any:
     return yaml.safe_load((GITHUB / path).read_text())
 
 
-def of_github(steps: Sequence[Any]) -> Job:
+def of_github(steps: Sequence[Any], variables: dict[str, str]) -> Job:
     scripts = []
     for step in (each for each in steps if "run" in each):
-        given = {name: value for name, value in step.get("env", {}).items() if "${{" not in value}
+        own = {name: value for name, value in step.get("env", {}).items() if "${{" not in value}
+        given = {**variables, **own, "ECAPIPE_PACKAGE": "$ECAPIPE_PACKAGE"}
         begin = [f'export {name}="{value}"' for name, value in given.items()]
         script = [*begin, f'cd "{step.get("working-directory", ".")}"', step["run"]]
         scripts.append((step["name"], "\n".join(script)))
@@ -69,17 +70,19 @@ def of_github(steps: Sequence[Any]) -> Job:
 
 
 def of_gitlab(job: Any, base: Any) -> Job:
-    prepare = "\n".join({**base, **job}["before_script"])
-    return Job([f'{prepare}\ntest "$PWD" = "$CI_PROJECT_DIR"'], ["\n".join(job["script"])])
+    whole = {**base, **job}
+    begin = f'export PYTHONPATH="{whole["variables"]["PYTHONPATH"]}"\n'
+    prepare = "\n".join(whole["before_script"])
+    return Job([f'{begin}{prepare}\ntest "$PWD" = "$CI_PROJECT_DIR"'], [begin + "\n".join(job["script"])])
 
 
 def jobs() -> dict[str, list[Job]]:
-    check, batch = read("examples/github.yml")["jobs"], read("examples/github-batch.yml")["jobs"]
+    check, batch = read("examples/github.yml"), read("examples/github-batch.yml")
     gitlab, shards = read("examples/gitlab-ci.yml"), read("examples/gitlab-batch.yml")
     return {
-        "action": [of_github(read("actions/check/action.yml")["runs"]["steps"])],
-        "github": [of_github(job["steps"]) for job in check.values()],
-        "github-batch": [of_github(job["steps"]) for job in batch.values()],
+        "action": [of_github(read("actions/check/action.yml")["runs"]["steps"], {})],
+        "github": [of_github(job["steps"], {"PYTHONPATH": ""}) for job in check["jobs"].values()],
+        "github-batch": [of_github(job["steps"], batch["env"]) for job in batch["jobs"].values()],
         "gitlab-ci": [of_gitlab(gitlab["external-client-apps"], {})],
         "gitlab-batch": [
             of_gitlab(shards[name], shards[".ecapipe"]) for name in ("authorize-orgs", "authorized-orgs")
@@ -103,17 +106,24 @@ class Place:
         marks = self.root / "sprung"
         return sorted({*marks.read_text().split()}) if marks.exists() else []
 
-    def run(self, script: str, *, here: bool = False, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a script as CI systems do. `here`: the current folder comes first in the search for programs."""
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What steps hand on."""
+        place = self.root / "outputs"
+        return dict(line.split("=", 1) for line in place.read_text().splitlines()) if place.exists() else {}
+
+    def run(self, script: str, *, path: Sequence[str] = (), **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a script as CI systems do. `path` comes first in the search for programs."""
         temporary = str(self.root / "temp")
-        path = [str(self.root / "bin"), str(REAL.parent), os.environ["PATH"]]
         variables = {
-            "PATH": os.pathsep.join([*([".", ""] if here else []), *path]),
+            "PATH": os.pathsep.join([*path, str(self.root / "bin"), str(REAL.parent), os.environ["PATH"]]),
             "HOME": str(self.root / "home"), "CI": "true", "RUNNER_TEMP": temporary,
             "CI_PROJECT_DIR": str(self.checkout), "ECAPIPE_PACKAGE": str(self.root / "package"),
             "GITHUB_ACTION_PATH": str(self.root / "package/.github/actions/check"),
             "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "GIT_CONFIG_NOSYSTEM": "1",
             "SOURCE_DIR": ".", "PURPOSE": "commit", "FAIL_ON": "error", "REPORTS": "sarif=ecapipe.sarif",
+            "GITHUB_WORKSPACE": str(self.checkout), "GITHUB_OUTPUT": str(self.root / "outputs"), "CONFIG_FROM": "",
+            "GITHUB_SERVER_URL": f"file://{self.root}", "GITHUB_REPOSITORY": "remote", "TOKEN": "made-up",
             "SHARD": "1", "SHARDS": "4", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4", "SFDX_AUTH_URL": "force://FAKE",
             **more,
         }  # fmt: skip
@@ -140,8 +150,10 @@ def place(tmp_path: Path) -> Place:
     )
     traps = {f"{name}.py": f"import posix\nposix.write({marks}, b'{name}.py ')\n" for name in MODULES}
     trees.plant(checkout, traps)
+    (checkout / "bin").mkdir()
     for program in PROGRAMS:
-        written(checkout / program, f"#!/bin/sh\necho {program} >> {tmp_path}/sprung\n")
+        for place in (checkout / program, checkout / "bin" / program):
+            written(place, f"#!/bin/sh\necho {program} >> {tmp_path}/sprung\n")
     return Place(tmp_path)
 
 
@@ -154,12 +166,17 @@ def written(path: Path, text: str) -> None:
 def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
     prepared = dict.fromkeys(script for job in jobs()[name] for script in job.install)  # jobs may begin alike
     assert prepared
-    # The action is put into jobs of anybody: a PYTHONPATH as they have it, with an empty entry and the checkout.
-    more: dict[str, Any] = {"PYTHONPATH": f":{place.checkout}"} if name == "action" else {}
+    here = [".", "", "./bin", "bin"]
+    # The action is put into jobs of anybody: with folders of the checkout in PATH, as they have them.
+    if name == "action":
+        here += [str(place.checkout), f"{place.checkout}/bin"]
+    pythonpath = f":{place.checkout}"
     for script in prepared:
-        ended = place.run(script, here=True, **more)
+        ended = place.run(script, path=here, PYTHONPATH=pythonpath)
         assert (place.sprung, ended.returncode) == ([], 0), ended.stderr
-    worked = [place.run(script, **more) for job in jobs()[name] for script in job.work]
+    path = here if name == "action" else ()
+    scripts = [script for job in jobs()[name] for script in job.work]
+    worked = [place.run(script, path=path, PYTHONPATH=pythonpath) for script in scripts]
     assert place.sprung == []
     if name == "action":
         assert [each.returncode for each in worked] == [1]
@@ -167,7 +184,28 @@ def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
         assert (place.checkout / "ecapipe.sarif").exists()
 
 
+@pytest.mark.parametrize("fetched", [False, True])
+def test_the_action_judges_a_pull_request_by_the_commit_that_it_starts_from(fetched: bool, place: Place) -> None:
+    base = ground.git(place.checkout, "rev-parse", "HEAD").strip()
+    lenient = trees.project(plugins={"ecapipe": {"rules": {"secret-tracked-by-git": "off", "secret-staged": "off"}}})
+    if fetched:  # a checkout of the newest commit alone, as actions/checkout makes it
+        ground.git(place.root, "clone", "--quiet", "--bare", "checkout", "remote")
+        shutil.rmtree(place.checkout / ".git")
+    ground.ready(place.checkout, committed(lenient) if fetched else lenient)
+    (job,) = jobs()["action"]
+    for script in job.install:
+        ended = place.run(script, path=("bin", f"{place.checkout}/bin"), CONFIG_FROM=base)
+        assert (ended.returncode, "could not be fetched" in ended.stdout) == (0, not fetched), ended.stderr
+    assert "made-up" not in (place.root / "temp/ecapipe-config/config").read_text()
+    (worked,) = [place.run(script, CONFIG_FROM=place.outputs.get("commit", base)) for script in job.work]
+    assert worked.returncode == 1, worked.stderr
+    for rule in ("secret-tracked-by-git", "check-config-changed"):
+        assert f"[{rule}]" in worked.stdout
+    assert place.run(job.work[0]).returncode == 0  # by its own word it passes
+    assert place.sprung == []
+
+
 @pytest.mark.parametrize("script", ["python3 -m venv place", "python3 -m pip --version", "git --version", "python3"])
 def test_the_traps_spring_where_the_checkout_is_trusted(script: str, place: Place) -> None:
-    place.run(script, here=" -m " not in script)
+    place.run(script, path=() if " -m " in script else (".",))
     assert place.sprung != []

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import pickle
+import re
 import string
 import time
 import traceback
@@ -120,7 +121,9 @@ def test_a_text_without_secrets_stays_as_it_is() -> None:
         (f"a{VALUE[-8:]}b", "a[REDACTED]b"),
         (f"a{VALUE[20:40]}b", "a[REDACTED]b"),
         (f"a {VALUE[:7]} b", f"a {VALUE[:7]} b"),
-        (f"{VALUE[:12]}-{VALUE[12:24]}", "[REDACTED]-[REDACTED]"),
+        (f"{VALUE[:12]} - {VALUE[40:52]}", "[REDACTED] - [REDACTED]"),
+        (f"{VALUE[:12]}-{VALUE[12:24]}", "[REDACTED]"),
+        (f"a {VALUE[:5]}:{VALUE[5:9]} b", "a [REDACTED] b"),
     ],
 )
 def test_a_secret_or_eight_characters_of_it_are_struck_out(text: str, left: str) -> None:
@@ -183,13 +186,14 @@ def test_a_secret_is_struck_out_in_every_disguise(value: str, disguise: Callable
     own = value.partition("!")[2] or value  # what comes before is the id of the org
     read = readings(left.replace(REDACTED, "\n"))
     assert not {part for part in windows(own.lower()) for text in read if part in text}
-    assert len(left) < 100, "and little of its form is left"
+    assert len(left) < 130, "and little of its form is left"
 
 
 @given(PLAIN, st.sampled_from(sorted(DISGUISES)), st.sampled_from(sorted(DISGUISES)), st.text("abc \n<>", max_size=9))
 def test_a_disguise_in_another_is_seen_through(value: str, inner: str, outer: str, around: str) -> None:
-    encoded = [name for name in (inner, outer) if "base64" in name or "hexadecimal" in name or "other case" in name]
-    escaped = DISGUISES[inner](value) if encoded else DISGUISES[outer](DISGUISES[inner](value))
+    # What people escape is escaped again; an encoding stands alone.
+    nested = all(re.search("plain|quoted|escaped|entities|wide", name) for name in (inner, outer))
+    escaped = DISGUISES[outer](DISGUISES[inner](value)) if nested else DISGUISES[inner](value)
     assert secret.repeats(f"{around}{escaped}{around}", Secret(value))
     assert not {part for part in windows(value.lower()) if part in redact(escaped, Secret(value)).lower()}
 

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from urllib.parse import parse_qs
 
 from ecapipe.adapters.network import site
+from ecapipe.adapters.network.opening import Key
 from ecapipe.events import Subject
 from ecapipe.problems.oauth import board_cannot_listen
 from ecapipe.problems.problem import EcapipeError
@@ -66,7 +67,7 @@ class BoardServer(Protocol):
 
 
 class Served:
-    """The board as it is served at `url`."""
+    """The board as it is served. `url` leads a browser there, with the cookie that it needs."""
 
     def __init__(self, page: BoardServer, actions: BoardActions, port: int, seconds: Callable[[], float]) -> None:
         self.page, self.actions, self._seconds = page, actions, seconds
@@ -74,7 +75,9 @@ class Served:
         self.server = _bound(port)
         self.server.served = self
         self.port = self.server.server_port
-        self.url = f"http://{_ADDRESS}:{self.port}/{self.token}/"
+        self.entrance = secrets.token_urlsafe(24)
+        self.key = Key(f"/{self.token}/")
+        self.url = f"http://{_ADDRESS}:{self.port}/{self.entrance}"
         self._lock = threading.Condition()
         self._last_request = self._last_poll = -math.inf
         self._polling = 0
@@ -182,7 +185,9 @@ class _BoardHandler(site.Handler):
 
     def do_GET(self) -> None:
         name, query = self._target()
-        if not self._names_this_machine() or name not in ("", "parts"):
+        if self._is(self.path[1:], self.server.served.entrance):
+            self._let_in()
+        elif name not in ("", "parts"):
             self._not_found()
         elif not self._comes_from_page(navigation=name == ""):
             self.reply(HTTPStatus.FORBIDDEN)
@@ -206,11 +211,11 @@ class _BoardHandler(site.Handler):
 
     def do_POST(self) -> None:
         name, _ = self._target()
-        if not self._names_this_machine() or name not in ("paste", "open", "retry", "finish"):
+        if name not in ("paste", "open", "retry", "finish"):
             self._not_found()
         elif not self._comes_from_page(navigation=False) or not self._has_own_origin():
             self.reply(HTTPStatus.FORBIDDEN)
-        elif (self._one("Content-Type") or "").partition(";")[0].strip().lower() != _FORM:
+        elif (self.one("Content-Type") or "").partition(";")[0].strip().lower() != _FORM:
             self.reply(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         elif (length := self._length()) is None:
             self.reply(HTTPStatus.LENGTH_REQUIRED)
@@ -220,7 +225,7 @@ class _BoardHandler(site.Handler):
             self.reply(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self._do(name, _fields(body))
-            self.reply(HTTPStatus.SEE_OTHER, Location=f"/{self.server.served.token}/")
+            self.reply(HTTPStatus.SEE_OTHER, Location=self.server.served.key.path)
 
     def do_HEAD(self) -> None:
         self.reply(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, POST")
@@ -242,39 +247,36 @@ class _BoardHandler(site.Handler):
                 page.say("" if done else _REFUSED[name])
 
     def _target(self) -> tuple[str | None, dict[str, str]]:
-        """The name below the unguessable part of the path, None outside it; and the fields of the query."""
+        """The name below the unguessable part of the path, None outside it, and without the cookie; and the fields of
+        the query."""
+        served = self.server.served
         path, _, query = self.path.partition("?")
         match path.split("/"):
-            case ["", token, name] if self._is_token(token):
+            case ["", token, name] if self._is(token, served.token) and served.key.fits(self.one("Cookie")):
                 return name, _fields(query)
             case _:
                 return None, _fields(query)
 
-    def _is_token(self, token: str) -> bool:
-        # In constant time: whoever measures how long a refusal takes learns nothing of the token.
-        return compare_digest(token.encode("utf-8", "replace"), self.server.served.token.encode())
+    def _let_in(self) -> None:
+        served = self.server.served
+        self.reply(HTTPStatus.SEE_OTHER, Location=served.key.path, **{"Set-Cookie": served.key.cookie})
 
-    def _names_this_machine(self) -> bool:
-        """Whether the browser believes to speak to this machine: no foreign name was rebound to its address."""
-        return self._one("Host") in [f"{name}:{self.server.served.port}" for name in (_ADDRESS, "localhost")]
+    def _is(self, token: str, expected: str) -> bool:
+        # In constant time: whoever measures how long a refusal takes learns nothing of the token.
+        return compare_digest(token.encode("utf-8", "replace"), expected.encode())
 
     def _has_own_origin(self) -> bool:
         """Whether a form was sent by a page of this server: pages elsewhere can send forms here, too."""
-        return self._one("Origin") == f"http://{self._one('Host')}"
+        return self.one("Origin") == f"http://{self.one('Host')}"
 
     def _comes_from_page(self, *, navigation: bool) -> bool:
         """Whether the request is the page's own, or, for a `navigation`, somebody opens the page."""
-        origin, kind = self._one("Sec-Fetch-Site"), self._one("Sec-Fetch-Dest")
+        origin, kind = self.one("Sec-Fetch-Site"), self.one("Sec-Fetch-Dest")
         return origin in (None, "same-origin") or (navigation and kind in (None, "document"))
-
-    def _one(self, name: str) -> str | None:
-        """The value of a header that must not be repeated."""
-        values = self.headers.get_all(name) or []
-        return values[0] if len(values) == 1 else None
 
     def _length(self) -> int | None:
         """The length of the body, if it is said, and in the one way that cannot be misread."""
-        length = self._one("Content-Length") or ""
+        length = self.one("Content-Length") or ""
         if not (length.isascii() and length.isdecimal() and len(length) < 10):
             return None
         if "Transfer-Encoding" in self.headers:
@@ -282,16 +284,12 @@ class _BoardHandler(site.Handler):
         return int(length)
 
     def _body(self, length: int) -> str | None:
-        """The body; None if it does not come in time, however it drips."""
-        end, parts = time.monotonic() + self.timeout, bytearray()
-        while len(parts) < length:
-            if time.monotonic() >= end:
-                return None
-            piece = self.rfile.read1(length - len(parts))
-            if not piece:
-                return None
-            parts += piece
-        return parts.decode("utf-8", "replace")
+        """The body; None if it does not come in time."""
+        try:
+            body = self.rfile.read(length)
+        except TimeoutError:
+            return None
+        return body.decode("utf-8", "replace") if len(body) == length else None
 
     def _wait(self, since: str) -> None:
         """Until the page has changed since a version."""

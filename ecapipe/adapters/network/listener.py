@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from ecapipe.adapters.network import site
+from ecapipe.adapters.network import opening, site
+from ecapipe.adapters.network.opening import Openings
 from ecapipe.login.callbacks import CallbackReply
 from ecapipe.problems.oauth import cannot_listen, port_in_use_error
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -21,6 +22,11 @@ _GRACE = 1.0
 
 _GRANTED, _REFUSED = "/ecapipe/signed-in", "/ecapipe/not-authorized"
 
+_ELSEWHERE = (
+    "ecapipe opened a browser for it, and takes the answer from there. Go on there, or paste the address of this "
+    "page into the terminal."
+)
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:1.1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}}</style></head>
@@ -29,13 +35,15 @@ _PAGE = """<!doctype html>
 
 
 @contextmanager
-def listen(callback_urls: Collection[str], land: Callable[[str], CallbackReply]) -> Iterator[Mapping[str, Problem]]:
+def listen(
+    callback_urls: Collection[str], land: Callable[[str], CallbackReply], openings: Openings | None = None
+) -> Iterator[Mapping[str, Problem]]:
     """Serve exactly the hosts, ports and paths of `callback_urls`; see `ecapipe.login.callbacks.CallbackListener`.
 
     ``localhost`` means both address families, a literal address itself. After an answer the browser is sent on
     to a clean address, so that no code stays in its bar or history.
     """
-    callbacks = _Callbacks(callback_urls, land)
+    callbacks = _Callbacks(callback_urls, land, openings or Openings())
     servers = callbacks.servers.values()
     threads = [threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True) for server in servers]
     for thread in threads:
@@ -46,6 +54,7 @@ def listen(callback_urls: Collection[str], land: Callable[[str], CallbackReply])
         finally:  # also for a refusal, which is an error to whoever waited
             callbacks.linger()
     finally:
+        callbacks.openings.listen(set())
         for server in servers:
             server.shutdown()
             server.server_close()
@@ -59,7 +68,10 @@ class _CallbackSocket(site.Server):
 
 
 class _Callbacks:
-    def __init__(self, callback_urls: Collection[str], land: Callable[[str], CallbackReply]) -> None:
+    def __init__(
+        self, callback_urls: Collection[str], land: Callable[[str], CallbackReply], openings: Openings
+    ) -> None:
+        self.openings = openings
         self.servers: dict[tuple[str, int], _CallbackSocket] = {}
         self.lost: dict[str, Problem] = {}
         self._land = land
@@ -72,6 +84,7 @@ class _Callbacks:
                 self._open(url)
             except EcapipeError as error:
                 self.lost[url] = error.problem
+        openings.listen(set(callback_urls) - self.lost.keys())
 
     def land(self, query: str) -> tuple[CallbackReply, str]:
         """Judge an answer; for one that fits, the path of the clean page that the browser is owed."""
@@ -151,6 +164,10 @@ class _CallbackHandler(site.Handler):
             title = "You can close this page" if landed.granted else "Not authorized"
             self._page(HTTPStatus.OK, title, f"{landed.sentence} Go on where you came from.")
             callbacks.shown()
+        elif path.startswith(opening.FOLDER):
+            self._open()
+        elif path in self.server.paths and query and not callbacks.openings.admit(query, self.one("Cookie")):
+            self._page(HTTPStatus.FORBIDDEN, "This login was opened in another browser", _ELSEWHERE)
         elif path in self.server.paths and query:
             landing, clean = callbacks.land(query)
             if landing.fits:
@@ -159,6 +176,13 @@ class _CallbackHandler(site.Handler):
                 self._page(HTTPStatus.BAD_REQUEST, "This answer fits no login", landing.sentence)
         else:
             self._page(HTTPStatus.NOT_FOUND, "Nothing here", "ecapipe waits for a login on another address.")
+
+    def _open(self) -> None:
+        """Lead the browser that we opened to its login."""
+        if onward := self.server.callbacks.openings.enter(self.path):
+            self.reply(HTTPStatus.SEE_OTHER, **onward)
+        else:
+            self._page(HTTPStatus.GONE, "Opened already", opening.SPENT)
 
     def do_HEAD(self) -> None:
         # An answer is judged by GET alone: what only looks at a link uses up no code.

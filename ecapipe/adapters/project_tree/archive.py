@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import lzma
+import os
 import struct
 import zipfile
 import zlib
+from functools import lru_cache
+from typing import Final
 
+from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import unreadable_file
+from ecapipe.project.metadata import LARGEST
 
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError, KeyError,
@@ -16,23 +21,55 @@ _DAMAGED = (
 )  # fmt: skip
 """What zipfile raises for archives that are broken, encrypted, or packed in ways it does not know."""
 
+_TIGHTEST: Final = 100
+"""How many times larger than its archive the files of apps in it may be; XML is ten to twenty times as large."""
+_ALWAYS: Final = 16 * 1024 * 1024
+"""Bytes that they may have even in a tiny archive."""
 
-def names(archive: str) -> list[str]:
-    """The members' names, sorted; raises `EcapipeError` (UnreadableFile)."""
+
+class Archive:
+    """An open zip file. Opened once: its list of members is read anew each time."""
+
+    def __init__(self, path: str) -> None:
+        """Raises `EcapipeError` (UnreadableFile)."""
+        self._path = path
+        try:
+            self._file = os.fdopen(reading.open_file(path), "rb")
+            self._zip = zipfile.ZipFile(self._file)
+        except _DAMAGED as error:
+            raise EcapipeError(unreadable_file(path, _reason(error))) from None
+        # Members may overlap, and each may be a thousand times what it takes. No more is read than one says it holds.
+        members = [member for member in self._zip.infolist() if ".eca" in member.filename.lower()]
+        size = sum(min(member.file_size, LARGEST) for member in members)
+        if size > max(_ALWAYS, _TIGHTEST * os.fstat(self._file.fileno()).st_size):
+            raise EcapipeError(unreadable_file(path, "it holds far more than its size allows"))
+        self.names = sorted(set(self._zip.namelist()))
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+    def read(self, name: str, limit: int) -> bytes:
+        """At most `limit` + 1 bytes of a member, whatever size it claims; raises `EcapipeError` (UnreadableFile)."""
+        try:
+            with self._zip.open(name) as member:
+                return member.read(limit + 1)
+        except _DAMAGED as error:
+            raise EcapipeError(unreadable_file(f"{self._path}/{name}", _reason(error))) from None
+
+
+@lru_cache(maxsize=8)
+def _opened(path: str, version: tuple[int, ...]) -> Archive:
+    return Archive(path)
+
+
+def opened(path: str) -> Archive:
+    """The archive at `path` as it is now; raises `EcapipeError` (UnreadableFile)."""
     try:
-        with zipfile.ZipFile(archive) as opened:
-            return sorted(set(opened.namelist()))
-    except _DAMAGED as error:
-        raise EcapipeError(unreadable_file(archive, _reason(error))) from None
-
-
-def read(archive: str, name: str, limit: int) -> bytes:
-    """At most `limit` + 1 bytes of a member, whatever size it claims; raises `EcapipeError` (UnreadableFile)."""
-    try:
-        with zipfile.ZipFile(archive) as opened, opened.open(name) as member:
-            return member.read(limit + 1)
-    except _DAMAGED as error:
-        raise EcapipeError(unreadable_file(f"{archive}/{name}", _reason(error))) from None
+        status = os.stat(path)
+    except OSError as error:
+        raise EcapipeError(unreadable_file(path, _reason(error))) from None
+    return _opened(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 def _reason(error: Exception) -> str:

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 
+from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import suffix_misspelt
 from ecapipe.problems.usage import unreadable_file
-from ecapipe.project import sfdx_project
-from ecapipe.project.metadata import correct_suffix, recognise
+from ecapipe.project import globs, sfdx_project
+from ecapipe.project.metadata import LARGEST, correct_suffix, recognise
 from ecapipe.project.tree import LinkOutside, MetadataFile
 
 _BUNDLES = frozenset({"lwc", "aura"})
 """Folders in which the Salesforce CLI sees nothing but components of their own type."""
 
+FORCEIGNORE = ".forceignore"
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
 
+_NO_FILE = "it is no regular file"
 _PIECE = 1024 * 1024
 _PRUNED = frozenset({".git", ".sf", ".sfdx", "node_modules"})
-"""Folders in which no file is the project's own."""
-
-_USUAL = 64 * 1024
-"""Bytes that no file has but for mistakes and attacks."""
+"""Folders in which no file is the project's own. A linked work tree has a file of the first name."""
 
 
 class Disk:
@@ -77,10 +77,8 @@ class Disk:
         if os.path.isfile(root):
             yield from _archived(root)
             return
-        ignored = forceignore(root)
-        if not self.holds(root, os.path.join(root, ".forceignore")):
-            yield LinkOutside(".forceignore")
-        seen: set[tuple[int, int]] = set()
+        ignored = yield from forceignore(root)
+        seen: set[tuple[int, int] | str] = set()
         for directory in directories:
             start = os.path.join(root, directory)
             prefix = "" if directory == "." else f"{directory}/"
@@ -99,14 +97,14 @@ class Disk:
 
     def read(self, path: str, limit: int) -> bytes:
         try:
-            return _read(path, limit)
+            return reading.read(path, limit)
         except NotADirectoryError:  # a member of a zip file
             from ecapipe.adapters.project_tree import archive
 
             file = path
             while not os.path.isfile(file):
                 file = os.path.dirname(file)
-            return archive.read(file, path[len(file) + 1 :], limit)
+            return archive.opened(file).read(path[len(file) + 1 :], limit)
         except OSError as error:
             raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
 
@@ -115,32 +113,38 @@ class Disk:
             path = os.path.join(root, name)
             if not _inside(os.path.realpath(root), path):
                 return None
-            return _read(path, limit)[:limit].decode("utf-8").strip()
+            return reading.read(path, limit)[:limit].decode("utf-8").strip()
         except (OSError, ValueError):
             return None
 
     def files(self, root: str) -> Iterator[str]:
-        for folder, folders, names in os.walk(root):
+        closed: list[str] = []
+
+        def note(error: OSError) -> None:
+            closed.append(os.path.relpath(error.filename, root).replace(os.sep, "/"))
+
+        for folder, folders, names in os.walk(root, onerror=note):
             folders[:] = sorted(set(folders) - _PRUNED)
             relative = os.path.relpath(folder, root).replace(os.sep, "/")
-            yield from (name if relative == "." else f"{relative}/{name}" for name in sorted(names))
+            yield from (name if relative == "." else f"{relative}/{name}" for name in sorted({*names} - _PRUNED))
+        yield from closed
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        # A link leads to a file that is looked at under its own name; opening a pipe would wait for a writer.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
-            descriptor = os.open(path, flags)
-        except OSError:
-            return
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+            # A link leads to a file that is looked at under its own name.
+            descriptor = reading.open_file(path, links=False)
+        except OSError as error:
+            if _holds_nothing(path):
                 return
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
+        try:
             # Up to the size at the beginning: a log that is written to meanwhile has no end.
-            remaining = status.st_size
+            remaining = os.fstat(descriptor).st_size
             while remaining > 0 and (piece := os.read(descriptor, min(remaining, _PIECE))):
                 remaining -= len(piece)
                 yield piece
+        except OSError as error:
+            raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
         finally:
             os.close(descriptor)
 
@@ -190,7 +194,7 @@ def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
 
 
 def _walk(
-    folder: str, prefix: str, seen: set[tuple[int, int]], holds: Callable[[str], bool]
+    folder: str, prefix: str, seen: set[tuple[int, int] | str], holds: Callable[[str], bool]
 ) -> Iterator[str | LinkOutside | Problem]:
     """The paths of files that may be metadata, depth first.
 
@@ -199,14 +203,13 @@ def _walk(
     pending = [(folder, prefix)]
     while pending:
         folder, prefix = pending.pop()
-        entries = _entries(folder)
+        entries, identity = _entries(folder), _identity(folder)
         if isinstance(entries, OSError):
             yield unreadable_file(prefix.rstrip("/") or ".", entries.strerror or "unknown reason")
             continue
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
+        if identity in seen:
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(identity)
         for entry in entries:
             enters = _enters(entry)
             if not _may_be_metadata(entry, folder=enters):
@@ -215,6 +218,8 @@ def _walk(
                 yield LinkOutside(prefix + entry.name)
             elif enters:
                 pending.append((entry.path, f"{prefix}{entry.name}/"))
+            elif not _is_file(entry):
+                yield unreadable_file(prefix + entry.name, _NO_FILE)
             else:
                 yield prefix + entry.name
 
@@ -224,7 +229,7 @@ def _may_be_metadata(entry: os.DirEntry[str], *, folder: bool) -> bool:
     if folder:
         return entry.name not in _BUNDLES
     # In any case: a suffix that is spelled differently is reported as misspelt.
-    return ".eca" in entry.name.lower() and _is_file(entry)
+    return ".eca" in entry.name.lower()
 
 
 def _inside(home: str, path: str) -> bool:
@@ -249,7 +254,10 @@ def _enters(entry: os.DirEntry[str]) -> bool:
 
 def _leads_away(entry: os.DirEntry[str]) -> bool:
     """Whether an entry may lead elsewhere: as a symbolic link, or a junction of Windows."""
-    return entry.is_symlink() or bool(getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0))
+    try:
+        return entry.is_symlink() or bool(getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0))
+    except OSError:  # its path is too long, say; what it holds cannot be read either
+        return False
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -267,40 +275,45 @@ def _entries(folder: str) -> list[os.DirEntry[str]] | OSError:
         return error
 
 
-def forceignore(root: str) -> Callable[[str], bool]:
-    """Whether the .forceignore of the project hides a path from the Salesforce CLI; a link to one that leads out of
-    the repository hides nothing."""
-    path = os.path.join(root, ".forceignore")
-    if not Disk().holds(root, path):
-        return lambda _: False
+def _holds_nothing(path: str) -> bool:
+    """Whether nothing is there to read: it was removed meanwhile, or is a link, a pipe, a socket or a device."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return True
     except OSError:
-        return lambda _: False
-    from pathspec import GitIgnoreSpec
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
-    return GitIgnoreSpec.from_lines(lines).match_file
+
+def forceignore(root: str) -> Generator[Problem | LinkOutside, None, Callable[[str], bool]]:
+    """Whether the project's .forceignore hides a path from the Salesforce CLI.
+
+    A problem if it cannot be read; a link to one that leads out of the repository hides nothing.
+    """
+    path = os.path.join(root, FORCEIGNORE)
+    try:
+        if not Disk().holds(root, path):
+            yield LinkOutside(FORCEIGNORE)
+            return lambda _: False
+        data = reading.read(path, LARGEST)
+        if len(data) > LARGEST:
+            raise ValueError("it is larger than 1 MiB")
+        return globs.Ignores(data.decode("utf-8", "replace"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        yield unreadable_file(FORCEIGNORE, getattr(error, "strerror", None) or str(error))
+    return lambda _: False
 
 
 def _archived(file: str) -> Iterator[MetadataFile | Problem]:
     """The metadata files in a zip file, by name."""
     from ecapipe.adapters.project_tree import archive
 
-    for name in archive.names(file):
+    for name in archive.opened(file).names:
         base = name.rpartition("/")[2]
         if type_and_name := recognise(base, metadata_format=True):
             yield MetadataFile(name, *type_and_name)
         elif correct := correct_suffix(base, metadata_format=True):
             yield suffix_misspelt(name, correct)
-
-
-def _read(path: str, limit: int) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        data = os.read(descriptor, min(_USUAL, limit + 1))  # to ask for the limit at once would reserve it
-        while (remaining := limit + 1 - len(data)) > 0 and (piece := os.read(descriptor, min(remaining, _PIECE))):
-            data += piece
-        return data
-    finally:
-        os.close(descriptor)

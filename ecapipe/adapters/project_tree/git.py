@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shutil
+import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from ecapipe.adapters import environment
 from ecapipe.adapters.environment import Environment
-from ecapipe.check.git import GitMissing
+from ecapipe.check.git import GitMissing, GitRefused
 from ecapipe.problems.git import git_unavailable, unknown_revision
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import SecretSearch
@@ -25,22 +27,48 @@ if TYPE_CHECKING:
 
     from ecapipe.protect.protection import IgnoreRule, IgnoreRules
 
-# Nothing of a tree is run, nothing is fetched, and the index is not even refreshed: core.fsmonitor is a command that
-# the repository itself may name, and a partial clone would fetch what it lacks.
+# Nothing of a tree is run, nothing is fetched, and the index is not even refreshed. core.fsmonitor, which the
+# repository itself may set, is empty: to git before 2.36 "false" is a command, too.
 _OPTIONS: Final = (
-    "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never",
-    "-c", "submodule.recurse=false",
+    "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=", "-c", f"core.hooksPath={os.devnull}",
+    "-c", "credential.helper=", "-c", "submodule.recurse=false", "-c", "safe.bareRepository=explicit",
 )  # fmt: skip
-_ENVIRONMENT: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LANGUAGE": "C", "LC_ALL": "C"}
+# A partial clone would fetch what it lacks, with programs that its configuration names. git before 2.44 knows no
+# GIT_NO_LAZY_FETCH; in every git GIT_ALLOW_PROTOCOL wins over protocol.*.allow, whoever sets that.
+_ENVIRONMENT: Final = {
+    "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0",
+    "LANGUAGE": "C", "LC_ALL": "C",
+}  # fmt: skip
 _CHOSEN: Final = "ECAPIPE_GIT"
 _PROGRAM: Final = "GIT_PYTHON_GIT_EXECUTABLE"
 """The variable of GitPython that names another program."""
 _LOADING: Final = threading.Lock()
+_OF_ONE_REPOSITORY: Final = frozenset(
+    "GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_SHALLOW_FILE GIT_GRAFT_FILE "
+    "GIT_NAMESPACE".split()
+)
+"""What git lets the hooks of a repository know of it, such as the index of a commit of some paths."""
+_FOUND: Final = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX"})
+"""What git finds from the top of the work tree."""
+_FOREIGN: Final = frozenset({"annex", "lfs", "modules"})
+"""Folders of .git that are not read as a part of the repository, and may be huge."""
+_PATIENCE: Final = 60.0
+"""Seconds until a question to git counts as refused: it waits for ever for a pipe that nobody writes to."""
+_UNREAD: Final = re.compile(rb"(?:error:|warning: could not open directory)[^'\n]*'(.*)': ")
+"""What git says of a file or folder that it passes over."""
 
 _HEADER: Final = "%(objecttype) %(objectsize) "
 _OBJECT: Final = "%(objectname) %(objecttype)"
 _PIECE: Final = 1024 * 1024
+_LARGEST: Final = 64 * _PIECE
+"""Bytes of a content that is read as a whole."""
+_LONGEST: Final = 4096
+"""Bytes of a path."""
+_MOST: Final = 20_000
+"""Folders of a repository: 256 for objects, and those of branches."""
 _LINK, _SUBMODULE = b"120000", b"160000"
+_MEMORY: Final = 2 * 1024**3
+"""Bytes of data that a git process may hold."""
 _ECA: Final = b".eca"
 """What the suffixes of external client apps begin with."""
 
@@ -48,12 +76,12 @@ _ECA: Final = b".eca"
 class GitRepository:
     """See `ecapipe.check.git.Git`."""
 
-    def __init__(self, top: str) -> None:
-        mark = os.path.join(top, ".git")
-        if os.path.exists(mark) and not os.path.isdir(mark) and not os.path.isfile(mark):
-            # Whoever opens a pipe waits for a writer, and a device may never end.
-            raise EcapipeError(git_unavailable(top, "its .git is neither a folder nor a file"))
+    def __init__(self, top: str, patience: float = _PATIENCE) -> None:
+        if blocking := next(filter(None, map(_blocking, _git_folders(top))), None):
+            name = os.path.relpath(blocking, top)
+            raise GitRefused(git_unavailable(top, f"its {name} is neither a folder nor a file"))
         process_environment = environment.process()
+        process_environment.pass_over((top,))
         variables, path = process_environment.for_git(), program(process_environment)
         if path is None:
             raise GitMissing(git_unavailable(top, "there is no git program"))
@@ -61,20 +89,32 @@ class GitRepository:
             with _only({**variables, _PROGRAM: path}):
                 import git
         except ImportError:  # GitPython raises it when the program does not tell its version
-            raise EcapipeError(git_unavailable(top, "there is no git program that works")) from None
+            raise GitRefused(git_unavailable(top, "there is no git program that works")) from None
         try:
-            self._repo: Repo = git.Repo(top)
+            self._repo = _open(top)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-            raise EcapipeError(git_unavailable(top, "the repository is broken")) from None
+            raise GitRefused(git_unavailable(top, "the repository is broken")) from None
         self._command = (path, *_OPTIONS)
-        # GitPython's own part is what git tells its hooks: another index, another folder.
-        self._variables = {**variables, **self._repo.git.environment(), **_ENVIRONMENT}
+        dropped = _FOUND if _is_current(self._repo, top, variables.get("GIT_DIR")) else _FOUND | _OF_ONE_REPOSITORY
+        kept = {name: value for name, value in variables.items() if name.upper() not in dropped}
+        self._variables = {**kept, **_ENVIRONMENT}
         self.top = top
+        self.lacking = 0
+        self._patience = patience
+        self._refusal: GitRefused | None = None
         self._folders: dict[str, str] = {}
 
     @property
     def shallow(self) -> bool:
         return os.path.isfile(os.path.join(self._repo.common_dir, "shallow"))
+
+    @property
+    def partial(self) -> bool:
+        try:
+            packs = os.listdir(os.path.join(self._repo.common_dir, "objects/pack"))
+        except OSError:
+            return False
+        return any(name.endswith(".promisor") for name in packs)
 
     def name(self, path: str) -> str | None:
         folder, base = os.path.split(path)
@@ -101,27 +141,46 @@ class GitRepository:
         return _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){name}")).get(name)
 
     def at(self, revision: str) -> dict[str, str]:
+        commit = self._commit(revision)
+        if commit is None:
+            return {}
+        return _blobs(self._entries("ls-tree", "-r", "-z", "--full-tree", commit), _ECA)
+
+    def file_at(self, revision: str, name: str) -> bytes | None:
+        commit = self._commit(revision)
+        if commit is None:
+            return None
+        if "\n" in name:
+            raise EcapipeError(git_unavailable(self.top, "it cannot be asked about a name with a line break"))
+        query = os.fsencode(f"{commit}:{name}\n")
+        with self._started("cat-file", f"--batch={_HEADER}", "--follow-symlinks", stdin=query) as output:
+            # To the end: git is not to write to a pipe that is closed.
+            contents = [b"".join(pieces) for _, pieces in self._contents(output)]
+        return contents[0] if contents else None
+
+    def _commit(self, revision: str) -> str | None:
+        """The id of a revision's commit; None for ``HEAD`` before the first one."""
         # Through a pipe, where nothing in it can be an option.
         query = os.fsencode(f"{' '.join(revision.splitlines())}^{{commit}}\n")
         answer = self._run("cat-file", f"--batch-check={_OBJECT}", stdin=query).decode().strip()
         commit, _, kind = answer.rpartition(" ")
         if kind != "commit":
             if revision == "HEAD":  # nothing has been committed yet
-                return {}
+                return None
             raise EcapipeError(unknown_revision(revision))
-        return _blobs(self._entries("ls-tree", "-r", "-z", "--full-tree", commit), _ECA)
+        return commit
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
         ids = dict.fromkeys(blobs)
         # Starting git takes milliseconds, also to ask it nothing.
         if not ids:
             return {}
-        return {blob: b"".join(pieces) for blob, pieces in self._read(ids)}
+        return {blob: _beginning(pieces) for blob, pieces in self._read(ids)}
 
     def _read(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
         ids = "".join(f"{blob}\n" for blob in blobs).encode()
         with self._started("cat-file", f"--batch={_HEADER}%(objectname)", "--buffer", stdin=ids) as output:
-            yield from _contents(output)
+            yield from self._contents(output)
 
     def ignored(self, names: Iterable[str]) -> frozenset[str]:
         # Behind ./ a name that starts with a colon is only a name.
@@ -143,20 +202,19 @@ class GitRepository:
 
     def holding(self, folder: str, secrets: SecretSearch) -> Iterable[str]:
         command = (
-            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--fixed-strings",
-            "-f", "-", "--", f":(literal){folder}",
+            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
+            "--fixed-strings", "-f", "-", "--", f":(literal){folder}",
         )  # fmt: skip
 
         def search() -> list[str]:
             # The values go in through a pipe: nobody can see them among the arguments.
-            names = self._run(*command, stdin=secrets.patterns, answers=(0, 1))
-            return [os.fsdecode(name) for name in names.split(b"\0") if name]
+            return self._names(*command, stdin=secrets.patterns)
 
         return _InBackground(search)
 
     def files(self, folder: str) -> list[str]:
         command = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
-        return [os.fsdecode(name) for name in self._entries(*command)]
+        return self._names(*command)
 
     def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         names: dict[str, list[str]] = {}
@@ -166,34 +224,63 @@ class GitRepository:
             yield names[blob], pieces
 
     def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        listing = ("rev-list", "--all", "--objects", "--filter=object:type=blob", "--filter-provided-objects")
+        listing = (
+            "rev-list", "--all", "--objects", "--filter=object:type=blob", "--filter-provided-objects",
+            "--missing=print",  # cat-file is asked for these, too, and says that they are missing
+        )  # fmt: skip
         with self._started(*listing) as blobs, self._started(
             # %(rest) is what rev-list writes behind the id: a name.
             "cat-file", f"--batch={_HEADER}%(rest)", "--buffer", source=blobs
         ) as output:  # fmt: skip
-            yield from _contents(output)
+            yield from self._contents(output)
+
+    def _names(self, *command: str, stdin: bytes = b"") -> list[str]:
+        """The files that a command names, and those that it could not read: whoever reads them will know why."""
+        complaint: list[bytes] = []
+        names = self._run(*command, stdin=stdin, answers=(0, 1), complaint=complaint).split(b"\0")
+        return [os.fsdecode(name) for name in (*names, *_UNREAD.findall(b"".join(complaint))) if name]
 
     def _entries(self, *command: str) -> list[bytes]:
         return [entry for entry in self._run(*command).split(b"\0") if entry]
 
-    def _run(self, *command: str, stdin: bytes = b"", answers: Sequence[int] = (0,)) -> bytes:
-        with self._started(*command, stdin=stdin, answers=answers) as output:
+    def _run(
+        self,
+        *command: str,
+        stdin: bytes = b"",
+        answers: Sequence[int] = (0,),
+        complaint: list[bytes] | None = None,
+    ) -> bytes:
+        """The output of a git command; raises as `_started`, and when there is no answer in time."""
+        if self._refusal:  # the next question would have to wait as long
+            raise self._refusal
+        with self._started(*command, stdin=stdin, answers=answers, complaint=complaint, limit=True) as output:
             return output.read()
 
     @contextmanager
     def _started(
-        self, *command: str, stdin: bytes = b"", source: IO[bytes] | None = None, answers: Sequence[int] = (0,)
+        self,
+        *command: str,
+        stdin: bytes = b"",
+        source: IO[bytes] | None = None,
+        answers: Sequence[int] = (0,),
+        complaint: list[bytes] | None = None,
+        limit: bool = False,
     ) -> Iterator[IO[bytes]]:
         """The output of a git command that reads `stdin`, or what `source` delivers.
 
         Raises `EcapipeError` (GitUnavailable) for an exit status that is not among `answers`: 1, for one, says that
-        nothing was found.
+        nothing was found; also, with `limit`, if it takes longer than git is given.
         """
         process = self._popen(command, source)
+        _limit_memory(process.pid)
         output, errors = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
-        complaint: list[bytes] = []
+        complaint = [] if complaint is None else complaint
         # Each pipe has a thread: git stops when one is full, and so would we.
         threads = [threading.Thread(target=lambda: complaint.append(errors.read()), daemon=True)]
+        timer = threading.Timer(self._patience, self._give_up, (process,))
+        timer.daemon = True
+        if limit:
+            timer.start()
         if process.stdin is not None:
             threads.append(threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True))
         for thread in threads:
@@ -206,18 +293,38 @@ class GitRepository:
         finally:
             output.close()
             status = process.wait()
+            timer.cancel()
             for thread in threads:
                 thread.join()
             errors.close()
         if status not in answers:
-            raise EcapipeError(git_unavailable(self.top, _reason(b"".join(complaint), status)))
+            raise self._refusal or GitRefused(git_unavailable(self.top, _reason(b"".join(complaint), status)))
+
+    def _give_up(self, process: subprocess.Popen[bytes]) -> None:
+        reason = f"it gave no answer within {self._patience:.0f} seconds"
+        self._refusal = GitRefused(git_unavailable(self.top, reason))
+        process.kill()
+
+    def _contents(self, output: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """What cat-file --batch says, a header and a content at a time. What the repository lacks is counted."""
+        while header := output.readline():
+            kind, _, rest = header.rstrip(b"\n").partition(b" ")
+            size, _, name = rest.partition(b" ")
+            if kind != b"blob" or not size.isdigit():
+                self.lacking += header.endswith(b" missing\n")
+                continue
+            pieces = _pieces(output, int(size))
+            yield os.fsdecode(name), pieces
+            for _ in pieces:  # whatever the caller left
+                continue
+            output.read(1)
 
     def _popen(self, command: Sequence[str], source: IO[bytes] | None) -> subprocess.Popen[bytes]:
         try:
             # Not by GitPython, which gives every command all that stands in os.environ.
             return subprocess.Popen(  # noqa: S603 - found on the PATH, and given no shell
                 [*self._command, *command],
-                cwd=self._repo.working_dir,
+                cwd=self.top,
                 env=self._variables,
                 stdin=source or subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -226,7 +333,16 @@ class GitRepository:
         except FileNotFoundError:  # it was removed meanwhile
             raise GitMissing(git_unavailable(self.top, "there is no git program")) from None
         except OSError as error:
-            raise EcapipeError(git_unavailable(self.top, f"{error.strerror or error}")) from None
+            raise GitRefused(git_unavailable(self.top, f"{error.strerror or error}")) from None
+
+
+def _limit_memory(pid: int) -> None:
+    """Let a git that reads without an end run out of memory before everybody else does."""
+    if sys.platform == "linux":
+        import resource
+
+        with suppress(OSError):  # it has ended already
+            resource.prlimit(pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
 
 
 def _reason(complaint: bytes, status: int) -> str:
@@ -287,19 +403,87 @@ class _InBackground:
 class Repositories:
     """The repository whose work tree holds a path; see `ecapipe.run.world.World.git`. Each is opened once."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = _PATIENCE) -> None:
         self._opened: dict[str, GitRepository] = {}
+        self._patience = patience
 
     def __call__(self, path: str) -> GitRepository | None:
-        top = os.path.realpath(path)
-        while not os.path.lexists(os.path.join(top, ".git")):
-            top, last = os.path.dirname(top), top
-            if top == last:
-                return None
-        top = top.replace(os.sep, "/")
+        top = _top(path)
+        if top is None:
+            return None
         if top not in self._opened:
-            self._opened[top] = GitRepository(top)
+            self._opened[top] = GitRepository(top, self._patience)
         return self._opened[top]
+
+
+def _top(path: str) -> str | None:
+    """The nearest folder with a .git around a path."""
+    top = os.path.realpath(path)
+    while not os.path.lexists(os.path.join(top, ".git")):
+        top, last = os.path.dirname(top), top
+        if top == last:
+            return None
+    return top.replace(os.sep, "/")
+
+
+def _git_folders(top: str) -> list[str]:
+    """What git reads as the repository of a work tree: a submodule has it elsewhere, a linked work tree twice."""
+    mark = os.path.join(top, ".git")
+    line = _line(mark) if os.path.isfile(mark) else ""
+    if not line:
+        return [mark]
+    folder = os.path.join(top, line.removeprefix("gitdir: "))
+    common = os.path.join(folder, "commondir")
+    return [folder, os.path.join(folder, _line(common))] if os.path.isfile(common) else [folder]
+
+
+def _read_by_git(top: str) -> list[str]:
+    """Files of the work tree that git reads whatever it is asked."""
+    return [os.path.join(top, name) for name in (".gitignore", ".gitattributes")]
+
+
+def _line(file: str) -> str:
+    with suppress(OSError), open(file, "rb") as stream:
+        return os.fsdecode(stream.readline(_LONGEST)).strip().replace("\0", "")
+    return ""
+
+
+def _blocking(path: str) -> str | None:
+    """A pipe or a device at or below a path: whoever opens one waits for a writer, or reads for ever."""
+    pending, seen = [path], set[tuple[int, int]]()
+    while pending and len(seen) < _MOST:  # a link may lead to the whole disk; git is given its time then
+        place = pending.pop()
+        with suppress(OSError):  # git itself will say what is wrong
+            status = os.stat(place)
+            if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+                return place
+            if stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                pending += [each.path for each in os.scandir(place) if not _harmless(each, place == path)]
+    return None
+
+
+def _harmless(entry: os.DirEntry[str], is_at_top: bool) -> bool:
+    return entry.is_file(follow_symlinks=False) or (is_at_top and entry.name in _FOREIGN)
+
+
+def _open(top: str) -> Repo:
+    """Opens a repository; raises what GitPython raises."""
+    import git
+
+    class Repository(git.Repo):
+        def config_reader(self, config_level: object = None) -> git.GitConfigParser:
+            """The repository's own file alone: it may include a pipe, and then git is asked with a time limit."""
+            return git.GitConfigParser(os.path.join(self.common_dir, "config"), read_only=True, merge_includes=False)
+
+    return Repository(top)
+
+
+def _is_current(repo: Repo, top: str, git_dir: str | None) -> bool:
+    """Whether a repository is the one that git's variables are about: that of GIT_DIR, else of the current folder."""
+    with suppress(OSError):  # the current folder was removed
+        return os.path.samefile(git_dir, repo.git_dir) if git_dir else _top(os.curdir) == top
+    return False
 
 
 def tracked(root: str, paths: Sequence[str]) -> frozenset[str]:
@@ -363,18 +547,12 @@ def _feed(stream: IO[bytes], data: bytes) -> None:
         return
 
 
-def _contents(output: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """What cat-file --batch says, a header and a content at a time. What a partial clone lacks is left out."""
-    while header := output.readline():
-        kind, _, rest = header.rstrip(b"\n").partition(b" ")
-        size, _, name = rest.partition(b" ")
-        if kind != b"blob" or not size.isdigit():
-            continue
-        pieces = _pieces(output, int(size))
-        yield os.fsdecode(name), pieces
-        for _ in pieces:  # whatever the caller left
-            continue
-        output.read(1)
+def _beginning(pieces: Iterable[bytes]) -> bytes:
+    """The first bytes of a content: enough to see that it is larger than a file of its kind may be."""
+    data = bytearray()
+    for piece in pieces:
+        data += piece[: _LARGEST + 1 - len(data)]
+    return bytes(data)
 
 
 def _pieces(output: IO[bytes], size: int) -> Iterator[bytes]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from ecapipe.adapters.project_tree.disk import Disk, forceignore, passed_over
 from ecapipe.adapters.project_tree.git import GitRepository, Repositories
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import suffix_misspelt
+from ecapipe.problems.usage import unreadable_file
 from ecapipe.project.metadata import correct_suffix, recognise
 from ecapipe.project.tree import LinkOutside, MetadataFile
+
+_LACKING: Final = "git lacks its content"
 
 
 class Index(Disk):
@@ -27,7 +31,7 @@ class Index(Disk):
     def walk(
         self, root: str, directories: Sequence[str], *, metadata_format: bool
     ) -> Iterator[MetadataFile | LinkOutside | Problem]:
-        ignored = forceignore(root)
+        ignored = yield from forceignore(root)
         seen: set[str] = set()
         for directory in directories:
             if not self.holds(root, f"{root}/{directory}"):
@@ -39,7 +43,10 @@ class Index(Disk):
             contents = self._repository(f"{root}/{directory}").read(below[path] for path in types if types[path])
             for path in sorted(below.keys() - seen):
                 seen.add(path)
-                if type_and_name := types[path]:
+                type_and_name = types[path]
+                if type_and_name and below[path] not in contents:
+                    yield unreadable_file(path, _LACKING)
+                elif type_and_name:
                     self._contents[f"{root}/{path}"] = contents[below[path]]
                     yield MetadataFile(path, *type_and_name, ignored(path))
                 elif correct := correct_suffix(path.rpartition("/")[2], metadata_format=metadata_format):
@@ -75,7 +82,10 @@ class Index(Disk):
             blob = repository.blob(repository.name(path) or "")
             if blob is None:
                 return None
-            self._contents[path] = repository.read([blob]).get(blob, b"")
+            content = repository.read([blob]).get(blob)
+            if content is None:
+                raise EcapipeError(unreadable_file(path, _LACKING))
+            self._contents[path] = content
         return self._contents[path]
 
     def _repository(self, place: str) -> GitRepository:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Final, assert_never
 
+from ecapipe.adapters import reading
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state
 from ecapipe.adapters.storage.background_file import BackgroundFile, write_all
@@ -38,6 +39,8 @@ KEPT: Final = 50
 
 _FOLDER: Final = "runs"
 _SUFFIX: Final = ".jsonl"
+_LARGEST: Final = 512 * 2**20
+_LONGEST_HEAD: Final = 2**20
 _PATIENCE: Final = 1.0
 """Seconds to wait for somebody who only looks whether a run is going on."""
 
@@ -236,7 +239,7 @@ def find(
         raise EcapipeError(run_ambiguous(name or "", candidates))
     if candidates and (file := _read(folder, candidates[0])):
         return file
-    raise EcapipeError(run_not_found(name, runs))
+    raise EcapipeError(run_not_found(name, runs, resumes=roots is not None))
 
 
 @contextmanager
@@ -310,8 +313,7 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
     for run in runs:
         path = _path(folder, run)
         try:
-            with open(path, "rb") as file:
-                head = journal_lines.parse(file.readline(), path)
+            head = journal_lines.parse(_first_line(reading.read(path, _LONGEST_HEAD)), path)
         except OSError:  # it has just been removed, or is nobody's to read
             continue
         except EcapipeError as error:
@@ -323,6 +325,10 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
     return sorted(heads, key=lambda each: each[1].recorded.started_at, reverse=True)
 
 
+def _first_line(data: bytes) -> bytes:
+    return data[: data.find(b"\n") + 1]
+
+
 def _is_of(head: JournalRecord, roots: Collection[str]) -> bool:
     return any(project.root in roots for project in head.recorded.projects)
 
@@ -331,10 +337,11 @@ def _read(folder: str, run: str) -> JournalFile | None:
     """A journal; None if nothing whole is in it. Raises `EcapipeError`."""
     path = _path(folder, run)
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = reading.read(path, _LARGEST)
     except OSError as error:
         raise EcapipeError(unreadable_file(path, _reason(error))) from None
+    if len(data) > _LARGEST:
+        raise EcapipeError(unreadable_file(path, f"it is larger than {_LARGEST // 2**20} MiB"))
     record = journal_lines.parse(data, path)
     if record is None:
         return None

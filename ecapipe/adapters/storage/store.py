@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from ecapipe.adapters import reading
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.storage import atomic, state
+from ecapipe.adapters.storage import state, writer
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import (
     keyring_failed,
@@ -47,6 +48,10 @@ def system() -> KeyringBackend:
     What the library itself does not recommend protects nothing: no backend at all, one that forgets, plain text. A
     chain of several is as good as its best.
     """
+    if sys.platform != "darwin":
+        # The library loads all of its backends, and to find Apple's libraries ctypes starts gcc and ld, with all that
+        # is in our environment. None in sys.modules makes the import fail, which the backend allows for.
+        sys.modules.setdefault("keyring.backends.macOS.api", None)  # type: ignore[arg-type]
     try:
         from keyring import core
         from keyring.backends.chainer import ChainerBackend
@@ -183,8 +188,7 @@ class RecordStore:
         """The content of a record; None where there is none. Raises `EcapipeError`."""
         path = self._path(kind, id)
         try:
-            with open(path, "rb") as file:
-                content = file.read(_LARGEST + 1)
+            content = reading.read(path, _LARGEST)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -202,7 +206,7 @@ class RecordStore:
             document["secrets"] = _reveal(sealed)
         folder = state.folder(self._environment, _FOLDERS[record.kind])
         content = json.dumps(document, indent=2) + "\n"
-        atomic.write(os.path.join(folder, f"{record.id}.json"), content.encode(), private=True)
+        writer.write(os.path.join(folder, f"{record.id}.json"), content.encode(), private=True)
 
     def _fitting(self, sealed: SavedSecrets) -> str:
         """The entry for the keyring, without the access token where there is no room for it."""

@@ -14,9 +14,12 @@ from ecapipe.credentials.resolution import mixed
 from ecapipe.credentials.sources import FIELDS, Field, find_replacement, variable
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
-from ecapipe.problems.problem import retrieve_command
+from ecapipe.problems.problem import command, retrieve_command
 from ecapipe.project import metadata
 from ecapipe.project.apps import Replaced
+
+_NAMED: Final = 10
+"""Apps that a message lists."""
 
 # Salesforce documents no form, and a deployer may choose a key of another: `credential_shape` is a note at most.
 _SHAPES: Final = {
@@ -74,7 +77,7 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     yield subject.remark(
         " ".join(sentences),
         f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
-        f"Or keep it in the keyring: ecapipe app set-secret {app.name}",
+        f"Or keep it in the keyring: {command('ecapipe app set-secret', app.name)}",
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         element="consumerSecret",
         at_most=mildest,
@@ -135,7 +138,15 @@ def replacement_unresolved(subject: RuleInput) -> Iterator[Remark]:
     for field in FIELDS:
         # Reserved variables have a rule of their own, and giving them a value would not help.
         missing = [origin for origin in _missing(subject, field) if origin not in _reserved(subject, field)]
-        if missing and not _has_value(subject, field):
+        replaced = _replaced(subject, field)
+        if replaced and replaced.unfinished and not _has_value(subject, field):
+            yield subject.remark(
+                f"Whether {field} of {subject.app.name} is replaced from {', '.join(missing)} is not known: the "
+                "regexToReplace took too long.",
+                "Write a regexToReplace that matches in one way only, or a stringToReplace.",
+                element=field,
+            )
+        elif missing and not _has_value(subject, field):
             yield subject.remark(
                 f"{field} of {subject.app.name} is to be replaced from {', '.join(missing)}, which has no value.",
                 *(f"Give {origin} a value." for origin in missing),
@@ -234,8 +245,12 @@ def credential_shape(subject: RuleInput) -> Iterator[Remark]:
 )
 def same_key_in_two_apps(subject: RuleInput) -> Iterator[Remark]:
     key = subject.settings_text("consumerKey") or ""
-    others = [name for name in subject.evidence.keys.get(key, ()) if name != subject.app.name]
+    names = subject.evidence.keys.get(key, ())
+    # A few of them: each of thousands would name all the others.
+    others = [name for name in names[:_NAMED] if name != subject.app.name]
     if others and not is_placeholder(key):
+        if len(names) > _NAMED:
+            others.append("others")
         yield subject.remark(
             f"{subject.app.name} has the same consumerKey as {', '.join(others)}.",
             "Remove consumerKey and consumerSecret from the file that was copied, deploy it, and retrieve it.",

@@ -8,9 +8,13 @@ from typing import Final
 from ecapipe.check.findings import Levels
 from ecapipe.check.rules.rule import HELP, guide, project_rule, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
+from ecapipe.problems.git import git_command
+from ecapipe.problems.problem import command
 from ecapipe.project import metadata
+from ecapipe.project.sfdx_project import FILE
 
 _PUSH: Final = ("applePushConfig", "androidPushConfig")
+_REVIEW: Final = "Review the change for itself: once it is merged, checks go by it."
 _IGNORE: Final = "Add **/*.{0.suffix}-meta.xml to .gitignore."
 
 
@@ -28,7 +32,7 @@ def secret_tracked_by_git(subject: RuleInput) -> Iterator[Remark]:
         if file.path in subject.evidence.tracked and holds_secret(file.document):
             yield subject.remark(
                 f"git tracks this file, which holds the consumer secret of {subject.app.name}.",
-                f'Untrack it: git rm --cached "{file.path}"',
+                f"Untrack it: {git_command('rm --cached', file.path)}",
                 _IGNORE.format(file.type),
                 "Then rotate the secret: what was committed stays in the history.",
                 at=file,
@@ -49,7 +53,8 @@ def secret_staged(subject: RuleInput) -> Iterator[Remark]:
         if file.path in subject.evidence.staged:
             yield subject.remark(
                 f"The next commit would add the consumer secret of {subject.app.name}.",
-                f'Take it out of the index: git restore --staged "{file.path}"',
+                # Other than `git restore`, it knows a repository without a commit.
+                f"Take it out of the index: {git_command('reset', file.path)}",
                 _IGNORE.format(file.type),
                 at=file,
                 element="consumerSecret",
@@ -133,7 +138,7 @@ def push_settings_secret_tracked(subject: RuleInput) -> Iterator[Remark]:
         if element:
             yield subject.remark(
                 f"git tracks this file, which holds the {element} of {subject.app.name}.",
-                f'Untrack it: git rm --cached "{file.path}"',
+                f"Untrack it: {git_command('rm --cached', file.path)}",
                 _IGNORE.format(file.type),
                 "Then replace the key at Apple or Google.",
                 at=file,
@@ -258,7 +263,7 @@ def file_permissions_open(subject: RuleInput) -> Iterator[Remark]:
         if file.path in subject.evidence.open_to_others:
             yield subject.remark(
                 f"Others may read this file, which holds the consumer secret of {subject.app.name}.",
-                f'Take the right away: chmod 600 "{file.path}"',
+                f"Take the right away: {command('chmod 600', file.path)}",
                 at=file,
                 element="consumerSecret",
             )
@@ -266,15 +271,31 @@ def file_permissions_open(subject: RuleInput) -> Iterator[Remark]:
 
 @project_rule(
     levels=Levels(login="warning", deploy="error", commit="error"),
-    means="git refuses to read the repository, or has only a part of the history that --history asks for. It is a "
-    "warning at most for a part of the history, and where there is no git program. No baseline accepts it.",
+    means="A file cannot be read, git refuses to read the repository, or the clone has only a part of what was to be "
+    "searched. It is a warning at most for a part, and where there is no git program. No baseline accepts it.",
     why="What was not looked at may hold a secret: that nothing was found there says nothing.",
-    remedy="Let git read the repository, and check again. A repository that belongs to somebody else has to be "
-    "named in git's safe.directory.",
+    remedy="Give ecapipe and git the right to read, and check again. A repository that belongs to somebody else has "
+    "to be named in git's safe.directory.",
     source="git-config, safe.directory",
 )
 def not_examined(evidence: Evidence) -> Iterator[Remark]:
     yield from evidence.unexamined
+
+
+@project_rule(
+    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    means="The tree has another plugins.ecapipe, or another baseline, than the commit that --project-config-from "
+    "names. The check went by that commit.",
+    why="Whoever changes what a check goes by can let anything pass, from the next check on.",
+    remedy="Have somebody review the change for itself. Once it is merged, checks go by it.",
+    source="CWE-807, Reliance on Untrusted Inputs in a Security Decision",
+    needs=("changed_config",),
+)
+def check_config_changed(evidence: Evidence) -> Iterator[Remark]:
+    for file in evidence.changed_config:
+        changed = "plugins.ecapipe" if file == FILE else "The baseline"
+        message = f"{changed} is not what it is at {evidence.config_commit}, which this check went by."
+        yield Remark(message, (_REVIEW,), file=file, line=None, element="")
 
 
 def _policy(

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ecapipe.check.findings import LEVELS, Finding, Level, Purpose, milder
+from ecapipe.check.findings import LEVELS, NOT_EXAMINED, Finding, Level, Purpose, milder
 from ecapipe.check.rules import credentials, deploy, exposure, structure
 from ecapipe.check.rules.rule import AppCheck, Rule
 from ecapipe.check.rules.subject import Evidence, Need, Remark, RuleInput
 from ecapipe.credentials.resolution import Resolution
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import schema_validation_error
+from ecapipe.problems.usage import bug
 from ecapipe.project.apps import App
 from ecapipe.project.metadata import Type
 from ecapipe.project.sfdx_project import FILE
@@ -95,13 +96,30 @@ def _app_findings(
                 for rule in candidates
                 if rule.check_app and (rule.file_type is None or rule.file_type in app.types)
             ]
-        subject = RuleInput.of(app, resolution, evidence)
-        for name, check in by_types[app.types]:
-            for remark in check(subject):
-                # A level that the project sets is for all cases of the rule, the milder ones too.
-                if name in overrides:
-                    remark = replace(remark, at_most=None)
-                yield _finding(name, levels[name], app.name, remark, evidence.root)
+        try:
+            subject = RuleInput.of(app, resolution, evidence)
+            for name, check in by_types[app.types]:
+                for remark in check(subject):
+                    # A level that the project sets is for all cases of the rule, the milder ones too.
+                    if name in overrides:
+                        remark = replace(remark, at_most=None)
+                    yield _finding(name, levels[name], app.name, remark, evidence.root)
+        except Exception as error:
+            yield _bug(error, app, evidence.root)
+
+
+def _bug(error: Exception, app: App, project: str) -> Finding:
+    """An app that some rule fell over, which the others are not to pay for. An error, whatever the project says of
+    rules: what would have come of the rest is not known."""
+    problem = bug(error)
+    remark = Remark(
+        problem.message,
+        problem.actions,
+        file=next((file.path for file in app.files), None),
+        line=None,
+        element=app.name,
+    )
+    return _finding(NOT_EXAMINED, "error", app.name, remark, project)
 
 
 def _finding(rule: str, level: Level, app: str | None, remark: Remark, project: str) -> Finding:

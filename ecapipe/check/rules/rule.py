@@ -76,11 +76,22 @@ def rule(
     return declare
 
 
-def project_rule(*, levels: Levels, means: str, why: str, remedy: str, source: str) -> Callable[[ProjectCheck], Rule]:
+def project_rule(
+    *, levels: Levels, means: str, why: str, remedy: str, source: str, needs: Sequence[Need] = ()
+) -> Callable[[ProjectCheck], Rule]:
     """Makes a rule about a project as a whole of a function, under its name."""
 
     def declare(check: ProjectCheck) -> Rule:
-        return Rule(_name(check), levels, means=means, why=why, remedy=remedy, source=source, check_project=check)
+        return Rule(
+            _name(check),
+            levels,
+            means=means,
+            why=why,
+            remedy=remedy,
+            source=source,
+            check_project=check,
+            needs=frozenset(needs),
+        )
 
     return declare
 

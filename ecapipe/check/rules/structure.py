@@ -14,13 +14,15 @@ from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
 from ecapipe.credentials.sources import variables
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
+from ecapipe.problems.problem import retrieve_command
+from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
 
 LONGEST: Final = 2000
 """Characters that all callback URLs may have together."""
 
-_WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems.variable_reserved)
+_WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems.variable_reserved, unreadable_file)
 """The problems with files that are not `malformed_xml`."""
 
 
@@ -320,4 +322,4 @@ def _assess(url: str) -> Literal["invalid", "insecure", "fine"]:
 
 
 def _retrieve(type: Type) -> str:
-    return f"sf project retrieve start --metadata {type.name} --target-org <alias>"
+    return retrieve_command(metadata=type.name)

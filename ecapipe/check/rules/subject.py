@@ -37,7 +37,10 @@ class Remark:
     at_most: Level | None = None
 
 
-Need = Literal["jwt", "keys", "tracked", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history"]
+Need = Literal[
+    "jwt", "keys", "tracked", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
+    "changed_config",
+]  # fmt: skip
 """A member of `Evidence` that a rule may need."""
 
 
@@ -71,6 +74,10 @@ class Evidence:
     """Where else in the project an app's secret stands."""
     history: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The paths at which an app's secret stands in the history."""
+    config_commit: str = ""
+    """The revision whose configuration the check goes by; empty: by that of the tree."""
+    changed_config: tuple[str, ...] = ()
+    """The files of the configuration that say something else than at that revision."""
     unexamined: tuple[Remark, ...] = ()
     """What could not be looked at."""
     problems: tuple[Problem, ...] = ()
