@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import USAGE, Wording, command, listed, problem, quote, retrieve_command, say
+from ecapipe.problems.problem import USAGE, Wording, command, listed, option, problem, quote, retrieve_command, say
 
 
 # The key is not for the author to choose: Salesforce makes it, at the first deploy.
@@ -317,5 +317,5 @@ def variables_withheld(app: str, host: str, names: Sequence[str]) -> Wording:
         f"The project takes {', '.join(names)} from the environment for {app}, and only files of the project name "
         f"{host}, which is no My Domain: nothing was sent there.",
         "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
-        f"Or name the host yourself: --allow-host {host}.",
+        f"Or name the host yourself: {option('allow_host', host)}",
     )

@@ -270,7 +270,7 @@ def test_a_rule_that_is_not_asked_for_want_of_a_file_would_say_nothing(rule: str
     assert asked(rule, lacking, known_of(whole)) == []
 
 
-@pytest.mark.parametrize("rule", [name for name, rule in RULES.items() if rule.needs])
+@pytest.mark.parametrize("rule", [name for name, rule in RULES.items() if rule.needs and rule.check_app])
 def test_a_rule_that_is_not_asked_for_want_of_evidence_would_say_nothing(rule: str) -> None:
     (whole,) = trees.assembled(ANGRY)
     everything = known_of(whole)
