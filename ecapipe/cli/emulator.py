@@ -112,7 +112,7 @@ def start(session: CommandSession, flags: StartFlags) -> int:
     with ExitStack() as stack:
         _listen(server, flags.port, len(names), stack)
         try:
-            session.finish(lambda: _result(server, apps), _lines(server, apps, flags.length))
+            session.finish(lambda: _result(server, apps), _lines(server, apps, flags.length), goes_on=True)
             threading.Event().wait()
         except KeyboardInterrupt:
             # The way to stop it: there is nothing to report.

@@ -16,8 +16,8 @@ from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.problems.oauth import server_busy
-from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.usage import bug
+from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
+from ecapipe.problems.usage import bug, interrupted
 from ecapipe.render import listings, text
 from ecapipe.render.listings import Length
 from ecapipe.run.world import World
@@ -119,10 +119,11 @@ def refresh_login(session: CommandSession, flags: LoginFlags) -> int:
     login = _find_login(flags, world)
     warnings = sessions.doubts(login, world)
     facts = sessions.facts(sessions.refresh(login, world))
+    status = INTERRUPTED if session.interrupts.came else 0
     lines = [text.clean(f"{login.subject}: a new access token is kept.")]
     if flags.verbose:
         lines += listings.logins([facts], flags.length)
-    return session.finish(lambda: results.LoginRefresh.of(facts), lines, warnings=warnings)
+    return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
 
 
 @command_flags
@@ -154,10 +155,15 @@ def print_token(session: CommandSession, flags: TokenFlags) -> int:
 
     On a terminal it needs --no-prompt, since a screen is no place for a token. It cannot be JSON.
     """
+    session.require_output()
     world = _build_world(session)
     login = _find_login(flags, world)
     form = TokenForm.header if flags.header else TokenForm.value
-    text.write(session.out, [options.token_line(sessions.access(login, world), form)])
+    token = sessions.access(login, world)
+    if session.interrupts.came:
+        raise KeyboardInterrupt
+    session.interrupts.retire()
+    text.write(session.out, [options.token_line(token, form)])
     return 0
 
 
@@ -185,7 +191,7 @@ def log_out(session: CommandSession, flags: LogoutFlags) -> int:
     """
     world = _build_world(session)
     if flags.every:
-        logouts = _log_out_all(flags, world)
+        logouts = _log_out_all(session, flags, world)
     else:
         login = sessions.find(flags.name or (), flags.target_org, world)
         logouts = Logouts([sessions.end(login, flags.forget, world)], [])
@@ -216,22 +222,30 @@ class Logouts:
     @property
     def status(self) -> int:
         """The exit status."""
+        if any(failure.problem.kind is interrupted for failure in self.failures):
+            return INTERRUPTED
         if not self.failures:
             return 0
         return report.PARTIAL if self.successes else 1
 
 
-def _log_out_all(flags: LogoutFlags, world: World) -> Logouts:
-    """End all logins that fit; one that cannot be ended keeps no other from it."""
+def _log_out_all(session: CommandSession, flags: LogoutFlags, world: World) -> Logouts:
+    """End all logins that fit; one that cannot be ended keeps no other from it. An interrupt leaves those to come."""
     logins, problems = sessions.logins(world)
     logouts = Logouts([], [LogoutFailure(None, problem) for problem in problems])
-    for login in sessions.fitting(logins, flags.name or (), flags.target_org):
-        try:
-            logouts.successes.append(sessions.end(login, flags.forget, world))
-        except EcapipeError as error:
-            logouts.failures.append(LogoutFailure(login, error.problem))
-        except Exception as error:
-            logouts.failures.append(LogoutFailure(login, bug(error)))
+    remaining = sessions.fitting(logins, flags.name or (), flags.target_org)
+    try:
+        while remaining:
+            try:
+                logouts.successes.append(sessions.end(remaining[0], flags.forget, world))
+            except EcapipeError as error:
+                logouts.failures.append(LogoutFailure(remaining[0], error.problem))
+            except Exception as error:
+                logouts.failures.append(LogoutFailure(remaining[0], bug(error)))
+            del remaining[0]
+        session.interrupts.retire()
+    except KeyboardInterrupt:
+        logouts.failures.extend(LogoutFailure(login, interrupted()) for login in remaining)
     return logouts
 
 

@@ -24,7 +24,7 @@ from ecapipe.login.options import LoginOptions
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import usage_error
+from ecapipe.problems.usage import output_not_written, usage_error
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render import text
 from ecapipe.run import pipeline
@@ -73,6 +73,8 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
     that run.
     """
+    if flags.print_token is not None:
+        session.require_output()
     environment = session.environment
     project = flags.select_project(environment, flags.name)
     orgs = options.select_orgs(
@@ -201,7 +203,10 @@ def _offer_board(flags: RunFlags, world: World) -> tuple[World, BoardView | None
 
 def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret], None]:
     def deliver(token: Secret) -> None:
-        text.write(session.out, [options.token_line(token, form)])
+        try:
+            text.write(session.out, [options.token_line(token, form)])
+        except OSError as error:
+            raise EcapipeError(output_not_written((error.strerror or "unknown reason").lower())) from None
 
     return deliver
 

@@ -282,6 +282,15 @@ def interrupted() -> Wording:
 
 @problem(
     "config",
+    "The current folder was deleted.",
+    "Change to a folder that exists, then run again.",
+)
+def no_current_folder() -> Wording:
+    return say("The current folder does not exist any more.", "Change to another folder, then run again.")
+
+
+@problem(
+    "config",
     "Standard output could not be written to. What was done is done; what it came to is only in the journal and in "
     "reports.",
     "Make room where the output goes, or send it elsewhere, then run again.",

@@ -87,13 +87,17 @@ def run(request: RunRequest, world: World, emit: Emit) -> None:
     """discover → locate → check → authorize → token → verify → hand-over; what happens goes to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
     stages = stages_until(request.last, hand_over=request.options.hand_over)
-    emit(RunStarted(_run_id(at, world), at, stages, request.invocation, request.origin))
-    interrupted = False
+
+    def end(*, interrupted: bool) -> None:
+        emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
+
     try:
+        emit(RunStarted(_run_id(at, world), at, stages, request.invocation, request.origin))
         _Pipeline(request, world, Tracker(emit, world.clock, stages)).run()
+        # Within, so that no moment is left for an interrupt that nobody takes.
+        end(interrupted=False)
     except KeyboardInterrupt:
-        interrupted = True
-    emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
+        end(interrupted=True)
 
 
 def _run_id(at: str, world: World) -> str:

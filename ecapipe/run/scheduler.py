@@ -218,6 +218,7 @@ class _Scheduler:
             self._end = now
             return
         self._end = now + GRACE
+        self._progress.record(StageNoted(AUTHORIZE, Subject(), Note("hint", "Stopping...")))
         # In this order: a code that arrives now is not exchanged any more, no failed login is offered to begin again,
         # and only then those that wait are woken.
         self._workers.close()

@@ -207,7 +207,8 @@ def _exchange(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -
 
 @contextmanager
 def _interrupts_deferred(world: SessionsAccess) -> Iterator[list[float]]:
-    """A context that an interrupt does not break off: it is raised at the end. The list has the times of interrupts.
+    """A context that an interrupt does not break off: it is raised at the end, unless all is done by then. The list
+    has the times of interrupts.
 
     Between its answer and the store, a rotated token exists nowhere but in this process.
     """
@@ -215,9 +216,10 @@ def _interrupts_deferred(world: SessionsAccess) -> Iterator[list[float]]:
     try:
         with world.interrupts(lambda: interrupted_at.append(world.clock.seconds())):
             yield interrupted_at
-    finally:
+    except EcapipeError:
         if interrupted_at:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _send_in_thread(
