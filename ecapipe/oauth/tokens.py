@@ -83,7 +83,8 @@ def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app
     sent = grant.secrets
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
-    members = messages.members(response, org.host, *sent, assertion=grant.signed, app=app)
+    public = client.consumer_secret is None
+    members = messages.members(response, org.host, *sent, place=grant.place, app=app, public=public)
     if _text(members, "token_type").lower() not in ("bearer", ""):
         raise messages.unexpected(response, org.host, "the token is of a type other than Bearer")
     if not _VISIBLE.fullmatch(_text(members, "access_token")):
