@@ -99,7 +99,8 @@ class PendingLogins:
         if problem:
             reply.set_result(_failed(subject, problem))
         else:
-            reply.set_result(CallbackReply(True, True, f"{subject.app} is authorized in {subject.org}."))
+            sentence = f"{subject.app} is authorized in {subject.org}. Go on where you came from."
+            reply.set_result(CallbackReply(True, True, sentence))
 
     def release(self, subjects: Iterable[Subject]) -> None:
         """Let browsers that still wait go: nothing more will be known."""
@@ -184,7 +185,7 @@ def _subject(login: AuthorizationRequest) -> Subject:
 
 
 def _failed(subject: Subject, problem: Problem) -> CallbackReply:
-    sentence = f"{subject.app} could not log in to {subject.org}. {problem.message}"
+    sentence = f"{subject.app} was not authorized in {subject.org}. {problem.message}"
     return CallbackReply(True, False, "\n".join([sentence, *problem.actions]))
 
 
