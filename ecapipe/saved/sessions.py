@@ -18,7 +18,7 @@ from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs.org import same_id
-from ecapipe.problems.oauth import invalid_client, oauth_refused, token_refused, user_info_refused
+from ecapipe.problems.oauth import invalid_client, token_refused, user_info_refused
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked
@@ -27,7 +27,7 @@ from ecapipe.saved.ports import SessionsAccess, StoreAccess
 from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, read_all
 from ecapipe.secret import Secret, mask
 
-_EXPIRED = frozenset({token_refused, oauth_refused})
+_EXPIRED = frozenset({token_refused})
 """The problems of an ``invalid_grant`` that mean an expired refresh token. A dozen other causes share that error, and
 those that are recognized keep their own words."""
 
@@ -308,7 +308,11 @@ def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> 
             if response.status != 200:
                 # It raises the refusal, in which none of these secrets is repeated.
                 messages.members(
-                    response, login.org.host, token, secrets.access_token, secrets.consumer_secret, app=None
+                    response,
+                    login.org.host,
+                    *(token, secrets.access_token, secrets.consumer_secret),
+                    place="revoke",
+                    app=None,
                 )
         except EcapipeError as error:
             # The org does not know a refresh token that has expired; the access token may still be valid.

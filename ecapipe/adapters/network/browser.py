@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urljoin
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.project.apps import loopback
@@ -101,9 +103,12 @@ class StandInBrowser:
     def _show(self, address: str) -> bool:
         """Open an address on this machine; False if nobody listens there."""
         # A proxy would look for this address on its own machine.
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Staying())
         try:
-            with direct.open(address, timeout=10):  # follows to the clean page, as a browser does
+            with direct.open(address, timeout=10) as answer:
+                if page := answer.headers["Location"]:
+                    # As a browser does; on a thread of its own, for that page waits for the end of the login.
+                    threading.Thread(target=_look, args=(urljoin(address, page),), daemon=True).start()
                 return True
         except urllib.error.HTTPError:  # somebody listens, but for something else
             return False
@@ -120,3 +125,20 @@ class StandInBrowser:
             yield
         finally:
             self._take = None
+
+
+class _Staying(urllib.request.HTTPErrorProcessor):
+    """Takes a redirect as it is."""
+
+    def http_response(self, request: urllib.request.Request, response: Any) -> Any:
+        return response if response.status == 303 else super().http_response(request, response)
+
+
+def _look(address: str) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(address, timeout=20) as page:
+            page.read()
+    except OSError:
+        # The run has ended without it.
+        return

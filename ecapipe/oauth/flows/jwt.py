@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 from ecapipe.credentials.sources import ClientIdentity
 from ecapipe.oauth.flows.flow import Flow, Means
@@ -21,7 +21,7 @@ _ASSERTION_LIFE: Final = 150
 class JwtBearer(Grant):
     """RFC 7523 §2.1: a signed assertion, which lives for minutes and is sent once."""
 
-    signed: ClassVar[bool] = True
+    place = "jwt"
     assertion: Secret
 
     @property

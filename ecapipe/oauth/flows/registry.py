@@ -71,7 +71,10 @@ def choose_flow(app: App, option: str, means: Means) -> AnyFlow:
         if option == AUTO and flow.usable(means):
             return flow
     reason = _explain_refusal(app, option, candidates)
-    advice = [flow.advice for flow in candidates if flow.signs or flow.name != option]
+    # None that would fail again.
+    advice = [each.advice for each in candidates if each.signs or (each.name != option and each.usable(means))]
+    if not means.person and any(flow.attended for flow in candidates):
+        advice.append("Run it where somebody can sign in: in a terminal, without --no-prompt.")
     raise EcapipeError(
         flow_not_possible(app.name, option, _names(candidates), reason, app.settings is not None, advice)
     )
