@@ -255,13 +255,14 @@ def callbacks(urls: Collection[str], listen: CallbackListener) -> Check:
 def state_directory(environment: Environment) -> Check:
     """Where it is, or whether it could be made: nothing is."""
     try:
-        path = state.place(environment, "").rstrip(os.sep)
-        if os.path.lexists(path):
-            state.directory(environment)
+        path = state.place(environment)
+        for name in _STATE_FOLDERS:
+            state.existing(environment, name)
+        if os.path.lexists(path) and os.access(path, os.W_OK | os.X_OK):
             return Check("state", "ok", f"The state directory is {path}.")
     except EcapipeError as error:
         return health.of_problem("state", "fail", error.problem)
-    above = os.path.dirname(path)
+    above = path
     while not os.path.lexists(above):
         above = os.path.dirname(above)
     if os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK):
@@ -290,7 +291,10 @@ def _in_state_folder(environment: Environment, folder: str, kind: _Kind) -> Stor
 
 def _in_keyring(secret_store: SecretStore) -> Stored:
     """The entries that records speak of; the keyring itself is not asked, for that may ask a person."""
-    records = [record for kind in _RECORD_KINDS for record in secret_store.records(kind)]
+    try:
+        records = [record for kind in _RECORD_KINDS for record in secret_store.records(kind)]
+    except EcapipeError:  # the check of the state directory tells why
+        records = []
     entries = sum(isinstance(record, SavedRecord) and record.place == "keyring" for record in records)
     place = "the system's keyring, as ecapipe login and ecapipe consumer secret"
     return _KEYRING.stored(place, exists=entries > 0, entries=entries)

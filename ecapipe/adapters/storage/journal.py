@@ -194,7 +194,7 @@ def entries(environment: Environment) -> tuple[list[JournalFile], list[Problem]]
 
     Raises `EcapipeError` (StateDirectoryUnusable).
     """
-    folder = _existing_folder(environment)
+    folder = state.existing(environment, _FOLDER)
     files: list[JournalFile] = []
     failures: list[Problem] = []
     for run in _runs(folder):
@@ -209,7 +209,7 @@ def entries(environment: Environment) -> tuple[list[JournalFile], list[Problem]]
 def names(environment: Environment) -> list[str]:
     """The names of the runs that there are journals of, the newest first; none where there can be none."""
     try:
-        return _runs(state.place(environment, _FOLDER))
+        return _runs(state.existing(environment, _FOLDER))
     except EcapipeError:
         return []
 
@@ -222,7 +222,7 @@ def find(
 
     Raises `EcapipeError`: RunNotFound, RunAmbiguous, StateDirectoryUnusable, or what keeps it from being read.
     """
-    folder = _existing_folder(environment)
+    folder = state.existing(environment, _FOLDER)
     runs = _runs(folder)
     if name is None:
         # The first line is enough to choose by; journals of thousands of logins are large.
@@ -274,17 +274,6 @@ def _failed(event: Event) -> bool:
     return isinstance(event, StageEnded) and event.problem is not None
 
 
-def _existing_folder(environment: Environment) -> str:
-    """The folder of the journals, which is not made for this. Nobody else's is believed.
-
-    Raises `EcapipeError` (StateDirectoryUnusable).
-    """
-    path = state.place(environment, _FOLDER)
-    if not os.path.isdir(path):
-        return path
-    return state.folder(environment, _FOLDER)
-
-
 def _runs(folder: str) -> list[str]:
     """The names of the runs, the newest first."""
     try:
@@ -310,7 +299,7 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
     for run in runs:
         path = _path(folder, run)
         try:
-            with open(path, "rb") as file:
+            with state.open_file(path) as file:
                 head = journal_lines.parse(file.readline(), path)
         except OSError:  # it has just been removed, or is nobody's to read
             continue
@@ -331,7 +320,7 @@ def _read(folder: str, run: str) -> JournalFile | None:
     """A journal; None if nothing whole is in it. Raises `EcapipeError`."""
     path = _path(folder, run)
     try:
-        with open(path, "rb") as file:
+        with state.open_file(path) as file:
             data = file.read()
     except OSError as error:
         raise EcapipeError(unreadable_file(path, _reason(error))) from None
