@@ -25,7 +25,6 @@ from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.problems.git import OTHER_GIT
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.salesforce_cli import sf_not_found
-from ecapipe.problems.storage import state_directory_unusable
 from ecapipe.saved.records import RecordKind, SavedRecord
 from ecapipe.saved.store import SecretStore
 
@@ -254,21 +253,11 @@ def callbacks(urls: Collection[str], listen: CallbackListener) -> Check:
 
 def state_directory(environment: Environment) -> Check:
     """Where it is, or whether it could be made: nothing is."""
-    try:
-        path = state.place(environment)
-        for name in _STATE_FOLDERS:
-            state.existing(environment, name)
-        if os.path.lexists(path) and os.access(path, os.W_OK | os.X_OK):
-            return Check("state", "ok", f"The state directory is {path}.")
-    except EcapipeError as error:
-        return health.of_problem("state", "fail", error.problem)
-    above = path
-    while not os.path.lexists(above):
-        above = os.path.dirname(above)
-    if os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK):
-        return Check("state", "ok", f"The state directory will be {path}.")
-    problem = state_directory_unusable(path, f"{above} is no folder that you may write to")
-    return health.of_problem("state", "fail", problem)
+    if problem := state.obstacle(environment, *_STATE_FOLDERS):
+        return health.of_problem("state", "fail", problem)
+    path = state.place(environment)
+    verb = "is" if os.path.lexists(path) else "will be"
+    return Check("state", "ok", f"The state directory {verb} {path}.")
 
 
 def stored(environment: Environment, secret_store: SecretStore, settings: Iterable[str]) -> list[Stored]:

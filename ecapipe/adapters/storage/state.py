@@ -65,6 +65,20 @@ def existing(environment: Environment, name: str) -> str:
     return path
 
 
+def obstacle(environment: Environment, *names: str) -> Problem | None:
+    """Why nothing can be written to the folders `names`, as far as that can be seen without making them."""
+    try:
+        for name in names:
+            above = existing(environment, name)
+            while not os.path.lexists(above):
+                above = os.path.dirname(above)
+            if not (os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)):
+                raise _unusable(place(environment), f"{above} is no folder that you may write to")
+    except EcapipeError as error:
+        return error.problem
+    return None
+
+
 def folder(environment: Environment, name: str) -> str:
     """The folder `name` of the state directory, in which nobody else can look (0700).
 
