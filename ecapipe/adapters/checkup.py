@@ -25,7 +25,6 @@ from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.problems.git import OTHER_GIT
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.salesforce_cli import sf_not_found
-from ecapipe.problems.storage import state_directory_unusable
 from ecapipe.saved.records import RecordKind, SavedRecord
 from ecapipe.saved.store import SecretStore
 
@@ -254,20 +253,11 @@ def callbacks(urls: Collection[str], listen: CallbackListener) -> Check:
 
 def state_directory(environment: Environment) -> Check:
     """Where it is, or whether it could be made: nothing is."""
-    try:
-        path = state.place(environment, "").rstrip(os.sep)
-        if os.path.lexists(path):
-            state.directory(environment)
-            return Check("state", "ok", f"The state directory is {path}.")
-    except EcapipeError as error:
-        return health.of_problem("state", "fail", error.problem)
-    above = os.path.dirname(path)
-    while not os.path.lexists(above):
-        above = os.path.dirname(above)
-    if os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK):
-        return Check("state", "ok", f"The state directory will be {path}.")
-    problem = state_directory_unusable(path, f"{above} is no folder that you may write to")
-    return health.of_problem("state", "fail", problem)
+    if problem := state.obstacle(environment, *_STATE_FOLDERS):
+        return health.of_problem("state", "fail", problem)
+    path = state.place(environment)
+    verb = "is" if os.path.lexists(path) else "will be"
+    return Check("state", "ok", f"The state directory {verb} {path}.")
 
 
 def stored(environment: Environment, secret_store: SecretStore, settings: Iterable[str]) -> list[Stored]:
@@ -290,7 +280,10 @@ def _in_state_folder(environment: Environment, folder: str, kind: _Kind) -> Stor
 
 def _in_keyring(secret_store: SecretStore) -> Stored:
     """The entries that records speak of; the keyring itself is not asked, for that may ask a person."""
-    records = [record for kind in _RECORD_KINDS for record in secret_store.records(kind)]
+    try:
+        records = [record for kind in _RECORD_KINDS for record in secret_store.records(kind)]
+    except EcapipeError:  # the check of the state directory tells why
+        records = []
     entries = sum(isinstance(record, SavedRecord) and record.place == "keyring" for record in records)
     place = "the system's keyring, as ecapipe login and ecapipe consumer secret"
     return _KEYRING.stored(place, exists=entries > 0, entries=entries)

@@ -55,7 +55,11 @@ def _keyring_holds(world: World, consumer_key: str) -> bool:
     # Loaded here, for start-up time: commands that only look need it only where a secret is missing.
     from ecapipe.saved.records import owner_id
 
-    return world.store.holds("secret", owner_id(consumer_key))
+    id = owner_id(consumer_key)
+    try:
+        return world.store.holds("secret", id) and world.store.read("secret", id) is not None
+    except EcapipeError:  # a run would refuse it
+        return False
 
 
 def _open_rest(world: World, scope: Scope, earlier: Chain) -> Lookup:

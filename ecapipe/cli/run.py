@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ecapipe.adapters import composition, origin
+from ecapipe.adapters.storage import state
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli import resume as resume_flag
@@ -108,10 +109,21 @@ def run(session: CommandSession, flags: RunFlags) -> int:
 
             journal = JournalWriter(environment, arguments=session.arguments, resumes=name)
             stack.callback(journal.close)
-        output = RunOutput(session, reports, journal, board)
+        output = RunOutput(session, reports, journal, board, warnings=_foresee_lost_journal(flags, session))
         with output.display(flags) as emit:
             pipeline.run(request, world, emit)
         return output.finish()
+
+
+def _foresee_lost_journal(flags: RunFlags, session: CommandSession) -> list[str]:
+    """A dry run says, as a warning, that the run would not be recorded."""
+    problem = state.obstacle(session.environment, "runs") if flags.dry_run and not flags.no_journal else None
+    if problem is None:
+        return []
+    warning = " ".join(("The run would not be recorded.", problem.message, *problem.actions))
+    if not session.json:
+        text.write(session.err, [text.clean(f"Warning: {warning}")])
+    return [warning]
 
 
 def _build_world(flags: RunFlags, session: CommandSession, org_file: OrgFile | None) -> World:

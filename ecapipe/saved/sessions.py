@@ -21,10 +21,10 @@ from ecapipe.orgs.org import same_id
 from ecapipe.problems.oauth import invalid_client, token_refused, user_info_refused
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked
+from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked, record_damaged
 from ecapipe.saved import records
 from ecapipe.saved.ports import SessionsAccess, StoreAccess
-from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, read_all
+from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, UnreadableRecord, read_all
 from ecapipe.secret import Secret, mask
 
 _EXPIRED = frozenset({token_refused})
@@ -57,18 +57,20 @@ class LoggedOut:
     warning: str | None = None
 
 
-def logins(world: StoreAccess) -> tuple[tuple[SavedLogin, ...], tuple[Problem, ...]]:
-    """The saved logins, by app and org, and a problem for each record that cannot be read."""
-    saved, damaged = read_all("login", records.login, world)
-    return tuple(sorted(saved, key=lambda login: login.full_name.casefold())), tuple(damaged)
+def logins(world: StoreAccess) -> tuple[tuple[SavedLogin, ...], tuple[UnreadableRecord, ...]]:
+    """The saved logins, by app and org, and the records that cannot be read."""
+    saved, unreadable = read_all("login", records.login, world)
+    return tuple(sorted(saved, key=lambda login: login.full_name.casefold())), tuple(unreadable)
 
 
 def find(apps: Sequence[str], org: str | None, world: StoreAccess) -> SavedLogin:
     """The one saved login of `apps` in `org`; raises `EcapipeError` as `records.choose`, and for a damaged record."""
-    saved, damaged = logins(world)
+    saved, unreadable = logins(world)
     # The damaged record may be the very one that is asked for: "not found" would be a guess.
-    if damaged and not records.fitting(saved, apps, org):
-        raise EcapipeError(damaged[0])
+    if not records.fitting(saved, apps, org):
+        for record in unreadable:
+            if record.may_fit(apps, org):
+                raise EcapipeError(record.problem)
     return records.choose(saved, apps, org)
 
 
@@ -161,6 +163,19 @@ def end(login: SavedLogin, forget: bool, world: SessionsAccess) -> LoggedOut:
     if reason:
         return LoggedOut(login, False, f"{login.subject}: {reason}. {_REMAINS}")
     return LoggedOut(login, True, SHARED)
+
+
+def discard(record: UnreadableRecord, forget: bool, world: StoreAccess) -> str:
+    """Remove a record that cannot be read; a sentence for the user.
+
+    One that is not damaged can still be of use, to a later version or once it is private again: without `forget` its
+    problem is raised as `EcapipeError`.
+    """
+    if not forget and record.problem.kind is not record_damaged:
+        raise EcapipeError(record.problem)
+    with world.store.locked("login", record.id):
+        world.store.remove(record)
+    return f"{record.problem.file} is removed, though it could not be read, and no org was told. {_REMAINS}"
 
 
 def _reload(login: SavedLogin, world: StoreAccess) -> tuple[SavedLogin, SavedSecrets]:
