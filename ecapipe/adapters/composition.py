@@ -208,7 +208,7 @@ class _Sender:
     def _make(self) -> Http:
         from ecapipe.adapters.network.http import Http
 
-        return Http(tls=self._context())
+        return Http(tls=self._context)
 
     def _context(self) -> SSLContext:
         from ecapipe.adapters.network.http import tls_context
