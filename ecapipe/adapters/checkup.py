@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.network import browser, http, proxies
+from ecapipe.adapters.network import browser, http, nearness, proxies
 from ecapipe.adapters.project_tree import git as repositories
 from ecapipe.adapters.storage import state, store
 from ecapipe.documents import health
@@ -154,19 +154,15 @@ def web_browser(environment: Environment) -> Check:
     if environment.get("SSH_CONNECTION"):
         message = "This is an SSH session: links are printed, and answers are pasted."
         return Check("browser", "ok", message, details=details)
-    chosen = environment.get("BROWSER")
-    if not chosen:
-        # Windows and macOS open pages by themselves; elsewhere a browser needs a display.
-        desktop = sys.platform in ("win32", "darwin")
-        if browsers or desktop or environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"):
-            return Check("browser", "ok", "The system's browser opens login pages.", details=details)
-        message = "There is neither a display nor a known browser: a login page cannot be opened here."
-        return Check("browser", "warn", message, ("Use --browser none, and open the links elsewhere.",), details)
-    program = chosen.split(os.pathsep)[0].split(" ")[0]
-    if environment.program(program):
-        return Check("browser", "ok", "BROWSER opens login pages.", details=details)
-    message = "BROWSER names a program that is not on the PATH."
-    return Check("browser", "warn", message, ("Set BROWSER to a browser on the PATH, or unset it.",), details)
+    obstacle = nearness.obstacle(environment)
+    if obstacle is None:
+        opener = "BROWSER" if environment.get("BROWSER") else "The system's browser"
+        return Check("browser", "ok", f"{opener} opens login pages.", details=details)
+    actions = ["Use --browser none, and open the links elsewhere."]
+    if environment.get("BROWSER"):
+        actions = ["Set BROWSER to a browser on the PATH, or unset it."]
+    message = f"A login page cannot be opened here: {obstacle}."
+    return Check("browser", "warn", message, tuple(actions), details)
 
 
 def keyring() -> Check:
@@ -180,7 +176,7 @@ def keyring() -> Check:
 def proxy() -> Check:
     """The proxy for orgs, as requests take it; never its password."""
     try:
-        found = proxies.find("https", _ORG)
+        found = http.find_proxy("https", _ORG)
     except EcapipeError as error:
         return health.of_problem("proxy", "fail", error.problem)
     details = (f"Without it: {exceptions}.",) if (exceptions := proxies.exceptions()) else ()

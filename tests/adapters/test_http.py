@@ -25,8 +25,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from loopback import ADDRESSES, free_port
 
-from ecapipe.adapters.network import proxies
-from ecapipe.adapters.network.http import LARGEST, Http
+from ecapipe.adapters.network.http import LARGEST, Http, find_proxy
+from ecapipe.adapters.network.proxies import Proxy
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Address
 from ecapipe.problems import network
@@ -426,9 +426,9 @@ def test_a_proxy_sees_the_host_and_nothing_else(http: Http, monkeypatch: pytest.
 PROXIES = st.from_regex(r"(ftp|socks5|https?)?(://)?[a-z@:.0-9/%\[]{0,9}", fullmatch=True).filter(bool)
 
 
-def usable(host: str) -> proxies.Proxy | Problem | None:
+def usable(host: str) -> Proxy | Problem | None:
     try:
-        return proxies.find("https", host)
+        return find_proxy("https", host)
     except EcapipeError as error:
         return error.problem
 
@@ -492,7 +492,7 @@ def test_a_proxy_that_is_not_found_is_not_an_org_that_is_not_found(
 def test_some_hosts_need_no_proxy(exceptions: str, direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
     monkeypatch.setenv("NO_PROXY", exceptions)
-    assert (proxies.find("https", "acme.invalid") is None) == direct
+    assert (find_proxy("https", "acme.invalid") is None) == direct
 
 
 def test_an_answer_can_come_through_a_proxy(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ def tools(tmp_path: Path) -> Path:
     git = shutil.which("git")
     assert git
     (folder / "git").symlink_to(git)
+    (folder / "xdg-open").symlink_to(git)
     return folder
 
 
@@ -108,6 +109,7 @@ def test_one_that_loses_rotated_tokens(tmp_path: Path, tools: Path) -> None:
     ("variables", "state", "words"),
     [
         ({"DISPLAY": ""}, "warn", "--browser none"),
+        ({"DISPLAY": "", "WAYLAND_DISPLAY": "wayland-0"}, "ok", ""),
         ({"BROWSER": "no-such-browser"}, "warn", "unset it"),
         ({"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22", "DISPLAY": ""}, "ok", ""),
         ({"BROWSER": "git --version"}, "ok", ""),

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from ecapipe.problems.network import (
     host_not_found,
     host_timed_out,
     proxy_failed,
+    proxy_not_usable,
     tls_failed,
     unexpected_answer,
 )
@@ -53,6 +55,9 @@ _DAY = 24 * 60 * 60.0
 _IMF_FIXDATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [1-9][0-9]{3} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 
 _log = logging.getLogger("ecapipe.http")
+
+_PROXY_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+"""The schemes of proxies that can be used, with their ports."""
 
 CERTIFICATES: Final = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
 """Variables that add to the certificates that are trusted. The second is Node's, which whoever uses sf behind a proxy
@@ -82,7 +87,7 @@ class Http:
         import httpx
 
         scheme = urlsplit(request.url).scheme
-        proxy = proxies.find(scheme, request.host)
+        proxy = find_proxy(scheme, request.host)
         try:
             with closing(self._send(request, self._transport(scheme, proxy))) as response:
                 body = _read(response, request.host)
@@ -141,6 +146,8 @@ class Http:
         return self._transports[key]
 
     def _make(self, encrypted: bool, proxy: Proxy | None) -> httpx.HTTPTransport:
+        # Without TLS nothing has to be trusted.
+        verify = self._tls() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         import httpx
 
         from ecapipe.adapters.network.wire import Wire
@@ -148,8 +155,6 @@ class Http:
         # httpx writes full URLs, with their query, into the log at INFO.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        # Without TLS nothing has to be trusted.
-        verify = self._tls() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         through = None
         if proxy is not None:
             through = httpx.Proxy(proxy.url, ssl_context=verify if proxy.scheme == "https" else None)
@@ -159,6 +164,30 @@ class Http:
         self._wire = self._wire or Wire()
         transport._pool._network_backend = self._wire
         return transport
+
+
+def find_proxy(scheme: str, host: str) -> Proxy | None:
+    """The proxy for requests to `host`, as the doctor judges it, too. Raises `EcapipeError` (ProxyNotUsable)."""
+    import httpx
+
+    named = proxies.named(scheme, host)
+    if named is None:
+        return None
+    text, named_by = named
+    try:
+        # As curl does: a proxy without a scheme is an HTTP proxy.
+        url = httpx.URL(text if "://" in text else f"http://{text}")
+        proxy_host = url.raw_host.decode("ascii")
+    except (httpx.InvalidURL, ValueError):
+        raise EcapipeError(proxy_not_usable(named_by, "it is not the URL of a proxy")) from None
+    if url.scheme not in _PROXY_PORTS:
+        reason = f"it begins with {url.scheme}://, and ecapipe uses {', '.join(_PROXY_PORTS)}"
+        raise EcapipeError(proxy_not_usable(named_by, reason))
+    if not proxy_host:
+        raise EcapipeError(proxy_not_usable(named_by, "it has no host"))
+    if url.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise EcapipeError(proxy_not_usable(named_by, "it is a SOCKS proxy", lacks_socks=True))
+    return Proxy(str(url), url.scheme, proxy_host, url.port or _PROXY_PORTS[url.scheme], named_by)
 
 
 def _read(response: httpx.Response, host: str) -> bytes:
