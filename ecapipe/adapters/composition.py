@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from ecapipe.adapters import terminal
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.network import spare
+from ecapipe.adapters.network import nearness, spare
 from ecapipe.adapters.project_tree import git
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.adapters.storage import writer
@@ -119,6 +119,7 @@ def real_world(
         sf=_later(lambda: _sf(environment)),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
+        browser_doubt=nearness.doubt(environment) if person and browser != "none" else None,
         clock=CLOCK,
         random_bytes=os.urandom,
         browsers=partial(_opening, openings, environment) if browser is None else None,
@@ -213,7 +214,7 @@ class _Sender:
     def _make(self) -> Http:
         from ecapipe.adapters.network.http import Http
 
-        return Http(tls=self._context())
+        return Http(tls=self._context)
 
     def _context(self) -> SSLContext:
         from ecapipe.adapters.network.http import tls_context

@@ -101,7 +101,7 @@ class PemKeys:
     def _read(self, path: str, ask: Callable[[str], Secret | None] | None) -> RsaKey:
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-        if not os.path.exists(path):  # it may be the key itself, which nobody may see
+        if not os.path.exists(path) or os.path.isdir(path):  # it may be the key itself, which nobody may see
             raise EcapipeError(jwt_key_not_path())
         try:
             data = reading.read(path, _LARGEST, pipes=True)

@@ -39,5 +39,13 @@ def use_local_org(
             raise refusal(error.error, error.description, org.host, place="authorize", app=None) from None
 
     browser = StandInBrowser(visit)
-    attended = replace(world, open=browser.open, lines=browser.lines, person=True, local_browser=True, stand_in=True)
+    attended = replace(
+        world,
+        open=browser.open,
+        lines=browser.lines,
+        person=True,
+        local_browser=True,
+        browser_doubt=None,
+        stand_in=True,
+    )
     return attended, replace(orgs, given=org)

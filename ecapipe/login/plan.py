@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -22,7 +23,7 @@ from ecapipe.oauth.scopes import scopes_to_hand_over, scopes_to_request, scopes_
 from ecapipe.orgs.org import Org, assertion_audience
 from ecapipe.problems.credentials import jwt_username_missing
 from ecapipe.problems.problem import EcapipeError, command
-from ecapipe.problems.usage import not_one_default
+from ecapipe.problems.usage import not_one_default, usage_error
 from ecapipe.project.apps import App
 
 
@@ -76,6 +77,7 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
     username = org.username
     if username is None:
         raise EcapipeError(jwt_username_missing(app.name, org.name))
+    require_audience(audience)
     audience = audience or assertion_audience(org)
     # The passphrase, if the key has one, is asked for here, before anything is sent.
     key = world.keys(key_file, world.ask)
@@ -93,6 +95,12 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
     if doubts:
         facts["doubts"] = doubts
     return UnattendedPlan(JWT, sign, facts, tuple(doubts))
+
+
+def require_audience(audience: str | None) -> None:
+    """Raises `EcapipeError` (UsageError) for one that is no URL."""
+    if audience is not None and not re.fullmatch(r"https?://[!-~]+", audience):
+        raise EcapipeError(usage_error("SF_AUDIENCE_URL does not hold a URL.", "ecapipe run"))
 
 
 def expect_to_hand_over(orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> None:

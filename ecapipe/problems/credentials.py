@@ -214,7 +214,7 @@ def jwt_key_not_usable(file: str, reason: str) -> Wording:
 def jwt_key_not_path() -> Wording:
     # The value is not an argument: people do put the key itself there, and the message would print it.
     return say(
-        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there.",
+        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there, or it is a folder.",
         "Correct the path. It is not repeated here, for it may be the key itself.",
         "If it is: write the key to a file that only you can read, and give the path of that file.",
     )

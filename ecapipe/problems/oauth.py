@@ -68,11 +68,14 @@ def emulator_cannot_listen(first: int, last: int, reason: str) -> Wording:
     exit_code=WAITING,
     retryable=True,
 )
-def auth_timeout_error(app: str, minutes: float) -> Wording:
+def auth_timeout_error(app: str, minutes: float, listened: bool = False) -> Wording:
+    """`listened`: the answer was to come to this machine by itself."""
+    elsewhere = "If the browser is on another machine, use --callback paste: its last address is then asked for."
     return say(
         f"No answer came for {app} within {minutes:g} minutes.",
         "Look at the browser: a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch "
         f"sends no answer (wrong org, wrong key, or another callback URL; a change takes {SPREADING}).",
+        *([elsewhere] if listened else []),
         "Run again, with a longer --wait if people need more time.",
     )
 

@@ -295,7 +295,9 @@ class _Scheduler:
             # Another program may have taken a port since the preflight; then these logins fail, each for itself.
             self._callback_problems = stack.enter_context(self._world.listen(urls, self._pending.land))
         # On a terminal always: somebody may have used another browser, or one that cannot reach this machine.
-        if self._world.ask is not None or any(plan.callback == "paste" for _, plan in self._web):
+        # Where the browser may be elsewhere, whatever the input is.
+        doubtful = self._world.ask is not None or self._world.browser_doubt is not None
+        if doubtful or any(plan.callback == "paste" for _, plan in self._web):
             stack.enter_context(self._world.lines(self._take_line))
 
     def _take_line(self, line: str | None) -> None:

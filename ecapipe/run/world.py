@@ -70,6 +70,7 @@ class World:
     sf: SalesforceCli
     person: bool
     local_browser: bool
+    browser_doubt: str | None
     clock: Clock
     random_bytes: Callable[[int], bytes]
     stand_in: bool = False

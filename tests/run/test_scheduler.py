@@ -524,6 +524,17 @@ def test_to_a_board_on_another_machine_the_way_is_told(web: Path) -> None:
     stage.end()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_where_the_browser_may_be_elsewhere_the_address_is_asked_for_as_well(web: Path, count: int) -> None:
+    stage = Stage(web, Orgs(), open=None, browser_doubt="CODESPACES is set", ask=None).start(count)
+    stage.until(lambda events: "(CODESPACES is set), paste its address here:" in repr(events))
+    assert stage.people.take is not None
+    stage.people.take(None)  # the end of the input is not the end of answers
+    for link in links(stage):
+        stage.people.approve(link)
+    assert len(stage.end().logins) == count
+
+
 def test_one_browser_is_shown_one_link_after_the_other(web: Path) -> None:
     opened: list[str] = []
 

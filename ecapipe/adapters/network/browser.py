@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urljoin
 
 from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.network import nearness
 from ecapipe.project.apps import loopback
 
 Name = Literal["chrome", "edge", "firefox"]
@@ -46,25 +47,33 @@ def opener(name: Name | None, environment: Environment, patience: float = 3.0) -
     the foreground for `patience` seconds counts as opened.
     """
 
+    if name is None and not environment.get("BROWSER") and nearness.in_windows_linux(environment):
+        for program, words in nearness.WINDOWS.items():
+            if path := environment.program(program):
+                return lambda url: _start([path, *words, url], environment, patience)
+
     # An empty name is the system's browser.
     commands = _COMMANDS[name] if name else ("",)
 
-    def show(url: str) -> bool:
-        process = subprocess.Popen(  # noqa: S603  # our own interpreter, without site; no shell sees the URL
-            [sys.executable, "-I", "-S", "-c", _OPEN, url, *commands],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_variables(environment),
-            cwd=os.path.abspath(os.sep),  # where nothing of a tree is found
-            start_new_session=True,
-        )
-        try:
-            return process.wait(patience) == 0
-        except subprocess.TimeoutExpired:
-            return True
+    # Our own interpreter, without site; no shell sees the URL.
+    return lambda url: _start([sys.executable, "-I", "-S", "-c", _OPEN, url, *commands], environment, patience)
 
-    return show
+
+def _start(command: list[str], environment: Environment, patience: float) -> bool:
+    process = subprocess.Popen(  # noqa: S603  # a program by its path, without a shell
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_variables(environment),
+        cwd=os.path.abspath(os.sep),  # where nothing of a tree is found
+        start_new_session=True,
+    )
+    try:
+        # explorer.exe ends with 1 when it has opened something.
+        return process.wait(patience) == 0 or command[0].endswith("explorer.exe")
+    except subprocess.TimeoutExpired:
+        return True
 
 
 def installed(environment: Environment) -> tuple[Name, ...]:
