@@ -48,9 +48,9 @@ def run(
 ) -> ProbeResult:
     """Send one request for each pair. Raises `EcapipeError` if the project cannot be read, or an org not used."""
     run_targets = targets.choose_targets(selection, org_selection, world)
-    apps = run_targets.found.apps
+    found = run_targets.found
     chain = world.chain(
-        Scope(apps, run_targets.chosen, asks=ANYBODY, secret_from=secret_from, allowed=org_selection.allowed)
+        Scope(found.apps, run_targets.chosen, found.known, ANYBODY, secret_from, org_selection.allowed)
     )
     # A dict as an ordered set: the same warning may come up again.
     warnings: dict[str, None] = {}
@@ -59,8 +59,8 @@ def run(
     if not any(verdict.word == "accepted" for verdict in verdicts):
         verdicts = tuple(_unskipped(verdict) for verdict in verdicts)
     return ProbeResult(
-        found=run_targets.found,
-        apps=tuple(_describe(app, run_targets, chain) for app in apps),
+        found=found,
+        apps=tuple(_describe(app, run_targets, chain) for app in found.apps),
         verdicts=verdicts,
         notices=(*_notices(run_targets), *warnings),
     )
@@ -116,7 +116,7 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
     """The request about a pair, or its verdict if there is nothing to ask. Adds what a run would warn of."""
     app, org = pair.app, pair.org
     if app.settings is None and not steps.has_credentials_from_outside(app, (org,), chain, lambda org: False):
-        problem = settings_file.settings_problem(app, (org,))
+        problem = settings_file.settings_problem(app, (org,), chain)
         # Settings that were never retrieved are an oversight, whoever asked; a packaged app has them elsewhere.
         if pair.named or problem.kind is settings_not_retrieved:
             return _failure(pair, "missing", problem)

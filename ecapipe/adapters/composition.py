@@ -68,9 +68,9 @@ SOURCES: Final[tuple[Source[World], ...]] = (
     sources.ENVIRONMENT,
     sources.REPLACEMENT,
     sources.FILE,
-    Source("keyring", _open_keyring, asks="keyring", fits_key=True, holds=_keyring_holds),
+    Source("keyring", _open_keyring, asks="keyring", holds=_keyring_holds),
     # To ask an org has to be intended.
-    Source("rest", _open_rest, asks="org", fits_key=True, has_to_be_named=True),
+    Source("rest", _open_rest, asks="org", has_to_be_named=True),
     # Last, so that nobody types what is to be had elsewhere.
     sources.PROMPT,
 )
@@ -104,6 +104,7 @@ def real_world(
         withhold=environment.take,
         substitute=_later(_substitution),
         variable=environment.credential,
+        variable_names=environment.names,
         ask=terminal.ask if secret_prompts else None,
         sources=SOURCES,
         keys=_later(lambda: _keys(environment)),

@@ -147,8 +147,9 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     """
     from ecapipe.emulator.org import RegisteredApp
 
-    apps = discovery.discover(project, world).apps
-    chain = world.chain(Scope(apps, asks=frozenset({"keyring"})))
+    found = discovery.discover(project, world)
+    apps = found.apps
+    chain = world.chain(Scope(apps, known=found.known, asks=frozenset({"keyring"})))
     by_key: dict[str, RegisteredApp] = {}
     for app in apps:
         key = resolution.consumer_key(app, None, chain)
@@ -181,7 +182,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
 
 def _secret(app: App, chain: Chain) -> Secret | None:
     """The app's consumer secret; a new one where an app needs one that no source knows."""
-    if known := first_value(chain, app, None, "consumerSecret"):
+    if known := first_value(chain, app, None, "consumerSecret").result:
         return known.value
     if app.secret_optional:
         return None

@@ -117,11 +117,12 @@ def refresh_login(session: CommandSession, flags: LoginFlags) -> int:
     """
     world = _build_world(session)
     login = _find_login(flags, world)
+    warnings = sessions.doubts(login, world)
     facts = sessions.facts(sessions.refresh(login, world))
     lines = [text.clean(f"{login.subject}: a new access token is kept.")]
     if flags.verbose:
         lines += listings.logins([facts], flags.length)
-    return session.finish(lambda: results.LoginRefresh.of(facts), lines)
+    return session.finish(lambda: results.LoginRefresh.of(facts), lines, warnings=warnings)
 
 
 @command_flags

@@ -28,7 +28,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class Replaced:
     """What a replacement makes of an element: a value, or None and the variables or files that have none.
 
-    `reserved` are those among them that no credential is read from; `variables` those that the value comes from.
+    `reserved` are those among them that no credential is read from; `origins` are all that the value comes from,
+    `variables` those of the environment. `ignored`: nothing was read, since the project is not trusted.
     `unfinished`: its regular expression took too long, so that nobody knows what it would have replaced.
     """
 
@@ -36,6 +37,8 @@ class Replaced:
     missing_origins: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    ignored: bool = False
     unfinished: bool = False
 
 

@@ -56,6 +56,8 @@ class Project:
     """The levels that the project gives to rules, as written; `check.rules.registry.parse_levels` reads them."""
     baseline: str | None = None
     """The file of accepted findings, relative to the root."""
+    trusted: bool = True
+    """Whether the replacements give values; otherwise the texts that they would replace are placeholders only."""
 
     @property
     def variables(self) -> frozenset[str]:
@@ -79,10 +81,10 @@ def named(text: str) -> frozenset[str]:
 def parse(text: str, root: str, *, trusted: bool = True) -> Project:
     """Read `sfdx-project.json`.
 
-    `trusted` False leaves out ``plugins.ecapipe``, ``replacements`` and ``sfdcLoginUrl`` (``--no-project-config``):
-    they let the project choose where values come from, and where they go. Raises `EcapipeError` with the
-    Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the package directories
-    exist is not looked at: nothing is read from the disk here.
+    `trusted` False leaves out ``plugins.ecapipe`` and ``sfdcLoginUrl``, and takes no value from ``replacements``
+    (``--no-project-config``): they let the project choose where values come from, and where they go. Raises
+    `EcapipeError` with the Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the
+    package directories exist is not looked at: nothing is read from the disk here.
     """
     members = _object(_loads(text), "it must be an object")
     directories, version = _directories(members), _string(members, "sourceApiVersion")
@@ -93,7 +95,8 @@ def parse(text: str, root: str, *, trusted: bool = True) -> Project:
         unfit_api_version=_unfit(version),
         namespace=_string(members, "namespace") or "",
         login_url=_string(members, "sfdcLoginUrl") if trusted else None,
-        replacements=_replacements(members) if trusted else (),
+        replacements=_replacements(members, trusted=trusted),
+        trusted=trusted,
     )
     return _configured(project, _plugin(members) if trusted else {})
 
@@ -199,18 +202,22 @@ def _directories(members: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(paths))
 
 
-def _replacements(members: Mapping[str, object]) -> tuple[Replacement, ...]:
+def _replacements(members: Mapping[str, object], *, trusted: bool) -> tuple[Replacement, ...]:
+    """The entries; where they give no values, those that are wrong do not matter."""
     entries = members.get("replacements", [])
+    parsed, mistakes = list[Replacement](), list[str]()
     if not isinstance(entries, list):
-        raise EcapipeError(schema_validation_error(FILE, "replacements must be a list"))
+        entries, mistakes = [], ["replacements must be a list"]
     if len(entries) > replacements.MOST:
         raise EcapipeError(schema_validation_error(FILE, f"replacements has more than {replacements.MOST} entries"))
-    parsed = []
     for number, entry in enumerate(entries, 1):
-        outcome = replacements.parse(_object(entry, f"entry {number} of replacements must be an object"))
+        outcome = replacements.parse(entry) if isinstance(entry, dict) else "must be an object"
         if isinstance(outcome, str):
-            raise EcapipeError(schema_validation_error(FILE, f"entry {number} of replacements {outcome}"))
-        parsed.append(outcome)
+            mistakes.append(f"entry {number} of replacements {outcome}")
+        else:
+            parsed.append(outcome)
+    if trusted and mistakes:
+        raise EcapipeError(schema_validation_error(FILE, mistakes[0]))
     if sum(each.glob is not None for each in parsed) > replacements.MOST_GLOBS:
         reason = f"replacements has more than {replacements.MOST_GLOBS} entries with a glob"
         raise EcapipeError(schema_validation_error(FILE, reason))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -53,7 +53,10 @@ class World:
     substitute: Substitute
     """Replaces what a regular expression of a project matches; None if that takes too long."""
     variable: Callable[[str], Secret | None]
-    """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
+    """One credential variable of the environment, or the content of the file that its ``…_FILE`` names; None where
+    there is nothing in it."""
+    variable_names: Collection[str]
+    """The variables of the environment that are set, be they empty."""
     ask: Callable[[str], Secret | None] | None
     """A hidden question on the terminal; None where there is none to ask on."""
     sources: Sequence[Source[World]]

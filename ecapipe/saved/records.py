@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeVar
 
 from ecapipe.credentials import sources
+from ecapipe.credentials.placeholders import fault
 from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth.flows import registry
 from ecapipe.oauth.grants import Grant, RefreshToken
@@ -217,16 +218,21 @@ def client(login: SavedLogin, secrets: SavedSecrets, override: Secret | None) ->
     # Salesforce validates a secret that it does not require, so one that is out of date would do harm.
     if not login.secret_required:
         return SavedClient(login.consumer_key, None)
-    return SavedClient(login.consumer_key, override or secrets.consumer_secret)
+    saved = secrets.consumer_secret
+    if saved and fault(saved):
+        saved = None
+    return SavedClient(login.consumer_key, override or saved)
 
 
-def grant(login: SavedLogin, secrets: SavedSecrets, client: SavedClient) -> Grant:
-    """The grant for a new access token; raises `EcapipeError` (LoginNotRefreshable)."""
+def grant(login: SavedLogin, secrets: SavedSecrets, client: SavedClient, faults: Sequence[str] = ()) -> Grant:
+    """The grant for a new access token; `faults` are why other secrets do not count. Raises `EcapipeError`
+    (LoginNotRefreshable)."""
     renewal = RefreshToken(secrets.refresh_token) if secrets.refresh_token else _renewal(login.flow)
     if renewal is None:
         reason = f"its login with the {login.flow} flow brought no refresh token"
     elif login.secret_required and client.consumer_secret is None:
         reason = "Salesforce asks for the consumer secret, and it was not kept"
+        reason = "; ".join((reason, *(each.rstrip(".") for each in faults)))
     else:
         return renewal
     raise EcapipeError(login_not_refreshable(login.subject, reason, login.command, login.variable))

@@ -76,7 +76,7 @@ def owner(
     (app,) = discovered.apps
     discovery.refuse_rivals(app)
     org = next(iter(targets), None)
-    chain = world.chain(Scope(discovered.apps, targets))
+    chain = world.chain(Scope(discovered.apps, targets, discovered.known))
     # The secret may be missing: it is what this command is about to save.
     resolved = resolution.resolve(app, org, chain, allowed_flows, needs_no_secret=True)
     if isinstance(resolved.outcome, Problem):

@@ -185,8 +185,9 @@ def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> t
 
 def _exchange(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
     """The same. Raises `tokens.Unusable` for an answer whose access token is to be revoked."""
-    client = records.client(login, secrets, _environment_secret(login, world))
-    grant = records.grant(login, secrets, client)
+    faults: list[str] = []
+    client = records.client(login, secrets, _environment_secret(login, world, faults))
+    grant = records.grant(login, secrets, client, faults)
     # With rotation the answer ends the old token: if the new one could not be written, the old must not be spent.
     world.store.put(records.record(login), secrets)
     with _interrupts_deferred(world) as interrupted_at:
@@ -317,9 +318,18 @@ def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> 
     return None
 
 
-def _environment_secret(login: SavedLogin, world: SessionsAccess) -> Secret | None:
+def doubts(login: SavedLogin, world: SessionsAccess) -> tuple[str, ...]:
+    """Sentences on variables that are set for the consumer secret of a login and hold none; raises `EcapipeError`."""
+    faults: list[str] = []
+    _environment_secret(login, world, faults)
+    return tuple(faults)
+
+
+def _environment_secret(login: SavedLogin, world: SessionsAccess, faults: list[str] | None = None) -> Secret | None:
     """The consumer secret of a login in the environment: for its org, else for its app in any org."""
-    return world.variable(login.variable) or world.variable(sources.variable("consumerSecret", login.app))
+    names = (login.variable, sources.variable("consumerSecret", login.app))
+    readings = filter(None, (sources.read_variable(name, world) for name in names))
+    return sources.first_credential(readings, [] if faults is None else faults)
 
 
 def _is_accepted(login: SavedLogin, token: Secret, secrets: SavedSecrets, world: SessionsAccess) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -53,7 +54,9 @@ PUSH = f"{trees.DEFAULT}/extlClntAppPushSettings/Billing.ecaPush-meta.xml"
 APPLE = {"applePushConfig": "made up", "externalClientApplication": "Billing"}
 LONG = "\n".join(f"https://example.com/{number:0100}" for number in range(20))
 SECRET = trees.secret("Billing")
-OLD, NEW = (keypairs.certificate(keypairs.rsa_key(), days).strip() for days in (-1, 365))
+# Always of the same day: recorded journeys show it.
+LONG_AGO = (datetime(2020, 1, 1, tzinfo=UTC) - datetime.now(UTC)).days
+OLD, NEW = (keypairs.certificate(keypairs.rsa_key(), days).strip() for days in (LONG_AGO, 365))
 SETTINGS_NAME = SETTINGS.rpartition("/")[2]
 
 
@@ -121,10 +124,10 @@ CASES = {
         {"HOME": "/home/made-up"},
     ),
     "credential-sources-mixed": Case(
+        app(settings={"consumerKey": "3MVG9.another"}),
         app(settings={"consumerSecret": None}),
-        app(settings={"consumerSecret": None, "consumerKey": None}),
-        f"<consumerKey>{trees.key('Billing')}</consumerKey>",
-        {"ECAPIPE_CLIENT_SECRET": SECRET},
+        "<consumerKey>3MVG9.another</consumerKey>",
+        {"ECAPIPE_CLIENT_ID": trees.key("Billing")},
     ),
     "secret-not-needed": Case(app(settings=PUBLIC), app(), f"<consumerSecret>{SECRET}</consumerSecret>"),
     "credential-shape": Case(

@@ -63,9 +63,8 @@ CASES = [
     ({"settings": {"consumerKey": " "}}, [("consumer-key-missing", "error")]),
     ({"settings": NO_SECRET}, [("consumer-secret-missing", "error")]),
     ({"settings": {"consumerSecret": ""}}, [("consumer-secret-missing", "error")]),
-    ({"settings": {**NO_SECRET, **PUBLIC}}, [("consumer-secret-missing", "warning")]),
-    ({"settings": {**NO_SECRET, **PUBLIC, "callbackUrl": None}},
-     [("callback-missing", "error"), ("consumer-secret-missing", "error")]),
+    ({"settings": {**NO_SECRET, **PUBLIC}}, []),
+    ({"settings": {**NO_SECRET, **PUBLIC, "callbackUrl": None}}, [("callback-missing", "error")]),
     ({"settings": {**NO_SECRET, "certificate": "TUlJRkFLRQ=="}, "oauth": {"commaSeparatedOauthScopes": None}},
      [("consumer-secret-missing", "warning")]),
     ({"settings": {"consumerKey": None, **NO_SECRET}},
@@ -121,14 +120,26 @@ def test_a_finding_about_what_is_absent_has_a_file_but_no_line() -> None:
 @pytest.mark.parametrize(
     ("settings", "variables"),
     [
-        ({"consumerKey": None}, {"ECAPIPE_CLIENT_ID": "k"}),
         (NO_SECRET, {"ECAPIPE_CLIENT_SECRET_BILLING": "s"}),
         ({"consumerSecret": "REPLACE_ME"}, {"ECAPIPE_CLIENT_SECRET": "s"}),
-        ({"consumerKey": "<key>"}, {"ECAPIPE_CLIENT_ID_BILLING": "k"}),
+        ({"consumerKey": None, **NO_SECRET}, {"ECAPIPE_CLIENT_ID": "k", "ECAPIPE_CLIENT_SECRET": "s"}),
     ],
 )
 def test_what_another_source_supplies_is_not_missed(settings: trees.Elements, variables: dict[str, str]) -> None:
-    assert shown(findings(trees.app(settings=settings), **variables)) == [("credential-sources-mixed", "warning")]
+    assert findings(trees.app(settings=settings), **variables) == []
+
+
+@pytest.mark.parametrize("key", [None, "<key>"])
+def test_a_key_from_elsewhere_may_not_be_that_of_the_secret_in_the_file(key: str | None) -> None:
+    finding = only(trees.app(settings={"consumerKey": key}), ECAPIPE_CLIENT_ID="k")
+    assert (finding.rule, finding.level) == ("credential-sources-mixed", "warning")
+    assert "key of Billing comes from environment, its consumer secret from file" in finding.message
+
+
+def test_a_file_that_a_variable_names_and_that_cannot_be_read_is_a_finding() -> None:
+    finding = only(trees.app(), ECAPIPE_CLIENT_SECRET_FILE="/nowhere/at/all")
+    assert finding.rule == "consumer-secret-missing"
+    assert "ECAPIPE_CLIENT_SECRET_FILE" in finding.message
 
 
 def test_what_stands_twice_is_told_even_if_another_source_supplies_it() -> None:

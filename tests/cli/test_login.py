@@ -402,6 +402,20 @@ def test_a_secret_of_the_environment_wins_and_is_kept_from_then_on(org: Org) -> 
     assert org.login("refresh").status == 0
 
 
+@pytest.mark.parametrize("text", ["", "$(SECRET)", "0" * 64])
+def test_a_variable_without_a_secret_is_named_and_the_kept_secret_is_sent(org: Org, text: str) -> None:
+    org.save("Steady")
+    refreshed = org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY_UAT=text)
+    assert refreshed.status == 0
+    assert "Warning: ECAPIPE_CLIENT_SECRET_STEADY_UAT " in refreshed.err
+    assert org.secrets["consumerSecret"] == trees.secret("Steady")
+    (path,) = org.home.rglob("logins/*.json")
+    path.write_text(path.read_text().replace(trees.secret("Steady"), "changeme"))
+    lacking = org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY_UAT=text)
+    assert (lacking.status, "Error (LoginNotRefreshable)" in lacking.err) == (1, True)
+    assert "it was not kept; ECAPIPE_CLIENT_SECRET_STEADY_UAT " in lacking.err
+
+
 def test_logging_in_again_replaces_the_login(org: Org) -> None:
     org.save("Steady")
     first = org.secrets

@@ -622,7 +622,7 @@ def test_what_no_org_has_is_a_failure_and_what_some_lack_a_warning() -> None:
 
 
 def test_a_pair_from_two_places_is_a_warning() -> None:
-    ended, _ = Ended().prove(app(settings={"consumerSecret": None}), (), ECAPIPE_CLIENT_SECRET="s")
+    ended, _ = Ended().prove(app(), (), ECAPIPE_CLIENT_ID="k")
     assert ended.outcome == "warning"
     assert "belong together" in (ended.reason or "")
 
