@@ -112,6 +112,7 @@ def real_world(
         ask=terminal.ask if secret_prompts else None,
         sources=SOURCES,
         keys=_later(lambda: _keys(environment)),
+        certificate_end=_certificate_end,
         open=_opening(openings, environment, browser),
         listen=partial(_listen, openings),
         lines=terminal.Typed(sys.stdin if prompts else None),
@@ -144,6 +145,12 @@ def _keys(environment: Environment) -> KeyReader:
     from ecapipe.adapters.signer import PemKeys
 
     return PemKeys(environment.credential)
+
+
+def _certificate_end(text: str) -> str | None:
+    from ecapipe.adapters import signer
+
+    return signer.certificate_end(text)
 
 
 def _store(environment: Environment) -> SecretStore:

@@ -84,7 +84,10 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
     doubts = []
     if key.open_to_others:
         doubts.append(f"Other users of this machine can read the private key: {command('chmod 600', key_file)}")
-    if (public := certificate(app)) and (doubt := key.doubt(public, world.clock.utc())):
+    public = certificate(app)
+    if app.settings and public is None:
+        doubts.append(f"The settings of {app.name} hold no certificate. Some orgs leave it out of a retrieve.")
+    elif public and (doubt := key.doubt(public, world.clock.utc())):
         doubts.append(f"The certificate in the settings of {app.name} {doubt}.")
 
     def sign(ahead: float) -> JwtBearer:

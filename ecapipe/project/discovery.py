@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ecapipe.events import ProjectFacts
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError, Problem, option
 from ecapipe.problems.project import (
     link_out_of_repository,
     malformed_xml,
@@ -24,7 +24,7 @@ from ecapipe.project.replacements import Replacement
 from ecapipe.project.search import ProjectSelection as ProjectSelection
 from ecapipe.project.search import Search
 from ecapipe.project.sfdx_project import Project
-from ecapipe.project.tree import LinkOutside, MetadataFile, ProjectAccess
+from ecapipe.project.tree import InMetadataFormat, LinkOutside, MetadataFile, ProjectAccess
 from ecapipe.secret import Secret
 
 
@@ -193,7 +193,7 @@ class _Tree:
 def _read(scope: Search, world: ProjectAccess) -> _Tree:
     """Everything that one search finds, within its filter."""
     project, within = scope.project, scope.within
-    tree, files, unreadable = _Tree(), list[SourceFile](), list[Problem]()
+    tree, files, unreadable, foreign = _Tree(), list[SourceFile](), list[Problem](), list[str]()
     for entry in world.tree.walk(project.root, project.package_directories, metadata_format=scope.metadata_format):
         match entry:
             case Problem():
@@ -202,11 +202,17 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                 target = world.tree.target(posixpath.join(project.root, entry.path))
                 problem = link_out_of_repository(entry.path, target)
                 tree.notices.append(" ".join((problem.message, *problem.actions)))
+            case InMetadataFormat():
+                foreign.append(entry.path)
             case MetadataFile():
                 try:
                     files.append(_read_file(entry, project, world))
                 except EcapipeError as error:
                     unreadable.append(replace(error.problem, file=entry.path))
+    if foreign:
+        folder = posixpath.join(project.root, posixpath.commonpath([posixpath.dirname(path) for path in foreign]))
+        way = option("metadata-dir", folder)
+        tree.notices.append(f"{foreign[0]} is in metadata format, and was not read. To read such files: {way}")
     # Assembled before it is filtered: an app with one file in a folder that was named counts with all of its files.
     tree.apps = apps.assemble(files, project.root, project.namespace, project.tree)
     tree.known = frozenset(app.name for app in tree.apps)
@@ -264,7 +270,7 @@ def _replaced_elements(
 ) -> Iterator[tuple[str, Replaced]]:
     """Key and secret in the `document` of a `marked` text, as far as they are replaced."""
     reserved = {name for name in project.variables if reserved_variables.reserved(name)}
-    for name in ("consumerKey", "consumerSecret"):
+    for name in ("consumerKey", "consumerSecret", "certificate"):
         if marked.unfinished:
             yield name, Replaced(None, tuple(marked.unfinished), unfinished=True)
             continue

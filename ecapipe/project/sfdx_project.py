@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import (
     invalid_package_directory_error,
     json_parse_error,
@@ -19,6 +19,7 @@ from ecapipe.problems.project import (
     no_package_directories,
     schema_validation_error,
     single_non_default_package_error,
+    unfit_api_version,
 )
 from ecapipe.project import replacements
 from ecapipe.project.replacements import Replacement
@@ -27,7 +28,10 @@ FILE = "sfdx-project.json"
 DEFAULT_API_VERSION = "60.0"
 """The oldest version whose REST API knows all that ecapipe asks; used when the project names none."""
 
-_VERSION: Final = re.compile(r"[0-9]{2,3}(\.0)?")
+FIRST_API_VERSION: Final = "59.0"
+"""The first one with external client apps."""
+
+_VERSION: Final = re.compile(r"[0-9]{1,3}(\.0)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Project:
     namespace: str = ""
     login_url: str | None = None
     api_version: str = DEFAULT_API_VERSION
+    unfit_api_version: Problem | None = None
+    """Why ``sourceApiVersion`` does not fit external client apps."""
     orgs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     tree: str = ""
     """What results call it, as `ProjectFacts.tree`."""
@@ -81,11 +87,12 @@ def parse(text: str, root: str, *, trusted: bool = True) -> Project:
     package directories exist is not looked at: nothing is read from the disk here.
     """
     members = _object(_loads(text), "it must be an object")
-    directories = _directories(members)
+    directories, version = _directories(members), _string(members, "sourceApiVersion")
     project = Project(
         root=root,
         package_directories=directories,
-        api_version=_api_version(_string(members, "sourceApiVersion")),
+        api_version=_api_version(version),
+        unfit_api_version=_unfit(version),
         namespace=_string(members, "namespace") or "",
         login_url=_string(members, "sfdcLoginUrl") if trusted else None,
         replacements=_replacements(members, trusted=trusted),
@@ -135,6 +142,12 @@ def _api_version(text: str | None) -> str:
     if text is None or not _VERSION.fullmatch(text):
         return DEFAULT_API_VERSION
     return f"{text.removesuffix('.0')}.0"
+
+
+def _unfit(version: str | None) -> Problem | None:
+    if version is None or (_VERSION.fullmatch(version) and float(version) >= float(FIRST_API_VERSION)):
+        return None
+    return unfit_api_version(version, FILE)
 
 
 def _loads(text: str) -> object:

@@ -62,6 +62,8 @@ class World:
     sources: Sequence[Source[World]]
     """All that key and secret may come from, in order."""
     keys: KeyReader
+    certificate_end: Callable[[str], str | None]
+    """The last day, in ISO 8601, of a certificate (PEM, or its base64); None for what is none."""
     open: Callable[[str], bool] | None
     """Shows a URL in a browser, False if that failed; None when URLs are only printed."""
     listen: CallbackListener

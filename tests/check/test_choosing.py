@@ -127,7 +127,7 @@ def test_staged_passes_over_links_bundles_and_hidden_folders(tmp_path: Path) -> 
     root = ground.ready(tmp_path, [trees.project() | files])
     (root / "force-app/e.eca-meta.xml").symlink_to("classes/d.eca-meta.xml")
     ground.ready(root, committed())
-    assert [app.name for app in ground.inspect(root, CheckOptions(staged=True)).apps] == ["d"]
+    assert [app.name for app in ground.inspect(root, CheckOptions(staged=True)).apps] == ["c", "d"]
 
 
 def test_staged_does_not_read_a_file_twice_where_package_directories_overlap(tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ CASES = [
     ({"settings": {"consumerSecret": ""}}, [("consumer-secret-missing", "error")]),
     ({"settings": {**NO_SECRET, **PUBLIC}}, []),
     ({"settings": {**NO_SECRET, **PUBLIC, "callbackUrl": None}}, [("callback-missing", "error")]),
-    ({"settings": {**NO_SECRET, "certificate": "TUlJRkFLRQ=="}}, [("consumer-secret-missing", "warning")]),
+    ({"settings": {**NO_SECRET, "certificate": "TUlJRkFLRQ=="}, "oauth": {"commaSeparatedOauthScopes": None}},
+     [("consumer-secret-missing", "warning")]),
     ({"settings": {"consumerKey": None, **NO_SECRET}},
      [("consumer-key-missing", "error"), ("consumer-secret-missing", "error")]),
     ({"settings": {"consumerKey": "REPLACE_ME"}}, [("credential-placeholder", "error")]),
@@ -147,7 +148,10 @@ def test_what_stands_twice_is_told_even_if_another_source_supplies_it() -> None:
 
 
 def test_a_missing_secret_names_the_causes_the_flows_and_the_variable() -> None:
-    finding = only(trees.app(settings={**NO_SECRET, "certificate": "TUlJRkFLRQ=="}))
+    files = trees.app(
+        settings={**NO_SECRET, "certificate": "TUlJRkFLRQ=="}, oauth={"commaSeparatedOauthScopes": None}
+    )
+    finding = only(files)
     assert resolution.SWITCH in finding.message
     assert resolution.PERMISSION in finding.message
     assert "web, jwt" in finding.message
@@ -259,7 +263,8 @@ def known_of(app: App) -> Evidence:
     return Evidence(
         "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, unignored=files,
         staged=files, certified=files, open_to_others=files, elsewhere=spots, history={app.name: ("notes.md",)},
-        keys={trees.key(app.name): (app.name, "Copy")},
+        keys={trees.key(app.name): (app.name, "Copy")}, expired_certificates=dict.fromkeys(files, "2020-01-01"),
+        invalid_certificates=files, deleted={app.name: "a"},
     )  # fmt: skip
 
 
@@ -274,6 +279,6 @@ def test_a_rule_that_is_not_asked_for_want_of_a_file_would_say_nothing(rule: str
 def test_a_rule_that_is_not_asked_for_want_of_evidence_would_say_nothing(rule: str) -> None:
     (whole,) = trees.assembled(ANGRY)
     everything = known_of(whole)
-    nothing = {need: type(getattr(everything, need))() for need in RULES[rule].needs}
+    nothing = {need: getattr(Evidence(), need) for need in RULES[rule].needs}
     assert asked(rule, whole, everything) != []
     assert asked(rule, whole, replace(everything, **nothing)) == []

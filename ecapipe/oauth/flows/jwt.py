@@ -44,6 +44,8 @@ class JwtFlow(Flow):
         f"of the flows it allows only {name} is possible without people, and --jwt-key-file names no key"
     )
     signs = True
+    # Some orgs leave the certificate out of a retrieve.
+    settings_decide = False
     # The flow follows from the key: without one, asking for the flow would only fail again.
     advice = "Use --jwt-key-file PATH, with the private key of the app's certificate."
     advice_without_secret = "Or log in without it, with a private key: --jwt-key-file PATH"  # noqa: S105
