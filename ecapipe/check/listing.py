@@ -38,6 +38,7 @@ def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppF
         flows=names_allowed_by(app),
         consumer_key=_credential_facts(state.key),
         consumer_secret=_credential_facts(state.secret, required=not app.secret_optional),
+        unread_settings=app.unread_settings.file if app.unread_settings else None,
     )
 
 

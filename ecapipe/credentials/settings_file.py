@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from ecapipe.credentials import sources
 from ecapipe.orgs.org import Org, same_id
 from ecapipe.problems.problem import Problem
+from ecapipe.problems.project import no_oauth_settings, settings_in_source_org, settings_not_packaged
 from ecapipe.project import apps
 from ecapipe.project.apps import App
+
+ELSEWHERE: Final = frozenset({settings_in_source_org, settings_not_packaged, no_oauth_settings})
+"""The good reasons for an app to have no settings file in an org: it has one in another, or nothing to put there."""
 
 
 def settings_problem(app: App, orgs: Sequence[Org]) -> Problem:

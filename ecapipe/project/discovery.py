@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -189,6 +190,7 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
     """Everything that one search finds, within its filter."""
     project, within = scope.project, scope.within
     tree, files, unreadable = _Tree(), list[SourceFile](), list[Problem]()
+    settings: list[tuple[str | None, Problem]] = []
     for entry in world.tree.walk(project.root, project.package_directories, metadata_format=scope.metadata_format):
         match entry:
             case Problem():
@@ -202,13 +204,36 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                     files.append(_read_file(entry, project, world))
                 except EcapipeError as error:
                     unreadable.append(replace(error.problem, file=entry.path))
+                    if entry.type is metadata.SETTINGS:
+                        settings.append((_app_in_text(entry, project, world), unreadable[-1]))
     # Assembled before it is filtered: an app with one file in a folder that was named counts with all of its files.
-    tree.apps = apps.assemble(files, project.root, project.namespace, project.tree)
+    assembled = apps.assemble(files, project.root, project.namespace, project.tree)
+    tree.apps = [_with_unread_settings(app, settings) for app in assembled] if settings else assembled
     if within is not None:
         tree.apps = [app for app in tree.apps if any(_lies_in_any(file.path, within) for file in app.files)]
-        unreadable = [problem for problem in unreadable if _lies_in_any(problem.file or "", within)]
+        missed = [app.unread_settings for app in tree.apps]
+        unreadable = [each for each in unreadable if _lies_in_any(each.file or "", within) or each in missed]
     tree.failures = [(project.root, problem) for problem in unreadable]
     return tree
+
+
+def _app_in_text(file: MetadataFile, project: Project, world: ProjectAccess) -> str | None:
+    """The app that a settings file names which is no metadata, as far as its text shows."""
+    try:
+        text = world.tree.read(f"{project.root}/{file.path}", metadata.LARGEST).decode("utf-8", "replace")
+    except EcapipeError:
+        return None
+    named = re.search(r"<externalClientApplication>\s*([^<\s]+)\s*<", text)
+    return named[1] if named else None
+
+
+def _with_unread_settings(app: App, unread: Sequence[tuple[str | None, Problem]]) -> App:
+    """The app, and if it has no settings file that could be read, why one of `unread` was not. One that names no app
+    may be that of any."""
+    if app.settings:
+        return app
+    problems = [problem for name, problem in unread if name is None or name.rpartition("__")[2] == app.name]
+    return replace(app, unread_settings=next(iter(problems), None))
 
 
 def _lies_in_any(path: str, folders: Sequence[str]) -> bool:

@@ -255,3 +255,47 @@ def test_a_probe_warns_of_a_pair_from_two_sources(tmp_path: Path) -> None:
     with batch(tmp_path, ("dev",)) as made:
         ended = inside("app", "probe", *made.run("dev")[1:], at=tmp_path, ECAPIPE_CLIENT_ID_BATCH=trees.key("Batch"))
     assert "Batch@dev: The consumer key comes from environment, the consumer secret from file" in ended.err
+
+
+# --- a file that is there, and cannot be read -------------------------------------------------------------------
+
+SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Acme_glbloauth.ecaGlblOauth-meta.xml"
+UNREADABLE = {
+    "not closed": ("</consumerKey>", "</oops>"),
+    "a DOCTYPE": ("?>\n", "?>\n<!DOCTYPE x>\n"),
+    "of no app": ("<externalClientApplication>Acme</externalClientApplication>", ""),
+    "another root": ("ExtlClntAppGlobalOauthSettings", "Profile"),
+    "empty": (None, ""),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+@pytest.mark.parametrize("base", [without_file(), without_file(OTHER), PACKAGED])
+def test_a_settings_file_that_cannot_be_read_is_not_missing(tmp_path: Path, case: str, base: trees.Files) -> None:
+    old, new = UNREADABLE[case]
+    text = str(trees.app("Acme")[SETTINGS])
+    root = plant(tmp_path, base, {SETTINGS: new if old is None else text.replace(old, new)}, trees.app("Portal"))
+    checked = inside("app", "check", "--json", at=root)
+    errors = [each for each in checked.result["findings"] if each["level"] == "error"]
+    assert checked.status == 1
+    assert [(each["app"], each["file"]) for each in errors] == [(None, SETTINGS)]
+    assert f"Settings: not read: {SETTINGS}" in inside("app", "list", at=root).out
+
+    ended = inside("run", "-o", URL, "--json", at=root)
+    (failure,) = [each for each in ended.result["failures"] if each["app"] == "Acme"]
+    assert (failure["stage"], failure["name"]) == (
+        "locate",
+        "WrongRoot" if case == "another root" else "MalformedXml",
+    )
+    assert "retrieved, or" not in failure["message"]
+    probed = inside("app", "probe", "-o", URL, "-n", "Acme", "--json", at=root)
+    assert (probed.status, probed.result["probes"][0]["verdict"]) == (1, "missing")
+    assert SETTINGS in probed.result["probes"][0]["message"]
+
+
+def test_another_apps_file_that_cannot_be_read_says_nothing_of_this_one(tmp_path: Path) -> None:
+    broken = {SETTINGS: str(trees.app("Acme")[SETTINGS]).replace("</consumerKey>", "</oops>")}
+    root = plant(tmp_path, without_file(), without_file(name="Portal"), broken)
+    ended = inside("run", "-o", URL, "--json", at=root)
+    names = {each["app"]: each["name"] for each in ended.result["failures"]}
+    assert names == {"Acme": "MalformedXml", "Portal": "SettingsNotRetrieved"}
