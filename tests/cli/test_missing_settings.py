@@ -294,7 +294,7 @@ def test_a_settings_file_that_cannot_be_read_is_not_missing(tmp_path: Path, case
 
 
 def test_another_apps_file_that_cannot_be_read_says_nothing_of_this_one(tmp_path: Path) -> None:
-    broken = {SETTINGS: str(trees.app("Acme")[SETTINGS]).replace("</consumerKey>", "</oops>")}
+    broken: trees.Files = {SETTINGS: str(trees.app("Acme")[SETTINGS]).replace("</consumerKey>", "</oops>")}
     root = plant(tmp_path, without_file(), without_file(name="Portal"), broken)
     ended = inside("run", "-o", URL, "--json", at=root)
     names = {each["app"]: each["name"] for each in ended.result["failures"]}
