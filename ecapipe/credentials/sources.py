@@ -330,15 +330,16 @@ def variable(field: Field, app: str | None = None, org: Org | None = None) -> st
     """The environment variable for `field`: upper case, every other character ``_``."""
     parts = ["ECAPIPE_CLIENT_ID" if field == "consumerKey" else "ECAPIPE_CLIENT_SECRET"]
     if app:
-        parts.append(_in_capitals(app))
+        parts.append(in_capitals(app))
     if org and org.variable_name:
-        parts.append(_in_capitals(org.variable_name))
+        parts.append(in_capitals(org.variable_name))
     return "_".join(parts)
 
 
 # Each app meets each org, so that a name comes here thousands of times.
 @cache
-def _in_capitals(name: str) -> str:
+def in_capitals(name: str) -> str:
+    """A name as it stands in names of variables."""
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
