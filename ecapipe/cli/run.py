@@ -21,6 +21,7 @@ from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.flows import registry
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
@@ -116,7 +117,7 @@ def _build_world(flags: RunFlags, session: CommandSession, org_file: OrgFile | N
     """The world, with a person in it if there is a terminal, or if the command line speaks of one."""
     terminal = session.err.isatty() and not session.environment.is_ci()
     # Who chooses a browser or a callback expects to sign in, even where standard error is redirected.
-    attended = flags.callback is not Callback.auto or flags.browser is not None
+    attended = flags.callback not in (None, Callback.auto) or flags.browser is not None
     attended = attended or flags.board_port is not None or (org_file is not None and org_file.attended)
     prompts = not flags.no_prompt
     world = composition.real_world(
@@ -133,8 +134,9 @@ def _login_options(flags: RunFlags, session: CommandSession) -> LoginOptions:
     """Raises `EcapipeError` (UsageError) for a variable that holds no URL."""
     environment = session.environment
     return LoginOptions(
-        flow=flags.flow.value,
-        callback=flags.callback.value,
+        flow=(flags.flow or registry.AUTO),
+        callback=(flags.callback or Callback.auto).value,
+        settled=frozenset(name for name in ("flow", "callback") if getattr(flags, name)),
         scopes=flags.scopes,
         wait=_patience(flags.wait, environment.get("SF_WEB_OAUTH_SERVER_TIMEOUT")),
         settle=flags.settle,

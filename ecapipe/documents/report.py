@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
 
+from ecapipe.documents.recorded_runs import RECORDED
 from ecapipe.events import (
     DISCOVER,
     DRY_RUN,
@@ -172,6 +173,13 @@ class Report:
             for target in self.subjects
             if target.org is not None
         }
+
+    def taken_from(self, subject: Subject) -> str | None:
+        """The earlier run from which the login that has just finished was taken over."""
+        last = self._ended[-1] if self._ended else None
+        if last is None or last.subject != subject or RECORDED not in last.facts:
+            return None
+        return str(last.facts[RECORDED])
 
     @property
     def problems(self) -> list[Problem]:

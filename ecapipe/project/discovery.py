@@ -190,7 +190,7 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
     """Everything that one search finds, within its filter."""
     project, within = scope.project, scope.within
     tree, files, unreadable = _Tree(), list[SourceFile](), list[Problem]()
-    settings: list[tuple[str | None, Problem]] = []
+    settings: list[tuple[str, Problem]] = []
     for entry in world.tree.walk(project.root, project.package_directories, metadata_format=scope.metadata_format):
         match entry:
             case Problem():
@@ -205,10 +205,10 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                 except EcapipeError as error:
                     unreadable.append(replace(error.problem, file=entry.path))
                     if entry.type is metadata.SETTINGS:
-                        settings.append((_app_in_text(entry, project, world), unreadable[-1]))
+                        settings.append((_app_in_text(entry, project, world) or entry.name, unreadable[-1]))
     # Assembled before it is filtered: an app with one file in a folder that was named counts with all of its files.
     assembled = apps.assemble(files, project.root, project.namespace, project.tree)
-    tree.apps = [_with_unread_settings(app, settings) for app in assembled] if settings else assembled
+    tree.apps = _with_unread_settings(assembled, settings) if settings else assembled
     if within is not None:
         tree.apps = [app for app in tree.apps if any(_lies_in_any(file.path, within) for file in app.files)]
         missed = [app.unread_settings for app in tree.apps]
@@ -227,13 +227,16 @@ def _app_in_text(file: MetadataFile, project: Project, world: ProjectAccess) -> 
     return named[1] if named else None
 
 
-def _with_unread_settings(app: App, unread: Sequence[tuple[str | None, Problem]]) -> App:
-    """The app, and if it has no settings file that could be read, why one of `unread` was not. One that names no app
-    may be that of any."""
-    if app.settings:
-        return app
-    problems = [problem for name, problem in unread if name is None or name.rpartition("__")[2] == app.name]
-    return replace(app, unread_settings=next(iter(problems), None))
+def _with_unread_settings(apps: Sequence[App], unread: Sequence[tuple[str, Problem]]) -> list[App]:
+    """The apps, and of those without settings why a file of theirs was not read. `unread` has the name of an app, or
+    of a file that names none: it is taken for that of the app whose name it begins with."""
+    problems: dict[str, Problem] = {}
+    for name, problem in unread:
+        owners = [app.name for app in apps if name.rpartition("__")[2] == app.name]
+        owners = owners or [app.name for app in apps if name.startswith(app.name)]
+        if owners:
+            problems.setdefault(max(owners, key=len), problem)
+    return [app if app.settings else replace(app, unread_settings=problems.get(app.name)) for app in apps]
 
 
 def _lies_in_any(path: str, folders: Sequence[str]) -> bool:

@@ -143,7 +143,8 @@ class LiveDisplay:
         self._logins[event.subject] = event.login
         if not self._rows:
             name = self._report.name(event.subject)
-            self._out.print(Text(f" {text.success(name, event.login)}", style="bold green"))
+            earlier = self._report.taken_from(event.subject)
+            self._out.print(Text(f" {text.success(name, event.login, earlier)}", style="bold green"))
 
     def _render(self) -> RenderableType:
         """The live part: the table around the rows that run, or the rest of the block."""

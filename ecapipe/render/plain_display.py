@@ -18,6 +18,7 @@ from ecapipe.events import (
     StageEnded,
     StageNoted,
     StageStarted,
+    Subject,
     SubjectFinished,
 )
 from ecapipe.render import text
@@ -61,13 +62,16 @@ class PlainDisplay:
             case SubjectFinished():
                 if event.login:
                     self._logins.append(event.login)
-                    self._print(text.success(self._report.name(event.subject), event.login))
+                    self._print(self._success(event.subject, event.login))
             case RunEnded():
                 self._end(event)
             case RunPlanned() | AppDescribed():
                 pass
             case _:
                 assert_never(event)
+
+    def _success(self, subject: Subject, login: LoginResult) -> str:
+        return text.success(self._report.name(subject), login, self._report.taken_from(subject))
 
     def _start(self, event: RunStarted) -> None:
         rule = self._glyphs.rule * 5

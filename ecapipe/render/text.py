@@ -196,9 +196,11 @@ def tally(report: Report) -> str | None:
     return f"{count.total()} targets: {', '.join(f'{count[word]} {word}' for word in words)}"
 
 
-def success(name: str, login: LoginResult) -> str:
-    """The sentence of `sf` for a login, with what is called so before it."""
+def success(name: str, login: LoginResult, earlier: str | None = None) -> str:
+    """The sentence of `sf` for a login, with what is called so before it; `earlier`: the run that it is of."""
     user = clean(login.username or login.user_id or "")
+    if earlier:
+        return f"{clean(name)}: Taken over from run {clean(earlier)}: {user} in org {clean(login.org_id or '')}"
     return f"{clean(name)}: Successfully authorized {user} with org ID {clean(login.org_id or '')}"
 
 

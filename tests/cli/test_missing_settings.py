@@ -299,3 +299,26 @@ def test_another_apps_file_that_cannot_be_read_says_nothing_of_this_one(tmp_path
     ended = inside("run", "-o", URL, "--json", at=root)
     names = {each["app"]: each["name"] for each in ended.result["failures"]}
     assert names == {"Acme": "MalformedXml", "Portal": "SettingsNotRetrieved"}
+
+
+def test_a_file_that_names_no_app_is_that_of_the_app_it_is_called_by(tmp_path: Path) -> None:
+    others = [without_file(name=name) for name in ("Ac", "Acme_Two", "Portal")]
+    root = plant(tmp_path, without_file(), *others, {SETTINGS: ""})
+    found = inside("app", "check", "--json", at=root).result["findings"]
+    missing = [each["app"] for each in found if each["rule"] == "settings-missing"]
+    assert missing == ["Ac", "Acme_Two", "Portal"]
+
+
+# --- what is said of a public client ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("robot", [False, True])
+def test_a_public_client_lacks_a_secret_only_for_a_flow_that_needs_one(tmp_path: Path, robot: bool) -> None:
+    flows = trees.CLIENT_CREDENTIALS if robot else {}
+    public = {"isConsumerSecretOptional": "true", "consumerSecret": None, **flows}
+    root = plant(tmp_path, trees.app("Acme", settings=public, policies=flows))
+    checked = inside("app", "check", "--json", at=root)
+    rules = {each["rule"]: each["level"] for each in checked.result["findings"]}
+    assert rules.get("consumer-secret-missing") == ("warning" if robot else None)
+    (listed,) = inside("app", "list", "--json", at=root).result["apps"]
+    assert listed["credentials"]["consumerSecret"]["required"] is robot
