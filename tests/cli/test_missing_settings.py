@@ -322,3 +322,13 @@ def test_a_public_client_lacks_a_secret_only_for_a_flow_that_needs_one(tmp_path:
     assert rules.get("consumer-secret-missing") == ("warning" if robot else None)
     (listed,) = inside("app", "list", "--json", at=root).result["apps"]
     assert listed["credentials"]["consumerSecret"]["required"] is robot
+
+
+def test_an_auto_that_is_typed_wins_over_the_org_file(tmp_path: Path) -> None:
+    root = plant(tmp_path, trees.app("Acme"))
+    (root / "orgs.json").write_text(json.dumps([{"alias": "dev", "url": URL, "flow": "jwt", "callback": "paste"}]))
+    command = ["run", "-f", "orgs.json", "--dry-run", "--concise"]
+    assert inside(*command, at=root).status == 1
+    assert inside(*command, "--flow", "auto", at=root).out == "Acme@dev: web at acme.my.salesforce.com\n"
+    # Nothing is left out of orgs that nobody asked for.
+    assert inside("run", "--until", "check", "-n", "Acme", "--json", at=root).document["warnings"] == []
