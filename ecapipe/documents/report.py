@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
 
-from ecapipe.documents.recorded_runs import RECORDED
 from ecapipe.events import (
     DISCOVER,
     DRY_RUN,
@@ -176,6 +175,8 @@ class Report:
 
     def taken_from(self, subject: Subject) -> str | None:
         """The earlier run from which the login that has just finished was taken over."""
+        from ecapipe.documents.recorded_runs import RECORDED
+
         last = self._ended[-1] if self._ended else None
         if last is None or last.subject != subject or RECORDED not in last.facts:
             return None
