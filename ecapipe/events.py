@@ -117,6 +117,8 @@ class AppFacts:
     flows: tuple[str, ...]
     consumer_key: CredentialFacts
     consumer_secret: CredentialFacts
+    unread_settings: str | None = None
+    """A file that is there, and could not be read, in place of a settings file."""
 
     @property
     def subject(self) -> Subject:

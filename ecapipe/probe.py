@@ -19,7 +19,6 @@ from ecapipe.oauth.introspection import ProbeRefusal
 from ecapipe.orgs.org import duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.project import settings_not_retrieved
 from ecapipe.problems.usage import bug, interrupted
 from ecapipe.project import discovery
 from ecapipe.project.apps import App
@@ -117,8 +116,8 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
     app, org = pair.app, pair.org
     if app.settings is None and not steps.has_credentials_from_outside(app, (org,), chain, lambda org: False):
         problem = settings_file.settings_problem(app, (org,), chain)
-        # Settings that were never retrieved are an oversight, whoever asked; a packaged app has them elsewhere.
-        if pair.named or problem.kind is settings_not_retrieved:
+        # Settings that should be here are an oversight, whoever asked; a packaged app has them elsewhere.
+        if pair.named or problem.kind not in settings_file.ELSEWHERE:
             return _failure(pair, "missing", problem)
         return _failure(pair, "skipped", problem)
     try:

@@ -11,7 +11,7 @@ from ecapipe.credentials.resolution import CredentialState, Resolution
 from ecapipe.credentials.sources import Scope
 from ecapipe.credentials.strays import stray_variables
 from ecapipe.events import AppFacts, CredentialFacts
-from ecapipe.oauth.flows.registry import allowed_flows, names_allowed_by
+from ecapipe.oauth.flows.registry import allowed_by, allowed_flows, names_allowed_by
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection, discover, reserved
 
@@ -49,8 +49,15 @@ def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppF
         callback_urls=app.callback_urls,
         flows=names_allowed_by(app),
         consumer_key=_credential_facts(state.key),
-        consumer_secret=_credential_facts(state.secret, required=not app.secret_optional),
+        consumer_secret=_credential_facts(state.secret, required=_needs_secret(app)),
+        unread_settings=app.unread_settings.file if app.unread_settings else None,
     )
+
+
+def _needs_secret(app: App) -> bool:
+    """Whether a flow of the app needs the consumer secret, as far as the files tell."""
+    allowed = allowed_by(app)
+    return any(flow.needs_secret(app) for flow in allowed) if allowed else not app.secret_optional
 
 
 def _credential_facts(credential: CredentialState, required: bool | None = None) -> CredentialFacts:

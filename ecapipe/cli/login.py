@@ -195,7 +195,7 @@ def log_out(session: CommandSession, flags: LogoutFlags) -> int:
     # In JSON the failures are a part of the result.
     if not session.json:
         for failure in logouts.failures:
-            text.write(session.err, text.problem(failure.problem))
+            text.write(session.err, text.problem(failure.problem, failure.login.subject if failure.login else ""))
     # Many logins may have to tell the same about one org.
     warnings = list(dict.fromkeys(each.warning for each in logouts.successes if each.warning)) + logouts.removed
     return session.finish(lambda: _result(logouts), _logout_lines(logouts, flags.length), logouts.status, warnings)

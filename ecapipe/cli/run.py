@@ -94,7 +94,9 @@ def run(session: CommandSession, flags: RunFlags) -> int:
         username=flags.username,
     )
     world = _build_world(flags, session, orgs.batch)
-    login = _login_options(flags, session, attended=world.person and flags.flow.value in (registry.AUTO, WEB.name))
+    login = _login_options(
+        flags, session, attended=world.person and (flags.flow or registry.AUTO) in (registry.AUTO, WEB.name)
+    )
     reports = report_files.parse(session, COMMAND, flags.report_to, project, world.tree)
     with ExitStack() as stack:
         if flags.emulator:
@@ -137,7 +139,7 @@ def _build_world(flags: RunFlags, session: CommandSession, org_file: OrgFile | N
     """The world, with a person in it if there is a terminal, or if the command line speaks of one."""
     terminal = session.err.isatty() and not session.environment.is_ci()
     # Who chooses a browser or a callback expects to sign in, even where standard error is redirected.
-    attended = flags.callback is not Callback.auto or flags.browser is not None
+    attended = flags.callback not in (None, Callback.auto) or flags.browser is not None
     attended = attended or flags.board_port is not None or (org_file is not None and org_file.attended)
     prompts = not flags.no_prompt
     world = composition.real_world(
@@ -154,11 +156,12 @@ def _login_options(flags: RunFlags, session: CommandSession, *, attended: bool) 
     """`attended`: people may be waited for. Raises `EcapipeError` (UsageError) for a variable that cannot be used."""
     environment = session.environment
     audience = environment.get("SF_AUDIENCE_URL")
-    if flags.flow.value == JWT.name:
+    if flags.flow and flags.flow.value == JWT.name:
         login_plan.require_audience(audience)
     return LoginOptions(
-        flow=flags.flow.value,
-        callback=flags.callback.value,
+        flow=(flags.flow or registry.AUTO),
+        callback=(flags.callback or Callback.auto).value,
+        settled=frozenset(name for name in ("flow", "callback") if getattr(flags, name)),
         scopes=flags.scopes,
         wait=flags.wait or (_patience(environment.get("SF_WEB_OAUTH_SERVER_TIMEOUT")) if attended else None),
         settle=flags.settle,

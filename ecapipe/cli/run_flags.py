@@ -57,8 +57,6 @@ class Receiver(StrEnum):
 
 Flow = StrEnum("Flow", {name: name for name in registry.CHOICES})  # type: ignore[misc]  # made of the flows
 
-_AUTO: Final = Flow(registry.AUTO)
-
 Until = StrEnum("Until", {stage.name: stage.name for stage in RUN_STAGES})  # type: ignore[misc]  # made of the stages
 
 
@@ -74,11 +72,16 @@ class RunFlags(ProjectFlags):
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
     ] = False
-    flow: Annotated[Flow, typer.Option("--flow", metavar="|".join(Flow), help="OAuth flow to use.")] = _AUTO
+    # Not "auto" by default: the word, typed, wins over an org file.
+    flow: Annotated[
+        Flow | None, typer.Option("--flow", metavar="|".join(Flow), help="OAuth flow to use. Default: auto.")
+    ] = None
     callback: Annotated[
-        Callback,
-        typer.Option("--callback", metavar="|".join(Callback), help="How the answer of a web login comes back."),
-    ] = Callback.auto
+        Callback | None,
+        typer.Option(
+            "--callback", metavar="|".join(Callback), help="How the answer of a web login comes back. Default: auto."
+        ),
+    ] = None
     browser: Annotated[
         Browser | None,
         typer.Option(
@@ -263,8 +266,8 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
         "--verbose": flags.verbose,
     }
     usage = {name: name for name, used in in_use.items() if used}
-    if flags.flow not in (_AUTO, JWT.name):
-        usage["--flow"] = f"--flow {flags.flow.value}"
+    if flags.flow not in (None, registry.AUTO, JWT.name):
+        usage["--flow"] = f"--flow {flags.flow}"
     if flags.until is not None and flags.until.value != VERIFY.name:
         usage["before verify"] = "--until"
     if flags.until in OFFLINE_STAGES:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from ecapipe.credentials import sources
 from ecapipe.credentials.sources import FIELDS, Chain, first_value
 from ecapipe.orgs.org import Org, same_id
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.project import no_oauth_settings, settings_in_source_org, settings_not_packaged
 from ecapipe.project import apps
 from ecapipe.project.apps import App
+
+ELSEWHERE: Final = frozenset({settings_in_source_org, settings_not_packaged, no_oauth_settings})
+"""The good reasons for an app to have no settings file in an org: it has one in another, or nothing to put there."""
 
 
 def settings_problem(app: App, orgs: Sequence[Org], chain: Chain) -> Problem:

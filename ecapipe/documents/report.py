@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
 
 from ecapipe.events import (
     DISCOVER,
+    DRY_RUN,
     AppDescribed,
     AppFacts,
     Event,
     LoginResult,
+    OrgFacts,
     ProjectFacts,
     RunEnded,
     RunPlanned,
@@ -35,6 +37,25 @@ PARTIAL = 68
 
 Json = dict[str, object]
 E = TypeVar("E", StageEnded, SubjectFinished)
+
+
+class Conclusion(NamedTuple):
+    """How a target has ended, and what there is to say of it in a word: its user, its problem, or a reason."""
+
+    word: Literal["succeeded", "planned", "failed", "waiting", "skipped", "not reached"]
+    detail: str = ""
+
+
+def _conclusion(
+    login: LoginResult | None, problem: Problem | None, reason: str | None, *, is_finished: bool
+) -> Conclusion:
+    if is_finished:
+        if reason == DRY_RUN:
+            return Conclusion("planned")
+        return Conclusion("succeeded", (login.username or login.user_id or "") if login else "")
+    if problem:
+        return Conclusion("waiting" if problem.exit_code == WAITING else "failed", problem.name)
+    return Conclusion("not reached") if reason is None else Conclusion("skipped", reason)
 
 
 class Report:
@@ -108,6 +129,10 @@ class Report:
         return self._planned.projects
 
     @property
+    def orgs(self) -> tuple[OrgFacts, ...]:
+        return self._planned.orgs
+
+    @property
     def apps(self) -> tuple[AppFacts, ...]:
         return tuple(self._apps.values())
 
@@ -131,6 +156,31 @@ class Report:
     @property
     def logins(self) -> dict[Subject, LoginResult]:
         return {finished.subject: finished.login for finished in self._in_order(self._finished) if finished.login}
+
+    def conclusions(self) -> dict[Subject, Conclusion]:
+        """How each target of the plan has ended; what keeps an app from its check keeps it from all of its logins."""
+        problems = {ended.subject: ended.problem for ended in self._ended if ended.problem}
+        reasons = {ended.subject: ended.reason or "" for ended in reversed(self._ended) if ended.outcome == "skipped"}
+        finished = {each.subject: each.login for each in self._finished}
+        return {
+            target: _conclusion(
+                finished.get(target),
+                problems.get(target) or problems.get(target.whole_app),
+                reasons.get(target),
+                is_finished=target in finished,
+            )
+            for target in self.subjects
+            if target.org is not None
+        }
+
+    def taken_from(self, subject: Subject) -> str | None:
+        """The earlier run from which the login that has just finished was taken over."""
+        from ecapipe.documents.recorded_runs import RECORDED
+
+        last = self._ended[-1] if self._ended else None
+        if last is None or last.subject != subject or RECORDED not in last.facts:
+            return None
+        return str(last.facts[RECORDED])
 
     @property
     def problems(self) -> list[Problem]:

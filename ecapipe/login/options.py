@@ -26,6 +26,8 @@ class LoginOptions:
     flow: str = AUTO
     """One of `oauth.flows.registry.CHOICES`."""
     callback: Literal["auto"] | Callback = "auto"
+    settled: frozenset[str] = frozenset()
+    """Those of ``flow`` and ``callback`` that the user has chosen, be it "auto"."""
     scopes: str | None = None
     wait: float | None = None
     settle: float = 0.0
@@ -59,8 +61,8 @@ class LoginOptions:
         if org.flow is None and org.callback is None and org.scopes is None:
             return self
         options = replace(self, scopes=self.scopes or org.scopes)
-        if self.flow == AUTO:
+        if self.flow == AUTO and "flow" not in self.settled:
             options = replace(options, flow=org.flow or AUTO)
-        if self.callback == "auto":
+        if self.callback == "auto" and "callback" not in self.settled:
             options = replace(options, callback=org.callback or "auto")
         return options

@@ -75,6 +75,8 @@ class App:
     """What results call its project, as `ProjectFacts.tree`."""
     borrowed_settings: SourceFile | None = None
     """The settings file from the source org's tree (``--credentials-dir``), for an app without one of its own."""
+    unread_settings: Problem | None = None
+    """Why a settings file that is there, and its own as far as can be told, was not read."""
     settings: SourceFile | None = field(init=False, repr=False, compare=False)
     """The global OAuth settings file, its own or lent: the only one with key and secret."""
     callback_urls: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -128,7 +130,7 @@ class App:
         `targets`, the ids of the orgs to log in to; where these are unknown, if it leads away from the app's own.
         """
         link = self.link_org
-        if self.of(metadata.SETTINGS) or link is None:
+        if self.of(metadata.SETTINGS) or self.unread_settings or link is None:
             return None
         if self.borrowed_settings:
             return link
@@ -144,7 +146,7 @@ class App:
             return "own"
         if self.borrowed_settings or self.source_org(targets):
             return "sourceOrg"
-        if self.link_org:
+        if self.link_org or self.unread_settings:
             return "own"
         return "none"
 
@@ -218,6 +220,8 @@ def missing_settings(app: App, org: str | None, variables: Sequence[str], target
     `org` is the alias to print in the command that would retrieve it, `variables` are the environment variables that
     would supply key and secret, `targets` the ids of the orgs to log in to, if they are known.
     """
+    if app.unread_settings:
+        return app.unread_settings
     # Known targets decide; the orgs that the files name are clues only for want of them, and are shown as such.
     scoped, link = (None, None) if targets else (app.scoped_org, app.link_org)
     if source := app.source_org(targets):

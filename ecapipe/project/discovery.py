@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -194,6 +195,7 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
     """Everything that one search finds, within its filter."""
     project, within = scope.project, scope.within
     tree, files, unreadable, foreign = _Tree(), list[SourceFile](), list[Problem](), list[str]()
+    settings: list[tuple[str, Problem]] = []
     for entry in world.tree.walk(project.root, project.package_directories, metadata_format=scope.metadata_format):
         match entry:
             case Problem():
@@ -209,18 +211,44 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                     files.append(_read_file(entry, project, world))
                 except EcapipeError as error:
                     unreadable.append(replace(error.problem, file=entry.path))
+                    if entry.type is metadata.SETTINGS:
+                        settings.append((_app_in_text(entry, project, world) or entry.name, unreadable[-1]))
     if foreign:
         folder = posixpath.join(project.root, posixpath.commonpath([posixpath.dirname(path) for path in foreign]))
         way = option("metadata-dir", folder)
         tree.notices.append(f"{foreign[0]} is in metadata format, and was not read. To read such files: {way}")
     # Assembled before it is filtered: an app with one file in a folder that was named counts with all of its files.
-    tree.apps = apps.assemble(files, project.root, project.namespace, project.tree)
+    assembled = apps.assemble(files, project.root, project.namespace, project.tree)
+    tree.apps = _with_unread_settings(assembled, settings) if settings else assembled
     tree.known = frozenset(app.name for app in tree.apps)
     if within is not None:
         tree.apps = [app for app in tree.apps if any(_lies_in_any(file.path, within) for file in app.files)]
-        unreadable = [problem for problem in unreadable if _lies_in_any(problem.file or "", within)]
+        missed = [app.unread_settings for app in tree.apps]
+        unreadable = [each for each in unreadable if _lies_in_any(each.file or "", within) or each in missed]
     tree.failures = [(project.root, problem) for problem in unreadable]
     return tree
+
+
+def _app_in_text(file: MetadataFile, project: Project, world: ProjectAccess) -> str | None:
+    """The app that a settings file names which is no metadata, as far as its text shows."""
+    try:
+        text = world.tree.read(f"{project.root}/{file.path}", metadata.LARGEST).decode("utf-8", "replace")
+    except EcapipeError:
+        return None
+    named = re.search(r"<externalClientApplication>\s*([^<\s]+)\s*<", text)
+    return named[1] if named else None
+
+
+def _with_unread_settings(apps: Sequence[App], unread: Sequence[tuple[str, Problem]]) -> list[App]:
+    """The apps, and of those without settings why a file of theirs was not read. `unread` has the name of an app, or
+    of a file that names none: it is taken for that of the app whose name it begins with."""
+    problems: dict[str, Problem] = {}
+    for name, problem in unread:
+        owners = [app.name for app in apps if name.rpartition("__")[2] == app.name]
+        owners = owners or [app.name for app in apps if name.startswith(app.name)]
+        if owners:
+            problems.setdefault(max(owners, key=len), problem)
+    return [app if app.settings else replace(app, unread_settings=problems.get(app.name)) for app in apps]
 
 
 def _lies_in_any(path: str, folders: Sequence[str]) -> bool:

@@ -328,6 +328,8 @@ def _paragraphs(sections: Mapping[str, str]) -> Iterator[str]:
 
 def _absent(app: AppFacts) -> str:
     """Why there is no settings file, as far as the files of the project show: the target org is not known here."""
+    if app.unread_settings:
+        return f"not read: {app.unread_settings}"
     if app.source_org_id:
         return f"none: likely linked, key and secret belong to org {app.source_org_id}"
     if app.credentials_of == "own":

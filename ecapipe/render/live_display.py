@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO, assert_never
 
@@ -33,9 +33,9 @@ from ecapipe.events import (
     Subject,
     SubjectFinished,
 )
-from ecapipe.problems.problem import Problem
 from ecapipe.render import text
 from ecapipe.render.plain_display import TITLE
+from ecapipe.render.problem_log import ProblemLog
 
 TABLE_FROM: Final = 4
 """Subjects; each of fewer is shown as a block."""
@@ -74,14 +74,18 @@ class LiveDisplay:
         self._several = False
         self._buffers: dict[Subject, list[StageEnded]] = {}
         self._logins: dict[Subject, LoginResult] = {}
+        self._problems = ProblemLog(report)
 
     def __call__(self, event: Event) -> None:
+        if not isinstance(event, StageEnded):
+            self._problems.lines(event)
         match event:
             case RunStarted():
                 self._start(event)
             case RunPlanned():
                 self._plan(event)
             case StageStarted():
+                self._begin(event)
                 self._running[event.subject] = _RunningStage(event.stage, event.subject, time.monotonic())
                 # The stages of logins that run at once come in any order, and are printed when a login is over.
                 if not (self._several and event.subject.org):
@@ -127,6 +131,11 @@ class LiveDisplay:
         if len(rows) >= TABLE_FROM:
             self._rows = rows
 
+    def _begin(self, event: StageStarted) -> None:
+        """What failed of a login that begins again is forgotten."""
+        if any(end.stage == event.stage for end in self._buffers.get(event.subject, ())):
+            del self._buffers[event.subject]
+
     def _finish(self, event: SubjectFinished) -> None:
         self._flush(event.subject)
         if event.login is None:
@@ -134,7 +143,8 @@ class LiveDisplay:
         self._logins[event.subject] = event.login
         if not self._rows:
             name = self._report.name(event.subject)
-            self._out.print(Text(f" {text.success(name, event.login)}", style="bold green"))
+            earlier = self._report.taken_from(event.subject)
+            self._out.print(Text(f" {text.success(name, event.login, earlier)}", style="bold green"))
 
     def _render(self) -> RenderableType:
         """The live part: the table around the rows that run, or the rest of the block."""
@@ -180,13 +190,18 @@ class LiveDisplay:
         # Each column has a frame and two spaces beside its content; so have the first and the last.
         width = max(16, self._out.width - sum(len(head) + 3 for head in heads) - 7)
         table = Table(box=ASCII_BOX if self._ascii else ROUNDED, border_style="dim", header_style="bold")
-        table.add_column("App@Org" if rows and rows[0].org else "App", no_wrap=True, width=width // 2)
+        names = [text.clean(self._report.name(row)) for row in rows]
+        apps = [text.clean(row.app or "") for row in rows]
+        # What follows the app is never cut: it is folded if it does not fit beside a little of the result.
+        least = [len(name) - len(app) + 8 for name, app in zip(names, apps, strict=True)]
+        room = min(max(width // 2, *least), width - 12)
+        table.add_column("App@Org" if rows and rows[0].org else "App", overflow="fold", width=room)
         for head in heads:
             table.add_column(head, no_wrap=True, justify="center", width=len(head))
-        table.add_column("Result", no_wrap=True, width=width - width // 2)
-        for row in rows:
+        table.add_column("Result", no_wrap=True, width=width - room)
+        for row, name, app in zip(rows, names, apps, strict=True):
             cells = [self._cell(stage, row) for stage in stages]
-            table.add_row(Text(text.clean(self._report.name(row))), *cells, self._result(row))
+            table.add_row(Text(text.shorten(name, app, room, self._glyphs.ellipsis)), *cells, self._result(row))
         return table
 
     def _column(self, stage: Stage) -> str:
@@ -239,7 +254,8 @@ class LiveDisplay:
             self._end_stage(event)
             return
         self._buffers.setdefault(event.subject, []).append(event)
-        if event.stage == self._stages[-1]:
+        # What fails may begin again; what succeeds is flushed then.
+        if event.stage == self._stages[-1] and not self._problems.may_return(event.subject):
             self._flush(event.subject)
 
     def _flush(self, subject: Subject) -> None:
@@ -265,26 +281,32 @@ class LiveDisplay:
         if event.outcome == "warning":
             self._pause()
             warning = Text("Warning: ", style="bold yellow")
-            self._err.print(warning.append(text.clean(event.reason or ""), style="default"))
-        if event.problem:
-            self._problem(event.problem)
+            sentence = text.warning(self._report.name(event.subject), event.reason or "")
+            self._err.print(warning.append(sentence, style="default"))
+        self._tell(self._problems.lines(event))
 
-    def _problem(self, problem: Problem) -> None:
-        self._pause()
-        error, *rest = text.problem(problem)
-        head, _, message = error.partition(": ")
-        # Unbroken, however narrow the terminal: actions hold commands that people copy.
-        self._err.print(Text(f"{head}: ", style="bold red").append(message, style="default"), soft_wrap=True)
-        for line in rest:
-            self._err.print(Text(line, style="dim"), soft_wrap=True)
+    def _tell(self, lines: Sequence[str]) -> None:
+        """Print what there is to say of problems: unbroken, for actions hold commands that people copy."""
+        if lines:
+            self._pause()
+        for line in lines:
+            if line.startswith("Error ("):
+                head, _, message = line.partition(": ")
+                text_line = Text(f"{head}: ", style="bold red").append(message, style="default")
+            else:
+                text_line = Text(line, style="dim")
+            self._err.print(text_line, soft_wrap=True)
 
     def _end(self, event: RunEnded) -> None:
         self._pause()
         for subject in [*self._buffers]:
             self._flush(subject)
         self._out.print()
+        self._tell(self._problems.end())
         if self._rows:
             self._out.print(self._table(self._rows))
+        if tally := text.tally(self._report):
+            self._out.print(Text(f" {tally}"))
         self._out.print(Text(" Status: ").append(text.status(self._report), style="bold"))
         for line in text.farewell(self._logins.values()):
             self._out.print(Text(f" {line}"))

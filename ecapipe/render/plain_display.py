@@ -18,9 +18,11 @@ from ecapipe.events import (
     StageEnded,
     StageNoted,
     StageStarted,
+    Subject,
     SubjectFinished,
 )
 from ecapipe.render import text
+from ecapipe.render.problem_log import ProblemLog
 
 TITLE = "Authorizing External Client Apps"
 
@@ -38,8 +40,13 @@ class PlainDisplay:
         self._stages, self._verbose = stages, verbose
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
         self._logins: list[LoginResult] = []
+        self._problems = ProblemLog(report)
 
     def __call__(self, event: Event) -> None:
+        self._show(event)
+        self._warn(*self._problems.lines(event))
+
+    def _show(self, event: Event) -> None:
         match event:
             case RunStarted():
                 if self._stages:
@@ -55,13 +62,16 @@ class PlainDisplay:
             case SubjectFinished():
                 if event.login:
                     self._logins.append(event.login)
-                    self._print(text.success(self._report.name(event.subject), event.login))
+                    self._print(self._success(event.subject, event.login))
             case RunEnded():
                 self._end(event)
             case RunPlanned() | AppDescribed():
                 pass
             case _:
                 assert_never(event)
+
+    def _success(self, subject: Subject, login: LoginResult) -> str:
+        return text.success(self._report.name(subject), login, self._report.taken_from(subject))
 
     def _start(self, event: RunStarted) -> None:
         rule = self._glyphs.rule * 5
@@ -71,6 +81,11 @@ class PlainDisplay:
 
     def _end(self, event: RunEnded) -> None:
         farewell = text.farewell(self._logins)
+        self._warn(*self._problems.end())
+        if tally := text.tally(self._report):
+            if self._stages:
+                self._print("", *text.conclusions(self._report, self._glyphs), "")
+            self._print(tally)
         if self._stages:
             self._print("", f"Status: {text.status(self._report)}")
         self._print(*farewell)
@@ -87,9 +102,7 @@ class PlainDisplay:
             line = f"{name}: {event.facts['flow']} at {event.facts['host']}"
             self._print(text.clean(f"{line}, with {variables}" if variables else line))
         if event.outcome == "warning":
-            self._warn(f"Warning: {text.clean(event.reason or '')}")
-        if event.problem:
-            self._warn(*text.problem(event.problem))
+            self._warn(f"Warning: {text.warning(self._report.name(event.subject), event.reason or '')}")
 
     def _outcome(self, event: StageEnded) -> Iterator[str]:
         mark = self._glyphs.of(event.outcome)
@@ -120,4 +133,5 @@ class PlainDisplay:
         text.write(self._out, lines)
 
     def _warn(self, *lines: str) -> None:
-        text.write(self._err, lines)
+        if lines:
+            text.write(self._err, lines)

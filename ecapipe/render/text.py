@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TextIO
@@ -151,18 +152,65 @@ def _label(name: str) -> str:
     return " ".join(_ACRONYMS.get(word, word.capitalize()) for word in words)
 
 
-def problem(problem: Problem) -> list[str]:
-    """A problem as `sf` prints one: the error, then what to try."""
+def problem(problem: Problem, name: str = "") -> list[str]:
+    """A problem as `sf` prints one: the error with the `name` of what it is about, then what to try."""
     message = problem.message
     if problem.file and problem.line:
         message = f"{problem.file}:{problem.line}: {message}"
-    error = f"Error ({problem.name}): {clean(message)}"
+    head = " ".join(filter(None, (f"Error ({problem.name})", clean(name))))
+    error = f"{head}: {clean(message)}"
     return [error, "", "Try this:", "", *(clean(action) for action in problem.actions), ""]
 
 
-def success(name: str, login: LoginResult) -> str:
-    """The sentence of `sf` for a login, with what is called so before it."""
+def warning(name: str, reason: str) -> str:
+    """A warning, with what it is about before it unless it says so."""
+    name, reason = clean(name), clean(reason)
+    return reason if name in reason else f"{name}: {reason}"
+
+
+def shorten(name: str, app: str, width: int, ellipsis: str) -> str:
+    """`name`, which begins with that of an app, in `width` characters if leaving out the middle of the app does it:
+    an org is always readable."""
+    room = max(width - (len(name) - len(app)), 2 + len(ellipsis))
+    if len(app) <= room:
+        return name
+    tail = (room - len(ellipsis)) // 2
+    return app[: room - len(ellipsis) - tail] + ellipsis + name[len(app) - tail :]
+
+
+def conclusions(report: Report, glyphs: Glyphs) -> list[str]:
+    """A line for each target of a run, in 80 columns unless an org is longer."""
+    marks = {"succeeded": glyphs.passed, "planned": glyphs.passed, "failed": glyphs.failed, "waiting": glyphs.pending}
+    rows = [
+        (shorten(clean(report.name(target)), clean(target.app or ""), 46, glyphs.ellipsis), *end)
+        for target, end in report.conclusions().items()
+    ]
+    width = min(46, max((len(name) for name, *_ in rows), default=0))
+    lines = []
+    for name, word, detail in rows:
+        end = f"{word}: {clean(detail)}" if detail else word
+        room = 78 - max(width, len(name))
+        if len(end) > room > len(glyphs.ellipsis):
+            end = end[: room - len(glyphs.ellipsis)] + glyphs.ellipsis
+        lines.append(f"{marks.get(word, glyphs.skipped)} {name:{width}} {end}")
+    return lines
+
+
+def tally(report: Report) -> str | None:
+    """How many targets of a run came to which end; None if there is but one."""
+    count = Counter[str](end.word for end in report.conclusions().values())
+    if count.total() < 2:
+        return None
+    usual = ("planned" if "planned" in count else "succeeded", "failed", "waiting")
+    words = (*usual, *(word for word in ("skipped", "not reached") if word in count))
+    return f"{count.total()} targets: {', '.join(f'{count[word]} {word}' for word in words)}"
+
+
+def success(name: str, login: LoginResult, earlier: str | None = None) -> str:
+    """The sentence of `sf` for a login, with what is called so before it; `earlier`: the run that it is of."""
     user = clean(login.username or login.user_id or "")
+    if earlier:
+        return f"{clean(name)}: Taken over from run {clean(earlier)}: {user} in org {clean(login.org_id or '')}"
     return f"{clean(name)}: Successfully authorized {user} with org ID {clean(login.org_id or '')}"
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from ecapipe.credentials import settings_file
 from ecapipe.login import handover
 from ecapipe.login import plan as login_plan
 from ecapipe.login.callbacks import PendingLogins
@@ -13,12 +14,7 @@ from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import LoginPlan, Target, WebPlan
 from ecapipe.problems.orgs import too_many_approvals
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.project import (
-    flow_not_possible,
-    no_oauth_settings,
-    settings_in_source_org,
-    settings_not_packaged,
-)
+from ecapipe.problems.project import flow_not_possible
 from ecapipe.problems.usage import bug
 from ecapipe.run.readiness import Candidate, Readiness, Ready, Refused, Skipped
 from ecapipe.run.world import World
@@ -26,9 +22,6 @@ from ecapipe.saved import sessions
 
 APPROVALS: Final = 5
 """Refresh tokens that one user has of one app in one org; the next one revokes the oldest."""
-
-_SETTINGS_ELSEWHERE: Final = frozenset({settings_in_source_org, settings_not_packaged, no_oauth_settings})
-"""Why an app has no settings file in an org, though it may have one elsewhere."""
 
 
 def plan_logins(candidates: Sequence[Candidate], options: LoginOptions, world: World) -> list[Readiness]:
@@ -90,7 +83,7 @@ def _skip_unsuitable(targets: Sequence[Readiness], options: LoginOptions) -> lis
             return readiness
         target, problem = readiness.target, readiness.problem
         flow_chooses = target.org in served and options.of(target.org).flow != "auto"
-        if (problem.kind is flow_not_possible and flow_chooses) or problem.kind in _SETTINGS_ELSEWHERE:
+        if (problem.kind is flow_not_possible and flow_chooses) or problem.kind in settings_file.ELSEWHERE:
             return Skipped(target, problem)
         return readiness
 

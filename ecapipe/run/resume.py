@@ -79,6 +79,13 @@ def resume(
     logins = [subject for subject in resumption.records if subject.org is not None]
     work.facts |= {"resumes": resumption.run, "takenOver": len(logins)}
     work.warnings += resumption.changes
+    if logins:
+        name = SubjectNames(fingerprints)
+        work.note(
+            "hint",
+            f"Taken over from run {resumption.run}: {_enumerate(map(name, logins))}. No record holds a secret or its "
+            "hash: one that has changed since then is first used by the next login.",
+        )
     return resumption.records
 
 

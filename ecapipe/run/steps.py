@@ -7,14 +7,13 @@ from dataclasses import replace
 
 from ecapipe.credentials import resolution, sources
 from ecapipe.credentials.resolution import Resolution
-from ecapipe.credentials.settings_file import settings_problem
+from ecapipe.credentials.settings_file import ELSEWHERE, settings_problem
 from ecapipe.credentials.sources import Chain
 from ecapipe.login.tracker import SkipStage, StageWork
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.org import Org, same_id
 from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.project import settings_not_retrieved
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import refuse_rivals
 
@@ -46,8 +45,8 @@ def locate(
         work.pass_over(f"{app.name} has no global OAuth settings file here: its key and secret come from elsewhere.")
         return
     problem = settings_problem(app, orgs, chain)
-    # A file that should be here, and was not retrieved, is missing whether or not somebody named the app.
-    if named or problem.kind is settings_not_retrieved:
+    # A file that should be here is missing whether or not somebody named the app.
+    if named or problem.kind not in ELSEWHERE:
         raise EcapipeError(problem)
     if logins_fail:
         raise SkipStage(problem.message)
@@ -96,7 +95,7 @@ def missing_in_org(app: App, org: Org, chain: Chain, *, named: bool) -> Problem 
     if app.settings or not named:
         return None
     problem = settings_problem(app, (org,), chain)
-    if problem.kind is settings_not_retrieved:
+    if problem.kind not in ELSEWHERE:
         return None
     return problem
 

@@ -292,7 +292,8 @@ def pair_apps(trees: RunTrees, names: Sequence[str], orgs: Sequence[Org]) -> Run
         whole=not names and all(tree.whole for tree in discoveries),
         known=frozenset().union(*(tree.known for tree in discoveries)),
     )
-    notices = (*_idle(names, orgs, pairs), *_with_same_key(pairs))
+    # Without orgs there are no pairs, and nothing is left out.
+    notices = (*_idle(names, orgs, pairs), *_with_same_key(pairs)) if orgs else ()
     return RunTargets(found, tuple(orgs), tuple(pairs), notices)
 
 

@@ -255,3 +255,80 @@ def test_a_probe_warns_of_a_pair_from_two_sources(tmp_path: Path) -> None:
     with batch(tmp_path, ("dev",)) as made:
         ended = inside("app", "probe", *made.run("dev")[1:], at=tmp_path, ECAPIPE_CLIENT_ID_BATCH=trees.key("Batch"))
     assert "Batch@dev: The consumer key comes from environment, the consumer secret from file" in ended.err
+
+
+# --- a file that is there, and cannot be read -------------------------------------------------------------------
+
+SETTINGS = f"{trees.DEFAULT}/extlClntAppGlobalOauthSets/Acme_glbloauth.ecaGlblOauth-meta.xml"
+UNREADABLE = {
+    "not closed": ("</consumerKey>", "</oops>"),
+    "a DOCTYPE": ("?>\n", "?>\n<!DOCTYPE x>\n"),
+    "of no app": ("<externalClientApplication>Acme</externalClientApplication>", ""),
+    "another root": ("ExtlClntAppGlobalOauthSettings", "Profile"),
+    "empty": (None, ""),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+@pytest.mark.parametrize("base", [without_file(), without_file(OTHER), PACKAGED])
+def test_a_settings_file_that_cannot_be_read_is_not_missing(tmp_path: Path, case: str, base: trees.Files) -> None:
+    old, new = UNREADABLE[case]
+    text = str(trees.app("Acme")[SETTINGS])
+    root = plant(tmp_path, base, {SETTINGS: new if old is None else text.replace(old, new)}, trees.app("Portal"))
+    checked = inside("app", "check", "--json", at=root)
+    errors = [each for each in checked.result["findings"] if each["level"] == "error"]
+    assert checked.status == 1
+    assert [(each["app"], each["file"]) for each in errors] == [(None, SETTINGS)]
+    assert f"Settings: not read: {SETTINGS}" in inside("app", "list", at=root).out
+
+    ended = inside("run", "-o", URL, "--json", at=root)
+    (failure,) = [each for each in ended.result["failures"] if each["app"] == "Acme"]
+    assert (failure["stage"], failure["name"]) == (
+        "locate",
+        "WrongRoot" if case == "another root" else "MalformedXml",
+    )
+    assert "retrieved, or" not in failure["message"]
+    probed = inside("app", "probe", "-o", URL, "-n", "Acme", "--json", at=root)
+    assert (probed.status, probed.result["probes"][0]["verdict"]) == (1, "missing")
+    assert SETTINGS in probed.result["probes"][0]["message"]
+
+
+def test_another_apps_file_that_cannot_be_read_says_nothing_of_this_one(tmp_path: Path) -> None:
+    broken: trees.Files = {SETTINGS: str(trees.app("Acme")[SETTINGS]).replace("</consumerKey>", "</oops>")}
+    root = plant(tmp_path, without_file(), without_file(name="Portal"), broken)
+    ended = inside("run", "-o", URL, "--json", at=root)
+    names = {each["app"]: each["name"] for each in ended.result["failures"]}
+    assert names == {"Acme": "MalformedXml", "Portal": "SettingsNotRetrieved"}
+
+
+def test_a_file_that_names_no_app_is_that_of_the_app_it_is_called_by(tmp_path: Path) -> None:
+    others = [without_file(name=name) for name in ("Ac", "Acme_Two", "Portal")]
+    root = plant(tmp_path, without_file(), *others, {SETTINGS: ""})
+    found = inside("app", "check", "--json", at=root).result["findings"]
+    missing = [each["app"] for each in found if each["rule"] == "settings-missing"]
+    assert missing == ["Ac", "Acme_Two", "Portal"]
+
+
+# --- what is said of a public client ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("robot", [False, True])
+def test_a_public_client_lacks_a_secret_only_for_a_flow_that_needs_one(tmp_path: Path, robot: bool) -> None:
+    flows = trees.CLIENT_CREDENTIALS if robot else {}
+    public = {"isConsumerSecretOptional": "true", "consumerSecret": None, **flows}
+    root = plant(tmp_path, trees.app("Acme", settings=public, policies=flows))
+    checked = inside("app", "check", "--json", at=root)
+    rules = {each["rule"]: each["level"] for each in checked.result["findings"]}
+    assert rules.get("consumer-secret-missing") == ("warning" if robot else None)
+    (listed,) = inside("app", "list", "--json", at=root).result["apps"]
+    assert listed["credentials"]["consumerSecret"]["required"] is robot
+
+
+def test_an_auto_that_is_typed_wins_over_the_org_file(tmp_path: Path) -> None:
+    root = plant(tmp_path, trees.app("Acme"))
+    (root / "orgs.json").write_text(json.dumps([{"alias": "dev", "url": URL, "flow": "jwt", "callback": "paste"}]))
+    command = ["run", "-f", "orgs.json", "--dry-run", "--concise"]
+    assert inside(*command, at=root).status == 1
+    assert inside(*command, "--flow", "auto", at=root).out == "Acme@dev: web at acme.my.salesforce.com\n"
+    # Nothing is left out of orgs that nobody asked for.
+    assert inside("run", "--until", "check", "-n", "Acme", "--json", at=root).document["warnings"] == []

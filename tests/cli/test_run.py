@@ -178,7 +178,7 @@ def test_nobody_who_comes_in_time_leaves_people_to_wait_for(scene: Scene, tmp_pa
     ended = ecapipe(*command, at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT="300")
     assert ended.status == 69
     assert "Status: Waiting for people" in ended.out
-    assert "Error (AuthTimeoutError): No answer came for Listener within 0.005 minutes." in ended.err
+    assert "Error (AuthTimeoutError) Listener@uat: No answer came for Listener within 0.005 minutes." in ended.err
     assert "--callback paste" in ended.err
     for value in ("0", "abc", "99999999999999"):
         assert inside(*command, at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT=value).status == 2
@@ -213,7 +213,7 @@ def test_a_wrong_secret_is_refused_and_some_successes_are_partial(scene: Scene, 
     assert warning.startswith("Robot: The consumer key comes from file, the consumer secret from environment: ")
     assert one.status == 1
     assert "Status: Failed" in one.out
-    assert "Error (InvalidClient): " in one.err
+    assert "Error (InvalidClient) Robot@uat: " in one.err
     assert "made-up-but-wrong" not in both.out + both.err + one.out + one.err
 
 

@@ -43,7 +43,7 @@ LINK = "https://acme.my.salesforce.com/services/oauth2/authorize?state=made-up&s
 LOST = """\
 Sign in to uat and allow Billing.
 That is not the address the login ends at.
-Error (ConnectionFailed): main/Portal.xml:7: No connection to acme.my.salesforce.com could be made: \
+Error (ConnectionFailed) Portal2@uat: main/Portal.xml:7: No connection to acme.my.salesforce.com could be made: \
 connection refused.
 
 Try this:

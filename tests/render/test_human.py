@@ -114,6 +114,7 @@ def test_a_run_reads_so() -> None:
  ✘ Requesting token 20ms
  ◯ Verifying user info - Skipped: Requesting token failed.
 
+ 2 targets: 1 succeeded, 1 failed, 0 waiting
  Status: Partial Success
  ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end;
 use --revoke to end them at once.
@@ -121,7 +122,7 @@ use --revoke to end them at once.
 
 """
     )
-    assert err == f"Warning: Key and secret differ in source.\n\n{LINK}\n\n{LOST}"
+    assert err == f"Warning: Billing: Key and secret differ in source.\n\n{LINK}\n\n{LOST}"
 
 
 def test_many_targets_are_a_table() -> None:
@@ -139,6 +140,7 @@ def test_many_targets_are_a_table() -> None:
 │ App2@uat                │   ✔    │   ✔   │     ◯     │   ◼   │   ◼    │ It cannot work.          │
 │ App3@uat                │   ✔    │   ✔   │     ◯     │   ◼   │   ◼    │ It cannot work.          │
 ╰─────────────────────────┴────────┴───────┴───────────┴───────┴────────┴──────────────────────────╯
+ 4 targets: 1 succeeded, 1 failed, 0 waiting, 2 skipped
  Status: Partial Success
  ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end;
 use --revoke to end them at once.
@@ -146,7 +148,7 @@ use --revoke to end them at once.
 
 """
     )
-    assert "Error (MadeUp): It broke." in err
+    assert "Error (MadeUp) App1@uat: It broke." in err
 
 
 def test_verbose_adds_the_facts_of_the_middle() -> None:
@@ -180,7 +182,7 @@ def test_markup_and_emoji_of_others_are_only_text() -> None:
     out, err = shown(run(text))
     assert f"Successfully authorized {text}" in out
     assert f"Orgs: {text}" in out
-    assert f"Warning: {text}" in err
+    assert f"{text}" in err
 
 
 def test_what_people_copy_is_never_broken() -> None:

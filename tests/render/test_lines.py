@@ -55,13 +55,18 @@ Billing@uat: Successfully authorized ada@acme.example with org ID 00D00000000000
 ✘ Requesting token - Portal2@uat (20ms)
 ◯ Verifying user info - Skipped - Portal2@uat: Requesting token failed.
 
+✔ Billing@uat succeeded: ada@acme.example
+✘ Portal2@uat failed: ConnectionFailed
+
+2 targets: 1 succeeded, 1 failed, 0 waiting
+
 Status: Partial Success
 ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; use --revoke to \
 end them at once.
 Elapsed time: 1m 6.90s
 """
     )
-    assert err == f"Warning: Key and secret differ in source.\n{LINK}\n{LOST}"
+    assert err == f"Warning: Billing: Key and secret differ in source.\n{LINK}\n{LOST}"
 
 
 def test_concise_is_logins_and_problems() -> None:
@@ -70,6 +75,7 @@ def test_concise_is_logins_and_problems() -> None:
         out
         == """\
 Billing@uat: Successfully authorized ada@acme.example with org ID 00D000000000001EAA
+2 targets: 1 succeeded, 1 failed, 0 waiting
 ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; use --revoke to \
 end them at once.
 """

@@ -53,8 +53,8 @@ def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="note"),
-    means="The app's global OAuth settings hold no consumerSecret, no other source supplies one, and one is needed. "
-    "It is a warning at most where the app allows a flow that needs none.",
+    means="The app's global OAuth settings hold no consumerSecret, no other source supplies one, and a flow of the "
+    "app needs one. It is a warning at most where the app also allows a flow that needs none.",
     why="Most orgs leave the secret out of a retrieve: the switch that allows it is off, the user lacks the "
     "permission, or the release no longer supports it.",
     remedy="Supply the secret from the environment, or allow it in the org and retrieve again.",
@@ -68,6 +68,9 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     if subject.in_file("consumerSecret") in ("placeholder", "duplicate"):
         return
     flows = registry.allowed_flows(app)
+    # A public client, say: nothing is missing.
+    if flows.names == flows.without_secret and (flows.names or app.secret_optional):
+        return
     sentences = [f"{app.name} has no consumerSecret.", *secret.causes]
     sentences.append(f"Its settings allow: {', '.join(flows.names) or 'no flow'}.")
     mildest: Level | None = None

@@ -39,7 +39,8 @@ _WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems
     source=guide(metadata.SETTINGS),
 )
 def settings_missing(subject: RuleInput) -> Iterator[Remark]:
-    if subject.settings:
+    # A file that is there, and cannot be read, is a finding of its own.
+    if subject.settings or subject.app.unread_settings:
         return
     app, target = subject.app, subject.evidence.target
     targets = (target,) if target else ()
