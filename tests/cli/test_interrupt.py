@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
-from contextlib import suppress
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -88,23 +88,6 @@ def test_a_terminal_that_is_closed_costs_no_report(scene: Scene, tmp_path: Path,
     assert [each.get("type") for each in failures] == ["Interrupted"]
 
 
-def test_a_command_without_stages_ends_in_one_document_too(scene: Scene, tmp_path: Path) -> None:
-    slow = tmp_path / "slow"
-    os.mkfifo(slow)
-    command = ("app", "check", "-d", str(scene.root), "--json")
-    with started(*command, at=tmp_path, ECAPIPE_CLIENT_SECRET_BATCH_FILE=str(slow)) as run:
-        writer = None
-        while writer is None:
-            assert run.process.poll() is None
-            with suppress(OSError):  # nobody reads yet
-                writer = os.open(slow, os.O_WRONLY | os.O_NONBLOCK)
-        run.interrupt()
-        ended = run.end()
-        os.close(writer)
-    assert (ended.status, ended.err) == (130, "")
-    assert ended.document["name"] == "Interrupted"
-
-
 @pytest.mark.parametrize(
     ("command", "unbuffered"),
     [("--version", ""), ("--help", "1"), ("run --bogus --json", "1"), ("run --until check", "")],
@@ -133,17 +116,21 @@ EARLY = """
 import os, sys
 class Finder:
     def find_spec(self, name, *_):
-        if name == "typer":
+        if name == "{loaded}":
             os.kill(os.getpid(), {number})
 sys.meta_path.insert(0, Finder())
 from ecapipe.cli.main import main
-sys.exit(main(["app", "list", "--json"]))
+sys.exit(main(["app", "check", "--json"]))
 """
 
 
+@pytest.mark.parametrize("loaded", ["typer", "ecapipe.check.inspection"])
 @pytest.mark.parametrize("by", ENDING)
-def test_an_interrupt_while_the_command_is_loaded_is_told_like_any_other(tmp_path: Path, by: signal.Signals) -> None:
-    command = [sys.executable, "-c", EARLY.format(number=int(by))]
+def test_an_interrupt_of_a_command_without_stages_is_told_in_one_document(
+    tmp_path: Path, by: signal.Signals, loaded: str
+) -> None:
+    """While it is loaded, and while it runs."""
+    command = [sys.executable, "-c", EARLY.format(number=int(by), loaded=loaded)]
     done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (130, b"")
     assert json.loads(done.stdout)["name"] == "Interrupted"
@@ -177,3 +164,34 @@ def test_an_output_without_room_is_said_and_is_no_bug(tmp_path: Path, words: lis
         "Error (OutputNotWritten): Standard output was not written: no space left on device."
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["app", "list"], ["run", "--json"], ["doctor"], ["explain"], ["login", "list"]])
+def test_a_current_folder_that_was_deleted_is_no_bug(tmp_path: Path, words: list[str]) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    command = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", sys.executable, "-P", *PROGRAM[1:], *words]
+    done = subprocess.run(command, cwd=gone, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done
+    assert done.returncode == 0 or "NoCurrentFolder" in done.stdout + done.stderr
+
+
+def test_a_signal_while_reports_are_written_costs_none(scene: Scene, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "first")
+    reports = [word for name in ("junit=first", "json=second") for word in ("--report", name)]
+    with started(*scene.run("Batch"), *reports, "--json", at=tmp_path) as run:
+        # Nobody reads the first one yet, so that it is not written yet.
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and not _opens_pipe(run.process.pid):
+            time.sleep(0.01)
+        for by in ENDING:
+            run.interrupt(by)
+        first = (tmp_path / "first").read_text()
+        ended = run.end()
+    assert ended.status == 0
+    ElementTree.fromstring(first)
+    assert json.loads((tmp_path / "second").read_text()) == ended.document
+
+
+def _opens_pipe(process: int) -> bool:
+    """Whether it waits for somebody to read what it opens."""
+    return Path(f"/proc/{process}/wchan").read_text() in ("wait_for_partner", "fifo_open")

@@ -61,12 +61,14 @@ class Org:
     asked: Callable[[], object] = lambda: None
     answered: Callable[[], object] = lambda: None
     also: dict[str, Any] = field(default_factory=dict)
+    url: str = ""
     newest: int = 0
     silent: bool = False
     over: threading.Event = field(default_factory=threading.Event)
     interrupted: float = 0.0
     """When the last signal was sent."""
     revoked: list[str] = field(default_factory=list)
+    revoking: Callable[[], object] = lambda: None
     reused: bool = False
     """A refresh token came again that was over: Salesforce would end the login."""
 
@@ -82,11 +84,11 @@ class Org:
         drawer: Any = Drawer(str(self.home / "drawer"))
         return RecordStore(Environment({"ECAPIPE_STATE_DIR": str(self.home / "state")}), lambda: drawer)
 
-    def keep(self, url: str) -> None:
+    def keep(self, url: str, app: str = "Rotating") -> None:
         """Keep the login, as ``run --save`` does."""
         org = replace(selection.choose(url, {}, ()), org_id=ORG_ID, username="ann@acme.example")
         scopes, at = ("api", "refresh_token"), "2026-11-25T12:00:00Z"
-        login = SavedLogin("Rotating", org, USER_ID, "3MVG9madeup", "web", scopes, url, True, True, self.place, at)
+        login = SavedLogin(app, org, USER_ID, "3MVG9madeup", "web", scopes, url, True, True, self.place, at)
         self.store.put(
             records.record(login), SavedSecrets(*map(Secret, ("made-up-access", self.token, "made-up-secret")))
         )
@@ -137,6 +139,7 @@ def serving(home: Path, place: StorePlace) -> Iterator[Org]:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             if self.path.endswith("/revoke"):
                 org.revoked += form["token"]
+                org.revoking()
                 self._answer(200, b"", "text/plain")
                 return
             org.asked()
@@ -160,7 +163,8 @@ def serving(home: Path, place: StorePlace) -> Iterator[Org]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        org.keep(f"http://127.0.0.1:{server.server_port}")
+        org.url = f"http://127.0.0.1:{server.server_port}"
+        org.keep(org.url)
         try:
             yield org
         finally:
@@ -253,6 +257,30 @@ def test_what_is_no_token_takes_the_place_of_none(tmp_path: Path, token: object)
         assert ecapipe("login", "refresh", at=tmp_path, **org.variables).status == 1
         org.newest = 0
         org.check()
+
+
+def test_a_logout_of_all_that_is_interrupted_reports_what_is_over(tmp_path: Path) -> None:
+    with serving(tmp_path, "file") as org:
+        org.keep(org.url, "Another")
+        org.keep(org.url, "Third")
+        with started("login", "logout", "--all", "--json", at=tmp_path, **org.variables) as running:
+
+            def hang() -> None:
+                if len(org.revoked) == 2:
+                    running.interrupt()
+                    running.interrupt(signal.SIGTERM)
+                    org.over.wait(PATIENCE)
+
+            org.revoking = hang
+            ended = running.end()
+        org.over.set()
+        assert ended.status == 130
+        assert [each["login"]["app"] for each in ended.result["logouts"]] == ["Another"]
+        assert [(each["app"], each["name"]) for each in ended.result["failures"]] == [
+            ("Rotating", "Interrupted"),
+            ("Third", "Interrupted"),
+        ]
+        assert len(list(org.store.records("login"))) == 2
 
 
 def test_signals_that_whoever_started_us_ignores_end_nothing(tmp_path: Path) -> None:
