@@ -201,14 +201,20 @@ class GitRepository:
         return [_ruling(*map(os.fsdecode, fields_of)) for fields_of in zip(fields[0::4], fields[2::4], strict=True)]
 
     def holding(self, folder: str, secrets: SecretSearch) -> Iterable[str]:
-        command = (
-            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
+        grep = (
+            "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
+            "--no-color",  # color.ui=always would put escapes around every name
             "--fixed-strings", "-f", "-", "--", f":(literal){folder}",
         )  # fmt: skip
+        ignored = ("ls-files", "--cached", "--ignored", "--exclude-standard", "-z", "--", f":(literal){folder}")
 
         def search() -> list[str]:
             # The values go in through a pipe: nobody can see them among the arguments.
-            return self._names(*command, stdin=secrets.patterns)
+            found = self._names("grep", "--untracked", *grep, stdin=secrets.patterns)
+            # That passes over what is tracked and ignored as well, of which there is hardly ever anything.
+            if self._run(*ignored):
+                found += self._names("grep", *grep, stdin=secrets.patterns)
+            return list(dict.fromkeys(found))
 
         return _InBackground(search)
 
