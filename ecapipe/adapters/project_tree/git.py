@@ -44,10 +44,10 @@ _PROGRAM: Final = "GIT_PYTHON_GIT_EXECUTABLE"
 """The variable of GitPython that names another program."""
 _LOADING: Final = threading.Lock()
 _OF_ONE_REPOSITORY: Final = frozenset(
-    "GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_SHALLOW_FILE GIT_GRAFT_FILE "
-    "GIT_NAMESPACE".split()
+    "GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_SHALLOW_FILE GIT_GRAFT_FILE GIT_NAMESPACE".split()
 )
-"""What git lets the hooks of a repository know of it, such as the index of a commit of some paths."""
+"""What git lets the hooks of a repository know of it, such as the index of a commit of some paths. More objects, of
+GIT_ALTERNATE_OBJECT_DIRECTORIES, are of no harm to any: an object is called by its content."""
 _FOUND: Final = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX"})
 """What git finds from the top of the work tree."""
 _FOREIGN: Final = frozenset({"annex", "lfs", "modules"})
