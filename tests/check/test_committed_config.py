@@ -189,6 +189,19 @@ def test_the_commit_may_have_been_fetched_beside_a_shallow_clone_anywhere(tmp_pa
     assert (found[RULE], found[CHANGED]) == ("error", "warning")
 
 
+def test_a_package_directory_that_is_left_out_is_told(tmp_path: Path) -> None:
+    gate = ground.for_("commit", config_from="HEAD")
+    root = ground.ready(tmp_path, committed(trees.project("force-app", "more/app") | APP | {"more/app/a": "made up"}))
+    assert judged(root, gate)[1] == []
+    trees.plant(root, {FILE: trees.project("more")[FILE]})
+    assert judged(root, gate) == ([], [FILE])
+    trees.plant(root, {FILE: trees.project("force-app")[FILE]})
+    assert judged(root, gate)[1] == [FILE]
+    (root / "more/app/a").unlink()
+    (root / "more/app").rmdir()
+    assert judged(root, gate)[1] == []
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(0, 1) | st.text(max_size=2),
     lambda each: st.lists(each, max_size=2) | st.dictionaries(st.sampled_from("ab"), each, max_size=2),
