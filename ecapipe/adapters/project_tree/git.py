@@ -416,6 +416,7 @@ class Repositories:
     def __call__(self, path: str) -> GitRepository | None:
         top = _top(path)
         if top is None:
+            _refuse_unmarked(path)
             return None
         if top not in self._opened:
             self._opened[top] = GitRepository(top, self._patience)
@@ -430,6 +431,18 @@ def _top(path: str) -> str | None:
         if top == last:
             return None
     return top.replace(os.sep, "/")
+
+
+def _refuse_unmarked(path: str) -> None:
+    """Raises `GitRefused` for a path in the work tree of GIT_DIR, which needs no .git there: nobody looks into it,
+    and what it tracks is not to be taken for what no repository does."""
+    variables = environment.process()
+    if variables.get("GIT_DIR") is None:
+        return
+    with suppress(OSError, ValueError):  # the current folder was removed, or the other is on another drive
+        work_tree = os.path.realpath(variables.get("GIT_WORK_TREE") or os.curdir)
+        if os.path.commonpath((work_tree, os.path.realpath(path))) == work_tree:
+            raise GitRefused(git_unavailable(path, "GIT_DIR names a repository that has no .git around it"))
 
 
 def _git_folders(top: str) -> list[str]:
