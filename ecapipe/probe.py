@@ -20,7 +20,7 @@ from ecapipe.orgs.org import duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import settings_not_retrieved
-from ecapipe.problems.usage import bug
+from ecapipe.problems.usage import bug, interrupted
 from ecapipe.project import discovery
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
@@ -48,9 +48,9 @@ def run(
 ) -> ProbeResult:
     """Send one request for each pair. Raises `EcapipeError` if the project cannot be read, or an org not used."""
     run_targets = targets.choose_targets(selection, org_selection, world)
-    apps = run_targets.found.apps
+    found = run_targets.found
     chain = world.chain(
-        Scope(apps, run_targets.chosen, asks=ANYBODY, secret_from=secret_from, allowed=org_selection.allowed)
+        Scope(found.apps, run_targets.chosen, found.known, ANYBODY, secret_from, org_selection.allowed)
     )
     # A dict as an ordered set: the same warning may come up again.
     warnings: dict[str, None] = {}
@@ -59,8 +59,8 @@ def run(
     if not any(verdict.word == "accepted" for verdict in verdicts):
         verdicts = tuple(_unskipped(verdict) for verdict in verdicts)
     return ProbeResult(
-        found=run_targets.found,
-        apps=tuple(_describe(app, run_targets, chain) for app in apps),
+        found=found,
+        apps=tuple(_describe(app, run_targets, chain) for app in found.apps),
         verdicts=verdicts,
         notices=(*_notices(run_targets), *warnings),
     )
@@ -116,7 +116,7 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
     """The request about a pair, or its verdict if there is nothing to ask. Adds what a run would warn of."""
     app, org = pair.app, pair.org
     if app.settings is None and not steps.has_credentials_from_outside(app, (org,), chain, lambda org: False):
-        problem = settings_file.settings_problem(app, (org,))
+        problem = settings_file.settings_problem(app, (org,), chain)
         # Settings that were never retrieved are an oversight, whoever asked; a packaged app has them elsewhere.
         if pair.named or problem.kind is settings_not_retrieved:
             return _failure(pair, "missing", problem)
@@ -153,9 +153,19 @@ def _with_sources(verdict: Verdict, resolved: Resolution) -> Verdict:
     return replace(verdict, message=message, key_source=resolved.key.source, secret_source=resolved.secret.source)
 
 
+def _interrupted(probe: Verdict | _Probe) -> Verdict:
+    """What is left of a request that nobody waits for."""
+    if isinstance(probe, Verdict):
+        return probe
+    return _with_sources(_failure(probe.pair, "unclear", interrupted()), probe.resolved)
+
+
 def _send_all(probes: Sequence[Verdict | _Probe], world: World) -> tuple[Verdict, ...]:
-    """The verdicts in the order of `probes`, several of which are sent at once; a bug in a thread is raised here."""
-    results: SimpleQueue[tuple[int, Verdict | BaseException]] = SimpleQueue()
+    """The verdicts in the order of `probes`, several of which are sent at once; a bug in a thread is raised here.
+
+    An interrupt leaves what has not been answered.
+    """
+    results: SimpleQueue[tuple[int, Verdict | BaseException] | None] = SimpleQueue()
     verdicts: dict[int, Verdict] = {}
     workers = Workers(scheduler.CONCURRENCY, scheduler.PER_HOST, world.clock.seconds, world.close_connections)
 
@@ -167,22 +177,26 @@ def _send_all(probes: Sequence[Verdict | _Probe], world: World) -> tuple[Verdict
             results.put((number, error))
 
     try:
-        for number, probe in enumerate(probes):
-            match probe:
-                case Verdict():
-                    verdicts[number] = probe
-                case _Probe():
-                    workers.submit(probe.pair.org.host, partial(work, number, probe))
-        while len(verdicts) < len(probes):
-            try:
-                number, result = results.get(timeout=_TICK)
-            except Empty:
-                # Slow hosts must not hold the quick ones up.
-                workers.relieve()
-                continue
-            if isinstance(result, BaseException):
-                raise result
-            verdicts[number] = result
+        with world.interrupts(partial(results.put, None)):
+            for number, probe in enumerate(probes):
+                match probe:
+                    case Verdict():
+                        verdicts[number] = probe
+                    case _Probe():
+                        workers.submit(probe.pair.org.host, partial(work, number, probe))
+            while len(verdicts) < len(probes):
+                try:
+                    arrived = results.get(timeout=_TICK)
+                except Empty:
+                    # Slow hosts must not hold the quick ones up.
+                    workers.relieve()
+                    continue
+                if arrived is None:
+                    break
+                number, result = arrived
+                if isinstance(result, BaseException):
+                    raise result
+                verdicts[number] = result
     finally:
         workers.close()
-    return tuple(verdicts[number] for number in range(len(probes)))
+    return tuple(verdicts.get(number) or _interrupted(probe) for number, probe in enumerate(probes))

@@ -95,6 +95,7 @@ def inside(*arguments: str, at: Path, **variables: str) -> Ended:
     """The same within this process: quick, for what depends on neither streams nor signals. Its input is empty."""
     out, err = io.StringIO(), io.StringIO()
     wanted, stdin = environment(at, **variables), sys.stdin
+    report_unraisable = sys.unraisablehook
     handlers = {number: signal.getsignal(number) for number in ENDING}
     logger = logging.getLogger("ecapipe")
     log = (list(logger.handlers), logger.level, logger.propagate)
@@ -113,7 +114,7 @@ def inside(*arguments: str, at: Path, **variables: str) -> Ended:
         try:
             status = main(arguments)
         finally:
-            sys.stdin = stdin
+            sys.stdin, sys.unraisablehook = stdin, report_unraisable
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             logger.handlers, level, logger.propagate = log

@@ -8,14 +8,12 @@ import socket
 import stat
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.network import browser, http
+from ecapipe.adapters.network import browser, http, nearness, proxies
 from ecapipe.adapters.project_tree import git as repositories
 from ecapipe.adapters.storage import state, store
 from ecapipe.documents import health
@@ -23,9 +21,9 @@ from ecapipe.documents.health import Check, Stored
 from ecapipe.login.callbacks import CallbackListener, CallbackReply
 from ecapipe.login.salesforce_cli import SalesforceCli
 from ecapipe.problems.git import OTHER_GIT
+from ecapipe.problems.network import proxy_failed
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.salesforce_cli import sf_not_found
-from ecapipe.problems.storage import state_directory_unusable
 from ecapipe.saved.records import RecordKind, SavedRecord
 from ecapipe.saved.store import SecretStore
 
@@ -33,8 +31,8 @@ _PATIENCE: Final = 10.0
 """Seconds for a program to tell its version."""
 _NEAR: Final = 3.0
 """Seconds for a proxy to take a connection."""
-_PROXIES: Final = ("http", "https", "socks5", "socks5h")
-_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
+_ORG: Final = "login.salesforce.com"
+"""A host that stands for those of orgs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +153,15 @@ def web_browser(environment: Environment) -> Check:
     if environment.get("SSH_CONNECTION"):
         message = "This is an SSH session: links are printed, and answers are pasted."
         return Check("browser", "ok", message, details=details)
-    chosen = environment.get("BROWSER")
-    if not chosen:
-        # Windows and macOS open pages by themselves; elsewhere a browser needs a display.
-        desktop = sys.platform in ("win32", "darwin")
-        if browsers or desktop or environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"):
-            return Check("browser", "ok", "The system's browser opens login pages.", details=details)
-        message = "There is neither a display nor a known browser: a login page cannot be opened here."
-        return Check("browser", "warn", message, ("Use --browser none, and open the links elsewhere.",), details)
-    program = chosen.split(os.pathsep)[0].split(" ")[0]
-    if environment.program(program):
-        return Check("browser", "ok", "BROWSER opens login pages.", details=details)
-    message = "BROWSER names a program that is not on the PATH."
-    return Check("browser", "warn", message, ("Set BROWSER to a browser on the PATH, or unset it.",), details)
+    obstacle = nearness.obstacle(environment)
+    if obstacle is None:
+        opener = "BROWSER" if environment.get("BROWSER") else "The system's browser"
+        return Check("browser", "ok", f"{opener} opens login pages.", details=details)
+    actions = ["Use --browser none, and open the links elsewhere."]
+    if environment.get("BROWSER"):
+        actions = ["Set BROWSER to a browser on the PATH, or unset it."]
+    message = f"A login page cannot be opened here: {obstacle}."
+    return Check("browser", "warn", message, tuple(actions), details)
 
 
 def keyring() -> Check:
@@ -179,52 +173,25 @@ def keyring() -> Check:
 
 
 def proxy() -> Check:
-    """The proxy for orgs, as the HTTP client takes it from the environment or the system; never its password."""
-    proxies = urllib.request.getproxies()
-    url = proxies.get("https") or proxies.get("all")
-    if not url:
-        return Check("proxy", "ok", "There is no proxy before orgs.")
-    actions = ("Set HTTPS_PROXY to the proxy's URL, such as http://proxy.example:8080, or unset it.",)
-    address = _proxy_address(url)
-    if address is None:
-        message = "The proxy that the environment names for https is no URL that ecapipe can use."
-        return Check("proxy", "fail", message, actions)
-    if address.scheme.startswith("socks") and not _can_socks():
-        message = "The proxy for orgs is a SOCKS proxy, and the Python package socksio is not installed."
-        install = 'Install it into the environment of ecapipe: pip install "socksio<2"'
-        return Check("proxy", "fail", message, (install,))
-    place = f"{address.host}, port {address.port}"
-    exceptions = (f"Without it: {proxies['no']}.",) if proxies.get("no") else ()
+    """The proxy for orgs, as requests take it; never its password."""
     try:
-        socket.create_connection((address.host, address.port), _NEAR).close()
-    except OSError:
-        return Check("proxy", "fail", f"The proxy for orgs does not answer on {place}.", actions, exceptions)
-    return Check("proxy", "ok", f"Orgs are reached by the proxy on {place}.", details=exceptions)
-
-
-@dataclass(frozen=True, slots=True)
-class _ProxyAddress:
-    scheme: str
-    host: str
-    port: int
-
-
-def _proxy_address(url: str) -> _ProxyAddress | None:
-    """Of the URL of a proxy; None for what httpx would refuse."""
+        found = http.find_proxy("https", _ORG)
+    except EcapipeError as error:
+        return health.of_problem("proxy", "fail", error.problem)
+    details = (f"Without it: {exceptions}.",) if (exceptions := proxies.exceptions()) else ()
+    if found is None:
+        return Check("proxy", "ok", "There is no proxy before orgs.", details=details)
     try:
-        # As curl and httpx do: a proxy without a scheme is an HTTP proxy.
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if not host or parts.scheme not in _PROXIES:
-        return None
-    # 1080 is the port of SOCKS.
-    return _ProxyAddress(parts.scheme, host, port or {"http": 80, "https": 443}.get(parts.scheme, 1080))
+        socket.create_connection((found.host, found.port), _NEAR).close()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it does not answer"
+        problem = proxy_failed(found.named_by, found.place, _ORG, reason.lower())
+        return health.of_problem("proxy", "fail", problem, *details)
+    return Check("proxy", "ok", f"Orgs are reached by the proxy on {found.host}, port {found.port}.", details=details)
 
 
 def certificates(environment: Environment) -> Check:
-    places = [f"{name} names {environment.get(name)}." for name in _CERTIFICATES if environment.get(name)]
+    places = [f"{name} names {environment.get(name)}." for name in http.CERTIFICATES if environment.get(name)]
     try:
         http.tls_context()
     except EcapipeError as error:
@@ -254,20 +221,11 @@ def callbacks(urls: Collection[str], listen: CallbackListener) -> Check:
 
 def state_directory(environment: Environment) -> Check:
     """Where it is, or whether it could be made: nothing is."""
-    try:
-        path = state.place(environment, "").rstrip(os.sep)
-        if os.path.lexists(path):
-            state.directory(environment)
-            return Check("state", "ok", f"The state directory is {path}.")
-    except EcapipeError as error:
-        return health.of_problem("state", "fail", error.problem)
-    above = os.path.dirname(path)
-    while not os.path.lexists(above):
-        above = os.path.dirname(above)
-    if os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK):
-        return Check("state", "ok", f"The state directory will be {path}.")
-    problem = state_directory_unusable(path, f"{above} is no folder that you may write to")
-    return health.of_problem("state", "fail", problem)
+    if problem := state.obstacle(environment, *_STATE_FOLDERS):
+        return health.of_problem("state", "fail", problem)
+    path = state.place(environment)
+    verb = "is" if os.path.lexists(path) else "will be"
+    return Check("state", "ok", f"The state directory {verb} {path}.")
 
 
 def stored(environment: Environment, secret_store: SecretStore, settings: Iterable[str]) -> list[Stored]:
@@ -290,7 +248,10 @@ def _in_state_folder(environment: Environment, folder: str, kind: _Kind) -> Stor
 
 def _in_keyring(secret_store: SecretStore) -> Stored:
     """The entries that records speak of; the keyring itself is not asked, for that may ask a person."""
-    records = [record for kind in _RECORD_KINDS for record in secret_store.records(kind)]
+    try:
+        records = [record for kind in _RECORD_KINDS for record in secret_store.records(kind)]
+    except EcapipeError:  # the check of the state directory tells why
+        records = []
     entries = sum(isinstance(record, SavedRecord) and record.place == "keyring" for record in records)
     place = "the system's keyring, as ecapipe login and ecapipe consumer secret"
     return _KEYRING.stored(place, exists=entries > 0, entries=entries)
@@ -321,9 +282,3 @@ def _first_line(command: list[str], variables: Mapping[str, str]) -> str | None:
     if result.returncode or not lines:
         return None
     return lines[0].strip() or None
-
-
-def _can_socks() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("socksio") is not None

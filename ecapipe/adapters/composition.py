@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from ecapipe.adapters import terminal
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.network import spare
+from ecapipe.adapters.network import nearness, spare
 from ecapipe.adapters.project_tree import git
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.adapters.storage import writer
@@ -55,7 +55,11 @@ def _keyring_holds(world: World, consumer_key: str) -> bool:
     # Loaded here, for start-up time: commands that only look need it only where a secret is missing.
     from ecapipe.saved.records import owner_id
 
-    return world.store.holds("secret", owner_id(consumer_key))
+    id = owner_id(consumer_key)
+    try:
+        return world.store.holds("secret", id) and world.store.read("secret", id) is not None
+    except EcapipeError:  # a run would refuse it
+        return False
 
 
 def _open_rest(world: World, scope: Scope, earlier: Chain) -> Lookup:
@@ -68,9 +72,9 @@ SOURCES: Final[tuple[Source[World], ...]] = (
     sources.ENVIRONMENT,
     sources.REPLACEMENT,
     sources.FILE,
-    Source("keyring", _open_keyring, asks="keyring", fits_key=True, holds=_keyring_holds),
+    Source("keyring", _open_keyring, asks="keyring", holds=_keyring_holds),
     # To ask an org has to be intended.
-    Source("rest", _open_rest, asks="org", fits_key=True, has_to_be_named=True),
+    Source("rest", _open_rest, asks="org", has_to_be_named=True),
     # Last, so that nobody types what is to be had elsewhere.
     sources.PROMPT,
 )
@@ -104,9 +108,11 @@ def real_world(
         withhold=environment.take,
         substitute=_later(_substitution),
         variable=environment.credential,
+        variable_names=environment.names,
         ask=terminal.ask if secret_prompts else None,
         sources=SOURCES,
         keys=_later(lambda: _keys(environment)),
+        certificate_end=_certificate_end,
         open=_opening(openings, environment, browser),
         listen=partial(_listen, openings),
         lines=terminal.Typed(sys.stdin if prompts else None),
@@ -114,6 +120,7 @@ def real_world(
         sf=_later(lambda: _sf(environment)),
         person=person,
         local_browser=browser != "none" and environment.get("SSH_CONNECTION") is None,
+        browser_doubt=nearness.doubt(environment) if person and browser != "none" else None,
         clock=CLOCK,
         random_bytes=os.urandom,
         browsers=partial(_opening, openings, environment) if browser is None else None,
@@ -138,6 +145,12 @@ def _keys(environment: Environment) -> KeyReader:
     from ecapipe.adapters.signer import PemKeys
 
     return PemKeys(environment.credential)
+
+
+def _certificate_end(text: str) -> str | None:
+    from ecapipe.adapters import signer
+
+    return signer.certificate_end(text)
 
 
 def _store(environment: Environment) -> SecretStore:
@@ -208,7 +221,7 @@ class _Sender:
     def _make(self) -> Http:
         from ecapipe.adapters.network.http import Http
 
-        return Http(tls=self._context())
+        return Http(tls=self._context)
 
     def _context(self) -> SSLContext:
         from ecapipe.adapters.network.http import tls_context

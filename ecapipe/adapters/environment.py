@@ -33,11 +33,17 @@ class Environment:
         self._values: Mapping[str, str] = dict(environ)
         self._known = frozenset(each for name in self._values for each in (name, name.removesuffix(_FILE_SUFFIX)))
         self._withheld: set[str] = set()
+        self._contents: dict[str, Secret | EcapipeError | None] = {}
         self._trees: list[str] = []
 
     def get(self, name: str) -> str | None:
         """The value of `name`; None when it is unset or empty."""
         return self._values.get(name) or None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that are set, be they empty."""
+        return frozenset(self._values)
 
     def take(self, name: str) -> str | None:
         """The value of a variable that a project or an org file names; no child process inherits it from now on.
@@ -116,7 +122,19 @@ class Environment:
         # SSL_CERT_FILE, for one, is no file with the value of SSL_CERT.
         if path is None or reserved_variables.reserved(name + _FILE_SUFFIX):
             return None
-        return _read(path, name + _FILE_SUFFIX)
+        return self._content(path, name + _FILE_SUFFIX)
+
+    def _content(self, path: str, variable: str) -> Secret | None:
+        """As `_read`, but once: a pipe gives what it has to the first who asks."""
+        if variable not in self._contents:
+            try:
+                self._contents[variable] = _read(path, variable)
+            except EcapipeError as error:
+                self._contents[variable] = error
+        content = self._contents[variable]
+        if isinstance(content, EcapipeError):
+            raise EcapipeError(content.problem)
+        return content
 
     def _withholds(self, name: str) -> bool:
         if reserved_variables.reserved(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 import threading
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 
 SHORTEST = 2048
 """Bits of an RSA key: less is forbidden for RS256 (RFC 7518 §3.3)."""
@@ -55,21 +56,26 @@ class RsaKey:
         return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
     def doubt(self, certificate: str, at: str) -> str | None:
-        from cryptography import x509
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-        try:
-            parsed = x509.load_pem_x509_certificate(_pem(certificate))
-            public = parsed.public_key()
-            end = parsed.not_valid_after_utc
-        except ValueError:
+        parsed = _certificate(certificate)
+        if parsed is None:
             return "cannot be read as a certificate"
+        public, end = parsed
         own = self._key.public_key().public_numbers()
         if not isinstance(public, RSAPublicKey) or public.public_numbers() != own:
             return "belongs to another private key"
         if end < datetime.fromisoformat(at):
             return f"expired on {end:%Y-%m-%d}"
         return None
+
+
+def certificate_end(certificate: str) -> str | None:
+    """The last day of a certificate (PEM, or its base64) in ISO 8601; None for what is none."""
+    parsed = _certificate(certificate)
+    if parsed is None:
+        return None
+    return f"{parsed[1]:%Y-%m-%d}"
 
 
 class PemKeys:
@@ -101,7 +107,7 @@ class PemKeys:
     def _read(self, path: str, ask: Callable[[str], Secret | None] | None) -> RsaKey:
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-        if not os.path.exists(path):  # it may be the key itself, which nobody may see
+        if not os.path.exists(path) or os.path.isdir(path):  # it may be the key itself, which nobody may see
             raise EcapipeError(jwt_key_not_path())
         try:
             data = reading.read(path, _LARGEST, pipes=True)
@@ -154,11 +160,18 @@ def _obstacle(data: bytes) -> str | None:
     return next((reason for start, reason in _INSTEAD.items() if start in data), "it is no PEM file")
 
 
-def _pem(certificate: str) -> bytes:
-    """A certificate as PEM; some tools put only the base64 in between into the settings."""
-    if "-----BEGIN" not in certificate:
-        certificate = f"-----BEGIN CERTIFICATE-----\n{certificate.strip()}\n-----END CERTIFICATE-----\n"
-    return certificate.encode()
+def _certificate(text: str) -> tuple[CertificatePublicKeyTypes, datetime] | None:
+    """Key and end of the first certificate in `text`; None if there is none. Some tools put only the base64 between
+    the lines of PEM into the settings, and people indent it with the XML."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    body = text.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0] or text
+    try:
+        parsed = x509.load_der_x509_certificate(binascii.a2b_base64("".join(body.split()), strict_mode=True))
+        return parsed.public_key(), parsed.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def _unusable(path: str, reason: str) -> EcapipeError:

@@ -113,6 +113,7 @@ class EvidenceCollector:
         for problem in problems:
             if problem.kind is unreadable_file:
                 self._note_refusal(EcapipeError(problem))
+        expired, invalid = self._certificate_faults(apps)
         evidence = Evidence(
             root=self._root,
             purpose=self._options.purpose,
@@ -121,6 +122,9 @@ class EvidenceCollector:
             jwt=self._jwt_apps(apps),
             keys=self._keys,
             open_to_others=self._files_open_to_others(apps),
+            expired_certificates=expired,
+            invalid_certificates=invalid,
+            unfit_api_version=self._project.unfit_api_version if apps else None,
             problems=tuple(problems),
             unexamined=tuple(self.unexamined),
         )
@@ -133,6 +137,8 @@ class EvidenceCollector:
             suspects = self._suspects()
         if self._is_git_needed(apps):
             evidence = self._ask_git(apps, evidence)
+        if "deleted" in self._needs:
+            evidence = replace(evidence, deleted=self._deleted_settings(apps))
         evidence = replace(evidence, elsewhere=self._sightings(apps, suspects))
         if self._options.history and "history" in self._needs:
             evidence = replace(evidence, history=self._paths_in_history())
@@ -146,6 +152,43 @@ class EvidenceCollector:
             return frozenset()
         files = [file.path for file in settings_files(apps) if holds_secret(file.document)]
         return frozenset(path for path in files if self._world.tree.open_to_others(f"{self._root}/{path}"))
+
+    def _certificate_faults(self, apps: Sequence[App]) -> tuple[dict[str, str], frozenset[str]]:
+        """The settings files whose certificate has expired, with the day, and those with what is no certificate."""
+        expired, invalid = dict[str, str](), set[str]()
+        now = self._world.clock.utc()[:10]
+        for file in settings_files(apps):
+            text = file.document.text("certificate")
+            # What a replacement of the project puts there is not looked at.
+            if text is None or "certificate" in file.replaced:
+                continue
+            end = self._world.certificate_end(text)
+            if end is None:
+                invalid.add(file.path)
+            elif end < now:
+                expired[file.path] = end
+        return expired, frozenset(invalid)
+
+    def _deleted_settings(self, apps: Sequence[App]) -> dict[str, str]:
+        """The apps without a settings file that had one in the last commit, with its path."""
+        missing = {app.name for app in apps if not app.settings}
+        git = self._open_project() if missing else None
+        folder = git.name(self._root) if git else None
+        if git is None or folder is None:
+            return {}
+        try:
+            head = {name: blob for name, blob in git.at("HEAD").items() if _is_settings(name)}
+            contents = git.read(head.values())
+        except EcapipeError as error:
+            self._note_refusal(error)
+            return {}
+        deleted: dict[str, str] = {}
+        for name, blob in head.items():
+            document = _parse_version(contents.get(blob, b""), b"externalClientApplication")
+            app = document.text("externalClientApplication") if document else None
+            if app in missing:
+                deleted[app] = posixpath.relpath(name, folder)
+        return deleted
 
     def _is_git_needed(self, apps: Sequence[App]) -> bool:
         """Whether a rule asks for git's answers. Before a login git is not even loaded unless there is a secret that
@@ -353,6 +396,11 @@ def _with_git_facts(evidence: Evidence, repository: _Repository) -> Evidence:
         staged=evidence.staged | {settings[name].path for name in staged},
         certified=evidence.certified | {settings[name].path for name in certified},
     )
+
+
+def _is_settings(name: str) -> bool:
+    type_and_name = metadata.recognise(posixpath.basename(name))
+    return type_and_name is not None and type_and_name[0] is metadata.SETTINGS
 
 
 def _any_secret(apps: Sequence[App]) -> bool:

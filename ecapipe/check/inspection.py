@@ -71,12 +71,14 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
         configs = {each.root: committed_config.read(options.config_from, each, view) for each in discovery.projects}
         discovery = replace(discovery, projects=tuple(each.project for each in configs.values()))
     target = _target(options, discovery.projects)
-    chain = view.chain(Scope(discovery.apps))
+    chain = view.chain(Scope(discovery.apps, known=discovery.known))
     all_apps = discovery.apps
     if options.since is not None:
         discovery = revision.changed_since(options.since, discovery, view)
     resolutions = [resolution.resolve(app, None, chain, allowed_flows) for app in discovery.apps]
     findings, notices, applied = list[Finding](), list(discovery.notices), set[str]()
+    if options.purpose == "login":
+        notices += listing.doubts_of_variables(discovery, resolutions, world)
     for project in discovery.projects:
         check = _ProjectCheck(project, options, view, configs.get(project.root))
         # Apps that have not changed may have the key of one that has.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ecapipe.check.ports import ListingAccess
 from ecapipe.credentials import resolution
 from ecapipe.credentials.resolution import CredentialState, Resolution
 from ecapipe.credentials.sources import Scope
+from ecapipe.credentials.strays import stray_variables
 from ecapipe.events import AppFacts, CredentialFacts
 from ecapipe.oauth.flows.registry import allowed_flows, names_allowed_by
 from ecapipe.project.apps import App
@@ -20,8 +21,19 @@ def survey(selection: ProjectSelection, world: ListingAccess) -> tuple[Discovery
     discovery = discover(selection, world)
     problems = reserved(discovery.projects, discovery.apps)
     discovery = replace(discovery, notices=(*discovery.notices, *(problem.message for problem in problems)))
-    chain = world.chain(Scope(discovery.apps))
-    return discovery, [describe(app, resolution.resolve(app, None, chain, allowed_flows)) for app in discovery.apps]
+    chain = world.chain(Scope(discovery.apps, known=discovery.known))
+    resolutions = [resolution.resolve(app, None, chain, allowed_flows) for app in discovery.apps]
+    doubts = doubts_of_variables(discovery, resolutions, world)
+    facts = [describe(app, each) for app, each in zip(discovery.apps, resolutions, strict=True)]
+    return replace(discovery, notices=(*discovery.notices, *doubts)), facts
+
+
+def doubts_of_variables(
+    discovery: Discovery, resolutions: Sequence[Resolution], world: ListingAccess
+) -> tuple[str, ...]:
+    """Sentences on what is no key or secret though another source gives one, and on variables of no app."""
+    faults = [fault for each in resolutions for fault in each.faults]
+    return (*dict.fromkeys(faults), *stray_variables(world.variable_names, discovery))
 
 
 def describe(app: App, state: Resolution, targets: Collection[str] = ()) -> AppFacts:

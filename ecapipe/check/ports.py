@@ -10,6 +10,7 @@ from ecapipe.project.tree import ProjectAccess
 
 if TYPE_CHECKING:
     from ecapipe.check.git import Git
+    from ecapipe.events import Clock
 
 
 class ListingAccess(ProjectAccess, ChainAccess, Protocol):
@@ -26,6 +27,13 @@ class CheckAccess(ListingAccess, Protocol):
     @property
     def write(self) -> Callable[[str, str, bytes], None]:
         """Puts the baseline in place, by root and path, all or nothing; raises `EcapipeError` (UnwritableFile)."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def certificate_end(self) -> Callable[[str], str | None]:
+        """The last day, in ISO 8601, of a certificate (PEM, or its base64); None for what is none."""
 
     def staged(self) -> Self:
         """The same access, with the tree as the next commit would have it."""

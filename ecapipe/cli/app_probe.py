@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,6 +17,7 @@ from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFileFlag, ProjectFlags, SecretsFrom, TargetOrgs, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
+from ecapipe.problems.problem import INTERRUPTED
 from ecapipe.render import listings
 
 
@@ -58,7 +61,10 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
         environment, flags.target_org, file=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
     )
     interactive = not flags.no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
-    world = composition.real_world(environment, secret_prompts=interactive)
+    world = replace(
+        composition.real_world(environment, secret_prompts=interactive),
+        interrupts=partial(session.interrupts.divert, last=True),
+    )
     with ExitStack() as stack:
         if flags.emulator:
             from ecapipe.cli.local_org import use_local_org
@@ -68,6 +74,6 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
     return session.finish(
         lambda: results.AppProbe.of(result.found.facts, result.apps, result.verdicts),
         listings.verdicts(result.verdicts, flags.length),
-        report.probe_status(result.verdicts),
+        INTERRUPTED if session.interrupts.came else report.probe_status(result.verdicts),
         result.notices,
     )

@@ -98,7 +98,7 @@ def protect_apps(session: CommandSession, flags: ProtectFlags) -> int:
     if not session.json and not flags.concise:
         text.write(session.out, listings.changes(protection))
     if not flags.dry_run:
-        _write(protection, confirm=flags.removes_secrets and _has_person(session))
+        _write(session, protection, confirm=flags.removes_secrets and _has_person(session))
     return session.finish(
         lambda: results.AppProtect.of(discovery.facts, protection, written=not flags.dry_run),
         listings.protected(protection, written=not flags.dry_run),
@@ -119,13 +119,15 @@ def _has_person(session: CommandSession) -> bool:
     return session.err.isatty() and not session.environment.is_ci()
 
 
-def _write(protection: Protection, *, confirm: bool) -> None:
+def _write(session: CommandSession, protection: Protection, *, confirm: bool) -> None:
     """Make the changes; raises `EcapipeError` (NotConfirmed) if somebody is asked and does not agree."""
     from ecapipe.adapters.storage import writer
 
     # Only what takes a secret out of a file cannot be undone by hand.
     if confirm and protection.supplies and not _confirms():
         raise EcapipeError(not_confirmed())
+    # All of them or none, and then it is reported.
+    session.interrupts.retire()
     for change in protection.changes:
         writer.amend(change)
 

@@ -83,6 +83,8 @@ def set_secret(session: CommandSession, flags: SetSecretFlags) -> int:
     names = (flags.target_org,) if flags.target_org else ()
     orgs = OrgSelection(names=names, allowed=options.allowed_hosts(environment))
     owner, earlier = saved_secrets.owner(project, orgs, place, world)
+    # A record that is damaged, or of a later version, is not written over: this raises its problem.
+    world.store.read("secret", owner.id)
     facts = saved_secrets.secret_facts(owner)
     secret = _read_secret(session, f"Consumer secret of {app} (key {facts.consumer_key}): ", flags.no_prompt)
     if secret is None:
@@ -126,9 +128,11 @@ def forget_secret(session: CommandSession, flags: ForgetSecretFlags) -> int:
         project = flags.select_project(environment, flags.apps)
         owner, _ = saved_secrets.owner(project, OrgSelection(), "keyring", world)
         consumer_key = owner.consumer_key
-    owners = saved_secrets.forget_secrets(app, flags.target_org, flags.every, world, consumer_key)
+    owners, removed = saved_secrets.forget_secrets(app, flags.target_org, flags.every, world, consumer_key)
     facts = [saved_secrets.secret_facts(owner) for owner in owners]
-    return session.finish(lambda: results.AppForgetSecret.of(facts), listings.forgotten(facts, flags.length))
+    warnings = [f"{record.problem.file} is removed, though it could not be read." for record in removed]
+    lines = listings.forgotten(facts, flags.length)
+    return session.finish(lambda: results.AppForgetSecret.of(facts), lines, warnings=warnings)
 
 
 def _read_secret(session: CommandSession, question: str, no_prompt: bool) -> Secret | None:

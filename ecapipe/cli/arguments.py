@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ecapipe.cli.help import COMMANDS
 from ecapipe.problems.problem import Problem
+from ecapipe.problems.usage import interrupted
 from ecapipe.secret import REDACTED, Secret, redact
 
 Parameter = Any
@@ -83,6 +84,9 @@ def presentable(words: Sequence[str], parameters: Iterable[Parameter]) -> list[s
 
 def conceal(problem: Problem, words: Sequence[str]) -> Problem:
     """`problem` without what may be a secret in `words`, the command line that it is about."""
+    # An interrupt says nothing of the command line, and comes while commands are being loaded.
+    if problem.kind is interrupted:
+        return problem
     hidden = _hidden(tuple(words))
     if not hidden:
         return problem

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from typer import Context
 from typer.core import TyperCommand, TyperGroup
 
+from ecapipe.adapters.storage import state
 from ecapipe.cli.help import page
 from ecapipe.cli.options import CommonFlags
 from ecapipe.cli.session import CommandSession
@@ -42,6 +43,7 @@ def with_flags(flags: type[Flags]) -> Callable[[Callable[[CommandSession, Flags]
         @wraps(command)
         def call(context: Context, **values: Any) -> int:
             session: CommandSession = context.obj
+            state.named(session.environment)
             filled = flags(**values)
             for sentence in filled.contradictions(session):
                 raise EcapipeError(usage_error(sentence, context.command_path))

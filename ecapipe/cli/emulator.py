@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecapipe.adapters import composition
+from ecapipe.adapters.storage import files
 from ecapipe.cli import options
 from ecapipe.cli.commands import Command, Group, with_flags
 from ecapipe.cli.documents import results
@@ -24,11 +25,10 @@ from ecapipe.oauth.flows.client_credentials import CLIENT_CREDENTIALS
 from ecapipe.oauth.scopes import SCOPE_NAMES
 from ecapipe.problems.oauth import emulator_cannot_listen
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
-from ecapipe.problems.usage import file_not_found, usage_error
+from ecapipe.problems.usage import usage_error
 from ecapipe.project import discovery, metadata
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
-from ecapipe.project.tree import ProjectTree
 from ecapipe.render import text
 from ecapipe.render.listings import Length
 from ecapipe.run.world import World
@@ -104,7 +104,7 @@ def start(session: CommandSession, flags: StartFlags) -> int:
     names = tuple(dict.fromkeys(flags.org or ["emulator"]))
     project = options.select_project(session.environment, flags.source_dir, no_project_config=flags.no_project_config)
     apps = registered(project, world, names[0])
-    plan = () if flags.faults is None else planned(flags.faults, world.tree)
+    plan = () if flags.faults is None else planned(flags.faults)
     try:
         server = Emulator(apps, orgs=names, port=flags.port, faults=plan, tls=flags.tls)
     except ValueError as error:
@@ -112,7 +112,7 @@ def start(session: CommandSession, flags: StartFlags) -> int:
     with ExitStack() as stack:
         _listen(server, flags.port, len(names), stack)
         try:
-            session.finish(lambda: _result(server, apps), _lines(server, apps, flags.length))
+            session.finish(lambda: _result(server, apps), _lines(server, apps, flags.length), goes_on=True)
             threading.Event().wait()
         except KeyboardInterrupt:
             # The way to stop it: there is nothing to report.
@@ -147,8 +147,9 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
     """
     from ecapipe.emulator.org import RegisteredApp
 
-    apps = discovery.discover(project, world).apps
-    chain = world.chain(Scope(apps, asks=frozenset({"keyring"})))
+    found = discovery.discover(project, world)
+    apps = found.apps
+    chain = world.chain(Scope(apps, known=found.known, asks=frozenset({"keyring"})))
     by_key: dict[str, RegisteredApp] = {}
     for app in apps:
         key = resolution.consumer_key(app, None, chain)
@@ -181,7 +182,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
 
 def _secret(app: App, chain: Chain) -> Secret | None:
     """The app's consumer secret; a new one where an app needs one that no source knows."""
-    if known := first_value(chain, app, None, "consumerSecret"):
+    if known := first_value(chain, app, None, "consumerSecret").result:
         return known.value
     if app.secret_optional:
         return None
@@ -195,18 +196,12 @@ def _scopes(app: App) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def planned(file: str, tree: ProjectTree) -> tuple[Fault, ...]:
+def planned(file: str) -> tuple[Fault, ...]:
     """The faults in a file; raises `EcapipeError` (FileNotFound, UnreadableFile, UsageError)."""
     from ecapipe.emulator import faults
 
-    path = tree.resolve(file)
-    if path is None:
-        raise EcapipeError(file_not_found(file, "--faults"))
-    data = tree.read(path, _MAX_FAULTS)
+    data = files.read(file, _MAX_FAULTS, "--faults")
     try:
-        # `read` takes one byte more than the limit, to show that there is more.
-        if len(data) > _MAX_FAULTS:
-            raise ValueError("it is larger than 1 MiB")
         return faults.parse(data)
     except ValueError as error:
         raise EcapipeError(usage_error(f"{file} is no fault file: {error}.", _COMMAND)) from None

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 # By name, since each system has signals that others lack: Windows has no SIGHUP.
 ENDING: Final = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP"))
@@ -21,16 +26,24 @@ _FATAL: Final = tuple(number for number in signal.Signals if number.name in _FAT
 
 
 class Interrupts:
-    """Turns the signals into `KeyboardInterrupt`, at a moment that leaves displays and reports whole."""
+    """Turns the first signal into one `KeyboardInterrupt`, at a moment that leaves displays and reports whole.
+
+    Those that follow must not break off what it leads to: they only call what they are diverted to.
+    """
 
     def __init__(self) -> None:
+        self.came = False
+        """Whether there was one."""
         self._deferring = self._pending = False
         self._call: Callable[[], None] | None = None
         self._terminals: list[int] = []
+        self._number: int = signal.SIGINT
+        self._report_unraisable = sys.unraisablehook
 
     def install(self) -> None:
         """Take the signals, but for one that whoever started us ignores."""
         self._terminals = [stream for stream in (1, 2) if os.isatty(stream)]
+        sys.unraisablehook = self._raise_again
         for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
@@ -43,32 +56,53 @@ class Interrupts:
         try:
             yield
         finally:
+            if last:
+                self.retire()
             self._deferring = False
         if self._pending and not last:
             self._pending = False
             raise KeyboardInterrupt
 
+    def interrupt(self) -> None:
+        """As if a signal had come."""
+        again, self.came = self.came, True
+        if self._call is not None:
+            self._call()
+        elif again:
+            return
+        elif self._deferring:
+            self._pending = True
+        else:
+            raise KeyboardInterrupt
+
     @contextmanager
-    def divert(self, call: Callable[[], None]) -> Iterator[None]:
+    def divert(self, call: Callable[[], None], *, last: bool = False) -> Iterator[None]:
         """While the context lasts, a signal calls `call`, and does no more; see
-        `ecapipe.run.world.World.interrupts`."""
+        `ecapipe.run.world.World.interrupts`. After the `last` time nothing is left to be interrupted."""
         self._call = call
         try:
             yield
         finally:
+            if last:
+                self.retire()
             self._call = None
 
     @contextmanager
     def divert_all(self, call: Callable[[], None]) -> Iterator[None]:
         """As `divert`, for what must not be lost: every other fatal signal, too, calls `call`, and ends the program
-        afterwards."""
+        afterwards. People are told at once that they were heard. It is the last that can be interrupted."""
         pending: list[int] = []
+        answer = cache(_answer)
+
+        def stop() -> None:
+            answer()
+            call()
 
         def handle(number: int, frame: FrameType | None) -> None:
             pending.append(number)
-            call()
+            stop()
 
-        with self.divert(call):
+        with self.divert(stop, last=True):
             # A signal that is ignored, or handled by somebody else, stays what it is.
             fatal = [number for number in _FATAL if signal.getsignal(number) is signal.SIG_DFL]
             for number in fatal:
@@ -90,12 +124,19 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         # Before anything is written: SIGHUP means that the terminal is gone.
         self._leave_terminals()
-        if self._call is not None:
-            self._call()
-        elif self._deferring:
-            self._pending = True
-        else:
-            raise KeyboardInterrupt
+        self._number = number
+        self.interrupt()
+
+    def _raise_again(self, lost: UnraisableHookArgs) -> None:
+        """Where Python calls us on the side, as when an object goes, it takes what is raised for a mishap of no
+        consequence: then the signal is sent once more."""
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            self._report_unraisable(lost)
+            return
+        from threading import Timer
+
+        self.came = False
+        Timer(0.01, os.kill, (os.getpid(), self._number)).start()
 
     def _leave_terminals(self) -> None:
         """Put the null device in the place of a terminal that was closed: what fails there must not keep reports and
@@ -104,3 +145,9 @@ class Interrupts:
             if not os.isatty(stream):
                 self._terminals.remove(stream)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+
+
+def _answer() -> None:
+    """Not through a stream, which the signal may have found at work."""
+    with suppress(OSError):
+        os.write(2, b"Stopping...\n")

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from ecapipe.cli import emulator
-from ecapipe.oauth import messages
+from ecapipe.oauth.refusals import refusal
 from ecapipe.orgs import selection
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
@@ -36,8 +36,16 @@ def use_local_org(
         try:
             return server.visit(address)
         except VisitError as error:
-            raise messages.refusal(error.error, error.description, org.host, app=None) from None
+            raise refusal(error.error, error.description, org.host, place="authorize", app=None) from None
 
     browser = StandInBrowser(visit)
-    attended = replace(world, open=browser.open, lines=browser.lines, person=True, local_browser=True, stand_in=True)
+    attended = replace(
+        world,
+        open=browser.open,
+        lines=browser.lines,
+        person=True,
+        local_browser=True,
+        browser_doubt=None,
+        stand_in=True,
+    )
     return attended, replace(orgs, given=org)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import typer
@@ -16,12 +16,12 @@ from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.problems.oauth import server_busy
-from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.usage import bug
+from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
+from ecapipe.problems.usage import bug, interrupted
 from ecapipe.render import listings, text
 from ecapipe.render.listings import Length
 from ecapipe.run.world import World
-from ecapipe.saved import sessions
+from ecapipe.saved import records, sessions
 from ecapipe.saved.records import SavedLogin
 
 commands = typer.Typer(cls=Group, help="Use and end the logins that ecapipe run --save keeps.", rich_markup_mode=None)
@@ -57,10 +57,10 @@ def list_logins(session: CommandSession, flags: LoginsFlags) -> int:
 
     Offline, and without a look into the keyring.
     """
-    logins, problems = sessions.logins(composition.real_world(session.environment))
+    logins, unreadable = sessions.logins(composition.real_world(session.environment))
     facts = [sessions.facts(login) for login in sessions.fitting(logins, flags.name or (), flags.target_org)]
     # A record that cannot be read keeps no other from being listed.
-    warnings = [" ".join((problem.message, *problem.actions)) for problem in problems]
+    warnings = [" ".join((record.problem.message, *record.problem.actions)) for record in unreadable]
     return session.finish(
         lambda: results.LoginList.of(facts), listings.logins(facts, flags.length), warnings=warnings
     )
@@ -117,11 +117,13 @@ def refresh_login(session: CommandSession, flags: LoginFlags) -> int:
     """
     world = _build_world(session)
     login = _find_login(flags, world)
+    warnings = sessions.doubts(login, world)
     facts = sessions.facts(sessions.refresh(login, world))
+    status = INTERRUPTED if session.interrupts.came else 0
     lines = [text.clean(f"{login.subject}: a new access token is kept.")]
     if flags.verbose:
         lines += listings.logins([facts], flags.length)
-    return session.finish(lambda: results.LoginRefresh.of(facts), lines)
+    return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
 
 
 @command_flags
@@ -153,10 +155,15 @@ def print_token(session: CommandSession, flags: TokenFlags) -> int:
 
     On a terminal it needs --no-prompt, since a screen is no place for a token. It cannot be JSON.
     """
+    session.require_output()
     world = _build_world(session)
     login = _find_login(flags, world)
     form = TokenForm.header if flags.header else TokenForm.value
-    text.write(session.out, [options.token_line(sessions.access(login, world), form)])
+    token = sessions.access(login, world)
+    if session.interrupts.came:
+        raise KeyboardInterrupt
+    session.interrupts.retire()
+    text.write(session.out, [options.token_line(token, form)])
     return 0
 
 
@@ -177,23 +184,20 @@ def log_out(session: CommandSession, flags: LogoutFlags) -> int:
     """End a kept login: revoke its tokens, then forget it.
 
     A refresh token takes its access tokens with it. If the org cannot be told, the login stays, unless --forget says
-    otherwise; what stays valid is said.
+    otherwise; what stays valid is said. A login that cannot be read is removed by its id, which its file is named
+    after, or with --all.
 
     Salesforce may give one access token to several programs that use the same app as the same user. They are logged
     out, too.
     """
     world = _build_world(session)
-    if flags.every:
-        logouts = _log_out_all(flags, world)
-    else:
-        login = sessions.find(flags.name or (), flags.target_org, world)
-        logouts = Logouts([sessions.end(login, flags.forget, world)], [])
+    logouts = _log_out_all(session, flags, world) if flags.every else _log_out_one(flags, world)
     # In JSON the failures are a part of the result.
     if not session.json:
         for failure in logouts.failures:
             text.write(session.err, text.problem(failure.problem))
     # Many logins may have to tell the same about one org.
-    warnings = list(dict.fromkeys(each.warning for each in logouts.successes if each.warning))
+    warnings = list(dict.fromkeys(each.warning for each in logouts.successes if each.warning)) + logouts.removed
     return session.finish(lambda: _result(logouts), _logout_lines(logouts, flags.length), logouts.status, warnings)
 
 
@@ -210,33 +214,60 @@ class Logouts:
     """What came of the logins that were to be ended."""
 
     successes: list[sessions.LoggedOut]
-    failures: list[LogoutFailure]
+    failures: list[LogoutFailure] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    """A sentence for each record that could not be read, and is gone."""
 
     @property
     def status(self) -> int:
         """The exit status."""
+        if any(failure.problem.kind is interrupted for failure in self.failures):
+            return INTERRUPTED
         if not self.failures:
             return 0
-        return report.PARTIAL if self.successes else 1
+        return report.PARTIAL if self.successes or self.removed else 1
 
 
-def _log_out_all(flags: LogoutFlags, world: World) -> Logouts:
-    """End all logins that fit; one that cannot be ended keeps no other from it."""
-    logins, problems = sessions.logins(world)
-    logouts = Logouts([], [LogoutFailure(None, problem) for problem in problems])
-    for login in sessions.fitting(logins, flags.name or (), flags.target_org):
+def _log_out_one(flags: LogoutFlags, world: World) -> Logouts:
+    """End the one login that fits, or remove the one record that is named by its id."""
+    names = flags.name or ()
+    for record in sessions.logins(world)[1]:
+        if record.id in names:
+            return Logouts([], removed=[sessions.discard(record, flags.forget, world)])
+    return Logouts([sessions.end(sessions.find(names, flags.target_org, world), flags.forget, world)])
+
+
+def _log_out_all(session: CommandSession, flags: LogoutFlags, world: World) -> Logouts:
+    """End all logins that fit; one that cannot be ended keeps no other from it. An interrupt leaves those to come."""
+    logins, unreadable = sessions.logins(world)
+    names, logouts = flags.name or (), Logouts([])
+    for record in unreadable:
+        if not record.may_fit(names, flags.target_org):
+            continue
         try:
-            logouts.successes.append(sessions.end(login, flags.forget, world))
+            logouts.removed.append(sessions.discard(record, flags.forget, world))
         except EcapipeError as error:
-            logouts.failures.append(LogoutFailure(login, error.problem))
-        except Exception as error:
-            logouts.failures.append(LogoutFailure(login, bug(error)))
+            logouts.failures.append(LogoutFailure(None, error.problem))
+    fitting = records.fitting if logouts.removed or logouts.failures else sessions.fitting
+    remaining = list(fitting(logins, names, flags.target_org))
+    try:
+        while remaining:
+            try:
+                logouts.successes.append(sessions.end(remaining[0], flags.forget, world))
+            except EcapipeError as error:
+                logouts.failures.append(LogoutFailure(remaining[0], error.problem))
+            except Exception as error:
+                logouts.failures.append(LogoutFailure(remaining[0], bug(error)))
+            del remaining[0]
+        session.interrupts.retire()
+    except KeyboardInterrupt:
+        logouts.failures.extend(LogoutFailure(login, interrupted()) for login in remaining)
     return logouts
 
 
 def _logout_lines(logouts: Logouts, length: Length) -> list[str]:
     if not logouts.successes:
-        return [] if logouts.failures else ["No login is kept."]
+        return [] if logouts.failures or logouts.removed else ["No login is kept."]
     lines = []
     for each in logouts.successes:
         outcome = "logged out" if each.revoked else "forgotten"

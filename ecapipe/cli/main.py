@@ -20,22 +20,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _run(words)
         # Here rather than at exit, where a failure could no longer change the exit status.
         sys.stdout.flush()
+        sys.stderr.flush()
     except BrokenPipeError:
         # Whoever read, as head does, has enough: there is nothing to say.
-        _discard_output()
-        return 1
+        status = 1
     except OSError as error:
-        _discard_output()
-        return _fail_unwritten(error)
+        status = _fail_unwritten(error)
     except KeyboardInterrupt:
         # It came before a command was there to take it.
-        return _fail_interrupted(words)
+        status = _fail_interrupted(words)
+    _discard_output()
     return status
 
 
 def _discard_output() -> None:
-    """Keep the interpreter from failing again when it flushes standard output at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Keep the interpreter from failing when it flushes, at exit, what a stream did not take."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fill_closed_streams() -> None:
@@ -65,32 +69,36 @@ def _fail_interrupted(words: list[str]) -> int:
     from ecapipe.problems.usage import interrupted
 
     session = open_session(words, environment.process(), sys.stdout, sys.stderr)
-    return session.fail(interrupted(), "ecapipe")
+    try:
+        return session.fail(interrupted(), "ecapipe")
+    except OSError:
+        return 1
 
 
 def _run(words: list[str]) -> int:
-    # Completion and help come first: they are what people wait for at the prompt, and need neither typer nor a
-    # session.
-    if "_ECAPIPE_COMPLETE" in os.environ:
-        return _complete(words)
-    if words == ["--version"]:
+    # What people wait for at the prompt comes first, and needs neither typer nor a session.
+    completes = "_ECAPIPE_COMPLETE" in os.environ
+    if words == ["--version"] and not completes:
         sys.stdout.write(f"ecapipe {__version__}\n")
         return 0
-    if words in ([], ["-h"], ["--help"]):
+    if words in ([], ["-h"], ["--help"]) and not completes:
         from ecapipe.cli import help
 
         sys.stdout.write("\n".join(help.overview(full=words == ["--help"])) + "\n")
         return 0
-    if words[0] in ("--show-completion", "--install-completion"):
-        return _set_up_completion(words)
     from ecapipe.cli.interrupts import Interrupts
 
     interrupts = Interrupts()
-    # Before the import, which takes long enough for somebody to press Ctrl-C.
+    # Before other imports, which take long enough for somebody to press Ctrl-C.
     interrupts.install()
-    from ecapipe.cli import root
+    if completes:
+        status = _complete(words)
+    elif words[0] in ("--show-completion", "--install-completion"):
+        status = _set_up_completion(words)
+    else:
+        from ecapipe.cli import root
 
-    status = root.main(words, interrupts)
+        status = root.main(words, interrupts)
     # The end is said: nothing may add to it while the interpreter shuts down.
     interrupts.retire()
     return status

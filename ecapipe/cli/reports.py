@@ -64,21 +64,29 @@ class Reports:
     def write(self, result: Callable[[], ReportData]) -> list[str]:
         """Write everything, if there is anything to write.
 
-        Returns a sentence for each file that could not be written; standard error says so, too.
+        Returns a sentence for each file that could not be written; standard error says so, too. Nothing interrupts
+        it, or what follows.
         """
+        self.session.interrupts.retire()
         if not self.files and not self._in_actions:
             return []
-        data, failures = result(), []
+        data, problems = result(), []
         for target in self.files:
             try:
                 writer.write_report(target.path, FORMATS[target.format](data).encode(), trees=self.trees)
             except EcapipeError as error:
                 # The other reports are written all the same.
-                text.write(self.session.err, text.problem(error.problem))
-                failures.append(error.problem.message)
+                problems.append(error.problem)
+        lines = [line for problem in problems for line in text.problem(problem)]
         if self._in_actions:
-            self._annotate(data)
-        return failures
+            lines += self._summarize(data)
+        # Standard error comes last: it may have no room.
+        text.write(self.session.err, lines)
+        if self._in_actions:
+            from ecapipe.render import annotations
+
+            text.write(self.session.err, annotations.lines(data), commands=True)
+        return [problem.message for problem in problems]
 
     def place(self, projects: Iterable[ProjectFacts]) -> Place:
         """Where CI systems find a file: relative to the root of its git repository, else of its project."""
@@ -109,14 +117,13 @@ class Reports:
 
         self.write(failure_data)
 
-    def _annotate(self, data: ReportData) -> None:
-        """Annotations on standard error, and the page that GitHub shows for the step, as far as it fits."""
-        from ecapipe.render import annotations, markdown
+    def _summarize(self, data: ReportData) -> list[str]:
+        """Add to the page that GitHub shows for the step, as far as it fits; a warning if that fails."""
+        from ecapipe.render import markdown
 
-        text.write(self.session.err, annotations.lines(data), commands=True)
         path = self.session.environment.get("GITHUB_STEP_SUMMARY")
         if path is None:
-            return
+            return []
         summary = ""
         for block in markdown.blocks(data):
             if len((summary + block).encode()) < _SUMMARY_SIZE:
@@ -126,7 +133,8 @@ class Reports:
             files.append(path, summary)
         except OSError as error:
             reason = (error.strerror or "unknown reason").lower()
-            text.write(self.session.err, [f"Warning: GITHUB_STEP_SUMMARY cannot be written to: {reason}."])
+            return [f"Warning: GITHUB_STEP_SUMMARY cannot be written to: {reason}."]
+        return []
 
 
 def parse(

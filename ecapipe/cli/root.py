@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Final
 
 import typer
 from typer import exceptions
@@ -17,7 +20,10 @@ from ecapipe.cli.interrupts import Interrupts
 from ecapipe.cli.session import CommandSession, open_session
 from ecapipe.events import Unwritten
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
-from ecapipe.problems.usage import bug, interrupted, usage_error
+from ecapipe.problems.usage import bug, interrupted, no_current_folder, usage_error
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""How the system says that a stream takes nothing."""
 
 
 def main(words: list[str], interrupts: Interrupts) -> int:
@@ -35,13 +41,16 @@ def main(words: list[str], interrupts: Interrupts) -> int:
     except exceptions.TyperException as error:
         return session.fail(_usage_problem(error, command), command)
     except (KeyboardInterrupt, exceptions.Abort):
-        # A second Ctrl-C, while the first is reported, must not end in a traceback.
-        interrupts.retire()
         return session.fail(interrupted(), command)
     except (BrokenPipeError, Unwritten):
         # There is nobody to report it to, or nothing to report it with: `ecapipe.cli.main` ends quietly.
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _NO_ROOM:
+            # What prints for itself, as typer does its help.
+            raise Unwritten(error.errno, error.strerror) from None
+        if isinstance(error, FileNotFoundError) and not _has_current_folder():
+            return session.fail(no_current_folder(), command)
         return session.fail(bug(error), command, _stack(error, session))
 
 
@@ -102,6 +111,14 @@ def _start_log(session: CommandSession) -> None:
         levels = ", ".join(log.LEVELS)
         raise EcapipeError(usage_error(f"{name} is {level}, which is no log level.", "ecapipe", f"Use {levels}."))
     log.configure(level, session.err)
+
+
+def _has_current_folder() -> bool:
+    """Whether the folder that we were started in is still there."""
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
 
 
 def _usage_problem(error: exceptions.TyperException, command: str) -> Problem:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ecapipe.adapters import composition, origin
+from ecapipe.adapters.storage import state
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli import resume as resume_flag
@@ -20,11 +21,15 @@ from ecapipe.cli.run_output import RunOutput
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
 from ecapipe.documents.recorded_runs import RecordedRun
+from ecapipe.login import plan as login_plan
 from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.flows import registry
+from ecapipe.oauth.flows.jwt import JWT
+from ecapipe.oauth.flows.web import WEB
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import usage_error
+from ecapipe.problems.usage import output_not_written, usage_error
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render import text
 from ecapipe.run import pipeline
@@ -35,6 +40,9 @@ from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
     from ecapipe.render.board import BoardView
+
+_DAY: Final = 24 * 60 * 60_000
+"""Milliseconds of the longest wait."""
 
 COMMAND_CLASS = resume_flag.ResumableCommand
 
@@ -73,6 +81,8 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
     that run.
     """
+    if flags.print_token is not None:
+        session.require_output()
     environment = session.environment
     project = flags.select_project(environment, flags.name)
     orgs = options.select_orgs(
@@ -84,7 +94,7 @@ def run(session: CommandSession, flags: RunFlags) -> int:
         username=flags.username,
     )
     world = _build_world(flags, session, orgs.batch)
-    login = _login_options(flags, session)
+    login = _login_options(flags, session, attended=world.person and flags.flow.value in (registry.AUTO, WEB.name))
     reports = report_files.parse(session, COMMAND, flags.report_to, project, world.tree)
     with ExitStack() as stack:
         if flags.emulator:
@@ -106,10 +116,21 @@ def run(session: CommandSession, flags: RunFlags) -> int:
 
             journal = JournalWriter(environment, arguments=session.arguments, resumes=name)
             stack.callback(journal.close)
-        output = RunOutput(session, reports, journal, board)
+        output = RunOutput(session, reports, journal, board, warnings=_foresee_lost_journal(flags, session))
         with output.display(flags) as emit:
             pipeline.run(request, world, emit)
         return output.finish()
+
+
+def _foresee_lost_journal(flags: RunFlags, session: CommandSession) -> list[str]:
+    """A dry run says, as a warning, that the run would not be recorded."""
+    problem = state.obstacle(session.environment, "runs") if flags.dry_run and not flags.no_journal else None
+    if problem is None:
+        return []
+    warning = " ".join(("The run would not be recorded.", problem.message, *problem.actions))
+    if not session.json:
+        text.write(session.err, [text.clean(f"Warning: {warning}")])
+    return [warning]
 
 
 def _build_world(flags: RunFlags, session: CommandSession, org_file: OrgFile | None) -> World:
@@ -129,20 +150,23 @@ def _build_world(flags: RunFlags, session: CommandSession, org_file: OrgFile | N
     return replace(world, interrupts=session.interrupts.divert)
 
 
-def _login_options(flags: RunFlags, session: CommandSession) -> LoginOptions:
-    """Raises `EcapipeError` (UsageError) for a variable that holds no URL."""
+def _login_options(flags: RunFlags, session: CommandSession, *, attended: bool) -> LoginOptions:
+    """`attended`: people may be waited for. Raises `EcapipeError` (UsageError) for a variable that cannot be used."""
     environment = session.environment
+    audience = environment.get("SF_AUDIENCE_URL")
+    if flags.flow.value == JWT.name:
+        login_plan.require_audience(audience)
     return LoginOptions(
         flow=flags.flow.value,
         callback=flags.callback.value,
         scopes=flags.scopes,
-        wait=_patience(flags.wait, environment.get("SF_WEB_OAUTH_SERVER_TIMEOUT")),
+        wait=flags.wait or (_patience(environment.get("SF_WEB_OAUTH_SERVER_TIMEOUT")) if attended else None),
         settle=flags.settle,
         revoke=flags.revoke,
         deliver=None if flags.print_token is None else _token_printer(session, flags.print_token),
         dry_run=flags.dry_run,
         key_file=flags.jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
-        audience=_audience(environment.get("SF_AUDIENCE_URL")),
+        audience=audience,
         hand_over=flags.hand_over is not None,
         set_default=flags.set_default,
         replace_alias=flags.replace_alias,
@@ -201,20 +225,21 @@ def _offer_board(flags: RunFlags, world: World) -> tuple[World, BoardView | None
 
 def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret], None]:
     def deliver(token: Secret) -> None:
-        text.write(session.out, [options.token_line(token, form)])
+        try:
+            text.write(session.out, [options.token_line(token, form)])
+        except OSError as error:
+            raise EcapipeError(output_not_written((error.strerror or "unknown reason").lower())) from None
 
     return deliver
 
 
-def _patience(wait: float | None, milliseconds: str | None) -> float | None:
-    """Minutes to wait for people: as the flag says, else as the variable of the Salesforce CLI does."""
-    if wait is None and milliseconds and milliseconds.isdecimal() and int(milliseconds):
-        return int(milliseconds) / 60_000
-    return wait
-
-
-def _audience(url: str | None) -> str | None:
-    """Raises `EcapipeError` (UsageError) for what is no URL."""
-    if url is not None and not re.fullmatch(r"https?://[!-~]+", url):
-        raise EcapipeError(usage_error("SF_AUDIENCE_URL does not hold a URL.", COMMAND))
-    return url
+def _patience(milliseconds: str | None) -> float | None:
+    """Minutes to wait for people, by the variable of the Salesforce CLI. Raises `EcapipeError` (UsageError)."""
+    if milliseconds is None:
+        return None
+    if not re.fullmatch("[0-9]{1,8}", milliseconds) or not 0 < int(milliseconds) <= _DAY:
+        sentence = f"SF_WEB_OAUTH_SERVER_TIMEOUT takes milliseconds, more than 0 and at most {_DAY}."
+        raise EcapipeError(
+            usage_error(sentence, COMMAND, "Correct it, unset it, or give --wait, which wins over it.")
+        )
+    return int(milliseconds) / 60_000

@@ -286,8 +286,9 @@ def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:
     # An alias is shown wherever its org is.
     if not all(arguments.has_form(org, "ORG") for org in flags.target_org or () if re.match(r"[^:/]*=", org)):
         yield "--target-org takes ALIAS=URL, and what it was given is none."
-    # The value is not repeated: it may be the key itself, pasted instead of its path.
-    if flags.jwt_key_file is not None and not os.path.exists(flags.jwt_key_file):
+    # The value is not repeated: it may be the key itself, pasted instead of its path. It may be a pipe.
+    key = flags.jwt_key_file
+    if key is not None and (not os.path.exists(key) or os.path.isdir(key)):
         yield "--jwt-key-file takes the path of a file, and what it was given is none."
     from_orgs = options.sources_in_orgs()
     if flags.write_back and options.secret_sources(flags.secret_from).isdisjoint(from_orgs):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ecapipe.cli.arguments import conceal
 from ecapipe.cli.reports import Reports
@@ -14,7 +14,7 @@ from ecapipe.cli.run_flags import COMMAND, RunFlags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.documents.report import Json, Report
-from ecapipe.events import DISCOVER, Emit, Event, Note, RunEnded, StageEnded, StageNoted, Subject
+from ecapipe.events import DISCOVER, Emit, Event, Note, RunEnded, StageEnded, StageNoted, Subject, Unwritten
 from ecapipe.problems.problem import INTERRUPTED, WAITING, command
 from ecapipe.render import json as json_output
 from ecapipe.render import log, text
@@ -22,6 +22,7 @@ from ecapipe.render.plain_display import PlainDisplay
 
 if TYPE_CHECKING:
     from ecapipe.adapters.storage.journal import JournalWriter
+    from ecapipe.render.live_display import LiveDisplay
     from ecapipe.render.report_data import ReportData
 
 
@@ -35,12 +36,14 @@ class RunOutput:
     board: Emit | None
     result: Report = field(default_factory=Report)
     warnings: list[str] = field(default_factory=list)
+    unshown: list[OSError] = field(default_factory=list)
+    """Why displays could not go on, if they could not."""
 
     @contextmanager
     def display(self, flags: RunFlags) -> Iterator[Emit]:
         """While the context lasts, what is emitted is recorded, logged and shown."""
         with ExitStack() as stack:
-            display = self._open_display(flags, stack)
+            display = self._guarded(self._open_display(flags, stack))
             # The journal comes first: what a display shows has then been recorded. The display comes after the
             # result, since it reads what it shows from there.
             candidates = (self.journal, self.result, log.log, self.board, display)
@@ -58,19 +61,41 @@ class RunOutput:
 
             yield emit
 
+    def _guarded(self, display: Emit) -> Emit:
+        """The display; where its output takes no more, the rest is told on standard error. Where that takes nothing
+        either, the run ends as if it were interrupted: nobody would see its links."""
+        displays: list[Emit] = [display, PlainDisplay(self.session.err, self.session.err, self.result, stages=False)]
+
+        def show(event: Event) -> None:
+            while displays:
+                try:
+                    displays[0](event)
+                    return
+                except OSError as error:
+                    self.unshown.append(error)
+                    del displays[0]
+            self.session.interrupts.interrupt()
+
+        return show
+
     def finish(self) -> int:
         """Write the reports and print the result; the exit status."""
-        self._suggest_resume()
         # A document of thousands of logins takes its time, and may be needed for the reports and for --json.
         document = cache(self._document)
         unwritten = self.reports.write(lambda: self._report_data(document()))
+        self._suggest_resume()
+        if self.unshown:
+            self._raise_unshown(self.unshown[0])
         status = self.result.status or int(bool(unwritten))
         if self.session.json:
             warnings = [*self.warnings, *unwritten]
             # The document of a failure does not tell the warnings of the run.
             if not self.result.fatal:
                 warnings = [*self.result.warnings, *warnings]
-            json_output.write(self.session.out, {**document(), "status": status, "warnings": warnings})
+            try:
+                json_output.write(self.session.out, {**document(), "status": status, "warnings": warnings})
+            except BrokenPipeError as error:
+                self._raise_unshown(error)
         return status
 
     def _open_display(self, flags: RunFlags, stack: ExitStack) -> Emit:
@@ -84,7 +109,7 @@ class RunOutput:
             from ecapipe.render.live_display import LiveDisplay
 
             live = LiveDisplay(out, session.err, self.result, colour=session.colour, verbose=verbose)
-            stack.callback(live.close)
+            stack.callback(_close, live)
             return live
         return PlainDisplay(out, session.err, self.result, stages=not flags.concise, verbose=verbose)
 
@@ -103,6 +128,12 @@ class RunOutput:
             line = f"To go on with what is left: {command('ecapipe run', resume=self.journal.run)}"
             text.write(self.session.err, [line])
 
+    def _raise_unshown(self, error: OSError) -> NoReturn:
+        """A reader who has gone is no fault, but it is to be known that there is a record."""
+        if self.journal and self.journal.run and isinstance(error, BrokenPipeError):
+            raise Unwritten(error.errno, "nobody reads it any more")
+        raise error
+
     def _document(self) -> Json:
         if self.result.fatal:
             return report.failure(self.result.fatal, COMMAND)
@@ -113,3 +144,9 @@ class RunOutput:
 
         place = self.reports.place(self.result.projects)
         return of_run(self.result, document, place, COMMAND)
+
+
+def _close(display: LiveDisplay) -> None:
+    # What it is shown on may be gone.
+    with suppress(OSError):
+        display.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
@@ -10,7 +11,8 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.cli.arguments import conceal
 from ecapipe.cli.interrupts import Interrupts
 from ecapipe.documents import report
-from ecapipe.problems.problem import Problem
+from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
+from ecapipe.problems.usage import interrupted, output_not_written
 from ecapipe.render import json, text
 
 if TYPE_CHECKING:
@@ -50,26 +52,42 @@ class CommandSession:
         # https://no-color.org
         return self.environment.get("NO_COLOR") is None
 
+    def require_output(self) -> None:
+        """For a command whose output nobody should miss: raises `EcapipeError` (OutputNotWritten) if whoever started
+        us has closed it."""
+        if getattr(self.out, "name", None) == os.devnull:
+            raise EcapipeError(output_not_written("it is closed"))
+
     def finish(
         self,
         result: Callable[[], Document],
         lines: Iterable[str],
         status: int = 0,
         warnings: Iterable[str] = (),
+        *,
+        goes_on: bool = False,
     ) -> int:
-        """Print a result, in the form that was asked for; the exit status."""
+        """Print a result, in the form that was asked for; the exit status. Nothing interrupts it, or what follows,
+        unless the command `goes_on`."""
+        if not goes_on:
+            self.interrupts.retire()
         if self.json:
             from ecapipe.documents import codec
 
             json.write(self.out, report.success(codec.builtins(result()), warnings, status))
         else:
             # Standard output holds the result alone, so that it can be piped.
-            text.write(self.err, [f"Warning: {text.clean(warning)}" for warning in warnings])
-            text.write(self.out, lines)
+            try:
+                text.write(self.err, [f"Warning: {text.clean(warning)}" for warning in warnings])
+            finally:
+                text.write(self.out, lines)
+            if status == INTERRUPTED:
+                text.write(self.err, text.problem(interrupted()))
         return status
 
     def fail(self, problem: Problem, command: str, stack: str | None = None) -> int:
         """Print the problem that kept a command from its work; the exit status."""
+        self.interrupts.retire()
         problem = conceal(problem, self.words)
         if self.json:
             json.write(self.out, report.failure(problem, command, stack=stack))

@@ -13,6 +13,7 @@ from ecapipe.credentials.sources import (
     Chain,
     Field,
     InFile,
+    Search,
     Source,
     SourceValue,
     first_value,
@@ -63,7 +64,8 @@ FlowsOf = Callable[[App], AllowedFlows]
 
 @dataclass(frozen=True, slots=True)
 class CredentialState:
-    """What is known of a key or secret, never the value. `origin` is None when no source has a usable one."""
+    """What is known of a key or secret, never the value. `origin` is None when no source has a usable one; else the
+    `causes` are why others before it have none."""
 
     in_file: InFile
     origin: Source[Any] | None
@@ -91,6 +93,11 @@ class Resolution:
     read_from: str | None = None
 
     @property
+    def faults(self) -> tuple[str, ...]:
+        """Sentences on what is no key or secret, where another source gave it."""
+        return tuple([cause for state in (self.key, self.secret) if state.origin for cause in state.causes])
+
+    @property
     def problem(self) -> Problem | None:
         """Why there are no credentials."""
         return self.outcome if isinstance(self.outcome, Problem) else None
@@ -109,18 +116,19 @@ def resolve(
     if not required:
         # Nobody is asked for a secret that no flow needs.
         secret_chain = without_questions(chain)
-    key: SourceValue | None = None
+    key_search, secret_search = Search(None), Search(None)
     try:
-        key = first_value(chain, app, org, "consumerKey")
-        secret = first_value(secret_chain, app, org, "consumerSecret")
+        key_search = first_value(chain, app, org, "consumerKey")
+        secret_search = first_value(secret_chain, app, org, "consumerSecret")
     except EcapipeError as error:
-        return _unreadable(app, key, error.problem)
-    key_state = _key_state(app, key)
+        return _unreadable(app, key_search, error.problem)
+    key, secret = key_search.result, secret_search.result
+    key_state, secret_state = _key_state(app, key_search), _secret_state(app, secret_search)
     if key is None:
-        return Resolution(key_state, _secret_state(app, secret), _no_key(app, key_state.causes))
+        return Resolution(key_state, secret_state, _no_key(app, key_state.causes))
     if secret is None and required:
         holder = next((link.source for link in chain if link.holds(key.value.reveal())), None)
-        return _missing_secret(app, org, chain, key_state, flows_of(app), holder=holder)
+        return _missing_secret(app, org, chain, key_state, secret_search, flows_of(app), holder=holder)
     outcome: Credentials | Problem = Credentials(app, key.value.reveal(), secret.value if secret else None)
     replaced_by = _replaced_by(app, key, secret)
     if taken := (*replaced_by, *_own_variable(org, secret)):
@@ -130,9 +138,9 @@ def resolve(
         )
     return Resolution(
         key_state,
-        _secret_state(app, secret),
+        secret_state,
         outcome,
-        _warning(app, org, key, secret),
+        _warning(app, org, (key_state, secret_state), secret),
         replaced_by=replaced_by,
         read_from=secret.link.lookup.place(app, org) if secret else None,
     )
@@ -151,11 +159,11 @@ def _own_variable(org: Org | None, secret: SourceValue | None) -> tuple[str, ...
     return (name,) if name else ()
 
 
-def _unreadable(app: App, key: SourceValue | None, problem: Problem) -> Resolution:
+def _unreadable(app: App, key: Search, problem: Problem) -> Resolution:
     """What there is when a source could not be read, before or after one gave the `key`."""
     causes = (problem.message,)
     key_state = CredentialState(in_file(app, "consumerKey"), None, causes)
-    if key:
+    if key.result:
         key_state = _key_state(app, key)
     return Resolution(key_state, CredentialState(in_file(app, "consumerSecret"), None, causes), problem)
 
@@ -165,57 +173,65 @@ def _missing_secret(
     org: Org | None,
     chain: Chain,
     key_state: CredentialState,
+    search: Search,
     flows: AllowedFlows,
     *,
     holder: Source[Any] | None,
 ) -> Resolution:
     """What there is without the secret; `holder` has it, and was not read."""
-    state = _secret_state(app, None)
+    state = _secret_state(app, search)
     if holder:
-        state = replace(state, origin=holder, causes=())
+        state = replace(state, origin=holder, causes=search.faults)
     own_variable = next((name for link in chain if (name := named_variable(link, org))), None)
     if own_variable:
         # No other source was asked, so that nothing else is the cause.
-        state = replace(state, causes=(f"{own_variable}, which secretEnv names, is not set.",))
+        unset = (f"{own_variable}, which secretEnv names, is not set.",)
+        state = replace(state, causes=search.faults or unset)
     return Resolution(key_state, state, _no_secret(app, state.causes, own_variable, flows))
 
 
-def _warning(app: App, org: Org | None, key: SourceValue, secret: SourceValue | None) -> str | None:
+def _warning(
+    app: App, org: Org | None, states: tuple[CredentialState, CredentialState], secret: SourceValue | None
+) -> str | None:
     """What is doubtful about a pair, and what the source of the secret has to say."""
-    if secret is None:
-        return None
-    sentences = []
-    key_source, source = key.link.source, secret.link.source
-    if source is not key_source and not source.fits_key:
+    key_state, secret_state = states
+    sentences = [cause for state in states if state.origin for cause in state.causes]
+    if mixed(key_state, secret_state):
         sentences.append(
-            f"The consumer key comes from {key_source.name}, the consumer secret from {source.name}: make sure they "
-            "belong together."
+            f"The consumer key comes from {key_state.source}, the consumer secret from {secret_state.source}: make "
+            "sure they belong together."
         )
-    if notice := secret.link.lookup.notice(app, org):
+    if secret and (notice := secret.link.lookup.notice(app, org)):
         sentences.append(notice)
     return " ".join(sentences) or None
 
 
-def _key_state(app: App, key: SourceValue | None) -> CredentialState:
-    if key is None:
-        return CredentialState(in_file(app, "consumerKey"), None, _key_causes(app))
-    return _state_of(app, "consumerKey", key)
+def mixed(key: CredentialState, secret: CredentialState) -> bool:
+    """Whether the secret in the settings file may belong to another key than the one from elsewhere. The other way
+    round, a key from the file and a secret that is kept out of it are what Salesforce advises."""
+    return secret.origin is FILE and key.origin not in (None, FILE)
 
 
-def _secret_state(app: App, secret: SourceValue | None) -> CredentialState:
-    if secret is not None:
-        return _state_of(app, "consumerSecret", secret)
-    causes: tuple[str, ...] = ()
+def _key_state(app: App, key: Search) -> CredentialState:
+    if key.result is None:
+        return CredentialState(in_file(app, "consumerKey"), None, (*key.faults, *_key_causes(app, key.faults)))
+    return _state_of(app, "consumerKey", key.result, key.faults)
+
+
+def _secret_state(app: App, secret: Search) -> CredentialState:
+    if secret.result is not None:
+        return _state_of(app, "consumerSecret", secret.result, secret.faults)
+    causes = secret.faults
     if not app.secret_optional:
-        causes = _secret_causes(app)
+        causes += _secret_causes(app, causes)
     return CredentialState(in_file(app, "consumerSecret"), None, causes)
 
 
-def _state_of(app: App, field: Field, value: SourceValue) -> CredentialState:
+def _state_of(app: App, field: Field, value: SourceValue, faults: tuple[str, ...]) -> CredentialState:
     # What came from the file is present in it; a second look would cost time for each app and org.
     if value.link.source is FILE:
-        return CredentialState("present", FILE)
-    return CredentialState(in_file(app, field), value.link.source)
+        return CredentialState("present", FILE, faults)
+    return CredentialState(in_file(app, field), value.link.source, faults)
 
 
 def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
@@ -231,18 +247,22 @@ def line(app: App, field: Field) -> int | None:
     return element.line if element else None
 
 
-def _key_causes(app: App) -> tuple[str, ...]:
+def _key_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
+    """Why there is no key, as far as the file tells; where somebody meant to supply it, `faults` tell why it is not
+    the file that matters."""
     match in_file(app, "consumerKey"):
         case "placeholder":
             return (_placeholder(app, "consumerKey"),)
         case "duplicate":
             return ("The file holds more than one consumerKey, so none is used.",)
+        case _ if faults:
+            return ()
         case _:
             return ("Salesforce makes the key at the first deploy; it is in the file only after the next retrieve.",)
 
 
-def _secret_causes(app: App) -> tuple[str, ...]:
-    """Why there is no secret, as far as the file tells."""
+def _secret_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
+    """Why there is no secret, as far as the file tells; `faults` as in `_key_causes`."""
     match in_file(app, "consumerSecret"):
         case "placeholder":
             return (_placeholder(app, "consumerSecret"),)
@@ -250,6 +270,8 @@ def _secret_causes(app: App) -> tuple[str, ...]:
             return ("The file holds more than one consumerSecret, so none is used.",)
         case "present":
             return ("The file holds the consumerSecret, but --secret-from leaves the file out.",)
+        case "absent" if faults:
+            return ()
         case "absent":
             return (
                 f'The org switch "{SWITCH}" may be off: Salesforce recommends that, and deprecates the switch.',
@@ -274,7 +296,10 @@ def _placeholder(app: App, field: Field) -> str:
         if replaced.reserved:
             reason = "from which no credential is read"
         return f"The file holds a placeholder for {origins} (replacements of sfdx-project.json), {reason}."
-    return f"The replacements of sfdx-project.json leave the {field} empty, or a placeholder."
+    if replaced.ignored:
+        return f"The {field} is left to a replacement of sfdx-project.json, and --no-project-config ignores those."
+    origins = ", ".join(replaced.origins)
+    return f"{origins}, from which a replacement of sfdx-project.json takes the {field}, is empty or a placeholder."
 
 
 def _no_key(app: App, causes: Sequence[str]) -> Problem:

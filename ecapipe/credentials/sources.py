@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar, get_args
 
-from ecapipe.credentials.placeholders import is_placeholder
+from ecapipe.credentials.placeholders import fault, is_placeholder
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import ambiguous_variable
@@ -17,19 +17,32 @@ from ecapipe.secret import Secret
 
 Field = Literal["consumerKey", "consumerSecret"]
 
-_FIELDS: Final[tuple[Field, ...]] = ("consumerKey", "consumerSecret")
+FIELDS: Final[tuple[Field, ...]] = ("consumerKey", "consumerSecret")
 
 _LABELS: Final[Mapping[Field, str]] = {"consumerKey": "Consumer key", "consumerSecret": "Consumer secret"}
 
 InFile = Literal["present", "absent", "placeholder", "duplicate"]
+
+FILE_SUFFIX: Final = "_FILE"
+"""Of a variable that holds the path of a file with the value."""
 
 Asked = Literal["people", "org", "keyring"]
 """Who may be asked for a key or secret; a keyring may ask people in turn."""
 
 ANYBODY: Final[frozenset[Asked]] = frozenset(get_args(Asked))
 
-Find = Callable[[App, Org | None, Field], Secret | None]
-"""Gives the value of a field of an app for an org, or None."""
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What stands in one `place`, as a sentence begins with it; `first_value` judges whether it is a credential."""
+
+    place: str
+    value: Secret | None
+    """None if there is nothing in the place."""
+
+
+Find = Callable[[App, Org | None, Field], Iterable[Reading]]
+"""What a source holds for a field of an app in an org, the most specific first."""
 
 Access = TypeVar("Access", contravariant=True)
 
@@ -63,12 +76,14 @@ FetchPair = Callable[[App, Org | None, str | None], FetchedPair]
 class Scope:
     """What a command wants sources for.
 
-    `asks`: who may be asked; `secret_from`: the names of the sources that secrets may come from, empty: all that need
-    not be named; `allowed`: hosts accepted besides Salesforce's.
+    `known`: the names of all apps of the trees, chosen or not; `asks`: who may be asked; `secret_from`: the names of
+    the sources that secrets may come from, empty: all that need not be named; `allowed`: hosts accepted besides
+    Salesforce's.
     """
 
     apps: Sequence[App]
     orgs: Sequence[Org] = ()
+    known: Collection[str] = ()
     asks: frozenset[Asked] = frozenset()
     secret_from: frozenset[str] = frozenset()
     allowed: Sequence[str] = ()
@@ -98,8 +113,6 @@ class Source(Generic[Access]):
     """Who is asked. One that asks nobody serves commands that only look."""
     has_to_be_named: bool = False
     """Whether it is used only if ``--secret-from`` names it."""
-    fits_key: bool = False
-    """Whether its secret is that of the very key that the sources before it give."""
     reads_secret_env: bool = False
     """Whether it reads the variable that an org names for its secret."""
     holds: Callable[[Access, str], bool] | None = None
@@ -116,10 +129,10 @@ class Link:
     holds: Callable[[str], bool] = lambda key: False
     """Whether the secret of a key is there, though nobody may be asked for it."""
 
-    def find(self, app: App, org: Org | None, field: Field) -> Secret | None:
+    def find(self, app: App, org: Org | None, field: Field) -> Iterable[Reading]:
         # A consumer key is no secret, so that it is found in every source.
         if field == "consumerSecret" and not self.secrets:
-            return None
+            return ()
         return self.lookup.find(app, org, field)
 
 
@@ -131,9 +144,17 @@ class SourceValue:
     link: Link
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The first value in a chain, if there is one, and sentences on what was no credential before it."""
+
+    result: SourceValue | None
+    faults: tuple[str, ...] = ()
+
+
 Chain = tuple[Link, ...]
 
-NOTHING: Final = Lookup(lambda app, org, field: None)
+NOTHING: Final = Lookup(lambda app, org, field: ())
 
 
 class ChainAccess(Protocol):
@@ -141,13 +162,30 @@ class ChainAccess(Protocol):
 
     def chain(self, scope: Scope) -> Chain: ...
 
+    @property
+    def variable_names(self) -> Collection[str]:
+        """The variables of the environment that are set, be they empty."""
 
-class SourceAccess(Protocol):
-    """What the sources of this module take from outside."""
+
+class VariableAccess(Protocol):
+    """Access to the environment."""
 
     @property
     def variable(self) -> Callable[[str], Secret | None]:
-        """Reads a credential from a variable of the environment, or from the file that its ``…_FILE`` names."""
+        """Reads a credential from a variable of the environment, or from the file that its ``…_FILE`` names; None
+        where there is nothing in it."""
+
+    @property
+    def environ(self) -> Callable[[str], str | None]:
+        """Any variable of the environment; None if it is empty."""
+
+    @property
+    def variable_names(self) -> Collection[str]:
+        """The variables of the environment that are set, be they empty."""
+
+
+class SourceAccess(VariableAccess, Protocol):
+    """What the sources of this module take from outside."""
 
     @property
     def ask(self) -> Callable[[str], Secret | None] | None:
@@ -189,22 +227,22 @@ def in_file(app: App, field: Field) -> InFile:
     return "present"
 
 
-def _find_in_file(app: App, org: Org | None, field: Field) -> Secret | None:
-    """A placeholder or a duplicate counts as absent."""
+def _find_in_file(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
+    """A placeholder or a duplicate counts as absent: `in_file` tells of it."""
     if app.settings is None or in_file(app, field) != "present":
-        return None
+        return ()
     text = app.settings.document.text(field)
     if not text:
-        return None
-    return Secret(text)
+        return ()
+    return (Reading(app.settings.path, Secret(text)),)
 
 
 FILE: Final = Source[object]("file", lambda access, scope, earlier: Lookup(_find_in_file))
 """The settings file itself."""
 
 
-def find_replacement(app: App, org: Org | None, field: Field) -> Secret | None:
-    """What the project's replacements make of a field of the settings file."""
+def find_replacement(app: App, field: Field) -> Secret | None:
+    """What the project's replacements make of a field of the settings file, if that can be a credential."""
     replaced = replaced_value(app, field)
     if replaced is None or replaced.value is None or in_file(app, field) == "duplicate":
         return None
@@ -213,7 +251,12 @@ def find_replacement(app: App, org: Org | None, field: Field) -> Secret | None:
     return replaced.value
 
 
-REPLACEMENT: Final = Source[object]("replacement", lambda access, scope, earlier: Lookup(find_replacement))
+def _find_replacement(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
+    value = find_replacement(app, field)
+    return (Reading("A replacement", value),) if value else ()
+
+
+REPLACEMENT: Final = Source[object]("replacement", lambda access, scope, earlier: Lookup(_find_replacement))
 
 
 def _open_environment(access: SourceAccess, scope: Scope, earlier: Chain) -> Lookup:
@@ -222,23 +265,39 @@ def _open_environment(access: SourceAccess, scope: Scope, earlier: Chain) -> Loo
 
     Raises `EcapipeError` (AmbiguousVariable) when a variable that is set could be meant for two of the apps or orgs.
     """
-    value = access.variable
+    value, environ = access.variable, access.environ
     apps = list(dict.fromkeys(app.name for app in scope.apps))
     # Capitals and underscores can make one name of two: a secret would go to the wrong app or org.
     owners: dict[str, str] = {}
     for name, subject in _subjects_of_variables(apps, scope.orgs):
         owner = owners.setdefault(name, subject)
-        if owner != subject and value(name) is not None:
+        if owner != subject and value(name):
             raise EcapipeError(ambiguous_variable(name, owner, subject))
+    for name, owner in owners.items():
+        file = name + FILE_SUFFIX
+        if (namesake := owners.get(file)) and environ(file) and not environ(name):
+            raise EcapipeError(ambiguous_variable(file, namesake, f"{owner} (as the path of a file)"))
+    # The variable of an app that was not chosen names no file of another one.
+    owners = {variable(field, app): app for app in scope.known for field in FIELDS} | owners
 
-    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+    def find(app: App, org: Org | None, field: Field) -> Iterator[Reading]:
         for name in _variables_of(app, org, field, only_app=len(apps) == 1):
-            secret = value(name)
-            if secret and not is_placeholder(secret.reveal()):
-                return secret
-        return None
+            if reading := read_variable(name, access, owners):
+                yield reading
 
     return Lookup(find)
+
+
+def read_variable(name: str, access: VariableAccess, owners: Collection[str] = ()) -> Reading | None:
+    """What a variable holds, or the file that its ``…_FILE`` names, unless that is one of the variables that `owners`
+    have for a value; None if neither is set."""
+    file, is_set = name + FILE_SUFFIX, name in access.variable_names
+    if not access.environ(name) and file in owners:
+        return Reading(name, None) if is_set else None
+    value = access.variable(name)
+    if not access.environ(name) and file in access.variable_names:
+        return Reading(f"The file of {file}" if access.environ(file) else file, value)
+    return Reading(name, value) if value or is_set else None
 
 
 ENVIRONMENT: Final = Source[SourceAccess]("environment", _open_environment, reads_secret_env=True)
@@ -247,10 +306,10 @@ ENVIRONMENT: Final = Source[SourceAccess]("environment", _open_environment, read
 def _subjects_of_variables(apps: Sequence[str], orgs: Sequence[Org]) -> Iterator[tuple[str, str]]:
     """Every variable that names an app, with the app, or app@org, that it is meant for."""
     for app in apps:
-        for field in _FIELDS:
+        for field in FIELDS:
             yield variable(field, app), app
         for org in orgs:
-            for field in _FIELDS:
+            for field in FIELDS:
                 if not _own_variable(org, field):
                     yield variable(field, app, org), f"{app}@{org.name}"
 
@@ -277,13 +336,10 @@ def _own_variable(org: Org | None, field: Field) -> str | None:
 def of_key(find_secret: Callable[[str], Secret | None], earlier: Chain) -> Lookup:
     """The secret that belongs to the very key that `earlier` sources give."""
 
-    def find(app: App, org: Org | None, field: Field) -> Secret | None:
-        if field == "consumerKey":
-            return None
-        key = consumer_key(earlier, app, org)
-        if key is None:
-            return None
-        return find_secret(key)
+    def find(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
+        key = consumer_key(earlier, app, org) if field == "consumerSecret" else None
+        secret = find_secret(key) if key else None
+        return (Reading("The saved secret", secret),) if secret else ()
 
     return Lookup(find)
 
@@ -294,11 +350,10 @@ def of_pair(fetch_pair: FetchPair, earlier: Chain) -> Lookup:
     def fetch(app: App, org: Org | None) -> FetchedPair:
         return fetch_pair(app, org, consumer_key(earlier, app, org))
 
-    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+    def find(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
         pair = fetch(app, org)
-        if field == "consumerKey":
-            return Secret(pair.key)
-        return pair.secret
+        value = Secret(pair.key) if field == "consumerKey" else pair.secret
+        return (Reading(f"The answer of {pair.host}", value),)
 
     return Lookup(find, lambda app, org: fetch(app, org).notice, lambda app, org: fetch(app, org).host)
 
@@ -310,7 +365,7 @@ def _open_prompt(access: SourceAccess, scope: Scope, earlier: Chain) -> Lookup:
         return NOTHING
     answers: dict[tuple[str, str, Field], Secret | None] = {}
 
-    def find(app: App, org: Org | None, field: Field) -> Secret | None:
+    def find(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
         question = (app.project, app.name, field)
         if question not in answers:
             owner = app.name
@@ -318,7 +373,8 @@ def _open_prompt(access: SourceAccess, scope: Scope, earlier: Chain) -> Lookup:
             if org and org.source_dir:
                 owner = f"{app.name} in {org.name}"
             answers[question] = ask(f"{_LABELS[field]} of {owner}: ")
-        return answers[question]
+        answer = answers[question]
+        return (Reading("The answer at the prompt", answer),) if answer else ()
 
     return Lookup(find)
 
@@ -330,15 +386,16 @@ def variable(field: Field, app: str | None = None, org: Org | None = None) -> st
     """The environment variable for `field`: upper case, every other character ``_``."""
     parts = ["ECAPIPE_CLIENT_ID" if field == "consumerKey" else "ECAPIPE_CLIENT_SECRET"]
     if app:
-        parts.append(_in_capitals(app))
+        parts.append(in_capitals(app))
     if org and org.variable_name:
-        parts.append(_in_capitals(org.variable_name))
+        parts.append(in_capitals(org.variable_name))
     return "_".join(parts)
 
 
 # Each app meets each org, so that a name comes here thousands of times.
 @cache
-def _in_capitals(name: str) -> str:
+def in_capitals(name: str) -> str:
+    """A name as variables have it."""
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
@@ -361,21 +418,31 @@ def without_questions(chain: Chain) -> Chain:
     return tuple(link for link in chain if link.source.asks is None)
 
 
-def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> SourceValue | None:
-    """The value of the first source that has one."""
+def first_credential(readings: Iterable[Reading], faults: list[str]) -> Secret | None:
+    """The first of `readings` that may be a credential; `faults` gets a sentence on each before it."""
+    for reading in readings:
+        reason = fault(reading.value)
+        if reading.value and reason is None:
+            return reading.value
+        faults.append(f"{reading.place} {reason}.")
+    return None
+
+
+def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> Search:
+    """The value of the first source that has one which can be a credential."""
+    faults: list[str] = []
     for link in chain:
-        value = link.find(app, org, field)
-        if value is not None:
-            return SourceValue(value, link)
+        if value := first_credential(link.find(app, org, field), faults):
+            return Search(SourceValue(value, link), tuple(faults))
         # An org that names a variable means no other secret: that of another source could be another org's.
         if field == "consumerSecret" and named_variable(link, org):
             break
-    return None
+    return Search(None, tuple(faults))
 
 
 def consumer_key(chain: Chain, app: App, org: Org | None) -> str | None:
     """The key alone, which is no secret."""
-    key = first_value(chain, app, org, "consumerKey")
+    key = first_value(chain, app, org, "consumerKey").result
     return key.value.reveal() if key else None
 
 

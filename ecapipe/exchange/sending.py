@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ecapipe.exchange.ports import NetworkAccess
 from ecapipe.oauth.messages import Request, Response
-from ecapipe.problems.network import connection_failed, host_not_found
+from ecapipe.problems.network import connection_failed, host_not_found, proxy_failed
 from ecapipe.problems.problem import EcapipeError, Problem
 
 _ATTEMPTS = 3
@@ -14,7 +14,7 @@ _ATTEMPTS = 3
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 """Statuses that may pass by themselves."""
 
-_NOT_SENT = frozenset({host_not_found, connection_failed})
+_NOT_SENT = frozenset({host_not_found, connection_failed, proxy_failed})
 """Problems that show that no request reached an org, so that it can be repeated whatever it does."""
 
 _LONGEST_WAIT = 10.0

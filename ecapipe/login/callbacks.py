@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from ecapipe.events import Subject
 from ecapipe.oauth import authorize
 from ecapipe.oauth.authorize import AuthorizationRequest, UnmatchedResponse
 from ecapipe.oauth.flows.web import AuthorizationCode
@@ -18,6 +19,10 @@ from ecapipe.problems.problem import EcapipeError
 # Ports are imported by every command, the modules of their types are not: start-up stays fast.
 if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
+
+
+BROWSER_PATIENCE: Final = 10.0
+"""Seconds that a browser waits to hear what became of its login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +35,12 @@ class _PendingLogin:
 class PendingLogins:
     """Web logins that wait for their answers, identified by ``state`` (RFC 6749, section 10.12). Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 0.0) -> None:
+        """`patience`: for how many seconds a browser waits to hear what became of its login."""
         self._lock = threading.Lock()
+        self._patience = patience
+        self._replies: dict[Subject, Future[CallbackReply]] = {}
+        """What browsers wait for."""
         self._pending: dict[str, _PendingLogin] = {}
         self._error: BaseException | None = None
         """The end of all logins, once `give_up` was called."""
@@ -70,10 +79,36 @@ class PendingLogins:
                 login, outcome = authorize.match_redirect(query, self._requests())
             except UnmatchedResponse as error:
                 return CallbackReply(False, False, str(error))
+            subject = _subject(login)
+            if isinstance(outcome, EcapipeError):
+                self._settle(login, outcome)
+                return _failed(subject, outcome.problem)
+            reply: Future[CallbackReply] = Future()
+            # Before the lock is given back, so that the end of the login cannot come earlier.
+            self._replies[subject] = reply
             self._settle(login, outcome)
-        if isinstance(outcome, EcapipeError):
-            return CallbackReply(True, False, f"{login.app.name} was not authorized in {login.org.name}.")
-        return CallbackReply(True, True, f"{login.app.name} is authorized in {login.org.name}.")
+        sentence = f"{login.app.name} is signed in to {login.org.name}; see the terminal."
+        return CallbackReply(True, True, sentence, reply if self._patience else None, self._patience)
+
+    def conclude(self, subject: Subject, problem: Problem | None) -> None:
+        """Tell the browser that waits for it what became of a login."""
+        with self._lock:
+            reply = self._replies.pop(subject, None)
+        if reply is None:
+            return
+        if problem:
+            reply.set_result(_failed(subject, problem))
+        else:
+            sentence = f"{subject.app} is authorized in {subject.org}. Go on where you came from."
+            reply.set_result(CallbackReply(True, True, sentence))
+
+    def release(self, subjects: Iterable[Subject]) -> None:
+        """Let browsers that still wait go: nothing more will be known."""
+        with self._lock:
+            replies = [self._replies.pop(subject, None) for subject in subjects]
+        for reply in replies:
+            if reply:
+                reply.cancel()
 
     def paste(self, text: str) -> str | None:
         """Accept a pasted address or code; returns the reason if no login waits for it."""
@@ -124,6 +159,34 @@ class CallbackReply:
     fits: bool
     granted: bool
     sentence: str
+    outcome: Future[CallbackReply] | None = None
+    """What became of the login, once that is known."""
+    patience: float = 0.0
+    """For how many seconds to wait for it."""
+
+    def settled(self) -> CallbackReply:
+        """What became of the login, or, if that takes too long, this."""
+        if self.outcome is None:
+            return self
+        try:
+            return self.outcome.result(self.patience)
+        except (TimeoutError, CancelledError):
+            return self
+
+    @property
+    def title(self) -> str:
+        if not self.granted:
+            return "Not authorized"
+        return "Signed in" if self.outcome else "You can close this page"
+
+
+def _subject(login: AuthorizationRequest) -> Subject:
+    return Subject(login.app.name, login.org.name, login.app.tree)
+
+
+def _failed(subject: Subject, problem: Problem) -> CallbackReply:
+    sentence = f"{subject.app} was not authorized in {subject.org}. {problem.message}"
+    return CallbackReply(True, False, "\n".join([sentence, *problem.actions]))
 
 
 class CallbackListener(Protocol):

@@ -138,17 +138,22 @@ def doubts(app: App, core: str | None) -> list[str]:
 
     `core` is the version of an sfdx-core that loses rotated refresh tokens; None: it does not.
     """
+    doubts = []
+    if app.scope_names and {"Web", "Full"}.isdisjoint(app.scope_names):
+        doubts.append(
+            f"{app.name} has no scope web: with this login the Salesforce CLI can call the API, but not open the org."
+        )
     if not brings_refresh_token(app):
-        return [
+        doubts.append(
             f"{app.name} has no scope refresh_token: the Salesforce CLI can only be given an access token, and the "
             "login ends with its session."
-        ]
-    if app.rotates_refresh_tokens and core:
-        return [
+        )
+    elif app.rotates_refresh_tokens and core:
+        doubts.append(
             f"{app.name} rotates its refresh tokens, and the sfdx-core {core} of this Salesforce CLI throws the new "
             "ones away: the login will end soon. Update it first: sf update"
-        ]
-    return []
+        )
+    return doubts
 
 
 def of(
@@ -238,7 +243,10 @@ def hand_over(
     if sf_login.username != username:
         work.facts["username"] = sf_login.username
     if not handover.lasting and username.casefold() in earlier:
-        work.warn(f"The Salesforce CLI still holds the refresh token of an earlier login of {username} beside it.")
+        work.warn(
+            f"The Salesforce CLI had a login of {username} before. If that one had a refresh token, it is "
+            "still there, beside the new access token."
+        )
     for hint in hints(token, target.org, sf_login):
         work.note("hint", hint)
     return replace(login, token="handedOver")  # noqa: S106

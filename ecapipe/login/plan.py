@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -22,7 +23,7 @@ from ecapipe.oauth.scopes import scopes_to_hand_over, scopes_to_request, scopes_
 from ecapipe.orgs.org import Org, assertion_audience
 from ecapipe.problems.credentials import jwt_username_missing
 from ecapipe.problems.problem import EcapipeError, command
-from ecapipe.problems.usage import not_one_default
+from ecapipe.problems.usage import not_one_default, usage_error
 from ecapipe.project.apps import App
 
 
@@ -76,13 +77,17 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
     username = org.username
     if username is None:
         raise EcapipeError(jwt_username_missing(app.name, org.name))
+    require_audience(audience)
     audience = audience or assertion_audience(org)
     # The passphrase, if the key has one, is asked for here, before anything is sent.
     key = world.keys(key_file, world.ask)
     doubts = []
     if key.open_to_others:
         doubts.append(f"Other users of this machine can read the private key: {command('chmod 600', key_file)}")
-    if (public := certificate(app)) and (doubt := key.doubt(public, world.clock.utc())):
+    public = certificate(app)
+    if app.settings and public is None:
+        doubts.append(f"The settings of {app.name} hold no certificate. Some orgs leave it out of a retrieve.")
+    elif public and (doubt := key.doubt(public, world.clock.utc())):
         doubts.append(f"The certificate in the settings of {app.name} {doubt}.")
 
     def sign(ahead: float) -> JwtBearer:
@@ -93,6 +98,12 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
     if doubts:
         facts["doubts"] = doubts
     return UnattendedPlan(JWT, sign, facts, tuple(doubts))
+
+
+def require_audience(audience: str | None) -> None:
+    """Raises `EcapipeError` (UsageError) for one that is no URL."""
+    if audience is not None and not re.fullmatch(r"https?://[!-~]+", audience):
+        raise EcapipeError(usage_error("SF_AUDIENCE_URL does not hold a URL.", "ecapipe run"))
 
 
 def expect_to_hand_over(orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> None:

@@ -37,6 +37,7 @@ def sign_in(
         tell(login.authorize_url)
         return future.result(deadline.left())
     except TimeoutError:
-        raise error_at(auth_timeout_error(target.app.name, deadline.minutes), target.org) from None
+        problem = auth_timeout_error(target.app.name, deadline.minutes, listened=plan.callback == "listen")
+        raise error_at(problem, target.org) from None
     finally:
         pending.forget(login)

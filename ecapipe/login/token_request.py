@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ecapipe.events import LoginResult
@@ -18,14 +19,20 @@ from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.oauth.grants import Grant
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
-from ecapipe.problems.oauth import assertion_expired, assertion_refused, invalid_client_id, redirect_uri_mismatch
+from ecapipe.problems.oauth import (
+    SETTLE_ACTION,
+    assertion_expired,
+    assertion_refused,
+    invalid_client_id,
+    redirect_uri_mismatch,
+)
 from ecapipe.problems.problem import EcapipeError
 
 LONGEST = 120.0
 """Seconds within which one login's requests are retried, settling aside. A request under way is not cut off."""
 
 _SETTLES = frozenset({invalid_client_id, redirect_uri_mismatch})
-"""Refusals that a deployment of the last 15 minutes explains: Salesforce takes that long to spread new settings."""
+"""Refusals that a fresh deployment explains: Salesforce takes minutes to spread new settings."""
 
 _SETTLE_EVERY = 15.0
 """Seconds between two requests while settings spread."""
@@ -83,13 +90,21 @@ def request_token(
                 ahead = difference
                 continue
             if error.problem.kind not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
-                raise
+                raise _without_settling(error, options) from None
             work.note("waiting", f"{error.problem.message} Trying again for up to {options.settle:g} minutes.")
             world.clock.sleep(_SETTLE_EVERY)
         else:
             if ahead:
                 work.warn(_clock_warning(ahead, target.org.host))
             return token
+
+
+def _without_settling(error: EcapipeError, options: LoginOptions) -> EcapipeError:
+    """The same, without the advice to do what was just done."""
+    if not options.settle:
+        return error
+    actions = tuple(action for action in error.problem.actions if action != SETTLE_ACTION)
+    return EcapipeError(replace(error.problem, actions=actions))
 
 
 def _clock_difference(response: Response, world: LoginAccess) -> float:

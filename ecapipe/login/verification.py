@@ -46,10 +46,10 @@ def verify(
             give_back(token, org, world, work)
         raise
     remains = "The access token that was issued stays valid at Salesforce until its session ends."
-    if problem := userinfo.mismatch(user, token, org, remains):
+    if problem := userinfo.mismatch(user, token, org, remains, attended=flow.attended):
         if token.refresh_token is not None and revoke(token, org, world):
             remains = "The tokens that were issued have been revoked."
-            problem = userinfo.mismatch(user, token, org, remains) or problem
+            problem = userinfo.mismatch(user, token, org, remains, attended=flow.attended) or problem
         raise error_at(problem, org)
     work.facts |= {"username": user.username, "userId": user.user_id, "orgId": user.org_id}
     if userinfo.needs_api(token):

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_plus, urlencode, urlsplit
 
 from ecapipe.credentials.resolution import Credentials
-from ecapipe.oauth import messages
 from ecapipe.oauth.flows.web import AuthorizationCode, authorize_fields
 from ecapipe.oauth.grants import base64url
+from ecapipe.oauth.refusals import CODES, refusal
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project.apps import App
@@ -22,6 +22,20 @@ _CODE: Final = re.compile(r"[ -~]+")
 
 _BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%+/!-]{16,1024}={0,2}")
 """What may be a code when it is pasted without its URL."""
+
+_ERROR_PAGE: Final = "/remoteaccesserrorpage.apexp"
+"""Where Salesforce shows an error that it sends to no callback, in lower case."""
+
+_ERROR_CODE: Final = rf"(?:OAUTH_[A-Z_]+|{'|'.join(map(re.escape, sorted(CODES)))})"
+_ERROR_TEXTS: Final = (
+    # As the page has it, somewhere in its text, or the code alone.
+    re.compile(rf"(?<!\S)(?P<code>{_ERROR_CODE})\s*:\s+(?P<description>.+)"),
+    re.compile(rf"(?P<code>{_ERROR_CODE})(?P<description>)$"),
+    # As a part of an address.
+    re.compile(
+        rf"(?:.*[?&\s])?error=(?P<code>{_ERROR_CODE})(?:&error_description=(?P<description>[^&\s]*))?(?![\w-])"
+    ),
+)
 
 _SINGLE: Final = ("state", "code", "error", "iss")
 """Parameters that decide on an answer, and must not be repeated (RFC 6749 §3.1)."""
@@ -39,6 +53,8 @@ class AuthorizationRequest:
     authorize_url: str
     consumer_secret: Secret | None = None
     """The org knows it, and might repeat it."""
+    scopes: str | None = None
+    """Those that were asked for; None for all of the app."""
 
 
 class UnmatchedResponse(Exception):
@@ -65,6 +81,7 @@ def build_request(
         code_verifier=verifier,
         authorize_url=f"{org.url}/services/oauth2/authorize?{encoded}",
         consumer_secret=credentials.consumer_secret,
+        scopes=scopes,
     )
 
 
@@ -89,14 +106,18 @@ def match_redirect(
     if code and error:
         raise UnmatchedResponse("The address has both.")
     if error:
-        description = parameters.get("error_description", "")
-        secrets = login.code_verifier, login.consumer_secret
-        return login, messages.refusal(error, description, login.org.host, None, *secrets, app=login.app)
+        return login, _refusal(login, error, parameters.get("error_description", ""))
     if not code:
         raise UnmatchedResponse("The address has neither a code nor an error.")
     if not _CODE.fullmatch(code):
         raise UnmatchedResponse("The address has a code with characters that no code has.")
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
+
+
+def _refusal(login: AuthorizationRequest, error: str, description: str) -> EcapipeError:
+    app, scopes = login.app, login.scopes
+    secrets = login.code_verifier, login.consumer_secret
+    return refusal(error, description, login.org.host, None, *secrets, place="authorize", app=app, scopes=scopes)
 
 
 def _parse_query(query: str) -> dict[str, str]:
@@ -122,7 +143,7 @@ def _parse_query(query: str) -> dict[str, str]:
 def match_pasted(
     text: str, logins: Sequence[AuthorizationRequest]
 ) -> tuple[AuthorizationRequest, AuthorizationCode | EcapipeError]:
-    """The login that a pasted redirected URL answers.
+    """The login that a pasted redirected URL answers, or the address or text of Salesforce's page about an error.
 
     A bare code, encoded or decoded, is accepted only while exactly one login waits, for nothing ties it to one.
     Raises `UnmatchedResponse`.
@@ -134,20 +155,28 @@ def match_pasted(
         raise UnmatchedResponse("That is no address.") from None
     if address.scheme and (address.netloc or address.query):
         return _match_pasted_address(address, logins)
+    if error := _ERROR_TEXTS[0].search(text) or _ERROR_TEXTS[1].match(text) or _ERROR_TEXTS[2].match(text):
+        login = _only(logins, "The text of a page")
+        return login, _refusal(login, error["code"], unquote_plus(error["description"] or ""))
     code = unquote(text)
     if not _BARE_CODE.fullmatch(text) or not _CODE.fullmatch(code):
         raise UnmatchedResponse("That is neither an address nor a code. Copy the whole address after pressing Allow.")
-    if len(logins) != 1:
-        raise UnmatchedResponse(
-            "A code alone does not tell its login while several wait. Copy the whole address instead."
-        )
-    (login,) = logins
+    login = _only(logins, "A code alone")
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
+
+
+def _only(logins: Sequence[AuthorizationRequest], what: str) -> AuthorizationRequest:
+    """The one login that waits; raises `UnmatchedResponse`."""
+    if len(logins) != 1:
+        raise UnmatchedResponse(f"{what} does not tell its login while several wait. Copy the whole address instead.")
+    return logins[0]
 
 
 def _match_pasted_address(
     address: SplitResult, logins: Sequence[AuthorizationRequest]
 ) -> tuple[AuthorizationRequest, AuthorizationCode | EcapipeError]:
+    if address.path.lower().endswith(_ERROR_PAGE):
+        return _match_error_page(address, logins)
     # First: somebody who copies too early pastes the address of the login page, which has parameters of its own.
     if not any(_same_address(address, login.redirect_uri) for login in logins):
         raise UnmatchedResponse(
@@ -157,6 +186,23 @@ def _match_pasted_address(
     if not _same_address(address, login.redirect_uri):
         raise UnmatchedResponse("That address belongs to another login.")
     return login, outcome
+
+
+def _match_error_page(
+    address: SplitResult, logins: Sequence[AuthorizationRequest]
+) -> tuple[AuthorizationRequest, EcapipeError]:
+    """The login that Salesforce's page about an error ends: by its state, or, where that is missing, by its host."""
+    parameters = _parse_query(address.query)
+    if not (error := parameters.get("error")):
+        raise UnmatchedResponse("That page names no error in its address. Copy its text instead.")
+    if state := parameters.get("state"):
+        fits = [login for login in logins if login.state == state]
+    else:
+        fits = [login for login in logins if urlsplit(login.org.url).hostname == address.hostname]
+    login = _only(fits, "That page") if fits else None
+    if login is None:
+        raise UnmatchedResponse("That page belongs to no login that is waiting.")
+    return login, _refusal(login, error, parameters.get("error_description", ""))
 
 
 def _same_address(address: SplitResult, redirect_uri: str) -> bool:

@@ -131,7 +131,7 @@ def _members(response: Response, org: Org, bearer: Secret) -> messages.Members:
     if 400 <= response.status < 500 and response.status != 429:
         code, message = _error(response, bearer)
         raise _at(_problem(code, message, org.host), response, org)
-    return messages.members(response, org.host, bearer, app=None)
+    return messages.members(response, org.host, bearer, place="rest", app=None)
 
 
 def _error(response: Response, bearer: Secret) -> tuple[str, str]:
@@ -151,7 +151,7 @@ def _error_text(value: object, bearer: Secret) -> str:
     """A text of the org on one line, cut off before it could fill a terminal; empty for anything else."""
     if not isinstance(value, str):
         return ""
-    return redact(" ".join(value.split())[:300], bearer)
+    return redact(" ".join(value.split())[:300], bearer).rstrip(". ")
 
 
 def _problem(code: str, message: str, host: str) -> Problem:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ecapipe.credentials.sources import ClientIdentity
+from ecapipe.oauth.refusals import Place
 from ecapipe.secret import Secret
 
 
@@ -17,8 +18,8 @@ class Grant(ABC):
     __slots__ = ()
     repeatable: ClassVar[bool] = True
     """Whether it can be sent again after a failure that may have come too late."""
-    signed: ClassVar[bool] = False
-    """Whether it is an assertion."""
+    place: ClassVar[Place]
+    """What a refusal of it is about."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -34,6 +35,7 @@ class Grant(ABC):
 class RefreshToken(Grant):
     """RFC 6749 §6: what continues a saved login."""
 
+    place = "refresh"
     # With rotation it can be used once.
     repeatable: ClassVar[bool] = False
     refresh_token: Secret

@@ -9,7 +9,13 @@ from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth import grants, messages
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Org
-from ecapipe.problems.oauth import app_not_found_in_org, invalid_client, invalid_client_id, probe_needs_secret
+from ecapipe.problems.oauth import (
+    app_not_found_in_org,
+    invalid_client,
+    invalid_client_id,
+    probe_needs_secret,
+    secret_required,
+)
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
@@ -41,15 +47,18 @@ def read(response: Response, credentials: Credentials, org: Org) -> None:
     Raises `ProbeRefusal`, or another `EcapipeError` for a response that tells neither.
     """
     try:
-        members = messages.members(response, org.host, credentials.consumer_secret, app=credentials.app)
+        secret = credentials.consumer_secret
+        members = messages.members(
+            response, org.host, secret, place="introspect", app=credentials.app, public=secret is None
+        )
     except EcapipeError as error:
         kind = error.problem.kind
         if kind in _KEY_PROBLEMS:
             raise ProbeRefusal(error, "consumerKey") from None
         # An unknown key has an error of its own, so that here it is the secret.
-        if kind is invalid_client and credentials.consumer_secret is not None:
-            raise ProbeRefusal(error, "consumerSecret") from None
         if kind is invalid_client:
+            raise ProbeRefusal(error, "consumerSecret") from None
+        if kind is secret_required:
             raise EcapipeError(probe_needs_secret(org.host)) from None
         raise
     if members.get("active") is not False:

@@ -88,7 +88,8 @@ def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app
     sent = grant.secrets
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
-    members = messages.members(response, org.host, *sent, assertion=grant.signed, app=app)
+    public = client.consumer_secret is None
+    members = messages.members(response, org.host, *sent, place=grant.place, app=app, public=public)
     access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
     # From here on the org may have issued tokens, so that every failure carries them.
     try:

@@ -8,9 +8,9 @@ from typing import Final
 
 from ecapipe.oauth import messages
 from ecapipe.oauth.messages import Request, Response
+from ecapipe.oauth.refusals import Place, refusal
 from ecapipe.oauth.tokens import ORG_ID, USER_ID, Token
 from ecapipe.orgs.org import Org, same_id
-from ecapipe.problems.oauth import api_access_blocked, user_info_refused
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
 
@@ -39,9 +39,8 @@ def read(response: Response, token: Token, org: Org) -> User:
     form, or one that repeats a secret).
     """
     if response.status in (401, 403):
-        problem = user_info_refused(org.host, response.status, messages.refusal_code(response, *token.secrets))
-        raise EcapipeError(replace(problem, host=org.host, http_status=response.status))
-    members = messages.members(response, org.host, *token.secrets, app=None)
+        raise _refusal(response, token, org, "userinfo")
+    members = messages.members(response, org.host, *token.secrets, place="userinfo", app=None)
 
     def text(name: str, form: re.Pattern[str], noun: str) -> str:
         value = members.get(name)
@@ -66,18 +65,25 @@ def read(response: Response, token: Token, org: Org) -> User:
     return user
 
 
-def mismatch(user: User, token: Token, org: Org, remains: str) -> Problem | None:
+def _refusal(response: Response, token: Token, org: Org, place: Place) -> EcapipeError:
+    code = messages.refusal_code(response, *token.secrets)
+    error = refusal(code, "", org.host, response.status, *token.secrets, place=place, app=None)
+    # The codes of resources are no OAuth errors.
+    return EcapipeError(replace(error.problem, oauth_error=None))
+
+
+def mismatch(user: User, token: Token, org: Org, remains: str, *, attended: bool = False) -> Problem | None:
     """The contradiction between UserInfo and the token's ``id``, or between them and what `org` expects.
 
-    `remains` says what stays valid at Salesforce if there is a contradiction.
+    `remains` says what stays valid at Salesforce if there is a contradiction; `attended`: somebody signed in.
     """
     for expected in (token.org_id, org.org_id):
         if expected and not same_id(user.org_id, expected):
-            return wrong_org(expected, user.org_id, remains)
+            return wrong_org(expected, user.org_id, remains, attended)
     if not same_id(user.user_id, token.user_id):
-        return wrong_user(token.user_id, user.user_id, remains)
+        return wrong_user(token.user_id, user.user_id, remains, attended)
     if org.username and org.username.casefold() != user.username.casefold():
-        return wrong_user(org.username, user.username, remains)
+        return wrong_user(org.username, user.username, remains, attended)
     return None
 
 
@@ -103,7 +109,7 @@ def api_problem(response: Response, token: Token, org: Org) -> Problem | None:
     if response.status in (200, 404):
         return None
     if response.status in (401, 403):
-        return api_access_blocked(org.host, response.status, messages.refusal_code(response, *token.secrets))
+        return _refusal(response, token, org, "rest").problem
     # Words what kind of fault it is; whatever passes was a success of another kind.
-    messages.members(response, org.host, *token.secrets, app=None)
+    messages.members(response, org.host, *token.secrets, place="rest", app=None)
     raise messages.unexpected(response, org.host, "a resource of the REST API was expected")

@@ -133,10 +133,14 @@ def _decode(path: str) -> str:
 
 
 def _parse(text: str) -> _Address:
-    """The parts of an address, a host alone standing for https. Raises `_Malformed`."""
+    """The parts of an address. A host alone stands for https, and on this machine, as the emulator's, for http.
+
+    Raises `_Malformed`.
+    """
     url = text
     if "://" not in url:
-        url = f"https://{url}"
+        local = re.match(r"(localhost|127\.0\.0\.1|\[::1\])(?![^:/])", url, re.IGNORECASE)
+        url = f"{'http' if local else 'https'}://{url}"
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import USAGE, Wording, command, listed, problem, quote, retrieve_command, say
+from ecapipe.problems.problem import USAGE, Wording, command, listed, option, problem, quote, retrieve_command, say
 
 
 # The key is not for the author to choose: Salesforce makes it, at the first deploy.
@@ -214,7 +214,7 @@ def jwt_key_not_usable(file: str, reason: str) -> Wording:
 def jwt_key_not_path() -> Wording:
     # The value is not an argument: people do put the key itself there, and the message would print it.
     return say(
-        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there.",
+        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there, or it is a folder.",
         "Correct the path. It is not repeated here, for it may be the key itself.",
         "If it is: write the key to a file that only you can read, and give the path of that file.",
     )
@@ -317,5 +317,5 @@ def variables_withheld(app: str, host: str, names: Sequence[str]) -> Wording:
         f"The project takes {', '.join(names)} from the environment for {app}, and only files of the project name "
         f"{host}, which is no My Domain: nothing was sent there.",
         "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
-        f"Or name the host yourself: --allow-host {host}.",
+        f"Or name the host yourself: {option('allow_host', host)}",
     )

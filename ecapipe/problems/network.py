@@ -48,14 +48,59 @@ def connection_lost(host: str, reason: str) -> Wording:
 
 @problem(
     "network",
-    "The host's certificate is not trusted on this machine, or belongs to another host.",
+    "The host's certificate is not trusted on this machine or belongs to another host, or the host speaks no TLS.",
     "Install your company's CA in the system's store, or name its file in SSL_CERT_FILE.",
 )
-def tls_failed(host: str, reason: str) -> Wording:
+def tls_failed(host: str, reason: str, certificate: bool = True, local: bool = False) -> Wording:
+    """`certificate`: that is what is wrong; `local`: the host is this machine."""
+    action = "If a proxy of your company re-signs traffic, name its CA file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS."
+    if not certificate and local:
+        action = f"If it speaks http, as the emulator does without --tls, name it so: http://{host}"
+    elif not certificate:
+        action = "Check host and port: what answers there speaks no TLS, or none that this machine knows."
+    return say(f"The TLS connection to {host} failed: {reason}.", action)
+
+
+@problem(
+    "config",
+    "The proxy that a variable or the system's settings name cannot be used: it is no URL, or a kind of proxy that "
+    "ecapipe does not know.",
+    "Correct the variable that the message names, or unset it; NO_PROXY lists hosts that need no proxy.",
+)
+def proxy_not_usable(named_by: str, reason: str, lacks_socks: bool = False) -> Wording:
+    """`lacks_socks`: the package for such proxies is missing."""
+    action = "Name a proxy such as http://proxy.example:8080 there, or remove it."
+    if lacks_socks:
+        reason += ", and the Python package socksio is not installed"
+        action = 'Install it into the environment of ecapipe: pip install "socksio<2"'
+    return say(f"No proxy that ecapipe can use is named by {named_by}: {reason}.", action)
+
+
+@problem(
+    "network",
+    "The proxy on the way to the host could not be reached, or let nothing through. Nothing was sent to the host.",
+    "Check the variable that the message names and the proxy; NO_PROXY lists hosts that need no proxy.",
+    retryable=True,
+)
+def proxy_failed(named_by: str, place: str, host: str, reason: str, speaks_http: bool = False) -> Wording:
+    """`speaks_http`: it may do so, where its URL begins with https."""
     return say(
-        f"The TLS connection to {host} failed: {reason}.",
-        "If a proxy of your company re-signs traffic, name its CA file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS.",
+        f"{host} was not reached through the proxy {place}, named by {named_by}: {reason}.",
+        *([f"If the proxy speaks http, begin its URL in {named_by} with http://"] if speaks_http else []),
+        f"Correct {named_by}, or name {host} in NO_PROXY if it needs no proxy.",
     )
+
+
+@problem(
+    "config",
+    "A variable adds certificates to those that are trusted, and there are none that can be read.",
+    "Name a file of certificates in PEM format in the variable (SSL_CERT_DIR takes folders), or unset it.",
+)
+def certificates_not_usable(variable: str, path: str, reason: str) -> Wording:
+    action = f"Name a file with certificates in PEM format in {variable}, or unset it."
+    if variable == "SSL_CERT_DIR":
+        action = f"Name folders of certificates in {variable}, or unset it."
+    return say(f"{variable} names {path}, which cannot be used: {reason}.", action, file=path)
 
 
 @problem(

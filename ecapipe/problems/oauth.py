@@ -3,7 +3,13 @@ from a browser."""
 
 from __future__ import annotations
 
-from ecapipe.problems.problem import WAITING, Wording, option, problem, retrieve_command, say
+from ecapipe.problems.problem import SPREADING, WAITING, Wording, option, problem, retrieve_command, say
+
+_CODE_LIFE = "15 minutes"
+"""Salesforce Help, "OAuth 2.0 Web Server Flow"."""
+_OWN_DOMAIN = "Check that the URL is the org's My Domain."
+_LOGIN_HISTORY = "Setup, Login History in the org names the reason."
+_MANAGER = "In Setup, External Client App Manager,"
 
 
 # The name is that of sf, which listens on the same port, 1717, by default.
@@ -62,11 +68,14 @@ def emulator_cannot_listen(first: int, last: int, reason: str) -> Wording:
     exit_code=WAITING,
     retryable=True,
 )
-def auth_timeout_error(app: str, minutes: float) -> Wording:
+def auth_timeout_error(app: str, minutes: float, listened: bool = False) -> Wording:
+    """`listened`: the answer was to come to this machine by itself."""
+    elsewhere = "If the browser is on another machine, use --callback paste: its last address is then asked for."
     return say(
         f"No answer came for {app} within {minutes:g} minutes.",
         "Look at the browser: a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch "
-        "sends no answer (wrong org, wrong key, or another callback URL; a change takes up to 15 minutes).",
+        f"sends no answer (wrong org, wrong key, or another callback URL; a change takes {SPREADING}).",
+        *([elsewhere] if listened else []),
         "Run again, with a longer --wait if people need more time.",
     )
 
@@ -108,19 +117,27 @@ def access_denied(host: str) -> Wording:
     return say(f"The access was denied in the browser at {host}.", "Run again and press Allow.")
 
 
-# Salesforce takes 2 to 15 minutes to spread a change of an app, so this may pass by itself.
 @problem(
     "credentials",
     "The org does not know the consumer key: it belongs to another org, was rotated, or has not spread yet.",
-    "Retrieve the settings from this very org; after a deploy wait up to 15 minutes.",
+    f"Retrieve the settings from this very org; after a deploy wait {SPREADING}.",
     retryable=True,
 )
-def invalid_client_id(host: str) -> Wording:
+def invalid_client_id(host: str, code: str = "invalid_client_id", settles: bool = False) -> Wording:
+    """`settles`: ``--settle`` would repeat what was asked."""
     return say(
-        f"{host} does not know the consumer key (invalid_client_id).",
+        f"{host} does not know the consumer key ({code}).",
         f"Retrieve the settings from this org again: {retrieve_command()}",
-        "If the app was deployed just now, wait: a new key takes up to 15 minutes to spread.",
+        f"If the app was deployed just now, wait: a new key takes {SPREADING} to spread.",
+        *_settle(settles),
     )
+
+
+def _settle(settles: bool) -> tuple[str, ...]:
+    return (SETTLE_ACTION,) if settles else ()
+
+
+SETTLE_ACTION = "Or have the request repeated meanwhile: --settle 30"
 
 
 @problem(
@@ -128,10 +145,23 @@ def invalid_client_id(host: str) -> Wording:
     "The org knows the consumer key, but not with this secret.",
     "Supply the current consumer secret.",
 )
-def invalid_client(host: str) -> Wording:
+def invalid_client(host: str, code: str = "invalid_client") -> Wording:
     return say(
-        f"{host} refuses the consumer secret (invalid_client).",
+        f"{host} refuses the consumer secret ({code}).",
         "Check where the secret came from; if it was rotated, retrieve again or set the new one in the environment.",
+    )
+
+
+@problem(
+    "credentials",
+    "The org wants a consumer secret of the app, and none was sent: its files say that the app needs none.",
+    "Supply the consumer secret, or make it optional in the org as well.",
+)
+def secret_required(host: str, code: str) -> Wording:
+    return say(
+        f"{host} refuses the app, which sent no consumer secret ({code}).",
+        "Supply the consumer secret, in the environment or with --secret-from prompt.",
+        f"Or see which settings the app has in the org: {retrieve_command()}",
     )
 
 
@@ -141,34 +171,68 @@ def invalid_client(host: str) -> Wording:
     "sandbox made after the app (local apps are not copied to sandboxes).",
     "Use the org's own My Domain URL; deploy the app or install its package there, then retrieve again.",
 )
-def app_not_found_in_org(host: str) -> Wording:
+def app_not_found_in_org(host: str, code: str = "OAUTH_EC_APP_NOT_FOUND", packaged: bool = False) -> Wording:
+    where = f"Check that {host} is the org that the key came from."
+    if host in ("login.salesforce.com", "test.salesforce.com"):
+        where = f"Use the My Domain of the org that the key came from: {host} is for all orgs."
+    if packaged:
+        return say(
+            f"The external client app is not installed in the org at {host} ({code}).",
+            "Install the app's package in the org.",
+            where,
+        )
     return say(
-        f"The external client app is not installed in the org at {host} (OAUTH_EC_APP_NOT_FOUND).",
-        "Check that the URL is the My Domain of the org the settings came from, not login or test.salesforce.com.",
-        f"After a sandbox refresh, deploy the app again and retrieve: {retrieve_command()}",
+        f"The external client app is not installed in the org at {host} ({code}).",
+        where,
+        f"If the org is a new or refreshed sandbox, deploy the app again and retrieve: {retrieve_command()}",
     )
 
 
 @problem(
     "org",
-    "The browser was signed in to one org and the app belongs to another.",
-    "Sign out in the browser or use a private window, and use the org's My Domain URL.",
+    "The app belongs to another org than the one that was asked, or than the session of the browser.",
+    "Use the My Domain URL of the app's own org; sign out in the browser or use a private window.",
 )
-def cross_org_blocked(host: str) -> Wording:
+def cross_org_blocked(host: str, browser: bool = True) -> Wording:
+    """`browser`: somebody was signing in."""
+    if not browser:
+        return say(
+            f"{host} blocked the login: the app belongs to another org.",
+            "Use the My Domain URL of the org the settings came from.",
+        )
     return say(
         f"{host} blocked the login: the app belongs to another org than the browser's session.",
         "Open the link in a private window and sign in to the org the settings came from.",
     )
 
 
+@problem(
+    "policy",
+    "An administrator blocked the app in the org.",
+    "Have it unblocked in Setup.",
+)
+def app_blocked(host: str, description: str) -> Wording:
+    return say(
+        f"{host} blocks the app: {description}.",
+        "In Setup, Connected Apps OAuth Usage, have an administrator unblock the app.",
+    )
+
+
 # OAUTH_APPROVAL_ERROR_GENERIC: its text says no more than "unexpected error", whatever the cause.
 @problem(
     "policy",
-    "Salesforce ended the approval without a reason. Known ones: a requested scope the app lacks, an API-only user, "
-    "a user who is not pre-authorized, or a blocked app.",
+    "Salesforce ended the approval, mostly without a reason. Known ones: a requested scope the app lacks, an "
+    "API-only user, a user who is not pre-authorized, or a blocked app.",
     "Check the app's scopes and policies, and who signs in.",
 )
-def approval_refused(host: str) -> Wording:
+def approval_refused(host: str, description: str | None) -> Wording:
+    """`description`: what the org says outside a browser."""
+    if description:
+        return say(
+            f"{host} does not approve the app: {description}.",
+            "Check that the app is enabled and not blocked, and that the user is pre-authorized.",
+            _LOGIN_HISTORY,
+        )
     return say(
         f"{host} does not approve the app, and names no reason.",
         "Check that the app is enabled and not blocked, that it has every requested scope, and that the user is "
@@ -177,18 +241,148 @@ def approval_refused(host: str) -> Wording:
     )
 
 
+@problem(
+    "policy",
+    "The app, its OAuth plugin, or the flow is off in the org.",
+    "Switch it on in the app's settings and policies.",
+)
+def oauth_flow_disabled(host: str, description: str) -> Wording:
+    return say(
+        f"{host} says that the app or this flow is off: {description}.",
+        f"{_MANAGER} enable the app, its OAuth plugin and the flow, in its settings and in its policies.",
+    )
+
+
+@problem(
+    "policy",
+    "The app has no policies in the org, which are made when it is deployed or installed there.",
+    "Open and save the app's policies in Setup, or deploy them.",
+)
+def policies_missing(host: str, description: str) -> Wording:
+    return say(
+        f"{host} finds no OAuth policies of the app: {description}.",
+        f"{_MANAGER} open the app's policies and save them, or deploy its policies with the other files.",
+    )
+
+
+@problem(
+    "config",
+    "The org does not take an app of this distribution state: a local app works only in the org that it was made in, "
+    "a packaged one where its package is installed.",
+    "Log in to the app's own org, or install its package.",
+)
+def distribution_refused(host: str, description: str) -> Wording:
+    return say(
+        f"{host} does not take the app in its distribution state: {description}.",
+        "Check that the URL is that of the app's own org, or that the package of a packaged app is installed.",
+    )
+
+
+@problem(
+    "policy",
+    "The app or the org wants a session of a higher level, such as one with multi-factor authentication.",
+    "Sign in with multi-factor authentication, or lower the level that the app's policies ask for.",
+)
+def session_level_refused(host: str, description: str) -> Wording:
+    return say(
+        f"{host} wants a session of a higher security level: {description}.",
+        f"{_MANAGER} look at the session policies of the app, and in the user's profile the session level.",
+    )
+
+
+@problem(
+    "policy",
+    "The org wants the token bound to a key (DPoP), and takes no other, or not this proof.",
+    "Switch the demand off for the app in the org.",
+)
+def dpop_required(host: str, description: str) -> Wording:
+    return say(
+        f"{host} wants a proof of possession (DPoP) that it accepts: {description}.",
+        f"{_MANAGER} see whether the app demands DPoP, and whether this login has to have it.",
+    )
+
+
+@problem(
+    "policy",
+    "The JWT flow works only for apps that have the scope refresh_token, installed and pre-authorized.",
+    "Add the scope RefreshToken to the app's OAuth settings, deploy, and pre-authorize the user.",
+)
+def refresh_scope_required(host: str, description: str) -> Wording:
+    return say(
+        f"{host} wants the app to have the scope refresh_token: {description}.",
+        "Add RefreshToken to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them.",
+        f"{_MANAGER} set the permitted users to admin approved, and add the user's profile or a permission set.",
+    )
+
+
+# A code that no request of ours explains: better said so than with advice for what was not done.
+@problem(
+    "network",
+    "The answer concerns something that the request had not: another host answered, a proxy changed the request, or "
+    "the org asks for what ecapipe does not do.",
+    "Use the org's My Domain URL, and see what stands between.",
+)
+def misplaced_answer(host: str, answer: str, about: str) -> Wording:
+    return say(
+        f"{host} answers {answer}. That concerns {about}, which was no part of the request.",
+        f"{_OWN_DOMAIN} Look for a proxy that changes requests: ecapipe doctor",
+        "If both are in order, see in Setup, External Client App Manager, what the app's policies ask for.",
+    )
+
+
+@problem(
+    "org",
+    "The org takes what was presented (a code, an assertion, credentials) for invalid, and says no more.",
+    "Run again; Login History in the org names the reason.",
+)
+def grant_refused(host: str, description: str, grant: str) -> Wording:
+    return say(f"{host} refuses the {grant}: {description}.", _LOGIN_HISTORY)
+
+
+@problem(
+    "network",
+    "The org takes the request for malformed.",
+    "Use the org's My Domain URL, and see whether a proxy changes requests.",
+)
+def request_refused(host: str, description: str) -> Wording:
+    return say(
+        f"{host} takes the request for malformed: {description}.",
+        f"{_OWN_DOMAIN} Look for a proxy that changes requests: ecapipe doctor",
+    )
+
+
+@problem(
+    "org",
+    "The org takes the assertion for one that was used already.",
+    "Run again: each request has an assertion of its own.",
+    retryable=True,
+)
+def assertion_used(host: str, description: str) -> Wording:
+    return say(
+        f"{host} takes the assertion for one that was used already: {description}.",
+        "Run again: each request has an assertion of its own.",
+    )
+
+
 # Scheme, host, port, path and a slash at its end all count (RFC 6749 §3.1.2.3), and an edit takes minutes to spread.
 @problem(
     "config",
-    "The redirect_uri is not, character by character, a callback URL of the app in the org.",
-    "Retrieve the settings again, or deploy yours; a change takes up to 15 minutes.",
+    "The redirect_uri is not, character by character, a callback URL of the app in the org, or it has none there.",
+    f"Retrieve the settings again, or deploy yours; a change takes {SPREADING}.",
     retryable=True,
 )
-def redirect_uri_mismatch(host: str) -> Wording:
+def redirect_uri_mismatch(host: str, sent: bool = True, settles: bool = False) -> Wording:
+    """`sent`: a redirect_uri was; `settles`: ``--settle`` would repeat what was asked."""
+    if not sent:
+        return say(
+            f"{host} does not find a fitting callback URL of the app.",
+            f"See whether the app has one in the org: {retrieve_command()}",
+        )
     return say(
         f"{host} refuses the redirect_uri: it does not match a callback URL of the app in the org.",
         f"Retrieve the settings from this org again: {retrieve_command()}",
-        "If the callback URL was deployed just now, wait up to 15 minutes.",
+        f"If the callback URL was deployed just now, wait: that takes {SPREADING}.",
+        *_settle(settles),
     )
 
 
@@ -197,13 +391,13 @@ def redirect_uri_mismatch(host: str) -> Wording:
 @problem(
     "people",
     "The authorization code was too old, used already, or not the one of this login.",
-    "Run again: a code lives 15 minutes and works once.",
+    f"Run again: a code lives {_CODE_LIFE} and works once.",
     retryable=True,
 )
 def authorization_code_refused(host: str, description: str) -> Wording:
     return say(
         f"{host} refuses the authorization code: {description}.",
-        "Run again for a new code; it lives 15 minutes and works once.",
+        f"Run again for a new code; it lives {_CODE_LIFE} and works once.",
     )
 
 
@@ -262,7 +456,7 @@ def client_credentials_refused(host: str, description: str) -> Wording:
     "credentials",
     "The org does not accept the signed assertion: the app has no certificate there (a deploy whose settings file "
     "lacks it takes it away), or the certificate belongs to another key, has expired, or has not spread yet.",
-    "Put the certificate of the private key into the app's settings, deploy, and wait up to 15 minutes.",
+    f"Put the certificate of the private key into the app's settings, deploy, and wait {SPREADING}.",
     retryable=True,
 )
 def assertion_refused(host: str, description: str) -> Wording:
@@ -271,7 +465,7 @@ def assertion_refused(host: str, description: str) -> Wording:
         "Check in Setup, External Client App Manager, that the app has the certificate of this private key: a deploy "
         "of a settings file without <certificate> takes it away.",
         "Compare them: openssl x509 -in server.crt -noout -pubkey; openssl pkey -in server.key -pubout",
-        "If the app was deployed just now, wait: a change takes up to 15 minutes to spread.",
+        f"If the app was deployed just now, wait: a change takes {SPREADING} to spread.",
     )
 
 
@@ -313,6 +507,8 @@ def assertion_not_approved(host: str, description: str) -> Wording:
     return say(
         f"{host} says the user has not approved the app: {description}.",
         "Check the username; Salesforce says the same of one that it does not know.",
+        f"Check that {host} is the user's org, and the audience: https://login.salesforce.com for a production or "
+        "developer org, https://test.salesforce.com for a sandbox or scratch org (SF_AUDIENCE_URL names another).",
         "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
         "profile or a permission set.",
         'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token"',
@@ -348,11 +544,20 @@ def code_challenge_missing(host: str, description: str) -> Wording:
     "A requested scope is not among the app's scopes in the org.",
     "Ask for fewer scopes, or add the scope to the app.",
 )
-def invalid_scope(host: str, description: str, scopes: str | None) -> Wording:
+def invalid_scope(host: str, description: str, scopes: str | None, requested: bool) -> Wording:
+    """`scopes`: those of the app, if others were asked for; `requested`: scopes were named in the request."""
+    look = f"See which scopes the app has in the org: {retrieve_command(metadata='ExtlClntAppOauthSettings')}"
+    if not requested:
+        return say(
+            f"{host} refuses the scopes of the app: {description}.",
+            look,
+            "Add the missing ones to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them.",
+        )
     return say(
         f"{host} refuses the requested scopes: {description}.",
-        f"Name scopes the app has: {option('scopes', scopes or 'api web')}",
-        f"Or add them to the app's OAuth settings, deploy, and retrieve: {retrieve_command()}",
+        *([f"Name scopes the app has: {option('scopes', scopes)}"] if scopes else []),
+        look,
+        "Name others with --scopes, or add them to the app's OAuth settings and deploy these.",
     )
 
 
@@ -456,17 +661,79 @@ def oauth_refused(host: str, error: str, description: str) -> Wording:
 def user_info_refused(host: str, status: int, description: str) -> Wording:
     return say(
         f"UserInfo at {host} refused the token (HTTP {status}): {description}.",
+        *_USER_INFO_ACTIONS.get(description, ()),
         "Check Setup, API Access Control, and the session policies of the app and the user's profile.",
     )
 
 
+# Salesforce Help, "Identity URLs".
+_USER_INFO_ACTIONS = {
+    "Missing_OAuth_Token": ("Look for a proxy that takes the Authorization header away: ecapipe doctor",),
+    "Wrong_Org": ("Use the My Domain URL of the org that issued the token.",),
+    "HTTPS_Required": ("Give the org's address with https.",),
+}
+
+
 @problem(
     "policy",
-    "The token identifies the user but may not call the API although its scope says so: API Access Control.",
+    "The token identifies the user but may not call the API although its scope says so; the usual reason is API "
+    "Access Control.",
     "Allow the app in Setup, API Access Control, or give the user the permission to use any API client.",
 )
 def api_access_blocked(host: str, status: int, description: str) -> Wording:
     return say(
         f"{host} refuses API calls with the token (HTTP {status}): {description}.",
-        "Allow the app in Setup, API Access Control, or assign the user Use Any API Client.",
+        "If the org uses API Access Control, allow the app in Setup, or assign the user Use Any API Client.",
+        "Check that the user's profile or a permission set has API Enabled.",
+    )
+
+
+@problem(
+    "org",
+    "The org has no REST API: its edition comes without, or the API is off for it.",
+    "Use an org of an edition with API access, or have the API enabled.",
+)
+def api_disabled(host: str) -> Wording:
+    return say(
+        f"The API is not enabled in the org at {host} (API_DISABLED_FOR_ORG).",
+        "Check in Setup, Company Information, whether the org's edition has API access; Salesforce can enable it.",
+        "For a login without API calls leave the scopes api and full out: --scopes id",
+    )
+
+
+@problem(
+    "policy",
+    "The user may not use the API.",
+    "Give the user the permission API Enabled.",
+)
+def api_disabled_for_user(host: str) -> Wording:
+    return say(
+        f"{host} does not let the user call the API (API_CURRENTLY_DISABLED).",
+        "Give the user's profile or a permission set API Enabled.",
+    )
+
+
+@problem(
+    "org",
+    "The org has used up its API requests of 24 hours, or too many run at once.",
+    "Wait, and make fewer requests.",
+    retryable=True,
+)
+def request_limit_exceeded(host: str) -> Wording:
+    return say(
+        f"The org at {host} has no API requests left for now (REQUEST_LIMIT_EXCEEDED).",
+        "Wait, then run again; Setup, Company Information shows the API requests of the last 24 hours.",
+    )
+
+
+@problem(
+    "policy",
+    "The API takes no session of this token, although UserInfo took the token: IP ranges, or session policies.",
+    "Check the session settings of the org, and the IP and session policies of the app and the user's profile.",
+)
+def api_session_refused(host: str, status: int, description: str) -> Wording:
+    return say(
+        f"The API at {host} refuses the session (HTTP {status}): {description}.",
+        "Check the IP ranges and the session policies of the app and of the user's profile, and Setup, Session "
+        "Settings, for sessions that are locked to an IP address or a domain.",
     )

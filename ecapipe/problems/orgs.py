@@ -132,23 +132,27 @@ def lightning_domain(host: str, my_domain: str) -> Wording:
     "The token belongs to another org than the one that was asked.",
     "Sign in to the right org; check the URL and the expected orgId.",
 )
-def wrong_org(expected: str, actual: str, remains: str) -> Wording:
-    """`remains`: a sentence on what becomes of the token."""
+def wrong_org(expected: str, actual: str, remains: str, attended: bool = False) -> Wording:
+    """`remains`: a sentence on what becomes of the token; `attended`: somebody signed in."""
+    way_out = "Check that the URL is the My Domain of the expected org."
+    if attended:
+        way_out = "Open the link in a private window and sign in to the expected org."
     return say(
         f"The login ended in org {actual}, not in {expected}. {remains}",
-        "Open the link in a private window and sign in to the expected org.",
+        way_out,
         "If the expected org id is wrong, correct orgId in plugins.ecapipe.orgs.",
     )
 
 
 @problem(
     "people",
-    "Somebody else than expected signed in.",
-    "Sign in as the expected user.",
+    "The login was made as another user than expected.",
+    "Sign in as the expected user; a login without a person runs as the user that the app's policies name.",
 )
-def wrong_user(expected: str, actual: str, remains: str) -> Wording:
-    """`remains`: a sentence on what becomes of the token."""
-    return say(
-        f"The login was made as {actual}, not as {expected}. {remains}",
-        f"Open the link in a private window and sign in as {expected}.",
-    )
+def wrong_user(expected: str, actual: str, remains: str, attended: bool = False) -> Wording:
+    """`remains`: a sentence on what becomes of the token; `attended`: somebody signed in."""
+    if attended:
+        way_out = f"Open the link in a private window and sign in as {expected}."
+    else:
+        way_out = "Correct the username that is expected, or the user that the app runs as, in its policies."
+    return say(f"The login was made as {actual}, not as {expected}. {remains}", way_out)

@@ -20,6 +20,10 @@ BUG = 3
 WAITING = 69
 INTERRUPTED = 130
 
+SPREADING: Final = "up to 15 minutes (30 for a new app)"
+"""How long a change of an app takes to reach all of Salesforce. Salesforce Help says 2 to 10 minutes, field reports
+up to 15, and its guide to hosted MCP servers 30 for a new app."""
+
 MISTAKES_SHOWN = 100
 """Mistakes of one file that are named; a batch file may have thousands of rows."""
 

@@ -210,6 +210,19 @@ def wrong_root(file: str, line: int | None, actual: str, expected: str) -> Wordi
     )
 
 
+@problem(
+    "config",
+    "The project's sourceApiVersion is below 59.0, with which external client apps came, or no API version.",
+    "Set sourceApiVersion in sfdx-project.json to the API version of your org.",
+)
+def unfit_api_version(version: str, file: str) -> Wording:
+    return say(
+        f"sourceApiVersion of {file} is {version!r}: external client apps came with API version 59.0.",
+        f"Set sourceApiVersion in {file} to the API version of your org, such as 66.0.",
+        file=file,
+    )
+
+
 # A file that Salesforce does not recognise is left out in silence: nothing would tell of the mistake.
 @problem(
     "config",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ecapipe.problems.problem import USAGE, Wording, listed, problem, say
+from ecapipe.problems.problem import USAGE, Wording, command, listed, problem, say
 
 
 @problem(
@@ -18,6 +18,35 @@ def state_directory_unusable(directory: str, reason: str) -> Wording:
         f"The state directory {directory} cannot be used: {reason}.",
         "Name a folder that is yours alone in ECAPIPE_STATE_DIR.",
         "Or use ecapipe run --no-journal, which keeps no record of the run.",
+    )
+
+
+@problem(
+    "config",
+    "ECAPIPE_STATE_DIR names a folder from the current one, or from a home with ~, which only a shell knows. Runs "
+    "and secrets would lie in another place for each folder that a command is run in.",
+    "Set ECAPIPE_STATE_DIR to an absolute path, or unset it.",
+    exit_code=USAGE,
+)
+def state_directory_relative(directory: str) -> Wording:
+    return say(
+        f"ECAPIPE_STATE_DIR is {directory}, which is no absolute path.",
+        'Set it to an absolute path, such as ECAPIPE_STATE_DIR="$HOME/.local/state/ecapipe", or unset it.',
+    )
+
+
+@problem(
+    "config",
+    "A file of the state directory is not believed: it belongs to somebody else, others may write to it, or read the "
+    "secrets in it, or it is a link, a pipe or a device.",
+    "If the file is yours, take it back with chmod 600. If it is not, remove it.",
+)
+def state_file_refused(file: str, reason: str) -> Wording:
+    return say(
+        f"{file} is not used: {reason}.",
+        f"If it is yours, and nobody else has changed it: {command('chmod 600', file)}",
+        f"If not: {command('rm', file)}",
+        file=file,
     )
 
 
@@ -95,12 +124,14 @@ def too_large_for_keyring(characters: int, limit: int) -> Wording:
 @problem(
     "config",
     "A file of a kept login or secret, or its entry in the keyring, is not as ecapipe wrote it. It is left as it is.",
-    "Remove the file that the message names, then keep it anew: ecapipe run --save, or ecapipe app set-secret.",
+    "Remove it with ecapipe login logout or ecapipe app forget-secret, as the message says, then keep it anew: "
+    "ecapipe run --save, or ecapipe app set-secret.",
 )
-def record_damaged(file: str, reason: str) -> Wording:
+def record_damaged(file: str, reason: str, removal: str) -> Wording:
     return say(
         f"{file} is not as ecapipe wrote it: {reason}.",
-        f"Remove the file {file}, then keep it anew: ecapipe run --save, or ecapipe app set-secret.",
+        f"Remove it: {removal}",
+        "Then keep it anew: ecapipe run --save, or ecapipe app set-secret.",
         file=file,
     )
 
@@ -110,11 +141,12 @@ def record_damaged(file: str, reason: str) -> Wording:
     "A login or secret was kept by a newer ecapipe, in a form that this one does not know. It is left as it is.",
     "Update ecapipe, or give this version a place of its own with ECAPIPE_STATE_DIR.",
 )
-def record_too_new(file: str, version: int) -> Wording:
+def record_too_new(file: str, version: int, removal: str) -> Wording:
     return say(
         f"{file} has version {version}, which only a newer ecapipe knows.",
         "Update ecapipe: pip install --upgrade ecapipe.",
         "Or give this version a place of its own: set ECAPIPE_STATE_DIR to another folder.",
+        f"Or remove it: {removal}",
         file=file,
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from ecapipe.problems.problem import (
     BUG,
@@ -134,11 +136,29 @@ def ambiguous_variable(variable: str, first: str, second: str) -> Wording:
 
 @problem(
     "config",
-    "A file or folder of the project could not be read.",
-    "Give the user that runs ecapipe the right to read it.",
+    "A file or folder of the project, or one that a flag or a variable names, could not be read.",
+    "The message says why: correct the path, or replace the file, or give the user that runs ecapipe the right to "
+    "read it.",
 )
 def unreadable_file(file: str, reason: str) -> Wording:
-    return say(f"{file} could not be read: {reason}.", f"Check the permissions of {file}.", file=file)
+    reason = reason[:1].lower() + reason[1:]
+    remedy = _REMEDIES.get(reason, "Look at {file}, and replace it or name another.")
+    return say(f"{file} could not be read: {reason}.", remedy.format(file=file), file=file)
+
+
+_REMEDIES: Final = {
+    "no such file or directory": "Make sure that {file} is there, or name another.",
+    "not a directory": "Correct the path: a part of it is no folder.",
+    "is a directory": "Name a file: {file} is a folder.",
+    "permission denied": "Check the permissions of {file}.",
+    "operation not permitted": "Check the permissions of {file}.",
+}
+"""What to do about a file that could not be read, by the system's reason."""
+
+
+def given_with(flag: str, problem: Problem) -> Problem:
+    """The problem of a file that the command line names: whatever it is, the command line has to change."""
+    return replace(problem, message=f"{flag}: {problem.message}", exit_code=USAGE)
 
 
 @problem(
@@ -278,6 +298,15 @@ def app_in_several_projects(app: str, projects: Sequence[str]) -> Wording:
 )
 def interrupted() -> Wording:
     return say("Interrupted.", "Run again for what did not finish.")
+
+
+@problem(
+    "config",
+    "The current folder was deleted.",
+    "Change to a folder that exists, then run again.",
+)
+def no_current_folder() -> Wording:
+    return say("The current folder does not exist any more.", "Change to another folder, then run again.")
 
 
 @problem(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from ecapipe.events import Subject
@@ -19,6 +20,7 @@ from ecapipe.project import metadata
 from ecapipe.project.metadata import Document, Type
 from ecapipe.secret import Secret
 
+_REFERENCE: Final = re.compile(r"(00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?)\s*:")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -26,7 +28,8 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class Replaced:
     """What a replacement makes of an element: a value, or None and the variables or files that have none.
 
-    `reserved` are those among them that no credential is read from; `variables` those that the value comes from.
+    `reserved` are those among them that no credential is read from; `origins` are all that the value comes from,
+    `variables` those of the environment. `ignored`: nothing was read, since the project is not trusted.
     `unfinished`: its regular expression took too long, so that nobody knows what it would have replaced.
     """
 
@@ -34,6 +37,8 @@ class Replaced:
     missing_origins: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    ignored: bool = False
     unfinished: bool = False
 
 
@@ -202,9 +207,9 @@ def _lines(file: SourceFile | None, name: str) -> tuple[str, ...]:
 
 
 def _org_of(reference: str | None) -> str | None:
-    """The org id in a reference of the form ``org:id``."""
-    org, _, _ = (reference or "").partition(":")
-    return org.strip() or None
+    """The org id in a reference of the form ``org:id``; None for what has not that of one."""
+    org = _REFERENCE.match(reference or "")
+    return org[1] if org else None
 
 
 def missing_settings(app: App, org: str | None, variables: Sequence[str], targets: Collection[str] = ()) -> Problem:

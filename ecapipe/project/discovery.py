@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ecapipe.events import ProjectFacts
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError, Problem, option
 from ecapipe.problems.project import (
     link_out_of_repository,
     malformed_xml,
@@ -24,7 +24,7 @@ from ecapipe.project.replacements import Replacement
 from ecapipe.project.search import ProjectSelection as ProjectSelection
 from ecapipe.project.search import Search
 from ecapipe.project.sfdx_project import Project
-from ecapipe.project.tree import LinkOutside, MetadataFile, ProjectAccess
+from ecapipe.project.tree import InMetadataFormat, LinkOutside, MetadataFile, ProjectAccess
 from ecapipe.secret import Secret
 
 
@@ -41,6 +41,8 @@ class Discovery:
     failures: tuple[tuple[str, Problem], ...]
     notices: tuple[str, ...] = ()
     whole: bool = True
+    known: frozenset[str] = frozenset()
+    """The names of all apps of the projects, chosen or not."""
 
     @property
     def unreadable(self) -> tuple[Problem, ...]:
@@ -85,6 +87,7 @@ def discover(
         failures=tuple(failure for tree in trees for failure in tree.failures),
         notices=tuple(notice for tree in trees for notice in tree.notices),
         whole=not selection.names and all(each.within is None for each in searches.values()),
+        known=frozenset(name for tree in trees for name in tree.known),
     )
 
 
@@ -114,6 +117,7 @@ def discover_retrieved(directory: str, trusted: bool, world: ProjectAccess, lend
         apps=tuple(_borrow(app, lenders.get(app.name)) for app in tree.apps),
         failures=tuple(tree.failures),
         notices=tuple(tree.notices),
+        known=tree.known,
     )
     require_apps(discovery)
     return discovery
@@ -183,12 +187,13 @@ class _Tree:
     apps: Sequence[App] = ()
     failures: list[tuple[str, Problem]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    known: frozenset[str] = frozenset()
 
 
 def _read(scope: Search, world: ProjectAccess) -> _Tree:
     """Everything that one search finds, within its filter."""
     project, within = scope.project, scope.within
-    tree, files, unreadable = _Tree(), list[SourceFile](), list[Problem]()
+    tree, files, unreadable, foreign = _Tree(), list[SourceFile](), list[Problem](), list[str]()
     for entry in world.tree.walk(project.root, project.package_directories, metadata_format=scope.metadata_format):
         match entry:
             case Problem():
@@ -197,13 +202,20 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                 target = world.tree.target(posixpath.join(project.root, entry.path))
                 problem = link_out_of_repository(entry.path, target)
                 tree.notices.append(" ".join((problem.message, *problem.actions)))
+            case InMetadataFormat():
+                foreign.append(entry.path)
             case MetadataFile():
                 try:
                     files.append(_read_file(entry, project, world))
                 except EcapipeError as error:
                     unreadable.append(replace(error.problem, file=entry.path))
+    if foreign:
+        folder = posixpath.join(project.root, posixpath.commonpath([posixpath.dirname(path) for path in foreign]))
+        way = option("metadata-dir", folder)
+        tree.notices.append(f"{foreign[0]} is in metadata format, and was not read. To read such files: {way}")
     # Assembled before it is filtered: an app with one file in a folder that was named counts with all of its files.
     tree.apps = apps.assemble(files, project.root, project.namespace, project.tree)
+    tree.known = frozenset(app.name for app in tree.apps)
     if within is not None:
         tree.apps = [app for app in tree.apps if any(_lies_in_any(file.path, within) for file in app.files)]
         unreadable = [problem for problem in unreadable if _lies_in_any(problem.file or "", within)]
@@ -235,6 +247,8 @@ def _replace(
     """What the project's replacements make of key and secret in one settings file."""
 
     def read_origin(entry: Replacement) -> str | None:
+        if not project.trusted:
+            return None
         if entry.kind == "variable":
             return world.withhold(entry.origin)
         return world.tree.read_inside(project.root, entry.origin, metadata.LARGEST)
@@ -256,17 +270,20 @@ def _replaced_elements(
 ) -> Iterator[tuple[str, Replaced]]:
     """Key and secret in the `document` of a `marked` text, as far as they are replaced."""
     reserved = {name for name in project.variables if reserved_variables.reserved(name)}
-    for name in ("consumerKey", "consumerSecret"):
+    for name in ("consumerKey", "consumerSecret", "certificate"):
         if marked.unfinished:
             yield name, Replaced(None, tuple(marked.unfinished), unfinished=True)
             continue
         resolved = marked.resolve(document.text(name) or "")
         if resolved is None:
             continue
+        if not project.trusted:
+            yield name, Replaced(None, ignored=True)
+            continue
         secret = Secret(resolved.text) if resolved.text else None
         refused = tuple(origin for origin in resolved.missing if origin in reserved)
         variables = tuple(origin for origin in resolved.origins if origin in project.variables)
-        yield name, Replaced(secret, resolved.missing, refused, variables)
+        yield name, Replaced(secret, resolved.missing, refused, variables, resolved.origins)
 
 
 def _reserved_in_settings(app: App, settings: SourceFile) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import metadata
 from ecapipe.project.discovery import Discovery
 from ecapipe.project.metadata import Type
@@ -40,7 +41,12 @@ def of(discovery: Discovery) -> Manifest:
 
     Only an app's header is named after it. Of the other types, the members are those in the project; where there is
     none of a type that every app has, all members are retrieved.
+
+    Raises `EcapipeError` (UnfitApiVersion).
     """
+    unfit = [project.unfit_api_version for project in discovery.projects if project.unfit_api_version]
+    if unfit:
+        raise EcapipeError(unfit[0])
     # The newest of the projects' versions knows the types of all of them.
     version = max((project.api_version for project in discovery.projects), key=float)
     types = sorted(metadata.types_at(version), key=lambda type: type.name)

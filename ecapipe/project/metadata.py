@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -75,7 +76,11 @@ _BY_FOLD: Final = {type.suffix.lower(): type for type in TYPES} | {
     "ecaglobaloauth": SETTINGS,
     "ecaglobloauth": SETTINGS,
 }
+# What has no end is taken as a whole: a search for it from every beginning would take quadratic time.
+_COMMENT: Final = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|(<!--.*?-->)|<!--.*\Z", re.DOTALL)
 _ENDING: Final = "-meta.xml"
+_ENDINGS: Final = (_ENDING, ".xml")
+"""The ending of the source format, and what people write for it, in any case."""
 
 
 def recognise(filename: str, *, metadata_format: bool = False) -> tuple[Type, str] | None:
@@ -90,14 +95,24 @@ def recognise(filename: str, *, metadata_format: bool = False) -> tuple[Type, st
     return type, name
 
 
-def correct_suffix(filename: str, *, metadata_format: bool = False) -> str | None:
-    """The file name that was probably meant, when `filename` misspells a suffix or its case."""
-    stem = _stem(filename, metadata_format)
+def correct_suffix(filename: str, *, metadata_format: bool = False, in_source: bool = False) -> str | None:
+    """The file name that was probably meant, when `filename` misspells a suffix, an ending, or the case of one.
+
+    `in_source`: it lies among files in source format, where it should have their ending, too.
+    """
+    stem, ending = filename, ""
+    for each in _ENDINGS:
+        if filename.lower().endswith(each):
+            stem, ending = filename[: -len(each)], _ENDING
+            break
     name, _, suffix = stem.rpartition(".")
     type = _BY_FOLD.get(suffix.lower())
-    if not name or type is None or suffix == type.suffix:
+    if not name or type is None or not (ending or metadata_format or in_source):
         return None
-    return f"{name}.{type.suffix}{filename[len(stem) :]}"
+    if in_source:
+        ending = _ENDING
+    correct = f"{name}.{type.suffix}{ending}"
+    return correct if correct != filename else None
 
 
 def _stem(filename: str, metadata_format: bool) -> str:
@@ -137,6 +152,10 @@ class Document:
     def all(self, name: str) -> tuple[Element, ...]:
         return tuple(self._named.get(name, ()))
 
+    @property
+    def names(self) -> Set[str]:
+        return self._named.keys()
+
     def first(self, name: str) -> Element | None:
         elements = self._named.get(name)
         if elements is None:
@@ -171,6 +190,8 @@ def parse(data: bytes, type: Type, path: str) -> Document:
     try:
         xmltodict.parse(guard.watch(data), expat=guard, xml_attribs=False, item_depth=2, item_callback=guard.add)
     except guard.error as error:
+        if (readable := _without_comments(data)) != data:
+            return parse(readable, type, path)
         if data.find(b"\n<<<<<<< ") >= 0:
             guard.refuse("it holds the markers of an unresolved merge")
         guard.refuse(f"it is not well-formed ({error})")
@@ -180,6 +201,11 @@ def parse(data: bytes, type: Type, path: str) -> Document:
         # The guard and its parser hold each other: thousands of them would stay in memory.
         vars(guard).clear()
     return Document(tuple(elements))
+
+
+def _without_comments(data: bytes) -> bytes:
+    """The file without its comments, line by line: XML allows no ``--`` in one, but the Salesforce CLI does."""
+    return _COMMENT.sub(lambda match: b" " + re.sub(rb"[^\r\n]", b"", match[1]) if match[1] else match[0], data)
 
 
 class _Guard:

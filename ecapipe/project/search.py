@@ -13,7 +13,7 @@ from ecapipe.problems.project import (
     project_not_chosen,
     requires_project_error,
 )
-from ecapipe.problems.usage import source_dir_not_found
+from ecapipe.problems.usage import given_with, source_dir_not_found
 from ecapipe.project import metadata, sfdx_project
 from ecapipe.project.sfdx_project import Project
 from ecapipe.project.tree import ProjectAccess, ProjectTree
@@ -58,8 +58,18 @@ def project_searches(selection: ProjectSelection, world: ProjectAccess) -> dict[
         add(searches, directory_search(directory, world, trusted=selection.trusted, explicit=explicit))
     for directory in selection.metadata_dirs:
         root = _resolve(directory, "--metadata-dir", world.tree)
+        _require_zip(root, world.tree)
         add(searches, Search(_bare(root, world.tree), None, metadata_format=True))
     return searches
+
+
+def _require_zip(root: str, tree: ProjectTree) -> None:
+    """A file that cannot be opened as one is a mistake in the command line, as one that is not there."""
+    if not tree.is_directory(root):
+        try:
+            next(iter(tree.walk(root, (".",), metadata_format=True)), None)
+        except EcapipeError as error:
+            raise EcapipeError(given_with("--metadata-dir", error.problem)) from None
 
 
 def lender_searches(selection: ProjectSelection, world: ProjectAccess) -> dict[str, Search]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import (
     invalid_package_directory_error,
     json_parse_error,
@@ -19,6 +19,7 @@ from ecapipe.problems.project import (
     no_package_directories,
     schema_validation_error,
     single_non_default_package_error,
+    unfit_api_version,
 )
 from ecapipe.project import replacements
 from ecapipe.project.replacements import Replacement
@@ -27,7 +28,10 @@ FILE = "sfdx-project.json"
 DEFAULT_API_VERSION = "60.0"
 """The oldest version whose REST API knows all that ecapipe asks; used when the project names none."""
 
-_VERSION: Final = re.compile(r"[0-9]{2,3}(\.0)?")
+FIRST_API_VERSION: Final = "59.0"
+"""The first one with external client apps."""
+
+_VERSION: Final = re.compile(r"[0-9]{1,3}(\.0)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Project:
     namespace: str = ""
     login_url: str | None = None
     api_version: str = DEFAULT_API_VERSION
+    unfit_api_version: Problem | None = None
+    """Why ``sourceApiVersion`` does not fit external client apps."""
     orgs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     tree: str = ""
     """What results call it, as `ProjectFacts.tree`."""
@@ -50,6 +56,8 @@ class Project:
     """The levels that the project gives to rules, as written; `check.rules.registry.parse_levels` reads them."""
     baseline: str | None = None
     """The file of accepted findings, relative to the root."""
+    trusted: bool = True
+    """Whether the replacements give values; otherwise the texts that they would replace are placeholders only."""
 
     @property
     def variables(self) -> frozenset[str]:
@@ -73,20 +81,22 @@ def named(text: str) -> frozenset[str]:
 def parse(text: str, root: str, *, trusted: bool = True) -> Project:
     """Read `sfdx-project.json`.
 
-    `trusted` False leaves out ``plugins.ecapipe``, ``replacements`` and ``sfdcLoginUrl`` (``--no-project-config``):
-    they let the project choose where values come from, and where they go. Raises `EcapipeError` with the
-    Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the package directories
-    exist is not looked at: nothing is read from the disk here.
+    `trusted` False leaves out ``plugins.ecapipe`` and ``sfdcLoginUrl``, and takes no value from ``replacements``
+    (``--no-project-config``): they let the project choose where values come from, and where they go. Raises
+    `EcapipeError` with the Salesforce CLI's names for what it finds wrong (sfdx-core, SfProjectJson). Whether the
+    package directories exist is not looked at: nothing is read from the disk here.
     """
     members = _object(_loads(text), "it must be an object")
-    directories = _directories(members)
+    directories, version = _directories(members), _string(members, "sourceApiVersion")
     project = Project(
         root=root,
         package_directories=directories,
-        api_version=_api_version(_string(members, "sourceApiVersion")),
+        api_version=_api_version(version),
+        unfit_api_version=_unfit(version),
         namespace=_string(members, "namespace") or "",
         login_url=_string(members, "sfdcLoginUrl") if trusted else None,
-        replacements=_replacements(members) if trusted else (),
+        replacements=_replacements(members, trusted=trusted),
+        trusted=trusted,
     )
     return _configured(project, _plugin(members) if trusted else {})
 
@@ -142,6 +152,12 @@ def _api_version(text: str | None) -> str:
     return f"{text.removesuffix('.0')}.0"
 
 
+def _unfit(version: str | None) -> Problem | None:
+    if version is None or (_VERSION.fullmatch(version) and float(version) >= float(FIRST_API_VERSION)):
+        return None
+    return unfit_api_version(version, FILE)
+
+
 def _loads(text: str) -> object:
     try:
         return json.loads(text.removeprefix("\ufeff"))
@@ -194,18 +210,22 @@ def _directories(members: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(paths))
 
 
-def _replacements(members: Mapping[str, object]) -> tuple[Replacement, ...]:
+def _replacements(members: Mapping[str, object], *, trusted: bool) -> tuple[Replacement, ...]:
+    """The entries; where they give no values, those that are wrong do not matter."""
     entries = members.get("replacements", [])
+    parsed, mistakes = list[Replacement](), list[str]()
     if not isinstance(entries, list):
-        raise EcapipeError(schema_validation_error(FILE, "replacements must be a list"))
+        entries, mistakes = [], ["replacements must be a list"]
     if len(entries) > replacements.MOST:
         raise EcapipeError(schema_validation_error(FILE, f"replacements has more than {replacements.MOST} entries"))
-    parsed = []
     for number, entry in enumerate(entries, 1):
-        outcome = replacements.parse(_object(entry, f"entry {number} of replacements must be an object"))
+        outcome = replacements.parse(entry) if isinstance(entry, dict) else "must be an object"
         if isinstance(outcome, str):
-            raise EcapipeError(schema_validation_error(FILE, f"entry {number} of replacements {outcome}"))
-        parsed.append(outcome)
+            mistakes.append(f"entry {number} of replacements {outcome}")
+        else:
+            parsed.append(outcome)
+    if trusted and mistakes:
+        raise EcapipeError(schema_validation_error(FILE, mistakes[0]))
     if sum(each.glob is not None for each in parsed) > replacements.MOST_GLOBS:
         reason = f"replacements has more than {replacements.MOST_GLOBS} entries with a glob"
         raise EcapipeError(schema_validation_error(FILE, reason))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Union
 
 # Only for types: most commands start without these modules.
 if TYPE_CHECKING:
@@ -29,6 +29,17 @@ class LinkOutside:
     """A link that leads out of the repository, and is not followed. `path` is as in `MetadataFile`."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class InMetadataFormat:
+    """A file in metadata format where the source format is expected. `path` is as in `MetadataFile`."""
+
+    path: str
+
+
+Entry = Union[MetadataFile, LinkOutside, InMetadataFormat, "Problem"]
+"""What a walk meets."""
 
 
 class ProjectTree(Protocol):
@@ -60,9 +71,7 @@ class ProjectTree(Protocol):
     def projects_below(self, path: str) -> list[str]:
         """Folders with an sfdx-project.json a few levels below `path`, relative to it."""
 
-    def walk(
-        self, root: str, directories: Sequence[str], *, metadata_format: bool
-    ) -> Iterator[MetadataFile | LinkOutside | Problem]:
+    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Entry]:
         """The external client app files in `directories` of `root`, which may be a zip file; one pass, no folder
         twice. A link that leaves the repository of `root` is named, not followed. A problem for each folder that
         cannot be read, each such name that is no regular file's, and each that is nearly one of Salesforce's."""

@@ -87,13 +87,17 @@ def run(request: RunRequest, world: World, emit: Emit) -> None:
     """discover → locate → check → authorize → token → verify → hand-over; what happens goes to `emit` alone."""
     start, at = world.clock.seconds(), world.clock.utc()
     stages = stages_until(request.last, hand_over=request.options.hand_over)
-    emit(RunStarted(_run_id(at, world), at, stages, request.invocation, request.origin))
-    interrupted = False
+
+    def end(*, interrupted: bool) -> None:
+        emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
+
     try:
+        emit(RunStarted(_run_id(at, world), at, stages, request.invocation, request.origin))
         _Pipeline(request, world, Tracker(emit, world.clock, stages)).run()
+        # Within, so that no moment is left for an interrupt that nobody takes.
+        end(interrupted=False)
     except KeyboardInterrupt:
-        interrupted = True
-    emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
+        end(interrupted=True)
 
 
 def _run_id(at: str, world: World) -> str:
@@ -152,11 +156,10 @@ class _Pipeline:
             work.facts[recorded_runs.SHARD] = str(request.shard)
             targets = targets.part(request.shard.holds)
         self.require_possible(targets)
-        orgs, secret_from = request.orgs, request.secret_from
-        chain = world.chain(
-            Scope(targets.found.apps, targets.chosen, asks=ANYBODY, secret_from=secret_from, allowed=orgs.allowed)
-        )
-        work.facts |= {"apps": len(targets.found.apps), "orgs": [org.name for org in targets.chosen]}
+        found = targets.found
+        scope = Scope(found.apps, targets.chosen, found.known, ANYBODY, request.secret_from, request.orgs.allowed)
+        chain = world.chain(scope)
+        work.facts |= {"apps": len(found.apps), "orgs": [org.name for org in targets.chosen]}
         work.warnings += [problem.message for problem in targets.found.unreadable]
         work.warnings += [*targets.found.notices, *targets.notices]
         work.warnings += [
@@ -220,7 +223,7 @@ class _Pipeline:
         facts = listing.describe(app, resolutions[0], settings_file.known_org_ids(app, orgs))
         self.tracker.emit(AppDescribed(facts))
         if self.tracker.reaches(AUTHORIZE):
-            return self.targets_of(app, scope.targets, resolutions, sequence)
+            return self.targets_of(app, scope, resolutions, sequence)
         if sequence.finished:
             self.tracker.emit(SubjectFinished(app.subject, None))
         return []
@@ -235,6 +238,7 @@ class _Pipeline:
             named=app.name in self.request.projects.names or (hopeless and not logins_fail),
             orgs=[pair.org for pair in pairs],
             work=work,
+            chain=scope.chain,
             supplied=self.has_credentials_from_outside(app, scope),
             logins_fail=logins_fail,
         )
@@ -249,9 +253,10 @@ class _Pipeline:
         return resolutions
 
     def targets_of(
-        self, app: App, targets: RunTargets, resolutions: Sequence[Resolution], sequence: StageSequence
+        self, app: App, scope: _Scope, resolutions: Sequence[Resolution], sequence: StageSequence
     ) -> list[Candidate]:
         """The app in each of its orgs; if its own stages halted, with what keeps it from being logged in to."""
+        targets = scope.targets
         version = targets.found.api_version(app)
         if sequence.halted is None:
             pairs = zip(targets.of(app), resolutions, strict=False)
@@ -261,7 +266,7 @@ class _Pipeline:
             target = Target(app, pair.org, resolutions[0], version, pair.named)
             # An app that was named for the whole run has failed in its own stage already.
             named_for_org = pair.named and app.name not in self.request.projects.names
-            if problem := steps.missing_in_org(app, pair.org, named_for_org):
+            if problem := steps.missing_in_org(app, pair.org, scope.chain, named=named_for_org):
                 candidates.append(Refused(target, problem))
             else:
                 candidates.append(Blocked(target, sequence.halted))

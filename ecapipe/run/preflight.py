@@ -22,6 +22,7 @@ from ecapipe.problems.project import (
 from ecapipe.problems.usage import bug
 from ecapipe.run.readiness import Candidate, Readiness, Ready, Refused, Skipped
 from ecapipe.run.world import World
+from ecapipe.saved import sessions
 
 APPROVALS: Final = 5
 """Refresh tokens that one user has of one app in one org; the next one revokes the oldest."""
@@ -37,6 +38,8 @@ def plan_logins(candidates: Sequence[Candidate], options: LoginOptions, world: W
     # Approvals are counted, and rivals for an alias looked for, only among the logins that are left by then.
     targets = _skip_unsuitable(targets, options)
     targets = _refuse_surplus_approvals(targets)
+    if options.keep:
+        targets = _refuse_unreadable_records(targets, world)
     if options.hand_over:
         targets = _refuse_overwriting(targets, options, world)
     return targets
@@ -109,6 +112,22 @@ def _refuse_surplus_approvals(targets: Sequence[Readiness]) -> list[Readiness]:
                 approvals[user_of_app] += 1
                 if approvals[user_of_app] > APPROVALS:
                     return Refused(target, too_many_approvals(target.app.name, org.name, APPROVALS))
+        return readiness
+
+    return [check(each) for each in targets]
+
+
+def _refuse_unreadable_records(targets: Sequence[Readiness], world: World) -> list[Readiness]:
+    """A login whose record may be one that cannot be read is refused: that is never written over, and whose it is
+    turns out only when the login is done."""
+    unreadable = sessions.logins(world)[1] if any(isinstance(each, Ready) for each in targets) else ()
+
+    def check(readiness: Readiness) -> Readiness:
+        if isinstance(readiness, Ready):
+            app, url = readiness.target.app.name, readiness.target.org.url
+            for record in unreadable:
+                if record.may_be(app, url):
+                    return Refused(readiness.target, record.problem)
         return readiness
 
     return [check(each) for each in targets]

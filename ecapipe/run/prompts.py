@@ -96,6 +96,7 @@ class SignInPrompts:
         org, app = login.target.org.name, login.target.app.name
         if login.plan.callback == "listen":
             work.note("waiting", f"Sign in to {org} and allow {app}: waiting up to {self._deadline} for the answer.")
+            self._doubt(work.note)
         else:
             work.note(
                 "asking",
@@ -149,3 +150,9 @@ class SignInPrompts:
             )
         elif self._pending.waiting:
             self._note("waiting", f"At each link, sign in and allow the app: waiting up to {self._deadline}.")
+            self._doubt(self._note)
+
+    def _doubt(self, note: Callable[[NoteKind, str], None]) -> None:
+        """Where the browser may be elsewhere, ask for the address as well."""
+        if doubt := self._world.browser_doubt:
+            note("asking", f"If it ends at a page that cannot be reached ({doubt}), paste its address here:")

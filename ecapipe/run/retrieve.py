@@ -43,6 +43,8 @@ def _retrieve_into(projects: Sequence[Project], orgs: Sequence[Org], world: Worl
         # The Salesforce CLI looks for its project above the folder it is started in: it would write elsewhere.
         if world.tree.project_above(project.root) != project.root:
             raise EcapipeError(requires_project_error(project.root))
+        if project.unfit_api_version:
+            raise EcapipeError(project.unfit_api_version)
         types = [type.name for type in metadata.TYPES]
         work.warnings += world.sf.retrieve(project.root, username, types, lambda text: work.note("hint", text))
     work.facts["retrievedFrom"] = username

@@ -35,13 +35,14 @@ from ecapipe.events import (
     LoginResult,
     Note,
     NoteKind,
+    StageEnded,
     StageNoted,
     Subject,
     SubjectFinished,
 )
 from ecapipe.login import handover, sign_in, token_request, verification
 from ecapipe.login import plan as login_plan
-from ecapipe.login.callbacks import PendingLogins
+from ecapipe.login.callbacks import BROWSER_PATIENCE, PendingLogins
 from ecapipe.login.deadline import SignInDeadline
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target, UnattendedPlan, WebPlan
@@ -138,7 +139,7 @@ class _Scheduler:
         self._end: float | None = None
         self._workers = Workers(concurrency, PER_HOST, world.clock.seconds, world.close_connections)
         self._deadline = SignInDeadline(options.wait, len(self._web), world.clock.seconds)
-        self._pending = PendingLogins()
+        self._pending = PendingLogins(BROWSER_PATIENCE)
         self._board = SignInBoard(self._pending, self._deadline)
         self._prompts = SignInPrompts(
             world,
@@ -185,6 +186,7 @@ class _Scheduler:
             if self._end is not None and (quiet or now >= self._end):
                 break
         self._progress.interrupt()
+        self._pending.release(target.subject for target, _ in self._web)
         if self._end is not None:
             raise KeyboardInterrupt
 
@@ -211,6 +213,18 @@ class _Scheduler:
                 self._stop()
             case _:
                 self._progress.record(message)
+                self._tell_browser(message)
+
+    def _tell_browser(self, message: Event | LoginOver) -> None:
+        match message:
+            case StageEnded(subject=subject, problem=Problem() as problem):
+                self._pending.conclude(subject, problem)
+            case StageEnded(stage=stage, subject=subject, outcome="passed" | "warning") if stage is VERIFY:
+                self._pending.conclude(subject, None)
+            case LoginOver(subject):
+                self._pending.release([subject])
+            case _:
+                pass
 
     def _stop(self) -> None:
         now = self._world.clock.seconds()
@@ -218,6 +232,7 @@ class _Scheduler:
             self._end = now
             return
         self._end = now + GRACE
+        self._progress.record(StageNoted(AUTHORIZE, Subject(), Note("hint", "Stopping...")))
         # In this order: a code that arrives now is not exchanged any more, no failed login is offered to begin again,
         # and only then those that wait are woken.
         self._workers.close()
@@ -280,7 +295,9 @@ class _Scheduler:
             # Another program may have taken a port since the preflight; then these logins fail, each for itself.
             self._callback_problems = stack.enter_context(self._world.listen(urls, self._pending.land))
         # On a terminal always: somebody may have used another browser, or one that cannot reach this machine.
-        if self._world.ask is not None or any(plan.callback == "paste" for _, plan in self._web):
+        # Where the browser may be elsewhere, whatever the input is.
+        doubtful = self._world.ask is not None or self._world.browser_doubt is not None
+        if doubtful or any(plan.callback == "paste" for _, plan in self._web):
             stack.enter_context(self._world.lines(self._take_line))
 
     def _take_line(self, line: str | None) -> None:

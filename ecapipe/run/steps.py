@@ -25,6 +25,7 @@ def locate(
     named: bool,
     orgs: Sequence[Org],
     work: StageWork,
+    chain: Chain = (),
     supplied: bool = False,
     logins_fail: bool = False,
 ) -> None:
@@ -44,7 +45,7 @@ def locate(
     if supplied:
         work.pass_over(f"{app.name} has no global OAuth settings file here: its key and secret come from elsewhere.")
         return
-    problem = settings_problem(app, orgs)
+    problem = settings_problem(app, orgs, chain)
     # A file that should be here, and was not retrieved, is missing whether or not somebody named the app.
     if named or problem.kind is settings_not_retrieved:
         raise EcapipeError(problem)
@@ -90,11 +91,11 @@ def _lacks_credentials(resolved: Resolution) -> bool:
     return resolved.problem is not None and resolved.problem.kind in (consumer_key_missing, consumer_secret_missing)
 
 
-def missing_in_org(app: App, org: Org, named: bool) -> Problem | None:
+def missing_in_org(app: App, org: Org, chain: Chain, *, named: bool) -> Problem | None:
     """Why an app has no settings file in an org that it was `named` for, though elsewhere it may lack it."""
     if app.settings or not named:
         return None
-    problem = settings_problem(app, (org,))
+    problem = settings_problem(app, (org,), chain)
     if problem.kind is settings_not_retrieved:
         return None
     return problem
@@ -118,7 +119,7 @@ def resolve_credentials(
         chain = sources.without_terminal_prompt(chain)
     resolutions = _resolve_each(app, orgs, chain, needs_no_secret)
     if app.settings is None and orgs:
-        resolutions = [_of_missing_file(app, org, each) for org, each in zip(orgs, resolutions, strict=True)]
+        resolutions = [_of_missing_file(app, org, each, chain) for org, each in zip(orgs, resolutions, strict=True)]
     problems = [each.problem for each in resolutions if each.problem]
     if len(problems) == len(resolutions):
         raise EcapipeError(problems[0])
@@ -130,10 +131,10 @@ def resolve_credentials(
     return resolutions
 
 
-def _of_missing_file(app: App, org: Org, resolved: Resolution) -> Resolution:
+def _of_missing_file(app: App, org: Org, resolved: Resolution, chain: Chain) -> Resolution:
     """The same, but where no source has anything, the missing settings file is the problem."""
     if _lacks_credentials(resolved):
-        return replace(resolved, outcome=settings_problem(app, (org,)))
+        return replace(resolved, outcome=settings_problem(app, (org,), chain))
     return resolved
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ecapipe.credentials.strays import stray_variables
 from ecapipe.events import Subject
 from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import selection as org_selection
@@ -229,7 +230,9 @@ def choose_targets(
     selected_orgs: Sequence[Org] = ()
     if with_orgs:
         selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli, trees.names, flows=CHOICES)
-    return pair_apps(trees, selection.names, selected_orgs)
+    targets = pair_apps(trees, selection.names, selected_orgs)
+    strays = stray_variables(world.variable_names, targets.found, selected_orgs)
+    return replace(targets, notices=(*targets.notices, *strays))
 
 
 def salesforce_cli_orgs(trees: RunTrees, orgs: OrgSelection, world: World) -> org_selection.SalesforceCliOrgs:
@@ -287,6 +290,7 @@ def pair_apps(trees: RunTrees, names: Sequence[str], orgs: Sequence[Org]) -> Run
         failures=tuple(failure for tree in discoveries for failure in tree.failures),
         notices=tuple(notice for tree in discoveries for notice in tree.notices),
         whole=not names and all(tree.whole for tree in discoveries),
+        known=frozenset().union(*(tree.known for tree in discoveries)),
     )
     notices = (*_idle(names, orgs, pairs), *_with_same_key(pairs))
     return RunTargets(found, tuple(orgs), tuple(pairs), notices)

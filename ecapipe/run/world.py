@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -53,12 +53,17 @@ class World:
     substitute: Substitute
     """Replaces what a regular expression of a project matches; None if that takes too long."""
     variable: Callable[[str], Secret | None]
-    """One credential variable of the environment, or the content of the file that its ``…_FILE`` names."""
+    """One credential variable of the environment, or the content of the file that its ``…_FILE`` names; None where
+    there is nothing in it."""
+    variable_names: Collection[str]
+    """The variables of the environment that are set, be they empty."""
     ask: Callable[[str], Secret | None] | None
     """A hidden question on the terminal; None where there is none to ask on."""
     sources: Sequence[Source[World]]
     """All that key and secret may come from, in order."""
     keys: KeyReader
+    certificate_end: Callable[[str], str | None]
+    """The last day, in ISO 8601, of a certificate (PEM, or its base64); None for what is none."""
     open: Callable[[str], bool] | None
     """Shows a URL in a browser, False if that failed; None when URLs are only printed."""
     listen: CallbackListener
@@ -67,6 +72,7 @@ class World:
     sf: SalesforceCli
     person: bool
     local_browser: bool
+    browser_doubt: str | None
     clock: Clock
     random_bytes: Callable[[int], bytes]
     stand_in: bool = False

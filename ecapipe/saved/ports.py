@@ -6,14 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from ecapipe.credentials.sources import ChainAccess
+from ecapipe.credentials.sources import ChainAccess, VariableAccess
 from ecapipe.project.tree import ProjectAccess
 
 if TYPE_CHECKING:
     from ecapipe.events import Clock
     from ecapipe.oauth.messages import Send
     from ecapipe.saved.store import SecretStore
-    from ecapipe.secret import Secret
 
 
 class StoreAccess(Protocol):
@@ -30,7 +29,7 @@ class SecretsAccess(ProjectAccess, ChainAccess, StoreAccess, Protocol):
     def clock(self) -> Clock: ...
 
 
-class SessionsAccess(StoreAccess, Protocol):
+class SessionsAccess(StoreAccess, VariableAccess, Protocol):
     """What it takes to use, refresh and end a saved login."""
 
     @property
@@ -41,9 +40,6 @@ class SessionsAccess(StoreAccess, Protocol):
 
     @property
     def random_bytes(self) -> Callable[[int], bytes]: ...
-
-    @property
-    def variable(self) -> Callable[[str], Secret | None]: ...
 
     @property
     def interrupts(self) -> Callable[[Callable[[], None]], AbstractContextManager[object]]:

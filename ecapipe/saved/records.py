@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeVar
 
 from ecapipe.credentials import sources
+from ecapipe.credentials.placeholders import fault
 from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth.flows import registry
 from ecapipe.oauth.grants import Grant, RefreshToken
@@ -25,20 +26,22 @@ from ecapipe.secret import Secret, mask
 T = TypeVar("T")
 
 
-def read_all(kind: RecordKind, read: Callable[[SavedRecord], T], world: StoreAccess) -> tuple[list[T], list[Problem]]:
-    """Everything that is saved of a kind, each record parsed by `read`, and a problem for each that cannot be."""
+def read_all(
+    kind: RecordKind, read: Callable[[SavedRecord], T], world: StoreAccess
+) -> tuple[list[T], list[UnreadableRecord]]:
+    """Everything that is saved of a kind, each record parsed by `read`, and those that cannot be."""
     values: list[T] = []
-    problems: list[Problem] = []
+    unreadable: list[UnreadableRecord] = []
     for record in world.store.records(kind):
-        if isinstance(record, Problem):
-            problems.append(record)
+        if isinstance(record, UnreadableRecord):
+            unreadable.append(record)
             continue
         # One damaged record must not hide the others.
         try:
             values.append(read(record))
         except EcapipeError as error:
-            problems.append(error.problem)
-    return values, problems
+            unreadable.append(UnreadableRecord(kind, record.id, error.problem, record.members))
+    return values, unreadable
 
 
 RecordKind = Literal["login", "secret"]
@@ -61,6 +64,39 @@ class SavedRecord:
     place: StorePlace
     members: Mapping[str, object]
     file: str = ""
+
+    @property
+    def removal(self) -> str:
+        """The command that removes it, though it cannot be read."""
+        return removal(self.kind, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRecord:
+    """A record that is there and cannot be used; `members` are what it says of itself, as far as that is known."""
+
+    kind: RecordKind
+    id: str
+    problem: Problem
+    members: Mapping[str, object]
+
+    @property
+    def app(self) -> str | None:
+        app = self.members.get("app")
+        return app if isinstance(app, str) else None
+
+    def may_fit(self, apps: Sequence[str], org: str | None) -> bool:
+        """Whether it may be a login that is named so: by its id, or as in `fitting`, if nothing says otherwise."""
+        if self.id in apps:
+            return True
+        url = str(self.members.get("url") or "")
+        names = url, url.partition("://")[2], *(self.members.get(name) for name in ("alias", "username", "orgId"))
+        of_org = not url or org is None or org in names
+        return of_org and (not apps or self.app is None or self.app in apps)
+
+    def may_be(self, app: str, url: str) -> bool:
+        """Whether it may be the login of an app in the org at `url`: it is, if nothing says otherwise."""
+        return self.app in (None, app) and self.members.get("url") in (None, url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +253,21 @@ def client(login: SavedLogin, secrets: SavedSecrets, override: Secret | None) ->
     # Salesforce validates a secret that it does not require, so one that is out of date would do harm.
     if not login.secret_required:
         return SavedClient(login.consumer_key, None)
-    return SavedClient(login.consumer_key, override or secrets.consumer_secret)
+    saved = secrets.consumer_secret
+    if saved and fault(saved):
+        saved = None
+    return SavedClient(login.consumer_key, override or saved)
 
 
-def grant(login: SavedLogin, secrets: SavedSecrets, client: SavedClient) -> Grant:
-    """The grant for a new access token; raises `EcapipeError` (LoginNotRefreshable)."""
+def grant(login: SavedLogin, secrets: SavedSecrets, client: SavedClient, faults: Sequence[str] = ()) -> Grant:
+    """The grant for a new access token; `faults` are why other secrets do not count. Raises `EcapipeError`
+    (LoginNotRefreshable)."""
     renewal = RefreshToken(secrets.refresh_token) if secrets.refresh_token else _renewal(login.flow)
     if renewal is None:
         reason = f"its login with the {login.flow} flow brought no refresh token"
     elif login.secret_required and client.consumer_secret is None:
         reason = "Salesforce asks for the consumer secret, and it was not kept"
+        reason = "; ".join((reason, *(each.rstrip(".") for each in faults)))
     else:
         return renewal
     raise EcapipeError(login_not_refreshable(login.subject, reason, login.command, login.variable))
@@ -321,6 +362,13 @@ def owner_id(consumer_key: str) -> str:
     return _id(consumer_key)
 
 
+def removal(kind: RecordKind, id: str) -> str:
+    """The command that removes a record which cannot be read: it is named by its id, as its file is."""
+    if kind == "secret":
+        return command("ecapipe app forget-secret", id)
+    return command("ecapipe login logout", name=id) + " --forget"
+
+
 def is_id(text: str) -> bool:
     """Whether `text` can name a record."""
     return _ID.fullmatch(text) is not None
@@ -411,4 +459,4 @@ class _Members:
         return tuple(value)
 
     def damaged(self, reason: str) -> EcapipeError:
-        return EcapipeError(record_damaged(self._record.file, reason))
+        return EcapipeError(record_damaged(self._record.file, reason, self._record.removal))

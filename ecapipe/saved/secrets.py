@@ -19,7 +19,7 @@ from ecapipe.project import discovery
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.saved import records
 from ecapipe.saved.ports import SecretsAccess, StoreAccess
-from ecapipe.saved.records import SavedSecrets, SecretOwner, StorePlace, read_all
+from ecapipe.saved.records import SavedRecord, SavedSecrets, SecretOwner, StorePlace, UnreadableRecord, read_all
 from ecapipe.secret import Secret, mask
 
 
@@ -41,7 +41,7 @@ def secret_finder(world: StoreAccess) -> Callable[[str], Secret | None]:
     @cache
     def find(consumer_key: str) -> Secret | None:
         id = records.owner_id(consumer_key)
-        # `holds` first: it neither loads a keyring nor creates the folder.
+        # `holds` first: who has no place for such things at all has no secret there, which is no problem.
         if not world.store.holds("secret", id):
             return None
         record = world.store.read("secret", id)
@@ -52,10 +52,10 @@ def secret_finder(world: StoreAccess) -> Callable[[str], Secret | None]:
     return find
 
 
-def owners(world: StoreAccess) -> tuple[tuple[SecretOwner, ...], tuple[Problem, ...]]:
-    """The owners of all saved consumer secrets, by name, and a problem for each record that cannot be read."""
-    saved, damaged = read_all("secret", records.owner, world)
-    return tuple(sorted(saved, key=lambda owner: owner.full_name.casefold())), tuple(damaged)
+def owners(world: StoreAccess) -> tuple[tuple[SecretOwner, ...], tuple[UnreadableRecord, ...]]:
+    """The owners of all saved consumer secrets, by name, and the records that cannot be read."""
+    saved, unreadable = read_all("secret", records.owner, world)
+    return tuple(sorted(saved, key=lambda owner: owner.full_name.casefold())), tuple(unreadable)
 
 
 def owner(
@@ -76,7 +76,7 @@ def owner(
     (app,) = discovered.apps
     discovery.refuse_rivals(app)
     org = next(iter(targets), None)
-    chain = world.chain(Scope(discovered.apps, targets))
+    chain = world.chain(Scope(discovered.apps, targets, discovered.known))
     # The secret may be missing: it is what this command is about to save.
     resolved = resolution.resolve(app, org, chain, allowed_flows, needs_no_secret=True)
     if isinstance(resolved.outcome, Problem):
@@ -101,26 +101,32 @@ def save_secret(owner: SecretOwner, value: Secret, world: StoreAccess) -> None:
 
 def forget_secrets(
     app: str, org: str | None, every: bool, world: StoreAccess, consumer_key: str | None = None
-) -> tuple[SecretOwner, ...]:
+) -> tuple[tuple[SecretOwner, ...], tuple[UnreadableRecord, ...]]:
     """Remove the saved consumer secret of an app; with `every`, all that were saved under its name.
 
-    `org` and `consumer_key` narrow the selection. Raises `EcapipeError` (SecretNotKept, SecretsAmbiguous).
+    `org` and `consumer_key` narrow the selection. A record that cannot be read is removed, too, if `app` is its id,
+    if it is that of the key, or, with `every`, if it may be the app's. Raises `EcapipeError` (SecretNotKept,
+    SecretsAmbiguous).
     """
-    saved, damaged = owners(world)
+    saved, unreadable = owners(world)
     matches = [
         owner
         for owner in saved
         if owner.app == app and org in (None, owner.org) and consumer_key in (None, owner.consumer_key)
     ]
-    # The damaged record may be the very one that is asked for.
-    if not matches and damaged:
-        raise EcapipeError(damaged[0])
-    if not matches:
+    candidates = [each for each in unreadable if each.app in (None, app) or each.id == app]
+    named = app if consumer_key is None else records.owner_id(consumer_key)
+    removed = [each for each in candidates if each.id == named or (every and consumer_key is None)]
+    if not matches and not removed:
+        # The damaged record may be the very one that is asked for.
+        if candidates:
+            raise EcapipeError(candidates[0].problem)
         suggestions = did_you_mean(app, [owner.app for owner in saved if owner.app != app])
         raise EcapipeError(secret_not_kept(app, org, [owner.full_name for owner in saved], suggestions))
     if len(matches) > 1 and not every:
         raise EcapipeError(secrets_ambiguous(app, [owner.full_name for owner in matches]))
-    for owner in matches:
-        with world.store.locked("secret", owner.id):
-            world.store.remove(records.owner_record(owner))
-    return tuple(matches)
+    doomed: list[SavedRecord | UnreadableRecord] = [*map(records.owner_record, matches), *removed]
+    for record in doomed:
+        with world.store.locked("secret", record.id):
+            world.store.remove(record)
+    return tuple(matches), tuple(removed)

@@ -18,16 +18,16 @@ from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
 from ecapipe.oauth.userinfo import User
 from ecapipe.orgs.org import same_id
-from ecapipe.problems.oauth import invalid_client, oauth_refused, token_refused, user_info_refused
+from ecapipe.problems.oauth import invalid_client, token_refused, user_info_refused
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked
+from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked, record_damaged
 from ecapipe.saved import records
 from ecapipe.saved.ports import SessionsAccess, StoreAccess
-from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, read_all
+from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, UnreadableRecord, read_all
 from ecapipe.secret import Secret, mask
 
-_EXPIRED = frozenset({token_refused, oauth_refused})
+_EXPIRED = frozenset({token_refused})
 """The problems of an ``invalid_grant`` that mean an expired refresh token. A dozen other causes share that error, and
 those that are recognized keep their own words."""
 
@@ -57,18 +57,20 @@ class LoggedOut:
     warning: str | None = None
 
 
-def logins(world: StoreAccess) -> tuple[tuple[SavedLogin, ...], tuple[Problem, ...]]:
-    """The saved logins, by app and org, and a problem for each record that cannot be read."""
-    saved, damaged = read_all("login", records.login, world)
-    return tuple(sorted(saved, key=lambda login: login.full_name.casefold())), tuple(damaged)
+def logins(world: StoreAccess) -> tuple[tuple[SavedLogin, ...], tuple[UnreadableRecord, ...]]:
+    """The saved logins, by app and org, and the records that cannot be read."""
+    saved, unreadable = read_all("login", records.login, world)
+    return tuple(sorted(saved, key=lambda login: login.full_name.casefold())), tuple(unreadable)
 
 
 def find(apps: Sequence[str], org: str | None, world: StoreAccess) -> SavedLogin:
     """The one saved login of `apps` in `org`; raises `EcapipeError` as `records.choose`, and for a damaged record."""
-    saved, damaged = logins(world)
+    saved, unreadable = logins(world)
     # The damaged record may be the very one that is asked for: "not found" would be a guess.
-    if damaged and not records.fitting(saved, apps, org):
-        raise EcapipeError(damaged[0])
+    if not records.fitting(saved, apps, org):
+        for record in unreadable:
+            if record.may_fit(apps, org):
+                raise EcapipeError(record.problem)
     return records.choose(saved, apps, org)
 
 
@@ -163,6 +165,19 @@ def end(login: SavedLogin, forget: bool, world: SessionsAccess) -> LoggedOut:
     return LoggedOut(login, True, SHARED)
 
 
+def discard(record: UnreadableRecord, forget: bool, world: StoreAccess) -> str:
+    """Remove a record that cannot be read; a sentence for the user.
+
+    One that is not damaged can still be of use, to a later version or once it is private again: without `forget` its
+    problem is raised as `EcapipeError`.
+    """
+    if not forget and record.problem.kind is not record_damaged:
+        raise EcapipeError(record.problem)
+    with world.store.locked("login", record.id):
+        world.store.remove(record)
+    return f"{record.problem.file} is removed, though it could not be read, and no org was told. {_REMAINS}"
+
+
 def _reload(login: SavedLogin, world: StoreAccess) -> tuple[SavedLogin, SavedSecrets]:
     """The login as it is stored now: another process may have refreshed or ended it. The caller holds the lock."""
     record = world.store.read("login", login.id)
@@ -185,8 +200,9 @@ def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> t
 
 def _exchange(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
     """The same. Raises `tokens.Unusable` for an answer whose access token is to be revoked."""
-    client = records.client(login, secrets, _environment_secret(login, world))
-    grant = records.grant(login, secrets, client)
+    faults: list[str] = []
+    client = records.client(login, secrets, _environment_secret(login, world, faults))
+    grant = records.grant(login, secrets, client, faults)
     # With rotation the answer ends the old token: if the new one could not be written, the old must not be spent.
     world.store.put(records.record(login), secrets)
     with _interrupts_deferred(world) as interrupted_at:
@@ -206,7 +222,8 @@ def _exchange(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -
 
 @contextmanager
 def _interrupts_deferred(world: SessionsAccess) -> Iterator[list[float]]:
-    """A context that an interrupt does not break off: it is raised at the end. The list has the times of interrupts.
+    """A context that an interrupt does not break off: it is raised at the end, unless all is done by then. The list
+    has the times of interrupts.
 
     Between its answer and the store, a rotated token exists nowhere but in this process.
     """
@@ -214,9 +231,10 @@ def _interrupts_deferred(world: SessionsAccess) -> Iterator[list[float]]:
     try:
         with world.interrupts(lambda: interrupted_at.append(world.clock.seconds())):
             yield interrupted_at
-    finally:
+    except EcapipeError:
         if interrupted_at:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _send_in_thread(
@@ -305,7 +323,11 @@ def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> 
             if response.status != 200:
                 # It raises the refusal, in which none of these secrets is repeated.
                 messages.members(
-                    response, login.org.host, token, secrets.access_token, secrets.consumer_secret, app=None
+                    response,
+                    login.org.host,
+                    *(token, secrets.access_token, secrets.consumer_secret),
+                    place="revoke",
+                    app=None,
                 )
         except EcapipeError as error:
             # The org does not know a refresh token that has expired; the access token may still be valid.
@@ -317,9 +339,18 @@ def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> 
     return None
 
 
-def _environment_secret(login: SavedLogin, world: SessionsAccess) -> Secret | None:
+def doubts(login: SavedLogin, world: SessionsAccess) -> tuple[str, ...]:
+    """Sentences on variables that are set for the consumer secret of a login and hold none; raises `EcapipeError`."""
+    faults: list[str] = []
+    _environment_secret(login, world, faults)
+    return tuple(faults)
+
+
+def _environment_secret(login: SavedLogin, world: SessionsAccess, faults: list[str] | None = None) -> Secret | None:
     """The consumer secret of a login in the environment: for its org, else for its app in any org."""
-    return world.variable(login.variable) or world.variable(sources.variable("consumerSecret", login.app))
+    names = (login.variable, sources.variable("consumerSecret", login.app))
+    readings = filter(None, (sources.read_variable(name, world) for name in names))
+    return sources.first_credential(readings, [] if faults is None else faults)
 
 
 def _is_accepted(login: SavedLogin, token: Secret, secrets: SavedSecrets, world: SessionsAccess) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 # Ports are imported by every command, the modules of their types are not: start-up stays fast.
 if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
-    from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace
+    from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace, UnreadableRecord
 
 
 class SecretStore(Protocol):
@@ -20,16 +20,16 @@ class SecretStore(Protocol):
     """
 
     def obstacle(self, kind: RecordKind, place: StorePlace) -> Problem | None:
-        """The problem that `put` would meet, as far as it can be known before, if any. Creates the folder."""
+        """The problem that `put` would meet, if any: a record is written there and removed, once for each place."""
 
     def where(self, kind: RecordKind, place: StorePlace) -> str:
         """The name of the place in output: a keyring, or a folder."""
 
-    def records(self, kind: RecordKind) -> Iterator[SavedRecord | Problem]:
-        """All records of a kind, without their secrets, and a problem for each that cannot be read."""
+    def records(self, kind: RecordKind) -> Iterator[SavedRecord | UnreadableRecord]:
+        """All records of a kind, without their secrets, and those that cannot be read."""
 
     def holds(self, kind: RecordKind, id: str) -> bool:
-        """Whether there is such a record; asks no keyring and creates nothing."""
+        """Whether there is such a record, to be believed or not; asks no keyring and creates nothing."""
 
     def read(self, kind: RecordKind, id: str) -> SavedRecord | None: ...
 
@@ -48,5 +48,5 @@ class SecretStore(Protocol):
         Raises `EcapipeError` (TooLargeForKeyring), too.
         """
 
-    def remove(self, record: SavedRecord) -> None:
+    def remove(self, record: SavedRecord | UnreadableRecord) -> None:
         """Remove a record and its secrets; the last thing to do while it is locked."""

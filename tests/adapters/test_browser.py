@@ -129,6 +129,10 @@ def test_the_stand_in_opens_a_callback_on_this_machine(monkeypatch: pytest.Monke
     with origin(lambda seen: Said(303 if "code" in seen.target else 200, b"", {"Location": "/done"})) as site:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
         assert StandInBrowser(lambda url: site.url("/callback?code=made-up")).open(URL)
+        # The page after it is looked at meanwhile.
+        end = time.monotonic() + 10
+        while len(site.seen) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
     assert [seen.target for seen in site.seen] == ["/callback?code=made-up", "/done"]
 
 

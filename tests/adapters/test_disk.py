@@ -21,7 +21,7 @@ from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import suffix_misspelt
 from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import metadata
-from ecapipe.project.tree import LinkOutside, MetadataFile
+from ecapipe.project.tree import Entry, InMetadataFormat, LinkOutside, MetadataFile
 
 NOBODY = 65534
 LIMIT = 100
@@ -37,9 +37,7 @@ def touch(root: Path, *paths: str) -> Path:
     return root
 
 
-def walked(
-    root: Path, directories: Sequence[str] = (".",), *, metadata_format: bool = False
-) -> list[MetadataFile | LinkOutside | Problem]:
+def walked(root: Path, directories: Sequence[str] = (".",), *, metadata_format: bool = False) -> list[Entry]:
     return list(Disk().walk(str(root), directories, metadata_format=metadata_format))
 
 
@@ -87,10 +85,36 @@ def test_metadata_format_has_no_meta_xml(tmp_path: Path) -> None:
     assert paths(tmp_path, metadata_format=True) == ["b/A.eca", "b/B_x.ecaGlblOauth"]
 
 
-@pytest.mark.parametrize("folder", ["node_modules", ".sfdx", ".git", "lwc", "aura", "main/lwc/deep", "a/.b/c"])
+@pytest.mark.parametrize("folder", [".sfdx", ".git", "lwc", "aura", "main/lwc/deep", "a/.b/c"])
 def test_some_folders_are_not_entered(tmp_path: Path, folder: str) -> None:
     touch(tmp_path, f"{folder}/A.eca-meta.xml", "B.eca-meta.xml")
     assert paths(tmp_path) == ["B.eca-meta.xml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "correct"),
+    [
+        ("X.ecaGlblOauth-META.XML", "X.ecaGlblOauth-meta.xml"),
+        ("X.ecaGlblOauth-Meta.xml", "X.ecaGlblOauth-meta.xml"),
+        ("X.ecaGlblOauth.xml", "X.ecaGlblOauth-meta.xml"),
+        ("X.eca.XML", "X.eca-meta.xml"),
+        ("X.ecaglobaloauth.xml", "X.ecaGlblOauth-meta.xml"),
+    ],
+)
+def test_an_ending_that_is_nearly_right_is_misspelt(tmp_path: Path, name: str, correct: str) -> None:
+    touch(tmp_path, f"node_modules/a/{name}")
+    (problem,) = walked(tmp_path)
+    assert isinstance(problem, Problem)
+    assert (problem.kind, problem.file) == (suffix_misspelt, f"node_modules/a/{name}")
+    assert f'"{correct}"' in problem.message
+
+
+def test_the_metadata_format_is_a_slip_among_source_files_only(tmp_path: Path) -> None:
+    touch(tmp_path, "a/X.ecaGlblOauth", "a/Y.cls-meta.xml", "b/X.ecaGlblOauth", "c/X.ecaOther")
+    other, slip = walked(tmp_path)
+    assert other == InMetadataFormat("b/X.ecaGlblOauth")
+    assert isinstance(slip, Problem)
+    assert (slip.kind, slip.file) == (suffix_misspelt, "a/X.ecaGlblOauth")
 
 
 def test_only_the_named_directories_are_walked(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
+import re
 import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -19,14 +21,16 @@ import httpx
 import pytest
 import trustme
 from fakes.servers import Said, Seen, origin, saying
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from loopback import ADDRESSES, free_port
 
-from ecapipe.adapters.network.http import LARGEST, Http
+from ecapipe.adapters.network.http import LARGEST, Http, find_proxy
+from ecapipe.adapters.network.proxies import Proxy
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Address
 from ecapipe.problems import network
 from ecapipe.problems.problem import EcapipeError, Kind, Problem
-from ecapipe.problems.usage import unreadable_file
 from ecapipe.secret import Secret
 
 FORM = "grant_type=authorization_code&code=aPrxMADEUP%3D%3D&client_secret=MADE0UP0SECRET"
@@ -48,6 +52,9 @@ def http() -> Iterator[Http]:
     made = Http()
     yield made
     made.close()
+
+
+NO_TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def at(url: str) -> Address:
@@ -187,7 +194,7 @@ def test_the_way_to_an_answer_may_not_drip(variable: str | None, monkeypatch: py
             monkeypatch.setenv(variable, f"http://localhost:{port}/")
             url = "https://acme.invalid/"
         start = time.monotonic()
-        assert failure(http, post(url)).kind in (network.connection_failed, network.host_timed_out)
+        assert failure(http, post(url)).kind in (network.connection_failed, network.proxy_failed)
         assert time.monotonic() - start < 2
     http.close()
 
@@ -358,19 +365,40 @@ def test_trust_is_not_enough_for_another_host_or_another_time(
 
 def test_a_host_without_tls_gets_nothing(http: Http) -> None:
     with saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
-        assert failure(http, post(f"https://localhost:{port}/services/oauth2/token")).kind is network.tls_failed
+        problem = failure(http, post(f"https://localhost:{port}/services/oauth2/token"))
+    assert problem.kind is network.tls_failed
+    assert problem.actions[0].endswith(f"name it so: http://localhost:{port}")
 
 
-@pytest.mark.parametrize("content", [None, "no certificate"])
-def test_a_useless_certificate_file_is_named(
-    http: Http, content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"])
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        pytest.param(lambda path: None, "no such file", id="nothing"),
+        pytest.param(lambda path: path.write_text("no certificate"), "no certificate|not a directory", id="text"),
+        pytest.param(lambda path: path.write_bytes(b"\x30\x82\x01"), "no certificate|not a directory", id="DER"),
+        pytest.param(os.mkfifo, "not a regular file|not a directory", id="pipe"),
+        pytest.param(Path.mkdir, "is a directory", id="folder"),
+    ],
+)
+def test_useless_certificates_are_named_and_stop_only_what_needs_them(
+    http: Http,
+    variable: str,
+    make: Callable[[Path], object],
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    file = tmp_path / "authority.pem"
-    if content is not None:
-        file.write_text(content)
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    problem = failure(http, post("https://localhost/"))
-    assert (problem.kind, problem.file) == (unreadable_file, str(file))
+    path = tmp_path / "authority"
+    make(path)
+    monkeypatch.setenv(variable, str(path))
+    if (variable, reason) != ("SSL_CERT_DIR", "is a directory"):
+        problem = failure(http, post("https://localhost/"))
+        assert (problem.kind, problem.file) == (network.certificates_not_usable, str(path))
+        assert problem.message.startswith(f"{variable} names {path}, which cannot be used: ")
+        assert re.search(reason, problem.message)
+    with origin() as org:
+        assert http(post(org.url())).status == 200
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -391,8 +419,80 @@ def test_a_proxy_sees_the_host_and_nothing_else(http: Http, monkeypatch: pytest.
         problem = failure(http, post("https://acme.my.salesforce.com/services/oauth2/token"))
     (seen,) = proxy.seen
     assert (seen.method, seen.target, seen.body) == ("CONNECT", "acme.my.salesforce.com:443", "")
-    assert problem.kind is network.connection_failed
-    assert "the proxy refused it" in problem.message
+    assert problem.kind is network.proxy_failed
+    assert problem.message.endswith(f"the proxy {proxy.url()[:-1]}, named by HTTPS_PROXY: it refused with HTTP 403.")
+
+
+PROXIES = st.from_regex(r"(ftp|socks5|https?)?(://)?[a-z@:.0-9/%\[]{0,9}", fullmatch=True).filter(bool)
+
+
+def usable(host: str) -> Proxy | Problem | None:
+    try:
+        return find_proxy("https", host)
+    except EcapipeError as error:
+        return error.problem
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1) | PROXIES)
+@example(text="http://[::1")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_whatever_a_variable_names_as_a_proxy_is_used_or_told_by_its_name(variable: str, text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(variable, text)
+        match usable("acme.my.salesforce.com"):
+            case Problem() as problem:
+                assert problem.kind is network.proxy_not_usable
+                assert f" named by {variable}: " in problem.message
+            case found:
+                assert found is not None
+                assert found.named_by == variable
+                httpx.HTTPTransport(proxy=httpx.Proxy(found.url), verify=NO_TRUST).close()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "words"),
+    [
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "begin its URL in HTTPS_PROXY with http://"),
+        ("http", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "HTTP 407"),
+        ("http", b"SSH-2.0-OpenSSH\r\n", "does not answer as a proxy does"),
+        ("http", None, "connection refused"),
+    ],
+)
+def test_a_proxy_that_lets_nothing_through_is_told_apart_from_the_org(
+    http: Http, scheme: str, answer: bytes | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with saying(answer or b"") as port:
+        place = f"localhost:{port if answer else free_port()}"
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://user:MADE0UP0SECRET@{place}")
+        problem = failure(http, post("https://acme.my.salesforce.com/services/oauth2/token"))
+    assert problem.kind is network.proxy_failed
+    assert words in " ".join([problem.message, *problem.actions])
+
+
+def test_a_proxy_that_is_not_found_is_not_an_org_that_is_not_found(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://nowhere.invalid:3128")
+    problem = failure(http, post("https://acme.my.salesforce.com/"))
+    assert problem.message.endswith("named by ALL_PROXY: its host was not found.")
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "direct"),
+    [
+        ("*", True),
+        (".invalid", True),
+        ("*.invalid", True),
+        ("acme.invalid:1", False),
+        ("x, acme.invalid", True),
+        ("[::1", False),
+    ],
+)
+def test_some_hosts_need_no_proxy(exceptions: str, direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid")
+    monkeypatch.setenv("NO_PROXY", exceptions)
+    assert (find_proxy("https", "acme.invalid") is None) == direct
 
 
 def test_an_answer_can_come_through_a_proxy(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import socket
 import threading
 import time
@@ -18,12 +19,13 @@ from loopback import ADDRESSES, Reply, free_port, listens, other_addresses, requ
 from profiles import tries
 
 from ecapipe.adapters.network.listener import listen
+from ecapipe.events import Subject
 from ecapipe.login.callbacks import CallbackReply, PendingLogins
 from ecapipe.oauth.authorize import AuthorizationRequest
 from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.orgs.selection import choose
-from ecapipe.problems.oauth import access_denied, port_in_use_error
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.oauth import access_denied, invalid_client, port_in_use_error
+from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret
 
@@ -129,7 +131,7 @@ def test_the_answer_ends_at_a_clean_page(port: int) -> None:
         assert (reply.status, reply.headers["Location"], reply.text) == (303, "/ecapipe/signed-in", "")
         page = request(port, "/ecapipe/signed-in")
         assert page.status == 200
-        assert "Billing is authorized in uat. Go on where you came from." in page.text
+        assert "Billing is signed in to uat; see the terminal." in page.text
         assert code(future) == CODE
 
 
@@ -137,10 +139,74 @@ def test_a_refusal_ends_at_another_clean_page(port: int) -> None:
     with waiting(port) as future:
         reply = request(port, f"{PATH}?error=access_denied&error_description=end-user+denied&state={STATE}")
         assert (reply.status, reply.headers["Location"]) == (303, "/ecapipe/not-authorized")
-        assert "Billing was not authorized in uat." in request(port, "/ecapipe/not-authorized").text
+        assert (
+            "Billing was not authorized in uat. The access was denied"
+            in request(port, "/ecapipe/not-authorized").text
+        )
         with pytest.raises(EcapipeError) as caught:
             future.result(5)
         assert caught.value.problem.kind is access_denied
+
+
+@contextmanager
+def concluding(port: int, patience: float) -> Iterator[tuple[PendingLogins, Answer]]:
+    url = f"http://localhost:{port}{PATH}"
+    pending = PendingLogins(patience)
+    org = choose("uat=https://acme.my.salesforce.com", {}, ())
+    login = AuthorizationRequest(App("Billing", "", ()), org, url, STATE, Secret("made-up-verifier"), "https://a.b")
+    future = pending.expect(login)
+    with listen([url], pending.land):
+        yield pending, future
+
+
+SUBJECT = Subject("Billing", "uat", "")
+
+
+@pytest.mark.parametrize(
+    ("problem", "title", "said"),
+    [
+        (None, "You can close this page", "Billing is authorized in uat."),
+        (invalid_client("acme.my.salesforce.com"), "Not authorized", "refuses the consumer secret"),
+    ],
+)
+def test_the_page_waits_for_the_end_of_its_login(port: int, problem: Problem | None, title: str, said: str) -> None:
+    with concluding(port, 20) as (pending, future), ThreadPoolExecutor(1) as browser:
+        page = browser.submit(sign_in, port)
+        assert code(future) == CODE
+        # Others are answered meanwhile.
+        assert request(port, "/favicon.ico").status == 404
+        assert not page.done()
+        pending.conclude(SUBJECT, problem)
+        text = page.result(5).text
+    assert title in text
+    assert said in text
+    assert all(html.escape(action) in text for action in (problem.actions if problem else ()))
+    assert ("is authorized" in text) == (problem is None)
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_page_that_hears_nothing_says_no_more_than_signed_in(port: int, released: bool) -> None:
+    with concluding(port, 20 if released else 0.2) as (pending, future), ThreadPoolExecutor(1) as browser:
+        page = browser.submit(sign_in, port)
+        assert code(future) == CODE
+        if released:
+            pending.release([SUBJECT])
+        text = page.result(5).text
+        pending.conclude(SUBJECT, None)
+    assert "Signed in" in text
+    assert "authorized" not in text
+
+
+def test_a_browser_that_goes_away_changes_nothing(port: int) -> None:
+    with concluding(port, 20) as (pending, future):
+        with socket.create_connection(("127.0.0.1", port)) as browser:
+            browser.sendall(f"GET {PATH}?{GOOD} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            browser.recv(100)
+        with socket.create_connection(("127.0.0.1", port)) as browser:
+            browser.sendall(b"GET /ecapipe/signed-in HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert code(future) == CODE
+        pending.conclude(SUBJECT, None)
+        assert "Billing is authorized in uat." in request(port, "/ecapipe/signed-in").text
 
 
 @pytest.mark.parametrize(("query", "said"), MISFITS)

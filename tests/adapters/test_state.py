@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from commandline import environment
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state
-from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.storage import state_directory_unusable
+from ecapipe.problems.problem import USAGE, EcapipeError, Problem
+from ecapipe.problems.storage import state_directory_relative, state_directory_unusable, state_file_refused
 from ecapipe.problems.usage import usage_error
 
+modes = st.integers(0, 0o777)
 BUSY = usage_error("somebody else has it", "ecapipe")
 
 
@@ -68,18 +73,16 @@ def test_without_the_variable_it_is_where_the_system_has_such_things(tmp_path: P
     assert mode(path) == 0o700
 
 
-def test_a_relative_path_counts_from_the_current_folder(tmp_path: Path) -> None:
-    program = (
-        "from ecapipe.adapters import environment; from ecapipe.adapters.storage import state;"
-        "print(state.directory(environment.process()), end='')"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment(tmp_path, ECAPIPE_STATE_DIR="here"),
-        cwd=tmp_path,
-        capture_output=True,
-    )
-    assert ended.stdout.decode() == str(tmp_path / "here")
+@given(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1))
+@example("~/state")
+@example("./state")
+def test_what_is_no_absolute_path_is_refused(name: str) -> None:
+    environment = Environment({"ECAPIPE_STATE_DIR": name.lstrip("/") or "."})
+    for use in (state.directory, state.named, state.place):
+        with pytest.raises(EcapipeError) as caught:
+            use(environment)
+        assert caught.value.problem.kind is state_directory_relative
+        assert caught.value.problem.exit_code == USAGE
 
 
 def test_one_that_cannot_be_made_is_a_problem_with_a_way_out(tmp_path: Path) -> None:
@@ -96,10 +99,85 @@ def test_one_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     assert mode(tmp_path) == 0o755, "a folder that somebody named is theirs to open"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_one_of_somebody_else_is_refused(tmp_path: Path) -> None:
-    os.chown(tmp_path, 12345, -1)
-    assert "somebody else" in problem(tmp_path).message
+STRANGER = 12345
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+
+
+@as_root
+@given(depth=st.sampled_from(["state", "state/runs"]), owner=st.sampled_from([0, STRANGER]), mode=modes)
+def test_a_folder_is_believed_only_if_it_is_ours(
+    tmp_path_factory: pytest.TempPathFactory, depth: str, owner: int, mode: int
+) -> None:
+    root = tmp_path_factory.mktemp("x")
+    (root / "state/runs").mkdir(parents=True)
+    (root / depth).chmod(mode)
+    os.chown(root / depth, owner, -1)
+    reason = "others may write to it" if mode & 0o022 else None
+    if owner == STRANGER:
+        reason = "it belongs to somebody else"
+    for use in (state.existing, state.folder):
+        assert refusal(use, at(root / "state"), "runs") == reason
+
+
+@as_root
+@given(owner=st.sampled_from([0, STRANGER]), mode=modes, private=st.booleans())
+def test_a_file_is_believed_only_if_it_is_ours(
+    tmp_path_factory: pytest.TempPathFactory, owner: int, mode: int, private: bool
+) -> None:
+    file = tmp_path_factory.mktemp("x") / "file"
+    file.write_text("planted")
+    file.chmod(mode)
+    os.chown(file, owner, -1)
+    reason = "others may read it" if private and mode & 0o077 else None
+    if mode & 0o022:
+        reason = "others may write to it"
+    if owner == STRANGER:
+        reason = "it belongs to somebody else"
+    assert refusal(lambda: state.open_file(str(file), private=private).close()) == reason
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "device", "socket", "folder"])
+def test_what_is_no_file_is_neither_followed_nor_waited_for(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "target").write_text("planted")
+    path = tmp_path / "file"
+    with socket.socket(socket.AF_UNIX) as end:
+        match kind:
+            case "link":
+                path.symlink_to("target")
+            case "dangling":
+                path.symlink_to("nothing")
+            case "pipe":
+                os.mkfifo(path)
+            case "device":
+                path.symlink_to("/dev/zero")
+            case "socket":
+                end.bind(str(path))
+            case _:
+                path.mkdir()
+        assert refusal(lambda: state.open_file(str(path)).close()) == "it is no regular file"
+        assert refusal(lambda: state.lock(str(path), BUSY).__enter__()) == "it is no regular file"
+
+
+def test_a_link_is_not_followed_below_the_state_directory_and_may_lead_to_it(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir(mode=0o700)
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state/logins").symlink_to("../other")
+    (tmp_path / "link").symlink_to("state")
+    for use in (state.existing, state.folder):
+        assert refusal(use, at(tmp_path / "state"), "logins") == "it is not a folder"
+        assert use(at(tmp_path / "link"), "runs") == str(tmp_path / "link/runs")
+
+
+def refusal(work: Callable[..., object], *arguments: object) -> str | None:
+    """The reason why something is not believed; None if it is."""
+    try:
+        work(*arguments)
+    except EcapipeError as error:
+        problem = error.problem
+    else:
+        return None
+    assert problem.kind in (state_directory_unusable, state_file_refused)
+    return problem.message.rpartition(": ")[2].rstrip(".")
 
 
 def test_a_lock_excludes_other_threads_until_it_is_let_go(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage.store import RecordStore
 from ecapipe.problems import storage
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace
+from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace, UnreadableRecord
 from ecapipe.secret import Secret
 
 ID = "0123456789abcdef" * 2
@@ -65,6 +65,14 @@ def mode(path: Path) -> int:
 
 def file_of(state: Path, kind: str = "logins") -> Path:
     return state / kind / f"{ID}.json"
+
+
+def plant(state: Path, content: bytes) -> Path:
+    """Put something where a record belongs, as private as one is."""
+    file = file_of(state)
+    file.write_bytes(content)
+    file.chmod(0o600)
+    return file
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -165,14 +173,15 @@ DAMAGES = {
 def test_a_damaged_record_is_told_and_never_written_over(tmp_path: Path, content: bytes) -> None:
     kept = store(tmp_path)
     assert kept.obstacle("login", "file") is None
-    file = file_of(tmp_path)
-    file.write_bytes(content)
+    file = plant(tmp_path, content)
     (listed,) = kept.records("login")
-    for found in (listed, problem(kept.read, "login", ID), problem(kept.put, record("file"), sealed())):
-        assert isinstance(found, Problem)
-        assert found.kind is storage.record_damaged
-        assert str(file) in " ".join(found.actions)
+    assert isinstance(listed, UnreadableRecord)
+    for found in (listed.problem, problem(kept.read, "login", ID), problem(kept.put, record("file"), sealed())):
+        assert (found.kind, found.file) == (storage.record_damaged, str(file))
+        assert f"ecapipe login logout --name {ID}" in " ".join(found.actions)
     assert file.read_bytes() == content
+    kept.remove(listed)
+    assert list(kept.records("login")) == []
 
 
 @pytest.mark.parametrize(
@@ -183,7 +192,7 @@ def test_damaged_secrets_are_told(tmp_path: Path, secrets: object) -> None:
     kept = store(tmp_path, keyring)
     document = {"version": 1, "kind": "login", "place": "file", "members": {}, "secrets": secrets}
     assert kept.obstacle("login", "file") is None
-    file_of(tmp_path).write_text(json.dumps(document))
+    plant(tmp_path, json.dumps(document).encode())
     assert problem(kept.unseal, record("file")).kind is storage.record_damaged
     keyring.entries["ecapipe login", ID] = json.dumps({"version": 1, "secrets": secrets})
     assert problem(kept.unseal, record("keyring")).kind is storage.record_damaged
@@ -206,7 +215,7 @@ def test_a_newer_version_is_left_alone_and_named(tmp_path: Path) -> None:
     kept = store(tmp_path, keyring)
     assert kept.obstacle("login", "file") is None
     content = json.dumps({"version": 2, "kind": "login", "something": "new"})
-    file_of(tmp_path).write_text(content)
+    plant(tmp_path, content.encode())
     for found in (problem(kept.read, "login", ID), problem(kept.put, record("file"), sealed())):
         assert (found.kind, "version 2" in found.message) == (storage.record_too_new, True)
     assert file_of(tmp_path).read_text() == content
@@ -250,7 +259,48 @@ def test_a_keyring_that_fails_says_so_without_its_words(tmp_path: Path, broken: 
         assert any("--store file" in action for action in found.actions)
     assert problem(kept.remove, record("keyring")).kind is storage.keyring_failed
     keyring.broken = None
-    assert values(kept.unseal(record("keyring"))) == values(sealed(1))
+    assert values(store(tmp_path, keyring).unseal(record("keyring"))) == values(sealed(1))
+
+
+@pytest.mark.parametrize("kind", ["login", "secret"])
+def test_a_locked_keyring_is_woken_once(tmp_path: Path, kind: RecordKind) -> None:
+    keyring = Memory()
+    store(tmp_path, keyring).put(record("keyring", kind=kind), sealed())
+    keyring.broken, kept = errors.KeyringLocked(), store(tmp_path, keyring)
+    before = keyring.asked
+    for _ in range(3):
+        assert problem(kept.unseal, record("keyring", kind=kind)).kind is storage.keyring_failed
+        obstacle = kept.obstacle(kind, "keyring")
+        assert obstacle is not None
+        assert obstacle.kind is storage.keyring_failed
+    assert keyring.asked == before + 1
+    assert [path.name for path in file_of(tmp_path, f"{kind}s").parent.iterdir()] == [f"{ID}.json"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_place_is_tried_once_and_nothing_stays(tmp_path: Path, place: StorePlace) -> None:
+    keyring = Memory()
+    kept = store(tmp_path, keyring, limit=1280)
+    assert [kept.obstacle("login", place) for _ in range(3)] == [None] * 3
+    assert keyring.asked == (3 if place == "keyring" else 0), "it is written, found and removed"
+    assert (keyring.entries, list((tmp_path / "logins").iterdir())) == ({}, [])
+
+
+FULL = """
+import os, resource, signal
+from ecapipe.adapters import environment
+from ecapipe.adapters.storage.store import RecordStore
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+print(RecordStore(environment.process()).obstacle("login", "file").name)
+print(os.listdir(os.environ["ECAPIPE_STATE_DIR"] + "/logins"))
+"""
+
+
+def test_too_little_room_is_found_out_before(tmp_path: Path) -> None:
+    variables = environment(tmp_path, ECAPIPE_STATE_DIR=str(tmp_path))
+    ended = subprocess.run([sys.executable, "-c", FULL], env=variables, capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("UnwritableFile\n[]\n", "")
 
 
 BACKENDS = {

@@ -127,7 +127,7 @@ def test_staged_passes_over_links_bundles_and_hidden_folders(tmp_path: Path) -> 
     root = ground.ready(tmp_path, [trees.project() | files])
     (root / "force-app/e.eca-meta.xml").symlink_to("classes/d.eca-meta.xml")
     ground.ready(root, committed())
-    assert [app.name for app in ground.inspect(root, CheckOptions(staged=True)).apps] == ["d"]
+    assert [app.name for app in ground.inspect(root, CheckOptions(staged=True)).apps] == ["c", "d"]
 
 
 def test_staged_does_not_read_a_file_twice_where_package_directories_overlap(tmp_path: Path) -> None:
@@ -220,8 +220,8 @@ def test_since_refuses_what_is_no_revision(revision: str, two: Path) -> None:
 @pytest.mark.parametrize("level", ["note", "warning", "error"])
 def test_a_project_gives_a_rule_its_level(level: str, tmp_path: Path) -> None:
     chosen = {"pkce-not-required": level, "label-missing": level, "consumer-secret-missing": level}
-    public = {"isConsumerSecretOptional": "true", "consumerSecret": None, "isPkceRequired": "false"}
-    root = ground.ready(tmp_path, project(rules=chosen) | trees.app(settings=public))
+    settings = {"certificate": "TUlJRkFLRQ==", "consumerSecret": None, "isPkceRequired": "false"}
+    root = ground.ready(tmp_path, project(rules=chosen) | trees.app(settings=settings))
     for purpose in ("login", "deploy", "commit"):
         levels = {each.rule: each.level for each in ground.findings(root, ground.for_(purpose))}
         assert {rule: levels[rule] for rule in chosen} == chosen

@@ -5,17 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
 
+import chains
+import keypairs
 import pytest
 import trees
 from check import ground
 from check.ground import AWAY, HOME, IGNORE, LINK, SETTINGS, Step, committed
+from failure import problem_of
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ecapipe.check.findings import NOT_EXAMINED, PURPOSES
+from ecapipe.adapters.environment import Environment
+from ecapipe.check.findings import NOT_EXAMINED, PURPOSES, Finding
 from ecapipe.check.inspection import CheckOptions
+from ecapipe.check.rules import values
 from ecapipe.check.rules.registry import RULES
+from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
+from ecapipe.credentials import resolution
+from ecapipe.oauth.flows.registry import allowed_flows
+from ecapipe.problems.project import unfit_api_version
+from ecapipe.project import manifest
+from ecapipe.project.apps import App
 
 PROJECT = trees.project()
 TARGETED = trees.project(plugins={"ecapipe": {"orgs": {"prod": {"url": "acme.my.salesforce.com", "orgId": HOME}}}})
@@ -40,6 +54,10 @@ PUSH = f"{trees.DEFAULT}/extlClntAppPushSettings/Billing.ecaPush-meta.xml"
 APPLE = {"applePushConfig": "made up", "externalClientApplication": "Billing"}
 LONG = "\n".join(f"https://example.com/{number:0100}" for number in range(20))
 SECRET = trees.secret("Billing")
+# Always of the same day: recorded journeys show it.
+LONG_AGO = (datetime(2020, 1, 1, tzinfo=UTC) - datetime.now(UTC)).days
+OLD, NEW = (keypairs.certificate(keypairs.rsa_key(), days).strip() for days in (LONG_AGO, 365))
+SETTINGS_NAME = SETTINGS.rpartition("/")[2]
 
 
 def app(**changes: Unpack[trees.Changes]) -> trees.Files:
@@ -51,6 +69,19 @@ def switches(**elements: str) -> trees.Files:
     """The app and its policies with a switch."""
     document = trees.xml("ExtlClntAppConfigurablePolicies", {"externalClientApplication": "Billing", **elements})
     return app() | {POLICIES: document}
+
+
+def asked(rule: str, app: App) -> list[Remark]:
+    """What a rule says of an app, asked for itself."""
+    chain = chains.chain((app,), (), Environment({}).credential)
+    check = RULES[rule].check_app
+    assert check is not None
+    return list(check(RuleInput.of(app, resolution.resolve(app, None, chain, allowed_flows), Evidence())))
+
+
+def broken_callbacks(root: Path, *urls: str) -> list[Finding]:
+    ground.ready(root, app(settings={"callbackUrl": urls}))
+    return [each for each in ground.findings(root) if each.rule == "callback-invalid"]
 
 
 def renamed(old: str, new: str, files: trees.Files) -> trees.Files:
@@ -93,10 +124,10 @@ CASES = {
         {"HOME": "/home/made-up"},
     ),
     "credential-sources-mixed": Case(
+        app(settings={"consumerKey": "3MVG9.another"}),
         app(settings={"consumerSecret": None}),
-        app(settings={"consumerSecret": None, "consumerKey": None}),
-        f"<consumerKey>{trees.key('Billing')}</consumerKey>",
-        {"ECAPIPE_CLIENT_SECRET": SECRET},
+        "<consumerKey>3MVG9.another</consumerKey>",
+        {"ECAPIPE_CLIENT_ID": trees.key("Billing")},
     ),
     "secret-not-needed": Case(app(settings=PUBLIC), app(), f"<consumerSecret>{SECRET}</consumerSecret>"),
     "credential-shape": Case(
@@ -176,6 +207,41 @@ CASES = {
     "certificate-dropped": Case(
         [*committed(app(settings=CERTIFICATE)), app()],
         [*committed(app(settings=CERTIFICATE)), app(settings={"certificate": "TmV3"})],
+    ),
+    "value-unknown": Case(
+        app(header={"distributionState": "Locale"}),
+        app(header={"distributionState": "Managed"}, settings={"isPkceRequired": "1"}),
+        "<distributionState>Locale</distributionState>",
+    ),
+    "scope-unknown": Case(
+        app(oauth={"commaSeparatedOauthScopes": "Basic, api"}),
+        app(oauth={"commaSeparatedOauthScopes": "Basic,Api,CDP"}),
+        "<commaSeparatedOauthScopes>Basic, api</commaSeparatedOauthScopes>",
+    ),
+    "jwt-without-refresh-scope": Case(
+        JWT | trees.app(settings=CERTIFICATE),
+        JWT | trees.app(settings=CERTIFICATE, oauth={"commaSeparatedOauthScopes": "Api, RefreshToken"}),
+        "<commaSeparatedOauthScopes>Api, Basic</commaSeparatedOauthScopes>",
+    ),
+    "certificate-expired": Case(
+        app(settings={"certificate": OLD}), app(settings={"certificate": NEW}), f"<certificate>{OLD.splitlines()[0]}"
+    ),
+    "certificate-invalid": Case(
+        app(settings={"certificate": "{{CERTIFICATE}}"}),
+        app(settings={"certificate": "\n        ".join(NEW.splitlines()[1:-1])}),
+        "<certificate>{{CERTIFICATE}}</certificate>",
+    ),
+    "api-version-too-old": Case(
+        trees.project(sourceApiVersion="58.0") | trees.app(), trees.project(sourceApiVersion="59.0") | trees.app()
+    ),
+    "org-scoped-app-malformed": Case(
+        app(header={"orgScopedExternalApp": "Billing"}),
+        app(header=SCOPED),
+        "<orgScopedExternalApp>Billing</orgScopedExternalApp>",
+    ),
+    "contact-email-missing": Case(app(header={"contactEmail": None}), app()),
+    "settings-deleted": Case(
+        [*committed(app()), f"rm --quiet {SETTINGS}"], [*committed(app()), f"mv {SETTINGS} force-app/{SETTINGS_NAME}"]
     ),
     "oauth-link-foreign": Case(
         ELSEWHERE | trees.app(oauth=LINK),
@@ -324,6 +390,91 @@ def test_a_complete_app_is_clean_before_a_login(tmp_path: Path) -> None:
 
 
 # --- cases within a rule ------------------------------------------------------------------------------------
+
+
+KNOWN_VALUES = [(name, value) for name, known in values.VALUES.items() for value in sorted(known)]
+
+
+@given(st.sampled_from(KNOWN_VALUES), st.integers(0, 30), st.sampled_from("case more less other".split()))
+def test_a_slip_of_the_pen_is_an_error_before_a_deploy(known: tuple[str, str], at: int, kind: str) -> None:
+    name, value = known
+    at = min(at, len(value))
+    slips = {
+        "case": value.swapcase(),
+        "more": f"{value[:at]}q{value[at:]}",
+        "less": value[:at] + value[at + 1 :],
+        "other": f"{value[:at]}q{value[at + 1 :]}",
+    }
+    (found,) = trees.assembled(trees.app(settings={name: slips[kind]}))
+    remarks = [(each.element, each.at_most) for each in asked("value-unknown", found)]
+    silent = not slips[kind] or slips[kind] in values.VALUES[name]
+    assert remarks == ([] if silent else [(name, None)])
+
+
+@given(st.sampled_from(KNOWN_VALUES))
+def test_another_value_is_an_error_only_where_it_should_be_a_boolean(known: tuple[str, str]) -> None:
+    (found,) = trees.assembled(trees.app(settings={known[0]: "Quite Different"}))
+    (remark,) = asked("value-unknown", found)
+    assert remark.at_most == (None if "true" in values.VALUES[known[0]] else "warning")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "levels"),
+    [
+        ("Api, refresh_token", ["warning"]),
+        ("Api; Basic", ["warning"]),
+        ("Apii", ["error"]),
+        ("openid, BASIC", ["error", "error"]),
+        ("Something2030", ["warning"]),
+    ],
+)
+def test_only_slips_of_known_scopes_stop_a_deploy(scopes: str, levels: list[str], tmp_path: Path) -> None:
+    root = ground.ready(tmp_path, app(oauth={"commaSeparatedOauthScopes": scopes}))
+    found = [each for each in ground.findings(root, CheckOptions("deploy")) if each.rule == "scope-unknown"]
+    assert [each.level for each in found] == levels
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        (f"{HOME}:Billing", None),
+        (f"{HOME[:15]}:ns__Billing", None),
+        (f"{HOME}:Portal", "warning"),
+        (f"{HOME}:", "error"),
+        (f"{HOME}", "error"),
+        ("001000000000001:Billing", "error"),
+        (f"Billing:{HOME}", "error"),
+    ],
+)
+def test_the_element_that_is_wrong_is_blamed(text: str, level: str | None, tmp_path: Path) -> None:
+    root = ground.ready(tmp_path, app(header={"orgScopedExternalApp": text}, oauth=LINK))
+    found = ground.findings(root, CheckOptions("deploy"))
+    assert {each.level for each in found if each.rule == "org-scoped-app-malformed"} == ({level} if level else set())
+    assert "oauth-link-stale" not in {each.rule for each in found}
+
+
+@pytest.mark.parametrize("version", ["58.0", "9.0", "abc", "", "59.1", "-60.0"])
+def test_a_version_that_knows_no_external_client_app_stops_deploy_and_manifest(version: str, tmp_path: Path) -> None:
+    root = ground.ready(tmp_path, trees.project(sourceApiVersion=version) | trees.app())
+    assert "api-version-too-old" in ground.rules(root, CheckOptions("deploy"))
+    problem = problem_of(manifest.of, ground.inspect(root).found)
+    assert (problem.kind, repr(version) in problem.message) == (unfit_api_version, True)
+    assert problem.actions
+
+
+def test_a_certificate_that_a_replacement_fills_in_is_not_judged(tmp_path: Path) -> None:
+    entry = {"filename": SETTINGS, "stringToReplace": "{{CERTIFICATE}}", "replaceWithEnv": "BILLING_CERTIFICATE"}
+    files = trees.project(replacements=[entry]) | trees.app(settings={"certificate": "{{CERTIFICATE}}"})
+    assert "certificate-invalid" not in ground.rules(ground.ready(tmp_path, files))
+
+
+def test_the_fault_of_a_callback_is_named(tmp_path: Path) -> None:
+    urls = "https://example.com/a#b\nhttps://*.example.com\nexample.com"
+    (found,) = broken_callbacks(tmp_path / "faults", urls)
+    for part in ("a#b has a fragment", "example.com has a wildcard", "example.com is no absolute URL"):
+        assert part in found.message
+    (found,) = broken_callbacks(tmp_path / "two", trees.LOOPBACK, "https://example.com/b")
+    assert ground.line(tmp_path / "two", found) == "<callbackUrl>https://example.com/b</callbackUrl>"
 
 
 @pytest.mark.parametrize("rule", ["oauth-link-foreign", "org-scoped-app-foreign", "key-deployed-to-other-org"])

@@ -63,10 +63,10 @@ CASES = [
     ({"settings": {"consumerKey": " "}}, [("consumer-key-missing", "error")]),
     ({"settings": NO_SECRET}, [("consumer-secret-missing", "error")]),
     ({"settings": {"consumerSecret": ""}}, [("consumer-secret-missing", "error")]),
-    ({"settings": {**NO_SECRET, **PUBLIC}}, [("consumer-secret-missing", "warning")]),
-    ({"settings": {**NO_SECRET, **PUBLIC, "callbackUrl": None}},
-     [("callback-missing", "error"), ("consumer-secret-missing", "error")]),
-    ({"settings": {**NO_SECRET, "certificate": "TUlJRkFLRQ=="}}, [("consumer-secret-missing", "warning")]),
+    ({"settings": {**NO_SECRET, **PUBLIC}}, []),
+    ({"settings": {**NO_SECRET, **PUBLIC, "callbackUrl": None}}, [("callback-missing", "error")]),
+    ({"settings": {**NO_SECRET, "certificate": "TUlJRkFLRQ=="}, "oauth": {"commaSeparatedOauthScopes": None}},
+     [("consumer-secret-missing", "warning")]),
     ({"settings": {"consumerKey": None, **NO_SECRET}},
      [("consumer-key-missing", "error"), ("consumer-secret-missing", "error")]),
     ({"settings": {"consumerKey": "REPLACE_ME"}}, [("credential-placeholder", "error")]),
@@ -120,14 +120,26 @@ def test_a_finding_about_what_is_absent_has_a_file_but_no_line() -> None:
 @pytest.mark.parametrize(
     ("settings", "variables"),
     [
-        ({"consumerKey": None}, {"ECAPIPE_CLIENT_ID": "k"}),
         (NO_SECRET, {"ECAPIPE_CLIENT_SECRET_BILLING": "s"}),
         ({"consumerSecret": "REPLACE_ME"}, {"ECAPIPE_CLIENT_SECRET": "s"}),
-        ({"consumerKey": "<key>"}, {"ECAPIPE_CLIENT_ID_BILLING": "k"}),
+        ({"consumerKey": None, **NO_SECRET}, {"ECAPIPE_CLIENT_ID": "k", "ECAPIPE_CLIENT_SECRET": "s"}),
     ],
 )
 def test_what_another_source_supplies_is_not_missed(settings: trees.Elements, variables: dict[str, str]) -> None:
-    assert shown(findings(trees.app(settings=settings), **variables)) == [("credential-sources-mixed", "warning")]
+    assert findings(trees.app(settings=settings), **variables) == []
+
+
+@pytest.mark.parametrize("key", [None, "<key>"])
+def test_a_key_from_elsewhere_may_not_be_that_of_the_secret_in_the_file(key: str | None) -> None:
+    finding = only(trees.app(settings={"consumerKey": key}), ECAPIPE_CLIENT_ID="k")
+    assert (finding.rule, finding.level) == ("credential-sources-mixed", "warning")
+    assert "key of Billing comes from environment, its consumer secret from file" in finding.message
+
+
+def test_a_file_that_a_variable_names_and_that_cannot_be_read_is_a_finding() -> None:
+    finding = only(trees.app(), ECAPIPE_CLIENT_SECRET_FILE="/nowhere/at/all")
+    assert finding.rule == "consumer-secret-missing"
+    assert "ECAPIPE_CLIENT_SECRET_FILE" in finding.message
 
 
 def test_what_stands_twice_is_told_even_if_another_source_supplies_it() -> None:
@@ -136,7 +148,10 @@ def test_what_stands_twice_is_told_even_if_another_source_supplies_it() -> None:
 
 
 def test_a_missing_secret_names_the_causes_the_flows_and_the_variable() -> None:
-    finding = only(trees.app(settings={**NO_SECRET, "certificate": "TUlJRkFLRQ=="}))
+    files = trees.app(
+        settings={**NO_SECRET, "certificate": "TUlJRkFLRQ=="}, oauth={"commaSeparatedOauthScopes": None}
+    )
+    finding = only(files)
     assert resolution.SWITCH in finding.message
     assert resolution.PERMISSION in finding.message
     assert "web, jwt" in finding.message
@@ -248,7 +263,8 @@ def known_of(app: App) -> Evidence:
     return Evidence(
         "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, unignored=files,
         staged=files, certified=files, open_to_others=files, elsewhere=spots, history={app.name: ("notes.md",)},
-        keys={trees.key(app.name): (app.name, "Copy")},
+        keys={trees.key(app.name): (app.name, "Copy")}, expired_certificates=dict.fromkeys(files, "2020-01-01"),
+        invalid_certificates=files, deleted={app.name: "a"},
     )  # fmt: skip
 
 
@@ -259,10 +275,10 @@ def test_a_rule_that_is_not_asked_for_want_of_a_file_would_say_nothing(rule: str
     assert asked(rule, lacking, known_of(whole)) == []
 
 
-@pytest.mark.parametrize("rule", [name for name, rule in RULES.items() if rule.needs])
+@pytest.mark.parametrize("rule", [name for name, rule in RULES.items() if rule.needs and rule.check_app])
 def test_a_rule_that_is_not_asked_for_want_of_evidence_would_say_nothing(rule: str) -> None:
     (whole,) = trees.assembled(ANGRY)
     everything = known_of(whole)
-    nothing = {need: type(getattr(everything, need))() for need in RULES[rule].needs}
+    nothing = {need: getattr(Evidence(), need) for need in RULES[rule].needs}
     assert asked(rule, whole, everything) != []
     assert asked(rule, whole, replace(everything, **nothing)) == []

@@ -26,6 +26,7 @@ def tools(tmp_path: Path) -> Path:
     git = shutil.which("git")
     assert git
     (folder / "git").symlink_to(git)
+    (folder / "xdg-open").symlink_to(git)
     return folder
 
 
@@ -108,6 +109,7 @@ def test_one_that_loses_rotated_tokens(tmp_path: Path, tools: Path) -> None:
     ("variables", "state", "words"),
     [
         ({"DISPLAY": ""}, "warn", "--browser none"),
+        ({"DISPLAY": "", "WAYLAND_DISPLAY": "wayland-0"}, "ok", ""),
         ({"BROWSER": "no-such-browser"}, "warn", "unset it"),
         ({"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22", "DISPLAY": ""}, "ok", ""),
         ({"BROWSER": "git --version"}, "ok", ""),
@@ -139,7 +141,7 @@ def test_a_proxy_is_tried_and_its_password_is_never_told(tmp_path: Path, tools: 
         assert proxy["message"] == f"Orgs are reached by the proxy on 127.0.0.1, port {port}."
         assert proxy["details"] == ["Without it: intranet.example."]
     gone = asked(tmp_path, tools, "--verbose", HTTPS_PROXY=url)
-    assert f"does not answer on 127.0.0.1, port {port}" in gone.out
+    assert f"the proxy http://127.0.0.1:{port}, named by HTTPS_PROXY: connection refused." in gone.out
     assert (gone.status, PASSWORD in gone.out + gone.err) == (1, False)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,10 +15,11 @@ from ecapipe.cli.interrupts import ENDING, Interrupts
 
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
-    before = {number: signal.getsignal(number) for number in ENDING}
+    before, hook = {number: signal.getsignal(number) for number in ENDING}, sys.unraisablehook
     made = Interrupts()
     made.install()
     yield made
+    sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -61,11 +64,37 @@ def test_nothing_is_interrupted_after_the_end(interrupts: Interrupts, number: in
 
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_that_is_ignored_stays_ignored(number: int) -> None:
-    before = {each: signal.getsignal(each) for each in ENDING}
+    before, hook = {each: signal.getsignal(each) for each in ENDING}, sys.unraisablehook
     signal.signal(number, signal.SIG_IGN)
     try:
         Interrupts().install()
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
+        sys.unraisablehook = hook
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def test_one_signal_is_enough_however_many_come(interrupts: Interrupts) -> None:
+    """What the first leads to is not broken off by the next."""
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert interrupts.came
+
+
+class Dying:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0)
+
+
+def test_an_interrupt_that_python_takes_for_a_mishap_comes_again(interrupts: Interrupts) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _die_and_wait()
+
+
+def _die_and_wait() -> None:
+    Dying()
+    time.sleep(10)

@@ -122,7 +122,7 @@ def test_a_dry_run_shows_the_plan_and_sends_nothing(scene: Scene) -> None:
         (["--jwt-key-file", "server.key", "--flow", "client-credentials"], {}),
         (["--jwt-key-file", ""], {}),
         (["--flow", "saml"], {}),
-        (["--jwt-key-file", "server.key"], {"SF_AUDIENCE_URL": "login.salesforce.com"}),
+        (["--jwt-key-file", "server.key", "--flow", "jwt"], {"SF_AUDIENCE_URL": "login.salesforce.com"}),
     ],
 )
 def test_what_cannot_be_meant_is_refused(scene: Scene, more: list[str], variables: dict[str, str]) -> None:

@@ -402,6 +402,20 @@ def test_a_secret_of_the_environment_wins_and_is_kept_from_then_on(org: Org) -> 
     assert org.login("refresh").status == 0
 
 
+@pytest.mark.parametrize("text", ["", "$(SECRET)", "0" * 64])
+def test_a_variable_without_a_secret_is_named_and_the_kept_secret_is_sent(org: Org, text: str) -> None:
+    org.save("Steady")
+    refreshed = org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY_UAT=text)
+    assert refreshed.status == 0
+    assert "Warning: ECAPIPE_CLIENT_SECRET_STEADY_UAT " in refreshed.err
+    assert org.secrets["consumerSecret"] == trees.secret("Steady")
+    (path,) = org.home.rglob("logins/*.json")
+    path.write_text(path.read_text().replace(trees.secret("Steady"), "changeme"))
+    lacking = org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY_UAT=text)
+    assert (lacking.status, "Error (LoginNotRefreshable)" in lacking.err) == (1, True)
+    assert "it was not kept; ECAPIPE_CLIENT_SECRET_STEADY_UAT " in lacking.err
+
+
 def test_logging_in_again_replaces_the_login(org: Org) -> None:
     org.save("Steady")
     first = org.secrets
@@ -477,7 +491,7 @@ def test_offline_a_login_stays_and_the_output_says_what_stays_valid(tmp_path: Pa
     assert [record["members"]["app"] for record in org.records] == ["Robot"]
 
 
-def test_a_damaged_record_hides_no_other_and_is_never_removed(org: Org) -> None:
+def test_a_damaged_record_hides_no_other_and_can_be_removed(org: Org) -> None:
     org.save("Robot")
     (good,) = org.home.rglob("logins/*.json")
     bad = good.with_name("0" * 32 + ".json")
@@ -488,10 +502,50 @@ def test_a_damaged_record_hides_no_other_and_is_never_removed(org: Org) -> None:
     assert org.login("token").status == 0
     missing = org.login("token", "-n", "Other")
     assert (missing.status, "Error (RecordDamaged)" in missing.err) == (1, True)
+    # It may be that of the login, which would be found out only when somebody has signed in.
+    asked = len(org.emulator.requests)
+    saved = org.save("Robot")
+    assert (saved.status, "Error (RecordDamaged)" in saved.err, bad.read_text()) == (1, True, "{")
+    assert len(org.emulator.requests) == asked
+    assert org.login("logout", "-n", bad.stem).status == 0
+    bad.write_text('{"version": 2, "members": {"app": "Robot"}}')
+    kept = org.login("logout", "--all", "-n", "Other", "--json")
+    assert (kept.document["name"], bad.exists()) == ("LoginNotKept", True), "it says that it is not meant"
     ended = org.login("logout", "--all", "--json")
     assert (ended.status, len(ended.result["logouts"])) == (68, 1)
-    assert [each["name"] for each in ended.result["failures"]] == ["RecordDamaged"]
-    assert bad.read_text() == "{"
+    assert [each["name"] for each in ended.result["failures"]] == ["RecordTooNew"]
+    assert bad.exists()
+    gone = org.login("logout", "--all", "--forget", "--json")
+    assert (gone.status, bad.exists()) == (0, False)
+    assert any(str(bad) in warning for warning in gone.document["warnings"])
+
+
+@pytest.mark.parametrize("change", ["others may read it", "others may write to it", "no regular file", "folder"])
+def test_what_is_not_believed_is_not_used(org: Org, change: str) -> None:
+    org.save("Robot")
+    (file,) = org.home.rglob("logins/*.json")
+    match change:
+        case "others may read it":
+            file.chmod(0o644)
+        case "others may write to it":
+            file.chmod(0o620)
+        case "folder":
+            file.parent.chmod(0o777)
+        case _:
+            file.rename(file.with_suffix(".other"))
+            file.symlink_to(file.with_suffix(".other").name)
+    ended = org.login("token")
+    assert (ended.status, ended.out) == (1, "")
+    name = "StateDirectoryUnusable" if change == "folder" else "StateFileRefused"
+    assert f"Error ({name})" in ended.err
+
+
+@pytest.mark.parametrize("place", ["~/state", "state", "./x", "~"])
+@pytest.mark.parametrize("command", ["login list", "runs list", "run --dry-run", "app forget-secret X", "app check"])
+def test_a_state_directory_that_is_relative_is_refused(tmp_path: Path, place: str, command: str) -> None:
+    ended = inside(*command.split(), at=tmp_path, ECAPIPE_STATE_DIR=place)
+    assert (ended.status, "Error (StateDirectoryRelative)" in ended.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:

@@ -366,6 +366,8 @@ def test_a_run_that_is_going_on_is_not_resumed(scene: Scene, home: Path) -> None
 def test_a_run_that_is_to_leave_no_record_leaves_none(orgs: Batch, home: Path, flag: str) -> None:
     assert inside(*orgs.run(), flag, "--json", at=home).status == 0
     assert not (home / ".local").exists()
+    told = inside(*orgs.run(), flag, "--json", at=home, ECAPIPE_STATE_DIR="/dev/null").document["warnings"]
+    assert any("would not be recorded" in warning for warning in told) is (flag == "--dry-run")
 
 
 def test_a_run_goes_on_without_a_record_and_says_that_it_cannot_be_resumed(orgs: Batch, home: Path) -> None:

@@ -179,7 +179,10 @@ def test_nobody_who_comes_in_time_leaves_people_to_wait_for(scene: Scene, tmp_pa
     assert ended.status == 69
     assert "Status: Waiting for people" in ended.out
     assert "Error (AuthTimeoutError): No answer came for Listener within 0.005 minutes." in ended.err
-    wins = inside(*command, "--wait", "0.002", "--json", at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT="300000")
+    assert "--callback paste" in ended.err
+    for value in ("0", "abc", "99999999999999"):
+        assert inside(*command, at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT=value).status == 2
+    wins = inside(*command, "--wait", "0.002", "--json", at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT="never")
     assert wins.status == 69
     assert "within 0.002 minutes" in wins.result["failures"][0]["message"]
 

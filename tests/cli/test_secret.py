@@ -251,6 +251,35 @@ def test_nothing_to_forget_says_what_there_is(place: Place) -> None:
     assert (mistyped.status, 'Did you mean "Robot"?' in mistyped.err) == (2, True)
 
 
+def test_a_secret_that_others_may_have_read_or_planted_is_not_used(place: Place) -> None:
+    place.keep()
+    (file,) = place.home.rglob("secrets/*.json")
+    for mode in (0o644, 0o620):
+        file.chmod(mode)
+        ended = place.run()
+        assert (ended.status, [each["name"] for each in ended.result["failures"]]) == (1, ["StateFileRefused"])
+    file.parent.chmod(0o777)
+    file.chmod(0o600)
+    ended = place.run()
+    assert [each["name"] for each in ended.result["failures"]] == ["StateDirectoryUnusable"]
+
+
+@pytest.mark.parametrize("content", ["{", '{"version": 2, "members": {"app": "Robot"}}'])
+def test_a_record_that_cannot_be_read_is_told_before_the_question_and_can_be_removed(
+    place: Place, content: str
+) -> None:
+    place.keep()
+    (file,) = place.home.rglob("secrets/*.json")
+    name = "RecordDamaged" if content == "{" else "RecordTooNew"
+    for words in (["Robot", "--all"], ["Robot", "-d", str(place.root)], [file.stem]):
+        file.write_text(content)
+        for refused in (place.keep(), inside("app", "forget-secret", "Robot", at=place.home)):
+            assert (refused.status, f"Error ({name})" in refused.err, file.read_text()) == (1, True, content)
+        assert f"ecapipe app forget-secret {file.stem}" in refused.err
+        gone = inside("app", "forget-secret", *words, at=place.home)
+        assert (gone.status, str(file) in gone.err, file.exists()) == (0, True, False), gone
+
+
 def test_the_emulator_knows_the_kept_secret(place: Place) -> None:
     place.keep()
     ended = inside("run", "-d", str(place.root), "--emulator", "--json", at=place.home)

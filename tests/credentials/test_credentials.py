@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import string
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,12 +16,13 @@ import trees
 from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
+from profiles import NIGHTLY
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.credentials import placeholders, resolution, sources
-from ecapipe.credentials.resolution import Credentials, Resolution
+from ecapipe.credentials.resolution import SWITCH, Credentials, Resolution
 from ecapipe.credentials.sources import Field, Scope
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection
@@ -127,12 +130,17 @@ def test_the_prompt_comes_last() -> None:
     assert person.asked == ["Consumer key of Billing: ", "Consumer secret of Billing: "]
 
 
-def test_key_and_secret_may_come_from_two_places_with_a_warning_that_names_both() -> None:
+def test_a_key_from_elsewhere_with_the_secret_of_the_file_is_a_warning_that_names_both() -> None:
+    placed = replacing(app(), consumerKey=Replaced(Secret("put")))
+    for result, source in ((resolved(app(), ID_BILLING="set"), "environment"), (resolved(placed), "replacement")):
+        assert pair(result)[1] == SECRET
+        assert f"key comes from {source}, the consumer secret from file" in (result.warning or "")
+
+
+def test_the_key_in_the_file_and_the_secret_elsewhere_is_the_usual_case() -> None:
     result = resolved(app(settings={"consumerSecret": None}), SECRET_BILLING="set")
     assert pair(result) == (KEY, "set")
-    assert result.warning is not None
-    assert "key comes from file" in result.warning
-    assert "secret from environment" in result.warning
+    assert result.warning is None
 
 
 def test_a_secret_comes_only_from_the_sources_that_were_named() -> None:
@@ -145,7 +153,60 @@ def test_a_secret_comes_only_from_the_sources_that_were_named() -> None:
 def test_a_placeholder_in_one_variable_leaves_the_next_to_count() -> None:
     result = resolved(app(), UAT, SECRET_BILLING_UAT="${SECRET}", SECRET_BILLING="real1234")
     assert pair(result)[1] == "real1234"
-    assert pair(resolved(app(), UAT, SECRET_BILLING="changeme"))[1] == SECRET
+    assert result.warning == "ECAPIPE_CLIENT_SECRET_BILLING_UAT holds a placeholder."
+
+
+UNUSABLE = {"": "is empty", "  ": "is empty", "$(NAME)": "holds a placeholder", "0" * 64: "holds a placeholder"}
+
+
+@pytest.mark.parametrize("text", UNUSABLE)
+@pytest.mark.parametrize("field", sources.FIELDS)
+@pytest.mark.parametrize("scope", [(None, None), ("Billing", None), ("Billing", UAT)])
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_variable_that_holds_no_credential_is_named(
+    tmp_path: Path, text: str, field: Field, scope: tuple[str | None, Org | None], as_file: bool
+) -> None:
+    name = place = sources.variable(field, *scope)
+    values = {name: text}
+    if as_file:
+        path = tmp_path / "file"
+        path.write_text(text)
+        values, place = {f"{name}_FILE": str(path)}, f"The file of {name}_FILE"
+    sentence = f"{place} {UNUSABLE[text]}."
+    for found in (app(), app(settings={field: None})):
+        chain = chains.chain((found,), (UAT,), environment=Environment(values))
+        result = resolution.resolve(found, UAT, chain, allowed_flows)
+        state = result.key if field == "consumerKey" else result.secret
+        assert state.causes == (sentence,)
+        if state.in_file == "present":
+            assert (result.warning, result.faults) == (sentence, (sentence,))
+        else:
+            assert sentence in missing(result).message
+            assert SWITCH not in missing(result).message
+
+
+def test_a_path_that_is_set_but_empty_is_named_too() -> None:
+    chain = chains.chain((app(),), environment=Environment({"ECAPIPE_CLIENT_SECRET_BILLING_FILE": ""}))
+    result = resolution.resolve(app(), None, chain, allowed_flows)
+    assert result.warning == "ECAPIPE_CLIENT_SECRET_BILLING_FILE is empty."
+
+
+def test_the_variable_that_an_org_names_is_said_to_be_empty_rather_than_unset() -> None:
+    own = replace(UAT, secret_env="UAT_SECRET")
+    for values, sentence in (({}, "which secretEnv names, is not set"), ({"UAT_SECRET": ""}, "UAT_SECRET is empty.")):
+        chain = chains.chain((app(),), (own,), environment=Environment(values))
+        assert sentence in missing(resolution.resolve(app(), own, chain, allowed_flows)).message
+
+
+@pytest.mark.parametrize("text", ["changeme", "${SECRET}"])
+def test_a_placeholder_counts_as_absent_wherever_it_comes_from(text: str) -> None:
+    lacking = app(settings={"consumerSecret": None})
+    typed = missing(resolved(lacking, ask=Person(text)))
+    assert "The answer at the prompt holds a placeholder." in typed.message
+    _, find = kept_for(KEY, text)
+    chain = chains.chain((lacking,), find_saved=find)
+    kept = missing(resolution.resolve(lacking, None, chain, allowed_flows))
+    assert "The saved secret holds a placeholder." in kept.message
 
 
 # --- the environment ----------------------------------------------------------------------------------------
@@ -264,6 +325,30 @@ def test_a_file_two_subjects_would_share_is_refused_too(tmp_path: Path) -> None:
     path.write_text("whose")
     variables = Environment({"ECAPIPE_CLIENT_SECRET_A_B_FILE": str(path)}).credential
     assert problem_of(chains.chain, (app("A_B"), app("A-B")), (), variables, None).kind is ambiguous_variable
+
+
+FILE_TWIN = "ECAPIPE_CLIENT_SECRET_MY_FILE"
+
+
+def test_the_variable_of_an_app_is_no_path_of_another_one() -> None:
+    my, my_file = app("My"), app("My_FILE")
+    environment = Environment({FILE_TWIN: "a-secret-value"})
+    chain = chains.chain((my_file,), environment=environment, known=("My", "My_FILE"))
+    assert pair(resolution.resolve(my_file, None, chain, allowed_flows))[1] == "a-secret-value"
+    chain = chains.chain((my,), environment=environment, known=("My", "My_FILE"))
+    assert pair(resolution.resolve(my, None, chain, allowed_flows))[1] == trees.secret("My")
+
+
+def test_a_variable_that_may_be_a_secret_or_a_path_is_refused_by_both_names(tmp_path: Path) -> None:
+    both, path = (app("My"), app("My_FILE")), str(tmp_path / "secret")
+    Path(path).write_text("a-secret-value")
+    problem = problem_of(partial(chains.chain, both, environment=Environment({FILE_TWIN: path})))
+    assert problem.kind is ambiguous_variable
+    for said in (FILE_TWIN, '"My_FILE"', '"My (as the path of a file)"'):
+        assert said in problem.message
+    # With a value of its own, My asks for no file.
+    chain = chains.chain(both, environment=Environment({FILE_TWIN: "its", FILE_TWIN.removesuffix("_FILE"): "my"}))
+    assert [pair(resolution.resolve(found, None, chain, allowed_flows))[1] for found in both] == ["my", "its"]
 
 
 def test_a_secret_put_where_a_path_belongs_is_not_repeated() -> None:
@@ -440,7 +525,11 @@ PLACEHOLDERS = """
     ***REDACTED*** placeholder PLACEHOLDER_KEY dummy TODO tbd none null N/A na secret xxxxxxxxxxxx XXXX x
     YOUR_CONSUMER_KEY your-consumer-secret <consumerKey> <YOUR.KEY> {{SECRET}} prefix{{SECRET}} ${SECRET}
     ${env:SECRET} $SECRET $(SECRET) {env.SECRET} {SECRET} @@SECRET@@ %SECRET% __SECRET__ *** ---- ..... ____ …
-    insert_key_here ENTER-KEY paste.here scrubbed_by_ci key-scrubbed redacted-for-git
+    insert_key_here ENTER-KEY paste.here scrubbed_by_ci key-scrubbed redacted-for-git YourSecretHere YOUR_SECRET_1
+    @SECRET@ [MASKED] ****f00d undefined FIXME fix-me SET_ME CHANGE_ME_PLEASE SECRET_GOES_HERE client_secret nil
+    op://vault/item/secret vault:secret/data#key arn:aws:secretsmanager:eu:1:secret ENC[AES256_GCM,data:q=,iv:q]
+    ENC(q83=) {cipher}q83 $ANSIBLE_VAULT;1.1;AES256 %(secret)s %{SECRET} $[SECRET] $<SECRET> #{SECRET}# ((secret))
+    0000000000000000000000000000000000000000000000000000000000000000 ffffffffffffffffffffffffffffffffffffffff
 """.split()
 
 CREDENTIALS = [
@@ -494,10 +583,27 @@ def test_no_word_makes_a_key_that_salesforce_made_a_placeholder(word: str, at: i
     assert not placeholders.is_placeholder("3MVG9" + (rest[:at] + word + rest[at:])[:80])
 
 
-@given(st.text("0123456789ABCDEF", min_size=64, max_size=64) | st.text("0123456789", min_size=19, max_size=19))
-def test_a_secret_that_salesforce_made_is_never_a_placeholder(secret: str) -> None:
-    assert not placeholders.is_placeholder(secret)
-    assert not placeholders.is_placeholder(secret.lower())
+LETTERS_AND_DIGITS = string.ascii_letters + string.digits
+GENERATED = {
+    "key": ("3MVG9", LETTERS_AND_DIGITS + "._", 80),
+    "key of another length": ("3MVG9", LETTERS_AND_DIGITS + "._", 60),
+    "hexadecimal": ("", "0123456789ABCDEF", 64),
+    "small hexadecimal": ("", "0123456789abcdef", 40),
+    "digits": ("", string.digits, 19),
+    "base64": ("", LETTERS_AND_DIGITS + "+/", 43),
+    "base64url": ("", LETTERS_AND_DIGITS + "-_", 22),
+    "base32": ("", string.ascii_uppercase + "234567", 32),
+}
+
+
+@pytest.mark.parametrize("form", GENERATED)
+def test_nothing_that_a_machine_made_is_a_placeholder(form: str) -> None:
+    start, alphabet, length = GENERATED[form]
+    # By chance, as a machine makes them: Hypothesis would look for the regular ones, which no machine makes.
+    chance = random.Random(None if NIGHTLY else form)
+    for _ in range(100_000 if NIGHTLY else 2_000):
+        text = start + "".join(chance.choices(alphabet, k=length))
+        assert not placeholders.is_placeholder(text), text
 
 
 @given(st.text())

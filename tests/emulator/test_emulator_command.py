@@ -20,7 +20,6 @@ import pytest
 import trees
 from fakes.orgs import registered
 
-from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.cli.emulator import planned
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.org import RegisteredApp
@@ -187,7 +186,7 @@ def test_values_that_cannot_be_meant_are_usage_errors(tmp_path: Path) -> None:
 def test_a_fault_file_is_read_from_disk(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text('[{"path": "/a", "do": {"reset": true}}]')
-    assert planned(str(file), Disk()) == (Fault("/a", {"reset": True}),)
+    assert planned(str(file)) == (Fault("/a", {"reset": True}),)
 
 
 @pytest.mark.parametrize(
@@ -195,25 +194,29 @@ def test_a_fault_file_is_read_from_disk(tmp_path: Path) -> None:
     [
         ("[", "is no fault file: it is not JSON: Expecting value, line 1, column 2."),
         ('[{"path": "/", "do": {"huge": -1}}]', 'is no fault file: fault 1: "huge" takes a whole number of bytes'),
-        (" " * (1024 * 1024) + "[]", "is no fault file: it is larger than 1 MiB."),
     ],
 )
 def test_a_wrong_fault_file_is_a_usage_error(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "faults.json"
     file.write_text(content)
     with pytest.raises(EcapipeError) as caught:
-        planned(str(file), Disk())
+        planned(str(file))
     assert (caught.value.problem.kind, caught.value.problem.exit_code) == (usage_error, 2)
     assert f"{file} {message}" in caught.value.problem.message
 
 
 def test_a_fault_file_has_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(EcapipeError, match="given with --faults, does not exist") as caught:
-        planned(str(tmp_path / "faults.json"), Disk())
+        planned(str(tmp_path / "faults.json"))
     assert caught.value.problem.exit_code == 2
-    with pytest.raises(EcapipeError) as caught:
-        planned(str(tmp_path), Disk())
-    assert caught.value.problem.kind is unreadable_file
+    large = tmp_path / "large.json"
+    large.write_text(" " * (1024 * 1024) + "[]")
+    for path, reason in (tmp_path, "is a directory"), (large, "it is larger than 1 MiB"):
+        with pytest.raises(EcapipeError) as caught:
+            planned(str(path))
+        problem = caught.value.problem
+        assert (problem.kind, problem.exit_code) == (unreadable_file, 2)
+        assert problem.message == f"--faults: {path} could not be read: {reason}."
 
 
 def only(root: Path, files: trees.Files, home: str | None = None) -> RegisteredApp:

@@ -11,7 +11,7 @@ from keyring.backend import KeyringBackend
 
 
 class Memory:
-    """A keyring of one process. `broken`: what it raises instead of working.
+    """A keyring of one process. `broken`: what it raises instead of working; `asked`: how often it was.
 
     The library must not find it: it would take it for the system's own from then on.
     """
@@ -21,8 +21,10 @@ class Memory:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], str] = {}
         self.broken: Exception | None = None
+        self.asked = 0
 
     def _work(self) -> None:
+        self.asked += 1
         if self.broken is not None:
             raise self.broken
 

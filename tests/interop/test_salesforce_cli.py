@@ -106,6 +106,9 @@ ALIKE: dict[str, Files] = {
     "all files in one folder": trees.project() | within("billing", BILLING),
     "in the folder of another type": trees.project() | within("classes", BILLING),
     "in the folder of custom objects": trees.project() | BILLING | within("objects/Invoice__c", trees.app("Other")),
+    "in node_modules": trees.project() | within("node_modules/copies", BILLING),
+    "with two hyphens in a comment": trees.project()
+    | {path: f"<!-- a -- b -->{str(text).partition('?>')[2]}" for path, text in BILLING.items()},
     "at the top of a package directory": trees.project() | renamed(f"{DEFAULT}/", "force-app/", BILLING),
     "deep down": trees.project() | within("a/b/c/d e/f", BILLING),
     "in two package directories": trees.project("force-app", "more") | BILLING | trees.app("Other", folder="more"),
@@ -149,7 +152,6 @@ DIFFERENT: dict[str, tuple[Files, Components, Components]] = {
     "in a static resource": (STATIC | within("staticresources/Logo", BILLING), set(), components("Billing")),
     # Folders of tools: there are copies in them at best, and nobody deploys from there.
     "in a hidden folder": (within(".copies", BILLING), components("Billing"), set()),
-    "in node_modules": (within("node_modules/copies", BILLING), components("Billing"), set()),
     # The Salesforce CLI takes the metadata format for source; ecapipe reads it only from --metadata-dir.
     "in metadata format": (renamed("-meta.xml", "", BILLING), components("Billing"), set()),
 }

@@ -182,11 +182,12 @@ def test_a_login_to_another_org_would_be_overwritten() -> None:
 @pytest.mark.parametrize(
     ("scopes", "rotates", "core", "doubt"),
     [
-        ("Api, RefreshToken", "true", "9.1.7", "sfdx-core 9.1.7"),
-        ("Api, OfflineAccess", "true", "9.1.7", "sfdx-core 9.1.7"),
-        ("Api, RefreshToken", "false", "9.1.7", None),
-        ("Api, RefreshToken", "true", None, None),
-        ("Api", "true", "9.1.7", "no scope refresh_token"),
+        ("Api, Web, RefreshToken", "true", "9.1.7", "sfdx-core 9.1.7"),
+        ("Full, OfflineAccess", "true", "9.1.7", "sfdx-core 9.1.7"),
+        ("Api, Web, RefreshToken", "false", "9.1.7", None),
+        ("Api, Web, RefreshToken", "true", None, None),
+        ("Api, Web", "true", "9.1.7", "no scope refresh_token"),
+        ("Api, RefreshToken", "false", None, "no scope web"),
         (None, "false", None, None),
     ],
 )

@@ -27,7 +27,6 @@ from ecapipe.problems import oauth
 from ecapipe.problems.credentials import jwt_key_encrypted, jwt_key_not_usable, jwt_username_missing
 from ecapipe.problems.network import connection_lost
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.project import flow_not_possible
 from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run.pipeline import RunRequest
 from ecapipe.secret import Secret
@@ -183,7 +182,6 @@ def test_another_audience_is_what_the_assertion_says(run: Login) -> None:
         ({"username": None}, jwt_username_missing.name),
         ({"key": b"no key"}, jwt_key_not_usable.name),
         ({"key": pem(rsa_key(), PASSPHRASE)}, jwt_key_encrypted.name),
-        ({"settings": {"callbackUrl": None}, "how": LoginOptions("jwt")}, flow_not_possible.name),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(
@@ -200,6 +198,23 @@ def test_a_key_that_others_may_read_and_a_foreign_certificate_are_warnings(run: 
     (warning,) = outcome.report.warnings
     assert "chmod 600" in warning
     assert "belongs to another private key" in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "hold no certificate"),
+        ("{{CERTIFICATE}}", "cannot be read as a certificate"),
+        (certificate(rsa_key(), days=-1), "expired on"),
+    ],
+)
+def test_a_doubtful_certificate_is_said_and_the_flow_that_was_asked_for_tried(
+    run: Login, text: str | None, says: str
+) -> None:
+    outcome = run(how=LoginOptions("jwt"), settings={"certificate": text, "callbackUrl": None})
+    assert outcome.report.status == 0
+    (warning,) = outcome.report.warnings
+    assert says in warning
 
 
 @pytest.mark.parametrize("ahead", [-7200.0, -100.0, 170.0, 7200.0])

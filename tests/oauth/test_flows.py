@@ -132,6 +132,7 @@ BOTH = {"settings": {"certificate": "MIIC"}}
         (BOTH, "web", True, "web"),
         (BOTH, "jwt", True, "jwt"),
         (WEB, "auto", True, "web"),
+        (WEB, "jwt", True, "jwt"),
         (SIGNING, "auto", True, "jwt"),
     ],
 )
@@ -147,8 +148,7 @@ def test_a_key_that_the_app_takes_spares_people_and_secret(
     [
         (SIGNING, "jwt", False, "--jwt-key-file names none"),
         (SIGNING, "auto", False, "--jwt-key-file names no key"),
-        (WEB, "jwt", True, "no certificate"),
-        (WEB, "jwt", False, "no certificate"),
+        (WEB, "jwt", False, "--jwt-key-file names none"),
     ],
 )
 def test_a_login_by_key_that_is_not_possible_is_explained(

@@ -27,8 +27,15 @@ from ecapipe.oauth.scopes import SCOPE_NAMES, scopes_to_request, scopes_to_save
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
 from ecapipe.problems import project
-from ecapipe.problems.oauth import access_denied, invalid_scope
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.oauth import (
+    access_denied,
+    app_not_found_in_org,
+    invalid_client_id,
+    invalid_scope,
+    oauth_refused,
+    redirect_uri_mismatch,
+)
+from ecapipe.problems.problem import EcapipeError, Kind, Problem
 from ecapipe.secret import Secret
 
 PROD = selection.choose("prod=https://acme.my.salesforce.com", {}, ())
@@ -426,10 +433,69 @@ def test_a_pasted_refusal_is_a_refusal() -> None:
     assert (found, problem.kind) == (login, access_denied)
 
 
+ERROR_PAGE = f"{ORG.url}/setup/secur/RemoteAccessErrorPage.apexp"
+NOT_FOUND = "OAUTH_EC_APP_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (f"{ERROR_PAGE}?error=invalid_scope&error_description=not+allowed&state={STATE}", invalid_scope),
+        (f"{ORG.url}/x/remoteaccesserrorpage.APEXP?error={NOT_FOUND}&state={STATE}#", app_not_found_in_org),
+        (
+            f"https://other.my.salesforce.com/RemoteAccessErrorPage.apexp?error=invalid_scope&state={STATE}",
+            invalid_scope,
+        ),
+        (f"{ERROR_PAGE}?error={NOT_FOUND}", app_not_found_in_org),
+        (f"{NOT_FOUND} : External client app is not installed in this org", app_not_found_in_org),
+        (f" We can't authorize you. {NOT_FOUND} : External client app is not installed", app_not_found_in_org),
+        (f"{NOT_FOUND}: not here", app_not_found_in_org),
+        (NOT_FOUND, app_not_found_in_org),
+        ("OAUTH_OF_THE_NEXT_RELEASE : something new", oauth_refused),
+        ("error=invalid_client_id&error_description=client%20identifier%20invalid", invalid_client_id),
+        ("error=redirect_uri_mismatch", redirect_uri_mismatch),
+        ("access_denied", access_denied),
+    ],
+)
+def test_the_page_about_an_error_ends_its_login(text: str, kind: Kind[...]) -> None:
+    login = begun(PASTE)
+    found, problem = refused(authorize.match_pasted(text, (login,)))
+    assert (found, problem.kind) == (login, kind)
+    assert "+" not in problem.message
+    if f"state={STATE}" in text:
+        assert refused(authorize.match_pasted(text, (other(begun(PASTE)), login)))[0] == login
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{ERROR_PAGE}?error=invalid_scope&state=unknown",
+        f"{ERROR_PAGE}?state={STATE}",
+        "https://other.my.salesforce.com/setup/secur/RemoteAccessErrorPage.apexp?error=invalid_scope",
+        "was access_denied in my case",
+        "made_up : by somebody",
+        "myOAUTH_EC_APP_NOT_FOUND : not one",
+    ],
+)
+def test_another_page_or_text_ends_no_login(text: str) -> None:
+    with pytest.raises(UnmatchedResponse, match=r"\.$"):
+        authorize.match_pasted(text, (begun(PASTE),))
+
+
+def test_the_text_of_a_page_does_not_tell_which_of_several_logins_it_is_about() -> None:
+    login = begun(PASTE)
+    with pytest.raises(UnmatchedResponse):
+        authorize.match_pasted(f"{NOT_FOUND} : not installed", (login, other(login)))
+
+
 def test_a_refusal_of_scopes_names_those_that_the_app_has() -> None:
-    login = begun()
-    _, problem = refused(authorize.match_redirect(f"error=invalid_scope&state={STATE}", (login,)))
-    assert (problem.kind, "--scopes 'api id'" in problem.actions[0]) == (invalid_scope, True)
+    # Those that were refused would be refused again.
+    for asked, named in (("api web", True), ("api id", False), ("id", False), (None, False)):
+        login = begun(scopes=asked)
+        _, problem = refused(authorize.match_redirect(f"error=invalid_scope&state={STATE}", (login,)))
+        assert problem.kind is invalid_scope
+        assert ("--scopes 'api id'" in problem.actions[0]) == named
+        assert "ExtlClntAppOauthSettings" in " ".join(problem.actions)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_public_client_shows_its_key_alone() -> None:
         (answer({}), (None, unexpected_answer.name)),
         (error("invalid_token", "token is invalid"), (None, oauth.token_refused.name)),
         (error("unsupported_token_type"), (None, oauth.token_refused.name)),
-        (error("OAUTH_APP_BLOCKED"), (None, oauth.approval_refused.name)),
+        (error("OAUTH_APP_BLOCKED"), (None, oauth.app_blocked.name)),
         (answer({}, 500), (None, oauth.server_busy.name)),
         (answer({}, 404), (None, unexpected_answer.name)),
         (Response(302, "text/html", b""), (None, redirect_refused.name)),

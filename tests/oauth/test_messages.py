@@ -12,7 +12,7 @@ from failure import problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecapipe.oauth import messages
+from ecapipe.oauth import messages, refusals
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Address
 from ecapipe.problems import oauth
@@ -30,7 +30,7 @@ def answer(body: object, status: int = 200, kind: str = JSON) -> Response:
 
 
 def refused(code: str, description: str = "", *secrets: Secret) -> Problem:
-    return messages.refusal(code, description, HOST, 400, *secrets, app=None).problem
+    return refusals.refusal(code, description, HOST, 400, *secrets, place="web", app=None).problem
 
 
 # --- requests -----------------------------------------------------------------------------------------------
@@ -58,11 +58,13 @@ def test_a_request_shows_neither_form_nor_bearer() -> None:
     ],
 )
 def test_an_object_is_taken_however_it_is_labelled(body: bytes, kind: str) -> None:
-    assert messages.members(answer(body, kind=kind), HOST, app=None) == {"a": "b"}
+    assert messages.members(answer(body, kind=kind), HOST, place="web", app=None) == {"a": "b"}
 
 
 def test_members_nobody_knows_are_kept() -> None:
-    assert messages.members(answer({"access_token": "t", "new": [1, {"x": None}]}), HOST, app=None)["new"] == [
+    assert messages.members(answer({"access_token": "t", "new": [1, {"x": None}]}), HOST, place="web", app=None)[
+        "new"
+    ] == [
         1,
         {"x": None},
     ]
@@ -70,8 +72,11 @@ def test_members_nobody_knows_are_kept() -> None:
 
 @pytest.mark.parametrize("error", [None, "", " ", 7, [], {"code": "x"}, True])
 def test_an_error_that_says_nothing_is_no_error(error: object) -> None:
-    assert messages.members(answer({"error": error}), HOST, app=None) == {"error": error}
-    assert problem_of(messages.members, answer({"error": error}, 400), HOST, app=None).kind is unexpected_answer
+    assert messages.members(answer({"error": error}), HOST, place="web", app=None) == {"error": error}
+    assert (
+        problem_of(messages.members, answer({"error": error}, 400), HOST, place="web", app=None).kind
+        is unexpected_answer
+    )
 
 
 PAGE = b"<html><body>We are down for maintenance.</body></html>"
@@ -116,13 +121,15 @@ PAGE = b"<html><body>We are down for maintenance.</body></html>"
 def test_any_other_answer_is_a_problem_with_host_and_status(
     given: Response, kind: Kind[...], retryable: bool
 ) -> None:
-    problem = problem_of(messages.members, given, HOST, app=None)
+    problem = problem_of(messages.members, given, HOST, place="web", app=None)
     assert (problem.kind, problem.retryable) == (kind, retryable)
     assert (problem.host, problem.http_status) == (HOST, given.status)
 
 
 def test_the_body_of_an_unexpected_answer_is_never_repeated() -> None:
-    problem = problem_of(messages.members, answer(b"<html>" + SECRET.reveal().encode(), 200, HTML), HOST, app=None)
+    problem = problem_of(
+        messages.members, answer(b"<html>" + SECRET.reveal().encode(), 200, HTML), HOST, place="web", app=None
+    )
     assert "<html>" not in repr(problem)
     assert SECRET.reveal()[:8] not in repr(problem)
     assert "HTTP 200" in problem.message
@@ -132,7 +139,7 @@ def test_the_body_of_an_unexpected_answer_is_never_repeated() -> None:
 @given(st.integers(100, 599), st.sampled_from((JSON, FORM, HTML, "")), st.binary())
 def test_any_answer_is_an_object_or_a_problem(status: int, kind: str, body: bytes) -> None:
     try:
-        found = messages.members(Response(status, kind, body), HOST, SECRET, app=None)
+        found = messages.members(Response(status, kind, body), HOST, SECRET, place="web", app=None)
     except EcapipeError:
         return
     assert status == 200
@@ -145,79 +152,13 @@ VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.tex
 @given(st.integers(100, 599), st.dictionaries(st.sampled_from(("error", "error_description", "a")), VALUES))
 def test_any_object_is_taken_or_a_problem(status: int, members: dict[str, object]) -> None:
     try:
-        found = messages.members(answer(members, status), HOST, SECRET, app=None)
+        found = messages.members(answer(members, status), HOST, SECRET, place="web", app=None)
     except EcapipeError:
         return
     assert (status, found) == (200, members)
 
 
 # --- refusals -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("code", "description", "kind"),
-    [
-        ("OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", oauth.app_not_found_in_org),
-        ("OAUTH_AUTHORIZATION_BLOCKED", "Cross-org OAuth flows are not supported for this app",
-         oauth.cross_org_blocked),
-        ("OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occurred during authentication",
-         oauth.approval_refused),
-        ("OAUTH_APP_BLOCKED", "this app is blocked by admin", oauth.approval_refused),
-        ("OAUTH_APP_ACCESS_DENIED", "", oauth.user_not_approved),
-        ("access_denied", "end-user denied authorization", oauth.access_denied),
-        ("access-denied", "", oauth.access_denied),
-        ("invalid_client_id", "client identifier invalid", oauth.invalid_client_id),
-        ("invalid_client", "invalid client credentials", oauth.invalid_client),
-        ("invalid_client_credentials", "client secret invalid", oauth.invalid_client),
-        ("redirect_uri_mismatch", "redirect_uri must match configuration", oauth.redirect_uri_mismatch),
-        ("redirect_uri_missing", "", oauth.redirect_uri_mismatch),
-        ("invalid_app_access", "user is not admin approved to access this app", oauth.user_not_approved),
-        ("invalid_scope", "the requested scope is not allowed", oauth.invalid_scope),
-        ("unsupported_grant_type", "grant type not supported", oauth.unsupported_grant_type),
-        ("unauthorized_client", "", oauth.unsupported_grant_type),
-        ("unsupported_response_type", "", oauth.unsupported_grant_type),
-        ("invalid_token", "", oauth.token_refused),
-        ("token_rejected", "", oauth.token_refused),
-        ("unsupported_token_type", "", oauth.token_refused),
-        ("invalid_grant", "expired access/refresh token", oauth.token_refused),
-        ("inactive_user", "user is inactive", oauth.inactive),
-        ("inactive_org", "organization is inactive", oauth.inactive),
-        ("rate_limit_exceeded", "", oauth.rate_limited),
-        ("slow_down", "", oauth.rate_limited),
-        ("server_error", "", oauth.server_busy),
-        ("temporarily_unavailable", "", oauth.server_busy),
-        ("unknown_error", "retry your request", oauth.server_busy),
-        ("invalid_request", "missing required code challenge", oauth.code_challenge_missing),
-        ("invalid_request", "Missing Required Code Challenge", oauth.code_challenge_missing),
-        ("invalid_request", "invalid code verifier", oauth.code_verifier_refused),
-        ("invalid_request", "must use HTTP POST", oauth.oauth_refused),
-        ("invalid_grant", "invalid code verifier", oauth.code_verifier_refused),
-        ("invalid_grant", "expired authorization code", oauth.authorization_code_refused),
-        ("invalid_grant", "invalid authorization code", oauth.authorization_code_refused),
-        ("invalid_grant", "ip restricted", oauth.ip_restricted),
-        ("invalid_grant", "IP restricted or invalid login hours", oauth.ip_restricted),
-        ("invalid_grant", "user hasn't approved this consumer", oauth.user_not_approved),
-        ("invalid_grant", "request not supported on this domain", oauth.client_credentials_refused),
-        ("invalid_grant", "no client credentials user enabled", oauth.client_credentials_refused),
-        ("invalid_grant", "authentication failure", oauth.authentication_failed),
-        ("invalid_grant", "inactive user", oauth.authentication_failed),
-        ("invalid_grant", "user password expired", oauth.authentication_failed),
-        ("invalid_grant", "challenge required", oauth.authentication_failed),
-        ("invalid_grant", "audience is invalid", oauth.audience_refused),
-        ("invalid_grant", "Audience validation failed", oauth.audience_refused),
-        ("invalid_grant", "invalid assertion", oauth.assertion_refused),
-        ("invalid_grant", "", oauth.oauth_refused),
-        ("immediate_unsuccessful", "", oauth.oauth_refused),
-        ("INVALID_CLIENT", "", oauth.oauth_refused),
-        ("something_new", "a code of the next release", oauth.oauth_refused),
-    ],
-)  # fmt: skip
-def test_a_refusal_goes_by_code_first_then_by_description(code: str, description: str, kind: Kind[...]) -> None:
-    problem = refused(code, description)
-    assert (problem.kind, problem.oauth_error) == (kind, code)
-    assert (problem.host, problem.http_status) == (HOST, 400)
-    assert HOST in problem.message
-    assert all(problem.actions)
 
 
 def test_an_unknown_refusal_shows_both_code_and_description() -> None:
@@ -318,31 +259,3 @@ def test_a_resource_that_says_a_secret_says_nothing() -> None:
 @given(st.binary())
 def test_any_refusal_of_a_resource_is_a_short_word(body: bytes) -> None:
     assert 0 < len(messages.refusal_code(Response(401, "", body))) <= 80
-
-
-@pytest.mark.parametrize(
-    ("code", "description", "kind"),
-    [
-        ("invalid_grant", "expired authorization code", oauth.assertion_expired),
-        ("invalid_grant", "expired access/refresh token", oauth.assertion_expired),
-        ("invalid_grant", "the assertion is not yet valid", oauth.assertion_expired),
-        ("invalid_grant", "user hasn't approved this consumer", oauth.assertion_not_approved),
-        ("invalid_grant", "invalid assertion", oauth.assertion_refused),
-        ("invalid_grant", "request not supported on this domain", oauth.unsupported_grant_type),
-        ("invalid_client", "invalid client credentials", oauth.assertion_refused),
-        ("invalid_grant", "audience is invalid", oauth.audience_refused),
-        ("invalid_client_id", "client identifier invalid", oauth.invalid_client_id),
-        ("invalid_app_access", "user is not admin approved to access this app", oauth.user_not_approved),
-        (
-            "OAUTH_EC_APP_NOT_FOUND",
-            "External client app is not installed in this org",
-            oauth.app_not_found_in_org,
-        ),
-    ],
-)
-def test_a_refusal_of_an_assertion_is_about_the_assertion(code: str, description: str, kind: Kind[...]) -> None:
-    refusal = answer({"error": code, "error_description": description}, 400)
-    with pytest.raises(EcapipeError) as caught:
-        messages.members(refusal, HOST, assertion=True, app=None)
-    problem = caught.value.problem
-    assert (problem.kind, problem.oauth_error, problem.http_status) == (kind, code, 400)

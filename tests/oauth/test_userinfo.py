@@ -204,6 +204,14 @@ def test_whatever_contradicts_is_a_mismatch_that_says_what_remains(
     assert all(said in problem.message for said in (expected, found, REMAINS))
 
 
+@pytest.mark.parametrize("attended", [True, False])
+def test_a_private_window_is_advised_only_where_somebody_signed_in(attended: bool) -> None:
+    for org in (replace(ORG, org_id=OTHER_ORG), replace(ORG, username="bob@acme.test")):
+        problem = userinfo.mismatch(USER, TOKEN, org, REMAINS, attended=attended)
+        assert problem is not None
+        assert ("private window" in " ".join(problem.actions)) == attended
+
+
 # --- the API ------------------------------------------------------------------------------------------------
 
 
@@ -227,10 +235,10 @@ def test_an_api_that_answers_is_no_problem() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_an_api_that_refuses_the_token_is_a_policy_problem(status: int) -> None:
-    problem = userinfo.api_problem(answer([{"errorCode": "API_DISABLED_FOR_ORG"}], status), TOKEN, ORG)
+    problem = userinfo.api_problem(answer([{"errorCode": "SOMETHING_NEW"}], status), TOKEN, ORG)
     assert problem is not None
     assert (problem.kind, problem.category) == (oauth.api_access_blocked, "policy")
-    assert "API_DISABLED_FOR_ORG" in problem.message
+    assert "SOMETHING_NEW" in problem.message
     assert f"HTTP {status}" in problem.message
 
 

@@ -69,7 +69,9 @@ def refusal(text: str, *allowed: str) -> str:
         ("http://[::1]:8080", "http://[::1]:8080", "[::1]:8080"),
         ("https://localhost:8443", "https://localhost:8443", "localhost:8443"),
         ("https://[::1]", "https://[::1]", "[::1]"),
-        ("localhost:8443", "https://localhost:8443", "localhost:8443"),
+        ("localhost:8443", "http://localhost:8443", "localhost:8443"),
+        ("LOCALHOST", "http://localhost", "localhost"),
+        ("[::1]:8443/acme", "http://[::1]:8443/acme", "[::1]:8443"),
     ],
 )
 def test_an_accepted_address_has_one_form(text: str, url: str, host: str) -> None:

@@ -115,11 +115,19 @@ def test_the_suffix_decides_not_the_folder(tmp_path: Path) -> None:
 
 
 def test_what_no_salesforce_tool_would_look_into_is_passed_over(tmp_path: Path) -> None:
-    hidden = ("force-app/.sfdx", "force-app/node_modules/eca", "force-app/lwc/billing", "force-app/main/aura/billing")
+    hidden = ("force-app/.sfdx", "force-app/lwc/billing", "force-app/main/aura/billing")
     files = trees.project() | trees.app("Billing")
     for folder in hidden:
         files |= trees.app("Hidden", folder=folder)
     assert names(found(trees.plant(tmp_path, files))) == ["Billing"]
+
+
+def test_what_is_in_metadata_format_names_the_flag_that_reads_it(tmp_path: Path) -> None:
+    inner = {
+        path.replace("-meta.xml", ""): text for path, text in trees.app("Portal", folder="force-app/mdapi").items()
+    }
+    (notice,) = found(trees.plant(tmp_path, trees.project() | trees.app("Billing") | inner)).notices
+    assert notice.endswith(f"--metadata-dir {tmp_path}/force-app/mdapi")
 
 
 def test_a_folder_inside_means_the_apps_with_a_file_there_and_all_their_files(tmp_path: Path) -> None:
@@ -614,7 +622,7 @@ def test_what_no_org_has_is_a_failure_and_what_some_lack_a_warning() -> None:
 
 
 def test_a_pair_from_two_places_is_a_warning() -> None:
-    ended, _ = Ended().prove(app(settings={"consumerSecret": None}), (), ECAPIPE_CLIENT_SECRET="s")
+    ended, _ = Ended().prove(app(), (), ECAPIPE_CLIENT_ID="k")
     assert ended.outcome == "warning"
     assert "belong together" in (ended.reason or "")
 

@@ -117,6 +117,8 @@ def test_the_last_dot_parts_name_and_suffix(filename: str, member: str) -> None:
         ("A.B.ECAPLCY-meta.xml", "A.B.ecaPlcy-meta.xml"),
         ("Billing.ecaGlblOauth-meta.xml", None),
         ("Billing.ecaGlobalOauth", None),
+        ("Billing.ecaOauth.xml", "Billing.ecaOauth-meta.xml"),
+        ("Billing.ecaOauth-META.XML", "Billing.ecaOauth-meta.xml"),
         ("Billing.connectedApp-meta.xml", None),
         (".ecaGlobalOauth-meta.xml", None),
         ("README.md", None),
@@ -130,6 +132,24 @@ def test_a_misspelt_suffix_is_nearly_one(filename: str, meant: str | None) -> No
 def test_a_misspelt_suffix_in_metadata_format_is_nearly_one_too() -> None:
     assert metadata.correct_suffix("Billing.ecaGlobalOauth", metadata_format=True) == "Billing.ecaGlblOauth"
     assert metadata.correct_suffix("Billing.ecaGlblOauth", metadata_format=True) is None
+
+
+COMMENTS = st.lists(st.sampled_from(["-", "--", "a", "\n", "<label>no</label>", "<![CDATA[", ">"])).map("".join)
+
+
+@given(COMMENTS.filter(lambda text: "-->" not in text and not text.endswith("-")), COMMENTS)
+def test_comments_are_read_as_the_salesforce_cli_takes_them(comment: str, kept: str) -> None:
+    kept = kept.replace("]]>", "")
+    inside = f"<label><![CDATA[<!-- {kept}-- -->]]></label>"
+    text = f'<!--{comment}--><{ROOT} xmlns="{trees.NAMESPACE}"><!-- {comment}-->\n{inside}\n</{ROOT}><!--{comment}-->'
+    (label,) = metadata.parse(text.encode(), metadata.SETTINGS, "a").elements
+    assert (label.text, label.line) == (f"<!-- {kept}-- -->", text[: text.index(inside)].count("\n") + 1)
+
+
+@pytest.mark.parametrize("beginning", ["<!--", "<![CDATA[", "<!-- --"])
+def test_comments_without_an_end_take_no_longer(beginning: str) -> None:
+    text = beginning * (metadata.LARGEST // len(beginning))
+    assert problem_of(metadata.parse, text.encode(), metadata.SETTINGS, "a").kind is malformed_xml
 
 
 @given(st.text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import chains
 import pytest
 import trees
 from hypothesis import given
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 
 from ecapipe.adapters import composition
 from ecapipe.adapters.environment import Environment
+from ecapipe.credentials import resolution
+from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import discovery, replacements, sfdx_project
-from ecapipe.project.apps import App
+from ecapipe.project.apps import App, Replaced
 from ecapipe.project.discovery import ProjectSelection
 
 FILE = "/project/force-app/main/default/extlClntAppGlobalOauthSets/Billing_glbloauth.ecaGlblOauth-meta.xml"
@@ -137,10 +140,25 @@ def test_a_file_outside_the_project_gives_none(tmp_path: Path, where: str) -> No
     assert app.settings.replaced["consumerSecret"].missing_origins == (where,)
 
 
-def test_replacements_of_an_untrusted_project_are_left_alone(tmp_path: Path) -> None:
-    app = billing(tmp_path, {"SECRET": "FA4E"}, ENTRY, trusted=False)
+@pytest.mark.parametrize("text", ["@@S@@", "looks-like-a-secret-@@S@@"])
+@pytest.mark.parametrize("origin", [{}, {"allowUnsetEnvVariable": True}])
+def test_what_an_untrusted_project_would_replace_is_a_placeholder(
+    tmp_path: Path, text: str, origin: dict[str, object]
+) -> None:
+    entry = {**ENTRY, "stringToReplace": text, **origin}
+    app = billing(tmp_path, {"SECRET": "FA4E"}, entry, secret=text, trusted=False)
     assert app.settings is not None
-    assert app.settings.replaced == {}
+    assert app.settings.replaced == {"consumerSecret": Replaced(None, ignored=True)}
+    state = resolution.resolve(app, None, chains.chain((app,)), allowed_flows).secret
+    assert (state.in_file, state.origin) == ("placeholder", None)
+    assert "--no-project-config" in state.causes[0]
+
+
+@pytest.mark.parametrize("value", ["", "${LATER}"])
+def test_the_variable_of_a_replacement_that_gives_nothing_is_named(tmp_path: Path, value: str) -> None:
+    app = billing(tmp_path, {"SECRET": value}, ENTRY)
+    (cause,) = resolution.resolve(app, None, chains.chain((app,)), allowed_flows).secret.causes
+    assert cause.startswith("SECRET, from which a replacement")
 
 
 def test_our_own_environment_is_not_changed(tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ def test_what_is_not_said_has_a_default() -> None:
     assert found.orgs == {}
 
 
-def test_an_untrusted_project_says_nothing_about_replacements() -> None:
-    rule = {"filename": "a.xml", "stringToReplace": "@@KEY@@", "replaceWithEnv": "HOME"}
-    assert len(sfdx_project.parse(written(replacements=[rule]), "/p").replacements) == 1
-    assert sfdx_project.parse(written(replacements=[rule]), "/p", trusted=False).replacements == ()
+@pytest.mark.parametrize("wrong", [{}, [1], [{"filename": "a.xml"}]])
+def test_what_is_wrong_with_replacements_does_not_matter_where_they_give_no_value(wrong: object) -> None:
+    assert problem_of(sfdx_project.parse, written(replacements=wrong), "/p").kind is project.schema_validation_error
+    assert sfdx_project.parse(written(replacements=wrong), "/p", trusted=False).replacements == ()
 
 
 def test_an_untrusted_project_says_nothing_about_orgs() -> None:

@@ -51,7 +51,7 @@ def test_two_apps_share_a_variable_only_with_an_error_that_names_both(one: str, 
             chains.chain(apps, (), value)
         assert raised.value.problem.kind is ambiguous_variable
     else:
-        found = sources.first_value(chains.chain(apps, (), value), billing, ORG, "consumerSecret")
+        found = sources.first_value(chains.chain(apps, (), value), billing, ORG, "consumerSecret").result
         assert found is None or found.link.source is sources.FILE or "BILLING" in name
 
 

@@ -12,12 +12,13 @@ from failure import problem_of
 
 from ecapipe.check.rules.registry import parse_levels
 from ecapipe.credentials import resolution
-from ecapipe.oauth import authorize, messages, tokens, userinfo
+from ecapipe.oauth import authorize, messages, refusals, tokens, userinfo
 from ecapipe.oauth.authorize import UnmatchedResponse
 from ecapipe.oauth.flows.client_credentials import ClientCredentials
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.oauth.flows.web import AuthorizationCode, choose_callback
 from ecapipe.oauth.messages import Response
+from ecapipe.oauth.refusals import Place
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs import selection
 from ecapipe.problems import oauth, project
@@ -274,30 +275,30 @@ def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, objec
 def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(
     said: Response, kind: Kind[...], words: str
 ) -> None:
-    problem = problem_of(messages.members, said, ORG.host, app=None)
+    problem = problem_of(messages.members, said, ORG.host, place="web", app=None)
     assert (problem.kind, problem.host, problem.http_status) == (kind, ORG.host, said.status)
     assert problem.message.startswith(ORG.host)
     assert words in problem.message
 
 
 @pytest.mark.parametrize(
-    ("error", "description", "kind"),
+    ("place", "error", "description", "kind"),
     [
-        ("invalid_token", "made up", oauth.token_refused),
-        ("unsupported_grant_type", "made up", oauth.unsupported_grant_type),
-        ("invalid_request", "made up code challenge", oauth.code_challenge_missing),
-        ("invalid_grant", "made up authorization code", oauth.authorization_code_refused),
-        ("invalid_grant", "made up and expired", oauth.token_refused),
+        ("refresh", "invalid_token", "made up", oauth.token_refused),
+        ("refresh", "unsupported_grant_type", "made up", oauth.unsupported_grant_type),
+        ("web", "invalid_request", "made up code challenge", oauth.code_challenge_missing),
+        ("web", "invalid_grant", "made up authorization code", oauth.authorization_code_refused),
+        ("refresh", "invalid_grant", "made up and expired", oauth.token_refused),
     ],
 )
-def test_a_refusal_repeats_what_the_org_says(error: str, description: str, kind: Kind[...]) -> None:
-    problem = messages.refusal(error, description, ORG.host, app=None).problem
+def test_a_refusal_repeats_what_the_org_says(place: Place, error: str, description: str, kind: Kind[...]) -> None:
+    problem = refusals.refusal(error, description, ORG.host, place=place, app=None).problem
     assert (problem.kind, problem.oauth_error) == (kind, error)
     assert description in problem.message
 
 
 def test_what_an_org_says_is_cut_after_three_hundred_characters() -> None:
-    problem = messages.refusal("made_up", "z" * 400, ORG.host, app=None).problem
+    problem = refusals.refusal("made_up", "z" * 400, ORG.host, place="web", app=None).problem
     assert problem.message.count("z") == 300
 
 
@@ -357,7 +358,7 @@ def test_an_app_without_oauth_is_named() -> None:
 def test_the_same_words_mean_something_else_where_an_assertion_was_sent(
     error: str, description: str, kind: Kind[...]
 ) -> None:
-    problem = messages.refusal(error, description, ORG.host, assertion=True, app=None).problem
+    problem = refusals.refusal(error, description, ORG.host, place="jwt", app=None).problem
     assert (problem.kind, problem.host, problem.oauth_error) == (kind, ORG.host, error)
     assert ORG.host in problem.message
     assert "None" not in problem.message

@@ -25,6 +25,7 @@ from ecapipe.login.tracker import Tracker
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.oauth import auth_timeout_error
 from ecapipe.problems.usage import bug, internal_error
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import ProjectSelection
@@ -85,7 +86,7 @@ def test_links_are_waited_for_though_no_browser_could_be_opened(tmp_path: Path) 
     trees.plant(tmp_path, trees.app(settings={"callbackUrl": scripted.PASTED}))
     options = LoginOptions(flow="web", wait=0.01)
     outcome = scripted.run(replace(asked, options=options), scripted.Orgs(), open=open_nothing, browsers=None)
-    assert {problem.name for problem in outcome.report.problems} == {"AuthTimeoutError"}
+    assert {problem.name for problem in outcome.report.problems} == {auth_timeout_error.name}
     assert any("ZeroDivisionError at ecapipe." in note for note in outcome.notes)
     assert not any(SECRET in note for note in outcome.notes)
 

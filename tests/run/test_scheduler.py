@@ -238,6 +238,21 @@ def test_fifty_answers_in_any_order_reach_the_org_they_belong_to(web: Path) -> N
     assert usernames(stage.end()) == everybody(50)
 
 
+def test_each_browser_hears_what_became_of_its_login(web: Path) -> None:
+    refuses = "o2.my.salesforce.com"
+    orgs = Orgs()
+    orgs.refuse.add(refuses)
+    stage = Stage(web, orgs).start(2)
+    replies = {urlsplit(link).netloc: stage.people.approve(link) for link in stage.people.see_all(2)}
+    stage.end()
+    for host, reply in replies.items():
+        assert "authorized" not in reply.sentence
+        heard = reply.settled()
+        assert heard.granted == (host != refuses)
+        assert ("is authorized in" in heard.sentence) == (host != refuses)
+        assert ("refuses the consumer secret" in heard.sentence) == (host == refuses)
+
+
 def test_people_who_take_long_hold_nobody_up(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | trees.app("Person") | trees.robot())
     stage = Stage(root, Orgs()).start(20, at_once=1)
@@ -507,6 +522,17 @@ def test_to_a_board_on_another_machine_the_way_is_told(web: Path) -> None:
     assert page.desk is not None
     page.desk.finish()
     stage.end()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_where_the_browser_may_be_elsewhere_the_address_is_asked_for_as_well(web: Path, count: int) -> None:
+    stage = Stage(web, Orgs(), open=None, browser_doubt="CODESPACES is set", ask=None).start(count)
+    stage.until(lambda events: "(CODESPACES is set), paste its address here:" in repr(events))
+    assert stage.people.take is not None
+    stage.people.take(None)  # the end of the input is not the end of answers
+    for link in links(stage):
+        stage.people.approve(link)
+    assert len(stage.end().logins) == count
 
 
 def test_one_browser_is_shown_one_link_after_the_other(web: Path) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urljoin
 
 from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.network import nearness
 from ecapipe.project.apps import loopback
 
 Name = Literal["chrome", "edge", "firefox"]
@@ -44,25 +47,33 @@ def opener(name: Name | None, environment: Environment, patience: float = 3.0) -
     the foreground for `patience` seconds counts as opened.
     """
 
+    if name is None and not environment.get("BROWSER") and nearness.in_windows_linux(environment):
+        for program, words in nearness.WINDOWS.items():
+            if path := environment.program(program):
+                return lambda url: _start([path, *words, url], environment, patience)
+
     # An empty name is the system's browser.
     commands = _COMMANDS[name] if name else ("",)
 
-    def show(url: str) -> bool:
-        process = subprocess.Popen(  # noqa: S603  # our own interpreter, without site; no shell sees the URL
-            [sys.executable, "-I", "-S", "-c", _OPEN, url, *commands],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_variables(environment),
-            cwd=os.path.abspath(os.sep),  # where nothing of a tree is found
-            start_new_session=True,
-        )
-        try:
-            return process.wait(patience) == 0
-        except subprocess.TimeoutExpired:
-            return True
+    # Our own interpreter, without site; no shell sees the URL.
+    return lambda url: _start([sys.executable, "-I", "-S", "-c", _OPEN, url, *commands], environment, patience)
 
-    return show
+
+def _start(command: list[str], environment: Environment, patience: float) -> bool:
+    process = subprocess.Popen(  # noqa: S603  # a program by its path, without a shell
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_variables(environment),
+        cwd=os.path.abspath(os.sep),  # where nothing of a tree is found
+        start_new_session=True,
+    )
+    try:
+        # explorer.exe ends with 1 when it has opened something.
+        return process.wait(patience) == 0 or command[0].endswith("explorer.exe")
+    except subprocess.TimeoutExpired:
+        return True
 
 
 def installed(environment: Environment) -> tuple[Name, ...]:
@@ -101,9 +112,12 @@ class StandInBrowser:
     def _show(self, address: str) -> bool:
         """Open an address on this machine; False if nobody listens there."""
         # A proxy would look for this address on its own machine.
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Staying())
         try:
-            with direct.open(address, timeout=10):  # follows to the clean page, as a browser does
+            with direct.open(address, timeout=10) as answer:
+                if page := answer.headers["Location"]:
+                    # As a browser does; on a thread of its own, for that page waits for the end of the login.
+                    threading.Thread(target=_look, args=(urljoin(address, page),), daemon=True).start()
                 return True
         except urllib.error.HTTPError:  # somebody listens, but for something else
             return False
@@ -120,3 +134,20 @@ class StandInBrowser:
             yield
         finally:
             self._take = None
+
+
+class _Staying(urllib.request.HTTPErrorProcessor):
+    """Takes a redirect as it is."""
+
+    def http_response(self, request: urllib.request.Request, response: Any) -> Any:
+        return response if response.status == 303 else super().http_response(request, response)
+
+
+def _look(address: str) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(address, timeout=20) as page:
+            page.read()
+    except OSError:
+        # The run has ended without it.
+        return

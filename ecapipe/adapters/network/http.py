@@ -8,24 +8,31 @@ import re
 import ssl
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from ecapipe import __version__
+from ecapipe.adapters import reading
+from ecapipe.adapters.network import proxies
+from ecapipe.adapters.network.proxies import Proxy
+from ecapipe.adapters.storage.files import reason
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.problems.network import (
+    certificates_not_usable,
     connection_failed,
     connection_lost,
     host_not_found,
     host_timed_out,
+    proxy_failed,
+    proxy_not_usable,
     tls_failed,
     unexpected_answer,
 )
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.usage import unreadable_file
 
 if TYPE_CHECKING:
     import httpx
@@ -49,7 +56,12 @@ _IMF_FIXDATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [1-9][0-9]{3} 
 
 _log = logging.getLogger("ecapipe.http")
 
-_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+_PROXY_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+"""The schemes of proxies that can be used, with their ports."""
+
+CERTIFICATES: Final = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
+"""Variables that add to the certificates that are trusted. The second is Node's, which whoever uses sf behind a proxy
+has set already."""
 
 
 class Http:
@@ -65,17 +77,19 @@ class Http:
         self,
         transport: httpx.BaseTransport | None = None,
         longest: float = 60.0,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        self._transport, self._longest, self._tls = transport, longest, tls
-        self._sender: httpx.Client | httpx.BaseTransport | None = None
+        self._given, self._longest, self._tls = transport, longest, tls or tls_context
+        self._transports: dict[tuple[bool, Proxy | None], httpx.HTTPTransport] = {}
         self._wire: Wire | None = None
 
     def __call__(self, request: Request) -> Response:
         import httpx
 
+        scheme = urlsplit(request.url).scheme
+        proxy = find_proxy(scheme, request.host)
         try:
-            with closing(self._send(request)) as response:
+            with closing(self._send(request, self._transport(scheme, proxy))) as response:
                 body = _read(response, request.host)
             if _log.isEnabledFor(logging.DEBUG):
                 # Without the query, which may hold a code.
@@ -86,15 +100,18 @@ class Http:
             retry_after = _seconds(headers.get("retry-after"))
             return Response(response.status_code, content_type, body, retry_after, _date(headers.get("date")))
         except httpx.HTTPError as error:
+            # Before TLS with the host nothing has come farther than to the proxy.
+            if proxy and self._wire and self._wire.peer == proxy.host and scheme == "https":
+                raise EcapipeError(_proxy_problem(error, proxy, request.host)) from None
             raise EcapipeError(_problem(error, request.host)) from None
         except (httpx.InvalidURL, UnicodeError):  # a name that cannot be one: a label too long, broken punycode
             raise EcapipeError(host_not_found(request.host)) from None
 
-    def _send(self, request: Request) -> httpx.Response:
+    def _send(self, request: Request, transport: httpx.BaseTransport) -> httpx.Response:
         """The response as it begins to come in."""
         import httpx
 
-        sender, content = self.open(), None
+        content = None
         if request.form is not None:
             content = request.form.reveal().encode()
         # Seconds of silence, not of the whole: that is for the wire.
@@ -108,47 +125,69 @@ class Http:
             content=content,
             extensions={"timeout": timeout},
         )
-        if isinstance(sender, httpx.Client):
-            return sender.send(built, stream=True)
-        return sender.handle_request(built)
+        return transport.handle_request(built)
 
-    def open(self) -> httpx.Client | httpx.BaseTransport:
-        """Make what sends, and load what it is made of, if that has not been done."""
-        self._sender = self._sender or self._make_sender()
-        return self._sender
+    def open(self) -> None:
+        """Load what requests are sent with, if that has not been done."""
+        self._transport("https", None)
 
     def close(self) -> None:
-        if self._sender is not None:
-            self._sender.close()
+        for transport in self._transports.values():
+            transport.close()
 
-    def _make_sender(self) -> httpx.Client | httpx.BaseTransport:
-        """A client where a proxy may have to be chosen. Elsewhere its transport alone, which takes two thirds of the
-        time: what a client adds are redirects, cookies and authentication, and none of them is wanted."""
+    def _transport(self, scheme: str, proxy: Proxy | None) -> httpx.BaseTransport:
+        """What sends requests through `proxy`: a client would add redirects, cookies and authentication, and none of
+        them is wanted. Raises `EcapipeError` (CertificatesNotUsable), but for plain http, which needs none."""
+        key = scheme == "https" or (proxy is not None and proxy.scheme == "https"), proxy
+        if self._given is not None:
+            return self._given
+        if key not in self._transports:
+            self._transports[key] = self._make(*key)
+        return self._transports[key]
+
+    def _make(self, encrypted: bool, proxy: Proxy | None) -> httpx.HTTPTransport:
+        # Without TLS nothing has to be trusted.
+        verify = self._tls() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         import httpx
+
+        from ecapipe.adapters.network.wire import Wire
 
         # httpx writes full URLs, with their query, into the log at INFO.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        if self._transport is not None:
-            return self._transport
-        verify, limits = self._tls or tls_context(), httpx.Limits(max_keepalive_connections=_KEEPALIVE)
-        if not getproxies():
-            return self._bounded(httpx.HTTPTransport(verify=verify, limits=limits))
-        # httpx itself goes by NO_PROXY alone, and would ask a proxy for the emulator.
-        mounts = dict.fromkeys(_LOOPBACK)
-        client = httpx.Client(verify=verify, follow_redirects=False, limits=limits, mounts=mounts)
-        for transport in (client._transport, *client._mounts.values()):
-            if isinstance(transport, httpx.HTTPTransport):
-                self._bounded(transport)
-        return client
-
-    def _bounded(self, transport: httpx.HTTPTransport) -> httpx.HTTPTransport:
-        """The transport, on connections that end with the exchange; httpx does not hand them on to httpcore."""
-        from ecapipe.adapters.network.wire import Wire
-
+        through = None
+        if proxy is not None:
+            through = httpx.Proxy(proxy.url, ssl_context=verify if proxy.scheme == "https" else None)
+        limits = httpx.Limits(max_keepalive_connections=_KEEPALIVE)
+        transport = httpx.HTTPTransport(verify=verify, limits=limits, proxy=through)
+        # Connections that end with the exchange; httpx does not hand them on to httpcore.
         self._wire = self._wire or Wire()
         transport._pool._network_backend = self._wire
         return transport
+
+
+def find_proxy(scheme: str, host: str) -> Proxy | None:
+    """The proxy for requests to `host`, as the doctor judges it, too. Raises `EcapipeError` (ProxyNotUsable)."""
+    import httpx
+
+    named = proxies.named(scheme, host)
+    if named is None:
+        return None
+    text, named_by = named
+    try:
+        # As curl does: a proxy without a scheme is an HTTP proxy.
+        url = httpx.URL(text if "://" in text else f"http://{text}")
+        proxy_host = url.raw_host.decode("ascii")
+    except (httpx.InvalidURL, ValueError):
+        raise EcapipeError(proxy_not_usable(named_by, "it is not the URL of a proxy")) from None
+    if url.scheme not in _PROXY_PORTS:
+        reason = f"it begins with {url.scheme}://, and ecapipe uses {', '.join(_PROXY_PORTS)}"
+        raise EcapipeError(proxy_not_usable(named_by, reason))
+    if not proxy_host:
+        raise EcapipeError(proxy_not_usable(named_by, "it has no host"))
+    if url.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise EcapipeError(proxy_not_usable(named_by, "it is a SOCKS proxy", lacks_socks=True))
+    return Proxy(str(url), url.scheme, proxy_host, url.port or _PROXY_PORTS[url.scheme], named_by)
 
 
 def _read(response: httpx.Response, host: str) -> bytes:
@@ -165,26 +204,34 @@ def _read(response: httpx.Response, host: str) -> bytes:
 
 
 def tls_context() -> ssl.SSLContext:
-    """The operating system's trust, and the files that the environment adds to it."""
+    """The operating system's trust, and what the environment adds to it.
+
+    Raises `EcapipeError` (CertificatesNotUsable), which names the variable.
+    """
     import truststore
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # The second is the variable of Node, which whoever uses sf behind a proxy has set already.
-    for variable in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
-        if file := os.environ.get(variable):
-            _load(context, cafile=file)
-    if folder := os.environ.get("SSL_CERT_DIR"):
-        _load(context, capath=folder)
+    for variable in CERTIFICATES:
+        if path := os.environ.get(variable):
+            _trust(context, variable, path)
     return context
 
 
-def _load(context: ssl.SSLContext, cafile: str | None = None, capath: str | None = None) -> None:
+def _trust(context: ssl.SSLContext, variable: str, path: str) -> None:
     try:
-        context.load_verify_locations(cafile, capath)
-    except OSError as error:  # ssl.SSLError is one
-        raise EcapipeError(
-            unreadable_file(cafile or capath or "", error.strerror or "it holds no certificate")
-        ) from None
+        if variable == "SSL_CERT_DIR":
+            # OpenSSL takes a list, and says nothing of a folder that is not there.
+            for folder in filter(None, path.split(os.pathsep)):
+                os.scandir(folder).close()
+            context.load_verify_locations(capath=path)
+        else:
+            # OpenSSL takes a folder for a file without certificates, and waits for a pipe.
+            os.close(reading.open_file(path))
+            context.load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        raise EcapipeError(certificates_not_usable(variable, path, "it holds no certificate in PEM format")) from None
+    except OSError as error:
+        raise EcapipeError(certificates_not_usable(variable, path, reason(error))) from None
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -235,22 +282,51 @@ def _problem(error: httpx.HTTPError, host: str) -> Problem:
     causes = _causes(error)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return tls_failed(host, cause.verify_message or "the certificate is not trusted")
+            return tls_failed(host, _handshake(cause))
         if isinstance(cause, ssl.SSLError):
-            return tls_failed(host, (cause.reason or "handshake failed").lower().replace("_", " "))
+            return tls_failed(host, _handshake(cause), certificate=False, local=proxies.local(host))
         if isinstance(cause, socket.gaierror):
             return host_not_found(host)
     if isinstance(error, httpx.ConnectTimeout):
         return connection_failed(host, "it took too long")
     if isinstance(error, httpx.TimeoutException):
         return host_timed_out(host)
-    if isinstance(error, httpx.ProxyError):
-        return connection_failed(host, "the proxy refused it")
-    os_error = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
-    reason = str(getattr(os_error, "strerror", "")).lower()
     if isinstance(error, httpx.ConnectError):
-        return connection_failed(host, reason or "nobody answers")
-    return connection_lost(host, reason or "the answer was cut off, or is not HTTP")
+        return connection_failed(host, _system_reason(causes) or "nobody answers")
+    return connection_lost(host, _system_reason(causes) or "the answer was cut off, or is not HTTP")
+
+
+def _proxy_problem(error: httpx.HTTPError, proxy: Proxy, host: str) -> Problem:
+    """Why a proxy let nothing through. Of the library's text only the status is told."""
+    import socket
+
+    import httpx
+
+    causes = _causes(error)
+    reason = _system_reason(causes) or "it does not answer as a proxy does"
+    plain = False
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        reason = "its host was not found"
+    elif tls := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
+        plain = not isinstance(tls, ssl.SSLCertVerificationError)
+        reason = f"the TLS connection to it failed, {_handshake(tls)}"
+    elif isinstance(error, httpx.ProxyError):
+        status = str(error)[:3]
+        reason = f"it refused with HTTP {status}" if status.isdecimal() else "it refused"
+    elif isinstance(error, httpx.TimeoutException):
+        reason = "it did not answer in time"
+    return proxy_failed(proxy.named_by, proxy.place, host, reason, speaks_http=plain)
+
+
+def _handshake(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message or "the certificate is not trusted"
+    return (error.reason or "handshake failed").lower().replace("_", " ")
+
+
+def _system_reason(causes: list[BaseException]) -> str:
+    found = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    return str(getattr(found, "strerror", "")).lower()
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -29,7 +29,8 @@ _ELSEWHERE = (
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:1.1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}}</style></head>
+<style>body{{font:1.1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}}
+p{{white-space:pre-line}}</style></head>
 <body><main><h1>{title}</h1><p>{sentence}</p></main></body></html>
 """
 
@@ -161,9 +162,12 @@ class _CallbackHandler(site.Handler):
         callbacks = self.server.callbacks
         path, _, query = self.path.partition("?")
         if landed := callbacks.landed(path):
-            title = "You can close this page" if landed.granted else "Not authorized"
-            self._page(HTTPStatus.OK, title, f"{landed.sentence} Go on where you came from.")
-            callbacks.shown()
+            try:
+                # On a thread of its own: other requests are answered meanwhile.
+                landed = landed.settled()
+                self._page(HTTPStatus.OK, landed.title, landed.sentence)
+            finally:
+                callbacks.shown()
         elif path.startswith(opening.FOLDER):
             self._open()
         elif path in self.server.paths and query and not callbacks.openings.admit(query, self.one("Cookie")):

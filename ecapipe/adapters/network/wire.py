@@ -32,11 +32,15 @@ class Wire(httpcore.NetworkBackend):
         self._backend = httpcore.SyncBackend()
         self._end = 0.0
         self._room = 0
+        self.peer = ""
+        """Whom the exchange has tried to connect to last: with a proxy first that, then, in TLS, the host behind it.
+        Empty while an earlier connection serves."""
 
     def begin(self, seconds: float) -> None:
         """An exchange begins, which may take so long."""
         self._end = time.monotonic() + seconds
         self._room = LARGEST
+        self.peer = ""
 
     def connect_tcp(
         self,
@@ -46,6 +50,7 @@ class Wire(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
+        self.peer = host
         error: Exception = httpcore.ConnectError()
         for address in self._look_up(host, port, timeout):
             left = self.left(timeout, httpcore.ConnectTimeout)
@@ -109,6 +114,7 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        self._wire.peer = server_hostname or ""
         # Within TLS to a proxy httpcore reads records with a timeout for each byte.
         if self.get_extra_info("ssl_object") is not None:
             return _InnerTls(self, self._wire, ssl_context, server_hostname)

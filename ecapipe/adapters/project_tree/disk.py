@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 
 from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -13,7 +13,7 @@ from ecapipe.problems.project import suffix_misspelt
 from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import globs, sfdx_project
 from ecapipe.project.metadata import LARGEST, correct_suffix, recognise
-from ecapipe.project.tree import LinkOutside, MetadataFile
+from ecapipe.project.tree import Entry, InMetadataFormat, LinkOutside, MetadataFile
 
 _BUNDLES = frozenset({"lwc", "aura"})
 """Folders in which the Salesforce CLI sees nothing but components of their own type."""
@@ -71,13 +71,12 @@ class Disk:
     def projects_below(self, path: str) -> list[str]:
         return sorted(_projects(path, "", _BELOW))
 
-    def walk(
-        self, root: str, directories: Sequence[str], *, metadata_format: bool
-    ) -> Iterator[MetadataFile | LinkOutside | Problem]:
+    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Entry]:
         if os.path.isfile(root):
             yield from _archived(root)
             return
         ignored = yield from forceignore(root)
+        beside_source = cache(partial(_source_beside, root))
         seen: set[tuple[int, int] | str] = set()
         for directory in directories:
             start = os.path.join(root, directory)
@@ -92,8 +91,8 @@ class Disk:
                 name = path.rpartition("/")[2]
                 if type_and_name := recognise(name, metadata_format=metadata_format):
                     yield MetadataFile(path, *type_and_name, ignored(path))
-                elif correct := correct_suffix(name, metadata_format=metadata_format):
-                    yield suffix_misspelt(path, correct)
+                else:
+                    yield from misnamed(path, metadata_format, beside_source)
 
     def read(self, path: str, limit: int) -> bytes:
         try:
@@ -189,7 +188,7 @@ def _projects(folder: str, relative: str, depth: int) -> Iterator[str]:
     for entry in entries:
         if entry.name == sfdx_project.FILE and relative:
             yield relative
-        elif depth and _enters(entry):
+        elif depth and entry.name != "node_modules" and _enters(entry):
             yield from _projects(entry.path, f"{relative}/{entry.name}".lstrip("/"), depth - 1)
 
 
@@ -232,6 +231,24 @@ def _may_be_metadata(entry: os.DirEntry[str], *, folder: bool) -> bool:
     return ".eca" in entry.name.lower()
 
 
+def misnamed(
+    path: str, metadata_format: bool, beside_source: Callable[[str], bool]
+) -> Iterator[Problem | InMetadataFormat]:
+    """What there is to say of a file that is no metadata by its name, but nearly. `beside_source`: whether the folder
+    of a path holds files in source format."""
+    folder, _, name = path.rpartition("/")
+    in_source = not metadata_format and beside_source(folder)
+    if correct := correct_suffix(name, metadata_format=metadata_format, in_source=in_source):
+        yield suffix_misspelt(path, correct)
+    elif recognise(name, metadata_format=True):
+        yield InMetadataFormat(path)
+
+
+def _source_beside(root: str, folder: str) -> bool:
+    entries = _entries(os.path.join(root, folder))
+    return not isinstance(entries, OSError) and any(entry.name.endswith("-meta.xml") for entry in entries)
+
+
 def _inside(home: str, path: str) -> bool:
     """Whether `path` leads to a place below `home`, which has no links in it."""
     return os.path.commonpath((home, os.path.realpath(path))) == home
@@ -240,11 +257,11 @@ def _inside(home: str, path: str) -> bool:
 def passed_over(path: str) -> bool:
     """Whether the walk never comes to `path`, for one of the folders on the way."""
     folders = path.split("/")[:-1]
-    return any(name.startswith(".") or name == "node_modules" or name in _BUNDLES for name in folders)
+    return any(name.startswith(".") or name in _BUNDLES for name in folders)
 
 
 def _enters(entry: os.DirEntry[str]) -> bool:
-    if entry.name.startswith(".") or entry.name == "node_modules":
+    if entry.name.startswith("."):
         return False
     try:
         return entry.is_dir()

@@ -6,14 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ecapipe.adapters.project_tree.disk import Disk, forceignore, passed_over
+from ecapipe.adapters.project_tree.disk import Disk, forceignore, misnamed, passed_over
 from ecapipe.adapters.project_tree.git import GitRepository, Repositories
 from ecapipe.problems.git import git_unavailable
-from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.project import suffix_misspelt
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import unreadable_file
-from ecapipe.project.metadata import correct_suffix, recognise
-from ecapipe.project.tree import LinkOutside, MetadataFile
+from ecapipe.project.metadata import recognise
+from ecapipe.project.tree import Entry, LinkOutside, MetadataFile
 
 _LACKING: Final = "git lacks its content"
 
@@ -28,9 +27,7 @@ class Index(Disk):
         self._repositories = repositories
         self._contents: dict[str, bytes] = {}
 
-    def walk(
-        self, root: str, directories: Sequence[str], *, metadata_format: bool
-    ) -> Iterator[MetadataFile | LinkOutside | Problem]:
+    def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Entry]:
         ignored = yield from forceignore(root)
         seen: set[str] = set()
         for directory in directories:
@@ -38,6 +35,7 @@ class Index(Disk):
                 yield LinkOutside(directory)
                 continue
             below = {path: blob for path, blob in self._below(root, directory).items() if not passed_over(path)}
+            source_folders = {path.rpartition("/")[0] for path in below if path.endswith("-meta.xml")}
             types = {path: recognise(path.rpartition("/")[2], metadata_format=metadata_format) for path in below}
             # All at once: asking git takes long, the answers are short.
             contents = self._repository(f"{root}/{directory}").read(below[path] for path in types if types[path])
@@ -49,8 +47,8 @@ class Index(Disk):
                 elif type_and_name:
                     self._contents[f"{root}/{path}"] = contents[below[path]]
                     yield MetadataFile(path, *type_and_name, ignored(path))
-                elif correct := correct_suffix(path.rpartition("/")[2], metadata_format=metadata_format):
-                    yield suffix_misspelt(path, correct)
+                else:
+                    yield from misnamed(path, metadata_format, source_folders.__contains__)
 
     def read(self, path: str, limit: int) -> bytes:
         content = self._content(path)

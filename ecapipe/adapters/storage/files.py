@@ -6,7 +6,7 @@ import os
 
 from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import file_not_found, unreadable_file
+from ecapipe.problems.usage import file_not_found, given_with, unreadable_file
 
 
 def read(path: str, limit: int, flag: str = "FILE") -> bytes:
@@ -19,9 +19,9 @@ def read(path: str, limit: int, flag: str = "FILE") -> bytes:
     try:
         content = reading.read(path, limit, pipes=True)
     except OSError as error:
-        raise EcapipeError(unreadable_file(path, reason(error))) from None
+        raise EcapipeError(given_with(flag, unreadable_file(path, reason(error)))) from None
     if len(content) > limit:
-        raise EcapipeError(unreadable_file(path, f"it is larger than {limit // 2**20} MiB"))
+        raise EcapipeError(given_with(flag, unreadable_file(path, f"it is larger than {limit // 2**20} MiB")))
     return content
 
 

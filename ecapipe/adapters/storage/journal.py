@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Final, assert_never
 
-from ecapipe.adapters import reading
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state
 from ecapipe.adapters.storage.background_file import BackgroundFile, write_all
@@ -197,7 +196,7 @@ def entries(environment: Environment) -> tuple[list[JournalFile], list[Problem]]
 
     Raises `EcapipeError` (StateDirectoryUnusable).
     """
-    folder = _existing_folder(environment)
+    folder = state.existing(environment, _FOLDER)
     files: list[JournalFile] = []
     failures: list[Problem] = []
     for run in _runs(folder):
@@ -212,7 +211,7 @@ def entries(environment: Environment) -> tuple[list[JournalFile], list[Problem]]
 def names(environment: Environment) -> list[str]:
     """The names of the runs that there are journals of, the newest first; none where there can be none."""
     try:
-        return _runs(state.place(environment, _FOLDER))
+        return _runs(state.existing(environment, _FOLDER))
     except EcapipeError:
         return []
 
@@ -225,7 +224,7 @@ def find(
 
     Raises `EcapipeError`: RunNotFound, RunAmbiguous, StateDirectoryUnusable, or what keeps it from being read.
     """
-    folder = _existing_folder(environment)
+    folder = state.existing(environment, _FOLDER)
     runs = _runs(folder)
     if name is None:
         # The first line is enough to choose by; journals of thousands of logins are large.
@@ -277,17 +276,6 @@ def _failed(event: Event) -> bool:
     return isinstance(event, StageEnded) and event.problem is not None
 
 
-def _existing_folder(environment: Environment) -> str:
-    """The folder of the journals, which is not made for this. Nobody else's is believed.
-
-    Raises `EcapipeError` (StateDirectoryUnusable).
-    """
-    path = state.place(environment, _FOLDER)
-    if not os.path.isdir(path):
-        return path
-    return state.folder(environment, _FOLDER)
-
-
 def _runs(folder: str) -> list[str]:
     """The names of the runs, the newest first."""
     try:
@@ -313,7 +301,8 @@ def _heads(folder: str, runs: Iterable[str]) -> list[tuple[str, JournalRecord]]:
     for run in runs:
         path = _path(folder, run)
         try:
-            head = journal_lines.parse(_first_line(reading.read(path, _LONGEST_HEAD)), path)
+            with state.open_file(path) as file:
+                head = journal_lines.parse(_first_line(file.read(_LONGEST_HEAD)), path)
         except OSError:  # it has just been removed, or is nobody's to read
             continue
         except EcapipeError as error:
@@ -337,7 +326,8 @@ def _read(folder: str, run: str) -> JournalFile | None:
     """A journal; None if nothing whole is in it. Raises `EcapipeError`."""
     path = _path(folder, run)
     try:
-        data = reading.read(path, _LARGEST)
+        with state.open_file(path) as file:
+            data = file.read(_LARGEST + 1)
     except OSError as error:
         raise EcapipeError(unreadable_file(path, _reason(error))) from None
     if len(data) > _LARGEST:

@@ -5,14 +5,27 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.storage import state_directory_unusable
+from ecapipe.problems.storage import state_directory_relative, state_directory_unusable, state_file_refused
 
 _PRIVATE = 0o700
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# What a link or a pipe could do is seen before and after: neither is followed, nor waited for.
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def named(environment: Environment) -> str | None:
+    """What ``ECAPIPE_STATE_DIR`` names; raises `EcapipeError` (StateDirectoryRelative)."""
+    path = environment.get("ECAPIPE_STATE_DIR") or None
+    # It would be another one in each folder, and in a checkout that of whoever wrote it.
+    if path and not os.path.isabs(path):
+        raise EcapipeError(state_directory_relative(path))
+    return path
 
 
 def directory(environment: Environment) -> str:
@@ -21,19 +34,49 @@ def directory(environment: Environment) -> str:
     It is made if it is not there, for its user alone (0700). Raises `EcapipeError` (StateDirectoryUnusable) where it
     cannot be made, is not a folder, belongs to somebody else, or can be written to by others.
     """
-    path = os.path.abspath(environment.get("ECAPIPE_STATE_DIR") or _usual())
+    path = place(environment)
     _make(path)
-    if _mode(path) & _WRITABLE_BY_OTHERS:
-        raise _unusable(path, "others may write to it")
+    # The folder itself may be named by a link: what leads to it is not judged.
+    _judge_folder(path, os.stat(path))
     return path
 
 
-def place(environment: Environment, name: str) -> str:
-    """Where the folder `name` of the state directory is, or would be: to look whether it is there, making nothing.
+def place(environment: Environment, name: str = "") -> str:
+    """Where the folder `name` of the state directory is, or would be: to tell, not to read or write there.
 
-    Raises `EcapipeError` (StateDirectoryUnusable) for a user without any place.
+    Raises `EcapipeError` (StateDirectoryRelative, and StateDirectoryUnusable for a user without any place).
     """
-    return os.path.join(os.path.abspath(environment.get("ECAPIPE_STATE_DIR") or _usual()), name)
+    return os.path.normpath(os.path.join(named(environment) or _usual(), name))
+
+
+def existing(environment: Environment, name: str) -> str:
+    """The same, to read there: nothing is made, and what is there has to be ours.
+
+    Raises `EcapipeError` (StateDirectoryRelative, StateDirectoryUnusable).
+    """
+    above, path = place(environment), place(environment, name)
+    try:
+        _judge_folder(above, os.stat(above))
+        _judge_folder(path, os.lstat(path))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise _unusable(path, _reason(error)) from None
+    return path
+
+
+def obstacle(environment: Environment, *names: str) -> Problem | None:
+    """Why nothing can be written to the folders `names`, as far as that can be seen without making them."""
+    try:
+        for name in names:
+            above = existing(environment, name)
+            while not os.path.lexists(above):
+                above = os.path.dirname(above)
+            if not (os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)):
+                raise _unusable(place(environment), f"{above} is no folder that you may write to")
+    except EcapipeError as error:
+        return error.problem
+    return None
 
 
 def folder(environment: Environment, name: str) -> str:
@@ -43,7 +86,9 @@ def folder(environment: Environment, name: str) -> str:
     """
     path = os.path.join(directory(environment), name)
     _make(path)
-    if os.name == "posix" and _mode(path) != _PRIVATE:
+    status = os.lstat(path)
+    _judge_folder(path, status)
+    if os.name == "posix" and stat.S_IMODE(status.st_mode) != _PRIVATE:
         try:
             os.chmod(path, _PRIVATE)
         except OSError as error:
@@ -51,15 +96,34 @@ def folder(environment: Environment, name: str) -> str:
     return path
 
 
+def open_file(path: str, *, private: bool = False) -> BinaryIO:
+    """A file below the state directory, to read; `private`: one that only its user may read.
+
+    Raises `OSError`, and `EcapipeError` (StateFileRefused) for one that is not ours.
+    """
+    forbidden = _OPEN_TO_OTHERS if private else _WRITABLE_BY_OTHERS
+    _judge_file(path, os.lstat(path), forbidden)
+    file = open(os.open(path, _READ), "rb")
+    try:
+        # Again: a folder above may have been exchanged in between.
+        _judge_file(path, os.fstat(file.fileno()), forbidden)
+    except EcapipeError:
+        file.close()
+        raise
+    return file
+
+
 @contextmanager
 def lock(path: str, busy: Problem, seconds: float = 0.0) -> Iterator[None]:
     """While the context lasts, no other process (or thread) gets the lock at `path`, a file of its own (0600).
 
     It ends with the process, however that ends. `seconds`: how long to wait for it. Raises `EcapipeError`: `busy`
-    when somebody else has it, StateDirectoryUnusable when there can be no lock.
+    when somebody else has it, StateFileRefused or StateDirectoryUnusable when there can be no lock.
     """
     from filelock import FileLock, Timeout
 
+    with suppress(OSError):  # it is new, or what keeps it from being made is found below
+        _judge_file(path, os.lstat(path), _WRITABLE_BY_OTHERS)
     # A fresh lock each time: it is handed from thread to thread, and excludes the others of this process, too.
     file_lock = FileLock(path, seconds, mode=0o600, thread_local=False, is_singleton=False)
     try:
@@ -90,20 +154,38 @@ def _usual() -> str:
 def _make(path: str) -> None:
     try:
         os.makedirs(path, _PRIVATE, exist_ok=True)
-        owner = os.stat(path).st_uid
     except FileExistsError:
         raise _unusable(path, "it is not a folder") from None
     except OSError as error:
         raise _unusable(path, _reason(error)) from None
-    if os.name == "posix" and owner != os.geteuid():
-        raise _unusable(path, "it belongs to somebody else")
 
 
-def _mode(path: str) -> int:
-    # Windows keeps the folders of a user private by its lists of rights, which no mode shows.
+def _judge_folder(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISDIR(status.st_mode):
+        raise _unusable(path, "it is not a folder")
+    if reason := _foreign(status, _WRITABLE_BY_OTHERS):
+        raise _unusable(path, reason)
+
+
+def _judge_file(path: str, status: os.stat_result, forbidden: int) -> None:
+    reason = _foreign(status, forbidden)
+    if not stat.S_ISREG(status.st_mode):
+        reason = "it is no regular file"
+    if reason:
+        raise EcapipeError(state_file_refused(path, reason))
+
+
+def _foreign(status: os.stat_result, forbidden: int) -> str | None:
+    """Why what has this status is not believed to be ours, or root's; `forbidden`: what others may not do."""
+    # Windows keeps what belongs to a user private by its lists of rights, which neither owner nor mode shows.
     if os.name != "posix":
-        return _PRIVATE
-    return stat.S_IMODE(os.stat(path).st_mode)
+        return None
+    if status.st_uid not in (0, os.geteuid()):
+        return "it belongs to somebody else"
+    mode = status.st_mode & forbidden
+    if mode & _WRITABLE_BY_OTHERS:
+        return "others may write to it"
+    return "others may read it" if mode else None
 
 
 def _unusable(path: str, reason: str) -> EcapipeError:

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ecapipe.adapters import reading
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state, writer
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -24,7 +23,7 @@ from ecapipe.problems.storage import (
 )
 from ecapipe.problems.usage import unreadable_file, unwritable_file
 from ecapipe.saved import records
-from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace
+from ecapipe.saved.records import RecordKind, SavedRecord, SavedSecrets, StorePlace, UnreadableRecord
 from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
@@ -38,6 +37,11 @@ _FOLDERS: Final[dict[RecordKind, str]] = {"login": "logins", "secret": "secrets"
 _SERVICES: Final[dict[RecordKind, str]] = {"login": "ecapipe login", "secret": "ecapipe consumer secret"}
 _NAMES: Final = ("accessToken", "refreshToken", "consumerSecret")
 _LARGEST: Final = 256 * 1024
+_PROBE: Final = "probe"
+"""No id: what is left of it, if a process is killed, is no record to anybody."""
+_PROBE_FILE: Final = 16 * 1024
+_PROBE_ENTRY: Final = 1024
+"""Characters; Windows takes few."""
 _WINDOWS_LIMIT: Final = 1280
 """Characters of an entry of the Windows credential store: 2,560 bytes of UTF-16."""
 
@@ -84,12 +88,28 @@ class RecordStore:
         patience: float = PATIENCE,
     ) -> None:
         self._environment, self._keyring, self._limit, self._patience = environment, keyring, limit, patience
+        self._obstacles: dict[tuple[RecordKind, StorePlace], Problem | None] = {}
+        self._locked: Problem | None = None
+        """A keyring that stayed locked is not asked again: each time, a window would ask for its password."""
 
     def obstacle(self, kind: RecordKind, place: StorePlace) -> Problem | None:
+        if (kind, place) not in self._obstacles:
+            self._obstacles[kind, place] = self._try_out(kind, place)
+        return self._obstacles[kind, place]
+
+    def _try_out(self, kind: RecordKind, place: StorePlace) -> Problem | None:
+        """Write a record as large as one may be, and remove it; the problem with that."""
+        probe = SavedRecord(kind, _PROBE, place, {})
+        size = _PROBE_ENTRY if place == "keyring" else _PROBE_FILE
         try:
-            state.folder(self._environment, _FOLDERS[kind])
-            if place == "keyring":
-                self._keyring()
+            with self.locked(kind, _PROBE):
+                try:
+                    self._unlink(kind, _PROBE)  # of a process that was killed
+                    self.put(probe, SavedSecrets(access_token=Secret("x" * size)))
+                    if place == "keyring":
+                        self._forget_entry(probe)
+                finally:
+                    self._unlink(kind, _PROBE)
         except EcapipeError as error:
             return error.problem
         return None
@@ -99,29 +119,28 @@ class RecordStore:
             return state.place(self._environment, _FOLDERS[kind])
         return f"the keyring ({_name(self._keyring())})"
 
-    def records(self, kind: RecordKind) -> Iterator[SavedRecord | Problem]:
-        folder = state.place(self._environment, _FOLDERS[kind])
+    def records(self, kind: RecordKind) -> Iterator[SavedRecord | UnreadableRecord]:
+        folder = state.existing(self._environment, _FOLDERS[kind])
         try:
             names = sorted(os.listdir(folder))
         except FileNotFoundError:
             return
         except OSError as error:
-            yield unreadable_file(folder, _reason(error))
-            return
+            raise EcapipeError(unreadable_file(folder, _reason(error))) from None
         for name in names:
             id, dot, ending = name.partition(".")
             if dot and ending == "json" and records.is_id(id):
                 try:
                     record = self.read(kind, id)
                 except EcapipeError as error:
-                    yield error.problem
+                    yield UnreadableRecord(kind, id, error.problem, self._members(kind, id))
                 else:
                     if record is not None:  # else it has just been removed
                         yield record
 
     def holds(self, kind: RecordKind, id: str) -> bool:
         try:
-            return os.path.lexists(self._path(kind, id))
+            return os.path.lexists(os.path.join(self.where(kind, "file"), f"{id}.json"))
         except EcapipeError:  # a user without any place for such things keeps nothing
             return False
 
@@ -131,21 +150,30 @@ class RecordStore:
             return None
         return _record(kind, id, document, self._path(kind, id))
 
+    def _members(self, kind: RecordKind, id: str) -> dict[str, Any]:
+        """What can be read of a record that is damaged, or of another version."""
+        try:
+            with state.open_file(self._path(kind, id)) as file:
+                members = (_parse(file.read(_LARGEST)) or {}).get("members")
+        except (EcapipeError, OSError):
+            return {}
+        return members if isinstance(members, dict) else {}
+
     def unseal(self, record: SavedRecord) -> SavedSecrets:
         path = self._path(record.kind, record.id)
         if record.place == "file":
-            document = self._document(record.kind, record.id)
+            document = self._document(record.kind, record.id, private=True)
             if document is None:
-                raise EcapipeError(record_damaged(path, "it has just been removed"))
-            return _seal(document.get("secrets"), path)
+                raise EcapipeError(record_damaged(path, "it has just been removed", record.removal))
+            return _seal(document.get("secrets"), path, record.removal)
         text = self._ask("give an entry", lambda keyring: keyring.get_password(*_entry(record)))
         if text is None:
-            raise EcapipeError(record_damaged(path, "the keyring has no entry for it any more"))
+            raise EcapipeError(record_damaged(path, "the keyring has no entry for it any more", record.removal))
         entry = _parse(text)
         if entry is None:
-            raise EcapipeError(record_damaged(path, "its entry in the keyring is no JSON object"))
-        _check_version(entry, path)
-        return _seal(entry.get("secrets"), path)
+            raise EcapipeError(record_damaged(path, "its entry in the keyring is no JSON object", record.removal))
+        _check_version(entry, path, record.removal)
+        return _seal(entry.get("secrets"), path, record.removal)
 
     @contextmanager
     def locked(self, kind: RecordKind, id: str) -> Iterator[None]:
@@ -168,10 +196,20 @@ class RecordStore:
         if old is not None and old.place == "keyring" and record.place == "file":
             self._forget_entry(record)
 
-    def remove(self, record: SavedRecord) -> None:
-        if record.place == "keyring":
+    def remove(self, record: SavedRecord | UnreadableRecord) -> None:
+        if isinstance(record, UnreadableRecord):
+            # Whether it has an entry is not known; without a keyring it has none.
+            try:
+                self._forget_entry(record)
+            except EcapipeError as error:
+                if error.problem.kind is not keyring_not_found:
+                    raise
+        elif record.place == "keyring":
             self._forget_entry(record)
-        path = self._path(record.kind, record.id)
+        self._unlink(record.kind, record.id)
+
+    def _unlink(self, kind: RecordKind, id: str) -> None:
+        path = self._path(kind, id)
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -182,21 +220,25 @@ class RecordStore:
             os.unlink(f"{path.removesuffix('.json')}.lock")
 
     def _path(self, kind: RecordKind, id: str) -> str:
-        return os.path.join(state.place(self._environment, _FOLDERS[kind]), f"{id}.json")
+        return os.path.join(state.existing(self._environment, _FOLDERS[kind]), f"{id}.json")
 
-    def _document(self, kind: RecordKind, id: str) -> dict[str, Any] | None:
-        """The content of a record; None where there is none. Raises `EcapipeError`."""
+    def _document(self, kind: RecordKind, id: str, *, private: bool = False) -> dict[str, Any] | None:
+        """The content of a record; None where there is none. Raises `EcapipeError`.
+
+        `private`: nobody else may read it, either, for its secrets are to be used.
+        """
         path = self._path(kind, id)
         try:
-            content = reading.read(path, _LARGEST)
+            with state.open_file(path, private=private) as file:
+                content = file.read(_LARGEST + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise EcapipeError(unreadable_file(path, _reason(error))) from None
         document = _parse(content) if len(content) <= _LARGEST else None
         if document is None:
-            raise EcapipeError(record_damaged(path, "it is no JSON object"))
-        _check_version(document, path)
+            raise EcapipeError(record_damaged(path, "it is no JSON object", records.removal(kind, id)))
+        _check_version(document, path, records.removal(kind, id))
         return document
 
     def _write(self, record: SavedRecord, sealed: SavedSecrets | None) -> None:
@@ -218,7 +260,7 @@ class RecordStore:
             raise EcapipeError(too_large_for_keyring(len(entry), self._limit))
         return entry
 
-    def _forget_entry(self, record: SavedRecord) -> None:
+    def _forget_entry(self, record: SavedRecord | UnreadableRecord) -> None:
         def forget(keyring: KeyringBackend) -> None:
             if keyring.get_password(*_entry(record)) is not None:
                 keyring.delete_password(*_entry(record))
@@ -227,11 +269,16 @@ class RecordStore:
 
     def _ask(self, task: str, work: Callable[[KeyringBackend], str | None]) -> str | None:
         """What the keyring says; raises `EcapipeError` (KeyringNotFound, KeyringFailed)."""
+        if self._locked:
+            raise EcapipeError(self._locked)
         keyring = self._keyring()
         try:
             return work(keyring)
         except Exception as error:  # backends raise whatever their system does; its words may hold anything
-            raise EcapipeError(keyring_failed(_name(keyring), task, type(error).__name__)) from None
+            problem = keyring_failed(_name(keyring), task, type(error).__name__)
+            if type(error).__name__ == "KeyringLocked":
+                self._locked = problem
+            raise EcapipeError(problem) from None
 
 
 def _parse(text: str | bytes) -> dict[str, Any] | None:
@@ -243,7 +290,7 @@ def _parse(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _entry(record: SavedRecord) -> tuple[str, str]:
+def _entry(record: SavedRecord | UnreadableRecord) -> tuple[str, str]:
     """The service and user name of a record's entry in the keyring."""
     return _SERVICES[record.kind], record.id
 
@@ -255,25 +302,27 @@ def _name(keyring: KeyringBackend) -> str:
 def _record(kind: RecordKind, id: str, document: dict[str, Any], path: str) -> SavedRecord:
     place, members = document.get("place"), document.get("members")
     if document.get("kind") != kind or place not in ("keyring", "file") or not isinstance(members, dict):
-        raise EcapipeError(record_damaged(path, "kind, place or members are not as they should be"))
+        raise EcapipeError(
+            record_damaged(path, "kind, place or members are not as they should be", records.removal(kind, id))
+        )
     return SavedRecord(kind, id, place, members, path)
 
 
-def _check_version(document: dict[str, Any], path: str) -> None:
+def _check_version(document: dict[str, Any], path: str, removal: str) -> None:
     version = document.get("version")
     # To Python, true is an integer.
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise EcapipeError(record_damaged(path, "it has no version"))
+        raise EcapipeError(record_damaged(path, "it has no version", removal))
     if version > VERSION:
-        raise EcapipeError(record_too_new(path, version))
+        raise EcapipeError(record_too_new(path, version, removal))
 
 
-def _seal(secrets: object, path: str) -> SavedSecrets:
+def _seal(secrets: object, path: str, removal: str) -> SavedSecrets:
     if not isinstance(secrets, dict):
         secrets = {}
     values = [secrets.get(name) for name in _NAMES]
     if not any(values) or not all(value is None or (isinstance(value, str) and value) for value in values):
-        raise EcapipeError(record_damaged(path, "its secrets are missing, or no texts"))
+        raise EcapipeError(record_damaged(path, "its secrets are missing, or no texts", removal))
     return SavedSecrets(*(Secret(value) if value else None for value in values))
 
 

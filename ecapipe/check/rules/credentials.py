@@ -10,7 +10,8 @@ from ecapipe.check.findings import Level, Levels
 from ecapipe.check.rules.rule import HELP, REPLACING, guide, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
 from ecapipe.credentials.placeholders import is_placeholder
-from ecapipe.credentials.sources import Field, find_replacement, variable
+from ecapipe.credentials.resolution import mixed
+from ecapipe.credentials.sources import FIELDS, Field, find_replacement, variable
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
 from ecapipe.problems.problem import command, retrieve_command
@@ -19,8 +20,6 @@ from ecapipe.project.apps import Replaced
 
 _NAMED: Final = 10
 """Apps that a message lists."""
-
-FIELDS: tuple[Field, ...] = ("consumerKey", "consumerSecret")
 
 # Salesforce documents no form, and a deployer may choose a key of another: `credential_shape` is a note at most.
 _SHAPES: Final = {
@@ -42,7 +41,9 @@ def _reserved_in_orgs(evidence: Evidence) -> Iterator[Remark]:
 )
 def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
     app, key = subject.app, subject.resolution.key
-    if subject.settings and key.source is None and subject.in_file("consumerKey") == "absent":
+    # Of placeholders and duplicates other rules tell.
+    held = subject.in_file("consumerKey")
+    if subject.settings and key.source is None and held not in ("placeholder", "duplicate"):
         yield subject.remark(
             f"{app.name} has no consumerKey. {' '.join(key.causes)}",
             f"Deploy the app, then retrieve: {retrieve_command()}",
@@ -61,7 +62,10 @@ def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
 )
 def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     app, secret = subject.app, subject.resolution.secret
-    if not subject.settings or secret.source or subject.in_file("consumerSecret") != "absent":
+    # A public client needs none; of placeholders and duplicates other rules tell.
+    if not subject.settings or secret.source or app.secret_optional:
+        return
+    if subject.in_file("consumerSecret") in ("placeholder", "duplicate"):
         return
     flows = registry.allowed_flows(app)
     sentences = [f"{app.name} has no consumerSecret.", *secret.causes]
@@ -173,17 +177,19 @@ def variable_reserved(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning"),
-    means="The consumer key comes from one source and the consumer secret from another.",
-    why="Key and secret belong together. After a rotation, or in another org, one of the two is stale.",
-    remedy="Take both from the same source, or make sure that they belong together.",
+    means="The consumer secret comes from the settings file, and the consumer key from elsewhere.",
+    why="Key and secret belong together. A key from the environment, or from a replacement, may be that of another "
+    "org, or of another time. The other way round is usual: the key in the file, the secret kept out of it.",
+    remedy="Supply the secret where the key comes from, or leave the key to the file as well.",
     source="RFC 6749, section 2.3.1",
 )
 def credential_sources_mixed(subject: RuleInput) -> Iterator[Remark]:
-    key, secret = subject.resolution.key.origin, subject.resolution.secret.origin
-    if key and secret and secret is not key and not secret.fits_key:
+    key, secret = subject.resolution.key, subject.resolution.secret
+    if mixed(key, secret):
         yield subject.remark(
-            f"The consumer key of {subject.app.name} comes from {key.name}, its consumer secret from {secret.name}.",
-            f"Take both from {key.name}, or both from {secret.name}.",
+            f"The consumer key of {subject.app.name} comes from {key.source}, its consumer secret from "
+            f"{secret.source}.",
+            f"Take both from {key.source}, or both from {secret.source}.",
             element="consumerKey",
         )
 
@@ -256,7 +262,7 @@ def _has_value(subject: RuleInput, field: Field) -> bool:
     """Whether something gives the value that the file lacks: for a login any source, for a deploy a replacement."""
     if subject.evidence.purpose == "login":
         return subject.state(field).source is not None
-    return find_replacement(subject.app, None, field) is not None
+    return find_replacement(subject.app, field) is not None
 
 
 def _missing(subject: RuleInput, field: Field) -> tuple[str, ...]:

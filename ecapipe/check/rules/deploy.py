@@ -288,9 +288,9 @@ def unknown_element(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.app.files:
         # Of the other types too little was seen to call an element unknown.
         known = KNOWN.get(file.type)
-        if known is None:
+        if known is None or file.document.names <= known:
             continue
-        for name in dict.fromkeys(element.name for element in file.document.elements):
+        for name in file.document.names:
             if name not in known:
                 yield subject.remark(
                     f"{file.type.name} has no element {name}, as far as ecapipe knows.",

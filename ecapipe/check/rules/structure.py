@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import urlsplit
 
 from ecapipe.check.findings import Level, Levels
@@ -14,13 +15,16 @@ from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
 from ecapipe.credentials.sources import variables
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
-from ecapipe.problems.problem import retrieve_command
+from ecapipe.problems.problem import command, retrieve_command
 from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import apps, metadata
 from ecapipe.project.metadata import Type
 
 LONGEST: Final = 2000
 """Characters that all callback URLs may have together."""
+
+_INSECURE: Final = "is plain http"
+_VALID: Final = (None, _INSECURE)
 
 _WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems.variable_reserved, unreadable_file)
 """The problems with files that are not `malformed_xml`."""
@@ -56,6 +60,24 @@ def _can_login_without_settings(subject: RuleInput) -> bool:
     """Whether key and secret, or private key, come from elsewhere: enough for the flows without a callback."""
     key, secret = subject.resolution.key.source, subject.resolution.secret.source
     return key is not None and (secret is not None or subject.app.name in subject.evidence.jwt)
+
+
+@rule(
+    levels=Levels(deploy="error"),
+    means="The last commit had a global OAuth settings file of the app, and the project has none.",
+    why="The deploy leaves out what the file holds, and in another org the app has no OAuth settings at all.",
+    remedy="Restore the file, or commit the deletion if it is meant.",
+    source=guide(metadata.SETTINGS),
+    needs=("deleted",),
+)
+def settings_deleted(subject: RuleInput) -> Iterator[Remark]:
+    name = subject.app.name
+    if path := subject.evidence.deleted.get(name):
+        yield subject.remark(
+            f"The global OAuth settings file of {name}, {path}, was deleted since the last commit.",
+            f"Restore it: {command('git restore --source=HEAD', path)}",
+            "Or commit the deletion, if the app is to have none.",
+        )
 
 
 @rule(
@@ -216,18 +238,28 @@ def callback_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="error", commit="error"),
-    means="A line of callbackUrl is no absolute URL, or has a fragment or a wildcard.",
-    why="Salesforce compares callback URLs character by character; one that is no URL never matches.",
-    remedy="Correct the line. Several URLs stand on lines of their own.",
-    source="RFC 6749, section 3.1.2",
+    means="A line of callbackUrl is no absolute URL, or has a fragment or a wildcard; or the element stands twice.",
+    why="Salesforce compares callback URLs character by character; one that is no URL never matches. It takes one "
+    "callbackUrl.",
+    remedy="Correct the line. Several URLs stand on lines of their own, in one element.",
+    source=f"RFC 6749, section 3.1.2; {guide(metadata.SETTINGS)}",
 )
 def callback_invalid(subject: RuleInput) -> Iterator[Remark]:
-    if wrong := [url for url in subject.callback_urls if _assess(url) == "invalid"]:
+    name = subject.app.name
+    if wrong := [f"{url} {fault}" for url in subject.callback_urls if (fault := _assess(url)) not in _VALID]:
         yield subject.remark(
-            f"{subject.app.name} has callback URLs that are no absolute URLs: {', '.join(wrong)}.",
+            f"{name} has callback URLs that cannot be used: {'; '.join(wrong)}.",
             "Correct them in the app's OAuth settings; several stand on lines of their own.",
             element="callbackUrl",
         )
+    for another in subject.settings.document.all("callbackUrl")[1:] if subject.settings else ():
+        remark = subject.remark(
+            f"{name} has more than one callbackUrl; Salesforce takes one, and only the first was read.",
+            "Write all callback URLs into one callbackUrl, each on a line of its own.",
+            element="callbackUrl",
+        )
+        yield replace(remark, line=another.line, element="another callbackUrl")
+        return
 
 
 @rule(
@@ -238,7 +270,7 @@ def callback_invalid(subject: RuleInput) -> Iterator[Remark]:
     source="RFC 9700, section 2.6; RFC 8252, section 7.3",
 )
 def callback_insecure(subject: RuleInput) -> Iterator[Remark]:
-    if wrong := [url for url in subject.callback_urls if _assess(url) == "insecure"]:
+    if wrong := [url for url in subject.callback_urls if _assess(url) == _INSECURE]:
         yield subject.remark(
             f"{subject.app.name} has callback URLs that are plain http: {', '.join(wrong)}.",
             "Use https.",
@@ -304,21 +336,26 @@ def _orphaned(subject: RuleInput) -> bool:
 
 # Most apps of a project have the same.
 @lru_cache
-def _assess(url: str) -> Literal["invalid", "insecure", "fine"]:
-    """Whether a callback URL is absolute and without fragment (RFC 6749 §3.1.2), and not http over a network."""
+def _assess(url: str) -> str | None:
+    """What is wrong with a callback URL: it has to be absolute and without fragment (RFC 6749 §3.1.2), and, which is
+    `_INSECURE`, not http over a network."""
     try:
         parts = urlsplit(url)
         # Reading it raises on a port that is no number.
         parts.port  # noqa: B018
     except ValueError:
-        return "invalid"
+        return "is no absolute URL"
+    if "#" in url:
+        return "has a fragment (#)"
+    if "*" in url:
+        return "has a wildcard (*)"
     web = parts.scheme in ("http", "https")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s*#]+", url) or (web and not parts.hostname):
-        return "invalid"
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:\S+", url) or (web and not parts.hostname):
+        return "is no absolute URL"
     # Plain http to this machine itself is what RFC 8252 §7.3 asks for.
     if parts.scheme == "http" and not apps.loopback(url):
-        return "insecure"
-    return "fine"
+        return _INSECURE
+    return None
 
 
 def _retrieve(type: Type) -> str:

@@ -39,7 +39,7 @@ class Remark:
 
 Need = Literal[
     "jwt", "keys", "tracked", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
-    "changed_config",
+    "changed_config", "expired_certificates", "invalid_certificates", "unfit_api_version", "deleted",
 ]  # fmt: skip
 """A member of `Evidence` that a rule may need."""
 
@@ -80,6 +80,14 @@ class Evidence:
     """The files of the configuration that say something else than at that revision."""
     unlisted: tuple[str, ...] = ()
     """The folders that were package directories then, and are not looked into any more."""
+    expired_certificates: Mapping[str, str] = field(default_factory=dict)
+    """Settings files whose certificate has expired, with the day."""
+    invalid_certificates: frozenset[str] = frozenset()
+    """Settings files that hold as certificate what is none."""
+    deleted: Mapping[str, str] = field(default_factory=dict)
+    """Apps whose settings file was deleted since the last commit, with its path."""
+    unfit_api_version: Problem | None = None
+    """Why the project's sourceApiVersion does not fit external client apps."""
     unexamined: tuple[Remark, ...] = ()
     """What could not be looked at."""
     problems: tuple[Problem, ...] = ()

@@ -16,6 +16,8 @@ from ecapipe.project.apps import App
 class ClientCredentials(Grant):
     """RFC 6749 §4.4."""
 
+    place = "client-credentials"
+
     def fields(self, client: ClientIdentity) -> dict[str, str]:
         return authentication(client) | {"grant_type": "client_credentials"}
 

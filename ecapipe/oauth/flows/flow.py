@@ -38,6 +38,8 @@ class Flow(ABC):
     """Whether a private key stands in for the consumer secret. A key that is given decides for such a flow."""
     needs_file: ClassVar[bool] = False
     """Whether it needs more of the settings file than key and secret."""
+    settings_decide: ClassVar[bool] = True
+    """Whether the org refuses what the settings do not allow. Otherwise the flow is tried for who asks for it."""
     refreshes: ClassVar[bool] = False
     """Whether a refresh token can come of it. Each is an approval, of which Salesforce grants a user few."""
     renewal: ClassVar[Grant | None] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 from ecapipe.credentials.sources import ClientIdentity
 from ecapipe.oauth.flows.flow import Flow, Means
@@ -21,7 +21,7 @@ _ASSERTION_LIFE: Final = 150
 class JwtBearer(Grant):
     """RFC 7523 §2.1: a signed assertion, which lives for minutes and is sent once."""
 
-    signed: ClassVar[bool] = True
+    place = "jwt"
     assertion: Secret
 
     @property
@@ -44,6 +44,8 @@ class JwtFlow(Flow):
         f"of the flows it allows only {name} is possible without people, and --jwt-key-file names no key"
     )
     signs = True
+    # Some orgs leave the certificate out of a retrieve.
+    settings_decide = False
     # The flow follows from the key: without one, asking for the flow would only fail again.
     advice = "Use --jwt-key-file PATH, with the private key of the app's certificate."
     advice_without_secret = "Or log in without it, with a private key: --jwt-key-file PATH"  # noqa: S105

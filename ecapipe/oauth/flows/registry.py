@@ -63,7 +63,7 @@ def choose_flow(app: App, option: str, means: Means) -> AnyFlow:
     Raises `EcapipeError` (FlowNotPossible), which says what the file allows. Without a file nothing tells what the
     app allows, and those flows are tried that need nothing from it.
     """
-    candidates = _candidates(app)
+    candidates = _candidates(app, option)
     # A private key is given for nothing else, so that it decides.
     for flow in sorted(candidates, key=lambda flow: not flow.signs):
         if flow.name == option and flow.usable_on_demand(means):
@@ -71,16 +71,20 @@ def choose_flow(app: App, option: str, means: Means) -> AnyFlow:
         if option == AUTO and flow.usable(means):
             return flow
     reason = _explain_refusal(app, option, candidates)
-    advice = [flow.advice for flow in candidates if flow.signs or flow.name != option]
+    # None that would fail again.
+    advice = [each.advice for each in candidates if each.signs or (each.name != option and each.usable(means))]
+    if not means.person and any(flow.attended for flow in candidates):
+        advice.append("Run it where somebody can sign in: in a terminal, without --no-prompt.")
     raise EcapipeError(
-        flow_not_possible(app.name, option, _names(candidates), reason, app.settings is not None, advice)
+        flow_not_possible(app.name, option, _names(_candidates(app, AUTO)), reason, app.settings is not None, advice)
     )
 
 
-def _candidates(app: App) -> tuple[AnyFlow, ...]:
+def _candidates(app: App, option: str) -> tuple[AnyFlow, ...]:
     if app.settings is None:
         return tuple(flow for flow in FLOWS if not flow.needs_file)
-    return allowed_by(app)
+    asked = [flow for flow in FLOWS if flow.name == option and not flow.settings_decide]
+    return tuple([flow for flow in FLOWS if flow in asked or flow.allowed_by(app)])
 
 
 def _explain_refusal(app: App, option: str, candidates: Sequence[AnyFlow]) -> str:
@@ -94,4 +98,4 @@ def _explain_refusal(app: App, option: str, candidates: Sequence[AnyFlow]) -> st
 
 def uses_key(app: App, option: str, has_key: bool) -> bool:
     """Whether `app` will log in with a private key, for which it needs no secret."""
-    return has_key and any(flow.signs and option in (AUTO, flow.name) for flow in _candidates(app))
+    return has_key and any(flow.signs and option in (AUTO, flow.name) for flow in _candidates(app, option))

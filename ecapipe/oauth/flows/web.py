@@ -21,6 +21,7 @@ Callback = Literal["listen", "paste"]
 class AuthorizationCode(Grant):
     """RFC 6749 §4.1.3, with the PKCE verifier (RFC 7636 §4.5) and the redirect_uri of the authorize request."""
 
+    place = "web"
     # RFC 6749 §4.1.2: a code is good for one request.
     repeatable: ClassVar[bool] = False
     code: Secret
