@@ -36,6 +36,16 @@ class CommittedConfig:
         if path and _lines(read_tree(tree, self.project, path, LARGEST)) != _lines(self.baseline):
             yield path
 
+    def unlisted(self, tree: ProjectTree) -> tuple[str, ...]:
+        """The package directories of the commit that are still there, and in none of the tree's own."""
+        own = self.project.package_directories
+
+        def is_left_out(directory: str) -> bool:
+            listed = any(each in (".", directory) or directory.startswith(f"{each}/") for each in own)
+            return not listed and tree.is_directory(f"{self.project.root}/{directory}")
+
+        return tuple(filter(is_left_out, sfdx_project.directories(self.project_file)))
+
 
 def read(revision: str, project: Project, world: CheckAccess) -> CommittedConfig:
     """The configuration of a project at a revision.

@@ -158,6 +158,7 @@ class _ProjectCheck:
         if self.config:
             changed = tuple(self.config.changed(self.world.tree))
             facts = replace(facts, config_commit=self.config.revision, changed_config=changed)
+            facts = replace(facts, unlisted=self.config.unlisted(self.world.tree))
         findings = registry.check(apps, resolved, facts, self.levels)
         is_whole = discovery.whole and self.options.since is None
         names = {app.name for app in apps}

@@ -110,6 +110,14 @@ def configured_by(text: str | None, project: Project) -> Project:
     return _configured(project, _plugin(members))
 
 
+def directories(text: str | None) -> tuple[str, ...]:
+    """The package directories that a version of `sfdx-project.json` names; none where it cannot be read."""
+    try:
+        return _directories(_object(_loads(text or "{}"), "it must be an object"))
+    except EcapipeError:
+        return ()
+
+
 def same_configuration(one: str | None, other: str | None) -> bool:
     """Whether two versions of `sfdx-project.json` hold the same ``plugins.ecapipe``; raises as `parse`."""
     return one == other or _configuration(one) == _configuration(other)

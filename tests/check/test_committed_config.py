@@ -10,6 +10,7 @@ import pytest
 import trees
 from check import ground
 from check.ground import committed
+from commandline import inside
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -175,6 +176,30 @@ def test_a_revision_has_to_be_there(tmp_path: Path) -> None:
             ground.inspect(root, CheckOptions(config_from=revision))
         assert caught.value.problem.kind is kind
         ground.ready(root, committed({}))
+
+
+def test_the_commit_may_have_been_fetched_beside_a_shallow_clone_anywhere(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path / "origin", [*committed(STRICT | APP), *committed(LENIENT)])
+    base = ground.git(root, "rev-parse", "HEAD~1").strip()
+    ground.git(tmp_path, "clone", "--quiet", "--depth=1", root.as_uri(), "place/clone")
+    fetched = ground.ready(tmp_path / "fetched", [f"fetch --quiet {root.as_uri()} {base}"])
+    asked = ("app", "check", "-d", "clone", "--project-config-from", base, "--json")
+    ended = inside(*asked, at=tmp_path / "place", GIT_ALTERNATE_OBJECT_DIRECTORIES=str(fetched / ".git/objects"))
+    found = {each["rule"]: each["level"] for each in json.loads(ended.out)["result"]["findings"]}
+    assert (found[RULE], found[CHANGED]) == ("error", "warning")
+
+
+def test_a_package_directory_that_is_left_out_is_told(tmp_path: Path) -> None:
+    gate = ground.for_("commit", config_from="HEAD")
+    root = ground.ready(tmp_path, committed(trees.project("force-app", "more/app") | APP | {"more/app/a": "made up"}))
+    assert judged(root, gate)[1] == []
+    trees.plant(root, {FILE: trees.project("more")[FILE]})
+    assert judged(root, gate) == ([], [FILE])
+    trees.plant(root, {FILE: trees.project("force-app")[FILE]})
+    assert judged(root, gate)[1] == [FILE]
+    (root / "more/app/a").unlink()
+    (root / "more/app").rmdir()
+    assert judged(root, gate)[1] == []
 
 
 JSON = st.recursive(

@@ -328,3 +328,28 @@ def test_a_settings_file_at_the_top_may_have_any_name(tmp_path: Path) -> None:
     name = ":(top)a.ecaGlblOauth-meta.xml"
     root = ground.ready(tmp_path, [{name: trees.app()[SETTINGS]} | IGNORE, "status"])
     assert not {"secret-tracked-by-git", "settings-not-gitignored"} & ground.rules(root, COMMIT)
+
+
+@pytest.mark.parametrize(
+    "steps", [("add --all --force",), ("config color.ui always",), ("config color.grep always",)]
+)
+def test_a_secret_in_another_file_is_found_whatever_git_shows_or_ignores(
+    steps: tuple[str, ...], tmp_path: Path
+) -> None:
+    secret = trees.secret("Billing")
+    ignored = {".gitignore": "*.ecaGlblOauth-meta.xml\nscripts/\n"} if "--force" in steps[0] else IGNORE
+    root = ground.ready(tmp_path / "project", [APP | ignored | {"scripts/login.sh": secret}, *steps])
+    found = [each.file for each in ground.findings(root, COMMIT) if each.rule == "secret-elsewhere-in-tree"]
+    assert found == ["scripts/login.sh"]
+
+
+def test_a_work_tree_that_only_a_variable_tells_of_is_not_passed_over(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path / "project", committed(APP))
+    (root / ".git").rename(tmp_path / "elsewhere")
+    told = {"GIT_DIR": str(tmp_path / "elsewhere"), "GIT_WORK_TREE": str(root)}
+    for asked in (told, {"GIT_DIR": told["GIT_DIR"]}):
+        ended = ecapipe("app", "check", "--for", "commit", "--concise", at=root, **asked)
+        assert (ended.status, "[not-examined]" in ended.out) == (1, True)
+    ground.ready(tmp_path / "other", APP)
+    ended = ecapipe("app", "check", "--for", "commit", "--concise", at=tmp_path / "other", **told)
+    assert (ended.status, "[not-examined]" in ended.out) == (0, False)

@@ -44,10 +44,10 @@ _PROGRAM: Final = "GIT_PYTHON_GIT_EXECUTABLE"
 """The variable of GitPython that names another program."""
 _LOADING: Final = threading.Lock()
 _OF_ONE_REPOSITORY: Final = frozenset(
-    "GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_SHALLOW_FILE GIT_GRAFT_FILE "
-    "GIT_NAMESPACE".split()
+    "GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_SHALLOW_FILE GIT_GRAFT_FILE GIT_NAMESPACE".split()
 )
-"""What git lets the hooks of a repository know of it, such as the index of a commit of some paths."""
+"""What git lets the hooks of a repository know of it, such as the index of a commit of some paths. More objects, of
+GIT_ALTERNATE_OBJECT_DIRECTORIES, are of no harm to any: an object is called by its content."""
 _FOUND: Final = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX"})
 """What git finds from the top of the work tree."""
 _FOREIGN: Final = frozenset({"annex", "lfs", "modules"})
@@ -201,14 +201,20 @@ class GitRepository:
         return [_ruling(*map(os.fsdecode, fields_of)) for fields_of in zip(fields[0::4], fields[2::4], strict=True)]
 
     def holding(self, folder: str, secrets: SecretSearch) -> Iterable[str]:
-        command = (
-            "grep", "--untracked", "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
+        grep = (
+            "--files-with-matches", "--full-name", "-z", "--text", "--no-textconv",
+            "--no-color",  # color.ui=always would put escapes around every name
             "--fixed-strings", "-f", "-", "--", f":(literal){folder}",
         )  # fmt: skip
+        ignored = ("ls-files", "--cached", "--ignored", "--exclude-standard", "-z", "--", f":(literal){folder}")
 
         def search() -> list[str]:
             # The values go in through a pipe: nobody can see them among the arguments.
-            return self._names(*command, stdin=secrets.patterns)
+            found = self._names("grep", "--untracked", *grep, stdin=secrets.patterns)
+            # That passes over what is tracked and ignored as well, of which there is hardly ever anything.
+            if self._run(*ignored):
+                found += self._names("grep", *grep, stdin=secrets.patterns)
+            return list(dict.fromkeys(found))
 
         return _InBackground(search)
 
@@ -410,6 +416,7 @@ class Repositories:
     def __call__(self, path: str) -> GitRepository | None:
         top = _top(path)
         if top is None:
+            _refuse_unmarked(path)
             return None
         if top not in self._opened:
             self._opened[top] = GitRepository(top, self._patience)
@@ -424,6 +431,18 @@ def _top(path: str) -> str | None:
         if top == last:
             return None
     return top.replace(os.sep, "/")
+
+
+def _refuse_unmarked(path: str) -> None:
+    """Raises `GitRefused` for a path in the work tree of GIT_DIR, which needs no .git there: nobody looks into it,
+    and what it tracks is not to be taken for what no repository does."""
+    variables = environment.process()
+    if variables.get("GIT_DIR") is None:
+        return
+    with suppress(OSError, ValueError):  # the current folder was removed, or the other is on another drive
+        work_tree = os.path.realpath(variables.get("GIT_WORK_TREE") or os.curdir)
+        if os.path.commonpath((work_tree, os.path.realpath(path))) == work_tree:
+            raise GitRefused(git_unavailable(path, "GIT_DIR names a repository that has no .git around it"))
 
 
 def _git_folders(top: str) -> list[str]:

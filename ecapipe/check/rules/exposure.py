@@ -285,7 +285,7 @@ def not_examined(evidence: Evidence) -> Iterator[Remark]:
 @project_rule(
     levels=Levels(login="warning", deploy="warning", commit="warning"),
     means="The tree has another plugins.ecapipe, or another baseline, than the commit that --project-config-from "
-    "names. The check went by that commit.",
+    "names. The check went by that commit. Or a folder is no package directory any more, and was not checked.",
     why="Whoever changes what a check goes by can let anything pass, from the next check on.",
     remedy="Have somebody review the change for itself. Once it is merged, checks go by it.",
     source="CWE-807, Reliance on Untrusted Inputs in a Security Decision",
@@ -296,6 +296,9 @@ def check_config_changed(evidence: Evidence) -> Iterator[Remark]:
         changed = "plugins.ecapipe" if file == FILE else "The baseline"
         message = f"{changed} is not what it is at {evidence.config_commit}, which this check went by."
         yield Remark(message, (_REVIEW,), file=file, line=None, element="")
+    for directory in evidence.unlisted:
+        message = f"{directory} is no package directory, as it is at {evidence.config_commit}: it was not checked."
+        yield Remark(message, (_REVIEW,), file=FILE, line=None, element=directory)
 
 
 def _policy(

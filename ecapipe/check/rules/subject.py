@@ -78,6 +78,8 @@ class Evidence:
     """The revision whose configuration the check goes by; empty: by that of the tree."""
     changed_config: tuple[str, ...] = ()
     """The files of the configuration that say something else than at that revision."""
+    unlisted: tuple[str, ...] = ()
+    """The folders that were package directories then, and are not looked into any more."""
     expired_certificates: Mapping[str, str] = field(default_factory=dict)
     """Settings files whose certificate has expired, with the day."""
     invalid_certificates: frozenset[str] = frozenset()
