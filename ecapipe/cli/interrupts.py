@@ -37,6 +37,7 @@ class Interrupts:
         self._deferring = self._pending = False
         self._call: Callable[[], None] | None = None
         self._terminals: list[int] = []
+        self._taken: list[signal.Signals] = []
         self._number: int = signal.SIGINT
         self._report_unraisable = sys.unraisablehook
 
@@ -47,6 +48,7 @@ class Interrupts:
         for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
+                self._taken.append(number)
 
     @contextmanager
     def defer(self, *, last: bool = False) -> Iterator[None]:
@@ -118,7 +120,7 @@ class Interrupts:
 
     def retire(self) -> None:
         """From here on a signal does nothing: the work is over, and its end is reported once."""
-        for number in ENDING:
+        for number in self._taken:
             signal.signal(number, signal.SIG_IGN)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -225,7 +225,7 @@ def test_a_file_that_may_not_be_read_is_a_problem(public: Path) -> None:
         with pytest.raises(EcapipeError) as caught:
             Disk().read(f"{public}/A.eca-meta.xml", LIMIT)
     assert caught.value.problem.kind is unreadable_file
-    assert "Permission denied" in caught.value.problem.message
+    assert "permission denied" in caught.value.problem.message
 
 
 @pytest.mark.parametrize("path", ["nothing", ".", "file/below"])

@@ -200,10 +200,10 @@ def test_a_page_that_hears_nothing_says_no_more_than_signed_in(port: int, releas
 def test_a_browser_that_goes_away_changes_nothing(port: int) -> None:
     with concluding(port, 20) as (pending, future):
         with socket.create_connection(("127.0.0.1", port)) as browser:
-            browser.sendall(f"GET {PATH}?{GOOD} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            browser.sendall(f"GET {PATH}?{GOOD} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
             browser.recv(100)
         with socket.create_connection(("127.0.0.1", port)) as browser:
-            browser.sendall(b"GET /ecapipe/signed-in HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            browser.sendall(f"GET /ecapipe/signed-in HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
         assert code(future) == CODE
         pending.conclude(SUBJECT, None)
         assert "Billing is authorized in uat." in request(port, "/ecapipe/signed-in").text

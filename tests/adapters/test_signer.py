@@ -17,7 +17,6 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.signer import PemKeys, RsaKey
 from ecapipe.problems import credentials
 from ecapipe.problems.problem import EcapipeError, Problem
-from ecapipe.problems.usage import unreadable_file
 from ecapipe.secret import Secret
 
 NOW = "2026-11-25T12:00:00.000Z"
@@ -146,7 +145,7 @@ def test_what_is_no_usable_key_is_refused_with_the_reason(
 
 def test_a_file_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
     assert problem(str(tmp_path / "missing")).kind is credentials.jwt_key_not_path
-    assert problem(str(tmp_path)).kind is unreadable_file
+    assert problem(str(tmp_path)).kind is credentials.jwt_key_not_path
 
 
 def test_a_key_in_place_of_a_path_is_not_repeated() -> None:

@@ -149,7 +149,7 @@ def test_a_public_client_keeps_no_secret(org: Org) -> None:
 def test_scopes_bring_a_refresh_token_unless_the_command_line_says_otherwise(org: Org) -> None:
     ended = org.save("Steady", "--scopes", "api")
     assert ended.status == 0
-    assert "Warning: The login is kept, but cannot be refreshed: it ends with its access token." in ended.err
+    assert "Warning: Steady@uat: The login is kept, but cannot be refreshed" in ended.err
     assert set(org.secrets) == {"accessToken"}
     refused = org.login("refresh")
     assert (refused.status, "Error (LoginNotRefreshable)" in refused.err) == (1, True)

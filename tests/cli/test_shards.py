@@ -145,7 +145,7 @@ def test_results_that_are_none_are_refused(orgs: Batch, tmp_path: Path) -> None:
         )
         assert file in ended.document["message"]
     (tmp_path / "folder").mkdir()
-    assert inside("report", "merge", "folder", at=tmp_path).status == 1
+    assert inside("report", "merge", "folder", at=tmp_path).status == 2
     assert inside("report", "merge", at=tmp_path).status == 2
 
 

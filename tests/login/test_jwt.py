@@ -205,7 +205,7 @@ def test_a_key_that_others_may_read_and_a_foreign_certificate_are_warnings(run: 
     [
         (None, "hold no certificate"),
         ("{{CERTIFICATE}}", "cannot be read as a certificate"),
-        (certificate(rsa_key(), days=-1), "expired on"),
+        (certificate(rsa_key(), days=-9_000), "expired on"),
     ],
 )
 def test_a_doubtful_certificate_is_said_and_the_flow_that_was_asked_for_tried(

@@ -82,8 +82,8 @@ FAULTS: Mapping[str, Met] = {
     "forbidden": Met(
         {"status": 403, "body": BLOCKED},
         unexpected_answer,
-        oauth.user_info_refused,
-        oauth.api_access_blocked,
+        oauth.api_disabled,
+        oauth.api_disabled,
     ),
     "missing": Met({"status": 404}, unexpected_answer, unexpected_answer, None),
     "no-object": Met({"status": 200, "body": ["none"]}, unexpected_answer, unexpected_answer, None),

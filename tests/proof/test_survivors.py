@@ -181,7 +181,7 @@ def test_a_refused_address_says_why(text: str, reason: str) -> None:
 
 
 def test_this_machine_may_be_written_in_any_case() -> None:
-    assert selection.choose("LocalHost", {}, ()).url == "https://localhost"
+    assert selection.choose("LocalHost", {}, ()).url == "http://localhost"
 
 
 def test_a_login_knows_its_app() -> None:

@@ -62,8 +62,8 @@ def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
 )
 def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     app, secret = subject.app, subject.resolution.secret
-    # A public client needs none; of placeholders and duplicates other rules tell.
-    if not subject.settings or secret.source or app.secret_optional:
+    # Of placeholders and duplicates other rules tell.
+    if not subject.settings or secret.source:
         return
     if subject.in_file("consumerSecret") in ("placeholder", "duplicate"):
         return
