@@ -150,9 +150,9 @@ def place(tmp_path: Path) -> Place:
     )
     traps = {f"{name}.py": f"import posix\nposix.write({marks}, b'{name}.py ')\n" for name in MODULES}
     trees.plant(checkout, traps)
-    (checkout / "bin").mkdir()
+    (checkout / "tools").mkdir()
     for program in PROGRAMS:
-        for place in (checkout / program, checkout / "bin" / program):
+        for place in (checkout / program, checkout / "tools" / program):
             written(place, f"#!/bin/sh\necho {program} >> {tmp_path}/sprung\n")
     return Place(tmp_path)
 
@@ -166,10 +166,11 @@ def written(path: Path, text: str) -> None:
 def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
     prepared = dict.fromkeys(script for job in jobs()[name] for script in job.install)  # jobs may begin alike
     assert prepared
-    here = [".", "", "./bin", "bin"]
+    # No folder of the system is called so: a job may go elsewhere, to / say.
+    here = [".", "", "./tools", "tools"]
     # The action is put into jobs of anybody: with folders of the checkout in PATH, as they have them.
     if name == "action":
-        here += [str(place.checkout), f"{place.checkout}/bin"]
+        here += [str(place.checkout), f"{place.checkout}/tools"]
     pythonpath = f":{place.checkout}"
     for script in prepared:
         ended = place.run(script, path=here, PYTHONPATH=pythonpath)
@@ -194,7 +195,7 @@ def test_the_action_judges_a_pull_request_by_the_commit_that_it_starts_from(fetc
     ground.ready(place.checkout, committed(lenient) if fetched else lenient)
     (job,) = jobs()["action"]
     for script in job.install:
-        ended = place.run(script, path=("bin", f"{place.checkout}/bin"), CONFIG_FROM=base)
+        ended = place.run(script, path=("tools", f"{place.checkout}/tools"), CONFIG_FROM=base)
         assert (ended.returncode, "could not be fetched" in ended.stdout) == (0, not fetched), ended.stderr
     assert "made-up" not in (place.root / "temp/ecapipe-config/config").read_text()
     (worked,) = [place.run(script, CONFIG_FROM=place.outputs.get("commit", base)) for script in job.work]
