@@ -100,6 +100,7 @@ def test_a_listening_app_signs_in_and_knows_whom_it_got(org: Provider, project: 
     assert not page.url.query
     assert ended.status == 0
     assert ended.success == {
+        "project": str(project),
         "app": "Listening",
         "org": "acme",
         "username": USER,
