@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _OPTIONS: Final = (
     "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=", "-c", f"core.hooksPath={os.devnull}",
     "-c", "credential.helper=", "-c", "submodule.recurse=false", "-c", "safe.bareRepository=explicit",
+    # An older git that may not fetch is killed by a broken pipe, if its fetch refuses the address quickly enough. A
+    # path is refused only after the pipe was read.
+    "-c", f"url.{os.devnull}/.insteadOf=",
 )  # fmt: skip
 # A partial clone would fetch what it lacks, with programs that its configuration names. git before 2.44 knows no
 # GIT_NO_LAZY_FETCH; in every git GIT_ALLOW_PROTOCOL wins over protocol.*.allow, whoever sets that.
