@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from copy import copy
 from importlib import import_module
 from typing import Final
 
@@ -67,7 +68,7 @@ def _run(words: list[str], session: CommandSession) -> int:
         raise EcapipeError(usage_error(f"{name} is not an ecapipe command.", "ecapipe", *hints))
     if words == [name] and COMMANDS[name].children:
         words = [name, "-h"]
-    command = typer.main.get_command(_build_parser(name))
+    command = typer.main.get_command(_build_parser(words))
     try:
         # Not typer's own main, which would keep an interrupt and a broken pipe to itself.
         with command.make_context("ecapipe", words, obj=session) as context:
@@ -77,8 +78,9 @@ def _run(words: list[str], session: CommandSession) -> int:
         return end.exit_code
 
 
-def _build_parser(name: str) -> typer.Typer:
-    """The command line with this one command, so that only its imports cost time."""
+def _build_parser(words: Sequence[str]) -> typer.Typer:
+    """The command line with the one command that `words` begin with, so that only its imports and flags cost time."""
+    name = words[0]
     parser = typer.Typer(
         cls=Group,
         rich_markup_mode=None,
@@ -90,7 +92,11 @@ def _build_parser(name: str) -> typer.Typer:
     parser.callback()(lambda: None)
     module = import_module(f"ecapipe.cli.{name}")
     if COMMANDS[name].children:
-        parser.add_typer(module.commands, name=name)
+        topic = copy(module.commands)
+        # All of them where none is named, or one that does not exist.
+        named = [command for command in topic.registered_commands if command.name in words[1:2]]
+        topic.registered_commands = named or topic.registered_commands
+        parser.add_typer(topic, name=name)
     else:
         command_class = getattr(module, "COMMAND_CLASS", Command)
         parser.command(name, cls=command_class)(getattr(module, name))

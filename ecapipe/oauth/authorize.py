@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_plus, urlencode, urlsplit
 
@@ -25,17 +26,6 @@ _BARE_CODE: Final = re.compile(r"[A-Za-z0-9._~%+/!-]{16,1024}={0,2}")
 
 _ERROR_PAGE: Final = "/remoteaccesserrorpage.apexp"
 """Where Salesforce shows an error that it sends to no callback, in lower case."""
-
-_ERROR_CODE: Final = rf"(?:OAUTH_[A-Z_]+|{'|'.join(map(re.escape, sorted(CODES)))})"
-_ERROR_TEXTS: Final = (
-    # As the page has it, somewhere in its text, or the code alone.
-    re.compile(rf"(?<!\S)(?P<code>{_ERROR_CODE})\s*:\s+(?P<description>.+)"),
-    re.compile(rf"(?P<code>{_ERROR_CODE})(?P<description>)$"),
-    # As a part of an address.
-    re.compile(
-        rf"(?:.*[?&\s])?error=(?P<code>{_ERROR_CODE})(?:&error_description=(?P<description>[^&\s]*))?(?![\w-])"
-    ),
-)
 
 _SINGLE: Final = ("state", "code", "error", "iss")
 """Parameters that decide on an answer, and must not be repeated (RFC 6749 §3.1)."""
@@ -155,7 +145,9 @@ def match_pasted(
         raise UnmatchedResponse("That is no address.") from None
     if address.scheme and (address.netloc or address.query):
         return _match_pasted_address(address, logins)
-    if error := _ERROR_TEXTS[0].search(text) or _ERROR_TEXTS[1].match(text) or _ERROR_TEXTS[2].match(text):
+    # As the page has it, somewhere in its text, the code alone, or as a part of an address.
+    page, alone, part = _error_texts()
+    if error := page.search(text) or alone.match(text) or part.match(text):
         login = _only(logins, "The text of a page")
         return login, _refusal(login, error["code"], unquote_plus(error["description"] or ""))
     code = unquote(text)
@@ -224,3 +216,14 @@ def _same_origin(one: str, other: str) -> bool:
         return (a.scheme, a.hostname, a.port) == (b.scheme, b.hostname, b.port)
     except ValueError:
         return False
+
+
+# Only what is pasted needs them, and the table of refusals makes them dear.
+@cache
+def _error_texts() -> tuple[re.Pattern[str], ...]:
+    code = rf"(?P<code>OAUTH_[A-Z_]+|{'|'.join(map(re.escape, sorted(CODES)))})"
+    return (
+        re.compile(rf"(?<!\S){code}\s*:\s+(?P<description>.+)"),
+        re.compile(rf"{code}(?P<description>)$"),
+        re.compile(rf"(?:.*[?&\s])?error={code}(?:&error_description=(?P<description>[^&\s]*))?(?![\w-])"),
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ecapipe.credentials.sources import ClientIdentity
-from ecapipe.oauth.refusals import Place
 from ecapipe.secret import Secret
+
+if TYPE_CHECKING:
+    from ecapipe.oauth.refusals import Place
 
 
 class Grant(ABC):

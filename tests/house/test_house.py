@@ -52,7 +52,8 @@ HEAVY = TYPER | {
 
 LOGGING_IN = {
     "adapters.network.browser", "adapters.network.http", "adapters.network.listener", "adapters.salesforce_cli",
-    "adapters.signer", "emulator", "exchange", "login", "oauth.messages", "oauth.tokens", "oauth.userinfo",
+    "adapters.signer", "emulator", "exchange", "login", "oauth.messages", "oauth.refusals", "oauth.tokens",
+    "oauth.userinfo",
     "run.pipeline", "run.scheduler",
 }  # fmt: skip
 """Our own modules that are about logins; each costs a millisecond or more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
@@ -98,6 +97,9 @@ def authorize_fields(
 
 def challenge(verifier: Secret) -> str:
     """The S256 code challenge (RFC 7636 §4.2)."""
+    # It loads OpenSSL, and every command loads the flows for their names.
+    import hashlib
+
     return base64url(hashlib.sha256(verifier.reveal().encode("ascii")).digest())
 
 
