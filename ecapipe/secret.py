@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, unquote_plus
 
 REDACTED: Final = "[REDACTED]"
 
-_SHORTEST_PART = 8
+SHORTEST = 8
 """A part of a secret this long (in characters) counts as the secret itself."""
 
 _LONGEST_PART = 256
@@ -99,12 +99,12 @@ class SecretSearch:
         for owner, secret in secrets:
             # Of a very long one its beginning says enough.
             value = secret.reveal().encode()[:_LONGEST_PART]
-            if len(value) >= _SHORTEST_PART and b"\n" not in value:
+            if len(value) >= SHORTEST and b"\n" not in value:
                 self._owners.setdefault(value, set()).add(owner)
         # Sorted, what begins a text stands right before where that text would, or is a beginning of what does.
         self._values = sorted(self._owners)
         self._beginnings = _beginnings(self._values)
-        self._starts = frozenset(value[:_SHORTEST_PART] for value in self._values)
+        self._starts = frozenset(value[:SHORTEST] for value in self._values)
         self._longest = max(map(len, self._values), default=0)
 
     def __len__(self) -> int:
@@ -150,8 +150,8 @@ class SecretSearch:
         """Each place at which a secret begins that is not `found` yet, in order."""
         # Most text has no run of a secret's own characters that is long enough: a fast way to say no.
         for run in self._runs.finditer(data.translate(self._marks)):
-            for start in range(run.start(), run.end() - _SHORTEST_PART + 1):
-                if data[start : start + _SHORTEST_PART] in self._starts:
+            for start in range(run.start(), run.end() - SHORTEST + 1):
+                if data[start : start + SHORTEST] in self._starts:
                     for value in self._at(data[start : start + self._longest]):
                         if value in found:
                             break  # and so are those that it begins with
@@ -199,7 +199,7 @@ def repeats(text: str, *secrets: Secret | None) -> bool:
 
     Secrets under eight characters would be found everywhere, and are left out.
     """
-    candidates = [each for each in secrets if each is not None and len(each.reveal()) >= _SHORTEST_PART]
+    candidates = [each for each in secrets if each is not None and len(each.reveal()) >= SHORTEST]
     likely = not text.isascii() or _ESCAPES.search(text) or _SHAPES.search(text)
     if not likely and not _resembles(_lower(text), candidates):
         return False
@@ -241,9 +241,9 @@ def _spans(text: str, secrets: Iterable[Secret | None]) -> Iterator[tuple[int, i
     parts: dict[int, set[str]] = {}
     dense_parts: set[str] = set()
     for form in (form for secret in secrets if secret is not None for form in _forms(secret)):
-        size = min(_SHORTEST_PART, len(form))
+        size = min(SHORTEST, len(form))
         parts.setdefault(size, set()).update(_windows(form, size))
-        dense_parts.update(_windows(_dense(form), _SHORTEST_PART))
+        dense_parts.update(_windows(_dense(form), SHORTEST))
     for view, places in _views(text):
         for shape in _SHAPES.finditer(view):
             yield places[shape.start()], places[shape.end()]
@@ -256,9 +256,9 @@ def _spans(text: str, secrets: Iterable[Secret | None]) -> Iterator[tuple[int, i
             continue
         # With separators between its characters, a secret is still one.
         kept = [place for place, letter in enumerate(lower) if letter.isascii() and letter.isalnum()]
-        for start, window in enumerate(_windows("".join([lower[place] for place in kept]), _SHORTEST_PART)):
+        for start, window in enumerate(_windows("".join([lower[place] for place in kept]), SHORTEST)):
             if window in dense_parts:
-                yield places[kept[start]], places[kept[start + _SHORTEST_PART - 1] + 1]
+                yield places[kept[start]], places[kept[start + SHORTEST - 1] + 1]
 
 
 def _dense(text: str) -> str:

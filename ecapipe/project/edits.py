@@ -112,23 +112,27 @@ def _only_match(pattern: bytes, data: bytes, flags: int = 0) -> re.Match[bytes] 
     return matches[0]
 
 
-def add_replacement(text: str, entry: Mapping[str, str]) -> str:
-    """An `sfdx-project.json`, which has to be valid, with `entry` among its ``replacements``, in its own layout."""
+def add_replacements(text: str, entries: Sequence[Mapping[str, str]]) -> str:
+    """An `sfdx-project.json`, which has to be valid, with `entries` among its ``replacements``, in its own layout."""
     layout = _Layout.of(text)
     span = _member(text, "replacements")
     if span is None:
         last = len(text[: text.rindex("}")].rstrip())
-        return f'{text[:last]},{layout.lead}"replacements": {layout.dump([entry], 1)}{text[last:]}'
+        return f'{text[:last]},{layout.lead}"replacements": {layout.dump(entries, 1)}{text[last:]}'
     start, end = span
-    if entry in json.loads(text[start:end]):
+    known = {json.dumps(entry, sort_keys=True) for entry in json.loads(text[start:end])}
+    entries = [entry for entry in entries if json.dumps(entry, sort_keys=True) not in known]
+    if not entries:
         return text
     last = len(text[: end - 1].rstrip())
     is_empty = last == start + 1
     if is_empty:
-        return text[:start] + layout.dump([entry], 1) + text[end:]
+        return text[:start] + layout.dump(entries, 1) + text[end:]
     if layout.indent is None or "\n" not in text[start:end]:
-        return f"{text[:last]}, {json.dumps(entry, ensure_ascii=False)}{text[last:]}"
-    return text[:last] + "," + layout.newline + layout.indent * 2 + layout.dump(entry, 2) + text[last:]
+        added = [f", {json.dumps(entry, ensure_ascii=False)}" for entry in entries]
+    else:
+        added = ["," + layout.newline + layout.indent * 2 + layout.dump(entry, 2) for entry in entries]
+    return text[:last] + "".join(added) + text[last:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, Protocol
 
 from ecapipe.credentials import placeholders, sources
@@ -21,7 +22,7 @@ from ecapipe.project.edits import Change
 from ecapipe.project.sfdx_project import Project
 from ecapipe.project.tree import ProjectAccess
 from ecapipe.protect.protection import Exposure, IgnoreRules, Protection, Supply
-from ecapipe.secret import REDACTED, Secret, mask, redact
+from ecapipe.secret import REDACTED, SHORTEST, Secret, SecretSearch, mask, redact
 
 Rulings = Callable[[str, Sequence[str]], IgnoreRules | None]
 """What git's ignore files say of paths below a folder; None where git cannot tell."""
@@ -73,8 +74,13 @@ def plan(
         draft.expose(project)
     if forceignore:
         draft.notices.append(_HIDDEN)
-    changes = tuple(map(draft.change, (*draft.ignore_edits(), *draft.edits.values())))
-    return discovered, Protection(changes, tuple(draft.exposures), tuple(draft.supplies), tuple(draft.notices))
+    redactor = _Redactor(discovered.apps)
+    # Replacements before placeholders, on disk, too: one without its placeholder does no harm, the reverse does.
+    planned = (*draft.ignore_edits(), *draft.supply_edits(), *draft.edits.values())
+    changes = tuple(_change(edit, redactor) for edit in planned)
+    return discovered, Protection(
+        changes, tuple(draft.exposures), tuple(chain.from_iterable(draft.supplies.values())), tuple(draft.notices)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,10 @@ class _Draft:
     missing: dict[tuple[str, str], _MissingPatterns] = field(default_factory=dict)
     edits: dict[tuple[str, str], _Edit] = field(default_factory=dict)
     exposures: list[Exposure] = field(default_factory=list)
-    supplies: list[Supply] = field(default_factory=list)
+    supplies: dict[str, list[Supply]] = field(default_factory=dict)
+    """By the variable."""
+    configs: dict[str, bytes | None] = field(default_factory=dict)
+    """What stands in the sfdx-project.json of a project, if it has one."""
     notices: list[str] = field(default_factory=list)
 
     def ignore(self, project: Project, rulings: Rulings, forceignore: bool) -> None:
@@ -224,19 +233,18 @@ class _Draft:
         if len({_plain_secret(file) for file in files}) > 1:
             raise EcapipeError(settings_duplicated(app.name, [file.path for file in files]))
         variable = sources.variable("consumerSecret", app.name)
-        for supply in self.supplies:
-            if supply.variable == variable:
-                raise EcapipeError(ambiguous_variable(variable, supply.app, app.name))
+        if variable in self.supplies:
+            raise EcapipeError(ambiguous_variable(variable, self.supplies[variable][0].app, app.name))
         for file in files:
             self.replace_in_file(app, file, variable)
 
     def replace_in_file(self, app: App, file: SourceFile, variable: str) -> None:
         """Put a placeholder for `variable` into a settings file, or a notice if that cannot be done."""
-        config_location = _Location(app.project, sfdx_project.FILE, app.project, sfdx_project.FILE)
         location = _Location(app.project, file.path, app.project, file.path)
-        config, content = self.read(config_location), self.read(location)
-        emptied = _empty(location, content or b"", file, f"@@{variable}@@")
-        if config is None:
+        emptied = _empty(location, self.read(location) or b"", file, f"@@{variable}@@")
+        if app.project not in self.configs:
+            self.configs[app.project] = self.read(_config_location(app.project))
+        if self.configs[app.project] is None:
             self.notices.append(f"{file.path} keeps its consumer secret, because there is no {sfdx_project.FILE}.")
         elif not _is_text(file.path):
             self.notices.append(
@@ -247,11 +255,17 @@ class _Draft:
                 f"{file.path} keeps its consumer secret, because its XML is not as Salesforce writes it."
             )
         else:
-            after = _supply(config, app.project, file.path, variable)
-            # In this order on disk, too: a replacement without its placeholder does no harm, the reverse does.
-            self.add(_Edit(config_location, before=config, redacted=config, after=after))
             self.add(emptied)
-            self.supplies.append(Supply(app.project, app.name, file.path, variable))
+            self.supplies.setdefault(variable, []).append(Supply(app.project, app.name, file.path, variable))
+
+    def supply_edits(self) -> Iterator[_Edit]:
+        """The `sfdx-project.json` of each project with the replacements that it needs."""
+        for project, config in self.configs.items():
+            supplies = [each for each in chain.from_iterable(self.supplies.values()) if each.project == project]
+            if config is not None and supplies:
+                after = _supply(config, project, supplies)
+                if after != config:
+                    yield _Edit(_config_location(project), before=config, redacted=config, after=after)
 
     def add(self, edit: _Edit) -> None:
         """Add an edit of a file of a project to what becomes of it already."""
@@ -266,7 +280,7 @@ class _Draft:
     def expose(self, project: Project) -> None:
         """Note the settings files of a project that git tracks, unless they hold a placeholder as they should."""
         settings = {file.path: (app.name, file) for app in self.apps_of(project) for file in _settings(app)}
-        emptied = {supply.file for supply in self.supplies if supply.project == project.root}
+        emptied = {each.file for each in chain.from_iterable(self.supplies.values()) if each.project == project.root}
         for path in sorted(self.world.tracked(project.root, list(settings))):
             app, file = settings[path]
             if _plain_secret(file):
@@ -293,31 +307,56 @@ class _Draft:
             raise EcapipeError(unreadable_file(location.file, "it is larger than 1 MiB"))
         return data
 
-    def change(self, edit: _Edit) -> Change:
-        location = edit.location
-        old = "/dev/null" if edit.before is None else f"a/{location.file}"
-        diff = difflib.unified_diff(
-            _lines(edit.redacted), _lines(edit.after), fromfile=old, tofile=f"b/{location.file}", lineterm=""
-        )
-        return Change(
-            project=location.project,
-            file=location.file,
-            root=location.root,
-            path=location.path,
-            before=edit.before,
-            after=edit.after,
-            diff=tuple(self.redact("\n".join(diff)).split("\n")),
-        )
 
-    def redact(self, text: str) -> str:
-        """`text` without any key or secret of the apps: a project may repeat them where nobody expects them."""
-        documents = [file.document for app in self.discovery.apps for file in _settings(app)]
-        for key in (element.text for document in documents for element in document.all("consumerKey")):
-            if key:
-                text = text.replace(key, mask(key))
-        secrets = [element.text for document in documents for element in document.all("consumerSecret")]
-        real = [secret for secret in secrets if secret and not placeholders.is_placeholder(secret)]
-        return redact(text, *(Secret(secret) for secret in real if secret in text))
+class _Redactor:
+    """Strikes the keys and secrets of apps out of a text: a project may repeat them where nobody expects them.
+
+    Takes time in proportion to the text, however many apps there are.
+    """
+
+    def __init__(self, apps: Iterable[App]) -> None:
+        documents = [file.document for app in apps for file in _settings(app)]
+        self._keys = _lines_of(element.text for document in documents for element in document.all("consumerKey"))
+        texts = (element.text for document in documents for element in document.all("consumerSecret"))
+        self._secrets = _lines_of(text for text in texts if text and not placeholders.is_placeholder(text))
+        values = self._keys | self._secrets
+        self._search = SecretSearch((value, Secret(value)) for value in values)
+        # Those that it takes for too short.
+        self._short = {value for value in values if len(value) < SHORTEST}
+
+    def __call__(self, text: str) -> str:
+        held = {*self._search.find([text.encode("utf-8", "replace")])}
+        for size in {*map(len, self._short)}:
+            held |= self._short.intersection(text[start : start + size] for start in range(len(text) - size + 1))
+        for key in sorted(held & self._keys):
+            text = text.replace(key, mask(key))
+        return redact(text, *map(Secret, sorted(held & self._secrets)))
+
+
+def _lines_of(texts: Iterable[str | None]) -> set[str]:
+    """What may stand on one line of a diff."""
+    return {line for text in texts if text for line in map(str.strip, text.splitlines()) if line}
+
+
+def _change(edit: _Edit, redactor: _Redactor) -> Change:
+    location = edit.location
+    old = "/dev/null" if edit.before is None else f"a/{location.file}"
+    diff = difflib.unified_diff(
+        _lines(edit.redacted), _lines(edit.after), fromfile=old, tofile=f"b/{location.file}", lineterm=""
+    )
+    return Change(
+        project=location.project,
+        file=location.file,
+        root=location.root,
+        path=location.path,
+        before=edit.before,
+        after=edit.after,
+        diff=tuple(redactor("\n".join(diff)).split("\n")),
+    )
+
+
+def _config_location(project: str) -> _Location:
+    return _Location(project, sfdx_project.FILE, project, sfdx_project.FILE)
 
 
 def _settings(app: App) -> Iterable[SourceFile]:
@@ -388,12 +427,15 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def _supply(data: bytes, root: str, path: str, variable: str) -> bytes:
-    """`sfdx-project.json` with the replacement that puts `variable` into the file at `path` when it is deployed."""
+def _supply(data: bytes, root: str, supplies: Iterable[Supply]) -> bytes:
+    """`sfdx-project.json` with the replacements that put variables into files when they are deployed."""
     text = data.decode("utf-8-sig")
     # Raises for a file that could not be edited.
     sfdx_project.parse(text, root)
-    entry = {"filename": path, "stringToReplace": f"@@{variable}@@", "replaceWithEnv": variable}
+    entries = [
+        {"filename": each.file, "stringToReplace": f"@@{each.variable}@@", "replaceWithEnv": each.variable}
+        for each in supplies
+    ]
     # Some editors on Windows write it, and a file of somebody else keeps it.
     byte_order_mark = data[: len(data) - len(text.encode())]
-    return byte_order_mark + edits.add_replacement(text, entry).encode()
+    return byte_order_mark + edits.add_replacements(text, entries).encode()

@@ -52,6 +52,10 @@ def apps_with_one_key(root: Path, size: int) -> None:
     plant(root, 1000 * size)
 
 
+def secrets_to_replace(root: Path, size: int) -> None:
+    plant(root, 500 * size)
+
+
 def secrets(root: Path, size: int) -> None:
     plant(root, 200, secret=lambda number: "ABCDEF0123456789" * 2 + f"{number:0{number + 8}x}")
     (root / "hex.txt").write_text("ABCDEF0123456789" * (60_000 * size))
@@ -87,6 +91,7 @@ INPUTS: Mapping[Callable[[Path, int], None], tuple[str, ...]] = {
     elements: CHECK,
     comments: ("app", "protect", "--dry-run", "--replace-with-env"),
     apps_with_one_key: CHECK,
+    secrets_to_replace: ("app", "protect", "--dry-run", "--replace-with-env"),
     secrets: CHECK,
     ignore_file: ("app", "list"),
     globs: ("manifest",),

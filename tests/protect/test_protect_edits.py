@@ -97,7 +97,7 @@ def test_anything_but_one_plain_element_is_left_alone(data: bytes) -> None:
 
 def test_a_first_replacement_follows_the_layout_of_the_file() -> None:
     text = '{\n    "packageDirectories": [{"path": "force-app"}],\n    "name": "x"\n}\n'
-    assert edits.add_replacement(text, ENTRY) == (
+    assert edits.add_replacements(text, [ENTRY]) == (
         '{\n    "packageDirectories": [{"path": "force-app"}],\n    "name": "x",\n'
         '    "replacements": [\n        {\n            "filename": "force-app/a.xml",\n'
         '            "stringToReplace": "@@VAR@@",\n            "replaceWithEnv": "VAR"\n        }\n    ]\n}\n'
@@ -106,33 +106,33 @@ def test_a_first_replacement_follows_the_layout_of_the_file() -> None:
 
 def test_a_further_replacement_goes_to_the_end_of_the_list() -> None:
     text = '{\n\t"replacements": [\n\t\t{\n\t\t\t"a": 1\n\t\t}\n\t],\n\t"name": "x"\n}'
-    assert edits.add_replacement(text, ENTRY) == (
+    assert edits.add_replacements(text, [ENTRY]) == (
         '{\n\t"replacements": [\n\t\t{\n\t\t\t"a": 1\n\t\t},\n\t\t{\n\t\t\t"filename": "force-app/a.xml",\n'
         '\t\t\t"stringToReplace": "@@VAR@@",\n\t\t\t"replaceWithEnv": "VAR"\n\t\t}\n\t],\n\t"name": "x"\n}'
     )
 
 
 def test_a_file_on_one_line_stays_on_one_line() -> None:
-    added = edits.add_replacement('{"packageDirectories": []}', ENTRY)
+    added = edits.add_replacements('{"packageDirectories": []}', [ENTRY])
     assert added.count("\n") == 0
-    assert edits.add_replacement('{"replacements": [{"a": 1}]}', ENTRY) == (
+    assert edits.add_replacements('{"replacements": [{"a": 1}]}', [ENTRY]) == (
         '{"replacements": [{"a": 1}, ' + json.dumps(ENTRY) + "]}"
     )
 
 
 def test_line_endings_are_kept() -> None:
-    added = edits.add_replacement('{\r\n  "a": 1,\r\n  "replacements": []\r\n}\r\n', ENTRY)
+    added = edits.add_replacements('{\r\n  "a": 1,\r\n  "replacements": []\r\n}\r\n', [ENTRY])
     assert added.count("\r\n") == added.count("\n") == 10
 
 
 def test_a_replacement_that_is_there_is_not_added_again() -> None:
-    once = edits.add_replacement('{\n  "a": 1\n}\n', ENTRY)
-    assert edits.add_replacement(once, ENTRY) == once
+    once = edits.add_replacements('{\n  "a": 1\n}\n', [ENTRY])
+    assert edits.add_replacements(once, [ENTRY]) == once
 
 
 def test_only_the_outermost_member_counts_and_of_two_the_last() -> None:
     text = '{\n  "plugins": {"replacements": [1]},\n  "replacements": [2],\n  "replacements": [3]\n}'
-    added = json.loads(edits.add_replacement(text, ENTRY))
+    added = json.loads(edits.add_replacements(text, [ENTRY]))
     assert added == {"plugins": {"replacements": [1]}, "replacements": [3, ENTRY]}
 
 
@@ -156,7 +156,7 @@ def test_whatever_the_layout_one_entry_is_added_and_nothing_else_changes(
     if listed is None:
         before.pop("replacements", None)
     text = json.dumps(before, indent=indent).replace("\n", newline)
-    added = edits.add_replacement(text, ENTRY)
+    added = edits.add_replacements(text, [ENTRY])
     after = json.loads(added)
     assert after == {**before, "replacements": [*(listed or []), ENTRY]}
     assert _shared(text, added) + _shared(text[::-1], added[::-1]) >= len(text)
