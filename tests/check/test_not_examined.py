@@ -198,6 +198,30 @@ def test_a_configuration_that_includes_a_pipe_is_refused_in_time(tmp_path: Path)
             repository.index()
 
 
+@pytest.mark.parametrize("search", ["staged", "history"])
+def test_contents_that_never_come_are_refused_in_time(search: str, tmp_path: Path) -> None:
+    root = ground.ready(tmp_path / "project", committed(APP | {"a": "made up"}))
+    repository = Repositories(patience=0.2)(str(root))
+    assert repository is not None
+    id = ground.git(root, "rev-parse", ":a").strip()
+    content = root / f".git/objects/{id[:2]}/{id[2:]}"
+    content.unlink()
+    os.mkfifo(content)
+    contents = repository.staged(".") if search == "staged" else repository.history()
+    with pytest.raises(GitRefused, match="no answer within"):
+        list(contents)
+
+
+def test_a_pipe_that_git_reads_in_any_folder_is_found_soon(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path / "project", committed(APP))
+    (root / "deep/er").mkdir(parents=True)
+    os.mkfifo(root / "deep/er/.gitignore")
+    repository = Repositories()(str(root))
+    assert repository is not None
+    with pytest.raises(GitRefused, match=r"deep/er/\.gitignore is neither"):
+        repository.files(".")
+
+
 @pytest.mark.parametrize("staged", [False, True])
 def test_contents_that_git_lacks_are_said(staged: bool, tmp_path: Path) -> None:
     root = ground.ready(tmp_path / "project", committed(APP | {"a": "made up"}))

@@ -69,6 +69,10 @@ _LONGEST: Final = 4096
 """Bytes of a path."""
 _MOST: Final = 20_000
 """Folders of a repository: 256 for objects, and those of branches."""
+_READ_BY_GIT: Final = frozenset({".gitignore", ".gitattributes"})
+"""Files of a work tree that git reads whatever it is asked."""
+_SOON: Final = 1.0
+"""Seconds within which git answers nearly always."""
 _LINK, _SUBMODULE = b"120000", b"160000"
 _MEMORY: Final = 2 * 1024**3
 """Bytes of data that a git process may hold."""
@@ -105,6 +109,7 @@ class GitRepository:
         self.lacking = 0
         self._patience = patience
         self._refusal: GitRefused | None = None
+        self._received = 0
         self._folders: dict[str, str] = {}
 
     @property
@@ -259,10 +264,8 @@ class GitRepository:
         answers: Sequence[int] = (0,),
         complaint: list[bytes] | None = None,
     ) -> bytes:
-        """The output of a git command; raises as `_started`, and when there is no answer in time."""
-        if self._refusal:  # the next question would have to wait as long
-            raise self._refusal
-        with self._started(*command, stdin=stdin, answers=answers, complaint=complaint, limit=True) as output:
+        """The output of a git command; raises as `_started`."""
+        with self._started(*command, stdin=stdin, answers=answers, complaint=complaint) as output:
             return output.read()
 
     @contextmanager
@@ -273,23 +276,23 @@ class GitRepository:
         source: IO[bytes] | None = None,
         answers: Sequence[int] = (0,),
         complaint: list[bytes] | None = None,
-        limit: bool = False,
     ) -> Iterator[IO[bytes]]:
         """The output of a git command that reads `stdin`, or what `source` delivers.
 
         Raises `EcapipeError` (GitUnavailable) for an exit status that is not among `answers`: 1, for one, says that
-        nothing was found; also, with `limit`, if it takes longer than git is given.
+        nothing was found; also if it takes longer than git is given, for an answer or, where contents are read one
+        after the other, for the next of them.
         """
+        if self._refusal:  # the next question would have to wait as long
+            raise self._refusal
         process = self._popen(command, source)
         _limit_memory(process.pid)
         output, errors = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
         complaint = [] if complaint is None else complaint
         # Each pipe has a thread: git stops when one is full, and so would we.
         threads = [threading.Thread(target=lambda: complaint.append(errors.read()), daemon=True)]
-        timer = threading.Timer(self._patience, self._give_up, (process,))
-        timer.daemon = True
-        if limit:
-            timer.start()
+        ended = threading.Event()
+        threads.append(threading.Thread(target=self._watch, args=(process, ended), daemon=True))
         if process.stdin is not None:
             threads.append(threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True))
         for thread in threads:
@@ -302,31 +305,62 @@ class GitRepository:
         finally:
             output.close()
             status = process.wait()
-            timer.cancel()
+            ended.set()
             for thread in threads:
                 thread.join()
             errors.close()
         if status not in answers:
             raise self._refusal or GitRefused(git_unavailable(self.top, _reason(b"".join(complaint), status)))
 
-    def _give_up(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, process: subprocess.Popen[bytes], ended: threading.Event) -> None:
+        """End a process that nothing is read of for as long as git is given."""
+        # To look before each question would take longer than most answers do.
+        if ended.wait(min(_SOON, self._patience)):
+            return
+        seen = -1
+        while not self._pipe and seen != self._received:
+            seen = self._received
+            if ended.wait(self._patience):
+                return
         reason = f"it gave no answer within {self._patience:.0f} seconds"
+        if self._pipe:
+            reason = f"its {self._pipe} is neither a folder nor a file"
         self._refusal = GitRefused(git_unavailable(self.top, reason))
         process.kill()
+
+    @cached_property
+    def _pipe(self) -> str | None:
+        """A file of the work tree that git reads in its folder, and that is a pipe or a device."""
+        for folder, folders, files in os.walk(self.top):
+            folders[:] = [name for name in folders if name != ".git"]
+            for name in _READ_BY_GIT.intersection(files):
+                if _blocking(os.path.join(folder, name)):
+                    return os.path.relpath(os.path.join(folder, name), self.top)
+        return None
 
     def _contents(self, output: IO[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
         """What cat-file --batch says, a header and a content at a time. What the repository lacks is counted."""
         while header := output.readline():
+            self._received += 1
             kind, _, rest = header.rstrip(b"\n").partition(b" ")
             size, _, name = rest.partition(b" ")
             if kind != b"blob" or not size.isdigit():
                 self.lacking += header.endswith(b" missing\n")
                 continue
-            pieces = _pieces(output, int(size))
+            pieces = self._pieces(output, int(size))
             yield os.fsdecode(name), pieces
             for _ in pieces:  # whatever the caller left
                 continue
             output.read(1)
+
+    def _pieces(self, output: IO[bytes], size: int) -> Iterator[bytes]:
+        while size:
+            piece = output.read(min(size, _PIECE))
+            if not piece:
+                return
+            self._received += 1
+            size -= len(piece)
+            yield piece
 
     def _popen(self, command: Sequence[str], source: IO[bytes] | None) -> subprocess.Popen[bytes]:
         try:
@@ -459,11 +493,6 @@ def _git_folders(top: str) -> list[str]:
     return [folder, os.path.join(folder, _line(common))] if os.path.isfile(common) else [folder]
 
 
-def _read_by_git(top: str) -> list[str]:
-    """Files of the work tree that git reads whatever it is asked."""
-    return [os.path.join(top, name) for name in (".gitignore", ".gitattributes")]
-
-
 def _line(file: str) -> str:
     with suppress(OSError), open(file, "rb") as stream:
         return os.fsdecode(stream.readline(_LONGEST)).strip().replace("\0", "")
@@ -575,12 +604,3 @@ def _beginning(pieces: Iterable[bytes]) -> bytes:
     for piece in pieces:
         data += piece[: _LARGEST + 1 - len(data)]
     return bytes(data)
-
-
-def _pieces(output: IO[bytes], size: int) -> Iterator[bytes]:
-    while size:
-        piece = output.read(min(size, _PIECE))
-        if not piece:
-            return
-        size -= len(piece)
-        yield piece
