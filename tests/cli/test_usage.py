@@ -188,8 +188,8 @@ def test_help_is_a_command_too(tmp_path: Path) -> None:
 def test_help_fits_the_terminal(columns: int, tmp_path: Path) -> None:
     for words in (("--help",), ("help", "environment"), *((*words, "--help") for words in COMMANDS_OF_ALL)):
         page = inside(*filter(None, words), at=tmp_path, COLUMNS=str(columns)).out
-        # An example is printed as it is typed.
-        long = [line for line in page.splitlines() if len(line) > columns and not line.startswith("    $ ")]
+        # A command is printed as it is typed.
+        long = [line for line in page.splitlines() if len(line) > columns and not line.lstrip().startswith("$ ")]
         assert long == [], words
 
 
