@@ -48,7 +48,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "N": _NUMBER,
     "K/N": r"[0-9]{1,6}/[0-9]{1,6}",
     CHOICE: r"[A-Za-z-]{1,20}",
-    _WORD: r"[A-Za-z][\w.-]{0,39}",
+    _WORD: r"[A-Za-z][\w.:-]{0,39}",
     _FLAG: r"--?[A-Za-z][A-Za-z-]{0,39}",
 }
 """What a value looks like, by the metavar with which its flag or argument is declared."""
@@ -101,7 +101,7 @@ def _hidden(words: tuple[str, ...]) -> tuple[str, ...]:
     """The values in a command line that may be secrets."""
     names, parameters = _command(words)
     values = _values(words[names:], parameters)
-    return tuple(value for _, value, kind in values if value and not _is_shown(value, kind))
+    return tuple(value for _, value, kind in values if value.strip() and not _is_shown(value, kind))
 
 
 def _without(text: str, hidden: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from typer import Context
 from typer.core import TyperCommand, TyperGroup
 
 from ecapipe.adapters.storage import state
+from ecapipe.cli import mistakes
 from ecapipe.cli.help import page
 from ecapipe.cli.options import CommonFlags
 from ecapipe.cli.session import CommandSession
@@ -22,7 +23,11 @@ Flags = TypeVar("Flags", bound=CommonFlags)
 
 
 class Command(TyperCommand):
-    """A command whose help is ours."""
+    """A command whose help is ours, and which takes no word for something else than it was meant for."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]  # one class under two names
+        mistakes.refuse(ctx, self, args)
+        return super().parse_args(ctx, args)
 
     def get_help(self, ctx: Context) -> str:  # type: ignore[override]  # one class under two names
         return "\n".join(page(self, ctx))
@@ -33,6 +38,11 @@ class Group(TyperGroup):
 
     def get_help(self, ctx: Context) -> str:  # type: ignore[override]
         return "\n".join(page(self, ctx))
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> Any:  # type: ignore[override]
+        if args and args[0] not in self.commands and ctx.parent is not None:
+            raise EcapipeError(mistakes.unknown_word(args, ctx.command_path, self.commands))
+        return super().resolve_command(ctx, args)
 
 
 def with_flags(flags: type[Flags]) -> Callable[[Callable[[CommandSession, Flags], int]], Callable[..., int]]:

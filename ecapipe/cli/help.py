@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-WIDTH: Final = 100
+_WIDEST: Final = 100
+_UNKNOWN: Final = 80
+_NARROWEST: Final = 40
+_TWO_COLUMNS: Final = 60
+"""The width from which a table has its second column beside the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,13 @@ COMMANDS: Final[Mapping[str, HelpEntry]] = {
     "doctor": HelpEntry("Look at this machine: what ecapipe needs, and what is kept here."),
     "explain": HelpEntry("Explain a problem or a rule."),
 }
+
+HELP: Final = "help"
+TOPICS: Final = {
+    "environment": "Environment variables of all commands.",
+    "exit-codes": "Exit codes of all commands.",
+}
+"""What ``ecapipe help`` shows besides commands."""
 
 
 FLAGS: Final = (
@@ -218,6 +231,29 @@ VARIABLES: Final[Mapping[str, str]] = {
     "SF_ENV": "development: where a bug in ecapipe happened is shown, too.",
 }
 
+_TREES: Final = ("run", "app", "manifest", "emulator", "doctor")
+_CREDENTIALS: Final = ("run", "app list", "app check", "app probe")
+_ORGS: Final = ("run", "app probe", "login")
+_USED_BY: Final[Mapping[str, Sequence[str]]] = {
+    "ECAPIPE_CLIENT_ID_<APP>[_<ORG>]": _CREDENTIALS,
+    "ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>]": _CREDENTIALS,
+    "ECAPIPE_JWT_KEY_FILE": ("run",),
+    "ECAPIPE_JWT_KEY_PASSPHRASE": _ORGS,
+    "ECAPIPE_ALLOWED_HOSTS": (*_ORGS, "app check"),
+    "ECAPIPE_STATE_DIR": ("run", "runs", "login", "app", "doctor"),
+    "ECAPIPE_SF, ECAPIPE_GIT": _TREES,
+    "ECAPIPE_NO_PROJECT_CONFIG": _TREES,
+    "SF_TARGET_ORG": _ORGS,
+    "SF_AUDIENCE_URL": ("run", "login"),
+    "SF_WEB_OAUTH_SERVER_TIMEOUT": ("run",),
+    "BROWSER": ("run",),
+    "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": ("run", "app check", "report"),
+    "HTTPS_PROXY, NO_PROXY": (*_ORGS, "doctor"),
+    "SSH_CONNECTION": ("run",),
+    "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS": (*_ORGS, "doctor"),
+}
+"""The commands and topics that read a variable; those that are not here are for all of them."""
+
 EXIT_CODES: Final[Mapping[str, str]] = {
     "0": "Everything asked for succeeded.",
     "1": "Failed: nothing succeeded, a finding at the level of --fail-on, or no apps found.",
@@ -229,13 +265,49 @@ EXIT_CODES: Final[Mapping[str, str]] = {
 }
 
 
+_CODES: Final = "0 1 2 3 130"
+_CODES_OF: Final[Mapping[str, str]] = {
+    "ecapipe": " ".join(EXIT_CODES),
+    "ecapipe run": " ".join(EXIT_CODES),
+    "ecapipe report merge": " ".join(EXIT_CODES),
+    "ecapipe app probe": "0 1 2 3 68 130",
+    "ecapipe login refresh": "0 1 2 3 68 130",
+}
+"""The exit codes of the commands that have others than most."""
+
+
+def width() -> int:
+    """Columns of a page: as wide as the terminal, 80 where there is none."""
+    # As shutil.get_terminal_size, which costs the import of every compression.
+    columns = os.environ.get("COLUMNS", "")
+    with suppress(OSError, ValueError):
+        return _between(int(columns) if columns.isdecimal() else os.get_terminal_size(1).columns)
+    return _UNKNOWN
+
+
+def _between(columns: int) -> int:
+    return max(_NARROWEST, min(_WIDEST, columns)) if columns else _UNKNOWN
+
+
+def _wrap(text: str, columns: int) -> list[str]:
+    return textwrap.wrap(" ".join(text.split()), columns, break_on_hyphens=False) or [""]
+
+
 def overview(*, full: bool) -> Iterator[str]:
     """The page of ``ecapipe`` itself."""
-    yield "From a retrieved Salesforce project to a verified token."
+    yield from _wrap("From a retrieved Salesforce project to a verified token.", width())
     yield from _section("USAGE", ["$ ecapipe COMMAND"])
-    yield from _section("COMMANDS", _table([(name, entry.summary) for name, entry in COMMANDS.items()]))
+    rows = [(name, entry.summary) for name, entry in COMMANDS.items()]
+    yield from _section("COMMANDS", _table([*rows, (HELP, f"Help for a command, or: {', '.join(TOPICS)}.")]))
     yield from _section("FLAGS", _table(FLAGS))
     yield from _rest("ecapipe", full)
+
+
+def topic(name: str) -> Iterator[str]:
+    """The page of one of `TOPICS`."""
+    table = VARIABLES if name == "environment" else EXIT_CODES
+    yield name.replace("-", " ").upper()
+    yield from (f"  {line}".rstrip() for line in _table(list(table.items())))
 
 
 def page(command: Any, context: Any) -> Iterator[str]:
@@ -243,7 +315,7 @@ def page(command: Any, context: Any) -> Iterator[str]:
     name = context.command_path
     summary, _, description = (command.help or "").strip().partition("\n\n")
     options = [option for option in command.params if option.param_type_name == "option" and not option.hidden]
-    yield from textwrap.wrap(" ".join(summary.split()), WIDTH)
+    yield from _wrap(summary, width())
     arguments = [each.metavar or each.name.upper() for each in command.params if each.param_type_name == "argument"]
     children = getattr(command, "commands", {})
     usage = list(arguments)
@@ -262,7 +334,7 @@ def page(command: Any, context: Any) -> Iterator[str]:
         yield from _section(panel, _table(flags))
     full = getattr(context.obj, "full_help", True)
     if full and description:
-        paragraphs = [textwrap.wrap(" ".join(part.split()), WIDTH - 2) for part in description.split("\n\n")]
+        paragraphs = [_wrap(part, width() - 2) for part in description.split("\n\n")]
         yield from _section("DESCRIPTION", [line for lines in paragraphs for line in (*lines, "")][:-1])
     yield from _rest(name, full)
 
@@ -270,13 +342,27 @@ def page(command: Any, context: Any) -> Iterator[str]:
 def _rest(name: str, full: bool) -> Iterator[str]:
     """What full help adds, or where it is."""
     if not full:
-        yield from ("", f"See {name} --help for examples, environment variables and exit codes.")
+        yield from ("", *_wrap(f"See {name} --help for examples, variables and exit codes.", width()))
         return
-    examples = [(example.does, "", f"  $ {example.command}", "") for example in EXAMPLES.get(name, ())]
+    examples = [
+        (*_wrap(example.does, width() - 2), "", f"  $ {example.command}", "") for example in EXAMPLES.get(name, ())
+    ]
     # Without the empty line that ends the last example.
     yield from _section("EXAMPLES", [line for lines in examples for line in lines][:-1])
-    yield from _section("ENVIRONMENT VARIABLES", _table(list(VARIABLES.items())))
-    yield from _section("EXIT CODES", _table(list(EXIT_CODES.items())))
+    variables = [(variable, text) for variable, text in VARIABLES.items() if _reads(name, variable)]
+    yield from _section("ENVIRONMENT VARIABLES", _table(variables))
+    codes = _CODES_OF.get(name, _CODES).split()
+    yield from _section("EXIT CODES", _table([(code, EXIT_CODES[code]) for code in codes]))
+    yield from ("", *_wrap(f"See also: {', '.join(f'ecapipe {HELP} {each}' for each in TOPICS)}", width()))
+
+
+def _reads(name: str, variable: str) -> bool:
+    """Whether the command or topic with the path `name` reads a variable."""
+    path = name.removeprefix("ecapipe ")
+    users = _USED_BY.get(variable)
+    return users is None or any(
+        f"{path} ".startswith(f"{user} ") or f"{user} ".startswith(f"{path} ") for user in users
+    )
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -300,13 +386,15 @@ def _row(option: Any) -> tuple[str, str]:
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Two columns; a left side that is too wide stands on a line of its own."""
-    width = min(34, max(len(left) for left, _ in rows))
+    """Two columns; a left side that is too wide is on a line of its own, as all are on a narrow terminal."""
+    columns = width() - 2
+    left_width = min(34 if columns > 90 else 28, max(len(left) for left, _ in rows))
+    indent = left_width + 2 if columns >= _TWO_COLUMNS or left_width <= 10 else 4
     lines: list[str] = []
     for left, right in rows:
-        wrapped = textwrap.wrap(right, WIDTH - width - 4) or [""]
-        if len(left) > width:
-            lines.append(left)
+        wrapped = _wrap(right, columns - indent)
+        if len(left) + 2 > indent:
+            lines += [left] if columns >= _TWO_COLUMNS else _wrap(left, columns)
             left = ""
-        lines += [f"{left:{width}}  {wrapped[0]}", *(" " * (width + 2) + line for line in wrapped[1:])]
+        lines += [f"{left:{indent}}{wrapped[0]}", *(" " * indent + line for line in wrapped[1:])]
     return lines

@@ -6,16 +6,18 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.adapters.storage import files
+from ecapipe.cli import mistakes
 from ecapipe.cli.arguments import presentable
 from ecapipe.cli.commands import Command
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.usage import options_not_repeatable
+from ecapipe.problems.usage import options_not_repeatable, usage_error
 
 if TYPE_CHECKING:
     from typer import Context
@@ -36,7 +38,13 @@ class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
+            raise EcapipeError(
+                usage_error(f"{FLAG} expects a run or a file, and was given an empty one.", ctx.command_path)
+            )
         words = _join_values(args)
+        # What the earlier run was given, a flag here replaces.
+        mistakes.refuse(ctx, self, [word for word in words if word != f"{FLAG}="])
         if any(_is_resume(word) for word in words) and _only_modes(words):
             words = _repeat(ctx.obj, words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
@@ -44,7 +52,7 @@ class ResumableCommand(Command):
         ctx.obj = replace(ctx.obj, options=tuple(shown))
         if shown == list(repeatable):
             ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))
-        return super().parse_args(ctx, words)
+        return super(Command, self).parse_args(ctx, words)
 
 
 @contextmanager

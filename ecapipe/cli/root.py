@@ -15,13 +15,15 @@ import typer
 from typer import exceptions
 
 from ecapipe.adapters import environment
+from ecapipe.cli import help, mistakes
 from ecapipe.cli.commands import Command, Group
 from ecapipe.cli.help import COMMANDS
 from ecapipe.cli.interrupts import Interrupts
 from ecapipe.cli.session import CommandSession, open_session
 from ecapipe.events import Unwritten
-from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import bug, interrupted, no_current_folder, usage_error
+from ecapipe.render import text
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 """How the system says that a stream takes nothing."""
@@ -32,6 +34,7 @@ def main(words: list[str], interrupts: Interrupts) -> int:
 
     Raises `BrokenPipeError` and `Unwritten` where the output does not take what was done.
     """
+    words = _spell_out(words)
     session = open_session(words, environment.process(), sys.stdout, sys.stderr, interrupts)
     command = _command_name(words)
     try:
@@ -40,7 +43,7 @@ def main(words: list[str], interrupts: Interrupts) -> int:
     except EcapipeError as error:
         return session.fail(error.problem, command)
     except exceptions.TyperException as error:
-        return session.fail(_usage_problem(error, command), command)
+        return session.fail(mistakes.usage_problem(error, command), command)
     except (KeyboardInterrupt, exceptions.Abort):
         return session.fail(interrupted(), command)
     except (BrokenPipeError, Unwritten):
@@ -61,11 +64,10 @@ def _run(words: list[str], session: CommandSession) -> int:
         # In front of a command it means the same as behind it.
         words = [*words[1:], words[0]]
     name = words[0]
-    if name.startswith("-"):
-        raise EcapipeError(usage_error(f"Nonexistent flag: {name}.", "ecapipe"))
+    if name == help.HELP:
+        return _help(words[1:], session)
     if name not in COMMANDS:
-        hints = did_you_mean(name, COMMANDS)
-        raise EcapipeError(usage_error(f"{name} is not an ecapipe command.", "ecapipe", *hints))
+        raise EcapipeError(mistakes.unknown_word(words, "ecapipe", [*COMMANDS, help.HELP]))
     if words == [name] and COMMANDS[name].children:
         words = [name, "-h"]
     command = typer.main.get_command(_build_parser(words))
@@ -76,6 +78,24 @@ def _run(words: list[str], session: CommandSession) -> int:
     except exceptions.Exit as end:
         # typer leaves this way once it has printed help.
         return end.exit_code
+
+
+def _spell_out(words: list[str]) -> list[str]:
+    """``help COMMAND`` as the flag of that command."""
+    if words[0] == help.HELP and [word for word in words[1:] if not word.startswith("-")][:1] != []:
+        topic = [word for word in words[1:] if word != "--help"]
+        return words if topic[0] in help.TOPICS else [*topic, "--help"]
+    return words
+
+
+def _help(words: list[str], session: CommandSession) -> int:
+    """Print the overview, or the page of a topic; raises `EcapipeError` (UsageError) for what is neither."""
+    names = [word for word in words if word not in ("-h", "--help")]
+    if names and (names[0] not in help.TOPICS or names[1:]):
+        raise EcapipeError(mistakes.unknown_word(names, "ecapipe", [*COMMANDS, *help.TOPICS]))
+    lines = help.topic(names[0]) if names else help.overview(full=True)
+    text.write(session.out, lines)
+    return 0
 
 
 def _build_parser(words: Sequence[str]) -> typer.Typer:
@@ -125,15 +145,6 @@ def _has_current_folder() -> bool:
         return bool(os.getcwd())
     except FileNotFoundError:
         return False
-
-
-def _usage_problem(error: exceptions.TyperException, command: str) -> Problem:
-    """What typer says, in our words where it guesses at a name."""
-    hints = [f"Did you mean {name}?" for name in getattr(error, "possibilities", None) or ()]
-    message = error.format_message()
-    if hints:
-        message = f"Nonexistent flag: {getattr(error, 'option_name', '')}."
-    return usage_error(message, command, *hints)
 
 
 def _command_name(words: Sequence[str]) -> str:

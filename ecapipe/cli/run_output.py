@@ -102,10 +102,12 @@ class RunOutput:
         session = self.session
         if session.json:
             return json_output.Links(session.err)
-        # A printed token stands alone on standard output.
-        out = session.out if flags.print_token is None else session.err
+        prints_token = flags.print_token is not None
+        # A printed token is alone on standard output, also where that is the terminal: a live display would write
+        # into its line.
+        out = session.err if prints_token else session.out
         verbose = flags.verbose or flags.dry_run
-        if session.live and out.isatty() and not flags.concise and not flags.no_progress:
+        if session.live and not prints_token and not flags.concise and not flags.no_progress:
             from ecapipe.render.live_display import LiveDisplay
 
             live = LiveDisplay(out, session.err, self.result, colour=session.colour, verbose=verbose)

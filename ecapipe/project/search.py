@@ -143,8 +143,13 @@ def _resolve(path: str, flag: str, tree: ProjectTree) -> str:
 
 
 def _start(path: str, flag: str, tree: ProjectTree) -> str:
-    """The path that a user named; a link out of its repository counts as its target, a tree of its own."""
+    """The path that a user named. A link out of its repository counts as its target, a tree of its own, and so does
+    one around which there is no project; ``sfdx-project.json`` means its folder."""
     start = _resolve(path, flag, tree)
+    if not tree.project_above(start) and tree.project_above(tree.target(start)):
+        start = tree.target(start)
+    if posixpath.basename(start) == sfdx_project.FILE and not tree.is_directory(start):
+        start = posixpath.dirname(start)
     around = tree.project_above(start)
     if not around:
         around = start if tree.is_directory(start) else posixpath.dirname(start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import trees
 from cli.promises import APP, CREDENTIAL, FAILURE, PROBLEM, PROJECT, RUN, STAGE, SUCCESS
-from commandline import SAMPLE, ecapipe, inside, started, together
+from commandline import SAMPLE, ecapipe, inside, on_terminal, started, together
 from fakes.browser import enter
 from fakes.scene import PASTED, Scene
 from loopback import free_port, request
@@ -266,6 +267,13 @@ def test_a_printed_token_stands_alone(scene: Scene, tmp_path: Path) -> None:
         bearer = {"Authorization": f"Bearer {token}"}
         port = int(scene.url.rpartition(":")[2])
         assert '"batch@acme.example"' in request(port, "/services/oauth2/userinfo", headers=bearer).text
+
+
+def test_a_token_printed_on_a_terminal_has_a_line_of_its_own(scene: Scene, tmp_path: Path) -> None:
+    with on_terminal(*scene.run("Batch"), "--print-token", "value", "--no-prompt", at=tmp_path) as terminal:
+        said = terminal.end().out
+    assert "\x1b[?25l" not in said
+    assert len(re.findall(r"^00D000000000001!\S+$", said, re.MULTILINE)) == 1
 
 
 def test_a_revoked_token_is_dead(scene: Scene, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trees
@@ -12,6 +13,7 @@ from commandline import ROOT, ecapipe, inside, together
 from fakes.scene import PASTED
 
 from ecapipe import __version__
+from ecapipe.cli.completion import load_command
 from ecapipe.cli.help import COMMANDS
 
 COMMANDS_OF_ALL = [(name, child) for name, entry in COMMANDS.items() for child in entry.children or ("",)]
@@ -63,6 +65,20 @@ WRONG = {
     "app check -d broken": (1, "JsonParseError", "Mend sfdx-project.json at line 2."),
     "run -d empty": (1, "NoAppsFound", "sf project retrieve start"),
     "app check -d empty": (1, "NoAppsFound", "force-app"),
+    "run -n A B": (2, "UsageError", "Repeat the flag for each value: -n"),
+    "run -a uat": (2, "UsageError", "--target-org ALIAS=URL"),
+    "run --client-secret x": (2, "UsageError", "ECAPIPE_CLIENT_SECRET_<APP>"),
+    "run -z": (2, "UsageError", "Nonexistent flag: -z."),
+    "run --wait": (2, "UsageError", "--wait expects a value"),
+    "run --json=1": (2, "UsageError", "--json takes no value."),
+    "run --resume=": (2, "UsageError", "--resume expects a run or a file"),
+    "run --resume a --resume b": (2, "UsageError", "--resume can only be given once."),
+    "commands": (2, "UsageError", "ecapipe --help"),
+    "version": (2, "UsageError", "ecapipe --version"),
+    "app:list": (2, "UsageError", "Did you mean ecapipe app list?"),
+    "check": (2, "UsageError", "Did you mean ecapipe app check?"),
+    "app chek": (2, "UsageError", 'Did you mean "check"?'),
+    "help nope": (2, "UsageError", "nope"),
     "explain NoSuchThing": (2, "NothingToExplain", "Run ecapipe explain to list all names."),
     "explain consumer-secret-mising": (2, "NothingToExplain", 'Did you mean "consumer-secret-missing"?'),
 }
@@ -158,6 +174,45 @@ def test_help_is_short_or_whole(tmp_path: Path, command: str) -> None:
         assert f"\n{title}\n" not in short.out
 
 
+def test_help_is_a_command_too(tmp_path: Path) -> None:
+    for words in ((), ("run",), ("app",), ("app", "check")):
+        assert inside("help", *words, at=tmp_path) == inside(*words, "--help", at=tmp_path)
+    whole = inside("help", "environment", at=tmp_path).out
+    assert "SF_AUDIENCE_URL" in whole
+    # A command's own page names what it reads, and no more.
+    assert "SF_AUDIENCE_URL" not in inside("app", "list", "--help", at=tmp_path).out
+    assert "\n  69 " not in inside("app", "list", "--help", at=tmp_path).out
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_help_fits_the_terminal(columns: int, tmp_path: Path) -> None:
+    for words in (("--help",), ("help", "environment"), *((*words, "--help") for words in COMMANDS_OF_ALL)):
+        page = inside(*filter(None, words), at=tmp_path, COLUMNS=str(columns)).out
+        # A command is printed as it is typed.
+        long = [line for line in page.splitlines() if len(line) > columns and not line.lstrip().startswith("$ ")]
+        assert long == [], words
+
+
+VALUES = [
+    (command, option)
+    for command in COMMANDS_OF_ALL
+    for option in load_command(command[0], command[1] or None).params
+    if option.param_type_name == "option" and not option.is_flag
+]
+
+
+@pytest.mark.parametrize(("command", "option"), VALUES)
+def test_a_value_is_given_once_is_not_empty_and_is_no_flag(
+    command: tuple[str, str], option: Any, tmp_path: Path
+) -> None:
+    words, flag = [*filter(None, command)], option.opts[0]
+    for wrong in ([flag, ""], [flag, " "], *([[flag, "--json"], [flag, "-p"]] if flag != "--resume" else [])):
+        ended = inside(*words, *wrong, at=tmp_path)
+        assert (ended.status, "expects a" in ended.err + ended.out) == (2, True), wrong
+    twice = inside(*words, flag, "1", flag, "1", at=tmp_path)
+    assert (f"{flag} can only be given once." in twice.err) is not option.multiple
+
+
 def test_help_may_be_asked_for_before_the_command(tmp_path: Path) -> None:
     for flag in ("-h", "--help"):
         assert inside(flag, "app", "list", at=tmp_path) == inside("app", "list", flag, at=tmp_path)
@@ -178,7 +233,7 @@ def test_every_command_takes_the_flags_that_are_everywhere(tmp_path: Path, comma
 
 
 def test_help_names_every_variable_that_is_read_and_what_an_interrupt_leaves(tmp_path: Path) -> None:
-    page = inside("run", "--help", at=tmp_path).out
+    page = inside("help", "environment", at=tmp_path).out + inside("help", "exit-codes", at=tmp_path).out
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "ecapipe").rglob("*.py"))
     read = set(re.findall(r'environ(?:ment)?(?:\.get)?\("([A-Z_]+)"\)', sources))
     of_the_system = {"DISPLAY", "HOME", "PATH", "SHELL", "WAYLAND_DISPLAY", "XDG_CONFIG_HOME"} | {
@@ -187,4 +242,4 @@ def test_help_names_every_variable_that_is_read_and_what_an_interrupt_leaves(tmp
     }
     assert "SSH_CONNECTION" in read
     assert {name for name in read - of_the_system if not re.search(rf"\b{name}\b", page)} == set()
-    assert "what finished is reported, reports are written." in page
+    assert "what finished is reported, reports are written." in " ".join(page.split())

@@ -382,6 +382,18 @@ def test_a_loop_of_links_ends_and_no_file_counts_twice(tmp_path: Path) -> None:
     assert [len(app.files) for app in found(root).apps] == [4]
 
 
+def test_a_link_to_a_project_or_into_it_is_that_project_and_so_is_its_file(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    trees.plant(root, trees.project() | trees.app("Billing"))
+    settings = next(root.rglob("*.ecaGlblOauth-meta.xml"))
+    for number, target in enumerate([root, root / "force-app", settings, root / "sfdx-project.json"]):
+        link = tmp_path / f"link{number}"
+        link.symlink_to(target)
+        for place in (target, link):
+            (app,) = found(place).apps
+            assert (app.name, app.settings and app.settings.path) == ("Billing", str(settings.relative_to(root)))
+
+
 def test_a_link_out_of_the_project_is_followed_within_the_repository_alone(tmp_path: Path) -> None:
     root = trees.plant(tmp_path / "project", trees.project())
     trees.plant(tmp_path / "outside", trees.app("Billing", folder="."))
