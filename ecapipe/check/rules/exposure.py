@@ -298,6 +298,10 @@ def check_config_changed(evidence: Evidence) -> Iterator[Remark]:
         yield Remark(message, (_REVIEW,), file=file, line=None, element="")
     for directory in evidence.unlisted:
         message = f"{directory} is no package directory, as it is at {evidence.config_commit}: it was not checked."
+        if directory == ".":
+            message = (
+                f"Apps beside the package directories were not checked, as they are at {evidence.config_commit}."
+            )
         yield Remark(message, (_REVIEW,), file=FILE, line=None, element=directory)
 
 
