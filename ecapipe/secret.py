@@ -14,6 +14,9 @@ REDACTED: Final = "[REDACTED]"
 SHORTEST = 8
 """A part of a secret this long (in characters) counts as the secret itself."""
 
+_FEW: Final = 32
+"""Secrets that are looked for one by one."""
+
 _LONGEST_PART = 256
 """Bytes of a secret that are searched for."""
 
@@ -176,6 +179,49 @@ def _beginnings(values: Iterable[bytes]) -> dict[bytes, tuple[bytes, ...]]:
             nested = nested[:-1]
         nested = beginnings[value] = (*nested, value)
     return beginnings
+
+
+class _Withheld:
+    """The consumer secrets that this process knows, to be struck out of what it shows."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, Secret] = {}
+        self._search, self._searched = SecretSearch(()), 0
+
+    def add(self, secret: Secret) -> None:
+        import json
+
+        value = secret.reveal()
+        if len(value) >= _SHORTEST_PART:
+            # As it stands, and as JSON has it.
+            for form in (value, json.dumps(value)[1:-1]):
+                self._secrets.setdefault(form, secret)
+
+    def strike(self, text: str) -> str:
+        if not self._secrets:
+            return text
+        # Apps come one after the other: a search is made anew only when many have come.
+        recent = list(self._secrets)[self._searched :]
+        if len(recent) > max(_FEW, self._searched // 4):
+            self._search = SecretSearch((form, Secret(form)) for form in self._secrets)
+            self._searched, recent = len(self._secrets), []
+        found = self._search.find([text.encode("utf-8", "surrogatepass")]) if self._searched else {}
+        for form in sorted((*found, *recent), key=len, reverse=True):
+            text = text.replace(form, REDACTED)
+        return text
+
+
+_WITHHELD: Final = _Withheld()
+
+
+def withhold(secret: Secret) -> None:
+    """Let `without_known` strike out a consumer secret from now on, wherever somebody has written it besides."""
+    _WITHHELD.add(secret)
+
+
+def without_known(text: str) -> str:
+    """`text`, which may be that of a tree, without the consumer secrets that were withheld."""
+    return _WITHHELD.strike(text)
 
 
 def redact(text: str, *secrets: Secret | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -11,8 +12,9 @@ from ecapipe.check.ports import CheckAccess
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.project import metadata, sfdx_project
+from ecapipe.project.search import lies_in
 from ecapipe.project.sfdx_project import Project
-from ecapipe.project.tree import ProjectTree
+from ecapipe.project.tree import MetadataFile, ProjectTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,13 @@ class CommittedConfig:
     """``plugins.ecapipe`` and baseline of a project at a `revision`.
 
     `project` is that of the tree with the settings of the commit; without a project file there it has none.
+    `package_directories` are those of the commit as far as they concern the folder of the project, relative to it.
     """
 
     project: Project
     revision: str
     project_file: str | None
+    package_directories: tuple[str, ...]
     baseline: bytes | None
 
     def changed(self, tree: ProjectTree) -> Iterator[str]:
@@ -37,18 +41,27 @@ class CommittedConfig:
             yield path
 
     def unlisted(self, tree: ProjectTree) -> tuple[str, ...]:
-        """The package directories of the commit that are still there, and in none of the tree's own."""
-        own = self.project.package_directories
+        """The package directories of the commit that are still there, and in none of the tree's own; of the whole
+        folder only if there are apps in it beside those."""
+        root, own = self.project.root, self.project.package_directories
 
         def is_left_out(directory: str) -> bool:
-            listed = any(each in (".", directory) or directory.startswith(f"{each}/") for each in own)
-            return not listed and tree.is_directory(f"{self.project.root}/{directory}")
+            if any(lies_in(directory, each) for each in own) or not tree.is_directory(f"{root}/{directory}"):
+                return False
+            return directory != "." or self._has_apps_elsewhere(tree)
 
-        return tuple(filter(is_left_out, sfdx_project.directories(self.project_file)))
+        return tuple(filter(is_left_out, self.package_directories))
+
+    def _has_apps_elsewhere(self, tree: ProjectTree) -> bool:
+        own = self.project.package_directories
+        files = (each for each in tree.walk(self.project.root, (".",), metadata_format=False))
+        return any(
+            isinstance(each, MetadataFile) and not any(lies_in(each.path, one) for one in own) for each in files
+        )
 
 
 def read(revision: str, project: Project, world: CheckAccess) -> CommittedConfig:
-    """The configuration of a project at a revision.
+    """The configuration of a project at a revision: that of the nearest project file at or above its folder there.
 
     Raises `EcapipeError` for a project without a repository, for settings that are malformed there, and what git
     raises.
@@ -56,21 +69,44 @@ def read(revision: str, project: Project, world: CheckAccess) -> CommittedConfig
     git = world.git(project.root)
     if git is None:
         raise EcapipeError(git_unavailable(project.root, "there is no repository"))
-    project_file = _text(_file_at(git, revision, project, sfdx_project.FILE))
+    # Only the folder's links are those of the tree: a link in place of the file itself could lead to the settings of
+    # another project.
+    folder = git.name(project.root) or "."
+    home, text = _project_file(git, revision, folder)
     try:
-        configured = sfdx_project.configured_by(project_file, project)
+        configured = sfdx_project.configured_by(text, project)
     except EcapipeError as error:
         problem = error.problem
         raise EcapipeError(replace(problem, message=f"At {revision}: {problem.message}")) from None
-    baseline = _file_at(git, revision, project, configured.baseline) if configured.baseline else None
-    return CommittedConfig(configured, revision, project_file, baseline)
+    if home != folder:
+        # What it accepts, it accepts in the files of another folder.
+        configured = replace(configured, baseline=None)
+    content = git.file_at(revision, _join(folder, configured.baseline)) if configured.baseline else None
+    directories = (".",) if text is None else sfdx_project.directories(text)
+    concerned = tuple(_seen_from(folder, _join(home, each)) for each in directories)
+    return CommittedConfig(configured, revision, text, tuple(filter(None, concerned)), content)
 
 
-def _file_at(git: Git, revision: str, project: Project, path: str) -> bytes | None:
-    # Only the folder's links are those of the tree: a link in place of the file itself could lead to the
-    # settings of another project.
-    folder = git.name(project.root)
-    return git.file_at(revision, path if folder in (None, ".") else f"{folder}/{path}")
+def _project_file(git: Git, revision: str, folder: str) -> tuple[str, str | None]:
+    """The nearest folder at or above `folder` that holds a project at a revision, and the text of its file; `folder`
+    itself and None without one. A project that a tree puts into another one is judged by that."""
+    home = folder
+    while (content := git.file_at(revision, _join(home, sfdx_project.FILE))) is None:
+        if home == ".":
+            return folder, None
+        home = posixpath.dirname(home) or "."
+    return home, content.decode("utf-8", "replace")
+
+
+def _join(folder: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(folder, path))
+
+
+def _seen_from(folder: str, directory: str) -> str | None:
+    """A package directory relative to `folder`: all of that, if it lies within; None for one that is elsewhere."""
+    if lies_in(folder, directory):
+        return "."
+    return posixpath.relpath(directory, folder) if lies_in(directory, folder) else None
 
 
 def read_tree(tree: ProjectTree, project: Project, path: str, limit: int) -> bytes | None:

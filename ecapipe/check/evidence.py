@@ -434,8 +434,8 @@ def _has_certificate(content: bytes) -> bool:
 
 def _parse_version(content: bytes, word: bytes) -> Document | None:
     """An earlier or staged version of a settings file, if it holds `word`; None too if it cannot be read."""
-    # Parsing takes far longer than a look for a word.
-    if word not in content:
+    # Parsing takes far longer than a look for a word, in UTF-16 too.
+    if word not in content.replace(b"\0", b""):
         return None
     try:
         return metadata.parse(content, metadata.SETTINGS, "")

@@ -76,7 +76,10 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
     if options.since is not None:
         discovery = revision.changed_since(options.since, discovery, view)
     resolutions = [resolution.resolve(app, None, chain, allowed_flows) for app in discovery.apps]
-    findings, notices, applied = list[Finding](), list(discovery.notices), set[str]()
+    findings, applied = list[Finding](), set[str]()
+    # What was not read is a finding.
+    unread = {problem.text for _, problem in discovery.unread}
+    notices = [notice for notice in discovery.notices if notice not in unread]
     if options.purpose == "login":
         notices += listing.doubts_of_variables(discovery, resolutions, world)
     for project in discovery.projects:
@@ -151,7 +154,8 @@ class _ProjectCheck:
             keys=keys,
             secrets=[*secrets, *_login_secrets(resolved)],
         )
-        unreadable = [problem for root, problem in discovery.failures if root == self.root]
+        failures = (*discovery.failures, *discovery.unread)
+        unreadable = [problem for root, problem in failures if root == self.root]
         facts = collector.collect(apps, target, [*unreadable, *reserved((self.project,), ())])
         self.notices += collector.notices
         self.has_git_facts = collector.has_git_facts

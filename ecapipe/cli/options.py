@@ -227,12 +227,14 @@ def select_orgs(
     username: str | None = None,
 ) -> OrgSelection:
     """The orgs that the shared options name; raises `EcapipeError` as `read_org_file`."""
+    batch = None if file is None else read_org_file(file)
+    environment.pass_over(row.source_dir for row in (batch.entries if batch else ()) if row.source_dir)
     return OrgSelection(
         names=tuple(target_orgs or ()),
         default=environment.get("SF_TARGET_ORG"),
         allowed=allowed_hosts(environment, allow_hosts or ()),
         username=username,
-        batch=None if file is None else read_org_file(file),
+        batch=batch,
         every=all_orgs,
     )
 

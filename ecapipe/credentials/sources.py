@@ -13,7 +13,7 @@ from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import ambiguous_variable
 from ecapipe.project.apps import App, Replaced
-from ecapipe.secret import Secret
+from ecapipe.secret import Secret, withhold
 
 Field = Literal["consumerKey", "consumerSecret"]
 
@@ -433,6 +433,8 @@ def first_value(chain: Chain, app: App, org: Org | None, field: Field) -> Search
     faults: list[str] = []
     for link in chain:
         if value := first_credential(link.find(app, org, field), faults):
+            if field == "consumerSecret":
+                withhold(value)
             return Search(SourceValue(value, link), tuple(faults))
         # An org that names a variable means no other secret: that of another source could be another org's.
         if field == "consumerSecret" and named_variable(link, org):

@@ -49,6 +49,11 @@ class Problem:
         """What it was made by; None for the problem of another version that was read back."""
         return _KINDS.get(self.name)
 
+    @property
+    def text(self) -> str:
+        """Its message and what to do, in one line."""
+        return " ".join((self.message, *self.actions))
+
 
 class EcapipeError(Exception):
     """The one exception for foreseen failures: it carries a `Problem`."""

@@ -156,6 +156,13 @@ _REMEDIES: Final = {
 """What to do about a file that could not be read, by the system's reason."""
 
 
+def in_metadata_format(file: str, way: str) -> Problem:
+    """The problem of a file that is not read for its format; `way` is the option that reads such files."""
+    problem = unreadable_file(file, "it is in metadata format")
+    actions = (f"To read such files: {way}",)
+    return replace(problem, message=f"{file} is in metadata format, and was not read.", actions=actions)
+
+
 def given_with(flag: str, problem: Problem) -> Problem:
     """The problem of a file that the command line names: whatever it is, the command line has to change."""
     return replace(problem, message=f"{flag}: {problem.message}", exit_code=USAGE)

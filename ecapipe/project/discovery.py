@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from ecapipe.events import ProjectFacts
 from ecapipe.problems.problem import EcapipeError, Problem, option
@@ -17,7 +18,7 @@ from ecapipe.problems.project import (
     settings_duplicated,
     variable_reserved,
 )
-from ecapipe.problems.usage import unknown_app
+from ecapipe.problems.usage import in_metadata_format, unknown_app
 from ecapipe.project import apps, metadata, replacements, reserved_variables, search, sfdx_project
 from ecapipe.project.apps import App, Replaced, SourceFile
 from ecapipe.project.metadata import Document
@@ -26,7 +27,10 @@ from ecapipe.project.search import ProjectSelection as ProjectSelection
 from ecapipe.project.search import Search
 from ecapipe.project.sfdx_project import Project
 from ecapipe.project.tree import InMetadataFormat, LinkOutside, MetadataFile, ProjectAccess
-from ecapipe.secret import Secret
+from ecapipe.secret import Secret, withhold
+
+_SHORTEST_SECRET: Final = 16
+"""Characters of a consumer secret: Salesforce makes 64, and made 19 of old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Discovery:
     whole: bool = True
     known: frozenset[str] = frozenset()
     """The names of all apps of the projects, chosen or not."""
+    unread: tuple[tuple[str, Problem], ...] = ()
+    """As `failures`, of files in a format that is not read here; each problem's text is one of `notices`, too."""
 
     @property
     def unreadable(self) -> tuple[Problem, ...]:
@@ -89,6 +95,7 @@ def discover(
         notices=tuple(notice for tree in trees for notice in tree.notices),
         whole=not selection.names and all(each.within is None for each in searches.values()),
         known=frozenset(name for tree in trees for name in tree.known),
+        unread=tuple(each for tree in trees for each in tree.unread),
     )
 
 
@@ -189,6 +196,7 @@ class _Tree:
     failures: list[tuple[str, Problem]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     known: frozenset[str] = frozenset()
+    unread: list[tuple[str, Problem]] = field(default_factory=list)
 
 
 def _read(scope: Search, world: ProjectAccess) -> _Tree:
@@ -203,7 +211,7 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
             case LinkOutside():
                 target = world.tree.target(posixpath.join(project.root, entry.path))
                 problem = link_out_of_repository(entry.path, target)
-                tree.notices.append(" ".join((problem.message, *problem.actions)))
+                tree.notices.append(problem.text)
             case InMetadataFormat():
                 foreign.append(entry.path)
             case MetadataFile():
@@ -215,8 +223,9 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                         settings.append((_app_in_text(entry, project, world) or entry.name, unreadable[-1]))
     if foreign:
         folder = posixpath.join(project.root, posixpath.commonpath([posixpath.dirname(path) for path in foreign]))
-        way = option("metadata-dir", folder)
-        tree.notices.append(f"{foreign[0]} is in metadata format, and was not read. To read such files: {way}")
+        problem = in_metadata_format(foreign[0], option("metadata-dir", folder))
+        tree.notices.append(problem.text)
+        tree.unread.append((project.root, problem))
     # Assembled before it is filtered: an app with one file in a folder that was named counts with all of its files.
     assembled = apps.assemble(files, project.root, project.namespace, project.tree)
     tree.apps = _with_unread_settings(assembled, settings) if settings else assembled
@@ -263,10 +272,19 @@ def _read_file(file: MetadataFile, project: Project, world: ProjectAccess) -> So
     replaced: Mapping[str, Replaced] = {}
     if file.type is metadata.SETTINGS and project.replacements:
         replaced = _replace(data, path, file, project, world)
+    if "consumerSecret" not in replaced:
+        # Before anything else of the tree is shown. A placeholder is nothing to be hidden.
+        for text in filter(_may_be_secret, (each.text or "" for each in document.all("consumerSecret"))):
+            withhold(Secret(text))
     source = SourceFile(file.path, file.type, file.name, document, replaced=replaced, ignored=file.ignored)
     if source.app is None:
         raise EcapipeError(malformed_xml(file.path, None, "it names no externalClientApplication"))
     return source
+
+
+def _may_be_secret(text: str) -> bool:
+    """Whether a text may be a consumer secret rather than words that stand for one."""
+    return len(text) >= _SHORTEST_SECRET and any(map(str.isdigit, text))
 
 
 def _replace(

@@ -186,7 +186,8 @@ def _baseline(path: str | None) -> str | None:
     if path is None:
         return None
     clean = _within(path)
-    if clean is None:
+    # It is written, and what belongs to git is only read.
+    if clean is None or ".git" in clean.lower().split("/"):
         reason = "plugins.ecapipe.baseline must be a path inside the project"
         raise EcapipeError(schema_validation_error(FILE, reason))
     return clean

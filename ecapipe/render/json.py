@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from ecapipe.documents.report import Json
 from ecapipe.events import Event, StageNoted
 from ecapipe.render import text
+from ecapipe.secret import without_known
 
 if TYPE_CHECKING:
     from ecapipe.render.report_data import ReportData
@@ -21,9 +22,9 @@ def dump(document: object) -> str:
     """`document` as text, indented as `sf` does.
 
     ASCII only, so that no terminal or encoding can be upset by it, and without ``##``: Azure Pipelines obeys
-    ``##vso[`` in the middle of any line.
+    ``##vso[`` in the middle of any line. As in `text.clean`, there is no consumer secret in it.
     """
-    return _format(document, "\n").replace("##", "#\\u0023")
+    return without_known(_format(document, "\n")).replace("##", "#\\u0023")
 
 
 def write(stream: TextIO, document: Json) -> None:

@@ -182,7 +182,7 @@ def of_run(report: Report, document: Json, place: Place, command: str) -> Report
         entries=entries,
         topics={entry.name: _topic(entry.name) for entry in entries},
         completed=not report.interrupted and report.fatal is None,
-        started_at=report.started_at,
+        started_at=clean(report.started_at),
     )
 
 

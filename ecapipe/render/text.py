@@ -22,6 +22,7 @@ from ecapipe.events import (
 )
 from ecapipe.oauth.flows import registry
 from ecapipe.problems.problem import Problem
+from ecapipe.secret import without_known
 
 _HOSTILE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escapes, line breaks
@@ -79,8 +80,9 @@ def glyphs(encoding: str | None) -> Glyphs:
 
 
 def clean(text: str) -> str:
-    """`text` on one line, unable to move the cursor, colour, hide or reorder anything, or to command a CI system."""
-    return _COMMAND.sub("# #", _HOSTILE.sub(_substitute, text))
+    """`text` on one line, unable to move the cursor, colour, hide or reorder anything, or to command a CI system; and
+    without a consumer secret that somebody has written into it."""
+    return _COMMAND.sub("# #", _HOSTILE.sub(_substitute, without_known(text)))
 
 
 def _substitute(match: re.Match[str]) -> str:

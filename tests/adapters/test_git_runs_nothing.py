@@ -128,7 +128,13 @@ def test_no_command_runs_what_a_repository_names(old: bool, trapped: Trapped) ->
 
 
 @pytest.mark.parametrize(
-    "command", ["app check --for commit", "app protect --dry-run", "run --retrieve -o uat --until check"]
+    "command",
+    [
+        "app check --for commit -d project",
+        "app protect --dry-run -d project",
+        "run --retrieve -o uat --until check -d project",
+        "run -f orgs.json",
+    ],
 )
 def test_no_program_of_a_tree_is_run_from_elsewhere(command: str, tmp_path: Path) -> None:
     """Also where PATH holds a folder of a tree that the current folder does not lie in."""
@@ -136,9 +142,10 @@ def test_no_program_of_a_tree_is_run_from_elsewhere(command: str, tmp_path: Path
     (trapped.project / "bin").mkdir()
     for name in ("git", "sf", "xdg-open", "python3"):
         shutil.copy(trapped.trap(name), trapped.project / "bin" / name)
+    trees.plant(tmp_path, {"orgs.json": '[{"alias": "uat", "sourceDir": "project"}]'})
     path = f"{trapped.project}/bin:{tmp_path}/nothing:/usr/bin:/bin"
     subprocess.run(
-        [*PROGRAM, *command.split(), "-d", "project"], cwd=tmp_path, env=environment(tmp_path, PATH=path),
+        [*PROGRAM, *command.split()], cwd=tmp_path, env=environment(tmp_path, PATH=path),
         capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert trapped.sprung == set()

@@ -120,14 +120,60 @@ def test_many_secrets_are_looked_for_as_well_as_few(tmp_path: Path) -> None:
         assert [(each.app, each.file, each.line) for each in found] == [("App77", "notes", 1)]
 
 
-def test_staged_passes_over_links_bundles_and_hidden_folders(tmp_path: Path) -> None:
+def test_staged_passes_over_bundles_and_hidden_folders(tmp_path: Path) -> None:
     header = trees.xml("ExternalClientApplication", {"label": "made up"})
     names = ["lwc/a", ".hidden/b", "node_modules/c", "classes/d"]
     files: trees.Files = {f"force-app/{name}.eca-meta.xml": header for name in names}
-    root = ground.ready(tmp_path, [trees.project() | files])
-    (root / "force-app/e.eca-meta.xml").symlink_to("classes/d.eca-meta.xml")
-    ground.ready(root, committed())
+    root = ground.ready(tmp_path, committed(trees.project() | files))
     assert [app.name for app in ground.inspect(root, CheckOptions(staged=True)).apps] == ["c", "d"]
+
+
+LINKS: Mapping[str, Mapping[str, str]] = {
+    "folder": {"project/force-app/two": "../../shared"},
+    "file": {"project/force-app/Two.ecaGlblOauth-meta.xml": f"../../shared/{SETTINGS.replace('Billing', 'Two')}"},
+    "absolute": {"project/force-app/two": "{root}/shared"},
+    "chain": {"project/force-app/two": "../../one", "one": "two", "two": "shared/force-app"},
+    "through a link": {"project/force-app/two": "../../all/force-app", "all": "shared"},
+    "in what a link leads to": {"project/force-app/x": "../../more", "more/two": "../shared"},
+    "package": {"project/package": "../shared"},
+    "circle": {
+        "project/force-app/x": "../force-app",
+        "project/force-app/y": "y",
+        "project/force-app/z": "../../shared",
+    },
+    "away": {"project/force-app/two": "../../../away"},
+    "absolutely away": {"project/force-app/two": "{root}/../away"},
+    "hidden": {"project/force-app/.two": "../../shared"},
+}
+
+
+@pytest.mark.parametrize("links", LINKS.values(), ids=LINKS)
+def test_staged_follows_links_as_the_disk_does(links: Mapping[str, str], tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    trees.plant(tmp_path / "away", trees.app("Two"))
+    trees.plant(root / "shared", trees.app("Two"))
+    trees.plant(root / "project", trees.project("force-app", *(["package"] if "project/package" in links else [])))
+    for link, target in links.items():
+        (root / link).parent.mkdir(exist_ok=True)
+        if (root / link).is_dir():
+            (root / link).rmdir()
+        (root / link).symlink_to(target.format(root=root))
+    ground.ready(root, ["add --all"])
+    on_disk, staged = (ground.inspect(root / "project", ground.for_("commit", staged=each)) for each in (False, True))
+    assert {(each.rule, each.file) for each in staged.findings} == {
+        (each.rule, each.file) for each in on_disk.findings
+    }
+    assert (staged.apps, staged.notices) == (on_disk.apps, on_disk.notices)
+
+
+def test_staged_takes_nothing_from_outside_of_the_project(tmp_path: Path) -> None:
+    ground.ready(tmp_path / "other", [{"secret.txt": "made-up-secret-of-others"}, "add --all"])
+    for place in ("../other/secret.txt", str(tmp_path / "other/secret.txt"), "/etc/hostname"):
+        entry = {"glob": "**/*.xml", "stringToReplace": "@@", "replaceWithFile": place}
+        files = trees.project(replacements=[entry]) | trees.app(settings={"consumerSecret": "@@"})
+        root = ground.ready(tmp_path / "project", [files | {"copy": "made-up-secret-of-others"}, "add --all"])
+        (app,) = ground.inspect(root, ground.for_("commit", staged=True)).apps
+        assert app.consumer_secret.source is None
 
 
 def test_staged_does_not_read_a_file_twice_where_package_directories_overlap(tmp_path: Path) -> None:

@@ -202,6 +202,27 @@ def test_a_package_directory_that_is_left_out_is_told(tmp_path: Path) -> None:
     assert judged(root, gate)[1] == []
 
 
+@pytest.mark.parametrize("folder", ["force-app", "force-app/main"])
+@pytest.mark.parametrize("before", [STRICT, {"notes": "made up"}], ids=["project", "none"])
+def test_no_project_of_the_tree_hides_what_the_commit_would_check(
+    before: trees.Files, folder: str, tmp_path: Path
+) -> None:
+    root = ground.ready(tmp_path, committed(before | trees.app(settings=None)))
+    place = root / folder if FILE in before else root
+    gate = ground.for_("commit", config_from="HEAD")
+    assert CHANGED not in ground.rules(place, gate)
+    trees.plant(place, trees.project("empty") | {"empty/a": "made up"})
+    trees.plant(root, APP)
+    assert {(each.rule, each.file) for each in ground.findings(place, gate)} == {(CHANGED, FILE)}
+
+
+def test_a_project_inside_another_is_judged_by_that(tmp_path: Path) -> None:
+    root = ground.ready(tmp_path, committed(STRICT | APP))
+    inner = trees.project("main", plugins={"ecapipe": {"rules": {RULE: "off"}}})
+    (found,), changed = judged(trees.plant(root / "force-app", inner), ground.for_("commit", config_from="HEAD"))
+    assert (found.level, changed) == ("error", [FILE])
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(0, 1) | st.text(max_size=2),
     lambda each: st.lists(each, max_size=2) | st.dictionaries(st.sampled_from("ab"), each, max_size=2),

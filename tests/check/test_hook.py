@@ -104,6 +104,14 @@ def test_what_is_committed_is_checked(
     assert ground.git(root, "rev-parse", "HEAD") != before
 
 
+@pytest.mark.parametrize("kind", ["LITERAL", "GLOB", "NOGLOB", "ICASE"])
+def test_what_git_was_told_of_paths_hides_nothing(kind: str, tmp_path: Path) -> None:
+    """Some programs commit with --literal-pathspecs, which git hands on to its hooks."""
+    root = hooked(tmp_path / "project")
+    ground.git(root, "add", "--force", SETTINGS)
+    assert commit(root, **{f"GIT_{kind}_PATHSPECS": "1"}).returncode == 1
+
+
 def test_what_is_not_committed_is_not_checked(tmp_path: Path) -> None:
     root = hooked(tmp_path / "project")
     leak(root)

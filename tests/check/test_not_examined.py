@@ -435,3 +435,15 @@ def test_what_git_does_not_tell_is_not_taken_out_of_a_baseline(tmp_path: Path) -
 
 def test_explain_says_that_no_baseline_accepts_it() -> None:
     assert "No baseline accepts it." in RULES[NOT_EXAMINED].means
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_settings_in_the_other_format_are_not_passed_over(staged: bool, tmp_path: Path) -> None:
+    """The Salesforce CLI takes them for source."""
+    plain = {path.removesuffix("-meta.xml"): text for path, text in trees.app("Portal").items()}
+    root = ground.ready(tmp_path, [trees.project() | trees.app(settings=None) | plain, "add --all"])
+    for purpose, level in (("login", "warning"), ("deploy", "error"), ("commit", "error")):
+        result = ground.inspect(root, ground.for_(purpose, staged=staged))
+        (found,) = (each for each in result.findings if each.rule == NOT_EXAMINED)
+        assert (found.level, result.notices) == (level, ())
+        assert f"--metadata-dir {root}/{trees.DEFAULT}" in found.actions[0]

@@ -281,3 +281,12 @@ def test_a_key_shows_its_first_five_and_last_four_characters(key: str, shown: st
 def test_a_mask_never_shows_more_than_nine_characters(key: str) -> None:
     assert secret.mask(key) in (REDACTED, f"{key[:5]}…{key[-4:]}")
     assert len(secret.mask(key)) <= 10
+
+
+def test_what_is_withheld_is_struck_out_of_every_text() -> None:
+    known = [trees.secret(f"withheld {number}") for number in range(150)]
+    for count, value in enumerate(known, 1):
+        secret.withhold(Secret(value))
+        text = f"a {value} b\n{known[count // 2]}{known[0]}"
+        assert secret.without_known(text) == f"a {REDACTED} b\n{REDACTED}{REDACTED}"
+    assert secret.without_known(unknown := trees.secret("not withheld")) == unknown

@@ -110,7 +110,7 @@ class Disk:
     def read_inside(self, root: str, name: str, limit: int) -> str | None:
         try:
             path = os.path.join(root, name)
-            if not _inside(os.path.realpath(root), path):
+            if not inside(os.path.realpath(root), path):
                 return None
             return reading.read(path, limit)[:limit].decode("utf-8").strip()
         except (OSError, ValueError):
@@ -249,7 +249,7 @@ def _source_beside(root: str, folder: str) -> bool:
     return not isinstance(entries, OSError) and any(entry.name.endswith("-meta.xml") for entry in entries)
 
 
-def _inside(home: str, path: str) -> bool:
+def inside(home: str, path: str) -> bool:
     """Whether `path` leads to a place below `home`, which has no links in it."""
     return os.path.commonpath((home, os.path.realpath(path))) == home
 

@@ -38,9 +38,12 @@ _OPTIONS: Final = (
 )  # fmt: skip
 # A partial clone would fetch what it lacks, with programs that its configuration names. git before 2.44 knows no
 # GIT_NO_LAZY_FETCH; in every git GIT_ALLOW_PROTOCOL wins over protocol.*.allow, whoever sets that.
+# What is asked of it means what it says, whatever the git is set to that started us as its hook (some programs commit
+# with --literal-pathspecs), and answers are of the objects themselves.
 _ENVIRONMENT: Final = {
     "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0",
-    "LANGUAGE": "C", "LC_ALL": "C",
+    "LANGUAGE": "C", "LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1",
+    **dict.fromkeys((f"GIT_{kind}_PATHSPECS" for kind in ("LITERAL", "GLOB", "NOGLOB", "ICASE")), "0"),
 }  # fmt: skip
 _CHOSEN: Final = "ECAPIPE_GIT"
 _PROGRAM: Final = "GIT_PYTHON_GIT_EXECUTABLE"
@@ -141,6 +144,13 @@ class GitRepository:
     def _index(self) -> dict[str, str]:
         return _blobs(self._entries("ls-files", "-s", "-z", "--", f":(top,icase)*{_ECA.decode()}*"), _ECA)
 
+    def links(self) -> dict[str, str]:
+        """The symbolic links in the index, each with what stands in it."""
+        listed = self._entries("ls-files", "-s", "-z")
+        blobs = {os.fsdecode(name): blob.decode() for blob, name in map(_blob_and_name, filter(_is_link, listed))}
+        targets = self.read(blobs.values())
+        return {name: os.fsdecode(targets[blob]) for name, blob in blobs.items() if blob in targets}
+
     def tracked(self) -> frozenset[str]:
         """Every name in the index."""
         return frozenset(os.fsdecode(name) for name in self._entries("ls-files", "-z"))
@@ -160,10 +170,13 @@ class GitRepository:
             return None
         if "\n" in name:
             raise EcapipeError(git_unavailable(self.top, "it cannot be asked about a name with a line break"))
-        query = os.fsencode(f"{commit}:{name}\n")
+        query, lacking = os.fsencode(f"{commit}:{name}\n"), self.lacking
         with self._started("cat-file", f"--batch={_HEADER}", "--follow-symlinks", stdin=query) as output:
             # To the end: git is not to write to a pipe that is closed.
             contents = [b"".join(pieces) for _, pieces in self._contents(output)]
+        # Missing is what git lacks, and what was never there.
+        if not contents and not self._run("ls-tree", "-z", "--full-tree", commit, "--", name):
+            self.lacking = lacking
         return contents[0] if contents else None
 
     def _commit(self, revision: str) -> str | None:
@@ -553,10 +566,19 @@ def _blobs(entries: Iterable[bytes], part: bytes = b"") -> dict[str, str]:
     blobs = {}
     for entry in entries:
         if part in entry.lower() and not entry.startswith((_LINK, _SUBMODULE)):
-            fields, _, name = entry.partition(b"\t")
-            # ls-files: mode, id, stage; ls-tree: mode, type, id.
-            blobs[os.fsdecode(name)] = max(fields.split(b" ")[1:], key=len).decode()
+            blob, name = _blob_and_name(entry)
+            blobs[os.fsdecode(name)] = blob.decode()
     return blobs
+
+
+def _is_link(entry: bytes) -> bool:
+    return entry.startswith(_LINK)
+
+
+def _blob_and_name(entry: bytes) -> tuple[bytes, bytes]:
+    fields, _, name = entry.partition(b"\t")
+    # ls-files: mode, id, stage; ls-tree: mode, type, id.
+    return max(fields.split(b" ")[1:], key=len), name
 
 
 def rulings(root: str, paths: Sequence[str]) -> IgnoreRules | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import posixpath
+from bisect import bisect_left
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Final
 
-from ecapipe.adapters.project_tree.disk import Disk, forceignore, misnamed, passed_over
+from ecapipe.adapters.project_tree.disk import Disk, forceignore, inside, misnamed, passed_over
 from ecapipe.adapters.project_tree.git import GitRepository, Repositories
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError
@@ -15,6 +17,8 @@ from ecapipe.project.metadata import recognise
 from ecapipe.project.tree import Entry, LinkOutside, MetadataFile
 
 _LACKING: Final = "git lacks its content"
+_MOST_LINKS: Final = 40
+"""As many as Linux follows for one path."""
 
 
 class Index(Disk):
@@ -34,13 +38,12 @@ class Index(Disk):
             if not self.holds(root, f"{root}/{directory}"):
                 yield LinkOutside(directory)
                 continue
-            below = {path: blob for path, blob in self._below(root, directory).items() if not passed_over(path)}
+            below = yield from self._below(root, directory, seen)
             source_folders = {path.rpartition("/")[0] for path in below if path.endswith("-meta.xml")}
             types = {path: recognise(path.rpartition("/")[2], metadata_format=metadata_format) for path in below}
             # All at once: asking git takes long, the answers are short.
             contents = self._repository(f"{root}/{directory}").read(below[path] for path in types if types[path])
-            for path in sorted(below.keys() - seen):
-                seen.add(path)
+            for path in sorted(below):
                 type_and_name = types[path]
                 if type_and_name and below[path] not in contents:
                     yield unreadable_file(path, _LACKING)
@@ -57,7 +60,8 @@ class Index(Disk):
         return content[: limit + 1]
 
     def read_inside(self, root: str, name: str, limit: int) -> str | None:
-        content = self._content(os.path.join(root, name))
+        path = os.path.join(root, name)
+        content = self._content(path) if inside(os.path.realpath(root), path) else None
         if content is None:
             return super().read_inside(root, name, limit)
         return content[:limit].decode("utf-8", "replace").strip()
@@ -66,13 +70,33 @@ class Index(Disk):
         # The index has no such modes: it knows only whether a file is executable.
         return False
 
-    def _below(self, root: str, directory: str) -> dict[str, str]:
-        """The index's files in a folder of `root`, relative to `root`, with the ids of their contents."""
+    def _below(self, root: str, directory: str, seen: set[str]) -> Generator[Entry, None, dict[str, str]]:
+        """The index's files in a folder of `root` that were not `seen`, relative to `root`, with the ids of their
+        contents; as on the disk, links are followed to what the repository holds."""
         repository = self._repository(f"{root}/{directory}")
-        folder = repository.name(f"{root}/{directory}")
-        top = "" if folder in (None, ".") else f"{folder}/"
-        prefix = "" if directory == "." else f"{directory}/"
-        return {prefix + name[len(top) :]: blob for name, blob in repository.index().items() if name.startswith(top)}
+        index, links = repository.index(), repository.links()
+        names, link_names = sorted(index), sorted(links)
+        below: dict[str, str] = {}
+        entered: set[str] = set()
+        start = repository.name(f"{root}/{directory}") or "."
+        pending = [("" if start == "." else start, "" if directory == "." else directory)]
+        for folder, path in pending:  # it grows meanwhile
+            if folder in entered:
+                continue
+            entered.add(folder)
+            for name in _within(folder, names):
+                place = _join(path, name, folder)
+                if name not in seen and not passed_over(place):
+                    seen.add(name)
+                    below[place] = index[name]
+            for link in _within(folder, link_names):
+                place = _join(path, link, folder)
+                target = _follow(link, links, repository)
+                if target is not None:
+                    pending.append((target, place))
+                elif ".eca" in link.lower() or self.is_directory(f"{root}/{place}"):
+                    yield LinkOutside(place)
+        return below
 
     def _content(self, path: str) -> bytes | None:
         if path not in self._contents:
@@ -91,3 +115,38 @@ class Index(Disk):
         if repository is None:
             raise EcapipeError(git_unavailable(place, "there is no repository"))
         return repository
+
+
+def _within(folder: str, names: Sequence[str]) -> Sequence[str]:
+    """Those of the sorted `names` that are `folder`, or lie in it."""
+    if not folder:
+        return names
+    place = bisect_left(names, folder)
+    # A zero is what comes after the slash.
+    first, last = (bisect_left(names, folder + end) for end in "/0")
+    itself = [folder] if names[place : place + 1] == [folder] else []
+    return [*itself, *names[first:last]]
+
+
+def _join(path: str, name: str, folder: str) -> str:
+    """The place of a name in `folder`, which is reached at `path`."""
+    return (path + "/" + name[len(folder) :].lstrip("/")).strip("/")
+
+
+def _follow(link: str, links: Mapping[str, str], repository: GitRepository) -> str | None:
+    """The name of what a link leads to, through further ones; None if that lies outside, or they lead in a circle."""
+    name: str | None = link
+    for _ in range(_MOST_LINKS):
+        parts = (name or "").split("/")
+        ways = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+        way = next((each for each in ways if each in links), None)
+        if name is None or way is None:
+            return name
+        target = posixpath.join(posixpath.dirname(way), links[way])
+        if target.startswith("/"):
+            name = repository.name(target + name[len(way) :])
+            continue
+        name = posixpath.normpath(target + name[len(way) :])
+        if name == ".." or name.startswith("../"):
+            return None
+    return None

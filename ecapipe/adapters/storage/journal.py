@@ -32,6 +32,7 @@ from ecapipe.events import (
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import newer_format
 from ecapipe.problems.usage import run_ambiguous, run_going_on, run_not_found, unreadable_file
+from ecapipe.secret import without_known
 
 KEPT: Final = 50
 """Runs; older ones go when a new one begins."""
@@ -269,7 +270,7 @@ def _related(run: str, heads: Sequence[tuple[str, JournalRecord]]) -> list[str]:
 
 
 def _line(document: Document) -> bytes:
-    return codec.encode(document) + b"\n"
+    return without_known(codec.encode(document).decode()).encode() + b"\n"
 
 
 def _failed(event: Event) -> bool:

@@ -271,8 +271,9 @@ def file_permissions_open(subject: RuleInput) -> Iterator[Remark]:
 
 @project_rule(
     levels=Levels(login="warning", deploy="error", commit="error"),
-    means="A file cannot be read, git refuses to read the repository, or the clone has only a part of what was to be "
-    "searched. It is a warning at most for a part, and where there is no git program. No baseline accepts it.",
+    means="A file cannot be read or is in metadata format, git refuses to read the repository, or the clone has only "
+    "a part of what was to be searched. It is a warning at most for a part, and where there is no git program. No "
+    "baseline accepts it.",
     why="What was not looked at may hold a secret: that nothing was found there says nothing.",
     remedy="Give ecapipe and git the right to read, and check again. A repository that belongs to somebody else has "
     "to be named in git's safe.directory.",
@@ -298,6 +299,10 @@ def check_config_changed(evidence: Evidence) -> Iterator[Remark]:
         yield Remark(message, (_REVIEW,), file=file, line=None, element="")
     for directory in evidence.unlisted:
         message = f"{directory} is no package directory, as it is at {evidence.config_commit}: it was not checked."
+        if directory == ".":
+            message = (
+                f"Apps beside the package directories were not checked, as they are at {evidence.config_commit}."
+            )
         yield Remark(message, (_REVIEW,), file=FILE, line=None, element=directory)
 
 
