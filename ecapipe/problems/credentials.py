@@ -143,6 +143,11 @@ def rest_consumer_unknown(app: str, host: str, key: str, keys: Sequence[str]) ->
     "Say which one is meant, by its key.",
 )
 def rest_consumers_several(app: str, host: str, keys: Sequence[str]) -> Wording:
+    if not keys:
+        return say(
+            f"{app} has no consumer in {host}, and so no consumer key and no consumer secret.",
+            "See in Setup, External Client App Manager, whether OAuth is enabled for the app.",
+        )
     return say(
         f"{app} has {len(keys)} consumers in {host}, and no consumer key says which is meant: {listed(keys)}.",
         f"Retrieve the settings again: {retrieve_command()}",

@@ -72,7 +72,7 @@ def auth_timeout_error(app: str, minutes: float, listened: bool = False) -> Word
     """`listened`: the answer was to come to this machine by itself."""
     elsewhere = "If the browser is on another machine, use --callback paste: its last address is then asked for."
     return say(
-        f"No answer came for {app} within {minutes:g} minutes.",
+        f"No answer came for {app} within {minutes:g} minute{'' if minutes == 1 else 's'}.",
         "Look at the browser: a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch "
         f"sends no answer (wrong org, wrong key, or another callback URL; a change takes {SPREADING}).",
         *([elsewhere] if listened else []),
