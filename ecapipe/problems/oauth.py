@@ -201,8 +201,9 @@ def cross_org_blocked(host: str, browser: bool = True) -> Wording:
             "Use the My Domain URL of the org the settings came from.",
         )
     return say(
-        f"{host} blocked the login: the app belongs to another org than the browser's session.",
-        "Open the link in a private window and sign in to the org the settings came from.",
+        f"{host} blocked the login: the app belongs to another org than this one, or than the browser's session.",
+        "Use the My Domain URL of the org the settings came from.",
+        "Open the link in a private window and sign in to that org.",
     )
 
 
@@ -669,6 +670,8 @@ def user_info_refused(host: str, status: int, description: str) -> Wording:
 # Salesforce Help, "Identity URLs".
 _USER_INFO_ACTIONS = {
     "Missing_OAuth_Token": ("Look for a proxy that takes the Authorization header away: ecapipe doctor",),
+    # What a bearer token gets where the app has Require DPoP.
+    "Bad_OAuth_Token": ("See in Setup, External Client App Manager, whether the app requires DPoP.",),
     "Wrong_Org": ("Use the My Domain URL of the org that issued the token.",),
     "HTTPS_Required": ("Give the org's address with https.",),
 }
