@@ -21,11 +21,21 @@ from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import Scope
 from ecapipe.events import AppFacts
 from ecapipe.oauth.flows.registry import allowed_flows
+from ecapipe.orgs.lookup import KnownLogin
 from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import baseline_not_configured
 from ecapipe.project.apps import App
-from ecapipe.project.discovery import Discovery, ProjectSelection, discover, projects, require_apps, reserved
+from ecapipe.project.discovery import (
+    Discovery,
+    ProjectSelection,
+    configured_trees,
+    discover,
+    projects,
+    require_apps,
+    reserved,
+    withhold_variables,
+)
 from ecapipe.project.sfdx_project import Project
 from ecapipe.secret import Secret
 
@@ -52,6 +62,9 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     be used, and for git where it is needed and cannot be asked; before a deploy or a commit a refusal of git is a
     finding, for every report to tell.
     """
+    # A hook, or a job before a deploy, is for every folder: it has no objection to one without a project.
+    if options.purpose != "login" and not selection.directories and not selection.metadata_dirs:
+        selection = replace(selection, directories=(".",))
     try:
         return _inspect(selection, options, world)
     except GitRefused as refusal:
@@ -62,15 +75,14 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
     view = world.staged() if options.staged else world
     discovery = discover(selection, view)
     on_disk = _apps_on_disk(selection, options, discovery, world)
-    # A file that cannot be read is a finding, even where it was the only one. And a hook is for every commit: it has
-    # no objection to a tree without apps.
+    # A file that cannot be read is a finding, even where it was the only one.
     if options.purpose == "login" and not discovery.unreadable:
         require_apps(replace(discovery, apps=(*discovery.apps, *on_disk)))
     configs: dict[str, CommittedConfig] = {}
     if options.config_from is not None:
         configs = {each.root: committed_config.read(options.config_from, each, view) for each in discovery.projects}
         discovery = replace(discovery, projects=tuple(each.project for each in configs.values()))
-    target = _target(options, discovery.projects)
+    target = _target(selection, options, discovery.projects, world)
     chain = view.chain(Scope(discovery.apps, known=discovery.known))
     all_apps = discovery.apps
     if options.since is not None:
@@ -253,12 +265,20 @@ def _apps_on_disk(
     return discover(replace(selection, names=()), world).apps
 
 
-def _target(options: CheckOptions, projects: Sequence[Project]) -> str | None:
+def _target(
+    selection: ProjectSelection, options: CheckOptions, projects: Sequence[Project], world: CheckAccess
+) -> str | None:
     """The org id of the deploy target: None without one, empty if it is not known."""
     if options.target is None:
         return "" if options.purpose == "deploy" else None
     orgs = {alias: members for project in projects for alias, members in project.orgs.items()}
-    return choose_org(options.target, orgs, options.allowed).org_id or ""
+
+    def logins() -> Sequence[KnownLogin]:
+        for tree in configured_trees(projects):
+            withhold_variables(tree, selection.trusted, world)
+        return world.sf.logins()
+
+    return choose_org(options.target, orgs, options.allowed, logins).org_id or ""
 
 
 def _login_secrets(resolutions: Iterable[Resolution]) -> list[tuple[str, Secret]]:

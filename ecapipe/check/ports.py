@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ecapipe.credentials.sources import ChainAccess
@@ -11,6 +11,14 @@ from ecapipe.project.tree import ProjectAccess
 if TYPE_CHECKING:
     from ecapipe.check.git import Git
     from ecapipe.events import Clock
+    from ecapipe.orgs.lookup import KnownLogin
+
+
+class SalesforceCliLogins(Protocol):
+    """The orgs that the Salesforce CLI is logged in to."""
+
+    def logins(self) -> Sequence[KnownLogin]:
+        """Raises `EcapipeError` where the Salesforce CLI cannot be asked."""
 
 
 class ListingAccess(ProjectAccess, ChainAccess, Protocol):
@@ -30,6 +38,9 @@ class CheckAccess(ListingAccess, Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def sf(self) -> SalesforceCliLogins: ...
 
     @property
     def certificate_end(self) -> Callable[[str], str | None]:

@@ -223,11 +223,15 @@ VARIABLES: Final[Mapping[str, str]] = {
     "SF_CONTENT_TYPE": "JSON does what --json does.",
     "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for people, unless --wait is given.",
     "BROWSER": "Browser to open.",
+    "DISPLAY, WAYLAND_DISPLAY": "Without one of them a Linux opens no browser.",
     "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "true: annotations on standard error; the file that gets a summary.",
     "CI, NO_COLOR, TERM": "Lines instead of a live display; no colours; dumb: lines, too.",
-    "HTTPS_PROXY, NO_PROXY": "Proxy for orgs, and hosts without one.",
+    "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "Proxy for orgs, the second without the first; hosts without one.",
     "SSH_CONNECTION": "Set: the browser is on another machine, so --callback auto pastes.",
-    "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS": "Further certificates to trust.",
+    "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": "Set: the browser may be on another "
+    "machine, so --callback auto listens and asks for the pasted address, too.",
+    "WSL_DISTRO_NAME, WSL_INTEROP": "Set: the browser of Windows is opened.",
+    "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE": "Further certificates to trust.",
     "SF_ENV": "development: where a bug in ecapipe happened is shown, too.",
 }
 

@@ -77,11 +77,12 @@ def mismatch(user: User, token: Token, org: Org, remains: str, *, attended: bool
 
     `remains` says what stays valid at Salesforce if there is a contradiction; `attended`: somebody signed in.
     """
-    for expected in (token.org_id, org.org_id):
-        if expected and not same_id(user.org_id, expected):
-            return wrong_org(expected, user.org_id, remains, attended)
+    if not same_id(user.org_id, token.org_id):
+        return wrong_org(token.org_id, user.org_id, remains, attended, contradiction=True)
+    if org.org_id and not same_id(user.org_id, org.org_id):
+        return wrong_org(org.org_id, user.org_id, remains, attended)
     if not same_id(user.user_id, token.user_id):
-        return wrong_user(token.user_id, user.user_id, remains, attended)
+        return wrong_user(token.user_id, user.user_id, remains, attended, contradiction=True)
     if org.username and org.username.casefold() != user.username.casefold():
         return wrong_user(org.username, user.username, remains, attended)
     return None

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from ecapipe.orgs.address import accept_address, read_url
 from ecapipe.orgs.hosts import AllowedHosts, is_my_domain
-from ecapipe.orgs.lookup import KnownLogin, ask_once, look_up
+from ecapipe.orgs.lookup import KnownLogin, Logins, ask_once, look_up
 from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.org_file import OrgFile
 from ecapipe.orgs.org_rows import OrgRow, RowMistake
@@ -347,16 +347,19 @@ def _bare(org: Org) -> Org:
     return Org(org.address, org.alias)
 
 
-def choose(text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterable[str]) -> Org:
+def choose(
+    text: str, known: Mapping[str, Mapping[str, object]], allowed: Iterable[str], logins: Logins = tuple
+) -> Org:
     """The org of a ``--target-org`` value: ALIAS, a URL or host, or ALIAS=URL.
 
-    `known` are the orgs of ``plugins.ecapipe``, `allowed` hosts accepted besides Salesforce's. Raises
-    `EcapipeError`: NamedOrgNotFoundError, RefusedHost, LightningDomain, SchemaValidationError.
+    `known` are the orgs of ``plugins.ecapipe``, `allowed` hosts accepted besides Salesforce's, `logins` are asked for
+    any other alias. Raises `EcapipeError`: NamedOrgNotFoundError, RefusedHost, LightningDomain,
+    SchemaValidationError.
     """
     hosts = AllowedHosts(tuple(allowed))
     project = Project("", (), orgs=known)
     if text not in known:
-        org = look_up(text, list(known), hosts, tuple, "user")
+        org = look_up(text, list(known), hosts, logins, "user")
         (org,) = add_expected_ids([org], dict.fromkeys(known, project), hosts)
         return org
     mistakes: list[RowMistake] = []

@@ -143,6 +143,11 @@ def rest_consumer_unknown(app: str, host: str, key: str, keys: Sequence[str]) ->
     "Say which one is meant, by its key.",
 )
 def rest_consumers_several(app: str, host: str, keys: Sequence[str]) -> Wording:
+    if not keys:
+        return say(
+            f"{app} has no consumer in {host}, and so no consumer key and no consumer secret.",
+            "See in Setup, External Client App Manager, whether OAuth is enabled for the app.",
+        )
     return say(
         f"{app} has {len(keys)} consumers in {host}, and no consumer key says which is meant: {listed(keys)}.",
         f"Retrieve the settings again: {retrieve_command()}",
@@ -206,15 +211,14 @@ def jwt_key_not_usable(file: str, reason: str) -> Wording:
 
 @problem(
     "config",
-    "--jwt-key-file or ECAPIPE_JWT_KEY_FILE names no file that is there: it holds a wrong path, or the private key "
-    "itself.",
+    "ECAPIPE_JWT_KEY_FILE names no file that is there: it holds a wrong path, or the private key itself.",
     "Give the path of a file with the key, which only you can read.",
     exit_code=USAGE,
 )
 def jwt_key_not_path() -> Wording:
     # The value is not an argument: people do put the key itself there, and the message would print it.
     return say(
-        "--jwt-key-file or ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there, or it is a folder.",
+        "ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there, or it is a folder.",
         "Correct the path. It is not repeated here, for it may be the key itself.",
         "If it is: write the key to a file that only you can read, and give the path of that file.",
     )

@@ -25,12 +25,15 @@ def git_command(line: str, path: str, root: str | None = None) -> str:
 )
 def git_unavailable(directory: str, reason: str) -> Wording:
     trust = command("git config --global --add safe.directory", directory)
-    return say(
-        f"git cannot tell about {directory}: {reason}.",
-        "Install git, or run in a clone that belongs to you.",
-        OTHER_GIT,
-        f"If you trust a repository of somebody else: {trust}",
-    )
+    actions = {
+        "there is no repository": ("Run in a clone of the repository.",),
+        "there is no git program": ("Install git.", OTHER_GIT),
+        "there is no git program that works": ("Install git anew.", OTHER_GIT),
+        "the repository is broken": ("Run in another clone.",),
+    }.get(reason)
+    if actions is None:
+        actions = ("Run in a clone that belongs to you.", OTHER_GIT, f"If you trust that of somebody else: {trust}")
+    return say(f"git cannot tell about {directory}: {reason}.", *actions)
 
 
 @problem(

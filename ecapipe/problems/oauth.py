@@ -72,7 +72,7 @@ def auth_timeout_error(app: str, minutes: float, listened: bool = False) -> Word
     """`listened`: the answer was to come to this machine by itself."""
     elsewhere = "If the browser is on another machine, use --callback paste: its last address is then asked for."
     return say(
-        f"No answer came for {app} within {minutes:g} minutes.",
+        f"No answer came for {app} within {minutes:g} minute{'' if minutes == 1 else 's'}.",
         "Look at the browser: a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch "
         f"sends no answer (wrong org, wrong key, or another callback URL; a change takes {SPREADING}).",
         *([elsewhere] if listened else []),
@@ -201,8 +201,9 @@ def cross_org_blocked(host: str, browser: bool = True) -> Wording:
             "Use the My Domain URL of the org the settings came from.",
         )
     return say(
-        f"{host} blocked the login: the app belongs to another org than the browser's session.",
-        "Open the link in a private window and sign in to the org the settings came from.",
+        f"{host} blocked the login: the app belongs to another org than this one, or than the browser's session.",
+        "Use the My Domain URL of the org the settings came from.",
+        "Open the link in a private window and sign in to that org.",
     )
 
 
@@ -669,6 +670,8 @@ def user_info_refused(host: str, status: int, description: str) -> Wording:
 # Salesforce Help, "Identity URLs".
 _USER_INFO_ACTIONS = {
     "Missing_OAuth_Token": ("Look for a proxy that takes the Authorization header away: ecapipe doctor",),
+    # What a bearer token gets where the app has Require DPoP.
+    "Bad_OAuth_Token": ("See in Setup, External Client App Manager, whether the app requires DPoP.",),
     "Wrong_Org": ("Use the My Domain URL of the org that issued the token.",),
     "HTTPS_Required": ("Give the org's address with https.",),
 }

@@ -132,16 +132,24 @@ def lightning_domain(host: str, my_domain: str) -> Wording:
     "The token belongs to another org than the one that was asked.",
     "Sign in to the right org; check the URL and the expected orgId.",
 )
-def wrong_org(expected: str, actual: str, remains: str, attended: bool = False) -> Wording:
-    """`remains`: a sentence on what becomes of the token; `attended`: somebody signed in."""
+def wrong_org(
+    expected: str, actual: str, remains: str, attended: bool = False, contradiction: bool = False
+) -> Wording:
+    """`remains`: a sentence on what becomes of the token; `attended`: somebody signed in; `contradiction`: nobody
+    but the token itself names the `expected` org."""
+    if contradiction:
+        return say(f"The token names org {expected}, and UserInfo org {actual}. {remains}", *_CONTRADICTION)
     way_out = "Check that the URL is the My Domain of the expected org."
     if attended:
         way_out = "Open the link in a private window and sign in to the expected org."
     return say(
         f"The login ended in org {actual}, not in {expected}. {remains}",
         way_out,
-        "If the expected org id is wrong, correct orgId in plugins.ecapipe.orgs.",
+        "If the expected org id is wrong, correct orgId in the org file, or in plugins.ecapipe.orgs.",
     )
+
+
+_CONTRADICTION = ("Check that the URL is the org's My Domain. Look for a proxy that changes answers: ecapipe doctor",)
 
 
 @problem(
@@ -149,8 +157,12 @@ def wrong_org(expected: str, actual: str, remains: str, attended: bool = False) 
     "The login was made as another user than expected.",
     "Sign in as the expected user; a login without a person runs as the user that the app's policies name.",
 )
-def wrong_user(expected: str, actual: str, remains: str, attended: bool = False) -> Wording:
-    """`remains`: a sentence on what becomes of the token; `attended`: somebody signed in."""
+def wrong_user(
+    expected: str, actual: str, remains: str, attended: bool = False, contradiction: bool = False
+) -> Wording:
+    """As `wrong_org`."""
+    if contradiction:
+        return say(f"The token names user {expected}, and UserInfo user {actual}. {remains}", *_CONTRADICTION)
     if attended:
         way_out = f"Open the link in a private window and sign in as {expected}."
     else:

@@ -140,6 +140,16 @@ def withhold_variables(directory: str, trusted: bool, world: ProjectAccess) -> N
         search.directory_search(directory, world, trusted=trusted)
 
 
+def configured_trees(projects: Iterable[Project]) -> list[str]:
+    """The trees of orgs that the projects configure."""
+    return [
+        posixpath.join(project.root, folder)
+        for project in projects
+        for members in project.orgs.values()
+        if isinstance(folder := members.get("sourceDir"), str)
+    ]
+
+
 def reserved(projects: Iterable[Project], apps: Iterable[App]) -> Iterator[Problem]:
     """The places that would take a credential from a variable that programs need, in orgs of the projects or in
     apps."""

@@ -16,7 +16,7 @@ from ecapipe.problems.project import (
 from ecapipe.problems.usage import given_with, source_dir_not_found
 from ecapipe.project import metadata, sfdx_project
 from ecapipe.project.sfdx_project import Project
-from ecapipe.project.tree import ProjectAccess, ProjectTree
+from ecapipe.project.tree import MetadataFile, ProjectAccess, ProjectTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +159,15 @@ def _start(path: str, flag: str, tree: ProjectTree) -> str:
 
 
 def _projectless_search(directory: str, start: str, tree: ProjectTree, *, explicit: bool) -> Search:
-    """The search at `start`, around which there is no project: only a folder or file that the user named counts."""
+    """The search at `start`, around which there is no project: it has to be named by the user, or to hold files."""
     below = tree.projects_below(start)
     if below:
         choices = [posixpath.normpath(posixpath.join(directory, path)) for path in below]
         raise EcapipeError(project_not_chosen(start, choices))
     if not explicit:
-        raise EcapipeError(requires_project_error(start))
+        entries = tree.walk(start, (".",), metadata_format=False)
+        if not any(isinstance(entry, MetadataFile) for entry in entries):
+            raise EcapipeError(requires_project_error(start))
     if tree.is_directory(start):
         return Search(_bare(start, tree), None)
     folder, name = posixpath.split(start)

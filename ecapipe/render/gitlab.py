@@ -21,7 +21,8 @@ def render(result: ReportData) -> str:
         count[entry.fingerprint] += 1
         issues.append(
             {
-                "description": entry.sentence,
+                # The format has no other place for what to do.
+                "description": "\n".join((entry.sentence, *entry.actions)),
                 "check_name": entry.name,
                 "fingerprint": _unique(entry.fingerprint, count[entry.fingerprint]),
                 "severity": _SEVERITY[entry.level],

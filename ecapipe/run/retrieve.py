@@ -26,6 +26,7 @@ def retrieve(selection: ProjectSelection, orgs: OrgSelection, world: World, work
     Raises `EcapipeError`: as `org_selection.select`, and `_retrieve_into`.
     """
     trees = RunTrees(selection, orgs, world)
+    orgs = trees.orgs
     selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli_orgs(trees, orgs, world), flows=CHOICES)
     trees.withhold_variables()
     _retrieve_into(trees.projects, selected_orgs, world, work)

@@ -94,7 +94,8 @@ class RunTrees:
 
     def __init__(self, selection: ProjectSelection, orgs: OrgSelection, world: World) -> None:
         self._selection, self._world = selection, world
-        self._batch = orgs.batch
+        self.orgs, self.notices = _trees_by_flag(selection, orgs)
+        self._batch = self.orgs.batch
         self._trees: dict[str, Discovery] = {}
         self._source_org_apps: dict[str, App] | None = None
         self.projects: tuple[Project, ...] = ()
@@ -176,10 +177,7 @@ class RunTrees:
         directories: list[str] = []
         if self._batch:
             directories += [entry.source_dir for entry in self._batch.entries if entry.source_dir]
-        for project in self.projects:
-            folders = [members.get("sourceDir") for members in project.orgs.values()]
-            directories += [posixpath.join(project.root, each) for each in folders if isinstance(each, str)]
-        return directories
+        return [*directories, *discovery.configured_trees(self.projects)]
 
     def names(self, source_dir: str | None) -> frozenset[str]:
         """The apps of a tree; None stands for the run's own. Raises `EcapipeError` for one that cannot be used."""
@@ -215,6 +213,20 @@ class RunTrees:
         return discovery.discover_retrieved(source_dir, selection.trusted, world, self._source_org_apps)
 
 
+def _trees_by_flag(selection: ProjectSelection, orgs: OrgSelection) -> tuple[OrgSelection, tuple[str, ...]]:
+    """The orgs, of which no row of the org file brings a tree along where a flag names one; and a sentence if one
+    did."""
+    batch = orgs.batch
+    if not (selection.directories or selection.metadata_dirs) or batch is None:
+        return orgs, ()
+    entries = tuple(replace(row, source_dir=None) for row in batch.entries)
+    if entries == batch.entries:
+        return orgs, ()
+    flag = "--source-dir" if selection.directories else "--metadata-dir"
+    notice = f"sourceDir in {batch.file} does not count: {flag} says where the apps are."
+    return replace(orgs, batch=replace(batch, entries=entries)), (notice,)
+
+
 def choose_targets(
     selection: ProjectSelection, orgs: OrgSelection, world: World, *, with_orgs: bool = True
 ) -> RunTargets:
@@ -223,6 +235,7 @@ def choose_targets(
     Raises `EcapipeError` for what keeps the project or the orgs from being known, and as `pair_apps`.
     """
     trees = RunTrees(selection, orgs, world)
+    orgs = trees.orgs
     if not orgs.batch:
         # Before the Salesforce CLI is asked for orgs, which takes long.
         trees.require()
@@ -232,7 +245,7 @@ def choose_targets(
         selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli, trees.names, flows=CHOICES)
     targets = pair_apps(trees, selection.names, selected_orgs)
     strays = stray_variables(world.variable_names, targets.found, selected_orgs)
-    return replace(targets, notices=(*targets.notices, *strays))
+    return replace(targets, notices=(*trees.notices, *targets.notices, *strays))
 
 
 def salesforce_cli_orgs(trees: RunTrees, orgs: OrgSelection, world: World) -> org_selection.SalesforceCliOrgs:

@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from loopback import ADDRESSES, free_port
 
-from ecapipe.adapters.network.http import LARGEST, Http, find_proxy
+from ecapipe.adapters.network.http import CERTIFICATES, LARGEST, Http, find_proxy
 from ecapipe.adapters.network.proxies import Proxy
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Address
@@ -43,7 +43,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"):
+    for name in CERTIFICATES:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -337,7 +337,7 @@ def test_a_certificate_of_nobody_is_not_trusted(http: Http, authority: trustme.C
     assert org.seen == []
 
 
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"])
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"])
 def test_the_environment_can_add_an_authority(
     http: Http, authority: trustme.CA, bundle: str, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,7 +370,7 @@ def test_a_host_without_tls_gets_nothing(http: Http) -> None:
     assert problem.actions[0].endswith(f"name it so: http://localhost:{port}")
 
 
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"])
+@pytest.mark.parametrize("variable", CERTIFICATES)
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -392,7 +392,7 @@ def test_useless_certificates_are_named_and_stop_only_what_needs_them(
     path = tmp_path / "authority"
     make(path)
     monkeypatch.setenv(variable, str(path))
-    if (variable, reason) != ("SSL_CERT_DIR", "is a directory"):
+    if reason != "is a directory" or variable not in ("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
         problem = failure(http, post("https://localhost/"))
         assert (problem.kind, problem.file) == (network.certificates_not_usable, str(path))
         assert problem.message.startswith(f"{variable} names {path}, which cannot be used: ")

@@ -143,3 +143,11 @@ def test_a_commit_of_a_project_without_apps_goes_through_in_silence(tmp_path: Pa
     root = hook(ground.ready(tmp_path / "project", [trees.project() | {"force-app/a": "made up\n"}, "add --all"]))
     ended = commit(root)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_a_repository_without_a_project_is_no_objection(tmp_path: Path) -> None:
+    """Nor to a word: the hook may be one for all repositories of somebody."""
+    root = hook(ground.ready(tmp_path / "other", committed({"login.sh": "made up\n"})))
+    leak(root)
+    ended = commit(root, "--all")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -91,3 +91,25 @@ def test_a_project_that_is_not_trusted_chooses_no_org(place: Place) -> None:
     place.target_org("qa", place.root)
     ended = place.run("--no-project-config")
     assert (ended.status, ended.document["name"]) == (2, "NoOrgChosen")
+
+
+def test_a_check_knows_the_orgs_of_the_salesforce_cli(place: Place) -> None:
+    """And it asks for them only where neither the project nor the name itself says which org is meant."""
+    place.configure(uat={"url": PROD, "orgId": "00D000000000009EAA"})
+    trees.plant(place.root, trees.app("Robot", header={"orgScopedExternalApp": "00D000000000007EAA:Robot"}))
+
+    def check(org: str) -> Ended:
+        path = os.pathsep.join([str(place.home / "bin"), os.environ["PATH"]])
+        command = ("app", "check", "-d", str(place.root), "--for", "deploy", "-o", org, "--json")
+        return inside(*command, at=place.home, PATH=path)
+
+    def levels(ended: Ended) -> list[str]:
+        return [each["level"] for each in ended.result["findings"] if each["rule"] == "org-scoped-app-foreign"]
+
+    assert levels(check("uat")) == levels(check(PROD)) == ["warning"]
+    assert place.sf.calls == []
+    assert levels(check("dev")) == []
+    assert levels(check("qa")) == ["warning"]
+    unknown = check("dew")
+    assert (unknown.status, unknown.document["name"]) == (2, "NamedOrgNotFoundError")
+    assert "dev" in " ".join(unknown.document["actions"])

@@ -52,13 +52,15 @@ def listed(folder: Path) -> Components:
     return {(name, member.text or "") for name, members in found.items() if name in OURS for member in members}
 
 
-def discovered(root: Path) -> Discovery:
-    return discovery.discover(ProjectSelection((str(root),)), composition.real_world(Environment({})))
+def discovered(*source: Path, converted: tuple[Path, ...] = ()) -> Discovery:
+    selection = ProjectSelection(tuple(map(str, source)), metadata_dirs=tuple(map(str, converted)))
+    return discovery.discover(selection, composition.real_world(Environment({})))
 
 
-def seen_by_us(root: Path) -> Components:
+def seen_by_us(*source: Path, converted: tuple[Path, ...] = ()) -> Components:
     """What is discovered, but for what .forceignore hides from the Salesforce CLI."""
-    return {(file.type.name, file.name) for app in discovered(root).apps for file in app.files if not file.ignored}
+    apps = discovered(*source, converted=converted).apps
+    return {(file.type.name, file.name) for app in apps for file in app.files if not file.ignored}
 
 
 def components(app: str) -> Components:
@@ -138,6 +140,20 @@ def test_both_see_the_same(files: Files, sf: Sf, tmp_path: Path) -> None:
     ours = seen_by_us(root)
     assert ours
     assert ours == seen_by_sf(sf, root, tmp_path / "manifest")
+
+
+@pytest.mark.parametrize("files", ALIKE.values(), ids=ALIKE.keys())
+def test_what_the_salesforce_cli_converts_is_what_we_see_before_and_after(
+    files: Files, sf: Sf, tmp_path: Path
+) -> None:
+    root = trees.plant(tmp_path / "project", files)
+    folders = [entry["path"] for entry in json.loads((root / "sfdx-project.json").read_text())["packageDirectories"]]
+    sources = [word for folder in folders for word in ("--source-dir", folder)]
+    output = tmp_path / "converted"
+    answer = sf(root, "project", "convert", "source", *sources, "--output-dir", output)
+    assert answer["status"] == 0, answer
+
+    assert seen_by_us(root) == listed(output) == seen_by_us(converted=(output,))
 
 
 STATIC: Files = {

@@ -159,6 +159,14 @@ def test_an_assertion_that_nobody_approved_names_audience_and_login_host() -> No
         assert name in actions
 
 
+def test_what_has_two_causes_is_not_said_to_have_one() -> None:
+    blocked = refused("authorize", "OAUTH_AUTHORIZATION_BLOCKED", "Cross-org OAuth flows are not supported")
+    assert "My Domain" in blocked.actions[0]
+    assert "private window" in blocked.actions[1]
+    unbound = refusals.refusal("Bad_OAuth_Token", "", HOST, 403, place="userinfo", app=None).problem
+    assert "DPoP" in unbound.actions[0]
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("code", ["invalid_client_id", "redirect_uri_mismatch"])
 def test_settling_is_advised_only_where_it_repeats_the_request(place: Place, code: str) -> None:

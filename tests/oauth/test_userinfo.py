@@ -210,6 +210,12 @@ def test_a_private_window_is_advised_only_where_somebody_signed_in(attended: boo
         problem = userinfo.mismatch(USER, TOKEN, org, REMAINS, attended=attended)
         assert problem is not None
         assert ("private window" in " ".join(problem.actions)) == attended
+    for user in (replace(USER, org_id=OTHER_ORG), replace(USER, user_id=OTHER_USER)):
+        contradiction = userinfo.mismatch(user, TOKEN, ORG, REMAINS, attended=attended)
+        assert contradiction is not None
+        # Nobody expected the other one: neither another sign-in nor a correction would help.
+        assert "private window" not in " ".join(contradiction.actions)
+        assert "ecapipe doctor" in contradiction.actions[0]
 
 
 # --- the API ------------------------------------------------------------------------------------------------

@@ -190,12 +190,14 @@ def test_a_folder_without_a_project_is_searched_itself(tmp_path: Path) -> None:
     assert paths(alone) == ["Billing_glbloauth.ecaGlblOauth-meta.xml"]
 
 
-def test_the_current_folder_has_to_be_in_a_project(tmp_path: Path) -> None:
-    trees.plant(tmp_path, trees.app("Billing"))
-    with chdir(tmp_path):
+def test_the_current_folder_has_to_be_in_a_project_or_to_hold_apps(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.app("Billing", folder="retrieved") | {"empty/": ""})
+    with chdir(tmp_path / "empty"):
         problem = problem_of(found)
     assert problem.kind is requires_project_error
     assert str(tmp_path) in problem.message
+    with chdir(tmp_path):
+        assert names(found()) == names(found(".")) == ["Billing"]
 
 
 def test_projects_below_are_named_and_none_is_guessed(tmp_path: Path) -> None:

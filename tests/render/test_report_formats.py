@@ -161,7 +161,7 @@ def test_gitlab_lists_what_nobody_has_accepted() -> None:
         ("credential-duplicated", "info"),
     ]
     assert issues[2] == {
-        "description": "Billing: Twice.",
+        "description": "Billing: Twice.\nRetrieve it.",
         "check_name": "credential-duplicated",
         "fingerprint": accounts.finding("credential-duplicated").fingerprint,
         "severity": "info",

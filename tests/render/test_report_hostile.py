@@ -121,7 +121,8 @@ def test_sarif_stays_valid_and_has_no_link(text: str, other: str) -> None:
 def test_gitlab_and_json_hold_what_they_are_given(text: str, other: str) -> None:
     for result in results(text, other):
         issues = json.loads(FORMATS["gitlab"](result))
-        assert [each["description"] for each in issues] == [entry.sentence for entry in result.open_entries]
+        told = ["\n".join((entry.sentence, *entry.actions)) for entry in result.open_entries]
+        assert [each["description"] for each in issues] == told
         assert json.loads(FORMATS["json"](result)) == result.document
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
+from contextlib import chdir
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -99,6 +100,13 @@ def listed(root: Path, text: str) -> OrgSelection:
     return OrgSelection(batch=org_file.parse(text.encode(), str(root / "orgs.csv"), CHOICES))
 
 
+def started_in(root: Path, text: str, *names: str, lender: Path | None = None) -> Planned:
+    """A run that is started in `root` for the orgs of a file, without a flag for a folder."""
+    with chdir(root):
+        where = ProjectSelection(names=names, credentials_dirs=(str(lender),) if lender else ())
+        return plan(where, listed(root, text))
+
+
 def here(root: Path, *names: str) -> ProjectSelection:
     return ProjectSelection((str(root),), names)
 
@@ -144,7 +152,7 @@ def test_where_nothing_is_meant_for_anything_the_run_is_refused(two: Path) -> No
 
 def test_unknown_apps_and_refused_hosts_are_told_at_once(two: Path) -> None:
     text = f"alias,url,apps,sourceDir\nuat,{UAT},C,\nprod,https://evil.test,,\nx,{PROD},,gone\n"
-    problem = plan(here(two), listed(two, text)).problem
+    problem = started_in(two, text).problem
     assert (problem.kind, problem.exit_code) == (malformed_batch_file, 2)
     for place in ("row 2, column apps", "row 3, column url", "row 4, column sourceDir"):
         assert place in problem.message
@@ -337,7 +345,7 @@ def test_an_org_with_a_tree_of_its_own_has_the_apps_of_that_tree(tmp_path: Path)
     tree = trees.project() | web("Main") | retrieved("uat", "A", "B") | retrieved("prod", "A")
     root = trees.plant(tmp_path, tree)
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\ndev,https://dev.my.salesforce.com,\n"
-    planned = plan(here(root), listed(root, text))
+    planned = started_in(root, text)
     assert set(planned.targets) == {"A@uat", "B@uat", "A@prod", "Main@dev"}
     assert planned.report.status == 0
     apps = cast(list[dict[str, Any]], planned.report.result()["apps"])
@@ -376,23 +384,33 @@ def test_no_project_is_needed_where_every_row_brings_its_tree(
 
 def test_a_tree_may_be_a_project_and_be_shared(tmp_path: Path) -> None:
     trees.plant(tmp_path / "one", trees.project() | web("A"))
-    text = f"alias,url,sourceDir\nuat,{UAT},one\nprod,{PROD},./one/\n"
-    planned = plan(ProjectSelection((str(tmp_path / "one"),)), listed(tmp_path, text))
+    planned = started_in(tmp_path, f"alias,url,sourceDir\nuat,{UAT},one\nprod,{PROD},./one/\n")
     assert list(planned.targets) == ["A@uat", "A@prod"]
     assert len(planned.report.apps) == 1
 
 
+def test_a_folder_that_a_flag_names_wins_over_the_trees_of_rows(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path, trees.project() | web("Main") | retrieved("uat", "A"))
+    text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\n"
+    planned = plan(here(root), listed(root, text))
+    assert list(planned.targets) == ["Main@uat"]
+    (warning,) = planned.report.warnings
+    assert warning.endswith("orgs.csv does not count: --source-dir says where the apps are.")
+    retrieved_dir = ProjectSelection(metadata_dirs=(str(root / "force-app"),))
+    assert list(plan(retrieved_dir, listed(root, text)).targets) == ["Main@uat"]
+
+
 def test_names_are_looked_for_in_all_trees(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | web("Main") | retrieved("uat", "A", "B"))
-    which = listed(root, f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\n")
-    assert list(plan(here(root, "B"), which).targets) == ["B@uat"]
-    problem = plan(here(root, "C"), which).problem
+    text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\n"
+    assert list(started_in(root, text, "B").targets) == ["B@uat"]
+    problem = started_in(root, text, "C").problem
     assert (problem.kind, problem.exit_code) == (usage.unknown_app, 2)
 
 
 def test_an_empty_tree_is_a_mistake_of_its_row(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, trees.project() | web("Main") | {"empty/": ""})
-    problem = plan(here(root), listed(root, f"alias,url,sourceDir\nuat,{UAT},empty\n")).problem
+    problem = started_in(root, f"alias,url,sourceDir\nuat,{UAT},empty\n").problem
     assert "row 2, column sourceDir: cannot be used" in problem.message
 
 
@@ -400,7 +418,7 @@ def test_one_key_in_the_trees_of_two_orgs_is_doubtful(tmp_path: Path) -> None:
     copied = {path.replace("retrieved/uat", "retrieved/prod"): text for path, text in retrieved("uat", "A").items()}
     root = trees.plant(tmp_path, retrieved("uat", "A") | copied)
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\n"
-    (warning,) = plan(ProjectSelection((str(root / "retrieved/uat"),)), listed(root, text)).report.warnings
+    (warning,) = started_in(root, text).report.warnings
     assert warning.startswith("A@uat, A@prod have the same consumer key in the trees of different orgs")
 
 
@@ -412,8 +430,7 @@ def test_linked_apps_of_all_trees_take_the_pair_of_the_source_org(tmp_path: Path
         | trees.app("A", settings=None, oauth=LINKED, folder="retrieved/prod"),
     )
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},retrieved/prod\n"
-    where = ProjectSelection((str(root / "retrieved/uat"),), credentials_dirs=(str(tmp_path / "hub"),))
-    planned = plan(where, listed(root, text))
+    planned = started_in(root, text, lender=tmp_path / "hub")
     assert planned.report.status == 0
     assert planned.report.warnings == []
 
@@ -468,7 +485,7 @@ def test_a_tree_may_be_in_metadata_format(tmp_path: Path) -> None:
         for path, text in files.items():
             archive.writestr(path, text)
     text = f"alias,url,sourceDir\nuat,{UAT},retrieved/uat\nprod,{PROD},unpackaged.zip\n"
-    planned = plan(ProjectSelection((str(root / "retrieved"),)), listed(root, text))
+    planned = started_in(root, text)
     assert {subject: outcome for subject, (outcome, _) in planned.targets.items()} == dict.fromkeys(
         ("A@uat", "A@prod"), "skipped"
     )

@@ -59,9 +59,9 @@ _log = logging.getLogger("ecapipe.http")
 _PROXY_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 """The schemes of proxies that can be used, with their ports."""
 
-CERTIFICATES: Final = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR")
-"""Variables that add to the certificates that are trusted. The second is Node's, which whoever uses sf behind a proxy
-has set already."""
+CERTIFICATES: Final = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR")
+"""Variables that add to the certificates that are trusted. Whoever uses sf behind a proxy has set the second already,
+which is Node's; whoever uses other programs in Python the third, which may name a folder, too."""
 
 
 class Http:
@@ -69,8 +69,8 @@ class Http:
 
     An exchange that has not ended after `longest` seconds is given up, however steadily something drips.
 
-    Certificates are checked against the operating system's store, `SSL_CERT_FILE`, `SSL_CERT_DIR` and
-    `NODE_EXTRA_CA_CERTS`. Proxies come from the usual variables, but never stand before this very machine.
+    Certificates are checked against the operating system's store and what `CERTIFICATES` name. Proxies come from the
+    usual variables, but never stand before this very machine.
     """
 
     def __init__(
@@ -219,7 +219,7 @@ def tls_context() -> ssl.SSLContext:
 
 def _trust(context: ssl.SSLContext, variable: str, path: str) -> None:
     try:
-        if variable == "SSL_CERT_DIR":
+        if variable == "SSL_CERT_DIR" or (variable == "REQUESTS_CA_BUNDLE" and os.path.isdir(path)):
             # OpenSSL takes a list, and says nothing of a folder that is not there.
             for folder in filter(None, path.split(os.pathsep)):
                 os.scandir(folder).close()

@@ -16,7 +16,7 @@ from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
 from ecapipe.problems.problem import command, retrieve_command
 from ecapipe.project import metadata
-from ecapipe.project.apps import Replaced
+from ecapipe.project.apps import App, Replaced
 
 _NAMED: Final = 10
 """Apps that a message lists."""
@@ -67,16 +67,15 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
         return
     if subject.in_file("consumerSecret") in ("placeholder", "duplicate"):
         return
-    flows = registry.allowed_flows(app)
+    mildest = _without_secret(app)
     # A public client, say: nothing is missing.
-    if flows.names == flows.without_secret and (flows.names or app.secret_optional):
+    if mildest == "note":
         return
+    flows = registry.allowed_flows(app)
     sentences = [f"{app.name} has no consumerSecret.", *secret.causes]
     sentences.append(f"Its settings allow: {', '.join(flows.names) or 'no flow'}.")
-    mildest: Level | None = None
     if flows.without_secret:
         sentences.append(f"No secret is needed for: {', '.join(flows.without_secret)}.")
-        mildest = "warning"
     yield subject.remark(
         " ".join(sentences),
         f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
@@ -89,7 +88,8 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="warning"),
-    means="consumerKey or consumerSecret holds a placeholder instead of a value.",
+    means="consumerKey or consumerSecret holds a placeholder instead of a value. Before a login it is a note at most "
+    "for a secret that no flow of the app needs, and a warning where one does without.",
     why="A placeholder sent to the token endpoint fails as invalid_client and may be logged there; deployed, it "
     "becomes the app's key or secret.",
     remedy="Put the real value into the environment, let a replacement of the project fill it in, or retrieve the "
@@ -109,12 +109,14 @@ def credential_placeholder(subject: RuleInput) -> Iterator[Remark]:
                 f"Retrieve the value: {retrieve_command()}",
                 f"Or set {variable(field, subject.app.name)}.",
                 element=field,
+                at_most=_mildest(subject, field),
             )
 
 
 @rule(
     levels=Levels(login="error", deploy="error", commit="error"),
-    means="consumerKey or consumerSecret stands more than once in one settings file.",
+    means="consumerKey or consumerSecret stands more than once in one settings file. Before a login it is a note at "
+    "most for a secret that no flow of the app needs, and a warning where one does without.",
     why="It is undefined which of them Salesforce uses; ecapipe uses neither.",
     remedy="Leave one element, or retrieve the file again.",
     source=guide(metadata.SETTINGS),
@@ -126,6 +128,7 @@ def credential_duplicated(subject: RuleInput) -> Iterator[Remark]:
                 f"{field} stands more than once in the settings of {subject.app.name}.",
                 "Leave one element, or retrieve the file again.",
                 element=field,
+                at_most=_mildest(subject, field),
             )
 
 
@@ -148,12 +151,14 @@ def replacement_unresolved(subject: RuleInput) -> Iterator[Remark]:
                 "regexToReplace took too long.",
                 "Write a regexToReplace that matches in one way only, or a stringToReplace.",
                 element=field,
+                at_most=_mildest(subject, field),
             )
         elif missing and not _has_value(subject, field):
             yield subject.remark(
                 f"{field} of {subject.app.name} is to be replaced from {', '.join(missing)}, which has no value.",
                 *(f"Give {origin} a value." for origin in missing),
                 element=field,
+                at_most=_mildest(subject, field),
             )
 
 
@@ -259,6 +264,21 @@ def same_key_in_two_apps(subject: RuleInput) -> Iterator[Remark]:
             "Remove consumerKey and consumerSecret from the file that was copied, deploy it, and retrieve it.",
             element="consumerKey",
         )
+
+
+def _mildest(subject: RuleInput, field: Field) -> Level | None:
+    """How grave it is at most that a login does without the `field` of the file; None: as the rule says."""
+    if field == "consumerKey" or subject.evidence.purpose != "login":
+        return None
+    return _without_secret(subject.app)
+
+
+def _without_secret(app: App) -> Level | None:
+    """How grave it is at most that an app has no secret: a note where no flow needs one, as in a public client."""
+    flows = registry.allowed_flows(app)
+    if flows.names == flows.without_secret and (flows.names or app.secret_optional):
+        return "note"
+    return "warning" if flows.without_secret else None
 
 
 def _has_value(subject: RuleInput, field: Field) -> bool:
