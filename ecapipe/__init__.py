@@ -1,3 +1,3 @@
 """ecapipe: from a retrieved Salesforce project to a verified token."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
