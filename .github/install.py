@@ -16,8 +16,17 @@ def main(folder: str, *options: str) -> int:
     """Make the environment, or bring it up to date; the exit status."""
     programs = Path(folder).resolve() / ("Scripts" if os.name == "nt" else "bin")
     lock = HERE / "lock" / ("extras.txt" if "--extras" in options else "ecapipe.txt")
+    command: list[str | Path]
     # -I: no module is taken from the folder that this is run in, nor from PYTHONPATH.
-    pip = [programs / "python", "-I", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip: list[str | Path] = [
+        programs / "python",
+        "-I",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--quiet",
+    ]
     for command in (
         [sys.executable, "-I", "-m", "venv", folder],
         [*pip, "--require-hashes", "--only-binary", ":all:", "--requirement", lock],
