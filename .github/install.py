@@ -16,21 +16,13 @@ def main(folder: str, *options: str) -> int:
     """Make the environment, or bring it up to date; the exit status."""
     programs = Path(folder).resolve() / ("Scripts" if os.name == "nt" else "bin")
     lock = HERE / "lock" / ("extras.txt" if "--extras" in options else "ecapipe.txt")
-    command: list[str | Path]
     # -I: no module is taken from the folder that this is run in, nor from PYTHONPATH.
-    pip: list[str | Path] = [
-        programs / "python",
-        "-I",
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "install",
-        "--quiet",
-    ]
+    python = str(programs / "python")
+    pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     for command in (
         [sys.executable, "-I", "-m", "venv", folder],
-        [*pip, "--require-hashes", "--only-binary", ":all:", "--requirement", lock],
-        [*pip, "--force-reinstall", "--no-deps", "--no-index", "--no-build-isolation", HERE.parent],
+        [*pip, "--require-hashes", "--only-binary", ":all:", "--requirement", str(lock)],
+        [*pip, "--force-reinstall", "--no-deps", "--no-index", "--no-build-isolation", str(HERE.parent)],
     ):
         status = subprocess.run(command, check=False).returncode
         if status:
