@@ -22,7 +22,8 @@ SF = str(ROOT / ".cache/interop/node_modules/.bin/sf")
 QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_AUTOUPDATE_DISABLE": "true", "SF_DISABLE_AUTOUPDATE": "true"}
 """For the Salesforce CLI: nothing but the command itself."""
 FD = which("fdfind") or which("fd") or "fd"
-"""Debian: ``apt-get install fd-find``."""
+_NEEDS = {SF: "run tests/interop/setup", FD: "install it, on Debian with: apt-get install fd-find"}
+"""How what a benchmark measures against comes to be there."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Program:
 
     def __call__(self) -> Cost:
         path = f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"  # Node lies beside Python
+        if which(self.words[0], path=path) is None:
+            need = _NEEDS.get(self.words[0], "run the README's line for tests")
+            raise SystemExit(f"There is no {self.words[0]}: {need}.")
         environ = {**os.environ, "PATH": path, **self.environment}
         environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles the program each time
         start = time.perf_counter()
