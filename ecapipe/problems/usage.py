@@ -332,8 +332,8 @@ def output_not_written(reason: str) -> Wording:
 def internal_error(kind: str, place: str) -> Wording:
     return say(
         f"ecapipe failed with {kind} at {place}. This is a bug in ecapipe.",
-        f"Report it{ADDRESS and f' at {ADDRESS}/issues'} with the output of ecapipe --version and this message; it "
-        "holds no secret.",
+        f"Report it{ADDRESS and f' at {ADDRESS}/issues'} with the output of ecapipe --version --verbose and this "
+        "message; they hold no secret.",
     )
 
 

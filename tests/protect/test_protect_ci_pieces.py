@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import yaml
+from commandline import inside
 
 from ecapipe.project import metadata
 
@@ -97,3 +98,15 @@ def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert (done.returncode, (tmp_path / "outputs").read_text()) == (2, "exit-code=2\n")
     assert not (tmp_path / "made").exists()
+
+
+def test_a_report_of_a_bug_asks_for_what_ecapipe_prints() -> None:
+    form = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE/bug.yml").read_text())
+    asked = {each["id"]: each["attributes"]["label"] for each in form["body"] if "id" in each}
+    for name in ("version", "doctor"):
+        program, *words = asked[name].split()
+        assert program == "ecapipe"
+        printed = inside(*words, at=GITHUB.parent, HTTPS_PROXY="http://ada:0FAKE@127.0.0.1:9")
+        assert printed.status in (0, 1)
+        assert printed.out
+        assert "0FAKE" not in printed.out
