@@ -50,6 +50,7 @@ CASES: Mapping[str, list[Case]] = {
         Case(asks=("sudo apt-get update -qq",
                    "sudo apt-get install -qqy --no-install-recommends dbus fish gnome-keyring zsh")),
     ],
+    "ci: Test with other versions of what ecapipe needs": [Case(0, {"LEG": "lowest"}, asks=(".ci/leg lowest",))],
     "ci: Test": [Case(asks=("python -m pytest tests/platforms",))],
     "ci: See what the action says": [
         Case(0, OUTPUTS, {"ecapipe.sarif": "{}"}),
@@ -99,7 +100,7 @@ def test_every_script_has_its_cases() -> None:
 def test_a_script_does_what_its_step_says(name: str, case: Case, tmp_path: Path) -> None:
     trees.plant(tmp_path / "here", {"ecapipe/__init__.py": (ROOT / "ecapipe/__init__.py").read_text(), **case.files})
     record = f'#!/bin/sh\nname="${{0#{tmp_path}/here/}}"\necho "${{name##*/bin/}}" "$@" >> {tmp_path}/asked\n'
-    programs = ["here/.ci/run", "here/.ci/build", "bin/sudo", "bin/python", "bin/gh"]
+    programs = ["here/.ci/run", "here/.ci/build", "here/.ci/leg", "bin/sudo", "bin/python", "bin/gh"]
     trees.plant(tmp_path, dict.fromkeys(programs, record))
     for program in programs:
         (tmp_path / program).chmod(0o755)
@@ -121,6 +122,6 @@ def test_a_script_does_what_its_step_says(name: str, case: Case, tmp_path: Path)
 
 
 def test_what_the_scripts_ask_for_is_there() -> None:
-    for name in ("run", "build"):
+    for name in ("run", "build", "leg"):
         assert os.access(ROOT / ".ci" / name, os.X_OK)
     assert [*(ROOT / "tests/platforms").glob("test_*.py")]
