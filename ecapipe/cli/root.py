@@ -60,6 +60,8 @@ def _run(words: list[str], session: CommandSession) -> int:
         # In front of a command it means the same as behind it.
         words = [*words[1:], words[0]]
     name = words[0]
+    if name == "--version":
+        raise EcapipeError(usage_error("--version goes with --verbose, and with nothing else.", "ecapipe"))
     if name.startswith("-"):
         raise EcapipeError(usage_error(f"Nonexistent flag: {name}.", "ecapipe"))
     if name not in COMMANDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,7 +24,22 @@ REAL = Path(sys.executable).with_name("ecapipe")
 
 MODULES = {*sys.stdlib_module_names, "pip", "setuptools", "ecapipe", "typer", "stand_in", "sitecustomize",
            "usercustomize"}  # fmt: skip
-PROGRAMS = ("python3", "python", "pip", "ecapipe", "git", "sh", "env", "npm", "sf", "apt-get", "base64", "tr")
+PROGRAMS = (
+    "python3",
+    "python",
+    "pip",
+    "ecapipe",
+    "git",
+    "sh",
+    "env",
+    "npm",
+    "sf",
+    "apt-get",
+    "base64",
+    "tr",
+    "sed",
+    "rm",
+)
 
 BACKEND = f"""
 import zipfile
@@ -41,6 +57,9 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     return "ecapipe-0-py3-none-any.whl"
 """
 """Builds a package that starts the ecapipe under test, so that pip has all it needs without a network."""
+
+INSTALL = {"install.py": (GITHUB / "install.py").read_text(), "lock/ecapipe.txt": "", "actions/check/action.yml": ""}
+"""What the action installs with; a lock of nothing takes no network."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +143,7 @@ class Place:
             "SOURCE_DIR": ".", "PURPOSE": "commit", "FAIL_ON": "error", "REPORTS": "sarif=ecapipe.sarif",
             "GITHUB_WORKSPACE": str(self.checkout), "GITHUB_OUTPUT": str(self.root / "outputs"), "CONFIG_FROM": "",
             "GITHUB_SERVER_URL": f"file://{self.root}", "GITHUB_REPOSITORY": "remote", "TOKEN": "made-up",
+            "RETRIEVE": "", "ECAPIPE": f"{temporary}/ecapipe/bin/ecapipe",
             "SHARD": "1", "SHARDS": "4", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4", "SFDX_AUTH_URL": "force://FAKE",
             **more,
         }  # fmt: skip
@@ -137,12 +157,13 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    package = {".github/actions/check/action.yml": "", "backend.py": BACKEND, "pyproject.toml": system}
+    install = {f".github/{name}": text for name, text in INSTALL.items()}
+    package = {**install, "backend.py": BACKEND, "pyproject.toml": system}
     trees.plant(tmp_path / "package", package)
     for folder in ("bin", "home", "temp"):
         (tmp_path / folder).mkdir()
     for program in ("npm", "sf", "apt-get"):
-        written(tmp_path / "bin" / program, f"#!/bin/sh\necho {program} >> {tmp_path}/asked\n")
+        written(tmp_path / "bin" / program, f"#!/bin/sh\necho {program} $* >> {tmp_path}/asked\n")
     checkout = ground.ready(tmp_path / "checkout", committed(trees.project() | trees.app()))
     # Some modules are loaded before Python can open a file by itself.
     marks = (
@@ -173,7 +194,7 @@ def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
         here += [str(place.checkout), f"{place.checkout}/tools"]
     pythonpath = f":{place.checkout}"
     for script in prepared:
-        ended = place.run(script, path=here, PYTHONPATH=pythonpath)
+        ended = place.run(script, path=here, PYTHONPATH=pythonpath, RETRIEVE="uat")
         assert (place.sprung, ended.returncode) == ([], 0), ended.stderr
     path = here if name == "action" else ()
     scripts = [script for job in jobs()[name] for script in job.work]
@@ -183,6 +204,19 @@ def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
         assert [each.returncode for each in worked] == [1]
         assert "[secret-tracked-by-git]" in worked[0].stdout
         assert (place.checkout / "ecapipe.sarif").exists()
+        assert (place.root / "asked").read_text() == (
+            f"sf project retrieve start --manifest {place.root}/temp/ecapipe-package.xml --target-org uat\n"
+        )
+        counts = {"errors": "error", "warnings": "warning", "notes": "note", "accepted": "accepted"}
+        names = {"exit-code": "exit-code", "sarif": "sarif", **counts}
+        outputs = read("actions/check/action.yml")["outputs"]
+        assert {name: f"${{{{ steps.check.outputs.{step} }}}}" for name, step in names.items()} == {
+            name: output["value"] for name, output in outputs.items()
+        }
+        assert {*names.values()} < {*place.outputs}
+        summary = json.loads((place.root / "temp/ecapipe.json").read_text())["result"]["summary"]
+        assert {name: int(place.outputs[name]) for name in counts.values()} == summary
+        assert (place.outputs["exit-code"], place.outputs["sarif"]) == ("1", "ecapipe.sarif")
 
 
 @pytest.mark.parametrize("fetched", [False, True])
