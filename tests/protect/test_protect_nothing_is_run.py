@@ -240,6 +240,17 @@ def test_the_action_judges_a_pull_request_by_the_commit_that_it_starts_from(fetc
     assert place.sprung == []
 
 
+def test_the_action_finds_python_and_takes_its_answer_as_windows_has_them(place: Place) -> None:
+    (place.root / "own").mkdir()
+    program = r"D:\a\_temp\ecapipe\Scripts\ecapipe"
+    answer = f"#!{sys.executable}\nimport sys\nsys.stdout.buffer.write({program.encode()!r} + b'\\r\\n')\n"
+    written(place.root / "own/python", answer)
+    (job,) = jobs()["action"]
+    ended = place.run(job.install[0], PATH=str(place.root / "own"))
+    assert ended.returncode == 0, ended.stderr
+    assert (place.root / "outputs").read_bytes() == f"ecapipe={program}\n".encode()
+
+
 @pytest.mark.parametrize("script", ["python3 -m venv place", "python3 -m pip --version", "git --version", "python3"])
 def test_the_traps_spring_where_the_checkout_is_trusted(script: str, place: Place) -> None:
     place.run(script, path=() if " -m " in script else (".",))
