@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "ecapipe/__init__.py"
@@ -27,28 +26,26 @@ def places(address: str, version: str) -> Iterator[tuple[str, str, str]]:
     yield PACKAGE, r'^ADDRESS = "(.*)"$', address
     yield "pyproject.toml", r"^\[project\.urls\]\n((?:.+\n)*)", urls
     yield "README.md", r"^<!-- address: .*\n((?:.*\n)*?)<!-- /address -->$", readme
-    gitlab = address or "https://gitlab.example.com/your-group/ecapipe"
-    for name in ("gitlab-ci", "gitlab-batch"):
-        yield f"{examples}/{name}.yml", r"ECAPIPE_PACKAGE: (.*)$", f"git+{gitlab}@v{version}"
     github = address or "https://github.com/your-organization/ecapipe"
-    yield f"{examples}/github-batch.yml", r"ECAPIPE_PACKAGE: git\+(.*)@0{40} # your commit$", github
+    gitlab = address or "https://gitlab.example.com/your-group/ecapipe"
+    for name, source in {"github-batch": github, "gitlab-batch": gitlab, "gitlab-ci": gitlab}.items():
+        yield f"{examples}/{name}.yml", r"ECAPIPE_SOURCE: (.*)$", source
     # What is used as an action has to lie on GitHub: if need be, as a clone of one's own.
-    parts = urlsplit(
-        github if urlsplit(github).hostname == "github.com" else "https://github.com/your-organization/ecapipe"
-    )
-    yield f"{examples}/github.yml", r"uses: (.*)/\.github/actions/check@", parts.path.strip("/")
+    _, on_github, name = github.partition("https://github.com/")
+    action = name if on_github else "your-organization/ecapipe"
+    yield f"{examples}/github.yml", r"uses: (.*)/\.github/actions/check@", action
 
 
 def main(word: str) -> int:
     """Write, or with ``--check`` compare; the exit status."""
     package = (ROOT / PACKAGE).read_text(encoding="utf-8")
     known = dict(re.findall(r'^(ADDRESS|__version__) = "(.*)"$', package, re.MULTILINE))
-    address = known["ADDRESS"] if word == "--check" else word
-    if address and not re.fullmatch(r"https://[\w.-]+(/[\w.-]+)+", address.removesuffix("/").removesuffix(".git")):
+    address = known["ADDRESS"] if word == "--check" else word.removesuffix("/").removesuffix(".git")
+    if address and not re.fullmatch(r"https://[\w.-]+(/[\w.-]+)+", address):
         print(f"{address} is not the https address of a repository.", file=sys.stderr)
         return 2
     different = []
-    for name, pattern, text in places(address.removesuffix("/").removesuffix(".git"), known["__version__"]):
+    for name, pattern, text in places(address, known["__version__"]):
         path = ROOT / name
         old = path.read_text(encoding="utf-8")
         (place,) = re.finditer(pattern, old, re.MULTILINE)

@@ -22,8 +22,7 @@ SF = str(ROOT / ".cache/interop/node_modules/.bin/sf")
 QUIET = {"SF_DISABLE_TELEMETRY": "true", "SF_AUTOUPDATE_DISABLE": "true", "SF_DISABLE_AUTOUPDATE": "true"}
 """For the Salesforce CLI: nothing but the command itself."""
 FD = which("fdfind") or which("fd") or "fd"
-_NEEDS = {SF: "run tests/interop/setup", FD: "install it, on Debian with: apt-get install fd-find"}
-"""How what a benchmark measures against comes to be there."""
+"""Debian: ``apt-get install fd-find``."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,16 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     statuses: tuple[int, ...] = (0,)
 
+    def __post_init__(self) -> None:
+        program = self.words[0]
+        if which(program) is None:
+            what = {SF: "tests/interop/setup", FD: "apt-get install fd-find"}.get(
+                program, "the README's line for tests"
+            )
+            raise SystemExit(f"{program} is not there, and {what} installs it.")
+
     def __call__(self) -> Cost:
         path = f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"  # Node lies beside Python
-        if which(self.words[0], path=path) is None:
-            need = _NEEDS.get(self.words[0], "run the README's line for tests")
-            raise SystemExit(f"There is no {self.words[0]}: {need}.")
         environ = {**os.environ, "PATH": path, **self.environment}
         environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles the program each time
         start = time.perf_counter()

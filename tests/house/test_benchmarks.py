@@ -12,7 +12,7 @@ BENCH = Path(__file__).parents[1] / "bench"
 
 
 @pytest.mark.parametrize(
-    ("program", "need"), [("measure.SF", "run tests/interop/setup"), ("measure.FD", "apt-get install fd-find")]
+    ("program", "need"), [("measure.SF", "tests/interop/setup"), ("measure.FD", "apt-get install fd-find")]
 )
 def test_a_benchmark_says_what_it_needs(program: str, need: str, tmp_path: Path) -> None:
     """As in a clone of its own, with nothing on the PATH."""

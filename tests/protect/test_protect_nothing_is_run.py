@@ -78,7 +78,7 @@ def of_github(steps: Sequence[Any], variables: dict[str, str]) -> Job:
     scripts = []
     for step in (each for each in steps if "run" in each):
         own = {name: value for name, value in step.get("env", {}).items() if "${{" not in value}
-        given = {**variables, **own, "ECAPIPE_PACKAGE": "$ECAPIPE_PACKAGE"}
+        given = {**variables, **own} | {name: f"${name}" for name in ("ECAPIPE_SOURCE", "ECAPIPE_COMMIT")}
         begin = [f'export {name}="{value}"' for name, value in given.items()]
         script = [*begin, f'cd "{step.get("working-directory", ".")}"', step["run"]]
         scripts.append((step["name"], "\n".join(script)))
@@ -137,7 +137,8 @@ class Place:
         variables = {
             "PATH": os.pathsep.join([*path, str(self.root / "bin"), str(REAL.parent), os.environ["PATH"]]),
             "HOME": str(self.root / "home"), "CI": "true", "RUNNER_TEMP": temporary,
-            "CI_PROJECT_DIR": str(self.checkout), "ECAPIPE_PACKAGE": str(self.root / "package"),
+            "ECAPIPE_SOURCE": str(self.root / "package"), "ECAPIPE_COMMIT": "HEAD",
+            "CI_PROJECT_DIR": str(self.checkout),
             "GITHUB_ACTION_PATH": str(self.root / "package/.github/actions/check"),
             "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "GIT_CONFIG_NOSYSTEM": "1",
             "SOURCE_DIR": ".", "PURPOSE": "commit", "FAIL_ON": "error", "REPORTS": "sarif=ecapipe.sarif",
@@ -159,7 +160,7 @@ def place(tmp_path: Path) -> Place:
     system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     install = {f".github/{name}": text for name, text in INSTALL.items()}
     package = {**install, "backend.py": BACKEND, "pyproject.toml": system}
-    trees.plant(tmp_path / "package", package)
+    ground.ready(tmp_path / "package", committed(package))
     for folder in ("bin", "home", "temp"):
         (tmp_path / folder).mkdir()
     for program in ("npm", "sf", "apt-get"):
