@@ -192,7 +192,7 @@ class _Withheld:
         import json
 
         value = secret.reveal()
-        if len(value) >= _SHORTEST_PART:
+        if len(value) >= SHORTEST:
             # As it stands, and as JSON has it.
             for form in (value, json.dumps(value)[1:-1]):
                 self._secrets.setdefault(form, secret)

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,7 +88,7 @@ class SfProgram:
         `EcapipeError`: SfNotFound, SfFailed, SfTimedOut.
         """
         program = self._path(f"sf {' '.join(command[:3])}")
-        if program.endswith(".cmd") and not all(map(_BATCH_SAFE.fullmatch, command)):
+        if program.lower().endswith((".cmd", ".bat")) and not all(map(_BATCH_SAFE.fullmatch, command)):
             # cmd.exe reads quotes, & and % anew: a name could become a command.
             raise EcapipeError(
                 sf_failed(command_name(command), "a name has characters that cmd.exe would not hand on.")
@@ -155,7 +156,7 @@ class SfProgram:
     def _kill(self, process: subprocess.Popen[str]) -> None:
         if process.poll() is not None:
             return
-        if self._windows:
+        if self._windows or sys.platform == "win32":
             # Windows knows no groups of processes: only taskkill follows from parent to child.
             command = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
             subprocess.run(command, check=False, env=self._variables())  # noqa: S603

@@ -233,10 +233,12 @@ def _approved(app: App) -> bool:
 
 
 def _no_certificates() -> Problem:
+    from ecapipe.adapters import installation
+
     return usage_error(
         "--tls needs the Python package trustme, which is not installed.",
         _COMMAND,
-        'Install it into the environment of ecapipe: pip install "trustme>=1.2,<2" (the extra "tls" names it, too).',
+        f"Install it into the environment of ecapipe: {installation.adding('trustme')}",
     )
 
 

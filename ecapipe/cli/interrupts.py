@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-# By name, since each system has signals that others lack: Windows has no SIGHUP.
-ENDING: Final = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP"))
+# By name, since each system has signals that others lack. SIGBREAK is how Windows tells of Ctrl-Break, and, as SIGHUP
+# does elsewhere, of a terminal that is closed.
+_ENDING_NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+ENDING: Final = tuple(number for number in signal.Signals if number.name in _ENDING_NAMES)
 """Signals that interrupt."""
 _FATAL_NAMES: Final = (
     *("SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU", "SIGIO", "SIGPOLL"),
-    *("SIGABRT", "SIGPWR", "SIGSTKFLT", "SIGSYS", "SIGTRAP", "SIGBREAK"),
+    *("SIGABRT", "SIGPWR", "SIGSTKFLT", "SIGSYS", "SIGTRAP"),
 )
 _FATAL: Final = tuple(number for number in signal.Signals if number.name in _FATAL_NAMES)
 """Other signals that end a program at once, and can be deferred."""
@@ -138,7 +140,7 @@ class Interrupts:
         from threading import Timer
 
         self.came = False
-        Timer(0.01, os.kill, (os.getpid(), self._number)).start()
+        Timer(0.01, resend, (self._number,)).start()
 
     def _leave_terminals(self) -> None:
         """Put the null device in the place of a terminal that was closed: what fails there must not keep reports and
@@ -147,6 +149,16 @@ class Interrupts:
             if not os.isatty(stream):
                 self._terminals.remove(stream)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+
+
+def resend(number: int, *, windows: bool = sys.platform == "win32") -> None:
+    """Send a signal to this process, from any thread."""
+    if windows:
+        # os.kill would end the process at once there, whatever handles the signal.
+        signal.raise_signal(number)
+    else:
+        # To the process, so that it is the main thread that wakes.
+        os.kill(os.getpid(), number)
 
 
 def _answer() -> None:

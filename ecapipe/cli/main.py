@@ -81,6 +81,12 @@ def _run(words: list[str]) -> int:
     if words == ["--version"] and not completes:
         sys.stdout.write(f"ecapipe {__version__}\n")
         return 0
+    if sorted(words) == ["--verbose", "--version"] and not completes:
+        from ecapipe.cli import version
+        from ecapipe.render import text
+
+        text.write(sys.stdout, version.details())
+        return 0
     if words in ([], ["-h"], ["--help"]) and not completes:
         from ecapipe.cli import help
 

@@ -66,6 +66,8 @@ def _run(words: list[str], session: CommandSession) -> int:
     name = words[0]
     if name == help.HELP:
         return _help(words[1:], session)
+    if name == "--version":
+        raise EcapipeError(usage_error("--version can be combined with --verbose only.", "ecapipe"))
     if name not in COMMANDS:
         raise EcapipeError(mistakes.unknown_word(words, "ecapipe", [*COMMANDS, help.HELP]))
     if words == [name] and COMMANDS[name].children:

@@ -67,12 +67,12 @@ def tls_failed(host: str, reason: str, certificate: bool = True, local: bool = F
     "ecapipe does not know.",
     "Correct the variable that the message names, or unset it; NO_PROXY lists hosts that need no proxy.",
 )
-def proxy_not_usable(named_by: str, reason: str, lacks_socks: bool = False) -> Wording:
-    """`lacks_socks`: the package for such proxies is missing."""
+def proxy_not_usable(named_by: str, reason: str, installation: str | None = None) -> Wording:
+    """`installation`: the command that installs the package for such proxies, where it is missing."""
     action = "Name a proxy such as http://proxy.example:8080 there, or remove it."
-    if lacks_socks:
+    if installation:
         reason += ", and the Python package socksio is not installed"
-        action = 'Install it into the environment of ecapipe: pip install "socksio<2"'
+        action = f"Install it into the environment of ecapipe: {installation}"
     return say(f"No proxy that ecapipe can use is named by {named_by}: {reason}.", action)
 
 

@@ -83,14 +83,15 @@ def newer_format(file: str, version: int) -> Wording:
     "config",
     "Logins and consumer secrets are kept in the keyring of the operating system, and there is none that can be "
     "used: the library for it is not installed, or nothing here protects what it would be given.",
-    "Install the extra, pip install 'ecapipe[keyring]', and run where a keyring is unlocked. Or add --store file, "
-    "which keeps secrets unencrypted in files that only you may read.",
+    "Install the Python package keyring with the command of the message, and run where a keyring is unlocked. Or add "
+    "--store file, which keeps secrets unencrypted in files that only you may read.",
 )
-def keyring_not_found(reason: str) -> Wording:
+def keyring_not_found(reason: str, installation: str | None = None) -> Wording:
+    """`installation`: the command that installs the library, where it is missing."""
     return say(
         f"There is no keyring to use: {reason}.",
         "Add --store file to keep secrets in files that only you may read; they are not encrypted.",
-        "Or install what ecapipe needs for the keyring of the operating system: pip install 'ecapipe[keyring]'.",
+        *([f"Or install the package into the environment of ecapipe: {installation}"] if installation else []),
     )
 
 
@@ -144,7 +145,7 @@ def record_damaged(file: str, reason: str, removal: str) -> Wording:
 def record_too_new(file: str, version: int, removal: str) -> Wording:
     return say(
         f"{file} has version {version}, which only a newer ecapipe knows.",
-        "Update ecapipe: pip install --upgrade ecapipe.",
+        "Update ecapipe to the version that kept it, or a later one.",
         "Or give this version a place of its own: set ECAPIPE_STATE_DIR to another folder.",
         f"Or remove it: {removal}",
         file=file,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from ecapipe import ADDRESS
 from ecapipe.problems.problem import (
     BUG,
     INTERRUPTED,
@@ -338,7 +339,8 @@ def output_not_written(reason: str) -> Wording:
 def internal_error(kind: str, place: str) -> Wording:
     return say(
         f"ecapipe failed with {kind} at {place}. This is a bug in ecapipe.",
-        "Report it with the output of ecapipe --version and this message; it holds no secret.",
+        f"Report it{ADDRESS and f' at {ADDRESS}/issues'} with the output of ecapipe --version --verbose and this "
+        "message; they hold no secret.",
     )
 
 

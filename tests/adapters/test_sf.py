@@ -155,11 +155,12 @@ def test_its_environment_is_prepared(standin: StandIn) -> None:
     }
 
 
-def test_a_name_that_cmd_would_read_otherwise_is_not_handed_to_a_batch_file(standin: StandIn) -> None:
-    (standin.folder / "sf").rename(standin.folder / "sf.cmd")
+@pytest.mark.parametrize("name", ["sf.cmd", "SF.CMD", "own.bat"])
+def test_a_name_that_cmd_would_read_otherwise_is_not_handed_to_a_batch_file(name: str, standin: StandIn) -> None:
+    (standin.folder / "sf").rename(standin.folder / name)
     standin.keeps(login("a&calc"), login("plain"))
     standin.gives("org auth show-access-token", {"accessToken": TOKEN})
-    sf = made(standin, windows=True)
+    sf = made(standin, windows=True, ECAPIPE_SF=str(standin.folder / name))
     assert "cmd.exe" in failing(sf.access_token, "a&calc").message
     assert sf.access_token("plain")[0].reveal() == TOKEN
     assert [call.command for call in standin.calls] == ["org list auth", "org auth show-access-token"]

@@ -58,6 +58,23 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
         assert reader.read() == b"old"
 
 
+@pytest.mark.parametrize("refusals", [0, 2, 3])
+def test_what_windows_refuses_for_a_moment_is_tried_again(refusals: int) -> None:
+    tries: list[int] = []
+
+    def replace() -> None:
+        tries.append(len(tries))
+        if len(tries) <= refusals:
+            raise PermissionError(13, "The process cannot access the file")
+
+    if refusals > 2:
+        with pytest.raises(PermissionError):
+            writer.insist(replace, waits=(0, 0))
+    else:
+        writer.insist(replace, waits=(0, 0))
+    assert len(tries) == min(refusals + 1, 3)
+
+
 def test_a_file_that_has_changed_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"newer")
     assert "changed in the meantime" in refused(tmp_path, "a", b"old")

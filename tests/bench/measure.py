@@ -43,6 +43,14 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     statuses: tuple[int, ...] = (0,)
 
+    def __post_init__(self) -> None:
+        program = self.words[0]
+        if which(program) is None:
+            what = {SF: "tests/interop/setup", FD: "apt-get install fd-find"}.get(
+                program, "the README's line for tests"
+            )
+            raise SystemExit(f"{program} is not there, and {what} installs it.")
+
     def __call__(self) -> Cost:
         path = f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"  # Node lies beside Python
         environ = {**os.environ, "PATH": path, **self.environment}

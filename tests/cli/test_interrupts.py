@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ecapipe.cli.interrupts import ENDING, Interrupts
+from ecapipe.cli.interrupts import ENDING, Interrupts, resend
 
 
 @pytest.fixture
@@ -98,3 +98,15 @@ def test_an_interrupt_that_python_takes_for_a_mishap_comes_again(interrupts: Int
 def _die_and_wait() -> None:
     Dying()
     time.sleep(10)
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_a_signal_that_is_sent_again_is_handled(windows: bool) -> None:
+    """In Windows `os.kill` would have ended the process."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: came.append(number))
+    try:
+        resend(signal.SIGUSR1, windows=windows)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert came == [signal.SIGUSR1]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import platform
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +163,46 @@ def test_a_log_level_that_does_not_exist_is_refused(place: Path) -> None:
 def test_a_version_is_one_line(tmp_path: Path) -> None:
     ended = ecapipe("--version", at=tmp_path)
     assert (ended.status, ended.out, ended.err) == (0, f"ecapipe {__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [["--version", "--verbose"], ["--verbose", "--version"]])
+def test_a_version_at_length_names_what_a_report_of_a_bug_needs(words: list[str], tmp_path: Path) -> None:
+    ended = ecapipe(*words, at=tmp_path)
+    assert (ended.status, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert lines[0] == f"ecapipe {__version__}"
+    assert f"Python: {platform.python_version()} (CPython)" in lines
+    assert f"Platform: {platform.platform()}" in lines
+    assert {f"  {name} {metadata.version(name)}" for name in ("typer", "httpx", "keyring")} <= {*lines}
+    assert "  pytest" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("direct", "origin"),
+    [
+        ({"url": "file:///home/ada/ecapipe", "dir_info": {"editable": True}}, "by pip, editable"),
+        ({"url": "file:///home/ada/ecapipe", "dir_info": {}}, "by pip, from a folder"),
+        ({"url": "https://ada:0FAKE@git.example/e", "vcs_info": {"vcs": "git", "commit_id": "0" * 40}},
+         f"by pip, from commit {'0' * 40}"),
+        ({"url": "https://ada:0FAKE@files.example/e.whl", "archive_info": {}}, "by pip, from a file"),
+        (None, "by pip, from an index"),
+    ],
+)  # fmt: skip
+def test_a_version_at_length_says_how_ecapipe_was_installed(
+    direct: dict[str, Any] | None, origin: str, tmp_path: Path
+) -> None:
+    """In words of its own: an address may hold a password, and a path a name."""
+    package = {"METADATA": "Metadata-Version: 2.1\nName: ecapipe\nVersion: 0\n", "INSTALLER": "pip\n"}
+    package |= {"direct_url.json": json.dumps(direct)} if direct else {}
+    trees.plant(tmp_path, {f"ecapipe-0.dist-info/{name}": text for name, text in package.items()})
+    ended = ecapipe("--version", "--verbose", at=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert f"Installed: {origin}" in ended.out.splitlines()
+    assert "ada" not in ended.out
+
+
+def test_a_version_goes_with_nothing_else(tmp_path: Path) -> None:
+    ended = ecapipe("--version", "--json", at=tmp_path)
+    assert (ended.status, ended.document["name"]) == (2, "UsageError")
 
 
 @pytest.mark.parametrize(

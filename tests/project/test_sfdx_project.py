@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from failure import problem_of
@@ -101,13 +102,17 @@ def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
     assert sfdx_project.parse("\ufeff" + written(), "/p").package_directories == ("force-app",)
 
 
+COLUMN_OF_A_TRAILING_COMMA = 25 if sys.version_info >= (3, 13) else 26
+"""Python names the comma itself since 3.13, before that what follows."""
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column"),
     [
         ("", 1, 1),
         ("{", 1, 2),
         ('{"packageDirectories": [}', 1, 25),
-        ('{\n  "packageDirectories": [\n    {"path": "force-app",}\n  ]\n}', 3, 26),
+        ('{\n  "packageDirectories": [\n    {"path": "force-app",}\n  ]\n}', 3, COLUMN_OF_A_TRAILING_COMMA),
         ('{\n  // a comment\n}', 2, 3),
         ("{}\n{}", 2, 1),
         ("<<<<<<< HEAD\n{}", 1, 1),

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import yaml
+from commandline import inside
 
 from ecapipe.project import metadata
 
@@ -19,12 +20,12 @@ ACTION, EXAMPLES = GITHUB / "actions/check/action.yml", GITHUB / "examples"
 
 def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("zizmor")
-    options = ["--offline", "--no-config", "--quiet", "--persona", "pedantic"]
+    options = ["--offline", "--no-config", "--quiet", "--persona", "auditor"]
     return subprocess.run([program, *options, *files], capture_output=True, text=True)
 
 
 def test_zizmor_finds_nothing_in_them() -> None:
-    done = zizmor(ACTION, EXAMPLES / "github.yml", EXAMPLES / "github-batch.yml")
+    done = zizmor(GITHUB, EXAMPLES / "github.yml", EXAMPLES / "github-batch.yml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -32,6 +33,13 @@ def test_zizmor_would_find_a_script_that_its_inputs_can_write(tmp_path: Path) ->
     bad = tmp_path / "action.yml"
     bad.write_text(ACTION.read_text().replace('"$SOURCE_DIR"', "${{ inputs.source-dir }}"))
     assert "template-injection" in zizmor(bad).stdout
+
+
+def test_an_action_is_taken_from_one_commit_everywhere() -> None:
+    texts = [path.read_text() for path in GITHUB.rglob("*.yml")]
+    used = {use for text in texts for use in re.findall(r"uses: ([^$\s]\S+@\S+) # (v\S+)", text)}
+    assert len(used) > 5
+    assert len({use.partition("@")[0] for use, _ in used}) == len(used)
 
 
 def test_the_scripts_are_bash() -> None:
@@ -65,9 +73,8 @@ def test_no_artifact_holds_what_was_retrieved() -> None:
 
 
 def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
-    stand_in = tmp_path / "ecapipe/bin/ecapipe"
-    stand_in.parent.mkdir(parents=True)
-    stand_in.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    stand_in = tmp_path / "a program"
+    stand_in.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\nsys.exit(2)\n")
     stand_in.chmod(0o755)
     step = yaml.safe_load(ACTION.read_text())["runs"]["steps"][-1]
     inputs = {
@@ -76,15 +83,30 @@ def test_the_check_step_hands_inputs_on_as_they_are(tmp_path: Path) -> None:
         "FAIL_ON": "`touch made`",
         "CONFIG_FROM": "$(touch made)",
         "REPORTS": "sarif=out dir/a.sarif\n\njunit=b.xml\n",
+        "ECAPIPE": str(stand_in),
     }
     assert {*inputs, "PYTHONPATH"} == set(step["env"])
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
-        cwd=tmp_path, env=inputs | {"RUNNER_TEMP": str(tmp_path)}, capture_output=True, text=True, check=True,
+        cwd=tmp_path, env=inputs | {"RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "outputs")},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert json.loads(done.stdout) == [
         "app", "check", "--source-dir", inputs["SOURCE_DIR"], "--for", "deploy", "--fail-on", inputs["FAIL_ON"],
         "--project-config-from", inputs["CONFIG_FROM"],
-        "--report", "sarif=out dir/a.sarif", "--report", "junit=b.xml",
+        "--report", "sarif=out dir/a.sarif", "--report", "junit=b.xml", "--report", f"json={tmp_path}/ecapipe.json",
     ]  # fmt: skip
+    assert (done.returncode, (tmp_path / "outputs").read_text()) == (2, "exit-code=2\n")
     assert not (tmp_path / "made").exists()
+
+
+def test_a_report_of_a_bug_asks_for_what_ecapipe_prints() -> None:
+    form = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE/bug.yml").read_text())
+    asked = {each["id"]: each["attributes"]["label"] for each in form["body"] if "id" in each}
+    for name in ("version", "doctor"):
+        program, *words = asked[name].split()
+        assert program == "ecapipe"
+        printed = inside(*words, at=GITHUB.parent, HTTPS_PROXY="http://ada:0FAKE@127.0.0.1:9")
+        assert printed.status in (0, 1)
+        assert printed.out
+        assert "0FAKE" not in printed.out

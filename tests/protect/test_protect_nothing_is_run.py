@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,7 +24,22 @@ REAL = Path(sys.executable).with_name("ecapipe")
 
 MODULES = {*sys.stdlib_module_names, "pip", "setuptools", "ecapipe", "typer", "stand_in", "sitecustomize",
            "usercustomize"}  # fmt: skip
-PROGRAMS = ("python3", "python", "pip", "ecapipe", "git", "sh", "env", "npm", "sf", "apt-get", "base64", "tr")
+PROGRAMS = (
+    "python3",
+    "python",
+    "pip",
+    "ecapipe",
+    "git",
+    "sh",
+    "env",
+    "npm",
+    "sf",
+    "apt-get",
+    "base64",
+    "tr",
+    "sed",
+    "rm",
+)
 
 BACKEND = f"""
 import zipfile
@@ -42,6 +58,9 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 """Builds a package that starts the ecapipe under test, so that pip has all it needs without a network."""
 
+INSTALL = {"install.py": (GITHUB / "install.py").read_text(), "lock/ecapipe.txt": "", "actions/check/action.yml": ""}
+"""What the action installs with; a lock of nothing takes no network."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -59,7 +78,7 @@ def of_github(steps: Sequence[Any], variables: dict[str, str]) -> Job:
     scripts = []
     for step in (each for each in steps if "run" in each):
         own = {name: value for name, value in step.get("env", {}).items() if "${{" not in value}
-        given = {**variables, **own, "ECAPIPE_PACKAGE": "$ECAPIPE_PACKAGE"}
+        given = {**variables, **own} | {name: f"${name}" for name in ("ECAPIPE_SOURCE", "ECAPIPE_COMMIT")}
         begin = [f'export {name}="{value}"' for name, value in given.items()]
         script = [*begin, f'cd "{step.get("working-directory", ".")}"', step["run"]]
         scripts.append((step["name"], "\n".join(script)))
@@ -118,12 +137,14 @@ class Place:
         variables = {
             "PATH": os.pathsep.join([*path, str(self.root / "bin"), str(REAL.parent), os.environ["PATH"]]),
             "HOME": str(self.root / "home"), "CI": "true", "RUNNER_TEMP": temporary,
-            "CI_PROJECT_DIR": str(self.checkout), "ECAPIPE_PACKAGE": str(self.root / "package"),
+            "ECAPIPE_SOURCE": str(self.root / "package"), "ECAPIPE_COMMIT": "HEAD",
+            "CI_PROJECT_DIR": str(self.checkout),
             "GITHUB_ACTION_PATH": str(self.root / "package/.github/actions/check"),
             "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "GIT_CONFIG_NOSYSTEM": "1",
             "SOURCE_DIR": ".", "PURPOSE": "commit", "FAIL_ON": "error", "REPORTS": "sarif=ecapipe.sarif",
             "GITHUB_WORKSPACE": str(self.checkout), "GITHUB_OUTPUT": str(self.root / "outputs"), "CONFIG_FROM": "",
             "GITHUB_SERVER_URL": f"file://{self.root}", "GITHUB_REPOSITORY": "remote", "TOKEN": "made-up",
+            "RETRIEVE": "", "ECAPIPE": f"{temporary}/ecapipe/bin/ecapipe",
             "SHARD": "1", "SHARDS": "4", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4", "SFDX_AUTH_URL": "force://FAKE",
             **more,
         }  # fmt: skip
@@ -137,12 +158,13 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    package = {".github/actions/check/action.yml": "", "backend.py": BACKEND, "pyproject.toml": system}
-    trees.plant(tmp_path / "package", package)
+    install = {f".github/{name}": text for name, text in INSTALL.items()}
+    package = {**install, "backend.py": BACKEND, "pyproject.toml": system}
+    ground.ready(tmp_path / "package", committed(package))
     for folder in ("bin", "home", "temp"):
         (tmp_path / folder).mkdir()
     for program in ("npm", "sf", "apt-get"):
-        written(tmp_path / "bin" / program, f"#!/bin/sh\necho {program} >> {tmp_path}/asked\n")
+        written(tmp_path / "bin" / program, f"#!/bin/sh\necho {program} $* >> {tmp_path}/asked\n")
     checkout = ground.ready(tmp_path / "checkout", committed(trees.project() | trees.app()))
     # Some modules are loaded before Python can open a file by itself.
     marks = (
@@ -173,7 +195,7 @@ def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
         here += [str(place.checkout), f"{place.checkout}/tools"]
     pythonpath = f":{place.checkout}"
     for script in prepared:
-        ended = place.run(script, path=here, PYTHONPATH=pythonpath)
+        ended = place.run(script, path=here, PYTHONPATH=pythonpath, RETRIEVE="uat")
         assert (place.sprung, ended.returncode) == ([], 0), ended.stderr
     path = here if name == "action" else ()
     scripts = [script for job in jobs()[name] for script in job.work]
@@ -183,6 +205,19 @@ def test_no_job_runs_anything_of_its_checkout(name: str, place: Place) -> None:
         assert [each.returncode for each in worked] == [1]
         assert "[secret-tracked-by-git]" in worked[0].stdout
         assert (place.checkout / "ecapipe.sarif").exists()
+        assert (place.root / "asked").read_text() == (
+            f"sf project retrieve start --manifest {place.root}/temp/ecapipe-package.xml --target-org uat\n"
+        )
+        counts = {"errors": "error", "warnings": "warning", "notes": "note", "accepted": "accepted"}
+        names = {"exit-code": "exit-code", "sarif": "sarif", **counts}
+        outputs = read("actions/check/action.yml")["outputs"]
+        assert {name: f"${{{{ steps.check.outputs.{step} }}}}" for name, step in names.items()} == {
+            name: output["value"] for name, output in outputs.items()
+        }
+        assert {*names.values()} < {*place.outputs}
+        summary = json.loads((place.root / "temp/ecapipe.json").read_text())["result"]["summary"]
+        assert {name: int(place.outputs[name]) for name in counts.values()} == summary
+        assert (place.outputs["exit-code"], place.outputs["sarif"]) == ("1", "ecapipe.sarif")
 
 
 @pytest.mark.parametrize("fetched", [False, True])
@@ -204,6 +239,17 @@ def test_the_action_judges_a_pull_request_by_the_commit_that_it_starts_from(fetc
         assert f"[{rule}]" in worked.stdout
     assert place.run(job.work[0]).returncode == 0  # by its own word it passes
     assert place.sprung == []
+
+
+def test_the_action_finds_python_and_takes_its_answer_as_windows_has_them(place: Place) -> None:
+    (place.root / "own").mkdir()
+    program = r"D:\a\_temp\ecapipe\Scripts\ecapipe"
+    answer = f"#!{sys.executable}\nimport sys\nsys.stdout.buffer.write({program.encode()!r} + b'\\r\\n')\n"
+    written(place.root / "own/python", answer)
+    (job,) = jobs()["action"]
+    ended = place.run(job.install[0], PATH=str(place.root / "own"))
+    assert ended.returncode == 0, ended.stderr
+    assert (place.root / "outputs").read_bytes() == f"ecapipe={program}\n".encode()
 
 
 @pytest.mark.parametrize("script", ["python3 -m venv place", "python3 -m pip --version", "git --version", "python3"])

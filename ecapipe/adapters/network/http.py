@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ecapipe import __version__
-from ecapipe.adapters import reading
+from ecapipe.adapters import installation, reading
 from ecapipe.adapters.network import proxies
 from ecapipe.adapters.network.proxies import Proxy
 from ecapipe.adapters.storage.files import reason
@@ -186,7 +186,7 @@ def find_proxy(scheme: str, host: str) -> Proxy | None:
     if not proxy_host:
         raise EcapipeError(proxy_not_usable(named_by, "it has no host"))
     if url.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise EcapipeError(proxy_not_usable(named_by, "it is a SOCKS proxy", lacks_socks=True))
+        raise EcapipeError(proxy_not_usable(named_by, "it is a SOCKS proxy", installation.adding("socksio")))
     return Proxy(str(url), url.scheme, proxy_host, url.port or _PROXY_PORTS[url.scheme], named_by)
 
 

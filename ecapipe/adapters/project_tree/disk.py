@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import cache, partial
+from pathlib import PurePath
 
 from ecapipe.adapters import reading
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -40,7 +41,8 @@ class Disk:
 
     def label(self, root: str) -> str:
         repository = _repository(os.getcwd())
-        if repository and os.path.commonpath((repository, root)) == repository:
+        # By PurePath, here and below: os.path.commonpath fails where Windows has the two on different drives.
+        if repository and PurePath(root).is_relative_to(repository):
             return os.path.relpath(root, repository).replace(os.sep, "/")
         return root
 
@@ -251,7 +253,7 @@ def _source_beside(root: str, folder: str) -> bool:
 
 def inside(home: str, path: str) -> bool:
     """Whether `path` leads to a place below `home`, which has no links in it."""
-    return os.path.commonpath((home, os.path.realpath(path))) == home
+    return PurePath(os.path.realpath(path)).is_relative_to(home)
 
 
 def passed_over(path: str) -> bool:

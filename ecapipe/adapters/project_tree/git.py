@@ -413,7 +413,8 @@ def program(environment: Environment) -> str | None:
     name = environment.get(_PROGRAM) or "git"
     if os.path.isabs(name) and not environment.get(_CHOSEN):
         return shutil.which(name)
-    names = (f"{name}.exe", f"{name}.cmd", name) if os.name == "nt" else (name,)
+    # No git.cmd: cmd.exe would read anew what is in the names of files.
+    names = (f"{name}.exe", name) if os.name == "nt" else (name,)
     return environment.program(*names, chosen=_CHOSEN)
 
 

@@ -37,6 +37,8 @@ from ecapipe.secret import without_known
 KEPT: Final = 50
 """Runs; older ones go when a new one begins."""
 
+# O_EXCL: never over the journal of another run. O_BINARY: Windows is to leave line ends alone.
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _FOLDER: Final = "runs"
 _SUFFIX: Final = ".jsonl"
 _LARGEST: Final = 512 * 2**20
@@ -162,8 +164,7 @@ class JournalWriter:
         folder, run = state.folder(self._environment, _FOLDER), self._started.run
         self._closing.enter_context(state.lock(_lock(folder, run), run_going_on(run), _PATIENCE))
         path = _path(folder, run)
-        # O_EXCL: never over the journal of another run.
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        file = os.open(path, _NEW, 0o600)
         self._closing.callback(os.close, file)
         header = journal_lines.header(self._started, planned, self._resumes, self._arguments, os.getcwd())
         # The only line that is waited for: without it the others say nothing.

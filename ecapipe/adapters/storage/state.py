@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
@@ -178,7 +179,7 @@ def _judge_file(path: str, status: os.stat_result, forbidden: int) -> None:
 def _foreign(status: os.stat_result, forbidden: int) -> str | None:
     """Why what has this status is not believed to be ours, or root's; `forbidden`: what others may not do."""
     # Windows keeps what belongs to a user private by its lists of rights, which neither owner nor mode shows.
-    if os.name != "posix":
+    if sys.platform == "win32":
         return None
     if status.st_uid not in (0, os.geteuid()):
         return "it belongs to somebody else"

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from ecapipe.adapters import installation
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import state, writer
 from ecapipe.problems.problem import EcapipeError, Problem
@@ -60,7 +61,8 @@ def system() -> KeyringBackend:
         from keyring import core
         from keyring.backends.chainer import ChainerBackend
     except ImportError:
-        raise EcapipeError(keyring_not_found("the Python package keyring is not installed")) from None
+        reason, installing = "the Python package keyring is not installed", installation.adding("keyring")
+        raise EcapipeError(keyring_not_found(reason, installing)) from None
     try:
         keyring = core.get_keyring()
         backends = [keyring]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -24,6 +25,8 @@ _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 # O_PATH: a folder that may be passed through need not be readable.
 _FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _NO_LINK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
+_WAITS: Final = (0.01, 0.03, 0.1, 0.3, 1.0) if os.name == "nt" else ()
+"""Seconds between tries to replace a file."""
 _LINKS: Final = 40
 """Links that Linux follows on one path."""
 
@@ -271,12 +274,23 @@ def _replace(folder: _Folder, name: str, content: bytes, *, mode: int | None, pr
             # Before the rename: some file systems bring names to the disk before contents.
             os.fsync(file.fileno())
         at = folder.descriptor
-        os.replace(temporary, folder.at(name), src_dir_fd=at, dst_dir_fd=at)
+        insist(lambda: os.replace(temporary, folder.at(name), src_dir_fd=at, dst_dir_fd=at))
         if private:
             _settle(folder)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder.descriptor)
+
+
+def insist(replace: Callable[[], None], *, waits: Sequence[float] = _WAITS) -> None:
+    """Replace a file. Windows refuses while somebody reads the old one or the new one, as virus scanners do for a
+    moment: there it is tried again."""
+    for wait in waits:
+        try:
+            return replace()
+        except PermissionError:
+            time.sleep(wait)
+    replace()
 
 
 def _settle(folder: _Folder) -> None:
