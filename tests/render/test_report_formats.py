@@ -282,30 +282,42 @@ def test_a_check_that_finds_nothing_says_so() -> None:
     assert FORMATS["markdown"](result) == "## ecapipe app check: 0 errors, 0 warnings, 0 notes\n"
     assert json.loads(FORMATS["gitlab"](result)) == []
     assert sarif(result)["results"] == []
-    assert not list(workflow.lines(result))
+    assert not list(workflow.github(result))
 
 
 def test_annotations_are_workflow_commands_on_file_and_line() -> None:
-    assert list(workflow.lines(found())) == [
+    assert list(workflow.github(found())) == [
         "::error file=force-app/c.eca-meta.xml,line=2,title=malformed-xml::Not XML.%0ARetrieve it.",
         "::warning file=force-app/a.ecaGlblOauth-meta.xml,line=5,title=secret-tracked-by-git"
         "::Billing: git tracks it.%0ARetrieve it.",
         "::notice file=force-app/a.ecaGlblOauth-meta.xml,line=1,title=credential-duplicated"
         "::Billing: Twice.%0ARetrieve it.",
     ]
-    assert next(workflow.lines(accounts.run())) == (
+    assert next(workflow.github(accounts.run())) == (
         "::error title=RedirectUriMismatch"
         "::Billing@uat 2: The callback URL does not match.%0ACompare it with the file."
     )
 
 
-def test_annotations_are_ten_of_each_level_since_github_drops_the_rest() -> None:
+def test_azure_gets_an_issue_for_each_error_and_warning() -> None:
+    assert list(workflow.azure(found())) == [
+        "##vso[task.logissue type=error;sourcepath=force-app/c.eca-meta.xml;linenumber=2;code=malformed-xml;]"
+        "Not XML.%0ARetrieve it.",
+        "##vso[task.logissue type=warning;sourcepath=force-app/a.ecaGlblOauth-meta.xml;linenumber=5;"
+        "code=secret-tracked-by-git;]Billing: git tracks it.%0ARetrieve it.",
+    ]
+
+
+def test_annotations_are_ten_of_each_level_since_the_rest_is_dropped() -> None:
     names = [f"App_{number}" for number in range(12)]
     findings = [
         accounts.finding(level=level, app=name) for name in names for level in ("note", "warning", "error")
     ]  # fmt: skip
-    commands = [line.split(" ")[0] for line in workflow.lines(accounts.check(map(accounts.app, names), findings))]
+    result = accounts.check(map(accounts.app, names), findings)
+    commands = [line.split(" ")[0] for line in workflow.github(result)]
     assert commands == ["::error"] * 10 + ["::warning"] * 10 + ["::notice"] * 10
+    issues = [line.split(";")[0] for line in workflow.azure(result)]
+    assert issues == [f"##vso[task.logissue type={level}" for level in ("error", "warning") for _ in range(10)]
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
