@@ -151,12 +151,17 @@ class Sf:
             self._logins = (*(other for other in self._list() if other.username != new.username), new)
             return new
 
-    def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+    def stop(self) -> None:
+        self._program.stop()
+
+    def retrieve(
+        self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None], api_version: str | None = None
+    ) -> list[str]:
         self._login(name)
         remaining = list(types)
         warnings: list[str] = []
         while True:
-            result = self._retrieve(root, name, remaining, tell)
+            result = self._retrieve(root, name, remaining, tell, api_version)
             if not result.status:
                 return [*warnings, *answers.warnings(result)]
             error = answers.error(result)
@@ -169,7 +174,9 @@ class Sf:
                 raise EcapipeError(answers.problem(error, _RETRIEVE_COMMAND, name))
             warnings.append(f"This Salesforce CLI does not know the metadata type {unknown}: sf update brings it.")
 
-    def _retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> ProcessResult:
+    def _retrieve(
+        self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None], api_version: str | None
+    ) -> ProcessResult:
         """One try. With --json it would be silent until the end; like this it tells its stages, a line each in CI."""
         stages: set[str] = set()
 
@@ -180,6 +187,8 @@ class Sf:
                 tell(f"Salesforce CLI: {stage}")
 
         options = [f"--metadata={type}" for type in types]
+        if api_version:
+            options.append(f"--api-version={api_version}")
         command = [*_RETRIEVE_COMMAND, *options, f"--target-org={name}"]
         return self._program.run(command, limit=_RETRIEVE, cwd=root, on_line=report, CI="true")
 

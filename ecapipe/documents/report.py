@@ -200,7 +200,12 @@ class Report:
     def fatal(self) -> Problem | None:
         """The problem that kept the run from any work: the project itself could not be read."""
         for ended in self._ended:
-            if ended.stage == DISCOVER and ended.problem and ended.problem.exit_code != INTERRUPTED:
+            if (
+                ended.stage == DISCOVER
+                and not ended.subject.org
+                and ended.problem
+                and ended.problem.exit_code != INTERRUPTED
+            ):
                 return ended.problem
         return None
 

@@ -65,8 +65,14 @@ class SalesforceCli(Protocol):
         InvalidClient, SfRefreshRefused, SfUnreachable.
         """
 
-    def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> Sequence[str]:
-        """Retrieve all components of metadata `types` from the org of a login into the project at `root`.
+    def retrieve(
+        self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None], api_version: str | None = None
+    ) -> Sequence[str]:
+        """Retrieve all components of metadata `types` from the org of a login into the project at `root`, in an API
+        version if it is not to be the project's.
 
-        Progress goes to `tell`; returns its warnings. Raises SfLoginMissing, too.
+        Progress goes to `tell`; returns its warnings. Several may run at once. Raises SfLoginMissing, too.
         """
+
+    def stop(self) -> None:
+        """End every command that runs; each fails."""

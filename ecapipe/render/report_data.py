@@ -289,7 +289,7 @@ def _homes(apps: Iterable[AppFacts]) -> dict[Subject, str]:
 
 def _applies(stage: str, subject: Subject) -> bool:
     """Whether the stage works on such a subject."""
-    if subject.org:
+    if subject.is_login:
         return stage in _OF_TARGETS
     if subject.app:
         return stage in _OF_APPS
