@@ -130,6 +130,21 @@ class AppFacts:
         return Subject(self.name, tree=self.project)
 
 
+VariableState = Literal["set", "file", "placeholder", "empty", "unset"]
+"""How a variable stands; ``file``: its ``…_FILE`` names a file instead."""
+
+
+class VariableFacts(NamedTuple):
+    """A variable that an app's `field`, key or secret, would be read from in an org; `org` None: in every org."""
+
+    name: str
+    state: VariableState
+    app: str
+    project: str
+    org: str | None
+    field: Literal["consumerKey", "consumerSecret"]
+
+
 @dataclass(frozen=True, slots=True)
 class OrgFacts:
     """An org that a run is for. `named_by` says who gave its address; `source_dir` is the tree retrieved from it."""

@@ -111,6 +111,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe app list": (
         Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),
         Example("Read them from a script:", "ecapipe app list --source-dir sample-project --json"),
+        Example("See which secrets a CI system has to set:",
+                "ecapipe app list --source-dir sample-project --variables"),
     ),
     "ecapipe app check": (
         Example("Check all apps of a project:", "ecapipe app check --source-dir sample-project"),

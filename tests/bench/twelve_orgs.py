@@ -16,7 +16,7 @@ from measure import ECAPIPE, ROOT, Program, least, tell
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from cli.test_retrieve import ORGS, Scene, brought, staged  # noqa: E402
+from cli.test_retrieve import ORGS, Scene, brought, staged
 
 ROUNDS, SECONDS = 2, 2.0
 
