@@ -82,7 +82,8 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     Every run with logins is recorded as it goes, without secrets. --resume takes over what succeeded in an earlier
     one, tries the rest, and says what has changed since: the latest run of the project, one that runs list names, or
     a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
-    that run.
+    that run. Of a result this leaves out paths outside of the current folder, --allow-host, --replace-alias and
+    --jwt-key-file: these are yours to give. Orgs are those of the run unless others are named.
     """
     if flags.print_token is not None:
         session.require_output()
@@ -110,6 +111,8 @@ def run(session: CommandSession, flags: RunFlags) -> int:
                 world, orgs = use_local_org(project, orgs, world, stack)
         # From here to the end nobody else goes on with the earlier run.
         earlier, name = stack.enter_context(resume_flag.open_earlier_run(session, flags.resume, reports.roots))
+        if earlier and earlier.orgs and not orgs.asked:
+            orgs = replace(orgs, batch=resume_flag.orgs_of(earlier, flags.resume or ""))
         request = replace(
             _request(flags, project, orgs, login, earlier),
             invocation=session.options,

@@ -166,7 +166,10 @@ class _Pipeline:
             targets = RunTargets(Discovery((), (), ()), ())
         if request.shard:
             work.facts[recorded_runs.SHARD] = str(request.shard)
+            count = len(targets.pairs)
             targets = targets.part(request.shard.holds)
+            if count and not targets.pairs:
+                work.warn(f"Shard {request.shard} holds none of the {count} logins: there is nothing to do here.")
         self.require_possible(targets)
         found = targets.found
         scope = Scope(found.apps, targets.chosen, found.known, ANYBODY, request.secret_from, request.orgs.allowed)

@@ -130,6 +130,8 @@ class RunTrees:
 
         Whoever can push to that repository could otherwise name an address, and have secrets sent there.
         """
+        if self._batch and self._batch.named_by:
+            return self._batch.named_by
         if self._batch and self.hold(self._batch.file):
             return "tree"
         return "user"
