@@ -13,6 +13,7 @@ from ecapipe.events import (
     Event,
     LoginResult,
     OrgFacts,
+    Origin,
     ProjectFacts,
     RunEnded,
     RunPlanned,
@@ -119,6 +120,14 @@ class Report:
     @property
     def started_at(self) -> str:
         return self._run.at
+
+    @property
+    def run(self) -> str:
+        return self._run.run
+
+    @property
+    def origin(self) -> Origin | None:
+        return self._run.origin
 
     @property
     def interrupted(self) -> bool:

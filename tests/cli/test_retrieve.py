@@ -257,3 +257,18 @@ def test_it_is_resumed_without_what_succeeded(scene: Scene) -> None:
     (scene.home / "second.json").write_text(again.out, encoding="utf-8")
     merged = ecapipe("report", "merge", "../first.json", "../second.json", "--json", **scene.words())
     assert (merged.status, len(merged.result["successes"])) == (0, 12)
+
+
+def test_reports_say_what_an_auditor_asks_for(scene: Scene) -> None:
+    ci: dict[str, Any] = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_SHA": "c0ffee",
+        "GITHUB_REF_NAME": "release",
+        "GITHUB_ACTOR": "ada",
+    }
+    reports = ("--report", "html=../run.html", "--report", "markdown=../run.md")
+    ended = ecapipe("run", "--retrieve", "-o", "org1", "-o", "org2", *reports, **scene.words(), **ci)
+    assert ended.status == 0, ended
+    for name in ("run.html", "run.md"):
+        text = (scene.home / name).read_text(encoding="utf-8")
+        assert all(word in text for word in ("org:org1", "c0ffee", "release", "ada", "GitHub Actions", "ecapipe"))
