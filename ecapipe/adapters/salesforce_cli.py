@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from ecapipe.adapters import reading
 from ecapipe.adapters import salesforce_cli_answers as answers
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.project_tree.disk import Disk
@@ -36,6 +37,7 @@ _NEEDED: Final = f"{'.'.join(map(str, OLDEST))} or later"
 
 _QUICK, _LOGIN, _RETRIEVE = 60, 180, 40 * 60
 """Seconds; a retrieve waits 33 minutes by itself."""
+_LARGEST_KEY: Final = 64 * 1024
 _FRESH: Final = 10.0
 """People sign in for minutes, and may log in elsewhere meanwhile."""
 
@@ -131,6 +133,15 @@ class Sf:
                 raise EcapipeError(sf_failed("sf org auth show-access-token", "it gave no access token."))
             return Secret(token), login.instance_url
 
+    def key_obstacle(self, path: str) -> str | None:
+        if not os.path.isfile(path):
+            return "the private key is in no file that stays"
+        try:
+            text = reading.read(path, _LARGEST_KEY)
+        except OSError as error:
+            return f"the private key cannot be read: {error.strerror}"
+        return "the private key is encrypted, and it asks for no passphrase" if b"ENCRYPTED" in text else None
+
     def log_in(self, login: Handover) -> SfLogin:
         with self._lock, self._state_lock():
             if time.monotonic() - self._listed_at > self._fresh:
@@ -215,7 +226,12 @@ class Sf:
     @contextmanager
     def _login_command(self, login: Handover) -> Iterator[tuple[list[str], Secret | None]]:
         """The command that takes a login, and what is piped to it."""
-        if not login.lasting:
+        if login.key_file:
+            # As a user would: it keeps the path, and makes a token of its own whenever it needs one.
+            path, url = os.path.abspath(login.key_file), login.org.url
+            command = ["org", "login", "jwt", f"--username={login.username}", f"--jwt-key-file={path}"]
+            yield [*command, f"--client-id={login.client_id}", f"--instance-url={url}"], None
+        elif not login.lasting:
             yield ["org", "login", "access-token", f"--instance-url={login.org.url}"], login.given
         elif not self._windows:
             # As a file it is waited for; --sfdx-url-stdin waits 10 ms, and prints what it does not understand.

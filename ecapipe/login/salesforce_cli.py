@@ -58,6 +58,9 @@ class SalesforceCli(Protocol):
         Raises SfLoginMissing, InvalidClient, SfRefreshRefused, SfUnreachable, too.
         """
 
+    def key_obstacle(self, path: str) -> str | None:
+        """Why it cannot use the private key of the JWT bearer flow that the user names; None: it can."""
+
     def log_in(self, login: Handover) -> SfLogin:
         """Hand a login over, and return it as it is stored there. One at a time: it would lose some otherwise.
 
