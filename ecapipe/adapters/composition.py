@@ -17,7 +17,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.network import nearness, spare
 from ecapipe.adapters.project_tree import git
 from ecapipe.adapters.project_tree.disk import Disk
-from ecapipe.adapters.storage import writer
+from ecapipe.adapters.storage import private_folder, writer
 from ecapipe.credentials import sources
 from ecapipe.credentials.sources import Chain, Lookup, Scope, Source
 from ecapipe.events import Clock
@@ -102,6 +102,7 @@ def real_world(
         git=repositories,
         index=lambda: _index(repositories),
         write=writer.write_in_project,
+        private_folder=lambda: private_folder.private_folder(environment),
         amend=writer.amend,
         send=sender,
         environ=environment.get,

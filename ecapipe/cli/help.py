@@ -125,6 +125,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe app list": (
         Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),
         Example("Read them from a script:", "ecapipe app list --source-dir sample-project --json"),
+        Example("See which secrets a CI system has to set:",
+                "ecapipe app list --source-dir sample-project --variables"),
     ),
     "ecapipe app check": (
         Example("Check all apps of a project:", "ecapipe app check --source-dir sample-project"),
@@ -214,6 +216,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, whoever names them, separated by spaces or commas.",
     "ECAPIPE_STATE_DIR": "Folder for what outlives a command, an absolute path; without it, the system's usual "
     "place for such things.",
+    "ECAPIPE_KEEP_RUNS": "How many runs are recorded at most; the default is 50.",
     "ECAPIPE_SF, ECAPIPE_GIT": "Absolute path of the Salesforce CLI, of git: instead of the first on the PATH that "
     "lies outside the repository.",
     "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",

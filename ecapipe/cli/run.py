@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ecapipe.adapters import composition, origin
-from ecapipe.adapters.storage import state
+from ecapipe.adapters.storage import private_folder, state
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli import resume as resume_flag
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.local_org import use_local_org
 from ecapipe.cli.options import TokenForm
-from ecapipe.cli.run_flags import COMMAND, Callback, RunFlags
+from ecapipe.cli.run_flags import COMMAND, OFFLINE_STAGES, Callback, RunFlags
 from ecapipe.cli.run_output import RunOutput
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
@@ -62,6 +62,9 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     sourceDir: the tree that was retrieved from this org, relative to the file; secretEnv: the variable that holds the
     consumer secret for it. What a flag says holds for all orgs and wins over the file.
 
+    --retrieve needs a login of the Salesforce CLI to each org. With several orgs each gets a tree of its own: the
+    sourceDir of its row, else a private one that is removed at the end.
+
     Key and secret come from the environment, the replacements of sfdx-project.json, the app's global OAuth settings
     file, the keyring (app set-secret), the org's REST API, or a prompt, in this order; no flag takes a secret.
     The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
@@ -79,11 +82,14 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     Every run with logins is recorded as it goes, without secrets. --resume takes over what succeeded in an earlier
     one, tries the rest, and says what has changed since: the latest run of the project, one that runs list names, or
     a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
-    that run.
+    that run. Of a result this leaves out paths outside of the current folder, --allow-host, --replace-alias and
+    --jwt-key-file: these are yours to give. Orgs are those of the run unless others are named.
     """
     if flags.print_token is not None:
         session.require_output()
     environment = session.environment
+    if flags.retrieve or flags.last_stage not in OFFLINE_STAGES:
+        private_folder.sweep(environment)
     project = flags.select_project(environment, flags.name)
     orgs = options.select_orgs(
         environment,
@@ -105,6 +111,8 @@ def run(session: CommandSession, flags: RunFlags) -> int:
                 world, orgs = use_local_org(project, orgs, world, stack)
         # From here to the end nobody else goes on with the earlier run.
         earlier, name = stack.enter_context(resume_flag.open_earlier_run(session, flags.resume, reports.roots))
+        if earlier and earlier.orgs and not orgs.asked:
+            orgs = replace(orgs, batch=resume_flag.orgs_of(earlier, flags.resume or ""))
         request = replace(
             _request(flags, project, orgs, login, earlier),
             invocation=session.options,

@@ -176,7 +176,9 @@ class RunFlags(ProjectFlags):
     ] = False
     retrieve: Annotated[
         bool,
-        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+        typer.Option(
+            "--retrieve", help="First let the Salesforce CLI retrieve the external client apps of each org."
+        ),
     ] = False
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False
     allow_host: AllowHosts = None

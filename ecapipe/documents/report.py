@@ -13,6 +13,7 @@ from ecapipe.events import (
     Event,
     LoginResult,
     OrgFacts,
+    Origin,
     ProjectFacts,
     RunEnded,
     RunPlanned,
@@ -121,6 +122,14 @@ class Report:
         return self._run.at
 
     @property
+    def run(self) -> str:
+        return self._run.run
+
+    @property
+    def origin(self) -> Origin | None:
+        return self._run.origin
+
+    @property
     def interrupted(self) -> bool:
         return self._interrupted
 
@@ -200,7 +209,12 @@ class Report:
     def fatal(self) -> Problem | None:
         """The problem that kept the run from any work: the project itself could not be read."""
         for ended in self._ended:
-            if ended.stage == DISCOVER and ended.problem and ended.problem.exit_code != INTERRUPTED:
+            if (
+                ended.stage == DISCOVER
+                and not ended.subject.org
+                and ended.problem
+                and ended.problem.exit_code != INTERRUPTED
+            ):
                 return ended.problem
         return None
 

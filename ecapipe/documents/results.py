@@ -14,6 +14,7 @@ from ecapipe.documents import codec, health, verdicts
 from ecapipe.documents.codec import Document, Result
 from ecapipe.documents.run_document import App, FlowName, Natural, ProblemName, Project, RunResult, Time
 from ecapipe.documents.run_states import RunState
+from ecapipe.events import VariableState
 from ecapipe.problems.problem import Category
 from ecapipe.protect.scanners import TOOLS
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ecapipe.documents.report import Report
     from ecapipe.documents.run_summary import RunSummary
     from ecapipe.documents.verdicts import Verdict
-    from ecapipe.events import AppFacts, ProjectFacts, SavedLoginFacts, SavedSecretFacts
+    from ecapipe.events import AppFacts, ProjectFacts, SavedLoginFacts, SavedSecretFacts, VariableFacts
     from ecapipe.problems import problem as problems
     from ecapipe.problems.problem import Kind
     from ecapipe.protect.protection import Protection
@@ -79,10 +80,32 @@ class Survey(Result, kw_only=True):
     apps: Sequence[App]
 
 
+class CredentialVariable(Document, kw_only=True):
+    """A variable that a key or secret would be read from."""
+
+    name: str
+    set: Annotated[bool, Meta(description="Whether it, or its …_FILE, holds what can be a key or secret.")]
+    state: Annotated[VariableState, Meta(description="file: its …_FILE names the file that holds the value.")]
+    app: str
+    project: str
+    org: Annotated[str | None, Meta(description="null: every org.")]
+    field: Field
+
+
 class AppList(Survey, kw_only=True):
+    variables: Annotated[Sequence[CredentialVariable] | UnsetType, Meta(description="With --variables.")] = UNSET
+
     @classmethod
-    def of(cls, searched: Iterable[ProjectFacts], apps: Iterable[AppFacts]) -> AppList:
-        return cls(**_survey(searched, apps))
+    def of(
+        cls,
+        searched: Iterable[ProjectFacts],
+        apps: Iterable[AppFacts],
+        variables: Iterable[VariableFacts] | None = None,
+    ) -> AppList:
+        if variables is None:
+            return cls(**_survey(searched, apps))
+        found = [CredentialVariable(set=each.state in ("set", "file"), **each._asdict()) for each in variables]
+        return cls(**_survey(searched, apps), variables=found)
 
 
 class Finding(Document):

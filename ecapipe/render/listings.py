@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from ecapipe.check.findings import LEVELS, Finding
-from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts, SubjectNames
+from ecapipe.events import (
+    AppFacts,
+    CredentialFacts,
+    SavedLoginFacts,
+    SavedSecretFacts,
+    Subject,
+    SubjectNames,
+    VariableFacts,
+)
 from ecapipe.problems.problem import Kind, command
 from ecapipe.render.text import clean, ending, location, plural, success
 
@@ -56,6 +64,33 @@ def _app(app: AppFacts, *, verbose: bool) -> Iterator[str]:
         yield from (f"    {clean(cause)}" for cause in causes)
     yield "  Files:"
     yield from (f"    {clean(path)}" for path in app.files)
+
+
+_VARIABLE_STATES: Final[Mapping[str, str]] = {
+    "set": "set",
+    "file": "set, as a file",
+    "placeholder": "holds a placeholder",
+    "empty": "set, but empty",
+    "unset": "not set",
+}
+
+
+def variables(variables: Sequence[VariableFacts], length: Length = "usual") -> Iterator[str]:
+    """``app list --variables``: a block per app, a line per name. Those for a key, which a settings file mostly has,
+    only if one is set, or everything is to be printed; when concise only those that are not set."""
+    apps = dict.fromkeys(Subject(each.app, tree=each.project) for each in variables)
+    names = SubjectNames(apps)
+    keys = length == "verbose" or any(each.field == "consumerKey" and each.state != "unset" for each in variables)
+    shown = [each for each in variables if keys or each.field == "consumerSecret"]
+    width = max((len(each.name) for each in shown), default=0)
+    for app in apps:
+        yield clean(names(app))
+        for each in (each for each in shown if (each.app, each.project) == (app.app, app.tree)):
+            if length != "concise" or each.state not in ("set", "file"):
+                yield clean(f"  {each.name:{width}}  {each.org or 'every org'}: {_VARIABLE_STATES[each.state]}")
+        yield ""
+    count = sum(each.state in ("set", "file") for each in shown)
+    yield f"{count} of {len(shown)} variables are set. An org takes its own before that of every org."
 
 
 def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual") -> Iterator[str]:

@@ -253,7 +253,8 @@ def farewell(logins: Iterable[LoginResult]) -> list[str]:
             "The Salesforce CLI now keeps the consumer secret and the refresh token; ecapipe has forgotten them. "
             "See the logins with: sf org list auth"
         )
-    if not all(map(_refreshes, handed_over)):
+    # A JWT login is renewed with its key; where it is not, its hand-over warns.
+    if not all(_refreshes(login) or login.flow == "jwt" for login in handed_over):
         lines.append(
             "The Salesforce CLI was given an access token where there was no refresh token: such a login ends with "
             "its session."

@@ -146,7 +146,7 @@ def _changes(
     """A sentence for each kind of change, with the targets that it is about."""
     recorded = earlier.targets
     name = SubjectNames((*recorded, *fingerprints))
-    removed = [target for target in recorded if target not in fingerprints]
+    removed = [target for target in recorded if target.app and target not in fingerprints]
     new = [target for target in fingerprints if target not in recorded]
     changes = [
         f"Done again, because {reason}: {_enumerate(map(name, targets))}." for reason, targets in repeated.items()

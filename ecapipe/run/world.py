@@ -41,7 +41,11 @@ class World:
     index: Callable[[], ProjectTree]
     """The tree as the next commit would have it: git's index, and the disk for what is not in it."""
     write: Callable[[str, str, bytes], None]
-    """Puts a file of a project in place, by root and path, all or nothing; raises `EcapipeError` (UnwritableFile)."""
+    """Puts a file of a project in place, by root and path, all or nothing; makes its folders. Raises `EcapipeError`
+    (UnwritableFile)."""
+    private_folder: Callable[[], AbstractContextManager[str]]
+    """A folder that nobody else can look into, removed with its content when the context ends. Raises `EcapipeError`
+    (StateDirectoryUnusable)."""
     amend: Callable[[Change], None]
     """Changes a file of a project, all or nothing; raises `EcapipeError` (UnwritableFile)."""
     send: Send

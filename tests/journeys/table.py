@@ -93,7 +93,6 @@ run --hand-over sf {--revoke,--print-token value -p,--until token,--emulator}
 run --revoke --until token
 run --set-default
 run --retrieve {--dry-run,--emulator,--metadata-dir .}
-run -d named -o dev -o uat --retrieve
 run --print-token value{, --json}
 run --concise --verbose
 run --shard {3/2,x}
