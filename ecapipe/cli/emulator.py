@@ -171,6 +171,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
             approved=_approved(app),
             orgs=orgs,
             refresh_tokens=_policy(app, "refreshTokenPolicyType") != "Zero",
+            dpop_required=app.requires_dpop,
             rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
             refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
             introspects_all=_flag(app, "isIntrospectAllTokens", False),

@@ -14,6 +14,7 @@ from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import files
 from ecapipe.cli.session import CommandSession
+from ecapipe.oauth.dpop import TokenType
 from ecapipe.oauth.flows import registry
 from ecapipe.orgs import org_file
 from ecapipe.orgs.org_file import OrgFile
@@ -112,10 +113,10 @@ class TokenForm(StrEnum):
     header = "header"
 
 
-def token_line(token: Secret, form: TokenForm) -> str:
+def token_line(token: Secret, form: TokenForm, type: TokenType) -> str:
     """The one line that holds an access token: what the command is for."""
     if form is TokenForm.header:
-        return f"Authorization: Bearer {token.reveal()}"
+        return f"Authorization: {type} {token.reveal()}"
     return token.reveal()
 
 

@@ -23,6 +23,7 @@ from ecapipe.documents import shards
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.login import plan as login_plan
 from ecapipe.login.options import LoginOptions
+from ecapipe.oauth.dpop import TokenType
 from ecapipe.oauth.flows import registry
 from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.oauth.flows.web import WEB
@@ -173,6 +174,7 @@ def _login_options(flags: RunFlags, session: CommandSession, *, attended: bool) 
         hand_over=flags.hand_over is not None,
         set_default=flags.set_default,
         replace_alias=flags.replace_alias,
+        dpop=flags.dpop,
         keep=options.store_place(flags.store) if flags.save else None,
     )
 
@@ -226,10 +228,10 @@ def _offer_board(flags: RunFlags, world: World) -> tuple[World, BoardView | None
     return replace(world, board=serve), page
 
 
-def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret], None]:
-    def deliver(token: Secret) -> None:
+def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret, TokenType], None]:
+    def deliver(token: Secret, type: TokenType) -> None:
         try:
-            text.write(session.out, [options.token_line(token, form)])
+            text.write(session.out, [options.token_line(token, form, type)])
         except OSError as error:
             raise EcapipeError(output_not_written((error.strerror or "unknown reason").lower())) from None
 

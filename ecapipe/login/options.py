@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ecapipe.events import TokenFate
+from ecapipe.oauth.dpop import TokenType
 from ecapipe.oauth.flows.registry import AUTO
 from ecapipe.oauth.flows.web import Callback
 from ecapipe.orgs.org import Org
@@ -32,7 +33,7 @@ class LoginOptions:
     wait: float | None = None
     settle: float = 0.0
     revoke: bool = False
-    deliver: Callable[[Secret], None] | None = None
+    deliver: Callable[[Secret, TokenType], None] | None = None
     dry_run: bool = False
     key_file: str | None = None
     audience: str | None = None
@@ -42,6 +43,8 @@ class LoginOptions:
     the alias for another org."""
     set_default: bool = False
     replace_alias: bool = False
+    dpop: bool = False
+    """Bind tokens to keys, also of apps whose files do not ask for it."""
 
     @property
     def fate(self) -> TokenFate | None:

@@ -34,6 +34,7 @@ _PARTS: Final = {
     "org": "the URL of the org has changed",
     "scopes": "other scopes are asked for",
     "expected": "another user or org id is expected",
+    "dpop": "the token is to be bound to a key, or no longer to be",
 }
 """The hashes of a fingerprint, and what it means when they differ."""
 

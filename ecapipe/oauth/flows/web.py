@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 from ecapipe.credentials.sources import ClientIdentity
+from ecapipe.oauth.dpop import ProofKey
 from ecapipe.oauth.flows.flow import Flow, Means
 from ecapipe.oauth.grants import Grant, authentication, base64url
 from ecapipe.problems.problem import EcapipeError
@@ -27,6 +28,8 @@ class AuthorizationCode(Grant):
     code: Secret
     redirect_uri: str
     code_verifier: Secret
+    key: ProofKey | None = None
+    """What it is bound to (RFC 9449 §10), if it is."""
 
     @property
     def flow(self) -> WebFlow:
