@@ -206,7 +206,7 @@ def _token_lines(login: SavedLogin, access: SavedAccess, flags: TokenFlags, worl
         raise EcapipeError(login_not_bound(login.subject, replace(login, bound=True).command))
     method, url = flags.proof
     proof = prove(access.key, method.upper(), url, access.token, world)
-    return [line, f"DPoP: {proof.reveal()}"]
+    return [line, options.proof_line(proof)]
 
 
 @command_flags

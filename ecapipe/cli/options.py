@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeVar, dataclass_transform
 
 import typer
 
@@ -14,7 +14,6 @@ from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.storage import files
 from ecapipe.cli.session import CommandSession
-from ecapipe.oauth.dpop import TokenType
 from ecapipe.oauth.flows import registry
 from ecapipe.orgs import org_file
 from ecapipe.orgs.org_file import OrgFile
@@ -24,6 +23,9 @@ from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render.listings import Length
 from ecapipe.render.reports import FORMATS
 from ecapipe.secret import Secret
+
+if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
 
 _FORMATS: Final = tuple(FORMATS)
 Declared = TypeVar("Declared")
@@ -118,6 +120,11 @@ def token_line(token: Secret, form: TokenForm, type: TokenType) -> str:
     if form is TokenForm.header:
         return f"Authorization: {type} {token.reveal()}"
     return token.reveal()
+
+
+def proof_line(proof: Secret) -> str:
+    """The header that goes with the token in one request."""
+    return f"DPoP: {proof.reveal()}"
 
 
 # Nothing compares or prints flags, and what dataclass would generate for that is time at every start.

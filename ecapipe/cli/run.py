@@ -23,7 +23,6 @@ from ecapipe.documents import shards
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.login import plan as login_plan
 from ecapipe.login.options import LoginOptions
-from ecapipe.oauth.dpop import TokenType
 from ecapipe.oauth.flows import registry
 from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.oauth.flows.web import WEB
@@ -40,6 +39,7 @@ from ecapipe.run.world import World
 from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
     from ecapipe.render.board import BoardView
 
 _DAY: Final = 24 * 60 * 60_000

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ecapipe.events import TokenFate
-from ecapipe.oauth.dpop import TokenType
 from ecapipe.oauth.flows.registry import AUTO
 from ecapipe.oauth.flows.web import Callback
 from ecapipe.orgs.org import Org
 from ecapipe.saved.records import StorePlace
 from ecapipe.secret import Secret
+
+if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
         work.facts["browser"] = target.org.browser
     work.facts |= {"flow": plan.flow.name, "host": target.org.host, **plan.facts}
     if plan.new_key:
-        work.facts["dpop"] = True
+        work.facts["tokenType"] = "DPoP"
     if options.dry_run:
         key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}

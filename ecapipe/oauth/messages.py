@@ -71,7 +71,7 @@ class Response:
     nonce: str | None = None
     """What the host wants to see in the next proof."""
     challenge: str | None = None
-    """The error with which the host refused a proof, or a token with it, where the body does not say."""
+    """The error in a DPoP challenge, which says more than the body."""
 
 
 Send = Callable[[Request], Response]
@@ -116,9 +116,7 @@ def members(
 
 def wants_nonce(response: Response) -> bool:
     """Whether the nonce is all that is wrong with a proof: it was missing, or is out of date (RFC 9449 §8, §9)."""
-    if response.status < 400:
-        return False
-    return NONCE_WANTED in (response.challenge, (json_object(response) or {}).get("error"))
+    return response.status >= 400 and refusal_code(response) == NONCE_WANTED
 
 
 def unexpected(response: Response, host: str, reason: str) -> EcapipeError:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from ecapipe.credentials.sources import ClientIdentity
-from ecapipe.oauth.dpop import ProofKey
 from ecapipe.oauth.flows.flow import Flow, Means
 from ecapipe.oauth.grants import Grant, authentication, base64url
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import callback_not_usable
 from ecapipe.project.apps import App, loopback
 from ecapipe.secret import Secret
+
+# Every command loads the flows.
+if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import ProofKey
 
 Callback = Literal["listen", "paste"]
 
