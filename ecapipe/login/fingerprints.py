@@ -28,8 +28,9 @@ def fingerprint(app: App, org: Org, options: LoginOptions, resolved: Resolution)
         "scopes": digest(options.scopes or ""),
         # An org id has 15 characters, and 18 in other places.
         "expected": digest(org.username or "", (org.org_id or "")[:15]),
-        "dpop": digest(str(options.dpop or app.requires_dpop)),
     }
+    if options.dpop or app.requires_dpop:
+        hashes["tokenType"] = "DPoP"
     if isinstance(resolved.outcome, Credentials):
         hashes["key"] = digest(resolved.outcome.consumer_key)
     return hashes

@@ -34,7 +34,6 @@ _PARTS: Final = {
     "org": "the URL of the org has changed",
     "scopes": "other scopes are asked for",
     "expected": "another user or org id is expected",
-    "dpop": "the token is to be bound to a key, or no longer to be",
 }
 """The hashes of a fingerprint, and what it means when they differ."""
 
@@ -169,6 +168,9 @@ def _difference(
             # What was not written down then is not held against it.
             if part in then and part in now and then[part] != now[part]:
                 return sentence
+        # Bearer tokens, of earlier versions too, are not written down.
+        if then.get("tokenType") != now.get("tokenType"):
+            return "the token is to be bound to a key, or no longer to be"
     if not {ended.stage for ended in record.ended}.issuperset(stages):
         return "more stages are asked for"
     if record.finished is None or record.finished.login is None:
