@@ -1,4 +1,4 @@
-"""Every example that help and README print works as printed."""
+"""Every example that help, README and guides print works as printed."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ from ecapipe.render.reports import FORMATS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / ".github/docs").glob("*.md")))
 
 IN_HELP = [example.command for examples in help.EXAMPLES.values() for example in examples]
-IN_README = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
-COMMANDS = sorted({line for line in (*IN_HELP, *IN_README) if line.startswith("ecapipe ")})
+IN_DOCS = [
+    line for block in re.findall(r"```sh\n(.*?)```", README + GUIDES, re.DOTALL) for line in block.splitlines()
+]
+COMMANDS = sorted({line for line in (*IN_HELP, *IN_DOCS) if line.startswith("ecapipe ")})
 SERVERS = [line for line in COMMANDS if " emulator start " in line]
 NEED_A_LOGIN = [line for line in COMMANDS if line.startswith("ecapipe login ") and " list" not in line]
 NEED_A_SECRET = [line for line in COMMANDS if "-secret " in line]
@@ -51,7 +54,9 @@ BEFORE = {
 def place(tmp_path: Path) -> Path:
     """A folder with what the examples speak of."""
     (tmp_path / "sample-project").symlink_to(ROOT / "sample-project")
-    (faults,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    (faults,) = re.findall(
+        r"faults.*?```json\n(.*?)```", (ROOT / ".github/docs/emulator.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     (tmp_path / "faults.json").write_text(faults, encoding="utf-8")
     sf = StandIn(tmp_path / "bin")
     sf.keeps(salesforce_cli.login("uat"))
@@ -158,16 +163,25 @@ def test_each_quick_start_is_one_line_below_its_marker(use: str) -> None:
     assert block.startswith("python3 -m venv .venv && .venv/bin/pip install")
 
 
-def test_the_readme_shows_the_table_that_ships() -> None:
-    (table,) = re.findall(r"```csv\n(.*?)```", README, re.DOTALL)
+def test_the_guide_shows_the_table_that_ships() -> None:
+    (table,) = re.findall(r"```csv\n(.*?)```", GUIDES, re.DOTALL)
     assert table == (ROOT / "sample-project" / "orgs.csv").read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_every_stage() -> None:
-    table = re.findall(r"^\| `([\w-]+)` (.+?) \|", README.partition("| stage | of |")[2], re.MULTILINE)
+    table = re.findall(
+        r"^\| `([\w-]+)` (.+?) \|", README.partition("| stage | of |")[2].partition("\n\n")[0], re.MULTILINE
+    )
     assert table == [(stage.name, stage.title) for stage in ALL_STAGES]
     shown = re.findall(r"^\d\. (.+)$", README.partition("Stages:\n")[2].partition("\n\n")[0], re.MULTILINE)
     assert shown == [stage.title for stage in RUN_STAGES]
+
+
+def test_the_readme_is_short_and_links_to_what_is_there() -> None:
+    assert len(README.splitlines()) <= 160
+    for page in (ROOT / "README.md", *(ROOT / ".github").rglob("*.md")):
+        links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        assert [link for link in links if not (page.parent / link).exists()] == [], page
 
 
 def test_the_readme_names_every_report_format() -> None:
@@ -180,14 +194,15 @@ def test_the_help_of_a_run_names_every_source_of_secrets_in_order() -> None:
     assert re.findall("|".join(source.name for source in SOURCES), sentence) == [source.name for source in SOURCES]
 
 
-def test_the_readme_and_help_name_the_same_exit_codes() -> None:
-    table = re.search(r"\| exit code \| meaning \|\n(.*?)\n\n", README, re.DOTALL)
-    assert table is not None
-    assert re.findall(r"^\| (\d+) \|", table[1], re.MULTILINE) == list(help.EXIT_CODES)
+def test_the_documents_and_help_name_the_same_exit_codes() -> None:
+    for text in (README, GUIDES):
+        table = re.search(r"\| exit code \| meaning \|\n(.*?)\n\n", text, re.DOTALL)
+        assert table is not None
+        assert re.findall(r"^\| (\d+) \|", table[1], re.MULTILINE) == list(help.EXIT_CODES)
 
 
-def test_the_readme_troubleshoots_problems_that_exist() -> None:
-    section = README.partition("## Troubleshooting")[2].partition("\n## ")[0]
+def test_the_guide_troubleshoots_problems_that_exist() -> None:
+    section = (ROOT / ".github/docs/troubleshooting.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([A-Z][\w, ]+) \|", section, re.MULTILINE)
     names = [name for row in rows for name in row.split(", ")]
     assert len(names) > 10
