@@ -74,6 +74,9 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which
     opens each org in a tab of its own.
 
+    Where the app's file has isDPopEnabled, and with --dpop, the token is bound to a key that is made for the login
+    (RFC 9449). With --save the key is kept, too; the Salesforce CLI cannot take such a login over.
+
     Without people, use the client credentials flow, or the JWT bearer flow: --jwt-key-file names the private key of
     the app's certificate, --username the user to log in as.
 
