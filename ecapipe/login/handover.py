@@ -167,7 +167,7 @@ def of(
     Raises `EcapipeError` (HandOverNotPossible).
     """
     secret, refresh = credentials.consumer_secret, token.refresh_token
-    check(credentials, org, lasting=refresh is not None)
+    check(credentials, org, lasting=refresh is not None, bound=token.key is not None)
     return Handover(
         _login_secret(credentials, token, org),
         lasting=refresh is not None,
