@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trees
 from commandline import ROOT, environment
+from fakes.orgs import emulated
 
 from ecapipe.problems.catalogue import CATALOGUE
 
@@ -272,6 +273,14 @@ def test_git_is_loaded_for_a_secret_in_a_repository_and_for_no_other(tmp_path: P
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     assert loaded(tmp_path, "app list") == TYPER | {"xmltodict"}, "a list needs no git"
     assert loaded(tmp_path, "app check") == TYPER | {"xmltodict", "git"}
+
+
+def test_only_a_login_that_is_bound_to_a_key_loads_what_makes_keys(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.robot())
+    with emulated(tmp_path) as emulator:
+        run = f"run -o uat={emulator.urls['uat']} --no-journal"
+        assert "cryptography" not in loaded(tmp_path, run, f"{run} --dpop --dry-run")
+        assert "cryptography" in loaded(tmp_path, f"{run} --dpop")
 
 
 def test_who_only_looks_loads_nothing_of_logging_in(tmp_path: Path) -> None:
