@@ -207,6 +207,7 @@ class SavedLoginFacts:
     refreshable: bool
     saved_at: str
     refreshed_at: str | None
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

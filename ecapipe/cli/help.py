@@ -90,6 +90,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
         Example("Keep a login for ecapipe login, in a private file instead of the keyring:",
                 "ecapipe run --name Billing_Sync --target-org uat --save --store file"),
+        Example("Bind the token to a key, as apps that require DPoP want it:",
+                "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --dpop"),
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
         Example("Go on with the last run, after it was broken off or people were slow:", "ecapipe run --resume"),
@@ -177,6 +179,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Give a script an access token that works:", "ecapipe login token --target-org uat"),
         Example("Give it to curl as a header:",
                 "ecapipe login token --name Nightly_Reports --target-org uat --header"),
+        Example("Get the headers of one request, with a login that is bound to a key:",
+                "ecapipe login token --target-org uat --proof GET https://acme.my.salesforce.com/services/data/"),
     ),
     "ecapipe login logout": (
         Example("Revoke the tokens of a kept login, and forget it:", "ecapipe login logout --target-org uat"),

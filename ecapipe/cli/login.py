@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,16 +16,28 @@ from ecapipe.cli.documents import results
 from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
+from ecapipe.exchange.sending import prove
 from ecapipe.problems.oauth import server_busy
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
+from ecapipe.problems.storage import login_not_bound
 from ecapipe.problems.usage import bug, interrupted
 from ecapipe.render import listings, text
 from ecapipe.render.listings import Length
 from ecapipe.run.world import World
 from ecapipe.saved import records, sessions
 from ecapipe.saved.records import SavedLogin
+from ecapipe.saved.sessions import SavedAccess
 
 commands = typer.Typer(cls=Group, help="Use and end the logins that ecapipe run --save keeps.", rich_markup_mode=None)
+
+_METHOD: Final = re.compile(r"[A-Za-z]{1,20}")
+_URL: Final = re.compile(
+    r"(?:https://[^/?#@\s]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:[/?][!-~]*)?"
+)
+_BOUND: Final = (
+    "Warning: the token is bound to a key (DPoP): each request with it needs a proof, too. "
+    "--proof METHOD URL prints one."
+)
 
 LoginOrg = Annotated[
     str | None,
@@ -133,6 +146,14 @@ class TokenFlags(LoginFlags):
     LAST = ("no_prompt", "concise", "verbose", "no_progress", "no_project_config", "json")
 
     header: Annotated[bool, typer.Option("--header", help="Print it as an Authorization header.")] = False
+    proof: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--proof",
+            metavar="METHOD URL",
+            help="With a DPoP login: print the two headers of this one request, Authorization and DPoP.",
+        ),
+    ] = None
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", "-p", help="Never ask anything; print the token on a terminal, too.")
     ] = False
@@ -143,6 +164,10 @@ class TokenFlags(LoginFlags):
             yield "A token is never part of JSON: leave out --json, and SF_CONTENT_TYPE=JSON."
         if session.out.isatty() and not self.no_prompt:
             yield "This prints a token on the terminal: add --no-prompt if you mean that."
+        if self.proof is not None and not _METHOD.fullmatch(self.proof[0]):
+            yield "--proof takes a method, such as GET, and then a URL."
+        elif self.proof is not None and not _URL.fullmatch(self.proof[1]):
+            yield "--proof takes a URL that begins with https://, and what it was given is none."
 
 
 @commands.command("token", cls=Command)
@@ -153,18 +178,35 @@ def print_token(session: CommandSession, flags: TokenFlags) -> int:
     Salesforce does not tell how long a token lives, so the org is asked first; one that it no longer takes is
     replaced, and the new one kept. A client credentials login gets a new token with its key and secret.
 
+    The token of a DPoP login is bound to a key, and each request with it needs a proof of its own: --proof prints
+    both headers of one request, to be sent within a minute, and once.
+
     On a terminal it needs --no-prompt, since a screen is no place for a token. It cannot be JSON.
     """
     session.require_output()
     world = _build_world(session)
     login = _find_login(flags, world)
-    form = TokenForm.header if flags.header else TokenForm.value
-    token = sessions.access(login, world)
+    access = sessions.access(login, world)
     if session.interrupts.came:
         raise KeyboardInterrupt
     session.interrupts.retire()
-    text.write(session.out, [options.token_line(token, form)])
+    text.write(session.out, _token_lines(login, access, flags, world))
+    if access.key is not None and flags.proof is None:
+        text.write(session.err, [_BOUND])
     return 0
+
+
+def _token_lines(login: SavedLogin, access: SavedAccess, flags: TokenFlags, world: World) -> list[str]:
+    """The token, and the proof that is asked for. Raises `EcapipeError` (LoginNotBound)."""
+    form = TokenForm.header if flags.header or flags.proof else TokenForm.value
+    line = options.token_line(access.token, form, "DPoP" if access.key else "Bearer")
+    if flags.proof is None:
+        return [line]
+    if access.key is None:
+        raise EcapipeError(login_not_bound(login.subject, replace(login, bound=True).command))
+    method, url = flags.proof
+    proof = prove(access.key, method.upper(), url, access.token, world)
+    return [line, options.proof_line(proof)]
 
 
 @command_flags

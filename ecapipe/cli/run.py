@@ -39,6 +39,7 @@ from ecapipe.run.world import World
 from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
     from ecapipe.render.board import BoardView
 
 _DAY: Final = 24 * 60 * 60_000
@@ -75,6 +76,9 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
     URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which
     opens each org in a tab of its own.
+
+    Where the app's file has isDPopEnabled, and with --dpop, the token is bound to a key that is made for the login
+    (RFC 9449). With --save the key is kept, too; the Salesforce CLI cannot take such a login over.
 
     Without people, use the client credentials flow, or the JWT bearer flow: --jwt-key-file names the private key of
     the app's certificate, --username the user to log in as.
@@ -181,6 +185,7 @@ def _login_options(flags: RunFlags, session: CommandSession, *, attended: bool) 
         hand_over=flags.hand_over is not None,
         set_default=flags.set_default,
         replace_alias=flags.replace_alias,
+        dpop=flags.dpop,
         keep=options.store_place(flags.store) if flags.save else None,
     )
 
@@ -234,10 +239,10 @@ def _offer_board(flags: RunFlags, world: World) -> tuple[World, BoardView | None
     return replace(world, board=serve), page
 
 
-def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret], None]:
-    def deliver(token: Secret) -> None:
+def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret, TokenType], None]:
+    def deliver(token: Secret, type: TokenType) -> None:
         try:
-            text.write(session.out, [options.token_line(token, form)])
+            text.write(session.out, [options.token_line(token, form, type)])
         except OSError as error:
             raise EcapipeError(output_not_written((error.strerror or "unknown reason").lower())) from None
 

@@ -98,6 +98,12 @@ class RunFlags(ProjectFlags):
         str | None,
         typer.Option("--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) that logs in without a person."),
     ] = None
+    dpop: Annotated[
+        bool,
+        typer.Option(
+            "--dpop", help="Bind tokens to a key (RFC 9449); done without it where isDPopEnabled is true in the app."
+        ),
+    ] = False
     until: Annotated[
         Until | None, typer.Option("--until", metavar="|".join(Until), help="Stop after this stage.")
     ] = None
@@ -231,6 +237,7 @@ _EXCLUSIVE: Final = (
     ("--print-token", "--resume"),
     ("--shard", "offline stage"),
     ("--hand-over", "--print-token"),
+    ("--hand-over", "--dpop"),
     ("--hand-over", "--revoke"),
     ("--hand-over", "--until"),
     ("--hand-over", "--emulator"),
@@ -247,6 +254,7 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
         "--all-orgs": flags.all_orgs,
         "--board-port": flags.board_port is not None,
         "--concise": flags.concise,
+        "--dpop": flags.dpop,
         "--dry-run": flags.dry_run,
         "--emulator": flags.emulator,
         "--file": flags.file is not None,

@@ -312,6 +312,9 @@ class SavedLogin(Document):
     refreshable: Annotated[bool, Meta(description="Whether a new access token can be had without a person.")]
     saved_at: Time
     refreshed_at: Time | None
+    bound: Annotated[
+        bool, Meta(description="Whether the access token is bound to a key: each request needs a proof (DPoP).")
+    ] = False
 
 
 class LoginList(Result, kw_only=True):

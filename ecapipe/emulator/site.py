@@ -39,6 +39,8 @@ def answer(org: EmulatedOrg, call: Call) -> Response:
     # Codes and tokens must stay in no cache (RFC 6749, section 5.1).
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if call.proofs:
+        response.headers["DPoP-Nonce"] = org.proofs.nonce
     return response
 
 
@@ -113,7 +115,7 @@ def _approve(org: EmulatedOrg, call: Call) -> Response:
 def _token(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
-        return JSONResponse(token.grant(org, call.form, call.authorization))
+        return JSONResponse(token.grant(org, call))
     except OAuthError as error:
         return _oauth_error(error)
 
@@ -130,6 +132,7 @@ def _revoke(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
         call.form.once()
+        org.proofs.verify(call)
         org.revoke(call.form.need("token"))
     except OAuthError as error:
         return _oauth_error(error)
@@ -137,9 +140,12 @@ def _revoke(org: EmulatedOrg, call: Call) -> Response:
 
 
 def _userinfo(org: EmulatedOrg, call: Call) -> Response:
-    if call.bearer is None:
+    if call.access_token is None:
         return PlainTextResponse("Missing_OAuth_Token", 403)
-    session = org.session(call.bearer)
+    try:
+        session = org.admit(call)
+    except OAuthError as error:
+        return PlainTextResponse(error.error, 401, {"WWW-Authenticate": f'DPoP error="{error.error}", algs="ES256"'})
     if session is None:
         return PlainTextResponse("Bad_OAuth_Token", 403)
     return JSONResponse(_user_info(org, session))

@@ -113,6 +113,8 @@ def _login(login: SavedLoginFacts, *, verbose: bool) -> Iterator[str]:
     yield clean(f"  Org ID: {login.org_id or 'unknown'}")
     yield clean(f"  Flow: {login.flow}")
     yield clean(f"  Scopes: {' '.join(login.scopes) or 'not told'}")
+    if login.bound:
+        yield "  Bound to a key: yes (DPoP)"
     yield f"  Can be refreshed: {_yes_or_no(login.refreshable)}"
     yield f"  Kept in: {_STORES[login.store]}"
     yield clean(f"  Saved: {login.saved_at}")
