@@ -340,4 +340,6 @@ class Clock:
 
 
 DRY_RUN: Final = "Dry run: nothing is sent."
-"""The reason of a stage that a dry run ends at."""
+PROBED: Final = "Dry run: the org was asked, and nobody signs in."
+DRY_RUNS: Final = (DRY_RUN, PROBED)
+"""The reasons of a stage that a dry run ends at."""

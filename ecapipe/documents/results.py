@@ -9,10 +9,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ecapipe.check import findings as check
 from ecapipe.check.findings import Level
-from ecapipe.credentials.sources import Field
 from ecapipe.documents import codec, health, verdicts
 from ecapipe.documents.codec import Document, Result
-from ecapipe.documents.run_document import App, FlowName, Natural, ProblemName, Project, RunResult, Time
+from ecapipe.documents.run_document import App, FlowName, Natural, Problem, ProblemName, Project, RunResult, Time
 from ecapipe.documents.run_states import RunState
 from ecapipe.problems.problem import Category
 from ecapipe.protect.scanners import TOOLS
@@ -128,6 +127,22 @@ class AppCheck(Survey, kw_only=True):
         )
 
 
+class ProbeCheck(Document):
+    """The answer to one request."""
+
+    what: Annotated[
+        Literal["authorize", "introspect"],
+        Meta(description="authorize: key, callback URL, scopes and PKCE; introspect: key and secret."),
+    ]
+    callback: Annotated[str | None, Meta(description="null at introspect.")]
+    verdict: verdicts.CheckWord
+    problem: Problem | None
+
+    @classmethod
+    def of(cls, check: verdicts.ProbeCheck) -> ProbeCheck:
+        return codec.of(check, cls, problem=check.problem and codec.of(check.problem, Problem))
+
+
 class Probe(Document):
     """What an org said of an app."""
 
@@ -140,13 +155,17 @@ class Probe(Document):
         Meta(description="missing: there was no pair to ask about; skipped: nobody asked for this app in this org."),
     ]
     refused: Annotated[
-        Field | None, Meta(description="What the org does not accept; null: nothing, or it does not tell.")
+        verdicts.RefusedPart | None,
+        Meta(description="What the org does not accept; null: nothing, or it does not tell."),
     ]
     consumer_key: Annotated[str | None, Meta(description="Where it came from; null: from nowhere.")]
     consumer_secret: Annotated[str | None, Meta(description="Where it came from; null: from nowhere.")]
     problem: Annotated[str | None, Meta(description="Its name, which ecapipe explain explains; null: there is none.")]
     message: str
     actions: Sequence[str]
+    checks: Annotated[
+        Sequence[ProbeCheck], Meta(description="One for each request; the row is as bad as its worst.")
+    ] = ()
 
     @classmethod
     def of(cls, verdict: Verdict) -> Probe:
@@ -157,6 +176,7 @@ class Probe(Document):
             consumer_key=verdict.key_source,
             consumer_secret=verdict.secret_source,
             problem=verdict.problem and verdict.problem.name,
+            checks=[ProbeCheck.of(check) for check in verdict.checks],
         )
 
 

@@ -59,6 +59,8 @@ class Response:
     """Seconds to wait before the next request, if the host named them."""
     date: float | None = None
     """The host's own time of day, in seconds since 1970, if it named it."""
+    location: str | None = field(default=None, repr=False)
+    """Where a redirect leads; it is never followed."""
 
 
 Send = Callable[[Request], Response]
@@ -96,11 +98,12 @@ def members(
 
 def unexpected(response: Response, host: str, reason: str) -> EcapipeError:
     """The error for a response that Salesforce does not give; `reason` says what is wrong with it."""
-    problem = unexpected_answer(host, response.status, f"{reason}, and it is {_kind(response.content_type)}")
+    problem = unexpected_answer(host, response.status, f"{reason}, and it is {kind(response.content_type)}")
     return at(problem, host, response.status)
 
 
-def _kind(content_type: str) -> str:
+def kind(content_type: str) -> str:
+    """The words for what a response is."""
     if not content_type:
         return "no content type"
     if content_type in _CONTENT_TYPES:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ecapipe.documents.health import Check, Stored
     from ecapipe.documents.report import Report
     from ecapipe.documents.run_summary import RunSummary
-    from ecapipe.documents.verdicts import Verdict
+    from ecapipe.documents.verdicts import ProbeCheck, Verdict
     from ecapipe.protect.protection import Protection
 
 Length = Literal["concise", "usual", "verbose"]
@@ -149,12 +149,21 @@ def verdicts(verdicts: Sequence[Verdict], length: Length = "usual") -> Iterator[
         if length == "verbose" and verdict.key_source:
             secret_source = verdict.secret_source or "nowhere"
             yield f"    Consumer key from {verdict.key_source}, consumer secret from {secret_source}."
+        # One alone is what the row says.
+        if len(verdict.checks) > 1 and (length == "verbose" or (length == "usual" and verdict.problem)):
+            yield from (f"    {clean(_check(check))}" for check in verdict.checks)
         if length != "concise" and verdict.word != "skipped":
             yield from (f"    {clean(action)}" for action in verdict.actions)
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in WORDS}
     # "0 accepted" is an answer; that nothing was, say, skipped is none.
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "accepted")
     yield f"Asked about {plural(len(verdicts), 'pair')}: {words}."
+
+
+def _check(check: ProbeCheck) -> str:
+    asked = check.what if check.callback is None else f"{check.what} {check.callback}"
+    reason = f" ({check.problem.name})" if check.problem else ""
+    return f"{asked}: {check.verdict}{reason}"
 
 
 def changes(protection: Protection) -> Iterator[str]:

@@ -59,6 +59,7 @@ from ecapipe.project.discovery import ProjectSelection
 from ecapipe.run import preflight, resume, retrieve, scheduler, steps, writeback
 from ecapipe.run.readiness import Blocked, Candidate, Readiness, Ready, Refused
 from ecapipe.run.targets import RunTargets, choose_targets
+from ecapipe.run.workers import CONCURRENCY
 from ecapipe.run.world import World
 
 
@@ -74,7 +75,7 @@ class RunRequest:
     options: LoginOptions
     last: str | None = None
     secret_from: frozenset[str] = frozenset()
-    at_once: int = scheduler.CONCURRENCY
+    at_once: int = CONCURRENCY
     retrieve: bool = False
     write_back: bool = False
     shard: Shard | None = None
@@ -281,10 +282,15 @@ class _Pipeline:
 
     def log_in(self, targets: Sequence[Readiness]) -> None:
         """Each target that is ready; the others are recorded first, since they take no time."""
+        interrupted = False
+        if self.options.probe:
+            targets, interrupted = preflight.ask_orgs(targets, self.world, self.request.at_once)
         ready: list[Ready] = []
         for target in targets:
             if isinstance(target, Ready) and not self.options.dry_run:
                 ready.append(target)
             else:
                 scheduler.record_unstarted(target, self.options, self.tracker)
+        if interrupted:
+            raise KeyboardInterrupt
         scheduler.run(ready, self.options, self.world, self.tracker, self.request.at_once)

@@ -98,7 +98,8 @@ class Http:
             headers = response.headers
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             retry_after = _seconds(headers.get("retry-after"))
-            return Response(response.status_code, content_type, body, retry_after, _date(headers.get("date")))
+            date = _date(headers.get("date"))
+            return Response(response.status_code, content_type, body, retry_after, date, headers.get("location"))
         except httpx.HTTPError as error:
             # Before TLS with the host nothing has come farther than to the proxy.
             if proxy and self._wire and self._wire.peer == proxy.host and scheme == "https":
@@ -265,7 +266,9 @@ def _method(request: Request) -> str:
 
 def _headers(request: Request) -> dict[str, str]:
     # Uncompressed: what is small on the wire may not become large here.
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"ecapipe/{__version__}"}
+    # A page, where one is asked for, is second to JSON.
+    accepted = "application/json, */*;q=0.1"
+    headers = {"Accept": accepted, "Accept-Encoding": "identity", "User-Agent": f"ecapipe/{__version__}"}
     if request.bearer is not None:
         headers["Authorization"] = f"Bearer {request.bearer.reveal()}"
     if request.form is not None:
