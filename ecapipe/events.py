@@ -187,6 +187,10 @@ class SavedLoginFacts:
     refreshable: bool
     saved_at: str
     refreshed_at: str | None
+    last_used_at: str
+    """When its refresh token was used last, or came: it is not used with every request."""
+    expires_if_unused_by: str | None
+    """The day, in ISO 8601, until which it has to be used again; None without a refresh token."""
 
 
 @dataclass(frozen=True, slots=True)

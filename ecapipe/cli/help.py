@@ -160,6 +160,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     ),
     "ecapipe login refresh": (
         Example("Get a new access token now:", "ecapipe login refresh --name Nightly_Reports --target-org uat"),
+        Example("Use every refresh token, so that none ends unused:", "ecapipe login refresh --all"),
     ),
     "ecapipe login token": (
         Example("Give a script an access token that works:", "ecapipe login token --target-org uat"),

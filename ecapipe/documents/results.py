@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ecapipe.problems import problem as problems
     from ecapipe.problems.problem import Kind
     from ecapipe.protect.protection import Protection
+    from ecapipe.saved import records
 
 Warnings = Annotated[Sequence[str], Meta(description="Sentences for people.")]
 Line = Annotated[int, Meta(ge=1)]
@@ -309,6 +310,10 @@ class SavedLogin(Document):
     refreshable: Annotated[bool, Meta(description="Whether a new access token can be had without a person.")]
     saved_at: Time
     refreshed_at: Time | None
+    last_used_at: Annotated[str, Meta(description="When its refresh token was used last, or came.")] = ""
+    expires_if_unused_by: Annotated[
+        str | None, Meta(description="The day until which it has to be used; null: it has no refresh token.")
+    ] = None
 
 
 class LoginList(Result, kw_only=True):
@@ -336,6 +341,25 @@ class LoginRefresh(Result, kw_only=True):
     @classmethod
     def of(cls, facts: SavedLoginFacts) -> LoginRefresh:
         return cls(login=codec.of(facts, SavedLogin))
+
+
+class LoginRefreshAll(Result, kw_only=True):
+    logins: Annotated[Sequence[SavedLogin], Meta(description="Those that were refreshed.")]
+    failures: Sequence[LogoutFailure]
+
+    @classmethod
+    def of(
+        cls,
+        logins: Iterable[SavedLoginFacts],
+        failures: Iterable[tuple[records.SavedLogin | None, problems.Problem]],
+    ) -> LoginRefreshAll:
+        return cls(
+            logins=[codec.of(facts, SavedLogin) for facts in logins],
+            failures=[
+                LogoutFailure.of(login.app if login else None, login.org.name if login else None, problem)
+                for login, problem in failures
+            ],
+        )
 
 
 class Logout(Document):

@@ -83,6 +83,9 @@ def _login(login: SavedLoginFacts, *, verbose: bool) -> Iterator[str]:
     yield clean(f"  Saved: {login.saved_at}")
     if login.refreshed_at:
         yield clean(f"  Refreshed: {login.refreshed_at}")
+    yield clean(f"  Last used: {login.last_used_at}")
+    if login.expires_if_unused_by:
+        yield clean(f"  Refresh token: expires if unused by {login.expires_if_unused_by}")
     if verbose:
         yield clean(f"  User ID: {login.user_id}")
         yield clean(f"  Instance URL: {login.instance_url or 'not told'}")

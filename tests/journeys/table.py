@@ -323,6 +323,7 @@ login display -n Lasting -o uat --verify --json
 login token -n Batch -o uat{, --header, --json}
 login token -n Lasting -o uat --no-prompt
 login refresh -n Batch -o uat{, --json}
+login refresh --all
 login refresh -n Lasting -o {uat,dev --json,uat --verbose}
 doctor --storage{, --json}
 login logout
