@@ -88,6 +88,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "--username robot@acme.example --jwt-key-file server.key --json"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
+        Example("Find out what an org would refuse, before people are asked to sign in:",
+                "ecapipe run --source-dir sample-project --emulator --dry-run --probe"),
         Example("Keep a login for ecapipe login, in a private file instead of the keyring:",
                 "ecapipe run --name Billing_Sync --target-org uat --save --store file"),
         Example("Bind the token to a key, as apps that require DPoP want it:",
@@ -147,6 +149,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator"),
         Example("Read the answer from a script:",
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
+        Example("Count an answer that tells neither as a failure, in CI:",
+                "ecapipe app probe --source-dir sample-project --emulator --strict"),
     ),
     "ecapipe app protect": (
         Example("See what would keep the settings files out of git:",
@@ -174,6 +178,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     ),
     "ecapipe login refresh": (
         Example("Get a new access token now:", "ecapipe login refresh --name Nightly_Reports --target-org uat"),
+        Example("Use every refresh token, so that none ends unused:", "ecapipe login refresh --all"),
     ),
     "ecapipe login token": (
         Example("Give a script an access token that works:", "ecapipe login token --target-org uat"),

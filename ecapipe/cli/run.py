@@ -180,6 +180,7 @@ def _login_options(flags: RunFlags, session: CommandSession, *, attended: bool) 
         revoke=flags.revoke,
         deliver=None if flags.print_token is None else _token_printer(session, flags.print_token),
         dry_run=flags.dry_run,
+        probe=flags.probe,
         key_file=flags.jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
         audience=audience,
         hand_over=flags.hand_over is not None,

@@ -28,7 +28,7 @@ from ecapipe.documents import shards
 from ecapipe.events import APP_STAGES, AUTHORIZE, DISCOVER, RUN_STAGES, VERIFY
 from ecapipe.oauth.flows import registry
 from ecapipe.oauth.flows.jwt import JWT
-from ecapipe.run import scheduler
+from ecapipe.run.workers import CONCURRENCY
 
 COMMAND: Final = "ecapipe run"
 
@@ -119,9 +119,12 @@ class RunFlags(ProjectFlags):
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done for each app and org, and send nothing.")
     ] = False
+    probe: Annotated[
+        bool, typer.Option("--probe", help="With --dry-run: ask each org whether the login could begin.")
+    ] = False
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
-    ] = scheduler.CONCURRENCY
+    ] = CONCURRENCY
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="K/N", help="Only this part of the logins: the Kth of N.")
     ] = None
@@ -318,6 +321,10 @@ def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:
         yield "--concurrency takes a number from 1 to 128."
     if flags.set_default and flags.hand_over is None:
         yield "--set-default needs --hand-over."
+    if flags.probe and not flags.dry_run:
+        yield "--probe needs --dry-run."
+    if flags.probe and flags.until in OFFLINE_STAGES:
+        yield f"--probe and --until {flags.until} exclude each other."
     if flags.replace_alias and flags.hand_over is None:
         yield "--replace-alias needs --hand-over."
     # Scrollback and recordings of a terminal outlive the command.

@@ -233,8 +233,14 @@ class EmulatedOrg:
 
     def resume(self, handle: str) -> Authorization:
         """The authorization that a form belongs to; raises OAuthError for a form sent twice or too late."""
+        authorization = self.pending(handle)
         # Taken out: the handle stands in for a session cookie, and a form must not be sent again by a stranger.
-        authorization = self._pending.pop(handle, None)
+        del self._pending[handle]
+        return authorization
+
+    def pending(self, handle: str) -> Authorization:
+        """The same, for a page that may be looked at again."""
+        authorization = self._pending.get(handle)
         if authorization is None or self.clock() - authorization.since >= LIFETIME:
             raise OAuthError("invalid_request", "this login was already used or has expired")
         return authorization

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -52,6 +53,10 @@ def _route(org: EmulatedOrg, call: Call) -> Response:
     match method, call.path:
         case "GET", "/services/oauth2/authorize":
             return _authorize(org, call)
+        case "GET", "/login":
+            return _login_page(org, call)
+        case "GET", "/login":
+            return _login_page(org, call)
         case "POST", "/login":
             return _login(org, call)
         case "POST", "/approve":
@@ -79,7 +84,15 @@ def _authorize(org: EmulatedOrg, call: Call) -> Response:
     except OAuthError as error:
         result = {"error": error.error, "error_description": error.description}
         return _redirect(authorize.callback(redirect_uri, call.query.get("state"), **result))
-    return pages.login(org, org.suspend(pending), pending, pending.hint)
+    # As Salesforce does; whoever follows no redirect learns that the request was accepted.
+    return _redirect(f"/login?{urlencode({'id': org.suspend(pending)})}")
+
+
+def _login_page(org: EmulatedOrg, call: Call) -> Response:
+    call.query.once()
+    handle = call.query.need("id")
+    pending = org.pending(handle)
+    return pages.login(org, handle, pending, pending.hint)
 
 
 def _login(org: EmulatedOrg, call: Call) -> Response:

@@ -37,6 +37,8 @@ class LoginOptions:
     revoke: bool = False
     deliver: Callable[[Secret, TokenType], None] | None = None
     dry_run: bool = False
+    probe: bool = False
+    """With ``dry_run``: ask orgs whether the logins could begin."""
     key_file: str | None = None
     audience: str | None = None
     keep: StorePlace | None = None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ecapipe.documents import recorded_runs
-from ecapipe.events import DRY_RUN
+from ecapipe.events import DRY_RUN, PROBED
 from ecapipe.login import handover
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
@@ -163,7 +163,7 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
             work.facts["secretEnv"] = variable
         if target.resolved.replaced_by:
             work.facts["replaceWithEnv"] = list(target.resolved.replaced_by)
-        raise EndEarly(DRY_RUN)
+        raise EndEarly(PROBED if "probe" in work.facts else DRY_RUN)
     work.facts[recorded_runs.FINGERPRINT] = fingerprint(target.app, target.org, options, target.resolved)
 
 

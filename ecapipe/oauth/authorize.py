@@ -102,7 +102,7 @@ def match_redirect(
         raise UnmatchedResponse("The address belongs to no login that is waiting: its state is missing or unknown.")
     issuer = parameters.get("iss")
     # Against mix-up: a code of one org must not be sent to another. Many name no issuer.
-    if issuer and not _same_origin(issuer, login.org.url):
+    if issuer and not same_origin(issuer, login.org.url):
         raise UnmatchedResponse("The address names another org as its issuer.")
     if code and error:
         raise UnmatchedResponse("The address has both.")
@@ -181,12 +181,12 @@ def _match_pasted_address(
     if address.path.lower().endswith(_ERROR_PAGE):
         return _match_error_page(address, logins)
     # First: somebody who copies too early pastes the address of the login page, which has parameters of its own.
-    if not any(_same_address(address, login.redirect_uri) for login in logins):
+    if not any(same_address(address, login.redirect_uri) for login in logins):
         raise UnmatchedResponse(
             "That is not the address the login ends at. Copy the whole address after pressing Allow."
         )
     login, outcome = match_redirect(address.query, logins)
-    if not _same_address(address, login.redirect_uri):
+    if not same_address(address, login.redirect_uri):
         raise UnmatchedResponse("That address belongs to another login.")
     return login, outcome
 
@@ -208,7 +208,7 @@ def _match_error_page(
     return login, _refusal(login, error, parameters.get("error_description", ""))
 
 
-def _same_address(address: SplitResult, redirect_uri: str) -> bool:
+def same_address(address: SplitResult, redirect_uri: str) -> bool:
     """Equal but for query and fragment; a browser shows an empty path as ``/``, and leaves out a usual port."""
     try:
         return _normalize(address) == _normalize(urlsplit(redirect_uri))
@@ -221,10 +221,11 @@ def _normalize(address: SplitResult) -> tuple[object, ...]:
     return address.scheme, address.username, address.password, address.hostname, port, address.path or "/"
 
 
-def _same_origin(one: str, other: str) -> bool:
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses are of one host, by scheme and port as well."""
     try:
-        a, b = urlsplit(one), urlsplit(other)
-        return (a.scheme, a.hostname, a.port) == (b.scheme, b.hostname, b.port)
+        # All but the path.
+        return _normalize(urlsplit(one))[:-1] == _normalize(urlsplit(other))[:-1]
     except ValueError:
         return False
 

@@ -72,6 +72,8 @@ class Response:
     """What the host wants to see in the next proof."""
     challenge: str | None = None
     """The error in a DPoP challenge, which says more than the body."""
+    location: str | None = field(default=None, repr=False)
+    """Where a redirect leads; it is never followed."""
 
 
 Send = Callable[[Request], Response]
@@ -121,11 +123,12 @@ def wants_nonce(response: Response) -> bool:
 
 def unexpected(response: Response, host: str, reason: str) -> EcapipeError:
     """The error for a response that Salesforce does not give; `reason` says what is wrong with it."""
-    problem = unexpected_answer(host, response.status, f"{reason}, and it is {_kind(response.content_type)}")
+    problem = unexpected_answer(host, response.status, f"{reason}, and it is {kind(response.content_type)}")
     return at(problem, host, response.status)
 
 
-def _kind(content_type: str) -> str:
+def kind(content_type: str) -> str:
+    """The words for what a response is."""
     if not content_type:
         return "no content type"
     if content_type in _CONTENT_TYPES:

@@ -675,6 +675,21 @@ def probe_needs_secret(host: str) -> Wording:
 
 @problem(
     "org",
+    "Asked whether a login could begin, the org neither led to its login page nor refused the app: a maintenance "
+    "page, single sign-on at another host, or the page of a proxy.",
+    "Check the URL, and whether the org is under maintenance; a login tells for sure.",
+    retryable=True,
+)
+def authorize_unclear(host: str, status: int, answer: str) -> Wording:
+    return say(
+        f"{host} neither leads to its login page nor refuses the app (HTTP {status}): it gave {answer}.",
+        "Check that the URL is the org's My Domain, and status.salesforce.com for maintenance.",
+        "Log in to be sure: ecapipe run --flow web",
+    )
+
+
+@problem(
+    "org",
     "The org refused with a code that ecapipe has no better words for.",
     "Look the code up in Salesforce's list of OAuth errors.",
 )

@@ -23,7 +23,7 @@ from ecapipe.problems.oauth import invalid_client, token_refused, user_info_refu
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked, record_damaged
-from ecapipe.saved import records
+from ecapipe.saved import idle, records
 from ecapipe.saved.ports import SessionsAccess, StoreAccess
 from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, UnreadableRecord, read_all
 from ecapipe.secret import Secret, mask
@@ -86,7 +86,7 @@ def fitting(saved: Sequence[SavedLogin], apps: Sequence[str], org: str | None) -
 
 def facts(login: SavedLogin) -> SavedLoginFacts:
     """The login as output shows it."""
-    org = login.org
+    org, day = login.org, idle.expiry(login)
     return SavedLoginFacts(
         app=login.app,
         org=org.name,
@@ -104,6 +104,8 @@ def facts(login: SavedLogin) -> SavedLoginFacts:
         saved_at=login.saved_at,
         refreshed_at=login.refreshed_at,
         bound=login.bound,
+        last_used_at=idle.last_used(login),
+        expires_if_unused_by=day.isoformat() if day else None,
     )
 
 

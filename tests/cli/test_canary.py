@@ -242,7 +242,7 @@ def test_a_pair_that_is_probed(stage: Stage) -> None:
     with stage.before() as url:
         sweep(stage, 0, "app", "probe", "-d", str(stage.root), "-n", "Batch", "-o", f"uat={url}", "--verbose")
     with stage.before(refused) as url:
-        sweep(stage, 1, "app", "probe", "-d", str(stage.root), "-n", "Batch", "-o", f"uat={url}")
+        sweep(stage, 1, "app", "probe", "-d", str(stage.root), "-n", "Batch", "-o", f"uat={url}", "--strict")
 
 
 @pytest.mark.parametrize("kind", ["page", "error", "redirect"])

@@ -241,9 +241,9 @@ run -d sample -n Field_Mobile --emulator --concise
 run -d sample -n Partner_Portal --emulator --verbose
 [sort] run -d sample --emulator{, --concise}
 run -d sample --emulator --json
-run -d sample --emulator --dry-run{, --json}
+run -d sample --emulator --dry-run{, --json, --probe}
 run -d sample --emulator --concise -n Nightly_Reports --report {gitlab,html,json,junit,markdown,sarif}=sample.report
-app probe -d sample --emulator{, --json, --concise}
+app probe -d sample --emulator{, --json, --concise, --strict --verbose}
 app probe -d many --emulator {--verbose,--json}
 [process sort] run -d sample --emulator
 """)
@@ -324,6 +324,7 @@ login token -n Batch -o uat{, --header, --json}
 login token -n Batch -o uat --proof GET https://acme.my.salesforce.com/services/data
 login token -n Lasting -o uat --no-prompt
 login refresh -n Batch -o uat{, --json}
+login refresh --all
 login refresh -n Lasting -o {uat,dev --json,uat --verbose}
 doctor --storage{, --json}
 login logout

@@ -107,6 +107,7 @@ class Http:
                 date=_date(headers.get("date")),
                 nonce=dpop.read_nonce(headers.get("dpop-nonce")),
                 challenge=dpop.read_challenge(headers.get("www-authenticate")),
+                location=headers.get("location"),
             )
         except httpx.HTTPError as error:
             # Before TLS with the host nothing has come farther than to the proxy.
@@ -270,7 +271,9 @@ def _date(header: str | None) -> float | None:
 
 def _headers(request: Request) -> dict[str, str]:
     # Uncompressed: what is small on the wire may not become large here.
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"ecapipe/{__version__}"}
+    # A page, where one is asked for, is second to JSON.
+    accepted = "application/json, */*;q=0.1"
+    headers = {"Accept": accepted, "Accept-Encoding": "identity", "User-Agent": f"ecapipe/{__version__}"}
     if request.bearer is not None:
         scheme = "Bearer" if request.proof is None else "DPoP"
         headers["Authorization"] = f"{scheme} {request.bearer.reveal()}"
