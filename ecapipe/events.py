@@ -35,7 +35,7 @@ class Stage:
 
 # A tuple, not a dataclass: every event is looked up by its subject, and a tuple's hash costs next to nothing.
 class Subject(NamedTuple):
-    """What a stage works on: the whole project, an app, or an app in an org.
+    """What a stage works on: the whole project, an org that a tree is retrieved from, an app, or an app in an org.
 
     `tree` is where the app lies, as `ProjectFacts.tree`: several trees may hold an app of one name. Only records of
     0.1.0 do not say it.
@@ -47,6 +47,11 @@ class Subject(NamedTuple):
 
     def __str__(self) -> str:
         return "@".join(part for part in (self.app, self.org) if part)
+
+    @property
+    def is_login(self) -> bool:
+        """Whether it is an app in an org. An org alone is one that apps are retrieved from."""
+        return self.app is not None and self.org is not None
 
     @property
     def whole_app(self) -> Subject:
@@ -125,6 +130,21 @@ class AppFacts:
         return Subject(self.name, tree=self.project)
 
 
+VariableState = Literal["set", "file", "placeholder", "empty", "unset"]
+"""How a variable stands; ``file``: its ``…_FILE`` names a file instead."""
+
+
+class VariableFacts(NamedTuple):
+    """A variable that an app's `field`, key or secret, would be read from in an org; `org` None: in every org."""
+
+    name: str
+    state: VariableState
+    app: str
+    project: str
+    org: str | None
+    field: Literal["consumerKey", "consumerSecret"]
+
+
 @dataclass(frozen=True, slots=True)
 class OrgFacts:
     """An org that a run is for. `named_by` says who gave its address; `source_dir` is the tree retrieved from it."""
@@ -187,6 +207,11 @@ class SavedLoginFacts:
     refreshable: bool
     saved_at: str
     refreshed_at: str | None
+    last_used_at: str
+    """When its refresh token was used last, or came: it is not used with every request."""
+    expires_if_unused_by: str | None
+    """The day, in ISO 8601, until which it has to be used again; None without a refresh token."""
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,4 +365,6 @@ class Clock:
 
 
 DRY_RUN: Final = "Dry run: nothing is sent."
-"""The reason of a stage that a dry run ends at."""
+PROBED: Final = "Dry run: the org was asked, and nobody signs in."
+DRY_RUNS: Final = (DRY_RUN, PROBED)
+"""The reasons of a stage that a dry run ends at."""

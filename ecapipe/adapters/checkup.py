@@ -74,6 +74,12 @@ _STATE_FOLDERS: Final = {
         writer="ecapipe run",
         remover="Old ones go by themselves; delete the folder to remove all.",
     ),
+    "retrieved": _Kind(
+        "What a run that is going on has retrieved",
+        secret=True,
+        writer="ecapipe run --retrieve",
+        remover="The end of the run; what a killed one left, the next run.",
+    ),
     "logins": _Kind(
         "Logins, whose secrets are here or in the keyring",
         secret=True,

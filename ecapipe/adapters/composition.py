@@ -17,7 +17,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.network import nearness, spare
 from ecapipe.adapters.project_tree import git
 from ecapipe.adapters.project_tree.disk import Disk
-from ecapipe.adapters.storage import writer
+from ecapipe.adapters.storage import private_folder, writer
 from ecapipe.credentials import sources
 from ecapipe.credentials.sources import Chain, Lookup, Scope, Source
 from ecapipe.events import Clock
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ecapipe.login.callbacks import CallbackReply
     from ecapipe.login.salesforce_cli import SalesforceCli
     from ecapipe.login.signing import KeyReader
+    from ecapipe.oauth.dpop import ProofKeys
     from ecapipe.oauth.messages import Request, Response
     from ecapipe.problems.problem import Problem
     from ecapipe.project.replacements import Substitute
@@ -102,6 +103,7 @@ def real_world(
         git=repositories,
         index=lambda: _index(repositories),
         write=writer.write_in_project,
+        private_folder=lambda: private_folder.private_folder(environment),
         amend=writer.amend,
         send=sender,
         environ=environment.get,
@@ -112,6 +114,7 @@ def real_world(
         ask=terminal.ask if secret_prompts else None,
         sources=SOURCES,
         keys=_later(lambda: _keys(environment)),
+        proof_keys=_later(_proof_keys),
         certificate_end=_certificate_end,
         open=_opening(openings, environment, browser),
         listen=partial(_listen, openings),
@@ -145,6 +148,12 @@ def _keys(environment: Environment) -> KeyReader:
     from ecapipe.adapters.signer import PemKeys
 
     return PemKeys(environment.credential)
+
+
+def _proof_keys() -> ProofKeys:
+    from ecapipe.adapters.signer import EcKeys
+
+    return EcKeys()
 
 
 def _certificate_end(text: str) -> str | None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from ecapipe.adapters import reading
 from ecapipe.adapters import salesforce_cli_answers as answers
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.project_tree.disk import Disk
@@ -36,6 +37,7 @@ _NEEDED: Final = f"{'.'.join(map(str, OLDEST))} or later"
 
 _QUICK, _LOGIN, _RETRIEVE = 60, 180, 40 * 60
 """Seconds; a retrieve waits 33 minutes by itself."""
+_LARGEST_KEY: Final = 64 * 1024
 _FRESH: Final = 10.0
 """People sign in for minutes, and may log in elsewhere meanwhile."""
 
@@ -131,6 +133,15 @@ class Sf:
                 raise EcapipeError(sf_failed("sf org auth show-access-token", "it gave no access token."))
             return Secret(token), login.instance_url
 
+    def key_obstacle(self, path: str) -> str | None:
+        if not os.path.isfile(path):
+            return "the private key is in no file that stays"
+        try:
+            text = reading.read(path, _LARGEST_KEY)
+        except OSError as error:
+            return f"the private key cannot be read: {error.strerror}"
+        return "the private key is encrypted, and it asks for no passphrase" if b"ENCRYPTED" in text else None
+
     def log_in(self, login: Handover) -> SfLogin:
         with self._lock, self._state_lock():
             if time.monotonic() - self._listed_at > self._fresh:
@@ -151,12 +162,17 @@ class Sf:
             self._logins = (*(other for other in self._list() if other.username != new.username), new)
             return new
 
-    def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+    def stop(self) -> None:
+        self._program.stop()
+
+    def retrieve(
+        self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None], api_version: str | None = None
+    ) -> list[str]:
         self._login(name)
         remaining = list(types)
         warnings: list[str] = []
         while True:
-            result = self._retrieve(root, name, remaining, tell)
+            result = self._retrieve(root, name, remaining, tell, api_version)
             if not result.status:
                 return [*warnings, *answers.warnings(result)]
             error = answers.error(result)
@@ -169,7 +185,9 @@ class Sf:
                 raise EcapipeError(answers.problem(error, _RETRIEVE_COMMAND, name))
             warnings.append(f"This Salesforce CLI does not know the metadata type {unknown}: sf update brings it.")
 
-    def _retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> ProcessResult:
+    def _retrieve(
+        self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None], api_version: str | None
+    ) -> ProcessResult:
         """One try. With --json it would be silent until the end; like this it tells its stages, a line each in CI."""
         stages: set[str] = set()
 
@@ -180,6 +198,8 @@ class Sf:
                 tell(f"Salesforce CLI: {stage}")
 
         options = [f"--metadata={type}" for type in types]
+        if api_version:
+            options.append(f"--api-version={api_version}")
         command = [*_RETRIEVE_COMMAND, *options, f"--target-org={name}"]
         return self._program.run(command, limit=_RETRIEVE, cwd=root, on_line=report, CI="true")
 
@@ -206,7 +226,12 @@ class Sf:
     @contextmanager
     def _login_command(self, login: Handover) -> Iterator[tuple[list[str], Secret | None]]:
         """The command that takes a login, and what is piped to it."""
-        if not login.lasting:
+        if login.key_file:
+            # As a user would: it keeps the path, and makes a token of its own whenever it needs one.
+            path, url = os.path.abspath(login.key_file), login.org.url
+            command = ["org", "login", "jwt", f"--username={login.username}", f"--jwt-key-file={path}"]
+            yield [*command, f"--client-id={login.client_id}", f"--instance-url={url}"], None
+        elif not login.lasting:
             yield ["org", "login", "access-token", f"--instance-url={login.org.url}"], login.given
         elif not self._windows:
             # As a file it is waited for; --sfdx-url-stdin waits 10 ms, and prints what it does not understand.

@@ -71,6 +71,7 @@ def login(entry: object) -> SfLogin | None:
         _text(entry, "instanceUrl").rstrip("/"),
         aliases=tuple(alias for alias in _text(entry, "alias").split(",") if alias),
         dev_hub=entry.get("isDevHub") is True,
+        method=_text(entry, "oauthMethod"),
     )
 
 

@@ -71,6 +71,12 @@ class SfProgram:
 
     def __init__(self, environment: Environment, *, windows: bool) -> None:
         self._environment, self._windows = environment, windows
+        self._running: set[subprocess.Popen[str]] = set()
+
+    def stop(self) -> None:
+        """End every command that runs, with what it started."""
+        for process in tuple(self._running):
+            self._kill(process)
 
     def run(
         self,
@@ -147,11 +153,13 @@ class SfProgram:
         timer = threading.Timer(limit, expire)
         timer.daemon = True
         timer.start()
+        self._running.add(process)
         try:
             yield
         finally:
             timer.cancel()
             self._kill(process)
+            self._running.discard(process)
 
     def _kill(self, process: subprocess.Popen[str]) -> None:
         if process.poll() is not None:

@@ -62,13 +62,21 @@ def inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcce
     be used, and for git where it is needed and cannot be asked; before a deploy or a commit a refusal of git is a
     finding, for every report to tell.
     """
-    # A hook, or a job before a deploy, is for every folder: it has no objection to one without a project.
     if options.purpose != "login" and not selection.directories and not selection.metadata_dirs:
-        selection = replace(selection, directories=(".",))
+        selection = replace(selection, directories=_directories_here(options, world))
     try:
         return _inspect(selection, options, world)
     except GitRefused as refusal:
         return _refused(selection, options, world, refusal)
+
+
+def _directories_here(options: CheckOptions, world: CheckAccess) -> tuple[str, ...]:
+    """What a hook, or a job before a deploy, looks at where nobody names it. It is for every folder: it has no
+    objection to one without a project, and a commit may be one of several projects below."""
+    here = world.tree.resolve(".")
+    if options.purpose == "commit" and here and world.tree.project_above(here) is None:
+        return tuple(world.tree.projects_below(here)) or (".",)
+    return (".",)
 
 
 def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAccess) -> CheckResult:

@@ -2,24 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
 from ecapipe.adapters import composition
 from ecapipe.check import listing
+from ecapipe.cli import options
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.documents import results
-from ecapipe.cli.options import ProjectFlags
+from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFileFlag, ProjectFlags, TargetOrgs, command_flags
 from ecapipe.cli.session import CommandSession
+from ecapipe.events import VariableFacts
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import no_apps_found
+from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render import listings
+from ecapipe.run.world import World
 
 
-@with_flags(ProjectFlags)
-def list_apps(session: CommandSession, flags: ProjectFlags) -> int:
+@command_flags
+class ListFlags(ProjectFlags):
+    """What ``ecapipe app list`` takes."""
+
+    variables: Annotated[
+        bool,
+        typer.Option(
+            "--variables", help="List the variables that key and secret would be read from, and which are set."
+        ),
+    ] = False
+    target_org: TargetOrgs = None
+    file: OrgFileFlag = None
+    all_orgs: AllOrgs = False
+    allow_host: AllowHosts = None
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        if not self.variables and (self.target_org or self.file is not None or self.all_orgs):
+            yield "The flags that name orgs need --variables."
+        yield from super().contradictions(session)
+
+
+@with_flags(ListFlags)
+def list_apps(session: CommandSession, flags: ListFlags) -> int:
     """List the external client apps of the project, their files, and what each allows.
 
     An incomplete app is listed like any other.
+
+    With --variables, list the names of the environment variables that ecapipe run would read in the given orgs, and
+    which of them are set: for the secrets of a CI system. No value is printed. Names for the consumer key are listed
+    where one is set, or with --verbose. Each also works with _FILE at its end, as the path of a file.
     """
     project = flags.select_project(session.environment, flags.name)
-    survey, apps = listing.survey(project, composition.real_world(session.environment))
+    world = composition.real_world(session.environment)
+    survey, apps = listing.survey(project, world)
     # What cannot be read keeps nothing else from being listed.
     warnings = [*(problem.message for problem in survey.unreadable), *survey.notices]
+    variables = _variables(session, flags, project, world) if flags.variables else None
     lines = listings.listing(apps, flags.length)
-    return session.finish(lambda: results.AppList.of(survey.facts, apps), lines, warnings=warnings)
+    if variables:
+        lines = listings.variables(variables, flags.length)
+    return session.finish(lambda: results.AppList.of(survey.facts, apps, variables), lines, warnings=warnings)
+
+
+def _variables(
+    session: CommandSession, flags: ListFlags, project: ProjectSelection, world: World
+) -> tuple[VariableFacts, ...]:
+    # What orgs take to be known is loaded for this alone.
+    from ecapipe.run import variables
+    from ecapipe.run.targets import choose_targets
+
+    orgs = options.select_orgs(
+        session.environment, flags.target_org, file=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
+    )
+    try:
+        return variables.variables(choose_targets(project, orgs, world, with_orgs=orgs.asked), world)
+    except EcapipeError as error:
+        # To list nothing is no error.
+        if error.problem.kind is no_apps_found:
+            return ()
+        raise

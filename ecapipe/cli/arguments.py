@@ -44,6 +44,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "RUN|FILE": _PATH,
     "REF": r"\w[\w./@~^{}-]{0,199}",
     '"A B"': r"[a-zA-Z][\w:./-]{0,79}(?:[ ,]+[a-zA-Z][\w:./-]{0,79}){0,99}[ ,]*",
+    "METHOD URL": r"[A-Za-z]{1,20}",
     "MINUTES": _NUMBER,
     "N": _NUMBER,
     "K/N": r"[0-9]{1,6}/[0-9]{1,6}",
@@ -78,7 +79,7 @@ def presentable(words: Sequence[str], parameters: Iterable[Parameter]) -> list[s
     that may be a secret."""
     return [
         before + (value if _is_shown(value, kind) else REDACTED)
-        for before, value, kind in _values(words, list(parameters))
+        for before, value, kind in values(words, list(parameters))
     ]
 
 
@@ -100,8 +101,8 @@ def conceal(problem: Problem, words: Sequence[str]) -> Problem:
 def _hidden(words: tuple[str, ...]) -> tuple[str, ...]:
     """The values in a command line that may be secrets."""
     names, parameters = _command(words)
-    values = _values(words[names:], parameters)
-    return tuple(value for _, value, kind in values if value.strip() and not _is_shown(value, kind))
+    found = values(words[names:], parameters)
+    return tuple(value for _, value, kind in found if value.strip() and not _is_shown(value, kind))
 
 
 def _without(text: str, hidden: Sequence[str]) -> str:
@@ -127,7 +128,7 @@ def _command(words: Sequence[str]) -> tuple[int, Sequence[Parameter]]:
     return 2, load_command(name, child).params
 
 
-def _values(words: Sequence[str], parameters: Sequence[Parameter]) -> Iterator[tuple[str, str, str]]:
+def values(words: Sequence[str], parameters: Sequence[Parameter]) -> Iterator[tuple[str, str, str]]:
     """Each word as what stands before its value, the value, and what kind of value belongs there."""
     options = [each for each in parameters if each.param_type_name == "option"]
     kinds = {word: kind(each) for each in options if not each.is_flag for word in each.opts}

@@ -89,6 +89,9 @@ def start(session: CommandSession, flags: StartFlags) -> int:
     Prints the address of each org, its apps, and the user name and password to sign in with; with --tls also the
     file to trust, in a private folder that is gone when the emulator has stopped.
 
+    A token request with a proof (DPoP) gets a token that is bound to its key; an app with isDPopEnabled gets no
+    other.
+
     The file of --faults holds a list like [{"path": "/services/oauth2/token", "times": 1, "do": {"status": 503,
     "retryAfter": 5}}]. In "path" * stands for anything; "org" names the only org it happens in; "after": 2 lets two
     requests pass; "times": 1 makes it happen once.
@@ -171,6 +174,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
             approved=_approved(app),
             orgs=orgs,
             refresh_tokens=_policy(app, "refreshTokenPolicyType") != "Zero",
+            dpop_required=app.requires_dpop,
             rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
             refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
             introspects_all=_flag(app, "isIntrospectAllTokens", False),

@@ -88,8 +88,12 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "--username robot@acme.example --jwt-key-file server.key --json"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
+        Example("Find out what an org would refuse, before people are asked to sign in:",
+                "ecapipe run --source-dir sample-project --emulator --dry-run --probe"),
         Example("Keep a login for ecapipe login, in a private file instead of the keyring:",
                 "ecapipe run --name Billing_Sync --target-org uat --save --store file"),
+        Example("Bind the token to a key, as apps that require DPoP want it:",
+                "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --dpop"),
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
         Example("Go on with the last run, after it was broken off or people were slow:", "ecapipe run --resume"),
@@ -125,6 +129,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     "ecapipe app list": (
         Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),
         Example("Read them from a script:", "ecapipe app list --source-dir sample-project --json"),
+        Example("See which secrets a CI system has to set:",
+                "ecapipe app list --source-dir sample-project --variables"),
     ),
     "ecapipe app check": (
         Example("Check all apps of a project:", "ecapipe app check --source-dir sample-project"),
@@ -143,6 +149,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator"),
         Example("Read the answer from a script:",
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
+        Example("Count an answer that tells neither as a failure, in CI:",
+                "ecapipe app probe --source-dir sample-project --emulator --strict"),
     ),
     "ecapipe app protect": (
         Example("See what would keep the settings files out of git:",
@@ -170,11 +178,14 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     ),
     "ecapipe login refresh": (
         Example("Get a new access token now:", "ecapipe login refresh --name Nightly_Reports --target-org uat"),
+        Example("Use every refresh token, so that none ends unused:", "ecapipe login refresh --all"),
     ),
     "ecapipe login token": (
         Example("Give a script an access token that works:", "ecapipe login token --target-org uat"),
         Example("Give it to curl as a header:",
                 "ecapipe login token --name Nightly_Reports --target-org uat --header"),
+        Example("Get the headers of one request, with a login that is bound to a key:",
+                "ecapipe login token --target-org uat --proof GET https://acme.my.salesforce.com/services/data/"),
     ),
     "ecapipe login logout": (
         Example("Revoke the tokens of a kept login, and forget it:", "ecapipe login logout --target-org uat"),
@@ -214,6 +225,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, whoever names them, separated by spaces or commas.",
     "ECAPIPE_STATE_DIR": "Folder for what outlives a command, an absolute path; without it, the system's usual "
     "place for such things.",
+    "ECAPIPE_KEEP_RUNS": "How many runs are recorded at most; the default is 50.",
     "ECAPIPE_SF, ECAPIPE_GIT": "Absolute path of the Salesforce CLI, of git: instead of the first on the PATH that "
     "lies outside the repository.",
     "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",

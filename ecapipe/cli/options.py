@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeVar, dataclass_transform
 
 import typer
 
@@ -23,6 +23,9 @@ from ecapipe.project.discovery import ProjectSelection
 from ecapipe.render.listings import Length
 from ecapipe.render.reports import FORMATS
 from ecapipe.secret import Secret
+
+if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
 
 _FORMATS: Final = tuple(FORMATS)
 Declared = TypeVar("Declared")
@@ -112,11 +115,16 @@ class TokenForm(StrEnum):
     header = "header"
 
 
-def token_line(token: Secret, form: TokenForm) -> str:
+def token_line(token: Secret, form: TokenForm, type: TokenType) -> str:
     """The one line that holds an access token: what the command is for."""
     if form is TokenForm.header:
-        return f"Authorization: Bearer {token.reveal()}"
+        return f"Authorization: {type} {token.reveal()}"
     return token.reveal()
+
+
+def proof_line(proof: Secret) -> str:
+    """The header that goes with the token in one request."""
+    return f"DPoP: {proof.reveal()}"
 
 
 # Nothing compares or prints flags, and what dataclass would generate for that is time at every start.

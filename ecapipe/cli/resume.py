@@ -8,16 +8,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.adapters.storage import files
 from ecapipe.cli import mistakes
-from ecapipe.cli.arguments import presentable
+from ecapipe.cli.arguments import Parameter, presentable, values
 from ecapipe.cli.commands import Command
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents.recorded_runs import RecordedRun
+from ecapipe.orgs.org_file import OrgFile
+from ecapipe.orgs.org_rows import OrgRow, RowPlace
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import options_not_repeatable, usage_error
+from ecapipe.secret import REDACTED
 
 if TYPE_CHECKING:
     from typer import Context
@@ -30,8 +34,19 @@ _DISPLAY_FLAGS: Final = frozenset({"--json", "--concise", "--verbose", "--no-pro
 """Flags that say how the run is shown: each time anew."""
 _MODE_FLAGS: Final = _DISPLAY_FLAGS | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal", "--no-board"}
 """Flags that do not say what is to be done, but how."""
-_MODE_OPTIONS: Final = frozenset({"--wait", "-w", "--concurrency", "--browser", "-b", "--board-port", "--report"})
+_MODE_OPTIONS: Final = frozenset(
+    {"--wait", "-w", "--concurrency", "--browser", "-b", "--board-port", "--report", "--allow-host", "--jwt-key-file"}
+)
 """The same, with a value."""
+_OF_RESULT: Final = frozenset(
+    (
+        *("source_dir", "name", "no_project_config", "emulator", "flow", "callback", "browser", "scopes", "username"),
+        *("until", "wait", "settle", "concurrency", "shard", "secret_from", "save", "store", "hand_over", "retrieve"),
+        *("revoke", "dpop"),
+    )
+)
+"""Options that a JSON result may bring along. It may come from anybody: where secrets go, which files are read or
+written and what they replace is for the user to say."""
 
 
 class ResumableCommand(Command):
@@ -46,7 +61,7 @@ class ResumableCommand(Command):
         # What the earlier run was given, a flag here replaces.
         mistakes.refuse(ctx, self, [word for word in words if word != f"{FLAG}="])
         if any(_is_resume(word) for word in words) and _only_modes(words):
-            words = _repeat(ctx.obj, words)
+            words = _repeat(ctx.obj, words, self.params)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
         shown = presentable(repeatable, self.params)
         ctx.obj = replace(ctx.obj, options=tuple(shown))
@@ -118,15 +133,68 @@ def _only_modes(words: Sequence[str]) -> bool:
     return True
 
 
-def _repeat(session: CommandSession, words: list[str]) -> list[str]:
-    """The words of the earlier run, then `words`; these alone for a JSON result, which has none.
+def orgs_of(run: RecordedRun, name: str) -> OrgFile:
+    """The orgs of an earlier run, as an org file has them. What a JSON result says counts as the tree's word."""
+    apps_of: dict[str, set[str]] = {}
+    trees: dict[str, str] = {}
+    for target in run.targets:
+        if target.app and target.org:
+            apps_of.setdefault(target.org, set()).add(target.app)
+            trees[target.org] = target.tree or ""
+    every = set().union(*apps_of.values())
+    rows = []
+    for number, org in enumerate(run.orgs, 1):
+        apps = apps_of.get(org.name, every)
+        source_dir, tree = org.source_dir, trees.get(org.name, "")
+        # The name of a tree means the same on every machine.
+        if source_dir and tree and not tree.startswith("/"):
+            source_dir = tree
+        rows.append(
+            OrgRow(
+                RowPlace(f"org {number}", ", "),
+                alias=org.name if org.name != urlsplit(org.url).netloc else None,
+                url=org.url,
+                apps=() if run.shard or apps == every else tuple(sorted(apps)),
+                source_dir=source_dir,
+            )
+        )
+    # Our own record is as good as the command line that it is of.
+    foreign = _is_file(name) or any(org.named_by == "tree" for org in run.orgs)
+    return OrgFile(name or run.run, tuple(rows), named_by="tree" if foreign else "user")
+
+
+def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:
+    """The options of a JSON result that may be repeated on its word; raises `EcapipeError` (OptionsNotRepeatable)."""
+    from ecapipe.documents import run_results
+
+    run = run_results.load(files.read(path, _MAX_RESULT, FLAG), path)
+    names = {word: each.name for each in parameters for word in each.opts}
+    kept: list[str] = []
+    keeps = False
+    for before, value, kind in values(run.options or (), parameters):
+        word = before + value
+        if word.startswith("-"):
+            keeps = names.get(before.removesuffix("=") or word) in _OF_RESULT
+        if keeps and kind == "DIR" and (os.path.isabs(value) or ".." in value.split("/")):
+            keeps = False
+            if not before:
+                kept.pop()
+        if keeps:
+            kept.append(word)
+    if any(REDACTED in word for word in kept):
+        raise EcapipeError(options_not_repeatable(run.run or path, None))
+    return kept
+
+
+def _repeat(session: CommandSession, words: list[str], parameters: Sequence[Parameter]) -> list[str]:
+    """The words of the earlier run, then `words`.
 
     Raises `EcapipeError`: as `open_earlier_run`, and OptionsNotRepeatable.
     """
     *_, flag = (word for word in words if _is_resume(word))
     name = flag.partition("=")[2]
     if _is_file(name):
-        return words
+        return [*_options_of(name, parameters), *words]
 
     here = os.getcwd()
     from ecapipe.adapters.storage import journal

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ecapipe.adapters import composition, origin
-from ecapipe.adapters.storage import state
+from ecapipe.adapters.storage import private_folder, state
 from ecapipe.cli import options
 from ecapipe.cli import reports as report_files
 from ecapipe.cli import resume as resume_flag
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.local_org import use_local_org
 from ecapipe.cli.options import TokenForm
-from ecapipe.cli.run_flags import COMMAND, Callback, RunFlags
+from ecapipe.cli.run_flags import COMMAND, OFFLINE_STAGES, Callback, RunFlags
 from ecapipe.cli.run_output import RunOutput
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import shards
@@ -39,6 +39,7 @@ from ecapipe.run.world import World
 from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
     from ecapipe.render.board import BoardView
 
 _DAY: Final = 24 * 60 * 60_000
@@ -62,6 +63,9 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     sourceDir: the tree that was retrieved from this org, relative to the file; secretEnv: the variable that holds the
     consumer secret for it. What a flag says holds for all orgs and wins over the file.
 
+    --retrieve needs a login of the Salesforce CLI to each org. With several orgs each gets a tree of its own: the
+    sourceDir of its row, else a private one that is removed at the end.
+
     Key and secret come from the environment, the replacements of sfdx-project.json, the app's global OAuth settings
     file, the keyring (app set-secret), the org's REST API, or a prompt, in this order; no flag takes a secret.
     The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
@@ -73,17 +77,23 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which
     opens each org in a tab of its own.
 
+    Where the app's file has isDPopEnabled, and with --dpop, the token is bound to a key that is made for the login
+    (RFC 9449). With --save the key is kept, too; the Salesforce CLI cannot take such a login over.
+
     Without people, use the client credentials flow, or the JWT bearer flow: --jwt-key-file names the private key of
     the app's certificate, --username the user to log in as.
 
     Every run with logins is recorded as it goes, without secrets. --resume takes over what succeeded in an earlier
     one, tries the rest, and says what has changed since: the latest run of the project, one that runs list names, or
     a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
-    that run.
+    that run. Of a result this leaves out paths outside of the current folder, --allow-host, --replace-alias and
+    --jwt-key-file: these are yours to give. Orgs are those of the run unless others are named.
     """
     if flags.print_token is not None:
         session.require_output()
     environment = session.environment
+    if flags.retrieve or flags.last_stage not in OFFLINE_STAGES:
+        private_folder.sweep(environment)
     project = flags.select_project(environment, flags.name)
     orgs = options.select_orgs(
         environment,
@@ -105,6 +115,8 @@ def run(session: CommandSession, flags: RunFlags) -> int:
                 world, orgs = use_local_org(project, orgs, world, stack)
         # From here to the end nobody else goes on with the earlier run.
         earlier, name = stack.enter_context(resume_flag.open_earlier_run(session, flags.resume, reports.roots))
+        if earlier and earlier.orgs and not orgs.asked:
+            orgs = replace(orgs, batch=resume_flag.orgs_of(earlier, flags.resume or ""))
         request = replace(
             _request(flags, project, orgs, login, earlier),
             invocation=session.options,
@@ -168,11 +180,13 @@ def _login_options(flags: RunFlags, session: CommandSession, *, attended: bool) 
         revoke=flags.revoke,
         deliver=None if flags.print_token is None else _token_printer(session, flags.print_token),
         dry_run=flags.dry_run,
+        probe=flags.probe,
         key_file=flags.jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
         audience=audience,
         hand_over=flags.hand_over is not None,
         set_default=flags.set_default,
         replace_alias=flags.replace_alias,
+        dpop=flags.dpop,
         keep=options.store_place(flags.store) if flags.save else None,
     )
 
@@ -226,10 +240,10 @@ def _offer_board(flags: RunFlags, world: World) -> tuple[World, BoardView | None
     return replace(world, board=serve), page
 
 
-def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret], None]:
-    def deliver(token: Secret) -> None:
+def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret, TokenType], None]:
+    def deliver(token: Secret, type: TokenType) -> None:
         try:
-            text.write(session.out, [options.token_line(token, form)])
+            text.write(session.out, [options.token_line(token, form, type)])
         except OSError as error:
             raise EcapipeError(output_not_written((error.strerror or "unknown reason").lower())) from None
 

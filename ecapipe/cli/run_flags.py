@@ -28,7 +28,7 @@ from ecapipe.documents import shards
 from ecapipe.events import APP_STAGES, AUTHORIZE, DISCOVER, RUN_STAGES, VERIFY
 from ecapipe.oauth.flows import registry
 from ecapipe.oauth.flows.jwt import JWT
-from ecapipe.run import scheduler
+from ecapipe.run.workers import CONCURRENCY
 
 COMMAND: Final = "ecapipe run"
 
@@ -98,6 +98,12 @@ class RunFlags(ProjectFlags):
         str | None,
         typer.Option("--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) that logs in without a person."),
     ] = None
+    dpop: Annotated[
+        bool,
+        typer.Option(
+            "--dpop", help="Bind tokens to a key (RFC 9449); done without it where isDPopEnabled is true in the app."
+        ),
+    ] = False
     until: Annotated[
         Until | None, typer.Option("--until", metavar="|".join(Until), help="Stop after this stage.")
     ] = None
@@ -113,9 +119,12 @@ class RunFlags(ProjectFlags):
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done for each app and org, and send nothing.")
     ] = False
+    probe: Annotated[
+        bool, typer.Option("--probe", help="With --dry-run: ask each org whether the login could begin.")
+    ] = False
     concurrency: Annotated[
         int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
-    ] = scheduler.CONCURRENCY
+    ] = CONCURRENCY
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="K/N", help="Only this part of the logins: the Kth of N.")
     ] = None
@@ -176,7 +185,9 @@ class RunFlags(ProjectFlags):
     ] = False
     retrieve: Annotated[
         bool,
-        typer.Option("--retrieve", help="First let the Salesforce CLI retrieve the external client apps of the org."),
+        typer.Option(
+            "--retrieve", help="First let the Salesforce CLI retrieve the external client apps of each org."
+        ),
     ] = False
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False
     allow_host: AllowHosts = None
@@ -229,6 +240,7 @@ _EXCLUSIVE: Final = (
     ("--print-token", "--resume"),
     ("--shard", "offline stage"),
     ("--hand-over", "--print-token"),
+    ("--hand-over", "--dpop"),
     ("--hand-over", "--revoke"),
     ("--hand-over", "--until"),
     ("--hand-over", "--emulator"),
@@ -245,6 +257,7 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
         "--all-orgs": flags.all_orgs,
         "--board-port": flags.board_port is not None,
         "--concise": flags.concise,
+        "--dpop": flags.dpop,
         "--dry-run": flags.dry_run,
         "--emulator": flags.emulator,
         "--file": flags.file is not None,
@@ -308,6 +321,10 @@ def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:
         yield "--concurrency takes a number from 1 to 128."
     if flags.set_default and flags.hand_over is None:
         yield "--set-default needs --hand-over."
+    if flags.probe and not flags.dry_run:
+        yield "--probe needs --dry-run."
+    if flags.probe and flags.until in OFFLINE_STAGES:
+        yield f"--probe and --until {flags.until} exclude each other."
     if flags.replace_alias and flags.hand_over is None:
         yield "--replace-alias needs --hand-over."
     # Scrollback and recordings of a terminal outlive the command.

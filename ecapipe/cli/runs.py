@@ -23,7 +23,8 @@ commands = typer.Typer(cls=Group, help="List and show the last runs, to go on wi
 def list_runs(session: CommandSession, flags: CommonFlags) -> int:
     """List the runs that ecapipe keeps a record of, the newest first: how each ended, and how much of it is done.
 
-    Runs with logins are recorded, unless --no-journal was given; the last 50 are kept.
+    Runs with logins are recorded, unless --no-journal was given; the last 50 are kept, or as
+    many as ECAPIPE_KEEP_RUNS says.
     """
     entries, failures = journal.entries(session.environment)
     summaries = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]

@@ -281,7 +281,7 @@ def _open_environment(access: SourceAccess, scope: Scope, earlier: Chain) -> Loo
     owners = {variable(field, app): app for app in scope.known for field in FIELDS} | owners
 
     def find(app: App, org: Org | None, field: Field) -> Iterator[Reading]:
-        for name in _variables_of(app, org, field, only_app=len(apps) == 1):
+        for name in variables_of(app, org, field, only_app=len(apps) == 1):
             if reading := read_variable(name, access, owners):
                 yield reading
 
@@ -314,7 +314,7 @@ def _subjects_of_variables(apps: Sequence[str], orgs: Sequence[Org]) -> Iterator
                     yield variable(field, app, org), f"{app}@{org.name}"
 
 
-def _variables_of(app: App, org: Org | None, field: Field, *, only_app: bool) -> list[str]:
+def variables_of(app: App, org: Org | None, field: Field, *, only_app: bool) -> list[str]:
     """The variables to look into, the most specific first."""
     if own := _own_variable(org, field):
         return [own]

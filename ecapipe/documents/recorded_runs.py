@@ -91,8 +91,9 @@ class RecordedRun:
 
     @property
     def targets(self) -> tuple[Subject, ...]:
-        """Every login that was planned or begun."""
-        return tuple(dict.fromkeys([*self.plan, *(subject for subject in self.courses if subject.org)]))
+        """Every login that was planned or begun, and every org that could not be retrieved from."""
+        begun = (each for each, course in self.courses.items() if each.is_login or (each.org and course.failed))
+        return tuple(dict.fromkeys([*self.plan, *begun]))
 
     def outcome(self, target: Subject) -> Literal["finished", "failed", "skipped", "open"]:
         """How a login ended; one that was left out because its app had failed has failed, too."""
@@ -115,17 +116,20 @@ class RecordedRun:
     def events(self) -> Iterator[Event]:
         """The events of the run, as far as it got, in the order in which a run emits them."""
         yield RunStarted(self.run, self.started_at, self.stages, self.options, self.origin)
-        yield from self.courses.get(Subject(), SubjectRecord()).events()
+        for subject, course in self.courses.items():
+            if subject.app is None:
+                yield from course.events()
         targets: dict[Subject, list[Subject]] = {subject.whole_app: [] for subject in self.courses if subject.app}
         for target in self.targets:
-            targets.setdefault(target.whole_app, []).append(target)
+            targets.setdefault(target.whole_app if target.app else Subject(), []).append(target)
         # Displays and reports expect each app right before its own targets.
-        subjects = [subject for app, its_targets in targets.items() for subject in (app, *its_targets)]
+        retrieves = targets.pop(Subject(), [])
+        subjects = [subject for app, its_targets in targets.items() for subject in (app, *its_targets)] + retrieves
         yield RunPlanned(self.projects, tuple(subjects), self.orgs)
         for app in targets:
             yield from self.courses.get(app, SubjectRecord()).events()
         yield from map(AppDescribed, self.apps)
-        for target in self.targets:
+        for target in filter(lambda each: each.app, self.targets):
             yield from self.courses.get(target, SubjectRecord()).events()
         yield RunEnded(self.interrupted, self.milliseconds or 0)
 

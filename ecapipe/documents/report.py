@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
 
 from ecapipe.events import (
     DISCOVER,
-    DRY_RUN,
+    DRY_RUNS,
     AppDescribed,
     AppFacts,
     Event,
     LoginResult,
     OrgFacts,
+    Origin,
     ProjectFacts,
     RunEnded,
     RunPlanned,
@@ -50,7 +51,7 @@ def _conclusion(
     login: LoginResult | None, problem: Problem | None, reason: str | None, *, is_finished: bool
 ) -> Conclusion:
     if is_finished:
-        if reason == DRY_RUN:
+        if reason in DRY_RUNS:
             return Conclusion("planned")
         return Conclusion("succeeded", (login.username or login.user_id or "") if login else "")
     if problem:
@@ -119,6 +120,14 @@ class Report:
     @property
     def started_at(self) -> str:
         return self._run.at
+
+    @property
+    def run(self) -> str:
+        return self._run.run
+
+    @property
+    def origin(self) -> Origin | None:
+        return self._run.origin
 
     @property
     def interrupted(self) -> bool:
@@ -200,7 +209,12 @@ class Report:
     def fatal(self) -> Problem | None:
         """The problem that kept the run from any work: the project itself could not be read."""
         for ended in self._ended:
-            if ended.stage == DISCOVER and ended.problem and ended.problem.exit_code != INTERRUPTED:
+            if (
+                ended.stage == DISCOVER
+                and not ended.subject.org
+                and ended.problem
+                and ended.problem.exit_code != INTERRUPTED
+            ):
                 return ended.problem
         return None
 
@@ -239,18 +253,16 @@ class Report:
         return codec.builtins(result)
 
 
-def probe_status(verdicts: Iterable[Verdict]) -> int:
-    """0 if every pair that was asked about is accepted, 1 if none is, `PARTIAL` between the two; 3 if bugs are all
-    that came of it."""
+def probe_status(verdicts: Iterable[Verdict], *, strict: bool) -> int:
+    """0 if no pair that was asked about fails, 1 if all do, `PARTIAL` between the two; 3 if bugs are all that came of
+    it."""
     asked = [each for each in verdicts if each.word != "skipped"]
-    words = [each.word for each in asked]
-    if words and all(each.problem and each.problem.exit_code == BUG for each in asked):
+    failures = [each for each in asked if each.fails(strict=strict)]
+    if asked and all(each.problem and each.problem.exit_code == BUG for each in asked):
         return BUG
-    if "accepted" not in words:
+    if len(failures) == len(asked):
         return 1
-    if set(words) == {"accepted"}:
-        return 0
-    return PARTIAL
+    return PARTIAL if failures else 0
 
 
 def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:

@@ -135,7 +135,7 @@ def _finish_without_token(courses: Mapping[Subject, SubjectRecord]) -> dict[Subj
 
     Nothing in its result says which subjects succeeded: those that came through all the stages there were.
     """
-    logins = any(subject.org for subject in courses)
+    logins = any(subject.is_login for subject in courses)
     completed = {}
     for subject, course in courses.items():
         app_course = courses.get(subject.whole_app, SubjectRecord())
@@ -153,7 +153,7 @@ def _any_skipped(course: SubjectRecord) -> bool:
 def _is_asked_for(subject: Subject, courses: Mapping[Subject, SubjectRecord], logins: bool) -> bool:
     """Whether a run is for subjects of this kind: its logins, else its apps, else the project as a whole."""
     if logins:
-        return subject.org is not None
+        return subject.is_login
     return subject.app is not None or len(courses) == 1
 
 
@@ -168,7 +168,7 @@ def parse_subject(each: run_document.AboutSubject) -> Subject:
     """The subject of a part of a result; raises `MalformedRecord`."""
     # 0.1.0 did not write the tree.
     subject = Subject(each.app, each.org, each.project or None)
-    if subject.org is not None and subject.app is None:
+    if subject.org is not None and subject.app is None and subject.tree != f"org:{subject.org}":
         raise MalformedRecord(f"it speaks of the org {subject.org} and of no app in it")
     return subject
 

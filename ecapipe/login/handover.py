@@ -14,12 +14,13 @@ from ecapipe.login.ports import LoginAccess
 from ecapipe.login.revocation import revoke
 from ecapipe.login.target import Target
 from ecapipe.login.tracker import StageWork
+from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.oauth.scopes import brings_refresh_token
 from ecapipe.oauth.tokens import Token
 from ecapipe.orgs.hosts import is_my_domain
 from ecapipe.orgs.org import Org, error_at, same_id
 from ecapipe.orgs.sf_logins import SfLogin
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError, Problem, command
 from ecapipe.problems.salesforce_cli import (
     alias_taken,
     hand_over_ambiguous,
@@ -58,13 +59,19 @@ class Handover:
     default: bool
     secrets: tuple[Secret, ...]
     replace_alias: bool = False
+    client_id: str = ""
+    key_file: str | None = None
+    """The private key with which the Salesforce CLI is to log in itself, by the JWT bearer flow."""
 
 
-def check(credentials: Credentials, org: Org, *, lasting: bool) -> None:
+def check(credentials: Credentials, org: Org, *, lasting: bool, bound: bool = False) -> None:
     """Check that a login with `credentials` in `org` can be handed over, as far as can be known without a token.
 
-    `lasting`: a refresh token is expected. Raises `EcapipeError` (HandOverNotPossible).
+    `lasting`: a refresh token is expected; `bound`: tokens are bound to a key. Raises `EcapipeError`
+    (HandOverNotPossible).
     """
+    if bound:
+        raise _refuse(credentials, org, "its tokens are bound to a key (DPoP), and it sends no proofs of one")
     # A force:// URL has only a host: sfdx-core puts https:// before it, and drops everything else.
     if org.url != f"https://{org.host}" or not _HOST.fullmatch(org.host):
         raise _refuse(credentials, org, f"it only knows orgs at https://HOST, and this one is at {org.url}")
@@ -164,7 +171,7 @@ def of(
     Raises `EcapipeError` (HandOverNotPossible).
     """
     secret, refresh = credentials.consumer_secret, token.refresh_token
-    check(credentials, org, lasting=refresh is not None)
+    check(credentials, org, lasting=refresh is not None, bound=token.key is not None)
     return Handover(
         _login_secret(credentials, token, org),
         lasting=refresh is not None,
@@ -174,6 +181,7 @@ def of(
         default=default,
         secrets=tuple(each for each in (secret, refresh, token.access_token) if each is not None),
         replace_alias=replace_alias,
+        client_id=credentials.consumer_key,
     )
 
 
@@ -232,7 +240,10 @@ def hand_over(
             default=options.set_default,
             replace_alias=options.replace_alias,
         )
-        earlier = {sf_login.username.casefold() for sf_login in world.sf.logins()}
+        if login.flow == JWT.name and not handover.lasting:
+            handover = replace(handover, key_file=_key_file(options, world, work))
+        # Only these hold more than an access token, which is all that takes the place of another then.
+        earlier = {each.username.casefold() for each in world.sf.logins() if each.method != "token"}
         sf_login = world.sf.log_in(handover)
     except EcapipeError as error:
         # After a timeout the CLI may have stored the login all the same: revoking would break it.
@@ -242,18 +253,30 @@ def hand_over(
     work.facts |= {"alias": target.org.alias, "kept": _contents(handover, target.credentials)}
     if sf_login.username != username:
         work.facts["username"] = sf_login.username
-    if not handover.lasting and username.casefold() in earlier:
+    if not (handover.lasting or handover.key_file) and username.casefold() in earlier:
         work.warn(
-            f"The Salesforce CLI had a login of {username} before. If that one had a refresh token, it is "
-            "still there, beside the new access token."
+            f"The Salesforce CLI had a login of {username} before. If that one had a refresh token or a private key, "
+            "it is still there, beside the new access token. Log out first to have neither: "
+            f"{command('sf org logout', target_org=username)}"
         )
     for hint in hints(token, target.org, sf_login):
         work.note("hint", hint)
     return replace(login, token="handedOver")  # noqa: S106
 
 
+def _key_file(options: LoginOptions, world: LoginAccess, work: StageWork) -> str | None:
+    """The private key of a JWT login, if the Salesforce CLI can renew the login with it; `work` says why not."""
+    reason = world.sf.key_obstacle(options.key_file) if options.key_file else "the private key is in no file"
+    if reason is None:
+        return options.key_file
+    work.warn(f"The Salesforce CLI cannot renew this login, which ends with its session: {reason}.")
+    return None
+
+
 def _contents(handover: Handover, credentials: Credentials) -> str:
     """The secrets that the Salesforce CLI has from now on, in words."""
+    if handover.key_file:
+        return "path of the private key"
     if not handover.lasting:
         return "access token only"
     if credentials.consumer_secret:

@@ -58,6 +58,9 @@ class SalesforceCli(Protocol):
         Raises SfLoginMissing, InvalidClient, SfRefreshRefused, SfUnreachable, too.
         """
 
+    def key_obstacle(self, path: str) -> str | None:
+        """Why it cannot use the private key of the JWT bearer flow that the user names; None: it can."""
+
     def log_in(self, login: Handover) -> SfLogin:
         """Hand a login over, and return it as it is stored there. One at a time: it would lose some otherwise.
 
@@ -65,8 +68,14 @@ class SalesforceCli(Protocol):
         InvalidClient, SfRefreshRefused, SfUnreachable.
         """
 
-    def retrieve(self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None]) -> Sequence[str]:
-        """Retrieve all components of metadata `types` from the org of a login into the project at `root`.
+    def retrieve(
+        self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None], api_version: str | None = None
+    ) -> Sequence[str]:
+        """Retrieve all components of metadata `types` from the org of a login into the project at `root`, in an API
+        version if it is not to be the project's.
 
-        Progress goes to `tell`; returns its warnings. Raises SfLoginMissing, too.
+        Progress goes to `tell`; returns its warnings. Several may run at once. Raises SfLoginMissing, too.
         """
+
+    def stop(self) -> None:
+        """End every command that runs; each fails."""

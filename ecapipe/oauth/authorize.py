@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_plus, urlencode, urlsplit
 
 from ecapipe.credentials.resolution import Credentials
+from ecapipe.oauth.dpop import ProofKey, thumbprint
 from ecapipe.oauth.flows.web import AuthorizationCode, authorize_fields
 from ecapipe.oauth.grants import base64url
 from ecapipe.oauth.refusals import CODES, refusal
@@ -45,6 +46,8 @@ class AuthorizationRequest:
     """The org knows it, and might repeat it."""
     scopes: str | None = None
     """Those that were asked for; None for all of the app."""
+    key: ProofKey | None = None
+    """The code, and then the token, are bound to it."""
 
 
 class UnmatchedResponse(Exception):
@@ -52,7 +55,12 @@ class UnmatchedResponse(Exception):
 
 
 def build_request(
-    credentials: Credentials, org: Org, redirect_uri: str, scopes: str | None, random_bytes: Callable[[int], bytes]
+    credentials: Credentials,
+    org: Org,
+    redirect_uri: str,
+    scopes: str | None,
+    random_bytes: Callable[[int], bytes],
+    key: ProofKey | None = None,
 ) -> AuthorizationRequest:
     """A login ready to be opened in a browser.
 
@@ -61,6 +69,8 @@ def build_request(
     state = base64url(random_bytes(24))
     verifier = Secret(base64url(random_bytes(64)))
     parameters = authorize_fields(credentials.consumer_key, redirect_uri, scopes, state, verifier, org.username)
+    if key is not None:
+        parameters["dpop_jkt"] = thumbprint(key)
     # Spaces become %20, for not every server reads a plus sign in a URL as a space.
     encoded = urlencode(parameters, quote_via=quote, safe="")
     return AuthorizationRequest(
@@ -72,6 +82,7 @@ def build_request(
         authorize_url=f"{org.url}/services/oauth2/authorize?{encoded}",
         consumer_secret=credentials.consumer_secret,
         scopes=scopes,
+        key=key,
     )
 
 
@@ -91,7 +102,7 @@ def match_redirect(
         raise UnmatchedResponse("The address belongs to no login that is waiting: its state is missing or unknown.")
     issuer = parameters.get("iss")
     # Against mix-up: a code of one org must not be sent to another. Many name no issuer.
-    if issuer and not _same_origin(issuer, login.org.url):
+    if issuer and not same_origin(issuer, login.org.url):
         raise UnmatchedResponse("The address names another org as its issuer.")
     if code and error:
         raise UnmatchedResponse("The address has both.")
@@ -101,7 +112,7 @@ def match_redirect(
         raise UnmatchedResponse("The address has neither a code nor an error.")
     if not _CODE.fullmatch(code):
         raise UnmatchedResponse("The address has a code with characters that no code has.")
-    return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
+    return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier, login.key)
 
 
 def _refusal(login: AuthorizationRequest, error: str, description: str) -> EcapipeError:
@@ -154,7 +165,7 @@ def match_pasted(
     if not _BARE_CODE.fullmatch(text) or not _CODE.fullmatch(code):
         raise UnmatchedResponse("That is neither an address nor a code. Copy the whole address after pressing Allow.")
     login = _only(logins, "A code alone")
-    return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
+    return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier, login.key)
 
 
 def _only(logins: Sequence[AuthorizationRequest], what: str) -> AuthorizationRequest:
@@ -170,12 +181,12 @@ def _match_pasted_address(
     if address.path.lower().endswith(_ERROR_PAGE):
         return _match_error_page(address, logins)
     # First: somebody who copies too early pastes the address of the login page, which has parameters of its own.
-    if not any(_same_address(address, login.redirect_uri) for login in logins):
+    if not any(same_address(address, login.redirect_uri) for login in logins):
         raise UnmatchedResponse(
             "That is not the address the login ends at. Copy the whole address after pressing Allow."
         )
     login, outcome = match_redirect(address.query, logins)
-    if not _same_address(address, login.redirect_uri):
+    if not same_address(address, login.redirect_uri):
         raise UnmatchedResponse("That address belongs to another login.")
     return login, outcome
 
@@ -197,7 +208,7 @@ def _match_error_page(
     return login, _refusal(login, error, parameters.get("error_description", ""))
 
 
-def _same_address(address: SplitResult, redirect_uri: str) -> bool:
+def same_address(address: SplitResult, redirect_uri: str) -> bool:
     """Equal but for query and fragment; a browser shows an empty path as ``/``, and leaves out a usual port."""
     try:
         return _normalize(address) == _normalize(urlsplit(redirect_uri))
@@ -210,10 +221,11 @@ def _normalize(address: SplitResult) -> tuple[object, ...]:
     return address.scheme, address.username, address.password, address.hostname, port, address.path or "/"
 
 
-def _same_origin(one: str, other: str) -> bool:
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses are of one host, by scheme and port as well."""
     try:
-        a, b = urlsplit(one), urlsplit(other)
-        return (a.scheme, a.hostname, a.port) == (b.scheme, b.hostname, b.port)
+        # All but the path.
+        return _normalize(urlsplit(one))[:-1] == _normalize(urlsplit(other))[:-1]
     except ValueError:
         return False
 

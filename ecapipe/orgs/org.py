@@ -54,6 +54,8 @@ class Org:
     """The apps to log in with there; empty for all."""
     source_dir: str | None = None
     """The tree that was retrieved from it, whose apps no other org gets."""
+    retrieved: bool = False
+    """Whether that tree is there for the time of this run alone."""
     flow: str | None = None
     secret_env: str | None = None
     """The variable that holds the consumer secret for it."""
@@ -78,7 +80,8 @@ class Org:
 
     @property
     def facts(self) -> OrgFacts:
-        return OrgFacts(self.name, self.url, self.address.named_by, self.source_dir)
+        source_dir = None if self.retrieved else self.source_dir
+        return OrgFacts(self.name, self.url, self.address.named_by, source_dir)
 
     @property
     def variable_name(self) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ecapipe.orgs.org import NamedBy
 from ecapipe.orgs.org_rows import (
     COLUMNS,
     MAX_CELL,
@@ -49,6 +50,8 @@ class OrgFile:
     file: str
     entries: tuple[OrgRow, ...] = ()
     mistakes: tuple[RowMistake, ...] = ()
+    named_by: NamedBy | None = None
+    """Whose word it is, where that does not depend on where it lies."""
 
     @property
     def attended(self) -> bool:

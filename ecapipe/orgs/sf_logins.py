@@ -18,6 +18,8 @@ class SfLogin:
     instance_url: str
     aliases: tuple[str, ...] = ()
     dev_hub: bool = False
+    method: str = ""
+    """How it was logged in to, in the words of the Salesforce CLI: web (with a refresh token), jwt, token."""
     named_by: NamedBy = "salesforceCli"
 
     @property

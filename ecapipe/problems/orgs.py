@@ -168,3 +168,20 @@ def wrong_user(
     else:
         way_out = "Correct the username that is expected, or the user that the app runs as, in its policies."
     return say(f"The login was made as {actual}, not as {expected}. {remains}", way_out)
+
+
+@problem(
+    "config",
+    "What the Salesforce CLI retrieved from the org holds no external client app, or none of those that were asked "
+    "for.",
+    "Look which apps the org has, and whether the user of the login may retrieve metadata.",
+)
+def org_without_apps(org: str, apps: Sequence[str], known: Sequence[str]) -> Wording:
+    """`apps` were asked for, `known` are there."""
+    there = f"It brought {listed(known)}." if known else "It brought none."
+    return say(
+        f"The retrieve from {org} did not bring {listed(apps) or 'an external client app'}. {there}",
+        *(hint for app in apps for hint in did_you_mean(app, known)),
+        "Look in Setup of the org, under External Client App Manager, which apps it has.",
+        "Check that the user whom the Salesforce CLI is logged in as may read metadata there.",
+    )

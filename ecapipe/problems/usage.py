@@ -97,13 +97,14 @@ def not_one_default(count: int) -> Wording:
 
 @problem(
     "config",
-    "--retrieve fetches the apps of one org, and the run has several, or none.",
-    "Choose one org with --target-org.",
+    "--retrieve would put the apps of several orgs into one folder.",
+    "Give each org a sourceDir of its own, or none.",
     exit_code=USAGE,
 )
-def not_one_source(count: int) -> Wording:
+def not_one_source(folder: str, orgs: Sequence[str]) -> Wording:
     return say(
-        f"--retrieve fetches the apps of exactly one org; this run has {count}.", "Choose the org with --target-org."
+        f"--retrieve would put the apps of several orgs into {folder}: {listed(orgs)}.",
+        "Give each org a sourceDir of its own, or none.",
     )
 
 

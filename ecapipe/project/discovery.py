@@ -110,8 +110,10 @@ def source_org_apps(selection: ProjectSelection, world: ProjectAccess) -> dict[s
     return {app.name: app for each in searches.values() for app in _read(each, world).apps if app.settings}
 
 
-def discover_retrieved(directory: str, trusted: bool, world: ProjectAccess, lenders: Mapping[str, App]) -> Discovery:
-    """The apps of one tree that was retrieved from one org.
+def discover_retrieved(
+    directory: str, trusted: bool, world: ProjectAccess, lenders: Mapping[str, App], label: str | None = None
+) -> Discovery:
+    """The apps of one tree that was retrieved from one org; `label` is what results call it, by default its path.
 
     It is a project, or a folder for itself even if it lies within a project, in source or metadata format, or a
     retrieved zip.
@@ -119,6 +121,8 @@ def discover_retrieved(directory: str, trusted: bool, world: ProjectAccess, lend
     Raises `EcapipeError`: SourceDirNotFound, NoAppsFound, or what keeps its project from being read.
     """
     retrieved = search.retrieved_search(directory, world, trusted=trusted)
+    if label:
+        retrieved = replace(retrieved, project=replace(retrieved.project, tree=label))
     tree = _read(retrieved, world)
     discovery = Discovery(
         projects=(retrieved.project,),

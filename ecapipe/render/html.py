@@ -113,6 +113,8 @@ def _head(result: ReportData) -> Iterator[str]:
     yield f'<p class="verdict">{escape(result.verdict)}</p>'
     if result.started_at:
         yield f'<p class="dim">Started <time>{escape(result.started_at)}</time></p>'
+    for name, value in result.provenance:
+        yield f'<p class="dim">{escape(name)}: {escape(value)}</p>'
     yield "</header>"
 
 

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from ecapipe.check.findings import LEVELS, Finding
-from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts, SubjectNames
+from ecapipe.events import (
+    AppFacts,
+    CredentialFacts,
+    SavedLoginFacts,
+    SavedSecretFacts,
+    Subject,
+    SubjectNames,
+    VariableFacts,
+)
 from ecapipe.problems.problem import Kind, command
 from ecapipe.render.text import clean, ending, location, plural, success
 
@@ -15,7 +23,7 @@ if TYPE_CHECKING:
     from ecapipe.documents.health import Check, Stored
     from ecapipe.documents.report import Report
     from ecapipe.documents.run_summary import RunSummary
-    from ecapipe.documents.verdicts import Verdict
+    from ecapipe.documents.verdicts import ProbeCheck, Verdict
     from ecapipe.protect.protection import Protection
 
 Length = Literal["concise", "usual", "verbose"]
@@ -58,6 +66,33 @@ def _app(app: AppFacts, *, verbose: bool) -> Iterator[str]:
     yield from (f"    {clean(path)}" for path in app.files)
 
 
+_VARIABLE_STATES: Final[Mapping[str, str]] = {
+    "set": "set",
+    "file": "set, as a file",
+    "placeholder": "holds a placeholder",
+    "empty": "set, but empty",
+    "unset": "not set",
+}
+
+
+def variables(variables: Sequence[VariableFacts], length: Length = "usual") -> Iterator[str]:
+    """``app list --variables``: a block per app, a line per name. Those for a key, which a settings file mostly has,
+    only if one is set, or everything is to be printed; when concise only those that are not set."""
+    apps = dict.fromkeys(Subject(each.app, tree=each.project) for each in variables)
+    names = SubjectNames(apps)
+    keys = length == "verbose" or any(each.field == "consumerKey" and each.state != "unset" for each in variables)
+    shown = [each for each in variables if keys or each.field == "consumerSecret"]
+    width = max((len(each.name) for each in shown), default=0)
+    for app in apps:
+        yield clean(names(app))
+        for each in (each for each in shown if (each.app, each.project) == (app.app, app.tree)):
+            if length != "concise" or each.state not in ("set", "file"):
+                yield clean(f"  {each.name:{width}}  {each.org or 'every org'}: {_VARIABLE_STATES[each.state]}")
+        yield ""
+    count = sum(each.state in ("set", "file") for each in shown)
+    yield f"{count} of {len(shown)} variables are set. An org takes its own before that of every org."
+
+
 def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual") -> Iterator[str]:
     """``login list`` and ``login display``: a block per login, a line when concise."""
     if not logins:
@@ -78,11 +113,16 @@ def _login(login: SavedLoginFacts, *, verbose: bool) -> Iterator[str]:
     yield clean(f"  Org ID: {login.org_id or 'unknown'}")
     yield clean(f"  Flow: {login.flow}")
     yield clean(f"  Scopes: {' '.join(login.scopes) or 'not told'}")
+    if login.bound:
+        yield "  Bound to a key: yes (DPoP)"
     yield f"  Can be refreshed: {_yes_or_no(login.refreshable)}"
     yield f"  Kept in: {_STORES[login.store]}"
     yield clean(f"  Saved: {login.saved_at}")
     if login.refreshed_at:
         yield clean(f"  Refreshed: {login.refreshed_at}")
+    yield clean(f"  Last used: {login.last_used_at}")
+    if login.expires_if_unused_by:
+        yield clean(f"  Refresh token: expires if unused by {login.expires_if_unused_by}")
     if verbose:
         yield clean(f"  User ID: {login.user_id}")
         yield clean(f"  Instance URL: {login.instance_url or 'not told'}")
@@ -149,12 +189,21 @@ def verdicts(verdicts: Sequence[Verdict], length: Length = "usual") -> Iterator[
         if length == "verbose" and verdict.key_source:
             secret_source = verdict.secret_source or "nowhere"
             yield f"    Consumer key from {verdict.key_source}, consumer secret from {secret_source}."
+        # One alone is what the row says.
+        if len(verdict.checks) > 1 and (length == "verbose" or (length == "usual" and verdict.problem)):
+            yield from (f"    {clean(_check(check))}" for check in verdict.checks)
         if length != "concise" and verdict.word != "skipped":
             yield from (f"    {clean(action)}" for action in verdict.actions)
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in WORDS}
     # "0 accepted" is an answer; that nothing was, say, skipped is none.
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "accepted")
     yield f"Asked about {plural(len(verdicts), 'pair')}: {words}."
+
+
+def _check(check: ProbeCheck) -> str:
+    asked = check.what if check.callback is None else f"{check.what} {check.callback}"
+    reason = f" ({check.problem.name})" if check.problem else ""
+    return f"{asked}: {check.verdict}{reason}"
 
 
 def changes(protection: Protection) -> Iterator[str]:

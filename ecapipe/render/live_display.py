@@ -88,7 +88,7 @@ class LiveDisplay:
                 self._begin(event)
                 self._running[event.subject] = _RunningStage(event.stage, event.subject, time.monotonic())
                 # The stages of logins that run at once come in any order, and are printed when a login is over.
-                if not (self._several and event.subject.org):
+                if not event.subject.org or (event.subject.app and not self._several):
                     self._head(event.subject)
             case StageNoted():
                 self._note(event.note)
@@ -155,7 +155,7 @@ class LiveDisplay:
         if self._rows:
             # One spinner under the table is enough to show that something moves.
             return Group(self._table(self._window()), self._spinner(running[0], name=True))
-        if self._several:
+        if self._several or any(stage.subject.org and not stage.subject.app for stage in running):
             return Group(*(self._spinner(stage, name=stage.subject.org is not None) for stage in running))
         return Group(self._spinner(running[0], name=False), *self._pending(running[0]))
 

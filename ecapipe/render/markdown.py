@@ -33,6 +33,8 @@ def blocks(result: ReportData) -> Iterator[str]:
     no mention.
     """
     yield f"## {result.command}: {result.verdict}"
+    if result.provenance:
+        yield " · ".join(f"{name}: {code(value)}" for name, value in result.provenance)
     if result.table_columns:
         yield from _matrix(result)
     yield from _list("What to do", result.open_entries)

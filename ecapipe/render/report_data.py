@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from ecapipe import __version__
 from ecapipe.check.findings import LEVELS, NOT_EXAMINED, Finding, Level
 from ecapipe.documents.report import Json, Report
 from ecapipe.events import (
@@ -123,6 +124,8 @@ class ReportData:
     topics: Mapping[str, Topic] = field(default_factory=dict)
     completed: bool = True
     started_at: str = ""
+    provenance: tuple[tuple[str, str], ...] = ()
+    """What an auditor asks for, by its name, such as commit and actor; only where a CI system tells."""
 
     @property
     def table_columns(self) -> tuple[ReportColumn, ...]:
@@ -183,7 +186,22 @@ def of_run(report: Report, document: Json, place: Place, command: str) -> Report
         topics={entry.name: _topic(entry.name) for entry in entries},
         completed=not report.interrupted and report.fatal is None,
         started_at=clean(report.started_at),
+        provenance=tuple(_provenance(report)),
     )
+
+
+def _provenance(report: Report) -> Iterator[tuple[str, str]]:
+    if origin := report.origin:
+        known = (
+            ("Project", ", ".join(dict.fromkeys(project.tree for project in report.projects))),
+            ("Commit", origin.commit),
+            ("Branch", origin.branch),
+            ("Actor", origin.actor),
+            ("System", origin.system),
+            ("Run", report.run),
+            ("ecapipe", __version__),
+        )
+        yield from ((name, clean(value)) for name, value in known if value)
 
 
 def _run_cells(report: Report, place: Place) -> dict[Subject, dict[str, ReportCell]]:
@@ -289,7 +307,7 @@ def _homes(apps: Iterable[AppFacts]) -> dict[Subject, str]:
 
 def _applies(stage: str, subject: Subject) -> bool:
     """Whether the stage works on such a subject."""
-    if subject.org:
+    if subject.is_login:
         return stage in _OF_TARGETS
     if subject.app:
         return stage in _OF_APPS

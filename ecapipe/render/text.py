@@ -11,7 +11,7 @@ from typing import Final, TextIO
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     DISCOVER,
-    DRY_RUN,
+    DRY_RUNS,
     HAND_OVER,
     VERIFY,
     LoginResult,
@@ -122,7 +122,7 @@ def duration(milliseconds: int) -> str:
 def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
     """The facts of a stage as label and text; unless `verbose`, only of the stages that find, verify or hand over,
     and of a plan."""
-    if not verbose and event.reason != DRY_RUN and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
+    if not verbose and event.reason not in DRY_RUNS and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
         return []
     pairs = []
     for name, value in event.facts.items():
@@ -253,7 +253,8 @@ def farewell(logins: Iterable[LoginResult]) -> list[str]:
             "The Salesforce CLI now keeps the consumer secret and the refresh token; ecapipe has forgotten them. "
             "See the logins with: sf org list auth"
         )
-    if not all(map(_refreshes, handed_over)):
+    # A JWT login is renewed with its key; where it is not, its hand-over warns.
+    if not all(_refreshes(login) or login.flow == "jwt" for login in handed_over):
         lines.append(
             "The Salesforce CLI was given an access token where there was no refresh token: such a login ends with "
             "its session."

@@ -41,7 +41,12 @@ def merge(runs: Sequence[RecordedRun]) -> RecordedRun:
         projects=tuple(dict.fromkeys(project for run in ordered for project in run.projects)),
         orgs=tuple(orgs.values()),
         apps=tuple(apps.values()),
-        plan=tuple(dict.fromkeys(target for run in ordered for target in run.targets)),
+        # An org that was retrieved from in the end is no target.
+        plan=tuple(
+            target
+            for target in dict.fromkeys(target for run in ordered for target in run.targets)
+            if target.app or courses[target].failed
+        ),
         courses=courses,
         interrupted=any(course.interrupted for course in courses.values())
         or any(not courses[target].ended for target in unreached),
@@ -54,7 +59,7 @@ def _latest(ordered: Sequence[RecordedRun]) -> tuple[dict[Subject, SubjectRecord
     courses: dict[Subject, SubjectRecord] = {}
     origins: dict[Subject, int] = {}
     for number, run in enumerate(ordered):
-        for target in run.targets:
+        for target in dict.fromkeys((*run.targets, *(each for each in run.courses if each.org))):
             course = run.courses.get(target, SubjectRecord())
             # A run that did not reach a target says nothing against what is known of it.
             if course.ended or target not in courses:

@@ -18,6 +18,7 @@ stages of targets run side by side, in `scheduler`; everything before is done on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -55,10 +56,11 @@ from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import bug, not_one_target
 from ecapipe.project.apps import App
-from ecapipe.project.discovery import ProjectSelection
+from ecapipe.project.discovery import Discovery, ProjectSelection
 from ecapipe.run import preflight, resume, retrieve, scheduler, steps, writeback
 from ecapipe.run.readiness import Blocked, Candidate, Readiness, Ready, Refused
-from ecapipe.run.targets import RunTargets, choose_targets
+from ecapipe.run.targets import RunTargets, choose_targets, pair_orgs
+from ecapipe.run.workers import CONCURRENCY
 from ecapipe.run.world import World
 
 
@@ -74,7 +76,7 @@ class RunRequest:
     options: LoginOptions
     last: str | None = None
     secret_from: frozenset[str] = frozenset()
-    at_once: int = scheduler.CONCURRENCY
+    at_once: int = CONCURRENCY
     retrieve: bool = False
     write_back: bool = False
     shard: Shard | None = None
@@ -93,7 +95,8 @@ def run(request: RunRequest, world: World, emit: Emit) -> None:
 
     try:
         emit(RunStarted(_run_id(at, world), at, stages, request.invocation, request.origin))
-        _Pipeline(request, world, Tracker(emit, world.clock, stages)).run()
+        with ExitStack() as closing:
+            _Pipeline(request, world, Tracker(emit, world.clock, stages), closing).run()
         # Within, so that no moment is left for an interrupt that nobody takes.
         end(interrupted=False)
     except KeyboardInterrupt:
@@ -113,13 +116,16 @@ class _Scope:
     targets: RunTargets
     chain: Chain
     records: resume.Records
+    failed: tuple[Subject, ...] = ()
+    """The orgs that could not be retrieved from."""
 
 
 class _Pipeline:
     """One run: the stages of the project, then of each app, then of each app in each org."""
 
-    def __init__(self, request: RunRequest, world: World, tracker: Tracker) -> None:
-        self.request, self.options, self.tracker = request, request.options, tracker
+    def __init__(self, request: RunRequest, world: World, tracker: Tracker, closing: ExitStack) -> None:
+        """What lasts as long as the run is given to `closing`."""
+        self.request, self.options, self.tracker, self.closing = request, request.options, tracker, closing
         self.world = replace(world, ask=tracker.asking(world.ask))
 
     def run(self) -> None:
@@ -129,9 +135,10 @@ class _Pipeline:
             return
         targets = scope.targets
         orgs = tuple(org.facts for org in targets.chosen)
-        self.tracker.emit(RunPlanned(targets.found.facts, self.subjects(targets), orgs))
+        self.tracker.emit(RunPlanned(targets.found.facts, (*self.subjects(targets), *scope.failed), orgs))
         if not self.tracker.reaches(LOCATE) or not scope.targets.found.apps:
-            self.tracker.emit(SubjectFinished(Subject(), None))
+            if targets.found.apps or not scope.failed:
+                self.tracker.emit(SubjectFinished(Subject(), None))
             return
         # After the plan, in which displays count all targets, and before anything is done anew.
         remaining = resume.replay(scope.records, scope.targets, scope.chain, self.tracker)
@@ -147,14 +154,23 @@ class _Pipeline:
         """Which app is to be logged in to in which org, where key and secret may come from, and what an earlier run
         has completed of that."""
         request, world = self.request, self.world
+        retrieved = None
         if request.retrieve:
             # It changes the files that are about to be read.
-            retrieve.retrieve(request.projects, request.orgs, world, work)
+            retrieved = retrieve.retrieve(request.projects, request.orgs, world, self.tracker, work, self.closing)
         with_orgs = request.orgs.asked or self.tracker.reaches(AUTHORIZE)
-        targets = choose_targets(request.projects, request.orgs, world, with_orgs=with_orgs)
+        if retrieved is None:
+            targets = choose_targets(request.projects, request.orgs, world, with_orgs=with_orgs)
+        elif retrieved.orgs:
+            targets = pair_orgs(retrieved.trees, request.projects.names, retrieved.orgs, world)
+        else:
+            targets = RunTargets(Discovery((), (), ()), ())
         if request.shard:
             work.facts[recorded_runs.SHARD] = str(request.shard)
+            count = len(targets.pairs)
             targets = targets.part(request.shard.holds)
+            if count and not targets.pairs:
+                work.warn(f"Shard {request.shard} holds none of the {count} logins: there is nothing to do here.")
         self.require_possible(targets)
         found = targets.found
         scope = Scope(found.apps, targets.chosen, found.known, ANYBODY, request.secret_from, request.orgs.allowed)
@@ -169,7 +185,7 @@ class _Pipeline:
         records = resume.resume(
             request.earlier, targets, chain=chain, options=self.options, tracker=self.tracker, work=work
         )
-        return _Scope(targets, chain, records)
+        return _Scope(targets, chain, records, retrieved.failed if retrieved else ())
 
     def require_possible(self, targets: RunTargets) -> None:
         """Raises `EcapipeError` for options that do not fit the targets, and as `login_plan.expect_to_hand_over`."""
@@ -281,10 +297,15 @@ class _Pipeline:
 
     def log_in(self, targets: Sequence[Readiness]) -> None:
         """Each target that is ready; the others are recorded first, since they take no time."""
+        interrupted = False
+        if self.options.probe:
+            targets, interrupted = preflight.ask_orgs(targets, self.world, self.request.at_once)
         ready: list[Ready] = []
         for target in targets:
             if isinstance(target, Ready) and not self.options.dry_run:
                 ready.append(target)
             else:
                 scheduler.record_unstarted(target, self.options, self.tracker)
+        if interrupted:
+            raise KeyboardInterrupt
         scheduler.run(ready, self.options, self.world, self.tracker, self.request.at_once)

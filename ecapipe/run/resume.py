@@ -146,7 +146,7 @@ def _changes(
     """A sentence for each kind of change, with the targets that it is about."""
     recorded = earlier.targets
     name = SubjectNames((*recorded, *fingerprints))
-    removed = [target for target in recorded if target not in fingerprints]
+    removed = [target for target in recorded if target.app and target not in fingerprints]
     new = [target for target in fingerprints if target not in recorded]
     changes = [
         f"Done again, because {reason}: {_enumerate(map(name, targets))}." for reason, targets in repeated.items()
@@ -168,6 +168,9 @@ def _difference(
             # What was not written down then is not held against it.
             if part in then and part in now and then[part] != now[part]:
                 return sentence
+        # Bearer tokens, of earlier versions too, are not written down.
+        if then.get("tokenType") != now.get("tokenType"):
+            return "the token is to be bound to a key, or no longer to be"
     if not {ended.stage for ended in record.ended}.issuperset(stages):
         return "more stages are asked for"
     if record.finished is None or record.finished.login is None:

@@ -56,14 +56,8 @@ from ecapipe.run.login_progress import LoginOver, LoginProgress
 from ecapipe.run.preflight import callback_urls
 from ecapipe.run.prompts import SignInPrompts, WebLogin
 from ecapipe.run.readiness import Blocked, Readiness, Ready, Refused, Skipped
-from ecapipe.run.workers import Workers
+from ecapipe.run.workers import CONCURRENCY, PER_HOST, Workers
 from ecapipe.run.world import World
-
-CONCURRENCY: Final = 8
-"""Logins at work at the same time, unless somebody asks for another number."""
-
-PER_HOST: Final = 8
-"""Logins that one host gets at the same time, however many there may be in all."""
 
 GRACE: Final = 4.0
 """Seconds that logins have to end after an interrupt."""
@@ -102,7 +96,11 @@ def record_unstarted(readiness: Readiness, options: LoginOptions, tracker: Track
                     raise SkipStage(problem.message, problem)
                 case Refused(_, problem):
                     raise EcapipeError(problem)
-                case Ready(target, plan):
+                case Ready(target, plan, check):
+                    if check:
+                        work.facts["probe"] = check.verdict
+                    if check and check.problem:
+                        work.facts["probeMessage"] = check.problem.message
                     login_plan.show(plan, target, options, work)
     if sequence.finished:
         tracker.emit(SubjectFinished(subject, None))

@@ -92,7 +92,10 @@ class RunTrees:
     Raises `EcapipeError` for everything that keeps the run's own project from being read.
     """
 
-    def __init__(self, selection: ProjectSelection, orgs: OrgSelection, world: World) -> None:
+    def __init__(
+        self, selection: ProjectSelection, orgs: OrgSelection, world: World, *, brought: bool = False
+    ) -> None:
+        """`brought`: the apps are to be retrieved, so that no project is needed unless one is named."""
         self._selection, self._world = selection, world
         self.orgs, self.notices = _trees_by_flag(selection, orgs)
         self._batch = self.orgs.batch
@@ -104,7 +107,9 @@ class RunTrees:
             self.projects = discovery.projects(selection, world)
         except EcapipeError as error:
             # Without a project of its own a run works if every org brings its apps along.
-            if not self._brings_all_apps(orgs) or error.problem.kind not in _NO_PROJECT:
+            named = selection.directories or selection.metadata_dirs
+            needless = self._brings_all_apps(orgs) or (brought and not named)
+            if not needless or error.problem.kind not in _NO_PROJECT:
                 raise
         if self.projects and selection.trusted:
             self.root = self.projects[0].root
@@ -126,6 +131,8 @@ class RunTrees:
 
         Whoever can push to that repository could otherwise name an address, and have secrets sent there.
         """
+        if self._batch and self._batch.named_by:
+            return self._batch.named_by
         if self._batch and self.hold(self._batch.file):
             return "tree"
         return "user"
@@ -188,13 +195,13 @@ class RunTrees:
         by_place = {self._place(each): self.tree(each) for each in dict.fromkeys(source_dirs)}
         return list(by_place.values())
 
-    def tree(self, source_dir: str | None) -> Discovery:
-        """What lies in a tree; raises as `names`."""
+    def tree(self, source_dir: str | None, label: str | None = None) -> Discovery:
+        """What lies in a tree, which results call `label`, by default by its path; raises as `names`."""
         if source_dir is None and not self.projects:
             return _EMPTY
         place = self._place(source_dir)
         if place not in self._trees:
-            self._trees[place] = self._read(source_dir)
+            self._trees[place] = self._read(source_dir, label)
         return self._trees[place]
 
     def _place(self, source_dir: str | None) -> str:
@@ -203,14 +210,19 @@ class RunTrees:
             return ""
         return self._world.tree.resolve(source_dir) or source_dir
 
-    def _read(self, source_dir: str | None) -> Discovery:
+    def _read(self, source_dir: str | None, label: str | None) -> Discovery:
         selection, world = self._selection, self._world
         if self._source_org_apps is None:
             self._source_org_apps = discovery.source_org_apps(selection, world)
         if source_dir is None:
             # All apps: whether a name is known is judged when the trees of all orgs are.
             return discovery.discover(replace(selection, names=()), world, self._source_org_apps)
-        return discovery.discover_retrieved(source_dir, selection.trusted, world, self._source_org_apps)
+        return discovery.discover_retrieved(source_dir, selection.trusted, world, self._source_org_apps, label)
+
+
+def retrieved_tree(org: Org) -> str:
+    """What results call the tree that is retrieved from an org for the time of a run."""
+    return f"org:{org.name}"
 
 
 def _trees_by_flag(selection: ProjectSelection, orgs: OrgSelection) -> tuple[OrgSelection, tuple[str, ...]]:
@@ -243,8 +255,13 @@ def choose_targets(
     selected_orgs: Sequence[Org] = ()
     if with_orgs:
         selected_orgs = org_selection.select(orgs, trees.projects, salesforce_cli, trees.names, flows=CHOICES)
-    targets = pair_apps(trees, selection.names, selected_orgs)
-    strays = stray_variables(world.variable_names, targets.found, selected_orgs)
+    return pair_orgs(trees, selection.names, selected_orgs, world)
+
+
+def pair_orgs(trees: RunTrees, names: Sequence[str], orgs: Sequence[Org], world: World) -> RunTargets:
+    """As `pair_apps`, with a notice for each variable that looks like one for an app and fits none."""
+    targets = pair_apps(trees, names, orgs)
+    strays = stray_variables(world.variable_names, targets.found, orgs)
     return replace(targets, notices=(*trees.notices, *targets.notices, *strays))
 
 

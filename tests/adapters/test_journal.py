@@ -324,6 +324,16 @@ def test_the_oldest_goes_when_a_new_one_begins_unless_it_is_going_on(home: Envir
     assert not {runs[0], runs[2]} & {entry.run for entry in journal.entries(home)[0]}
 
 
+def test_as_many_are_recorded_as_the_user_says(home: Environment) -> None:
+    few = Environment({"ECAPIPE_STATE_DIR": home.get("ECAPIPE_STATE_DIR") or "", "ECAPIPE_KEEP_RUNS": "2"})
+    for number in range(4):
+        write(few, named(f"20260101T{number:06}Z-abcdef"))
+    assert len(journal.entries(few)[0]) == 2
+    for wrong in ("0", "-1", "many", "1000000"):
+        with pytest.raises(EcapipeError, match="ECAPIPE_KEEP_RUNS takes a number from 1"):
+            journal.kept(Environment({"ECAPIPE_KEEP_RUNS": wrong}))
+
+
 def test_one_that_cannot_be_read_hides_no_other(home: Environment) -> None:
     write(home, named("20260101T000000Z-aaaaaa"))
     write(home, named("20260102T000000Z-aaaaaa"))

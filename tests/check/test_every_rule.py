@@ -204,6 +204,11 @@ CASES = {
         app(settings={"shouldRotateConsumerSecret": "false"}),
         "<shouldRotateConsumerSecret>true</shouldRotateConsumerSecret>",
     ),
+    "dpop-required": Case(
+        app(settings={"isDPopEnabled": "true"}),
+        app(settings={"isDPopEnabled": "false"}),
+        "<isDPopEnabled>true</isDPopEnabled>",
+    ),
     "certificate-dropped": Case(
         [*committed(app(settings=CERTIFICATE)), app()],
         [*committed(app(settings=CERTIFICATE)), app(settings={"certificate": "TmV3"})],

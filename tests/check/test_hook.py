@@ -151,3 +151,17 @@ def test_a_repository_without_a_project_is_no_objection(tmp_path: Path) -> None:
     leak(root)
     ended = commit(root, "--all")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_a_commit_to_a_repository_of_several_projects_is_checked_in_each_without_arguments(tmp_path: Path) -> None:
+    projects = {f"{place}/{path}": text for place in ("a", "b/c") for path, text in trees.project().items()}
+    root = hook(ground.ready(tmp_path / "mono", committed(projects | {"README": "made up\n"})))
+    trees.plant(root, {"README": "changed\n"})
+    ground.git(root, "add", "README")
+    clean = commit(root)
+    assert (clean.returncode, clean.stderr) == (0, "")
+    trees.plant(root, {f"b/c/{path}": text for path, text in trees.app().items()})
+    ground.git(root, "add", "--force", ".")
+    stopped = commit(root)
+    assert stopped.returncode == 1
+    assert "Billing" in stopped.stdout + stopped.stderr

@@ -211,6 +211,53 @@ def test_a_json_result_serves_on_another_machine(half: Batch, home: Path, tmp_pa
     }
 
 
+def test_a_json_result_alone_says_orgs_apps_and_options_on_another_machine(
+    half: Batch, home: Path, tmp_path: Path
+) -> None:
+    first = begun(half, home, "-n", "Batch", "--scopes", "api id", "--report", "json=result.json")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(half.root, elsewhere)
+    shutil.copy(home / "result.json", elsewhere)
+    # Its word counts as the tree's: this machine is none of Salesforce's.
+    refused = inside("run", "--resume", "result.json", "--json", at=elsewhere)
+    assert (refused.status, "RefusedHost" in refused.out or "cannot be used" in refused.out) == (2, True)
+    ended = inside("run", "--resume", "result.json", "--allow-host", "localhost", "--json", at=elsewhere)
+    assert (ended.status, succeeded(ended)) == (0, set(ORGS)), ended
+    assert taken_over(ended.result) == {"dev", "prod"}
+    assert {stage["facts"][RECORDED] for stage in ended.result["stages"] if RECORDED in stage["facts"]} == {
+        run_id(first)
+    }
+    options = ended.result["invocation"]["options"]
+    assert options[options.index("--scopes") + 1] == "api id"
+
+
+def test_a_json_result_decides_on_no_path_and_no_host(half: Batch, home: Path, tmp_path: Path) -> None:
+    document = begun(half, home).document
+    victim = tmp_path / "victim"
+    words = [
+        ("--report", f"html={victim}"),
+        ("--jwt-key-file", str(victim)),
+        ("--allow-host", "localhost"),
+        ("--write-back",),
+    ]
+    document["result"]["invocation"]["options"] += [word for each in words for word in each]
+    document["result"]["invocation"]["options"] += ["-d", str(tmp_path), "--source-dir=../..", "--replace-alias"]
+    (half.root / "hostile.json").write_text(json.dumps(document))
+    ended = inside("run", "--resume", "./hostile.json", "--json", at=half.root)
+    assert (ended.status, victim.exists()) == (2, False)
+    assert "only files of the project give it" in ended.out
+    ended = inside("run", "--resume", "./hostile.json", "--allow-host", "localhost", "--json", at=half.root)
+    assert (ended.status, victim.exists()) == (0, False)
+    kept = {"--report", "--jwt-key-file", "-d", "--source-dir=../..", "--replace-alias", "--write-back"}
+    assert kept.isdisjoint(ended.result["invocation"]["options"])
+
+
+def test_an_empty_shard_says_so(orgs: Batch, home: Path) -> None:
+    ended = [inside(*orgs.run("dev"), "--shard", f"{k}/2", at=home) for k in (1, 2)]
+    assert sorted("holds none of the 1 logins" in each.err for each in ended) == [False, True]
+    assert {each.status for each in ended} == {0}
+
+
 def test_a_result_of_nothing_but_what_is_promised_serves_too(half: Batch, home: Path) -> None:
     """Whoever keeps results may drop the facts, which are not promised."""
     document = begun(half, home).document

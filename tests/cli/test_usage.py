@@ -51,7 +51,6 @@ WRONG = {
     "run --retrieve --dry-run": (2, "UsageError", "--retrieve and --dry-run exclude each other."),
     "run --retrieve --emulator": (2, "UsageError", "--retrieve and --emulator exclude each other."),
     "run --retrieve --metadata-dir .": (2, "UsageError", "--retrieve and --metadata-dir exclude each other."),
-    "run -d project -o dev -o uat --retrieve": (2, "NotOneSource", "exactly one org"),
     "run --print-token value": (2, "UsageError", "exclude each other"),
     "run -d project/nowhere": (2, "SourceDirNotFound", "project/nowhere"),
     "run -d project": (2, "NoOrgChosen", "dev, uat"),

@@ -14,6 +14,7 @@ here = pathlib.Path(__file__).parent
 words = [word for word in sys.argv[1:] if not word.startswith("-")]
 answers = json.loads((here / "answers.json").read_text())
 answer = answers.get(" ".join(words), {{"status": 127, "err": "Warning: it is not a sf command.\\n"}})
+answer |= next((more for word, more in answer.get("by", {{}}).items() if word in sys.argv), {{}})
 piped, read = "", [word.partition("=")[2] for word in sys.argv if word.startswith("--sfdx-url-file=")]
 if read and read[0] != "/dev/stdin":
     place = pathlib.Path(read[0])
@@ -80,7 +81,7 @@ class StandIn:
 
     def says(self, command: str, out: str = "", err: str = "", *, status: int = 0, **more: Any) -> None:
         """Let a command print this; if wanted, `seconds` late, and with `files` written first. By argument, it gives
-        other `answers`, or an error for those that it `refuses`."""
+        other `answers`, an error for those that it `refuses`, and anything else as `by` says."""
         self._answers[command] = {"out": out, "err": err, "status": status, **more}
         (self.folder / "answers.json").write_text(json.dumps(self._answers), encoding="utf-8")
 

@@ -122,6 +122,9 @@ def org() -> Iterator[str]:
 @pytest.mark.parametrize("line", NEED_A_LOGIN)
 def test_an_example_that_needs_a_kept_login_succeeds(line: str, place: Path, org: str) -> None:
     keep = f"ecapipe run -d sample-project -n Nightly_Reports -o uat={org} --save --store file"
+    # A proof is for a login that is bound to a key.
+    if "--proof" in line:
+        keep += " --dpop"
     for each in (keep, line):
         run = subprocess.run(
             spoken(each), cwd=place, env=environment(place), capture_output=True, text=True, check=False

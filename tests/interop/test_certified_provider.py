@@ -26,13 +26,17 @@ Callbacks = Mapping[str, str | None]
 
 @pytest.fixture(scope="module")
 def callbacks() -> Callbacks:
-    """The apps with their callback URLs. Nightly is for client credentials, Lenient does not require PKCE."""
+    """The apps with their callback URLs. Nightly is for client credentials, Lenient does not require PKCE, Bound
+    wants proofs."""
     here = f"http://localhost:{free_port()}/OauthRedirect"
-    return {"Listening": here, "Pasting": ELSEWHERE, "Lenient": ELSEWHERE, "Nightly": None}
+    return {"Listening": here, "Pasting": ELSEWHERE, "Lenient": ELSEWHERE, "Bound": ELSEWHERE, "Nightly": None}
 
 
 def an_org(org_id: str, callbacks: Callbacks) -> AbstractContextManager[Provider]:
-    clients = [provider.client(trees.key(app), trees.secret(app), url) for app, url in callbacks.items()]
+    clients = [
+        provider.client(trees.key(app), trees.secret(app), url, bound=app == "Bound")
+        for app, url in callbacks.items()
+    ]
     strict = [trees.key("Listening"), trees.key("Pasting")]
     return provider.running(org_id, USER_IDS, ROBOT, clients, strict)
 
@@ -54,7 +58,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, callbacks: Callbacks) -> P
     files = trees.project(sourceApiVersion="66.0")
     for app, url in callbacks.items():
         night = trees.CLIENT_CREDENTIALS if url is None else {}
-        files |= trees.app(app, settings={"callbackUrl": url, **night}, policies=night)
+        bound = {"isDPopEnabled": "true"} if app == "Bound" else {}
+        files |= trees.app(app, settings={"callbackUrl": url, **night, **bound}, policies=night)
     return trees.plant(tmp_path_factory.mktemp("project"), files)
 
 
@@ -151,6 +156,34 @@ def test_client_credentials_need_nobody(org: Provider, project: Path, env: dict[
 
     assert ended.status == 0
     assert (ended.success["flow"], ended.success["username"]) == ("client-credentials", ROBOT)
+
+
+def test_a_login_is_bound_to_a_key_from_its_code_to_its_last_request(
+    org: Provider, project: Path, env: dict[str, str]
+) -> None:
+    """The provider wants a nonce in each proof, and to see each proof once."""
+    before = len(org.asked(TOKEN))
+    saving = ("--save", "--store", "file", "--scopes", "openid api id refresh_token")
+    with log_in(project, "Bound", f"acme={org.url}", env=env, more=saving) as run:
+        link = run.link()
+        run.paste(person.sign_in(link, USER))
+        ended = run.ended()
+    assert (ended.status, ended.success["token"]) == (0, "saved"), ended
+    assert len(of_query(link, "dpop_jkt")) == 43
+    shown = ran("login", "display", "--verify", env=env)
+    assert (shown.result["verified"], shown.result["login"]["bound"]) == (True, True)
+    assert ran("login", "refresh", env=env).status == 0
+    assert ran("login", "display", "--verify", env=env).status == 0
+    # Each begins without a nonce, and is asked for one.
+    assert [each.status for each in org.asked(TOKEN)[before:]] == [400, 200] * 2
+    assert ran("login", "logout", env=env).status == 0
+
+
+def test_a_flag_alone_binds_a_token(org: Provider, project: Path, env: dict[str, str]) -> None:
+    # Not farther: the provider's UserInfo takes no token that an app got for itself.
+    ended = ran("run", "-d", project, "-n", "Nightly", "-o", org.url, "--until", "token", "--dpop", env=env)
+    assert (ended.status, ended.data["warnings"]) == (0, []), "it is no bearer token"
+    assert [each.status for each in org.asked(TOKEN)[-2:]] == [400, 200]
 
 
 @pytest.mark.parametrize("app", ["Pasting", "Lenient"])

@@ -30,9 +30,11 @@ UNSTABLE = tuple(
     for pattern, put in (
         (r"\b00D\w{12}![\w.]+", "TOKEN"),
         (r"\b5Aep861[\w.]+", "REFRESH-TOKEN"),
+        (r"\bDPoP: eyJ[\w.-]+", "DPoP: PROOF"),
         (r"\b\d{8}T\d{6}Z-[0-9a-f]{6}\b", "RUN"),
         (r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "TIME"),
         (r"\b20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)?(,\d+)?( UTC)?", "TIME"),
+        (r'(unused by |"expiresIfUnusedBy": ")20\d\d-\d\d-\d\d', r"\1DAY"),
         (r'("(?:milliseconds|seconds|duration)": )[\d.]+', r"\g<1>0"),
         (r"(?<![\w.])\d+(\.\d+)?( ?ms|s)\b", "0s"),
         (r'(time=")[\d.]+"', r'\g<1>0"'),

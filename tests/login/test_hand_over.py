@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import trees
 from fakes import salesforce_cli, scripted
 from fakes.salesforce_cli import StandIn, login
 from fakes.scripted import PASTED, Orgs, org_id
+from keypairs import certificate, pem, rsa_key, written
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.salesforce_cli import Sf
@@ -162,6 +165,35 @@ def test_without_a_hand_over_no_refresh_token_is_asked_for(scene: Scene) -> None
     assert "hand-over Billing@uat" not in scene.outcomes
 
 
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_jwt_login_is_handed_over_with_its_key_so_that_it_can_be_renewed(usable: bool, scene: Scene) -> None:
+    """As ``sf org login jwt`` does it; a key that is in no file is no help to it later."""
+    pair = {"certificate": certificate(rsa_key()), "callbackUrl": None, "consumerSecret": None}
+    scene.files, scene.orgs.refresh = trees.app("Billing", settings=pair), None
+    kept = {"username": "ada@uat.example", "orgId": org_id(host("uat")), "instanceUrl": f"https://{host('uat')}"}
+    scene.standin.gives("org login jwt", kept)
+    key = written(scene.root, pem(rsa_key()))
+    if not usable:
+        # A pipe, as <(...) of a shell is.
+        key = str(scene.root / "pipe")
+        os.mkfifo(key)
+        threading.Thread(target=Path(key).write_bytes, args=(pem(rsa_key()),), daemon=True).start()
+    which = OrgSelection((f"uat=https://{host('uat')}",), username="ada@uat.example")
+    scene.run(how=replace(HAND_OVER, flow="jwt", key_file=key), which=which)
+    assert scene.tokens == {"Billing@uat": "handedOver"}
+    call = scene.standin.calls[-1]
+    if usable:
+        assert call.command == "org login jwt"
+        assert call.argv[3:8] == [
+            "--username=ada@uat.example", f"--jwt-key-file={key}", f"--client-id={trees.key('Billing')}",
+            f"--instance-url=https://{host('uat')}", "--alias=uat",
+        ]  # fmt: skip
+        assert scene.report.ended[-1].facts["kept"] == "path of the private key"
+    else:
+        assert call.command == "org login access-token"
+        assert "cannot renew this login" in str(scene.report.ended[-1].reason)
+
+
 def test_without_a_refresh_token_the_access_token_is_handed_over(scene: Scene) -> None:
     scene.files = trees.app("Billing", **ALONE)
     scene.run()
@@ -303,6 +335,13 @@ def test_a_secret_that_has_no_place_in_a_login_url_is_told_before_anyone_signs_i
     )
     scene.run()
     assert (scene.problems, scene.orgs.authorized) == ([hand_over_not_possible.name], [])
+
+
+def test_a_login_that_is_bound_to_a_key_is_refused_before_anyone_signs_in(scene: Scene) -> None:
+    scene.files = trees.app("Billing", **(WEB | {"settings": {"callbackUrl": PASTED, "isDPopEnabled": "true"}}))
+    scene.run()
+    assert (scene.problems, scene.orgs.asked, scene.orgs.authorized) == ([hand_over_not_possible.name], [], [])
+    assert "bound to a key (DPoP)" in scene.report.problems[0].message
 
 
 def test_several_apps_for_one_org_are_refused_before_anyone_signs_in(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -31,11 +32,12 @@ from ecapipe.events import (
 )
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import newer_format
-from ecapipe.problems.usage import run_ambiguous, run_going_on, run_not_found, unreadable_file
+from ecapipe.problems.usage import run_ambiguous, run_going_on, run_not_found, unreadable_file, usage_error
 from ecapipe.secret import without_known
 
 KEPT: Final = 50
-"""Runs; older ones go when a new one begins."""
+"""Runs, unless ``ECAPIPE_KEEP_RUNS`` says otherwise; older ones go when a new one begins."""
+_MOST: Final = 100_000
 
 # O_EXCL: never over the journal of another run. O_BINARY: Windows is to leave line ends alone.
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -75,7 +77,8 @@ class JournalWriter:
         arguments: Sequence[str] | None = None,
         resumes: str | None = None,
     ) -> None:
-        self._environment = environment
+        """Raises `EcapipeError` (UsageError) for a number of runs that is none."""
+        self._environment, self._kept = environment, kept(environment)
         self._arguments, self._resumes = arguments, resumes
         self._started: RunStarted | None = None
         self._stage_count = 0
@@ -173,7 +176,7 @@ class JournalWriter:
         self._file = BackgroundFile(file)
         self.run = run
         self._write(Subject())
-        _prune(folder)
+        _prune(folder, self._kept)
 
     def _write(self, subject: Subject) -> None:
         """Write down what is known of the subject by now."""
@@ -348,11 +351,20 @@ def _is_locked(folder: str, run: str) -> bool:
         return True
 
 
-def _prune(folder: str) -> None:
+def kept(environment: Environment) -> int:
+    """How many runs are recorded at most; raises `EcapipeError` (UsageError)."""
+    text = environment.get("ECAPIPE_KEEP_RUNS") or str(KEPT)
+    if not re.fullmatch("[0-9]{1,6}", text) or not 1 <= int(text) <= _MOST:
+        sentence = f"ECAPIPE_KEEP_RUNS takes a number from 1 to {_MOST}."
+        raise EcapipeError(usage_error(sentence, "ecapipe run", "Correct it, or unset it."))
+    return int(text)
+
+
+def _prune(folder: str, kept: int) -> None:
     """Remove all but the last runs, and any that are going on."""
     # Also of those that only a lock is left of.
     runs = {name.partition(".")[0] for name in os.listdir(folder) if name.endswith((_SUFFIX, ".lock"))}
-    for run in sorted(runs, reverse=True)[KEPT:]:
+    for run in sorted(runs, reverse=True)[kept:]:
         lock = _lock(folder, run)
         with suppress(EcapipeError), state.lock(lock, run_going_on(run)):
             for path in (_path(folder, run), lock):

@@ -104,7 +104,7 @@ def write_report(path: str, content: bytes, *, trees: Collection[str]) -> None:
 def write_in_project(root: str, file: str, content: bytes) -> None:
     """See `ecapipe.run.world.World.write`."""
     root = os.path.realpath(root)
-    with _reporting(file), _parent(os.path.join(root, file), (root,)) as (folder, name):
+    with _reporting(file), _parent(os.path.join(root, file), (root,), make=True) as (folder, name):
         _replace(folder, name, content, mode=_mode(folder, name))
 
 

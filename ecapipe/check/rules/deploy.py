@@ -73,6 +73,25 @@ def rotates_on_deploy(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
+    levels=Levels(login="note", deploy="note"),
+    means="isDPopEnabled is true: the org issues only tokens that are bound to a key of the client (DPoP, RFC 9449).",
+    why="Clients that send no proofs of a key cannot log in, or have a token that they cannot use: neither the "
+    "Salesforce CLI nor jsforce, simple-salesforce and most other clients send any. ecapipe does, and Salesforce's "
+    "mobile SDK.",
+    remedy="Leave it on if all clients of the app send proofs, else set isDPopEnabled to false.",
+    source=f"{HELP}, Demonstrating Proof of Possession (DPoP)",
+    file_type=metadata.SETTINGS,
+)
+def dpop_required(subject: RuleInput) -> Iterator[Remark]:
+    if subject.own_settings and subject.app.requires_dpop:
+        yield subject.remark(
+            f"{subject.app.name} requires DPoP: clients without proofs, such as the Salesforce CLI, cannot use it.",
+            "If a client of it sends none, set isDPopEnabled to false.",
+            element="isDPopEnabled",
+        )
+
+
+@rule(
     levels=Levels(login="warning", deploy="error", commit="warning"),
     means="The settings hold no certificate, but the last commit had one, or the app is used with the JWT flow. "
     "Before a login git is asked only if a secret is in the tree.",

@@ -198,8 +198,9 @@ def scope_full(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="warning"),
-    means="refreshTokenPolicyType is Infinite: refresh tokens are valid until they are revoked.",
-    why="A token that leaked, or was forgotten, works for ever.",
+    means="refreshTokenPolicyType is Infinite: refresh tokens are valid until they are revoked, or 30 days unused.",
+    why="A token that leaked works for as long as somebody uses it. Salesforce ends those that are idle for 30 days, "
+    "whatever the file says: in sandboxes since 21 October 2026, elsewhere since 4 November 2026.",
     remedy="Use SpecificInactivity or SpecificLifetime.",
     source=f"{guide(metadata.OAUTH_POLICIES)}; RFC 9700, section 4.14",
     file_type=metadata.OAUTH_POLICIES,
@@ -209,7 +210,7 @@ def refresh_token_never_expires(subject: RuleInput) -> Iterator[Remark]:
         subject,
         "refreshTokenPolicyType",
         ("Infinite",),
-        sentence="The refresh tokens of {} never expire.",
+        sentence="The refresh tokens of {} never expire while they are used.",
         action="Use SpecificInactivity or SpecificLifetime.",
     )
 
