@@ -37,7 +37,7 @@ def azure(result: ReportData) -> Iterator[str]:
     which some targets succeeded."""
     for entry in _first_of_each_level(result):
         if entry.level in _AZURE:
-            properties = {"type": entry.level}
+            properties: dict[str, str] = {"type": entry.level}
             if entry.file is not None:
                 properties |= {"sourcepath": entry.file, "linenumber": str(entry.line or 1)}
             yield _azure_command("logissue", _text(entry), **properties, code=entry.name)

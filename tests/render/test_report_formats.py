@@ -176,6 +176,34 @@ def test_gitlab_fingerprints_are_unique_since_it_drops_what_it_has_seen() -> Non
     assert FORMATS["gitlab"](twice) == FORMATS["gitlab"](twice)
 
 
+def test_bitbucket_gets_a_report_and_annotations_that_its_api_takes() -> None:
+    insights = json.loads(FORMATS["bitbucket"](found()))
+    assert (insights["report"]["title"], insights["report"]["result"]) == ("ecapipe app check", "FAILED")
+    assert [(each["title"], each["value"]) for each in insights["report"]["data"]] == [
+        ("errors", 1),
+        ("warnings", 1),
+        ("notes", 1),
+    ]
+    assert insights["annotations"][1] == {
+        "external_id": accounts.finding("secret-tracked-by-git").fingerprint,
+        "annotation_type": "VULNERABILITY",
+        "severity": "MEDIUM",
+        "summary": "secret-tracked-by-git: Billing: git tracks it.",
+        "details": "Billing: git tracks it.\nRetrieve it.",
+        "path": "force-app/a.ecaGlblOauth-meta.xml",
+        "line": 5,
+    }
+    (failure,) = json.loads(FORMATS["bitbucket"](accounts.failure("No.", "Do.", None)))["annotations"]
+    assert "path" not in failure
+    many = accounts.check(
+        [BILLING], [accounts.finding(line=line, message="\N{PILE OF POO}" * 3000) for line in range(1, 1201)]
+    )
+    annotations = json.loads(FORMATS["bitbucket"](many))["annotations"]
+    assert len({each["external_id"] for each in annotations}) == len(annotations) == 1000
+    assert {len(each["summary"].encode("utf-16-le")) // 2 for each in annotations} <= {449, 450}
+    assert {len(each["details"].encode("utf-16-le")) // 2 for each in annotations} <= {1999, 2000}
+
+
 def test_json_is_what_the_command_prints() -> None:
     result = found()
     assert json.loads(FORMATS["json"](result)) == result.document

@@ -148,11 +148,13 @@ def test_sarif_stays_valid_and_has_no_link(text: str, other: str) -> None:
 
 @given(TEXT, TEXT)
 @unhurried
-def test_gitlab_and_json_hold_what_they_are_given(text: str, other: str) -> None:
+def test_gitlab_bitbucket_and_json_hold_what_they_are_given(text: str, other: str) -> None:
     for result in results(text, other):
         issues = json.loads(FORMATS["gitlab"](result))
         told = ["\n".join((entry.sentence, *entry.actions)) for entry in result.open_entries]
         assert [each["description"] for each in issues] == told
+        insights = json.loads(FORMATS["bitbucket"](result))
+        assert [each["details"] for each in insights["annotations"]] == told
         assert json.loads(FORMATS["json"](result)) == result.document
 
 
