@@ -50,7 +50,7 @@ def mcp_scopes(subject: RuleInput) -> Iterator[Remark]:
         faults.append(f"It has {', '.join(others)}, which Salesforce's guide leaves out.")
     if faults:
         yield subject.remark(
-            f"{subject.app.name} has not the scopes that hosted MCP servers ask for. {' '.join(faults)}",
+            f"{subject.app.name} does not have the scopes that hosted MCP servers ask for. {' '.join(faults)}",
             f"Set commaSeparatedOauthScopes to {', '.join(SCOPES)}. {_DEPLOY}",
             at=subject.oauth,
             element="commaSeparatedOauthScopes",
