@@ -1,4 +1,4 @@
-"""``ecapipe app check``: the apps of a project before a login, a deploy or a commit."""
+"""``ecapipe app check``: the apps of a project before a login, a deploy or a commit, and for hosted MCP servers."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Purpose(StrEnum):
     login = "login"
     deploy = "deploy"
     commit = "commit"
+    mcp = "mcp"
 
 
 class FailOn(StrEnum):
@@ -95,6 +96,9 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
     """Check the apps before a login, a deploy or a commit: files, credentials, policies, and who can see secrets.
 
     Offline. Ends with 1 if there is a finding at the level of --fail-on.
+
+    --for mcp says whether Salesforce's hosted MCP servers will take the apps; choose those that are meant for them
+    with --name.
 
     The levels depend on --for; plugins.ecapipe.rules of sfdx-project.json gives rules other levels, or switches them
     off. Findings in the baseline, the file that plugins.ecapipe.baseline names, are shown as accepted and do not

@@ -141,6 +141,8 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app check --source-dir sample-project --for deploy --fail-on warning"),
         Example("Check what the next commit would take, in a commit hook:",
                 "ecapipe app check --source-dir sample-project --for commit --staged"),
+        Example("Check whether Salesforce's hosted MCP servers will take an app:",
+                "ecapipe app check --source-dir sample-project/mcp --for mcp"),
         Example("Check the tree by the settings and the baseline of the last commit:",
                 "ecapipe app check --source-dir sample-project --project-config-from HEAD"),
     ),

@@ -55,7 +55,7 @@ KNOWN: Final[dict[Type, frozenset[str]]] = {
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="error"),
+    levels=Levels(login="warning", deploy="error", commit="error", mcp=None),
     means="shouldRotateConsumerKey or shouldRotateConsumerSecret is true.",
     why="Every deploy makes a new key or secret, and cuts off every client that uses the old one.",
     remedy="Set both to false; rotate on purpose, with staged credentials.",
@@ -92,7 +92,7 @@ def dpop_required(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="warning"),
+    levels=Levels(login="warning", deploy="error", commit="warning", mcp=None),
     means="The settings hold no certificate, but the last commit had one, or the app is used with the JWT flow. "
     "Before a login git is asked only if a secret is in the tree.",
     why="A deploy is declarative: without the element it removes the app's certificate, and every JWT login fails.",
@@ -118,7 +118,7 @@ def certificate_dropped(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="note", deploy="error"),
+    levels=Levels(login="note", deploy="error", mcp=None),
     means="The app has its own global OAuth settings, but its oauthLink names another org than the target. It is a "
     "note while the target's org id is unknown.",
     why="The link points to a consumer that the target does not have: the deploy fails.",
@@ -138,7 +138,7 @@ def oauth_link_foreign(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="warning"),
+    levels=Levels(login="warning", deploy="error", commit="warning", mcp=None),
     means="The app has its own global OAuth settings, but its oauthLink cannot belong to them: it has the wrong "
     "form, names another org than the app's own file does, or there is no consumer key yet.",
     why="A link of an earlier or copied app makes the deploy fail.",
@@ -169,7 +169,7 @@ def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="note", deploy="warning"),
+    levels=Levels(login="note", deploy="warning", mcp=None),
     means="orgScopedExternalApp names another org than the target. It is a note while the target's org id is "
     "unknown.",
     why="It ties the app to the org it was made in.",
@@ -213,7 +213,7 @@ def oauth_plugin_disabled(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    levels=Levels(login="warning", deploy="warning", commit="warning", mcp=None),
     means="The client credentials flow is on in only one of settings and policies.",
     why="Salesforce needs both; the token request is refused.",
     remedy="Set isClientCredentialsFlowEnabled alike in both files.",
@@ -237,7 +237,7 @@ def client_credentials_half_enabled(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The client credentials flow is on, but the policies name no clientCredentialsFlowUser.",
     why="The token belongs to that user; without one the request is refused.",
     remedy="Name an API-only user with the least permissions in clientCredentialsFlowUser.",
@@ -256,7 +256,7 @@ def run_as_user_missing(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The project, or ECAPIPE_JWT_KEY_FILE, says that the app logs in with the JWT flow, but the settings hold "
     "no certificate.",
     why="Salesforce verifies the assertion with the certificate; without it the flow is off.",
@@ -297,7 +297,7 @@ def key_deployed_to_other_org(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="note", deploy="note", commit="note"),
+    levels=Levels(login="note", deploy="note", commit="note", mcp=None),
     means="A file holds an element that its type does not have, as far as ecapipe knows.",
     why="It may be misspelt, and then has no effect or stops the deploy; or newer than ecapipe.",
     remedy="Compare the name with the documentation of the type.",

@@ -100,7 +100,7 @@ def scope_unknown(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The app logs in with the JWT flow, or has a certificate, but its scopes lack RefreshToken.",
     why="An org refuses the flow without it: refresh_token scope is required.",
     remedy="Add RefreshToken to commaSeparatedOauthScopes, and deploy.",
@@ -121,7 +121,7 @@ def jwt_without_refresh_scope(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The certificate of the settings has expired.",
     why="Salesforce verifies assertions of the JWT flow with it.",
     remedy="Make a new key and certificate, put the certificate into the settings, deploy, and retrieve.",
@@ -140,7 +140,7 @@ def certificate_expired(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="What stands in the settings as a certificate cannot be read as one: it is cut, or a placeholder.",
     why="Salesforce refuses the deploy, or every login with the JWT flow.",
     remedy="Put the certificate there, in PEM or as the base64 in it, or retrieve the file again.",
