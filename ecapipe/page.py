@@ -91,14 +91,15 @@ def policy(style: str = "", **more: str | None) -> str:
 
     Nobody frames it: a page of somebody else could have its buttons clicked unawares.
     """
-    directives: dict[str, str | None] = {
+    directives = {
         "default-src": "'none'",
         "style-src": digest(LOOK + style),
         "img-src": "data:",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
         "form-action": "'none'",
-    } | {name.replace("_", "-"): value for name, value in more.items()}
+        **{name.replace("_", "-"): value for name, value in more.items()},
+    }
     return "; ".join(f"{name} {value}" for name, value in directives.items() if value)
 
 
