@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe.adapters import composition
+from ecapipe.adapters import composition, origin
 from ecapipe.check.findings import Finding, at_least
 from ecapipe.check.options import CheckOptions
 from ecapipe.cli import options
@@ -21,12 +22,14 @@ from ecapipe.cli.options import ProjectFlags, ReportFiles, command_flags
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import listings
 from ecapipe.render.progress import Progress
 
 if TYPE_CHECKING:
     from ecapipe.check.inspection import CheckResult
     from ecapipe.render.report_data import ReportData
+    from ecapipe.run.world import World
 
 COMMAND = "ecapipe app check"
 
@@ -130,9 +133,10 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
     )
     world = composition.real_world(environment)
     reports = report_files.parse(session, COMMAND, flags.report_to, project, world.tree)
+    started_at = world.clock.utc()
     with reports.covering(), progress:
         result = inspection.inspect(project, check_options, world)
-    return _finish(session, result, reports, flags)
+    return _finish(session, result, reports, flags, world, started_at)
 
 
 def _progress(session: CommandSession, no_progress: bool) -> Progress:
@@ -141,7 +145,18 @@ def _progress(session: CommandSession, no_progress: bool) -> Progress:
     return Progress(session.err if moves else None)
 
 
-def _finish(session: CommandSession, result: CheckResult, reports: Reports, flags: CheckFlags) -> int:
+def _commit(result: CheckResult, world: World) -> str | None:
+    """What is checked out, where git says it."""
+    for project in result.found.facts:
+        with suppress(EcapipeError):
+            if repository := world.git(project.root):
+                return repository.head()
+    return None
+
+
+def _finish(
+    session: CommandSession, result: CheckResult, reports: Reports, flags: CheckFlags, world: World, started_at: str
+) -> int:
     """Write the reports, and print what the check came to; the exit status."""
 
     def fails(finding: Finding) -> bool:
@@ -164,6 +179,10 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, flag
             reports.place(result.found.facts),
             command=COMMAND,
             fails=fails,
+            started_at=started_at,
+            purpose=flags.purpose.value,
+            commit=_commit(result, world),
+            origin=origin.of(session.environment),
         )
 
     unwritten = reports.write(report_data)
