@@ -28,9 +28,7 @@ class ListFlags(ProjectFlags):
 
     variables: Annotated[
         bool,
-        typer.Option(
-            "--variables", help="List the variables that key and secret would be read from, and which are set."
-        ),
+        typer.Option("--variables", help="List the environment variables for keys and secrets, and which are set."),
     ] = False
     target_org: TargetOrgs = None
     file: OrgFiles = None
@@ -39,19 +37,19 @@ class ListFlags(ProjectFlags):
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         if not self.variables and (self.target_org or self.file or self.all_orgs):
-            yield "The flags that name orgs need --variables."
+            yield "Flags that select orgs require --variables."
         yield from super().contradictions(session)
 
 
 @with_flags(ListFlags)
 def list_apps(session: CommandSession, flags: ListFlags) -> int:
-    """List the external client apps of the project, their files, and what each allows.
+    """List the external client apps of a project, their files, and what each allows.
 
-    An incomplete app is listed like any other.
+    Incomplete apps are listed as well.
 
-    With --variables, list the names of the environment variables that ecapipe run would read in the given orgs, and
-    which of them are set: for the secrets of a CI system. No value is printed. Names for the consumer key are listed
-    where one is set, or with --verbose. Each also works with _FILE at its end, as the path of a file.
+    With --variables, list the environment variables that ecapipe run would read for the given orgs, and which of them
+    are set. Use it to set up secrets in a CI system. No values are printed. Variables for the consumer key are listed
+    if one is set, or with --verbose. Each name also works with the suffix _FILE, for the path of a file.
     """
     project = flags.select_project(session.environment, flags.name)
     world = composition.real_world(session.environment)

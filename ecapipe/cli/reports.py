@@ -130,7 +130,7 @@ def parse(
         target = _parse_target(value, command, trees)
         # By the real path: two names of one file would have the second report overwrite the first.
         if targets.setdefault(os.path.realpath(target.path), target) != target:
-            raise _usage_error(command, f"--report names {target.path} twice.")
+            raise _usage_error(command, f"--report specifies {target.path} more than once.")
     return Reports(session, command, tuple(targets.values()), roots, trees)
 
 
@@ -139,12 +139,12 @@ def _parse_target(value: str, command: str, trees: Sequence[str]) -> ReportTarge
     format, _, path = value.partition("=")
     formats = f"Formats: {', '.join(FORMATS)}."
     if path in ("", "-"):
-        raise _usage_error(command, f"--report takes FORMAT=PATH, the path of a file, not {value}.", formats)
+        raise _usage_error(command, f"Expected --report to be FORMAT=PATH, not {value}.", formats)
     if format not in FORMATS:
-        raise _usage_error(command, f"There is no report format {format}.", *did_you_mean(format, FORMATS), formats)
+        raise _usage_error(command, f"Unknown report format: {format}.", *did_you_mean(format, FORMATS), formats)
     if obstacle := writer.obstacle(path, trees):
-        sentence = f"The report {path} cannot be written: {obstacle}."
-        raise _usage_error(command, sentence, "Name a file in another folder, without links on the way to it.")
+        sentence = f"Can't write the report {path}: {obstacle}."
+        raise _usage_error(command, sentence, "Choose a path without symbolic links, in another folder.")
     return ReportTarget(format, path)
 
 

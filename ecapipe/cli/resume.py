@@ -54,9 +54,7 @@ class ResumableCommand(Command):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
         if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
-            raise EcapipeError(
-                usage_error(f"{FLAG} expects a run or a file, and was given an empty one.", ctx.command_path)
-            )
+            raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
         words = _join_values(args)
         # What the earlier run was given, a flag here replaces.
         mistakes.refuse(ctx, self, [word for word in words if word != f"{FLAG}="])
