@@ -82,7 +82,7 @@ def test_a_get_carries_its_bearer_in_the_header(http: Http) -> None:
     assert replace(answer, date=None) == Response(200, "application/json", b"{}")
     assert (seen.method, seen.target, seen.body) == ("GET", "/services/oauth2/userinfo", "")
     assert seen.headers["Authorization"] == f"Bearer {BEARER}"
-    assert seen.headers["Accept"] == "application/json"
+    assert seen.headers["Accept"] == "application/json, */*;q=0.1"
 
 
 def test_a_form_is_posted_byte_for_byte(http: Http) -> None:

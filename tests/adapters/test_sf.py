@@ -247,7 +247,13 @@ def test_its_json_is_found_among_noise(noise: str, standin: StandIn) -> None:
     listing = json.dumps({"status": 0, "result": [login("a,b")], "warnings": []}, indent=2)
     standin.says("org list auth", noise % listing)
     assert made(standin).logins() == (
-        SfLogin("a,b@acme.example", "00D000000000001EAA", "https://acme--a,b.sandbox.my.salesforce.com", ("a", "b")),
+        SfLogin(
+            "a,b@acme.example",
+            "00D000000000001EAA",
+            "https://acme--a,b.sandbox.my.salesforce.com",
+            ("a", "b"),
+            method="web",
+        ),
     )
 
 

@@ -462,7 +462,7 @@ def test_a_baseline_is_not_written_through_a_link_and_leaves_nothing_behind(acce
 
 
 def test_a_baseline_that_cannot_be_written_is_told(accepting: Path) -> None:
-    trees.plant(accepting, project(baseline="nowhere/accepted.json"))
+    trees.plant(accepting, project(baseline="nowhere/accepted.json") | {"nowhere": "a file"})
     assert raised(accepting, CheckOptions(update=True)).kind is unwritable_file
 
 
