@@ -263,14 +263,14 @@ class EvidenceCollector:
         at_most: Level | None = None
         if isinstance(error, GitMissing):
             at_most = "warning"
-        self._note_unexamined(f"{problem.message} What git knows was not checked.", problem.actions, at_most)
+        self._note_unexamined(f"{problem.message} Checks that need git were skipped.", problem.actions, at_most)
 
     def _note_lack(self, git: Git) -> None:
         """Note the contents that a repository should hold, and does not."""
         if git.lacking:
             self._note_unexamined(
-                f"{git.top} lacks {git.lacking} of the contents that were to be searched.",
-                ("Check a full clone, or look for what is damaged: git fsck",),
+                f"{git.top} lacks {git.lacking} of the objects to search.",
+                ("Check a full clone, or find damaged objects: git fsck",),
                 "warning" if git.partial else None,
             )
 
@@ -397,17 +397,17 @@ class EvidenceCollector:
             raise EcapipeError(git_unavailable(self._root, "there is no repository"))
         self._opened[git.top] = git
         if not self._search:
-            self.notices.append("No consumer secret is known that could be looked for in the history.")
+            self.notices.append("The history was not searched: no consumer secret is known.")
             return {}
         if git.shallow:
-            message = "The clone is shallow: only a part of the history was searched."
-            action = "Fetch the rest, and check again: git fetch --unshallow"
+            message = "Only part of the history was searched: the clone is shallow."
+            action = "Fetch the full history, then check again: git fetch --unshallow"
             self._note_unexamined(message, (action,), at_most="warning")
         folder = git.name(self._root) or "."
         paths: dict[str, set[str]] = {}
         for count, (name, pieces) in enumerate(git.history(), 1):
             if count % _PROGRESS_STEP == 0:
-                self._options.tell(f"Searching the history: {count} contents")
+                self._options.tell(f"Searching the history: {count} objects")
             for app in self._search.find(pieces):
                 paths.setdefault(app, set()).add(posixpath.relpath(name, folder))
         return {app: tuple(sorted(each)) for app, each in paths.items()}

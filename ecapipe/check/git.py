@@ -41,6 +41,9 @@ class Git(Protocol):
     def lacking(self) -> int:
         """How many contents were asked for, so far, and are not there."""
 
+    def head(self) -> str | None:
+        """The id of the commit that is checked out; None before the first one."""
+
     def name(self, path: str) -> str | None:
         """What git calls the file at an absolute path, links resolved; None if it lies outside."""
 

@@ -238,7 +238,7 @@ class _ProjectCheck:
         for entry in baseline.obsolete(accepted, findings, examined):
             self.notices.append(
                 f"{path} accepts {entry.rule} in {entry.file or 'no file'}, which is no longer "
-                "found. Take it out with --update-baseline."
+                "found. Remove it with --update-baseline."
             )
         return baseline.accept(findings, accepted)
 
@@ -250,10 +250,10 @@ class _ProjectCheck:
                 raise EcapipeError(baseline_not_configured(self.root))
             return ()
         if self.config:
-            content, notice = self.config.baseline, f"The baseline {name} does not exist at {self.config.revision}."
+            content, notice = self.config.baseline, f"The baseline {name} doesn't exist at {self.config.revision}."
         else:
             content = committed_config.read_tree(self.world.tree, self.project, name, baseline.LARGEST)
-            notice = f"The baseline {name} does not exist. --update-baseline writes it."
+            notice = f"The baseline {name} doesn't exist. Create it with --update-baseline."
         if content is None:
             if not self.options.update:
                 self.notices.append(notice)

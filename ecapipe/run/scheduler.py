@@ -42,7 +42,7 @@ from ecapipe.events import (
 )
 from ecapipe.login import handover, sign_in, token_request, verification
 from ecapipe.login import plan as login_plan
-from ecapipe.login.callbacks import BROWSER_PATIENCE, PendingLogins
+from ecapipe.login.callbacks import BROWSER_PATIENCE, PastedLines, PendingLogins
 from ecapipe.login.deadline import SignInDeadline
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target, UnattendedPlan, WebPlan
@@ -296,15 +296,21 @@ class _Scheduler:
         # Where the browser may be elsewhere, whatever the input is.
         doubtful = self._world.ask is not None or self._world.browser_doubt is not None
         if doubtful or any(plan.callback == "paste" for _, plan in self._web):
-            stack.enter_context(self._world.lines(self._take_line))
+            stack.enter_context(self._world.lines(PastedLines(self._take_paste)))
 
-    def _take_line(self, line: str | None) -> None:
-        if line is None:
+    def _take_paste(self, text: str | None) -> None:
+        if text is None:
             # The board has a box to paste into: the end of the input is not the end of answers.
             if self._board.page is None:
                 self._pending.unread()
-        elif line.strip() and (mismatch := self._pending.paste(line)):
-            self._note("hint", mismatch)
+            return
+        reply = self._pending.paste(text)
+        # What signs in by itself needs no answer.
+        if not self._world.stand_in:
+            for sentence in reply.sentences:
+                self._note("hint", sentence)
+        if reply.refused and self._pending.waiting:
+            self._note("asking", "Paste a redirect URL:")
 
     def _begin_web_logins(self) -> None:
         """One after the other up to its link, so that links are shown in order; then say once what is to be done."""

@@ -525,7 +525,7 @@ def test_a_certificate_that_a_replacement_fills_in_is_not_judged(tmp_path: Path)
 def test_the_fault_of_a_callback_is_named(tmp_path: Path) -> None:
     urls = "https://example.com/a#b\nhttps://*.example.com\nexample.com"
     (found,) = broken_callbacks(tmp_path / "faults", urls)
-    for part in ("a#b has a fragment", "example.com has a wildcard", "example.com is no absolute URL"):
+    for part in ("a#b has a fragment", "example.com has a wildcard", "example.com is not an absolute URL"):
         assert part in found.message
     (found,) = broken_callbacks(tmp_path / "two", trees.LOOPBACK, "https://example.com/b")
     assert ground.line(tmp_path / "two", found) == "<callbackUrl>https://example.com/b</callbackUrl>"

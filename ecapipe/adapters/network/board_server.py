@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hmac import compare_digest
 from http import HTTPStatus
@@ -34,8 +34,8 @@ _HURRY: Final = 1.0
 """Seconds for the same when the run is interrupted, or broke."""
 _LARGEST: Final = 64 * 1024
 _REFUSED: Final = {
-    "open": "That browser could not be opened here. Copy the link, and open it there yourself.",
-    "retry": "That login cannot be tried again now.",
+    "open": "The browser couldn't be opened. Copy the link and open it there.",
+    "retry": "This login can't be tried again now.",
 }
 _FORM: Final = "application/x-www-form-urlencoded"
 
@@ -187,6 +187,8 @@ class _BoardHandler(site.Handler):
         name, query = self._target()
         if self._is(self.path[1:], self.server.served.entrance):
             self._let_in()
+        elif self._is(self.path[1:], self.server.served.token):
+            self.reply(HTTPStatus.SEE_OTHER, Location=self.server.served.key.path)
         elif name not in ("", "parts"):
             self._not_found()
         elif not self._comes_from_page(navigation=name == ""):
@@ -236,8 +238,7 @@ class _BoardHandler(site.Handler):
         page, actions = self.server.served.page, self.server.served.actions
         match name:
             case "paste":
-                refusals = [actions.paste(text) for text in fields.get("pasted", "").split()]
-                page.say(_outcome(refusals))
+                page.say(" ".join(actions.paste(fields.get("pasted", "")).sentences))
             case "finish":
                 actions.finish()
             case _:
@@ -298,21 +299,9 @@ class _BoardHandler(site.Handler):
             time.sleep(_BURST)
 
     def _not_found(self) -> None:
-        self.reply(
-            HTTPStatus.NOT_FOUND, "<!doctype html><title>Nothing here</title><p>The address is in the terminal."
+        self.card(
+            HTTPStatus.NOT_FOUND, "Page not found", "The address of the sign-in page is in the terminal.", "bad"
         )
-
-
-def _outcome(refusals: Sequence[str | None]) -> str:
-    """What became of pasted answers: how many were taken, and why others were not."""
-    reasons = [reason for reason in refusals if reason is not None]
-    count = len(refusals) - len(reasons)
-    sentences = list(dict.fromkeys(reasons))
-    if count == 1:
-        sentences.insert(0, "1 answer was taken.")
-    elif count:
-        sentences.insert(0, f"{count} answers were taken.")
-    return " ".join(sentences) or "There was nothing to take."
 
 
 def _fields(query: str) -> dict[str, str]:

@@ -128,6 +128,9 @@ class GitRepository:
             return False
         return any(name.endswith(".promisor") for name in packs)
 
+    def head(self) -> str | None:
+        return self._commit("HEAD")
+
     def name(self, path: str) -> str | None:
         folder, base = os.path.split(path)
         if folder not in self._folders:  # asked about thousands of files in a few folders

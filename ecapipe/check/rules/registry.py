@@ -35,7 +35,7 @@ def parse_levels(settings: Mapping[str, object]) -> dict[str, Level | None]:
     known: dict[object, Level | None] = {"off": None} | {level: level for level in LEVELS}
     for name, value in settings.items():
         if name not in RULES:
-            reason = f"plugins.ecapipe.rules.{name} is no rule (ecapipe explain lists them)"
+            reason = f"plugins.ecapipe.rules.{name} is not a rule (ecapipe explain lists them)"
             raise EcapipeError(schema_validation_error(FILE, reason))
         if not isinstance(value, str) or value not in known:
             reason = f"plugins.ecapipe.rules.{name} must be one of off, note, warning, error"
