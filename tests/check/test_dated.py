@@ -30,7 +30,7 @@ def told(root: Path, rule: str, gate: CheckOptions | None = None, today: str = "
     [
         (
             "device-flow-restricted", "2026-11-29", "2026-11-30",
-            "Salesforce will ask from 30 November 2026 on", "Salesforce has asked since 30 November 2026",
+            "Salesforce will require from 30 November 2026 on", "Salesforce has required since 30 November 2026",
         ),
         (
             "instanced-url", "2027-01-31", "2027-02-01",
