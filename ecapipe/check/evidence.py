@@ -141,7 +141,7 @@ class EvidenceCollector:
             open_to_others=self._files_open_to_others(apps),
             expired_certificates=expired,
             invalid_certificates=invalid,
-            instanced_urls=self._instanced_urls(target),
+            instanced_urls=self._instanced_urls(target) if apps else {},
             connected_apps=beside,
             unfit_api_version=self._project.unfit_api_version if apps else None,
             problems=tuple(problems),

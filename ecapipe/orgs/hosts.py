@@ -23,7 +23,7 @@ SUFFIXES: Final = (
 MY_DOMAINS: Final = (".my.salesforce.com", ".my-salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
 """Below these Salesforce alone answers; on a site, the code of its maker may."""
 
-_INSTANCE: Final = r"[a-z]{2,3}\d{1,4}s?"
+_INSTANCE: Final = r"[a-z]{2,3}[0-9]{1,4}s?"
 _INSTANCED: Final = re.compile(
     rf"(?:(?:[^.]+\.)*{_INSTANCE}(?:-api)?\.(?:salesforce|cloudforce)"
     # A My Domain may be called as an instance is: there, and on sites, the instance stands behind a name.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def told(root: Path, rule: str, gate: CheckOptions | None = None, today: str = "
     [
         (
             "device-flow-restricted", "2026-11-29", "2026-11-30",
-            "Salesforce will ask from 30 November 2026 on", "Salesforce has asked since 30 November 2026",
+            "Salesforce will require from 30 November 2026 on", "Salesforce has required since 30 November 2026",
         ),
         (
             "instanced-url", "2027-01-31", "2027-02-01",
@@ -158,13 +157,17 @@ def test_placeholders_are_no_key_that_two_apps_share(tmp_path: Path) -> None:
     assert told(root, "connected-app-beside") == []
 
 
-def test_a_connected_app_is_read_only_where_its_rule_is_applied(tmp_path: Path) -> None:
-    files = app() | connected("Billing")
+def test_a_connected_app_that_cannot_be_read_stands_in_nobodys_way(tmp_path: Path) -> None:
     (path,) = connected("Billing")
-    root = ground.ready(tmp_path, files)
-    (root / path).chmod(0o644)
-    (root / path).write_bytes(b"\xff\xfe\0" * 1000)
+    root = ground.ready(tmp_path, app() | {path: b"\xff\xfe\0" * 1000})
     assert [each.file for each in told(root, "connected-app-beside")] == [path]
-    off = trees.project(plugins={"ecapipe": {"rules": {"connected-app-beside": "off"}}})
-    assert told(ground.ready(root, off), "connected-app-beside") == []
-    assert told(root, "connected-app-beside", replace(CheckOptions(), purpose="commit")) == []
+    assert told(root, "connected-app-beside", CheckOptions("commit")) == []
+    (root / path).unlink()
+    (root / path).symlink_to("nowhere")
+    rules = ground.rules(root, CheckOptions("commit")) | ground.rules(root, CheckOptions("deploy"))
+    assert not {"connected-app-beside", "not-examined"} & rules
+
+
+def test_a_tree_without_apps_has_nothing_to_be_told_of(tmp_path: Path) -> None:
+    files = trees.project(sfdcLoginUrl="https://na99.salesforce.com") | connected("Billing")
+    assert ground.findings(ground.ready(tmp_path, files), CheckOptions("deploy", target="eu5.salesforce.com")) == []

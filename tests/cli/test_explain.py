@@ -15,7 +15,9 @@ def test_a_rule_or_a_problem_is_explained_however_it_is_spelt(tmp_path: Path) ->
     rule, rule_again, problem, problem_again = (inside("explain", name, at=tmp_path) for name in names)
     assert rule == rule_again
     assert problem == problem_again
-    assert rule.out.startswith("consumer-secret-missing (rule; login: error, deploy: note, commit: silent)\n\n")
+    assert rule.out.startswith(
+        "consumer-secret-missing (rule; login: error, deploy: note, commit: silent, mcp: error)\n\n"
+    )
     assert problem.out.startswith("InvalidClient (problem, credentials, exit code 1)\n\nWhat it means: ")
     assert [rule.status, problem.status, rule.err, problem.err] == [0, 0, "", ""]
 

@@ -222,7 +222,9 @@ def _walk(
             elif enters:
                 pending.append((entry.path, f"{prefix}{entry.name}/"))
             elif not _is_file(entry):
-                yield unreadable_file(prefix + entry.name, _NO_FILE)
+                # A connected app is only looked at because of the apps beside it: a broken file of one stops nothing.
+                if not connected_app(entry.name):
+                    yield unreadable_file(prefix + entry.name, _NO_FILE)
             else:
                 yield prefix + entry.name
 

@@ -40,7 +40,7 @@ CONNECTED_APPS: Final = Change(
 
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
-    means="The device flow is on in an app that is not Local, or has no callback URL on localhost.",
+    means="The device flow is enabled in an app that is not Local or has no callback URL on localhost.",
     why=f"From {DEVICE_FLOW.name} on, Salesforce allows the device flow in no other apps: whoever knows the key of "
     "one can talk others into signing in for them.",
     remedy="Log in with the web server flow and PKCE, and set isDeviceFlowEnabled to false. Or use the flow in a "
@@ -57,9 +57,11 @@ def device_flow_restricted(subject: RuleInput) -> Iterator[Remark]:
     if not any(map(_on_localhost, subject.callback_urls)):
         lacks.append("has no callback URL on localhost")
     if lacks:
-        asks = DEVICE_FLOW.tell(subject.evidence.today, before="Salesforce will ask", after="Salesforce has asked")
+        asks = DEVICE_FLOW.tell(
+            subject.evidence.today, before="Salesforce will require", after="Salesforce has required"
+        )
         yield subject.remark(
-            f"The device flow of {app.name} is on, but the app {' and '.join(lacks)}, as {asks}.",
+            f"The device flow of {app.name} is enabled, but the app {' and '.join(lacks)}, as {asks}.",
             "Log in with the web server flow, and set isDeviceFlowEnabled to false.",
             element="isDeviceFlowEnabled",
         )
@@ -70,8 +72,8 @@ def device_flow_restricted(subject: RuleInput) -> Iterator[Remark]:
     means="sfdcLoginUrl, an org of the project or --target-org is the address of an instance, such as "
     "na99.salesforce.com, not of an org.",
     why=f"In phases from {INSTANCED_URLS.name} on, Salesforce answers API requests at the My Domain of an org only. "
-    "And an org that moves to another instance is no longer found.",
-    remedy="Write the org's My Domain, such as https://acme.my.salesforce.com. sf org display shows it.",
+    "And the address stops working when the org moves to another instance.",
+    remedy="Use the org's My Domain, such as https://acme.my.salesforce.com. sf org display shows it.",
     source=INSTANCED_URLS.source,
     needs=("instanced_urls",),
 )
@@ -84,7 +86,7 @@ def instanced_url(evidence: Evidence) -> Iterator[Remark]:
     for place, url in evidence.instanced_urls.items():
         yield Remark(
             f"{place} is {url}, the address of an instance. {ends}.",
-            ("Write the org's My Domain, such as https://acme.my.salesforce.com. sf org display shows it.",),
+            ("Use the org's My Domain, such as https://acme.my.salesforce.com. sf org display shows it.",),
             file=None if place.startswith("-") else FILE,
             line=None,
             element=place,

@@ -31,9 +31,9 @@ _CHATGPT: Final = re.compile(r"https://chatgpt\.com/(connector/oauth/[\w-]+|conn
 
 @rule(
     levels=Levels(mcp="error"),
-    means="The app's scopes are not MCP and RefreshToken, and no others.",
-    why="Without one of them sign-in ends with invalid_scope, or works and ends with the session. A client that asks "
-    "for no scope by name gets all that the app has; Salesforce's guide wants these two.",
+    means="The app's scopes are not exactly MCP and RefreshToken.",
+    why="If one of them is missing, the client's sign-in fails with invalid_scope, or works only until the session "
+    "ends. A client that names no scopes gets all that the app has; Salesforce's guide asks for these two only.",
     remedy=f"Set commaSeparatedOauthScopes to MCP, RefreshToken. {_DEPLOY}",
     source=_SOURCE,
     file_type=metadata.OAUTH,
@@ -45,12 +45,12 @@ def mcp_scopes(subject: RuleInput) -> Iterator[Remark]:
     names = ["RefreshToken" if name == "OfflineAccess" else name for name in subject.app.scope_names or ()]
     missing = [name for name in SCOPES if name not in names]
     others = [name for name in dict.fromkeys(names) if name not in SCOPES]
-    faults = [f"It lacks {' and '.join(missing)}: sign-in in the client ends with invalid_scope."] if missing else []
+    faults = [f"{' and '.join(missing)} missing: sign-in in the client fails with invalid_scope."] if missing else []
     if others:
-        faults.append(f"It has {', '.join(others)}, which Salesforce's guide leaves out.")
+        faults.append(f"It also has {', '.join(others)}, which Salesforce's guide doesn't ask for.")
     if faults:
         yield subject.remark(
-            f"{subject.app.name} does not have the scopes that hosted MCP servers ask for. {' '.join(faults)}",
+            f"{subject.app.name} doesn't have the scopes that hosted MCP servers require. {' '.join(faults)}",
             f"Set commaSeparatedOauthScopes to {', '.join(SCOPES)}. {_DEPLOY}",
             at=subject.oauth,
             element="commaSeparatedOauthScopes",
@@ -59,11 +59,11 @@ def mcp_scopes(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(mcp="error"),
-    means="The app does not issue its access tokens as JWTs: isNamedUserJwtEnabled is not true.",
+    means="The app's access tokens are not JWTs: isNamedUserJwtEnabled is not true.",
     why="Sign-in works, then the server answers every call with 401 or 404, such as INVALID_AUTH_HEADER or "
-    "INVALID_JWT_FORMAT: it takes JWTs only. The default is false. It is about the form of tokens, and has nothing "
-    "to do with the JWT bearer flow.",
-    remedy=f"Set isNamedUserJwtEnabled to true. {_DEPLOY} Then sign in anew in the client.",
+    "INVALID_JWT_FORMAT, because it accepts only JWTs. The default is false. This is the format of access tokens, "
+    "not the JWT bearer flow.",
+    remedy=f"Set isNamedUserJwtEnabled to true. {_DEPLOY} Then sign in again in the client.",
     source=_SOURCE,
 )
 def mcp_tokens_not_jwt(subject: RuleInput) -> Iterator[Remark]:
@@ -72,21 +72,21 @@ def mcp_tokens_not_jwt(subject: RuleInput) -> Iterator[Remark]:
     default = policies is not None and policies.document.flag("isNamedUserJwtEnabled", False)
     if settings and not settings.document.flag("isNamedUserJwtEnabled", default):
         yield subject.remark(
-            f"{subject.app.name} issues no JWTs: sign-in works, then the MCP server answers 401 or 404.",
+            f"Access tokens of {subject.app.name} aren't JWTs: sign-in works, then the server answers 401 or 404.",
             f"Set isNamedUserJwtEnabled to true. {_DEPLOY}",
-            "Then sign in anew in the client.",
+            "Then sign in again in the client.",
             element="isNamedUserJwtEnabled",
         )
 
 
 @rule(
     levels=Levels(mcp="warning"),
-    means="The client has to send the consumer secret: isConsumerSecretOptional is not true. It is a note where only "
-    "a refresh needs the secret.",
-    why="A client on somebody's desktop has none. There sign-in ends with invalid_client, or, where only a refresh "
-    "needs it, the client asks to sign in again and again.",
-    remedy=f"Set isConsumerSecretOptional to true and isSecretRequiredForRefreshToken to false. {_DEPLOY} Or give "
-    "the secret to the client.",
+    means="Clients need the consumer secret: isConsumerSecretOptional is not true. At most a note if only a refresh "
+    "needs it.",
+    why="A desktop client usually has no secret. Its sign-in fails with invalid_client, or, if only a refresh needs "
+    "the secret, the client keeps asking its user to sign in.",
+    remedy=f"Set isConsumerSecretOptional to true and isSecretRequiredForRefreshToken to false. {_DEPLOY} Or "
+    "configure the secret in the client.",
     source=_SOURCE,
 )
 def mcp_secret_required(subject: RuleInput) -> Iterator[Remark]:
@@ -95,15 +95,15 @@ def mcp_secret_required(subject: RuleInput) -> Iterator[Remark]:
         return
     if not subject.app.secret_optional:
         yield subject.remark(
-            f"Clients of {name} need the consumer secret: in one that has none, sign-in ends with invalid_client.",
+            f"Clients of {name} need the consumer secret: without it, sign-in fails with invalid_client.",
             f"Set isConsumerSecretOptional to true. {_DEPLOY}",
-            "Or give the secret to the client.",
+            "Or configure the secret in the client.",
             element="isConsumerSecretOptional",
         )
     # Every file that was retrieved says so, one way or the other.
     elif settings.document.flag("isSecretRequiredForRefreshToken", False):
         yield subject.remark(
-            f"A refresh needs the consumer secret of {name}: a client that has none asks to sign in again and again.",
+            f"A refresh needs the consumer secret of {name}: a client without it keeps asking its user to sign in.",
             f"Set isSecretRequiredForRefreshToken to false. {_DEPLOY}",
             element="isSecretRequiredForRefreshToken",
             at_most="note",
@@ -112,10 +112,10 @@ def mcp_secret_required(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(mcp="note"),
-    means="No callback URL of the app is that of Claude, Cursor, Postman or ChatGPT.",
-    why="Clients send their own callback URL, and Salesforce compares it character by character: any other ends "
-    "sign-in with redirect_uri_mismatch. Of other clients ecapipe does not know the URL.",
-    remedy="Compare the callback URL with that of the client's documentation.",
+    means="None of the app's callback URLs is one that Claude, Cursor, Postman or ChatGPT uses.",
+    why="A client sends its own callback URL, and Salesforce compares it character by character: sign-in fails with "
+    "redirect_uri_mismatch if the app has another one. ecapipe doesn't know the URLs of other clients.",
+    remedy="Compare the callback URL with the one in the client's documentation.",
     source=f"{_SOURCE}; {_HOSTED}, Connecting an MCP Client",
 )
 def mcp_callback_unknown(subject: RuleInput) -> Iterator[Remark]:
@@ -125,10 +125,10 @@ def mcp_callback_unknown(subject: RuleInput) -> Iterator[Remark]:
     clients = ", ".join(dict.fromkeys((*CALLBACKS.values(), "ChatGPT")))
     near = [known for known in CALLBACKS if any(_host(known) == _host(url) for url in urls)]
     yield subject.remark(
-        f"No callback URL of {subject.app.name} is that of a known MCP client ({clients}). In a client whose own "
-        "is not among them, sign-in ends with redirect_uri_mismatch.",
+        f"No callback URL of {subject.app.name} is one that a known MCP client uses ({clients}). In a client that "
+        "uses another one, sign-in fails with redirect_uri_mismatch.",
         *(hint for url in urls for hint in did_you_mean(url, near)),
-        "Compare it with the one that the client's documentation gives.",
+        "Compare it with the one in the client's documentation.",
         element="callbackUrl",
     )
 
