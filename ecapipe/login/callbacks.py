@@ -87,7 +87,7 @@ class PendingLogins:
             # Before the lock is given back, so that the end of the login cannot come earlier.
             self._replies[subject] = reply
             self._settle(login, outcome)
-        sentence = f"{login.app.name} is signed in to {login.org.name}; see the terminal."
+        sentence = f"{login.app.name} is signed in to {login.org.name}. The terminal shows the result."
         return CallbackReply(True, True, sentence, reply if self._patience else None, self._patience)
 
     def conclude(self, subject: Subject, problem: Problem | None) -> None:
@@ -99,7 +99,7 @@ class PendingLogins:
         if problem:
             reply.set_result(_failed(subject, problem))
         else:
-            sentence = f"{subject.app} is authorized in {subject.org}. Go on where you came from."
+            sentence = f"{subject.app} is authorized in {subject.org}. You can close this page."
             reply.set_result(CallbackReply(True, True, sentence))
 
     def release(self, subjects: Iterable[Subject]) -> None:

@@ -88,19 +88,19 @@ def match_redirect(
     login = next((login for login in logins if login.state == state), None)
     # Before anything is believed: only the login's own answer knows the state, so that a forged one ends no login.
     if login is None:
-        raise UnmatchedResponse("The address belongs to no login that is waiting: its state is missing or unknown.")
+        raise UnmatchedResponse("No sign-in is waiting for this response: its state is missing or unknown.")
     issuer = parameters.get("iss")
     # Against mix-up: a code of one org must not be sent to another. Many name no issuer.
     if issuer and not _same_origin(issuer, login.org.url):
-        raise UnmatchedResponse("The address names another org as its issuer.")
+        raise UnmatchedResponse("The response names another org as its issuer.")
     if code and error:
-        raise UnmatchedResponse("The address has both.")
+        raise UnmatchedResponse("The response contains both a code and an error.")
     if error:
         return login, _refusal(login, error, parameters.get("error_description", ""))
     if not code:
-        raise UnmatchedResponse("The address has neither a code nor an error.")
+        raise UnmatchedResponse("The response contains neither a code nor an error.")
     if not _CODE.fullmatch(code):
-        raise UnmatchedResponse("The address has a code with characters that no code has.")
+        raise UnmatchedResponse("The response contains a code with invalid characters.")
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
 
 
@@ -118,7 +118,7 @@ def _parse_query(query: str) -> dict[str, str]:
         # Anybody on this machine can call a loopback address, so that the work is bounded.
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50)
     except ValueError:
-        raise UnmatchedResponse("The address has too many parameters.") from None
+        raise UnmatchedResponse("The response contains too many parameters.") from None
     for name, value in pairs:
         if name in parameters:
             repeated.add(name)
@@ -126,8 +126,11 @@ def _parse_query(query: str) -> dict[str, str]:
             parameters[name] = value
     for name in _SINGLE:
         if name in repeated:
-            raise UnmatchedResponse(f"The address has more than one {name}.")
+            raise UnmatchedResponse(f"The response contains more than one {name}.")
     return parameters
+
+
+_COPY: Final = "After Allow, copy the full URL from the address bar."
 
 
 def match_pasted(
@@ -142,25 +145,25 @@ def match_pasted(
     try:
         address = urlsplit(text)
     except ValueError:
-        raise UnmatchedResponse("That is no address.") from None
+        raise UnmatchedResponse("Not a valid URL.") from None
     if address.scheme and (address.netloc or address.query):
         return _match_pasted_address(address, logins)
     # As the page has it, somewhere in its text, the code alone, or as a part of an address.
     page, alone, part = _error_texts()
     if error := page.search(text) or alone.match(text) or part.match(text):
-        login = _only(logins, "The text of a page")
+        login = _only(logins, "Several sign-ins are pending. Paste the full URL of the page instead of its text.")
         return login, _refusal(login, error["code"], unquote_plus(error["description"] or ""))
     code = unquote(text)
     if not _BARE_CODE.fullmatch(text) or not _CODE.fullmatch(code):
-        raise UnmatchedResponse("That is neither an address nor a code. Copy the whole address after pressing Allow.")
-    login = _only(logins, "A code alone")
+        raise UnmatchedResponse(f"Not a redirect URL or code. {_COPY}")
+    login = _only(logins, "Several sign-ins are pending. Paste the full URL instead of the code.")
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier)
 
 
-def _only(logins: Sequence[AuthorizationRequest], what: str) -> AuthorizationRequest:
-    """The one login that waits; raises `UnmatchedResponse`."""
+def _only(logins: Sequence[AuthorizationRequest], otherwise: str) -> AuthorizationRequest:
+    """The one login that waits; raises `UnmatchedResponse`, which says `otherwise`."""
     if len(logins) != 1:
-        raise UnmatchedResponse(f"{what} does not tell its login while several wait. Copy the whole address instead.")
+        raise UnmatchedResponse(otherwise)
     return logins[0]
 
 
@@ -171,12 +174,10 @@ def _match_pasted_address(
         return _match_error_page(address, logins)
     # First: somebody who copies too early pastes the address of the login page, which has parameters of its own.
     if not any(_same_address(address, login.redirect_uri) for login in logins):
-        raise UnmatchedResponse(
-            "That is not the address the login ends at. Copy the whole address after pressing Allow."
-        )
+        raise UnmatchedResponse(f"Not the redirect URL. {_COPY}")
     login, outcome = match_redirect(address.query, logins)
     if not _same_address(address, login.redirect_uri):
-        raise UnmatchedResponse("That address belongs to another login.")
+        raise UnmatchedResponse("This URL is the redirect URL of another sign-in.")
     return login, outcome
 
 
@@ -186,14 +187,14 @@ def _match_error_page(
     """The login that Salesforce's page about an error ends: by its state, or, where that is missing, by its host."""
     parameters = _parse_query(address.query)
     if not (error := parameters.get("error")):
-        raise UnmatchedResponse("That page names no error in its address. Copy its text instead.")
+        raise UnmatchedResponse("The URL of this page contains no error. Copy the text of the page instead.")
     if state := parameters.get("state"):
         fits = [login for login in logins if login.state == state]
     else:
         fits = [login for login in logins if urlsplit(login.org.url).hostname == address.hostname]
-    login = _only(fits, "That page") if fits else None
-    if login is None:
-        raise UnmatchedResponse("That page belongs to no login that is waiting.")
+    if not fits:
+        raise UnmatchedResponse("No sign-in is waiting for this page.")
+    login = _only(fits, "Several sign-ins to this org are pending, and the URL doesn't say which one failed.")
     return login, _refusal(login, error, parameters.get("error_description", ""))
 
 

@@ -231,14 +231,14 @@ def test_what_is_pasted_goes_to_the_desk_and_comes_back_nowhere(site: Site) -> N
     reply = site.post("paste", {"pasted": "https://a.example/?code=aPrx1\r\n https://b.example/?code=aPrx2 aPrx3"})
     assert (reply.status, reply.headers["Location"]) == (303, site.path)
     assert site.desk.done == ["https://a.example/?code=aPrx1", "https://b.example/?code=aPrx2", "aPrx3"]
-    assert site.page.said == ["2 answers were taken. That fits nothing."]
+    assert site.page.said == ["2 URLs accepted. That fits nothing."]
 
 
 @pytest.mark.parametrize(
     ("pasted", "said"),
     [
-        ("", "There was nothing to take."),
-        ("https://a.example/", "1 answer was taken."),
+        ("", "Nothing was pasted."),
+        ("https://a.example/", "1 URL accepted."),
         ("x y", "That fits nothing."),
     ],
 )
@@ -251,13 +251,13 @@ def test_a_row_can_be_tried_again_and_the_run_be_finished(site: Site) -> None:
     assert [site.post("retry", {"row": "1"}).status, site.post("finish").status] == [303, 303]
     assert site.desk.done == ["retry Billing@uat", "finish"]
     site.post("retry", {"row": "99"})
-    assert site.page.said[-1] == "That login cannot be tried again now."
+    assert site.page.said[-1] == "This login can't be retried now."
 
 
 def test_a_login_can_be_shown_in_the_browser_that_is_meant_for_it(site: Site) -> None:
     assert site.post("open", {"row": "1"}).status == 303
     assert site.desk.done == ["open Billing@uat"]
-    assert site.page.said[-1].startswith("That browser could not be opened here.")
+    assert site.page.said[-1].startswith("This browser could not be opened from here.")
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_the_answer_ends_at_a_clean_page(port: int) -> None:
         assert (reply.status, reply.headers["Location"], reply.text) == (303, "/ecapipe/signed-in", "")
         page = request(port, "/ecapipe/signed-in")
         assert page.status == 200
-        assert "Billing is signed in to uat; see the terminal." in page.text
+        assert "Billing is signed in to uat. The terminal shows the result." in page.text
         assert code(future) == CODE
 
 
@@ -139,10 +139,7 @@ def test_a_refusal_ends_at_another_clean_page(port: int) -> None:
     with waiting(port) as future:
         reply = request(port, f"{PATH}?error=access_denied&error_description=end-user+denied&state={STATE}")
         assert (reply.status, reply.headers["Location"]) == (303, "/ecapipe/not-authorized")
-        assert (
-            "Billing was not authorized in uat. The access was denied"
-            in request(port, "/ecapipe/not-authorized").text
-        )
+        assert "Billing was not authorized in uat. Access was denied" in request(port, "/ecapipe/not-authorized").text
         with pytest.raises(EcapipeError) as caught:
             future.result(5)
         assert caught.value.problem.kind is access_denied
@@ -166,7 +163,7 @@ SUBJECT = Subject("Billing", "uat", "")
     ("problem", "title", "said"),
     [
         (None, "You can close this page", "Billing is authorized in uat."),
-        (invalid_client("acme.my.salesforce.com"), "Not authorized", "refuses the consumer secret"),
+        (invalid_client("acme.my.salesforce.com"), "Not authorized", "refused the consumer secret"),
     ],
 )
 def test_the_page_waits_for_the_end_of_its_login(port: int, problem: Problem | None, title: str, said: str) -> None:

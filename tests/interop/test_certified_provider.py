@@ -247,7 +247,7 @@ def test_an_answer_of_another_login_changes_nothing(org: Provider, project: Path
     with log_in(project, "Pasting", org.url, env=env) as run:
         link = run.link()
         run.paste(stale)
-        run.said("belongs to no login that is waiting")
+        run.said("No sign-in is waiting for this response")
         run.paste(person.sign_in(link, USER))
         ended = run.ended()
 

@@ -34,8 +34,8 @@ _HURRY: Final = 1.0
 """Seconds for the same when the run is interrupted, or broke."""
 _LARGEST: Final = 64 * 1024
 _REFUSED: Final = {
-    "open": "That browser could not be opened here. Copy the link, and open it there yourself.",
-    "retry": "That login cannot be tried again now.",
+    "open": "This browser could not be opened from here. Copy the link and open it there yourself.",
+    "retry": "This login can't be retried now.",
 }
 _FORM: Final = "application/x-www-form-urlencoded"
 
@@ -299,20 +299,20 @@ class _BoardHandler(site.Handler):
 
     def _not_found(self) -> None:
         self.reply(
-            HTTPStatus.NOT_FOUND, "<!doctype html><title>Nothing here</title><p>The address is in the terminal."
+            HTTPStatus.NOT_FOUND, "<!doctype html><title>Page not found</title><p>The terminal shows the address."
         )
 
 
 def _outcome(refusals: Sequence[str | None]) -> str:
-    """What became of pasted answers: how many were taken, and why others were not."""
+    """What became of pasted URLs: how many were accepted, and why others were not."""
     reasons = [reason for reason in refusals if reason is not None]
     count = len(refusals) - len(reasons)
     sentences = list(dict.fromkeys(reasons))
     if count == 1:
-        sentences.insert(0, "1 answer was taken.")
+        sentences.insert(0, "1 URL accepted.")
     elif count:
-        sentences.insert(0, f"{count} answers were taken.")
-    return " ".join(sentences) or "There was nothing to take."
+        sentences.insert(0, f"{count} URLs accepted.")
+    return " ".join(sentences) or "Nothing was pasted."
 
 
 def _fields(query: str) -> dict[str, str]:

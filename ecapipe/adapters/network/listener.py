@@ -23,8 +23,8 @@ _GRACE = 1.0
 _GRANTED, _REFUSED = "/ecapipe/signed-in", "/ecapipe/not-authorized"
 
 _ELSEWHERE = (
-    "ecapipe opened a browser for it, and takes the answer from there. Go on there, or paste the address of this "
-    "page into the terminal."
+    "ecapipe opened a browser for this login, and accepts the response only from there. Continue in that browser, or "
+    "paste the URL of this page into the terminal."
 )
 
 _PAGE = """<!doctype html>
@@ -177,16 +177,16 @@ class _CallbackHandler(site.Handler):
             if landing.fits:
                 self.reply(HTTPStatus.SEE_OTHER, Location=clean)
             else:
-                self._page(HTTPStatus.BAD_REQUEST, "This answer fits no login", landing.sentence)
+                self._page(HTTPStatus.BAD_REQUEST, "No sign-in is waiting for this response", landing.sentence)
         else:
-            self._page(HTTPStatus.NOT_FOUND, "Nothing here", "ecapipe waits for a login on another address.")
+            self._page(HTTPStatus.NOT_FOUND, "Page not found", "ecapipe is waiting at another address.")
 
     def _open(self) -> None:
         """Lead the browser that we opened to its login."""
         if onward := self.server.callbacks.openings.enter(self.path):
             self.reply(HTTPStatus.SEE_OTHER, **onward)
         else:
-            self._page(HTTPStatus.GONE, "Opened already", opening.SPENT)
+            self._page(HTTPStatus.GONE, "Already opened", opening.SPENT)
 
     def do_HEAD(self) -> None:
         # An answer is judged by GET alone: what only looks at a link uses up no code.
