@@ -88,7 +88,7 @@ class Secret:
         return REDACTED
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a Secret is neither pickled nor copied")
+        raise TypeError("a Secret cannot be pickled or copied")
 
 
 class SecretSearch:

@@ -69,10 +69,10 @@ class _Kind:
 
 _STATE_FOLDERS: Final = {
     "runs": _Kind(
-        "Records of runs",
+        "Recorded runs",
         secret=False,
         writer="ecapipe run",
-        remover="Old ones go by themselves; delete the folder to remove all.",
+        remover="Old records are removed automatically. To remove all, delete the folder.",
     ),
     "retrieved": _Kind(
         "What a run that is going on has retrieved",
@@ -95,7 +95,7 @@ _STATE_FOLDERS: Final = {
 }
 """What lies in each folder of the state directory."""
 _KEYRING: Final = _Kind(
-    "Secrets of kept logins, and consumer secrets",
+    "Secrets of saved logins, and consumer secrets",
     secret=True,
     writer="ecapipe run --save, and ecapipe app set-secret",
     remover="ecapipe login logout, and ecapipe app forget-secret",
@@ -104,7 +104,7 @@ _SETTINGS: Final = _Kind(
     "Consumer secret in a settings file",
     secret=True,
     writer="sf project retrieve start",
-    remover="Keep it out of git with ecapipe app protect; delete the file to remove it.",
+    remover="To keep it out of git: ecapipe app protect. To remove it, delete the file.",
 )
 _SALESFORCE_CLI: Final = _Kind(
     "Logins of the Salesforce CLI, with secrets and refresh tokens",
@@ -117,18 +117,18 @@ _RECORD_KINDS: Final[tuple[RecordKind, ...]] = ("login", "secret")
 
 
 def python() -> Check:
-    return Check("python", "ok", f"Python {platform.python_version()}.", details=(f"It is {sys.executable}.",))
+    return Check("python", "ok", f"Python {platform.python_version()}.", details=(f"Path: {sys.executable}.",))
 
 
 def git(environment: Environment) -> Check:
     path = repositories.program(environment)
-    message = "There is no git on the PATH: inside a repository, ecapipe cannot tell which settings files git tracks."
+    message = "git was not found on the PATH, so ecapipe can't check which settings files a repository tracks."
     if path:
         # A program that is there may be broken: on macOS, git is a stub until the developer tools are installed.
         if version := _first_line([path, "--version"], environment.for_git()):
-            return Check("git", "ok", f"{version}.", details=(f"It is {path}.",))
-        message = f"{path} does not tell its version."
-    actions = ("Install git, or add the folder that it lies in to PATH.", OTHER_GIT)
+            return Check("git", "ok", f"{version}.", details=(f"Path: {path}.",))
+        message = f"{path} did not return its version."
+    actions = ("Install git, or add its folder to PATH.", OTHER_GIT)
     return Check("git", "warn", message, actions)
 
 
@@ -138,16 +138,18 @@ def salesforce_cli(cli: SalesforceCli) -> Check:
     except EcapipeError as error:
         problem = error.problem
         if problem.kind is sf_not_found:
-            message = "There is no Salesforce CLI on the PATH: only --hand-over, --retrieve and its aliases need it."
+            message = (
+                "The Salesforce CLI was not found on the PATH. Only --hand-over, --retrieve and its aliases need it."
+            )
             return Check("sf", "warn", message, problem.actions)
         return health.of_problem("sf", "warn", problem)
-    core = f"It runs on sfdx-core {version.core}." if version.core else "Its version of sfdx-core was not found."
+    core = f"It uses sfdx-core {version.core}." if version.core else "Its version of sfdx-core was not found."
     if version.loses_rotated_tokens:
         return Check(
             "sf",
             "warn",
-            f"Salesforce CLI {version.cli} loses the login of an app whose refresh tokens rotate: it runs on "
-            f"sfdx-core {version.core}, and only 9.2.0 keeps new refresh tokens.",
+            f"Salesforce CLI {version.cli} loses the login of an app whose refresh tokens rotate: it uses sfdx-core "
+            f"{version.core}, and only 9.2.0 or later stores new refresh tokens.",
             ("Update it: npm install --global @salesforce/cli",),
         )
     return Check("sf", "ok", f"Salesforce CLI {version.cli}.", details=(core,))
@@ -157,7 +159,7 @@ def web_browser(environment: Environment) -> Check:
     browsers = ", ".join(browser.installed(environment))
     details = (f"Found for --browser: {browsers or 'none'}.",)
     if environment.get("SSH_CONNECTION"):
-        message = "This is an SSH session: links are printed, and answers are pasted."
+        message = "This is an SSH session: links are printed, and redirect URLs are pasted."
         return Check("browser", "ok", message, details=details)
     obstacle = nearness.obstacle(environment)
     if obstacle is None:
@@ -166,7 +168,7 @@ def web_browser(environment: Environment) -> Check:
     actions = ["Use --browser none, and open the links elsewhere."]
     if environment.get("BROWSER"):
         actions = ["Set BROWSER to a browser on the PATH, or unset it."]
-    message = f"A login page cannot be opened here: {obstacle}."
+    message = f"Login pages can't be opened here: {obstacle}."
     return Check("browser", "warn", message, tuple(actions), details)
 
 
@@ -175,7 +177,7 @@ def keyring() -> Check:
         backend = store.system()
     except EcapipeError as error:
         return health.of_problem("keyring", "warn", error.problem)
-    return Check("keyring", "ok", f"Secrets can be kept in the keyring ({backend.name}).")
+    return Check("keyring", "ok", f"Secrets can be saved in the keyring ({backend.name}).")
 
 
 def proxy() -> Check:
@@ -184,20 +186,22 @@ def proxy() -> Check:
         found = http.find_proxy("https", _ORG)
     except EcapipeError as error:
         return health.of_problem("proxy", "fail", error.problem)
-    details = (f"Without it: {exceptions}.",) if (exceptions := proxies.exceptions()) else ()
+    details = (f"Not used for: {exceptions}.",) if (exceptions := proxies.exceptions()) else ()
     if found is None:
-        return Check("proxy", "ok", "There is no proxy before orgs.", details=details)
+        return Check("proxy", "ok", "Requests to orgs use no proxy.", details=details)
     try:
         socket.create_connection((found.host, found.port), _NEAR).close()
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it does not answer"
+        reason = getattr(error, "strerror", None) or "it does not respond"
         problem = proxy_failed(found.named_by, found.place, _ORG, reason.lower())
         return health.of_problem("proxy", "fail", problem, *details)
-    return Check("proxy", "ok", f"Orgs are reached by the proxy on {found.host}, port {found.port}.", details=details)
+    return Check(
+        "proxy", "ok", f"Requests to orgs use the proxy at {found.host}, port {found.port}.", details=details
+    )
 
 
 def certificates(environment: Environment) -> Check:
-    places = [f"{name} names {environment.get(name)}." for name in http.CERTIFICATES if environment.get(name)]
+    places = [f"{name} is set to {environment.get(name)}." for name in http.CERTIFICATES if environment.get(name)]
     try:
         http.tls_context()
     except EcapipeError as error:
@@ -205,7 +209,7 @@ def certificates(environment: Environment) -> Check:
     more = ""
     if places:
         plural = "" if len(places) == 1 else "s"
-        more = f", and {len(places)} more place{plural}"
+        more = f", plus {len(places)} more location{plural}"
     return Check("certificates", "ok", f"The system's certificates are trusted{more}.", details=tuple(places))
 
 
@@ -213,16 +217,16 @@ def callbacks(urls: Collection[str], listen: CallbackListener) -> Check:
     """Whether logins can be answered on the callback URLs of this machine."""
 
     def nobody(_query: str) -> CallbackReply:
-        return CallbackReply(fits=False, granted=False, sentence="No login is waiting for an answer.")
+        return CallbackReply(fits=False, granted=False, sentence="No sign-in is waiting for a response.")
 
     with listen(urls, nobody) as failures:
         problems = dict(failures)
-    details = tuple(f"Could listen on {url}." for url in urls if url not in problems)
+    details = tuple(f"ecapipe can listen on {url}." for url in urls if url not in problems)
     if problems:
         first = next(iter(problems.values()))
         message = " ".join(dict.fromkeys(problem.message for problem in problems.values()))
         return Check("callbacks", "warn", message, first.actions, details)
-    return Check("callbacks", "ok", "Answers of logins can be received on this machine.", details=details)
+    return Check("callbacks", "ok", "Redirects of sign-ins can be received on this machine.", details=details)
 
 
 def state_directory(environment: Environment) -> Check:
@@ -259,7 +263,7 @@ def _in_keyring(secret_store: SecretStore) -> Stored:
     except EcapipeError:  # the check of the state directory tells why
         records = []
     entries = sum(isinstance(record, SavedRecord) and record.place == "keyring" for record in records)
-    place = "the system's keyring, as ecapipe login and ecapipe consumer secret"
+    place = "the system's keyring, under ecapipe login and ecapipe consumer secret"
     return _KEYRING.stored(place, exists=entries > 0, entries=entries)
 
 

@@ -116,7 +116,7 @@ class Environment:
         self._withheld.add(name.upper())
         if value := (self.get(name) or "").strip():
             if not value.isprintable():  # bytes that are no text, or a line break in the middle
-                raise EcapipeError(usage_error(f"{name} does not hold plain text.", "ecapipe run"))
+                raise EcapipeError(usage_error(f"{name} is not plain text on one line.", "ecapipe run"))
             return Secret(value)
         path = self.get(name + _FILE_SUFFIX)
         # SSL_CERT_FILE, for one, is no file with the value of SSL_CERT.
@@ -159,8 +159,8 @@ def _read(path: str, variable: str) -> Secret | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         # By name: what stands in the variable may be the secret itself, put there by mistake.
-        problem = unreadable_file(f"the file that {variable} names", reason)
-        raise EcapipeError(replace(problem, file=None)) from None
+        problem = unreadable_file(f"the file specified by {variable}", reason)
+        raise EcapipeError(replace(problem, message=f"T{problem.message[1:]}", file=None)) from None
     return Secret(content) if content else None
 
 

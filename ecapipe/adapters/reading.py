@@ -52,5 +52,5 @@ def _piece(descriptor: int, size: int, wait: float | None) -> bytes:
 
         ready, _, _ = select.select([descriptor], [], [], max(0.0, wait - time.monotonic()))
         if not ready:
-            raise TimeoutError(errno.ETIMEDOUT, "the pipe did not come to an end in time")
+            raise TimeoutError(errno.ETIMEDOUT, "the pipe was not closed in time")
     return os.read(descriptor, size)

@@ -75,9 +75,9 @@ class Sf:
         number = re.search(r"(\d+)\.(\d+)\.(\d+)", name)
         # Another program may be called sf, too.
         if number is None or not name.startswith("@salesforce/cli/"):
-            raise EcapipeError(sf_failed("sf version", "it names no version of @salesforce/cli."))
+            raise EcapipeError(sf_failed("sf version", "it returned no version of @salesforce/cli."))
         if tuple(map(int, number.groups())) < OLDEST:
-            raise EcapipeError(sf_too_old(number[0], _NEEDED))
+            raise EcapipeError(sf_too_old(f"{number[0]} is installed", _NEEDED))
         return SfVersion(number[0], core_version(str(answer.get("rootPath") or "")))
 
     def logins(self) -> tuple[SfLogin, ...]:
@@ -118,7 +118,7 @@ class Sf:
             for place, member in _CONFIG_FILES:
                 path = os.path.join(folder, *place.split("/"))
                 if named_by == "tree" and not Disk().holds(folder, path):
-                    raise EcapipeError(sf_config_unreadable(path, "it leads out of the repository"))
+                    raise EcapipeError(sf_config_unreadable(path, "it leads outside the repository"))
                 if name := config_value(path, member):
                     return name, named_by
         return None
@@ -130,7 +130,7 @@ class Sf:
             token = answer.get("accessToken")
             # Since 2.136.8 every other command answers with "[REDACTED] …" in the place of a token.
             if not isinstance(token, str) or not token or "REDACTED" in token:
-                raise EcapipeError(sf_failed("sf org auth show-access-token", "it gave no access token."))
+                raise EcapipeError(sf_failed("sf org auth show-access-token", "it returned no access token."))
             return Secret(token), login.instance_url
 
     def key_obstacle(self, path: str) -> str | None:
@@ -158,7 +158,7 @@ class Sf:
                 )
             new = answers.login({"alias": login.org.alias, **answer})
             if new is None or not new.whole:
-                raise EcapipeError(sf_failed(command_name(command), "it does not say whom it logged in."))
+                raise EcapipeError(sf_failed(command_name(command), "it returned no username for the login."))
             self._logins = (*(other for other in self._list() if other.username != new.username), new)
             return new
 
@@ -183,7 +183,9 @@ class Sf:
             remaining = [type for type in remaining if type != unknown]
             if unknown is None or not remaining:
                 raise EcapipeError(answers.problem(error, _RETRIEVE_COMMAND, name))
-            warnings.append(f"This Salesforce CLI does not know the metadata type {unknown}: sf update brings it.")
+            warnings.append(
+                f"This Salesforce CLI does not support the metadata type {unknown}. To update it: sf update"
+            )
 
     def _retrieve(
         self, root: str, name: str, types: Sequence[str], tell: Callable[[str], None], api_version: str | None
@@ -256,7 +258,7 @@ class Sf:
         """As `_ask`, for a result that has to be a JSON object."""
         answer = self._ask(*command, subject=subject, stdin=stdin, limit=limit, secrets=secrets)
         if not isinstance(answer, dict):
-            raise EcapipeError(sf_failed(command_name(command), "its JSON has no result."))
+            raise EcapipeError(sf_failed(command_name(command), "its JSON contains no result."))
         return answer
 
     def _ask(
@@ -271,9 +273,9 @@ class Sf:
         result = self._program.run([*command, "--json"], stdin=stdin, limit=limit)
         document = answers.document(result.out)
         if document is None and "is not a sf command" in result.err:
-            raise EcapipeError(sf_too_old(f"it does not know {command_name(command)}", _NEEDED))
+            raise EcapipeError(sf_too_old(f"it has no command {command_name(command)}", _NEEDED))
         if "force closed the prompt" in result.out + result.err:
-            raise EcapipeError(sf_too_old("it asks for what is piped to it", "a later one"))
+            raise EcapipeError(sf_too_old("it prompts for input that is piped in", "a later version"))
         if document is None:
             raise EcapipeError(sf_failed(command_name(command), redact(answers.failure(result), *secrets)))
         if document["status"] == 0 and "result" in document:

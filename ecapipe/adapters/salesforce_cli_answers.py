@@ -107,8 +107,8 @@ def failure(result: ProcessResult) -> str:
     """What a program said that gave no JSON: the first lines of its complaint, or its status."""
     lines = [line.strip() for line in (*result.err.splitlines(), *result.out.splitlines()) if line.strip()]
     if complaint := " ".join(lines[:2])[:300]:
-        return f'it ended with status {result.status} and said "{complaint}".'
-    return f"it ended with {result.status}."
+        return f'exit status {result.status}, "{complaint}".'
+    return f"exit status {result.status}."
 
 
 def problem(error: SfError, command: Sequence[str], subject: str, secrets: Sequence[Secret] = ()) -> Problem:
@@ -119,7 +119,7 @@ def problem(error: SfError, command: Sequence[str], subject: str, secrets: Seque
     """
     message = error.message
     if _HTML_PAGE.match(message):
-        message = "the org answered with a web page"
+        message = "the org returned a web page"
     text = redact(" ".join(message.split()), *secrets)[:500]
     reason = _PREFIX.sub("", text) or text
     sentence = reason if reason.endswith((".", "!", "?")) else f"{reason}."

@@ -46,13 +46,13 @@ def config_value(path: str, member: str) -> str | None:
     except (ValueError, RecursionError):
         raise _unreadable(path, "it is not valid JSON") from None
     if not isinstance(config, dict):
-        raise _unreadable(path, "it holds no JSON object")
+        raise _unreadable(path, "it is not a JSON object")
     value = config.get(member)
     if value is None or value == "":
         return None
     # The name goes into arguments and messages: control characters would be read by a terminal.
     if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_NAME:
-        raise _unreadable(path, f"{member} is no name")
+        raise _unreadable(path, f"{member} is not a valid name")
     return value
 
 

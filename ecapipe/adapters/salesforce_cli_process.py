@@ -97,7 +97,7 @@ class SfProgram:
         if program.lower().endswith((".cmd", ".bat")) and not all(map(_BATCH_SAFE.fullmatch, command)):
             # cmd.exe reads quotes, & and % anew: a name could become a command.
             raise EcapipeError(
-                sf_failed(command_name(command), "a name has characters that cmd.exe would not hand on.")
+                sf_failed(command_name(command), "a name contains characters that cmd.exe would change.")
             )
         lines: list[str] = []
         expired = threading.Event()

@@ -38,10 +38,10 @@ _P256 = 32
 """Bytes of a number of the curve."""
 
 _INSTEAD = {
-    b"-----BEGIN CERTIFICATE": "it holds a certificate, not the private key that belongs to it",
-    b"-----BEGIN PUBLIC KEY": "it holds a public key, not the private one",
-    b"-----BEGIN RSA PUBLIC KEY": "it holds a public key, not the private one",
-    b"-----BEGIN OPENSSH PRIVATE KEY": "it is in the format of OpenSSH, not PEM",
+    b"-----BEGIN CERTIFICATE": "it contains a certificate, not its private key",
+    b"-----BEGIN PUBLIC KEY": "it contains a public key, not a private key",
+    b"-----BEGIN RSA PUBLIC KEY": "it contains a public key, not a private key",
+    b"-----BEGIN OPENSSH PRIVATE KEY": "it is in OpenSSH format, not PEM",
 }
 
 
@@ -66,7 +66,7 @@ class RsaKey:
 
         parsed = _certificate(certificate)
         if parsed is None:
-            return "cannot be read as a certificate"
+            return "is not a valid certificate"
         public, end = parsed
         own = self._key.public_key().public_numbers()
         if not isinstance(public, RSAPublicKey) or public.public_numbers() != own:
@@ -167,9 +167,9 @@ class PemKeys:
         key = self._load(data, path, ask)
         if not isinstance(key, RSAPrivateKey):
             kind = type(key).__name__.strip("_").removesuffix("PrivateKey")
-            raise _unusable(path, f"it holds a key for {kind}, and Salesforce takes RSA only")
+            raise _unusable(path, f"it contains a key of type {kind}, but Salesforce supports only RSA")
         if key.key_size < SHORTEST:
-            raise _unusable(path, f"its key has {key.key_size} bits, and needs at least {SHORTEST}")
+            raise _unusable(path, f"its key has {key.key_size} bits, but at least {SHORTEST} are required")
         return RsaKey(exposed, key)
 
     def _load(self, data: bytes, path: str, ask: Callable[[str], Secret | None] | None) -> PrivateKeyTypes:
@@ -184,9 +184,9 @@ class PemKeys:
         except TypeError:  # it is encrypted
             passphrase = self._variable(PASSPHRASE)
         except (ValueError, UnsupportedAlgorithm):
-            raise _unusable(path, "its private key is damaged, or of an unknown kind") from None
+            raise _unusable(path, "its private key is damaged, or of an unknown type") from None
         if passphrase is None and ask is not None:
-            passphrase = ask(f"Passphrase of {path}: ")
+            passphrase = ask(f"Passphrase for {path}: ")
         if passphrase is None:
             raise EcapipeError(jwt_key_encrypted(path, PASSPHRASE))
         try:
@@ -206,7 +206,7 @@ def _obstacle(data: bytes) -> str | None:
         if rb"KEY-----\n" in data:
             return r"its line breaks are written as \n"
         return None
-    return next((reason for start, reason in _INSTEAD.items() if start in data), "it is no PEM file")
+    return next((reason for start, reason in _INSTEAD.items() if start in data), "it is not a PEM file")
 
 
 def _certificate(text: str) -> tuple[CertificatePublicKeyTypes, datetime] | None:

@@ -32,7 +32,7 @@ def given(stream: TextIO) -> Secret | None:
 
     Raises `EcapipeError` (UsageError) for anything else.
     """
-    sentence = "Standard input has to hold the consumer secret alone, as one line of text."
+    sentence = "Standard input must contain only the consumer secret, as one line of text."
     problem = usage_error(sentence, "ecapipe app set-secret")
     try:
         lines = stream.read(_LARGEST).strip().splitlines()

@@ -70,7 +70,7 @@ def fault(value: Secret | None) -> str | None:
     if value is None:
         return "is empty"
     if is_placeholder(value.reveal()):
-        return "holds a placeholder"
+        return "contains a placeholder"
     return None
 
 
@@ -80,7 +80,7 @@ def unfit(secret: Secret, consumer_key: str) -> str | None:
     if not text.isprintable() or not text.isascii():
         return "it is not plain text on one line"
     if is_placeholder(text):
-        return "it only stands in the place of a secret"
+        return "it is a placeholder"
     if text == consumer_key:
         return "it is the consumer key"
     return None

@@ -185,7 +185,7 @@ def _missing_secret(
     own_variable = next((name for link in chain if (name := named_variable(link, org))), None)
     if own_variable:
         # No other source was asked, so that nothing else is the cause.
-        unset = (f"{own_variable}, which secretEnv names, is not set.",)
+        unset = (f"The variable {own_variable}, specified as secretEnv, is not set.",)
         state = replace(state, causes=search.faults or unset)
     return Resolution(key_state, state, _no_secret(app, state.causes, own_variable, flows))
 
@@ -199,7 +199,7 @@ def _warning(
     if mixed(key_state, secret_state):
         sentences.append(
             f"The consumer key comes from {key_state.source}, the consumer secret from {secret_state.source}: make "
-            "sure they belong together."
+            "sure that they match."
         )
     if secret and (notice := secret.link.lookup.notice(app, org)):
         sentences.append(notice)
@@ -254,11 +254,11 @@ def _key_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
         case "placeholder":
             return (_placeholder(app, "consumerKey"),)
         case "duplicate":
-            return ("The file holds more than one consumerKey, so none is used.",)
+            return ("The file contains more than one consumerKey, so none is used.",)
         case _ if faults:
             return ()
         case _:
-            return ("Salesforce makes the key at the first deploy; it is in the file only after the next retrieve.",)
+            return ("Salesforce creates it at the first deploy. It is in the file only after the next retrieve.",)
 
 
 def _secret_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
@@ -267,39 +267,39 @@ def _secret_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
         case "placeholder":
             return (_placeholder(app, "consumerSecret"),)
         case "duplicate":
-            return ("The file holds more than one consumerSecret, so none is used.",)
+            return ("The file contains more than one consumerSecret, so none is used.",)
         case "present":
-            return ("The file holds the consumerSecret, but --secret-from leaves the file out.",)
+            return ("The file contains the consumerSecret, but --secret-from excludes the file.",)
         case "absent" if faults:
             return ()
         case "absent":
             return (
-                f'The org switch "{SWITCH}" may be off: Salesforce recommends that, and deprecates the switch.',
-                f'The user who retrieved may lack the permission "{PERMISSION}".',
-                "It may have been removed from the file, as Salesforce advises for source control.",
+                f'The org setting "{SWITCH}" may be off, as Salesforce recommends; the setting is deprecated.',
+                f'The user who retrieved the file may lack the permission "{PERMISSION}".',
+                "Or the secret was removed from the file, as Salesforce recommends for source control.",
             )
 
 
 def _placeholder(app: App, field: Field) -> str:
     replaced = replaced_value(app, field)
     if replaced is None:
-        return f"The file holds a placeholder instead of the {field}."
+        return f"The file contains a placeholder instead of the {field}."
     if replaced.unfinished:
         return (
-            f"A regexToReplace of sfdx-project.json, for {', '.join(replaced.missing_origins)}, took too long, so "
-            f"the {field} is not known."
+            f"The {field} is unknown: a regexToReplace of sfdx-project.json, for "
+            f"{', '.join(replaced.missing_origins)}, took too long."
         )
     if replaced.missing_origins:
         origins = ", ".join(replaced.missing_origins)
         reason = "which has no value"
         # The variables of programs, such as PATH, are no place for a secret: children are given them.
         if replaced.reserved:
-            reason = "from which no credential is read"
-        return f"The file holds a placeholder for {origins} (replacements of sfdx-project.json), {reason}."
+            reason = "which is never read for a credential"
+        return f"The file contains a placeholder for {origins} (replacements of sfdx-project.json), {reason}."
     if replaced.ignored:
-        return f"The {field} is left to a replacement of sfdx-project.json, and --no-project-config ignores those."
+        return f"The {field} comes from a replacement of sfdx-project.json, which --no-project-config ignores."
     origins = ", ".join(replaced.origins)
-    return f"{origins}, from which a replacement of sfdx-project.json takes the {field}, is empty or a placeholder."
+    return f"{origins}, which a replacement of sfdx-project.json uses for the {field}, is empty or a placeholder."
 
 
 def _no_key(app: App, causes: Sequence[str]) -> Problem:

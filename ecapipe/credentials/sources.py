@@ -296,7 +296,7 @@ def read_variable(name: str, access: VariableAccess, owners: Collection[str] = (
         return Reading(name, None) if is_set else None
     value = access.variable(name)
     if not access.environ(name) and file in access.variable_names:
-        return Reading(f"The file of {file}" if access.environ(file) else file, value)
+        return Reading(f"The file specified by {file}" if access.environ(file) else file, value)
     return Reading(name, value) if value or is_set else None
 
 
@@ -353,7 +353,7 @@ def of_pair(fetch_pair: FetchPair, earlier: Chain) -> Lookup:
     def find(app: App, org: Org | None, field: Field) -> Iterable[Reading]:
         pair = fetch(app, org)
         value = Secret(pair.key) if field == "consumerKey" else pair.secret
-        return (Reading(f"The answer of {pair.host}", value),)
+        return (Reading(f"The response of {pair.host}", value),)
 
     return Lookup(find, lambda app, org: fetch(app, org).notice, lambda app, org: fetch(app, org).host)
 
@@ -374,7 +374,7 @@ def _open_prompt(access: SourceAccess, scope: Scope, earlier: Chain) -> Lookup:
                 owner = f"{app.name} in {org.name}"
             answers[question] = ask(f"{_LABELS[field]} of {owner}: ")
         answer = answers[question]
-        return (Reading("The answer at the prompt", answer),) if answer else ()
+        return (Reading("The value entered at the prompt", answer),) if answer else ()
 
     return Lookup(find)
 

@@ -24,9 +24,9 @@ def stray_variables(variables: Collection[str], found: Discovery, orgs: Sequence
             continue
         if plain != prefix:
             near = did_you_mean(plain.removeprefix(f"{prefix}_"), found.known)
-            yield " ".join((f"{name} is set, but fits no app here.", *near))
+            yield " ".join((f"{name} is set, but matches no app here.", *near))
         elif not single:
-            yield f"{name} is set, but is read only where a single app is chosen: choose it with --name."
+            yield f"{name} is set, but is used only for a single app: select it with --name."
 
 
 def _has_app(name: str, prefix: str, apps: Collection[str]) -> bool:

@@ -116,15 +116,15 @@ class CredentialsLookup:
         except EcapipeError as error:
             # The secret is there all the same, so that a sentence does.
             reason = redact(error.problem.message, secret)
-            return f"Whether a second key and secret of {app.name} are staged could not be told: {reason}"
+            return f"ecapipe could not check whether a second key and secret of {app.name} are staged: {reason}"
         if pair is None:
             return None
         until = ""
         if pair.until:
             until = f" until {pair.until[:10]}"
         return (
-            f"A second key and secret are staged for {app.name} in {session.org.host}{until}: once they are rotated "
-            "in, retrieve again."
+            f"A second key and secret are staged for {app.name} in {session.org.host}{until}. Retrieve again after "
+            "they are rotated in."
         )
 
     def _staged_pair(self, app_id: str, consumer: Consumer, session: _Session) -> StagedPair | None:

@@ -74,15 +74,15 @@ def check(credentials: Credentials, org: Org, *, lasting: bool, bound: bool = Fa
         raise _refuse(credentials, org, "its tokens are bound to a key (DPoP), and it sends no proofs of one")
     # A force:// URL has only a host: sfdx-core puts https:// before it, and drops everything else.
     if org.url != f"https://{org.host}" or not _HOST.fullmatch(org.host):
-        raise _refuse(credentials, org, f"it only knows orgs at https://HOST, and this one is at {org.url}")
+        raise _refuse(credentials, org, f"it only supports orgs at https://HOST, and this one is at {org.url}")
     # An access token is handed over alone: without the key and the secret, their form does not matter.
     if not lasting:
         return
     secret = credentials.consumer_secret
     if not _KEY.fullmatch(credentials.consumer_key):
-        raise _refuse(credentials, org, "the consumer key has characters that it does not read")
+        raise _refuse(credentials, org, "the consumer key contains characters that it cannot read")
     if secret is not None and not _SECRET.fullmatch(secret.reveal()):
-        raise _refuse(credentials, org, "the consumer secret has characters that it does not read")
+        raise _refuse(credentials, org, "the consumer secret contains characters that it cannot read")
 
 
 def rival(app: str, org: Org, logins: Sequence[tuple[str, Org]]) -> Problem | None:
@@ -116,7 +116,7 @@ def overwritten(
         # A project tree may not decide what an alias of the user's own CLI means.
         by_user = org.paired_by == "user"
         if not (by_user and replace_alias):
-            place = login.instance_url or "an address that it does not tell"
+            place = login.instance_url or "an unknown address"
             return alias_taken(org.alias or "", org.url, login.username, place, by_user)
     return None
 
@@ -148,17 +148,17 @@ def doubts(app: App, core: str | None) -> list[str]:
     doubts = []
     if app.scope_names and {"Web", "Full"}.isdisjoint(app.scope_names):
         doubts.append(
-            f"{app.name} has no scope web: with this login the Salesforce CLI can call the API, but not open the org."
+            f"{app.name} does not have the scope web: the Salesforce CLI can call the API, but not open the org."
         )
     if not brings_refresh_token(app):
         doubts.append(
-            f"{app.name} has no scope refresh_token: the Salesforce CLI can only be given an access token, and the "
-            "login ends with its session."
+            f"{app.name} has no scope refresh_token: the Salesforce CLI gets only an access token, and the login "
+            "ends when its session expires."
         )
     elif app.rotates_refresh_tokens and core:
         doubts.append(
-            f"{app.name} rotates its refresh tokens, and the sfdx-core {core} of this Salesforce CLI throws the new "
-            "ones away: the login will end soon. Update it first: sf update"
+            f"{app.name} rotates its refresh tokens, and this Salesforce CLI (sfdx-core {core}) discards the new "
+            "ones: the login will end soon. Update it first: sf update"
         )
     return doubts
 
@@ -190,10 +190,10 @@ def _login_secret(credentials: Credentials, token: Token, org: Org) -> Secret:
     secret, refresh = credentials.consumer_secret, token.refresh_token
     if refresh is None:
         if not _ACCESS_TOKEN.fullmatch(token.access_token.reveal()):
-            raise _refuse(credentials, org, "the access token has a form that it does not read")
+            raise _refuse(credentials, org, "the access token has a format that it cannot read")
         return token.access_token
     if not _KEY.fullmatch(refresh.reveal()):
-        raise _refuse(credentials, org, "the refresh token has characters that it does not read")
+        raise _refuse(credentials, org, "the refresh token contains characters that it cannot read")
     # In one expression: no variable holds what a traceback could show.
     return Secret(
         f"force://{credentials.consumer_key}:{secret.reveal() if secret else ''}:{refresh.reveal()}@{org.host}"
@@ -213,7 +213,7 @@ def hints(token: Token, org: Org, sf_login: SfLogin) -> list[str]:
     # A JWT begins with the Base64 of `{"`.
     if token.access_token.reveal().startswith("eyJ"):
         hints.append(
-            f"{org.name} issues JWT-based access tokens: deploying and retrieving needs API version 68.0 or later "
+            f"{org.name} issues JWT-based access tokens: deploy and retrieve need API version 68.0 or later "
             "(sourceApiVersion in sfdx-project.json)."
         )
     return hints

@@ -94,7 +94,7 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
         doubts.append(f"Other users of this machine can read the private key: {command('chmod 600', key_file)}")
     public = certificate(app)
     if app.settings and public is None:
-        doubts.append(f"The settings of {app.name} hold no certificate. Some orgs leave it out of a retrieve.")
+        doubts.append(f"The settings of {app.name} contain no certificate. Some orgs omit it from a retrieve.")
     elif public and (doubt := key.doubt(public, world.clock.utc())):
         doubts.append(f"The certificate in the settings of {app.name} {doubt}.")
 
@@ -111,7 +111,7 @@ def _jwt_plan(target: Target, key_file: str, audience: str | None, world: LoginA
 def require_audience(audience: str | None) -> None:
     """Raises `EcapipeError` (UsageError) for one that is no URL."""
     if audience is not None and not re.fullmatch(r"https?://[!-~]+", audience):
-        raise EcapipeError(usage_error("SF_AUDIENCE_URL does not hold a URL.", "ecapipe run"))
+        raise EcapipeError(usage_error("SF_AUDIENCE_URL is not a URL.", "ecapipe run"))
 
 
 def expect_to_hand_over(orgs: Sequence[Org], options: LoginOptions, world: LoginAccess) -> None:

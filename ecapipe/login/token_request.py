@@ -93,7 +93,7 @@ def request_token(
                 continue
             if error.problem.kind not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
                 raise _without_settling(error, options) from None
-            work.note("waiting", f"{error.problem.message} Trying again for up to {options.settle:g} minutes.")
+            work.note("waiting", f"{error.problem.message} Retrying for up to {options.settle:g} minutes.")
             world.clock.sleep(_SETTLE_EVERY)
         else:
             if ahead:
@@ -134,7 +134,7 @@ def _clock_difference(response: Response, world: LoginAccess) -> float:
 def _clock_warning(ahead: float, host: str) -> str:
     direction = "behind" if ahead > 0 else "ahead of"
     clocks = f"{_duration(abs(ahead))} {direction} that of {host}"
-    return f"The clock of this machine is {clocks}: the assertion was signed again by the org's."
+    return f"The clock of this machine is {clocks}: the assertion was signed again with the org's time."
 
 
 def _duration(seconds: float) -> str:

@@ -45,10 +45,10 @@ def verify(
         if error.problem.kind is unexpected_answer:
             give_back(token, org, world, work)
         raise
-    remains = "The access token that was issued stays valid at Salesforce until its session ends."
+    remains = "The issued access token remains valid until its session expires."
     if problem := userinfo.mismatch(user, token, org, remains, attended=flow.attended):
         if token.refresh_token is not None and revoke(token, org, world):
-            remains = "The tokens that were issued have been revoked."
+            remains = "The issued tokens were revoked."
             problem = userinfo.mismatch(user, token, org, remains, attended=flow.attended) or problem
         raise error_at(problem, org)
     work.facts |= {"username": user.username, "userId": user.user_id, "orgId": user.org_id}
@@ -111,5 +111,5 @@ def _save(verified: _VerifiedLogin, store: StorePlace, world: LoginAccess, work:
     place = world.store.where("login", store)
     work.facts["kept"] = place
     if not login.refreshable:
-        work.warn("The login is kept, but cannot be refreshed: it ends with its access token.")
+        work.warn("The login is saved, but cannot be refreshed: it ends when its access token expires.")
     return SavedPlace(store, place)

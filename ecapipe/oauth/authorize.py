@@ -119,11 +119,11 @@ def match_redirect(
     if issuer and not same_origin(issuer, login.org.url):
         raise UnmatchedResponse("The address names another org as its issuer.")
     if code and error:
-        raise UnmatchedResponse("The address has both.")
+        raise UnmatchedResponse("The response contains both a code and an error.")
     if error:
         return login, _refusal(login, error, parameters.get("error_description", ""))
     if not code:
-        raise UnmatchedResponse("The address has neither a code nor an error.")
+        raise UnmatchedResponse("The response contains neither a code nor an error.")
     if not _CODE.fullmatch(code):
         raise UnmatchedResponse("The address has a code with characters that no code has.")
     return login, AuthorizationCode(Secret(code), login.redirect_uri, login.code_verifier, login.key)
@@ -143,7 +143,7 @@ def _parse_query(query: str) -> dict[str, str]:
         # Anybody on this machine can call a loopback address, so that the work is bounded.
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50)
     except ValueError:
-        raise UnmatchedResponse("The address has too many parameters.") from None
+        raise UnmatchedResponse("The response contains too many parameters.") from None
     for name, value in pairs:
         if name in parameters:
             repeated.add(name)
@@ -151,7 +151,7 @@ def _parse_query(query: str) -> dict[str, str]:
             parameters[name] = value
     for name in _SINGLE:
         if name in repeated:
-            raise UnmatchedResponse(f"The address has more than one {name}.")
+            raise UnmatchedResponse(f"The response contains more than one {name}.")
     return parameters
 
 

@@ -103,7 +103,7 @@ def secret(response: Response, org: Org, bearer: Secret, consumer: Consumer) -> 
     """The secret of a consumer; None if the org leaves it out. Raises UnexpectedAnswer for another consumer's."""
     members = _members(response, org, bearer)
     if members.get("key") != consumer.key:
-        raise messages.unexpected(response, org.host, "it is about another consumer key")
+        raise messages.unexpected(response, org.host, "it is for another consumer key")
     value = _text(response, org, members, "secret", _SECRET)
     return Secret(value) if value else None
 
@@ -173,7 +173,7 @@ def _text(response: Response, org: Org, members: messages.Members, name: str, fo
     if value is None or value == "":
         return ""
     if not isinstance(value, str) or not form.fullmatch(value):
-        raise messages.unexpected(response, org.host, f"its {name} has another form")
+        raise messages.unexpected(response, org.host, f"its {name} has an invalid format")
     return value
 
 

@@ -52,4 +52,4 @@ def read(response: Response, credentials: Credentials, org: Org) -> None:
             raise EcapipeError(probe_needs_secret(org.host)) from None
         raise
     if members.get("active") is not False:
-        raise messages.unexpected(response, org.host, 'it has no "active": false')
+        raise messages.unexpected(response, org.host, 'it does not contain "active": false')

@@ -110,9 +110,9 @@ def members(
     if response.status >= 500:
         raise at(server_busy(host, f"HTTP {response.status}"), host, response.status)
     if content is None:
-        raise unexpected(response, host, "a JSON object was expected")
+        raise unexpected(response, host, "expected a JSON object")
     if response.status != 200:
-        raise unexpected(response, host, "success was expected")
+        raise unexpected(response, host, "expected HTTP 200")
     return content
 
 
@@ -132,8 +132,8 @@ def kind(content_type: str) -> str:
     if not content_type:
         return "no content type"
     if content_type in _CONTENT_TYPES:
-        return content_type
-    return "of another content type"
+        return f"content type {content_type}"
+    return "another content type"
 
 
 def refuse_repeats(response: Response, host: str, visible: Mapping[str, str], *secrets: Secret | None) -> None:
@@ -144,7 +144,7 @@ def refuse_repeats(response: Response, host: str, visible: Mapping[str, str], *s
     # All at once first, for nearly always there is nothing to refuse.
     if repeats("\n".join(visible.values()), *secrets):
         names = [name for name, text in visible.items() if repeats(text, *secrets)]
-        raise unexpected(response, host, f"its {' and its '.join(names)} repeats a secret")
+        raise unexpected(response, host, f"a secret is repeated in its {' and its '.join(names)}")
 
 
 def refusal_code(response: Response, *secrets: Secret | None) -> str:

@@ -298,15 +298,15 @@ _CODES: Final = (
     Row(_about("an assertion"), codes=("invalid_assertion_type",)),
     Row(_about("the device flow"), codes=("authorization_pending",)),
     Row(_about("a one-time password"), codes=("invalid_otp", "otp_error")),
-    Row(_about("the attestation of a mobile app"), codes=("client_blocked", "client_blocked_retry")),
+    Row(_about("mobile app attestation"), codes=("client_blocked", "client_blocked_retry")),
     Row(
-        _about("the registration of clients or users"),
+        _about("client or user registration"),
         codes=("exceeded_registration_limit", "failed_registration", "registration_error"),
     ),
     Row(_about("an Experience ID"), codes=("invalid_expid", "unsupported_expid")),
-    Row(_about("a header with client credentials"), codes=("invalid_basic_auth_header",)),
+    Row(_about("an Authorization header with client credentials"), codes=("invalid_basic_auth_header",)),
     Row(
-        _about("a login without a page"),
+        _about("a login without a sign-in page"),
         codes=("immediate_unsuccessful", "login_required", "consent_required", "interaction_required"),
     ),
 )

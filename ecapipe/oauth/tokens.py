@@ -156,20 +156,20 @@ def _parse(members: messages.Members, response: Response, org: Org, key: ProofKe
         raise messages.unexpected(response, org.host, f"its token_type is another than {types}")
     access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
     if access_token is None:
-        raise messages.unexpected(response, org.host, "its access_token is no token")
+        raise messages.unexpected(response, org.host, "its access_token is not a valid token")
     if refresh_token is None and members.get("refresh_token"):
-        raise messages.unexpected(response, org.host, "its refresh_token is no token")
+        raise messages.unexpected(response, org.host, "its refresh_token is not a valid token")
     identity = _IDENTITY.fullmatch(_text(members, "id"))
     if identity is None:
-        raise messages.unexpected(response, org.host, "its id does not name an org and a user")
+        raise messages.unexpected(response, org.host, "its id does not identify an org and a user")
     # With a limit, so that a host cannot have us split megabytes.
     scopes = tuple(_text(members, "scope").split(maxsplit=_MAX_SCOPES))
     if len(scopes) > _MAX_SCOPES or not all(map(_SCOPE.fullmatch, scopes)):
-        raise messages.unexpected(response, org.host, "its scope is no list of scopes")
+        raise messages.unexpected(response, org.host, "its scope is not a valid list of scopes")
     address = _text(members, "instance_url").lower()
     origin = _ORIGIN.fullmatch(address)
     if address and origin is None:
-        raise messages.unexpected(response, org.host, "its instance_url is not the https address of an org")
+        raise messages.unexpected(response, org.host, "its instance_url is not the https URL of an org")
     return Token(
         access_token=access_token,
         refresh_token=refresh_token,

@@ -47,13 +47,13 @@ def read(response: Response, token: Token, org: Org) -> User:
         if not isinstance(value, str) or not value:
             raise messages.unexpected(response, org.host, f"it has no {name}")
         if not form.fullmatch(value) or not value.isprintable():
-            raise messages.unexpected(response, org.host, f"its {name} is no {noun}")
+            raise messages.unexpected(response, org.host, f"its {name} is not a valid {noun}")
         return value
 
     user = User(
         username=text("preferred_username", _USERNAME, "username"),
-        user_id=text("user_id", USER_ID, "user id"),
-        org_id=text("organization_id", ORG_ID, "org id"),
+        user_id=text("user_id", USER_ID, "user ID"),
+        org_id=text("organization_id", ORG_ID, "org ID"),
     )
     # Ids that the token names as well were compared with the secrets when it was read.
     visible = {"preferred_username": user.username}
@@ -113,4 +113,4 @@ def api_problem(response: Response, token: Token, org: Org) -> Problem | None:
         return _refusal(response, token, org, "rest").problem
     # Words what kind of fault it is; whatever passes was a success of another kind.
     messages.members(response, org.host, *token.secrets, place="rest", app=None)
-    raise messages.unexpected(response, org.host, "a resource of the REST API was expected")
+    raise messages.unexpected(response, org.host, "expected a resource of the REST API")

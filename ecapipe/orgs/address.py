@@ -24,9 +24,9 @@ _NO_LOGIN: Final = re.compile(r"(?:www|api)\.(?P<rest>.+)")
 """Hosts of Salesforce itself that nobody logs in at."""
 
 
-_ODD: Final = "it has a space, a backslash, a percent sign or a letter that no address has"
+_ODD: Final = "it contains a space, a backslash, a percent sign or a letter that is not ASCII"
 
-_ONLY_PAGES: Final = "the host serves pages, files or information, and no org logs anybody in there"
+_ONLY_PAGES: Final = "the host serves pages, files or information, but no logins of an org"
 
 
 class _Malformed(Exception):
@@ -98,14 +98,14 @@ def accept_address(text: str, hosts: AllowedHosts, by: NamedBy, *, alias: str | 
         raise refuse("it has a query or fragment")
     # Refused from everybody, not from the tree alone: Apex REST of a site would be sent the secret.
     if "/services" in _decode(address.path).casefold() and not address.salesforces_own:
-        raise refuse("its path holds /services, below which anybody's code may answer on a site")
+        raise refuse("its path contains /services, where custom code of a site can respond")
     if "%" in address.login_path or not address.login_path.isascii():
         raise refuse(_ODD)
     url = f"{address.scheme}://{address.netloc}{address.login_path}"
     named_by: NamedBy = "user" if url in hosts.given else by
     by_user = named_by != "tree" or allowed
     if not by_user and not address.salesforces_own:
-        raise refuse("only files of the project give it, and it is no My Domain of Salesforce", by_tree=True)
+        raise refuse("it is not a My Domain of Salesforce, and only files of the project specify it", by_tree=True)
     takes_variables = by_user or host.endswith(MY_DOMAINS)
     return Org(Address(url, address.netloc, named_by, takes_variables), alias, paired_by=by)
 
@@ -150,9 +150,9 @@ def _parse(text: str) -> _Address:
     host = (parts.hostname or "").lower().removesuffix(".")
     # https://acme.my.salesforce.com@evil.test looks like an address of Salesforce.
     if parts.username is not None or parts.password is not None:
-        raise _Malformed("it carries a user name or password")
+        raise _Malformed("it contains a username or password")
     if not re.fullmatch(r"[a-z0-9._:-]+", host) or "" in host.split(".") or port == 0:
-        raise _Malformed("it has no usable host")
+        raise _Malformed("it has no valid host")
     # Parsers of URLs disagree about these, so that a request could go to another host than the one accepted here.
     if re.search(r"[\s\\]", url) or "%" in parts.netloc:
         raise _Malformed(_ODD)

@@ -44,7 +44,7 @@ def look_up(text: str, known: Sequence[str], hosts: AllowedHosts, logins: Logins
     # In a URL an equals sign belongs to a query.
     if equals and "/" not in alias and ":" not in alias:
         if not alias or not url:
-            raise EcapipeError(refused_host(without_secrets(text), "both sides of ALIAS=URL are needed"))
+            raise EcapipeError(refused_host(without_secrets(text), "ALIAS=URL needs both an alias and a URL"))
         return accept_address(url, hosts, by, alias=alias)
     refusal: EcapipeError | None = None
     if _looks_like_address(text):

@@ -93,7 +93,7 @@ class Org:
         """What is doubtful about the address."""
         if self.host in SHARED_HOSTS:
             return (
-                f"{self.host} does not know local external client apps: use the org's My Domain URL, "
+                f"{self.host} does not support local external client apps. Use the org's My Domain URL, "
                 "such as https://MyDomain.my.salesforce.com."
             )
         return None

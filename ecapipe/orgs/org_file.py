@@ -111,12 +111,12 @@ def parse(data: bytes, file: str, flows: tuple[str, ...]) -> OrgFile:
     for position, members in read(text, mistakes):
         place = replace(position, file=file)
         if len(rows) == _MAX_ROWS:
-            mistakes.append(RowMistake(place, None, f"is one too many: a file holds at most {_MAX_ROWS} orgs."))
+            mistakes.append(RowMistake(place, None, f"is one too many: a file can list at most {_MAX_ROWS} orgs."))
             break
         if len(mistakes) >= MAX_MISTAKES:
             break
         if not any(str(members.get(name) or "").strip() for name in ("alias", "url")):
-            mistakes.append(RowMistake(place, "url", "is missing, and so is the alias: one of them is needed."))
+            mistakes.append(RowMistake(place, "url", "is missing, and so is the alias: one of them is required."))
         rows.append(parse_row(place, members, folder, mistakes, flows))
     if not rows and not mistakes:
         return _unreadable(file, "names no org.")
@@ -165,7 +165,7 @@ def _name_cells(
         if name in COLUMNS:
             members[name] = cell
         elif not name and cell.strip():
-            mistakes.append(RowMistake(place, str(number), "has a value, but no name in the header."))
+            mistakes.append(RowMistake(place, str(number), "has a value, but no column name in the header."))
     return members
 
 
@@ -188,10 +188,10 @@ def _read_records(text: str, mistakes: list[RowMistake]) -> Iterator[tuple[RowPl
         except StopIteration:
             return
         except csv.Error as error:
-            reason = "cannot be read: quotes must enclose a whole cell, and be doubled within it"
+            reason = "cannot be read: quotes must enclose a whole cell, and be doubled inside it"
             # The module gives the size of a field no error of its own; an unclosed quote makes one cell of the rest.
             if "limit" in str(error):
-                reason = "is longer than anything meant"
+                reason = "has a cell that is too long, perhaps because of an unclosed quote"
             mistakes.append(RowMistake(place, None, f"{reason}."))
             return
 
@@ -213,18 +213,18 @@ def _parse_header(cells: Sequence[str], place: RowPlace, mistakes: list[RowMista
     exact = {fold_name(name): name for name in COLUMNS}
     if not any(fold_name(cell) in exact for cell in cells):
         # Nothing of such a row is repeated: it may be a file of secrets.
-        mistakes.append(RowMistake(place, None, f"must name the columns: {', '.join(COLUMNS)}."))
+        mistakes.append(RowMistake(place, None, f"must list the column names: {', '.join(COLUMNS)}."))
         return []
     names: list[str] = []
     for cell in cells:
         name = exact.get(fold_name(cell), cell.strip())
         if name in COLUMNS and name in names:
-            mistakes.append(RowMistake(place, name, "is there twice."))
+            mistakes.append(RowMistake(place, name, "appears twice."))
         elif name and name not in COLUMNS:
             mistakes.append(RowMistake(place, quote_name(name), unknown_column(name)))
         names.append(name)
     if {"alias", "url"}.isdisjoint(names):
-        mistakes.append(RowMistake(place, "url", "is missing, and so is the column alias: one of them is needed."))
+        mistakes.append(RowMistake(place, "url", "is missing, and so is the column alias: one of them is required."))
     return names
 
 
@@ -258,7 +258,7 @@ def _read_json(text: str, mistakes: list[RowMistake]) -> _Rows:
 def _repetitions(place: RowPlace, members: _Pairs) -> list[RowMistake]:
     times = Counter(name for name, _ in members)
     repeated = [name for name, count in times.items() if count > 1][:MAX_MISTAKES]
-    return [RowMistake(place, quote_name(name), "is there twice.") for name in repeated]
+    return [RowMistake(place, quote_name(name), "appears twice.") for name in repeated]
 
 
 class _JsonReader:
@@ -304,11 +304,11 @@ class _JsonReader:
             value, self.position = self.decoder.raw_decode(self.text, start)
         except json.JSONDecodeError as error:
             self.line = error.lineno
-            raise _NotJson(f"is not JSON at column {error.colno}: {error.msg}.") from None
+            raise _NotJson(f"is not valid JSON at column {error.colno}: {error.msg}.") from None
         except RecursionError:
             raise _NotJson("is nested too deeply.") from None
         except ValueError:
             # Python converts at most 4,300 digits, for longer numbers cost too much time (CVE-2020-10735).
-            raise _NotJson("holds a number with too many digits.") from None
+            raise _NotJson("contains a number with too many digits.") from None
         self.line += self.text.count("\n", start, self.position)
         return value

@@ -180,7 +180,7 @@ def _check(name: str, text: str, choices: tuple[str, ...] | None) -> str | None:
         return f"is longer than {longest} characters."
     # Terminals and reports show the value, and nobody could see that it is another one than it seems.
     if not text.isprintable():
-        return "holds characters that cannot be seen."
+        return "contains invisible characters."
     if not text:
         return None
     if choices is not None and text not in choices:
@@ -189,7 +189,7 @@ def _check(name: str, text: str, choices: tuple[str, ...] | None) -> str | None:
         return "must be an org ID: 00D and 12 or 15 more letters and digits."
     if name == "secretEnv" and (_SECRET.fullmatch(text) or not _VARIABLE.fullmatch(text)):
         # What stands here may be the secret itself, so it is not repeated.
-        return "must be the name of an environment variable, never the secret itself."
+        return "must be the name of an environment variable, not the secret itself."
     return None
 
 
@@ -197,9 +197,9 @@ def unknown_column(name: str) -> str:
     """What to say of a column that is not known."""
     # A similar name is no help to somebody who is about to write a secret into the file.
     if _SECRET_COLUMN.search(fold_name(name)):
-        return "is not known: put secrets into environment variables, and name the variable in secretEnv."
+        return "is unknown: put secrets in environment variables, and set secretEnv to the name of the variable."
     hints = did_you_mean(name, COLUMNS) or (f"Known: {', '.join(COLUMNS)}.",)
-    return " ".join(("is not known.", *hints))
+    return " ".join(("is unknown.", *hints))
 
 
 def quote_name(name: str) -> str:

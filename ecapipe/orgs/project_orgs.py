@@ -23,7 +23,7 @@ def configured_row(alias: str, project: Project, mistakes: list[RowMistake], flo
     earlier = len(mistakes)
     row = replace(parse_row(place, members, "", mistakes, flows), alias=alias)
     if "alias" in members:
-        mistakes.append(RowMistake(place, "alias", "is not known: the name of the member is the alias."))
+        mistakes.append(RowMistake(place, "alias", "is not needed: the name of this entry is the alias."))
     # A URL that is there and wrong is not reported as missing, too.
     if not row.url and not any(mistake.column == "url" for mistake in mistakes[earlier:]):
         mistakes.append(RowMistake(place, "url", "is missing."))
@@ -71,10 +71,10 @@ def misleading_alias(row: OrgRow, url: str, allowed: tuple[str, ...]) -> RowMist
         plain = re.fullmatch(r"[\w .-]+", name) and not is_salesforce_host(name.strip().rstrip("."))
         if plain and error.problem.kind is refused_host:
             return None
-        return RowMistake(row.place, None, "has an address or a username as its name: give it a plain alias.")
+        return RowMistake(row.place, None, "is named like an address or a username: use a plain alias.")
     if address == url:
         return None
-    return RowMistake(row.place, None, f"has the address of another org as its name: {address}.")
+    return RowMistake(row.place, None, f"is named like the address of another org: {address}.")
 
 
 def join_sentences(mistakes: Iterable[RowMistake]) -> str:

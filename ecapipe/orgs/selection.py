@@ -177,7 +177,7 @@ class _OrgReader:
         try:
             return self.orgs_named(name, by)
         except EcapipeError as error:
-            message = f"{error.problem.message} It was not chosen with a flag, but is {source}."
+            message = f"{error.problem.message} The org comes from {source}, not from a flag."
             raise EcapipeError(replace(error.problem, message=message)) from None
 
     def orgs_named(self, name: str, by: NamedBy) -> list[Org]:
@@ -208,10 +208,8 @@ class _OrgReader:
         """
         if row.source_dir is None or any(self.context.holds(root, row.source_dir) for root in roots):
             return row
-        sentence = "leads out of the repository, where only you may send ecapipe: name its target with -d"
-        mistakes.append(
-            RowMistake(row.place, "sourceDir", f"{sentence}, or use an org file outside of the repository.")
-        )
+        sentence = "leads outside the repository, which only you can allow: specify its target with -d"
+        mistakes.append(RowMistake(row.place, "sourceDir", f"{sentence}, or use an org file outside the repository."))
         return replace(row, source_dir=None, apps=())
 
     def org_of_row(self, row: OrgRow) -> Org | None:
@@ -243,7 +241,7 @@ class _OrgReader:
             org = self.look_up(alias, by)
         except EcapipeError as error:
             hints = [each for each in error.problem.actions if each.startswith("Did you mean")]
-            sentence = f"{error.problem.message} Give its My Domain URL in the column url."
+            sentence = f"{error.problem.message} Add its My Domain URL in the column url."
             self.file_mistakes.append(RowMistake(row.place, "alias", " ".join((sentence, *hints))))
             return None
         row = replace(row, url=org.url, org_id=row.org_id or org.org_id, username=row.username or org.username)
@@ -283,7 +281,7 @@ class _OrgReader:
         for app in row.apps:
             if app not in known:
                 hints = did_you_mean(app, known) or (f"Known: {', '.join(known[:20]) or 'none'}.",)
-                mistakes.append(RowMistake(row.place, "apps", " ".join((f'names no app "{app}".', *hints))))
+                mistakes.append(RowMistake(row.place, "apps", " ".join((f'has an unknown app "{app}".', *hints))))
 
     def refuse_overlaps(self, described: Sequence[_RowOrg]) -> None:
         """An app in an org is one login, so no two rows may describe it in two ways."""
@@ -315,12 +313,12 @@ def _overlap(org: Org, earlier: _RowOrg) -> str | None:
     """What is wrong with `org` beside an earlier one of the same name; None for the same org, or for other apps."""
     other, place = earlier.org, earlier.row.place.label
     if other.url != org.url:
-        return f'the name "{org.name}" is that of another org in {place}.'
+        return f'the name "{org.name}" is already used for another org in {place}.'
     if other == org:
         return None
     if org.apps and other.apps and set(org.apps).isdisjoint(other.apps):
         return None
-    return f"describes {org.name} for apps that {place} describes, too."
+    return f"configures {org.name} for apps that {place} already configures."
 
 
 def _merge(orgs: Sequence[Org]) -> list[Org]:

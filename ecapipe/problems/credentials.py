@@ -10,8 +10,8 @@ from ecapipe.problems.problem import USAGE, Wording, command, listed, option, pr
 # The key is not for the author to choose: Salesforce makes it, at the first deploy.
 @problem(
     "credentials",
-    "No consumer key was found for the app. Salesforce makes the key at the first deploy, and it is in the file "
-    "only after the next retrieve.",
+    "ecapipe found no consumer key for the app. Salesforce creates the key when the app is first deployed. The file "
+    "contains it only after the next retrieve.",
     "Deploy the app, then retrieve it.",
 )
 def consumer_key_missing(
@@ -28,8 +28,9 @@ def consumer_key_missing(
 
 @problem(
     "credentials",
-    "No consumer secret was found for the app, and the flow needs one. In most orgs a retrieve leaves it out.",
-    "Supply the secret from the environment or at the prompt, or open the org's switch and retrieve again.",
+    "ecapipe found no consumer secret for the app, and the flow requires one. In most orgs a retrieve omits it.",
+    "Supply the secret in an environment variable or at the prompt, or change the setting of the org and retrieve "
+    "again.",
 )
 def consumer_secret_missing(
     app: str,
@@ -41,17 +42,17 @@ def consumer_secret_missing(
     file: str | None,
     line: int | None,
 ) -> Wording:
-    flows = f"Its settings allow: {listed(allowed)}; without a secret: {listed(secretless)}."
+    flows = f"Flows that its settings allow: {listed(allowed)}; without a secret: {listed(secretless)}."
     actions = [
-        f"Set {variable} to the consumer secret, from your CI system's secret store.",
-        "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
-        f"Or keep it in the keyring: {command('ecapipe app set-secret', app)}",
+        f"Set {variable} to the consumer secret, from the secret store of your CI system.",
+        "Or run in a terminal without --json or --no-prompt, and enter it at the prompt.",
+        f"Or save it in the keyring: {command('ecapipe app set-secret', app)}",
     ]
     return say(
         " ".join((f"{app} has no consumer secret.", *causes, flows)),
         *actions,
         *advice,
-        f"Or allow it in the org, then retrieve: {retrieve_command()}",
+        f"Or allow the org to include it, then retrieve: {retrieve_command()}",
         file=file,
         line=line,
     )
@@ -59,53 +60,53 @@ def consumer_secret_missing(
 
 @problem(
     "credentials",
-    "The secret should come from the org's REST API, and the Salesforce CLI has no login to the org that has the "
-    "app's consumer.",
+    "--secret-from rest reads the secret from an org with the login of the Salesforce CLI. The Salesforce CLI has no "
+    "login to the org that owns the app's consumer.",
     "Log in to that org with the Salesforce CLI.",
 )
 def rest_login_missing(app: str, org: str, url: str | None) -> Wording:
     login = command("sf org login web", instance_url=url or "https://MyDomain.my.salesforce.com")
     return say(
-        f"The Salesforce CLI has no login to {org}, which could tell the consumer secret of {app}.",
-        f"Log in to it: {login}",
-        "Or supply the secret in another way, without --secret-from rest.",
+        f"The Salesforce CLI has no login to {org}, which is needed to read the consumer secret of {app}.",
+        f"Log in to the org: {login}",
+        "Or supply the secret another way, without --secret-from rest.",
     )
 
 
 @problem(
     "policy",
-    "The org does not tell consumer secrets by REST: a switch in Setup is off.",
-    "Turn the switch on in Setup, External Client App Settings, or supply the secret in another way.",
+    "The org doesn't return consumer secrets over REST, because a setting in Setup is off.",
+    "Turn on the setting in Setup, External Client App Settings, or supply the secret another way.",
 )
 def rest_switch_off(host: str, switch: str) -> Wording:
     return say(
-        f"{host} does not tell consumer secrets by REST: the feature is switched off.",
+        f"{host} does not return consumer secrets over REST: the setting is off.",
         f'In Setup, External Client App Settings, turn on "{switch}".',
-        "Or supply the secret in another way, without --secret-from rest.",
+        "Or supply the secret another way, without --secret-from rest.",
     )
 
 
 @problem(
     "policy",
-    "The user of the Salesforce CLI's login may not see consumer secrets.",
-    "Give the user the permissions that the message names, or log in as somebody who has them.",
+    "The user that the Salesforce CLI is logged in as is not allowed to view consumer secrets.",
+    "Assign the permissions that the message names to the user, or log in as a user who has them.",
 )
 def rest_permission_missing(host: str, permissions: Sequence[str]) -> Wording:
     return say(
-        f"{host} does not tell this user consumer secrets by REST.",
-        f"Give the user of the Salesforce CLI's login the permissions: {listed(permissions)}.",
+        f"{host} does not return consumer secrets to this user over REST.",
+        f"Assign these permissions to the user of the Salesforce CLI's login: {listed(permissions)}.",
         "Or log in with the Salesforce CLI as a user who has them.",
     )
 
 
 @problem(
     "credentials",
-    "The org no longer takes the access token that the Salesforce CLI keeps.",
+    "The org no longer accepts the access token that the Salesforce CLI stores.",
     "Log in to the org again with the Salesforce CLI.",
 )
 def rest_session_refused(host: str) -> Wording:
     return say(
-        f"{host} refuses the Salesforce CLI's access token.",
+        f"{host} refused the access token of the Salesforce CLI.",
         f"Log in again: {command('sf org login web', instance_url=f'https://{host}')}",
     )
 
@@ -113,43 +114,43 @@ def rest_session_refused(host: str) -> Wording:
 # The id by which the API knows an app comes from GET /apps/oauth/usage, which lists those with usage only.
 @problem(
     "org",
-    "The org's REST API lists apps only once they have been used, and this one is not listed.",
-    "Supply the secret in another way this time; after a login with the app it is listed.",
+    "The org's REST API lists an app only after the app has been used, and doesn't list this one yet.",
+    "Supply the secret another way this time. After a login with the app, the org lists it.",
     retryable=True,
 )
 def rest_app_not_listed(app: str, host: str) -> Wording:
     return say(
-        f"{host} does not list {app} among the apps that have been used, and tells secrets of no other.",
-        "Use the app once: supply the secret from the environment or at the prompt this time.",
+        f"{host} does not list {app} among the apps that have been used, so its secret is not available over REST.",
+        "Use the app once: supply the secret in an environment variable or at the prompt this time.",
         "Or copy the secret from Setup, External Client App Manager, OAuth settings of the app.",
     )
 
 
 @problem(
     "credentials",
-    "The app has consumers in the org, but none with the key at hand: it was rotated, or belongs to another org.",
+    "None of the app's consumers in the org has this key. The key was rotated, or belongs to another org.",
     "Retrieve the settings again.",
 )
 def rest_consumer_unknown(app: str, host: str, key: str, keys: Sequence[str]) -> Wording:
     return say(
-        f"None of the consumers of {app} in {host} has the key {key}; theirs: {listed(keys)}.",
+        f"No consumer of {app} in {host} has the key {key}. Keys in the org: {listed(keys)}.",
         f"Retrieve the settings again: {retrieve_command()}",
     )
 
 
 @problem(
     "credentials",
-    "No consumer key is known, and the app has several consumers in the org, or none.",
-    "Say which one is meant, by its key.",
+    "Without a consumer key ecapipe can't choose a consumer: the app has several in the org, or none.",
+    "Retrieve the settings again, or set the consumer key in the environment.",
 )
 def rest_consumers_several(app: str, host: str, keys: Sequence[str]) -> Wording:
     if not keys:
         return say(
-            f"{app} has no consumer in {host}, and so no consumer key and no consumer secret.",
-            "See in Setup, External Client App Manager, whether OAuth is enabled for the app.",
+            f"{app} has no consumer in {host}, so it has no consumer key and no consumer secret.",
+            "In Setup, External Client App Manager, check whether OAuth is enabled for the app.",
         )
     return say(
-        f"{app} has {len(keys)} consumers in {host}, and no consumer key says which is meant: {listed(keys)}.",
+        f"{app} has {len(keys)} consumers in {host}, and no consumer key is known to choose one: {listed(keys)}.",
         f"Retrieve the settings again: {retrieve_command()}",
         "Or set the consumer key in the environment.",
     )
@@ -158,52 +159,53 @@ def rest_consumers_several(app: str, host: str, keys: Sequence[str]) -> Wording:
 # An org keeps one staged pair at a time, for 30 days; logins work with the active one only.
 @problem(
     "credentials",
-    "The consumer key at hand belongs to a pair that is staged in the org and not in force yet.",
-    "Rotate the staged pair in, or use the key that is in force.",
+    "The consumer key belongs to a pair of key and secret that is staged in the org. A staged pair works only "
+    "after it is rotated in.",
+    "Rotate the staged pair in, or use the active key.",
 )
 def rest_pair_staged(app: str, host: str, key: str) -> Wording:
     return say(
-        f"The key {key} of {app} belongs to a staged pair in {host}, which is not in force yet.",
+        f"The key {key} of {app} belongs to a staged pair in {host}, which is not active yet.",
         "Rotate it in (Setup, External Client App Manager, OAuth settings of the app), then run again.",
-        f"Or go back to the key in force: {retrieve_command()}",
+        f"Or use the active key: {retrieve_command()}",
     )
 
 
 @problem(
     "policy",
-    "The org tells the consumer, but leaves its secret out.",
-    "Give the user the permissions that the message names.",
+    "The org returned the app's consumer without its secret.",
+    "Assign the permissions that the message names to the user.",
 )
 def rest_secret_withheld(app: str, host: str, permissions: Sequence[str]) -> Wording:
     return say(
-        f"{host} tells the consumer of {app} without its secret.",
-        f"Give the user of the Salesforce CLI's login the permissions: {listed(permissions)}.",
+        f"{host} returned the consumer of {app} without its secret.",
+        f"Assign these permissions to the user of the Salesforce CLI's login: {listed(permissions)}.",
         "Or copy the secret from Setup, External Client App Manager, OAuth settings of the app.",
     )
 
 
 @problem(
     "org",
-    "The org's REST API refuses to tell consumers, for a reason that ecapipe has no better words for.",
-    "Supply the secret in another way.",
+    "The org's REST API refused to return the consumer, with an error that ecapipe doesn't recognize.",
+    "Supply the secret another way.",
 )
 def rest_refused(host: str, reason: str) -> Wording:
     return say(
-        f"{host} does not tell consumer secrets by REST: {reason}.",
-        "Supply the secret in another way, without --secret-from rest.",
+        f"{host} does not return consumer secrets over REST: {reason}.",
+        "Supply the secret another way, without --secret-from rest.",
     )
 
 
 @problem(
     "config",
-    "The private key that should sign the assertions of the JWT flow cannot be used.",
-    "Give --jwt-key-file the RSA private key, in PEM, whose certificate the app has.",
+    "ecapipe can't use the private key that signs the assertion of the JWT flow.",
+    "Specify the RSA private key, in PEM format, that belongs to the app's certificate with --jwt-key-file.",
 )
 def jwt_key_not_usable(file: str, reason: str) -> Wording:
     return say(
-        f"{file} is no usable private key: {reason}.",
-        "Name the RSA private key (at least 2048 bits, PEM) that belongs to the app's certificate.",
-        "Or make a new pair, and put server.crt into the app as its certificate: openssl req -x509 -newkey rsa:2048 "
+        f"{file} is not a usable private key: {reason}.",
+        "Specify the RSA private key (at least 2048 bits, PEM) that belongs to the app's certificate.",
+        "Or create a new pair, and add server.crt to the app as its certificate: openssl req -x509 -newkey rsa:2048 "
         "-nodes -days 365 -subj /CN=ecapipe -keyout server.key -out server.crt",
         file=file,
     )
@@ -211,79 +213,79 @@ def jwt_key_not_usable(file: str, reason: str) -> Wording:
 
 @problem(
     "config",
-    "ECAPIPE_JWT_KEY_FILE names no file that is there: it holds a wrong path, or the private key itself.",
-    "Give the path of a file with the key, which only you can read.",
+    "ECAPIPE_JWT_KEY_FILE does not contain the path of an existing file. The path is wrong, or the variable contains "
+    "the private key itself.",
+    "Set it to the path of a key file that only you can read.",
     exit_code=USAGE,
 )
 def jwt_key_not_path() -> Wording:
-    # The value is not an argument: people do put the key itself there, and the message would print it.
+    # The value is not an argument: it may be the key itself, and the message would print it.
     return say(
-        "ECAPIPE_JWT_KEY_FILE does not hold the path of a file that is there, or it is a folder.",
-        "Correct the path. It is not repeated here, for it may be the key itself.",
-        "If it is: write the key to a file that only you can read, and give the path of that file.",
+        "ECAPIPE_JWT_KEY_FILE does not contain the path of an existing file, or the path is a folder.",
+        "Correct the path. It is not shown here, because the value may be the key itself.",
+        "If it is, write the key to a file that only you can read, and set the variable to its path.",
     )
 
 
 @problem(
     "credentials",
-    "The private key is encrypted, and there is no passphrase for it.",
-    "Supply the passphrase from the environment, or at the prompt.",
+    "The private key is encrypted, and no passphrase was supplied.",
+    "Supply the passphrase in an environment variable, or at the prompt.",
 )
 def jwt_key_encrypted(file: str, variable: str) -> Wording:
     return say(
-        f"The private key in {file} is encrypted, and there is no passphrase.",
-        f"Set {variable} to the passphrase, or {variable}_FILE to the path of a file that holds it.",
-        "Or run in a terminal without --json or --no-prompt and type it at the prompt.",
+        f"The private key in {file} is encrypted, and no passphrase was supplied.",
+        f"Set {variable} to the passphrase, or {variable}_FILE to the path of a file that contains it.",
+        "Or run in a terminal without --json or --no-prompt, and enter it at the prompt.",
         file=file,
     )
 
 
 @problem(
     "credentials",
-    "The passphrase does not open the private key.",
-    "Supply the right passphrase.",
+    "The passphrase does not decrypt the private key, or the key file is damaged.",
+    "Supply the correct passphrase.",
 )
 def jwt_key_passphrase_wrong(file: str, variable: str) -> Wording:
     return say(
-        f"The passphrase does not open the private key in {file}, or the file is damaged.",
-        f"Correct {variable}, or type the passphrase again at the prompt.",
-        f"To see whether it is right: openssl pkey -noout -in {quote(file)}",
+        f"The passphrase does not decrypt the private key in {file}, or the file is damaged.",
+        f"Correct {variable}, or enter the passphrase again at the prompt.",
+        f"To check the passphrase: openssl pkey -noout -in {quote(file)}",
         file=file,
     )
 
 
 @problem(
     "config",
-    "The JWT flow logs in as one user, and nobody said which.",
-    "Name the user with --username, or as username of the org in plugins.ecapipe.orgs.",
+    "The JWT flow logs in as a specific user, and none was specified.",
+    "Specify the user with --username, or as username of the org in plugins.ecapipe.orgs.",
 )
 def jwt_username_missing(app: str, org: str) -> Wording:
     return say(
-        f"The JWT flow of {app} needs to know as whom to log in to {org}.",
+        f"The JWT flow of {app} needs a username to log in to {org}.",
         "Add --username NAME, with the full username of a user who is approved for the app.",
-        f"Or give {org} a username in plugins.ecapipe.orgs of sfdx-project.json, or in the batch file.",
+        f"Or add a username for {org} to plugins.ecapipe.orgs in sfdx-project.json, or to the batch file.",
     )
 
 
 @problem(
     "credentials",
-    "What was given as a consumer secret cannot be one: it is empty, not plain text, or only stands in the place "
-    "of a secret.",
+    "The value can't be a consumer secret: it is empty, not plain text, or a placeholder.",
     "Copy the secret from Setup, External Client App Manager, Settings, OAuth Settings.",
     exit_code=USAGE,
 )
 def secret_unusable(app: str, reason: str) -> Wording:
     return say(
-        f"That is no consumer secret for {app}: {reason}.",
-        "Copy it from Setup, External Client App Manager, the app, Settings, OAuth Settings.",
-        f"Then type it, or give it as one line of standard input: {command('ecapipe app set-secret', app)}",
+        f"The value is not a consumer secret of {app}: {reason}.",
+        "Copy the secret from Setup, External Client App Manager, the app, Settings, OAuth Settings.",
+        f"Then enter it at the prompt, or pipe it in as one line: {command('ecapipe app set-secret', app)}",
     )
 
 
 @problem(
     "config",
-    "No consumer secret is kept for that app.",
-    "ecapipe app set-secret keeps one; the names of apps are exact.",
+    "No consumer secret is saved for this app.",
+    "Use the exact name of the app. To save its secret, run ecapipe app set-secret.",
     exit_code=USAGE,
 )
 def secret_not_kept(app: str, org: str | None, known: Sequence[str], suggestions: Sequence[str] = ()) -> Wording:
@@ -291,35 +293,35 @@ def secret_not_kept(app: str, org: str | None, known: Sequence[str], suggestions
     if org:
         subject, options = f"{app}@{org}", {"target_org": org}
     return say(
-        f"No consumer secret is kept for {subject}. Kept for: {listed(known)}.",
+        f"No consumer secret is saved for {subject}. Saved for: {listed(known)}.",
         *suggestions,
-        f"To keep one: {command('ecapipe app set-secret', app, **options)}",
+        f"To save it: {command('ecapipe app set-secret', app, **options)}",
     )
 
 
 @problem(
     "config",
-    "Consumer secrets of several apps of that name are kept: from several orgs or projects.",
-    "Choose with --target-org, or take --all.",
+    "Several consumer secrets are saved for apps with this name, from different orgs or projects.",
+    "Select an org with --target-org, or use --all.",
     exit_code=USAGE,
 )
 def secrets_ambiguous(app: str, choices: Sequence[str]) -> Wording:
     return say(
-        f"More than one consumer secret is kept for {app}: {listed(choices)}.",
-        "Choose with --target-org ORG, or forget all of them with --all.",
+        f"More than one consumer secret is saved for {app}: {listed(choices)}.",
+        "Select one with --target-org ORG, or remove all of them with --all.",
     )
 
 
 @problem(
     "config",
-    "Files of the project name both a variable of the environment, as secretEnv or in replacements, and the address "
-    "that its value would be sent to, which is not the My Domain of one org.",
-    "Use the org's My Domain URL, or name the host yourself: with --allow-host, or in ECAPIPE_ALLOWED_HOSTS.",
+    "Files of the project choose both an environment variable, through secretEnv or replacements, and the address "
+    "that its value would be sent to. The address is not the My Domain of an org, so nothing was sent.",
+    "Use the org's My Domain URL, or allow the host yourself with --allow-host or ECAPIPE_ALLOWED_HOSTS.",
 )
 def variables_withheld(app: str, host: str, names: Sequence[str]) -> Wording:
     return say(
-        f"The project takes {', '.join(names)} from the environment for {app}, and only files of the project name "
-        f"{host}, which is no My Domain: nothing was sent there.",
+        f"Nothing was sent to {host}: it is not a My Domain, only files of the project name it, and the project "
+        f"reads {', '.join(names)} from the environment for {app}.",
         "Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com.",
-        f"Or name the host yourself: {option('allow_host', host)}",
+        f"Or allow the host yourself: {option('allow_host', host)}",
     )

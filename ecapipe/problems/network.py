@@ -8,26 +8,26 @@ from ecapipe.problems.problem import Wording, problem, say
 @problem(
     "network",
     "The host name could not be resolved.",
-    "Check the URL; a new My Domain can take minutes to appear.",
+    "Check the URL. A new My Domain can take minutes to become available.",
     retryable=True,
 )
 def host_not_found(host: str) -> Wording:
     return say(
         f"The host {host} was not found.",
         "Check the spelling of the My Domain URL, the network, and HTTPS_PROXY.",
-        "A new My Domain can take minutes to appear: run again.",
+        "If the My Domain is new, wait a few minutes and run again.",
     )
 
 
 @problem(
     "network",
-    "No connection to the host could be made; nothing was sent.",
-    "Check network, proxy and firewall, then run again.",
+    "ecapipe could not connect to the host. Nothing was sent.",
+    "Check the network, proxy and firewall, then run again.",
     retryable=True,
 )
 def connection_failed(host: str, reason: str) -> Wording:
     return say(
-        f"No connection to {host} could be made: {reason}.",
+        f"Could not connect to {host}: {reason}.",
         "Check the network, HTTPS_PROXY and NO_PROXY, then run again.",
     )
 
@@ -35,106 +35,108 @@ def connection_failed(host: str, reason: str) -> Wording:
 # Apart from ConnectionFailed, because a code or a rotated refresh token may be used up by now.
 @problem(
     "network",
-    "The connection broke after the request was sent, so it is unknown whether the host acted on it.",
-    "Check network, proxy and firewall, then run again.",
+    "The connection was lost after the request was sent, so it is unknown whether the host processed it.",
+    "Check the network, proxy and firewall, then run again.",
     retryable=True,
 )
 def connection_lost(host: str, reason: str) -> Wording:
     return say(
-        f"The connection to {host} broke: {reason}.",
+        f"The connection to {host} was lost: {reason}.",
         "Check the network, HTTPS_PROXY and NO_PROXY, then run again.",
     )
 
 
 @problem(
     "network",
-    "The host's certificate is not trusted on this machine or belongs to another host, or the host speaks no TLS.",
-    "Install your company's CA in the system's store, or name its file in SSL_CERT_FILE.",
+    "The host's certificate is not trusted on this machine or belongs to another host, or the host doesn't support "
+    "TLS.",
+    "Install your company's CA in the system's certificate store, or set SSL_CERT_FILE to its file.",
 )
 def tls_failed(host: str, reason: str, certificate: bool = True, local: bool = False) -> Wording:
     """`certificate`: that is what is wrong; `local`: the host is this machine."""
-    action = "If a proxy of your company re-signs traffic, name its CA file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS."
+    action = "If a proxy of your company re-signs traffic, set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its CA file."
     if not certificate and local:
-        action = f"If it speaks http, as the emulator does without --tls, name it so: http://{host}"
+        action = f"If it uses http, as the emulator does without --tls, use this address: http://{host}"
     elif not certificate:
-        action = "Check host and port: what answers there speaks no TLS, or none that this machine knows."
+        action = "Check the host and port: the server doesn't support TLS, or no version that this machine supports."
     return say(f"The TLS connection to {host} failed: {reason}.", action)
 
 
 @problem(
     "config",
-    "The proxy that a variable or the system's settings name cannot be used: it is no URL, or a kind of proxy that "
-    "ecapipe does not know.",
-    "Correct the variable that the message names, or unset it; NO_PROXY lists hosts that need no proxy.",
+    "ecapipe can't use the proxy that a variable or the system's settings specify. The value is not a URL, or the "
+    "type of proxy is not supported.",
+    "Correct the variable that the message names, or unset it. NO_PROXY lists hosts that need no proxy.",
 )
 def proxy_not_usable(named_by: str, reason: str, installation: str | None = None) -> Wording:
     """`installation`: the command that installs the package for such proxies, where it is missing."""
-    action = "Name a proxy such as http://proxy.example:8080 there, or remove it."
+    action = "Set it to a proxy such as http://proxy.example:8080, or remove it."
     if installation:
         reason += ", and the Python package socksio is not installed"
-        action = f"Install it into the environment of ecapipe: {installation}"
-    return say(f"No proxy that ecapipe can use is named by {named_by}: {reason}.", action)
+        action = f"Install it in the environment of ecapipe: {installation}"
+    return say(f"The proxy in {named_by} can't be used: {reason}.", action)
 
 
 @problem(
     "network",
-    "The proxy on the way to the host could not be reached, or let nothing through. Nothing was sent to the host.",
-    "Check the variable that the message names and the proxy; NO_PROXY lists hosts that need no proxy.",
+    "The proxy could not be reached, or did not forward the request. Nothing was sent to the host.",
+    "Check the variable that the message names, and the proxy. NO_PROXY lists hosts that need no proxy.",
     retryable=True,
 )
 def proxy_failed(named_by: str, place: str, host: str, reason: str, speaks_http: bool = False) -> Wording:
     """`speaks_http`: it may do so, where its URL begins with https."""
     return say(
-        f"{host} was not reached through the proxy {place}, named by {named_by}: {reason}.",
-        *([f"If the proxy speaks http, begin its URL in {named_by} with http://"] if speaks_http else []),
-        f"Correct {named_by}, or name {host} in NO_PROXY if it needs no proxy.",
+        f"{host} was not reached through the proxy {place} (from {named_by}): {reason}.",
+        *([f"If the proxy uses http, start its URL in {named_by} with http://"] if speaks_http else []),
+        f"Correct {named_by}, or add {host} to NO_PROXY if it needs no proxy.",
     )
 
 
 @problem(
     "config",
-    "A variable adds certificates to those that are trusted, and there are none that can be read.",
-    "Name a file of certificates in PEM format in the variable (SSL_CERT_DIR takes folders), or unset it.",
+    "A variable specifies additional trusted certificates, but none of them can be read.",
+    "Set the variable to a file of certificates in PEM format (SSL_CERT_DIR: to folders), or unset it.",
 )
 def certificates_not_usable(variable: str, path: str, reason: str) -> Wording:
-    action = f"Name a file with certificates in PEM format in {variable}, or unset it."
+    action = f"Set {variable} to a file with certificates in PEM format, or unset it."
     if variable == "SSL_CERT_DIR":
-        action = f"Name folders of certificates in {variable}, or unset it."
-    return say(f"{variable} names {path}, which cannot be used: {reason}.", action, file=path)
+        action = f"Set {variable} to folders with certificates, or unset it."
+    return say(f"{variable} is set to {path}, which can't be used: {reason}.", action, file=path)
 
 
 @problem(
     "network",
-    "The host did not answer in time.",
-    "Run again; check proxy and firewall if it repeats.",
+    "The host did not respond in time.",
+    "Run again. If it happens repeatedly, check the proxy and firewall.",
     retryable=True,
 )
 def host_timed_out(host: str) -> Wording:
-    return say(f"{host} did not answer in time.", "Run again; if it repeats, check HTTPS_PROXY and the firewall.")
+    actions = "Run again.", "If it happens repeatedly, check HTTPS_PROXY and the firewall."
+    return say(f"{host} did not respond in time.", *actions)
 
 
 @problem(
     "org",
-    "The host answered with something else than the JSON that Salesforce's endpoints send: a maintenance page, a "
-    "proxy's page, or a host that is not an org.",
+    "The response is not the JSON that Salesforce's endpoints return. It may be a maintenance page or a proxy's "
+    "page, or the host is not an org.",
     "Check the URL, and whether the org is under maintenance.",
     retryable=True,
 )
 def unexpected_answer(host: str, status: int, reason: str) -> Wording:
     return say(
-        f"{host} gave an unexpected answer (HTTP {status}): {reason}.",
-        "Check that the URL is the org's My Domain, and status.salesforce.com for maintenance.",
+        f"{host} returned an unexpected response (HTTP {status}): {reason}.",
+        "Check that the URL is the org's My Domain, and check status.salesforce.com for maintenance.",
     )
 
 
 # A redirect would let whoever answers choose who gets key and secret.
 @problem(
     "org",
-    "The host redirected a request that carries a secret. Secrets never follow a redirect.",
-    "Use the URL of the host that really serves the org.",
+    "The host redirected a request that contains a secret. ecapipe never follows a redirect with a secret.",
+    "Use the URL of the host that serves the org.",
 )
 def redirect_refused(host: str, status: int) -> Wording:
     return say(
-        f"{host} answered with a redirect (HTTP {status}), which is never followed with a secret.",
+        f"{host} returned a redirect (HTTP {status}), which is never followed with a secret.",
         "Use the org's own My Domain URL.",
     )

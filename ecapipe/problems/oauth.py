@@ -8,27 +8,27 @@ from ecapipe.problems.problem import SPREADING, WAITING, Wording, option, proble
 _CODE_LIFE = "15 minutes"
 """Salesforce Help, "OAuth 2.0 Web Server Flow"."""
 _OWN_DOMAIN = "Check that the URL is the org's My Domain."
-_LOGIN_HISTORY = "Setup, Login History in the org names the reason."
+_LOGIN_HISTORY = "Check Setup, Login History in the org for the reason."
 _MANAGER = "In Setup, External Client App Manager,"
 
 
 # The name is that of sf, which listens on the same port, 1717, by default.
 @problem(
     "config",
-    "Another program listens on the port of the app's callback URL, so the answer could not be received.",
+    "Another program uses the port of the app's callback URL, so ecapipe could not receive the redirect there.",
     "Stop that program, or use --callback paste.",
 )
 def port_in_use_error(host: str, port: int) -> Wording:
     return say(
-        f"Cannot listen for the login's answer on {host}, port {port}: {port} is in use.",
-        f"Stop the program that uses port {port} (another ecapipe or sf org login web, perhaps), then run again.",
+        f"Cannot listen for the redirect on {host}, port {port}: the port is in use.",
+        f"Stop the program that uses port {port} (maybe another ecapipe or sf org login web), then run again.",
         "Or use --callback paste.",
     )
 
 
 @problem(
     "config",
-    "The system does not let ecapipe listen on the callback URL's address.",
+    "The operating system doesn't allow ecapipe to listen on the address of the callback URL.",
     "Use another callback URL with a port above 1023, or --callback paste.",
 )
 def cannot_listen(url: str, reason: str) -> Wording:
@@ -37,90 +37,92 @@ def cannot_listen(url: str, reason: str) -> Wording:
 
 @problem(
     "config",
-    "The page for signing in to several orgs could not be served on the port that --board-port names.",
-    "Choose another port, or leave the flag out, which takes a free one.",
+    "The sign-in page could not be served on the port that --board-port specifies.",
+    "Choose another port, or omit the flag to use any free port.",
 )
 def board_cannot_listen(port: int, reason: str) -> Wording:
     return say(
-        f"Cannot serve the page for signing in on port {port}: {reason}.",
-        "Choose another port with --board-port, or leave it out.",
+        f"Cannot serve the sign-in page on port {port}: {reason}.",
+        "Choose another port with --board-port, or omit the flag.",
         "Or use --no-board.",
     )
 
 
 @problem(
     "config",
-    "The emulator could not listen on the port of one of its orgs: another program uses it, or it is not allowed.",
-    "Choose another port with --port; 0 takes free ones.",
+    "The emulator could not listen on the port of one of its orgs: the port is in use or not allowed.",
+    "Choose another port with --port; 0 uses free ports.",
 )
 def emulator_cannot_listen(first: int, last: int, reason: str) -> Wording:
     ports = f"port {first}" if first == last else f"ports {first} to {last}"
-    return say(f"The emulator cannot listen on {ports}: {reason}.", "Choose another with --port; 0 takes free ones.")
+    message = f"The emulator cannot listen on {ports}: {reason}."
+    return say(message, "Choose another port with --port; 0 uses free ports.")
 
 
 # What Salesforce refuses before it trusts the redirect_uri is a page of its own, without a callback: all that is left
 # is to list the causes. The name is that of sf.
 @problem(
     "people",
-    "Nobody finished the login in the browser in time. Salesforce shows some refusals only as a page of its own, "
-    "without an answer to ecapipe, so look at the browser.",
-    "Run again; give people longer with --wait.",
+    "The login was not finished in the browser in time. Salesforce shows some errors only on its own page and sends "
+    "no response to ecapipe, so check the browser.",
+    "Run again, with a longer --wait if needed.",
     exit_code=WAITING,
     retryable=True,
 )
 def auth_timeout_error(app: str, minutes: float, listened: bool = False) -> Wording:
-    """`listened`: the answer was to come to this machine by itself."""
-    elsewhere = "If the browser is on another machine, use --callback paste: its last address is then asked for."
+    """`listened`: the redirect was to come to this machine."""
+    elsewhere = "If the browser is on another machine, use --callback paste, which asks for the redirect URL."
     return say(
-        f"No answer came for {app} within {minutes:g} minute{'' if minutes == 1 else 's'}.",
-        "Look at the browser: a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch "
-        f"sends no answer (wrong org, wrong key, or another callback URL; a change takes {SPREADING}).",
+        f"No response arrived for {app} within {minutes:g} minute{'' if minutes == 1 else 's'}.",
+        "Check the browser: after OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch Salesforce "
+        f"sends no response (wrong org, wrong key, or another callback URL; a change takes {SPREADING}).",
         *([elsewhere] if listened else []),
-        "Run again, with a longer --wait if people need more time.",
+        "Run again, with a longer --wait if more time is needed.",
     )
 
 
 @problem(
     "people",
-    "Somebody ended the sign-in page while logins were still waiting.",
-    "Run again when everybody can sign in.",
+    "Sign-in was ended on the sign-in page while logins were still pending.",
+    "Run again when the users can sign in.",
     exit_code=WAITING,
 )
 def sign_in_ended() -> Wording:
     return say(
-        "The sign-in page was told to end before anybody signed in here.",
-        "Run again; --resume goes on with what is left.",
+        "Sign-in was ended before this login was finished.",
+        "Run again; --resume continues with the unfinished logins.",
     )
 
 
 @problem(
     "people",
-    "The login needs somebody who pastes the redirected URL, and there is no terminal to ask on.",
-    "Run in a terminal, or use a flow without people.",
+    "The login needs the redirect URL to be pasted, but there is no terminal to prompt on.",
+    "Run in a terminal, or use a flow without a browser.",
     exit_code=WAITING,
     retryable=True,
 )
 def nobody_to_ask(app: str) -> Wording:
     return say(
-        f"{app} needs the redirected URL pasted, but the input is closed or --no-prompt is set.",
-        "Run in a terminal without --no-prompt, or pipe the redirected URL in.",
+        f"{app} needs the redirect URL, but it cannot be prompted for: the input is closed or --no-prompt is set.",
+        "Run in a terminal without --no-prompt, or pipe the redirect URL in.",
         "Or enable the client credentials flow for the app and use --flow client-credentials.",
     )
 
 
 @problem(
     "people",
-    "The person at the browser pressed Deny.",
-    "Run again and allow the access, or find out why it was denied.",
+    "The user clicked Deny in the browser.",
+    "Run again and click Allow, or find out why access was denied.",
 )
 def access_denied(host: str) -> Wording:
-    return say(f"The access was denied in the browser at {host}.", "Run again and press Allow.")
+    return say(f"Access was denied in the browser at {host}.", "Run again and click Allow.")
 
 
 @problem(
     "credentials",
-    "The org does not know the consumer key: it belongs to another org, was rotated, or has not spread yet.",
-    f"Retrieve the settings from this very org; after a deploy wait {SPREADING}.",
+    "The org doesn't know the consumer key. The key belongs to another org, was rotated, or is not available "
+    "everywhere yet.",
+    f"Retrieve the settings from this org. After a deploy, wait {SPREADING}.",
     retryable=True,
 )
 def invalid_client_id(host: str, code: str = "invalid_client_id", settles: bool = False) -> Wording:
@@ -128,7 +130,7 @@ def invalid_client_id(host: str, code: str = "invalid_client_id", settles: bool 
     return say(
         f"{host} does not know the consumer key ({code}).",
         f"Retrieve the settings from this org again: {retrieve_command()}",
-        f"If the app was deployed just now, wait: a new key takes {SPREADING} to spread.",
+        f"If the app was just deployed, wait: a new key takes {SPREADING} to become available everywhere.",
         *_settle(settles),
     )
 
@@ -137,44 +139,44 @@ def _settle(settles: bool) -> tuple[str, ...]:
     return (SETTLE_ACTION,) if settles else ()
 
 
-SETTLE_ACTION = "Or have the request repeated meanwhile: --settle 30"
+SETTLE_ACTION = "Or repeat the request automatically for some minutes: --settle 30"
 
 
 @problem(
     "credentials",
-    "The org knows the consumer key, but not with this secret.",
+    "The org knows the consumer key, but the consumer secret is wrong.",
     "Supply the current consumer secret.",
 )
 def invalid_client(host: str, code: str = "invalid_client") -> Wording:
     return say(
-        f"{host} refuses the consumer secret ({code}).",
-        "Check where the secret came from; if it was rotated, retrieve again or set the new one in the environment.",
+        f"{host} refused the consumer secret ({code}).",
+        "Check where the secret came from. If it was rotated, retrieve again, or set the new one in the environment.",
     )
 
 
 @problem(
     "credentials",
-    "The org wants a consumer secret of the app, and none was sent: its files say that the app needs none.",
+    "The org requires a consumer secret, but none was sent, because the app's files say that it is optional.",
     "Supply the consumer secret, or make it optional in the org as well.",
 )
 def secret_required(host: str, code: str) -> Wording:
     return say(
-        f"{host} refuses the app, which sent no consumer secret ({code}).",
-        "Supply the consumer secret, in the environment or with --secret-from prompt.",
-        f"Or see which settings the app has in the org: {retrieve_command()}",
+        f"{host} requires a consumer secret, and none was sent ({code}).",
+        "Supply the consumer secret in an environment variable, or with --secret-from prompt.",
+        f"Or check the settings of the app in the org: {retrieve_command()}",
     )
 
 
 @problem(
     "org",
-    "The app does not exist in this org: a wrong host, a package that is not installed, another org's key, or a "
-    "sandbox made after the app (local apps are not copied to sandboxes).",
-    "Use the org's own My Domain URL; deploy the app or install its package there, then retrieve again.",
+    "The app doesn't exist in this org. The host is wrong, the app's package is not installed, the key belongs to "
+    "another org, or the sandbox was created after the app: local apps are not copied to sandboxes.",
+    "Use the org's own My Domain URL. Deploy the app or install its package there, then retrieve again.",
 )
 def app_not_found_in_org(host: str, code: str = "OAUTH_EC_APP_NOT_FOUND", packaged: bool = False) -> Wording:
-    where = f"Check that {host} is the org that the key came from."
+    where = f"Check that {host} is the org that the key belongs to."
     if host in ("login.salesforce.com", "test.salesforce.com"):
-        where = f"Use the My Domain of the org that the key came from: {host} is for all orgs."
+        where = f"Use the My Domain of the org that the key belongs to: {host} serves all orgs."
     if packaged:
         return say(
             f"The external client app is not installed in the org at {host} ({code}).",
@@ -190,19 +192,19 @@ def app_not_found_in_org(host: str, code: str = "OAUTH_EC_APP_NOT_FOUND", packag
 
 @problem(
     "org",
-    "The app belongs to another org than the one that was asked, or than the session of the browser.",
-    "Use the My Domain URL of the app's own org; sign out in the browser or use a private window.",
+    "The app belongs to a different org than the one of this login, or than the one the browser is signed in to.",
+    "Use the My Domain URL of the app's own org. Sign out in the browser, or use a private window.",
 )
 def cross_org_blocked(host: str, browser: bool = True) -> Wording:
-    """`browser`: somebody was signing in."""
+    """`browser`: a user was signing in."""
     if not browser:
         return say(
             f"{host} blocked the login: the app belongs to another org.",
-            "Use the My Domain URL of the org the settings came from.",
+            "Use the My Domain URL of the org that the settings were retrieved from.",
         )
     return say(
-        f"{host} blocked the login: the app belongs to another org than this one, or than the browser's session.",
-        "Use the My Domain URL of the org the settings came from.",
+        f"{host} blocked the login: the app belongs to a different org, or the browser is signed in to another org.",
+        "Use the My Domain URL of the org that the settings were retrieved from.",
         "Open the link in a private window and sign in to that org.",
     )
 
@@ -210,32 +212,32 @@ def cross_org_blocked(host: str, browser: bool = True) -> Wording:
 @problem(
     "policy",
     "An administrator blocked the app in the org.",
-    "Have it unblocked in Setup.",
+    "Ask an administrator to unblock it in Setup.",
 )
 def app_blocked(host: str, description: str) -> Wording:
     return say(
-        f"{host} blocks the app: {description}.",
-        "In Setup, Connected Apps OAuth Usage, have an administrator unblock the app.",
+        f"{host} blocked the app: {description}.",
+        "Ask an administrator to unblock the app in Setup, Connected Apps OAuth Usage.",
     )
 
 
 # OAUTH_APPROVAL_ERROR_GENERIC: its text says no more than "unexpected error", whatever the cause.
 @problem(
     "policy",
-    "Salesforce ended the approval, mostly without a reason. Known ones: a requested scope the app lacks, an "
-    "API-only user, a user who is not pre-authorized, or a blocked app.",
-    "Check the app's scopes and policies, and who signs in.",
+    "Salesforce did not approve the app, usually without a reason. Known causes are a requested scope that the app "
+    "doesn't have, an API-only user, a user who is not pre-authorized, and a blocked app.",
+    "Check the app's scopes and policies, and the user.",
 )
 def approval_refused(host: str, description: str | None) -> Wording:
     """`description`: what the org says outside a browser."""
     if description:
         return say(
-            f"{host} does not approve the app: {description}.",
+            f"{host} did not approve the app: {description}.",
             "Check that the app is enabled and not blocked, and that the user is pre-authorized.",
             _LOGIN_HISTORY,
         )
     return say(
-        f"{host} does not approve the app, and names no reason.",
+        f"{host} did not approve the app and gave no reason.",
         "Check that the app is enabled and not blocked, that it has every requested scope, and that the user is "
         "pre-authorized and not API-only.",
         "Try fewer scopes with --scopes.",
@@ -244,215 +246,216 @@ def approval_refused(host: str, description: str | None) -> Wording:
 
 @problem(
     "policy",
-    "The app, its OAuth plugin, or the flow is off in the org.",
-    "Switch it on in the app's settings and policies.",
+    "The app, its OAuth plugin, or the flow is disabled in the org.",
+    "Enable it in the app's settings and policies.",
 )
 def oauth_flow_disabled(host: str, description: str) -> Wording:
     return say(
-        f"{host} says that the app or this flow is off: {description}.",
-        f"{_MANAGER} enable the app, its OAuth plugin and the flow, in its settings and in its policies.",
+        f"{host} reports that the app or the flow is disabled: {description}.",
+        f"{_MANAGER} enable the app, its OAuth plugin and the flow, in both settings and policies.",
     )
 
 
 @problem(
     "policy",
-    "The app has no policies in the org, which are made when it is deployed or installed there.",
+    "The app has no OAuth policies in the org. They are created when the app is deployed or installed there.",
     "Open and save the app's policies in Setup, or deploy them.",
 )
 def policies_missing(host: str, description: str) -> Wording:
     return say(
-        f"{host} finds no OAuth policies of the app: {description}.",
-        f"{_MANAGER} open the app's policies and save them, or deploy its policies with the other files.",
+        f"{host} found no OAuth policies for the app: {description}.",
+        f"{_MANAGER} open the app's policies and save them, or deploy the policies with the other files.",
     )
 
 
 @problem(
     "config",
-    "The org does not take an app of this distribution state: a local app works only in the org that it was made in, "
-    "a packaged one where its package is installed.",
+    "The org doesn't accept the app because of its distribution state. A local app works only in the org that it was "
+    "created in, a packaged app only where its package is installed.",
     "Log in to the app's own org, or install its package.",
 )
 def distribution_refused(host: str, description: str) -> Wording:
     return say(
-        f"{host} does not take the app in its distribution state: {description}.",
-        "Check that the URL is that of the app's own org, or that the package of a packaged app is installed.",
+        f"{host} refused the app because of its distribution state: {description}.",
+        "Check that the URL is that of the app's own org. For a packaged app, check that the package is installed.",
     )
 
 
 @problem(
     "policy",
-    "The app or the org wants a session of a higher level, such as one with multi-factor authentication.",
-    "Sign in with multi-factor authentication, or lower the level that the app's policies ask for.",
+    "The app or the org requires a session with a higher security level, for example from multi-factor "
+    "authentication.",
+    "Sign in with multi-factor authentication, or lower the required level in the app's policies.",
 )
 def session_level_refused(host: str, description: str) -> Wording:
     return say(
-        f"{host} wants a session of a higher security level: {description}.",
-        f"{_MANAGER} look at the session policies of the app, and in the user's profile the session level.",
+        f"{host} requires a session with a higher security level: {description}.",
+        f"{_MANAGER} check the session policies of the app. Also check the session level in the user's profile.",
     )
 
 
 @problem(
     "policy",
-    "The org gives this app only tokens that are bound to a key (DPoP), and the request had no proof of one.",
-    "Log in with --dpop, or switch Require DPoP off for the app in the org.",
+    "The org issues only tokens that are bound to a key (DPoP) to this app, and the request carried no proof.",
+    "Log in with --dpop, or turn off Require DPoP for the app in the org.",
 )
 def dpop_required(host: str, description: str) -> Wording:
     return say(
-        f"{host} wants a proof of possession (DPoP), and got none: {description}.",
-        "Log in with --dpop. Where isDPopEnabled is true in the app's settings file, that is not needed: retrieve it "
-        "anew if it lacks the element.",
-        f"Or, if the clients of the app send no proofs: {_MANAGER} switch Require DPoP off.",
+        f"{host} requires a proof of possession (DPoP), and none was sent: {description}.",
+        "Log in with --dpop. If the app's settings file lacks isDPopEnabled, retrieve it again: with it, no flag is "
+        "needed.",
+        f"Or, if the app's clients can't send proofs: {_MANAGER} turn off Require DPoP.",
     )
 
 
 @problem(
     "org",
-    "The org did not accept the proof that a request was sent with (DPoP): it is signed for a time, a method and an "
-    "address, and by the key that the token is bound to.",
-    "Set the clock of this machine right, and look for a proxy that changes addresses or headers.",
+    "The org did not accept the proof (DPoP) of a request: it is signed for a time, a method and a URL, with the key "
+    "that the token is bound to.",
+    "Correct the clock of this machine, and look for a proxy that changes URLs or headers.",
 )
 def dpop_proof_refused(host: str, description: str) -> Wording:
     return say(
         f"{host} refused the proof of possession (DPoP): {description}.",
-        "See whether the clock of this machine is right: a proof is valid for a short time only.",
-        "Look for a proxy that changes the address, or the headers DPoP and DPoP-Nonce: ecapipe doctor",
+        "Check the clock of this machine: a proof is valid for a short time only.",
+        "Look for a proxy that changes the URL, or the headers DPoP and DPoP-Nonce: ecapipe doctor",
     )
 
 
 @problem(
     "org",
-    "The API does not know tokens that are bound to a key (DPoP) yet, although the org issues them.",
-    "Log in without a bound token, if the app allows that.",
+    "The API doesn't support tokens that are bound to a key (DPoP) yet, although the org issues them.",
+    "Log in without a bound token, if the app allows it.",
 )
 def dpop_not_supported(host: str, status: int, description: str) -> Wording:
     return say(
-        f"The API at {host} does not read the header of a token that is bound to a key (HTTP {status}): "
-        f"{description}.",
-        "Leave out --dpop, if the app does not require it.",
-        f"{_MANAGER} Require DPoP can be switched off for the app until this API takes such tokens.",
+        f"The API at {host} doesn't accept a token that is bound to a key (HTTP {status}): {description}.",
+        "Leave out --dpop, if the app doesn't require it.",
+        f"{_MANAGER} turn off Require DPoP for the app until this API supports such tokens.",
     )
 
 
 @problem(
     "policy",
-    "The JWT flow works only for apps that have the scope refresh_token, installed and pre-authorized.",
+    "The JWT flow works only for an app that has the scope refresh_token, is installed, and is pre-authorized.",
     "Add the scope RefreshToken to the app's OAuth settings, deploy, and pre-authorize the user.",
 )
 def refresh_scope_required(host: str, description: str) -> Wording:
     return say(
-        f"{host} wants the app to have the scope refresh_token: {description}.",
+        f"{host} requires the app to have the scope refresh_token: {description}.",
         "Add RefreshToken to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them.",
-        f"{_MANAGER} set the permitted users to admin approved, and add the user's profile or a permission set.",
+        f"{_MANAGER} set Permitted Users to admin-approved users, and add the user's profile or a permission set.",
     )
 
 
 # A code that no request of ours explains: better said so than with advice for what was not done.
 @problem(
     "network",
-    "The answer concerns something that the request had not: another host answered, a proxy changed the request, or "
-    "the org asks for what ecapipe does not do.",
-    "Use the org's My Domain URL, and see what stands between.",
+    "The error is about something that the request didn't contain. Another host responded, a proxy changed the "
+    "request, or the org requires something that ecapipe doesn't support.",
+    "Use the org's My Domain URL, and check for a proxy.",
 )
 def misplaced_answer(host: str, answer: str, about: str) -> Wording:
     return say(
-        f"{host} answers {answer}. That concerns {about}, which was no part of the request.",
-        f"{_OWN_DOMAIN} Look for a proxy that changes requests: ecapipe doctor",
-        "If both are in order, see in Setup, External Client App Manager, what the app's policies ask for.",
+        f"{host} returned {answer}. That error is about {about}, which the request did not use.",
+        f"{_OWN_DOMAIN} Check for a proxy that changes requests: ecapipe doctor",
+        "If neither is the cause, check the app's policies in Setup, External Client App Manager.",
     )
 
 
 @problem(
     "org",
-    "The org takes what was presented (a code, an assertion, credentials) for invalid, and says no more.",
-    "Run again; Login History in the org names the reason.",
+    "The org considers the code, assertion or credentials invalid, and gives no details.",
+    "Run again, and check Login History in the org for the reason.",
 )
 def grant_refused(host: str, description: str, grant: str) -> Wording:
-    return say(f"{host} refuses the {grant}: {description}.", _LOGIN_HISTORY)
+    return say(f"{host} refused the {grant}: {description}.", _LOGIN_HISTORY)
 
 
 @problem(
     "network",
-    "The org takes the request for malformed.",
-    "Use the org's My Domain URL, and see whether a proxy changes requests.",
+    "The org considers the request malformed.",
+    "Use the org's My Domain URL, and check whether a proxy changes requests.",
 )
 def request_refused(host: str, description: str) -> Wording:
     return say(
-        f"{host} takes the request for malformed: {description}.",
-        f"{_OWN_DOMAIN} Look for a proxy that changes requests: ecapipe doctor",
+        f"{host} considers the request malformed: {description}.",
+        f"{_OWN_DOMAIN} Check for a proxy that changes requests: ecapipe doctor",
     )
 
 
 @problem(
     "org",
-    "The org takes the assertion for one that was used already.",
-    "Run again: each request has an assertion of its own.",
+    "The org considers the assertion as already used. An assertion works only once.",
+    "Run again. Each request uses a new assertion.",
     retryable=True,
 )
 def assertion_used(host: str, description: str) -> Wording:
     return say(
-        f"{host} takes the assertion for one that was used already: {description}.",
-        "Run again: each request has an assertion of its own.",
+        f"{host} refused the assertion because it was already used: {description}.",
+        "Run again. Each request uses a new assertion.",
     )
 
 
 # Scheme, host, port, path and a slash at its end all count (RFC 6749 §3.1.2.3), and an edit takes minutes to spread.
 @problem(
     "config",
-    "The redirect_uri is not, character by character, a callback URL of the app in the org, or it has none there.",
-    f"Retrieve the settings again, or deploy yours; a change takes {SPREADING}.",
+    "The redirect_uri doesn't exactly match a callback URL of the app in the org, or the app has none there.",
+    f"Retrieve the settings again, or deploy yours. A change takes {SPREADING}.",
     retryable=True,
 )
 def redirect_uri_mismatch(host: str, sent: bool = True, settles: bool = False) -> Wording:
     """`sent`: a redirect_uri was; `settles`: ``--settle`` would repeat what was asked."""
     if not sent:
         return say(
-            f"{host} does not find a fitting callback URL of the app.",
-            f"See whether the app has one in the org: {retrieve_command()}",
+            f"{host} found no matching callback URL for the app.",
+            f"Check whether the app has a callback URL in the org: {retrieve_command()}",
         )
     return say(
-        f"{host} refuses the redirect_uri: it does not match a callback URL of the app in the org.",
+        f"{host} refused the redirect_uri: it does not match a callback URL of the app in the org.",
         f"Retrieve the settings from this org again: {retrieve_command()}",
-        f"If the callback URL was deployed just now, wait: that takes {SPREADING}.",
+        f"If the callback URL was just deployed, wait: a change takes {SPREADING}.",
         *_settle(settles),
     )
 
 
-# Thirteen causes share the code invalid_grant, and only the description tells them apart: hence this problem and the
-# ones like it below.
+# Thirteen causes share the code invalid_grant, and only the description distinguishes them: hence this problem and
+# the ones like it below.
 @problem(
     "people",
-    "The authorization code was too old, used already, or not the one of this login.",
-    f"Run again: a code lives {_CODE_LIFE} and works once.",
+    "The authorization code is expired, already used, or from a different login.",
+    f"Run again for a new code. A code is valid for {_CODE_LIFE} and works once.",
     retryable=True,
 )
 def authorization_code_refused(host: str, description: str) -> Wording:
     return say(
-        f"{host} refuses the authorization code: {description}.",
-        f"Run again for a new code; it lives {_CODE_LIFE} and works once.",
+        f"{host} refused the authorization code: {description}.",
+        f"Run again for a new code. It is valid for {_CODE_LIFE} and works once.",
     )
 
 
 @problem(
     "org",
-    "The PKCE proof did not reach the token endpoint as the code's login promised it.",
-    "Run again; if it repeats, a proxy may alter the requests.",
+    "The PKCE code verifier sent to the token endpoint doesn't match the code challenge of the authorization "
+    "request.",
+    "Run again. If it happens repeatedly, check for a proxy that changes requests.",
     retryable=True,
 )
 def code_verifier_refused(host: str, description: str) -> Wording:
     return say(
-        f"{host} refuses the PKCE code verifier: {description}.",
-        "Run again, and do not mix the answers of two runs.",
+        f"{host} refused the PKCE code verifier: {description}.",
+        "Run again, and use only redirect URLs of that run.",
     )
 
 
 @problem(
     "policy",
-    "The org's IP ranges or login hours do not let this user in from here.",
-    "Run from an allowed network, or change the app's IP relaxation policy or the user's ranges.",
+    "The IP ranges or login hours of the org don't allow this user to log in from here or now.",
+    "Run from an allowed network, or change the app's IP relaxation policy or the user's IP ranges.",
 )
 def ip_restricted(host: str) -> Wording:
     return say(
-        f"{host} refuses the login from this IP address or at this hour.",
+        f"{host} refused the login because of the IP address or the login hours.",
         "Run from an allowed network, or relax the IP policy of the app (Setup, External Client App Manager).",
     )
 
@@ -464,51 +467,51 @@ def ip_restricted(host: str) -> Wording:
 )
 def user_not_approved(host: str, description: str) -> Wording:
     return say(
-        f"{host} says the user is not approved for the app: {description}.",
+        f"{host} reports that the user is not approved for the app: {description}.",
         "In Setup, External Client App Manager, add the user's profile or a permission set to the app's policies.",
     )
 
 
 @problem(
     "policy",
-    "The client credentials flow is not fully enabled: it needs the flag in the settings and in the policies, and "
-    "a user to run as.",
-    "Enable it in both, name the run-as user, and use the org's My Domain URL.",
+    "The client credentials flow is not fully enabled. It must be enabled in the settings and in the policies, "
+    "with a run-as user.",
+    "Enable it in both, set the run-as user, and use the org's My Domain URL.",
 )
 def client_credentials_refused(host: str, description: str) -> Wording:
     return say(
-        f"{host} refuses the client credentials flow: {description}.",
-        "In the app's policies enable the client credentials flow and name the user it runs as.",
+        f"{host} refused the client credentials flow: {description}.",
+        "In the app's policies, enable the client credentials flow and set the run-as user.",
         "Check that the URL is the org's My Domain.",
     )
 
 
 @problem(
     "credentials",
-    "The org does not accept the signed assertion: the app has no certificate there (a deploy whose settings file "
-    "lacks it takes it away), or the certificate belongs to another key, has expired, or has not spread yet.",
-    f"Put the certificate of the private key into the app's settings, deploy, and wait {SPREADING}.",
+    "The org refused the signed assertion. The app has no certificate there (deploying a settings file without it "
+    "removes it), or the certificate belongs to another key, has expired, or is not active everywhere yet.",
+    f"Add the certificate of the private key to the app's settings, deploy, and wait {SPREADING}.",
     retryable=True,
 )
 def assertion_refused(host: str, description: str) -> Wording:
     return say(
-        f"{host} refuses the signed assertion: {description}.",
-        "Check in Setup, External Client App Manager, that the app has the certificate of this private key: a deploy "
-        "of a settings file without <certificate> takes it away.",
+        f"{host} refused the signed assertion: {description}.",
+        "In Setup, External Client App Manager, check that the app has the certificate of this private key. "
+        "Deploying a settings file without <certificate> removes it.",
         "Compare them: openssl x509 -in server.crt -noout -pubkey; openssl pkey -in server.key -pubout",
-        f"If the app was deployed just now, wait: a change takes {SPREADING} to spread.",
+        f"If the app was just deployed, wait: a change takes {SPREADING} to become active everywhere.",
     )
 
 
 @problem(
     "config",
-    "The org does not accept the audience of the assertion: Salesforce's login host for the kind of org, or the "
-    "site's own URL.",
+    "The org refused the audience of the assertion. It has to be Salesforce's login host for this kind of org, or "
+    "the URL of the site.",
     "Set SF_AUDIENCE_URL to the audience that the org expects.",
 )
 def audience_refused(host: str, description: str) -> Wording:
     return say(
-        f"{host} refuses the audience of the assertion: {description}.",
+        f"{host} refused the audience of the assertion: {description}.",
         "Set SF_AUDIENCE_URL to https://login.salesforce.com for a production or developer org, to "
         "https://test.salesforce.com for a sandbox or scratch org, or to the URL of the site.",
     )
@@ -516,56 +519,56 @@ def audience_refused(host: str, description: str) -> Wording:
 
 @problem(
     "config",
-    "The org takes the assertion for expired, or for not valid yet: a clock is wrong. An assertion is good for three "
-    "minutes.",
-    "Correct the clock of this machine.",
+    "The org considers the assertion expired or not valid yet, because a clock is wrong. An assertion is valid for "
+    "three minutes.",
+    "Set the clock of this machine.",
     retryable=True,
 )
 def assertion_expired(host: str, description: str) -> Wording:
     return say(
-        f"{host} refuses the assertion as expired or not valid yet: {description}.",
+        f"{host} refused the assertion as expired or not valid yet: {description}.",
         "Set the clock of this machine (timedatectl set-ntp true, or w32tm /resync), then run again.",
     )
 
 
 @problem(
     "policy",
-    "The user may not log in with this app by JWT: nobody approved it. Either an administrator approves users in the "
-    "app's policies, or the user signs in once by the web flow with the scope refresh_token.",
-    "Let an administrator pre-authorize the user, or sign in once by the web flow.",
+    "The user has not approved the app, so the JWT flow can't log in. Either an administrator pre-authorizes users "
+    "in the app's policies, or the user signs in once with the web flow and the scope refresh_token.",
+    "Ask an administrator to pre-authorize the user, or sign in once with the web flow.",
 )
 def assertion_not_approved(host: str, description: str) -> Wording:
     return say(
-        f"{host} says the user has not approved the app: {description}.",
-        "Check the username; Salesforce says the same of one that it does not know.",
+        f"{host} reports that the user has not approved the app: {description}.",
+        "Check the username. Salesforce reports the same error for an unknown user.",
         f"Check that {host} is the user's org, and the audience: https://login.salesforce.com for a production or "
-        "developer org, https://test.salesforce.com for a sandbox or scratch org (SF_AUDIENCE_URL names another).",
-        "In Setup, External Client App Manager, set the app's permitted users to admin approved, and add the user's "
+        "developer org, https://test.salesforce.com for a sandbox or scratch org (SF_AUDIENCE_URL overrides it).",
+        "In Setup, External Client App Manager, set Permitted Users to admin-approved users, and add the user's "
         "profile or a permission set.",
-        'Or let the user sign in once: ecapipe run --flow web --scopes "api refresh_token"',
+        'Or sign in once as the user: ecapipe run --flow web --scopes "api refresh_token"',
     )
 
 
 @problem(
     "people",
-    "The user cannot log in: wrong password, inactive, locked, or an expired password.",
-    "Sign in to the org in a browser and see what it says.",
+    "The user can't log in: the password is wrong or expired, or the user is inactive or locked.",
+    "Sign in to the org in a browser to see the reason.",
 )
 def authentication_failed(host: str, description: str) -> Wording:
     return say(
         f"{host} could not authenticate the user: {description}.",
-        "Sign in to the org in a browser as that user; Setup, Login History names the reason.",
+        "Sign in to the org in a browser as that user. Setup, Login History also shows the reason.",
     )
 
 
 @problem(
     "policy",
-    "The app, or the org for all apps, requires PKCE and the request carried no challenge, or an unusable one.",
-    "Run again; ecapipe always sends PKCE S256, so something on the way removed it.",
+    "The app, or the org for all apps, requires PKCE, but the request had no valid code challenge.",
+    "Run again. ecapipe always sends PKCE S256, so something between ecapipe and the org removed it.",
 )
 def code_challenge_missing(host: str, description: str) -> Wording:
     return say(
-        f"{host} misses the PKCE code challenge: {description}.",
+        f"{host} received no valid PKCE code challenge: {description}.",
         "Open the link exactly as printed, without line breaks or changes.",
     )
 
@@ -573,28 +576,28 @@ def code_challenge_missing(host: str, description: str) -> Wording:
 @problem(
     "policy",
     "A requested scope is not among the app's scopes in the org.",
-    "Ask for fewer scopes, or add the scope to the app.",
+    "Request fewer scopes, or add the scope to the app.",
 )
 def invalid_scope(host: str, description: str, scopes: str | None, requested: bool) -> Wording:
     """`scopes`: those of the app, if others were asked for; `requested`: scopes were named in the request."""
-    look = f"See which scopes the app has in the org: {retrieve_command(metadata='ExtlClntAppOauthSettings')}"
+    look = f"Check which scopes the app has in the org: {retrieve_command(metadata='ExtlClntAppOauthSettings')}"
     if not requested:
         return say(
-            f"{host} refuses the scopes of the app: {description}.",
+            f"{host} refused the scopes of the app: {description}.",
             look,
-            "Add the missing ones to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them.",
+            "Add the missing scopes to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them.",
         )
     return say(
-        f"{host} refuses the requested scopes: {description}.",
-        *([f"Name scopes the app has: {option('scopes', scopes)}"] if scopes else []),
+        f"{host} refused the requested scopes: {description}.",
+        *([f"Request scopes that the app has: {option('scopes', scopes)}"] if scopes else []),
         look,
-        "Name others with --scopes, or add them to the app's OAuth settings and deploy these.",
+        "Request other scopes with --scopes, or add these to the app's OAuth settings and deploy them.",
     )
 
 
 @problem(
     "policy",
-    "The token endpoint does not offer the flow: it is off for the app, or the URL is not an OAuth host.",
+    "The token endpoint doesn't support the flow. It is disabled for the app, or the URL is not an OAuth host.",
     "Use the org's My Domain URL, and enable the flow for the app.",
 )
 def unsupported_grant_type(host: str, description: str) -> Wording:
@@ -606,83 +609,84 @@ def unsupported_grant_type(host: str, description: str) -> Wording:
 
 @problem(
     "org",
-    "The org, or the user's account, is not active.",
-    "Ask the org's administrator.",
+    "The org or the user is inactive.",
+    "Ask an administrator of the org.",
 )
 def inactive(host: str, description: str) -> Wording:
-    return say(f"{host} says: {description}.", "Ask the org's administrator to activate the org or the user.")
+    return say(f"{host} reports: {description}.", "Ask an administrator to activate the org or the user.")
 
 
 @problem(
     "org",
-    "Salesforce limits how often one may log in.",
+    "The login limit of Salesforce is reached.",
     "Wait an hour, and log in less often.",
     retryable=True,
 )
 def rate_limited(host: str) -> Wording:
     return say(
-        f"{host} allows no more logins for now.",
-        "Wait, then run again; Salesforce's login limit lasts an hour.",
+        f"{host} accepts no more logins for now: the login limit is reached.",
+        "Wait, then run again. Salesforce's login limit lasts an hour.",
     )
 
 
 @problem(
     "org",
-    "Salesforce reported a passing fault of its own.",
+    "Salesforce reported a temporary error.",
     "Run again in a minute.",
     retryable=True,
 )
 def server_busy(host: str, description: str) -> Wording:
-    return say(f"{host} reports a fault of its own: {description}.", "Run again in a minute.")
+    return say(f"{host} reported a temporary error: {description}.", "Run again in a minute.")
 
 
 @problem(
     "credentials",
-    "A token is expired, revoked, or of a kind the endpoint does not take.",
+    "A token is expired, revoked, or of a type that the endpoint doesn't accept.",
     "Run again for a new token.",
     retryable=True,
 )
 def token_refused(host: str, description: str) -> Wording:
-    return say(f"{host} refuses the token: {description}.", "Run again for a new token.")
+    return say(f"{host} refused the token: {description}.", "Run again for a new token.")
 
 
 # Salesforce signs id and issued_at of a token answer with the consumer secret (HMAC-SHA256).
 @problem(
     "org",
-    "The token answer is not signed with the app's consumer secret, so it does not come from the org, or the secret "
-    "belongs to another app.",
-    "Check the secret and whatever stands between you and the org.",
+    "The signature of the token response was not made with the app's consumer secret. The response doesn't come from "
+    "the org, or the secret belongs to another app.",
+    "Check the consumer secret, and check for a proxy between this machine and the org.",
 )
 def signature_mismatch(host: str) -> Wording:
     return say(
-        f"The signature of the token answer from {host} does not match the consumer secret.",
-        "Check where the consumer secret comes from, and whether a proxy alters answers. Do not use the token.",
+        f"The signature of the token response from {host} does not match the consumer secret.",
+        "Check where the consumer secret comes from, and whether a proxy changes responses. Don't use the token.",
     )
 
 
 @problem(
     "credentials",
-    "The org takes no question about a token from an app that shows no secret. The app is a public client, so there "
-    "is none to show; at least the org did not say that it does not know the key.",
-    "Log in with the web flow to be sure, or supply the secret if the app has one after all.",
+    "The org doesn't check a token for an app that sends no secret, and a public client has none. The org did not "
+    "report the consumer key as unknown, but that is no proof that it is correct.",
+    "Log in with the web flow to be sure, or supply the secret if the app has one.",
 )
 def probe_needs_secret(host: str) -> Wording:
     return say(
-        f"{host} does not refuse the consumer key, but says no more without a secret, and a public client has none.",
-        "Log in to be sure: ecapipe run --flow web",
+        f"{host} did not refuse the consumer key, but can't confirm it without a secret, and a public client has "
+        "none.",
+        "To be sure, log in: ecapipe run --flow web",
     )
 
 
 @problem(
     "org",
-    "Asked whether a login could begin, the org neither led to its login page nor refused the app: a maintenance "
-    "page, single sign-on at another host, or the page of a proxy.",
-    "Check the URL, and whether the org is under maintenance; a login tells for sure.",
+    "Asked whether a login could start, the org neither redirected to its login page nor refused the app: a "
+    "maintenance page, single sign-on on another host, or a proxy's page.",
+    "Check the URL, and whether the org is under maintenance. Only a login can tell.",
     retryable=True,
 )
 def authorize_unclear(host: str, status: int, answer: str) -> Wording:
     return say(
-        f"{host} neither leads to its login page nor refuses the app (HTTP {status}): it gave {answer}.",
+        f"{host} neither redirects to its login page nor refuses the app (HTTP {status}): it returned {answer}.",
         "Check that the URL is the org's My Domain, and status.salesforce.com for maintenance.",
         "Log in to be sure: ecapipe run --flow web",
     )
@@ -690,19 +694,20 @@ def authorize_unclear(host: str, status: int, answer: str) -> Wording:
 
 @problem(
     "org",
-    "The org refused with a code that ecapipe has no better words for.",
-    "Look the code up in Salesforce's list of OAuth errors.",
+    "The org refused the request with an error that ecapipe doesn't recognize.",
+    "Look up the error in Salesforce's list of OAuth errors.",
 )
 def oauth_refused(host: str, error: str, description: str) -> Wording:
-    answer = ": ".join(part for part in (error, description) if part) or "the error has no usable code"
-    search = f'Search Salesforce Help for "OAuth error {error}", and look at' if error else "Look at"
-    return say(f"{host} refused: {answer}.", f"{search} Setup, Login History in the org.")
+    answer = ": ".join(part for part in (error, description) if part) or "the error has no valid code"
+    history = "Check Setup, Login History in the org."
+    search = [f'Search Salesforce Help for "OAuth error {error}".'] if error else []
+    return say(f"{host} refused the request: {answer}.", *search, history)
 
 
 @problem(
     "org",
-    "The token worked for nothing: UserInfo refused it.",
-    "Check that API access is allowed for the app and the user.",
+    "UserInfo, the first request with the new token, refused it.",
+    "Check that the app and the user have API access.",
 )
 def user_info_refused(host: str, status: int, description: str, bound: bool = False) -> Wording:
     """`bound`: the token went with a proof."""
@@ -721,74 +726,76 @@ _BOUND = (
 
 # Salesforce Help, "Identity URLs".
 _USER_INFO_ACTIONS = {
-    "Missing_OAuth_Token": ("Look for a proxy that takes the Authorization header away: ecapipe doctor",),
+    "Missing_OAuth_Token": ("Check for a proxy that removes the Authorization header: ecapipe doctor",),
     # What a bearer token gets where the app has Require DPoP.
-    "Bad_OAuth_Token": ("See in Setup, External Client App Manager, whether the app requires DPoP.",),
+    "Bad_OAuth_Token": ("In Setup, External Client App Manager, check whether the app requires DPoP.",),
     "Wrong_Org": ("Use the My Domain URL of the org that issued the token.",),
-    "HTTPS_Required": ("Give the org's address with https.",),
+    "HTTPS_Required": ("Use https in the org's address.",),
 }
 
 
 @problem(
     "policy",
-    "The token identifies the user but may not call the API although its scope says so; the usual reason is API "
+    "The token identifies the user but can't call the API, although its scope includes it. The usual cause is API "
     "Access Control.",
-    "Allow the app in Setup, API Access Control, or give the user the permission to use any API client.",
+    "Allow the app in Setup, API Access Control, or assign the permission Use Any API Client to the user.",
 )
 def api_access_blocked(host: str, status: int, description: str) -> Wording:
     return say(
-        f"{host} refuses API calls with the token (HTTP {status}): {description}.",
-        "If the org uses API Access Control, allow the app in Setup, or assign the user Use Any API Client.",
+        f"{host} refused API calls with the token (HTTP {status}): {description}.",
+        "If the org uses API Access Control, allow the app in Setup, or assign Use Any API Client to the user.",
         "Check that the user's profile or a permission set has API Enabled.",
     )
 
 
 @problem(
     "org",
-    "The org has no REST API: its edition comes without, or the API is off for it.",
-    "Use an org of an edition with API access, or have the API enabled.",
+    "The org has no REST API. Its edition doesn't include it, or the API is disabled.",
+    "Use an org whose edition includes API access, or ask Salesforce to enable it.",
 )
 def api_disabled(host: str) -> Wording:
     return say(
         f"The API is not enabled in the org at {host} (API_DISABLED_FOR_ORG).",
-        "Check in Setup, Company Information, whether the org's edition has API access; Salesforce can enable it.",
-        "For a login without API calls leave the scopes api and full out: --scopes id",
+        "In Setup, Company Information, check whether the org's edition includes API access. Salesforce can enable "
+        "it.",
+        "For a login without API calls, omit the scopes api and full: --scopes id",
     )
 
 
 @problem(
     "policy",
-    "The user may not use the API.",
-    "Give the user the permission API Enabled.",
+    "The user is not allowed to use the API.",
+    "Assign the permission API Enabled to the user.",
 )
 def api_disabled_for_user(host: str) -> Wording:
     return say(
-        f"{host} does not let the user call the API (API_CURRENTLY_DISABLED).",
-        "Give the user's profile or a permission set API Enabled.",
+        f"{host} does not allow the user to call the API (API_CURRENTLY_DISABLED).",
+        "Add the permission API Enabled to the user's profile or a permission set.",
     )
 
 
 @problem(
     "org",
-    "The org has used up its API requests of 24 hours, or too many run at once.",
-    "Wait, and make fewer requests.",
+    "The org reached its limit of API requests in 24 hours, or of concurrent requests.",
+    "Wait, and send fewer requests.",
     retryable=True,
 )
 def request_limit_exceeded(host: str) -> Wording:
     return say(
         f"The org at {host} has no API requests left for now (REQUEST_LIMIT_EXCEEDED).",
-        "Wait, then run again; Setup, Company Information shows the API requests of the last 24 hours.",
+        "Wait, then run again. Setup, Company Information shows the API requests of the last 24 hours.",
     )
 
 
 @problem(
     "policy",
-    "The API takes no session of this token, although UserInfo took the token: IP ranges, or session policies.",
+    "The API refused the session of this token, although UserInfo accepted the token. The usual causes are IP "
+    "ranges and session policies.",
     "Check the session settings of the org, and the IP and session policies of the app and the user's profile.",
 )
 def api_session_refused(host: str, status: int, description: str) -> Wording:
     return say(
-        f"The API at {host} refuses the session (HTTP {status}): {description}.",
-        "Check the IP ranges and the session policies of the app and of the user's profile, and Setup, Session "
-        "Settings, for sessions that are locked to an IP address or a domain.",
+        f"The API at {host} refused the session (HTTP {status}): {description}.",
+        "Check the IP ranges and the session policies of the app and of the user's profile.",
+        "Check Setup, Session Settings for sessions that are locked to an IP address or a domain.",
     )

@@ -9,49 +9,49 @@ from ecapipe.problems.problem import MISTAKES_SHOWN, USAGE, Wording, did_you_mea
 
 @problem(
     "config",
-    "A run that logs in needs at least one org, and none was named or configured.",
-    "Name one with --target-org, or configure orgs in sfdx-project.json under plugins.ecapipe.orgs.",
+    "The run needs at least one org to log in to, and none was specified or configured.",
+    "Specify one with --target-org, or configure orgs in sfdx-project.json under plugins.ecapipe.orgs.",
     exit_code=USAGE,
 )
 def no_org_chosen(choices: Sequence[str]) -> Wording:
     known = f" Configured orgs: {listed(choices)}." if choices else ""
     return say(
-        f"No org was chosen.{known}",
-        "Use -o or --target-org with an alias, or with the org's My Domain URL such as "
+        f"No org was specified.{known}",
+        "Use -o or --target-org with an alias, or with the org's My Domain URL, such as "
         "https://MyDomain.my.salesforce.com.",
-        "Or list orgs in a file for --file, or in sfdx-project.json under plugins.ecapipe.orgs.",
-        "Use --emulator to try the pipeline without an org.",
+        "Or list the orgs in a file for --file, or in sfdx-project.json under plugins.ecapipe.orgs.",
+        "To try ecapipe without an org, use --emulator.",
     )
 
 
 # The name is that of sf for the same mistake.
 @problem(
     "config",
-    "A name given with --target-org, in a batch file or as the default is no org that the project or the Salesforce "
-    "CLI knows.",
-    "Correct the alias, or give it a URL: --target-org ALIAS=URL.",
+    "Neither the project nor the Salesforce CLI knows an org with this name. It was given with --target-org, in a "
+    "batch file, or as the default org.",
+    "Correct the alias, or add its URL: --target-org ALIAS=URL.",
     exit_code=USAGE,
 )
 def named_org_not_found_error(alias: str, known: Sequence[str], reason: str | None = None) -> Wording:
     address = f"{alias.strip() or 'ALIAS'}=https://MyDomain.my.salesforce.com"
-    doubt = f" The Salesforce CLI could not be asked: {reason}" if reason else ""
+    doubt = f" The Salesforce CLI could not be queried: {reason}" if reason else ""
     return say(
-        f'No org is known under the name "{alias}".{doubt}',
+        f'No org named "{alias}" was found.{doubt}',
         *did_you_mean(alias, known),
-        f"Name its My Domain URL as well: {option('target-org', address)}",
-        "Or add it to sfdx-project.json under plugins.ecapipe.orgs.",
+        f"Add its My Domain URL: {option('target-org', address)}",
+        "Or add the org to sfdx-project.json under plugins.ecapipe.orgs.",
     )
 
 
 @problem(
     "config",
-    "Two orgs would be called the same, so that output, journal and variables could not tell them apart.",
+    "Two orgs would have the same name, so that output, journal and variables could not distinguish them.",
     "Give each its own alias.",
     exit_code=USAGE,
 )
 def org_name_ambiguous(name: str, first: str, second: str) -> Wording:
     return say(
-        f'Two orgs would be called "{name}": {first} and {second}.',
+        f'Two orgs have the name "{name}": {first} and {second}.',
         f"Give one of them an alias: {option('target-org', f'ALIAS={second}')}",
     )
 
@@ -59,43 +59,43 @@ def org_name_ambiguous(name: str, first: str, second: str) -> Wording:
 # Salesforce Help: five approvals of one app by one user; the sixth revokes the oldest without a word.
 @problem(
     "policy",
-    "One user would approve one app in one org more often than Salesforce keeps approvals with a refresh token: each "
-    "further one revokes the oldest.",
-    "Log in to each org once, or ask for no refresh_token.",
+    "The same user would approve the app in one org too many times. Salesforce limits the number of approvals with a "
+    "refresh token, and each additional one revokes the oldest.",
+    "Log in to each org once, or don't request refresh_token.",
 )
 def too_many_approvals(app: str, org: str, most: int) -> Wording:
     return say(
         f"{app} would be approved in {org} more than {most} times by the same user in this run, and Salesforce would "
-        "revoke the first refresh token again.",
-        "Name each org once, or say with username which user is meant where.",
-        "Or leave refresh_token out of the scopes.",
+        "revoke the oldest refresh token.",
+        "List each org once, or set a different username for each login.",
+        "Or omit refresh_token from the scopes.",
     )
 
 
 @problem(
     "config",
-    "A batch file, given with --file, has mistakes. All that were found are named, each with its row and column.",
-    "Correct them and run again: nothing was sent.",
+    "The batch file, specified with --file, contains errors. The message lists each with its row and column.",
+    "Correct the file and run again. Nothing was sent.",
     exit_code=USAGE,
 )
 def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str], files: int = 1) -> Wording:
     """`file` and `line` are those of the first of the `mistakes`, which lie in as many `files`."""
     shown = mistakes[:MISTAKES_SHOWN]
-    correct = f"Correct the {'file' if files == 1 else 'files'} and run again: nothing was sent."
+    correct = f"Correct the {'file' if files == 1 else 'files'} and run again. Nothing was sent."
     if len(mistakes) == 1:
-        return say(f"The batch file has a mistake: {mistakes[0]}", correct, file=file, line=line)
+        return say(f"The batch file has an error: {mistakes[0]}", correct, file=file, line=line)
     places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
     rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
     have = "file has" if files == 1 else "files have"
-    message = f"The batch {have} {len(mistakes)} mistakes: {places}{rest}."
+    message = f"The batch {have} {len(mistakes)} errors: {places}{rest}."
     return say(message, *shown, correct, file=file, line=line)
 
 
 @problem(
     "config",
-    "The org's address does not belong to Salesforce, or is not https, or only files of the project give it although "
-    "it is no My Domain. Key and secret would be sent there.",
-    "Use the org's My Domain URL. A site, this machine, or a host of your own has to be named by you: as "
+    "The org's address doesn't belong to Salesforce, doesn't use https, or is not a My Domain and comes only from "
+    "files of the project. The key and secret would be sent there.",
+    "Use the org's My Domain URL. Sites, this machine and your own hosts have to be allowed by you: with "
     "--target-org ALIAS=URL, with --allow-host, or in ECAPIPE_ALLOWED_HOSTS.",
     exit_code=USAGE,
 )
@@ -109,19 +109,19 @@ def refused_host(
     actions = ["Use the org's My Domain URL, such as https://MyDomain.my.salesforce.com."]
     if by_tree:
         actions = [
-            "If you know the host, name it yourself: with --allow-host HOST, or in ECAPIPE_ALLOWED_HOSTS.",
-            "Or give the address yourself: --target-org ALIAS=URL.",
+            "If you trust the host, allow it with --allow-host HOST, or in ECAPIPE_ALLOWED_HOSTS.",
+            "Or specify the address yourself: --target-org ALIAS=URL.",
             *actions,
         ]
     if foreign:
-        actions.append("If the host is yours, name it with --allow-host HOST.")
+        actions.append("If the host is yours, allow it with --allow-host HOST.")
     return say(f'The org address "{url}" is refused: {reason}.', *actions)
 
 
-# It is what people copy from the address bar; Salesforce serves OAuth on *.my.salesforce.com only.
+# This is what gets copied from the address bar; Salesforce serves OAuth on *.my.salesforce.com only.
 @problem(
     "config",
-    "A Lightning or Setup address serves pages, not OAuth.",
+    "The address is a Lightning or Setup address, which serves pages but not OAuth.",
     "Use the My Domain login URL that the message names.",
     exit_code=USAGE,
 )
@@ -131,59 +131,61 @@ def lightning_domain(host: str, my_domain: str) -> Wording:
 
 @problem(
     "org",
-    "The token belongs to another org than the one that was asked.",
-    "Sign in to the right org; check the URL and the expected orgId.",
+    "The token belongs to a different org than expected.",
+    "Sign in to the expected org, or correct the URL or the expected orgId.",
 )
 def wrong_org(
     expected: str, actual: str, remains: str, attended: bool = False, contradiction: bool = False
 ) -> Wording:
-    """`remains`: a sentence on what becomes of the token; `attended`: somebody signed in; `contradiction`: nobody
-    but the token itself names the `expected` org."""
+    """`remains`: a sentence on what becomes of the token; `attended`: a user signed in; `contradiction`: only the
+    token itself names the `expected` org."""
     if contradiction:
-        return say(f"The token names org {expected}, and UserInfo org {actual}. {remains}", *_CONTRADICTION)
+        return say(f"The token names org {expected}, but UserInfo names org {actual}. {remains}", *_CONTRADICTION)
     way_out = "Check that the URL is the My Domain of the expected org."
     if attended:
         way_out = "Open the link in a private window and sign in to the expected org."
     return say(
-        f"The login ended in org {actual}, not in {expected}. {remains}",
+        f"The login is for org {actual}, but org {expected} was expected. {remains}",
         way_out,
-        "If the expected org id is wrong, correct orgId in the org file, or in plugins.ecapipe.orgs.",
+        "If the expected org ID is wrong, correct orgId in the org file, or in plugins.ecapipe.orgs.",
     )
 
 
-_CONTRADICTION = ("Check that the URL is the org's My Domain. Look for a proxy that changes answers: ecapipe doctor",)
+_CONTRADICTION = (
+    "Check that the URL is the org's My Domain.",
+    "Check for a proxy that changes responses: ecapipe doctor",
+)
 
 
 @problem(
     "people",
-    "The login was made as another user than expected.",
-    "Sign in as the expected user; a login without a person runs as the user that the app's policies name.",
+    "The login is for a different user than expected.",
+    "Sign in as the expected user. A login without a browser runs as the user that the app's policies name.",
 )
 def wrong_user(
     expected: str, actual: str, remains: str, attended: bool = False, contradiction: bool = False
 ) -> Wording:
     """As `wrong_org`."""
     if contradiction:
-        return say(f"The token names user {expected}, and UserInfo user {actual}. {remains}", *_CONTRADICTION)
+        return say(f"The token names user {expected}, but UserInfo names user {actual}. {remains}", *_CONTRADICTION)
     if attended:
         way_out = f"Open the link in a private window and sign in as {expected}."
     else:
-        way_out = "Correct the username that is expected, or the user that the app runs as, in its policies."
-    return say(f"The login was made as {actual}, not as {expected}. {remains}", way_out)
+        way_out = "Correct the expected username, or the run-as user in the app's policies."
+    return say(f"The login is for user {actual}, but {expected} was expected. {remains}", way_out)
 
 
 @problem(
     "config",
-    "What the Salesforce CLI retrieved from the org holds no external client app, or none of those that were asked "
-    "for.",
-    "Look which apps the org has, and whether the user of the login may retrieve metadata.",
+    "What the Salesforce CLI retrieved from the org has no external client app, or none of those you asked for.",
+    "Check which apps the org has, and whether the user of the login may retrieve metadata.",
 )
 def org_without_apps(org: str, apps: Sequence[str], known: Sequence[str]) -> Wording:
     """`apps` were asked for, `known` are there."""
-    there = f"It brought {listed(known)}." if known else "It brought none."
+    there = f"It returned {listed(known)}." if known else "It returned none."
     return say(
-        f"The retrieve from {org} did not bring {listed(apps) or 'an external client app'}. {there}",
+        f"The retrieve from {org} did not return {listed(apps) or 'an external client app'}. {there}",
         *(hint for app in apps for hint in did_you_mean(app, known)),
-        "Look in Setup of the org, under External Client App Manager, which apps it has.",
-        "Check that the user whom the Salesforce CLI is logged in as may read metadata there.",
+        "In Setup of the org, External Client App Manager, check which apps it has.",
+        "Check that the Salesforce CLI's user may read metadata there.",
     )

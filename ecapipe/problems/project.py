@@ -9,16 +9,16 @@ from ecapipe.problems.problem import USAGE, Wording, listed, option, problem, re
 
 @problem(
     "config",
-    "A credential is to come from an environment variable that programs need, such as PATH, HOME, HTTPS_PROXY or one "
-    "that starts with GIT_, SF_ or XDG_. Nothing is read from it, and every program still gets it.",
-    "Put the credential into a variable of its own, and name that.",
+    "A credential refers to an environment variable that other programs need, such as PATH, HOME, HTTPS_PROXY or one "
+    "that starts with GIT_, SF_ or XDG_. ecapipe reads no credential from it, and still passes it to every program.",
+    "Put the credential in a separate variable, and refer to that one.",
     exit_code=USAGE,
 )
 def variable_reserved(places: Sequence[str], file: str, line: int | None = None) -> Wording:
     """`places` say where which variable is named, without a full stop."""
     return say(
-        f"{'; '.join(places)}: programs need such a variable, so no credential is read from it.",
-        "Put the credential into a variable of its own, and name that one instead.",
+        f"{'; '.join(places)}: other programs need this variable, so no credential is read from it.",
+        "Put the credential in a separate variable, and refer to that one instead.",
         file=file,
         line=line,
     )
@@ -27,38 +27,38 @@ def variable_reserved(places: Sequence[str], file: str, line: int | None = None)
 # Names and words of what sf refuses, too, are those of sf (sfdx-core, sfProject.ts): a search finds both.
 @problem(
     "config",
-    "No sfdx-project.json was found in the current directory or above it.",
-    "Run from within a Salesforce project, or name a folder with --source-dir.",
+    "There is no sfdx-project.json in the current folder or above it.",
+    "Run the command from within a Salesforce project, or specify a folder with --source-dir.",
 )
 def requires_project_error(directory: str) -> Wording:
     return say(
-        f"This command is required to run from within a Salesforce project directory; {directory} is in none.",
-        "Change to a folder that holds sfdx-project.json, or name one with --source-dir.",
+        f"This command is required to run from within a Salesforce project directory; {directory} is in no project.",
+        "Change to a folder that contains sfdx-project.json, or specify one with --source-dir.",
     )
 
 
 @problem(
     "config",
-    "The folder is in no project, but projects lie below it, and ecapipe does not guess which one is meant.",
-    "Name one of them with --source-dir.",
+    "The folder is not in a project, but there are projects below it. ecapipe doesn't guess which one to use.",
+    "Select a project with --source-dir.",
 )
 def project_not_chosen(directory: str, below: Sequence[str]) -> Wording:
     return say(
-        f"{directory} is in no Salesforce project, but there are projects below it: {listed(below)}.",
+        f"{directory} is not in a Salesforce project, but has projects below it: {listed(below)}.",
         *(f"Use {option('source-dir', path)}" for path in below[:3]),
-        "Or change to the folder of the project that is meant.",
+        "Or change to the folder of a project.",
     )
 
 
 @problem(
     "config",
     "sfdx-project.json is not valid JSON.",
-    "Mend the file at the line and column that the message names.",
+    "Fix the file at the line and column that the message names.",
 )
 def json_parse_error(file: str, line: int, column: int, reason: str) -> Wording:
     return say(
         f"{file} is not valid JSON: {reason} (line {line}, column {column}).",
-        f"Mend {file} at line {line}.",
+        f"Fix {file} at line {line}.",
         file=file,
         line=line,
     )
@@ -66,8 +66,8 @@ def json_parse_error(file: str, line: int, column: int, reason: str) -> Wording:
 
 @problem(
     "config",
-    "sfdx-project.json can be parsed, but a member has the wrong type.",
-    "Give the member the shape the message names.",
+    "sfdx-project.json is valid JSON, but one of its members has the wrong type or an invalid value.",
+    "Correct the member that the message names.",
 )
 def schema_validation_error(file: str, reason: str) -> Wording:
     return say(f"{file} is not valid: {reason}.", f"Correct {file}.", file=file)
@@ -75,7 +75,7 @@ def schema_validation_error(file: str, reason: str) -> Wording:
 
 @problem(
     "config",
-    "sfdx-project.json names no package directory, so there is nowhere to look.",
+    "sfdx-project.json lists no package directories, so there is nowhere to look for apps.",
     'Add packageDirectories, for example [{"path": "force-app", "default": true}].',
 )
 def no_package_directories(file: str) -> Wording:
@@ -88,7 +88,7 @@ def no_package_directories(file: str) -> Wording:
 
 @problem(
     "config",
-    "A package directory of sfdx-project.json does not exist.",
+    "A package directory listed in sfdx-project.json does not exist.",
     "Create the folder, or remove it from packageDirectories.",
 )
 def missing_package_directory_error(path: str, file: str) -> Wording:
@@ -101,21 +101,21 @@ def missing_package_directory_error(path: str, file: str) -> Wording:
 
 @problem(
     "config",
-    "A package directory of sfdx-project.json is absolute or leads out of the project.",
-    "Write it relative to the project root.",
+    "A package directory in sfdx-project.json is an absolute path, or leads outside the project.",
+    "Use a path relative to the project root.",
 )
 def invalid_package_directory_error(path: str, file: str) -> Wording:
     return say(
         f'The package directory "{path}" in sfdx-project.json must be a path relative to the project root.',
-        "Write it relative to the folder of sfdx-project.json.",
+        "Use a path inside the folder of sfdx-project.json.",
         file=file,
     )
 
 
 @problem(
     "config",
-    "Of several package directories none is the default.",
-    'Give exactly one of them "default": true.',
+    "sfdx-project.json has several package directories, and none is marked as the default.",
+    'Add "default": true to exactly one of them.',
 )
 def missing_default_path_error(file: str) -> Wording:
     return say(
@@ -127,13 +127,13 @@ def missing_default_path_error(file: str) -> Wording:
 
 @problem(
     "config",
-    "More than one package directory is the default.",
-    'Leave "default": true on exactly one of them.',
+    "sfdx-project.json marks more than one package directory as the default.",
+    'Leave "default": true on only one of them.',
 )
 def multiple_default_paths_error(file: str) -> Wording:
     return say(
         "More than one package directory in sfdx-project.json is the default.",
-        'Remove "default": true from all entries of packageDirectories but one.',
+        'Remove "default": true from all but one entry of packageDirectories.',
         file=file,
     )
 
@@ -141,7 +141,7 @@ def multiple_default_paths_error(file: str) -> Wording:
 # sf takes a single entry for the default, unless it says that it is not.
 @problem(
     "config",
-    "The only package directory says that it is not the default, and one has to be.",
+    "The only package directory is marked as not the default, but one of them must be.",
     'Remove "default": false from it.',
 )
 def single_non_default_package_error(file: str) -> Wording:
@@ -154,43 +154,43 @@ def single_non_default_package_error(file: str) -> Wording:
 
 @problem(
     "config",
-    "A link leads out of the repository. It is not followed: what lies there belongs to somebody else, until you "
-    "name it.",
-    "Name the target with --source-dir: it is a tree of its own. Or put a copy in the place of the link.",
+    "A symbolic link leads outside the repository. ecapipe doesn't follow it unless you specify the target yourself, "
+    "because the target is not part of the repository.",
+    "Specify the target with --source-dir, or replace the link with a copy.",
 )
 def link_out_of_repository(file: str, target: str) -> Wording:
     return say(
-        f"{file} is a link that leads out of the repository, so it was not followed.",
-        f"Name its target: {option('source-dir', target)}",
+        f"{file} is a link that leads outside the repository, so it was not followed.",
+        f"Specify its target: {option('source-dir', target)}",
         file=file,
     )
 
 
 @problem(
     "config",
-    "The searched folders hold no external client app.",
-    "Retrieve the apps, or look in another folder.",
+    "The searched folders contain no external client apps.",
+    "Retrieve the apps, or specify another folder.",
 )
 def no_apps_found(searched: Sequence[str]) -> Wording:
     return say(
         f"No external client apps were found in {listed(searched)}.",
         "Retrieve them: sf project retrieve start --metadata ExternalClientApplication "
         "--metadata ExtlClntAppGlobalOauthSettings --metadata ExtlClntAppOauthSettings --target-org ALIAS",
-        "Or name the folder that holds them with --source-dir.",
+        "Or specify the folder that contains them with --source-dir.",
     )
 
 
 # Salesforce writes none of what is refused. Entities expand without bound, and could read files.
 @problem(
     "config",
-    "A metadata file is not the XML that Salesforce writes, or holds what ecapipe refuses (DOCTYPE, entities, "
-    "more than 1 MiB, nesting deeper than 64).",
-    "Retrieve the file again, or mend it at the line the message names.",
+    "A metadata file is not the XML that Salesforce writes, or contains something that ecapipe rejects: a DOCTYPE, "
+    "entities, more than 1 MiB, or nesting deeper than 64 levels.",
+    "Retrieve the file again, or fix it at the line that the message names.",
 )
 def malformed_xml(file: str, line: int | None, reason: str) -> Wording:
     return say(
         f"{file} could not be read as metadata: {reason}.",
-        "Mend the file, or retrieve it again with sf project retrieve start.",
+        "Fix the file, or retrieve it again with sf project retrieve start.",
         file=file,
         line=line,
     )
@@ -198,13 +198,13 @@ def malformed_xml(file: str, line: int | None, reason: str) -> Wording:
 
 @problem(
     "config",
-    "A metadata file's root element is not the type that its suffix promises.",
-    "Rename the file to the suffix of its type, or retrieve it again.",
+    "The root element of a metadata file doesn't match the type that its suffix indicates.",
+    "Rename the file with the suffix of its type, or retrieve it again.",
 )
 def wrong_root(file: str, line: int | None, actual: str, expected: str) -> Wording:
     return say(
-        f'{file} has the root element "{actual}"; its suffix promises "{expected}".',
-        "Give the file the suffix of its type, or retrieve it again.",
+        f'{file} has the root element "{actual}", but its suffix requires "{expected}".',
+        "Rename the file with the suffix of its type, or retrieve it again.",
         file=file,
         line=line,
     )
@@ -212,61 +212,64 @@ def wrong_root(file: str, line: int | None, actual: str, expected: str) -> Wordi
 
 @problem(
     "config",
-    "The project's sourceApiVersion is below 59.0, with which external client apps came, or no API version.",
+    "The project's sourceApiVersion is not an API version, or is lower than 59.0, the first version with external "
+    "client apps.",
     "Set sourceApiVersion in sfdx-project.json to the API version of your org.",
 )
 def unfit_api_version(version: str, file: str) -> Wording:
     return say(
-        f"sourceApiVersion of {file} is {version!r}: external client apps came with API version 59.0.",
+        f"sourceApiVersion in {file} is {version!r}, but external client apps need API version 59.0 or later.",
         f"Set sourceApiVersion in {file} to the API version of your org, such as 66.0.",
         file=file,
     )
 
 
-# A file that Salesforce does not recognise is left out in silence: nothing would tell of the mistake.
+# Salesforce ignores a file that it does not recognise, without a word: nothing would point to the mistake.
 @problem(
     "config",
-    "A file's suffix is nearly that of an external client app type. Salesforce's tools go by the exact suffix.",
+    "A file has almost the suffix of an external client app type. Salesforce tools require the exact suffix.",
     "Rename the file.",
 )
 def suffix_misspelt(file: str, correct: str) -> Wording:
-    return say(f'{file} has a misspelt suffix. Did you mean "{correct}"?', f"Rename {file} to {correct}.", file=file)
+    message = f'The suffix of {file} is misspelled. Did you mean "{correct}"?'
+    return say(message, f"Rename {file} to {correct}.", file=file)
 
 
 @problem(
     "config",
-    "Two global OAuth settings files name the same app and hold different credentials, so it is unclear which count.",
-    "Keep one of them.",
+    "Two global OAuth settings files belong to the same app but contain different credentials, so it is unclear "
+    "which ones to use.",
+    "Remove all but one of them.",
 )
 def settings_duplicated(app: str, files: Sequence[str]) -> Wording:
     return say(
         f"{app} has several global OAuth settings files with different credentials: {listed(files)}.",
-        "Keep one of them in the project.",
+        "Remove all but one of them from the project.",
         file=files[0],
     )
 
 
 @problem(
     "config",
-    "--update-baseline needs a file to write, and the project names none.",
-    "Name one in sfdx-project.json, under plugins.ecapipe.baseline.",
+    "--update-baseline writes to the baseline file of the project, but sfdx-project.json doesn't set one.",
+    "Set plugins.ecapipe.baseline in sfdx-project.json.",
     exit_code=USAGE,
 )
 def baseline_not_configured(directory: str) -> Wording:
     return say(
-        f"The project in {directory} names no baseline.",
-        'Add to its sfdx-project.json: "plugins": {"ecapipe": {"baseline": "ecapipe-baseline.json"}}.',
+        f"The project in {directory} has no baseline file configured.",
+        'Add this to its sfdx-project.json: "plugins": {"ecapipe": {"baseline": "ecapipe-baseline.json"}}.',
     )
 
 
 @problem(
     "config",
-    "The baseline, the file of accepted findings, is not what --update-baseline writes.",
-    "Restore it, or delete it and write it anew with --update-baseline.",
+    "The baseline file, which lists accepted findings, is not in the format that --update-baseline writes.",
+    "Restore the file, or delete it and create a new one with --update-baseline.",
 )
 def malformed_baseline(file: str, reason: str) -> Wording:
     return say(
-        f"{file} is no baseline: {reason}.",
+        f"{file} is not a valid baseline: {reason}.",
         f"Restore {file}, or delete it and run ecapipe app check --update-baseline.",
         file=file,
     )
@@ -274,28 +277,28 @@ def malformed_baseline(file: str, reason: str) -> Wording:
 
 @problem(
     "config",
-    "The app's global OAuth settings file is not in the project. It holds the consumer key and secret.",
-    "Retrieve the type ExtlClntAppGlobalOauthSettings, which manifests often leave out. Where git is to have no such "
-    "file, take key and secret from the environment, or from another tree with --credentials-dir.",
+    "The project has no global OAuth settings file for the app. That file contains the consumer key and secret.",
+    "Retrieve the type ExtlClntAppGlobalOauthSettings, which manifests often omit. If the file must not be in git, "
+    "set the key and secret as environment variables, or use another tree with --credentials-dir.",
 )
 def settings_not_retrieved(app: str, org: str | None, variables: Sequence[str], source_org: str | None) -> Wording:
     link = origin = ""
     if source_org:
-        link = f"; or {app} is linked to org {source_org}, whose key and secret it uses"
+        link = f"; or {app} is linked to org {source_org}, and uses its key and secret"
         origin = f" from org {source_org}"
     return say(
-        f"{app} has no global OAuth settings file in the project: it was not retrieved, or is kept out of git{link}.",
+        f"{app} has no global OAuth settings file in the project: it was not retrieved or is kept out of git{link}.",
         f"Retrieve it{origin}: {retrieve_command(org)}",
-        "If it is to stay out of this tree, retrieve it into another with --output-dir, and name that one with "
-        "--credentials-dir.",
+        "To leave it out of this tree, retrieve it to another folder with --output-dir, then use --credentials-dir "
+        "with that folder.",
         _without_the_file(variables),
     )
 
 
 @problem(
     "config",
-    "The app is linked: another org, its source org, holds its key and secret, so this tree has no global OAuth "
-    "settings file for it.",
+    "The app is linked: its key and secret belong to another org, its source org. This tree therefore has no global "
+    "OAuth settings file for it.",
     "Retrieve the file from the source org.",
 )
 def settings_in_source_org(app: str, source_org: str, variables: Sequence[str], scoped_to: str | None) -> Wording:
@@ -303,12 +306,12 @@ def settings_in_source_org(app: str, source_org: str, variables: Sequence[str], 
     likely = evidence = ""
     if scoped_to:
         likely = "likely "
-        evidence = f" (its oauthLink names that org, its orgScopedExternalApp {scoped_to})"
+        evidence = f" (its oauthLink names that org, its orgScopedExternalApp names {scoped_to})"
     return say(
         f"{app} is {likely}linked: its key and secret belong to its source org {source_org}{evidence}, "
         "so it has no global OAuth settings file here.",
         f"Retrieve the file from org {source_org}: {retrieve_command()}",
-        "Or name the tree of that org with --credentials-dir.",
+        "Or specify the tree of that org with --credentials-dir.",
         _without_the_file(variables),
     )
 
@@ -317,53 +320,53 @@ def settings_in_source_org(app: str, source_org: str, variables: Sequence[str], 
 @problem(
     "config",
     "The app was installed from a package, and packages never contain global OAuth settings.",
-    "Take key and secret from the org in which the package was made.",
+    "Use the key and secret of the org in which the package was created.",
 )
 def settings_not_packaged(app: str) -> Wording:
     return say(
-        f"{app} is packaged: packages never contain global OAuth settings.",
+        f"{app} is packaged, and packages never contain global OAuth settings.",
         f"Retrieve the file from the org that owns the package: {retrieve_command()}",
     )
 
 
 @problem(
     "config",
-    "The app has no OAuth settings at all (a SAML-only app, for example), so there is nothing to authorize.",
-    "Leave it out with --name, or enable OAuth for it in the org and retrieve again.",
+    "The app has no OAuth settings, so there is nothing to authorize. It may be a SAML-only app, for example.",
+    "Use --name to select other apps, or enable OAuth for the app in the org and retrieve again.",
 )
 def no_oauth_settings(app: str) -> Wording:
-    return say(f"{app} has no OAuth settings.", f"Retrieve them if the app uses OAuth: {retrieve_command()}")
+    return say(f"{app} has no OAuth settings.", f"If the app uses OAuth, retrieve them: {retrieve_command()}")
 
 
 def _without_the_file(variables: Sequence[str]) -> str:
     """How a login does without the settings file."""
-    return f"Or set {' and '.join(variables)}: enough for the flows without a callback, client credentials and JWT."
+    return f"Or set {' and '.join(variables)}. That is enough for the client credentials and JWT flows."
 
 
 @problem(
     "config",
-    "--write-back would put the consumer secret into a file where it must not be, or cannot be put.",
-    "Untrack the file, or run without --write-back.",
+    "--write-back could not add the consumer secret to the settings file, or the file is not a safe place for it.",
+    "Remove the file from git's index, or run without --write-back.",
 )
 def not_written_back(file: str, reason: str, *actions: str) -> Wording:
     return say(
-        f"The consumer secret is not written into {file}: {reason}.",
+        f"The consumer secret was not written to {file}: {reason}.",
         *actions,
-        "Or run without --write-back: the secret is used all the same.",
+        "Or run without --write-back. The login uses the secret anyway.",
         file=file,
     )
 
 
 @problem(
     "policy",
-    "None of the flows that the app's settings allow can be used here.",
-    "Use a flow the app allows, or enable another in the app's settings and policies.",
+    "None of the flows that the app's settings allow can be used in this environment.",
+    "Use a flow that the app allows, or enable another flow in the app's settings and policies.",
 )
 def flow_not_possible(
     app: str, requested: str, allowed: Sequence[str], reason: str, by_settings: bool, advice: Sequence[str]
 ) -> Wording:
     """`by_settings`: its settings file says what is `allowed`; `advice`: how to use one of these."""
-    choices = "Its settings allow" if by_settings else "Without the file these can be tried"
+    choices = "Its settings allow" if by_settings else "Without its settings file, these flows can be tried"
     return say(
         f"{app} cannot log in with flow {requested}: {reason}. {choices}: {listed(allowed)}.",
         *advice,
@@ -373,8 +376,8 @@ def flow_not_possible(
 
 @problem(
     "config",
-    "The way the answer should come back does not fit any callback URL of the app.",
-    "Add a fitting callback URL to the app, or use the other --callback.",
+    "No callback URL of the app works with the selected --callback mode.",
+    "Add a suitable callback URL to the app, or use the other --callback mode.",
 )
 def callback_not_usable(app: str, requested: str, callbacks: Sequence[str]) -> Wording:
     other = "paste" if requested == "listen" else "listen"
@@ -390,14 +393,14 @@ def callback_not_usable(app: str, requested: str, callbacks: Sequence[str]) -> W
 # Salesforce gives a refresh token for the scope refresh_token alone: full does not include it.
 @problem(
     "policy",
-    "A login is to be kept, and the app does not allow the scope that brings a refresh token, so the login would "
-    "end with its first access token.",
-    "Add RefreshToken to commaSeparatedOauthScopes and deploy, or name the scopes with --scopes.",
+    "A saved login needs a refresh token, but the app doesn't allow the scope refresh_token. The login would end "
+    "when its first access token expires.",
+    "Add RefreshToken to commaSeparatedOauthScopes and deploy, or specify the scopes with --scopes.",
 )
 def refresh_scope_missing(app: str, allowed: Sequence[str]) -> Wording:
     return say(
-        f"{app} does not allow the scope refresh_token, without which a login cannot be kept for long. "
+        f"{app} doesn't allow the scope refresh_token, so a saved login would end with its first access token. "
         f"It allows: {listed(allowed)}.",
-        "Add RefreshToken to commaSeparatedOauthScopes of its OAuth settings, and deploy.",
-        'Or keep the access token alone, by naming the scopes: --scopes "api".',
+        "Add RefreshToken to commaSeparatedOauthScopes in its OAuth settings, and deploy.",
+        'Or save the access token alone by specifying the scopes: --scopes "api".',
     )

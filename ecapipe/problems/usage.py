@@ -24,8 +24,8 @@ from ecapipe.problems.problem import (
 
 @problem(
     "config",
-    "The command line asks for something ecapipe does not know, or gives a value it cannot use.",
-    "Read the message, then the command's help.",
+    "The command line has a flag, value or combination that ecapipe doesn't accept.",
+    "Read the message, then the help of the command.",
     exit_code=USAGE,
 )
 def usage_error(message: str, command: str, *hints: str) -> Wording:
@@ -34,34 +34,34 @@ def usage_error(message: str, command: str, *hints: str) -> Wording:
 
 @problem(
     "config",
-    "A folder or file named with --source-dir, --metadata-dir, --credentials-dir or --file, or as sourceDir of an "
+    "The folder or file that --source-dir, --metadata-dir, --credentials-dir or --file names, or the sourceDir of an "
     "org, does not exist.",
-    "Correct the path. It is relative to the current directory, sourceDir to the batch file or the project.",
+    "Correct the path. It is relative to the current folder, a sourceDir to the batch file or the project.",
     exit_code=USAGE,
 )
 def source_dir_not_found(path: str, flag: str = "--source-dir") -> Wording:
-    return say(f'The path "{path}", given with {flag}, does not exist.', "Name an existing folder or file.")
+    return say(f'The path "{path}", specified with {flag}, does not exist.', "Specify an existing folder or file.")
 
 
 @problem(
     "config",
-    "A file that the command line names does not exist.",
-    "Correct the path. It is relative to the current directory.",
+    "A file named on the command line does not exist.",
+    "Correct the path. It is relative to the current folder.",
     exit_code=USAGE,
 )
 def file_not_found(path: str, flag: str) -> Wording:
-    return say(f'The file "{path}", given with {flag}, does not exist.', "Name an existing file.")
+    return say(f'The file "{path}", specified with {flag}, does not exist.', "Specify an existing file.")
 
 
 @problem(
     "config",
-    "An app named with --name is not among the external client apps of the project.",
-    "Use the exact developer name, as ecapipe app list prints it.",
+    "The project has no external client app with the name given with --name.",
+    "Use the exact developer name, as listed by ecapipe app list.",
     exit_code=USAGE,
 )
 def unknown_app(name: str, known: Sequence[str]) -> Wording:
     return say(
-        f'There is no external client app "{name}". Known: {listed(known)}.',
+        f'No external client app is named "{name}". Known: {listed(known)}.',
         *did_you_mean(name, known),
         "Run ecapipe app list to see the apps of this project.",
     )
@@ -70,88 +70,87 @@ def unknown_app(name: str, known: Sequence[str]) -> Wording:
 # Standard output is the token and nothing else, to be read by another program.
 @problem(
     "config",
-    "--print-token prints one token, and the run has more than one target, or none.",
-    "Choose one app with --name and one org with --target-org.",
+    "--print-token prints a single token, but the run has several targets, or none.",
+    "Select one app with --name and one org with --target-org.",
     exit_code=USAGE,
 )
 def not_one_target(count: int) -> Wording:
     return say(
         f"--print-token needs exactly one app in one org; this run has {count}.",
-        "Choose the app with --name and the org with --target-org.",
+        "Select the app with --name and the org with --target-org.",
     )
 
 
 @problem(
     "config",
-    "--set-default makes one org the default of the Salesforce CLI, and the run has several.",
-    "Choose one org with --target-org, or set the default afterwards: sf config set target-org ALIAS.",
+    "--set-default makes one org the default org of the Salesforce CLI, but the run has several.",
+    "Select one org with --target-org, or set the default later: sf config set target-org ALIAS.",
     exit_code=USAGE,
 )
 def not_one_default(count: int) -> Wording:
     return say(
         f"--set-default needs exactly one org; this run has {count}.",
-        "Choose the org with --target-org.",
-        "Or leave the flag out, and choose afterwards: sf config set target-org ALIAS",
+        "Select the org with --target-org.",
+        "Or omit the flag, and set the default later: sf config set target-org ALIAS",
     )
 
 
 @problem(
     "config",
     "--retrieve would put the apps of several orgs into one folder.",
-    "Give each org a sourceDir of its own, or none.",
+    "Give each org its own sourceDir, or none.",
     exit_code=USAGE,
 )
 def not_one_source(folder: str, orgs: Sequence[str]) -> Wording:
     return say(
         f"--retrieve would put the apps of several orgs into {folder}: {listed(orgs)}.",
-        "Give each org a sourceDir of its own, or none.",
+        "Give each org its own sourceDir, or none.",
     )
 
 
 @problem(
     "config",
-    "No chosen app is meant for any of the chosen orgs, so there is nothing to log in to.",
-    "Choose other apps or orgs, or correct the apps that the batch file or plugins.ecapipe.orgs names for the orgs.",
+    "None of the selected apps is assigned to any of the selected orgs, so there is nothing to log in to.",
+    "Select other apps or orgs, or correct the apps that the batch file or plugins.ecapipe.orgs assigns to the orgs.",
     exit_code=USAGE,
 )
 def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> Wording:
-    selection = f"of the chosen apps ({listed(apps)})" if apps else "app"
+    selection = f"of the selected apps ({listed(apps)})" if apps else "app"
     return say(
-        f"No {selection} is meant for any of the chosen orgs: {listed(orgs)}.",
-        "Name one of the apps that are meant for these orgs with --name, or correct the apps of the orgs.",
+        f"No {selection} is assigned to any of the selected orgs: {listed(orgs)}.",
+        "Select an app that is assigned to these orgs with --name, or correct the apps of the orgs.",
     )
 
 
 @problem(
     "config",
-    "Two apps or orgs would read the same environment variable, so ecapipe cannot tell whose value it is.",
-    "Rename one of them, or name the variable with secretEnv in plugins.ecapipe.orgs.",
+    "Two apps or orgs would read the same environment variable, so it is unclear whose value it holds.",
+    "Rename one of them, or set its own variable with secretEnv in plugins.ecapipe.orgs.",
     exit_code=USAGE,
 )
 def ambiguous_variable(variable: str, first: str, second: str) -> Wording:
     return say(
-        f'The environment variable {variable} would serve both "{first}" and "{second}".',
-        f"Unset {variable} and supply each secret in another way, or select one app with --name.",
-        "Or let an org name a variable of its own, as secretEnv in the batch file or in plugins.ecapipe.orgs.",
+        f'The environment variable {variable} applies to both "{first}" and "{second}".',
+        f"Unset {variable} and supply each secret another way, or select one app with --name.",
+        "Or give an org its own variable: secretEnv in the batch file or in plugins.ecapipe.orgs.",
     )
 
 
 @problem(
     "config",
-    "A file or folder of the project, or one that a flag or a variable names, could not be read.",
-    "The message says why: correct the path, or replace the file, or give the user that runs ecapipe the right to "
-    "read it.",
+    "ecapipe could not read a file or folder of the project, or one that a flag or an environment variable names.",
+    "Depending on the reason in the message, correct the path, replace the file, or grant yourself read permission.",
 )
 def unreadable_file(file: str, reason: str) -> Wording:
     reason = reason[:1].lower() + reason[1:]
-    remedy = _REMEDIES.get(reason, "Look at {file}, and replace it or name another.")
+    remedy = _REMEDIES.get(reason, "Check {file}, and replace it or specify another one.")
     return say(f"{file} could not be read: {reason}.", remedy.format(file=file), file=file)
 
 
 _REMEDIES: Final = {
-    "no such file or directory": "Make sure that {file} is there, or name another.",
-    "not a directory": "Correct the path: a part of it is no folder.",
-    "is a directory": "Name a file: {file} is a folder.",
+    "no such file or directory": "Make sure that {file} exists, or specify another file.",
+    "not a directory": "Correct the path: part of it is not a folder.",
+    "is a directory": "Specify a file: {file} is a folder.",
     "permission denied": "Check the permissions of {file}.",
     "operation not permitted": "Check the permissions of {file}.",
 }
@@ -162,7 +161,7 @@ def in_metadata_format(file: str, way: str) -> Problem:
     """The problem of a file that is not read for its format; `way` is the option that reads such files."""
     problem = unreadable_file(file, "it is in metadata format")
     actions = (f"To read such files: {way}",)
-    return replace(problem, message=f"{file} is in metadata format, and was not read.", actions=actions)
+    return replace(problem, message=f"{file} was not read: it is in metadata format.", actions=actions)
 
 
 def given_with(flag: str, problem: Problem) -> Problem:
@@ -172,88 +171,88 @@ def given_with(flag: str, problem: Problem) -> Problem:
 
 @problem(
     "config",
-    "A file that was to be changed could not be written. It is as it was: files are replaced whole or not at all.",
-    "Do what the message says is in the way, then run again; what is done already is not done twice.",
+    "ecapipe could not write a file. The file is unchanged: ecapipe replaces files as a whole or not at all.",
+    "Fix the cause that the message gives, then run again. What is already done isn't repeated.",
 )
 def unwritable_file(file: str, reason: str, is_link: bool = False) -> Wording:
     """`is_link`: the reason is a link, which might lead anywhere."""
-    action = f"Make sure that you may write {file} and that nothing else does, then run again."
+    action = f"Make sure that {file} is writable and that no other program is changing it, then run again."
     if is_link:
-        action = "Put a folder or a file of its own in the place of the link, or name a path without links."
+        action = "Replace the link with a real file or folder, or specify a path without links."
     return say(f"{file} was not written: {reason}.", action, file=file)
 
 
 @problem(
     "config",
-    "No record of the run that --resume or runs show names is there, or none of this project. Only the last runs are "
-    "kept.",
-    "List the runs with ecapipe runs list. A JSON result of a run serves --resume just as well: give its path.",
+    "--resume or runs show refers to a run that is not recorded, or this project has no recorded runs. ecapipe "
+    "stores only the most recent runs.",
+    "List the runs with ecapipe runs list. --resume also accepts the path of a JSON result.",
     exit_code=USAGE,
 )
 def run_not_found(run: str | None, known: Sequence[str], resumes: bool) -> Wording:
-    message = "There is no record of a run of this project."
+    message = "No run of this project is recorded."
     if run:
-        message = f"There is no record of a run {run}."
+        message = f"Run {run} is not recorded."
     return say(
         message,
         *did_you_mean(run or "", known),
-        "List the runs with ecapipe runs list.",
-        *(["Run without --resume."] if resumes else []),
+        "List the recorded runs with ecapipe runs list.",
+        *(["Or run without --resume."] if resumes else []),
     )
 
 
 @problem(
     "config",
-    "Several runs start with what was given.",
-    "Give more of the name of the run.",
+    "Several runs have IDs that start with the given text.",
+    "Give more characters of the run ID.",
     exit_code=USAGE,
 )
 def run_ambiguous(run: str, candidates: Sequence[str]) -> Wording:
-    return say(f"Several runs start with {run}: {listed(candidates)}.", "Give more of the name.")
+    return say(f"Several runs start with {run}: {listed(candidates)}.", "Give more characters of the run ID.")
 
 
 @problem(
     "config",
-    "--resume alone repeats the command line of the run. Its paths count from the folder it was given in, and it "
-    "is not recorded if something in it looks like a secret.",
-    "Go to that folder, or give the options of the run beside --resume.",
+    "--resume alone repeats the command line of the run. That works only in the folder where the run was started, "
+    "because paths are relative to it. A command line that may contain a secret is not recorded.",
+    "Change to that folder, or pass the options of the run together with --resume.",
     exit_code=USAGE,
 )
 def options_not_repeatable(run: str, folder: str | None) -> Wording:
-    reason, actions = "they look as if they held a secret, and were not recorded", list[str]()
+    reason, actions = "they were not recorded, because they may contain a secret", list[str]()
     if folder:
         reason = f"it was started in {folder}"
         actions.append(f"{command('cd', folder)} && {command('ecapipe run', resume=run)}")
     return say(
         f"The options of run {run} cannot be repeated here: {reason}.",
         *actions,
-        f"Give the options that matter, the orgs above all, beside {option('resume', run)}",
+        f"Or pass the options again, at least those that select the orgs, together with {option('resume', run)}",
     )
 
 
 @problem(
     "config",
-    "Another ecapipe is at work on the run that is to be resumed: two of them would do the same logins twice.",
-    "Wait until it has ended, or end it; then run again.",
+    "Another ecapipe process is working on the run to resume. Two of them would perform the same logins twice.",
+    "Wait until that process finishes, or stop it; then run again.",
 )
 def run_going_on(run: str) -> Wording:
     return say(
-        f"Run {run} is still going on, or is being resumed.",
-        "Wait until it has ended, or end it; then run again.",
-        "Or start a run of its own, without --resume.",
+        f"Run {run} is still in progress, or is being resumed.",
+        "Wait until it finishes, or stop it; then run again.",
+        "Or start a new run, without --resume.",
     )
 
 
 @problem(
     "config",
-    "The file is not what ecapipe run prints with --json, or has been changed since.",
-    "Give the JSON that ecapipe run --json printed, or that --report json=FILE wrote, as it is.",
+    "The file is not the JSON output of ecapipe run, or it was changed afterwards.",
+    "Pass the unchanged JSON that ecapipe run --json printed, or that --report json=FILE wrote.",
     exit_code=USAGE,
 )
 def malformed_result(file: str, reason: str) -> Wording:
     return say(
-        f"{file} is no result of ecapipe run: {reason}.",
-        "Give the JSON that ecapipe run --json printed, or that --report json=FILE wrote, as it is.",
+        f"{file} is not a result of ecapipe run: {reason}.",
+        "Pass the unchanged JSON that ecapipe run --json printed, or that --report json=FILE wrote.",
         file=file,
     )
 
@@ -261,52 +260,52 @@ def malformed_result(file: str, reason: str) -> Wording:
 # Without this, a job that never ran would look like one in which everything went well.
 @problem(
     "config",
-    "The results that were put together are not all parts of their run: of the others' targets nothing is known.",
-    "Wait for the jobs that are missing, or run them again; then put all results together.",
+    "The merged results don't include every shard of the run, so the outcome of some targets is unknown.",
+    "Wait for the missing jobs, or run them again; then merge all results.",
 )
 def shards_missing(shards: Sequence[str]) -> Wording:
     shard = shards[0] if shards else "K/N"
     return say(
         f"The result of shard {listed(shards)} is missing.",
         "Run ecapipe report merge again with the results of all shards.",
-        f"Run the missing one, with its other options: {command('ecapipe run', shard=shard)}",
+        f"If a shard did not run, run it with its other options: {command('ecapipe run', shard=shard)}",
     )
 
 
 @problem(
     "people",
-    "The changes were shown and not agreed to, so nothing was written.",
-    "Run again and answer y, or use --no-prompt to write without being asked.",
+    "The proposed changes were not confirmed, so nothing was written.",
+    "Run again and answer y, or use --no-prompt to write without confirmation.",
 )
 def not_confirmed() -> Wording:
     return say(
         "Nothing was written: the changes were not confirmed.",
-        "Run again and answer y, or use --no-prompt to write without being asked.",
+        "Run again and answer y, or use --no-prompt to write without confirmation.",
     )
 
 
 @problem(
     "config",
-    "One app is meant, and several of the projects that were named have one of that name.",
-    "Name one project with --source-dir, or in a batch file the tree of each org in sourceDir.",
+    "The command needs a single app, but several of the selected projects have an app with that name.",
+    "Select one project with --source-dir, or set sourceDir for each org in a batch file.",
     exit_code=USAGE,
 )
 def app_in_several_projects(app: str, projects: Sequence[str]) -> Wording:
     return say(
         f"{app} is in more than one project: {listed(projects)}.",
-        "Name the one that is meant with --source-dir.",
+        "Select one of the projects with --source-dir.",
     )
 
 
 @problem(
     "people",
-    "The run was interrupted (Ctrl-C, SIGTERM, or a terminal that was closed).",
-    "Run again for what did not finish.",
+    "The run was interrupted: by Ctrl-C, by SIGTERM, or because the terminal was closed.",
+    "Run again to finish the rest.",
     exit_code=INTERRUPTED,
     retryable=True,
 )
 def interrupted() -> Wording:
-    return say("Interrupted.", "Run again for what did not finish.")
+    return say("The command was interrupted.", "Run again to finish the rest.")
 
 
 @problem(
@@ -315,38 +314,38 @@ def interrupted() -> Wording:
     "Change to a folder that exists, then run again.",
 )
 def no_current_folder() -> Wording:
-    return say("The current folder does not exist any more.", "Change to another folder, then run again.")
+    return say("The current folder no longer exists.", "Change to another folder, then run again.")
 
 
 @problem(
     "config",
-    "Standard output could not be written to. What was done is done; what it came to is only in the journal and in "
-    "reports.",
-    "Make room where the output goes, or send it elsewhere, then run again.",
+    "ecapipe could not write to standard output. Work that was done stays done, but its outcome appears only in the "
+    "journal and in reports.",
+    "Free up space, or redirect the output elsewhere, then run again.",
 )
 def output_not_written(reason: str) -> Wording:
     return say(
-        f"Standard output was not written: {reason}.",
-        "Make room where it goes, or send it elsewhere, then run again: ecapipe runs list shows what is recorded.",
+        f"Standard output could not be written: {reason}.",
+        "Free up space, or redirect the output elsewhere, then run again. ecapipe runs list shows what is recorded.",
     )
 
 
 @problem(
     "config",
-    "A mistake in ecapipe. Where it came up in one app or login, the others went on.",
-    "Report it with the version and the place that the message names; they hold no secret.",
+    "This is a bug in ecapipe. If it occurred in one app or login, the others continued.",
+    "Report it with the version and the place that the message names. Neither contains a secret.",
     exit_code=BUG,
 )
 def internal_error(kind: str, place: str) -> Wording:
     return say(
-        f"ecapipe failed with {kind} at {place}. This is a bug in ecapipe.",
+        f"Unexpected {kind} at {place}: this is a bug in ecapipe.",
         f"Report it{ADDRESS and f' at {ADDRESS}/issues'} with the output of ecapipe --version --verbose and this "
-        "message; they hold no secret.",
+        "message. Neither contains a secret.",
     )
 
 
 def bug(error: BaseException) -> Problem:
-    """What nobody foresaw, as a problem. Names only, no values: the exception's own text may hold anything."""
+    """What was not foreseen, as a problem. Names only, no values: the exception's own text may hold anything."""
     place, frame = "an unknown place", error.__traceback__
     while frame is not None:
         module = str(frame.tb_frame.f_globals.get("__name__"))
@@ -359,7 +358,7 @@ def bug(error: BaseException) -> Problem:
 @problem(
     "config",
     "No problem and no rule has this name.",
-    "Run ecapipe explain for the list.",
+    "Run ecapipe explain to list all names.",
     exit_code=USAGE,
 )
 def nothing_to_explain(name: str, known: Sequence[str]) -> Wording:

@@ -163,7 +163,7 @@ def reserved(projects: Iterable[Project], apps: Iterable[App]) -> Iterator[Probl
     for project in projects:
         secret_variables = [(alias, members.get("secretEnv")) for alias, members in project.orgs.items()]
         places = [
-            f"secretEnv of plugins.ecapipe.orgs.{alias} names {name}"
+            f"secretEnv of plugins.ecapipe.orgs.{alias} is {name}"
             for alias, name in secret_variables
             if isinstance(name, str) and reserved_variables.reserved(name)
         ]
@@ -298,7 +298,7 @@ def _read_file(file: MetadataFile, project: Project, world: ProjectAccess) -> So
             withhold(Secret(text))
     source = SourceFile(file.path, file.type, file.name, document, replaced=replaced, ignored=file.ignored)
     if source.app is None:
-        raise EcapipeError(malformed_xml(file.path, None, "it names no externalClientApplication"))
+        raise EcapipeError(malformed_xml(file.path, None, "it has no externalClientApplication"))
     return source
 
 
@@ -355,7 +355,7 @@ def _replaced_elements(
 def _reserved_in_settings(app: App, settings: SourceFile) -> Iterator[Problem]:
     for name, replaced in settings.replaced.items():
         if replaced.reserved:
-            place = f"replaceWithEnv, for the {name} of {app.name}, names {', '.join(replaced.reserved)}"
+            place = f"replaceWithEnv, for the {name} of {app.name}, is {', '.join(replaced.reserved)}"
             element = settings.document.first(name)
             yield variable_reserved([place], settings.path, element.line if element else None)
 

@@ -61,7 +61,7 @@ def of(discovery: Discovery) -> Manifest:
         # No escape makes a control character part of an XML document.
         printable = sorted(name for name in names if name.isprintable())
         for _ in range(len(names) - len(printable)):
-            notices.append(f"{type.name} has a member whose name no manifest can hold: it is left out.")
+            notices.append(f"{type.name} has a member whose name can't be written to a manifest: it is omitted.")
         if printable:
             members.append((type, tuple(printable)))
     return Manifest(version, tuple(members), tuple(notices))
@@ -75,7 +75,7 @@ def _members_of(type: Type, discovery: Discovery) -> tuple[set[str], str | None]
         return names.union(incomplete), None
     if incomplete and type in _OF_EVERY_APP:
         apps = ", ".join(incomplete)
-        return {ALL}, f"The project has no {type.name} of {apps}, and its name follows no rule: all are retrieved."
+        return {ALL}, f"The project has no {type.name} of {apps}, and its name can't be predicted: all are retrieved."
     return names, None
 
 

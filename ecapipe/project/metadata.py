@@ -199,7 +199,7 @@ def parse(data: bytes, type: Type, path: str) -> Document:
         if (readable := _without_comments(data)) != data:
             return parse(readable, type, path)
         if data.find(b"\n<<<<<<< ") >= 0:
-            guard.refuse("it holds the markers of an unresolved merge")
+            guard.refuse("it contains the markers of an unresolved merge conflict")
         guard.refuse(f"it is not well-formed ({error})")
     except (LookupError, ValueError) as error:
         guard.refuse(f"it cannot be decoded, or defines entities ({error})")
@@ -229,7 +229,7 @@ class _Guard:
         self._start_element: Callable[[str, list[str]], None]
         self._end_element: Callable[[str], None]
         self._parser = pyexpat.ParserCreate(None, ":")
-        self._parser.StartDoctypeDeclHandler = lambda *_: self.refuse("it has a DOCTYPE")
+        self._parser.StartDoctypeDeclHandler = lambda *_: self.refuse("it contains a DOCTYPE")
 
     def ParserCreate(self, encoding: str | None, separator: str | None) -> XMLParserType:
         """What xmltodict calls; the encoding is left to the file's own declaration, and namespaces to `_enter`."""

@@ -166,7 +166,7 @@ def parse(entry: Mapping[str, object]) -> Replacement | str:
         return f"has a glob that cannot be read ({error})"
     conditions = entry.get("replaceWhenEnv", [])
     if not isinstance(conditions, list) or not all(isinstance(each, dict) for each in conditions):
-        return "has a replaceWhenEnv that is no list of objects"
+        return "has a replaceWhenEnv that is not a list of objects"
     kind: Literal["variable", "file"] = "variable" if origin.name == "replaceWithEnv" else "file"
     # A variable that programs need is never read for a credential: as an optional one it would empty the element.
     may_be_unset = kind == "variable" and not reserved_variables.reserved(origin.text)

@@ -166,7 +166,7 @@ def _loads(text: str) -> object:
     except RecursionError:
         raise EcapipeError(json_parse_error(FILE, 1, 1, "nested too deeply")) from None
     except ValueError:
-        raise EcapipeError(json_parse_error(FILE, 1, 1, "it holds a number with too many digits")) from None
+        raise EcapipeError(json_parse_error(FILE, 1, 1, "it contains a number with too many digits")) from None
 
 
 def _object(value: object, rule: str) -> dict[str, object]:
@@ -236,7 +236,9 @@ def _replacements(members: Mapping[str, object], *, trusted: bool) -> tuple[Repl
 def _relative(entry: Mapping[str, object]) -> str:
     path = entry.get("path")
     if not isinstance(path, str) or not path or "\0" in path:
-        raise EcapipeError(schema_validation_error(FILE, "every entry of packageDirectories needs a path, a string"))
+        raise EcapipeError(
+            schema_validation_error(FILE, "every entry of packageDirectories needs a path as a string")
+        )
     clean = _within(path)
     if clean is None:
         raise EcapipeError(invalid_package_directory_error(path, FILE))

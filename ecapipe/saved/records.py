@@ -275,9 +275,9 @@ def grant(login: SavedLogin, secrets: SavedSecrets, client: SavedClient, faults:
     (LoginNotRefreshable)."""
     renewal = RefreshToken(secrets.refresh_token) if secrets.refresh_token else _renewal(login.flow)
     if renewal is None:
-        reason = f"its login with the {login.flow} flow brought no refresh token"
+        reason = f"the {login.flow} flow returned no refresh token"
     elif login.secret_required and client.consumer_secret is None:
-        reason = "Salesforce asks for the consumer secret, and it was not kept"
+        reason = "Salesforce requires the consumer secret, which was not saved"
         reason = "; ".join((reason, *(each.rstrip(".") for each in faults)))
     else:
         return renewal
@@ -316,7 +316,7 @@ def login(record: SavedRecord) -> SavedLogin:
         # since then is proved below, by the name of the record.
         org = selection.choose(url, {}, (host,))
     except EcapipeError as error:
-        raise read.damaged(f"its url is not usable: {error.problem.message}") from None
+        raise read.damaged(f"its url is not valid: {error.problem.message}") from None
     login = SavedLogin(
         app=read.text("app"),
         org=replace(
@@ -452,7 +452,7 @@ class _Members:
     def text(self, name: str) -> str:
         value = self._record.members.get(name)
         if not isinstance(value, str) or not value:
-            raise self.damaged(f"{name} is missing, or no text")
+            raise self.damaged(f"{name} is missing, or not a string")
         return value
 
     def text_or_none(self, name: str) -> str | None:
@@ -463,13 +463,13 @@ class _Members:
     def flag(self, name: str) -> bool:
         value = self._record.members.get(name)
         if not isinstance(value, bool):
-            raise self.damaged(f"{name} is missing, or neither true nor false")
+            raise self.damaged(f"{name} is missing, or not true or false")
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self._record.members.get(name)
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise self.damaged(f"{name} is missing, or no list of texts")
+            raise self.damaged(f"{name} is missing, or not a list of strings")
         return tuple(value)
 
     def damaged(self, reason: str) -> EcapipeError:

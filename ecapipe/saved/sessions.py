@@ -39,13 +39,13 @@ _TICK: Final = 0.1
 """Seconds between two looks at whether an interrupt has waited long enough."""
 
 SHARED = (
-    "Salesforce may give one access token to several programs that use the same app as the same user: "
-    "they were logged out with it."
+    "Salesforce may issue the same access token to several programs that use this app as this user: they were logged "
+    "out as well."
 )
 
 _REMAINS = (
-    "Its tokens stay valid at Salesforce: revoke them in the org, in Setup under Connected Apps OAuth Usage or "
-    "Session Management."
+    "Its tokens remain valid: revoke them in the org, in Setup under Connected Apps OAuth Usage or Session "
+    "Management."
 )
 
 
@@ -113,7 +113,7 @@ def verify(login: SavedLogin, world: SessionsAccess) -> User:
     """The user of the saved access token; raises `EcapipeError` (UserInfoRefused, WrongOrg, WrongUser, …)."""
     secrets = world.store.unseal(records.record(login))
     if secrets.access_token is None:
-        raise EcapipeError(token_refused(login.org.host, "no access token is kept, only what brings one"))
+        raise EcapipeError(token_refused(login.org.host, "no access token is saved, only the means to get one"))
     return _user(login, secrets.access_token, secrets, world)
 
 
@@ -200,7 +200,7 @@ def discard(record: UnreadableRecord, forget: bool, world: StoreAccess) -> str:
         raise EcapipeError(record.problem)
     with world.store.locked("login", record.id):
         world.store.remove(record)
-    return f"{record.problem.file} is removed, though it could not be read, and no org was told. {_REMAINS}"
+    return f"{record.problem.file} was unreadable and is removed, but nothing was revoked in the org. {_REMAINS}"
 
 
 def _reload(login: SavedLogin, world: StoreAccess) -> tuple[SavedLogin, SavedSecrets]:
@@ -331,7 +331,7 @@ def _parse_token(
 def _reword(problem: Problem, login: SavedLogin, grant: Grant) -> Problem:
     """A refusal in the words of a saved login, with the ways out that it has."""
     if problem.kind is invalid_client:
-        way_out = f"If it was rotated, put the new secret in {login.variable} and run again; it is kept from then on."
+        way_out = f"If it was rotated, set {login.variable} to the new secret and run again. It is then saved."
         return replace(problem, actions=(way_out, f"Or log in again: {login.command}", *problem.actions))
     if not isinstance(grant, RefreshToken) or problem.oauth_error != "invalid_grant" or problem.kind not in _EXPIRED:
         return problem

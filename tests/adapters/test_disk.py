@@ -172,7 +172,7 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     touch(tmp_path, "A.eca-meta.xml/B.eca-meta.xml")
     os.mkfifo(tmp_path / "C.eca-meta.xml")
     told, found = sorted(walked(tmp_path), key=lambda each: isinstance(each, MetadataFile))
-    assert told == unreadable_file("C.eca-meta.xml", "it is no regular file")
+    assert told == unreadable_file("C.eca-meta.xml", "it is not a regular file")
     assert isinstance(found, MetadataFile)
     assert found.path == "A.eca-meta.xml/B.eca-meta.xml"
 
@@ -343,7 +343,7 @@ def test_a_damaged_zip_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(EcapipeError) as caught:
         walked(tmp_path / "got.zip")
     assert caught.value.problem.kind is unreadable_file
-    assert "it is no zip file" in caught.value.problem.message
+    assert "it is not a zip file" in caught.value.problem.message
 
 
 def zipped() -> bytes:
@@ -479,5 +479,5 @@ def test_members_of_a_zip_may_not_be_far_larger_than_it_is(tmp_path: Path) -> No
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as members:
         for number in range(20):
             members.writestr(f"A{number}.eca", b" " * metadata.LARGEST)
-    with pytest.raises(EcapipeError, match="far more than its size allows"):
+    with pytest.raises(EcapipeError, match="far more than its size suggests"):
         list(Disk().walk(f"{tmp_path}/a.zip", ["."], metadata_format=True))

@@ -86,7 +86,7 @@ def test_a_zip_bomb_is_read_no_further_than_the_limit(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_zip_is_said(tmp_path: Path) -> None:
     (tmp_path / "not.zip").write_text("text")
-    with pytest.raises(EcapipeError, match="it is no zip file"):
+    with pytest.raises(EcapipeError, match="it is not a zip file"):
         found(metadata=tmp_path / "not.zip")
 
 
@@ -156,8 +156,8 @@ def test_a_link_out_of_the_repository_is_said_and_not_followed(tmp_path: Path) -
     assert result.apps == ()
     (notice,) = result.notices
     assert notice == (
-        "force-app/shared is a link that leads out of the repository, so it was not followed. "
-        f"Name its target: --source-dir {elsewhere / 'apps'}"
+        "force-app/shared is a link that leads outside the repository, so it was not followed. "
+        f"Specify its target: --source-dir {elsewhere / 'apps'}"
     )
 
 

@@ -124,7 +124,7 @@ def test_no_command_runs_what_a_repository_names(old: bool, trapped: Trapped) ->
             timeout=60,
         )
         assert (trapped.sprung, ended.returncode in (0, 1)) == (set(), True), (command, ended.stderr)
-        assert "git cannot tell" not in ended.stdout, command  # it did ask
+        assert "git could not be used" not in ended.stdout, command  # it did ask
 
 
 @pytest.mark.parametrize(

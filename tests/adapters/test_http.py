@@ -367,7 +367,7 @@ def test_a_host_without_tls_gets_nothing(http: Http) -> None:
     with saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         problem = failure(http, post(f"https://localhost:{port}/services/oauth2/token"))
     assert problem.kind is network.tls_failed
-    assert problem.actions[0].endswith(f"name it so: http://localhost:{port}")
+    assert problem.actions[0].endswith(f"use this address: http://localhost:{port}")
 
 
 @pytest.mark.parametrize("variable", CERTIFICATES)
@@ -395,7 +395,7 @@ def test_useless_certificates_are_named_and_stop_only_what_needs_them(
     if reason != "is a directory" or variable not in ("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
         problem = failure(http, post("https://localhost/"))
         assert (problem.kind, problem.file) == (network.certificates_not_usable, str(path))
-        assert problem.message.startswith(f"{variable} names {path}, which cannot be used: ")
+        assert problem.message.startswith(f"{variable} is set to {path}, which can't be used: ")
         assert re.search(reason, problem.message)
     with origin() as org:
         assert http(post(org.url())).status == 200
@@ -420,7 +420,7 @@ def test_a_proxy_sees_the_host_and_nothing_else(http: Http, monkeypatch: pytest.
     (seen,) = proxy.seen
     assert (seen.method, seen.target, seen.body) == ("CONNECT", "acme.my.salesforce.com:443", "")
     assert problem.kind is network.proxy_failed
-    assert problem.message.endswith(f"the proxy {proxy.url()[:-1]}, named by HTTPS_PROXY: it refused with HTTP 403.")
+    assert problem.message.endswith(f"the proxy {proxy.url()[:-1]} (from HTTPS_PROXY): it refused with HTTP 403.")
 
 
 PROXIES = st.from_regex(r"(ftp|socks5|https?)?(://)?[a-z@:.0-9/%\[]{0,9}", fullmatch=True).filter(bool)
@@ -443,7 +443,7 @@ def test_whatever_a_variable_names_as_a_proxy_is_used_or_told_by_its_name(variab
         match usable("acme.my.salesforce.com"):
             case Problem() as problem:
                 assert problem.kind is network.proxy_not_usable
-                assert f" named by {variable}: " in problem.message
+                assert f"The proxy in {variable} can't be used: " in problem.message
             case found:
                 assert found is not None
                 assert found.named_by == variable
@@ -453,9 +453,9 @@ def test_whatever_a_variable_names_as_a_proxy_is_used_or_told_by_its_name(variab
 @pytest.mark.parametrize(
     ("scheme", "answer", "words"),
     [
-        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "begin its URL in HTTPS_PROXY with http://"),
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "start its URL in HTTPS_PROXY with http://"),
         ("http", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "HTTP 407"),
-        ("http", b"SSH-2.0-OpenSSH\r\n", "does not answer as a proxy does"),
+        ("http", b"SSH-2.0-OpenSSH\r\n", "does not respond like a proxy"),
         ("http", None, "connection refused"),
     ],
 )
@@ -475,7 +475,7 @@ def test_a_proxy_that_is_not_found_is_not_an_org_that_is_not_found(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://nowhere.invalid:3128")
     problem = failure(http, post("https://acme.my.salesforce.com/"))
-    assert problem.message.endswith("named by ALL_PROXY: its host was not found.")
+    assert problem.message.endswith("(from ALL_PROXY): its host was not found.")
 
 
 @pytest.mark.parametrize(

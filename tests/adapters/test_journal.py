@@ -266,7 +266,7 @@ def test_a_disk_without_space_is_said_to_be_that(home: Environment) -> None:
     os.close(full)
     for event in events:
         kept(event)
-    assert "What is done from now on is not recorded" in lost(kept.lost)
+    assert "The rest of this run is not recorded" in lost(kept.lost)
     assert "no space left on device" in lost(kept.lost)
     kept.close()
     assert list(journal.find(home, None).journal.recorded.courses) == [Subject()]

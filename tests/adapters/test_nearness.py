@@ -31,7 +31,7 @@ def program(tools: Path, name: str, script: str = "exit 0") -> None:
         ({"WAYLAND_DISPLAY": "wayland-0"}, "xdg-open", None),
         ({"DISPLAY": ":0"}, "git", "there is no browser on the PATH"),
         ({"BROWSER": "opener %s"}, "opener", None),
-        ({"BROWSER": "opener", "DISPLAY": ":0"}, "chromium", "BROWSER names no program"),
+        ({"BROWSER": "opener", "DISPLAY": ":0"}, "chromium", "the program that BROWSER specifies was not found"),
         ({"WSL_DISTRO_NAME": "Ubuntu"}, "rundll32.exe", None),
         ({"WSL_DISTRO_NAME": "Ubuntu"}, "chromium", "there is no display"),
     ],

@@ -737,7 +737,7 @@ def test_a_type_that_it_does_not_know_yet_is_left_out(standin: StandIn, tmp_path
     error = "Error (TypeInferenceError): Missing metadata type definition in registry for id 'attest'.\n"
     standin.says("project retrieve start", refuses={"--metadata=Attest": error})
     said = made(standin).retrieve(str(tmp_path), "uat", ["Header", "Attest", "Push"], lambda line: None)
-    assert said == ["This Salesforce CLI does not know the metadata type Attest: sf update brings it."]
+    assert said == ["This Salesforce CLI does not support the metadata type Attest. To update it: sf update"]
     assert standin.calls[-1].argv[3:5] == ["--metadata=Header", "--metadata=Push"]
 
 
@@ -760,7 +760,7 @@ def test_one_that_knows_none_of_the_types_fails(standin: StandIn, tmp_path: Path
         ("Warning: old\nError (1): INVALID_TYPE: no such type\n", sf_failed, "INVALID_TYPE"),
         ("Error: plain words\n\nTry this: nothing\n", sf_failed, "plain words."),
         ("killed", sf_failed, "killed"),
-        ("", sf_failed, "ended with 1"),
+        ("", sf_failed, "exit status 1"),
     ],
 )  # fmt: skip
 def test_a_retrieve_that_fails_says_why(

@@ -88,7 +88,7 @@ def test_an_encrypted_key_opens_by_variable_file_or_question(tmp_path: Path, for
     assert verifies(read(path, ask, ECAPIPE_JWT_KEY_PASSPHRASE_FILE=str(tmp_path / "passphrase")))
     assert asked == []
     assert verifies(read(path, ask))
-    assert asked == [f"Passphrase of {path}: "]
+    assert asked == [f"Passphrase for {path}: "]
 
 
 def test_the_passphrase_is_asked_for_once_and_so_is_a_wrong_one(tmp_path: Path) -> None:
@@ -135,12 +135,12 @@ def der() -> bytes:
 
 UNUSABLE: Mapping[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"\n", "empty"),
-    "text": (lambda: b"my key", "no PEM file"),
-    "DER": (der, "no PEM file"),
-    "a certificate": (lambda: certificate(rsa_key()).encode(), "holds a certificate"),
-    "a public key": (public, "holds a public key"),
+    "text": (lambda: b"my key", "not a PEM file"),
+    "DER": (der, "not a PEM file"),
+    "a certificate": (lambda: certificate(rsa_key()).encode(), "contains a certificate"),
+    "a public key": (public, "contains a public key"),
     "a key of OpenSSH": (openssh, "OpenSSH"),
-    "an elliptic curve": (lambda: pem(ec.generate_private_key(ec.SECP256R1())), "RSA only"),
+    "an elliptic curve": (lambda: pem(ec.generate_private_key(ec.SECP256R1())), "only RSA"),
     "Ed25519": (lambda: pem(ed25519.Ed25519PrivateKey.generate()), "Ed25519"),
     "a short key": (lambda: pem(rsa_key("short", 1024)), "1024 bits"),
     "a damaged key": (lambda: pem(rsa_key())[:200] + b"\n-----END PRIVATE KEY-----\n", "damaged"),
@@ -189,6 +189,6 @@ def test_a_certificate_is_compared_with_the_key(tmp_path: Path) -> None:
     assert [key.doubt(own, NOW), key.doubt(body, NOW)] == [None, None]
     assert key.doubt(certificate(rsa_key("two")), NOW) == "belongs to another private key"
     assert key.doubt(certificate(ec.generate_private_key(ec.SECP256R1())), NOW) == "belongs to another private key"
-    assert key.doubt("MIIC", NOW) == "cannot be read as a certificate"
-    assert key.doubt("é", NOW) == "cannot be read as a certificate"
+    assert key.doubt("MIIC", NOW) == "is not a valid certificate"
+    assert key.doubt("é", NOW) == "is not a valid certificate"
     assert (key.doubt(certificate(rsa_key(), days=-400), NOW) or "").startswith("expired on 20")

@@ -93,7 +93,7 @@ def test_one_that_cannot_be_made_is_a_problem_with_a_way_out(tmp_path: Path) -> 
 
 def test_one_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    assert "others may write to it" in problem(tmp_path).message
+    assert "other users can write to it" in problem(tmp_path).message
     tmp_path.chmod(0o755)
     assert state.directory(at(tmp_path)) == str(tmp_path)
     assert mode(tmp_path) == 0o755, "a folder that somebody named is theirs to open"
@@ -112,9 +112,9 @@ def test_a_folder_is_believed_only_if_it_is_ours(
     (root / "state/runs").mkdir(parents=True)
     (root / depth).chmod(mode)
     os.chown(root / depth, owner, -1)
-    reason = "others may write to it" if mode & 0o022 else None
+    reason = "other users can write to it" if mode & 0o022 else None
     if owner == STRANGER:
-        reason = "it belongs to somebody else"
+        reason = "it belongs to another user"
     for use in (state.existing, state.folder):
         assert refusal(use, at(root / "state"), "runs") == reason
 
@@ -128,11 +128,11 @@ def test_a_file_is_believed_only_if_it_is_ours(
     file.write_text("planted")
     file.chmod(mode)
     os.chown(file, owner, -1)
-    reason = "others may read it" if private and mode & 0o077 else None
+    reason = "other users can read it" if private and mode & 0o077 else None
     if mode & 0o022:
-        reason = "others may write to it"
+        reason = "other users can write to it"
     if owner == STRANGER:
-        reason = "it belongs to somebody else"
+        reason = "it belongs to another user"
     assert refusal(lambda: state.open_file(str(file), private=private).close()) == reason
 
 
@@ -154,8 +154,8 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(tmp_path: Path, kind
                 end.bind(str(path))
             case _:
                 path.mkdir()
-        assert refusal(lambda: state.open_file(str(path)).close()) == "it is no regular file"
-        assert refusal(lambda: state.lock(str(path), BUSY).__enter__()) == "it is no regular file"
+        assert refusal(lambda: state.open_file(str(path)).close()) == "it is not a regular file"
+        assert refusal(lambda: state.lock(str(path), BUSY).__enter__()) == "it is not a regular file"
 
 
 def test_a_link_is_not_followed_below_the_state_directory_and_may_lead_to_it(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_staged_follows_no_link_into_another_repository(tmp_path: Path) -> None:
     (root / "force-app").symlink_to(other / "force-app")
     ground.git(root, "add", "--all")
     for gate in (CheckOptions(), CheckOptions(staged=True)):
-        with pytest.raises(EcapipeError, match="force-app is a link that leads out of the repository"):
+        with pytest.raises(EcapipeError, match="force-app is a link that leads outside the repository"):
             ground.inspect(root, gate)
 
 

@@ -194,7 +194,7 @@ def test_a_configuration_that_includes_a_pipe_is_refused_in_time(tmp_path: Path)
     repository = Repositories(patience=0.2)(str(root))
     assert repository is not None
     for _ in range(2):  # the second question does not wait
-        with pytest.raises(GitRefused, match="no answer within"):
+        with pytest.raises(GitRefused, match="did not respond within"):
             repository.index()
 
 
@@ -208,7 +208,7 @@ def test_contents_that_never_come_are_refused_in_time(search: str, tmp_path: Pat
     content.unlink()
     os.mkfifo(content)
     contents = repository.staged(".") if search == "staged" else repository.history()
-    with pytest.raises(GitRefused, match="no answer within"):
+    with pytest.raises(GitRefused, match="did not respond within"):
         list(contents)
 
 
@@ -329,8 +329,8 @@ def test_every_report_tells_of_it(purpose: str, level: str, refusing: Path, tmp_
     for name, text in {**said, "text": ended.stdout}.items():
         assert "its .git is neither a folder nor a file" in " ".join(text.split()), name  # some wrap their lines
         assert NOT_EXAMINED in text, name
-    assert f"::{level} title={NOT_EXAMINED}::git cannot tell" in ended.stderr
-    assert ended.stdout.startswith(f"{level}: git cannot tell")
+    assert f"::{level} title={NOT_EXAMINED}::git could not be used" in ended.stderr
+    assert ended.stdout.startswith(f"{level}: git could not be used")
     (run,) = json.loads(said["sarif"])["runs"]
     assert run["invocations"] == [{"executionSuccessful": level != "error"}]
     assert [each["level"] for each in run["results"] if each["ruleId"] == NOT_EXAMINED] == [level]
@@ -345,7 +345,7 @@ def test_a_machine_without_git_is_warned_at_most(tmp_path: Path, nobody: Path) -
         options = ("--for", purpose, "--report", f"sarif={page}")
         ended = check(root, *options, home=nobody, PATH=str(tmp_path))
         assert ended.returncode == 0
-        assert "warning: git cannot tell" in ended.stdout
+        assert "warning: git could not be used" in ended.stdout
         assert "there is no git program" in ended.stdout
         assert '"executionSuccessful": true' in page.read_text()
         assert check(root, *options, "--fail-on", "warning", home=nobody, PATH=str(tmp_path)).returncode == 1
@@ -366,7 +366,7 @@ def test_what_other_repositories_tell_still_counts(tmp_path: Path) -> None:
     pipe(root / "inner")
     found = ground.findings(root, COMMIT)
     (missed,) = [each.message for each in found if each.rule == NOT_EXAMINED]
-    assert missed.startswith(f"git cannot tell about {root}/inner: ")
+    assert missed.startswith(f"git could not be used in {root}/inner: ")
     assert {each.app for each in found if each.rule == "secret-tracked-by-git"} == {"Billing"}
 
 

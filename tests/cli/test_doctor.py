@@ -71,7 +71,7 @@ def test_it_prints_a_line_for_each_and_a_sum(tmp_path: Path, tools: Path) -> Non
     lines = usual.out.splitlines()
     assert [line.split(":")[0].split()[1] for line in lines if line[:4].strip() in ("ok", "warn")] == CHECKS
     assert lines[-1] == "Looked at 9 things: 8 ok, 1 warn, 0 fail."
-    assert "      Install git, or add the folder that it lies in to PATH." in lines
+    assert "      Install git, or add its folder to PATH." in lines
     concise = asked(tmp_path, tools, "--concise").out.splitlines()
     assert [line[:10] for line in concise] == ["warn  git:", "      Inst", "      A gi", "Looked at "]
     assert "      It is /" in asked(tmp_path, tools, "--verbose").out
@@ -138,10 +138,10 @@ def test_a_proxy_is_tried_and_its_password_is_never_told(tmp_path: Path, tools: 
             assert ended.status == 0
             assert PASSWORD not in ended.out + ended.err
         proxy = checked(tmp_path, tools, HTTPS_PROXY=url, NO_PROXY="intranet.example")["proxy"]
-        assert proxy["message"] == f"Orgs are reached by the proxy on 127.0.0.1, port {port}."
+        assert proxy["message"] == f"Requests to orgs use the proxy at 127.0.0.1, port {port}."
         assert proxy["details"] == ["Without it: intranet.example."]
     gone = asked(tmp_path, tools, "--verbose", HTTPS_PROXY=url)
-    assert f"the proxy http://127.0.0.1:{port}, named by HTTPS_PROXY: connection refused." in gone.out
+    assert f"the proxy http://127.0.0.1:{port} (from HTTPS_PROXY): connection refused." in gone.out
     assert (gone.status, PASSWORD in gone.out + gone.err) == (1, False)
 
 
@@ -206,6 +206,6 @@ def test_what_is_stored_and_how_it_goes(tmp_path: Path, tools: Path) -> None:
     assert trees.secret("Billing") not in ended.out
 
     text = asked(tmp_path, tools, "--storage", **state).out
-    assert f"Records of runs: {runs} (mode 0700, 1 entries)\n  Secret: no\n  Written by: ecapipe run\n" in text
+    assert f"Recorded runs: {runs} (mode 0700, 1 entries)\n  Secret: no\n  Written by: ecapipe run\n" in text
     concise = asked(tmp_path, tools, "--storage", "--concise", **state).out.splitlines()
-    assert [line.partition(":")[0] for line in concise] == ["Records of runs", "Consumer secret in a settings file"]
+    assert [line.partition(":")[0] for line in concise] == ["Recorded runs", "Consumer secret in a settings file"]

@@ -161,7 +161,7 @@ def test_an_output_without_room_is_said_and_is_no_bug(tmp_path: Path, words: lis
         )
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "Error (OutputNotWritten): Standard output was not written: no space left on device."
+        "Error (OutputNotWritten): Standard output could not be written: no space left on device."
     )
     assert "Traceback" not in done.stderr
 

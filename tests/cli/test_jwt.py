@@ -99,7 +99,7 @@ def test_key_and_passphrase_come_from_files_that_variables_name(scene: Scene) ->
 
 def test_a_passphrase_is_typed_unseen(scene: Scene) -> None:
     with on_terminal(*scene.command("--jwt-key-file", scene.key), at=scene.home) as screen:
-        screen.terminal.expect("Passphrase of .*server.key: ")
+        screen.terminal.expect("Passphrase for .*server.key: ")
         screen.terminal.sendline(PASSPHRASE)
         ended = screen.end()
     assert ended.status == 0, ended

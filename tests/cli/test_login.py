@@ -150,7 +150,7 @@ def test_a_public_client_keeps_no_secret(org: Org) -> None:
 def test_scopes_bring_a_refresh_token_unless_the_command_line_says_otherwise(org: Org) -> None:
     ended = org.save("Steady", "--scopes", "api")
     assert ended.status == 0
-    assert "Warning: Steady@uat: The login is kept, but cannot be refreshed" in ended.err
+    assert "Warning: Steady@uat: The login is saved, but cannot be refreshed" in ended.err
     assert set(org.secrets) == {"accessToken"}
     refused = org.login("refresh")
     assert (refused.status, "Error (LoginNotRefreshable)" in refused.err) == (1, True)
@@ -250,7 +250,7 @@ def test_the_login_that_is_meant_has_to_be_told(org: Org) -> None:
     org.save("Robot")
     ended = org.login("display")
     assert (ended.status, ended.out) == (2, "")
-    assert "Error (LoginAmbiguous): More than one kept login fits: Robot@uat (robot@acme.example, " in ended.err
+    assert "Error (LoginAmbiguous): More than one saved login matches: Robot@uat (robot@acme.example, " in ended.err
     mistyped = org.login("token", "-n", "Stedy", "-o", "uta")
     assert (mistyped.status, mistyped.out) == (2, "")
     assert 'Did you mean "Steady"?' in mistyped.err
@@ -382,7 +382,7 @@ def test_a_refresh_token_that_is_over_says_how_to_log_in_again(org: Org) -> None
         ended = org.login(command)
         assert (ended.status, ended.out) == (1, "")
         assert "Error (LoginExpired): " in ended.err
-        assert "no longer takes the kept login of Rotating@uat: expired access/refresh token." in ended.err
+        assert "refused the saved login of Rotating@uat: expired access/refresh token." in ended.err
         assert f"Log in again: ecapipe run --name Rotating --target-org uat={org.url} --save" in ended.err
     assert len(org.records) == 1, "it is kept until somebody ends it"
 
@@ -391,7 +391,7 @@ def test_a_secret_of_the_environment_wins_and_is_kept_from_then_on(org: Org) -> 
     org.save("Steady")
     wrong = org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY_UAT="MADE0UP0AND0WRONG0SECRET")
     assert (wrong.status, "Error (InvalidClient)" in wrong.err) == (1, True)
-    assert "If it was rotated, put the new secret in ECAPIPE_CLIENT_SECRET_STEADY_UAT" in wrong.err
+    assert "If it was rotated, set ECAPIPE_CLIENT_SECRET_STEADY_UAT to the new secret" in wrong.err
     assert org.secrets["consumerSecret"] == trees.secret("Steady")
     (path,) = org.home.rglob("logins/*.json")
     record = json.loads(path.read_text())
@@ -433,7 +433,8 @@ def test_a_logout_revokes_and_forgets(org: Org) -> None:
     (logout,) = ended.result["logouts"]
     assert (logout["login"]["app"], logout["revoked"], ended.result["failures"]) == ("Rotating", True, [])
     assert any(
-        "Salesforce may give one access token to several programs" in each for each in ended.document["warnings"]
+        "Salesforce may issue the same access token to several programs" in each
+        for each in ended.document["warnings"]
     )
     assert not org.works(gone["accessToken"])
     assert org.records == []
@@ -488,7 +489,7 @@ def test_offline_a_login_stays_and_the_output_says_what_stays_valid(tmp_path: Pa
     assert org.records == before
     forgotten = org.login("logout", "-n", "Steady", "--forget")
     assert (forgotten.status, forgotten.out) == (0, "Steady@uat: forgotten.\n")
-    assert "Its tokens stay valid at Salesforce: revoke them in the org" in forgotten.err
+    assert "Its tokens remain valid: revoke them in the org" in forgotten.err
     assert [record["members"]["app"] for record in org.records] == ["Robot"]
 
 
@@ -521,14 +522,16 @@ def test_a_damaged_record_hides_no_other_and_can_be_removed(org: Org) -> None:
     assert any(str(bad) in warning for warning in gone.document["warnings"])
 
 
-@pytest.mark.parametrize("change", ["others may read it", "others may write to it", "no regular file", "folder"])
+@pytest.mark.parametrize(
+    "change", ["other users can read it", "other users can write to it", "no regular file", "folder"]
+)
 def test_what_is_not_believed_is_not_used(org: Org, change: str) -> None:
     org.save("Robot")
     (file,) = org.home.rglob("logins/*.json")
     match change:
-        case "others may read it":
+        case "other users can read it":
             file.chmod(0o644)
-        case "others may write to it":
+        case "other users can write to it":
             file.chmod(0o620)
         case "folder":
             file.parent.chmod(0o777)

@@ -96,7 +96,7 @@ def test_a_login_comes_back_to_a_port_of_this_machine(scene: Scene, tmp_path: Pa
         assert request(scene.port, "/favicon.ico").status == 404
         assert request(scene.port, "/OauthRedirect?code=forged&state=forged").status == 400
         page = scene.come_back(address)
-        assert "Listener is authorized in uat. Go on where you came from." in page.text
+        assert "Listener is authorized in uat. You can close this page." in page.text
         ended = run.end()
     assert ended.status == 0
     assert "Listener@uat: Successfully authorized user@uat.example with org ID 00D000000000001EAA\n" in ended.out
@@ -179,7 +179,9 @@ def test_nobody_who_comes_in_time_leaves_people_to_wait_for(scene: Scene, tmp_pa
     ended = ecapipe(*command, at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT="300")
     assert ended.status == 69
     assert "Status: Waiting for people" in ended.out
-    assert "Error (AuthTimeoutError) Listener@uat: No answer came for Listener within 0.005 minutes." in ended.err
+    assert (
+        "Error (AuthTimeoutError) Listener@uat: No response arrived for Listener within 0.005 minutes." in ended.err
+    )
     assert "--callback paste" in ended.err
     for value in ("0", "abc", "99999999999999"):
         assert inside(*command, at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT=value).status == 2
@@ -198,7 +200,7 @@ def test_an_org_that_refuses_the_callback_is_a_page_to_look_at(scene: Scene, tmp
             scene.sign_in(run.line(scene.url))
         ended = run.end()
     assert ended.status == 69
-    assert "a page that says OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch" in ended.err
+    assert "OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch" in ended.err
 
 
 def test_a_wrong_secret_is_refused_and_some_successes_are_partial(scene: Scene, tmp_path: Path) -> None:
@@ -222,7 +224,7 @@ def test_without_people_a_login_that_needs_one_says_what_else_there_is(scene: Sc
     assert ended.status == 68
     (failure,) = ended.result["failures"]
     assert (failure["app"], failure["name"]) == ("Listener", "FlowNotPossible")
-    assert "nobody can be asked to sign in" in failure["message"]
+    assert "no user can sign in here" in failure["message"]
     assert "Its settings allow: web." in failure["message"]
 
 

@@ -134,8 +134,8 @@ See ecapipe run --help.
 
 """
     )
-    assert org.err.startswith('Error (NamedOrgNotFoundError): No org is known under the name "uatt". ')
-    assert "The Salesforce CLI could not be asked: There is no Salesforce CLI" in org.err
+    assert org.err.startswith('Error (NamedOrgNotFoundError): No org named "uatt" was found. ')
+    assert "The Salesforce CLI could not be queried: The Salesforce CLI was not found" in org.err
     assert "Status: Failed" in org.out
     assert [flag.status, org.status, outside.status] == [2, 2, 1]
 

@@ -179,7 +179,7 @@ def test_no_link_of_the_project_sends_the_secret_of_another(stranger: Origin, tm
     ended = run_there(root, "-o", "prod")
     assert stranger.seen == []
     assert (ended.status, ended.document["name"]) == (1, "SchemaValidationError")
-    assert "sourceDir leads out of the repository" in ended.document["message"]
+    assert "sourceDir leads outside the repository" in ended.document["message"]
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -350,8 +350,8 @@ def test_the_repository_is_found_by_us(git: str, stranger: Origin, tmp_path: Pat
     names = {app["name"] for app in ended.result["apps"]}
     assert names == ({"One"} if git == "none" else {"One", "Shared"})
     told = " ".join(ended.document["warnings"])
-    assert ".forceignore is a link that leads out" in told
-    assert "force-app/all is a link that leads out" in told
+    assert ".forceignore is a link that leads outside" in told
+    assert "force-app/all is a link that leads outside" in told
     (root / ".sf").mkdir()
     (tmp_path / "other/config.json").write_text(json.dumps({"target-org": PROD}))
     (root / ".sf/config.json").symlink_to(tmp_path / "other/config.json")

@@ -153,10 +153,10 @@ def test_a_secret_comes_only_from_the_sources_that_were_named() -> None:
 def test_a_placeholder_in_one_variable_leaves_the_next_to_count() -> None:
     result = resolved(app(), UAT, SECRET_BILLING_UAT="${SECRET}", SECRET_BILLING="real1234")
     assert pair(result)[1] == "real1234"
-    assert result.warning == "ECAPIPE_CLIENT_SECRET_BILLING_UAT holds a placeholder."
+    assert result.warning == "ECAPIPE_CLIENT_SECRET_BILLING_UAT contains a placeholder."
 
 
-UNUSABLE = {"": "is empty", "  ": "is empty", "$(NAME)": "holds a placeholder", "0" * 64: "holds a placeholder"}
+UNUSABLE = {"": "is empty", "  ": "is empty", "$(NAME)": "contains a placeholder", "0" * 64: "contains a placeholder"}
 
 
 @pytest.mark.parametrize("text", UNUSABLE)
@@ -171,7 +171,7 @@ def test_a_variable_that_holds_no_credential_is_named(
     if as_file:
         path = tmp_path / "file"
         path.write_text(text)
-        values, place = {f"{name}_FILE": str(path)}, f"The file of {name}_FILE"
+        values, place = {f"{name}_FILE": str(path)}, f"The file specified by {name}_FILE"
     sentence = f"{place} {UNUSABLE[text]}."
     for found in (app(), app(settings={field: None})):
         chain = chains.chain((found,), (UAT,), environment=Environment(values))
@@ -193,7 +193,10 @@ def test_a_path_that_is_set_but_empty_is_named_too() -> None:
 
 def test_the_variable_that_an_org_names_is_said_to_be_empty_rather_than_unset() -> None:
     own = replace(UAT, secret_env="UAT_SECRET")
-    for values, sentence in (({}, "which secretEnv names, is not set"), ({"UAT_SECRET": ""}, "UAT_SECRET is empty.")):
+    for values, sentence in (
+        ({}, "specified as secretEnv, is not set"),
+        ({"UAT_SECRET": ""}, "UAT_SECRET is empty."),
+    ):
         chain = chains.chain((app(),), (own,), environment=Environment(values))
         assert sentence in missing(resolution.resolve(app(), own, chain, allowed_flows)).message
 
@@ -202,11 +205,11 @@ def test_the_variable_that_an_org_names_is_said_to_be_empty_rather_than_unset() 
 def test_a_placeholder_counts_as_absent_wherever_it_comes_from(text: str) -> None:
     lacking = app(settings={"consumerSecret": None})
     typed = missing(resolved(lacking, ask=Person(text)))
-    assert "The answer at the prompt holds a placeholder." in typed.message
+    assert "The value entered at the prompt contains a placeholder." in typed.message
     _, find = kept_for(KEY, text)
     chain = chains.chain((lacking,), find_saved=find)
     kept = missing(resolution.resolve(lacking, None, chain, allowed_flows))
-    assert "The saved secret holds a placeholder." in kept.message
+    assert "The saved secret contains a placeholder." in kept.message
 
 
 # --- the environment ----------------------------------------------------------------------------------------
@@ -657,7 +660,7 @@ def test_a_secret_that_no_flow_needs_is_not_looked_for_in_the_keyring() -> None:
 
 def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
     def broken(key: str) -> Secret | None:
-        raise EcapipeError(keyring_failed("Keyring", "give an entry", "KeyringLocked"))
+        raise EcapipeError(keyring_failed("Keyring", "return an entry", "KeyringLocked"))
 
     found = app(settings={"consumerSecret": None})
     chain = chains.chain((found,), (UAT,), given_as(), find_saved=broken)

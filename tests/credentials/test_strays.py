@@ -14,7 +14,7 @@ from ecapipe.credentials.strays import stray_variables
 from ecapipe.project import discovery
 from ecapipe.project.discovery import ProjectSelection
 
-SINGLE = "only where a single app is chosen"
+SINGLE = "only for a single app"
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("variable", "names", "said"),
     [
-        ("ECAPIPE_CLIENT_SECRET_BILING", (), 'fits no app here. Did you mean "Billing"?'),
-        ("ECAPIPE_CLIENT_ID_BILING_UAT_FILE", ("Billing",), 'fits no app here. Did you mean "Billing"?'),
-        ("ECAPIPE_CLIENT_SECRET_PORTAL_UE", (), 'fits no app here. Did you mean "Portal-EU"?'),
-        ("ECAPIPE_CLIENT_SECRET_WAREHOUSE", (), "fits no app here."),
+        ("ECAPIPE_CLIENT_SECRET_BILING", (), 'matches no app here. Did you mean "Billing"?'),
+        ("ECAPIPE_CLIENT_ID_BILING_UAT_FILE", ("Billing",), 'matches no app here. Did you mean "Billing"?'),
+        ("ECAPIPE_CLIENT_SECRET_PORTAL_UE", (), 'matches no app here. Did you mean "Portal-EU"?'),
+        ("ECAPIPE_CLIENT_SECRET_WAREHOUSE", (), "matches no app here."),
         ("ECAPIPE_CLIENT_SECRET", (), SINGLE),
         ("ECAPIPE_CLIENT_ID_FILE", (), SINGLE),
         ("ECAPIPE_CLIENT_SECRET", ("Billing",), None),
@@ -72,7 +72,7 @@ def test_every_command_warns_of_variables_that_do_not_serve(tree: Path, command:
     }
     ended = inside(*COMMANDS[command], "-d", str(tree), "-n", "Billing", "--json", at=tree, **values)
     warnings = " ".join(ended.document["warnings"])
-    assert "ECAPIPE_CLIENT_SECRET_BILING is set, but fits no app here." in warnings
+    assert "ECAPIPE_CLIENT_SECRET_BILING is set, but matches no app here." in warnings
     assert "ECAPIPE_CLIENT_SECRET_BILLING is empty." in warnings
     (app,) = ended.document["result"]["apps"]
     assert app["credentials"]["consumerSecret"]["causes"] == ["ECAPIPE_CLIENT_SECRET_BILLING is empty."]

@@ -48,4 +48,4 @@ def test_doctor_knows_it(tmp_path: Path) -> None:
     checks = {each["name"]: each for each in ran("doctor", env=Sf(tmp_path, {}).env).result["checks"]}
     assert checks["sf"]["state"] == "ok", checks["sf"]
     assert checks["sf"]["message"].startswith("Salesforce CLI 2.")
-    assert checks["sf"]["details"][0].startswith("It runs on sfdx-core 9.")
+    assert checks["sf"]["details"][0].startswith("It uses sfdx-core 9.")

@@ -172,7 +172,7 @@ def test_a_login_to_another_org_would_be_overwritten() -> None:
     kept = [SfLogin("Ada@acme.example", "00D000000000002EAA", PROD.url, ("prod", "live"))]
     problem = handover.overwritten(ADA, ORG_ID, UAT, kept)
     assert problem is not None
-    assert (problem.kind, "uat and in prod, live" in problem.message) == (salesforce_cli.sf_username_taken, True)
+    assert (problem.kind, "uat and prod, live" in problem.message) == (salesforce_cli.sf_username_taken, True)
     assert handover.overwritten(ADA, "00D000000000002", UAT, kept) is None
     assert handover.overwritten("bob@acme.example", ORG_ID, UAT, kept) is None
     assert handover.overwritten(None, ORG_ID, UAT, kept) is None
@@ -187,7 +187,7 @@ def test_a_login_to_another_org_would_be_overwritten() -> None:
         ("Api, Web, RefreshToken", "false", "9.1.7", None),
         ("Api, Web, RefreshToken", "true", None, None),
         ("Api, Web", "true", "9.1.7", "no scope refresh_token"),
-        ("Api, RefreshToken", "false", None, "no scope web"),
+        ("Api, RefreshToken", "false", None, "does not have the scope web"),
         (None, "false", None, None),
     ],
 )
@@ -253,7 +253,7 @@ def test_an_org_of_which_nothing_is_known_is_another_one(org_id: str | None) -> 
     assert taken(named("user"), org_id, broken, replacing=True) is None
     problem = handover.overwritten(ADA, org_id, named("tree"), [broken])
     assert problem is not None
-    assert "bob@acme.example at an address that it does not tell" in problem.message
+    assert "bob@acme.example at an unknown address" in problem.message
     assert taken(named("user"), org_id, replace(broken, username=ADA, aliases=())) is None, "that mends it"
     assert taken(named("user"), ORG_ID, replace(broken, org_id=OTHER)) == salesforce_cli.alias_taken.name
 

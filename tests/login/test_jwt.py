@@ -203,8 +203,8 @@ def test_a_key_that_others_may_read_and_a_foreign_certificate_are_warnings(run: 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (None, "hold no certificate"),
-        ("{{CERTIFICATE}}", "cannot be read as a certificate"),
+        (None, "contain no certificate"),
+        ("{{CERTIFICATE}}", "is not a valid certificate"),
         (certificate(rsa_key(), days=-9_000), "expired on"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_member_of_another_form_is_named_and_not_repeated(
     object = {"state": "Active", "key": KEY, member: value}
     problem = problem_of(read, answer({around: [object]} if around else object), ORG, BEARER)
     assert problem.kind is unexpected_answer
-    assert f"its {member} has another form" in problem.message
+    assert f"its {member} has an invalid format" in problem.message
     assert "FAKE" not in repr(problem)
 
 

@@ -102,8 +102,8 @@ CLOSED = {"settings": {"callbackUrl": None}}
 @pytest.mark.parametrize(
     ("files", "wanted", "has_secret", "person", "says"),
     [
-        (WEB, "auto", True, False, "nobody can be asked"),
-        (NIGHTLY, "auto", False, False, "nobody can be asked"),
+        (WEB, "auto", True, False, "no user can sign in"),
+        (NIGHTLY, "auto", False, False, "no user can sign in"),
         (NIGHTLY, "client-credentials", False, True, "needs the consumer secret"),
         (WEB, "client-credentials", True, True, "isClientCredentialsFlowEnabled"),
         (CLOSED, "web", True, True, "no callback URL"),
@@ -146,9 +146,9 @@ def test_a_key_that_the_app_takes_spares_people_and_secret(
 @pytest.mark.parametrize(
     ("files", "wanted", "has_key", "says"),
     [
-        (SIGNING, "jwt", False, "--jwt-key-file names none"),
-        (SIGNING, "auto", False, "--jwt-key-file names no key"),
-        (WEB, "jwt", False, "--jwt-key-file names none"),
+        (SIGNING, "jwt", False, "--jwt-key-file specifies none"),
+        (SIGNING, "auto", False, "--jwt-key-file specifies no private key"),
+        (WEB, "jwt", False, "--jwt-key-file specifies none"),
     ],
 )
 def test_a_login_by_key_that_is_not_possible_is_explained(

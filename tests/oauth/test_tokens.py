@@ -337,12 +337,14 @@ def test_an_assertion_is_not_repeated_either() -> None:
     assertion = "eyJhbGciOiJSUzI1NiJ9.eyJGQUtFIjoiRkFLRSJ9.FAKEsignature_of_an-assertion"
     answer = Response(200, "application/json", json.dumps({**WHOLE, "scope": f"id {assertion[40:52]}"}).encode())
     grant, keyless = JwtBearer(Secret(assertion)), replace(proven(), consumer_secret=None)
-    assert "its scope repeats a secret" in problem_of(tokens.read, answer, grant, keyless, ORG, app=None).message
+    assert (
+        "a secret is repeated in its scope" in problem_of(tokens.read, answer, grant, keyless, ORG, app=None).message
+    )
 
 
 def test_the_content_type_of_a_refused_answer_is_one_that_is_known() -> None:
     problem = problem_of(read, Response(200, f"text/{SECRET.lower()}", b"x"))
-    assert problem.message.endswith("a JSON object was expected, and it is of another content type.")
+    assert problem.message.endswith("expected a JSON object (another content type).")
 
 
 # --- the signature ------------------------------------------------------------------------------------------

@@ -147,11 +147,11 @@ def test_a_folder_is_read_from_where_the_file_is() -> None:
 def test_all_mistakes_are_told_at_once_with_row_and_column() -> None:
     text = f"alias;url;flow;callbak;orgId\nuat;{UAT};wbe;;\n;;;;12\nprod;{PROD};;;;x\n"
     assert mistakes(text) == [
-        'row 1, column callbak: is not known. Did you mean "callback"?',
+        'row 1, column callbak: is unknown. Did you mean "callback"?',
         'row 2, column flow: must be one of auto, web, client-credentials, jwt. Did you mean "web"?',
-        "row 3, column url: is missing, and so is the alias: one of them is needed.",
+        "row 3, column url: is missing, and so is the alias: one of them is required.",
         "row 3, column orgId: must be an org ID: 00D and 12 or 15 more letters and digits.",
-        "row 4, column 6: has a value, but no name in the header.",
+        "row 4, column 6: has a value, but no column name in the header.",
     ]
     problem = problem_of(read(text).require)
     assert (problem.kind, problem.exit_code, problem.file, problem.line) == (malformed_batch_file, 2, "orgs.csv", 1)
@@ -186,33 +186,33 @@ def test_a_single_mistake_is_the_message() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "the file: names no org."),
-        ("alias,url\n", "the file: names no org."),
-        ("[]", "the file: names no org."),
-        (f"uat,{UAT}\nprod,{PROD}", "row 1: must name the columns: alias, url, apps,"),
-        ("apps,flow\nA,web", "row 1, column url: is missing, and so is the column alias: one of them is needed."),
-        ("alias,url,URL\n", "row 1, column url: is there twice."),
+        ("", "the file: contains no orgs."),
+        ("alias,url\n", "the file: contains no orgs."),
+        ("[]", "the file: contains no orgs."),
+        (f"uat,{UAT}\nprod,{PROD}", "row 1: must list the column names: alias, url, apps,"),
+        ("apps,flow\nA,web", "row 1, column url: is missing, and so is the column alias: one of them is required."),
+        ("alias,url,URL\n", "row 1, column url: appears twice."),
         ('alias,url\n"a"b,c', "row 2: cannot be read: quotes must enclose a whole cell"),
         ('alias,url\n"a,b', "row 2: cannot be read: quotes"),
-        (f"url,username\n{UAT},a\x00b", "row 2, column username: holds characters that cannot be seen."),
-        (f"url,alias\n{UAT},a\u202eb", "row 2, column alias: holds characters that cannot be seen."),
+        (f"url,username\n{UAT},a\x00b", "row 2, column username: contains invisible characters."),
+        (f"url,alias\n{UAT},a\u202eb", "row 2, column alias: contains invisible characters."),
         (f"url,alias\n{UAT},{'a' * 5000}", "row 2, column alias: is longer than 200 characters."),
-        (f"url,alias\n{UAT},{'a' * 200_000}", "row 2: is longer than anything meant."),
+        (f"url,alias\n{UAT},{'a' * 200_000}", "row 2: has a cell that is too long"),
         (f"url,browser\n{UAT},chrom", 'must be one of chrome, edge, firefox, none. Did you mean "chrome"?'),
         (f"url,callback\n{UAT},pase", 'must be one of auto, listen, paste. Did you mean "paste"?'),
         (f"url,orgId\n{UAT},005000000000001", "row 2, column orgId: must be an org ID"),
         (f"url,secretEnv\n{UAT},MY-SECRET", "row 2, column secretEnv: must be the name of an environment variable"),
         ('{"uat": {}}', "line 1: must start a list of orgs"),
-        (f'[{{"url": "{UAT}"}},\n {{"url": "{PROD}",}}]', "line 2: is not JSON at column"),
+        (f'[{{"url": "{UAT}"}},\n {{"url": "{PROD}",}}]', "line 2: is not valid JSON at column"),
         (f'[{{"url": "{UAT}"}}\n{{}}]', "line 2: must have a comma between two orgs"),
         (f'[{{"url": "{UAT}"}}]\n\n[]', "line 3: must be the end of the file."),
         ("[1,\n[]]", "entry 2 (line 2): must be an object."),
-        (f'[{{"url": "{UAT}", "url": "{PROD}"}}]', "entry 1 (line 1), url: is there twice."),
+        (f'[{{"url": "{UAT}", "url": "{PROD}"}}]', "entry 1 (line 1), url: appears twice."),
         (f'[{{"url": "{UAT}", "apps": 7}}]', "entry 1 (line 1), apps: must be a string or a list of strings."),
         (f'[{{"url": "{UAT}", "flow": null}}]', "entry 1 (line 1), flow: must be a string."),
-        (f'[\n\n{{"url": "{UAT}", "Flow": "web"}}]', 'entry 1 (line 3), Flow: is not known. Did you mean "flow"?'),
+        (f'[\n\n{{"url": "{UAT}", "Flow": "web"}}]', 'entry 1 (line 3), Flow: is unknown. Did you mean "flow"?'),
         ("[" * 200_000, "is nested too deeply."),
-        ('[{"url": ' + "9" * 5000 + "}]", "holds a number with too many digits."),
+        ('[{"url": ' + "9" * 5000 + "}]", "contains a number with too many digits."),
         (b"alias,url\nM\xfcnchen,x", 'the file: is not UTF-8 text: save it as "CSV UTF-8".'),
         (b"\xff\xfea", 'the file: is not UTF-8 text: save it as "CSV UTF-8".'),
         (b" " * (LARGEST + 1), "the file: is larger than 4 MiB."),
@@ -225,7 +225,7 @@ def test_each_mistake_is_named(text: str | bytes, says: str) -> None:
 @pytest.mark.parametrize("column", ["consumerSecret", "Client Secret", "password", "access_token", "privateKey"])
 def test_a_column_for_secrets_is_answered_with_the_way_that_there_is(column: str) -> None:
     (mistake,) = mistakes(f"url,{column}\n{UAT},swordfish")
-    assert "name the variable in secretEnv" in mistake
+    assert "set secretEnv to the name of the variable" in mistake
 
 
 @pytest.mark.parametrize("value", ["0123456789ABCDEF" * 4, "ABCDEF0123456789" * 4, "sword fish", "a=swordfish"])
@@ -236,13 +236,13 @@ def test_what_may_be_a_secret_itself_is_not_repeated(value: str) -> None:
 
 def test_of_a_first_row_that_is_no_header_nothing_is_repeated() -> None:
     problem = problem_of(read(f"\nuat,{UAT},sword-fish-of-uat\nprod,{PROD},x").require)
-    assert problem.message.startswith("The batch file has a mistake: row 2: must name the columns")
+    assert problem.message.startswith("The batch file has an error: row 2: must list the column names")
     assert "sword" not in repr(problem)
 
 
 def test_no_more_is_read_than_anybody_means() -> None:
     many = "url\n" + f"{UAT}\n" * 10_001
-    assert mistakes(many) == ["row 10002: is one too many: a file holds at most 10000 orgs."]
+    assert mistakes(many) == ["row 10002: is one too many: a file can list at most 10000 orgs."]
     wrong = read("url,flow\n" + f"{UAT},x\n" * 9_000)
     assert len(wrong.mistakes) <= 1_001
     assert len(problem_of(wrong.require).actions) <= 101

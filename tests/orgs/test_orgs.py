@@ -388,7 +388,7 @@ def test_a_mistyped_alias_is_recognised() -> None:
         ({"url": ""}, "url is missing"),
         ({"url": 7}, "url must be a string"),
         ({"url": UAT, "orgId": None}, "orgId must be a string"),
-        ({"url": UAT, "clientSecret": "x"}, "clientSecret is not known"),
+        ({"url": UAT, "clientSecret": "x"}, "clientSecret is unknown"),
     ],
 )
 def test_a_configured_org_of_the_wrong_shape_is_named(members: dict[str, object], says: str) -> None:
@@ -592,9 +592,9 @@ def test_rows_of_one_org_may_share_out_its_apps() -> None:
 @pytest.mark.parametrize(
     ("second", "says"),
     [
-        (f"uat,{UAT},One,B", "row 3, column alias: describes uat for apps that row 2 describes, too."),
-        (f"uat,{UAT},,B", "row 3, column alias: describes uat for apps that row 2 describes, too."),
-        (f"uat,{PROD},Two,B", 'row 3, column alias: the name "uat" is that of another org in row 2.'),
+        (f"uat,{UAT},One,B", "row 3, column alias: configures uat for apps that row 2 already configures."),
+        (f"uat,{UAT},,B", "row 3, column alias: configures uat for apps that row 2 already configures."),
+        (f"uat,{PROD},Two,B", 'row 3, column alias: the name "uat" is already used for another org in row 2.'),
     ],
 )
 def test_no_app_in_an_org_is_described_in_two_ways(second: str, says: str) -> None:
@@ -692,7 +692,7 @@ def test_a_salesforce_cli_that_cannot_be_asked_is_said_beside_the_name() -> None
 
     problem = problem_of(selection.select, OrgSelection(names=("dev",)), (), SalesforceCliOrgs(tell))
     assert problem.kind is orgs.named_org_not_found_error
-    assert "The Salesforce CLI could not be asked: No sf here." in problem.message
+    assert "The Salesforce CLI could not be queried: No sf here." in problem.message
 
 
 def test_a_salesforce_cli_that_fails_is_asked_once_however_many_rows_there_are() -> None:
@@ -794,7 +794,10 @@ def test_a_tree_alone_names_no_address_but_where_salesforce_alone_answers(way: s
 
 def test_the_way_out_is_to_name_the_host_oneself() -> None:
     problem = problem_of(selection.choose, "prod", {"prod": {"url": SITE}}, ())
-    assert f'"{SITE}" is refused: only files of the project give it' in problem.message
+    assert (
+        f'"{SITE}" is refused: it is not a My Domain of Salesforce, and only files of the project specify it'
+        in problem.message
+    )
     assert ["--allow-host HOST" in problem.actions[0], "--target-org ALIAS=URL" in problem.actions[1]] == [True, True]
     searched = configured(a={"url": SITE}, b={"url": "http://localhost:1717"})
     assert "--allow-host HOST" in problem_of(selection.select, OrgSelection(every=True), searched).message
@@ -856,7 +859,7 @@ def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None
     evil = "https://evil.my.salesforce.com"
     for url in (evil, "https://login.salesforce.com"):
         problem = problem_of(selection.select, OrgSelection(names=(name,)), configured(**{name: {"url": url}}))
-        assert (problem.kind, "address of another org as its name" in problem.message) == (
+        assert (problem.kind, "is named like the address of another org" in problem.message) == (
             schema_validation_error,
             True,
         )
@@ -895,7 +898,7 @@ def test_no_tree_gives_a_meaning_to_what_is_an_address_or_a_username(name: str) 
         problem_of(selection.choose, name, evil, ()),
     ):
         assert problem.kind is schema_validation_error
-        assert " as its name: " in problem.message
+        assert " is named like " in problem.message
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_a_link_tells_of_a_source_org_only_where_it_leads_away(
     assert (app.credentials_of(targets), app.source_org(targets)) == (whose, L if whose == "sourceOrg" else None)
     problem = apps.missing_settings(app, "uat", ("THE_KEY", "THE_SECRET"), targets)
     assert problem.name == name
-    assert ("not retrieved, or is kept out of git" in problem.message) == (whose == "own")
+    assert ("not retrieved or is kept out of git" in problem.message) == (whose == "own")
     assert ("likely linked" in problem.message) == (doubtful and whose == "sourceOrg")
     assert ("is linked" in problem.message) == (doubtful == (whose == "own"))
     said = " ".join(problem.actions)

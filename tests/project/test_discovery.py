@@ -638,7 +638,7 @@ def test_what_no_org_has_is_a_failure_and_what_some_lack_a_warning() -> None:
 def test_a_pair_from_two_places_is_a_warning() -> None:
     ended, _ = Ended().prove(app(), (), ECAPIPE_CLIENT_ID="k")
     assert ended.outcome == "warning"
-    assert "belong together" in (ended.reason or "")
+    assert "make sure that they match" in (ended.reason or "")
 
 
 def test_facts_show_what_is_known_and_no_value(tmp_path: Path) -> None:

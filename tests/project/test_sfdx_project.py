@@ -130,7 +130,7 @@ def test_bad_json_is_named_with_line_and_column(text: str, line: int, column: in
     [
         ('{\n  "a" 1}', "Expecting ':' delimiter (line 2, column 7)"),
         ("[" * 100_000, "nested too deeply (line 1, column 1)"),
-        ('{"a": ' + "1" * 5_000 + "}", "it holds a number with too many digits (line 1, column 1)"),
+        ('{"a": ' + "1" * 5_000 + "}", "it contains a number with too many digits (line 1, column 1)"),
     ],
 )
 def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None:
@@ -146,7 +146,7 @@ def test_what_is_no_json_is_told_in_these_words(text: str, message: str) -> None
         ("null", "it must be an object"),
         (written(packageDirectories="force-app"), "packageDirectories must be a list"),
         (directories("force-app"), "every entry of packageDirectories must be an object"),
-        *((directories(entry), "every entry of packageDirectories needs a path, a string")
+        *((directories(entry), "every entry of packageDirectories needs a path as a string")
           for entry in ({}, {"path": 7}, {"path": ""}, {"path": "a\0b"})),
         (written(namespace=7), "namespace must be a string"),
         (written(sfdcLoginUrl=["https://acme.my.salesforce.com"]), "sfdcLoginUrl must be a string"),

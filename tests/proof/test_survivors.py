@@ -59,14 +59,14 @@ def test_an_api_that_fails_is_told_without_the_token() -> None:
     said = answer({"error": "made_up", "error_description": TOKEN.access_token.reveal()}, 400)
     problem = problem_of(userinfo.api_problem, said, TOKEN, ORG)
     assert (problem.kind, problem.host) == (oauth.oauth_refused, ORG.host)
-    assert problem.message == f"{ORG.host} refused: made_up: [REDACTED]."
+    assert problem.message == f"{ORG.host} refused the request: made_up: [REDACTED]."
 
 
 def test_an_api_that_refuses_is_told_without_the_token() -> None:
     said = answer([{"errorCode": f"No {TOKEN.access_token.reveal()}"}], 403)
     problem = userinfo.api_problem(said, TOKEN, ORG)
     assert problem is not None
-    assert problem.message == f"{ORG.host} refuses API calls with the token (HTTP 403): No [REDACTED]."
+    assert problem.message == f"{ORG.host} refused API calls with the token (HTTP 403): No [REDACTED]."
 
 
 # --- token answers ------------------------------------------------------------------------------------------
@@ -75,15 +75,15 @@ def test_an_api_that_refuses_is_told_without_the_token() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"token_type": "MAC"}, "its token_type is another than Bearer"),
-        ({"access_token": "made up"}, "its access_token is no token"),
-        ({"id": "https://acme.test/id/none"}, "its id does not name an org and a user"),
+        ({"token_type": "MAC"}, "its token_type is not Bearer"),
+        ({"access_token": "made up"}, "its access_token is not a valid token"),
+        ({"id": "https://acme.test/id/none"}, "its id does not identify an org and a user"),
     ],
 )
 def test_an_answer_that_is_no_token_says_why(changes: dict[str, str], reason: str) -> None:
     problem = problem_of(tokens.read, answer({**WHOLE, **changes}), ClientCredentials(), proven(), ORG, app=None)
     assert problem.message == (
-        f"{ORG.host} gave an unexpected answer (HTTP 200): {reason}, and it is application/json."
+        f"{ORG.host} returned an unexpected response (HTTP 200): {reason} (content type application/json)."
     )
 
 
@@ -121,8 +121,8 @@ NEITHER = "Not a redirect URL or code. After Allow, copy the full URL from the a
             "aPrxMADEUP.MADEUP.CODE==",
             "Several sign-ins are pending. Paste the full URL instead of the code.",
         ),
-        (f"{PASTE}/?state={LOGIN.state}", "The address has neither a code nor an error."),
-        (f"{PASTE}/?state={LOGIN.state}&code=x&error=y", "The address has both."),
+        (f"{PASTE}/?state={LOGIN.state}", "The response contains neither a code nor an error."),
+        (f"{PASTE}/?state={LOGIN.state}&code=x&error=y", "The response contains both a code and an error."),
     ],
 )
 def test_a_wrong_paste_is_told_what_is_wrong_with_it(text: str, sentence: str) -> None:
@@ -140,7 +140,7 @@ def test_a_code_may_look_like_a_place_on_a_network() -> None:
 def test_a_refusal_without_a_description_has_none() -> None:
     _, refusal = authorize.match_redirect(f"error=made_up&state={LOGIN.state}", (LOGIN,))
     assert not isinstance(refusal, AuthorizationCode)
-    assert refusal.problem.message == f"{ORG.host} refused: made_up."
+    assert refusal.problem.message == f"{ORG.host} refused the request: made_up."
 
 
 def test_a_callback_that_cannot_be_used_is_told_with_the_app_and_the_wish() -> None:
@@ -168,10 +168,10 @@ def test_a_refused_address_is_shown_without_the_password_on_any_of_its_lines() -
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("uat=", "both sides of ALIAS=URL are needed"),
+        ("uat=", "ALIAS=URL needs both an alias and a URL"),
         ("https://[acme.test", "it is not a URL"),
-        ("https://robot@acme.my.salesforce.com", "it carries a user name or password"),
-        ("https://acme%2e.my.salesforce.com", "it has no usable host"),
+        ("https://robot@acme.my.salesforce.com", "it contains a username or password"),
+        ("https://acme%2e.my.salesforce.com", "it has no valid host"),
         ("http://acme.my.salesforce.com", "only https is accepted"),
         ("https://acme.test", "the host does not belong to Salesforce"),
         ("uat=https://acme.my.salesforce.com/?a=b", "it has a query or fragment"),
@@ -260,19 +260,19 @@ def test_what_is_wrong_with_levels_is_told_in_these_words(rules: dict[str, objec
     ("said", "kind", "words"),
     [
         (Response(302, "text/html", b""), redirect_refused, "(HTTP 302)"),
-        (Response(429, "text/html", b""), oauth.rate_limited, f"{ORG.host} allows no more"),
-        (Response(502, "text/html", b""), oauth.server_busy, "fault of its own: HTTP 502."),
+        (Response(429, "text/html", b""), oauth.rate_limited, f"{ORG.host} accepts no more logins"),
+        (Response(502, "text/html", b""), oauth.server_busy, "temporary error: HTTP 502."),
         (
             Response(200, "", b"<html>"),
             unexpected_answer,
-            ": a JSON object was expected, and it is no content type.",
+            ": expected a JSON object (no content type).",
         ),
         (
             Response(200, "text/html", b"[]"),
             unexpected_answer,
-            ": a JSON object was expected, and it is text/html.",
+            ": expected a JSON object (content type text/html).",
         ),
-        (answer({"a": 1}, 404), unexpected_answer, ": success was expected, and it is application/json."),
+        (answer({"a": 1}, 404), unexpected_answer, ": expected HTTP 200 (content type application/json)."),
     ],
 )
 def test_an_answer_that_is_none_is_told_with_its_host_and_its_reason(
@@ -314,8 +314,8 @@ SETTINGS = metadata.SETTINGS
     ("data", "reason"),
     [
         (b"<a>" + b" " * metadata.LARGEST, "it is larger than 1 MiB"),
-        (b"<!DOCTYPE a><a/>", "it has a DOCTYPE"),
-        (b"<a>\n<<<<<<< ours\n</a>", "it holds the markers of an unresolved merge"),
+        (b"<!DOCTYPE a><a/>", "it contains a DOCTYPE"),
+        (b"<a>\n<<<<<<< ours\n</a>", "it contains the markers of an unresolved merge conflict"),
         (b"<a>\n</b>", "it is not well-formed (mismatched tag"),
         (b'<?xml version="1.0" encoding="made-up"?><a/>', "made-up"),
     ],

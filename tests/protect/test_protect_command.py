@@ -221,7 +221,7 @@ def test_a_linked_ignore_file_is_refused(project: Path) -> None:
     (project / "shared").write_text("dist/\n")
     (project / ".gitignore").symlink_to("shared")
     done = protect(project, status=1)
-    assert "Error (UnwritableFile): .gitignore was not written: a link leads to it, " in done.stderr
+    assert "Error (UnwritableFile): .gitignore was not written: its path contains a link, " in done.stderr
     assert (project / "shared").read_text() == "dist/\n"
 
 

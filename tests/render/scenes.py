@@ -42,8 +42,8 @@ LINK = "https://acme.my.salesforce.com/services/oauth2/authorize?state=made-up&s
 
 LOST = """\
 Sign in to uat and allow Billing.
-That is not the address the login ends at.
-Error (ConnectionFailed) Portal2@uat: main/Portal.xml:7: No connection to acme.my.salesforce.com could be made: \
+Not the redirect URL.
+Error (ConnectionFailed) Portal2@uat: main/Portal.xml:7: Could not connect to acme.my.salesforce.com: \
 connection refused.
 
 Try this:
@@ -134,7 +134,7 @@ def run(text: str | None = None) -> list[Event]:
         StageStarted(AUTHORIZE, first),
         StageNoted(AUTHORIZE, first, Note("link", LINK)),
         StageNoted(AUTHORIZE, first, Note("waiting", said("Sign in to uat and allow Billing."))),
-        StageNoted(AUTHORIZE, first, Note("hint", said("That is not the address the login ends at."))),
+        StageNoted(AUTHORIZE, first, Note("hint", said("Not the redirect URL."))),
         StageEnded(AUTHORIZE, first, "passed", AT, 65_430, facts={"redirectUri": said("http://localhost/")}),
         StageStarted(TOKEN, first),
         StageEnded(TOKEN, first, "passed", AT, 1_300),

@@ -59,7 +59,7 @@ def test_the_link_and_what_to_do_with_it_go_to_the_error_stream() -> None:
         == f"""\
 {LINK}
 Sign in to uat and allow Billing.
-That is not the address the login ends at.
+Not the redirect URL.
 """
     )
 

@@ -268,5 +268,5 @@ def test_mistakes_of_a_file_are_printed_one_a_line(tmp_path: Path) -> None:
     assert ended.status == 2
     assert "row 2, column url: cannot be used" in ended.err
     assert 'row 2, column flow: must be one of auto, web, client-credentials, jwt. Did you mean "web"?' in ended.err
-    assert "row 3, column alias: holds characters that cannot be seen." in ended.err.splitlines()
+    assert "row 3, column alias: contains invisible characters." in ended.err.splitlines()
     assert "\x1b" not in ended.err

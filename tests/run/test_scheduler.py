@@ -250,7 +250,7 @@ def test_each_browser_hears_what_became_of_its_login(web: Path) -> None:
         heard = reply.settled()
         assert heard.granted == (host != refuses)
         assert ("is authorized in" in heard.sentence) == (host != refuses)
-        assert ("refuses the consumer secret" in heard.sentence) == (host == refuses)
+        assert ("refused the consumer secret" in heard.sentence) == (host == refuses)
 
 
 def test_people_who_take_long_hold_nobody_up(tmp_path: Path) -> None:
@@ -608,7 +608,7 @@ def test_without_its_board_the_run_goes_on_in_the_terminal(web: Path) -> None:
     for link in stage.people.see_all(2):
         stage.people.approve(link)
     assert usernames(stage.end()) == everybody(2)
-    assert hints(stage)[0] == "Cannot serve the page for signing in on port 8765: it is in use."
+    assert hints(stage)[0] == "Cannot serve the sign-in page on port 8765: it is in use."
 
 
 def until(happens: Callable[[], bool]) -> None:

@@ -151,7 +151,7 @@ def test_what_does_not_tell_one_login_is_refused_with_the_choices() -> None:
     missing = problem_of(records.choose, ALL, ("Biling",), "prd")
     assert (missing.kind, missing.exit_code) == (storage.login_not_kept, 2)
     assert {'Did you mean "Billing"?', 'Did you mean "prod"?'} < set(missing.actions)
-    assert problem_of(records.choose, (), (), None).message == "No login is kept."
+    assert problem_of(records.choose, (), (), None).message == "No login is saved."
 
 
 def values(found: SavedSecrets) -> list[str | None]:

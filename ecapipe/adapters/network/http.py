@@ -189,9 +189,9 @@ def find_proxy(scheme: str, host: str) -> Proxy | None:
         url = httpx.URL(text if "://" in text else f"http://{text}")
         proxy_host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, ValueError):
-        raise EcapipeError(proxy_not_usable(named_by, "it is not the URL of a proxy")) from None
+        raise EcapipeError(proxy_not_usable(named_by, "it is not a valid URL of a proxy")) from None
     if url.scheme not in _PROXY_PORTS:
-        reason = f"it begins with {url.scheme}://, and ecapipe uses {', '.join(_PROXY_PORTS)}"
+        reason = f"it begins with {url.scheme}://, but ecapipe supports only {', '.join(_PROXY_PORTS)}"
         raise EcapipeError(proxy_not_usable(named_by, reason))
     if not proxy_host:
         raise EcapipeError(proxy_not_usable(named_by, "it has no host"))
@@ -239,7 +239,9 @@ def _trust(context: ssl.SSLContext, variable: str, path: str) -> None:
             os.close(reading.open_file(path))
             context.load_verify_locations(cafile=path)
     except ssl.SSLError:
-        raise EcapipeError(certificates_not_usable(variable, path, "it holds no certificate in PEM format")) from None
+        raise EcapipeError(
+            certificates_not_usable(variable, path, "it contains no certificate in PEM format")
+        ) from None
     except OSError as error:
         raise EcapipeError(certificates_not_usable(variable, path, reason(error))) from None
 
@@ -303,8 +305,8 @@ def _problem(error: httpx.HTTPError, host: str) -> Problem:
     if isinstance(error, httpx.TimeoutException):
         return host_timed_out(host)
     if isinstance(error, httpx.ConnectError):
-        return connection_failed(host, _system_reason(causes) or "nobody answers")
-    return connection_lost(host, _system_reason(causes) or "the answer was cut off, or is not HTTP")
+        return connection_failed(host, _system_reason(causes) or "the host does not respond")
+    return connection_lost(host, _system_reason(causes) or "the response was cut off, or is not HTTP")
 
 
 def _proxy_problem(error: httpx.HTTPError, proxy: Proxy, host: str) -> Problem:
@@ -314,7 +316,7 @@ def _proxy_problem(error: httpx.HTTPError, proxy: Proxy, host: str) -> Problem:
     import httpx
 
     causes = _causes(error)
-    reason = _system_reason(causes) or "it does not answer as a proxy does"
+    reason = _system_reason(causes) or "it does not respond like a proxy"
     plain = False
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         reason = "its host was not found"
@@ -323,9 +325,9 @@ def _proxy_problem(error: httpx.HTTPError, proxy: Proxy, host: str) -> Problem:
         reason = f"the TLS connection to it failed, {_handshake(tls)}"
     elif isinstance(error, httpx.ProxyError):
         status = str(error)[:3]
-        reason = f"it refused with HTTP {status}" if status.isdecimal() else "it refused"
+        reason = f"it refused with HTTP {status}" if status.isdecimal() else "it refused the request"
     elif isinstance(error, httpx.TimeoutException):
-        reason = "it did not answer in time"
+        reason = "it did not respond in time"
     return proxy_failed(proxy.named_by, proxy.place, host, reason, speaks_http=plain)
 
 

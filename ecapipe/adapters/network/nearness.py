@@ -33,7 +33,11 @@ def obstacle(environment: Environment) -> str | None:
     """Why no browser can be opened here."""
     if chosen := environment.get("BROWSER"):
         program = chosen.split(os.pathsep)[0].split(" ")[0]
-        return None if environment.program(program) or os.path.isabs(program) else "BROWSER names no program"
+        return (
+            None
+            if environment.program(program) or os.path.isabs(program)
+            else "the program that BROWSER specifies was not found"
+        )
     windows = in_windows_linux(environment) and environment.program(*WINDOWS)
     if windows or sys.platform in ("win32", "darwin"):
         return None

@@ -73,7 +73,7 @@ class Wire(httpcore.NetworkBackend):
         """What has come in; raises `httpcore.RemoteProtocolError` if the exchange has brought too much."""
         self._room -= len(received)
         if self._room < 0:
-            raise httpcore.RemoteProtocolError("The answer is too large.")
+            raise httpcore.RemoteProtocolError("The response is too large.")
         return received
 
     def _look_up(self, host: str, port: int, timeout: float | None) -> list[str]:

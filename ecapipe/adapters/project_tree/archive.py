@@ -44,7 +44,7 @@ class Archive:
         members = [member for member in self._zip.infolist() if _READ.search(member.filename)]
         size = sum(min(member.file_size, LARGEST) for member in members)
         if size > max(_ALWAYS, _TIGHTEST * os.fstat(self._file.fileno()).st_size):
-            raise EcapipeError(unreadable_file(path, "it holds far more than its size allows"))
+            raise EcapipeError(unreadable_file(path, "it unpacks to far more than its size suggests"))
         self.names = sorted(set(self._zip.namelist()))
 
     def __del__(self) -> None:
@@ -79,8 +79,8 @@ def _reason(error: Exception) -> str:
         case OSError(strerror=str(reason)):
             return reason
         case zipfile.BadZipFile():
-            return "it is no zip file"
+            return "it is not a zip file"
         case KeyError():
             return "it is not in the zip file"
         case _:
-            return "it is damaged, encrypted, or packed in an unknown way"
+            return "it is damaged, encrypted, or compressed in an unknown way"

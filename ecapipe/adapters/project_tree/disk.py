@@ -23,7 +23,7 @@ FORCEIGNORE = ".forceignore"
 _BELOW = 3
 """How many levels below a folder projects are looked for, to name them."""
 
-_NO_FILE = "it is no regular file"
+_NO_FILE = "it is not a regular file"
 _PIECE = 1024 * 1024
 _PRUNED = frozenset({".git", ".sf", ".sfdx", "node_modules"})
 """Folders in which no file is the project's own. A linked work tree has a file of the first name."""

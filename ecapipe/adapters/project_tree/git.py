@@ -100,7 +100,7 @@ class GitRepository:
             with _only({**variables, _PROGRAM: path}):
                 import git
         except ImportError:  # GitPython raises it when the program does not tell its version
-            raise GitRefused(git_unavailable(top, "there is no git program that works")) from None
+            raise GitRefused(git_unavailable(top, "the git program does not work")) from None
         try:
             self._repo = _open(top)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError):
@@ -177,7 +177,7 @@ class GitRepository:
         if commit is None:
             return None
         if "\n" in name:
-            raise EcapipeError(git_unavailable(self.top, "it cannot be asked about a name with a line break"))
+            raise EcapipeError(git_unavailable(self.top, "a file name contains a line break"))
         query, lacking = os.fsencode(f"{commit}:{name}\n"), self.lacking
         with self._started("cat-file", f"--batch={_HEADER}", "--follow-symlinks", stdin=query) as output:
             # To the end: git is not to write to a pipe that is closed.
@@ -343,7 +343,7 @@ class GitRepository:
             seen = self._received
             if ended.wait(self._patience):
                 return
-        reason = f"it gave no answer within {self._patience:.0f} seconds"
+        reason = f"it did not respond within {self._patience:.0f} seconds"
         if self._pipe:
             reason = f"its {self._pipe} is neither a folder nor a file"
         self._refusal = GitRefused(git_unavailable(self.top, reason))
@@ -413,7 +413,7 @@ def _reason(complaint: bytes, status: int) -> str:
     """Why git refused: the first line of what it says, without a full stop."""
     for line in complaint.decode("utf-8", "replace").strip().splitlines():
         return line.removeprefix("fatal: ").rstrip(".")
-    return f"it ended with {status}"
+    return f"it exited with status {status}"
 
 
 def program(environment: Environment) -> str | None:
@@ -501,7 +501,9 @@ def _refuse_unmarked(path: str) -> None:
     with suppress(OSError, ValueError):  # the current folder was removed, or the other is on another drive
         work_tree = os.path.realpath(variables.get("GIT_WORK_TREE") or os.curdir)
         if os.path.commonpath((work_tree, os.path.realpath(path))) == work_tree:
-            raise GitRefused(git_unavailable(path, "GIT_DIR names a repository that has no .git around it"))
+            raise GitRefused(
+                git_unavailable(path, "GIT_DIR is set, but the work tree of its repository contains no .git")
+            )
 
 
 def _git_folders(top: str) -> list[str]:

@@ -16,7 +16,7 @@ from ecapipe.problems.usage import unreadable_file
 from ecapipe.project.metadata import connected_app, recognise
 from ecapipe.project.tree import ConnectedAppFile, Entry, LinkOutside, MetadataFile
 
-_LACKING: Final = "git lacks its content"
+_LACKING: Final = "git does not have its content"
 _MOST_LINKS: Final = 40
 """As many as Linux follows for one path."""
 

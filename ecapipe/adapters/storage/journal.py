@@ -192,7 +192,7 @@ class JournalWriter:
         self.close()
 
     def _sentence(self, reason: str) -> str:
-        lost = "What is done from now on" if self.run else "This run"
+        lost = "The rest of this run" if self.run else "This run"
         return f"{lost} is not recorded, so it cannot be resumed: {reason.rstrip('.')}."
 
 

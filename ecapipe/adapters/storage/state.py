@@ -74,7 +74,7 @@ def obstacle(environment: Environment, *names: str) -> Problem | None:
             while not os.path.lexists(above):
                 above = os.path.dirname(above)
             if not (os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)):
-                raise _unusable(place(environment), f"{above} is no folder that you may write to")
+                raise _unusable(place(environment), f"{above} is not a folder that you can write to")
     except EcapipeError as error:
         return error.problem
     return None
@@ -171,7 +171,7 @@ def _judge_folder(path: str, status: os.stat_result) -> None:
 def _judge_file(path: str, status: os.stat_result, forbidden: int) -> None:
     reason = _foreign(status, forbidden)
     if not stat.S_ISREG(status.st_mode):
-        reason = "it is no regular file"
+        reason = "it is not a regular file"
     if reason:
         raise EcapipeError(state_file_refused(path, reason))
 
@@ -182,11 +182,11 @@ def _foreign(status: os.stat_result, forbidden: int) -> str | None:
     if sys.platform == "win32":
         return None
     if status.st_uid not in (0, os.geteuid()):
-        return "it belongs to somebody else"
+        return "it belongs to another user"
     mode = status.st_mode & forbidden
     if mode & _WRITABLE_BY_OTHERS:
-        return "others may write to it"
-    return "others may read it" if mode else None
+        return "other users can write to it"
+    return "other users can read it" if mode else None
 
 
 def _unusable(path: str, reason: str) -> EcapipeError:

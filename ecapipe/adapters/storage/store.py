@@ -73,7 +73,7 @@ def system() -> KeyringBackend:
         reason = f"it cannot be loaded ({type(error).__name__})"
         raise EcapipeError(keyring_not_found(reason)) from None
     if backend is None:
-        reason = "this system offers none, or only one that does not protect what it is given"
+        reason = "this system has none, or only one that does not protect secrets"
         raise EcapipeError(keyring_not_found(reason))
     return backend
 
@@ -166,14 +166,14 @@ class RecordStore:
         if record.place == "file":
             document = self._document(record.kind, record.id, private=True)
             if document is None:
-                raise EcapipeError(record_damaged(path, "it has just been removed", record.removal))
+                raise EcapipeError(record_damaged(path, "it was just removed", record.removal))
             return _seal(document.get("secrets"), path, record.removal)
-        text = self._ask("give an entry", lambda keyring: keyring.get_password(*_entry(record)))
+        text = self._ask("return an entry", lambda keyring: keyring.get_password(*_entry(record)))
         if text is None:
-            raise EcapipeError(record_damaged(path, "the keyring has no entry for it any more", record.removal))
+            raise EcapipeError(record_damaged(path, "its entry in the keyring no longer exists", record.removal))
         entry = _parse(text)
         if entry is None:
-            raise EcapipeError(record_damaged(path, "its entry in the keyring is no JSON object", record.removal))
+            raise EcapipeError(record_damaged(path, "its entry in the keyring is not a JSON object", record.removal))
         _check_version(entry, path, record.removal)
         return _seal(entry.get("secrets"), path, record.removal)
 
@@ -192,7 +192,7 @@ class RecordStore:
             if old is None:
                 # The record goes first: no secret is ever where nobody would look for it.
                 self._write(record, None)
-            self._ask("keep an entry", lambda keyring: keyring.set_password(*_entry(record), entry))
+            self._ask("save an entry", lambda keyring: keyring.set_password(*_entry(record), entry))
             if old is not None:
                 self._write(record, None)
         if old is not None and old.place == "keyring" and record.place == "file":
@@ -239,7 +239,7 @@ class RecordStore:
             raise EcapipeError(unreadable_file(path, _reason(error))) from None
         document = _parse(content) if len(content) <= _LARGEST else None
         if document is None:
-            raise EcapipeError(record_damaged(path, "it is no JSON object", records.removal(kind, id)))
+            raise EcapipeError(record_damaged(path, "it is not a JSON object", records.removal(kind, id)))
         _check_version(document, path, records.removal(kind, id))
         return document
 
@@ -267,7 +267,7 @@ class RecordStore:
             if keyring.get_password(*_entry(record)) is not None:
                 keyring.delete_password(*_entry(record))
 
-        self._ask("forget an entry", forget)
+        self._ask("remove an entry", forget)
 
     def _ask(self, task: str, work: Callable[[KeyringBackend], str | None]) -> str | None:
         """What the keyring says; raises `EcapipeError` (KeyringNotFound, KeyringFailed)."""
@@ -305,7 +305,7 @@ def _record(kind: RecordKind, id: str, document: dict[str, Any], path: str) -> S
     place, members = document.get("place"), document.get("members")
     if document.get("kind") != kind or place not in ("keyring", "file") or not isinstance(members, dict):
         raise EcapipeError(
-            record_damaged(path, "kind, place or members are not as they should be", records.removal(kind, id))
+            record_damaged(path, "its kind, place or members are not valid", records.removal(kind, id))
         )
     return SavedRecord(kind, id, place, members, path)
 
@@ -324,7 +324,7 @@ def _seal(secrets: object, path: str, removal: str) -> SavedSecrets:
         secrets = {}
     values = [secrets.get(name) for name in _NAMES]
     if not any(values) or not all(value is None or (isinstance(value, str) and value) for value in values):
-        raise EcapipeError(record_damaged(path, "its secrets are missing, or no texts", removal))
+        raise EcapipeError(record_damaged(path, "its secrets are missing, or not strings", removal))
     return SavedSecrets(*(Secret(value) if value else None for value in values))
 
 

@@ -35,7 +35,7 @@ class _LinkError(OSError):
     """A link is where none may be."""
 
     def __init__(self, folder: _Folder, name: str) -> None:
-        super().__init__(errno.ELOOP, f"a link leads to it, {os.path.join(folder.path, name)}")
+        super().__init__(errno.ELOOP, f"its path contains a link, {os.path.join(folder.path, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def amend(change: Change) -> None:
     with _reporting(change.file), _parent(os.path.join(root, change.path), (root,)) as (folder, name):
         mode = _mode(folder, name)
         if _content(folder, name) != change.before:
-            raise OSError(errno.EBUSY, "it has changed in the meantime")
+            raise OSError(errno.EBUSY, "it was changed in the meantime")
         _replace(folder, name, change.after, mode=mode)
 
 
@@ -228,7 +228,7 @@ def _mode(folder: _Folder, name: str) -> int | None:
     if stat.S_ISDIR(status.st_mode):
         raise OSError(errno.EISDIR, "it is a folder")
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     return stat.S_IMODE(status.st_mode)
 
 

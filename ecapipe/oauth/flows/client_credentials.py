@@ -25,7 +25,7 @@ class ClientCredentials(Grant):
 class ClientCredentialsFlow(Flow):
     name = "client-credentials"
     title = "client credentials"
-    lacking = "this flow needs the consumer secret, and there is none"
+    lacking = "this flow needs the consumer secret, and none was found"
     renewal: ClassVar[Grant | None] = ClientCredentials()
 
     def allowed_by(self, app: App) -> bool:

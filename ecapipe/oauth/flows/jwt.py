@@ -39,22 +39,22 @@ class JwtBearer(Grant):
 class JwtFlow(Flow):
     name = "jwt"
     title = "JWT bearer"
-    lacking = "this flow needs a private key, and --jwt-key-file names none"
+    lacking = "this flow needs a private key, and --jwt-key-file specifies none"
     lacking_in_auto = (
-        f"of the flows it allows only {name} is possible without people, and --jwt-key-file names no key"
+        f"the only flow that it allows without a browser is {name}, and --jwt-key-file specifies no private key"
     )
     signs = True
     # Some orgs leave the certificate out of a retrieve.
     settings_decide = False
     # The flow follows from the key: without one, asking for the flow would only fail again.
     advice = "Use --jwt-key-file PATH, with the private key of the app's certificate."
-    advice_without_secret = "Or log in without it, with a private key: --jwt-key-file PATH"  # noqa: S105
+    advice_without_secret = "Or log in with a private key instead: --jwt-key-file PATH"  # noqa: S105
 
     def allowed_by(self, app: App) -> bool:
         return certificate(app) is not None
 
     def refusal(self, app: App) -> str:
-        return "its settings file has no certificate (some orgs leave it out of a retrieve: add it to the file)"
+        return "its settings file has no certificate (some orgs omit it from a retrieve: add it to the file)"
 
     def usable(self, means: Means) -> bool:
         return means.key

@@ -74,7 +74,7 @@ def choose_flow(app: App, option: str, means: Means) -> AnyFlow:
     # None that would fail again.
     advice = [each.advice for each in candidates if each.signs or (each.name != option and each.usable(means))]
     if not means.person and any(flow.attended for flow in candidates):
-        advice.append("Run it where somebody can sign in: in a terminal, without --no-prompt.")
+        advice.append("Run where a user can sign in: in a terminal, without --no-prompt.")
     raise EcapipeError(
         flow_not_possible(app.name, option, _names(_candidates(app, AUTO)), reason, app.settings is not None, advice)
     )

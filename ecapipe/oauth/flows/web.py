@@ -53,7 +53,7 @@ class AuthorizationCode(Grant):
 class WebFlow(Flow):
     name = "web"
     title = "web server"
-    lacking = lacking_in_auto = "nobody can be asked to sign in (no terminal, CI, or --no-prompt)"
+    lacking = lacking_in_auto = "no user can sign in here (no terminal, CI, or --no-prompt)"
     attended = True
     needs_file = True
     refreshes = True
@@ -65,7 +65,7 @@ class WebFlow(Flow):
 
     def refusal(self, app: App) -> str:
         if app.settings is None:
-            return "its callback URLs are in its global OAuth settings file, which is not here"
+            return "its callback URLs are in its global OAuth settings file, which is missing here"
         return "it has no callback URL"
 
     def usable(self, means: Means) -> bool:
