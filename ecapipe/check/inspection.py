@@ -22,6 +22,7 @@ from ecapipe.credentials.sources import Scope
 from ecapipe.events import AppFacts
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.lookup import KnownLogin
+from ecapipe.orgs.org import Org
 from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import baseline_not_configured
@@ -90,12 +91,16 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
     if options.config_from is not None:
         configs = {each.root: committed_config.read(options.config_from, each, view) for each in discovery.projects}
         discovery = replace(discovery, projects=tuple(each.project for each in configs.values()))
-    target = _target(selection, options, discovery.projects, world)
-    chain = view.chain(Scope(discovery.apps, known=discovery.known))
+    org = _target_org(selection, options, discovery.projects, world)
+    target: str | None = None
+    if org or options.purpose == "deploy":
+        # A deploy has a target, even where nobody knows its id.
+        target = (org and org.org_id) or ""
+    chain = view.chain(Scope(discovery.apps, orgs=(org,) if org else (), known=discovery.known))
     all_apps = discovery.apps
     if options.since is not None:
         discovery = revision.changed_since(options.since, discovery, view)
-    resolutions = [resolution.resolve(app, None, chain, allowed_flows) for app in discovery.apps]
+    resolutions = [resolution.resolve(app, org, chain, allowed_flows) for app in discovery.apps]
     findings, applied = list[Finding](), set[str]()
     # What was not read is a finding.
     unread = {problem.text for _, problem in discovery.unread}
@@ -273,12 +278,12 @@ def _apps_on_disk(
     return discover(replace(selection, names=()), world).apps
 
 
-def _target(
+def _target_org(
     selection: ProjectSelection, options: CheckOptions, projects: Sequence[Project], world: CheckAccess
-) -> str | None:
-    """The org id of the deploy target: None without one, empty if it is not known."""
+) -> Org | None:
+    """The org that the apps are for, if one is named."""
     if options.target is None:
-        return "" if options.purpose == "deploy" else None
+        return None
     orgs = {alias: members for project in projects for alias, members in project.orgs.items()}
 
     def logins() -> Sequence[KnownLogin]:
@@ -286,7 +291,7 @@ def _target(
             withhold_variables(tree, selection.trusted, world)
         return world.sf.logins()
 
-    return choose_org(options.target, orgs, options.allowed, logins).org_id or ""
+    return choose_org(options.target, orgs, options.allowed, logins)
 
 
 def _login_secrets(resolutions: Iterable[Resolution]) -> list[tuple[str, Secret]]:

@@ -53,7 +53,10 @@ class CheckFlags(ProjectFlags):
     target_org: Annotated[
         str | None,
         typer.Option(
-            "--target-org", "-o", metavar="ORG", help="Org of the deploy; its id comes from orgId in the project."
+            "--target-org",
+            "-o",
+            metavar="ORG",
+            help="Org that the apps are for: its id comes from orgId in the project.",
         ),
     ] = None
     staged: Annotated[
