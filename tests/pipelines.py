@@ -16,7 +16,7 @@ GITHUB = Path(__file__).parents[1] / ".github"
 EXAMPLES = GITHUB / "examples"
 BASH = (shutil.which("bash") or "bash", "--noprofile", "--norc")
 
-_REFERENCE = re.compile(r"\$\{\{ *(.*?) *\}\}|\$\((\w[\w.]*)\)")
+_REFERENCE = re.compile(r"\$\{\{ *(.*?) *\}\}|\$\((\w[\w.-]*)\)")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _jenkins() -> Iterator[Step]:
     text = (EXAMPLES / "Jenkinsfile").read_text(encoding="utf-8")
     bound = re.findall(r"credentialsId: '([\w-]+)', variable: '(\w+)'", text)
     for name, script in re.findall(r"stage\('([^']+)'\).*?sh '''#!/bin/bash -eu\n(.*?)'''", text, re.DOTALL):
-        given = {variable: f"$({credential.replace('-', '.')})" for credential, variable in bound}
+        given = {variable: f"$({credential})" for credential, variable in bound}
         # Groovy joins lines that end with a backslash.
         yield Step(name, script.replace("\\\n", ""), given if "SF_CLIENT_ID" in script else {}, ("-eu",))
 

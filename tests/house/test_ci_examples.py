@@ -76,12 +76,12 @@ class Machine:
     def known(self) -> dict[str, str]:
         """What the variables of steps refer to, in the words of each system."""
         key = str(self.root / "ci.key")
-        known = {"key.secureFilePath": key, "salesforce.ci.key": key, "salesforce.ci.client.id": "3MVG9fake"}
+        known = {"key.secureFilePath": key, "salesforce-ci-key": key, "salesforce-ci-client-id": "3MVG9fake"}
         known |= {"vars.SF_CLIENT_ID": "3MVG9fake", "secrets.SF_JWT_KEY": "made up"}
         for org, secret in self.secrets.items():
             name = f"{APP}_{org}"
             known |= {f"secrets.{name.upper()}": secret, name.upper(): secret}
-            known[name.lower().replace("_", ".")] = secret
+            known[name.lower().replace("_", "-")] = secret
         known["steps.install.outputs.ecapipe"] = str(self.temporary / "ecapipe/bin/ecapipe")
         return known
 
