@@ -22,6 +22,7 @@ from ecapipe.credentials.sources import Scope
 from ecapipe.events import AppFacts
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.lookup import KnownLogin
+from ecapipe.orgs.org import Org
 from ecapipe.orgs.selection import choose as choose_org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import baseline_not_configured
@@ -90,12 +91,18 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
     if options.config_from is not None:
         configs = {each.root: committed_config.read(options.config_from, each, view) for each in discovery.projects}
         discovery = replace(discovery, projects=tuple(each.project for each in configs.values()))
-    target = _target(selection, options, discovery.projects, world)
-    chain = view.chain(Scope(discovery.apps, known=discovery.known))
+    org = _target_org(selection, options, discovery.projects, world)
+    target: Target | None = None
+    if org:
+        target = Target(org.org_id or "", org.url)
+    elif options.purpose == "deploy":
+        # A deploy has a target, even where nobody knows its id.
+        target = Target("")
+    chain = view.chain(Scope(discovery.apps, orgs=(org,) if org else (), known=discovery.known))
     all_apps = discovery.apps
     if options.since is not None:
         discovery = revision.changed_since(options.since, discovery, view)
-    resolutions = [resolution.resolve(app, None, chain, allowed_flows) for app in discovery.apps]
+    resolutions = [resolution.resolve(app, org, chain, allowed_flows) for app in discovery.apps]
     findings, applied = list[Finding](), set[str]()
     # What was not read is a finding.
     unread = {problem.text for _, problem in discovery.unread}
@@ -274,12 +281,12 @@ def _apps_on_disk(
     return discover(replace(selection, names=()), world).apps
 
 
-def _target(
+def _target_org(
     selection: ProjectSelection, options: CheckOptions, projects: Sequence[Project], world: CheckAccess
-) -> Target | None:
-    """The deploy target; None without one."""
+) -> Org | None:
+    """The org that the apps are for, if one is named."""
     if options.target is None:
-        return Target("") if options.purpose == "deploy" else None
+        return None
     orgs = {alias: members for project in projects for alias, members in project.orgs.items()}
 
     def logins() -> Sequence[KnownLogin]:
@@ -287,8 +294,7 @@ def _target(
             withhold_variables(tree, selection.trusted, world)
         return world.sf.logins()
 
-    org = choose_org(options.target, orgs, options.allowed, logins)
-    return Target(org.org_id or "", org.url)
+    return choose_org(options.target, orgs, options.allowed, logins)
 
 
 def _login_secrets(resolutions: Iterable[Resolution]) -> list[tuple[str, Secret]]:

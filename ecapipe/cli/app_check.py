@@ -57,7 +57,10 @@ class CheckFlags(ProjectFlags):
     target_org: Annotated[
         str | None,
         typer.Option(
-            "--target-org", "-o", metavar="ORG", help="Target org of the deploy, by its orgId in the project."
+            "--target-org",
+            "-o",
+            metavar="ORG",
+            help="Org that the apps are for: an alias, a URL, or ALIAS=URL.",
         ),
     ] = None
     staged: Annotated[

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import chains
 import pytest
 import trees
+from commandline import inside
 
 from ecapipe.adapters.environment import Environment
 from ecapipe.check.findings import Finding
@@ -132,6 +134,13 @@ def test_a_finding_about_what_is_absent_has_a_file_but_no_line() -> None:
 )
 def test_what_another_source_supplies_is_not_missed(settings: trees.Elements, variables: dict[str, str]) -> None:
     assert findings(trees.app(settings=settings), **variables) == []
+
+
+def test_the_variables_of_the_org_that_is_named_supply_it(tmp_path: Path) -> None:
+    root = trees.plant(tmp_path, trees.project() | trees.app(settings=NO_SECRET))
+    variables = {"ECAPIPE_CLIENT_SECRET_BILLING_UAT": "s"}
+    for org, status in ((), 1), (("--target-org", "uat=https://acme--uat.sandbox.my.salesforce.com"), 0):
+        assert inside("app", "check", *org, at=root, **variables).status == status
 
 
 @pytest.mark.parametrize("key", [None, "<key>"])

@@ -13,7 +13,8 @@ import json, os, pathlib, sys, time
 here = pathlib.Path(__file__).parent
 words = [word for word in sys.argv[1:] if not word.startswith("-")]
 answers = json.loads((here / "answers.json").read_text())
-answer = answers.get(" ".join(words), {{"status": 127, "err": "Warning: it is not a sf command.\\n"}})
+known = [" ".join(words[:count]) for count in range(len(words), 0, -1) if " ".join(words[:count]) in answers]
+answer = answers[known[0]] if known else {{"status": 127, "err": "Warning: it is not a sf command.\\n"}}
 answer |= next((more for word, more in answer.get("by", {{}}).items() if word in sys.argv), {{}})
 piped, read = "", [word.partition("=")[2] for word in sys.argv if word.startswith("--sfdx-url-file=")]
 if read and read[0] != "/dev/stdin":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pipelines
 import pytest
 import trees
 import yaml
@@ -22,6 +23,7 @@ GITHUB = Path(__file__).parents[2] / ".github"
 BASH = shutil.which("bash") or "bash"
 REAL = Path(sys.executable).with_name("ecapipe")
 
+OTHERS = ("azure-pipelines.yml", "bitbucket-pipelines.yml", "circleci.yml", "Jenkinsfile")
 MODULES = {*sys.stdlib_module_names, "pip", "setuptools", "ecapipe", "typer", "stand_in", "sitecustomize",
            "usercustomize"}  # fmt: skip
 PROGRAMS = (
@@ -95,6 +97,14 @@ def of_gitlab(job: Any, base: Any) -> Job:
     return Job([f'{begin}{prepare}\ntest "$PWD" = "$CI_PROJECT_DIR"'], [begin + "\n".join(job["script"])])
 
 
+def of_steps(steps: Sequence[pipelines.Step]) -> Job:
+    """The first step installs; where there is but one, it does so before it goes into the checkout."""
+    scripts = [f"export PYTHONPATH=\n{step.script}" for step in steps if not step.always]
+    if len(scripts) == 1:
+        scripts = scripts[0].split('cd "$BITBUCKET_CLONE_DIR"')
+    return Job(scripts[:1], [f"export PYTHONPATH=\n{script}" for script in scripts[1:]])
+
+
 def jobs() -> dict[str, list[Job]]:
     check, batch = read("examples/github.yml"), read("examples/github-batch.yml")
     gitlab, shards = read("examples/gitlab-ci.yml"), read("examples/gitlab-batch.yml")
@@ -103,6 +113,7 @@ def jobs() -> dict[str, list[Job]]:
         "github": [of_github(job["steps"], {"PYTHONPATH": ""}) for job in check["jobs"].values()],
         "github-batch": [of_github(job["steps"], batch["env"]) for job in batch["jobs"].values()],
         "gitlab-ci": [of_gitlab(gitlab["external-client-apps"], {})],
+        **{name: [of_steps(pipelines.steps(name))] for name in OTHERS},
         "gitlab-batch": [
             of_gitlab(shards[name], shards[".ecapipe"]) for name in ("authorize-orgs", "authorized-orgs")
         ],
@@ -145,10 +156,13 @@ class Place:
             "GITHUB_WORKSPACE": str(self.checkout), "GITHUB_OUTPUT": str(self.root / "outputs"), "CONFIG_FROM": "",
             "GITHUB_SERVER_URL": f"file://{self.root}", "GITHUB_REPOSITORY": "remote", "TOKEN": "made-up",
             "RETRIEVE": "", "ECAPIPE": f"{temporary}/ecapipe/bin/ecapipe",
+            "AGENT_TEMPDIRECTORY": temporary, "WORKSPACE_TMP": temporary, "BITBUCKET_CLONE_DIR": str(self.checkout),
+            "BASH_ENV": str(self.root / "bash_env"), "SF_CLIENT_ID": "3MVG9fake", "SF_JWT_KEY_BASE64": "RkFLRQ==",
+            "SF_JWT_KEY_FILE": str(self.root / "key"), "SF_JWT_KEY": "FAKE",
             "SHARD": "1", "SHARDS": "4", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4", "SFDX_AUTH_URL": "force://FAKE",
             **more,
         }  # fmt: skip
-        script = script.replace("/opt/ecapipe", f"{temporary}/opt").replace("${{ runner.temp }}", temporary)
+        script = script.replace("/opt/", f"{temporary}/opt-").replace("${{ runner.temp }}", temporary)
         return subprocess.run(
             [BASH, "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
             cwd=self.checkout, env=variables, capture_output=True, text=True, timeout=120, check=False,
