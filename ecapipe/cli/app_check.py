@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe.adapters import composition
+from ecapipe.adapters import composition, origin
 from ecapipe.check.findings import Finding, at_least
 from ecapipe.check.options import CheckOptions
 from ecapipe.cli import options
@@ -144,7 +144,8 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, flag
         return not finding.accepted and at_least(finding.level, flags.fail_on.value)
 
     status = int(any(map(fails, result.findings)))
-    document = cache(lambda: results.AppCheck.of(result.found.facts, result.apps, result.findings))
+    purpose, told = flags.purpose.value, origin.of(session.environment)
+    document = cache(lambda: results.AppCheck.of(result.found.facts, result.apps, result.findings, purpose, told))
 
     def report_data() -> ReportData:
         from ecapipe.check.rules.registry import RULES
@@ -160,6 +161,8 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, flag
             reports.place(result.found.facts),
             command=COMMAND,
             fails=fails,
+            purpose=purpose,
+            origin=told,
         )
 
     unwritten = reports.write(report_data)

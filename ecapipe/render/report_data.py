@@ -15,6 +15,7 @@ from ecapipe.events import (
     DISCOVER,
     TARGET_STAGES,
     AppFacts,
+    Origin,
     ProjectFacts,
     StageEnded,
     Subject,
@@ -186,22 +187,24 @@ def of_run(report: Report, document: Json, place: Place, command: str) -> Report
         topics={entry.name: _topic(entry.name) for entry in entries},
         completed=not report.interrupted and report.fatal is None,
         started_at=clean(report.started_at),
-        provenance=tuple(_provenance(report)),
+        provenance=_provenance(report.projects, report.origin, Run=report.run),
     )
 
 
-def _provenance(report: Report) -> Iterator[tuple[str, str]]:
-    if origin := report.origin:
-        known = (
-            ("Project", ", ".join(dict.fromkeys(project.tree for project in report.projects))),
-            ("Commit", origin.commit),
-            ("Branch", origin.branch),
-            ("Actor", origin.actor),
-            ("System", origin.system),
-            ("Run", report.run),
-            ("ecapipe", __version__),
-        )
-        yield from ((name, clean(value)) for name, value in known if value)
+def _provenance(projects: Iterable[ProjectFacts], origin: Origin | None, **more: str) -> tuple[tuple[str, str], ...]:
+    """See `ReportData.provenance`; `more` is that of one command."""
+    if origin is None:
+        return ()
+    known = {
+        "Project": ", ".join(dict.fromkeys(project.tree for project in projects)),
+        "Commit": origin.commit,
+        "Branch": origin.branch,
+        "Actor": origin.actor,
+        "System": origin.system,
+        **more,
+        "ecapipe": __version__,
+    }
+    return tuple((name, clean(value)) for name, value in known.items() if value)
 
 
 def _run_cells(report: Report, place: Place) -> dict[Subject, dict[str, ReportCell]]:
@@ -233,7 +236,7 @@ def _of_subject(subject: Subject, cells: Mapping[str, ReportCell], report: Repor
 
 
 def of_check(
-    projects: Iterable[ProjectFacts],
+    projects: Sequence[ProjectFacts],
     apps: Sequence[AppFacts],
     findings: Sequence[Finding],
     rules: Iterable[Rule],
@@ -241,6 +244,9 @@ def of_check(
     place: Place,
     command: str,
     fails: Callable[[Finding], bool] = lambda finding: finding.level == "error",
+    *,
+    purpose: str,
+    origin: Origin | None = None,
 ) -> ReportData:
     """A check: a row per app (and one for files of no app), a column per rule. `fails` says which findings do."""
     topics = {
@@ -261,6 +267,7 @@ def of_check(
         entries=entries,
         topics=topics,
         completed=not any(finding.rule == NOT_EXAMINED and finding.level == "error" for finding in findings),
+        provenance=_provenance(projects, origin, Purpose=purpose),
     )
 
 

@@ -57,9 +57,9 @@ def finding(
 
 def check(apps: Iterable[AppFacts], findings: Iterable[Finding]) -> ReportData:
     found, facts = list(findings), list(apps)
-    result = results.AppCheck.of(PROJECTS, facts, found)
+    result = results.AppCheck.of(PROJECTS, facts, found, "login", None)
     document = report.success(codec.builtins(result), [], int(any(each.level == "error" for each in found)))
-    return of_check(PROJECTS, facts, found, RULES.values(), document, _as_is, CHECK)
+    return of_check(PROJECTS, facts, found, RULES.values(), document, _as_is, CHECK, purpose="login")
 
 
 def run(
