@@ -166,7 +166,8 @@ def _finish(
         return not finding.accepted and at_least(finding.level, flags.fail_on.value)
 
     status = int(any(map(fails, result.findings)))
-    document = cache(lambda: results.AppCheck.of(result.found.facts, result.apps, result.findings))
+    purpose, told = flags.purpose.value, origin.of(session.environment)
+    document = cache(lambda: results.AppCheck.of(result.found.facts, result.apps, result.findings, purpose, told))
 
     def report_data() -> ReportData:
         from ecapipe.check.rules.registry import RULES
@@ -183,9 +184,9 @@ def _finish(
             command=COMMAND,
             fails=fails,
             started_at=started_at,
-            purpose=flags.purpose.value,
+            purpose=purpose,
             commit=_commit(result, world),
-            origin=origin.of(session.environment),
+            origin=told,
         )
 
     unwritten = reports.write(report_data)

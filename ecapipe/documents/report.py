@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
 
+from ecapipe import __version__
 from ecapipe.events import (
     DISCOVER,
     DRY_RUNS,
@@ -243,6 +244,7 @@ class Report:
         result = run_document.RunResult(
             run=self._run.run,
             started_at=self._run.at,
+            ecapipe=__version__,
             invocation=run_document.Invocation.of(self._run.options),
             origin=run_document.Origin.of(self._run.origin),
             projects=list(map(run_document.Project.of, self.projects)),

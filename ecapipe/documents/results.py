@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from ecapipe import __version__
 from ecapipe.check import findings as check
 from ecapipe.check.findings import Level
 from ecapipe.credentials.sources import Field
 from ecapipe.documents import codec, health, verdicts
 from ecapipe.documents.codec import Document, Result
-from ecapipe.documents.run_document import App, FlowName, Natural, Problem, ProblemName, Project, RunResult, Time
+from ecapipe.documents.run_document import (
+    App,
+    FlowName,
+    Natural,
+    Origin,
+    Problem,
+    ProblemName,
+    Project,
+    RunResult,
+    Time,
+    Version,
+)
 from ecapipe.documents.run_states import RunState
 from ecapipe.events import VariableState
 from ecapipe.problems.problem import Category
 from ecapipe.protect.scanners import TOOLS
 
 if TYPE_CHECKING:
+    from ecapipe import events
     from ecapipe.check.rules.rule import Rule as CheckRule
     from ecapipe.documents.report import Report
     from ecapipe.documents.run_summary import RunSummary
@@ -136,10 +149,18 @@ class FindingCounts(Document):
 class AppCheck(Survey, kw_only=True):
     findings: Sequence[Finding]
     summary: FindingCounts
+    purpose: Annotated[str | UnsetType, Meta(description="What is to come, as --for says.")] = UNSET
+    ecapipe: Version | UnsetType = UNSET
+    origin: Origin | UnsetType = UNSET
 
     @classmethod
     def of(
-        cls, searched: Iterable[ProjectFacts], apps: Iterable[AppFacts], found: Sequence[check.Finding]
+        cls,
+        searched: Iterable[ProjectFacts],
+        apps: Iterable[AppFacts],
+        found: Sequence[check.Finding],
+        purpose: str,
+        origin: events.Origin | None,
     ) -> AppCheck:
         # What a baseline accepts is still listed, but counts for no level.
         levels = [finding.level for finding in found if not finding.accepted]
@@ -149,6 +170,9 @@ class AppCheck(Survey, kw_only=True):
             summary=FindingCounts(
                 **{level: levels.count(level) for level in check.LEVELS}, accepted=len(found) - len(levels)
             ),
+            purpose=purpose,
+            ecapipe=__version__,
+            origin=Origin.of(origin),
         )
 
 

@@ -226,6 +226,9 @@ class Org(Document):
         return cls(facts.name, facts.url, facts.named_by, facts.source_dir)
 
 
+Version = Annotated[str, Meta(description="The version of ecapipe that this comes from.")]
+
+
 class Origin(Document):
     """What a CI system tells of the run."""
 
@@ -269,6 +272,7 @@ class RunPart(Document, kw_only=True):
 class RunResult(Result, kw_only=True):
     run: Annotated[str, Meta(description="Names the run.")]
     started_at: Time
+    ecapipe: Version | UnsetType = UNSET
     invocation: Invocation | UnsetType = UNSET
     origin: Origin | UnsetType = UNSET
     projects: Sequence[Project]

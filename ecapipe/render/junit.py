@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 
 from ecapipe.render.report_data import ReportCell, ReportColumn, ReportData, ReportEntry, ReportRow
@@ -16,15 +16,18 @@ def render(result: ReportData) -> str:
         [
             '<?xml version="1.0" encoding="UTF-8"?>',
             f"<testsuites {_totals(result.command, cells)}>",
-            *(line for row in result.rows for line in _suite(row, columns)),
+            *(line for row in result.rows for line in _suite(row, columns, result.provenance)),
             "</testsuites>\n",
         ]
     )
 
 
-def _suite(row: ReportRow, columns: dict[str, ReportColumn]) -> Iterator[str]:
+def _suite(row: ReportRow, columns: dict[str, ReportColumn], provenance: Iterable[tuple[str, str]]) -> Iterator[str]:
     name = row.subject or "project"
     yield f"  <testsuite {_totals(name, list(row.cells.values()))}>"
+    # A schema has them in a suite alone.
+    if properties := "".join(f"<property {_attributes(name=name, value=value)}/>" for name, value in provenance):
+        yield f"    <properties>{properties}</properties>"
     for column, cell in row.cells.items():
         place: dict[str, str] = {}
         # file and line are no part of JUnit's schema, but GitLab and others link to them.

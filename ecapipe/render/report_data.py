@@ -289,7 +289,7 @@ def _of_subject(subject: Subject, cells: Mapping[str, ReportCell], report: Repor
 
 
 def of_check(
-    projects: Iterable[ProjectFacts],
+    projects: Sequence[ProjectFacts],
     apps: Sequence[AppFacts],
     findings: Sequence[Finding],
     rules: Iterable[Rule],

@@ -17,6 +17,8 @@ _ROOT = "%SRCROOT%"
 def render(result: ReportData) -> str:
     """One SARIF run. Accepted findings are left out: GitHub shows suppressed results as if they were open."""
     number = {name: index for index, name in enumerate(result.topics)}
+    # versionControlProvenance would need the address of the repository.
+    properties = {"properties": dict(result.provenance)} if result.provenance else {}
     document: Json = {
         "$schema": _SCHEMA,
         "version": "2.1.0",
@@ -34,6 +36,7 @@ def render(result: ReportData) -> str:
                 "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(entry, number[entry.name]) for entry in result.open_entries],
+                **properties,
             }
         ],
     }

@@ -157,7 +157,9 @@ class _Pipeline:
         retrieved = None
         if request.retrieve:
             # It changes the files that are about to be read.
-            retrieved = retrieve.retrieve(request.projects, request.orgs, world, self.tracker, work, self.closing)
+            retrieved = retrieve.retrieve(
+                request.projects, request.orgs, world, self.tracker, work, self.closing, request.shard
+            )
         with_orgs = request.orgs.asked or self.tracker.reaches(AUTHORIZE)
         if retrieved is None:
             targets = choose_targets(request.projects, request.orgs, world, with_orgs=with_orgs)

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Final
 
+from ecapipe.documents.shards import Shard
 from ecapipe.events import DISCOVER, Event, Subject
 from ecapipe.login.tracker import StageWork, Tracker
 from ecapipe.oauth.flows.registry import CHOICES
@@ -55,8 +56,11 @@ def retrieve(
     tracker: Tracker,
     work: StageWork,
     closing: ExitStack,
+    shard: Shard | None = None,
 ) -> Retrieved | None:
     """Let the Salesforce CLI fetch the apps of the selected orgs. None: they are in the run's own project now.
+
+    Orgs of which `shard` is known to have no login, because their rows name the apps, are left out.
 
     A tree that no ``sourceDir`` names is gone when `closing` is. A retrieve that fails is the failure of its org.
     Raises `EcapipeError`: as `org_selection.select`, NotOneSource, UnknownApp, and what keeps the only org's apps
@@ -74,6 +78,10 @@ def retrieve(
         _retrieve_into_projects(trees.projects, chosen[0], world, work)
         return None
     _refuse_shared_trees(chosen, world)
+    if shard and not selection.names:
+        by_name = {name: group for name, group in by_name.items() if any(_may_hold(shard, org) for org in group)}
+        if not by_name:
+            work.warn(f"Shard {shard} holds none of the logins: there is nothing to do here.")
     home = closing.enter_context(world.private_folder())
     jobs = [_Job(tuple(group), f"{home}/{number}") for number, group in enumerate(by_name.values(), 1)]
     done = _Retrieval(jobs, trees, world, tracker, work).run()
@@ -83,6 +91,10 @@ def retrieve(
     done = [job for job in done if _has_any(job, selection.names, trees, tracker)]
     failed = tuple(job.subject for job in jobs if job not in done)
     return Retrieved(trees, tuple(org for job in done for org in job.placed), failed)
+
+
+def _may_hold(shard: Shard, org: Org) -> bool:
+    return not org.apps or any(shard.holds(Subject(app, org.name)) for app in org.apps)
 
 
 def _retrieve_into_projects(projects: Sequence[Project], org: Org, world: World, work: StageWork) -> None:

@@ -255,6 +255,31 @@ def test_a_probe_that_is_interrupted_tells_what_it_was_answered(tmp_path: Path) 
     ] * 2
 
 
+def test_a_dry_run_that_is_interrupted_while_orgs_are_asked_reports_those_that_answered(tmp_path: Path) -> None:
+    root, over = plant(tmp_path, trees.app("Billing")), threading.Event()
+
+    def hung(seen: Seen) -> Said:
+        over.wait(PATIENCE)
+        return Said()
+
+    with origin(hung) as uat, origin(org) as prod:
+        orgs = ["-o", f"prod={prod.url('')}", "-o", f"uat={uat.url('')}", "--callback", "paste"]
+        with started("run", "-d", root, *orgs, "--dry-run", "--probe", "--json", at=tmp_path) as running:
+            until = time.monotonic() + PATIENCE
+            while not (uat.seen and prod.seen) and time.monotonic() < until:
+                time.sleep(0.01)
+            # For the answer that has left to arrive.
+            time.sleep(0.5)
+            running.interrupt()
+            begun = time.monotonic()
+            ended = running.end()
+            assert time.monotonic() - begun < 5
+        over.set()
+    assert ended.status == 130
+    asked = [each for each in ended.result["stages"] if each["stage"] == "authorize"]
+    assert [(each["org"], each["facts"]["probe"]) for each in asked] == [("prod", "accepted")]
+
+
 def test_the_emulator_gives_the_same_answers(tmp_path: Path) -> None:
     names = ("Billing", "Slashed", "Scoped")
     at_home = plant(tmp_path / "org", *map(trees.app, names), trees.app("Portal", settings=PUBLIC))

@@ -21,7 +21,9 @@ from fakes.orgs import registered
 from fakes.salesforce_cli import Call, StandIn, login
 from render.test_json_schemas import strict
 
+from ecapipe.documents.shards import Shard
 from ecapipe.emulator.server import Emulator
+from ecapipe.events import Subject
 
 ORGS = tuple(f"org{number}" for number in range(1, 13))
 RETRIEVE = "project retrieve start"
@@ -172,6 +174,22 @@ def test_at_most_four_retrieves_run_at_a_time(scene: Scene) -> None:
     moments = [(call.start, 1) for call in scene.retrieves] + [(call.end, -1) for call in scene.retrieves]
     running = [sum(change for at, change in moments if at <= moment) for moment, _ in moments]
     assert max(running) == 4
+
+
+def test_a_shard_retrieves_only_from_orgs_that_its_logins_need(scene: Scene) -> None:
+    names = ORGS[:3]
+    table = scene.table(names, apps="Robot")
+    home = {
+        number: [each for each in names if Shard(number, 7).holds(Subject("Robot", each))] for number in range(1, 8)
+    }
+    full = next(number for number, orgs in home.items() if orgs)
+    empty = next(number for number, orgs in home.items() if not orgs)
+    ended = scene.run("--file", f"../{table}", "--shard", f"{full}/7", "--json")
+    assert (ended.status, [each["org"] for each in ended.result["successes"]]) == (0, home[full])
+    assert len(scene.retrieves) == len(home[full])
+    nothing = scene.run("--file", f"../{table}", "--shard", f"{empty}/7", "--json")
+    assert (nothing.status, nothing.result["stages"][0]["outcome"]) == (0, "warning")
+    assert len(scene.retrieves) == len(home[full])
 
 
 FAILURES: dict[str, tuple[dict[str, Any], str]] = {

@@ -65,6 +65,7 @@ class Org:
     newest: int = 0
     silent: bool = False
     over: threading.Event = field(default_factory=threading.Event)
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     interrupted: float = 0.0
     """When the last signal was sent."""
     revoked: list[str] = field(default_factory=list)
@@ -99,10 +100,11 @@ class Org:
         return f"made-up-refresh-{self.newest}"
 
     def redeem(self, spent: str) -> dict[str, Any]:
-        self.reused |= spent != self.token
-        self.newest += 1
         identity = f"https://login.salesforce.com/id/{ORG_ID}/{USER_ID}"
-        answer = {"access_token": f"made-up-access-{self.newest}", "refresh_token": self.token, "id": identity}
+        with self.one_at_a_time:
+            self.reused |= spent != self.token
+            self.newest += 1
+            answer = {"access_token": f"made-up-access-{self.newest}", "refresh_token": self.token, "id": identity}
         return {**answer, "token_type": "Bearer", **self.also}
 
     def check(self) -> None:
@@ -281,6 +283,39 @@ def test_a_logout_of_all_that_is_interrupted_reports_what_is_over(tmp_path: Path
             ("Third", "Interrupted"),
         ]
         assert len(list(org.store.records("login"))) == 2
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
+def test_a_refresh_of_all_that_is_interrupted_keeps_and_reports_what_orgs_answered(
+    tmp_path: Path, by: signal.Signals
+) -> None:
+    with serving(tmp_path, "file") as org:
+        for number in range(11):
+            org.keep(org.url, f"App{number}")
+        with started("login", "refresh", "--all", "--json", at=tmp_path, **org.variables) as running:
+            first = threading.Lock()
+
+            def interrupt() -> None:
+                if first.acquire(blocking=False):
+                    running.interrupt(by)
+                # The others are on their way by then, and none is begun any more.
+                time.sleep(0.5)
+
+            org.asked = interrupt
+            ended = running.end()
+        kept = [
+            org.store.unseal(each).refresh_token
+            for each in org.store.records("login")
+            if isinstance(each, SavedRecord)
+        ]
+        rotated = {token.reveal() for token in kept if token} - {"made-up-refresh-0"}
+        assert rotated == {f"made-up-refresh-{number}" for number in range(1, org.newest + 1)}
+        assert 0 < org.newest < 12
+        assert ended.status == status(by)
+        if by in ENDING:
+            assert len(ended.result["logins"]) == org.newest
+            assert {each["name"] for each in ended.result["failures"]} == {"Interrupted"}
+            assert len(ended.result["failures"]) == 12 - org.newest
 
 
 def test_signals_that_whoever_started_us_ignores_end_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecapipe import __version__
 from ecapipe.check.findings import Finding
 from ecapipe.documents import codec, report, results
 from ecapipe.documents.report import Report
@@ -197,6 +198,7 @@ def test_the_result_of_a_run_is_exactly_this() -> None:
         "version": 1,
         "run": "20260102T030405Z-abcdef",
         "startedAt": AT,
+        "ecapipe": __version__,
         "projects": [{"root": "/home/ada/acme", "packageDirectories": ["force-app", "ps-eca"]}],
         "orgs": [],
         "apps": [
@@ -315,7 +317,7 @@ def test_a_subject_that_finished_without_a_login_is_no_success() -> None:
 def test_a_finding_that_is_accepted_counts_as_that_only() -> None:
     found = Finding("consumer-key-missing", "error", "No key.", "Billing", "a/file", 3, ("Retrieve.",), "consumerKey")
     each = (found, replace(found, level="warning"), replace(found, level="note"), replace(found, accepted=True))
-    assert results.AppCheck.of((), (), each).summary == results.FindingCounts(1, 1, 1, 1)
+    assert results.AppCheck.of((), (), each, "login", None).summary == results.FindingCounts(1, 1, 1, 1)
 
 
 def test_a_command_that_did_its_work_has_a_result() -> None:

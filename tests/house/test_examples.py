@@ -35,6 +35,12 @@ IN_HELP = [example.command for examples in help.EXAMPLES.values() for example in
 IN_DOCS = [
     line for block in re.findall(r"```sh\n(.*?)```", README + GUIDES, re.DOTALL) for line in block.splitlines()
 ]
+REFRESH = re.findall(
+    r"^(?: +run:|#.*cron.*?(?: [\d*]+){5}) (ecapipe .+)$",
+    (ROOT / ".github/examples/github-refresh.yml").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+"""What a runner with saved logins does every week, and a line for cron."""
 ELSEWHERE = ("--file orgs.csv", "--resume result.json")
 """Of the recipe for twelve orgs, which tests/cli/test_retrieve.py executes."""
 COMMANDS = sorted(
@@ -125,7 +131,7 @@ def org() -> Iterator[str]:
         yield emulator.urls["uat"]
 
 
-@pytest.mark.parametrize("line", NEED_A_LOGIN)
+@pytest.mark.parametrize("line", [*NEED_A_LOGIN, *REFRESH])
 def test_an_example_that_needs_a_kept_login_succeeds(line: str, place: Path, org: str) -> None:
     keep = f"ecapipe run -d sample-project -n Nightly_Reports -o uat={org} --save --store file"
     # A proof is for a login that is bound to a key.
@@ -136,6 +142,10 @@ def test_an_example_that_needs_a_kept_login_succeeds(line: str, place: Path, org
             spoken(each), cwd=place, env=environment(place), capture_output=True, text=True, check=False
         )
         assert (run.returncode, run.stdout != "") == (0, True), run.stderr
+
+
+def test_the_example_that_refreshes_logins_says_what_a_test_runs() -> None:
+    assert REFRESH == ["ecapipe login refresh --all --concise", "ecapipe login refresh --all", "ecapipe login list"]
 
 
 @pytest.mark.parametrize("line", NEED_A_SECRET)

@@ -58,7 +58,7 @@ def finding(
 
 def check(apps: Iterable[AppFacts], findings: Iterable[Finding], **more: Any) -> ReportData:
     found, facts = list(findings), list(apps)
-    result = results.AppCheck.of(PROJECTS, facts, found)
+    result = results.AppCheck.of(PROJECTS, facts, found, "login", None)
     document = report.success(codec.builtins(result), [], int(any(each.level == "error" for each in found)))
     return of_check(PROJECTS, facts, found, RULES.values(), document, _as_is, CHECK, **more)
 

@@ -18,6 +18,7 @@ import trees
 from commandline import PROGRAM, ecapipe, environment, started
 from render import accounts
 
+from ecapipe import __version__
 from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.project_tree.disk import Disk
 from ecapipe.cli import reports
@@ -283,6 +284,23 @@ def test_github_actions_gets_annotations_on_standard_error_and_a_summary(tmp_pat
     summary = (root / "summary.md").read_text(encoding="utf-8")
     assert summary.startswith("earlier\n## ecapipe app check: 1 error, 0 warnings, 0 notes\n\nProject: `")
     assert "consumer-key-missing" in summary
+
+
+def test_a_check_in_ci_says_what_an_auditor_asks_for(tmp_path: Path) -> None:
+    ci = {"CIRCLECI": "true", "CIRCLE_SHA1": "c0ffee", "CIRCLE_BRANCH": "release<", "CIRCLE_USERNAME": "ada"}
+    formats = ("html", "markdown", "junit", "sarif", "json")
+    words = [word for name in formats for word in ("--report", f"{name}=r.{name}")]
+    assert ecapipe("app", "check", "--for", "deploy", *words, at=planted(tmp_path), **ci).status == 0
+    texts = {name: (tmp_path / f"r.{name}").read_text(encoding="utf-8") for name in formats}
+    for text in texts.values():
+        assert all(word in text for word in ("c0ffee", "release", "ada", "CircleCI", "deploy", __version__))
+    (run,) = json.loads(texts["sarif"])["runs"]
+    assert (run["properties"]["Branch"], run["properties"]["Purpose"]) == ("release<", "deploy")
+    suite = next(ElementTree.fromstring(texts["junit"]).iter("testsuite"))
+    assert {each.get("name"): each.get("value") for each in suite.iter("property")} == run["properties"]
+    result = json.loads(texts["json"])["result"]
+    origin = {"commit": "c0ffee", "branch": "release<", "actor": "ada", "system": "CircleCI"}
+    assert (result["purpose"], result["ecapipe"], result["origin"]) == ("deploy", __version__, origin)
 
 
 def test_the_summary_holds_what_annotations_leave_out(tmp_path: Path) -> None:
