@@ -117,7 +117,7 @@ def _row(row: BoardRow, rivals: Sequence[BoardRow], ended: bool) -> str:
     if row.user:
         user = f'<span class="user">as <bdi>{escape_text(row.user)}</bdi></span>'
     if ended:
-        advice = _remedy(row, retry=False)
+        advice = "<p>Run again with --resume.</p>" if row.state == "left" else _remedy(row, retry=False)
     else:
         advice = _advice(row, rivals, f"{app} in {org}")
     # bdi: a name in a right-to-left script must not turn the text around it.

@@ -96,10 +96,10 @@ def render(result: ReportData) -> str:
     head += '\n<meta name="referrer" content="no-referrer">'
     groups = result.groups
     accepted = [group for group in groups if group.first.accepted]
-    overview = [
-        *_topics("What to do", groups[: len(groups) - len(accepted)], result.topics),
-        *_matrix(result, groups),
-    ]
+    open_groups = list(_topics("What to do", groups[: len(groups) - len(accepted)], result.topics))
+    matrix = list(_matrix(result, groups))
+    # Of a run the table is the overview; of a check it is long where there are many apps.
+    overview = matrix + open_groups if result.has_stages else open_groups + matrix
     body = "\n".join(
         [
             "<main>",
@@ -127,8 +127,7 @@ def _head(result: ReportData) -> Iterator[str]:
 
 def _matrix(result: ReportData, groups: Iterable[ReportGroup]) -> Iterator[str]:
     """A row per subject, a column per stage, or per rule that found something; marks link to what to do."""
-    columns = result.table_columns
-    stages = any(column.always for column in columns)
+    columns, stages = result.table_columns, result.has_stages
     yield f"<section><h2>{'Apps, orgs and stages' if stages else 'Apps and rules'}</h2>"
     if columns:
         links = {entry: group.number for group in groups for entry in group.entries}

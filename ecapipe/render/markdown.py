@@ -41,10 +41,10 @@ def blocks(result: ReportData) -> Iterator[str]:
     yield f"## {result.command}: {result.verdict}"
     if result.provenance:
         yield " · ".join(f"{name}: {code(value)}" for name, value in result.provenance)
-    if any(column.always for column in result.columns):
+    if result.has_stages:
         yield from _stages(result)
     yield from _groups("What to do", [group for group in result.groups if not group.first.accepted])
-    if not any(column.always for column in result.columns):
+    if not result.has_stages:
         yield from _counts(result)
     yield from _groups("Accepted", [group for group in result.groups if group.first.accepted])
 
