@@ -207,6 +207,11 @@ class SavedLoginFacts:
     refreshable: bool
     saved_at: str
     refreshed_at: str | None
+    last_used_at: str
+    """When its refresh token was used last, or came: it is not used with every request."""
+    expires_if_unused_by: str | None
+    """The day, in ISO 8601, until which it has to be used again; None without a refresh token."""
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,4 +365,6 @@ class Clock:
 
 
 DRY_RUN: Final = "Dry run: nothing is sent."
-"""The reason of a stage that a dry run ends at."""
+PROBED: Final = "Dry run: the org was asked, and nobody signs in."
+DRY_RUNS: Final = (DRY_RUN, PROBED)
+"""The reasons of a stage that a dry run ends at."""

@@ -1,35 +1,31 @@
-"""Asking orgs whether they accept the key and secret of each app (``app probe``): without a person or a login."""
+"""Asking orgs whether they accept each app (``app probe``): without a person or a login."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from queue import Empty, SimpleQueue
+from itertools import islice
 
 from ecapipe.check import listing
 from ecapipe.credentials import resolution, settings_file
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.credentials.sources import ANYBODY, Chain, Scope, without_questions
-from ecapipe.documents.verdicts import Verdict, Word
+from ecapipe.documents.verdicts import ProbeCheck, Verdict, Word, worst
 from ecapipe.events import AppFacts
-from ecapipe.oauth import introspection
 from ecapipe.oauth.flows.registry import allowed_flows
-from ecapipe.oauth.introspection import ProbeRefusal
-from ecapipe.orgs.org import duplicate_warnings
+from ecapipe.oauth.scopes import all_scopes
+from ecapipe.orgs.org import Org, duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.credentials import consumer_secret_missing
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.usage import bug, interrupted
 from ecapipe.project import discovery
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
-from ecapipe.run import scheduler, steps, targets
+from ecapipe.run import steps, targets
+from ecapipe.run.questions import Question, ask_all
 from ecapipe.run.targets import AppInOrg, RunTargets
-from ecapipe.run.workers import Workers
 from ecapipe.run.world import World
-
-_TICK = 0.25
-"""Seconds between two looks for requests that take long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class ProbeResult:
 def run(
     selection: ProjectSelection, org_selection: OrgSelection, secret_from: frozenset[str], world: World
 ) -> ProbeResult:
-    """Send one request for each pair. Raises `EcapipeError` if the project cannot be read, or an org not used."""
+    """Ask each org about its apps. Raises `EcapipeError` if the project cannot be read, or an org not used."""
     run_targets = targets.choose_targets(selection, org_selection, world)
     found = run_targets.found
     chain = world.chain(
@@ -53,7 +49,7 @@ def run(
     )
     # A dict as an ordered set: the same warning may come up again.
     warnings: dict[str, None] = {}
-    verdicts = _send_all([_prepare(pair, chain, world, warnings) for pair in run_targets.pairs], world)
+    verdicts = _ask_all([_prepare(pair, chain, world, warnings) for pair in run_targets.pairs], world)
     # A pair that nobody asked for may be skipped, as long as another one is accepted.
     if not any(verdict.word == "accepted" for verdict in verdicts):
         verdicts = tuple(_unskipped(verdict) for verdict in verdicts)
@@ -86,33 +82,41 @@ def _notices(run_targets: RunTargets) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Probe:
-    """One request that is ready to be sent, and the sources of its credentials."""
+class _Row:
+    """An app in an org, with the questions that can be asked, and the sources of its credentials."""
 
     pair: AppInOrg
-    credentials: Credentials
     resolved: Resolution
+    questions: tuple[Question, ...]
+    lacks_secret: bool
+    """Whether a login would need a secret, and there is none to ask about."""
 
-    def send(self, world: World) -> Verdict:
-        return _with_sources(self._ask(world), self.resolved)
+    def verdict(self, checks: Sequence[ProbeCheck]) -> Verdict:
+        """The row is as bad as its worst answer."""
+        bad = worst(checks)
+        verdict = _verdict(self.pair, bad.verdict, self._acceptance(checks))
+        if bad.problem:
+            verdict = _failure(self.pair, bad.verdict, bad.problem)
+        return _with_sources(replace(verdict, refused=bad.refused, checks=tuple(checks)), self.resolved)
 
-    def _ask(self, world: World) -> Verdict:
-        app, org = self.pair.app, self.pair.org
-        try:
-            introspection.read(world.send(introspection.request(self.credentials, org)), self.credentials, org)
-        except ProbeRefusal as refusal:
-            return replace(_failure(self.pair, "refused", refusal.problem), refused=refusal.part)
-        except EcapipeError as error:
-            return _failure(self.pair, "unclear", error.problem)
-        except Exception as error:  # a bug is the end of this row alone
-            return _failure(self.pair, "unclear", bug(error))
+    def _acceptance(self, checks: Sequence[ProbeCheck]) -> str:
+        callbacks = sum(check.callback is not None for check in checks)
+        parts = ["consumer key"]
+        if callbacks:
+            parts += ["callback URL" if callbacks == 1 else f"{callbacks} callback URLs", "scopes"]
         # A public client has no secret, and the key alone was proved.
-        credentials = "consumer key and secret" if self.credentials.consumer_secret else "consumer key"
-        return _verdict(self.pair, "accepted", f"{org.name} accepts the {credentials} of {app.name}.")
+        if callbacks < len(checks) and self.questions[-1].credentials.consumer_secret:
+            parts.append("secret")
+        *first, last = parts
+        listed = " and ".join(filter(None, (", ".join(first), last)))
+        sentence = f"{self.pair.org.name} accepts the {listed} of {self.pair.app.name}."
+        if self.lacks_secret:
+            sentence += " Its consumer secret is not here, so it was not asked about."
+        return sentence
 
 
-def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, None]) -> Verdict | _Probe:
-    """The request about a pair, or its verdict if there is nothing to ask. Adds what a run would warn of."""
+def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, None]) -> Verdict | _Row:
+    """The questions about a pair, or its verdict if there is nothing to ask. Adds what a run would warn of."""
     app, org = pair.app, pair.org
     if app.settings is None and not steps.has_credentials_from_outside(app, (org,), chain, lambda org: False):
         problem = settings_file.settings_problem(app, (org,), chain)
@@ -123,6 +127,11 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
     try:
         discovery.refuse_rivals(app)
         resolved = resolution.resolve(app, org, chain, allowed_flows)
+        missing = resolved.problem
+        lacks_secret = missing is not None and missing.kind is consumer_secret_missing
+        if lacks_secret and app.callback_urls:
+            # Authorize is asked without the secret.
+            resolved = resolution.resolve(app, org, without_questions(chain), allowed_flows, needs_no_secret=True)
     except EcapipeError as error:
         return _failure(pair, "missing", error.problem)
     except Exception as error:
@@ -133,7 +142,16 @@ def _prepare(pair: AppInOrg, chain: Chain, world: World, warnings: dict[str, Non
         case Problem() as problem:
             return _with_sources(_failure(pair, "missing", problem), resolved)
         case Credentials() as credentials:
-            return _Probe(pair, credentials, resolved)
+            return _Row(pair, resolved, _questions(credentials, org), lacks_secret)
+
+
+def _questions(credentials: Credentials, org: Org) -> tuple[Question, ...]:
+    """One for each callback, and one about the secret; where there is neither, about the key alone."""
+    app = credentials.app
+    questions = [Question(credentials, org, url, all_scopes(app)) for url in app.callback_urls]
+    if credentials.consumer_secret or not questions:
+        questions.append(Question(credentials, org))
+    return tuple(questions)
 
 
 def _failure(pair: AppInOrg, word: Word, problem: Problem) -> Verdict:
@@ -152,50 +170,14 @@ def _with_sources(verdict: Verdict, resolved: Resolution) -> Verdict:
     return replace(verdict, message=message, key_source=resolved.key.source, secret_source=resolved.secret.source)
 
 
-def _interrupted(probe: Verdict | _Probe) -> Verdict:
-    """What is left of a request that nobody waits for."""
-    if isinstance(probe, Verdict):
-        return probe
-    return _with_sources(_failure(probe.pair, "unclear", interrupted()), probe.resolved)
-
-
-def _send_all(probes: Sequence[Verdict | _Probe], world: World) -> tuple[Verdict, ...]:
-    """The verdicts in the order of `probes`, several of which are sent at once; a bug in a thread is raised here.
-
-    An interrupt leaves what has not been answered.
-    """
-    results: SimpleQueue[tuple[int, Verdict | BaseException] | None] = SimpleQueue()
-    verdicts: dict[int, Verdict] = {}
-    workers = Workers(scheduler.CONCURRENCY, scheduler.PER_HOST, world.clock.seconds, world.close_connections)
-
-    def work(number: int, probe: _Probe) -> None:
-        try:
-            results.put((number, probe.send(world)))
-        # `Workers` must not see an exception; an interrupt belongs to the main thread as well.
-        except BaseException as error:
-            results.put((number, error))
-
-    try:
-        with world.interrupts(partial(results.put, None)):
-            for number, probe in enumerate(probes):
-                match probe:
-                    case Verdict():
-                        verdicts[number] = probe
-                    case _Probe():
-                        workers.submit(probe.pair.org.host, partial(work, number, probe))
-            while len(verdicts) < len(probes):
-                try:
-                    arrived = results.get(timeout=_TICK)
-                except Empty:
-                    # Slow hosts must not hold the quick ones up.
-                    workers.relieve()
-                    continue
-                if arrived is None:
-                    break
-                number, result = arrived
-                if isinstance(result, BaseException):
-                    raise result
-                verdicts[number] = result
-    finally:
-        workers.close()
-    return tuple(verdicts.get(number) or _interrupted(probe) for number, probe in enumerate(probes))
+def _ask_all(rows: Sequence[Verdict | _Row], world: World) -> tuple[Verdict, ...]:
+    """The verdicts in the order of `rows`; an interrupt leaves the questions that have not been answered."""
+    questions = [question for row in rows if isinstance(row, _Row) for question in row.questions]
+    answers, unanswered = ask_all(questions, world), EcapipeError(interrupted())
+    checks = iter(
+        answers.checks.get(number) or question.answer("unclear", unanswered)
+        for number, question in enumerate(questions)
+    )
+    return tuple(
+        row if isinstance(row, Verdict) else row.verdict(list(islice(checks, len(row.questions)))) for row in rows
+    )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ecapipe.login.callbacks import CallbackReply
     from ecapipe.login.salesforce_cli import SalesforceCli
     from ecapipe.login.signing import KeyReader
+    from ecapipe.oauth.dpop import ProofKeys
     from ecapipe.oauth.messages import Request, Response
     from ecapipe.problems.problem import Problem
     from ecapipe.project.replacements import Substitute
@@ -113,6 +114,7 @@ def real_world(
         ask=terminal.ask if secret_prompts else None,
         sources=SOURCES,
         keys=_later(lambda: _keys(environment)),
+        proof_keys=_later(_proof_keys),
         certificate_end=_certificate_end,
         open=_opening(openings, environment, browser),
         listen=partial(_listen, openings),
@@ -146,6 +148,12 @@ def _keys(environment: Environment) -> KeyReader:
     from ecapipe.adapters.signer import PemKeys
 
     return PemKeys(environment.credential)
+
+
+def _proof_keys() -> ProofKeys:
+    from ecapipe.adapters.signer import EcKeys
+
+    return EcKeys()
 
 
 def _certificate_end(text: str) -> str | None:

@@ -1,9 +1,11 @@
-"""Private keys on disk, and what they sign; the only client module that meets cryptography."""
+"""Private keys, on disk and of single logins, and what they sign; the only client module that meets cryptography."""
 
 from __future__ import annotations
 
+import base64
 import binascii
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ecapipe.adapters import reading
+from ecapipe.oauth.grants import base64url
 from ecapipe.problems.credentials import (
     jwt_key_encrypted,
     jwt_key_not_path,
@@ -22,6 +25,7 @@ from ecapipe.problems.usage import unreadable_file
 from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 
@@ -30,6 +34,8 @@ SHORTEST = 2048
 PASSPHRASE = "ECAPIPE_JWT_KEY_PASSPHRASE"  # noqa: S105  # the name of the variable
 
 _LARGEST = 64 * 1024
+_P256 = 32
+"""Bytes of a number of the curve."""
 
 _INSTEAD = {
     b"-----BEGIN CERTIFICATE": "it holds a certificate, not the private key that belongs to it",
@@ -68,6 +74,49 @@ class RsaKey:
         if end < datetime.fromisoformat(at):
             return f"expired on {end:%Y-%m-%d}"
         return None
+
+
+class EcKey:
+    """A private key on P-256; see `ecapipe.oauth.dpop.ProofKey`."""
+
+    def __init__(self, key: EllipticCurvePrivateKey) -> None:
+        self._key = key
+        public = key.public_key().public_numbers()
+        self.x, self.y = public.x.to_bytes(_P256), public.y.to_bytes(_P256)
+
+    def __repr__(self) -> str:
+        return "Key()"
+
+    @property
+    def secret(self) -> Secret:
+        return Secret(base64url(self._key.private_numbers().private_value.to_bytes(_P256)))
+
+    def sign(self, data: bytes) -> bytes:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+        r, s = utils.decode_dss_signature(self._key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(_P256) + s.to_bytes(_P256)
+
+
+class EcKeys:
+    """See `ecapipe.oauth.dpop.ProofKeys`."""
+
+    def new(self) -> EcKey:
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        return EcKey(ec.generate_private_key(ec.SECP256R1()))
+
+    def load(self, secret: Secret) -> EcKey | None:
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        if not re.fullmatch(r"[\w-]{43}", secret.reveal(), re.ASCII):
+            return None
+        number = int.from_bytes(base64.urlsafe_b64decode(f"{secret.reveal()}="))
+        try:
+            return EcKey(ec.derive_private_key(number, ec.SECP256R1()))
+        except ValueError:  # beyond the order of the curve
+            return None
 
 
 def certificate_end(certificate: str) -> str | None:

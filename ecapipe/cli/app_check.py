@@ -1,4 +1,4 @@
-"""``ecapipe app check``: the apps of a project before a login, a deploy or a commit."""
+"""``ecapipe app check``: the apps of a project before a login, a deploy or a commit, and for hosted MCP servers."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Purpose(StrEnum):
     login = "login"
     deploy = "deploy"
     commit = "commit"
+    mcp = "mcp"
 
 
 class FailOn(StrEnum):
@@ -51,22 +52,22 @@ class CheckFlags(ProjectFlags):
     """What ``ecapipe app check`` takes."""
 
     purpose: Annotated[
-        Purpose, typer.Option("--for", metavar="|".join(Purpose), help="What is to come: it decides the levels.")
+        Purpose, typer.Option("--for", metavar="|".join(Purpose), help="What to check for; sets the severities.")
     ] = Purpose.login
     target_org: Annotated[
         str | None,
         typer.Option(
-            "--target-org", "-o", metavar="ORG", help="Org of the deploy; its id comes from orgId in the project."
+            "--target-org", "-o", metavar="ORG", help="Target org of the deploy, by its orgId in the project."
         ),
     ] = None
     staged: Annotated[
-        bool, typer.Option("--staged", help="Check what git's index holds: what a commit would take.")
+        bool, typer.Option("--staged", help="Check staged changes only: what the next commit would contain.")
     ] = False
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="REF", help="Check only apps of which a file differs from this revision."),
+        typer.Option("--since", metavar="REF", help="Check only apps with files that changed since this revision."),
     ] = None
-    history: Annotated[bool, typer.Option("--history", help="Look for the consumer secrets in all commits, too.")] = (
+    history: Annotated[bool, typer.Option("--history", help="Also search all commits for the consumer secrets.")] = (
         False
     )
     project_config_from: Annotated[
@@ -74,39 +75,42 @@ class CheckFlags(ProjectFlags):
         typer.Option(
             "--project-config-from",
             metavar="REF",
-            help="Read plugins.ecapipe and the baseline from this commit: what a pull request changes there waits.",
+            help="Use plugins.ecapipe and the baseline of this commit, not those that a pull request changes.",
         ),
     ] = None
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", metavar="|".join(FailOn), help="The mildest level that ends with 1.")
+        FailOn, typer.Option("--fail-on", metavar="|".join(FailOn), help="Lowest severity that fails the command.")
     ] = FailOn.error
     update_baseline: Annotated[
-        bool, typer.Option("--update-baseline", help="Accept all findings: write them to the project's baseline.")
+        bool,
+        typer.Option("--update-baseline", help="Accept all current findings: write them to the project's baseline."),
     ] = False
     report_to: ReportFiles = None
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         yield from super().contradictions(session)
         if self.project_config_from is not None and self.no_project_config:
-            yield "--project-config-from reads the configuration that --no-project-config ignores."
+            yield "--project-config-from can't be used with --no-project-config."
         if self.project_config_from is not None and self.update_baseline:
-            yield "--update-baseline writes the baseline of the tree, and --project-config-from reads another."
+            yield "--update-baseline can't be used with --project-config-from, which reads another baseline."
 
 
 @with_flags(CheckFlags)
 def check_apps(session: CommandSession, flags: CheckFlags) -> int:
-    """Check the apps before a login, a deploy or a commit: files, credentials, policies, and who can see secrets.
+    """Check apps before a login, a deploy or a commit: files, credentials, policies, and exposed secrets.
 
-    Offline. Ends with 1 if there is a finding at the level of --fail-on.
+    Works offline. Exits with 1 if there is a finding of the --fail-on severity or higher.
 
-    The levels depend on --for; plugins.ecapipe.rules of sfdx-project.json gives rules other levels, or switches them
-    off. Findings in the baseline, the file that plugins.ecapipe.baseline names, are shown as accepted and do not
-    count. ecapipe explain RULE says why a rule matters and what to do.
+    --for mcp checks whether Salesforce's hosted MCP servers will accept the apps; select those apps with --name.
 
-    --project-config-from takes both, plugins.ecapipe and the baseline, from a commit, such as the one that a pull
-    request starts from, and tells of a change as check-config-changed.
+    The severity of a finding depends on --for. Change it or turn a rule off with plugins.ecapipe.rules in
+    sfdx-project.json. Findings in the baseline, the file set with plugins.ecapipe.baseline, are shown as accepted and
+    don't fail the command. ecapipe explain RULE describes why a rule matters and how to fix a finding.
 
-    Files that git ignores or does not track always count as changed for --since.
+    --project-config-from reads plugins.ecapipe and the baseline from a commit, such as the base of a pull request,
+    and reports changes to them as check-config-changed.
+
+    For --since, files that git ignores or doesn't track always count as changed.
     """
     # Imported here: the other commands about apps need no rules.
     from ecapipe.check import inspection

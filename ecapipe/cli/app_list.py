@@ -12,7 +12,7 @@ from ecapipe.check import listing
 from ecapipe.cli import options
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.documents import results
-from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFileFlag, ProjectFlags, TargetOrgs, command_flags
+from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, TargetOrgs, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.events import VariableFacts
 from ecapipe.problems.problem import EcapipeError
@@ -28,30 +28,28 @@ class ListFlags(ProjectFlags):
 
     variables: Annotated[
         bool,
-        typer.Option(
-            "--variables", help="List the variables that key and secret would be read from, and which are set."
-        ),
+        typer.Option("--variables", help="List the environment variables for keys and secrets, and which are set."),
     ] = False
     target_org: TargetOrgs = None
-    file: OrgFileFlag = None
+    file: OrgFiles = None
     all_orgs: AllOrgs = False
     allow_host: AllowHosts = None
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
-        if not self.variables and (self.target_org or self.file is not None or self.all_orgs):
-            yield "The flags that name orgs need --variables."
+        if not self.variables and (self.target_org or self.file or self.all_orgs):
+            yield "Flags that select orgs require --variables."
         yield from super().contradictions(session)
 
 
 @with_flags(ListFlags)
 def list_apps(session: CommandSession, flags: ListFlags) -> int:
-    """List the external client apps of the project, their files, and what each allows.
+    """List the external client apps of a project, their files, and what each allows.
 
-    An incomplete app is listed like any other.
+    Incomplete apps are listed as well.
 
-    With --variables, list the names of the environment variables that ecapipe run would read in the given orgs, and
-    which of them are set: for the secrets of a CI system. No value is printed. Names for the consumer key are listed
-    where one is set, or with --verbose. Each also works with _FILE at its end, as the path of a file.
+    With --variables, list the environment variables that ecapipe run would read for the given orgs, and which of them
+    are set. Use it to set up secrets in a CI system. No values are printed. Variables for the consumer key are listed
+    if one is set, or with --verbose. Each name also works with the suffix _FILE, for the path of a file.
     """
     project = flags.select_project(session.environment, flags.name)
     world = composition.real_world(session.environment)
@@ -73,7 +71,7 @@ def _variables(
     from ecapipe.run.targets import choose_targets
 
     orgs = options.select_orgs(
-        session.environment, flags.target_org, file=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
+        session.environment, flags.target_org, files=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
     )
     try:
         return variables.variables(choose_targets(project, orgs, world, with_orgs=orgs.asked), world)

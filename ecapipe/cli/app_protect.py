@@ -28,30 +28,29 @@ Tool = StrEnum("Tool", {name: name for name in scanners.TOOLS})  # type: ignore[
 class ProtectFlags(ProjectFlags):
     """What ``ecapipe app protect`` takes."""
 
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without writing them.")] = False
     forceignore: Annotated[
         bool,
         typer.Option(
             "--forceignore",
-            help="Keep the files from the Salesforce CLI, too: it then neither deploys nor retrieves them.",
+            help="Also add patterns to .forceignore: the Salesforce CLI then neither deploys nor retrieves the "
+            "files.",
         ),
     ] = False
     replace_with_env: Annotated[
         bool,
         typer.Option(
             "--replace-with-env",
-            help="Put placeholders into the files for their secrets, and replacements into sfdx-project.json.",
+            help="Replace secrets in files with placeholders, and add replacements to sfdx-project.json.",
         ),
     ] = False
     rules: Annotated[
         Tool | None,
-        typer.Option(
-            "--rules", metavar="|".join(Tool), help="Print rules for a secret scanner, and do nothing else."
-        ),
+        typer.Option("--rules", metavar="|".join(Tool), help="Only print rules for a secret scanner."),
     ] = None
-    concise: Annotated[bool, typer.Option("--concise", help="Leave out how the files change.")] = False
+    concise: Annotated[bool, typer.Option("--concise", help="Don't print the changes to files.")] = False
     no_prompt: Annotated[
-        bool, typer.Option("--no-prompt", "-p", help="Take secrets out of files without asking.")
+        bool, typer.Option("--no-prompt", "-p", help="Remove secrets from files without asking for confirmation.")
     ] = False
 
     @property
@@ -63,22 +62,21 @@ class ProtectFlags(ProjectFlags):
         yield from super().contradictions(session)
         if self.rules:
             if self.dry_run or self.forceignore or self.replace_with_env:
-                yield "--rules excludes every flag that is about files."
+                yield "--rules can't be used with flags that select or change files."
         # Nobody can be asked where the answer has to be JSON.
         elif self.removes_secrets and session.json and _has_person(session):
-            yield "--replace-with-env with --json takes secrets out of files without asking: add --no-prompt."
+            yield "--replace-with-env can't ask for confirmation with --json: add --no-prompt."
 
 
 @with_flags(ProtectFlags)
 def protect_apps(session: CommandSession, flags: ProtectFlags) -> int:
-    """Keep the settings files, which hold consumer secrets, out of git.
+    """Keep settings files with consumer secrets out of git.
 
-    Adds patterns to the .gitignore that decides on the files, and says which files git tracks all the same and how
-    to untrack them. What is protected already stays as it is. A tree named with --credentials-dir holds such files,
-    too, and is protected like the project.
+    Adds patterns to the .gitignore that applies to the files, lists files that git already tracks, and shows how to
+    untrack them. Files that are already protected don't change. --credentials-dir folders are also protected.
 
-    With --replace-with-env each consumer secret leaves its file, and is kept nowhere: make sure that you have it.
-    The output names the variable to supply it in.
+    --replace-with-env removes consumer secrets from the files. They aren't stored anywhere else: make sure that you
+    have them. The output names the variable to set for each.
     """
     from ecapipe.adapters.project_tree import git
     from ecapipe.protect import plan
@@ -133,7 +131,7 @@ def _write(session: CommandSession, protection: Protection, *, confirm: bool) ->
 
 
 def _confirms() -> bool:
-    question = "Take the consumer secrets out of these files? They are kept nowhere else"
+    question = "Remove the consumer secrets from these files? They aren't stored anywhere else"
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:

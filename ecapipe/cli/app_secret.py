@@ -26,10 +26,8 @@ from ecapipe.secret import Secret
 class AppFlags(CommonFlags):
     """The one app that is meant."""
 
-    app: Annotated[str | None, typer.Argument(metavar="APP", help="The app, by its exact developer name.")] = None
-    name: Annotated[
-        list[str] | None, typer.Option("--name", "-n", metavar="APP", help="The app, if it is not given as APP.")
-    ] = None
+    app: Annotated[str | None, typer.Argument(metavar="APP", help="Exact developer name of the app.")] = None
+    name: Annotated[list[str] | None, typer.Option("--name", "-n", metavar="APP", help="Same as APP.")] = None
 
     COMMAND: ClassVar[str]
 
@@ -40,7 +38,7 @@ class AppFlags(CommonFlags):
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         if len(self.apps) != 1:
-            yield f"Name one app: {self.COMMAND} APP."
+            yield f"Specify one app: {self.COMMAND} APP."
         yield from super().contradictions(session)
 
 
@@ -52,23 +50,25 @@ class SetSecretFlags(TreeFlags, AppFlags):
 
     target_org: Annotated[
         str | None,
-        typer.Option("--target-org", "-o", metavar="ORG", help="Org whose consumer key is meant, where they differ."),
+        typer.Option(
+            "--target-org", "-o", metavar="ORG", help="Org of the consumer key, if it differs between orgs."
+        ),
     ] = None
     store: StoreIn = None
     no_prompt: Annotated[
-        bool, typer.Option("--no-prompt", "-p", help="Never ask anything: the secret has to be piped in.")
+        bool, typer.Option("--no-prompt", "-p", help="Don't prompt. Pipe the secret to standard input.")
     ] = False
 
 
 @with_flags(SetSecretFlags)
 def set_secret(session: CommandSession, flags: SetSecretFlags) -> int:
-    """Keep the consumer secret of an app, for when its settings file lacks it.
+    """Save the consumer secret of an app whose settings file lacks it.
 
-    The secret is asked for without being shown; without a terminal it is read from standard input, as one line. No
-    flag takes it.
+    Prompts for the secret without echoing it. Without a terminal, reads it from standard input, as one line. A secret
+    can't be passed in a flag.
 
-    It is kept for the app's consumer key, so that it is never used with another one. ecapipe run takes it where
-    environment, replacements and settings file have none; ecapipe app forget-secret removes it.
+    The secret is saved for the app's consumer key, and never used with another key. ecapipe run uses it if the
+    environment, replacements and settings file have none. To remove it, run ecapipe app forget-secret.
     """
     from ecapipe.saved import secrets as saved_secrets
 
@@ -88,11 +88,11 @@ def set_secret(session: CommandSession, flags: SetSecretFlags) -> int:
     facts = saved_secrets.secret_facts(owner)
     secret = _read_secret(session, f"Consumer secret of {app} (key {facts.consumer_key}): ", flags.no_prompt)
     if secret is None:
-        raise EcapipeError(secret_unusable(app, "nothing was given"))
+        raise EcapipeError(secret_unusable(app, "it is empty"))
     saved_secrets.save_secret(owner, secret, world)
     warnings = []
     if earlier is not None:
-        warnings.append(f"A consumer secret of {app} is found in {earlier}, too, which comes first.")
+        warnings.append(f"{earlier} also has a consumer secret for {app}, and takes precedence.")
     lines = listings.kept_secret(facts, world.store.where("secret", place), flags.length)
     return session.finish(lambda: results.AppSetSecret.of(facts), lines, warnings=warnings)
 
@@ -105,17 +105,18 @@ class ForgetSecretFlags(TreeFlags, AppFlags):
     LAST = ("source_dir", "metadata_dir", "credentials_dir", *CommonFlags.LAST)
 
     target_org: Annotated[
-        str | None, typer.Option("--target-org", "-o", metavar="ORG", help="Org that the secret was kept for.")
+        str | None, typer.Option("--target-org", "-o", metavar="ORG", help="Org that the secret was saved for.")
     ] = None
-    every: Annotated[bool, typer.Option("--all", help="Forget the secrets of all apps of that name.")] = False
+    every: Annotated[bool, typer.Option("--all", help="Remove the secrets of all apps with this name.")] = False
 
 
 @with_flags(ForgetSecretFlags)
 def forget_secret(session: CommandSession, flags: ForgetSecretFlags) -> int:
-    """Forget the consumer secret that ecapipe app set-secret keeps.
+    """Remove the consumer secret that ecapipe app set-secret saved.
 
-    It needs no project, and changes nothing at Salesforce: the secret stays what it is there. With a folder, only
-    what is kept for the consumer key that the app has there is forgotten.
+    Doesn't need a project, and doesn't change the secret in Salesforce. With a folder, removes only the secret for '
+    'the
+    consumer key that the app has there.
     """
     from ecapipe.saved import secrets as saved_secrets
 
@@ -130,7 +131,7 @@ def forget_secret(session: CommandSession, flags: ForgetSecretFlags) -> int:
         consumer_key = owner.consumer_key
     owners, removed = saved_secrets.forget_secrets(app, flags.target_org, flags.every, world, consumer_key)
     facts = [saved_secrets.secret_facts(owner) for owner in owners]
-    warnings = [f"{record.problem.file} is removed, though it could not be read." for record in removed]
+    warnings = [f"Removed {record.problem.file}, which couldn't be read." for record in removed]
     lines = listings.forgotten(facts, flags.length)
     return session.finish(lambda: results.AppForgetSecret.of(facts), lines, warnings=warnings)
 
@@ -143,6 +144,6 @@ def _read_secret(session: CommandSession, question: str, no_prompt: bool) -> Sec
         return terminal.given(sys.stdin)
     if no_prompt or session.json:
         flag = "--no-prompt" if no_prompt else "--json"
-        sentence = f"{flag} asks for nothing: pipe the consumer secret in, as one line."
+        sentence = f"{flag} doesn't prompt: pipe the consumer secret to standard input, as one line."
         raise EcapipeError(usage_error(sentence, SetSecretFlags.COMMAND))
     return terminal.ask(question)

@@ -44,6 +44,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "RUN|FILE": _PATH,
     "REF": r"\w[\w./@~^{}-]{0,199}",
     '"A B"': r"[a-zA-Z][\w:./-]{0,79}(?:[ ,]+[a-zA-Z][\w:./-]{0,79}){0,99}[ ,]*",
+    "METHOD URL": r"[A-Za-z]{1,20}",
     "MINUTES": _NUMBER,
     "N": _NUMBER,
     "K/N": r"[0-9]{1,6}/[0-9]{1,6}",

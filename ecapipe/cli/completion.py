@@ -31,10 +31,10 @@ VARIABLE: Final = "_ECAPIPE_COMPLETE"
 
 SHOW, INSTALL = "--show-completion", "--install-completion"
 FLAGS: Final = {
-    SHOW: "Print what completes ecapipe in bash, zsh, fish or powershell.",
-    INSTALL: "Make bash, zsh or fish complete ecapipe from now on.",
-    "--version": "The version.",
-    "--help": "All of the help; -h is shorter.",
+    SHOW: "Print the completion script for bash, zsh, fish or powershell.",
+    INSTALL: "Install completion for bash, zsh or fish.",
+    "--version": "Print the version.",
+    "--help": "Print the full help; -h is shorter.",
 }
 
 _PLAIN: Final = re.compile(r"[\w.,@:/=+-]+")
@@ -260,12 +260,12 @@ def main(words: Sequence[str], environment: Environment) -> list[str]:
     shell = rest[0] if rest else _own_shell(environment)
     shells = _shells(flag)
     if shell == "powershell" and shell not in shells and len(rest) < 2:
-        sentence = f"{INSTALL} knows no startup file of PowerShell."
-        action = f"In PowerShell: ecapipe {SHOW} powershell | Out-File -Append -Encoding utf8 $PROFILE"
+        sentence = f"{INSTALL} doesn't support PowerShell."
+        action = f"In PowerShell, run: ecapipe {SHOW} powershell | Out-File -Append -Encoding utf8 $PROFILE"
         raise EcapipeError(usage_error(sentence, "ecapipe", action))
     if len(rest) > 1 or shell not in shells:
-        sentence = f"{flag} takes one shell: {', '.join(shells)}."
-        raise EcapipeError(usage_error(sentence, "ecapipe", f"Try ecapipe {flag} bash"))
+        sentence = f"Expected {flag} to be one of: {', '.join(shells)}."
+        raise EcapipeError(usage_error(sentence, "ecapipe", f"Example: ecapipe {flag} bash"))
     if flag == SHOW:
         return SCRIPTS[shell].splitlines()
     home = environment.get("HOME") or os.path.expanduser("~")
@@ -295,12 +295,12 @@ def _install(shell: str, home: str) -> str:
     except OSError as error:
         raise EcapipeError(unreadable_file(path, error.strerror or "unknown reason")) from None
     if line in before.splitlines():
-        return f"{path} completes ecapipe already."
+        return f"Completion is already installed in {path}."
     # The last line of the file may lack its end.
     if before and not before.endswith("\n"):
         line = f"\n{line}"
     _write(path, f"{line}\n", "a")
-    return f"Added a line to {path}: new shells complete ecapipe."
+    return f"Added completion to {path}. Open a new shell to use it."
 
 
 def _write(path: str, text: str, mode: str) -> None:

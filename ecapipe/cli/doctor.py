@@ -29,19 +29,19 @@ class DoctorFlags(CommonFlags):
     """What ``ecapipe doctor`` takes."""
 
     storage: Annotated[
-        bool, typer.Option("--storage", help="Instead: what is kept on this machine, and how it is removed.")
+        bool, typer.Option("--storage", help="Show what is stored on this machine instead, and how to remove it.")
     ] = False
     no_project_config: NoProjectConfig = False
 
 
 @with_flags(DoctorFlags)
 def doctor(session: CommandSession, flags: DoctorFlags) -> int:
-    """Look at this machine: Python, git, Salesforce CLI, browser, keyring, proxy, CA, callback ports, state.
+    """Check this machine: Python, git, Salesforce CLI, browser, keyring, proxy, CA, callback ports, state.
 
-    Changes nothing, and asks no org. Each line is ok, warn or fail, and says what to do; ends with 1 if one is fail.
+    Changes nothing, and doesn't contact orgs. Each check is ok, warn or fail, with a fix. Exits with 1 if any fails.
     The callback ports are those of the project in the current folder.
 
-    With --storage: what is stored where, with which mode, by whom, and how it is removed.
+    With --storage, shows what is stored where, with which file mode and owner, and how to remove it.
     """
     world = composition.real_world(session.environment)
     project_apps = _project_apps(session, world, flags.no_project_config)

@@ -45,12 +45,12 @@ _COMMAND = "ecapipe emulator start"
 _MAX_FAULTS = 1024 * 1024
 """Bytes of a fault file."""
 
-commands = typer.Typer(cls=Group, help="Run a local org for trying and testing.", rich_markup_mode=None)
+commands = typer.Typer(cls=Group, help="Run a local org for tests and trials.", rich_markup_mode=None)
 
 
 @commands.callback()
 def emulator() -> None:
-    """Run a local org for trying and testing."""
+    """Run a local org for tests and trials."""
 
 
 @command_flags
@@ -61,7 +61,7 @@ class StartFlags(CommonFlags):
     port: Annotated[
         int,
         typer.Option(
-            "--port", metavar="N", min=0, max=65535, help="Port of the first org, others follow; 0 takes free ones."
+            "--port", metavar="N", min=0, max=65535, help="Port of the first org; others follow. 0 picks free ports."
         ),
     ] = DEFAULT_PORT
     org: Annotated[
@@ -69,32 +69,34 @@ class StartFlags(CommonFlags):
         typer.Option(
             "--org",
             metavar="NAME",
-            help="Name of an org. Repeatable: apps whose distributionState is Local are in the first only.",
+            help="Name of an org. Repeatable. Apps with distributionState Local are only in the first.",
         ),
     ] = None
-    tls: Annotated[bool, typer.Option("--tls", help="Speak https, with a certificate made for this start.")] = False
+    tls: Annotated[bool, typer.Option("--tls", help="Use https, with a temporary certificate.")] = False
     faults: Annotated[
         str | None,
-        typer.Option("--faults", metavar="FILE", help="JSON list of what is to go wrong; --help describes it."),
+        typer.Option("--faults", metavar="FILE", help="JSON file of faults to inject; see DESCRIPTION."),
     ] = None
-    concise: Annotated[bool, typer.Option("--concise", help="Print the addresses only.")] = False
+    concise: Annotated[bool, typer.Option("--concise", help="Print only the URLs.")] = False
     no_project_config: NoProjectConfig = False
 
 
 @commands.command("start", cls=Command)
 @with_flags(StartFlags)
 def start(session: CommandSession, flags: StartFlags) -> int:
-    """Start a local org that knows the project's apps, until Ctrl-C.
+    """Run a local org with the project's apps, until Ctrl-C.
 
-    Prints the address of each org, its apps, and the user name and password to sign in with; with --tls also the
-    file to trust, in a private folder that is gone when the emulator has stopped.
+    Prints the URL of each org, its apps, and the username and password to sign in with. With --tls, also prints the
+    certificate file to trust, in a private folder that is removed when the emulator stops.
 
-    The file of --faults holds a list like [{"path": "/services/oauth2/token", "times": 1, "do": {"status": 503,
-    "retryAfter": 5}}]. In "path" * stands for anything; "org" names the only org it happens in; "after": 2 lets two
-    requests pass; "times": 1 makes it happen once.
+    A token request with a DPoP proof gets a token that is bound to its key. An app with isDPopEnabled gets no other.
 
-    "do" takes: "status" with a JSON "body"; "html": true for a maintenance page, or {"error", "error_description"}
-    for a page that refuses; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "truncate", "huge":
+    The --faults file is a JSON list, such as [{"path": "/services/oauth2/token", "times": 1, "do": {"status": 503,
+    "retryAfter": 5}}]. In "path", * matches anything. "org": NAME limits the fault to one org, "after": 2 skips
+    the first two requests, and "times": 1 makes it happen once.
+
+    "do" can have: "status" with a JSON "body"; "html": true for a maintenance page, or {"error", "error_description"}
+    for an error page; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "truncate", "huge":
     bytes; "drip": bytes per second; "delay", "retryAfter": seconds; "wrongContentType": TYPE.
     """
     from ecapipe.emulator.server import Emulator
@@ -171,6 +173,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
             approved=_approved(app),
             orgs=orgs,
             refresh_tokens=_policy(app, "refreshTokenPolicyType") != "Zero",
+            dpop_required=app.requires_dpop,
             rotates=_flag(app, "isRefreshTokenRotationEnabled", False),
             refresh_needs_secret=_flag(app, "isSecretRequiredForRefreshToken", True),
             introspects_all=_flag(app, "isIntrospectAllTokens", False),
@@ -204,7 +207,7 @@ def planned(file: str) -> tuple[Fault, ...]:
     try:
         return faults.parse(data)
     except ValueError as error:
-        raise EcapipeError(usage_error(f"{file} is no fault file: {error}.", _COMMAND)) from None
+        raise EcapipeError(usage_error(f"{file} is not a valid fault file: {error}.", _COMMAND)) from None
 
 
 def _flag(app: App, name: str, default: bool) -> bool:
@@ -236,9 +239,9 @@ def _no_certificates() -> Problem:
     from ecapipe.adapters import installation
 
     return usage_error(
-        "--tls needs the Python package trustme, which is not installed.",
+        "--tls requires the Python package trustme, which isn't installed.",
         _COMMAND,
-        f"Install it into the environment of ecapipe: {installation.adding('trustme')}",
+        f"Install it in ecapipe's environment: {installation.adding('trustme')}",
     )
 
 
@@ -261,7 +264,7 @@ def _lines(server: Emulator, apps: Sequence[RegisteredApp], length: Length) -> l
     for name, url in server.urls.items():
         username, password = server.login(name)
         app_names = ", ".join(_app_names(apps, name)) or "none"
-        lines += [f"{name}: {url}", f"  User name: {username}", f"  Password: {password}", f"  Apps: {app_names}"]
+        lines += [f"{name}: {url}", f"  Username: {username}", f"  Password: {password}", f"  Apps: {app_names}"]
     if server.ca_file:
-        lines.append(f"Clients trust it with SSL_CERT_FILE={server.ca_file}")
-    return [text.clean(line) for line in [*lines, "Stop it with Ctrl-C."]]
+        lines.append(f"To trust its certificate, set SSL_CERT_FILE={server.ca_file}")
+    return [text.clean(line) for line in [*lines, "Press Ctrl-C to stop."]]

@@ -24,18 +24,17 @@ SCHEMAS = "json-schema"
 class ExplainFlags(CommonFlags):
     """What ``ecapipe explain`` takes."""
 
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A problem or rule, as output names it.")] = (
-        None
-    )
-    concise: Annotated[bool, typer.Option("--concise", help="Without NAME: print the names only.")] = False
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Name of a problem or rule, as shown in the output.")
+    ] = None
+    concise: Annotated[bool, typer.Option("--concise", help="Without NAME: print only the names.")] = False
 
 
 @with_flags(ExplainFlags)
 def explain(session: CommandSession, flags: ExplainFlags) -> int:
-    """Explain a problem or a rule: what it means, why it matters, what to do. Without NAME, list them all.
+    """Explain a problem or a rule: what it means, why it matters, and how to fix it. Without NAME, list all.
 
-    With the name json-schema: print the JSON Schema of everything that --json prints, of each command by its name
-    under $defs.
+    ecapipe explain json-schema prints the JSON Schema of all --json output, with each command under $defs.
     """
     rules = list(RULES.values())
     problems = list(CATALOGUE.values())

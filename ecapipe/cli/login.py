@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ecapipe.adapters import composition
-from ecapipe.cli import options
+from ecapipe.cli import login_refresh, options
 from ecapipe.cli.commands import Command, Group, with_flags
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
+from ecapipe.exchange.sending import prove
 from ecapipe.problems.oauth import server_busy
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
+from ecapipe.problems.storage import login_not_bound
 from ecapipe.problems.usage import bug, interrupted
 from ecapipe.render import listings, text
 from ecapipe.render.listings import Length
 from ecapipe.run.world import World
-from ecapipe.saved import records, sessions
+from ecapipe.saved import idle, records, sessions
 from ecapipe.saved.records import SavedLogin
+from ecapipe.saved.sessions import SavedAccess
 
 commands = typer.Typer(cls=Group, help="Use and end the logins that ecapipe run --save keeps.", rich_markup_mode=None)
+
+_METHOD: Final = re.compile(r"[A-Za-z]{1,20}")
+_URL: Final = re.compile(
+    r"(?:https://[^/?#@\s]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:[/?][!-~]*)?"
+)
+_BOUND: Final = (
+    "Warning: the token is bound to a key (DPoP): each request with it needs a proof, too. "
+    "--proof METHOD URL prints one."
+)
 
 LoginOrg = Annotated[
     str | None,
@@ -55,12 +68,16 @@ class LoginsFlags(CommonFlags):
 def list_logins(session: CommandSession, flags: LoginsFlags) -> int:
     """List the kept logins, without their tokens.
 
-    Offline, and without a look into the keyring.
+    Offline, and without a look into the keyring. Salesforce ends a refresh token that is not used for 30 days: that
+    day is shown, and is a warning in the week before. ecapipe login refresh --all uses all of them.
     """
-    logins, unreadable = sessions.logins(composition.real_world(session.environment))
-    facts = [sessions.facts(login) for login in sessions.fitting(logins, flags.name or (), flags.target_org)]
+    world = composition.real_world(session.environment)
+    logins, unreadable = sessions.logins(world)
+    fitting = sessions.fitting(logins, flags.name or (), flags.target_org)
+    facts = [sessions.facts(login) for login in fitting]
     # A record that cannot be read keeps no other from being listed.
     warnings = [" ".join((record.problem.message, *record.problem.actions)) for record in unreadable]
+    warnings += _idle(fitting, world)
     return session.finish(
         lambda: results.LoginList.of(facts), listings.logins(facts, flags.length), warnings=warnings
     )
@@ -94,7 +111,15 @@ def display_login(session: CommandSession, flags: DisplayFlags) -> int:
         return session.finish(lambda: results.LoginDisplay.of(facts, verified=False), lines, 1, [warning])
     if flags.verify:
         lines.append("  Access token: accepted by the org")
-    return session.finish(lambda: results.LoginDisplay.of(facts, verified=flags.verify or None), lines)
+    return session.finish(
+        lambda: results.LoginDisplay.of(facts, verified=flags.verify or None), lines, warnings=_idle([login], world)
+    )
+
+
+def _idle(logins: Iterable[SavedLogin], world: World) -> list[str]:
+    """Sentences on refresh tokens that are about to end unused."""
+    now = world.clock.utc()
+    return [sentence for login in logins if (sentence := idle.warning(login, now))]
 
 
 def _way_out(login: SavedLogin) -> str:
@@ -104,9 +129,16 @@ def _way_out(login: SavedLogin) -> str:
     return f"Log in again: {login.command}"
 
 
+@command_flags
+class RefreshFlags(LoginsFlags):
+    """What ``ecapipe login refresh`` takes."""
+
+    every: Annotated[bool, typer.Option("--all", help="Refresh all kept logins, or all that fit.")] = False
+
+
 @commands.command("refresh", cls=Command)
-@with_flags(LoginFlags)
-def refresh_login(session: CommandSession, flags: LoginFlags) -> int:
+@with_flags(RefreshFlags)
+def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
     """Get a new access token for a kept login, and keep it.
 
     Where the app rotates refresh tokens, the new one is kept before anything else happens. However many processes
@@ -114,9 +146,17 @@ def refresh_login(session: CommandSession, flags: LoginFlags) -> int:
 
     The consumer secret that is kept with the login is sent only if the app requires it for a refresh. One in
     ECAPIPE_CLIENT_SECRET_<APP> wins, and is kept from then on.
+
+    With --all several are refreshed at the same time, and one that fails keeps no other from it; one that cannot be
+    refreshed is left out if others are. It ends with 68 if some fail. Once a week, from cron or CI, it keeps refresh
+    tokens from ending unused, after 30 days:
+
+    17 5 * * 1 ecapipe login refresh --all --concise
     """
     world = _build_world(session)
-    login = _find_login(flags, world)
+    if flags.every:
+        return _refresh_all(session, flags, world)
+    login = sessions.find(flags.name or (), flags.target_org, world)
     warnings = sessions.doubts(login, world)
     facts = sessions.facts(sessions.refresh(login, world))
     status = INTERRUPTED if session.interrupts.came else 0
@@ -126,6 +166,33 @@ def refresh_login(session: CommandSession, flags: LoginFlags) -> int:
     return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
 
 
+def _refresh_all(session: CommandSession, flags: RefreshFlags, world: World) -> int:
+    names = flags.name or ()
+    logins, unreadable = sessions.logins(world)
+    spoiled = [record for record in unreadable if record.may_fit(names, flags.target_org)]
+    fitting = (records if spoiled else sessions).fitting(logins, names, flags.target_org)
+    refreshes = login_refresh.refresh_all(fitting, world)
+    if not names:
+        refreshes.leave_out()
+    refreshes.failures += [(None, record.problem) for record in spoiled]
+    # In JSON the failures are a part of the result.
+    if not session.json:
+        for login, problem in refreshes.failures:
+            text.write(session.err, text.problem(problem, login.subject if login else ""))
+    facts = [sessions.facts(login) for login in refreshes.successes]
+    lines = [text.clean(f"{login.subject}: a new access token is kept.") for login in refreshes.successes]
+    if not fitting and not spoiled:
+        lines = ["No login is kept."]
+    if flags.verbose and facts:
+        lines += listings.logins(facts, flags.length)
+    status = INTERRUPTED if session.interrupts.came else 0
+    if refreshes.failures and not status:
+        status = report.PARTIAL if facts else 1
+    return session.finish(
+        lambda: results.LoginRefreshAll.of(facts, refreshes.failures), lines, status, refreshes.warnings
+    )
+
+
 @command_flags
 class TokenFlags(LoginFlags):
     """What ``ecapipe login token`` takes."""
@@ -133,6 +200,14 @@ class TokenFlags(LoginFlags):
     LAST = ("no_prompt", "concise", "verbose", "no_progress", "no_project_config", "json")
 
     header: Annotated[bool, typer.Option("--header", help="Print it as an Authorization header.")] = False
+    proof: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--proof",
+            metavar="METHOD URL",
+            help="With a DPoP login: print the two headers of this one request, Authorization and DPoP.",
+        ),
+    ] = None
     no_prompt: Annotated[
         bool, typer.Option("--no-prompt", "-p", help="Never ask anything; print the token on a terminal, too.")
     ] = False
@@ -143,6 +218,10 @@ class TokenFlags(LoginFlags):
             yield "A token is never part of JSON: leave out --json, and SF_CONTENT_TYPE=JSON."
         if session.out.isatty() and not self.no_prompt:
             yield "This prints a token on the terminal: add --no-prompt if you mean that."
+        if self.proof is not None and not _METHOD.fullmatch(self.proof[0]):
+            yield "--proof takes a method, such as GET, and then a URL."
+        elif self.proof is not None and not _URL.fullmatch(self.proof[1]):
+            yield "--proof takes a URL that begins with https://, and what it was given is none."
 
 
 @commands.command("token", cls=Command)
@@ -153,18 +232,35 @@ def print_token(session: CommandSession, flags: TokenFlags) -> int:
     Salesforce does not tell how long a token lives, so the org is asked first; one that it no longer takes is
     replaced, and the new one kept. A client credentials login gets a new token with its key and secret.
 
+    The token of a DPoP login is bound to a key, and each request with it needs a proof of its own: --proof prints
+    both headers of one request, to be sent within a minute, and once.
+
     On a terminal it needs --no-prompt, since a screen is no place for a token. It cannot be JSON.
     """
     session.require_output()
     world = _build_world(session)
     login = _find_login(flags, world)
-    form = TokenForm.header if flags.header else TokenForm.value
-    token = sessions.access(login, world)
+    access = sessions.access(login, world)
     if session.interrupts.came:
         raise KeyboardInterrupt
     session.interrupts.retire()
-    text.write(session.out, [options.token_line(token, form)])
+    text.write(session.out, _token_lines(login, access, flags, world))
+    if access.key is not None and flags.proof is None:
+        text.write(session.err, [_BOUND])
     return 0
+
+
+def _token_lines(login: SavedLogin, access: SavedAccess, flags: TokenFlags, world: World) -> list[str]:
+    """The token, and the proof that is asked for. Raises `EcapipeError` (LoginNotBound)."""
+    form = TokenForm.header if flags.header or flags.proof else TokenForm.value
+    line = options.token_line(access.token, form, "DPoP" if access.key else "Bearer")
+    if flags.proof is None:
+        return [line]
+    if access.key is None:
+        raise EcapipeError(login_not_bound(login.subject, replace(login, bound=True).command))
+    method, url = flags.proof
+    proof = prove(access.key, method.upper(), url, access.token, world)
+    return [line, options.proof_line(proof)]
 
 
 @command_flags

@@ -19,10 +19,10 @@ COMMAND = "ecapipe manifest"
 def manifest(session: CommandSession, flags: ProjectFlags) -> int:
     """Print a package.xml that retrieves exactly the metadata of external client apps.
 
-    It names all apps of the org, or, with --name or with a --source-dir inside a project, only those. Its API
-    version is the project's sourceApiVersion; types that are newer are left out.
+    The manifest covers all apps of the org or, with --name or a --source-dir inside a project, only those apps.
+    Its API version is the project's sourceApiVersion. Newer types are left out.
 
-    Redirect it to a file and retrieve with it: sf project retrieve start --manifest FILE.
+    To retrieve, redirect it to a file, then run: sf project retrieve start --manifest FILE
     """
     environment = session.environment
     project = flags.select_project(environment, flags.name)
@@ -47,5 +47,5 @@ def _comment(package: Manifest, length: Length) -> str | None:
     apps = "all apps" if every else "the named apps"
     comment = f"External client apps: {apps}, for API version {package.api_version}."
     if length == "verbose":
-        comment += f" {len(package.members)} types; made by {COMMAND}."
+        comment += f" {len(package.members)} types; created by {COMMAND}."
     return comment

@@ -12,12 +12,12 @@ from ecapipe.cli.help import COMMANDS
 from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
 from ecapipe.problems.usage import usage_error
 
-_ORG: Final = "Name the org with --target-org: an alias, a URL, or ALIAS=URL."
-_KEY: Final = "The consumer key comes from the app's settings file, or from ECAPIPE_CLIENT_ID_<APP>."
-_NO_FLAG: Final = "No flag takes a secret. Set ECAPIPE_CLIENT_SECRET_<APP>."
-_MANIFEST: Final = "Choose apps with --name. To get a manifest: ecapipe manifest"
-_LOG: Final = "Set ECAPIPE_LOG_LEVEL."
-_ALIAS: Final = "Give the org an alias with --target-org ALIAS=URL."
+_ORG: Final = "Specify the org with --target-org: an alias, a URL, or ALIAS=URL."
+_KEY: Final = "The consumer key is read from the app's settings file or ECAPIPE_CLIENT_ID_<APP>."
+_NO_FLAG: Final = "Set ECAPIPE_CLIENT_SECRET_<APP> instead. Secrets can't be passed in flags."
+_MANIFEST: Final = "Select apps with --name. To create a manifest: ecapipe manifest"
+_LOG: Final = "Set ECAPIPE_LOG_LEVEL instead."
+_ALIAS: Final = "Use --target-org ALIAS=URL."
 
 # Flags and commands of sf (https://developer.salesforce.com/docs/atlas.en-us.sfdx_cli_reference.meta) and of its
 # predecessor, and what takes their place here.
@@ -29,8 +29,8 @@ _FLAGS: Final[Mapping[str, str]] = {
     "--client-secret": _NO_FLAG, "--consumer-secret": _NO_FLAG, "--secret": _NO_FLAG, "--password": _NO_FLAG,
     "-x": _MANIFEST, "--manifest": _MANIFEST, "-m": _MANIFEST, "--metadata": _MANIFEST,
     "-l": _LOG, "--loglevel": _LOG, "--log-level": _LOG,
-    "--project-dir": "Name the project with --source-dir.", "--app": "Choose an app with --name.",
-    "--test-level": "ecapipe does not deploy.", "--no-browser": "Use --browser none.",
+    "--project-dir": "Specify the project with --source-dir.", "--app": "Select an app with --name.",
+    "--test-level": "ecapipe doesn't deploy. Use sf project deploy start.", "--no-browser": "Use --browser none.",
     "--quiet": "Use --concise.", "-q": "Use --concise.", "--yes": "Use --no-prompt.", "-y": "Use --no-prompt.",
     "-v": "Use --verbose, or ecapipe --version.",
 }  # fmt: skip
@@ -42,7 +42,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "project": "To retrieve external client apps and log in: ecapipe run --retrieve --target-org ORG",
     "config": "Settings are in sfdx-project.json, under plugins.ecapipe.",
     "autocomplete": "To set up completion: ecapipe --install-completion bash",
-    "update": "Update ecapipe as you installed it.",
+    "update": "Update ecapipe the way you installed it.",
 }
 
 
@@ -75,11 +75,11 @@ def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[s
         if parameter.name in seen and not parameter.multiple:
             yield f"{flag} can only be given once."
         seen.add(parameter.name)
-        for each in (value or ()) if parameter.multiple else (value,):
+        for each in value if isinstance(value, tuple | list) else (value,):
             if not str(each).strip():
-                yield f"{flag} expects a value, and was given an empty one."
+                yield f"{flag} expects a value, but it is empty."
             elif str(each).partition("=")[0] in known:
-                yield f"{flag} expects a value, and is followed by another flag."
+                yield f"{flag} expects a value, but is followed by another flag."
 
 
 def _too_many(words: Sequence[str], word: str, command: Any, path: str) -> Problem:
@@ -118,9 +118,10 @@ def usage_problem(error: exceptions.TyperException, path: str) -> Problem:
     if flag is None:
         return usage_error(_worded(error), path)
     if "requires" in error.format_message():
-        return usage_error(f"{flag} expects a value.", path)
+        several = re.search("requires ([0-9]+)", error.format_message())
+        return usage_error(f"{flag} expects {several[1] + ' values' if several else 'a value'}.", path)
     if "does not take a value" in error.format_message():
-        return usage_error(f"{flag} takes no value.", path)
+        return usage_error(f"{flag} doesn't take a value.", path)
     hints = _habit(flag) or [f"Did you mean {name}?" for name in getattr(error, "possibilities", None) or ()]
     return usage_error(f"Nonexistent flag: {flag}.", path, *hints)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeVar, dataclass_transform
 
 import typer
 
@@ -24,6 +24,9 @@ from ecapipe.render.listings import Length
 from ecapipe.render.reports import FORMATS
 from ecapipe.secret import Secret
 
+if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
+
 _FORMATS: Final = tuple(FORMATS)
 Declared = TypeVar("Declared")
 
@@ -33,18 +36,19 @@ SourceDirs = Annotated[
         "--source-dir",
         "-d",
         metavar="DIR",
-        help="Folder or file to search; its project is found by walking up. Repeatable. Default: the current folder.",
+        help="Folder or file to search; the project is the nearest one at or above it. Repeatable. Default: the "
+        "current folder.",
     ),
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Option("--name", "-n", metavar="APP", help="Only this app, by its exact developer name. Repeatable."),
+    typer.Option("--name", "-n", metavar="APP", help="Use only this app (exact developer name). Repeatable."),
 ]
 NoProjectConfig = Annotated[
     bool,
     typer.Option(
         "--no-project-config",
-        help="Ignore plugins.ecapipe, replacements and orgs that the project names: for trees you do not trust.",
+        help="Ignore the project's plugins.ecapipe, replacements and orgs. For code you don't trust.",
     ),
 ]
 ReportFiles = Annotated[
@@ -69,24 +73,33 @@ StoreIn = Annotated[
     typer.Option(
         "--store",
         metavar="|".join(StoreChoice),
-        help="Where to keep secrets: the system's keyring (default), or files that only you may read, not encrypted.",
+        help="Where to save secrets: the system's keyring (default), or unencrypted files that only you can read.",
     ),
 ]
 TargetOrgs = Annotated[
     list[str] | None,
-    typer.Option("--target-org", "-o", metavar="ORG", help="Alias, My Domain URL or host, or ALIAS=URL. Repeatable."),
+    typer.Option(
+        "--target-org",
+        "-o",
+        metavar="ORG",
+        help="Org to use: an alias, a My Domain URL or host, or ALIAS=URL. Repeatable.",
+    ),
 ]
-OrgFileFlag = Annotated[
-    str | None,
-    typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs; see DESCRIPTION."),
+OrgFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--file", "-f", metavar="FILE", help="CSV or JSON file that lists the orgs. See DESCRIPTION. Repeatable."
+    ),
 ]
-AllOrgs = Annotated[bool, typer.Option("--all-orgs", help="Every org of plugins.ecapipe.orgs in sfdx-project.json.")]
+AllOrgs = Annotated[
+    bool, typer.Option("--all-orgs", help="Use all orgs in plugins.ecapipe.orgs of sfdx-project.json.")
+]
 AllowHosts = Annotated[
     list[str] | None,
     typer.Option(
         "--allow-host",
         metavar="HOST",
-        help="Also accept this host (every port, or HOST:PORT) as an org, whoever names it. Repeatable.",
+        help="Also accept this host as an org (all ports, or HOST:PORT). Repeatable.",
     ),
 ]
 SecretSource = StrEnum("SecretSource", {source.name: source.name for source in SOURCES})  # type: ignore[misc]  # made of the sources
@@ -95,7 +108,7 @@ SecretsFrom = Annotated[
     typer.Option(
         "--secret-from",
         metavar="|".join(SecretSource),
-        help="Take consumer secrets from this source only. Repeatable.",
+        help="Read consumer secrets only from this source. Repeatable.",
     ),
 ]
 
@@ -112,11 +125,16 @@ class TokenForm(StrEnum):
     header = "header"
 
 
-def token_line(token: Secret, form: TokenForm) -> str:
+def token_line(token: Secret, form: TokenForm, type: TokenType) -> str:
     """The one line that holds an access token: what the command is for."""
     if form is TokenForm.header:
-        return f"Authorization: Bearer {token.reveal()}"
+        return f"Authorization: {type} {token.reveal()}"
     return token.reveal()
+
+
+def proof_line(proof: Secret) -> str:
+    """The header that goes with the token in one request."""
+    return f"DPoP: {proof.reveal()}"
 
 
 # Nothing compares or prints flags, and what dataclass would generate for that is time at every start.
@@ -135,19 +153,17 @@ class CommonFlags:
     )  # fmt: skip
     """The fields that the help ends with: a command's own come before them."""
 
-    concise: Annotated[bool, typer.Option("--concise", help="Print the least.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print everything that is known.")] = False
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="Nothing moves while it works.")] = False
-    no_prompt: Annotated[
-        bool, typer.Option("--no-prompt", "-p", help="Never ask anything; this command never does.")
-    ] = False
+    concise: Annotated[bool, typer.Option("--concise", help="Print less.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print all details.")] = False
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="Don't show progress.")] = False
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Don't prompt. This command never does.")] = (
+        False
+    )
     no_project_config: Annotated[
         bool,
-        typer.Option(
-            "--no-project-config", help="Ignore plugins.ecapipe of sfdx-project.json; this command never reads it."
-        ),
+        typer.Option("--no-project-config", help="Ignore plugins.ecapipe. This command never reads it."),
     ] = False
-    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False
 
     @property
     def length(self) -> Length:
@@ -159,7 +175,7 @@ class CommonFlags:
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         """A sentence for each value and each combination that makes no sense, the most telling first."""
         if self.concise and self.verbose:
-            yield "--concise and --verbose exclude each other."
+            yield "--concise can't be used with --verbose."
 
 
 @command_flags
@@ -170,7 +186,7 @@ class TreeFlags(CommonFlags):
     metadata_dir: Annotated[
         list[str] | None,
         typer.Option(
-            "--metadata-dir", metavar="DIR", help="Tree in metadata format, or the retrieved zip. Repeatable."
+            "--metadata-dir", metavar="DIR", help="Folder in metadata format, or a retrieved zip file. Repeatable."
         ),
     ] = None
     credentials_dir: Annotated[
@@ -178,7 +194,7 @@ class TreeFlags(CommonFlags):
         typer.Option(
             "--credentials-dir",
             metavar="DIR",
-            help="Tree of the source org, for the key and secret of linked and packaged apps. Repeatable.",
+            help="Project of the source org, which supplies key and secret for linked and packaged apps. Repeatable.",
         ),
     ] = None
     no_project_config: NoProjectConfig = False
@@ -221,14 +237,15 @@ def select_orgs(
     environment: Environment,
     target_orgs: list[str] | None,
     *,
-    file: str | None,
+    files: list[str] | None,
     all_orgs: bool,
     allow_hosts: list[str] | None,
     username: str | None = None,
 ) -> OrgSelection:
     """The orgs that the shared options name; raises `EcapipeError` as `read_org_file`."""
-    batch = None if file is None else read_org_file(file)
-    environment.pass_over(row.source_dir for row in (batch.entries if batch else ()) if row.source_dir)
+    batches = [read_org_file(file) for file in files or ()]
+    batch = OrgFile.joined(batches) if len(batches) > 1 else next(iter(batches), None)
+    environment.pass_over(batch.source_dirs if batch else ())
     return OrgSelection(
         names=tuple(target_orgs or ()),
         default=environment.get("SF_TARGET_ORG"),

@@ -28,31 +28,31 @@ MERGE = "ecapipe report merge"
 MAX_RESULT: Final = 512 * 2**20
 """Bytes of a result; 100,000 logins take half of that."""
 
-commands = typer.Typer(cls=Group, help="Put results of runs together.", rich_markup_mode=None)
+commands = typer.Typer(cls=Group, help="Merge run results.", rich_markup_mode=None)
 
 
 @commands.callback()
 def topic() -> None:
-    """Put results of runs together."""
+    """Merge run results."""
 
 
 @command_flags
 class MergeFlags(CommonFlags):
     """What ``ecapipe report merge`` takes."""
 
-    file: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON results of ecapipe run.")]
+    file: Annotated[list[str], typer.Argument(metavar="FILE...", help="JSON result of ecapipe run.")]
     report_to: ReportFiles = None
-    concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False
+    concise: Annotated[bool, typer.Option("--concise", help="Print only logins and problems.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the details of every stage.")] = False
 
 
 @commands.command("merge", cls=Command)
 @with_flags(MergeFlags)
 def merge_results(session: CommandSession, flags: MergeFlags) -> int:
-    """Put the results of shards, or of a run and those that resumed it, together: one result, one exit status.
+    """Merge the results of shards, or of a run and its resumed runs, into one result with one exit code.
 
-    Each FILE is what ecapipe run --json printed, or --report json=FILE wrote. Of a login that is in several of them,
-    the one of the run that started last counts. A shard that is missing is a failure.
+    Each FILE is the output of ecapipe run --json, or a report of --report json=FILE. If a login appears in several
+    files, the run that started last counts. A missing shard is a failure.
     """
     tree = composition.real_world(session.environment).tree
     reports = report_files.parse(session, MERGE, flags.report_to, ProjectSelection(), tree)

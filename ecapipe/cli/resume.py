@@ -54,9 +54,7 @@ class ResumableCommand(Command):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
         if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
-            raise EcapipeError(
-                usage_error(f"{FLAG} expects a run or a file, and was given an empty one.", ctx.command_path)
-            )
+            raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
         words = _join_values(args)
         # What the earlier run was given, a flag here replaces.
         mistakes.refuse(ctx, self, [word for word in words if word != f"{FLAG}="])
@@ -142,7 +140,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
             apps_of.setdefault(target.org, set()).add(target.app)
             trees[target.org] = target.tree or ""
     every = set().union(*apps_of.values())
-    rows = []
+    rows, file = [], name or run.run
     for number, org in enumerate(run.orgs, 1):
         apps = apps_of.get(org.name, every)
         source_dir, tree = org.source_dir, trees.get(org.name, "")
@@ -151,7 +149,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
             source_dir = tree
         rows.append(
             OrgRow(
-                RowPlace(f"org {number}", ", "),
+                RowPlace(f"org {number}", ", ", file=file),
                 alias=org.name if org.name != urlsplit(org.url).netloc else None,
                 url=org.url,
                 apps=() if run.shard or apps == every else tuple(sorted(apps)),
@@ -160,7 +158,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
         )
     # Our own record is as good as the command line that it is of.
     foreign = _is_file(name) or any(org.named_by == "tree" for org in run.orgs)
-    return OrgFile(name or run.run, tuple(rows), named_by="tree" if foreign else "user")
+    return OrgFile(tuple(rows), named_by="tree" if foreign else "user")
 
 
 def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:

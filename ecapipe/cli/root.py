@@ -67,7 +67,7 @@ def _run(words: list[str], session: CommandSession) -> int:
     if name == help.HELP:
         return _help(words[1:], session)
     if name == "--version":
-        raise EcapipeError(usage_error("--version can be combined with --verbose only.", "ecapipe"))
+        raise EcapipeError(usage_error("--version can only be used with --verbose.", "ecapipe"))
     if name not in COMMANDS:
         raise EcapipeError(mistakes.unknown_word(words, "ecapipe", [*COMMANDS, help.HELP]))
     if words == [name] and COMMANDS[name].children:
@@ -137,7 +137,9 @@ def _start_log(session: CommandSession) -> None:
     level = (session.environment.get(name) or "").lower()
     if level not in log.LEVELS:
         levels = ", ".join(log.LEVELS)
-        raise EcapipeError(usage_error(f"{name} is {level}, which is no log level.", "ecapipe", f"Use {levels}."))
+        raise EcapipeError(
+            usage_error(f"{name} is set to {level}, which isn't a log level.", "ecapipe", f"Use {levels}.")
+        )
     log.configure(level, session.err)
 
 

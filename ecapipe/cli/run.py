@@ -39,6 +39,7 @@ from ecapipe.run.world import World
 from ecapipe.secret import Secret
 
 if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
     from ecapipe.render.board import BoardView
 
 _DAY: Final = 24 * 60 * 60_000
@@ -49,41 +50,44 @@ COMMAND_CLASS = resume_flag.ResumableCommand
 
 @with_flags(RunFlags)
 def run(session: CommandSession, flags: RunFlags) -> int:
-    """Authorize the external client apps of a project: find them, check their credentials, get a token, verify it.
+    """Authorize the external client apps of a project: find them, check credentials, get a token, and verify it.
 
-    Every app is paired with every org, or as the orgs say. Orgs come from --target-org, from --file and from
-    --all-orgs, which add up; an org that is there twice is one. Without any: SF_TARGET_ORG, the target-org of the
-    Salesforce CLI, the only org of plugins.ecapipe.orgs, or sfdcLoginUrl if it is a My Domain.
+    Each app is used in each org, unless an org lists its apps. You can combine --target-org, --file and --all-orgs;
+    an org that is listed twice counts once. Without them, ecapipe uses SF_TARGET_ORG, the target-org of the
+    Salesforce CLI, the only org in plugins.ecapipe.orgs, or sfdcLoginUrl if it is a My Domain.
 
-    A file for --file is a table (CSV, as spreadsheets write it) with the names of the columns in its first row, or a
-    JSON list of objects: alias, url, apps, sourceDir, flow, username, orgId, scopes, secretEnv, browser, callback.
-    One of alias and url is needed. An alias alone is looked up in plugins.ecapipe.orgs, which has the same members,
-    and in the Salesforce CLI. apps: the only apps that are meant, with spaces, commas or semicolons between them;
-    sourceDir: the tree that was retrieved from this org, relative to the file; secretEnv: the variable that holds the
-    consumer secret for it. What a flag says holds for all orgs and wins over the file.
+    The --file file is a CSV table with column names in its first row, or a JSON list of objects, with: alias, url,
+    apps, sourceDir, flow, username, orgId, scopes, secretEnv, browser, callback. Each row needs an alias or a url. An
+    alias alone is looked up in plugins.ecapipe.orgs, which has the same members, and in the Salesforce CLI. apps: use
+    only these apps, separated by spaces, commas or semicolons. sourceDir: the project folder retrieved from this org,
+    relative to the file. secretEnv: the variable with the consumer secret for this org. Flags apply to all orgs and
+    override the file.
 
-    --retrieve needs a login of the Salesforce CLI to each org. With several orgs each gets a tree of its own: the
-    sourceDir of its row, else a private one that is removed at the end.
+    --retrieve requires a Salesforce CLI login to each org. With several orgs, each has its own folder: the sourceDir
+    of its row, or a temporary one that is removed at the end.
 
-    Key and secret come from the environment, the replacements of sfdx-project.json, the app's global OAuth settings
-    file, the keyring (app set-secret), the org's REST API, or a prompt, in this order; no flag takes a secret.
-    The REST API is asked only with --secret-from rest, through a login that the Salesforce CLI keeps.
+    Key and secret are read from the environment, the replacements in sfdx-project.json, the app's global OAuth
+    settings file, the keyring (app set-secret), the org's REST API, or a prompt, in this order. A secret can't be
+    passed in a flag. The REST API is used only with --secret-from rest, with a login of the Salesforce CLI.
 
-    With --save each login is kept for ecapipe login, together with the consumer secret if a new token needs it; the
-    scopes then include refresh_token, unless --scopes says otherwise.
+    --save saves each login for ecapipe login, and the consumer secret if a new token requires it. The requested
+    scopes then include refresh_token, unless --scopes is used.
 
-    With the web server flow somebody signs in: the browser is opened, and the answer comes back to the app's callback
-    URL on this machine or, where there is none, is pasted. Several logins stand on one page on this machine, which
-    opens each org in a tab of its own.
+    In the web server flow, a user signs in: the browser opens, and the response is received at the app's callback URL
+    on this machine. If the app has none, paste the redirect URL instead. Several logins share one sign-in page on
+    this machine, which opens each org in its own tab.
 
-    Without people, use the client credentials flow, or the JWT bearer flow: --jwt-key-file names the private key of
-    the app's certificate, --username the user to log in as.
+    For an app with isDPopEnabled, or with --dpop, the token is bound to a key that is generated for the login (RFC
+    9449). --save also saves the key. Such a login can't be handed over to the Salesforce CLI.
 
-    Every run with logins is recorded as it goes, without secrets. --resume takes over what succeeded in an earlier
-    one, tries the rest, and says what has changed since: the latest run of the project, one that runs list names, or
-    a JSON result, also of another machine. Alone, or beside flags that only say how, it repeats the command line of
-    that run. Of a result this leaves out paths outside of the current folder, --allow-host, --replace-alias and
-    --jwt-key-file: these are yours to give. Orgs are those of the run unless others are named.
+    To log in without a browser, use the client credentials flow or the JWT bearer flow: --jwt-key-file is the private
+    key of the app's certificate, --username the user to log in as.
+
+    Runs with logins are recorded, without secrets. --resume continues an earlier run: it skips logins that succeeded,
+    tries the others, and reports what has changed. The run is the latest of the project, one from runs list, or a
+    JSON result, even from another machine. Alone, or with flags that only affect how the run works, --resume repeats
+    the command line of that run. From a JSON result, it leaves out paths outside the current folder, --allow-host,
+    --replace-alias and --jwt-key-file: pass these again. The orgs are those of the run, unless you specify others.
     """
     if flags.print_token is not None:
         session.require_output()
@@ -94,7 +98,7 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     orgs = options.select_orgs(
         environment,
         flags.target_org,
-        file=flags.file,
+        files=flags.file,
         all_orgs=flags.all_orgs,
         allow_hosts=flags.allow_host,
         username=flags.username,
@@ -137,7 +141,7 @@ def _foresee_lost_journal(flags: RunFlags, session: CommandSession) -> list[str]
     problem = state.obstacle(session.environment, "runs") if flags.dry_run and not flags.no_journal else None
     if problem is None:
         return []
-    warning = " ".join(("The run would not be recorded.", problem.message, *problem.actions))
+    warning = " ".join(("The run can't be recorded.", problem.message, *problem.actions))
     if not session.json:
         text.write(session.err, [text.clean(f"Warning: {warning}")])
     return [warning]
@@ -176,11 +180,13 @@ def _login_options(flags: RunFlags, session: CommandSession, *, attended: bool) 
         revoke=flags.revoke,
         deliver=None if flags.print_token is None else _token_printer(session, flags.print_token),
         dry_run=flags.dry_run,
+        probe=flags.probe,
         key_file=flags.jwt_key_file or environment.get("ECAPIPE_JWT_KEY_FILE"),
         audience=audience,
         hand_over=flags.hand_over is not None,
         set_default=flags.set_default,
         replace_alias=flags.replace_alias,
+        dpop=flags.dpop,
         keep=options.store_place(flags.store) if flags.save else None,
     )
 
@@ -234,10 +240,10 @@ def _offer_board(flags: RunFlags, world: World) -> tuple[World, BoardView | None
     return replace(world, board=serve), page
 
 
-def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret], None]:
-    def deliver(token: Secret) -> None:
+def _token_printer(session: CommandSession, form: TokenForm) -> Callable[[Secret, TokenType], None]:
+    def deliver(token: Secret, type: TokenType) -> None:
         try:
-            text.write(session.out, [options.token_line(token, form)])
+            text.write(session.out, [options.token_line(token, form, type)])
         except OSError as error:
             raise EcapipeError(output_not_written((error.strerror or "unknown reason").lower())) from None
 
@@ -249,8 +255,6 @@ def _patience(milliseconds: str | None) -> float | None:
     if milliseconds is None:
         return None
     if not re.fullmatch("[0-9]{1,8}", milliseconds) or not 0 < int(milliseconds) <= _DAY:
-        sentence = f"SF_WEB_OAUTH_SERVER_TIMEOUT takes milliseconds, more than 0 and at most {_DAY}."
-        raise EcapipeError(
-            usage_error(sentence, COMMAND, "Correct it, unset it, or give --wait, which wins over it.")
-        )
+        sentence = f"SF_WEB_OAUTH_SERVER_TIMEOUT must be a number of milliseconds, more than 0 and at most {_DAY}."
+        raise EcapipeError(usage_error(sentence, COMMAND, "Correct it, unset it, or override it with --wait."))
     return int(milliseconds) / 60_000

@@ -14,7 +14,7 @@ from ecapipe.cli import arguments, options
 from ecapipe.cli.options import (
     AllOrgs,
     AllowHosts,
-    OrgFileFlag,
+    OrgFiles,
     ProjectFlags,
     ReportFiles,
     SecretsFrom,
@@ -28,7 +28,7 @@ from ecapipe.documents import shards
 from ecapipe.events import APP_STAGES, AUTHORIZE, DISCOVER, RUN_STAGES, VERIFY
 from ecapipe.oauth.flows import registry
 from ecapipe.oauth.flows.jwt import JWT
-from ecapipe.run import scheduler
+from ecapipe.run.workers import CONCURRENCY
 
 COMMAND: Final = "ecapipe run"
 
@@ -67,10 +67,10 @@ class RunFlags(ProjectFlags):
     LAST = ("no_prompt", "concise", "verbose", "no_progress", "report_to", "no_project_config", "json")
 
     target_org: TargetOrgs = None
-    file: OrgFileFlag = None
+    file: OrgFiles = None
     all_orgs: AllOrgs = False
     emulator: Annotated[
-        bool, typer.Option("--emulator", help="Use a local org, started for this run, that signs in for you.")
+        bool, typer.Option("--emulator", help="Start a local org for this run, and sign in to it automatically.")
     ] = False
     # Not "auto" by default: the word, typed, wins over an org file.
     flow: Annotated[
@@ -79,72 +79,90 @@ class RunFlags(ProjectFlags):
     callback: Annotated[
         Callback | None,
         typer.Option(
-            "--callback", metavar="|".join(Callback), help="How the answer of a web login comes back. Default: auto."
+            "--callback", metavar="|".join(Callback), help="How the browser response is received. Default: auto."
         ),
     ] = None
     browser: Annotated[
         Browser | None,
         typer.Option(
-            "--browser", "-b", metavar="|".join(Browser), help="Browser to open; none prints each URL on stderr."
+            "--browser",
+            "-b",
+            metavar="|".join(Browser),
+            help="Browser to open; none prints each URL on stderr instead.",
         ),
     ] = None
     scopes: Annotated[
-        str | None, typer.Option("--scopes", metavar='"A B"', help="Scopes to ask for, separated by spaces.")
+        str | None, typer.Option("--scopes", metavar='"A B"', help="Scopes to request, separated by spaces.")
     ] = None
     username: Annotated[
-        str | None, typer.Option("--username", metavar="NAME", help="User who is expected to sign in.")
+        str | None, typer.Option("--username", metavar="NAME", help="Username that is expected to sign in.")
     ] = None
     jwt_key_file: Annotated[
         str | None,
-        typer.Option("--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) that logs in without a person."),
+        typer.Option("--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) for the JWT bearer flow."),
     ] = None
+    dpop: Annotated[
+        bool,
+        typer.Option("--dpop", help="Bind tokens to a key (DPoP, RFC 9449). Always on for apps with isDPopEnabled."),
+    ] = False
     until: Annotated[
         Until | None, typer.Option("--until", metavar="|".join(Until), help="Stop after this stage.")
     ] = None
     wait: Annotated[
         float | None,
         typer.Option(
-            "--wait", "-w", metavar="MINUTES", help="How long to wait for people. Default: 5 for one login, else 30."
+            "--wait",
+            "-w",
+            metavar="MINUTES",
+            help="How long to wait for sign-ins. Default: 5 for one login, otherwise 30.",
         ),
     ] = None
     settle: Annotated[
-        float, typer.Option("--settle", metavar="MINUTES", help="How long to retry what a fresh deploy explains.")
+        float,
+        typer.Option("--settle", metavar="MINUTES", help="How long to retry errors that a recent deploy can cause."),
     ] = 0.0
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done for each app and org, and send nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show what would be done for each app and org, without sending anything."),
+    ] = False
+    probe: Annotated[
+        bool, typer.Option("--probe", help="With --dry-run: ask each org whether the login could start.")
     ] = False
     concurrency: Annotated[
-        int, typer.Option("--concurrency", metavar="N", help="How many logins may be at work at the same time.")
-    ] = scheduler.CONCURRENCY
+        int, typer.Option("--concurrency", metavar="N", help="Maximum number of logins at the same time.")
+    ] = CONCURRENCY
     shard: Annotated[
-        str | None, typer.Option("--shard", metavar="K/N", help="Only this part of the logins: the Kth of N.")
+        str | None, typer.Option("--shard", metavar="K/N", help="Run only part K of N of the logins.")
     ] = None
     resume: Annotated[
         str | None,
         typer.Option(
             "--resume",
             metavar="[RUN|FILE]",
-            help="Go on with the latest run, a run of runs list, or a JSON result: what succeeded is not repeated.",
+            help="Resume the latest run, a run from runs list, or a JSON result. Succeeded logins aren't repeated.",
         ),
     ] = None
     no_journal: Annotated[
-        bool, typer.Option("--no-journal", help="Keep no record of the run; it cannot be resumed then.")
+        bool, typer.Option("--no-journal", help="Don't record the run. It can't be resumed then.")
     ] = False
     secret_from: SecretsFrom = None
     write_back: Annotated[
         bool,
-        typer.Option("--write-back", help="Put a secret that comes from rest into the app's settings file."),
+        typer.Option("--write-back", help="Write a secret that was read from rest to the app's settings file."),
     ] = False
     print_token: Annotated[
         TokenForm | None,
         typer.Option(
             "--print-token",
             metavar="|".join(TokenForm),
-            help="Print the access token, and nothing else, on standard output.",
+            help="Print only the access token on standard output.",
         ),
     ] = None
     save: Annotated[
-        bool, typer.Option("--save", help="Keep each login, for ecapipe login: in the keyring, or as --store says.")
+        bool,
+        typer.Option(
+            "--save", help="Save each login for ecapipe login, in the keyring or the place set with --store."
+        ),
     ] = False
     store: StoreIn = None
     hand_over: Annotated[
@@ -152,39 +170,42 @@ class RunFlags(ProjectFlags):
         typer.Option(
             "--hand-over",
             metavar="|".join(Receiver),
-            help="Let the Salesforce CLI keep each verified login, under the org's alias.",
+            help="Store each verified login in the Salesforce CLI, under the org's alias.",
         ),
     ] = None
     no_board: Annotated[
-        bool, typer.Option("--no-board", help="Sign in to several orgs by links in the terminal, without the page.")
+        bool,
+        typer.Option(
+            "--no-board",
+            help="For several logins, print sign-in links in the terminal instead of opening the sign-in page.",
+        ),
     ] = False
     board_port: Annotated[
         int | None,
-        typer.Option(
-            "--board-port", metavar="N", help="Serve the page for signing in on this port, to reach it through SSH."
-        ),
+        typer.Option("--board-port", metavar="N", help="Port of the sign-in page, to reach it over SSH."),
     ] = None
     set_default: Annotated[
-        bool, typer.Option("--set-default", "-s", help="With --hand-over: make the org its default, too.")
+        bool,
+        typer.Option(
+            "--set-default", "-s", help="With --hand-over: also make the org the default of the Salesforce CLI."
+        ),
     ] = False
     replace_alias: Annotated[
         bool,
         typer.Option(
             "--replace-alias",
-            help="With --hand-over: the alias may be one that the Salesforce CLI knows for another org.",
+            help="With --hand-over: replace the alias if the Salesforce CLI uses it for another org.",
         ),
     ] = False
     retrieve: Annotated[
         bool,
-        typer.Option(
-            "--retrieve", help="First let the Salesforce CLI retrieve the external client apps of each org."
-        ),
+        typer.Option("--retrieve", help="First retrieve each org's external client apps with the Salesforce CLI."),
     ] = False
-    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after it is verified.")] = False
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke each token after verifying it.")] = False
     allow_host: AllowHosts = None
-    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False
-    concise: Annotated[bool, typer.Option("--concise", help="Print logins and problems only.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print the facts of every stage.")] = False
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Don't prompt.")] = False
+    concise: Annotated[bool, typer.Option("--concise", help="Print only logins and problems.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the details of every stage.")] = False
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Print lines instead of a live display.")] = False
     report_to: ReportFiles = None
 
@@ -205,7 +226,7 @@ class RunFlags(ProjectFlags):
         usage = _usage(self, session)
         for first, second in _EXCLUSIVE:
             if first in usage and second in usage:
-                yield f"{usage[first]} and {usage[second]} exclude each other."
+                yield f"{usage[first]} can't be used with {usage[second]}."
         yield from _mistakes(self, session)
 
 
@@ -231,6 +252,7 @@ _EXCLUSIVE: Final = (
     ("--print-token", "--resume"),
     ("--shard", "offline stage"),
     ("--hand-over", "--print-token"),
+    ("--hand-over", "--dpop"),
     ("--hand-over", "--revoke"),
     ("--hand-over", "--until"),
     ("--hand-over", "--emulator"),
@@ -247,9 +269,10 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
         "--all-orgs": flags.all_orgs,
         "--board-port": flags.board_port is not None,
         "--concise": flags.concise,
+        "--dpop": flags.dpop,
         "--dry-run": flags.dry_run,
         "--emulator": flags.emulator,
-        "--file": flags.file is not None,
+        "--file": bool(flags.file),
         "--hand-over": flags.hand_over is not None,
         "--jwt-key-file": flags.jwt_key_file is not None,
         # SF_CONTENT_TYPE=JSON counts like the flag.
@@ -280,38 +303,42 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
 def _mistakes(flags: RunFlags, session: CommandSession) -> Iterator[str]:
     """A sentence for each value that cannot be used, and for each flag without the one it belongs to."""
     if flags.shard is not None and shards.parse(flags.shard) is None:
-        yield "--shard takes K/N, two numbers with 1 <= K <= N <= 10000."
+        yield "--shard must be K/N, with 1 <= K <= N <= 10000."
     if flags.scopes is not None and ("," in flags.scopes or not flags.scopes.split()):
-        yield "--scopes takes one string with spaces between the scopes."
+        yield "--scopes must be one string, with spaces between the scopes."
     # They would stand in the address that a browser is sent to.
     elif flags.scopes is not None and not arguments.has_form(flags.scopes, '"A B"'):
-        yield "--scopes takes names of scopes, and what it was given is none."
+        yield "--scopes contains something that isn't a scope name."
     if flags.username is not None and not arguments.has_form(flags.username, "NAME"):
-        yield "--username takes a username, and what it was given is none."
+        yield "--username isn't a valid username."
     # An alias is shown wherever its org is.
     if not all(arguments.has_form(org, "ORG") for org in flags.target_org or () if re.match(r"[^:/]*=", org)):
-        yield "--target-org takes ALIAS=URL, and what it was given is none."
+        yield "--target-org must be in the form ALIAS=URL."
     # The value is not repeated: it may be the key itself, pasted instead of its path. It may be a pipe.
     key = flags.jwt_key_file
     if key is not None and (not os.path.exists(key) or os.path.isdir(key)):
-        yield "--jwt-key-file takes the path of a file, and what it was given is none."
+        yield "--jwt-key-file must be the path of an existing file."
     from_orgs = options.sources_in_orgs()
     if flags.write_back and options.secret_sources(flags.secret_from).isdisjoint(from_orgs):
-        yield f"--write-back needs --secret-from {' or '.join(from_orgs)}: it writes nothing else."
+        yield f"--write-back requires --secret-from {' or '.join(from_orgs)}."
     if flags.wait is not None and not 0 < flags.wait <= 24 * 60:
-        yield "--wait takes minutes, more than 0 and at most 1440."
+        yield "--wait must be a number of minutes, more than 0 and at most 1440."
     if flags.store is not None and not flags.save:
-        yield "--store says where --save keeps a login: add --save."
+        yield "--store requires --save."
     if not 0 <= flags.settle <= 60:
-        yield "--settle takes minutes, at least 0 and at most 60."
+        yield "--settle must be a number of minutes from 0 to 60."
     if flags.board_port is not None and not 1 <= flags.board_port <= 65535:
-        yield "--board-port takes a port from 1 to 65535."
+        yield "--board-port must be from 1 to 65535."
     if not 1 <= flags.concurrency <= 128:
-        yield "--concurrency takes a number from 1 to 128."
+        yield "--concurrency must be from 1 to 128."
     if flags.set_default and flags.hand_over is None:
-        yield "--set-default needs --hand-over."
+        yield "--set-default requires --hand-over."
+    if flags.probe and not flags.dry_run:
+        yield "--probe requires --dry-run."
+    if flags.probe and flags.until in OFFLINE_STAGES:
+        yield f"--probe can't be used with --until {flags.until}."
     if flags.replace_alias and flags.hand_over is None:
-        yield "--replace-alias needs --hand-over."
+        yield "--replace-alias requires --hand-over."
     # Scrollback and recordings of a terminal outlive the command.
     if flags.print_token is not None and session.out.isatty() and not flags.no_prompt:
-        yield "--print-token prints a token on the terminal: add --no-prompt if you mean that."
+        yield "--print-token would print the token on the terminal. To allow that, add --no-prompt."

@@ -127,13 +127,13 @@ class RunOutput:
         several = sum(subject.org is not None for subject in result.subjects) > 1
         worthwhile = result.status in (WAITING, INTERRUPTED) or (several and result.status)
         if worthwhile and self.journal and self.journal.run and not self.session.json:
-            line = f"To go on with what is left: {command('ecapipe run', resume=self.journal.run)}"
+            line = f"To resume: {command('ecapipe run', resume=self.journal.run)}"
             text.write(self.session.err, [line])
 
     def _raise_unshown(self, error: OSError) -> NoReturn:
         """A reader who has gone is no fault, but it is to be known that there is a record."""
         if self.journal and self.journal.run and isinstance(error, BrokenPipeError):
-            raise Unwritten(error.errno, "nobody reads it any more")
+            raise Unwritten(error.errno, "the reader has closed it")
         raise error
 
     def _document(self) -> Json:

@@ -15,15 +15,15 @@ from ecapipe.documents import run_summary
 from ecapipe.documents.report import Report
 from ecapipe.render import listings
 
-commands = typer.Typer(cls=Group, help="List and show the last runs, to go on with them.", rich_markup_mode=None)
+commands = typer.Typer(cls=Group, help="List, show and resume recent runs.", rich_markup_mode=None)
 
 
 @commands.command("list", cls=Command)
 @with_flags(CommonFlags)
 def list_runs(session: CommandSession, flags: CommonFlags) -> int:
-    """List the runs that ecapipe keeps a record of, the newest first: how each ended, and how much of it is done.
+    """List recorded runs, newest first, with their outcome and progress.
 
-    Runs with logins are recorded, unless --no-journal was given; the last 50 are kept, or as
+    Runs with logins are recorded, unless --no-journal is used. The last 50 are stored, or as
     many as ECAPIPE_KEEP_RUNS says.
     """
     entries, failures = journal.entries(session.environment)
@@ -40,16 +40,16 @@ class ShowFlags(CommonFlags):
     """What ``ecapipe runs show`` takes."""
 
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run as runs list names it, or the start of its name.")
+        str | None, typer.Argument(metavar="[RUN]", help="Name of a run from runs list, or the start of its name.")
     ] = None
 
 
 @commands.command("show", cls=Command)
 @with_flags(ShowFlags)
 def show_run(session: CommandSession, flags: ShowFlags) -> int:
-    """Show a run that ecapipe keeps a record of: each login, what is left, and how to go on. Without RUN: the last.
+    """Show a recorded run: each login, what is left, and how to resume. Without RUN, show the latest.
 
-    With --json its result has the members of what ecapipe run --json prints.
+    With --json, the result has the same members as that of ecapipe run --json.
     """
     entry = journal.find(session.environment, flags.run)
     # The record is told like a run, so that both have the same result.

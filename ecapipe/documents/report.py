@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
 
 from ecapipe.events import (
     DISCOVER,
-    DRY_RUN,
+    DRY_RUNS,
     AppDescribed,
     AppFacts,
     Event,
@@ -51,7 +51,7 @@ def _conclusion(
     login: LoginResult | None, problem: Problem | None, reason: str | None, *, is_finished: bool
 ) -> Conclusion:
     if is_finished:
-        if reason == DRY_RUN:
+        if reason in DRY_RUNS:
             return Conclusion("planned")
         return Conclusion("succeeded", (login.username or login.user_id or "") if login else "")
     if problem:
@@ -253,18 +253,16 @@ class Report:
         return codec.builtins(result)
 
 
-def probe_status(verdicts: Iterable[Verdict]) -> int:
-    """0 if every pair that was asked about is accepted, 1 if none is, `PARTIAL` between the two; 3 if bugs are all
-    that came of it."""
+def probe_status(verdicts: Iterable[Verdict], *, strict: bool) -> int:
+    """0 if no pair that was asked about fails, 1 if all do, `PARTIAL` between the two; 3 if bugs are all that came of
+    it."""
     asked = [each for each in verdicts if each.word != "skipped"]
-    words = [each.word for each in asked]
-    if words and all(each.problem and each.problem.exit_code == BUG for each in asked):
+    failures = [each for each in asked if each.fails(strict=strict)]
+    if asked and all(each.problem and each.problem.exit_code == BUG for each in asked):
         return BUG
-    if "accepted" not in words:
+    if len(failures) == len(asked):
         return 1
-    if set(words) == {"accepted"}:
-        return 0
-    return PARTIAL
+    return PARTIAL if failures else 0
 
 
 def success(result: object, warnings: Iterable[str], status: int = 0) -> Json:

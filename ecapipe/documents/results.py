@@ -12,7 +12,7 @@ from ecapipe.check.findings import Level
 from ecapipe.credentials.sources import Field
 from ecapipe.documents import codec, health, verdicts
 from ecapipe.documents.codec import Document, Result
-from ecapipe.documents.run_document import App, FlowName, Natural, ProblemName, Project, RunResult, Time
+from ecapipe.documents.run_document import App, FlowName, Natural, Problem, ProblemName, Project, RunResult, Time
 from ecapipe.documents.run_states import RunState
 from ecapipe.events import VariableState
 from ecapipe.problems.problem import Category
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ecapipe.problems import problem as problems
     from ecapipe.problems.problem import Kind
     from ecapipe.protect.protection import Protection
+    from ecapipe.saved import records
 
 Warnings = Annotated[Sequence[str], Meta(description="Sentences for people.")]
 Line = Annotated[int, Meta(ge=1)]
@@ -151,6 +152,22 @@ class AppCheck(Survey, kw_only=True):
         )
 
 
+class ProbeCheck(Document):
+    """The answer to one request."""
+
+    what: Annotated[
+        Literal["authorize", "introspect"],
+        Meta(description="authorize: key, callback URL, scopes and PKCE; introspect: key and secret."),
+    ]
+    callback: Annotated[str | None, Meta(description="null at introspect.")]
+    verdict: verdicts.CheckWord
+    problem: Problem | None
+
+    @classmethod
+    def of(cls, check: verdicts.ProbeCheck) -> ProbeCheck:
+        return codec.of(check, cls, problem=check.problem and codec.of(check.problem, Problem))
+
+
 class Probe(Document):
     """What an org said of an app."""
 
@@ -163,13 +180,17 @@ class Probe(Document):
         Meta(description="missing: there was no pair to ask about; skipped: nobody asked for this app in this org."),
     ]
     refused: Annotated[
-        Field | None, Meta(description="What the org does not accept; null: nothing, or it does not tell.")
+        verdicts.RefusedPart | None,
+        Meta(description="What the org does not accept; null: nothing, or it does not tell."),
     ]
     consumer_key: Annotated[str | None, Meta(description="Where it came from; null: from nowhere.")]
     consumer_secret: Annotated[str | None, Meta(description="Where it came from; null: from nowhere.")]
     problem: Annotated[str | None, Meta(description="Its name, which ecapipe explain explains; null: there is none.")]
     message: str
     actions: Sequence[str]
+    checks: Annotated[
+        Sequence[ProbeCheck], Meta(description="One for each request; the row is as bad as its worst.")
+    ] = ()
 
     @classmethod
     def of(cls, verdict: Verdict) -> Probe:
@@ -180,6 +201,7 @@ class Probe(Document):
             consumer_key=verdict.key_source,
             consumer_secret=verdict.secret_source,
             problem=verdict.problem and verdict.problem.name,
+            checks=[ProbeCheck.of(check) for check in verdict.checks],
         )
 
 
@@ -312,6 +334,13 @@ class SavedLogin(Document):
     refreshable: Annotated[bool, Meta(description="Whether a new access token can be had without a person.")]
     saved_at: Time
     refreshed_at: Time | None
+    bound: Annotated[
+        bool, Meta(description="Whether the access token is bound to a key: each request needs a proof (DPoP).")
+    ] = False
+    last_used_at: Annotated[str, Meta(description="When its refresh token was used last, or came.")] = ""
+    expires_if_unused_by: Annotated[
+        str | None, Meta(description="The day until which it has to be used; null: it has no refresh token.")
+    ] = None
 
 
 class LoginList(Result, kw_only=True):
@@ -339,6 +368,25 @@ class LoginRefresh(Result, kw_only=True):
     @classmethod
     def of(cls, facts: SavedLoginFacts) -> LoginRefresh:
         return cls(login=codec.of(facts, SavedLogin))
+
+
+class LoginRefreshAll(Result, kw_only=True):
+    logins: Annotated[Sequence[SavedLogin], Meta(description="Those that were refreshed.")]
+    failures: Sequence[LogoutFailure]
+
+    @classmethod
+    def of(
+        cls,
+        logins: Iterable[SavedLoginFacts],
+        failures: Iterable[tuple[records.SavedLogin | None, problems.Problem]],
+    ) -> LoginRefreshAll:
+        return cls(
+            logins=[codec.of(facts, SavedLogin) for facts in logins],
+            failures=[
+                LogoutFailure.of(login.app if login else None, login.org.name if login else None, problem)
+                for login, problem in failures
+            ],
+        )
 
 
 class Logout(Document):
@@ -492,11 +540,12 @@ class RunsShow(Result, kw_only=True):
 
 
 class Levels(Document):
-    """Before a login, a deploy and a commit; null: silent."""
+    """Before a login, a deploy and a commit, and for hosted MCP servers; null: silent."""
 
     login: Level | None
     deploy: Level | None
     commit: Level | None
+    mcp: Level | None
 
 
 class Rule(Document):

@@ -31,7 +31,7 @@ _RESULTS: Final[dict[str, tuple[list[Any], list[int]]]] = {
     "login-display": ([results.LoginDisplay], [0, 1]),
     "login-list": ([results.LoginList], [0]),
     "login-logout": ([results.LoginLogout], [0, 1, PARTIAL]),
-    "login-refresh": ([results.LoginRefresh], [0]),
+    "login-refresh": ([results.LoginRefresh, results.LoginRefreshAll], [0, 1, PARTIAL]),
     "manifest": ([results.Manifest], [0]),
     "run": ([RunResult], [0, 1, PARTIAL, WAITING, INTERRUPTED]),
     "runs-list": ([results.RunsList], [0]),

@@ -9,6 +9,7 @@ from ecapipe.emulator.org import Authorization, EmulatedOrg, RegisteredApp
 from ecapipe.emulator.wire import OAuthError, Parameters
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+"""A SHA-256 in base64url: the thumbprint of a key, too."""
 
 
 def identify(org: EmulatedOrg, query: Parameters) -> tuple[RegisteredApp, str]:
@@ -47,6 +48,7 @@ def parse(app: RegisteredApp, redirect_uri: str, query: Parameters, now: float) 
         challenge=_challenge(app, query),
         hint=query.get("login_hint") or "",
         since=now,
+        thumbprint=_thumbprint(query),
     )
 
 
@@ -56,6 +58,14 @@ def callback(redirect_uri: str, state: str | None, **answer: str) -> str:
         answer["state"] = state
     separator = "&" if "?" in redirect_uri else "?"
     return f"{redirect_uri}{separator}{urlencode(answer, quote_via=quote, safe='')}"
+
+
+def _thumbprint(query: Parameters) -> str | None:
+    """The key that the code is to be bound to (RFC 9449, section 10)."""
+    thumbprint = query.get("dpop_jkt")
+    if thumbprint is not None and not _CHALLENGE.fullmatch(thumbprint):
+        raise OAuthError("invalid_request", "invalid dpop_jkt")
+    return thumbprint
 
 
 def _challenge(app: RegisteredApp, query: Parameters) -> str | None:

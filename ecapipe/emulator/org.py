@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ecapipe.emulator.wire import OAuthError
+from ecapipe.emulator.proofs import Proofs
+from ecapipe.emulator.wire import Call, OAuthError
 from ecapipe.secret import Secret
 
 LIFETIME: Final = 15 * 60.0
@@ -76,6 +77,8 @@ class RegisteredApp:
     """Further consumers of the app, each as good as the first."""
     staged: EmulatedPair | None = None
     """What an administrator has staged for the next rotation; not good yet."""
+    dpop_required: bool = False
+    """Its tokens are bound to keys; others are bound where a request has a proof."""
     used: bool = True
     """False: the orgs have no usage data of it until its first login."""
 
@@ -118,6 +121,8 @@ class Authorization:
     hint: str
     since: float
     user: EmulatedUser | None = None
+    thumbprint: str | None = None
+    """Of the key that its code is bound to."""
 
 
 @dataclass(slots=True, eq=False)
@@ -129,6 +134,8 @@ class Approval:
     scopes: tuple[str, ...]
     since: float
     refresh_token: str
+    thumbprint: str | None = None
+    """Of the key that its tokens are bound to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,8 @@ class EmulatedSession:
     scopes: tuple[str, ...]
     since: float
     approval: Approval | None
+    thumbprint: str | None = None
+    """Of the key that the token is bound to."""
 
 
 class EmulatedOrg:
@@ -169,6 +178,7 @@ class EmulatedOrg:
         # The person comes first: numbers, and with them ids, follow the order in which users are first named.
         self.person = self.user(f"user@{name}.example")
         self.password = secrets.token_urlsafe(9)
+        self.proofs = Proofs(url, clock)
 
     def app(self, consumer_key: str) -> RegisteredApp:
         """The app with this key; raises OAuthError."""
@@ -223,8 +233,14 @@ class EmulatedOrg:
 
     def resume(self, handle: str) -> Authorization:
         """The authorization that a form belongs to; raises OAuthError for a form sent twice or too late."""
+        authorization = self.pending(handle)
         # Taken out: the handle stands in for a session cookie, and a form must not be sent again by a stranger.
-        authorization = self._pending.pop(handle, None)
+        del self._pending[handle]
+        return authorization
+
+    def pending(self, handle: str) -> Authorization:
+        """The same, for a page that may be looked at again."""
+        authorization = self._pending.get(handle)
         if authorization is None or self.clock() - authorization.since >= LIFETIME:
             raise OAuthError("invalid_request", "this login was already used or has expired")
         return authorization
@@ -246,30 +262,42 @@ class EmulatedOrg:
         return authorization, authorization.user
 
     def log_in(
-        self, app: RegisteredApp, user: EmulatedUser, scopes: tuple[str, ...], *, lasting: bool
+        self,
+        app: RegisteredApp,
+        user: EmulatedUser,
+        scopes: tuple[str, ...],
+        *,
+        lasting: bool,
+        thumbprint: str | None = None,
     ) -> dict[str, str]:
-        """A token answer. Only a `lasting` login gets a refresh token, and only if scopes and policies say so."""
+        """A token answer; the tokens are bound to the key with `thumbprint`, if there is one. Only a `lasting` login
+        gets a refresh token, and only if scopes and policies say so. Raises OAuthError where a key is missing."""
+        if app.dpop_required and thumbprint is None:
+            raise OAuthError("invalid_dpop_proof", "DPoP proof is required")
         if not (lasting and app.refresh_tokens and REFRESHING.intersection(scopes)):
-            return self._issue(app, user, scopes, None)
+            return self._issue(app, user, scopes, None, thumbprint)
         # Without duplicates: after rotations an approval is there under several tokens.
         oldest_first = dict.fromkeys(self._approvals.values())
         approvals = [approval for approval in oldest_first if approval.app is app and approval.user == user]
         if len(approvals) >= APPROVALS:
             self._end(approvals[0])
-        approval = Approval(app, user, scopes, self.clock(), _refresh_token())
+        approval = Approval(app, user, scopes, self.clock(), _refresh_token(), thumbprint)
         self._approvals[approval.refresh_token] = approval
-        return self._issue(app, user, scopes, approval) | {"refresh_token": approval.refresh_token}
+        return self._issue(app, user, scopes, approval, thumbprint) | {"refresh_token": approval.refresh_token}
 
-    def refresh(self, refresh_token: str, app: RegisteredApp) -> dict[str, str]:
-        """A token answer without a person, with rotation also the next refresh token; raises OAuthError."""
+    def refresh(self, refresh_token: str, app: RegisteredApp, thumbprint: str | None = None) -> dict[str, str]:
+        """A token answer without a person, with rotation also the next refresh token; raises OAuthError, also for one
+        that is bound to another key."""
         approval = self._approvals.get(refresh_token)
         if approval is None or approval.app is not app:
             raise OAuthError("invalid_grant", "expired access/refresh token")
+        if approval.thumbprint != thumbprint:
+            raise OAuthError("invalid_dpop_proof", "the refresh token is bound to another key, or to none")
         # A token from before a rotation: one of two who have it is a thief, so the approval ends (RFC 9700, 4.14.2).
         if approval.refresh_token != refresh_token:
             self._end(approval)
             raise OAuthError("invalid_grant", "expired access/refresh token")
-        answer = self._issue(app, approval.user, approval.scopes, approval)
+        answer = self._issue(app, approval.user, approval.scopes, approval, thumbprint)
         if not app.rotates:
             return answer
         approval.refresh_token = _refresh_token()
@@ -280,6 +308,20 @@ class EmulatedOrg:
         """What the token stands for, if it is one of this org's, not revoked and not expired."""
         session = self._sessions.get(access_token)
         if session is None or self.clock() - session.since >= SESSION:
+            return None
+        return session
+
+    def admit(self, call: Call) -> EmulatedSession | None:
+        """The session of a request to a resource: that of its token, with a proof where the token is bound to a key.
+
+        Raises OAuthError for a proof that does not fit.
+        """
+        token = call.access_token or ""
+        session = self.session(token)
+        bound = call.authorization[:5].lower() == "dpop "
+        if session is None or bound != (session.thumbprint is not None):
+            return None
+        if bound and self.proofs.verify(call, token) != session.thumbprint:
             return None
         return session
 
@@ -307,12 +349,17 @@ class EmulatedOrg:
         self._sessions = {token: other for token, other in self._sessions.items() if other.approval is not approval}
 
     def _issue(
-        self, app: RegisteredApp, user: EmulatedUser, scopes: tuple[str, ...], approval: Approval | None
+        self,
+        app: RegisteredApp,
+        user: EmulatedUser,
+        scopes: tuple[str, ...],
+        approval: Approval | None,
+        thumbprint: str | None,
     ) -> dict[str, str]:
         self._app_names.add(app.name)
         access_token = f"{self.id[:15]}!AQ{_random(94)}"
         now = self.clock()
-        self._sessions[access_token] = EmulatedSession(app, user, scopes, now, approval)
+        self._sessions[access_token] = EmulatedSession(app, user, scopes, now, approval, thumbprint)
         issued_at = str(int(now * 1000))
         answer = {"access_token": access_token}
         # A public client has no secret to check a signature with.
@@ -324,7 +371,7 @@ class EmulatedOrg:
             "scope": " ".join(scopes),
             "instance_url": self.url,
             "id": self.identity(user),
-            "token_type": "Bearer",
+            "token_type": "DPoP" if thumbprint else "Bearer",
             "issued_at": issued_at,
             "token_format": "opaque",
         }

@@ -9,8 +9,8 @@ from typing import Final
 from starlette.responses import JSONResponse, Response
 
 from ecapipe.emulator import consumers
-from ecapipe.emulator.org import EmulatedOrg, EmulatedUser
-from ecapipe.emulator.wire import Call, RestError
+from ecapipe.emulator.org import EmulatedOrg, EmulatedSession, EmulatedUser
+from ecapipe.emulator.wire import Call, OAuthError, RestError
 
 ROOT: Final = "/services/data"
 
@@ -38,16 +38,24 @@ def answer(org: EmulatedOrg, call: Call) -> Response | None:
     if match is None or int(match[1]) not in _VERSIONS:
         return None
     try:
-        session = org.session(call.bearer or "")
+        session = _admit(org, call)
         if session is None or not {"api", "full"}.intersection(session.scopes):
             raise RestError(401, "INVALID_SESSION_ID", "Session expired or invalid")
         return JSONResponse(_resource(org, call, int(match[1]), match[2] or ""))
     except RestError as error:
         headers = {}
         if error.status == 401:
-            headers["WWW-Authenticate"] = "Token"
+            bound = error.code.endswith(("_dpop_proof", "_dpop_nonce"))
+            headers["WWW-Authenticate"] = f'DPoP error="{error.code}", algs="ES256"' if bound else "Token"
         # A list, though there is one error: the form of the REST API.
         return JSONResponse([{"message": error.message, "errorCode": error.code}], error.status, headers)
+
+
+def _admit(org: EmulatedOrg, call: Call) -> EmulatedSession | None:
+    try:
+        return org.admit(call)
+    except OAuthError as error:
+        raise RestError(401, error.error, error.description) from None
 
 
 def _resource(org: EmulatedOrg, call: Call, number: int, path: str) -> object:

@@ -209,6 +209,7 @@ async def _read(request: Request) -> Call:
         query=Parameters(request.scope["query_string"].decode("utf-8", "replace")),
         form=Parameters(form),
         authorization=request.headers.get("authorization", ""),
+        proofs=tuple(request.headers.getlist("dpop")),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -39,6 +40,8 @@ def answer(org: EmulatedOrg, call: Call) -> Response:
     # Codes and tokens must stay in no cache (RFC 6749, section 5.1).
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if call.proofs:
+        response.headers["DPoP-Nonce"] = org.proofs.nonce
     return response
 
 
@@ -50,6 +53,10 @@ def _route(org: EmulatedOrg, call: Call) -> Response:
     match method, call.path:
         case "GET", "/services/oauth2/authorize":
             return _authorize(org, call)
+        case "GET", "/login":
+            return _login_page(org, call)
+        case "GET", "/login":
+            return _login_page(org, call)
         case "POST", "/login":
             return _login(org, call)
         case "POST", "/approve":
@@ -77,7 +84,15 @@ def _authorize(org: EmulatedOrg, call: Call) -> Response:
     except OAuthError as error:
         result = {"error": error.error, "error_description": error.description}
         return _redirect(authorize.callback(redirect_uri, call.query.get("state"), **result))
-    return pages.login(org, org.suspend(pending), pending, pending.hint)
+    # As Salesforce does; whoever follows no redirect learns that the request was accepted.
+    return _redirect(f"/login?{urlencode({'id': org.suspend(pending)})}")
+
+
+def _login_page(org: EmulatedOrg, call: Call) -> Response:
+    call.query.once()
+    handle = call.query.need("id")
+    pending = org.pending(handle)
+    return pages.login(org, handle, pending, pending.hint)
 
 
 def _login(org: EmulatedOrg, call: Call) -> Response:
@@ -113,7 +128,7 @@ def _approve(org: EmulatedOrg, call: Call) -> Response:
 def _token(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
-        return JSONResponse(token.grant(org, call.form, call.authorization))
+        return JSONResponse(token.grant(org, call))
     except OAuthError as error:
         return _oauth_error(error)
 
@@ -130,6 +145,7 @@ def _revoke(org: EmulatedOrg, call: Call) -> Response:
     try:
         _post_only(call)
         call.form.once()
+        org.proofs.verify(call)
         org.revoke(call.form.need("token"))
     except OAuthError as error:
         return _oauth_error(error)
@@ -137,9 +153,12 @@ def _revoke(org: EmulatedOrg, call: Call) -> Response:
 
 
 def _userinfo(org: EmulatedOrg, call: Call) -> Response:
-    if call.bearer is None:
+    if call.access_token is None:
         return PlainTextResponse("Missing_OAuth_Token", 403)
-    session = org.session(call.bearer)
+    try:
+        session = org.admit(call)
+    except OAuthError as error:
+        return PlainTextResponse(error.error, 401, {"WWW-Authenticate": f'DPoP error="{error.error}", algs="ES256"'})
     if session is None:
         return PlainTextResponse("Bad_OAuth_Token", 403)
     return JSONResponse(_user_info(org, session))

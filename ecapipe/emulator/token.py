@@ -8,7 +8,7 @@ import hmac
 
 from ecapipe.emulator import assertions, clients
 from ecapipe.emulator.org import REFRESHING, Authorization, EmulatedOrg
-from ecapipe.emulator.wire import OAuthError, Parameters
+from ecapipe.emulator.wire import Call, OAuthError, Parameters
 
 NOT_APPROVED = "user is not admin approved to access this app"
 
@@ -18,26 +18,29 @@ _NEEDS_A_PERSON = frozenset({"full", "web", "refresh_token", "offline_access"})
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-def grant(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
+def grant(org: EmulatedOrg, call: Call) -> dict[str, str]:
     """The token answer to a form. A form without a grant type is refused as Salesforce does it."""
+    form = call.form
     form.once()
     if form.get("scope") is not None:
         # Scopes belong to the authorize request; Salesforce refuses them here (golang/oauth2 issue 165).
         raise OAuthError("invalid_request", "scope parameter not supported")
+    # First: a request whose nonce alone is wrong must change nothing.
+    key = org.proofs.verify(call)
     match form.get("grant_type"):
         case "authorization_code":
-            return _authorization_code(org, form, authorization)
+            return _authorization_code(org, form, call.authorization, key)
         case "client_credentials":
-            return _client_credentials(org, form, authorization)
+            return _client_credentials(org, form, call.authorization, key)
         case "refresh_token":
-            return _refresh(org, form, authorization)
+            return _refresh(org, form, call.authorization, key)
         case type if type == _JWT_BEARER:
-            return _jwt_bearer(org, form)
+            return _jwt_bearer(org, form, key)
         case _:
             raise OAuthError("unsupported_grant_type", "grant type not supported")
 
 
-def _authorization_code(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
+def _authorization_code(org: EmulatedOrg, form: Parameters, authorization: str, key: str | None) -> dict[str, str]:
     app, proved = clients.identify(org, form, authorization)
     if not proved and not app.secret_optional:
         raise OAuthError("invalid_client", "invalid client credentials")
@@ -47,10 +50,12 @@ def _authorization_code(org: EmulatedOrg, form: Parameters, authorization: str) 
         raise OAuthError("redirect_uri_mismatch", "redirect_uri must match configuration")
     if not _verify(request, form.get("code_verifier")):
         raise OAuthError("invalid_grant", "invalid code verifier")
-    return org.log_in(app, user, request.scopes, lasting=True)
+    if request.thumbprint not in (None, key):
+        raise OAuthError("invalid_grant", "the authorization code is bound to another key")
+    return org.log_in(app, user, request.scopes, lasting=True, thumbprint=key)
 
 
-def _client_credentials(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
+def _client_credentials(org: EmulatedOrg, form: Parameters, authorization: str, key: str | None) -> dict[str, str]:
     # A host that many orgs share cannot know which of them is meant.
     if org.setup.login_host:
         raise OAuthError("invalid_grant", "request not supported on this domain")
@@ -63,17 +68,17 @@ def _client_credentials(org: EmulatedOrg, form: Parameters, authorization: str) 
     if not app.approved:
         raise OAuthError("invalid_app_access", NOT_APPROVED)
     scopes = tuple(scope for scope in app.allowed if scope not in _NEEDS_A_PERSON)
-    return org.log_in(app, org.user(app.run_as_user), scopes, lasting=False)
+    return org.log_in(app, org.user(app.run_as_user), scopes, lasting=False, thumbprint=key)
 
 
-def _refresh(org: EmulatedOrg, form: Parameters, authorization: str) -> dict[str, str]:
+def _refresh(org: EmulatedOrg, form: Parameters, authorization: str, key: str | None) -> dict[str, str]:
     app, proved = clients.identify(org, form, authorization)
     if not proved and app.refresh_needs_secret:
         raise OAuthError("invalid_client", "invalid client credentials")
-    return org.refresh(form.need("refresh_token"), app)
+    return org.refresh(form.need("refresh_token"), app, key)
 
 
-def _jwt_bearer(org: EmulatedOrg, form: Parameters) -> dict[str, str]:
+def _jwt_bearer(org: EmulatedOrg, form: Parameters, key: str | None) -> dict[str, str]:
     # No secret and no refresh token: the signature proves the app, and it can sign again.
     app, username = assertions.verify(org, form.need("assertion"))
     user = org.known(username)
@@ -82,7 +87,7 @@ def _jwt_bearer(org: EmulatedOrg, form: Parameters) -> dict[str, str]:
     if not app.approved:
         raise OAuthError("invalid_app_access", NOT_APPROVED)
     scopes = tuple(scope for scope in app.allowed if scope not in REFRESHING)
-    return org.log_in(app, user, scopes, lasting=False)
+    return org.log_in(app, user, scopes, lasting=False, thumbprint=key)
 
 
 def _verify(authorization: Authorization, verifier: str | None) -> bool:

@@ -29,6 +29,8 @@ def visit(url: str, username: str, password: str, trust: SSLContext | None) -> s
     Raises VisitError.
     """
     answer = _request("GET", url, None, trust)
+    if answer.location and answer.location.startswith("/login?"):
+        answer = _request("GET", urljoin(url, answer.location), None, trust)
     for _ in range(_PAGES):
         if answer.location is not None:
             return answer.location

@@ -64,11 +64,13 @@ class Call:
     query: Parameters
     form: Parameters
     authorization: str
+    proofs: tuple[str, ...] = ()
+    """What stands in ``DPoP`` headers."""
 
     @property
-    def bearer(self) -> str | None:
+    def access_token(self) -> str | None:
         """The access token of the ``Authorization`` header."""
         scheme, _, token = self.authorization.partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() not in ("bearer", "dpop"):
             return None
         return token.strip() or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ class NetworkAccess(Protocol):
 
     @property
     def random_bytes(self) -> Callable[[int], bytes]: ...
+
+    @property
+    def nonces(self) -> MutableMapping[str, str]:
+        """The last nonce of each origin, for proofs."""
 
 
 class SfSessions(Protocol):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 
 from ecapipe.exchange.ports import NetworkAccess
+from ecapipe.oauth import dpop, messages
+from ecapipe.oauth.dpop import ProofKey
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.problems.network import connection_failed, host_not_found, proxy_failed
 from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.secret import Secret
 
 _ATTEMPTS = 3
 
@@ -32,7 +37,7 @@ def send(
     # The last attempt stands alone: whatever comes of it is the result.
     for attempt in range(_ATTEMPTS - 1):
         try:
-            response = network.send(_build(request))
+            response = send_once(_build(request), network)
         except EcapipeError as error:
             if not (_may_repeat(error.problem, repeatable) and _wait(attempt, 0.0, network, end)):
                 raise
@@ -40,7 +45,41 @@ def send(
             transient = repeatable and response.status in _TRANSIENT
             if not (transient and _wait(attempt, response.retry_after or 0.0, network, end)):
                 return response
-    return network.send(_build(request))
+    return send_once(_build(request), network)
+
+
+def send_once(request: Request, network: NetworkAccess) -> Response:
+    """Send a request, with a proof if it has a key for one; once more where all that was wrong is the nonce (RFC
+    9449 §8, §9): such a request has changed nothing."""
+    if request.key is None:
+        return network.send(request)
+    nonce = network.nonces.get(dpop.origin(request.url))
+    response = _send_proved(request, request.key, network)
+    if messages.wants_nonce(response) and response.nonce not in (None, nonce):
+        return _send_proved(request, request.key, network)
+    return response
+
+
+def _send_proved(request: Request, key: ProofKey, network: NetworkAccess) -> Response:
+    proof = prove(key, request.method, request.url, request.bearer, network)
+    response = network.send(replace(request, proof=proof))
+    # The last one counts, also that of a success (RFC 9449 §8.2).
+    if response.nonce is not None:
+        network.nonces[dpop.origin(request.url)] = response.nonce
+    return response
+
+
+def prove(key: ProofKey, method: str, url: str, token: Secret | None, network: NetworkAccess) -> Secret:
+    """The proof for one request of `method` to `url`, with the last nonce of its host."""
+    return dpop.sign_proof(
+        key,
+        method,
+        url,
+        at=datetime.fromisoformat(network.clock.utc()).timestamp(),
+        random=network.random_bytes(16),
+        nonce=network.nonces.get(dpop.origin(url)),
+        token=token,
+    )
 
 
 def _build(request: Request | Callable[[], Request]) -> Request:

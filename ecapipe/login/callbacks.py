@@ -25,6 +25,10 @@ BROWSER_PATIENCE: Final = 10.0
 """Seconds that a browser waits to hear what became of its login."""
 
 
+PASTE_GAP: Final = 0.3
+"""Seconds within which lines belong to one paste."""
+
+
 @dataclass(frozen=True, slots=True)
 class _PendingLogin:
     request: AuthorizationRequest
@@ -45,6 +49,8 @@ class PendingLogins:
         self._error: BaseException | None = None
         """The end of all logins, once `give_up` was called."""
         self._unread = False
+        self._accepted: set[int] = set()
+        """Hashes of what was pasted and accepted."""
 
     @property
     def waiting(self) -> int:
@@ -111,15 +117,30 @@ class PendingLogins:
             if reply:
                 reply.cancel()
 
-    def paste(self, text: str) -> str | None:
-        """Accept a pasted address or code; returns the reason if no login waits for it."""
+    def paste(self, text: str) -> PasteReply:
+        """Accept what was pasted, several addresses in one if need be; says of each what became of it."""
         with self._lock:
-            try:
-                login, outcome = authorize.match_pasted(text, self._requests())
-            except UnmatchedResponse as error:
-                return str(error)
-            self._settle(login, outcome)
-        return None
+            replies = [self._paste(part) for part in authorize.split_pasted(text, self._requests())]
+        sentences = dict.fromkeys(sentence for sentence, _ in replies)
+        return PasteReply(
+            tuple(sentences) or ("Nothing was pasted.",), refused=not all(ok for _, ok in replies) or not replies
+        )
+
+    def _paste(self, text: str) -> tuple[str, bool]:
+        """The answer to one pasted address or code, and whether a login waited for it."""
+        # What was pasted holds a code, so that no more of it is remembered.
+        digest = hash("".join(text.split()))
+        if digest in self._accepted:
+            return "That URL was already accepted.", False
+        try:
+            login, outcome = authorize.match_pasted(text, self._requests())
+        except UnmatchedResponse as error:
+            return str(error), False
+        self._settle(login, outcome)
+        self._accepted.add(digest)
+        word = "sign-in refused" if isinstance(outcome, EcapipeError) else "URL accepted"
+        count = len(self._pending)
+        return f"{_subject(login)}: {word}. {count or 'No'} sign-in{'' if count == 1 else 's'} pending.", True
 
     def unread(self) -> None:
         """End the logins that wait for a pasted answer: the input has ended, so none can come."""
@@ -197,6 +218,45 @@ def _subject(login: AuthorizationRequest) -> Subject:
 def _failed(subject: Subject, problem: Problem) -> CallbackReply:
     sentence = f"{subject.app} was not authorized in {subject.org}. {problem.message}"
     return CallbackReply(True, False, "\n".join([sentence, *problem.actions]))
+
+
+class PastedLines:
+    """Gathers the lines of one paste: those that arrive within `PASTE_GAP` of each other. See `LineReader`."""
+
+    def __init__(self, take: Callable[[str | None], None]) -> None:
+        self._take = take
+        self._lock = threading.Lock()
+        self._lines: list[str] = []
+        self._timer: threading.Timer | None = None
+
+    def __call__(self, line: str | None) -> None:
+        if line is None:
+            self._flush()
+            self._take(None)
+            return
+        with self._lock:
+            self._lines.append(line)
+            if self._timer:
+                self._timer.cancel()
+            self._timer = threading.Timer(PASTE_GAP, self._flush)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _flush(self) -> None:
+        # The lock is held until the lines are taken: the end of the input comes after them.
+        with self._lock:
+            text = "\n".join(line.rstrip("\r\n") for line in self._lines)
+            self._lines.clear()
+            if text.strip():
+                self._take(text)
+
+
+@dataclass(frozen=True, slots=True)
+class PasteReply:
+    """What to say of a paste: a sentence for each thing in it. `refused`: something in it belongs to no login."""
+
+    sentences: tuple[str, ...]
+    refused: bool
 
 
 class CallbackListener(Protocol):

@@ -29,6 +29,8 @@ def fingerprint(app: App, org: Org, options: LoginOptions, resolved: Resolution)
         # An org id has 15 characters, and 18 in other places.
         "expected": digest(org.username or "", (org.org_id or "")[:15]),
     }
+    if options.dpop or app.requires_dpop:
+        hashes["tokenType"] = "DPoP"
     if isinstance(resolved.outcome, Credentials):
         hashes["key"] = digest(resolved.outcome.consumer_key)
     return hashes

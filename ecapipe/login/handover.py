@@ -64,11 +64,14 @@ class Handover:
     """The private key with which the Salesforce CLI is to log in itself, by the JWT bearer flow."""
 
 
-def check(credentials: Credentials, org: Org, *, lasting: bool) -> None:
+def check(credentials: Credentials, org: Org, *, lasting: bool, bound: bool = False) -> None:
     """Check that a login with `credentials` in `org` can be handed over, as far as can be known without a token.
 
-    `lasting`: a refresh token is expected. Raises `EcapipeError` (HandOverNotPossible).
+    `lasting`: a refresh token is expected; `bound`: tokens are bound to a key. Raises `EcapipeError`
+    (HandOverNotPossible).
     """
+    if bound:
+        raise _refuse(credentials, org, "its tokens are bound to a key (DPoP), and it sends no proofs of one")
     # A force:// URL has only a host: sfdx-core puts https:// before it, and drops everything else.
     if org.url != f"https://{org.host}" or not _HOST.fullmatch(org.host):
         raise _refuse(credentials, org, f"it only knows orgs at https://HOST, and this one is at {org.url}")
@@ -168,7 +171,7 @@ def of(
     Raises `EcapipeError` (HandOverNotPossible).
     """
     secret, refresh = credentials.consumer_secret, token.refresh_token
-    check(credentials, org, lasting=refresh is not None)
+    check(credentials, org, lasting=refresh is not None, bound=token.key is not None)
     return Handover(
         _login_secret(credentials, token, org),
         lasting=refresh is not None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ecapipe.events import TokenFate
 from ecapipe.oauth.flows.registry import AUTO
@@ -12,6 +12,9 @@ from ecapipe.oauth.flows.web import Callback
 from ecapipe.orgs.org import Org
 from ecapipe.saved.records import StorePlace
 from ecapipe.secret import Secret
+
+if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import TokenType
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,10 @@ class LoginOptions:
     wait: float | None = None
     settle: float = 0.0
     revoke: bool = False
-    deliver: Callable[[Secret], None] | None = None
+    deliver: Callable[[Secret, TokenType], None] | None = None
     dry_run: bool = False
+    probe: bool = False
+    """With ``dry_run``: ask orgs whether the logins could begin."""
     key_file: str | None = None
     audience: str | None = None
     keep: StorePlace | None = None
@@ -42,6 +47,8 @@ class LoginOptions:
     the alias for another org."""
     set_default: bool = False
     replace_alias: bool = False
+    dpop: bool = False
+    """Bind tokens to keys, also of apps whose files do not ask for it."""
 
     @property
     def fate(self) -> TokenFate | None:

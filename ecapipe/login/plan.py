@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ecapipe.documents import recorded_runs
-from ecapipe.events import DRY_RUN
+from ecapipe.events import DRY_RUN, PROBED
 from ecapipe.login import handover
 from ecapipe.login.fingerprints import fingerprint
 from ecapipe.login.options import LoginOptions
@@ -17,7 +18,7 @@ from ecapipe.login.tracker import EndEarly, StageWork
 from ecapipe.oauth.flows.client_credentials import ClientCredentials, ClientCredentialsFlow
 from ecapipe.oauth.flows.flow import Means
 from ecapipe.oauth.flows.jwt import JWT, JwtBearer, JwtFlow, certificate, sign_assertion
-from ecapipe.oauth.flows.registry import AUTO, allowed_by, choose_flow, uses_key
+from ecapipe.oauth.flows.registry import AUTO, AnyFlow, allowed_by, choose_flow, uses_key
 from ecapipe.oauth.flows.web import WebFlow, choose_callback
 from ecapipe.oauth.scopes import scopes_to_hand_over, scopes_to_request, scopes_to_save
 from ecapipe.orgs.org import Org, assertion_audience
@@ -41,8 +42,15 @@ def plan(target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan
     has_secret = target.credentials.consumer_secret is not None
     means = Means(world.person, secret=has_secret, key=options.key_file is not None)
     flow = choose_flow(target.app, org_options.flow, means)
+    bound = options.dpop or target.app.requires_dpop
     if options.hand_over:
-        handover.check(target.credentials, target.org, lasting=flow.refreshes)
+        handover.check(target.credentials, target.org, lasting=flow.refreshes, bound=bound)
+    plan = _plan_flow(flow, target, options, world)
+    # Made for each login, and for no dry run: the library that makes keys takes its time to load.
+    return replace(plan, new_key=world.proof_keys.new) if bound else plan
+
+
+def _plan_flow(flow: AnyFlow, target: Target, options: LoginOptions, world: LoginAccess) -> LoginPlan:
     match flow:
         case ClientCredentialsFlow():
             return UnattendedPlan(flow, lambda ahead: ClientCredentials())
@@ -146,6 +154,8 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
     if plan.flow.attended and target.org.browser:
         work.facts["browser"] = target.org.browser
     work.facts |= {"flow": plan.flow.name, "host": target.org.host, **plan.facts}
+    if plan.new_key:
+        work.facts["tokenType"] = "DPoP"
     if options.dry_run:
         key, secret, variable = target.resolved.key, target.resolved.secret, target.org.secret_env
         work.facts |= {"consumerKey": key.source, "consumerSecret": secret.source}
@@ -153,7 +163,7 @@ def show(plan: LoginPlan, target: Target, options: LoginOptions, work: StageWork
             work.facts["secretEnv"] = variable
         if target.resolved.replaced_by:
             work.facts["replaceWithEnv"] = list(target.resolved.replaced_by)
-        raise EndEarly(DRY_RUN)
+        raise EndEarly(PROBED if "probe" in work.facts else DRY_RUN)
     work.facts[recorded_runs.FINGERPRINT] = fingerprint(target.app, target.org, options, target.resolved)
 
 

@@ -11,6 +11,7 @@ from ecapipe.saved.ports import StoreAccess
 if TYPE_CHECKING:
     from ecapipe.login.salesforce_cli import SalesforceCli
     from ecapipe.login.signing import KeyReader
+    from ecapipe.oauth.dpop import ProofKeys
     from ecapipe.secret import Secret
 
 
@@ -31,6 +32,9 @@ class LoginAccess(NetworkAccess, StoreAccess, Protocol):
 
     @property
     def keys(self) -> KeyReader: ...
+
+    @property
+    def proof_keys(self) -> ProofKeys: ...
 
     @property
     def open(self) -> Callable[[str], bool] | None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from ecapipe.exchange.sending import send_once
 from ecapipe.login.ports import LoginAccess
 from ecapipe.login.tracker import StageWork
 from ecapipe.oauth import tokens
+from ecapipe.oauth.dpop import ProofKey
 from ecapipe.oauth.tokens import Token, Unusable
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.secret import Secret
 
 
-def revoke(token: Token | Secret, org: Org, world: LoginAccess) -> bool:
+def revoke(token: Token, org: Org, world: LoginAccess) -> bool:
     """Revoke a token; returns whether the org confirmed it."""
-    if isinstance(token, Token):
-        # A refresh token takes its access tokens with it, so one request is enough.
-        token = token.refresh_token or token.access_token
+    # A refresh token takes its access tokens with it, so one request is enough.
+    return _revoke(token.refresh_token or token.access_token, token.key, org, world)
+
+
+def _revoke(token: Secret, key: ProofKey | None, org: Org, world: LoginAccess) -> bool:
     try:
-        response = world.send(tokens.revocation(token, org))
+        response = send_once(tokens.revocation(token, org, key), world)
     # The caller is about to report something else, and an unconfirmed revocation is part of that.
     except EcapipeError:
         return False
@@ -28,4 +32,4 @@ def give_back(issued: Token | Unusable, org: Org, world: LoginAccess, work: Stag
     """Revoke the tokens of an answer that cannot be trusted, and record as a fact whether the org confirmed it."""
     # The access token first: after its refresh token it might be unknown to the org.
     found = [token for token in (issued.access_token, issued.refresh_token) if token is not None]
-    work.facts["revoked"] = all([revoke(token, org, world) for token in found])
+    work.facts["revoked"] = all([_revoke(token, issued.key, org, world) for token in found])

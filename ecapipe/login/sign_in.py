@@ -26,8 +26,9 @@ def sign_in(
 
     Raises `EcapipeError`: a refusal, AuthTimeoutError, NobodyToAsk, or the error that ended all pending logins.
     """
+    key = plan.new_key() if plan.new_key else None
     login = authorize.build_request(
-        target.credentials, target.org, plan.redirect_uri, plan.scopes, world.random_bytes
+        target.credentials, target.org, plan.redirect_uri, plan.scopes, world.random_bytes, key
     )
     # Before the link is shown: an answer may come at once.
     future = pending.expect(login, pasted=plan.callback == "paste")

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.events import Subject
+from ecapipe.oauth.dpop import ProofKey
 from ecapipe.oauth.flows.registry import UnattendedFlow
 from ecapipe.oauth.flows.web import WEB, Callback, WebFlow
 from ecapipe.oauth.grants import Grant
 from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
+
+NewKey = Callable[[], ProofKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class WebPlan:
     redirect_uri: str
     scopes: str | None
     flow: WebFlow = WEB
+    new_key: NewKey | None = None
+    """Makes the key that the token is to be bound to, if it is."""
 
     @property
     def facts(self) -> Mapping[str, object]:
@@ -49,6 +54,7 @@ class UnattendedPlan:
     grant: Callable[[float], Grant]
     facts: Mapping[str, object] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    new_key: NewKey | None = None
 
 
 LoginPlan = WebPlan | UnattendedPlan

@@ -14,6 +14,7 @@ from ecapipe.login.revocation import give_back
 from ecapipe.login.target import Target, UnattendedPlan
 from ecapipe.login.tracker import StageWork
 from ecapipe.oauth import tokens
+from ecapipe.oauth.dpop import ProofKey
 from ecapipe.oauth.flows.flow import Flow
 from ecapipe.oauth.flows.web import AuthorizationCode
 from ecapipe.oauth.grants import Grant
@@ -63,11 +64,12 @@ def request_token(
     settled = world.clock.seconds() + options.settle * 60
     ahead = 0.0
     attempts: list[Grant] = []
+    key = _proof_key(source)
 
     # A function, so that an assertion is signed anew for each request: it is valid for minutes only.
     def request() -> Request:
         attempts.append(source.grant(ahead) if isinstance(source, UnattendedPlan) else source)
-        return tokens.request(attempts[-1], target.credentials, target.org)
+        return tokens.request(attempts[-1], target.credentials, target.org, key)
 
     if isinstance(source, UnattendedPlan):
         work.warnings += source.doubts
@@ -77,7 +79,7 @@ def request_token(
     while True:
         response = send(request, world, end, repeatable)
         try:
-            token = tokens.read(response, attempts[-1], target.credentials, target.org, target.app)
+            token = tokens.read(response, attempts[-1], target.credentials, target.org, target.app, key)
         except tokens.Unusable as error:
             give_back(error, target.org, world, work)
             raise
@@ -96,7 +98,19 @@ def request_token(
         else:
             if ahead:
                 work.warn(_clock_warning(ahead, target.org.host))
+            if key is not None and token.key is None:
+                work.warn(
+                    f"{target.org.host} did not bind the token to the key (DPoP), and answered with a bearer token: "
+                    "whoever has it can use it."
+                )
             return token
+
+
+def _proof_key(source: AuthorizationCode | UnattendedPlan) -> ProofKey | None:
+    """What the token is to be bound to. A code is bound already."""
+    if isinstance(source, AuthorizationCode):
+        return source.key
+    return source.new_key() if source.new_key else None
 
 
 def _without_settling(error: EcapipeError, options: LoginOptions) -> EcapipeError:

@@ -72,7 +72,12 @@ class _VerifiedLogin:
 def _dispose(login: _VerifiedLogin, options: LoginOptions, world: LoginAccess, work: StageWork) -> LoginResult:
     """Print, save, revoke or forget the token, as the options say; the result names its fate."""
     if options.deliver is not None:
-        options.deliver(login.token.access_token)
+        options.deliver(login.token.access_token, login.token.type)
+        if login.token.key is not None:
+            work.warn(
+                "The printed token is bound to a key (DPoP) that ends with this run: each request needs a proof, and "
+                "nobody can make one any more. Use --save, then ecapipe login token --proof METHOD URL."
+            )
         return replace(login.result, token="printed")  # noqa: S106
     if options.keep is not None:
         return replace(login.result, token="saved", saved_place=_save(login, options.keep, world, work))  # noqa: S106

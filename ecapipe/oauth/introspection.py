@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
 from urllib.parse import urlencode
 
 from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth import grants, messages
+from ecapipe.oauth.authorize_probe import ProbeRefusal
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.orgs.org import Org
 from ecapipe.problems.oauth import (
@@ -22,17 +22,7 @@ from ecapipe.secret import Secret
 WORTHLESS = "probe"
 """A token that no org ever issued."""
 
-Refused = Literal["consumerKey", "consumerSecret"]
-
 _KEY_PROBLEMS = frozenset({invalid_client_id, app_not_found_in_org})
-
-
-class ProbeRefusal(EcapipeError):
-    """The org does not accept the pair, and `part` is the reason."""
-
-    def __init__(self, error: EcapipeError, part: Refused) -> None:
-        super().__init__(error.problem)
-        self.part: Refused = part
 
 
 def request(credentials: Credentials, org: Org) -> Request:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
 
+from ecapipe.oauth.dpop import NONCE_WANTED, ProofKey
 from ecapipe.oauth.refusals import CODE, Place, at, one_line, refusal
 from ecapipe.orgs.org import Address
 from ecapipe.problems.network import redirect_refused, unexpected_answer
@@ -35,6 +36,14 @@ class Request:
     path: str
     bearer: Secret | None = None
     form: Secret | None = None
+    key: ProofKey | None = None
+    """Proves, each time it is sent, who sends it; the bearer is bound to it."""
+    proof: Secret | None = None
+    """Of `key`, for one time; `exchange.sending` makes it."""
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.form is None else "POST"
 
     @property
     def host(self) -> str:
@@ -59,6 +68,12 @@ class Response:
     """Seconds to wait before the next request, if the host named them."""
     date: float | None = None
     """The host's own time of day, in seconds since 1970, if it named it."""
+    nonce: str | None = None
+    """What the host wants to see in the next proof."""
+    challenge: str | None = None
+    """The error in a DPoP challenge, which says more than the body."""
+    location: str | None = field(default=None, repr=False)
+    """Where a redirect leads; it is never followed."""
 
 
 Send = Callable[[Request], Response]
@@ -66,20 +81,27 @@ Send = Callable[[Request], Response]
 
 
 def members(
-    response: Response, host: str, *secrets: Secret | None, place: Place, app: App | None, public: bool = False
+    response: Response,
+    host: str,
+    *secrets: Secret | None,
+    place: Place,
+    app: App | None,
+    public: bool = False,
+    proved: bool = False,
 ) -> Members:
     """The JSON object of a successful response.
 
     Raises `EcapipeError`: the refusal an error response means (RFC 6749 §5.2), RedirectRefused, ServerBusy, or
     UnexpectedAnswer for anything that is not a JSON object. `secrets` are struck out of what the org says.
-    For the words of a refusal: `place` is what was asked, `app` who asked; `public`: it showed no secret.
+    For the words of a refusal: `place` is what was asked, `app` who asked; `public`: it showed no secret;
+    `proved`: it sent a proof.
     """
     content = json_object(response)
     # Before the status, which says less than the error's own code.
     if content is not None and (error := one_line(content.get("error"))):
         description = one_line(content.get("error_description"))
         status = response.status
-        raise refusal(error, description, host, status, *secrets, place=place, app=app, public=public)
+        raise refusal(error, description, host, status, *secrets, place=place, app=app, public=public, proved=proved)
     # A redirect is not followed: it would take the secret to another host.
     if 300 <= response.status < 400:
         raise at(redirect_refused(host, response.status), host, response.status)
@@ -94,13 +116,19 @@ def members(
     return content
 
 
+def wants_nonce(response: Response) -> bool:
+    """Whether the nonce is all that is wrong with a proof: it was missing, or is out of date (RFC 9449 §8, §9)."""
+    return response.status >= 400 and refusal_code(response) == NONCE_WANTED
+
+
 def unexpected(response: Response, host: str, reason: str) -> EcapipeError:
     """The error for a response that Salesforce does not give; `reason` says what is wrong with it."""
-    problem = unexpected_answer(host, response.status, f"{reason}, and it is {_kind(response.content_type)}")
+    problem = unexpected_answer(host, response.status, f"{reason}, and it is {kind(response.content_type)}")
     return at(problem, host, response.status)
 
 
-def _kind(content_type: str) -> str:
+def kind(content_type: str) -> str:
+    """The words for what a response is."""
     if not content_type:
         return "no content type"
     if content_type in _CONTENT_TYPES:
@@ -129,7 +157,7 @@ def refusal_code(response: Response, *secrets: Secret | None) -> str:
         parsed = parsed[0]
     if isinstance(parsed, dict):
         parsed = parsed.get("errorCode") or parsed.get("error") or ""
-    code = one_line(parsed)
+    code = one_line(response.challenge or parsed)
     # A page of a proxy is no code, and must not fill the terminal.
     if not CODE.fullmatch(code):
         return "no reason given"

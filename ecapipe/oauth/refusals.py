@@ -27,7 +27,7 @@ class Refusal:
     """What an org refused with, and all that the words for it go by.
 
     `app` is the one that asked, if it is known, and `scopes` are those that were asked for; `public`: no secret was
-    shown.
+    shown; `proved`: a proof of a key was.
     """
 
     place: Place
@@ -39,6 +39,7 @@ class Refusal:
     app: App | None = None
     scopes: str | None = None
     public: bool = False
+    proved: bool = False
 
     @property
     def answer(self) -> str:
@@ -59,6 +60,7 @@ def refusal(
     app: App | None,
     scopes: str | None = None,
     public: bool = False,
+    proved: bool = False,
 ) -> EcapipeError:
     """What an error means: by description first, then by code; an unknown one shows both, redacted."""
     error = one_line(error)
@@ -69,7 +71,7 @@ def refusal(
     description = redact(one_line(description), *secrets)
     # Our sentence has a full stop of its own.
     reason = (description or error).rstrip(". ")
-    said = Refusal(place, error, reason, host, status, app, scopes, public)
+    said = Refusal(place, error, reason, host, status, app, scopes, public, proved)
     build = next((row.build for row in TABLE if row.fits(said)), _unknown)
     return at(replace(build(said), oauth_error=error or None), host, status)
 
@@ -146,9 +148,22 @@ def _scope(said: Refusal) -> Problem:
     return oauth.invalid_scope(said.host, said.reason, known, said.place in ("authorize", "web"))
 
 
+def _dpop(said: Refusal) -> Problem:
+    if said.proved:
+        return oauth.dpop_proof_refused(said.host, said.reason)
+    return oauth.dpop_required(said.host, said.reason)
+
+
+def _header(said: Refusal) -> Problem:
+    # A resource that knows no other scheme than Bearer.
+    if said.proved:
+        return oauth.dpop_not_supported(said.host, said.status or 401, said.reason)
+    return _token(said)
+
+
 def _token(said: Refusal) -> Problem:
     if said.place == "userinfo":
-        return oauth.user_info_refused(said.host, said.status or 401, said.reason)
+        return oauth.user_info_refused(said.host, said.status or 401, said.reason, bound=said.proved)
     if said.place == "rest":
         return oauth.api_session_refused(said.host, said.status or 401, said.reason)
     if said.place in _SENDS_TOKEN:
@@ -173,7 +188,7 @@ def _grant(said: Refusal) -> Problem:
 def _unknown(said: Refusal) -> Problem:
     if said.status in (401, 403):
         if said.place == "userinfo":
-            return oauth.user_info_refused(said.host, said.status, said.reason)
+            return oauth.user_info_refused(said.host, said.status, said.reason, bound=said.proved)
         if said.place == "rest":
             return oauth.api_access_blocked(said.host, said.status, said.reason)
     return oauth.oauth_refused(said.host, said.code, "" if said.reason == said.code else said.reason)
@@ -252,7 +267,7 @@ _CODES: Final = (
     Row(_denied, codes=("access_denied", "access-denied")),
     Row(_client_id, codes=("invalid_client_id",)),
     Row(_client, codes=("invalid_client", "invalid_client_credentials")),
-    Row(_redirect_uri, codes=("redirect_uri_mismatch", "redirect_uri_missing")),
+    Row(_redirect_uri, codes=("redirect_uri_mismatch", "redirect_uri_missing", "invalid_redirect_uri")),
     Row(_of_reason(oauth.user_not_approved), codes=("invalid_app_access", "OAUTH_APP_ACCESS_DENIED")),
     Row(_scope, codes=("invalid_scope", "unsupported_scope")),
     Row(_of_reason(oauth.oauth_flow_disabled), codes=("oauth_flow_disabled",)),
@@ -269,9 +284,9 @@ _CODES: Final = (
             *("SERVER_UNAVAILABLE", "UNKNOWN_EXCEPTION"),
         ),
     ),
-    Row(_of_reason(oauth.dpop_required), codes=("invalid_dpop_proof", "use_dpop_nonce")),
+    Row(_dpop, codes=("invalid_dpop_proof", "use_dpop_nonce")),
     Row(_of_reason(oauth.assertion_used), codes=("bad_jti_claim",), places=("jwt",)),
-    Row(_of_reason(oauth.dpop_required), codes=("bad_jti_claim",)),
+    Row(_dpop, codes=("bad_jti_claim",)),
     Row(_of_reason(oauth.unsupported_grant_type), codes=("invalid_assertion_type",), places=("jwt",)),
     Row(
         _of_reason(oauth.unsupported_grant_type),
@@ -301,7 +316,8 @@ _RESOURCES: Final = (
     Row(_of_host(oauth.api_disabled), codes=("API_DISABLED_FOR_ORG",)),
     Row(_of_host(oauth.api_disabled_for_user), codes=("API_CURRENTLY_DISABLED",)),
     Row(_of_host(oauth.request_limit_exceeded), codes=("REQUEST_LIMIT_EXCEEDED",)),
-    Row(_token, codes=("INVALID_SESSION_ID", "INVALID_AUTH_HEADER")),
+    Row(_header, codes=("INVALID_AUTH_HEADER",)),
+    Row(_token, codes=("INVALID_SESSION_ID",)),
     Row(_of_host(oauth.ip_restricted), codes=("LOGIN_DURING_RESTRICTED_DOMAIN", "LOGIN_DURING_RESTRICTED_TIME")),
 )
 

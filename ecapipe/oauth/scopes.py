@@ -60,6 +60,11 @@ def scopes_to_request(app: App) -> str | None:
     return " ".join(name for name in _known_scopes(app) if name not in LONG_LIVED) or None
 
 
+def all_scopes(app: App) -> str | None:
+    """All scopes of an app, as far as they are known; None requests all."""
+    return " ".join(_known_scopes(app)) or None
+
+
 def scopes_to_save(app: App, scopes: str | None) -> str | None:
     """The scopes for a login that is saved: those of `scopes`, else all of the app, with a refresh token.
 
@@ -69,7 +74,7 @@ def scopes_to_save(app: App, scopes: str | None) -> str | None:
     if not brings_refresh_token(app):
         raise EcapipeError(refresh_scope_missing(app.name, known))
     if scopes is None:
-        return " ".join(known) or None
+        return all_scopes(app)
     if LONG_LIVED.isdisjoint(scopes.split()):
         return f"{scopes} refresh_token"
     return scopes

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from ecapipe.credentials.sources import ClientIdentity
 from ecapipe.oauth import messages
+from ecapipe.oauth.dpop import ProofKey, TokenType
 from ecapipe.oauth.grants import Grant
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.scopes import SCOPE_NAMES
@@ -44,9 +45,11 @@ class Unusable(EcapipeError):
     """A response that has tokens, and is wrong otherwise. The tokens are valid at the org all the same: they have to
     be revoked, or `refresh_token` saved, for with rotation it has replaced the one before."""
 
-    def __init__(self, error: EcapipeError, access_token: Secret | None, refresh_token: Secret | None) -> None:
+    def __init__(
+        self, error: EcapipeError, access_token: Secret | None, refresh_token: Secret | None, key: ProofKey | None
+    ) -> None:
         super().__init__(error.problem)
-        self.access_token, self.refresh_token = access_token, refresh_token
+        self.access_token, self.refresh_token, self.key = access_token, refresh_token, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ class Token:
     scopes: tuple[str, ...]
     sent: tuple[Secret, ...] = ()
     """The secrets of the request."""
+    key: ProofKey | None = None
+    """What it is bound to: no request takes it without a proof."""
+
+    @property
+    def type(self) -> TokenType:
+        return "Bearer" if self.key is None else "DPoP"
 
     @property
     def secrets(self) -> tuple[Secret | None, ...]:
@@ -69,18 +78,26 @@ class Token:
         return self.access_token, self.refresh_token, *self.sent
 
 
-def request(grant: Grant, client: ClientIdentity, org: Org) -> Request:
-    """The form POST that redeems `grant`, client authentication in the body (RFC 6749 §2.3.1).
+def request(grant: Grant, client: ClientIdentity, org: Org, key: ProofKey | None = None) -> Request:
+    """The form POST that redeems `grant`, client authentication in the body (RFC 6749 §2.3.1), for a token that is
+    bound to `key`, if there is one (RFC 9449 §5).
 
     A code is encoded here, once.
     """
-    return Request(org.address, "/services/oauth2/token", form=Secret(urlencode(grant.fields(client))))
+    return Request(org.address, "/services/oauth2/token", form=Secret(urlencode(grant.fields(client))), key=key)
 
 
-def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app: App | None) -> Token:
+def read(
+    response: Response,
+    grant: Grant,
+    client: ClientIdentity,
+    org: Org,
+    app: App | None,
+    key: ProofKey | None = None,
+) -> Token:
     """The token of a response (RFC 6749 §5.1, and Salesforce's ``id`` and ``instance_url``).
 
-    `app`, if it is known, is for the words of a refusal.
+    `app`, if it is known, is for the words of a refusal. An org need not bind the token to `key`.
 
     Raises `EcapipeError`: a refusal, or UnexpectedAnswer when a member is missing; `Unusable` when the response
     has a token and is wrong otherwise: a SignatureMismatch, a member of another form, or one that repeats a secret.
@@ -89,17 +106,19 @@ def read(response: Response, grant: Grant, client: ClientIdentity, org: Org, app
     if client.consumer_secret is not None:
         sent = (client.consumer_secret, *sent)
     public = client.consumer_secret is None
-    members = messages.members(response, org.host, *sent, place=grant.place, app=app, public=public)
+    members = messages.members(
+        response, org.host, *sent, place=grant.place, app=app, public=public, proved=key is not None
+    )
     access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
     # From here on the org may have issued tokens, so that every failure carries them.
     try:
-        token = replace(_parse(members, response, org), sent=sent)
+        token = replace(_parse(members, response, org, key), sent=sent)
         _refuse_repeats(response, token, org)
         content = _text(members, "id") + _text(members, "issued_at")
         _check_signature(_text(members, "signature"), content, client.consumer_secret, org)
     except EcapipeError as error:
         if access_token or refresh_token:
-            raise Unusable(error, access_token, refresh_token) from None
+            raise Unusable(error, access_token, refresh_token, key) from None
         raise
     return token
 
@@ -122,7 +141,7 @@ def _refuse_repeats(response: Response, token: Token, org: Org) -> None:
     messages.refuse_repeats(response, org.host, visible, *token.secrets)
 
 
-def _parse(members: messages.Members, response: Response, org: Org) -> Token:
+def _parse(members: messages.Members, response: Response, org: Org, key: ProofKey | None) -> Token:
     """The token, every member in the one form that it has.
 
     Raises `EcapipeError` (UnexpectedAnswer).
@@ -131,8 +150,10 @@ def _parse(members: messages.Members, response: Response, org: Org) -> Token:
         # What is not there may be null, too; any other kind of value is a mistake.
         if not isinstance(members.get(name) or "", str):
             raise messages.unexpected(response, org.host, f"its {name} is no text")
-    if _text(members, "token_type").lower() not in ("bearer", ""):
-        raise messages.unexpected(response, org.host, "its token_type is another than Bearer")
+    bound = key is not None and _text(members, "token_type").lower() == "dpop"
+    if not bound and _text(members, "token_type").lower() not in ("bearer", ""):
+        types = "Bearer and DPoP" if key else "Bearer"
+        raise messages.unexpected(response, org.host, f"its token_type is another than {types}")
     access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
     if access_token is None:
         raise messages.unexpected(response, org.host, "its access_token is no token")
@@ -156,6 +177,7 @@ def _parse(members: messages.Members, response: Response, org: Org) -> Token:
         org_id=identity["org"],
         user_id=identity["user"],
         scopes=scopes,
+        key=key if bound else None,
     )
 
 
@@ -174,6 +196,7 @@ def _check_signature(signature: str, content: str, secret: Secret | None, org: O
         raise EcapipeError(replace(signature_mismatch(org.host), host=org.host))
 
 
-def revocation(token: Secret, org: Org) -> Request:
-    """The request that revokes `token`, an access or refresh token (RFC 7009 §2.1)."""
-    return Request(org.address, "/services/oauth2/revoke", form=Secret(urlencode({"token": token.reveal()})))
+def revocation(token: Secret, org: Org, key: ProofKey | None = None) -> Request:
+    """The request that revokes `token`, an access or refresh token (RFC 7009 §2.1), which `key` may be proved for."""
+    form = Secret(urlencode({"token": token.reveal()}))
+    return Request(org.address, "/services/oauth2/revoke", form=form, key=key)

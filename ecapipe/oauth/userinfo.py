@@ -28,8 +28,8 @@ class User:
 
 
 def request(token: Token, org: Org) -> Request:
-    """UserInfo of the org, the bearer in the header (RFC 6750 §2.1)."""
-    return Request(org.address, "/services/oauth2/userinfo", bearer=token.access_token)
+    """UserInfo of the org, the bearer in the header (RFC 6750 §2.1), with a proof if it is bound (RFC 9449 §7)."""
+    return Request(org.address, "/services/oauth2/userinfo", bearer=token.access_token, key=token.key)
 
 
 def read(response: Response, token: Token, org: Org) -> User:
@@ -66,8 +66,8 @@ def read(response: Response, token: Token, org: Org) -> User:
 
 
 def _refusal(response: Response, token: Token, org: Org, place: Place) -> EcapipeError:
-    code = messages.refusal_code(response, *token.secrets)
-    error = refusal(code, "", org.host, response.status, *token.secrets, place=place, app=None)
+    code, proved = messages.refusal_code(response, *token.secrets), token.key is not None
+    error = refusal(code, "", org.host, response.status, *token.secrets, place=place, app=None, proved=proved)
     # The codes of resources are no OAuth errors.
     return EcapipeError(replace(error.problem, oauth_error=None))
 
@@ -98,7 +98,7 @@ def api_request(token: Token, org: Org, version: str) -> Request:
 
     `version` is an API version such as 66.0.
     """
-    return Request(org.address, f"/services/data/v{version}/", bearer=token.access_token)
+    return Request(org.address, f"/services/data/v{version}/", bearer=token.access_token, key=token.key)
 
 
 def api_problem(response: Response, token: Token, org: Org) -> Problem | None:

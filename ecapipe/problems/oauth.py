@@ -293,13 +293,43 @@ def session_level_refused(host: str, description: str) -> Wording:
 
 @problem(
     "policy",
-    "The org wants the token bound to a key (DPoP), and takes no other, or not this proof.",
-    "Switch the demand off for the app in the org.",
+    "The org gives this app only tokens that are bound to a key (DPoP), and the request had no proof of one.",
+    "Log in with --dpop, or switch Require DPoP off for the app in the org.",
 )
 def dpop_required(host: str, description: str) -> Wording:
     return say(
-        f"{host} wants a proof of possession (DPoP) that it accepts: {description}.",
-        f"{_MANAGER} see whether the app demands DPoP, and whether this login has to have it.",
+        f"{host} wants a proof of possession (DPoP), and got none: {description}.",
+        "Log in with --dpop. Where isDPopEnabled is true in the app's settings file, that is not needed: retrieve it "
+        "anew if it lacks the element.",
+        f"Or, if the clients of the app send no proofs: {_MANAGER} switch Require DPoP off.",
+    )
+
+
+@problem(
+    "org",
+    "The org did not accept the proof that a request was sent with (DPoP): it is signed for a time, a method and an "
+    "address, and by the key that the token is bound to.",
+    "Set the clock of this machine right, and look for a proxy that changes addresses or headers.",
+)
+def dpop_proof_refused(host: str, description: str) -> Wording:
+    return say(
+        f"{host} refused the proof of possession (DPoP): {description}.",
+        "See whether the clock of this machine is right: a proof is valid for a short time only.",
+        "Look for a proxy that changes the address, or the headers DPoP and DPoP-Nonce: ecapipe doctor",
+    )
+
+
+@problem(
+    "org",
+    "The API does not know tokens that are bound to a key (DPoP) yet, although the org issues them.",
+    "Log in without a bound token, if the app allows that.",
+)
+def dpop_not_supported(host: str, status: int, description: str) -> Wording:
+    return say(
+        f"The API at {host} does not read the header of a token that is bound to a key (HTTP {status}): "
+        f"{description}.",
+        "Leave out --dpop, if the app does not require it.",
+        f"{_MANAGER} Require DPoP can be switched off for the app until this API takes such tokens.",
     )
 
 
@@ -645,6 +675,21 @@ def probe_needs_secret(host: str) -> Wording:
 
 @problem(
     "org",
+    "Asked whether a login could begin, the org neither led to its login page nor refused the app: a maintenance "
+    "page, single sign-on at another host, or the page of a proxy.",
+    "Check the URL, and whether the org is under maintenance; a login tells for sure.",
+    retryable=True,
+)
+def authorize_unclear(host: str, status: int, answer: str) -> Wording:
+    return say(
+        f"{host} neither leads to its login page nor refuses the app (HTTP {status}): it gave {answer}.",
+        "Check that the URL is the org's My Domain, and status.salesforce.com for maintenance.",
+        "Log in to be sure: ecapipe run --flow web",
+    )
+
+
+@problem(
+    "org",
     "The org refused with a code that ecapipe has no better words for.",
     "Look the code up in Salesforce's list of OAuth errors.",
 )
@@ -659,13 +704,20 @@ def oauth_refused(host: str, error: str, description: str) -> Wording:
     "The token worked for nothing: UserInfo refused it.",
     "Check that API access is allowed for the app and the user.",
 )
-def user_info_refused(host: str, status: int, description: str) -> Wording:
+def user_info_refused(host: str, status: int, description: str, bound: bool = False) -> Wording:
+    """`bound`: the token went with a proof."""
     return say(
-        f"UserInfo at {host} refused the token (HTTP {status}): {description}.",
+        f"UserInfo at {host} refused the token{' or its proof' if bound else ''} (HTTP {status}): {description}.",
+        *([_BOUND] if bound else []),
         *_USER_INFO_ACTIONS.get(description, ()),
         "Check Setup, API Access Control, and the session policies of the app and the user's profile.",
     )
 
+
+_BOUND = (
+    "The token is bound to a key (DPoP): see whether the clock of this machine is right, and whether a proxy changes "
+    "the address or takes the header DPoP away."
+)
 
 # Salesforce Help, "Identity URLs".
 _USER_INFO_ACTIONS = {

@@ -220,6 +220,19 @@ def login_not_refreshable(subject: str, reason: str, command: str, variable: str
 
 
 @problem(
+    "config",
+    "A proof was asked for of a kept login whose token is bound to no key: its requests need none.",
+    "Leave out --proof, or log in again with --dpop.",
+)
+def login_not_bound(subject: str, command: str) -> Wording:
+    return say(
+        f"{subject} needs no proof: its access token is a bearer token.",
+        "Leave out --proof, and use --header.",
+        f"Or log in again for a token that is bound to a key: {command}",
+    )
+
+
+@problem(
     "network",
     "The org could not be told, or did not confirm, that a kept login is over. It is still kept, and still valid.",
     "Try again when the org can be reached, or forget it here with --forget and revoke it in the org.",

@@ -166,6 +166,11 @@ class App:
         return not self.settings or self.settings.document.flag("isPkceRequired", True)
 
     @property
+    def requires_dpop(self) -> bool:
+        """Whether its tokens are bound to keys (Setup: *Require DPoP*)."""
+        return self.settings is not None and self.settings.document.flag("isDPopEnabled", False)
+
+    @property
     def scope_names(self) -> tuple[str, ...] | None:
         """The names in ``commaSeparatedOauthScopes``; None where the project has no such element."""
         text = self._text(metadata.OAUTH, "commaSeparatedOauthScopes")

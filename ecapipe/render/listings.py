@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ecapipe.documents.health import Check, Stored
     from ecapipe.documents.report import Report
     from ecapipe.documents.run_summary import RunSummary
-    from ecapipe.documents.verdicts import Verdict
+    from ecapipe.documents.verdicts import ProbeCheck, Verdict
     from ecapipe.protect.protection import Protection
 
 Length = Literal["concise", "usual", "verbose"]
@@ -113,11 +113,16 @@ def _login(login: SavedLoginFacts, *, verbose: bool) -> Iterator[str]:
     yield clean(f"  Org ID: {login.org_id or 'unknown'}")
     yield clean(f"  Flow: {login.flow}")
     yield clean(f"  Scopes: {' '.join(login.scopes) or 'not told'}")
+    if login.bound:
+        yield "  Bound to a key: yes (DPoP)"
     yield f"  Can be refreshed: {_yes_or_no(login.refreshable)}"
     yield f"  Kept in: {_STORES[login.store]}"
     yield clean(f"  Saved: {login.saved_at}")
     if login.refreshed_at:
         yield clean(f"  Refreshed: {login.refreshed_at}")
+    yield clean(f"  Last used: {login.last_used_at}")
+    if login.expires_if_unused_by:
+        yield clean(f"  Refresh token: expires if unused by {login.expires_if_unused_by}")
     if verbose:
         yield clean(f"  User ID: {login.user_id}")
         yield clean(f"  Instance URL: {login.instance_url or 'not told'}")
@@ -184,12 +189,21 @@ def verdicts(verdicts: Sequence[Verdict], length: Length = "usual") -> Iterator[
         if length == "verbose" and verdict.key_source:
             secret_source = verdict.secret_source or "nowhere"
             yield f"    Consumer key from {verdict.key_source}, consumer secret from {secret_source}."
+        # One alone is what the row says.
+        if len(verdict.checks) > 1 and (length == "verbose" or (length == "usual" and verdict.problem)):
+            yield from (f"    {clean(_check(check))}" for check in verdict.checks)
         if length != "concise" and verdict.word != "skipped":
             yield from (f"    {clean(action)}" for action in verdict.actions)
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in WORDS}
     # "0 accepted" is an answer; that nothing was, say, skipped is none.
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "accepted")
     yield f"Asked about {plural(len(verdicts), 'pair')}: {words}."
+
+
+def _check(check: ProbeCheck) -> str:
+    asked = check.what if check.callback is None else f"{check.what} {check.callback}"
+    reason = f" ({check.problem.name})" if check.problem else ""
+    return f"{asked}: {check.verdict}{reason}"
 
 
 def changes(protection: Protection) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TextIO, assert_never
 
 from ecapipe.documents.report import Report
 from ecapipe.events import (
-    DRY_RUN,
+    DRY_RUNS,
     AppDescribed,
     Event,
     LoginResult,
@@ -96,7 +96,7 @@ class PlainDisplay:
         if self._stages:
             self._print(*self._outcome(event))
         # A login that has no other line.
-        elif event.reason == DRY_RUN:
+        elif event.reason in DRY_RUNS:
             name = self._report.name(event.subject)
             variables = text.variables(event)
             line = f"{name}: {event.facts['flow']} at {event.facts['host']}"

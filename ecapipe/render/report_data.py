@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
@@ -162,6 +163,14 @@ class ReportData:
         """The entries that nobody has accepted, the gravest first."""
         entries = [entry for entry in self.entries if not entry.accepted]
         return tuple(sorted(entries, key=lambda entry: LEVELS.index(entry.level)))
+
+    @property
+    def identified_entries(self) -> Iterator[tuple[str, ReportEntry]]:
+        """The open entries, each with a fingerprint of its own: CI systems drop what has one that they know."""
+        count = Counter[str]()
+        for entry in self.open_entries:
+            count[entry.fingerprint] += 1
+            yield _unique(entry.fingerprint, count[entry.fingerprint]), entry
 
     @property
     def accepted_entries(self) -> tuple[ReportEntry, ...]:
@@ -472,3 +481,11 @@ def _topic(name: str) -> Topic:
 def _fingerprint(*parts: str) -> str:
     # NUL parts them, as it stands in no name; a file name that is no UTF-8 comes with lone surrogates.
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _unique(fingerprint: str, number: int) -> str:
+    """The fingerprint of the `number`th entry that has it."""
+    # The first stays as it is, so that it is known again however many follow.
+    if number == 1:
+        return fingerprint
+    return _fingerprint(fingerprint, str(number))

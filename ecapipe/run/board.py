@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from ecapipe.login.callbacks import PendingLogins
+from ecapipe.login.callbacks import PasteReply, PendingLogins
 from ecapipe.login.deadline import SignInDeadline
 from ecapipe.problems.oauth import sign_in_ended
 from ecapipe.problems.problem import EcapipeError
@@ -30,7 +30,7 @@ class SignInBoard:
         self._retries: set[Subject] = set()
         self._ended = False
 
-    def paste(self, text: str) -> str | None:
+    def paste(self, text: str) -> PasteReply:
         return self._pending.paste(text)
 
     def open(self, subject: Subject) -> bool:
@@ -89,8 +89,8 @@ class SignInBoard:
 class BoardActions(Protocol):
     """What people can do on the board. Used from any thread."""
 
-    def paste(self, text: str) -> str | None:
-        """Take a pasted address; the sentence that says why it fits no login, else None."""
+    def paste(self, text: str) -> PasteReply:
+        """Accept pasted addresses."""
 
     def open(self, subject: Subject) -> bool:
         """Show the link of a login in the browser of its org; False if that cannot be done."""

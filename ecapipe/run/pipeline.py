@@ -60,6 +60,7 @@ from ecapipe.project.discovery import Discovery, ProjectSelection
 from ecapipe.run import preflight, resume, retrieve, scheduler, steps, writeback
 from ecapipe.run.readiness import Blocked, Candidate, Readiness, Ready, Refused
 from ecapipe.run.targets import RunTargets, choose_targets, pair_orgs
+from ecapipe.run.workers import CONCURRENCY
 from ecapipe.run.world import World
 
 
@@ -75,7 +76,7 @@ class RunRequest:
     options: LoginOptions
     last: str | None = None
     secret_from: frozenset[str] = frozenset()
-    at_once: int = scheduler.CONCURRENCY
+    at_once: int = CONCURRENCY
     retrieve: bool = False
     write_back: bool = False
     shard: Shard | None = None
@@ -296,10 +297,15 @@ class _Pipeline:
 
     def log_in(self, targets: Sequence[Readiness]) -> None:
         """Each target that is ready; the others are recorded first, since they take no time."""
+        interrupted = False
+        if self.options.probe:
+            targets, interrupted = preflight.ask_orgs(targets, self.world, self.request.at_once)
         ready: list[Ready] = []
         for target in targets:
             if isinstance(target, Ready) and not self.options.dry_run:
                 ready.append(target)
             else:
                 scheduler.record_unstarted(target, self.options, self.tracker)
+        if interrupted:
+            raise KeyboardInterrupt
         scheduler.run(ready, self.options, self.world, self.tracker, self.request.at_once)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ecapipe.credentials import settings_file
+from ecapipe.documents.verdicts import ProbeCheck
 from ecapipe.login import handover
 from ecapipe.login import plan as login_plan
 from ecapipe.login.callbacks import PendingLogins
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import LoginPlan, Target, WebPlan
+from ecapipe.oauth.scopes import all_scopes
 from ecapipe.problems.orgs import too_many_approvals
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import flow_not_possible
 from ecapipe.problems.usage import bug
+from ecapipe.run.questions import Question, ask_all
 from ecapipe.run.readiness import Candidate, Readiness, Ready, Refused, Skipped
 from ecapipe.run.world import World
 from ecapipe.saved import sessions
@@ -52,6 +56,36 @@ def _plan(candidate: Candidate, options: LoginOptions, world: World) -> Readines
         return Refused(candidate, error.problem)
     except Exception as error:
         return Refused(candidate, bug(error))
+
+
+def ask_orgs(targets: Sequence[Readiness], world: World, at_once: int) -> tuple[list[Readiness], bool]:
+    """The targets after their orgs were asked whether the logins could begin, and whether that was interrupted: then
+    those that were not answered are left out."""
+    questions = {place: question for place, each in enumerate(targets) if (question := _question(each))}
+    answers = ask_all(list(questions.values()), world, at_once)
+    checks = {place: answers.checks.get(number) for number, place in enumerate(questions)}
+    answered = [_judge(each, checks.get(place)) for place, each in enumerate(targets) if checks.get(place, True)]
+    return answered, answers.interrupted
+
+
+def _question(readiness: Readiness) -> Question | None:
+    match readiness:
+        case Ready(target, WebPlan() as plan):
+            return Question(target.credentials, target.org, plan.redirect_uri, plan.scopes)
+        # It takes no authorize step of its own, which yet knows key and app.
+        case Ready(target) if target.app.callback_urls:
+            return Question(target.credentials, target.org, target.app.callback_urls[0], all_scopes(target.app))
+    return None
+
+
+def _judge(readiness: Readiness, check: ProbeCheck | None) -> Readiness:
+    """A refusal is a problem, unless it is about what the login does not use."""
+    if not isinstance(readiness, Ready) or check is None:
+        return readiness
+    unused = not readiness.plan.flow.attended and check.refused in ("callback", "scopes")
+    if check.verdict == "refused" and check.problem and not unused:
+        return Refused(readiness.target, check.problem)
+    return replace(readiness, check=check)
 
 
 def _refuse_closed_callbacks(targets: Sequence[Readiness], world: World) -> list[Readiness]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ecapipe.documents.verdicts import ProbeCheck
 from ecapipe.login.target import LoginPlan, Target
 from ecapipe.problems.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A target that can be logged in to, and how."""
+    """A target that can be logged in to, and how; `check` is what its org said of that, if it was asked."""
 
     target: Target
     plan: LoginPlan
+    check: ProbeCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,9 @@ def _difference(
             # What was not written down then is not held against it.
             if part in then and part in now and then[part] != now[part]:
                 return sentence
+        # Bearer tokens, of earlier versions too, are not written down.
+        if then.get("tokenType") != now.get("tokenType"):
+            return "the token is to be bound to a key, or no longer to be"
     if not {ended.stage for ended in record.ended}.issuperset(stages):
         return "more stages are asked for"
     if record.finished is None or record.finished.login is None:

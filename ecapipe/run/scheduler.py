@@ -42,7 +42,7 @@ from ecapipe.events import (
 )
 from ecapipe.login import handover, sign_in, token_request, verification
 from ecapipe.login import plan as login_plan
-from ecapipe.login.callbacks import BROWSER_PATIENCE, PendingLogins
+from ecapipe.login.callbacks import BROWSER_PATIENCE, PastedLines, PendingLogins
 from ecapipe.login.deadline import SignInDeadline
 from ecapipe.login.options import LoginOptions
 from ecapipe.login.target import Target, UnattendedPlan, WebPlan
@@ -56,14 +56,8 @@ from ecapipe.run.login_progress import LoginOver, LoginProgress
 from ecapipe.run.preflight import callback_urls
 from ecapipe.run.prompts import SignInPrompts, WebLogin
 from ecapipe.run.readiness import Blocked, Readiness, Ready, Refused, Skipped
-from ecapipe.run.workers import Workers
+from ecapipe.run.workers import CONCURRENCY, PER_HOST, Workers
 from ecapipe.run.world import World
-
-CONCURRENCY: Final = 8
-"""Logins at work at the same time, unless somebody asks for another number."""
-
-PER_HOST: Final = 8
-"""Logins that one host gets at the same time, however many there may be in all."""
 
 GRACE: Final = 4.0
 """Seconds that logins have to end after an interrupt."""
@@ -102,7 +96,11 @@ def record_unstarted(readiness: Readiness, options: LoginOptions, tracker: Track
                     raise SkipStage(problem.message, problem)
                 case Refused(_, problem):
                     raise EcapipeError(problem)
-                case Ready(target, plan):
+                case Ready(target, plan, check):
+                    if check:
+                        work.facts["probe"] = check.verdict
+                    if check and check.problem:
+                        work.facts["probeMessage"] = check.problem.message
                     login_plan.show(plan, target, options, work)
     if sequence.finished:
         tracker.emit(SubjectFinished(subject, None))
@@ -298,15 +296,21 @@ class _Scheduler:
         # Where the browser may be elsewhere, whatever the input is.
         doubtful = self._world.ask is not None or self._world.browser_doubt is not None
         if doubtful or any(plan.callback == "paste" for _, plan in self._web):
-            stack.enter_context(self._world.lines(self._take_line))
+            stack.enter_context(self._world.lines(PastedLines(self._take_paste)))
 
-    def _take_line(self, line: str | None) -> None:
-        if line is None:
+    def _take_paste(self, text: str | None) -> None:
+        if text is None:
             # The board has a box to paste into: the end of the input is not the end of answers.
             if self._board.page is None:
                 self._pending.unread()
-        elif line.strip() and (mismatch := self._pending.paste(line)):
-            self._note("hint", mismatch)
+            return
+        reply = self._pending.paste(text)
+        # What signs in by itself needs no answer.
+        if not self._world.stand_in:
+            for sentence in reply.sentences:
+                self._note("hint", sentence)
+        if reply.refused and self._pending.waiting:
+            self._note("asking", "Paste a redirect URL:")
 
     def _begin_web_logins(self) -> None:
         """One after the other up to its link, so that links are shown in order; then say once what is to be done."""

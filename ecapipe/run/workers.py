@@ -7,6 +7,12 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
+CONCURRENCY: Final = 8
+"""Logins at work at the same time, unless somebody asks for another number."""
+
+PER_HOST: Final = 8
+"""Logins that one host gets at the same time, however many there may be in all."""
+
 LONG: Final = 2.0
 """Seconds after which a thread no longer counts as one at work: it waits for a slow host, and another may start."""
 

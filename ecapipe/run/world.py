@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ecapipe.credentials import sources
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the world is described in words of modules that most comman
     from ecapipe.login.callbacks import CallbackListener, LineReader
     from ecapipe.login.salesforce_cli import SalesforceCli
     from ecapipe.login.signing import KeyReader
+    from ecapipe.oauth.dpop import ProofKeys
     from ecapipe.oauth.messages import Send
     from ecapipe.project.edits import Change
     from ecapipe.project.replacements import Substitute
@@ -66,6 +67,7 @@ class World:
     sources: Sequence[Source[World]]
     """All that key and secret may come from, in order."""
     keys: KeyReader
+    proof_keys: ProofKeys
     certificate_end: Callable[[str], str | None]
     """The last day, in ISO 8601, of a certificate (PEM, or its base64); None for what is none."""
     open: Callable[[str], bool] | None
@@ -90,6 +92,8 @@ class World:
     """Begins to load what sending needs, and comes back at once: a moment that whoever signs in need not wait for."""
     close_connections: Callable[[], None] = lambda: None
     """Closes the connections of the thread that calls it."""
+    nonces: MutableMapping[str, str] = field(default_factory=dict)
+    """The last nonce of each origin, for proofs."""
 
     def chain(self, scope: Scope) -> Chain:
         """The sources of key and secret that a command may use, none of which is read yet."""

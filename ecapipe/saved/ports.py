@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +11,7 @@ from ecapipe.project.tree import ProjectAccess
 
 if TYPE_CHECKING:
     from ecapipe.events import Clock
+    from ecapipe.oauth.dpop import ProofKeys
     from ecapipe.oauth.messages import Send
     from ecapipe.saved.store import SecretStore
 
@@ -40,6 +41,13 @@ class SessionsAccess(StoreAccess, VariableAccess, Protocol):
 
     @property
     def random_bytes(self) -> Callable[[int], bytes]: ...
+
+    @property
+    def nonces(self) -> MutableMapping[str, str]:
+        """The last nonce of each origin, for proofs."""
+
+    @property
+    def proof_keys(self) -> ProofKeys: ...
 
     @property
     def interrupts(self) -> Callable[[Callable[[], None]], AbstractContextManager[object]]:

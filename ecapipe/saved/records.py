@@ -106,6 +106,8 @@ class SavedSecrets:
     access_token: Secret | None = None
     refresh_token: Secret | None = None
     consumer_secret: Secret | None = None
+    dpop_key: Secret | None = None
+    """What the tokens are bound to (RFC 9449)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class SavedLogin:
     place: StorePlace
     saved_at: str
     refreshed_at: str | None = None
+    bound: bool = False
+    """Whether the access token is bound to a key."""
 
     @property
     def id(self) -> str:
@@ -157,6 +161,8 @@ class SavedLogin:
         words = [command("ecapipe run", name=self.app, target_org=target)]
         if flow := registry.find(self.flow):
             words += flow.flags
+        if self.bound:
+            words.append("--dpop")
         return " ".join([*words, "--save"])
 
 
@@ -212,11 +218,14 @@ def new(
         secret_required=required,
         place=place,
         saved_at=at,
+        bound=token.key is not None,
     )
     # A secret that no request will need is not stored: what is not there cannot leak.
     if not (required and renewable):
         secret = None
-    return login, SavedSecrets(token.access_token, token.refresh_token, secret)
+    return login, SavedSecrets(
+        token.access_token, token.refresh_token, secret, token.key.secret if token.key else None
+    )
 
 
 def _renewal(flow: str) -> Grant | None:
@@ -240,12 +249,14 @@ def renewed(
         instance_url=token.instance_url or login.instance_url,
         refreshable=True,
         refreshed_at=at,
+        bound=token.key is not None,
     )
     # Only an app that rotates its refresh tokens answers with a new one; otherwise the old one stays valid.
     refresh_token = token.refresh_token or old.refresh_token
     # A secret from the environment has just been accepted: it replaces one that was rotated away.
     consumer_secret = client.consumer_secret or old.consumer_secret
-    return refreshed, SavedSecrets(token.access_token, refresh_token, consumer_secret)
+    # A refresh token stays bound to its key (RFC 9449 §5).
+    return refreshed, SavedSecrets(token.access_token, refresh_token, consumer_secret, old.dpop_key)
 
 
 def client(login: SavedLogin, secrets: SavedSecrets, override: Secret | None) -> SavedClient:
@@ -290,6 +301,7 @@ def record(login: SavedLogin) -> SavedRecord:
         "secretRequired": login.secret_required,
         "savedAt": login.saved_at,
         "refreshedAt": login.refreshed_at,
+        "bound": login.bound,
     }
     return SavedRecord("login", login.id, login.place, members)
 
@@ -323,6 +335,8 @@ def login(record: SavedRecord) -> SavedLogin:
         place=record.place,
         saved_at=read.text("savedAt"),
         refreshed_at=read.text_or_none("refreshedAt"),
+        # Earlier versions had no other.
+        bound="bound" in record.members and read.flag("bound"),
     )
     # Otherwise a file copied over another, or edited, could send the refresh token to a foreign address.
     if login.id != record.id:

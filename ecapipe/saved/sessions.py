@@ -13,6 +13,7 @@ from ecapipe.credentials import sources
 from ecapipe.events import SavedLoginFacts
 from ecapipe.exchange.sending import send
 from ecapipe.oauth import messages, tokens, userinfo
+from ecapipe.oauth.dpop import ProofKey
 from ecapipe.oauth.grants import Grant, RefreshToken
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.oauth.tokens import Token
@@ -22,7 +23,7 @@ from ecapipe.problems.oauth import invalid_client, token_refused, user_info_refu
 from ecapipe.problems.orgs import wrong_org, wrong_user
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.storage import login_expired, login_not_kept, not_revoked, record_damaged
-from ecapipe.saved import records
+from ecapipe.saved import idle, records
 from ecapipe.saved.ports import SessionsAccess, StoreAccess
 from ecapipe.saved.records import SavedClient, SavedLogin, SavedSecrets, UnreadableRecord, read_all
 from ecapipe.secret import Secret, mask
@@ -85,7 +86,7 @@ def fitting(saved: Sequence[SavedLogin], apps: Sequence[str], org: str | None) -
 
 def facts(login: SavedLogin) -> SavedLoginFacts:
     """The login as output shows it."""
-    org = login.org
+    org, day = login.org, idle.expiry(login)
     return SavedLoginFacts(
         app=login.app,
         org=org.name,
@@ -102,6 +103,9 @@ def facts(login: SavedLogin) -> SavedLoginFacts:
         refreshable=login.refreshable,
         saved_at=login.saved_at,
         refreshed_at=login.refreshed_at,
+        bound=login.bound,
+        last_used_at=idle.last_used(login),
+        expires_if_unused_by=day.isoformat() if day else None,
     )
 
 
@@ -124,7 +128,15 @@ def refresh(login: SavedLogin, world: SessionsAccess) -> SavedLogin:
         return refreshed
 
 
-def access(login: SavedLogin, world: SessionsAccess) -> Secret:
+@dataclass(frozen=True, slots=True)
+class SavedAccess:
+    """An access token that the org accepts, and the key that it is bound to, if it is."""
+
+    token: Secret
+    key: ProofKey | None
+
+
+def access(login: SavedLogin, world: SessionsAccess) -> SavedAccess:
     """An access token that the org accepts: the saved one, else a new one. Raises `EcapipeError`.
 
     Salesforce tells no lifetime with a token (there is no ``expires_in``), so UserInfo is asked.
@@ -132,16 +144,29 @@ def access(login: SavedLogin, world: SessionsAccess) -> Secret:
     secrets = world.store.unseal(records.record(login))
     token = secrets.access_token
     if token is not None and _is_accepted(login, token, secrets, world):
-        return token
+        return _access(login, token, secrets, world)
     with world.store.locked("login", login.id):
         login, secrets = _reload(login, world)
         # Another process may have refreshed it while this one waited for the lock: then its token serves both.
         newer = secrets.access_token
         refreshed = newer is not None and not (token and newer.same(token))
         if newer is not None and refreshed and _is_accepted(login, newer, secrets, world):
-            return newer
-        _, access_token = _renew(login, secrets, world)
-        return access_token
+            return _access(login, newer, secrets, world)
+        renewed, access_token = _renew(login, secrets, world)
+        return _access(renewed, access_token, secrets, world)
+
+
+def _access(login: SavedLogin, token: Secret, secrets: SavedSecrets, world: SessionsAccess) -> SavedAccess:
+    return SavedAccess(token, _proof_key(login, secrets, world) if login.bound else None)
+
+
+def _proof_key(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> ProofKey | None:
+    """What the tokens are bound to, if they are. Raises `EcapipeError` (RecordDamaged)."""
+    key = world.proof_keys.load(secrets.dpop_key) if secrets.dpop_key else None
+    if key is None and (secrets.dpop_key or login.bound):
+        reason = "the key that its tokens are bound to is missing, or is none"
+        raise EcapipeError(record_damaged(login.full_name, reason, records.removal("login", login.id)))
+    return key
 
 
 def end(login: SavedLogin, forget: bool, world: SessionsAccess) -> LoggedOut:
@@ -194,7 +219,7 @@ def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> t
         # The refresh token is another matter: it is saved already, for the one before is spent.
         if error.access_token is not None:
             with suppress(EcapipeError):
-                send(tokens.revocation(error.access_token, login.org), world, inf)
+                send(tokens.revocation(error.access_token, login.org, error.key), world, inf)
         raise
 
 
@@ -203,13 +228,14 @@ def _exchange(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -
     faults: list[str] = []
     client = records.client(login, secrets, _environment_secret(login, world, faults))
     grant = records.grant(login, secrets, client, faults)
+    key = _proof_key(login, secrets, world)
     # With rotation the answer ends the old token: if the new one could not be written, the old must not be spent.
     world.store.put(records.record(login), secrets)
     with _interrupts_deferred(world) as interrupted_at:
-        request = tokens.request(grant, client, login.org)
+        request = tokens.request(grant, client, login.org, key)
         response = _send_in_thread(request, grant.repeatable, interrupted_at, world)
         try:
-            token = _parse_token(response, login, grant, client)
+            token = _parse_token(response, login, grant, client, key)
         except EcapipeError:
             # Whatever is wrong with the rest of the answer, the old token is spent.
             if successor := _rotated_token(response, grant):
@@ -284,11 +310,13 @@ def _rotated_token(response: Response, grant: Grant) -> Secret | None:
     return Secret(token)
 
 
-def _parse_token(response: Response, login: SavedLogin, grant: Grant, client: SavedClient) -> Token:
+def _parse_token(
+    response: Response, login: SavedLogin, grant: Grant, client: SavedClient, key: ProofKey | None
+) -> Token:
     """The token for `grant`, of the same user in the same org as before; raises `EcapipeError`."""
     org = login.org
     try:
-        token = tokens.read(response, grant, client, org, app=None)
+        token = tokens.read(response, grant, client, org, app=None, key=key)
     except tokens.Unusable:
         raise
     except EcapipeError as error:
@@ -315,11 +343,12 @@ def _reword(problem: Problem, login: SavedLogin, grant: Grant) -> Problem:
 
 def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> str | None:
     """Revoke the tokens of a login; returns the reason if the org did not."""
+    key = _proof_key(login, secrets, world)
     for token in (secrets.refresh_token, secrets.access_token):
         if token is None:
             continue
         try:
-            response = send(tokens.revocation(token, login.org), world, inf)
+            response = send(tokens.revocation(token, login.org, key), world, inf)
             if response.status != 200:
                 # It raises the refusal, in which none of these secrets is repeated.
                 messages.members(
@@ -328,6 +357,7 @@ def _revoke(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> 
                     *(token, secrets.access_token, secrets.consumer_secret),
                     place="revoke",
                     app=None,
+                    proved=key is not None,
                 )
         except EcapipeError as error:
             # The org does not know a refresh token that has expired; the access token may still be valid.
@@ -377,6 +407,7 @@ def _user(login: SavedLogin, access_token: Secret, secrets: SavedSecrets, world:
         scopes=login.scopes,
         # What an answer might repeat: it is never shown.
         sent=(consumer_secret,) if consumer_secret else (),
+        key=_access(login, access_token, secrets, world).key,
     )
     user = userinfo.read(send(userinfo.request(token, org), world, inf), token, org)
     if problem := userinfo.mismatch(user, token, org, _REMAINS):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, utils
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from keypairs import PASSPHRASE, certificate, pem, rsa_key, written
 
 from ecapipe.adapters.environment import Environment
-from ecapipe.adapters.signer import PemKeys, RsaKey
+from ecapipe.adapters.signer import EcKeys, PemKeys, RsaKey
 from ecapipe.problems import credentials
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.secret import Secret
@@ -40,6 +40,22 @@ def verifies(key: RsaKey, name: str = "one") -> bool:
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_a_key_signs_with_rs256(tmp_path: Path, form: PrivateFormat) -> None:
     assert verifies(read(written(tmp_path, pem(rsa_key(), form=form))))
+
+
+def test_a_key_for_proofs_signs_with_es256_and_is_the_same_when_it_is_loaded() -> None:
+    key = EcKeys().new()
+    loaded = EcKeys().load(key.secret)
+    assert loaded is not None
+    assert (loaded.x, loaded.y, repr(loaded)) == (key.x, key.y, "Key()")
+    signature = loaded.sign(b"data")
+    numbers = (int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
+    point = ec.EllipticCurvePublicNumbers(int.from_bytes(key.x), int.from_bytes(key.y), ec.SECP256R1())
+    point.public_key().verify(utils.encode_dss_signature(*numbers), b"data", ec.ECDSA(hashes.SHA256()))
+
+
+@pytest.mark.parametrize("secret", ["A" * 43, "_" * 43, "A" * 42, "A" * 44, "é" * 43, "not a key", "A" * 42 + "="])
+def test_what_is_no_key_for_proofs_is_none(secret: str) -> None:
+    assert EcKeys().load(Secret(secret)) is None
 
 
 def test_what_stands_around_a_key_does_not_matter(tmp_path: Path) -> None:

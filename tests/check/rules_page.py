@@ -16,9 +16,9 @@ PAGE: Final = Path(__file__).parents[2] / ".github" / "RULES.md"
 _HEAD: Final = """\
 # Rules of `ecapipe app check`
 
-`ecapipe explain RULE` says for each why it matters, what to do, and where that is from. The levels \
-depend on `--for`; `plugins.ecapipe.rules` in `sfdx-project.json` gives a rule another level for every \
-purpose (`off`, `note`, `warning`, `error`). A dash: the rule is silent.
+`ecapipe explain RULE` describes why a rule matters, how to fix a finding, and the source. The severity \
+depends on `--for`. To override it for all purposes, set `plugins.ecapipe.rules` in `sfdx-project.json` \
+(`off`, `note`, `warning`, `error`). A dash means that the rule is off.
 """
 
 
@@ -26,8 +26,9 @@ def lines() -> Iterator[str]:
     """The page: a section for each module of rules, a row for each rule."""
     yield _HEAD
     for module in MODULES:
-        yield f"## {module.__name__.rpartition('.')[2].capitalize()}\n"
-        yield f"| rule | {' | '.join(PURPOSES)} | it means |\n|---|---|---|---|---|"
+        name = module.__name__.rpartition(".")[2]
+        yield f"## {'MCP' if name == 'mcp' else name.capitalize()}\n"
+        yield f"| rule | {' | '.join(PURPOSES)} | meaning |\n|---|{'---|' * len(PURPOSES)}---|"
         rules = vars(module).values()
         yield "".join(f"{_row(rule)}\n" for rule in RULES.values() if rule in rules)
 

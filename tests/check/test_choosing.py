@@ -340,7 +340,7 @@ def test_the_target_is_an_org_of_the_project(tmp_path: Path) -> None:
     root = ground.ready(tmp_path, project(orgs=orgs) | trees.app(oauth=LINK))
     ended = check(root, "--for", "deploy", "-o", "prod")
     assert ended.returncode == 1
-    assert f"oauthLink of Billing belongs to org {HOME}, not to the target, 00D000000000009." in ended.stdout
+    assert f"oauthLink of Billing belongs to org {HOME}, not to the target 00D000000000009." in ended.stdout
 
 
 # --- the baseline -------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from profiles import tries
 
 from ecapipe.adapters.project_tree.git import Repositories
-from ecapipe.check.findings import NOT_EXAMINED, PURPOSES, Finding, Purpose
+from ecapipe.check.findings import NOT_EXAMINED, PURPOSES, USING, Finding, Purpose
 from ecapipe.check.git import GitRefused
 from ecapipe.check.inspection import CheckOptions
 from ecapipe.check.rules.registry import RULES
@@ -152,7 +152,7 @@ def test_a_repository_that_git_does_not_read_is_a_finding(
         answer = json.loads(ended.stdout)
         (found,) = [each for each in answer["result"]["findings"] if each["rule"] == NOT_EXAMINED]
         assert (found["level"], found["app"], found["file"], found["accepted"]) == (level, None, None, False)
-        assert "What git knows was not checked." in found["message"]
+        assert "Checks that need git were skipped." in found["message"]
         assert found["actions"]
         assert (ended.returncode, answer["status"], answer["warnings"]) == (status, status, [])
 
@@ -167,7 +167,7 @@ def test_nothing_that_git_reads_blocks(part: str, kind: str, purpose: Purpose) -
         blocking(part, kind)(root)
         (found,) = told(root, CheckOptions(purpose))
         assert f"its .git/{part} is neither a folder nor a file" in found.message
-        assert found.level == ("warning" if purpose == "login" else "error")
+        assert found.level == ("warning" if purpose in USING else "error")
 
 
 @pytest.mark.parametrize("options", [("--staged",), ("--since", "HEAD"), ("--history",)], ids=" ".join)
@@ -295,7 +295,7 @@ def test_a_settings_file_that_cannot_be_read_is_a_finding(
     spoil(root / SETTINGS)
     with bound(root):
         (found,) = told(root, ground.for_(purpose))
-    assert (found.file, found.app, found.level) == (SETTINGS, None, "warning" if purpose == "login" else "error")
+    assert (found.file, found.app, found.level) == (SETTINGS, None, "warning" if purpose in USING else "error")
 
 
 @pytest.mark.parametrize("tracked", [False, True])
@@ -378,7 +378,7 @@ def test_a_history_that_is_there_in_part_is_a_warning(tmp_path: Path) -> None:
     shallow = tmp_path / "shallow"
     for purpose in ("login", "deploy", "commit"):
         (found,) = told(shallow, ground.for_(purpose, history=True))
-        assert (found.level, "a part of the history" in found.message) == ("warning", True)
+        assert (found.level, "part of the history" in found.message) == ("warning", True)
         assert "git fetch --unshallow" in found.actions[0]
     assert told(shallow) == told(full, CheckOptions("commit", history=True)) == []
 
@@ -400,7 +400,7 @@ def test_a_project_may_give_it_a_level(level: str, login: list[str], commit: lis
 def test_switched_off_it_is_still_said(refusing: Path) -> None:
     trees.plant(refusing, trees.project(plugins={"ecapipe": {"rules": {NOT_EXAMINED: "off"}}}))
     (notice,) = ground.inspect(refusing, COMMIT).notices
-    assert "What git knows was not checked." in notice
+    assert "Checks that need git were skipped." in notice
 
 
 def test_no_baseline_accepts_it(refusing: Path) -> None:
@@ -434,7 +434,7 @@ def test_what_git_does_not_tell_is_not_taken_out_of_a_baseline(tmp_path: Path) -
 
 
 def test_explain_says_that_no_baseline_accepts_it() -> None:
-    assert "No baseline accepts it." in RULES[NOT_EXAMINED].means
+    assert "A baseline can't accept it." in RULES[NOT_EXAMINED].means
 
 
 @pytest.mark.parametrize("staged", [False, True])

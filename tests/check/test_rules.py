@@ -138,7 +138,7 @@ def test_what_another_source_supplies_is_not_missed(settings: trees.Elements, va
 def test_a_key_from_elsewhere_may_not_be_that_of_the_secret_in_the_file(key: str | None) -> None:
     finding = only(trees.app(settings={"consumerKey": key}), ECAPIPE_CLIENT_ID="k")
     assert (finding.rule, finding.level) == ("credential-sources-mixed", "warning")
-    assert "key of Billing comes from environment, its consumer secret from file" in finding.message
+    assert "key of Billing comes from environment, but its consumer secret from file" in finding.message
 
 
 def test_a_file_that_a_variable_names_and_that_cannot_be_read_is_a_finding() -> None:
@@ -270,6 +270,7 @@ def known_of(app: App) -> Evidence:
         staged=files, certified=files, open_to_others=files, elsewhere=spots, history={app.name: ("notes.md",)},
         keys={trees.key(app.name): (app.name, "Copy")}, expired_certificates=dict.fromkeys(files, "2020-01-01"),
         invalid_certificates=files, deleted={app.name: "a"},
+        connected_apps={app.name: ("a",)},
     )  # fmt: skip
 
 

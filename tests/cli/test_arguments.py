@@ -42,6 +42,7 @@ HARMLESS = {
     "RUN|FILE": ("20261128T220046Z-abcdef", "build/result.json"),
     "REF": ("origin/main", "HEAD~3", "v1.2.0", "0123456789abcdef0123456789abcdef01234567"),
     '"A B"': ("api refresh_token", "api,web", "cdp_ingest_api", "a:b/c.d_e"),
+    "METHOD URL": ("GET", "patch"),
     "MINUTES": ("5", "0.5", "abc", "5m"),
     "N": ("8717", "-1"),
     "K/N": ("1/4",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +18,8 @@ from commandline import Ended, ecapipe, inside, on_terminal
 from fakes.scene import staged
 from fakes.servers import Said, Seen, origin
 from loopback import free_port, request
+
+from ecapipe.emulator import jws
 
 PART = 8
 """So many characters of a secret count as the secret."""
@@ -240,7 +242,7 @@ def test_a_pair_that_is_probed(stage: Stage) -> None:
     with stage.before() as url:
         sweep(stage, 0, "app", "probe", "-d", str(stage.root), "-n", "Batch", "-o", f"uat={url}", "--verbose")
     with stage.before(refused) as url:
-        sweep(stage, 1, "app", "probe", "-d", str(stage.root), "-n", "Batch", "-o", f"uat={url}")
+        sweep(stage, 1, "app", "probe", "-d", str(stage.root), "-n", "Batch", "-o", f"uat={url}", "--strict")
 
 
 @pytest.mark.parametrize("kind", ["page", "error", "redirect"])
@@ -284,7 +286,7 @@ def test_an_address_that_is_pasted(stage: Stage) -> None:
         command = run(stage, url, "Paster", "--callback", "paste", "--browser", "none")
         ended = ecapipe(*command, at=stage.home, typed=pasted, **stage.variables(ECAPIPE_LOG_LEVEL="trace"))
         assert ended.status == 69, ended
-        assert "That is neither an address nor a code." in ended.err
+        assert "Not a redirect URL or code." in ended.err
         stage.check(ended, trees.key("Paster"))
 
 
@@ -319,6 +321,37 @@ def test_a_login_that_is_kept_used_and_ended(stage: Stage, tmp_path: Path) -> No
         stage.check(Ended(token.status, "", token.err), trees.key("Batch"))
         sweep(stage, 0, "login", "logout", *login, forms=[as_lines], **at)
         sweep(stage, 2, "login", "token", forms=[as_lines], **at)
+
+
+def test_a_key_that_tokens_are_bound_to(stage: Stage, tmp_path: Path) -> None:
+    """It is made here and goes nowhere but to the place that was asked for."""
+    at: dict[str, Any] = {"ECAPIPE_STATE_DIR": str(tmp_path)}
+    login = ("-n", "Listener", "-o", "uat", "--verbose")
+    url = f"http://localhost:{stage.org}"
+    saving = run(stage, url, "Listener", "--flow", "web", "--dpop", "--save", "--store", "file", "--verbose")
+    ended = [form(*saving, at=stage.home, **stage.variables(**at)) for form in FORMS]
+    (path,) = (tmp_path / "logins").glob("*.json")
+    secrets = json.loads(path.read_text())["secrets"]
+    stage.secrets.add(secrets["dpopKey"])
+    # In the forms of others, too: as a number, and in the base64 that is not for addresses.
+    number = int.from_bytes(b64decode(secrets["dpopKey"].translate(str.maketrans("-_", "+/")) + "="))
+    stage.secrets.values |= {str(number), f"{number:064x}", b64encode(number.to_bytes(32)).decode().rstrip("=")}
+    for each in ended:
+        assert each.status == 0, each
+        stage.check(each, trees.key("Listener"))
+    for words in (("list", "--verbose"), ("display", *login, "--verify"), ("refresh", *login)):
+        sweep(stage, 0, "login", *words, app="Listener", **at)
+    proved = inside("login", "token", "--proof", "GET", url, at=stage.home, **stage.variables(**at))
+    proof = proved.out.partition("DPoP: ")[2].strip()
+    assert proof.count(".") == 2
+    # The token and the proof are what the command is for; the key is in neither.
+    spoken = [json.dumps(jws.parse(proof).header), json.dumps(jws.parse(proof).claims), proof, proved.err]
+    assert stage.secrets.heard_in(*spoken) == set()
+    stage.secrets.add(proof.rpartition(".")[2])
+    runs = [path.read_text() for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "logins"]
+    assert runs
+    assert stage.secrets.heard_in(*runs) == set()
+    sweep(stage, 0, "login", "logout", *login, app="Listener", forms=[as_lines], **at)
 
 
 @pytest.mark.parametrize("path", ["/token", "/userinfo", "/revoke"])

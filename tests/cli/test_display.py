@@ -76,7 +76,8 @@ def test_an_address_is_pasted_on_a_terminal(scene: Scene, tmp_path: Path) -> Non
         address = scene.sign_in(screen.found[1])
         screen.terminal.expect_exact("paste the")
         screen.terminal.sendline("what?")
-        screen.terminal.expect_exact("neither an address nor a code")
+        screen.terminal.expect_exact("Not a redirect URL or code.")
+        screen.terminal.expect_exact("Paste a redirect URL:")
         screen.terminal.sendline(address)
         ended = screen.end()
     assert ended.status == 0

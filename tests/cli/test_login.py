@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -571,3 +572,51 @@ def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
     assert "Error (KeyringNotFound)" in ecapipe("login", "token", at=org.home).err
     assert command("login", "logout").status == 0
     assert ecapipe("login", "list", "--json", at=org.home).result["logins"] == []
+
+
+def test_all_logins_are_refreshed_and_one_that_fails_leaves_the_others(org: Org) -> None:
+    assert org.login("refresh", "--all").out == "No login is kept.\n"
+    for app in ("Robot", "Rotating", "Steady"):
+        assert org.save(app).status == 0
+    assert org.save("Brief", "--scopes", "api").status == 0
+    before = {record["members"]["app"]: record["secrets"] for record in org.records}
+    everything = org.login("refresh", "--all", "--json")
+    assert everything.status == 0
+    assert [each["app"] for each in everything.result["logins"]] == ["Robot", "Rotating", "Steady"]
+    # It never had a refresh token, which is no failure of those that have one.
+    assert "Brief@uat" in everything.document["warnings"][0]
+    after = {record["members"]["app"]: record["secrets"] for record in org.records}
+    assert after["Rotating"]["refreshToken"] != before["Rotating"]["refreshToken"]
+    assert org.post("revoke", token=after["Steady"]["refreshToken"]).status == 200
+    partly = org.login("refresh", "--all", "--json")
+    assert partly.status == 68
+    assert [(each["app"], each["name"]) for each in partly.result["failures"]] == [("Steady", "LoginExpired")]
+    assert [each["app"] for each in partly.result["logins"]] == ["Robot", "Rotating"]
+    named = org.login("refresh", "--all", "-n", "Brief")
+    assert (named.status, "Error (LoginNotRefreshable) Brief@uat: " in named.err) == (1, True)
+    assert org.login("refresh", "--all", "-n", "Nobody").status == 2
+
+
+@pytest.mark.parametrize(
+    ("days", "warned"), [(1, None), (22, None), (24, "expires if it is unused by"), (40, "may have")]
+)
+def test_a_refresh_token_is_said_to_end_unused_and_warned_of_in_its_last_week(
+    org: Org, days: int, warned: str | None
+) -> None:
+    assert org.save("Steady").status == 0
+    (path,) = org.home.rglob("logins/*.json")
+    record = json.loads(path.read_text())
+    used = datetime.now(UTC) - timedelta(days=days)
+    path.write_text(json.dumps(record | {"members": record["members"] | {"savedAt": used.isoformat()}}))
+    login: Json = {}
+    for command in ("list", "display"):
+        ended = org.login(command, "--json")
+        login = ended.result["login"] if command == "display" else ended.result["logins"][0]
+        assert login["lastUsedAt"] == used.isoformat()
+        assert login["expiresIfUnusedBy"] == max((used + timedelta(days=30)).date(), date(2026, 11, 4)).isoformat()
+        assert [warned in warning for warning in ended.document["warnings"] if warned] == ([True] if warned else [])
+        assert bool(ended.document["warnings"]) is (warned is not None)
+    assert f"Refresh token: expires if unused by {login['expiresIfUnusedBy']}" in org.login("list").out
+    # Using it puts the end off.
+    assert org.login("refresh", "--all").status == 0
+    assert org.login("list", "--json").document["warnings"] == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from typing import Any
 
 import pytest
 import trees
-from commandline import Ended, ecapipe, started
+from commandline import ROOT, Ended, ecapipe, started
 from fakes.orgs import registered
 from fakes.salesforce_cli import Call, StandIn, login
 from render.test_json_schemas import strict
@@ -23,6 +25,7 @@ from ecapipe.emulator.server import Emulator
 
 ORGS = tuple(f"org{number}" for number in range(1, 13))
 RETRIEVE = "project retrieve start"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def pair(org: str) -> dict[str, str]:
@@ -114,6 +117,35 @@ def test_twelve_orgs_are_logged_in_to_with_what_was_retrieved_from_each(scene: S
     assert not any(map(os.path.exists, folders))
     assert not list((scene.state / "retrieved").iterdir())
     assert [path.name for path in (scene.home / "project").rglob("*") if path.is_file()] == ["sfdx-project.json"]
+
+
+def test_the_recipe_of_the_readme_works_as_printed(scene: Scene) -> None:
+    block = re.search(r"```sh\n(ecapipe app list --variables --file orgs.csv\n.*?)```", README, re.DOTALL)
+    assert block is not None
+    variables, retrieve, resume = (shlex.split(line)[1:] for line in block[1].splitlines())
+    place = scene.words()
+    # In a repository that app protect keeps clean: the app is there, its key and secret are not.
+    kept = {path: text for path, text in trees.robot().items() if "Global" not in path and "Glbl" not in path}
+    trees.plant(place["at"], kept)
+    (place["at"] / "orgs.csv").write_text("\n".join(["alias", *ORGS]), encoding="utf-8")
+    listed = ecapipe(*variables, **place)
+    assert (listed.status, all(f"ECAPIPE_CLIENT_SECRET_ROBOT_{org.upper()}" in listed.out for org in ORGS)) == (
+        0,
+        True,
+    )
+    place |= {"ECAPIPE_ALLOWED_HOSTS": "localhost"}
+    # One org does not bring its secret, as is usual.
+    scene.bring(
+        org5={
+            "files": {
+                path: text.replace(pair("org5")["consumerSecret"], "") for path, text in brought("org5").items()
+            }
+        }
+    )
+    first = ecapipe(*retrieve, **place)
+    assert first.status == 68
+    again = ecapipe(*resume, **place, ECAPIPE_CLIENT_SECRET_ROBOT_ORG5=pair("org5")["consumerSecret"])
+    assert again.status == 0, again
 
 
 def test_what_is_retrieved_is_private_in_a_project_of_its_own_and_new_enough(scene: Scene, tmp_path: Path) -> None:

@@ -139,9 +139,9 @@ def test_an_address_is_pasted_and_a_wrong_one_asked_for_again(scene: Scene, tmp_
     with started(*scene.run("Paster"), "--callback", "paste", "--browser", "none", "--json", at=tmp_path) as run:
         address = scene.sign_in(run.line(scene.url))
         run.type("what?")
-        run.line("That is neither an address nor a code.")
+        run.line("Not a redirect URL or code.")
         run.type(f"{PASTED}?code=forged&state=forged")
-        run.line("The address belongs to no login that is waiting")
+        run.line("No sign-in is waiting for this response")
         run.type(f"  {address} ")
         ended = run.end()
     assert address.startswith(f"{PASTED}?code=")

@@ -69,7 +69,11 @@ class Client:
         return self.url("/services/oauth2/authorize?") + urlencode(_without_none(parameters | changes))
 
     def authorize(self, **changes: str | None) -> httpx.Response:
-        return self.http.get(self.authorize_url(**changes))
+        """The answer, or the login page that it leads to."""
+        response = self.http.get(self.authorize_url(**changes))
+        if response.headers.get("location", "").startswith("/login?"):
+            return self.http.get(self.url(response.headers["location"]))
+        return response
 
     def log_in(self, page: httpx.Response, **typed: str) -> httpx.Response:
         """Fill the form of a login page."""

@@ -110,7 +110,7 @@ def test_revoke_takes_a_token_in_a_form(client: Client) -> None:
     assert client.get(USERINFO, token).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/favicon.ico", "/services/oauth2/", "/login", "/id/00D/005", "/..%2f.."])
+@pytest.mark.parametrize("path", ["/", "/favicon.ico", "/services/oauth2/", "/logins", "/id/00D/005", "/..%2f.."])
 def test_anything_else_is_not_found(client: Client, path: str) -> None:
     page = client.get(path)
     assert page.status_code == 404

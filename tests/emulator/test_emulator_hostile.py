@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -36,7 +37,9 @@ def check(response: httpx.Response) -> None:
     assert response.status_code in (200, 302, 400)
     if response.status_code == 302:
         location = response.headers["location"]
-        assert any(location.startswith((f"{one}?", f"{one}&")) for one in REGISTERED)
+        assert any(location.startswith((f"{one}?", f"{one}&")) for one in REGISTERED) or re.fullmatch(
+            r"/login\?id=[\w-]+", location
+        )
     else:
         assert "location" not in response.headers
 
@@ -122,7 +125,11 @@ class Page(HTMLParser):
     def of(cls, org: EmulatedOrg, method: str, path: str, query: dict[str, str], form: dict[str, str]) -> Page:
         page = cls()
         call = Call(method, path, Parameters(urlencode(query)), Parameters(urlencode(form)), "")
-        page.feed(bytes(respond(org, call).body).decode())
+        response = respond(org, call)
+        if response.headers.get("location", "").startswith("/login?"):
+            query = dict(parse_qsl(urlsplit(response.headers["location"]).query))
+            response = respond(org, Call("GET", "/login", Parameters(urlencode(query)), Parameters(""), ""))
+        page.feed(bytes(response.body).decode())
         page.close()
         return page
 

@@ -60,14 +60,15 @@ def test_names_are_remembered_and_values_are_not(client: Client) -> None:
         told = [(one.method, one.path) for one in emulator.requests]
         assert told == [
             ("GET", "/services/oauth2/authorize"),
+            ("GET", "/login"),
             ("POST", "/login"),
             ("POST", "/approve"),
             ("POST", "/services/oauth2/token"),
         ]
-        assert [one.status for one in emulator.requests] == [200, 200, 302, 200]
+        assert [one.status for one in emulator.requests] == [302, 200, 200, 302, 200]
         assert {one.org for one in emulator.requests} == {"emulator"}
         assert "scope" in emulator.requests[0].parameters
-        assert "client_secret" in emulator.requests[3].parameters
+        assert "client_secret" in emulator.requests[4].parameters
         assert code not in str(emulator.requests)
         assert emulator.login("emulator")[1] not in str(emulator.requests)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ecapipe.events import Subject
+from ecapipe.login.callbacks import PasteReply
 
 
 @dataclass
@@ -15,9 +16,10 @@ class Desk:
     opens: bool = True
     done: list[str] = field(default_factory=list)
 
-    def paste(self, text: str) -> str | None:
+    def paste(self, text: str) -> PasteReply:
         self.done.append(text)
-        return None if text.startswith("https://") else "That fits nothing."
+        fits = text.startswith("https://")
+        return PasteReply(("URL accepted.",) if fits else ("That fits nothing.",), refused=not fits)
 
     def open(self, subject: Subject) -> bool:
         self.done.append(f"open {subject}")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trees
 from commandline import ROOT, environment
+from fakes.orgs import emulated
 
 from ecapipe.problems.catalogue import CATALOGUE
 
@@ -25,15 +26,16 @@ REVEALING = {
     "credentials/placeholders.py": "to tell placeholders",
     "credentials/sources.py": "to tell placeholders",
     "credentials/resolution.py": "to tell placeholders, and the key, which is no secret",
-    "adapters/network/http.py": "the form and the bearer on the wire",
+    "adapters/network/http.py": "the form, the bearer and the proof on the wire",
     "adapters/storage/store.py": "the keyring, or the private file",
     "adapters/salesforce_cli.py": "what the Salesforce CLI reads as a file on Windows",
     "adapters/salesforce_cli_process.py": "what is piped to the Salesforce CLI",
-    "adapters/signer.py": "the passphrase of a private key",
+    "adapters/signer.py": "the passphrase of a private key, and a key that was saved",
     "emulator/consumers.py": "the credentials REST API of an org",
     "emulator/org.py": "the signature of a token answer",
     "oauth/flows/web.py": "the token form, and the PKCE digest",
     "oauth/flows/jwt.py": "the token form",
+    "oauth/dpop.py": "the hash of a token in a proof",
     "oauth/grants.py": "the token form",
     "login/handover.py": "the login URL of the Salesforce CLI, and its grammar",
     "secret.py": "redaction",
@@ -272,6 +274,14 @@ def test_git_is_loaded_for_a_secret_in_a_repository_and_for_no_other(tmp_path: P
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     assert loaded(tmp_path, "app list") == TYPER | {"xmltodict"}, "a list needs no git"
     assert loaded(tmp_path, "app check") == TYPER | {"xmltodict", "git"}
+
+
+def test_only_a_login_that_is_bound_to_a_key_loads_what_makes_keys(tmp_path: Path) -> None:
+    trees.plant(tmp_path, trees.project() | trees.robot())
+    with emulated(tmp_path) as emulator:
+        run = f"run -o uat={emulator.urls['uat']} --no-journal"
+        assert "cryptography" not in loaded(tmp_path, run, f"{run} --dpop --dry-run")
+        assert "cryptography" in loaded(tmp_path, f"{run} --dpop")
 
 
 def test_who_only_looks_loads_nothing_of_logging_in(tmp_path: Path) -> None:

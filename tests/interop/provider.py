@@ -43,17 +43,21 @@ class Provider:
         return [each.form["code"] for each in self.asked("/services/oauth2/token") if "code" in each.form]
 
 
-def client(key: str, secret: str, callback_url: str | None) -> dict[str, Any]:
-    """An app in the provider's terms: for the web flow, or, without a callback, for client credentials."""
+def client(
+    key: str, secret: str, callback_url: str | None, *, bound: bool = False, scopes: Sequence[str] = SCOPES
+) -> dict[str, Any]:
+    """An app in the provider's terms: for the web flow, or, without a callback, for client credentials; `bound`: with
+    tokens that are bound to keys only; `scopes` are those of the web flow."""
     web = callback_url is not None
     return {
         "client_id": key,
         "client_secret": secret,
+        "dpop_bound_access_tokens": bound,
         "token_endpoint_auth_method": "client_secret_post",
         "redirect_uris": [callback_url] if web else [],
         "response_types": ["code"] if web else [],
         "grant_types": ["authorization_code", "refresh_token"] if web else ["client_credentials"],
-        "scope": " ".join(SCOPES) if web else "api id",
+        "scope": " ".join(scopes) if web else "api id",
     }
 
 

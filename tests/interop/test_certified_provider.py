@@ -7,12 +7,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
+import httpx
 import pytest
 import trees
+from billing import proven
 from interop import person, provider
 from interop.program import Ended, Started, environment, ran, started
 from interop.provider import Provider
 from loopback import free_port
+
+from ecapipe.oauth import authorize, authorize_probe
+from ecapipe.oauth.authorize_probe import ProbeRefusal
+from ecapipe.oauth.messages import Response
+from ecapipe.orgs import selection
 
 pytestmark = pytest.mark.interop
 
@@ -26,13 +33,30 @@ Callbacks = Mapping[str, str | None]
 
 @pytest.fixture(scope="module")
 def callbacks() -> Callbacks:
-    """The apps with their callback URLs. Nightly is for client credentials, Lenient does not require PKCE."""
+    """The apps with their callback URLs. Nightly is for client credentials, Lenient does not require PKCE, Bound
+    wants proofs, and Narrow may not ask for all scopes that its files have."""
     here = f"http://localhost:{free_port()}/OauthRedirect"
-    return {"Listening": here, "Pasting": ELSEWHERE, "Lenient": ELSEWHERE, "Nightly": None}
+    return {
+        "Listening": here,
+        "Pasting": ELSEWHERE,
+        "Lenient": ELSEWHERE,
+        "Bound": ELSEWHERE,
+        "Narrow": ELSEWHERE,
+        "Nightly": None,
+    }
 
 
 def an_org(org_id: str, callbacks: Callbacks) -> AbstractContextManager[Provider]:
-    clients = [provider.client(trees.key(app), trees.secret(app), url) for app, url in callbacks.items()]
+    clients = [
+        provider.client(
+            trees.key(app),
+            trees.secret(app),
+            url,
+            bound=app == "Bound",
+            scopes=("api",) if app == "Narrow" else provider.SCOPES,
+        )
+        for app, url in callbacks.items()
+    ]
     strict = [trees.key("Listening"), trees.key("Pasting")]
     return provider.running(org_id, USER_IDS, ROBOT, clients, strict)
 
@@ -54,7 +78,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, callbacks: Callbacks) -> P
     files = trees.project(sourceApiVersion="66.0")
     for app, url in callbacks.items():
         night = trees.CLIENT_CREDENTIALS if url is None else {}
-        files |= trees.app(app, settings={"callbackUrl": url, **night}, policies=night)
+        bound = {"isDPopEnabled": "true"} if app == "Bound" else {}
+        files |= trees.app(app, settings={"callbackUrl": url, **night, **bound}, policies=night)
     return trees.plant(tmp_path_factory.mktemp("project"), files)
 
 
@@ -153,6 +178,34 @@ def test_client_credentials_need_nobody(org: Provider, project: Path, env: dict[
     assert (ended.success["flow"], ended.success["username"]) == ("client-credentials", ROBOT)
 
 
+def test_a_login_is_bound_to_a_key_from_its_code_to_its_last_request(
+    org: Provider, project: Path, env: dict[str, str]
+) -> None:
+    """The provider wants a nonce in each proof, and to see each proof once."""
+    before = len(org.asked(TOKEN))
+    saving = ("--save", "--store", "file", "--scopes", "openid api id refresh_token")
+    with log_in(project, "Bound", f"acme={org.url}", env=env, more=saving) as run:
+        link = run.link()
+        run.paste(person.sign_in(link, USER))
+        ended = run.ended()
+    assert (ended.status, ended.success["token"]) == (0, "saved"), ended
+    assert len(of_query(link, "dpop_jkt")) == 43
+    shown = ran("login", "display", "--verify", env=env)
+    assert (shown.result["verified"], shown.result["login"]["bound"]) == (True, True)
+    assert ran("login", "refresh", env=env).status == 0
+    assert ran("login", "display", "--verify", env=env).status == 0
+    # Each begins without a nonce, and is asked for one.
+    assert [each.status for each in org.asked(TOKEN)[before:]] == [400, 200] * 2
+    assert ran("login", "logout", env=env).status == 0
+
+
+def test_a_flag_alone_binds_a_token(org: Provider, project: Path, env: dict[str, str]) -> None:
+    # Not farther: the provider's UserInfo takes no token that an app got for itself.
+    ended = ran("run", "-d", project, "-n", "Nightly", "-o", org.url, "--until", "token", "--dpop", env=env)
+    assert (ended.status, ended.data["warnings"]) == (0, []), "it is no bearer token"
+    assert [each.status for each in org.asked(TOKEN)[-2:]] == [400, 200]
+
+
 @pytest.mark.parametrize("app", ["Pasting", "Lenient"])
 def test_every_login_carries_s256_whether_the_app_requires_it_or_not(
     app: str, org: Provider, project: Path, env: dict[str, str]
@@ -247,7 +300,7 @@ def test_an_answer_of_another_login_changes_nothing(org: Provider, project: Path
     with log_in(project, "Pasting", org.url, env=env) as run:
         link = run.link()
         run.paste(stale)
-        run.said("belongs to no login that is waiting")
+        run.said("No sign-in is waiting for this response")
         run.paste(person.sign_in(link, USER))
         ended = run.ended()
 
@@ -294,3 +347,40 @@ def test_a_code_of_another_org_under_our_state_goes_nowhere(
     assert of_query(mixed_up, "state") == of_query(rightly, "state")
     assert (ended.status, ended.success["orgId"]) == (0, org.org_id)
     assert of_query(mixed_up, "code") not in org.redeemed() + other_org.redeemed()
+
+
+@pytest.mark.parametrize(
+    ("app", "settings", "refused", "name"),
+    [
+        ("Pasting", {}, None, None),
+        ("Lenient", {}, None, None),
+        ("Pasting", {"consumerKey": trees.key("another app")}, "consumerKey", "InvalidClientId"),
+        ("Pasting", {"callbackUrl": f"{ELSEWHERE}/"}, "callback", "RedirectUriMismatch"),
+        ("Narrow", {}, "scopes", "InvalidScope"),
+        ("Pasting", {"consumerSecret": trees.secret("something else")}, "consumerSecret", "InvalidClient"),
+    ],
+)
+def test_a_probe_hears_what_is_wrong_before_anyone_signs_in(
+    app: str,
+    settings: dict[str, str],
+    refused: str | None,
+    name: str | None,
+    org: Provider,
+    tmp_path: Path,
+    env: dict[str, str],
+) -> None:
+    files = trees.project() | trees.app(app, settings={"callbackUrl": ELSEWHERE, **settings})
+    ended = ran("app", "probe", "-d", trees.plant(tmp_path / "probed", files), "-o", org.url, env=env)
+    (row,) = ended.result["probes"]
+    assert (row["refused"], row["problem"]) == (refused, name), row
+    assert (ended.status, row["verdict"]) == ((1, "refused") if name else (0, "accepted"))
+
+
+def test_a_probe_hears_that_a_challenge_is_missing(org: Provider, project: Path, env: dict[str, str]) -> None:
+    """No link of ours lacks it, so that the link is asked for by hand."""
+    with log_in(project, "Pasting", org.url, env=env) as run:
+        answer = httpx.get(without(run.link(), "code_challenge", "code_challenge_method"), trust_env=False)
+    login = authorize.build_request(proven(), selection.choose(org.url, {}, ()), ELSEWHERE, "api id", bytes)
+    redirect = Response(answer.status_code, "text/html", b"", location=answer.headers["Location"])
+    with pytest.raises(ProbeRefusal, match="requires PKCE"):
+        authorize_probe.read(redirect, login)

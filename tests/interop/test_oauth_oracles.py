@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from keypairs import pem, rsa_key
 from profiles import tries
 
-from ecapipe.oauth import authorize, tokens
+from ecapipe.adapters.signer import EcKeys
+from ecapipe.oauth import authorize, dpop, tokens
 from ecapipe.oauth.authorize import UnmatchedResponse
 from ecapipe.oauth.flows import jwt, web
 from ecapipe.oauth.flows.client_credentials import ClientCredentials
@@ -187,6 +188,30 @@ def test_forms_with_an_assertion_have_the_fields_of_oauthlib(
     assert fields == expected
 
 
+@given(
+    st.sampled_from(["GET", "POST"]),
+    st.binary(min_size=16, max_size=16),
+    st.none() | st.from_regex(r"[A-Za-z0-9_-]{1,50}", fullmatch=True),
+)
+def test_proofs_are_taken_by_joserfc_and_by_pyjwt(method: str, random: bytes, nonce: str | None) -> None:
+    import jwt as pyjwt
+    from joserfc import jwt as joserfc
+    from joserfc.jwk import ECKey
+
+    url, at, token = f"{URI}?a=b", time.time(), Secret("00D!made.up")
+    proof = dpop.sign_proof(PROOF_KEY, method, url, at=at, random=random, nonce=nonce, token=token).reveal()
+    embedded = pyjwt.get_unverified_header(proof)["jwk"]
+    key = ECKey.import_key(embedded)
+    theirs = joserfc.decode(proof, key, algorithms=["ES256"])
+    assert (theirs.header["typ"], key.is_private, key.thumbprint()) == ("dpop+jwt", False, dpop.thumbprint(PROOF_KEY))
+    assert theirs.claims == pyjwt.decode(proof, pyjwt.PyJWK(embedded, "ES256").key, ["ES256"])
+    assert (theirs.claims["htm"], theirs.claims["htu"], theirs.claims.get("nonce")) == (method, URI, nonce)
+    other = ECKey.generate_key("P-256")
+    with pytest.raises(pyjwt.InvalidSignatureError):
+        pyjwt.decode(proof, pyjwt.PyJWK(other.as_dict(private=False), "ES256").key, ["ES256"])
+
+
+PROOF_KEY = EcKeys().new()
 LOGIN = authorize.build_request(billing.proven(), billing.ORG, CALLBACK, None, lambda length: bytes(range(length)))
 FITS = f"state={LOGIN.state}"
 

@@ -23,17 +23,21 @@ from journeys.scene import Scene, staged
 from journeys.table import GROUPS, Journey
 
 from ecapipe import __version__
+from ecapipe.check.rules import dated
 
+CHANGES = [change.name for change in vars(dated).values() if isinstance(change, dated.Change)]
 RECORDED = Path(__file__).parent / "recorded"
 UNSTABLE = tuple(
     (re.compile(pattern), put)
     for pattern, put in (
         (r"\b00D\w{12}![\w.]+", "TOKEN"),
         (r"\b5Aep861[\w.]+", "REFRESH-TOKEN"),
+        (r"\bDPoP: eyJ[\w.-]+", "DPoP: PROOF"),
         (r"\b\d{8}T\d{6}Z-[0-9a-f]{6}\b", "RUN"),
         (r"\b[0-9a-f]{40}\b", "COMMIT"),
         (r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "TIME"),
         (r"\b20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)?(,\d+)?( UTC)?", "TIME"),
+        (r'(unused by |"expiresIfUnusedBy": ")20\d\d-\d\d-\d\d', r"\1DAY"),
         (r'("(?:milliseconds|seconds|duration)": )[\d.]+', r"\g<1>0"),
         (r"(?<![\w.])\d+(\.\d+)?( ?ms|s)\b", "0s"),
         (r'(time=")[\d.]+"', r'\g<1>0"'),
@@ -43,6 +47,7 @@ UNSTABLE = tuple(
         (r"\b(git version )[\w.()]+( \([\w. -]+\))?", r"\1GIT"),
         (r"\b(Python )3\.[\w.+]+", r"\1PYTHON"),
         (re.escape(__version__), "VERSION"),
+        (rf"Salesforce (?:will|has)\b[^.]*(?:from|since) ({'|'.join(CHANGES)})(?: on)?", r"Salesforce … \1"),
         (r"(?s)<style>.*?</style>", lambda found: f"<style>{_digest(found[0])}</style>"),
     )
 )

@@ -89,7 +89,7 @@ run --board-port 8765 {--no-board,--emulator,--no-prompt}
 run superfluous
 run --emulator --target-org dev
 run --hand-over sfdx
-run --hand-over sf {--revoke,--print-token value -p,--until token,--emulator}
+run --hand-over sf {--revoke,--print-token value -p,--until token,--emulator,--dpop}
 run --revoke --until token
 run --set-default
 run --retrieve {--dry-run,--emulator,--metadata-dir .}
@@ -147,7 +147,7 @@ app set-secret Billing -d named --store file
 app forget-secret{, Nobody}
 login list{, --json}
 login display{, --json}
-login token{, --json}
+login token{, --json, --proof GET, --proof GET nonsense}
 login refresh -n Nobody
 login logout{, --all, -n Nobody -o dev --json}
 runs list{, --json}
@@ -181,6 +181,8 @@ app check -d {sample,linked}{, --concise, --verbose, --json}
 manifest -d {sample,many,linked}{, --concise, --verbose, --json}
 app check -d many --for {login,deploy,commit}{, --concise --fail-on note, --verbose --fail-on warning}
 app check -d many --for {login,commit} --json
+app check -d {many,empty,sample/mcp} --for mcp
+app check -d sample/mcp --for mcp --json --fail-on note
 app check -d many --for commit --concise --report gitlab=many.json
 app check -d many --for commit --concise --report html=many.html
 app check -d many --for commit --concise --report json=many.json
@@ -241,9 +243,9 @@ run -d sample -n Field_Mobile --emulator --concise
 run -d sample -n Partner_Portal --emulator --verbose
 [sort] run -d sample --emulator{, --concise}
 run -d sample --emulator --json
-run -d sample --emulator --dry-run{, --json}
+run -d sample --emulator --dry-run{, --json, --probe}
 run -d sample --emulator --concise -n Nightly_Reports --report {gitlab,html,json,junit,markdown,sarif}=sample.report
-app probe -d sample --emulator{, --json, --concise}
+app probe -d sample --emulator{, --json, --concise, --strict --verbose}
 app probe -d many --emulator {--verbose,--json}
 [process sort] run -d sample --emulator
 """)
@@ -254,6 +256,7 @@ RUNNING = journeys(f"""
 run -d acme -n Batch -o uat={{uat}}{{, --json, --concise, --verbose}}
 run -d acme -n Batch -o {{uat}}
 run -d acme -n Batch -o uat={{uat}} --print-token {{header,value --no-prompt}}
+run -d acme -n Batch -o uat={{uat}} --dpop{{, --json, --dry-run, --print-token header}}
 run -d acme -n Batch -o uat={{uat}} --revoke --verbose
 run -d acme -n Batch -o uat={{uat}} --scopes 'api nonsense'
 run -d acme -n Batch -o uat={{uat}} --no-journal --json
@@ -320,8 +323,10 @@ login display{, -n Batch, -o uatt, -n Bach --json}
 login display -n Batch -o uat{, --json, --verbose, --concise, --verify}
 login display -n Lasting -o uat --verify --json
 login token -n Batch -o uat{, --header, --json}
+login token -n Batch -o uat --proof GET https://acme.my.salesforce.com/services/data
 login token -n Lasting -o uat --no-prompt
 login refresh -n Batch -o uat{, --json}
+login refresh --all
 login refresh -n Lasting -o {uat,dev --json,uat --verbose}
 doctor --storage{, --json}
 login logout
@@ -330,6 +335,10 @@ login logout -n Lasting -o uat --json
 login logout -n Lasting -o uat
 login logout --all{, --json}
 login list
+run -d acme -n Robot -o uat={uat} --dpop --save --store file
+login display -n Robot --verify{, --json}
+login token -n Robot{, --header, --proof GET https://acme.my.salesforce.com/services/data}
+login {refresh,logout} -n Robot
 [process] app set-secret Robot -d secretless --store file <<< MADEUP0SECRET0OF0NOBODY
 [process] app set-secret Robot -d secretless --store file{, --json, --verbose} <<< {secret}
 [process] app set-secret Robot -d secretless --store file <<<
@@ -398,7 +407,11 @@ RULE_BY_RULE = tuple(
     for history in (" --history" if case.gate.history else "",)
     for config in (f" --project-config-from {case.gate.config_from}" if case.gate.config_from else "",)
     for target in (f" -o {case.gate.target}" if case.gate.target else "",)
-    for purpose, form in (("login", " --concise"), ("deploy", ""), ("commit", " --verbose"))
+    for purpose, form in (
+        (("mcp", ""),)
+        if rule.startswith("mcp-")
+        else (("login", " --concise"), ("deploy", ""), ("commit", " --verbose"))
+    )
 )
 
 GROUPS: Mapping[str, Group] = {

@@ -337,6 +337,13 @@ def test_a_secret_that_has_no_place_in_a_login_url_is_told_before_anyone_signs_i
     assert (scene.problems, scene.orgs.authorized) == ([hand_over_not_possible.name], [])
 
 
+def test_a_login_that_is_bound_to_a_key_is_refused_before_anyone_signs_in(scene: Scene) -> None:
+    scene.files = trees.app("Billing", **(WEB | {"settings": {"callbackUrl": PASTED, "isDPopEnabled": "true"}}))
+    scene.run()
+    assert (scene.problems, scene.orgs.asked, scene.orgs.authorized) == ([hand_over_not_possible.name], [], [])
+    assert "bound to a key (DPoP)" in scene.report.problems[0].message
+
+
 def test_several_apps_for_one_org_are_refused_before_anyone_signs_in(scene: Scene) -> None:
     scene.files |= trees.app("Portal", **WEB)
     assert scene.run().status == 1

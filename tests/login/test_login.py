@@ -233,9 +233,10 @@ def test_a_revocation_that_is_not_confirmed_is_a_warning(run: Login) -> None:
 
 def test_a_token_is_delivered_when_it_is_verified_and_not_before(run: Login) -> None:
     given: list[Secret] = []
-    run({"userinfo": [user(organization_id="00D000000000002EAA")]}, LoginOptions(deliver=given.append))
+    options = LoginOptions(deliver=lambda token, _: given.append(token))
+    run({"userinfo": [user(organization_id="00D000000000002EAA")]}, options)
     assert given == []
-    outcome = run({}, LoginOptions(deliver=given.append))
+    outcome = run({}, options)
     assert [each.reveal() for each in given] == [scripted.access_token(HOST)]
     assert outcome.report.result()["successes"][0]["token"] == "printed"  # type: ignore[index]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ecapipe.credentials.resolution import Credentials
 from ecapipe.oauth import introspection
-from ecapipe.oauth.introspection import ProbeRefusal
+from ecapipe.oauth.authorize_probe import ProbeRefusal
 from ecapipe.oauth.messages import Response
 from ecapipe.problems import oauth
 from ecapipe.problems.network import redirect_refused, unexpected_answer

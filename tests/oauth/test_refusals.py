@@ -38,8 +38,27 @@ OTHERS = """
 """.split()
 
 
-def refused(place: Place, code: str, description: str = "", public: bool = False) -> Problem:
-    return refusals.refusal(code, description, HOST, 400, place=place, app=None, public=public).problem
+def refused(place: Place, code: str, description: str = "", public: bool = False, proved: bool = False) -> Problem:
+    error = refusals.refusal(code, description, HOST, 400, place=place, app=None, public=public, proved=proved)
+    return error.problem
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_who_sent_no_proof_is_told_to_and_who_did_what_may_be_wrong_with_it(place: Place) -> None:
+    for code in ("use_dpop_nonce", "invalid_dpop_proof"):
+        unproved, proved = refused(place, code), refused(place, code, proved=True)
+        assert (unproved.kind, proved.kind) == (oauth.dpop_required, oauth.dpop_proof_refused)
+        assert "--dpop" in unproved.actions[0]
+        assert "clock" in proved.actions[0]
+
+
+def test_a_resource_that_knows_no_bound_tokens_is_told_from_one_that_takes_no_token() -> None:
+    assert refused("rest", "INVALID_AUTH_HEADER", proved=True).kind is oauth.dpop_not_supported
+    assert refused("rest", "INVALID_AUTH_HEADER").kind is oauth.api_session_refused
+    bound = refused("userinfo", "invalid_token", proved=True)
+    # A saved login is refreshed because of it.
+    assert bound.kind is oauth.user_info_refused
+    assert "or its proof" in bound.message
 
 
 @pytest.mark.parametrize("place", PLACES)

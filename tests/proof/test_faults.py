@@ -110,8 +110,8 @@ FAULTS: Mapping[str, Met] = {
     "a-little-late": everywhere({"delay": 0.05}, None, page=None),
     "too-late": everywhere({"delay": SLOW}, network.host_timed_out, page=None, asked=3),
     "dripping": everywhere({"drip": 4.0}, network.host_timed_out, asked=3),
-    "cut": everywhere({"truncate": 10}, network.connection_lost, asked=3),
-    "cut-at-once": everywhere({"truncate": 0}, network.connection_lost, asked=3),
+    "cut": everywhere({"truncate": 10}, network.connection_lost, page=None, asked=3),
+    "cut-at-once": everywhere({"truncate": 0}, network.connection_lost, page=None, asked=3),
     "reset": everywhere({"reset": True}, network.connection_lost, asked=3),
 }
 PASSING = sorted(name for name, met in FAULTS.items() if met.asked > 1)

@@ -104,19 +104,22 @@ def test_an_instance_url_is_an_origin() -> None:
 # --- answers of a login -------------------------------------------------------------------------------------
 
 
+NEITHER = "Not a redirect URL or code. After Allow, copy the full URL from the address bar."
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("https://[www.example.com", "That is no address."),
+        ("https://[www.example.com", NEITHER),
         (
             "https://evil.test/?code=x",
-            "That is not the address the login ends at. Copy the whole address after pressing Allow.",
+            "Not the redirect URL. After Allow, copy the full URL from the address bar.",
         ),
-        (f"{PASTE}/?code=x&state={OTHER.state}", "That address belongs to another login."),
-        ("hm?", "That is neither an address nor a code. Copy the whole address after pressing Allow."),
+        (f"{PASTE}/?code=x&state={OTHER.state}", "That URL belongs to another sign-in."),
+        ("hm?", NEITHER),
         (
             "aPrxMADEUP.MADEUP.CODE==",
-            "A code alone does not tell its login while several wait. Copy the whole address instead.",
+            "Several sign-ins are pending. Paste the full URL instead of the code.",
         ),
         (f"{PASTE}/?state={LOGIN.state}", "The address has neither a code nor an error."),
         (f"{PASTE}/?state={LOGIN.state}&code=x&error=y", "The address has both."),

@@ -31,8 +31,9 @@ def app(said: str | None = None) -> AppFacts:
 def login(said: str | None = None) -> SavedLoginFacts:
     """A kept login; with `said`, that is what everything from outside says."""
     org = said or "uat"
+    times = (org, org, org, None)
     return SavedLoginFacts(
-        said or "Billing", org, org, org, org, org, org, org, (org,), said or "web", org, "file", True, org, org
+        said or "Billing", org, org, org, org, org, org, org, (org,), said or "web", org, "file", True, *times
     )
 
 

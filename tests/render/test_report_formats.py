@@ -177,6 +177,34 @@ def test_gitlab_fingerprints_are_unique_since_it_drops_what_it_has_seen() -> Non
     assert FORMATS["gitlab"](twice) == FORMATS["gitlab"](twice)
 
 
+def test_bitbucket_gets_a_report_and_annotations_that_its_api_takes() -> None:
+    insights = json.loads(FORMATS["bitbucket"](found()))
+    assert (insights["report"]["title"], insights["report"]["result"]) == ("ecapipe app check", "FAILED")
+    assert [(each["title"], each["value"]) for each in insights["report"]["data"]] == [
+        ("errors", 1),
+        ("warnings", 1),
+        ("notes", 1),
+    ]
+    assert insights["annotations"][1] == {
+        "external_id": accounts.finding("secret-tracked-by-git").fingerprint,
+        "annotation_type": "VULNERABILITY",
+        "severity": "MEDIUM",
+        "summary": "secret-tracked-by-git: Billing: git tracks it.",
+        "details": "Billing: git tracks it.\nRetrieve it.",
+        "path": "force-app/a.ecaGlblOauth-meta.xml",
+        "line": 5,
+    }
+    (failure,) = json.loads(FORMATS["bitbucket"](accounts.failure("No.", "Do.", None)))["annotations"]
+    assert "path" not in failure
+    many = accounts.check(
+        [BILLING], [accounts.finding(line=line, message="\N{PILE OF POO}" * 3000) for line in range(1, 1201)]
+    )
+    annotations = json.loads(FORMATS["bitbucket"](many))["annotations"]
+    assert len({each["external_id"] for each in annotations}) == len(annotations) == 1000
+    assert {len(each["summary"].encode("utf-16-le")) // 2 for each in annotations} <= {449, 450}
+    assert {len(each["details"].encode("utf-16-le")) // 2 for each in annotations} <= {1999, 2000}
+
+
 def test_json_is_what_the_command_prints() -> None:
     result = found()
     assert json.loads(FORMATS["json"](result)) == result.document
@@ -339,30 +367,42 @@ def test_a_check_that_finds_nothing_says_so() -> None:
     assert "###" not in FORMATS["markdown"](result)
     assert json.loads(FORMATS["gitlab"](result)) == []
     assert sarif(result)["results"] == []
-    assert not list(workflow.lines(result))
+    assert not list(workflow.github(result))
 
 
 def test_annotations_are_workflow_commands_on_file_and_line() -> None:
-    assert list(workflow.lines(found())) == [
+    assert list(workflow.github(found())) == [
         "::error file=force-app/c.eca-meta.xml,line=2,title=malformed-xml::Not XML.%0ARetrieve it.",
         "::warning file=force-app/a.ecaGlblOauth-meta.xml,line=5,title=secret-tracked-by-git"
         "::Billing: git tracks it.%0ARetrieve it.",
         "::notice file=force-app/a.ecaGlblOauth-meta.xml,line=1,title=credential-duplicated"
         "::Billing: Twice.%0ARetrieve it.",
     ]
-    assert next(workflow.lines(accounts.run())) == (
+    assert next(workflow.github(accounts.run())) == (
         "::error title=RedirectUriMismatch"
         "::Billing@uat 2: The callback URL does not match.%0ACompare it with the file."
     )
 
 
-def test_annotations_are_ten_of_each_level_since_github_drops_the_rest() -> None:
+def test_azure_gets_an_issue_for_each_error_and_warning() -> None:
+    assert list(workflow.azure(found())) == [
+        "##vso[task.logissue type=error;sourcepath=force-app/c.eca-meta.xml;linenumber=2;code=malformed-xml;]"
+        "Not XML.%0ARetrieve it.",
+        "##vso[task.logissue type=warning;sourcepath=force-app/a.ecaGlblOauth-meta.xml;linenumber=5;"
+        "code=secret-tracked-by-git;]Billing: git tracks it.%0ARetrieve it.",
+    ]
+
+
+def test_annotations_are_ten_of_each_level_since_the_rest_is_dropped() -> None:
     names = [f"App_{number}" for number in range(12)]
     findings = [
         accounts.finding(level=level, app=name) for name in names for level in ("note", "warning", "error")
     ]  # fmt: skip
-    commands = [line.split(" ")[0] for line in workflow.lines(accounts.check(map(accounts.app, names), findings))]
+    result = accounts.check(map(accounts.app, names), findings)
+    commands = [line.split(" ")[0] for line in workflow.github(result)]
     assert commands == ["::error"] * 10 + ["::warning"] * 10 + ["::notice"] * 10
+    issues = [line.split(";")[0] for line in workflow.azure(result)]
+    assert issues == [f"##vso[task.logissue type={level}" for level in ("error", "warning") for _ in range(10)]
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))

@@ -83,7 +83,7 @@ def test_no_report_holds_a_command_or_an_escape(text: str, other: str) -> None:
 @unhurried
 def test_an_annotation_is_one_command_with_nothing_of_its_own_making(text: str, other: str) -> None:
     for result in results(text, other):
-        lines = list(workflow.lines(result))
+        lines = list(workflow.github(result))
         assert len(lines) == len(result.open_entries)
         for line, entry in zip(lines, result.open_entries, strict=True):
             assert not ESCAPES.search(line)
@@ -95,6 +95,36 @@ def test_an_annotation_is_one_command_with_nothing_of_its_own_making(text: str, 
             place = {} if entry.file is None else {"file": entry.file, "line": str(entry.line or 1)}
             assert said == {**place, "title": entry.name}
             assert _decoded(match[3]) == "\n".join((entry.sentence, *entry.actions))
+
+
+@given(TEXT, TEXT)
+@example("%0A%AZP25%3B", "##vso[task.complete result=Succeeded;]%5D")
+@unhurried
+def test_an_issue_of_azure_is_one_command_with_nothing_of_its_own_making(text: str, other: str) -> None:
+    for result in results(text, other):
+        lines = [line for line in workflow.azure(result) if line.startswith("##vso[task.logissue ")]
+        entries = [entry for entry in result.open_entries if entry.level != "note"]
+        for line, entry in zip(lines, entries, strict=True):
+            assert not ESCAPES.search(line)
+            assert len(re.findall(r"##\w*\[", line)) == 1
+            event, properties, message = _parsed(line)
+            place = {} if entry.file is None else {"sourcepath": entry.file, "linenumber": str(entry.line or 1)}
+            assert (event, properties) == ("task.logissue", {"type": entry.level, **place, "code": entry.name})
+            assert message == "\n".join((entry.sentence, *entry.actions))
+
+
+def _parsed(line: str) -> tuple[str, dict[str, str], str]:
+    """As the agent of Azure Pipelines does it: up to the first bracket, then at semicolons, then the escapes."""
+
+    def unescaped(text: str) -> str:
+        for code, sign in (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%AZP25", "%")):
+            text = text.replace(code, sign)
+        return text
+
+    head, _, message = line.removeprefix("##vso[").partition("]")
+    event, _, properties = head.partition(" ")
+    pairs = [each.partition("=")[::2] for each in properties.split(";") if each]
+    return event, {name: unescaped(value) for name, value in pairs}, unescaped(message)
 
 
 def _decoded(text: str, *more: str) -> str:
@@ -115,11 +145,13 @@ def test_sarif_stays_valid_and_has_no_link(text: str, other: str) -> None:
 
 @given(TEXT, TEXT)
 @unhurried
-def test_gitlab_and_json_hold_what_they_are_given(text: str, other: str) -> None:
+def test_gitlab_bitbucket_and_json_hold_what_they_are_given(text: str, other: str) -> None:
     for result in results(text, other):
         issues = json.loads(FORMATS["gitlab"](result))
         told = ["\n".join((entry.sentence, *entry.actions)) for entry in result.open_entries]
         assert [each["description"] for each in issues] == told
+        insights = json.loads(FORMATS["bitbucket"](result))
+        assert [each["details"] for each in insights["annotations"]] == told
         assert json.loads(FORMATS["json"](result)) == result.document
 
 

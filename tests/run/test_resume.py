@@ -85,6 +85,7 @@ def test_an_app_is_taken_over_with_its_last_login_only() -> None:
         ("key", "the consumer key is another"),
         ("org", "the URL of the org has changed"),
         ("scopes", "other scopes are asked for"),
+        ("tokenType", "the token is to be bound to a key, or no longer to be"),
         ("expected", "another user or org id is expected"),
     ],
 )

@@ -270,16 +270,27 @@ def test_pasted_answers_are_taken_in_any_order_after_one_question(tmp_path: Path
     stage.until(lambda events: any(isinstance(e, StageNoted) and e.note.kind == "asking" for e in events))
     take = stage.people.take
     assert take is not None
-    take("https://www.example.com/cb?code=aPrxFAKE&state=unknown")
-    for link in reversed(links):
-        take(f"https://www.example.com/cb?{stage.orgs.approve(link)}\n")
+    first, second, third = (f"www.example.com/cb?{stage.orgs.approve(link)}" for link in links)
+    take("https://www.example.com/cb?code=aPrxFAKE&state=unknown\n")
+    stage.until(lambda events: sum(isinstance(e, StageNoted) and e.note.kind == "asking" for e in events) == 2)
+    # One paste of two, one of them broken into two lines.
+    take(f'"https://{third}" <{second[:-9]}\n')
+    take(f" {second[-9:]}>\n")
+    stage.until(lambda events: any(isinstance(e, StageNoted) and "1 sign-in pending" in e.note.text for e in events))
+    take(f"https://{first}\n")
     assert usernames(stage.end()) == everybody(3)
     notes = [event.note for event in stage.events if isinstance(event, StageNoted)]
-    assert [note.kind for note in notes] == ["hint", "link"] * 3 + ["asking", "hint"]
+    assert [note.kind for note in notes] == ["hint", "link"] * 3 + ["asking", "hint", "asking"] + ["hint"] * 3
     assert [note.text for note in notes if note.text.startswith(("1", "2", "3"))] == [
         f"{number}. Billing@o{number}" for number in (1, 2, 3)
     ]
-    assert notes[-1].text == "The address belongs to no login that is waiting: its state is missing or unknown."
+    assert [note.text for note in notes[-5:]] == [
+        "No sign-in is waiting for this response: its state is missing or unknown.",
+        "Paste a redirect URL:",
+        "Billing@o3: URL accepted. 2 sign-ins pending.",
+        "Billing@o2: URL accepted. 1 sign-in pending.",
+        "Billing@o1: URL accepted. No sign-ins pending.",
+    ]
 
 
 def test_when_nobody_types_any_more_pasted_logins_wait_in_vain_and_others_go_on(tmp_path: Path) -> None:

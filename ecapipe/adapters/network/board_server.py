@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hmac import compare_digest
 from http import HTTPStatus
@@ -238,8 +238,7 @@ class _BoardHandler(site.Handler):
         page, actions = self.server.served.page, self.server.served.actions
         match name:
             case "paste":
-                refusals = [actions.paste(text) for text in fields.get("pasted", "").split()]
-                page.say(_outcome(refusals))
+                page.say(" ".join(actions.paste(fields.get("pasted", "")).sentences))
             case "finish":
                 actions.finish()
             case _:
@@ -303,18 +302,6 @@ class _BoardHandler(site.Handler):
         self.card(
             HTTPStatus.NOT_FOUND, "Page not found", "The address of the sign-in page is in the terminal.", "bad"
         )
-
-
-def _outcome(refusals: Sequence[str | None]) -> str:
-    """What became of pasted answers: how many were taken, and why others were not."""
-    reasons = [reason for reason in refusals if reason is not None]
-    count = len(refusals) - len(reasons)
-    sentences = list(dict.fromkeys(reasons))
-    if count == 1:
-        sentences.insert(0, "1 answer was taken.")
-    elif count:
-        sentences.insert(0, f"{count} answers were taken.")
-    return " ".join(sentences) or "There was nothing to take."
 
 
 def _fields(query: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from ecapipe.adapters import installation, reading
 from ecapipe.adapters.network import proxies
 from ecapipe.adapters.network.proxies import Proxy
 from ecapipe.adapters.storage.files import reason
+from ecapipe.oauth import dpop
 from ecapipe.oauth.messages import Request, Response
 from ecapipe.problems.network import (
     certificates_not_usable,
@@ -94,11 +95,20 @@ class Http:
             if _log.isEnabledFor(logging.DEBUG):
                 # Without the query, which may hold a code.
                 place = f"{request.host}{urlsplit(request.url).path}"
-                _log.debug("%s %s: %s", _method(request), place, response.status_code)
+                _log.debug("%s %s: %s", request.method, place, response.status_code)
             headers = response.headers
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             retry_after = _seconds(headers.get("retry-after"))
-            return Response(response.status_code, content_type, body, retry_after, _date(headers.get("date")))
+            return Response(
+                response.status_code,
+                content_type,
+                body,
+                retry_after,
+                date=_date(headers.get("date")),
+                nonce=dpop.read_nonce(headers.get("dpop-nonce")),
+                challenge=dpop.read_challenge(headers.get("www-authenticate")),
+                location=headers.get("location"),
+            )
         except httpx.HTTPError as error:
             # Before TLS with the host nothing has come farther than to the proxy.
             if proxy and self._wire and self._wire.peer == proxy.host and scheme == "https":
@@ -119,7 +129,7 @@ class Http:
             self._wire.begin(self._longest)
         timeout = {"connect": 10.0, **dict.fromkeys(("read", "write", "pool"), min(30.0, self._longest))}
         built = httpx.Request(
-            _method(request),
+            request.method,
             request.url,
             headers=_headers(request),
             content=content,
@@ -259,15 +269,16 @@ def _date(header: str | None) -> float | None:
         return None
 
 
-def _method(request: Request) -> str:
-    return "GET" if request.form is None else "POST"
-
-
 def _headers(request: Request) -> dict[str, str]:
     # Uncompressed: what is small on the wire may not become large here.
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": f"ecapipe/{__version__}"}
+    # A page, where one is asked for, is second to JSON.
+    accepted = "application/json, */*;q=0.1"
+    headers = {"Accept": accepted, "Accept-Encoding": "identity", "User-Agent": f"ecapipe/{__version__}"}
     if request.bearer is not None:
-        headers["Authorization"] = f"Bearer {request.bearer.reveal()}"
+        scheme = "Bearer" if request.proof is None else "DPoP"
+        headers["Authorization"] = f"{scheme} {request.bearer.reveal()}"
+    if request.proof is not None:
+        headers["DPoP"] = request.proof.reveal()
     if request.form is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     return headers

@@ -36,7 +36,7 @@ PATIENCE: Final = 60.0
 
 _FOLDERS: Final[dict[RecordKind, str]] = {"login": "logins", "secret": "secrets"}
 _SERVICES: Final[dict[RecordKind, str]] = {"login": "ecapipe login", "secret": "ecapipe consumer secret"}
-_NAMES: Final = ("accessToken", "refreshToken", "consumerSecret")
+_NAMES: Final = ("accessToken", "refreshToken", "consumerSecret", "dpopKey")
 _LARGEST: Final = 256 * 1024
 _PROBE: Final = "probe"
 """No id: what is left of it, if a process is killed, is no record to anybody."""
@@ -330,7 +330,7 @@ def _seal(secrets: object, path: str, removal: str) -> SavedSecrets:
 
 def _reveal(sealed: SavedSecrets) -> dict[str, str]:
     """The values, for the one place that keeps them."""
-    secrets = (sealed.access_token, sealed.refresh_token, sealed.consumer_secret)
+    secrets = (sealed.access_token, sealed.refresh_token, sealed.consumer_secret, sealed.dpop_key)
     return {name: secret.reveal() for name, secret in zip(_NAMES, secrets, strict=True) if secret is not None}
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ecapipe.check.findings import Level, Levels
+from ecapipe.check.findings import USING, Level, Levels
 from ecapipe.check.rules.rule import HELP, REPLACING, guide, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
 from ecapipe.credentials.placeholders import is_placeholder
@@ -34,8 +34,8 @@ def _reserved_in_orgs(evidence: Evidence) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="note"),
-    means="The app's global OAuth settings hold no consumerKey, and no other source supplies one.",
-    why="The key is the app's client_id; without it no flow can start. Salesforce makes it at the first deploy.",
+    means="The app's global OAuth settings have no consumerKey, and no other source supplies one.",
+    why="The key is the app's client_id: no flow can start without it. Salesforce generates it on the first deploy.",
     remedy="Deploy the app, then retrieve it.",
     source=f"{HELP}, Complete the OAuth Flow",
 )
@@ -53,11 +53,11 @@ def consumer_key_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="note"),
-    means="The app's global OAuth settings hold no consumerSecret, no other source supplies one, and a flow of the "
-    "app needs one. It is a warning at most where the app also allows a flow that needs none.",
-    why="Most orgs leave the secret out of a retrieve: the switch that allows it is off, the user lacks the "
+    means="The app's global OAuth settings have no consumerSecret, no other source supplies one, and one of the "
+    "app's flows needs it. At most a warning if the app also allows a flow that needs no secret.",
+    why="Most orgs leave the secret out of a retrieve: the setting that allows it is off, the user lacks the "
     "permission, or the release no longer supports it.",
-    remedy="Supply the secret from the environment, or allow it in the org and retrieve again.",
+    remedy="Supply the secret in an environment variable, or allow it in the org and retrieve again.",
     source=guide(metadata.SETTINGS),
 )
 def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
@@ -79,7 +79,7 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
     yield subject.remark(
         " ".join(sentences),
         f"Set {variable('consumerSecret', app.name)} to the consumer secret, from your CI system's secret store.",
-        f"Or keep it in the keyring: {command('ecapipe app set-secret', app.name)}",
+        f"Or save it in the keyring: {command('ecapipe app set-secret', app.name)}",
         f"Or allow it in the org, then retrieve: {retrieve_command()}",
         element="consumerSecret",
         at_most=mildest,
@@ -88,11 +88,11 @@ def consumer_secret_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="warning"),
-    means="consumerKey or consumerSecret holds a placeholder instead of a value. Before a login it is a note at most "
-    "for a secret that no flow of the app needs, and a warning where one does without.",
-    why="A placeholder sent to the token endpoint fails as invalid_client and may be logged there; deployed, it "
-    "becomes the app's key or secret.",
-    remedy="Put the real value into the environment, let a replacement of the project fill it in, or retrieve the "
+    means="consumerKey or consumerSecret holds a placeholder instead of a value. Before a login, for a secret: at "
+    "most a note if no flow of the app needs it, and at most a warning if one of its flows doesn't.",
+    why="A placeholder that is sent to the token endpoint fails with invalid_client and may be logged there. "
+    "Deployed, it becomes the app's key or secret.",
+    remedy="Supply the real value in an environment variable or with a replacement in the project, or retrieve the "
     "file again.",
     source=REPLACING,
 )
@@ -115,18 +115,18 @@ def credential_placeholder(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="error", commit="error"),
-    means="consumerKey or consumerSecret stands more than once in one settings file. Before a login it is a note at "
-    "most for a secret that no flow of the app needs, and a warning where one does without.",
-    why="It is undefined which of them Salesforce uses; ecapipe uses neither.",
-    remedy="Leave one element, or retrieve the file again.",
+    means="consumerKey or consumerSecret appears more than once in a settings file. Before a login, for a secret: at "
+    "most a note if no flow of the app needs it, and at most a warning if one of its flows doesn't.",
+    why="Which one Salesforce uses is undefined; ecapipe uses neither.",
+    remedy="Remove the extra element, or retrieve the file again.",
     source=guide(metadata.SETTINGS),
 )
 def credential_duplicated(subject: RuleInput) -> Iterator[Remark]:
     for field in FIELDS:
         if subject.in_file(field) == "duplicate":
             yield subject.remark(
-                f"{field} stands more than once in the settings of {subject.app.name}.",
-                "Leave one element, or retrieve the file again.",
+                f"{field} appears more than once in the settings of {subject.app.name}.",
+                "Remove the extra element, or retrieve the file again.",
                 element=field,
                 at_most=_mildest(subject, field),
             )
@@ -134,10 +134,10 @@ def credential_duplicated(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="error"),
-    means="The project's replacements stand where consumerKey or consumerSecret belongs, and their variable or file "
-    "gives no value.",
-    why="A login has no credential then, and a deploy stops at the variable that is not set.",
-    remedy="Set the variable, or write the file, that the replacement names.",
+    means="A replacement in the project supplies consumerKey or consumerSecret, but its variable or file has no "
+    "value.",
+    why="A login then lacks the credential, and a deploy fails because the variable isn't set.",
+    remedy="Set the variable or create the file that the replacement names.",
     source=REPLACING,
 )
 def replacement_unresolved(subject: RuleInput) -> Iterator[Remark]:
@@ -147,16 +147,16 @@ def replacement_unresolved(subject: RuleInput) -> Iterator[Remark]:
         replaced = _replaced(subject, field)
         if replaced and replaced.unfinished and not _has_value(subject, field):
             yield subject.remark(
-                f"Whether {field} of {subject.app.name} is replaced from {', '.join(missing)} is not known: the "
+                f"Can't determine whether {field} of {subject.app.name} is replaced from {', '.join(missing)}: the "
                 "regexToReplace took too long.",
-                "Write a regexToReplace that matches in one way only, or a stringToReplace.",
+                "Simplify regexToReplace so that it can match in only one way, or use stringToReplace.",
                 element=field,
                 at_most=_mildest(subject, field),
             )
         elif missing and not _has_value(subject, field):
             yield subject.remark(
-                f"{field} of {subject.app.name} is to be replaced from {', '.join(missing)}, which has no value.",
-                *(f"Give {origin} a value." for origin in missing),
+                f"{field} of {subject.app.name} is replaced from {', '.join(missing)}, which has no value.",
+                *(f"Provide a value in {origin}." for origin in missing),
                 element=field,
                 at_most=_mildest(subject, field),
             )
@@ -164,11 +164,11 @@ def replacement_unresolved(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="error", commit="warning"),
-    means="secretEnv or replaceWithEnv names an environment variable that programs need, such as PATH, HOME, "
-    "HTTPS_PROXY or one that starts with GIT_, SF_ or XDG_.",
-    why="What stands in it is no credential, and taken away it would change what git and the Salesforce CLI do. "
-    "ecapipe reads nothing from it, and refuses to log in; a deploy puts its value into the org.",
-    remedy="Put the credential into a variable of its own, and name that.",
+    means="secretEnv or replaceWithEnv names an environment variable that other programs use, such as PATH, HOME, "
+    "HTTPS_PROXY, or one that starts with GIT_, SF_ or XDG_.",
+    why="Its value is not a credential, and removing it would change what git and the Salesforce CLI do. "
+    "ecapipe doesn't read it and refuses to log in; a deploy writes its value to the org.",
+    remedy="Put the credential in a dedicated variable, and name that one.",
     source=REPLACING,
     check_project=_reserved_in_orgs,
 )
@@ -176,26 +176,26 @@ def variable_reserved(subject: RuleInput) -> Iterator[Remark]:
     for field in FIELDS:
         if names := _reserved(subject, field):
             yield subject.remark(
-                f"{field} of {subject.app.name} is to be replaced from {', '.join(names)}, which programs need: no "
+                f"{field} of {subject.app.name} is replaced from {', '.join(names)}, which other programs use: no "
                 "credential is read from such a variable.",
-                f"Name a variable of its own in replaceWithEnv, such as {variable(field, subject.app.name)}.",
+                f"Name a dedicated variable in replaceWithEnv, such as {variable(field, subject.app.name)}.",
                 element=field,
             )
 
 
 @rule(
     levels=Levels(login="warning"),
-    means="The consumer secret comes from the settings file, and the consumer key from elsewhere.",
-    why="Key and secret belong together. A key from the environment, or from a replacement, may be that of another "
-    "org, or of another time. The other way round is usual: the key in the file, the secret kept out of it.",
-    remedy="Supply the secret where the key comes from, or leave the key to the file as well.",
+    means="The consumer secret comes from the settings file, but the consumer key comes from elsewhere.",
+    why="Key and secret must match. A key from the environment or from a replacement may belong to another org, or "
+    "be out of date. The reverse is common: the key in the file, the secret supplied from elsewhere.",
+    remedy="Supply the secret from the same source as the key, or take the key from the file as well.",
     source="RFC 6749, section 2.3.1",
 )
 def credential_sources_mixed(subject: RuleInput) -> Iterator[Remark]:
     key, secret = subject.resolution.key, subject.resolution.secret
     if mixed(key, secret):
         yield subject.remark(
-            f"The consumer key of {subject.app.name} comes from {key.source}, its consumer secret from "
+            f"The consumer key of {subject.app.name} comes from {key.source}, but its consumer secret from "
             f"{secret.source}.",
             f"Take both from {key.source}, or both from {secret.source}.",
             element="consumerKey",
@@ -204,8 +204,8 @@ def credential_sources_mixed(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="note", deploy="note", commit="note"),
-    means="The file holds a consumer secret although the app is a public client, none of whose flows needs it.",
-    why="A secret that nobody needs can only leak.",
+    means="The file holds a consumer secret, but the app is a public client and none of its flows needs one.",
+    why="An unused secret can only leak.",
     remedy="Remove consumerSecret from the file.",
     source=f"{guide(metadata.SETTINGS)}; RFC 9700, section 2.5",
 )
@@ -213,13 +213,13 @@ def secret_not_needed(subject: RuleInput) -> Iterator[Remark]:
     app = subject.app
     if not subject.settings or not app.secret_optional or not holds_secret(subject.settings.document):
         return
-    # A public client, too, may have to send its secret with a refresh.
+    # A public client may also have to send its secret with a refresh.
     refreshes = {"RefreshToken", "OfflineAccess"} & set(app.scope_names or ())
     if refreshes and subject.settings.document.flag("isSecretRequiredForRefreshToken", True):
         return
     if not subject.client_credentials:
         yield subject.remark(
-            f"{app.name} is a public client, and no flow of it needs the consumerSecret in its file.",
+            f"{app.name} is a public client, and none of its flows needs the consumerSecret in the file.",
             "Remove consumerSecret from the file.",
             element="consumerSecret",
         )
@@ -227,9 +227,10 @@ def secret_not_needed(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="note"),
-    means="consumerKey or consumerSecret does not look like those that Salesforce makes.",
-    why="It may have been cut, or pasted into the wrong element. Keys that a deployer chose look different, too.",
-    remedy="Compare it with the org, or retrieve the file again.",
+    means="consumerKey or consumerSecret doesn't look like one that Salesforce generates.",
+    why="It may be truncated, or pasted into the wrong element. A key that was chosen at a deploy also looks "
+    "different.",
+    remedy="Compare it with the org's, or retrieve the file again.",
     source=guide(metadata.SETTINGS),
 )
 def credential_shape(subject: RuleInput) -> Iterator[Remark]:
@@ -237,8 +238,8 @@ def credential_shape(subject: RuleInput) -> Iterator[Remark]:
         text = subject.settings_text(field)
         if text and subject.in_file(field) == "present" and not _SHAPES[field].fullmatch(text):
             yield subject.remark(
-                f"{field} of {subject.app.name} does not look like one that Salesforce made.",
-                "Compare it with the org, or retrieve the file again.",
+                f"{field} of {subject.app.name} doesn't look like one that Salesforce generates.",
+                "Compare it with the org's, or retrieve the file again.",
                 element=field,
             )
 
@@ -246,8 +247,9 @@ def credential_shape(subject: RuleInput) -> Iterator[Remark]:
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="warning"),
     means="Two apps have the same consumer key.",
-    why="A key names one app in one org. A copied file makes one app act as the other, and a deploy of it fails.",
-    remedy="Remove consumerKey and consumerSecret from the copy, deploy it, and retrieve it.",
+    why="A key identifies one app in one org. With a copied file, one app acts as the other, and a deploy of it "
+    "fails.",
+    remedy="Remove consumerKey and consumerSecret from the copy, deploy it, then retrieve it.",
     source=guide(metadata.SETTINGS),
     needs=("keys",),
 )
@@ -261,14 +263,14 @@ def same_key_in_two_apps(subject: RuleInput) -> Iterator[Remark]:
             others.append("others")
         yield subject.remark(
             f"{subject.app.name} has the same consumerKey as {', '.join(others)}.",
-            "Remove consumerKey and consumerSecret from the file that was copied, deploy it, and retrieve it.",
+            "Remove consumerKey and consumerSecret from the copy, deploy it, then retrieve it.",
             element="consumerKey",
         )
 
 
 def _mildest(subject: RuleInput, field: Field) -> Level | None:
     """How grave it is at most that a login does without the `field` of the file; None: as the rule says."""
-    if field == "consumerKey" or subject.evidence.purpose != "login":
+    if field == "consumerKey" or subject.evidence.purpose not in USING:
         return None
     return _without_secret(subject.app)
 
@@ -283,7 +285,7 @@ def _without_secret(app: App) -> Level | None:
 
 def _has_value(subject: RuleInput, field: Field) -> bool:
     """Whether something gives the value that the file lacks: for a login any source, for a deploy a replacement."""
-    if subject.evidence.purpose == "login":
+    if subject.evidence.purpose in USING:
         return subject.state(field).source is not None
     return find_replacement(subject.app, field) is not None
 

@@ -55,10 +55,10 @@ KNOWN: Final[dict[Type, frozenset[str]]] = {
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="error"),
+    levels=Levels(login="warning", deploy="error", commit="error", mcp=None),
     means="shouldRotateConsumerKey or shouldRotateConsumerSecret is true.",
-    why="Every deploy makes a new key or secret, and cuts off every client that uses the old one.",
-    remedy="Set both to false; rotate on purpose, with staged credentials.",
+    why="Every deploy generates a new key or secret, and locks out every client that uses the old one.",
+    remedy="Set both to false, and rotate deliberately, with staged credentials.",
     source=guide(metadata.SETTINGS),
 )
 def rotates_on_deploy(subject: RuleInput) -> Iterator[Remark]:
@@ -66,18 +66,37 @@ def rotates_on_deploy(subject: RuleInput) -> Iterator[Remark]:
     for switch in ("shouldRotateConsumerKey", "shouldRotateConsumerSecret"):
         if settings and settings.document.flag(switch, False):
             yield subject.remark(
-                f"{switch} of {subject.app.name} is true: every deploy cuts off the clients of the old one.",
+                f"{switch} of {subject.app.name} is true: every deploy locks out clients that use the old one.",
                 f"Set {switch} to false.",
                 element=switch,
             )
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="warning"),
-    means="The settings hold no certificate, but the last commit had one, or the app is used with the JWT flow. "
-    "Before a login git is asked only if a secret is in the tree.",
-    why="A deploy is declarative: without the element it removes the app's certificate, and every JWT login fails.",
-    remedy="Put the certificate back, or remove it on purpose and commit that first.",
+    levels=Levels(login="note", deploy="note"),
+    means="isDPopEnabled is true: the org issues only tokens that are bound to a client key (DPoP, RFC 9449).",
+    why="Clients that send no DPoP proofs can't log in, or get a token that they can't use. The Salesforce CLI, "
+    "jsforce, simple-salesforce and most other clients send none. ecapipe and the Salesforce Mobile SDK do.",
+    remedy="Leave it on if all clients of the app send proofs. Otherwise, set isDPopEnabled to false.",
+    source=f"{HELP}, Demonstrating Proof of Possession (DPoP)",
+    file_type=metadata.SETTINGS,
+)
+def dpop_required(subject: RuleInput) -> Iterator[Remark]:
+    if subject.own_settings and subject.app.requires_dpop:
+        yield subject.remark(
+            f"{subject.app.name} requires DPoP: clients that send no proofs, such as the Salesforce CLI, can't use "
+            "it.",
+            "If one of its clients sends no proofs, set isDPopEnabled to false.",
+            element="isDPopEnabled",
+        )
+
+
+@rule(
+    levels=Levels(login="warning", deploy="error", commit="warning", mcp=None),
+    means="The settings have no certificate, but the last commit had one, or the app uses the JWT flow. "
+    "Before a login, git is checked only if the tree holds a secret.",
+    why="A deploy is declarative: without the element, it removes the app's certificate, and every JWT login fails.",
+    remedy="Restore the certificate. If you meant to remove it, commit that first.",
     source=guide(metadata.SETTINGS),
     needs=("certified", "jwt"),
 )
@@ -88,22 +107,22 @@ def certificate_dropped(subject: RuleInput) -> Iterator[Remark]:
     if settings.path in subject.evidence.certified:
         reason = "the last commit had one"
     elif subject.app.name in subject.evidence.jwt:
-        reason = "the app logs in with the JWT flow"
+        reason = "the app uses the JWT flow"
     else:
         return
     yield subject.remark(
-        f"The settings of {subject.app.name} hold no certificate, but {reason}: a deploy removes it from the app.",
-        "Put the certificate back before a deploy.",
+        f"The settings of {subject.app.name} have no certificate, but {reason}: a deploy removes it from the app.",
+        "Restore the certificate before you deploy.",
         element="certificate",
     )
 
 
 @rule(
-    levels=Levels(login="note", deploy="error"),
-    means="The app has its own global OAuth settings, but its oauthLink names another org than the target. It is a "
-    "note while the target's org id is unknown.",
-    why="The link points to a consumer that the target does not have: the deploy fails.",
-    remedy="Remove oauthLink before the deploy; Salesforce makes a new one.",
+    levels=Levels(login="note", deploy="error", mcp=None),
+    means="The app has its own global OAuth settings, but its oauthLink names an org other than the target. A note "
+    "if the target's org id is unknown.",
+    why="The link points to a consumer that doesn't exist in the target: the deploy fails.",
+    remedy="Remove oauthLink before the deploy; Salesforce creates a new one.",
     source=f"{HELP}, Deploy an External Client App with a New Global OAuth Settings File",
     file_type=metadata.OAUTH,
 )
@@ -119,11 +138,11 @@ def oauth_link_foreign(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="warning"),
-    means="The app has its own global OAuth settings, but its oauthLink cannot belong to them: it has the wrong "
-    "form, names another org than the app's own file does, or there is no consumer key yet.",
-    why="A link of an earlier or copied app makes the deploy fail.",
-    remedy="Remove oauthLink first; Salesforce makes a new one at the deploy.",
+    levels=Levels(login="warning", deploy="error", commit="warning", mcp=None),
+    means="The app has its own global OAuth settings, but its oauthLink doesn't match them: it is malformed, names "
+    "an org other than the app's .eca file does, or there is no consumer key yet.",
+    why="A link left over from an earlier or copied app makes the deploy fail.",
+    remedy="Remove oauthLink before the deploy; Salesforce creates a new one.",
     source=f"{HELP}, Deploy an External Client App with a New Global OAuth Settings File",
     file_type=metadata.OAUTH,
 )
@@ -136,7 +155,7 @@ def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
         return
     home = app.scoped_org
     if not _LINK.fullmatch(link):
-        reason = "has not the form of one"
+        reason = "is malformed"
     elif home and app.link_org and not same_id(home, app.link_org):
         reason = f"names org {app.link_org}, but the app is scoped to {home}"
     elif subject.in_file("consumerKey") == "absent":
@@ -150,11 +169,10 @@ def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="note", deploy="warning"),
-    means="orgScopedExternalApp names another org than the target. It is a note while the target's org id is "
-    "unknown.",
-    why="It ties the app to the org it was made in.",
-    remedy="Remove orgScopedExternalApp before the deploy; Salesforce makes a new one.",
+    levels=Levels(login="note", deploy="warning", mcp=None),
+    means="orgScopedExternalApp names an org other than the target. A note if the target's org id is unknown.",
+    why="It ties the app to the org where it was created.",
+    remedy="Remove orgScopedExternalApp before the deploy; Salesforce creates a new one.",
     source=guide(metadata.HEADER),
     file_type=metadata.HEADER,
 )
@@ -165,39 +183,39 @@ def org_scoped_app_foreign(subject: RuleInput) -> Iterator[Remark]:
             "orgScopedExternalApp",
             org=home,
             type=metadata.HEADER,
-            action="Remove orgScopedExternalApp before the deploy; Salesforce makes a new one.",
+            action="Remove orgScopedExternalApp before the deploy; Salesforce creates a new one.",
         )
 
 
 @rule(
     levels=Levels(login="error", deploy="warning"),
-    means="The policies switch the app off: isEnabled is false.",
-    why="Nobody can log in with it.",
-    remedy="Set isEnabled to true, or leave the app out with --name.",
+    means="The policies disable the app: isEnabled is false.",
+    why="No user can log in with it.",
+    remedy="Set isEnabled to true, or exclude the app by listing the others with --name.",
     source=guide(metadata.POLICIES),
     file_type=metadata.POLICIES,
 )
 def app_disabled(subject: RuleInput) -> Iterator[Remark]:
-    yield from _switched_off(subject, "isEnabled", "The policies switch {} off: nobody can log in with it.")
+    yield from _switched_off(subject, "isEnabled", "The policies disable {}: no user can log in with it.")
 
 
 @rule(
     levels=Levels(login="error", deploy="warning"),
-    means="The policies switch OAuth off for the app: isOauthPluginEnabled is false.",
-    why="Nobody can log in with it by OAuth.",
-    remedy="Set isOauthPluginEnabled to true, or leave the app out with --name.",
+    means="The policies disable OAuth for the app: isOauthPluginEnabled is false.",
+    why="No user can log in with it over OAuth.",
+    remedy="Set isOauthPluginEnabled to true, or exclude the app by listing the others with --name.",
     source=guide(metadata.POLICIES),
     file_type=metadata.POLICIES,
 )
 def oauth_plugin_disabled(subject: RuleInput) -> Iterator[Remark]:
-    yield from _switched_off(subject, "isOauthPluginEnabled", "The policies switch OAuth off for {}.")
+    yield from _switched_off(subject, "isOauthPluginEnabled", "The policies disable OAuth for {}.")
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="warning"),
-    means="The client credentials flow is on in only one of settings and policies.",
-    why="Salesforce needs both; the token request is refused.",
-    remedy="Set isClientCredentialsFlowEnabled alike in both files.",
+    levels=Levels(login="warning", deploy="warning", commit="warning", mcp=None),
+    means="The client credentials flow is enabled in the settings or in the policies, but not in both.",
+    why="Salesforce requires both, and otherwise refuses the token request.",
+    remedy="Set isClientCredentialsFlowEnabled to the same value in both files.",
     source=f"{guide(metadata.SETTINGS)}; {guide(metadata.OAUTH_POLICIES)}",
     file_type=metadata.OAUTH_POLICIES,
 )
@@ -210,18 +228,18 @@ def client_credentials_half_enabled(subject: RuleInput) -> Iterator[Remark]:
     if policies.document.flag(_SWITCH, on) != on:
         only = "settings" if on else "policies"
         yield subject.remark(
-            f"The client credentials flow of {subject.app.name} is on in its {only} only.",
-            f"Set {_SWITCH} alike in settings and policies.",
+            f"The client credentials flow of {subject.app.name} is enabled only in its {only}.",
+            f"Set {_SWITCH} to the same value in settings and policies.",
             at=policies,
             element=_SWITCH,
         )
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
-    means="The client credentials flow is on, but the policies name no clientCredentialsFlowUser.",
-    why="The token belongs to that user; without one the request is refused.",
-    remedy="Name an API-only user with the least permissions in clientCredentialsFlowUser.",
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
+    means="The client credentials flow is enabled, but the policies have no clientCredentialsFlowUser.",
+    why="The token is issued for that user; without one, the request is refused.",
+    remedy="Set clientCredentialsFlowUser to an API-only user with the least permissions.",
     source=guide(metadata.OAUTH_POLICIES),
     file_type=metadata.OAUTH_POLICIES,
 )
@@ -229,19 +247,19 @@ def run_as_user_missing(subject: RuleInput) -> Iterator[Remark]:
     policies = subject.oauth_policies
     if policies and subject.client_credentials and not policies.document.text("clientCredentialsFlowUser"):
         yield subject.remark(
-            f"The client credentials flow of {subject.app.name} is on, but no user is named to run as.",
-            "Name an API-only user in clientCredentialsFlowUser.",
+            f"The client credentials flow of {subject.app.name} is enabled, but has no run-as user.",
+            "Set clientCredentialsFlowUser to an API-only user.",
             at=policies,
             element=_SWITCH,
         )
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
-    means="The project, or ECAPIPE_JWT_KEY_FILE, says that the app logs in with the JWT flow, but the settings hold "
-    "no certificate.",
-    why="Salesforce verifies the assertion with the certificate; without it the flow is off.",
-    remedy="Add the certificate that belongs to the key, deploy, and retrieve.",
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
+    means="The project or ECAPIPE_JWT_KEY_FILE selects the JWT flow for the app, but the settings have no "
+    "certificate.",
+    why="Salesforce verifies the assertion with the certificate; without it, the flow is disabled.",
+    remedy="Add the certificate that matches the private key, deploy, then retrieve.",
     source=f"{guide(metadata.SETTINGS)}; RFC 7523",
     needs=("jwt",),
 )
@@ -249,17 +267,17 @@ def jwt_without_certificate(subject: RuleInput) -> Iterator[Remark]:
     settings = subject.settings
     if settings and subject.app.name in subject.evidence.jwt and not settings.document.text("certificate"):
         yield subject.remark(
-            f"{subject.app.name} is to log in with the JWT flow, but its settings hold no certificate.",
-            "Add the certificate that belongs to the key, deploy, and retrieve again.",
+            f"{subject.app.name} uses the JWT flow, but its settings have no certificate.",
+            "Add the certificate that matches the private key, deploy, then retrieve again.",
             element="certificate",
         )
 
 
 @rule(
     levels=Levels(deploy="warning"),
-    means="The settings hold the consumer key of another org than the target. It is a note while the target's org "
-    "id is unknown.",
-    why="A key is made for one org. Deployed to another, it makes two orgs share an identity, or the deploy fails.",
+    means="The settings hold the consumer key of an org other than the target. A note if the target's org id is "
+    "unknown.",
+    why="A key belongs to one org. Deployed to another, it makes two orgs share an identity, or the deploy fails.",
     remedy="Remove consumerKey and consumerSecret before the deploy, then retrieve the new ones.",
     source=guide(metadata.SETTINGS),
 )
@@ -278,10 +296,10 @@ def key_deployed_to_other_org(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="note", deploy="note", commit="note"),
-    means="A file holds an element that its type does not have, as far as ecapipe knows.",
-    why="It may be misspelt, and then has no effect or stops the deploy; or newer than ecapipe.",
-    remedy="Compare the name with the documentation of the type.",
+    levels=Levels(login="note", deploy="note", commit="note", mcp=None),
+    means="A file has an element that ecapipe doesn't know in its metadata type.",
+    why="It may be misspelled, and then has no effect or makes the deploy fail. Or it is newer than ecapipe.",
+    remedy="Check the name in the documentation of the type.",
     source=GUIDE,
 )
 def unknown_element(subject: RuleInput) -> Iterator[Remark]:
@@ -293,9 +311,10 @@ def unknown_element(subject: RuleInput) -> Iterator[Remark]:
         for name in file.document.names:
             if name not in known:
                 yield subject.remark(
-                    f"{file.type.name} has no element {name}, as far as ecapipe knows.",
+                    f"Unknown element {name} in {file.type.name}.",
                     *did_you_mean(name, sorted(known)),
-                    f"Compare it with {file.type.name} in the Metadata API Developer Guide.",
+                    f"Check {file.type.name} in the Metadata API Developer Guide. The element may be newer than "
+                    "ecapipe.",
                     at=file,
                     element=name,
                 )
@@ -307,15 +326,16 @@ def _foreign(subject: RuleInput, element: str, *, org: str, type: Type, action: 
     file = subject.app.of(type)
     if target == "":
         yield subject.remark(
-            f"{element} of {subject.app.name} belongs to org {org}. Whether that is the target is unknown.",
-            "Name the target with --target-org, and its orgId in plugins.ecapipe.orgs of sfdx-project.json.",
+            f"{element} of {subject.app.name} belongs to org {org}, which may not be the target: the target's org "
+            "id is unknown.",
+            "Pass the target with --target-org, and set its orgId in plugins.ecapipe.orgs of sfdx-project.json.",
             at=file,
             element=element,
             at_most="note",
         )
     elif target and not same_id(org, target):
         yield subject.remark(
-            f"{element} of {subject.app.name} belongs to org {org}, not to the target, {target}.",
+            f"{element} of {subject.app.name} belongs to org {org}, not to the target {target}.",
             action,
             at=file,
             element=element,
@@ -326,5 +346,5 @@ def _switched_off(subject: RuleInput, switch: str, sentence: str) -> Iterator[Re
     policies = subject.policies
     if policies and not policies.document.flag(switch, True):
         yield subject.remark(
-            sentence.format(subject.app.name), f"Set {switch} to true, and deploy.", at=policies, element=switch
+            sentence.format(subject.app.name), f"Set {switch} to true, then deploy.", at=policies, element=switch
         )

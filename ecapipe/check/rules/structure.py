@@ -32,10 +32,10 @@ _WITH_OWN_RULE: Final = (problems.suffix_misspelt, problems.wrong_root, problems
 
 @rule(
     levels=Levels(login="error", deploy="note"),
-    means="The app has no global OAuth settings file. It is a note for linked and packaged apps, which have none, "
-    "and a warning where key and secret come from elsewhere.",
-    why="Key and secret are in that file only.",
-    remedy="Retrieve the type ExtlClntAppGlobalOauthSettings.",
+    means="The app has no global OAuth settings file. A note for linked and packaged apps, which have none, and a "
+    "warning if key and secret come from elsewhere.",
+    why="Only that file holds the key and secret.",
+    remedy="Retrieve the metadata type ExtlClntAppGlobalOauthSettings.",
     source=guide(metadata.SETTINGS),
 )
 def settings_missing(subject: RuleInput) -> Iterator[Remark]:
@@ -65,9 +65,9 @@ def _can_login_without_settings(subject: RuleInput) -> bool:
 
 @rule(
     levels=Levels(deploy="error"),
-    means="The last commit had a global OAuth settings file of the app, and the project has none.",
-    why="The deploy leaves out what the file holds, and in another org the app has no OAuth settings at all.",
-    remedy="Restore the file, or commit the deletion if it is meant.",
+    means="The last commit had a global OAuth settings file for the app, but the project no longer does.",
+    why="The deploy lacks these settings, and in another org the app has no OAuth settings at all.",
+    remedy="Restore the file, or commit the deletion if it is intended.",
     source=guide(metadata.SETTINGS),
     needs=("deleted",),
 )
@@ -77,22 +77,22 @@ def settings_deleted(subject: RuleInput) -> Iterator[Remark]:
         yield subject.remark(
             f"The global OAuth settings file of {name}, {path}, was deleted since the last commit.",
             f"Restore it: {command('git restore --source=HEAD', path)}",
-            "Or commit the deletion, if the app is to have none.",
+            "Or commit the deletion if it is intended.",
         )
 
 
 @rule(
     levels=Levels(login="error", deploy="error", commit="error"),
     means="More than one global OAuth settings file names the app.",
-    why="It is unclear which key and secret count, and a deploy writes one over the other.",
-    remedy="Keep one of the files.",
+    why="It is unclear which key and secret apply, and in a deploy one overwrites the other.",
+    remedy="Delete all but one of the files.",
     source=guide(metadata.SETTINGS),
 )
 def settings_duplicated(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings[1:]:
         yield subject.remark(
-            f"{subject.app.name} has another global OAuth settings file, {subject.all_settings[0].path}.",
-            "Keep one of them in the project.",
+            f"{subject.app.name} also has another global OAuth settings file: {subject.all_settings[0].path}.",
+            "Delete one of them.",
             at=file,
             element="externalClientApplication",
         )
@@ -100,16 +100,17 @@ def settings_duplicated(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="warning"),
-    means="A global OAuth settings file names an app of which the project has nothing else.",
-    why="The name may be misspelt, or the app may be gone. Salesforce refuses settings of an app it does not know.",
+    means="A global OAuth settings file names an app that has no other files in the project.",
+    why="The name may be misspelled, or the app may be gone. Salesforce refuses settings for an app that doesn't "
+    "exist.",
     remedy="Correct externalClientApplication, retrieve the rest of the app, or delete the file.",
     source=guide(metadata.SETTINGS),
 )
 def settings_orphaned(subject: RuleInput) -> Iterator[Remark]:
     if _orphaned(subject):
         yield subject.remark(
-            f"The settings name the app {subject.app.name}, of which the project has nothing else.",
-            "Correct externalClientApplication if it is misspelt.",
+            f"The settings name the app {subject.app.name}, which has no other files in the project.",
+            "Correct externalClientApplication if it is misspelled.",
             f"Or retrieve the app: {_retrieve(metadata.HEADER)}",
             element="externalClientApplication",
         )
@@ -117,9 +118,9 @@ def settings_orphaned(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="warning"),
-    means="Files of an app are there, but not its own, the .eca file.",
-    why="Without it the app cannot be made in another org, and nothing tells whether it is local or packaged.",
-    remedy="Retrieve the type ExternalClientApplication.",
+    means="The project has files of the app, but not its .eca file.",
+    why="Without it, the app can't be created in another org, and whether it is local or packaged is unknown.",
+    remedy="Retrieve the metadata type ExternalClientApplication.",
     source=guide(metadata.HEADER),
 )
 def app_header_missing(subject: RuleInput) -> Iterator[Remark]:
@@ -133,9 +134,9 @@ def app_header_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="note"),
-    means="The app has global OAuth settings, but no OAuth settings, the .ecaOauth file.",
-    why="They hold the scopes. Without them OAuth is not enabled for the app in another org.",
-    remedy="Retrieve the type ExtlClntAppOauthSettings.",
+    means="The app has global OAuth settings, but no OAuth settings (the .ecaOauth file).",
+    why="They hold the scopes. Without them, OAuth isn't enabled for the app in another org.",
+    remedy="Retrieve the metadata type ExtlClntAppOauthSettings.",
     source=guide(metadata.OAUTH),
 )
 def oauth_settings_missing(subject: RuleInput) -> Iterator[Remark]:
@@ -149,10 +150,10 @@ def oauth_settings_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="note", deploy="note"),
-    means="The app has OAuth settings, but no OAuth policies, the .ecaOauthPlcy file.",
-    why="They say who may sign in, and whether client credentials are allowed. A deploy makes them anew, with "
+    means="The app has OAuth settings, but no OAuth policies (the .ecaOauthPlcy file).",
+    why="They define who may sign in, and whether client credentials are allowed. A deploy recreates them with "
     "Salesforce's defaults.",
-    remedy="Retrieve the type ExtlClntAppOauthConfigurablePolicies.",
+    remedy="Retrieve the metadata type ExtlClntAppOauthConfigurablePolicies.",
     source=guide(metadata.OAUTH_POLICIES),
     file_type=metadata.OAUTH,
 )
@@ -169,8 +170,8 @@ def policies_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @project_rule(
     levels=Levels(login="error", deploy="error", commit="error"),
-    means="A file's suffix is nearly that of an external client app type, or has it in the wrong case.",
-    why="The Salesforce CLI goes by the exact suffix: it fails, or passes the file over.",
+    means="A file's suffix is almost that of an external client app type, or is in the wrong case.",
+    why="The Salesforce CLI requires the exact suffix: it fails, or ignores the file.",
     remedy="Rename the file.",
     source=REGISTRY,
 )
@@ -180,9 +181,9 @@ def suffix_misspelt(evidence: Evidence) -> Iterator[Remark]:
 
 @project_rule(
     levels=Levels(login="error", deploy="error", commit="error"),
-    means="A file's root element is not the metadata type its suffix promises.",
-    why="The Salesforce CLI goes by the suffix, the deploy by the root element: one of them fails.",
-    remedy="Give the file the suffix of its type.",
+    means="A file's root element doesn't match its suffix.",
+    why="The Salesforce CLI reads the type from the suffix, the deploy from the root element: one of them fails.",
+    remedy="Rename the file to the suffix of its type, or correct the root element.",
     source=GUIDE,
 )
 def wrong_root(evidence: Evidence) -> Iterator[Remark]:
@@ -191,9 +192,9 @@ def wrong_root(evidence: Evidence) -> Iterator[Remark]:
 
 @project_rule(
     levels=Levels(login="error", deploy="error", commit="error"),
-    means="A metadata file of an external client app is not well-formed, or holds what ecapipe refuses.",
-    why="Neither ecapipe nor a deploy can read it.",
-    remedy="Mend the file at the line of the finding, or retrieve it again.",
+    means="A metadata file of an external client app is not well-formed, or contains XML that ecapipe refuses.",
+    why="Neither ecapipe nor a deploy can read the file.",
+    remedy="Fix the file at the reported line, or retrieve it again.",
     source=GUIDE,
 )
 def malformed_xml(evidence: Evidence) -> Iterator[Remark]:
@@ -203,9 +204,9 @@ def malformed_xml(evidence: Evidence) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="note", deploy="note", commit="note"),
-    means="A file names its app with a namespace that neither the app's own file nor the project has.",
-    why="ecapipe takes both for one app. A deploy may not: it goes by the exact name.",
-    remedy="Write the name as the .eca file has it, or set the project's namespace.",
+    means="A file names its app with a namespace that neither the .eca file nor the project has.",
+    why="ecapipe treats both names as one app. A deploy may not: it needs the exact name.",
+    remedy="Use the name of the .eca file, or set namespace in sfdx-project.json.",
     source=f"{guide(metadata.HEADER)}; {DX_GUIDE}, sfdx-project.json",
 )
 def namespace_mismatch(subject: RuleInput) -> Iterator[Remark]:
@@ -213,8 +214,8 @@ def namespace_mismatch(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.app.files:
         if file.app and file.app != name and file.app != f"{subject.evidence.namespace}__{name}":
             yield subject.remark(
-                f"The file names the app {file.app}; its own file is {name}.eca-meta.xml.",
-                f"Write {name}, or set namespace in sfdx-project.json.",
+                f"The file names the app {file.app}, but the app's file is {name}.eca-meta.xml.",
+                f"Change it to {name}, or set namespace in sfdx-project.json.",
                 at=file,
                 element="externalClientApplication",
             )
@@ -222,8 +223,8 @@ def namespace_mismatch(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="error", deploy="warning", commit="warning"),
-    means="The app has no callback URL, and its settings allow no flow that does without one.",
-    why="Nobody can sign in: the web server flow has to send its answer to a registered address.",
+    means="The app has no callback URL, and its settings allow no flow that works without one.",
+    why="Users can't sign in: the web server flow redirects to a registered callback URL.",
     remedy="Add a callback URL, such as http://localhost:1717/OauthRedirect.",
     source=f"{guide(metadata.SETTINGS)}; RFC 6749, section 3.1.2",
 )
@@ -231,32 +232,33 @@ def callback_missing(subject: RuleInput) -> Iterator[Remark]:
     app = subject.app
     if subject.settings and not subject.callback_urls and not registry.allowed_by(app):
         yield subject.remark(
-            f"{app.name} has no callback URL, and allows no flow without one.",
-            "Add a callback URL to it, such as http://localhost:1717/OauthRedirect, and retrieve again.",
+            f"{app.name} has no callback URL, and allows no flow that works without one.",
+            "Add a callback URL, such as http://localhost:1717/OauthRedirect, then deploy and retrieve again.",
             element="callbackUrl",
         )
 
 
 @rule(
     levels=Levels(login="error", deploy="error", commit="error"),
-    means="A line of callbackUrl is no absolute URL, or has a fragment or a wildcard; or the element stands twice.",
-    why="Salesforce compares callback URLs character by character; one that is no URL never matches. It takes one "
-    "callbackUrl.",
-    remedy="Correct the line. Several URLs stand on lines of their own, in one element.",
+    means="A line of callbackUrl isn't an absolute URL, or has a fragment or a wildcard. Or callbackUrl appears "
+    "twice.",
+    why="Salesforce compares callback URLs character by character, so one that isn't a URL never matches. It accepts "
+    "only one callbackUrl element.",
+    remedy="Correct the line. Put several URLs in one element, each on its own line.",
     source=f"RFC 6749, section 3.1.2; {guide(metadata.SETTINGS)}",
 )
 def callback_invalid(subject: RuleInput) -> Iterator[Remark]:
     name = subject.app.name
     if wrong := [f"{url} {fault}" for url in subject.callback_urls if (fault := _assess(url)) not in _VALID]:
         yield subject.remark(
-            f"{name} has callback URLs that cannot be used: {'; '.join(wrong)}.",
-            "Correct them in the app's OAuth settings; several stand on lines of their own.",
+            f"{name} has invalid callback URLs: {'; '.join(wrong)}.",
+            "Correct them in the app's OAuth settings, each URL on its own line.",
             element="callbackUrl",
         )
     for another in subject.settings.document.all("callbackUrl")[1:] if subject.settings else ():
         remark = subject.remark(
-            f"{name} has more than one callbackUrl; Salesforce takes one, and only the first was read.",
-            "Write all callback URLs into one callbackUrl, each on a line of its own.",
+            f"{name} has more than one callbackUrl element: Salesforce accepts one, and only the first was read.",
+            "Put all callback URLs in one callbackUrl element, each on its own line.",
             element="callbackUrl",
         )
         yield replace(remark, line=another.line, element="another callbackUrl")
@@ -265,15 +267,15 @@ def callback_invalid(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="warning"),
-    means="A callback URL is plain http, and not on this machine.",
-    why="The authorization code travels to it unencrypted.",
-    remedy="Use https, a scheme of the app's own, or http on localhost.",
+    means="A callback URL uses plain http and isn't on this machine.",
+    why="The authorization code is sent to it unencrypted.",
+    remedy="Use https, a custom scheme, or http on localhost.",
     source="RFC 9700, section 2.6; RFC 8252, section 7.3",
 )
 def callback_insecure(subject: RuleInput) -> Iterator[Remark]:
     if wrong := [url for url in subject.callback_urls if _assess(url) == _INSECURE]:
         yield subject.remark(
-            f"{subject.app.name} has callback URLs that are plain http: {', '.join(wrong)}.",
+            f"{subject.app.name} has callback URLs that use plain http: {', '.join(wrong)}.",
             "Use https.",
             element="callbackUrl",
         )
@@ -283,7 +285,7 @@ def callback_insecure(subject: RuleInput) -> Iterator[Remark]:
     levels=Levels(login="warning", deploy="error", commit="error"),
     means="All callback URLs together have more than 2,000 characters.",
     why="Salesforce refuses the deploy.",
-    remedy="Remove the callback URLs that nobody uses.",
+    remedy="Remove unused callback URLs.",
     source=f"{HELP}, Configure the External Client App OAuth Settings",
 )
 def callback_too_long(subject: RuleInput) -> Iterator[Remark]:
@@ -291,7 +293,7 @@ def callback_too_long(subject: RuleInput) -> Iterator[Remark]:
     if text and len(text) > LONGEST:
         yield subject.remark(
             f"The callback URLs of {subject.app.name} have {len(text)} characters; {LONGEST} are allowed.",
-            "Remove those that nobody uses.",
+            "Remove unused callback URLs.",
             element="callbackUrl",
         )
 
@@ -299,7 +301,7 @@ def callback_too_long(subject: RuleInput) -> Iterator[Remark]:
 @rule(
     levels=Levels(deploy="warning", commit="note"),
     means="The global OAuth settings have no label.",
-    why="The documentation calls it optional, but deploys without it have failed with Missing required field.",
+    why='The documentation calls it optional, but deploys without it have failed with "Missing required field".',
     remedy="Add a label, such as the name of the file.",
     source=guide(metadata.SETTINGS),
 )
@@ -315,17 +317,17 @@ def label_missing(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="note", deploy="warning"),
-    means="A pattern of .forceignore hides the app's global OAuth settings file.",
-    why="The Salesforce CLI neither deploys nor retrieves it, so what it holds is never renewed.",
-    remedy="Remove the pattern from .forceignore; to keep the file out of git, use .gitignore.",
+    means="A .forceignore pattern excludes the app's global OAuth settings file.",
+    why="The Salesforce CLI neither deploys nor retrieves the file, so its contents are never updated.",
+    remedy="Remove the pattern from .forceignore. To keep the file out of git, use .gitignore.",
     source=f"{DX_GUIDE}, How to Exclude Source When Syncing",
 )
 def settings_forceignored(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
         if file.ignored:
             yield subject.remark(
-                f".forceignore hides the settings of {subject.app.name}: they are neither deployed nor retrieved.",
-                "Remove the pattern from .forceignore; to keep the file out of git, use .gitignore.",
+                f".forceignore excludes the settings of {subject.app.name}: they are neither deployed nor retrieved.",
+                "Remove the pattern from .forceignore. To keep the file out of git, use .gitignore.",
                 at=file,
             )
 
@@ -345,14 +347,14 @@ def _assess(url: str) -> str | None:
         # Reading it raises on a port that is no number.
         parts.port  # noqa: B018
     except ValueError:
-        return "is no absolute URL"
+        return "is not an absolute URL"
     if "#" in url:
         return "has a fragment (#)"
     if "*" in url:
         return "has a wildcard (*)"
     web = parts.scheme in ("http", "https")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:\S+", url) or (web and not parts.hostname):
-        return "is no absolute URL"
+        return "is not an absolute URL"
     # Plain http to this machine itself is what RFC 8252 §7.3 asks for.
     if parts.scheme == "http" and not apps.loopback(url):
         return _INSECURE

@@ -48,9 +48,9 @@ _SCOPED: Final = re.compile(r"00D[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?:(\S.*)")
 
 @rule(
     levels=Levels(login="warning", deploy="error", commit="note"),
-    means="An element holds a value that it does not have, as far as ecapipe knows. Before a deploy it is an error "
-    "only where it is all but one of the known values, or no boolean.",
-    why="Salesforce refuses the deploy of a value it does not know, and takes true and false in lower case only.",
+    means="An element has a value that ecapipe doesn't know. Before a deploy, an error only if it is almost one of "
+    "the known values, or isn't a boolean where one is required.",
+    why="Salesforce refuses to deploy unknown values, and accepts true and false only in lowercase.",
     remedy="Correct the value, or retrieve the file again.",
     source=GUIDE,
 )
@@ -64,9 +64,9 @@ def value_unknown(subject: RuleInput) -> Iterator[Remark]:
             if known is _BOOLEAN:
                 choices = ["true", "false"]
             yield subject.remark(
-                f"{element.name} of {subject.app.name} is {element.text[:80]}, which is none of its values.",
+                f"{element.name} of {subject.app.name} has an unknown value: {element.text[:80]}.",
                 *did_you_mean(element.text, choices),
-                f"Write one of {', '.join(choices)}, or retrieve the file again.",
+                f"Use one of {', '.join(choices)}, or retrieve the file again.",
                 at=file,
                 element=element.name,
                 at_most=None if known is _BOOLEAN else _mildest(element.text, known),
@@ -75,11 +75,11 @@ def value_unknown(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="error", commit="note"),
-    means="commaSeparatedOauthScopes names a scope that does not exist, as far as ecapipe knows. Before a deploy it "
-    "is an error only where it is all but the name of a known one.",
-    why="Salesforce refuses the deploy of a scope it does not know. Metadata has names of its own for them, such as "
-    "RefreshToken for refresh_token.",
-    remedy="Correct the name; several are separated by commas.",
+    means="commaSeparatedOauthScopes has a scope that ecapipe doesn't know. Before a deploy, an error only if it is "
+    "almost the name of a known one.",
+    why="Salesforce refuses to deploy unknown scopes. In metadata, scopes have their own names, such as RefreshToken "
+    "for refresh_token.",
+    remedy="Correct the name. Separate several with commas.",
     source=guide(metadata.OAUTH),
     file_type=metadata.OAUTH,
 )
@@ -90,9 +90,9 @@ def scope_unknown(subject: RuleInput) -> Iterator[Remark]:
         meant = [known for known, scope in SCOPE_NAMES.items() if scope == name]
         hints = (f'Did you mean "{meant[0]}"?',) if meant else did_you_mean(name, sorted(SCOPES))
         yield subject.remark(
-            f"{subject.app.name} has the scope {name[:80]}, which does not exist as far as ecapipe knows.",
+            f"{subject.app.name} has an unknown scope: {name[:80]}.",
             *hints,
-            "Correct it in commaSeparatedOauthScopes, whose names are separated by commas.",
+            "Correct it in commaSeparatedOauthScopes, a list of names separated by commas.",
             at=subject.oauth,
             element="commaSeparatedOauthScopes",
             at_most=_mildest(name, SCOPES),
@@ -100,10 +100,10 @@ def scope_unknown(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
-    means="The app logs in with the JWT flow, or has a certificate, but its scopes lack RefreshToken.",
-    why="An org refuses the flow without it: refresh_token scope is required.",
-    remedy="Add RefreshToken to commaSeparatedOauthScopes, and deploy.",
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
+    means="The app uses the JWT flow, or has a certificate, but its scopes lack RefreshToken.",
+    why='Without it, the org refuses the flow with "refresh_token scope is required".',
+    remedy="Add RefreshToken to commaSeparatedOauthScopes, then deploy.",
     source=f"{HELP}, OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration",
     file_type=metadata.OAUTH,
 )
@@ -113,18 +113,18 @@ def jwt_without_refresh_scope(subject: RuleInput) -> Iterator[Remark]:
         return
     if app.name in subject.evidence.jwt or subject.settings_text("certificate"):
         yield subject.remark(
-            f"{app.name} can log in with the JWT flow only if RefreshToken is among its scopes.",
-            "Add RefreshToken to commaSeparatedOauthScopes, and deploy.",
+            f"{app.name} can't log in with the JWT flow: its scopes lack RefreshToken.",
+            "Add RefreshToken to commaSeparatedOauthScopes, then deploy.",
             at=subject.oauth,
             element="commaSeparatedOauthScopes",
         )
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
-    means="The certificate of the settings has expired.",
-    why="Salesforce verifies assertions of the JWT flow with it.",
-    remedy="Make a new key and certificate, put the certificate into the settings, deploy, and retrieve.",
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
+    means="The certificate in the settings has expired.",
+    why="Salesforce uses it to verify the assertions of the JWT flow.",
+    remedy="Create a new key and certificate, put the certificate in the settings, deploy, then retrieve.",
     source=f"{guide(metadata.SETTINGS)}; RFC 5280, section 4.1.2.5",
     needs=("expired_certificates",),
 )
@@ -133,17 +133,17 @@ def certificate_expired(subject: RuleInput) -> Iterator[Remark]:
         if end := subject.evidence.expired_certificates.get(file.path):
             yield subject.remark(
                 f"The certificate of {subject.app.name} expired on {end}.",
-                "Put a new one into the settings, and deploy; a new private key goes with it.",
+                "Create a new private key and certificate, put the certificate in the settings, then deploy.",
                 at=file,
                 element="certificate",
             )
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
-    means="What stands in the settings as a certificate cannot be read as one: it is cut, or a placeholder.",
-    why="Salesforce refuses the deploy, or every login with the JWT flow.",
-    remedy="Put the certificate there, in PEM or as the base64 in it, or retrieve the file again.",
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
+    means="The certificate in the settings can't be parsed: it is truncated, or a placeholder.",
+    why="Salesforce refuses the deploy, or every JWT login.",
+    remedy="Insert the certificate, as PEM or as its base64 content, or retrieve the file again.",
     source=f"{guide(metadata.SETTINGS)}; RFC 7468",
     needs=("invalid_certificates",),
 )
@@ -151,8 +151,8 @@ def certificate_invalid(subject: RuleInput) -> Iterator[Remark]:
     for file in subject.all_settings:
         if file.path in subject.evidence.invalid_certificates:
             yield subject.remark(
-                f"The certificate in the settings of {subject.app.name} cannot be read as one.",
-                "Put the certificate there, in PEM or as the base64 in it, or retrieve the file again.",
+                f"The certificate in the settings of {subject.app.name} can't be parsed.",
+                "Insert the certificate, as PEM or as its base64 content, or retrieve the file again.",
                 at=file,
                 element="certificate",
             )
@@ -160,10 +160,10 @@ def certificate_invalid(subject: RuleInput) -> Iterator[Remark]:
 
 @project_rule(
     levels=Levels(login="warning", deploy="error", commit="note"),
-    means=f"sourceApiVersion of the project is below {FIRST_API_VERSION}, or no API version.",
-    why="External client apps came with API version 59.0: a retrieve for an earlier one brings none, and a deploy "
-    "is refused.",
-    remedy="Set sourceApiVersion to that of your org.",
+    means=f"sourceApiVersion of the project is below {FIRST_API_VERSION}, or isn't an API version.",
+    why="External client apps exist since API version 59.0: a retrieve with an earlier version returns none, and a "
+    "deploy is refused.",
+    remedy="Set sourceApiVersion to the API version of your org.",
     source=f"{GUIDE}, ExternalClientApplication",
     needs=("unfit_api_version",),
 )
@@ -175,9 +175,9 @@ def api_version_too_old(evidence: Evidence) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="error", commit="warning"),
-    means="orgScopedExternalApp is not of the form ORG_ID:NAME. A warning where only the name is another app's.",
-    why="Salesforce refuses the deploy: the element says in which org the app was made, and under which name.",
-    remedy="Remove orgScopedExternalApp; Salesforce makes a new one at the deploy.",
+    means="orgScopedExternalApp isn't in the form ORG_ID:NAME. At most a warning if only the name is another app's.",
+    why="Salesforce refuses the deploy: the element records the org where the app was created, and its name there.",
+    remedy="Remove orgScopedExternalApp; Salesforce creates a new one on deploy.",
     source=guide(metadata.HEADER),
     file_type=metadata.HEADER,
 )
@@ -190,12 +190,12 @@ def org_scoped_app_malformed(subject: RuleInput) -> Iterator[Remark]:
     if parts and app.name in (parts[1], parts[1].rpartition("__")[2]):
         return
     mildest: Level | None = None
-    reason = "is not an org id, a colon and the app's name"
+    reason = "isn't in the form ORG_ID:NAME"
     if parts:
         mildest, reason = "warning", f"names the app {parts[1]}"
     yield subject.remark(
         f"orgScopedExternalApp of {app.name} {reason}.",
-        "Remove it: Salesforce makes a new one at the deploy.",
+        "Remove it: Salesforce creates a new one on deploy.",
         at=header,
         element="orgScopedExternalApp",
         at_most=mildest,
@@ -204,9 +204,9 @@ def org_scoped_app_malformed(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(deploy="warning"),
-    means="The app's own file has no contactEmail.",
-    why="Salesforce asks for one when an app is made.",
-    remedy="Add contactEmail, with an address that is read.",
+    means="The app's .eca file has no contactEmail.",
+    why="Salesforce requires one when an app is created.",
+    remedy="Add contactEmail, with a monitored address.",
     source=f"{HELP}, Create a Local External Client App; {guide(metadata.HEADER)}",
     file_type=metadata.HEADER,
 )
@@ -215,7 +215,7 @@ def contact_email_missing(subject: RuleInput) -> Iterator[Remark]:
     if header and not header.document.text("contactEmail"):
         yield subject.remark(
             f"{subject.app.name} has no contactEmail.",
-            "Add contactEmail, with an address that is read.",
+            "Add contactEmail, with a monitored address.",
             at=header,
             element="contactEmail",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from ecapipe.credentials.sources import ClientIdentity
 from ecapipe.oauth.flows.flow import Flow, Means
@@ -12,6 +12,10 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.project import callback_not_usable
 from ecapipe.project.apps import App, loopback
 from ecapipe.secret import Secret
+
+# Every command loads the flows.
+if TYPE_CHECKING:
+    from ecapipe.oauth.dpop import ProofKey
 
 Callback = Literal["listen", "paste"]
 
@@ -26,6 +30,8 @@ class AuthorizationCode(Grant):
     code: Secret
     redirect_uri: str
     code_verifier: Secret
+    key: ProofKey | None = None
+    """What it is bound to (RFC 9449 §10), if it is."""
 
     @property
     def flow(self) -> WebFlow:
