@@ -17,7 +17,7 @@ from ecapipe import __version__
 from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import options
 from ecapipe.render import annotations as workflow
-from ecapipe.render.report_data import ReportData
+from ecapipe.render.report_data import ReportCell, ReportColumn, ReportData, ReportRow
 from ecapipe.render.reports import FORMATS
 
 SARIF = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
@@ -289,6 +289,13 @@ def test_markdown_of_a_run_says_how_every_target_ended() -> None:
     assert "| ✅ | `Billing@uat` | `user@acme.example in org 00D000000000001EAA` |" in page
     assert "| ❌ | `Billing@uat 2` | authorize: `RedirectUriMismatch` |" in page
     assert "| ⚪ | `Billing 2@uat 2` | `Not reached.` |" in page
+
+
+def test_markdown_counts_a_login_that_skips_its_browser_as_passed() -> None:
+    cells = {"authorize": ReportCell("skipped"), "token": ReportCell("passed"), "verify": ReportCell("passed")}
+    columns = tuple(ReportColumn(name, name, always=True) for name in cells)
+    rows = (ReportRow("Robot@uat", cells, is_target=True),)
+    assert "| ✅ | `Robot@uat` |" in FORMATS["markdown"](ReportData("ecapipe run", "Succeeded", {}, columns, rows))
 
 
 def test_markdown_folds_what_is_long_and_stops_where_nobody_reads_on() -> None:
