@@ -7,8 +7,8 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from ecapipe import page
 from ecapipe.emulator.org import Authorization, EmulatedOrg, EmulatedUser
+from ecapipe.page import html, policy
 
 _STYLE = """
 .card label { display: block; margin-top: 1rem; }
@@ -90,7 +90,7 @@ def _callback_action(pending: Authorization) -> str:
 def _page(title: str, body: str, *, status: int = 200, form_action: str = "'none'") -> HTMLResponse:
     # No script and no frame: what an app's name or an address slips in stays text, and no foreign page frames Allow.
     headers = {
-        "Content-Security-Policy": page.policy(_STYLE, form_action=form_action),
+        "Content-Security-Policy": policy(_STYLE, form_action=form_action),
         "Referrer-Policy": "no-referrer",
         "X-Frame-Options": "DENY",
     }
@@ -99,4 +99,4 @@ def _page(title: str, body: str, *, status: int = 200, form_action: str = "'none
 {body}
 <footer>Local emulator of ecapipe. Nothing you enter here reaches Salesforce.</footer>
 </main>"""
-    return HTMLResponse(page.html(f"{title} - ecapipe emulator", card, _STYLE), status, headers)
+    return HTMLResponse(html(f"{title} - ecapipe emulator", card, _STYLE), status, headers)

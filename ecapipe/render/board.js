@@ -58,6 +58,12 @@
     }
   }
 
+  function lose(isLost) {
+    byId("lost").hidden = !isLost;
+    // Whoever signed in from here now would do so for nobody.
+    for (const part of document.querySelector("main").children) part.inert = isLost && part.id !== "lost";
+  }
+
   async function ask() {
     const address = new URL("parts" + location.search, location.href);
     if (version !== null) address.searchParams.set("since", version);
@@ -73,11 +79,11 @@
       try {
         await ask();
         misses = 0;
-        byId("lost").hidden = true;
+        lose(false);
       } catch (error) {
         if (error.name === "AbortError") continue;
         misses += 1;
-        if (misses > 2) byId("lost").hidden = false;
+        if (misses > 2) lose(true);
         await pause(Math.min(400 * misses, 3000));
       }
     }
@@ -93,11 +99,11 @@
   async function send(form) {
     const sent = new URLSearchParams(new FormData(form));
     const field = form.querySelector("textarea");
-    if (field) field.value = "";  // a code is not left standing
+    if (field) field.value = "";  // no code stays on the page
     try {
       await fetch(form.action, { method: "POST", body: sent, redirect: "manual" });
     } catch {
-      byId("lost").hidden = false;
+      lose(true);
     }
     field?.focus();
   }
@@ -127,7 +133,7 @@
     const link = event.target.closest("a.button");
     const choice = event.target.closest("#choice a");
     if (copy) {
-      navigator.clipboard.writeText(copy.dataset.copy).then(() => { byId("said").textContent = "The link is copied."; });
+      navigator.clipboard.writeText(copy.dataset.copy).then(() => { byId("said").textContent = "Link copied."; });
     } else if (link) {
       seen.add(link.href);
       setTimeout(mark);

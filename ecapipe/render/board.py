@@ -77,7 +77,7 @@ class BoardView:
 
     def page(self, query: Mapping[str, str], seconds: float) -> str:
         """The page, so many seconds before the last login is given up; for `query` see `BoardSnapshot`."""
-        return board_page.page(self._snapshot(query, seconds))
+        return board_page.render(self._snapshot(query, seconds))
 
     def parts(self, query: Mapping[str, str], seconds: float) -> str:
         """What of the page changes, for its script."""

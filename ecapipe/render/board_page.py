@@ -5,8 +5,6 @@ Rendered here, so that it works without a script; `board.js` only puts in place 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from ecapipe import __version__
+from ecapipe import __version__, page
 from ecapipe.render import board_table
 from ecapipe.render.board_row import BoardRow, State
 from ecapipe.render.board_table import FILTERS, escape_text, selected_filter
@@ -27,13 +25,7 @@ REFRESH: Final = 5
 _MANY: Final = 10
 """Rows; a page of more has a search field."""
 
-_STOP: Final = "What is signed in stays so. The rest ends, and can be done in another run."
-
-# In the page itself, because its policy lets it load nothing.
-_ICON: Final = quote(
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#0b5cab"/>'
-    '<path d="m4 8.5 2.8 2.8L12.2 5" fill="none" stroke="#fff" stroke-width="2"/></svg>'
-)
+_STOP: Final = "Completed sign-ins stay. The others end; ecapipe run --resume continues with them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +51,9 @@ class BoardSnapshot:
     @property
     def title(self) -> str:
         if self.ended:
-            return "Ended - ecapipe"
+            return "Sign-in ended - ecapipe"
         count = self.count
-        return f"{count['waiting'] + count['working']} of {count.total()} left - ecapipe"
+        return f"{count['waiting'] + count['working']} of {count.total()} sign-ins left - ecapipe"
 
     @property
     def verdict(self) -> str:
@@ -71,29 +63,13 @@ class BoardSnapshot:
         return "good" if all(row.state == "done" for row in self.rows) else "bad"
 
 
-def page(board: BoardSnapshot) -> str:
+def render(board: BoardSnapshot) -> str:
     """The whole page."""
     refresh = ""
     if "hold" not in board.query and not board.ended:
         refresh = f'<noscript><meta http-equiv="refresh" content="{REFRESH}"></noscript>'
-    body = "\n".join(_body(board))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{escape(board.title)}</title>
-<link rel="icon" href="data:image/svg+xml,{_ICON}">
-{refresh}
-<style>{_resource("board.css")}</style>
-</head>
-<body>
-{body}
-<script>{_resource("board.js")}</script>
-</body>
-</html>
-"""
+    body = "\n".join([*_body(board), f"<script>{_resource('board.js')}</script>"])
+    return page.html(board.title, body, _resource("board.css"), head=refresh)
 
 
 def parts(board: BoardSnapshot) -> str:
@@ -103,11 +79,8 @@ def parts(board: BoardSnapshot) -> str:
 
 def content_security_policy() -> str:
     """The Content-Security-Policy of the page: its own style and script, by hash, and its own forms."""
-    # frame-ancestors: a page of somebody else that framed the board could have its buttons clicked unawares.
-    return (
-        f"default-src 'none'; style-src '{_digest('board.css')}'; script-src '{_digest('board.js')}'; "
-        "connect-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    )
+    script = page.digest(_resource("board.js"))
+    return page.policy(_resource("board.css"), script_src=script, connect_src="'self'", form_action="'self'")
 
 
 def _body(board: BoardSnapshot) -> Iterator[str]:
@@ -121,24 +94,26 @@ def _body(board: BoardSnapshot) -> Iterator[str]:
         if len(rows) > _MANY:
             search = _search(query)
     yield f'<main data-version="{board.version}" class="{board.verdict}"{ended}>'
-    yield '<p id="lost" role="alert" hidden>ecapipe no longer answers: it has ended, or the way to it is closed. '
-    yield "Look at its terminal. Do not sign in from here now: nobody may wait for it.</p>"
-    yield f'<header><div id="progress" data-live role="status">{_progress(count, board.ended)}</div>'
+    yield '<p id="lost" role="alert" hidden>ecapipe no longer responds: it has ended, or the connection is lost. '
+    yield "See the terminal. You can't sign in from this page.</p>"
+    yield '<header><p class="brand">ecapipe sign-in</p>'
+    yield f'<div id="progress" data-live role="status">{_progress(count, board.ended)}</div>'
     yield f'<p id="time" data-live>{time}</p>'
     yield f'<div id="bar" data-live aria-hidden="true">{_bar(count)}</div></header>'
     yield f'<p id="said" data-live role="status">{escape_text(board.message)}</p>'
-    # data-typed: people may be typing there, so the script leaves the element alone unless it comes or goes.
+    # data-typed: the user may be typing there, so the script leaves the element alone unless it comes or goes.
     yield f'<div id="answer" data-live data-typed>{answer}</div>'
     yield f'<nav id="choice" data-live aria-label="Rows shown">{choice}</nav>'
     yield f'<div id="search" data-live data-typed>{search}</div>'
+    yield f'<div id="notes" data-live>{"".join(board_table.notes(rows))}</div>'
     yield '<table><thead><tr><th scope="col">App and org</th><th scope="col">Status</th>'
     yield '<th scope="col">What to do</th></tr></thead><tbody id="rows" data-live>'
     yield from board_table.render(rows, query, board.ended)
     yield "</tbody></table>"
     yield f'<div id="finish" data-live data-typed>{_finish(count, board.ended)}</div>'
     yield _hold(query, board.ended)
-    yield f"<footer>ecapipe {escape(__version__)}, on this machine only. Your passwords go to your orgs alone."
-    yield "</footer></main>"
+    yield f"<footer>ecapipe {escape(__version__)}, on this machine only. You enter passwords only on the pages of "
+    yield "your orgs.</footer></main>"
 
 
 @cache
@@ -149,21 +124,16 @@ def _resource(name: str) -> str:
     return resources.files("ecapipe.render").joinpath(name).read_text(encoding="utf-8")
 
 
-@cache
-def _digest(name: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(_resource(name).encode()).digest()).decode()
-
-
 def _progress(count: Counter[State], ended: bool) -> str:
     if ended:
-        heading, sentence = _outcome(count), "Nothing more happens here. Close this page and go on in the terminal."
+        heading, sentence = _outcome(count), "You can close this page and return to the terminal."
     elif count["waiting"] + count["working"]:
         heading, sentence = f"{count['waiting'] + count['working']} of {count.total()} left to sign in", _tally(count)
     elif failed := count["failed"] + count["left"]:
         heading = f"{failed} of {count.total()} could not sign in"
         sentence = "Try again below, or finish without them."
     else:
-        heading, sentence = f"All {count.total()} are signed in", "ecapipe goes on by itself."
+        heading, sentence = f"All {count.total()} are signed in", "ecapipe is finishing the run."
     # The script moves the focus here when the row that had it is gone.
     return f'<h1 tabindex="-1" id="top">{heading}</h1><p>{sentence}</p>'
 
@@ -175,13 +145,13 @@ def _outcome(count: Counter[State]) -> str:
 
 
 def _tally(count: Counter[State]) -> str:
-    """What has become of the logins so far, as far as there is something to tell."""
+    """The state of the logins that are not waiting."""
     numbers = {
         "signed in": count["done"],
         "failed": count["failed"] + count["left"],
         "in progress": count["working"],
     }
-    return ", ".join(f"{n} {words}" for words, n in numbers.items() if n) or "Each opens in a tab of its own"
+    return ", ".join(f"{n} {words}" for words, n in numbers.items() if n) or "Each sign-in opens in its own tab"
 
 
 def _time(seconds: float) -> str:
@@ -202,14 +172,14 @@ def _bar(count: Counter[State]) -> str:
 
 
 def _paste(rows: Iterable[BoardRow]) -> str:
-    """The one place for answers that do not come by themselves."""
+    """The one place for redirect URLs that ecapipe can't listen at."""
     needed = any(row.state == "waiting" and (row.pasted or row.ends_at) for row in rows)
     # Unfolded for those who need it; on every other board it would only be in the way.
     return (
-        f"<details{' open' if needed else ''}><summary>Paste an answer</summary>"
-        '<form method="post" action="paste" autocomplete="off"><label for="pasted">After you press Allow, the '
-        "browser may end at another page than ecapipe&#39;s. Copy the whole address of that page into this box; "
-        "several, in any order, are fine.</label>"
+        f"<details{' open' if needed else ''}><summary>Paste a redirect URL</summary>"
+        '<form method="post" action="paste" autocomplete="off"><label for="pasted">After you click Allow, the '
+        "browser may end at a page that isn&#39;t ecapipe&#39;s. Copy the full URL from the address bar into this "
+        "box. You can paste several URLs, in any order.</label>"
         '<div class="line"><textarea id="pasted" name="pasted" rows="1" required spellcheck="false" '
         'autocapitalize="off" autocomplete="off"></textarea>'
         '<button id="take">Send</button></div></form></details>'
@@ -224,7 +194,8 @@ def _choice(count: Counter[State], query: Mapping[str, str]) -> str:
             current = ' aria-current="true"'
         number = sum(count[state] for state in choice.states)
         address = escape(_address(query, show=key))
-        links.append(f'<a id="show-{key}" href="{address}"{current}>{choice.label} <b>{number}</b></a>')
+        if number or current or not key:
+            links.append(f'<a id="show-{key}" href="{address}"{current}>{choice.label} <b>{number}</b></a>')
     return " ".join(links)
 
 
@@ -254,8 +225,8 @@ def _finish(count: Counter[State], ended: bool) -> str:
     form = '<form method="post" action="finish"><button id="end" class="stop">{}</button></form>'
     if not count["waiting"] + count["working"]:
         return form.format("Finish without them")
-    # Folded while somebody could still sign in: it ends the logins of everybody.
-    return f"<details><summary>Stop here</summary><p>{_STOP}</p>{form.format('Wait for nobody any more')}</details>"
+    # Folded while somebody could still sign in: it ends every pending login.
+    return f"<details><summary>Finish early</summary><p>{_STOP}</p>{form.format('End sign-in')}</details>"
 
 
 def _hold(query: Mapping[str, str], ended: bool) -> str:
@@ -263,7 +234,7 @@ def _hold(query: Mapping[str, str], ended: bool) -> str:
     if ended:
         return ""
     if "hold" in query:
-        link = f'<a href="{escape(_address(query, hold=None))}">Let it load itself again.</a>'
-        return f"<noscript><p>This page stands still. {link}</p></noscript>"
-    link = f'<a href="{escape(_address(query, hold="1"))}">Hold it still</a>'
-    return f"<noscript><p>This page loads itself again every {REFRESH} seconds. {link} to paste.</p></noscript>"
+        link = f'<a href="{escape(_address(query, hold=None))}">Resume</a>'
+        return f"<noscript><p>Auto-refresh is off. {link}</p></noscript>"
+    link = f'<a href="{escape(_address(query, hold="1"))}">Pause</a>'
+    return f"<noscript><p>This page refreshes every {REFRESH} seconds. {link} before you paste.</p></noscript>"

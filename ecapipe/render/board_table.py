@@ -16,6 +16,9 @@ _MARKS: Final[Mapping[State, str]] = {"waiting": "▸", "working": "◌", "faile
 _RANKS: Final[Mapping[State, int]] = {"waiting": 0, "working": 0, "failed": 1, "left": 1, "done": 2}
 """Order of the rows: open ones first."""
 
+_NAMED: Final = 5
+"""Logins that a note names; more are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class BoardFilter:
@@ -28,7 +31,7 @@ class BoardFilter:
 FILTERS: Final[Mapping[str, BoardFilter]] = {
     "": BoardFilter("All", frozenset(_RANKS)),
     "open": BoardFilter("To do", frozenset({"waiting", "working"})),
-    "failed": BoardFilter("Not signed in", frozenset({"failed", "left"})),
+    "failed": BoardFilter("Failed", frozenset({"failed", "left"})),
     "done": BoardFilter("Signed in", frozenset({"done"})),
 }
 """By the value of the query parameter ``show``."""
@@ -51,7 +54,37 @@ def render(rows: Sequence[BoardRow], query: Mapping[str, str], ended: bool) -> I
     for row in sorted(selection, key=lambda row: (_RANKS[row.state], row.number)):
         yield _row(row, rivals.get(row.number, ()), ended)
     if not selection:
-        yield f'<tr id="row-0" class="none"><td colspan="3">{"Nothing here." if rows else "No link yet."}</td></tr>'
+        words = "No matching sign-ins." if rows else "No sign-in link yet."
+        yield f'<tr id="row-0" class="none"><td colspan="3">{words}</td></tr>'
+
+
+def notes(rows: Sequence[BoardRow]) -> Iterator[str]:
+    """What to know of several logins, once for all of them: which ones a browser would mix up, and warnings."""
+    logins = {row.number: f"<bdi>{escape_text(str(row.subject))}</bdi>" for row in rows}
+    groups = {frozenset({number, *(other.number for other in others)}) for number, others in _rivals(rows).items()}
+    # A group within a larger one says nothing more.
+    clashes = [one for one in groups if len(one) > 1 and not any(one < other for other in groups)]
+    for numbers in sorted(map(sorted, clashes)):
+        yield _note(
+            f"One browser session can mix up {_several([logins[number] for number in numbers])}. "
+            "Sign in to one after the other, or use a private window or another browser."
+        )
+    warnings: dict[str, list[str]] = {}
+    for row in rows:
+        if row.warning:
+            warnings.setdefault(row.warning, []).append(logins[row.number])
+    for warning, names in warnings.items():
+        yield _note(f"{_several(names)}: {escape_text(warning)}")
+
+
+def _note(markup: str) -> str:
+    return f'<p class="clash"><span aria-hidden="true">⚠</span> {markup}</p>'
+
+
+def _several(names: Sequence[str]) -> str:
+    if len(names) > _NAMED:
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+    return ", ".join(names)
 
 
 def _matches(row: BoardRow, query: Mapping[str, str]) -> bool:
@@ -84,7 +117,7 @@ def _row(row: BoardRow, rivals: Sequence[BoardRow], ended: bool) -> str:
     if row.user:
         user = f'<span class="user">as <bdi>{escape_text(row.user)}</bdi></span>'
     if ended:
-        advice = _remedy(row)
+        advice = "<p>Run again with --resume.</p>" if row.state == "left" else _remedy(row, retry=False)
     else:
         advice = _advice(row, rivals, f"{app} in {org}")
     # bdi: a name in a right-to-left script must not turn the text around it.
@@ -120,12 +153,12 @@ def _advice(row: BoardRow, rivals: Sequence[BoardRow], login: str) -> str:
             return f'<div class="acts">{_sign_in(row, login)}</div>{_callback_hint(row)}{_clash(rivals)}'
         case "failed":
             return (
-                f'{_remedy(row)}<form method="post" action="retry"><input type="hidden" name="row" '
+                f'{_remedy(row, retry=True)}<form method="post" action="retry"><input type="hidden" name="row" '
                 f'value="{row.number}"><button id="retry-{row.number}">Try again'
                 f'<span class="word"> for {login}</span></button></form>'
             )
         case _:
-            return _warning(row)
+            return ""
 
 
 def _sign_in(row: BoardRow, login: str) -> str:
@@ -150,37 +183,33 @@ def _sign_in(row: BoardRow, login: str) -> str:
     )
 
 
-def _warning(row: BoardRow) -> str:
-    if not row.warning:
-        return ""
-    return f'<p class="clash"><span aria-hidden="true">⚠</span> {escape_text(row.warning)}</p>'
-
-
-def _remedy(row: BoardRow) -> str:
-    """Why a login failed, and what mends it; without a failure, what it warned of."""
+def _remedy(row: BoardRow, *, retry: bool) -> str:
+    """Why a login failed, and how to fix it; `retry`: beside a button that starts it again."""
     if row.problem is None:
-        return _warning(row)
-    actions = "".join(f"<li>{escape_text(action)}</li>" for action in row.problem.actions)
+        return ""
+    actions = "".join(f"<li>{escape_text(_worded(action, retry))}</li>" for action in row.problem.actions)
     if actions:
         actions = f"<ul>{actions}</ul>"
     return f"<p>{escape_text(row.problem.message)}</p>{actions}"
 
 
+def _worded(action: str, retry: bool) -> str:
+    """An action as it is done here: beside the button to try again, nobody has to run anything."""
+    if not retry:
+        return action
+    return action.replace("Run again", "Try again").replace("run again", "try again")
+
+
 def _callback_hint(row: BoardRow) -> str:
     if row.ends_at:
-        return f'<p class="hint">It ends at <bdi>{escape_text(row.ends_at)}</bdi>: paste that address above.</p>'
+        return f'<p class="hint">It ends at <bdi>{escape_text(row.ends_at)}</bdi>: paste that URL above.</p>'
     if row.pasted:
-        return '<p class="hint">It ends at a page that does not load: paste its address above.</p>'
+        return '<p class="hint">It ends at a page that doesn&#39;t load: paste its URL above.</p>'
     return ""
 
 
 def _clash(rivals: Sequence[BoardRow]) -> str:
+    """A mark on the row; `notes` has the words, once."""
     if not rivals:
         return ""
-    others = f"<bdi>{escape_text(str(rivals[0].subject))}</bdi>"
-    if len(rivals) > 1:
-        others += f" and {len(rivals) - 1} more"
-    return (
-        f'<p class="clash"><span aria-hidden="true">⚠</span> One browser would mix this up with {others}: sign in to '
-        "one after the other, or use a private window or another browser.</p>"
-    )
+    return _note("Shares a browser session: see above.")

@@ -96,10 +96,10 @@ def render(result: ReportData) -> str:
     head += '\n<meta name="referrer" content="no-referrer">'
     groups = result.groups
     accepted = [group for group in groups if group.first.accepted]
-    overview = [
-        *_topics("What to do", groups[: len(groups) - len(accepted)], result.topics),
-        *_matrix(result, groups),
-    ]
+    open_groups = list(_topics("What to do", groups[: len(groups) - len(accepted)], result.topics))
+    matrix = list(_matrix(result, groups))
+    # Of a run the table is the overview; of a check it is long where there are many apps.
+    overview = matrix + open_groups if result.has_stages else open_groups + matrix
     body = "\n".join(
         [
             "<main>",
@@ -127,8 +127,7 @@ def _head(result: ReportData) -> Iterator[str]:
 
 def _matrix(result: ReportData, groups: Iterable[ReportGroup]) -> Iterator[str]:
     """A row per subject, a column per stage, or per rule that found something; marks link to what to do."""
-    columns = result.table_columns
-    stages = any(column.always for column in columns)
+    columns, stages = result.table_columns, result.has_stages
     yield f"<section><h2>{'Apps, orgs and stages' if stages else 'Apps and rules'}</h2>"
     if columns:
         links = {entry: group.number for group in groups for entry in group.entries}
@@ -209,16 +208,16 @@ def _topics(title: str, groups: Sequence[ReportGroup], topics: Mapping[str, Topi
 
 
 def _group(group: ReportGroup) -> Iterator[str]:
-    first = group.first
-    subjects = group.subjects
-    about = " · ".join((first.level, *subjects[:1]))
+    first, subjects = group.first, group.subjects
+    kind = "login" if "@" in first.subject else "app"
+    about = next(iter(subjects), "")
     if len(subjects) > 1:
-        about = f"{first.level} · {plural(len(subjects), 'login' if '@' in first.subject else 'app')}"
+        about = plural(len(subjects), kind)
     yield f'<article class="{first.level}" id="g{group.number}">'
-    yield f'<p class="level">{escape(about)}</p>'
+    yield f'<p class="level">{" · ".join(filter(None, (first.level, escape(about))))}</p>'
     yield f"<p>{escape(first.message)}</p>"
     if len(subjects) > 1:
-        yield f"<p>The same for {escape(', '.join(subjects[1:]))}.</p>"
+        yield f"<p>The same for {plural(len(subjects) - 1, f'more {kind}')}.</p>"
     if first.actions:
         yield f"<ul>{''.join(f'<li>{escape(action)}</li>' for action in first.actions)}</ul>"
     yield from _places(group)
@@ -226,11 +225,16 @@ def _group(group: ReportGroup) -> Iterator[str]:
 
 
 def _places(group: ReportGroup) -> Iterator[str]:
-    """The files of a group; folded, and so not printed, where there are more than few."""
-    places = list(dict.fromkeys(entry.location for entry in group.entries if entry.location))
-    lines = [f"<div><code>{escape(place)}</code></div>" for place in places]
-    if len(places) > _FEW:
-        yield f"<details><summary>{plural(len(places), 'place')}</summary>"
+    """The subjects of a group, and their files. Many are folded, and not printed: the table has them, too."""
+    several = len(group.subjects) > 1
+    places = dict.fromkeys((entry.subject if several else "", entry.location) for entry in group.entries)
+    lines = [
+        f"<div>{escape(subject)} <code>{escape(location)}</code></div>"
+        for subject, location in places
+        if subject or location
+    ]
+    if len(lines) > _FEW:
+        yield f"<details><summary>{plural(len(lines), 'place')}</summary>"
         yield from lines
         yield "</details>"
     else:

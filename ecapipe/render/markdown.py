@@ -24,7 +24,6 @@ _LONGEST: Final = 1000
 
 _PAGE: Final = textwrap.TextWrapper(80, break_on_hyphens=False, break_long_words=False)
 _MARKS: Final[dict[Mark, str]] = {"failed": "❌", "warning": "⚠️", "skipped": "⚪", "passed": "✅"}
-"""By how much they say of a row: the first that one of its stages has is the row's."""
 _LEVELS: Final = {"error": "❌ error", "warning": "⚠️ warning", "note": "ℹ️ note"}  # it is the emoji
 
 
@@ -41,10 +40,10 @@ def blocks(result: ReportData) -> Iterator[str]:
     yield f"## {result.command}: {result.verdict}"
     if result.provenance:
         yield " · ".join(f"{name}: {code(value)}" for name, value in result.provenance)
-    if any(column.always for column in result.columns):
+    if result.has_stages:
         yield from _stages(result)
     yield from _groups("What to do", [group for group in result.groups if not group.first.accepted])
-    if not any(column.always for column in result.columns):
+    if not result.has_stages:
         yield from _counts(result)
     yield from _groups("Accepted", [group for group in result.groups if group.first.accepted])
 
@@ -74,8 +73,10 @@ def _stages(result: ReportData) -> Iterator[str]:
 
 
 def _mark(row: ReportRow) -> str:
-    marks = {cell.mark for cell in row.cells.values()}
-    return next((sign for mark, sign in _MARKS.items() if mark in marks), "")
+    """Its failure or warning, else how its last stage ended: a login without a browser skips the first."""
+    marks = [cell.mark for cell in row.cells.values()]
+    worst = next((mark for mark in ("failed", "warning") if mark in marks), marks[-1])
+    return _MARKS[worst]
 
 
 def _ending(row: ReportRow) -> str:

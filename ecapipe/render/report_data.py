@@ -147,6 +147,11 @@ class ReportData:
     """What an auditor asks for, by its name, such as project, commit and actor, as far as it is known."""
 
     @property
+    def has_stages(self) -> bool:
+        """Whether the columns are stages, not rules."""
+        return any(column.always for column in self.columns)
+
+    @property
     def table_columns(self) -> tuple[ReportColumn, ...]:
         """The columns that a table for people needs."""
         # There are some fifty rules: a column for each of them would hide the few that found something.

@@ -119,4 +119,4 @@ def test_it_is_no_relative_of_the_client() -> None:
         if isinstance(node, ast.ImportFrom)
     }
     ours = {name for name in imported if name.startswith("ecapipe") and not name.startswith("ecapipe.emulator")}
-    assert ours == {"ecapipe.secret"}
+    assert ours == {"ecapipe.page", "ecapipe.secret"}

@@ -143,7 +143,7 @@ def test_answers_that_do_not_come_by_themselves_are_pasted_in_any_order(
     board = window.page
     with run(orgs, env, "-n", "Pasting") as running:
         board.goto(running.link())
-        box = board.get_by_label("After you press Allow")
+        box = board.get_by_label("After you click Allow")
         box.fill("https://www.example.com/?code=aPrxMADEUP&state=made-up")
         box.press("Enter")
         board.get_by_text("its state is missing or unknown").wait_for()
@@ -202,8 +202,8 @@ def test_whoever_cannot_wait_stops_the_run_there(window: Seen, orgs: Orgs, env: 
     board = window.page
     with run(orgs, env, "-n", "Listening", names=("dev", "uat")) as running:
         board.goto(running.link())
-        board.get_by_text("Stop here").click()
-        board.get_by_role("button", name="Wait for nobody any more").click()
+        board.get_by_text("Finish early").click()
+        board.get_by_role("button", name="End sign-in").click()
         status(board, "Ended: 0 of 2 signed in")
         ended = running.ended()
 
@@ -226,8 +226,8 @@ def test_everything_works_without_javascript(chromium: Browser, orgs: Orgs, env:
         tab = window.opened(link(board, "Pasting", "dev"))
         sign_in(tab, orgs)
         tab.wait_for_url("chrome-error://**")
-        board.get_by_role("link", name="Hold it still").click()
-        board.get_by_label("After you press Allow").fill(window.history(tab)[-1])
+        board.get_by_role("link", name="Pause").click()
+        board.get_by_label("After you click Allow").fill(window.history(tab)[-1])
         board.get_by_role("button", name="Send").click()
         status(board, "Done: all 2 are signed in")
         ended = running.ended()
@@ -287,7 +287,8 @@ def test_a_run_that_is_killed_leaves_no_page_that_pretends(window: Seen, orgs: O
     with run(orgs, env, "-n", "Listening") as running:
         board.goto(running.link())
         running.signal(signal.SIGKILL)
-        board.get_by_role("alert").filter(has_text="ecapipe no longer answers").wait_for()
+        board.get_by_role("alert").filter(has_text="ecapipe no longer responds").wait_for()
+        assert board.locator("main > :not([inert])").evaluate_all("all => all.map(each => each.id)") == ["lost"]
 
 
 @contextmanager
@@ -349,14 +350,14 @@ def test_changes_leave_alone_what_somebody_works_at(window: Seen) -> None:
     page = window.page
     with shown(5) as (board, desk, served):
         page.goto(served.url)
-        page.get_by_text("Paste an answer").click()
-        page.get_by_label("After you press Allow").press_sequentially("https://half-typ")
+        page.get_by_text("Paste a redirect URL").click()
+        page.get_by_label("After you click Allow").press_sequentially("https://half-typ")
         mark = "document.getElementById('row-2').mark = 'the same'"
         page.evaluate(mark)
         succeed(board, board.rows[0].subject)
         page.locator("#row-1.done").wait_for()
         page.keyboard.type("ed")
-        assert page.get_by_label("After you press Allow").input_value() == "https://half-typed"
+        assert page.get_by_label("After you click Allow").input_value() == "https://half-typed"
         assert page.evaluate("document.getElementById('row-2').mark") == "the same"
 
         page.locator("#open-4").focus()

@@ -34,6 +34,7 @@ UNSTABLE = tuple(
         (r"\b5Aep861[\w.]+", "REFRESH-TOKEN"),
         (r"\bDPoP: eyJ[\w.-]+", "DPoP: PROOF"),
         (r"\b\d{8}T\d{6}Z-[0-9a-f]{6}\b", "RUN"),
+        (r"\b[0-9a-f]{40}\b", "COMMIT"),
         (r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "TIME"),
         (r"\b20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)?(,\d+)?( UTC)?", "TIME"),
         (r'(unused by |"expiresIfUnusedBy": ")20\d\d-\d\d-\d\d', r"\1DAY"),

@@ -106,7 +106,9 @@ def test_a_failure_says_how_it_is_mended_and_can_be_tried_again() -> None:
     page = parts(board(begun(BILLING), failed(BILLING)))
     assert DENIED.name in page.text
     assert DENIED.message in page.text
-    assert all(action in page.text for action in DENIED.actions)
+    # The button beside it starts it again: nothing has to be run.
+    assert all(action.replace("Run again", "Try again") in page.text for action in DENIED.actions)
+    assert "Run again" not in page.text
     assert {"method": "post", "action": "retry"} in page.of("form")
     assert "retry-1" in page.ids
 
@@ -117,6 +119,22 @@ def test_a_login_that_begins_again_keeps_its_row_and_has_a_new_link() -> None:
         made(event)
     (row, _) = made.rows
     assert (row.number, row.state, row.host, row.problem) == (1, "waiting", "again.my.salesforce.com", None)
+
+
+def test_what_several_logins_share_is_said_once() -> None:
+    made = board(begun(BILLING), begun(PORTAL), begun(REPORTS, link("other.my.salesforce.com")))
+    page = parts(made)
+    assert page.text.count("Sign in to one after the other") == 1
+    assert "mix up Billing@uat, Portal@uat." in page.text
+    assert page.text.count("Shares a browser session") == 2
+    for subject in (BILLING, PORTAL):
+        made(StageEnded(VERIFY, subject, "warning", AT, reason="uat is the same org as dev."))
+    assert parts(made).text.count("uat is the same org as dev.") == 1
+
+
+def test_counts_say_nothing_that_is_not_there() -> None:
+    page = parts(board(begun(BILLING), begun(REPORTS)))
+    assert [a["id"] for a in page.of("a") if (a.get("id") or "").startswith("show-")] == ["show-", "show-open"]
 
 
 def test_a_warning_stays_with_its_login() -> None:
@@ -145,7 +163,7 @@ def test_the_end_is_unmistakable_and_offers_nothing_more(ended: str) -> None:
 
     assert states(made) == ["done", "failed", "left"]
     assert "Ended: 1 of 3 signed in" in page.text
-    assert "Close this page" in page.text
+    assert "You can close this page" in page.text
     assert (page.of("form"), page.of("a"), page.of("button")) == ([], [], [])
     assert not [meta for meta in page.of("meta") if meta.get("http-equiv") == "refresh"]
 
@@ -279,7 +297,7 @@ def test_a_page_without_script_loads_itself_again_unless_it_is_to_stand_still() 
     assert '<noscript><meta http-equiv="refresh" content="5">' in made.page({}, MINUTES)
     still = made.page({"hold": "1"}, MINUTES)
     assert 'http-equiv="refresh"' not in still
-    assert "Let it load itself again" in still
+    assert "Auto-refresh is off." in still
 
 
 def test_the_policy_allows_the_page_its_own_and_nothing_else() -> None:

@@ -17,7 +17,7 @@ from ecapipe import __version__
 from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import options
 from ecapipe.render import annotations as workflow
-from ecapipe.render.report_data import ReportData
+from ecapipe.render.report_data import ReportCell, ReportColumn, ReportData, ReportRow
 from ecapipe.render.reports import FORMATS
 
 SARIF = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
@@ -291,6 +291,13 @@ def test_markdown_of_a_run_says_how_every_target_ended() -> None:
     assert "| ⚪ | `Billing 2@uat 2` | `Not reached.` |" in page
 
 
+def test_markdown_counts_a_login_that_skips_its_browser_as_passed() -> None:
+    cells = {"authorize": ReportCell("skipped"), "token": ReportCell("passed"), "verify": ReportCell("passed")}
+    columns = tuple(ReportColumn(name, name, always=True) for name in cells)
+    rows = (ReportRow("Robot@uat", cells, is_target=True),)
+    assert "| ✅ | `Robot@uat` |" in FORMATS["markdown"](ReportData("ecapipe run", "Succeeded", {}, columns, rows))
+
+
 def test_markdown_folds_what_is_long_and_stops_where_nobody_reads_on() -> None:
     names = [f"App_{number}" for number in range(1000)]
     findings = [accounts.finding(app=each, message=f"{each} {'x' * 5000}", file=f"{each}.xml") for each in names]
@@ -325,8 +332,9 @@ def test_html_says_once_what_is_the_same_of_several_apps() -> None:
     page = Page(FORMATS["html"](accounts.check(map(accounts.app, names), [*alike, other])))
     assert (page.names["article"], page.names["details"]) == (2, 1)
     assert page.text.count("has no consumerKey.") == 1
-    assert "The same for App_1, App_2, " in page.text
-    assert "60 apps" in page.text
+    assert all(
+        words in page.text for words in ("60 apps", "The same for 59 more apps.", "App_59 force-app/App_59.xml")
+    )
 
 
 def test_html_says_what_was_checked_and_what_for() -> None:
