@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ecapipe.check.findings import NOT_EXAMINED, Level
+from ecapipe.check.findings import NOT_EXAMINED, USING, Level
 from ecapipe.check.git import Git, GitMissing
 from ecapipe.check.options import CheckOptions
 from ecapipe.check.ports import CheckAccess
@@ -16,6 +17,7 @@ from ecapipe.check.rules.subject import Evidence, Need, Remark, Sighting, holds_
 from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.orgs import org_file
+from ecapipe.orgs.hosts import is_instanced
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.usage import unreadable_file
@@ -29,6 +31,8 @@ FROM_GIT: Final[frozenset[Need]] = frozenset({"tracked", "unignored", "staged", 
 """The evidence that is not there until git was asked about the settings files."""
 WITH_GIT: Final[frozenset[Need]] = FROM_GIT | {"elsewhere", "history"}
 """The evidence that is less where git refuses an answer."""
+
+_CONSUMER_KEY: Final = re.compile(r"<consumerKey>\s*([^<\s]+)")
 
 _PROGRESS_STEP: Final = 2000
 """Contents of the history between two words about progress."""
@@ -60,6 +64,14 @@ def consumer_secrets(apps: Iterable[App]) -> list[tuple[str, Secret]]:
         for file in settings_files((app,))
         for text in _secrets(file.document)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The org of a deploy: its id, empty if that is not known, and the address that ``--target-org`` stands for."""
+
+    org_id: str
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,29 +113,36 @@ class EvidenceCollector:
         self._needs = registry.needs(active)
         self._keys = keys
         self._search = SecretSearch(secrets)
+        self._today = world.clock.utc()[:10]
         self.notices: list[str] = []
         self.has_git_facts = False
         """Whether some repository answered about the settings files."""
         self.unexamined: list[Remark] = []
         self._opened: dict[str, Git] = {}
 
-    def collect(self, apps: Sequence[App], target: str | None, problems: Sequence[Problem]) -> Evidence:
-        """Everything that the rules know besides the apps; `target` is the id of the deploy's org, `problems` are
-        those of files that belong to no app because of them."""
+    def collect(
+        self, apps: Sequence[App], target: Target | None, problems: Sequence[Problem], connected_apps: Iterable[str]
+    ) -> Evidence:
+        """Everything that the rules know besides the apps; `problems` are those of files that belong to no app for
+        them, `connected_apps` the files of such."""
         for problem in problems:
             if problem.kind is unreadable_file:
                 self._note_refusal(EcapipeError(problem))
         expired, invalid = self._certificate_faults(apps)
+        beside = self._connected_apps(connected_apps) if apps else {}
         evidence = Evidence(
             root=self._root,
             purpose=self._options.purpose,
             namespace=self._project.namespace,
-            target=target,
+            today=self._today,
+            target=target.org_id if target else None,
             jwt=self._jwt_apps(apps),
             keys=self._keys,
             open_to_others=self._files_open_to_others(apps),
             expired_certificates=expired,
             invalid_certificates=invalid,
+            instanced_urls=self._instanced_urls(target),
+            connected_apps=beside,
             unfit_api_version=self._project.unfit_api_version if apps else None,
             problems=tuple(problems),
             unexamined=tuple(self.unexamined),
@@ -156,7 +175,6 @@ class EvidenceCollector:
     def _certificate_faults(self, apps: Sequence[App]) -> tuple[dict[str, str], frozenset[str]]:
         """The settings files whose certificate has expired, with the day, and those with what is no certificate."""
         expired, invalid = dict[str, str](), set[str]()
-        now = self._world.clock.utc()[:10]
         for file in settings_files(apps):
             text = file.document.text("certificate")
             # What a replacement of the project puts there is not looked at.
@@ -165,9 +183,31 @@ class EvidenceCollector:
             end = self._world.certificate_end(text)
             if end is None:
                 invalid.add(file.path)
-            elif end < now:
+            elif end < self._today:
                 expired[file.path] = end
         return expired, frozenset(invalid)
+
+    def _instanced_urls(self, target: Target | None) -> dict[str, str]:
+        """The addresses of orgs that are those of an instance, by the place that gives them."""
+        project = self._project
+        addresses: dict[str, object] = {"sfdcLoginUrl": project.login_url}
+        addresses |= {f"plugins.ecapipe.orgs.{alias}": org.get("url") for alias, org in project.orgs.items()}
+        if target and self._options.target not in project.orgs:
+            addresses["--target-org"] = target.url
+        return {place: url for place, url in addresses.items() if isinstance(url, str) and is_instanced(url)}
+
+    def _connected_apps(self, paths: Iterable[str]) -> dict[str, list[str]]:
+        """The files of connected apps, by the app's name and by its consumer key."""
+        found: dict[str, list[str]] = {}
+        for path in paths if "connected_apps" in self._needs else ():
+            try:
+                text = self._world.tree.read(f"{self._root}/{path}", metadata.LARGEST).decode("utf-8", "replace")
+            except EcapipeError as error:
+                self._note_refusal(error)
+                continue
+            for word in (metadata.connected_app(posixpath.basename(path)) or "", *_CONSUMER_KEY.findall(text)):
+                found.setdefault(word, []).append(path)
+        return found
 
     def _deleted_settings(self, apps: Sequence[App]) -> dict[str, str]:
         """The apps without a settings file that had one in the last commit, with its path."""
@@ -195,7 +235,7 @@ class EvidenceCollector:
         it should not have."""
         if FROM_GIT.isdisjoint(self._needs):
             return False
-        return self._options.purpose != "login" or _any_secret(apps)
+        return self._options.purpose not in USING or _any_secret(apps)
 
     def _note_unexamined(
         self, message: str, actions: tuple[str, ...], at_most: Level | None = None, file: str | None = None
@@ -303,7 +343,7 @@ class EvidenceCollector:
         folder = git.name(self._root) if git else None
         if git is None or folder is None:
             # Before a login nothing is read that is in no repository: it is shared with nobody.
-            if self._options.purpose == "login":
+            if self._options.purpose in USING:
                 return ()
             return self._contents(self._world.tree.files(self._root), "")
         prefix = "" if folder == "." else f"{folder}/"

@@ -1,28 +1,39 @@
-"""What a check reports: findings, and the levels they have before a login, a deploy and a commit."""
+"""What a check reports: findings, and the levels they have for each purpose."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 Level = Literal["error", "warning", "note"]
 LEVELS: Final[tuple[Level, ...]] = ("error", "warning", "note")
 """From worst to mildest."""
 
-Purpose = Literal["login", "deploy", "commit"]
-PURPOSES: Final[tuple[Purpose, ...]] = ("login", "deploy", "commit")
+Purpose = Literal["login", "deploy", "commit", "mcp"]
+PURPOSES: Final[tuple[Purpose, ...]] = ("login", "deploy", "commit", "mcp")
+USING: Final[tuple[Purpose, ...]] = ("login", "mcp")
+"""The purposes for which somebody signs in with what the tree holds."""
 
 NOT_EXAMINED: Final = "not-examined"
 """The rule about what could not be looked at. Nobody can accept that: it is not known what is accepted."""
 
 
+_AS_LOGIN: Final[Any] = object()
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """How much a rule matters before a login, a deploy and a commit; None: it is silent."""
+    """How much a rule matters before a login, a deploy and a commit, and for Salesforce's hosted MCP servers, where
+    it is by default as much as before a login; None: it is silent."""
 
     login: Level | None = None
     deploy: Level | None = None
     commit: Level | None = None
+    mcp: Level | None = _AS_LOGIN
+
+    def __post_init__(self) -> None:
+        if self.mcp is _AS_LOGIN:
+            object.__setattr__(self, "mcp", self.login)
 
     def of(self, purpose: Purpose) -> Level | None:
         level: Level | None = getattr(self, purpose)

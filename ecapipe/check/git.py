@@ -41,11 +41,15 @@ class Git(Protocol):
     def lacking(self) -> int:
         """How many contents were asked for, so far, and are not there."""
 
+    def head(self) -> str | None:
+        """The id of the commit that is checked out; None before the first one."""
+
     def name(self, path: str) -> str | None:
         """What git calls the file at an absolute path, links resolved; None if it lies outside."""
 
     def index(self) -> Mapping[str, str]:
-        """The files of external client apps in the index, and those named alike, with the ids of their contents."""
+        """The files of external client apps and connected apps in the index, and those named alike, with the ids of
+        their contents."""
 
     def blob(self, name: str) -> str | None:
         """The id of any file's content in the index."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from ecapipe.check import baseline, committed_config, evidence, listing, revision
 from ecapipe.check.baseline import AcceptedFinding
 from ecapipe.check.committed_config import CommittedConfig
-from ecapipe.check.evidence import EvidenceCollector
-from ecapipe.check.findings import NOT_EXAMINED, Finding
+from ecapipe.check.evidence import EvidenceCollector, Target
+from ecapipe.check.findings import NOT_EXAMINED, USING, Finding
 from ecapipe.check.git import GitRefused
 from ecapipe.check.options import CheckOptions as CheckOptions
 from ecapipe.check.ports import CheckAccess
@@ -100,7 +100,7 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
     # What was not read is a finding.
     unread = {problem.text for _, problem in discovery.unread}
     notices = [notice for notice in discovery.notices if notice not in unread]
-    if options.purpose == "login":
+    if options.purpose in USING:
         notices += listing.doubts_of_variables(discovery, resolutions, world)
     for project in discovery.projects:
         check = _ProjectCheck(project, options, view, configs.get(project.root))
@@ -110,7 +110,7 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
         findings += check.findings(discovery, resolutions, target, keys=keys, secrets=secrets)
         notices += check.notices
         applied |= check.applied_rules()
-    targets = (target,) if target else ()
+    targets = (target.org_id,) if target and target.org_id else ()
     facts = [listing.describe(app, each, targets) for app, each in zip(discovery.apps, resolutions, strict=True)]
     return CheckResult(
         found=discovery,
@@ -153,7 +153,7 @@ class _ProjectCheck:
         self,
         discovery: Discovery,
         resolutions: Sequence[Resolution],
-        target: str | None,
+        target: Target | None,
         *,
         keys: Mapping[str, tuple[str, ...]],
         secrets: Sequence[tuple[str, Secret]],
@@ -176,7 +176,8 @@ class _ProjectCheck:
         )
         failures = (*discovery.failures, *discovery.unread)
         unreadable = [problem for root, problem in failures if root == self.root]
-        facts = collector.collect(apps, target, [*unreadable, *reserved((self.project,), ())])
+        connected_apps = [path for root, path in discovery.connected_apps if root == self.root]
+        facts = collector.collect(apps, target, [*unreadable, *reserved((self.project,), ())], connected_apps)
         self.notices += collector.notices
         self.has_git_facts = collector.has_git_facts
         if self.config:
@@ -275,10 +276,10 @@ def _apps_on_disk(
 
 def _target(
     selection: ProjectSelection, options: CheckOptions, projects: Sequence[Project], world: CheckAccess
-) -> str | None:
-    """The org id of the deploy target: None without one, empty if it is not known."""
+) -> Target | None:
+    """The deploy target; None without one."""
     if options.target is None:
-        return "" if options.purpose == "deploy" else None
+        return Target("") if options.purpose == "deploy" else None
     orgs = {alias: members for project in projects for alias, members in project.orgs.items()}
 
     def logins() -> Sequence[KnownLogin]:
@@ -286,7 +287,8 @@ def _target(
             withhold_variables(tree, selection.trusted, world)
         return world.sf.logins()
 
-    return choose_org(options.target, orgs, options.allowed, logins).org_id or ""
+    org = choose_org(options.target, orgs, options.allowed, logins)
+    return Target(org.org_id or "", org.url)
 
 
 def _login_secrets(resolutions: Iterable[Resolution]) -> list[tuple[str, Secret]]:

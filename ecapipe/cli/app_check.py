@@ -1,16 +1,17 @@
-"""``ecapipe app check``: the apps of a project before a login, a deploy or a commit."""
+"""``ecapipe app check``: the apps of a project before a login, a deploy or a commit, and for hosted MCP servers."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecapipe.adapters import composition
+from ecapipe.adapters import composition, origin
 from ecapipe.check.findings import Finding, at_least
 from ecapipe.check.options import CheckOptions
 from ecapipe.cli import options
@@ -21,12 +22,14 @@ from ecapipe.cli.options import ProjectFlags, ReportFiles, command_flags
 from ecapipe.cli.reports import Reports
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
+from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import listings
 from ecapipe.render.progress import Progress
 
 if TYPE_CHECKING:
     from ecapipe.check.inspection import CheckResult
     from ecapipe.render.report_data import ReportData
+    from ecapipe.run.world import World
 
 COMMAND = "ecapipe app check"
 
@@ -35,6 +38,7 @@ class Purpose(StrEnum):
     login = "login"
     deploy = "deploy"
     commit = "commit"
+    mcp = "mcp"
 
 
 class FailOn(StrEnum):
@@ -97,6 +101,8 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
 
     Works offline. Exits with 1 if there is a finding of the --fail-on severity or higher.
 
+    --for mcp checks whether Salesforce's hosted MCP servers accept the apps. Select the apps for them with --name.
+
     The severity of a finding depends on --for. Change it or turn a rule off with plugins.ecapipe.rules in
     sfdx-project.json. Findings in the baseline, the file set with plugins.ecapipe.baseline, are shown as accepted and
     don't fail the command. ecapipe explain RULE describes why a rule matters and how to fix a finding.
@@ -127,9 +133,10 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
     )
     world = composition.real_world(environment)
     reports = report_files.parse(session, COMMAND, flags.report_to, project, world.tree)
+    started_at = world.clock.utc()
     with reports.covering(), progress:
         result = inspection.inspect(project, check_options, world)
-    return _finish(session, result, reports, flags)
+    return _finish(session, result, reports, flags, world, started_at)
 
 
 def _progress(session: CommandSession, no_progress: bool) -> Progress:
@@ -138,7 +145,18 @@ def _progress(session: CommandSession, no_progress: bool) -> Progress:
     return Progress(session.err if moves else None)
 
 
-def _finish(session: CommandSession, result: CheckResult, reports: Reports, flags: CheckFlags) -> int:
+def _commit(result: CheckResult, world: World) -> str | None:
+    """What is checked out, where git says it."""
+    for project in result.found.facts:
+        with suppress(EcapipeError):
+            if repository := world.git(project.root):
+                return repository.head()
+    return None
+
+
+def _finish(
+    session: CommandSession, result: CheckResult, reports: Reports, flags: CheckFlags, world: World, started_at: str
+) -> int:
     """Write the reports, and print what the check came to; the exit status."""
 
     def fails(finding: Finding) -> bool:
@@ -161,6 +179,10 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, flag
             reports.place(result.found.facts),
             command=COMMAND,
             fails=fails,
+            started_at=started_at,
+            purpose=flags.purpose.value,
+            commit=_commit(result, world),
+            origin=origin.of(session.environment),
         )
 
     unwritten = reports.write(report_data)

@@ -12,7 +12,7 @@ from ecapipe.check import listing
 from ecapipe.cli import options
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.documents import results
-from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFileFlag, ProjectFlags, TargetOrgs, command_flags
+from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, TargetOrgs, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.events import VariableFacts
 from ecapipe.problems.problem import EcapipeError
@@ -31,12 +31,12 @@ class ListFlags(ProjectFlags):
         typer.Option("--variables", help="List the environment variables for keys and secrets, and which are set."),
     ] = False
     target_org: TargetOrgs = None
-    file: OrgFileFlag = None
+    file: OrgFiles = None
     all_orgs: AllOrgs = False
     allow_host: AllowHosts = None
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
-        if not self.variables and (self.target_org or self.file is not None or self.all_orgs):
+        if not self.variables and (self.target_org or self.file or self.all_orgs):
             yield "Flags that select orgs require --variables."
         yield from super().contradictions(session)
 
@@ -71,7 +71,7 @@ def _variables(
     from ecapipe.run.targets import choose_targets
 
     orgs = options.select_orgs(
-        session.environment, flags.target_org, file=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
+        session.environment, flags.target_org, files=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
     )
     try:
         return variables.variables(choose_targets(project, orgs, world, with_orgs=orgs.asked), world)

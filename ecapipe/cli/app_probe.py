@@ -14,7 +14,7 @@ from ecapipe.adapters import composition
 from ecapipe.cli import options
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.documents import results
-from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFileFlag, ProjectFlags, SecretsFrom, TargetOrgs, command_flags
+from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, SecretsFrom, TargetOrgs, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.problems.problem import INTERRUPTED
@@ -26,7 +26,7 @@ class ProbeFlags(ProjectFlags):
     """What ``ecapipe app probe`` takes."""
 
     target_org: TargetOrgs = None
-    file: OrgFileFlag = None
+    file: OrgFiles = None
     all_orgs: AllOrgs = False
     emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False
     secret_from: SecretsFrom = None
@@ -37,7 +37,7 @@ class ProbeFlags(ProjectFlags):
     no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
-        if self.emulator and (self.target_org or self.file is not None or self.all_orgs):
+        if self.emulator and (self.target_org or self.file or self.all_orgs):
             yield "--emulator excludes every flag that names orgs."
         yield from super().contradictions(session)
 
@@ -63,7 +63,7 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
     environment = session.environment
     project = flags.select_project(environment, flags.name)
     orgs = options.select_orgs(
-        environment, flags.target_org, file=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
+        environment, flags.target_org, files=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
     )
     interactive = not flags.no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
     world = replace(

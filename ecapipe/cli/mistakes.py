@@ -75,7 +75,7 @@ def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[s
         if parameter.name in seen and not parameter.multiple:
             yield f"{flag} can only be given once."
         seen.add(parameter.name)
-        for each in (value or ()) if parameter.multiple else (value,):
+        for each in value if isinstance(value, tuple | list) else (value,):
             if not str(each).strip():
                 yield f"{flag} expects a value, but it is empty."
             elif str(each).partition("=")[0] in known:
@@ -118,7 +118,8 @@ def usage_problem(error: exceptions.TyperException, path: str) -> Problem:
     if flag is None:
         return usage_error(_worded(error), path)
     if "requires" in error.format_message():
-        return usage_error(f"{flag} expects a value.", path)
+        several = re.search("requires ([0-9]+)", error.format_message())
+        return usage_error(f"{flag} expects {several[1] + ' values' if several else 'a value'}.", path)
     if "does not take a value" in error.format_message():
         return usage_error(f"{flag} doesn't take a value.", path)
     hints = _habit(flag) or [f"Did you mean {name}?" for name in getattr(error, "possibilities", None) or ()]

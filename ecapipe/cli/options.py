@@ -85,9 +85,11 @@ TargetOrgs = Annotated[
         help="Org to use: an alias, a My Domain URL or host, or ALIAS=URL. Repeatable.",
     ),
 ]
-OrgFileFlag = Annotated[
-    str | None,
-    typer.Option("--file", "-f", metavar="FILE", help="CSV or JSON file that lists the orgs. See DESCRIPTION."),
+OrgFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs. Repeatable. See DESCRIPTION."
+    ),
 ]
 AllOrgs = Annotated[
     bool, typer.Option("--all-orgs", help="Use all orgs in plugins.ecapipe.orgs of sfdx-project.json.")
@@ -235,14 +237,15 @@ def select_orgs(
     environment: Environment,
     target_orgs: list[str] | None,
     *,
-    file: str | None,
+    files: list[str] | None,
     all_orgs: bool,
     allow_hosts: list[str] | None,
     username: str | None = None,
 ) -> OrgSelection:
     """The orgs that the shared options name; raises `EcapipeError` as `read_org_file`."""
-    batch = None if file is None else read_org_file(file)
-    environment.pass_over(row.source_dir for row in (batch.entries if batch else ()) if row.source_dir)
+    batches = [read_org_file(file) for file in files or ()]
+    batch = OrgFile.joined(batches) if len(batches) > 1 else next(iter(batches), None)
+    environment.pass_over(batch.source_dirs if batch else ())
     return OrgSelection(
         names=tuple(target_orgs or ()),
         default=environment.get("SF_TARGET_ORG"),

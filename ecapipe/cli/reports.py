@@ -1,4 +1,4 @@
-"""``--report``, and what GitHub Actions is shown without being asked."""
+"""``--report``, and what CI systems are shown without being asked."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ecapipe.adapters.storage import files, writer
+from ecapipe.cli import ci_systems
 from ecapipe.cli.arguments import conceal
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
@@ -24,9 +25,6 @@ from ecapipe.render.reports import FORMATS
 if TYPE_CHECKING:
     from ecapipe.render.report_data import Place, ReportData
 
-_SUMMARY_SIZE: Final = 1_000_000
-"""Bytes of a step summary; GitHub shows none above 1 MiB."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReportTarget:
@@ -38,7 +36,7 @@ class ReportTarget:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What is to be written once the work is done: files, and annotations in GitHub Actions.
+    """What is to be written once the work is done: files, annotations and a summary.
 
     `roots`: where files lie while no project has been read; `trees`: no report is written through a link in these.
     """
@@ -68,7 +66,8 @@ class Reports:
         it, or what follows.
         """
         self.session.interrupts.retire()
-        if not self.files and not self._in_actions:
+        show = ci_systems.current(self.session.environment)
+        if not self.files and show is None:
             return []
         data, problems = result(), []
         for target in self.files:
@@ -78,14 +77,10 @@ class Reports:
                 # The other reports are written all the same.
                 problems.append(error.problem)
         lines = [line for problem in problems for line in text.problem(problem)]
-        if self._in_actions:
-            lines += self._summarize(data)
+        shown = show(data, self.session.environment) if show else ci_systems.Shown(())
         # Standard error comes last: it may have no room.
-        text.write(self.session.err, lines)
-        if self._in_actions:
-            from ecapipe.render import annotations
-
-            text.write(self.session.err, annotations.lines(data), commands=True)
+        text.write(self.session.err, [*lines, *shown.warnings])
+        text.write(self.session.err, shown.commands, commands=True)
         return [problem.message for problem in problems]
 
     def place(self, projects: Iterable[ProjectFacts]) -> Place:
@@ -104,10 +99,6 @@ class Reports:
 
         return place
 
-    @property
-    def _in_actions(self) -> bool:
-        return self.session.environment.get("GITHUB_ACTIONS") == "true"
-
     def _write_failure(self, problem: Problem) -> None:
         def failure_data() -> ReportData:
             from ecapipe.render.report_data import of_failure
@@ -116,25 +107,6 @@ class Reports:
             return of_failure(problem, document, self.place(()), self.command)
 
         self.write(failure_data)
-
-    def _summarize(self, data: ReportData) -> list[str]:
-        """Add to the page that GitHub shows for the step, as far as it fits; a warning if that fails."""
-        from ecapipe.render import markdown
-
-        path = self.session.environment.get("GITHUB_STEP_SUMMARY")
-        if path is None:
-            return []
-        summary = ""
-        for block in markdown.blocks(data):
-            if len((summary + block).encode()) < _SUMMARY_SIZE:
-                summary += f"{block}\n\n"
-        try:
-            # Other steps of the job write to the same file.
-            files.append(path, summary)
-        except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
-            return [f"Warning: Can't write to GITHUB_STEP_SUMMARY: {reason}."]
-        return []
 
 
 def parse(

@@ -140,7 +140,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
             apps_of.setdefault(target.org, set()).add(target.app)
             trees[target.org] = target.tree or ""
     every = set().union(*apps_of.values())
-    rows = []
+    rows, file = [], name or run.run
     for number, org in enumerate(run.orgs, 1):
         apps = apps_of.get(org.name, every)
         source_dir, tree = org.source_dir, trees.get(org.name, "")
@@ -149,7 +149,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
             source_dir = tree
         rows.append(
             OrgRow(
-                RowPlace(f"org {number}", ", "),
+                RowPlace(f"org {number}", ", ", file=file),
                 alias=org.name if org.name != urlsplit(org.url).netloc else None,
                 url=org.url,
                 apps=() if run.shard or apps == every else tuple(sorted(apps)),
@@ -158,7 +158,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
         )
     # Our own record is as good as the command line that it is of.
     foreign = _is_file(name) or any(org.named_by == "tree" for org in run.orgs)
-    return OrgFile(name or run.run, tuple(rows), named_by="tree" if foreign else "user")
+    return OrgFile(tuple(rows), named_by="tree" if foreign else "user")
 
 
 def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:

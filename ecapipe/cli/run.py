@@ -98,7 +98,7 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     orgs = options.select_orgs(
         environment,
         flags.target_org,
-        file=flags.file,
+        files=flags.file,
         all_orgs=flags.all_orgs,
         allow_hosts=flags.allow_host,
         username=flags.username,

@@ -14,7 +14,7 @@ from ecapipe.cli import arguments, options
 from ecapipe.cli.options import (
     AllOrgs,
     AllowHosts,
-    OrgFileFlag,
+    OrgFiles,
     ProjectFlags,
     ReportFiles,
     SecretsFrom,
@@ -67,7 +67,7 @@ class RunFlags(ProjectFlags):
     LAST = ("no_prompt", "concise", "verbose", "no_progress", "report_to", "no_project_config", "json")
 
     target_org: TargetOrgs = None
-    file: OrgFileFlag = None
+    file: OrgFiles = None
     all_orgs: AllOrgs = False
     emulator: Annotated[
         bool, typer.Option("--emulator", help="Start a local org for this run, and sign in to it automatically.")
@@ -272,7 +272,7 @@ def _usage(flags: RunFlags, session: CommandSession) -> dict[str, str]:
         "--dpop": flags.dpop,
         "--dry-run": flags.dry_run,
         "--emulator": flags.emulator,
-        "--file": flags.file is not None,
+        "--file": bool(flags.file),
         "--hand-over": flags.hand_over is not None,
         "--jwt-key-file": flags.jwt_key_file is not None,
         # SF_CONTENT_TYPE=JSON counts like the flag.

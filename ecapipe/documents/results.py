@@ -540,11 +540,12 @@ class RunsShow(Result, kw_only=True):
 
 
 class Levels(Document):
-    """Before a login, a deploy and a commit; null: silent."""
+    """Before a login, a deploy and a commit, and for hosted MCP servers; null: silent."""
 
     login: Level | None
     deploy: Level | None
     commit: Level | None
+    mcp: Level | None
 
 
 class Rule(Document):

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from html import escape
 
 from starlette.responses import HTMLResponse
 
+from ecapipe import page
 from ecapipe.emulator.org import Authorization, EmulatedOrg, EmulatedUser
 
 _STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: light-dark(#f3f3f3, #181818) }
-main { box-sizing: border-box; width: min(26rem, 100%); padding: 2rem; border-radius: .5rem;
-  border: 1px solid light-dark(#ddd, #444); background: light-dark(#fff, #222); overflow-wrap: anywhere }
-h1 { margin-top: 0; font-size: 1.4rem }
-label { display: block; margin-top: 1rem }
-input, button { box-sizing: border-box; width: 100%; padding: .6rem; font: inherit; border-radius: .25rem;
-  border: 1px solid light-dark(#747474, #aaa) }
-button { margin-top: 1rem; font-weight: 600; cursor: pointer }
-button:first-of-type { color: #fff; background: #0b5cab; border-color: #0b5cab }
-[role=alert] { color: light-dark(#ba0517, #fe8f7d) }
-footer { margin-top: 2rem; font-size: .85rem; color: light-dark(#555, #bbb) }
+.card label { display: block; margin-top: 1rem; }
+.card input, .card button { width: 100%; }
+.card button { margin-top: 1rem; }
+.card .quiet { border-color: var(--accent); }
+[role=alert] { color: var(--bad); }
 """
 _SCHEME = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
 def login(org: EmulatedOrg, handle: str, pending: Authorization, username: str, complaint: str = "") -> HTMLResponse:
@@ -68,14 +59,14 @@ def approval(org: EmulatedOrg, handle: str, pending: Authorization, user: Emulat
 <form method="post" action="/approve">
 <input type="hidden" name="id" value="{handle}">
 <button name="decision" value="allow">Allow</button>
-<button name="decision" value="deny">Deny</button>
+<button name="decision" value="deny" class="quiet">Deny</button>
 </form>""",
         form_action=_callback_action(pending),
     )
 
 
 def error(error: str, description: str, status: int = 400) -> HTMLResponse:
-    """An OAuth error on a page, because no callback can be trusted with it."""
+    """An OAuth error on a page, for requests whose callback can't be trusted with it."""
     return _page(
         "We can't do that",
         f"""<p><code id="error">{escape(error)}</code></p>
@@ -98,28 +89,14 @@ def _callback_action(pending: Authorization) -> str:
 
 def _page(title: str, body: str, *, status: int = 200, form_action: str = "'none'") -> HTMLResponse:
     # No script and no frame: what an app's name or an address slips in stays text, and no foreign page frames Allow.
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
-        f"frame-ancestors 'none'; form-action {form_action}"
-    )
-    return HTMLResponse(
-        f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{escape(title)}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
+    headers = {
+        "Content-Security-Policy": page.policy(_STYLE, form_action=form_action),
+        "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "DENY",
+    }
+    card = f"""<main class="card">
 <h1>{escape(title)}</h1>
 {body}
 <footer>Local emulator of ecapipe. Nothing you enter here reaches Salesforce.</footer>
-</main>
-</body>
-</html>
-""",
-        status,
-        {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"},
-    )
+</main>"""
+    return HTMLResponse(page.html(f"{title} - ecapipe emulator", card, _STYLE), status, headers)

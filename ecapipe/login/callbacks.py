@@ -87,7 +87,7 @@ class PendingLogins:
             # Before the lock is given back, so that the end of the login cannot come earlier.
             self._replies[subject] = reply
             self._settle(login, outcome)
-        sentence = f"{login.app.name} is signed in to {login.org.name}; see the terminal."
+        sentence = f"{login.app.name} is signed in to {login.org.name}. See the terminal for the result."
         return CallbackReply(True, True, sentence, reply if self._patience else None, self._patience)
 
     def conclude(self, subject: Subject, problem: Problem | None) -> None:
@@ -99,8 +99,9 @@ class PendingLogins:
         if problem:
             reply.set_result(_failed(subject, problem))
         else:
-            sentence = f"{subject.app} is authorized in {subject.org}. Go on where you came from."
-            reply.set_result(CallbackReply(True, True, sentence))
+            authorized = f"{subject.app} is authorized in {subject.org}."
+            sentence = f"{authorized} You can close this page and return to the terminal."
+            reply.set_result(CallbackReply(True, True, sentence, authorized=True))
 
     def release(self, subjects: Iterable[Subject]) -> None:
         """Let browsers that still wait go: nothing more will be known."""
@@ -163,6 +164,8 @@ class CallbackReply:
     """What became of the login, once that is known."""
     patience: float = 0.0
     """For how many seconds to wait for it."""
+    authorized: bool = False
+    """The login is verified, too: until then somebody is only signed in."""
 
     def settled(self) -> CallbackReply:
         """What became of the login, or, if that takes too long, this."""
@@ -177,7 +180,14 @@ class CallbackReply:
     def title(self) -> str:
         if not self.granted:
             return "Not authorized"
-        return "Signed in" if self.outcome else "You can close this page"
+        return "Authorized" if self.authorized else "Signed in"
+
+    @property
+    def verdict(self) -> str:
+        """How the page looks; see `ecapipe.page.card`."""
+        if not self.granted:
+            return "bad"
+        return "good" if self.authorized else ""
 
 
 def _subject(login: AuthorizationRequest) -> Subject:

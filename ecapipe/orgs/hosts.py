@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,6 +23,13 @@ SUFFIXES: Final = (
 MY_DOMAINS: Final = (".my.salesforce.com", ".my-salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn")
 """Below these Salesforce alone answers; on a site, the code of its maker may."""
 
+_INSTANCE: Final = r"[a-z]{2,3}\d{1,4}s?"
+_INSTANCED: Final = re.compile(
+    rf"(?:(?:[^.]+\.)*{_INSTANCE}(?:-api)?\.(?:salesforce|cloudforce)"
+    # A My Domain may be called as an instance is: there, and on sites, the instance stands behind a name.
+    rf"|(?:[^.]+\.)+{_INSTANCE}\.(?:my\.salesforce|(?:visual\.|content\.)?force))\.(?:com|mil)"
+)
+
 SHARED_HOSTS: Final = ("login.salesforce.com", "test.salesforce.com")
 
 
@@ -33,6 +41,16 @@ def is_my_domain(url: str) -> bool:
         return False
     # A name that starts like a shared login host stands for no single org.
     return host.endswith(MY_DOMAINS) and not host.startswith(("login.", "test."))
+
+
+def is_instanced(address: str) -> bool:
+    """Whether an address, with or without a scheme, holds the name of an instance: ``na99.salesforce.com``, or
+    ``acme--uat.cs12.my.salesforce.com`` as before enhanced domains."""
+    try:
+        host = urlsplit(address if "//" in address else f"//{address}").hostname or ""
+    except ValueError:
+        return False
+    return _INSTANCED.fullmatch(host.removesuffix(".")) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ecapipe.orgs.org import NamedBy
@@ -36,6 +36,7 @@ LARGEST: Final = 4 * 1024 * 1024
 """Bytes of a batch file that are read; more is a mistake."""
 
 _MAX_ROWS: Final = 10_000
+_WHOLE: Final = "the file"
 _DELIMITERS: Final = (",", ";", "\t")
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 """White space as JSON knows it; ``\\s`` would pass over what no JSON parser accepts."""
@@ -45,13 +46,25 @@ _Rows = Iterator[tuple[RowPlace, Mapping[str, object]]]
 
 @dataclass(frozen=True, slots=True)
 class OrgFile:
-    """A batch file as read: its orgs, and the mistakes that the text alone shows."""
+    """A batch file as read, or several: their orgs, and the mistakes that the text alone shows."""
 
-    file: str
     entries: tuple[OrgRow, ...] = ()
     mistakes: tuple[RowMistake, ...] = ()
     named_by: NamedBy | None = None
     """Whose word it is, where that does not depend on where it lies."""
+
+    @classmethod
+    def joined(cls, files: Sequence[OrgFile]) -> OrgFile:
+        """Several files as one, whose places say which of them is meant."""
+        return cls(
+            tuple(replace(row, place=_in_file(row.place)) for each in files for row in each.entries),
+            tuple(replace(mistake, place=_in_file(mistake.place)) for each in files for mistake in each.mistakes),
+        )
+
+    @property
+    def source_dirs(self) -> tuple[str, ...]:
+        """The trees that orgs bring along."""
+        return tuple(row.source_dir for row in self.entries if row.source_dir)
 
     @property
     def attended(self) -> bool:
@@ -60,11 +73,17 @@ class OrgFile:
 
     def require(self, further: Sequence[RowMistake] = ()) -> None:
         """Raises `EcapipeError` (MalformedBatchFile) with all mistakes, those in the text and `further` ones."""
-        mistakes = sorted((*self.mistakes, *further), key=lambda mistake: mistake.place.line or 0)
+        mistakes = sorted((*self.mistakes, *further), key=lambda each: (each.place.file, each.place.line or 0))
         if mistakes:
-            raise EcapipeError(
-                malformed_batch_file(self.file, mistakes[0].place.line, [str(each) for each in mistakes])
-            )
+            first, files = mistakes[0].place, len({each.place.file for each in mistakes})
+            raise EcapipeError(malformed_batch_file(first.file, first.line, [str(each) for each in mistakes], files))
+
+
+def _in_file(place: RowPlace) -> RowPlace:
+    label = f"{place.label} of {place.file}"
+    if place.label == _WHOLE:
+        label = f"{_WHOLE} {place.file}"
+    return replace(place, label=label)
 
 
 def parse(data: bytes, file: str, flows: tuple[str, ...]) -> OrgFile:
@@ -89,7 +108,8 @@ def parse(data: bytes, file: str, flows: tuple[str, ...]) -> OrgFile:
     folder = posixpath.dirname(file.replace("\\", "/"))
     mistakes: list[RowMistake] = []
     rows: list[OrgRow] = []
-    for place, members in read(text, mistakes):
+    for position, members in read(text, mistakes):
+        place = replace(position, file=file)
         if len(rows) == _MAX_ROWS:
             mistakes.append(RowMistake(place, None, f"is one too many: a file holds at most {_MAX_ROWS} orgs."))
             break
@@ -100,12 +120,14 @@ def parse(data: bytes, file: str, flows: tuple[str, ...]) -> OrgFile:
         rows.append(parse_row(place, members, folder, mistakes, flows))
     if not rows and not mistakes:
         return _unreadable(file, "names no org.")
-    return OrgFile(file, tuple(rows), tuple(mistakes))
+    return OrgFile(
+        tuple(rows), tuple(replace(mistake, place=replace(mistake.place, file=file)) for mistake in mistakes)
+    )
 
 
 def _unreadable(file: str, sentence: str, line: int = 1) -> OrgFile:
     """A file that is wrong as a whole."""
-    return OrgFile(file, mistakes=(RowMistake(RowPlace("the file", ", ", line), None, sentence),))
+    return OrgFile(mistakes=(RowMistake(RowPlace(_WHOLE, ", ", line, file), None, sentence),))
 
 
 def _decode(data: bytes) -> str:

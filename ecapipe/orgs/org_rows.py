@@ -40,11 +40,13 @@ _SECRET_COLUMN: Final = re.compile(r"secret|password|token|private|consumerkey|c
 
 @dataclass(frozen=True, slots=True)
 class RowPlace:
-    """Where an org is described: the row of a file, or a member of sfdx-project.json; `line` counts from 1."""
+    """Where an org is described: the row of the org file `file`, or a member of sfdx-project.json; `line` counts from
+    1."""
 
     label: str
     joint: str
     line: int | None = None
+    file: str = ""
 
     def of(self, column: str) -> str:
         """The place of one value of the description."""

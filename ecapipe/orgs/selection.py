@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Literal, cast
 
 from ecapipe.orgs.address import accept_address, read_url
@@ -47,16 +49,16 @@ class OrgSelection:
 @dataclass(frozen=True, slots=True)
 class SalesforceCliOrgs:
     """What is known of orgs besides their files: the Salesforce CLI's `logins`, its ``target-org`` (`default`) with
-    who set it, and who wrote the batch `file`.
+    who set it, and who wrote a batch `file`.
 
     The functions are called only when they are needed. `logins` raises `EcapipeError` where the Salesforce CLI cannot
-    be asked. `held` is whether a path leads into the repository of the batch file (None), or of a project's root.
+    be asked. `holds` is whether a path (second) leads into the repository of a folder.
     """
 
     logins: Callable[[], Sequence[KnownLogin]] = tuple
     default: Callable[[], tuple[str, NamedBy] | None] = lambda: None
-    file: NamedBy = "tree"
-    held: Callable[[str | None, str], bool] = lambda root, path: True
+    file: Callable[[str], NamedBy] = lambda file: "tree"
+    holds: Callable[[str, str], bool] = lambda root, path: True
 
 
 def select(
@@ -109,7 +111,7 @@ class _OrgReader:
         flows: tuple[str, ...],
     ) -> None:
         self.selection, self.projects, self.apps_in, self.flows = selection, projects, apps_in, flows
-        self.context = replace(context, logins=ask_once(context.logins))
+        self.context = replace(context, logins=ask_once(context.logins), file=cache(context.file))
         self.rows: tuple[OrgRow, ...] = ()
         if selection.batch:
             self.rows = selection.batch.entries
@@ -125,8 +127,7 @@ class _OrgReader:
         words = [*self.selection.names]
         if not self.selection.asked and self.selection.default:
             words.append(self.selection.default)
-        if self.context.file == "user":
-            words += [row.url for row in self.rows if row.url]
+        words += [row.url for row in self.rows if row.url and self.context.file(row.place.file) == "user"]
         yield from (url for word in words if (url := read_url(word, self.selection.allowed)))
 
     def read(self) -> list[Org]:
@@ -198,14 +199,14 @@ class _OrgReader:
         """What the project says of `alias`."""
         project = self.configured[alias]
         row = configured_row(alias, project, self.project_mistakes, self.flows)
-        return self.stay_in_repository(row, project.root, self.project_mistakes)
+        return self.stay_in_repository(row, (project.root,), self.project_mistakes)
 
-    def stay_in_repository(self, row: OrgRow, root: str | None, mistakes: list[RowMistake]) -> OrgRow:
-        """The row of a tree, without a ``sourceDir`` that leaves the repository of `root`.
+    def stay_in_repository(self, row: OrgRow, roots: Iterable[str], mistakes: list[RowMistake]) -> OrgRow:
+        """The row of a tree, without a ``sourceDir`` that leaves the repositories of `roots`.
 
         A cloned tree could otherwise send secrets of the user's other projects to an org of its choice.
         """
-        if row.source_dir is None or self.context.held(root, row.source_dir):
+        if row.source_dir is None or any(self.context.holds(root, row.source_dir) for root in roots):
             return row
         sentence = "leads out of the repository, where only you may send ecapipe: name its target with -d"
         mistakes.append(
@@ -215,13 +216,16 @@ class _OrgReader:
 
     def org_of_row(self, row: OrgRow) -> Org | None:
         """The org of a row; one without a URL takes what the project, or the Salesforce CLI, says of its alias."""
-        if self.context.file == "tree":
-            row = self.stay_in_repository(row, None, self.file_mistakes)
+        by = self.context.file(row.place.file)
+        if by == "tree":
+            # The file may be a link, so that the run's own projects count, too.
+            roots = (posixpath.dirname(row.place.file), *(each.root for each in self.projects))
+            row = self.stay_in_repository(row, roots, self.file_mistakes)
         if row.url or not row.alias:
-            return self.accept(row, self.file_mistakes, self.context.file)
+            return self.accept(row, self.file_mistakes, by)
         if row.alias in self.configured:
             return self.org_of_project_alias(row, row.alias)
-        return self.org_of_login_alias(row, row.alias)
+        return self.org_of_login_alias(row, row.alias, by)
 
     def org_of_project_alias(self, row: OrgRow, alias: str) -> Org | None:
         """The org that the project calls `alias`; of what the row says, too, the row's word counts."""
@@ -234,9 +238,9 @@ class _OrgReader:
         # The address is the tree's, even if the row that asks for it is the user's.
         return self.accept(merged, self.file_mistakes, "tree")
 
-    def org_of_login_alias(self, row: OrgRow, alias: str) -> Org | None:
+    def org_of_login_alias(self, row: OrgRow, alias: str, by: NamedBy) -> Org | None:
         try:
-            org = self.look_up(alias, self.context.file)
+            org = self.look_up(alias, by)
         except EcapipeError as error:
             hints = [each for each in error.problem.actions if each.startswith("Did you mean")]
             sentence = f"{error.problem.message} Give its My Domain URL in the column url."

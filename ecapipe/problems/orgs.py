@@ -78,14 +78,16 @@ def too_many_approvals(app: str, org: str, most: int) -> Wording:
     "Correct them and run again: nothing was sent.",
     exit_code=USAGE,
 )
-def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str]) -> Wording:
+def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str], files: int = 1) -> Wording:
+    """`file` and `line` are those of the first of the `mistakes`, which lie in as many `files`."""
     shown = mistakes[:MISTAKES_SHOWN]
-    correct = "Correct the file and run again: nothing was sent."
+    correct = f"Correct the {'file' if files == 1 else 'files'} and run again: nothing was sent."
     if len(mistakes) == 1:
         return say(f"The batch file has a mistake: {mistakes[0]}", correct, file=file, line=line)
     places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
     rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
-    message = f"The batch file has {len(mistakes)} mistakes: {places}{rest}."
+    have = "file has" if files == 1 else "files have"
+    message = f"The batch {have} {len(mistakes)} mistakes: {places}{rest}."
     return say(message, *shown, correct, file=file, line=line)
 
 

@@ -26,7 +26,7 @@ from ecapipe.project.replacements import Replacement
 from ecapipe.project.search import ProjectSelection as ProjectSelection
 from ecapipe.project.search import Search
 from ecapipe.project.sfdx_project import Project
-from ecapipe.project.tree import InMetadataFormat, LinkOutside, MetadataFile, ProjectAccess
+from ecapipe.project.tree import ConnectedAppFile, InMetadataFormat, LinkOutside, MetadataFile, ProjectAccess
 from ecapipe.secret import Secret, withhold
 
 _SHORTEST_SECRET: Final = 16
@@ -50,6 +50,8 @@ class Discovery:
     """The names of all apps of the projects, chosen or not."""
     unread: tuple[tuple[str, Problem], ...] = ()
     """As `failures`, of files in a format that is not read here; each problem's text is one of `notices`, too."""
+    connected_apps: tuple[tuple[str, str], ...] = ()
+    """The files of connected apps, each with the root of its project."""
 
     @property
     def unreadable(self) -> tuple[Problem, ...]:
@@ -96,6 +98,7 @@ def discover(
         whole=not selection.names and all(each.within is None for each in searches.values()),
         known=frozenset(name for tree in trees for name in tree.known),
         unread=tuple(each for tree in trees for each in tree.unread),
+        connected_apps=tuple(each for tree in trees for each in tree.connected_apps),
     )
 
 
@@ -211,6 +214,7 @@ class _Tree:
     notices: list[str] = field(default_factory=list)
     known: frozenset[str] = frozenset()
     unread: list[tuple[str, Problem]] = field(default_factory=list)
+    connected_apps: list[tuple[str, str]] = field(default_factory=list)
 
 
 def _read(scope: Search, world: ProjectAccess) -> _Tree:
@@ -226,6 +230,8 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
                 target = world.tree.target(posixpath.join(project.root, entry.path))
                 problem = link_out_of_repository(entry.path, target)
                 tree.notices.append(problem.text)
+            case ConnectedAppFile():
+                tree.connected_apps.append((project.root, entry.path))
             case InMetadataFormat():
                 foreign.append(entry.path)
             case MetadataFile():

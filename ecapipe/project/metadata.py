@@ -115,6 +115,12 @@ def correct_suffix(filename: str, *, metadata_format: bool = False, in_source: b
     return correct if correct != filename else None
 
 
+def connected_app(filename: str) -> str | None:
+    """The member name of a connected app's file, in either format; None for any other."""
+    name, _, suffix = _stem(filename, metadata_format=not filename.endswith(_ENDING)).rpartition(".")
+    return name if suffix == "connectedApp" and name else None
+
+
 def _stem(filename: str, metadata_format: bool) -> str:
     """The name without the ending of its format; empty when it has another's."""
     if filename.endswith(_ENDING):

@@ -25,6 +25,13 @@ class MetadataFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectedAppFile:
+    """The file of a connected app, what external client apps were made of before. `path` is as in `MetadataFile`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOutside:
     """A link that leads out of the repository, and is not followed. `path` is as in `MetadataFile`."""
 
@@ -38,7 +45,7 @@ class InMetadataFormat:
     path: str
 
 
-Entry = Union[MetadataFile, LinkOutside, InMetadataFormat, "Problem"]
+Entry = Union[MetadataFile, ConnectedAppFile, LinkOutside, InMetadataFormat, "Problem"]
 """What a walk meets."""
 
 
@@ -72,9 +79,10 @@ class ProjectTree(Protocol):
         """Folders with an sfdx-project.json a few levels below `path`, relative to it."""
 
     def walk(self, root: str, directories: Sequence[str], *, metadata_format: bool) -> Iterator[Entry]:
-        """The external client app files in `directories` of `root`, which may be a zip file; one pass, no folder
-        twice. A link that leaves the repository of `root` is named, not followed. A problem for each folder that
-        cannot be read, each such name that is no regular file's, and each that is nearly one of Salesforce's."""
+        """The files of external client apps and connected apps in `directories` of `root`, which may be a zip file;
+        one pass, no folder twice. A link that leaves the repository of `root` is named, not followed. A problem for
+        each folder that cannot be read, each such name that is no regular file's, and each that is nearly one of
+        Salesforce's."""
 
     def read(self, path: str, limit: int) -> bytes:
         """At most `limit` + 1 bytes, also of a file in a zip file; raises `EcapipeError` (UnreadableFile)."""

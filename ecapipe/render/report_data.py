@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
@@ -15,6 +16,7 @@ from ecapipe.events import (
     DISCOVER,
     TARGET_STAGES,
     AppFacts,
+    Origin,
     ProjectFacts,
     StageEnded,
     Subject,
@@ -64,6 +66,23 @@ class ReportEntry:
     def location(self) -> str:
         """``file:line``, as far as it is known."""
         return location(self.file, self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportGroup:
+    """Entries that say the same, each of its own subject, and the number that links of a page know them by."""
+
+    number: int
+    entries: tuple[ReportEntry, ...]
+
+    @property
+    def first(self) -> ReportEntry:
+        """The entry whose words stand for all of them."""
+        return self.entries[0]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(entry.subject for entry in self.entries if entry.subject))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +144,7 @@ class ReportData:
     completed: bool = True
     started_at: str = ""
     provenance: tuple[tuple[str, str], ...] = ()
-    """What an auditor asks for, by its name, such as commit and actor; only where a CI system tells."""
+    """What an auditor asks for, by its name, such as project, commit and actor, as far as it is known."""
 
     @property
     def table_columns(self) -> tuple[ReportColumn, ...]:
@@ -141,9 +160,27 @@ class ReportData:
         return tuple(sorted(entries, key=lambda entry: LEVELS.index(entry.level)))
 
     @property
+    def identified_entries(self) -> Iterator[tuple[str, ReportEntry]]:
+        """The open entries, each with a fingerprint of its own: CI systems drop what has one that they know."""
+        count = Counter[str]()
+        for entry in self.open_entries:
+            count[entry.fingerprint] += 1
+            yield _unique(entry.fingerprint, count[entry.fingerprint]), entry
+
+    @property
     def accepted_entries(self) -> tuple[ReportEntry, ...]:
         """The entries that the baseline accepts."""
         return tuple(entry for entry in self.entries if entry.accepted)
+
+    @property
+    def groups(self) -> tuple[ReportGroup, ...]:
+        """All entries, those that say the same together: by rule or problem, the open and the gravest first."""
+        entries = (*self.open_entries, *self.accepted_entries)
+        names = {name: rank for rank, name in enumerate(dict.fromkeys(entry.name for entry in entries))}
+        by_words: dict[object, list[ReportEntry]] = {}
+        for entry in sorted(entries, key=lambda entry: (entry.accepted, names[entry.name])):
+            by_words.setdefault(_words(entry), []).append(entry)
+        return tuple(ReportGroup(number, tuple(each)) for number, each in enumerate(by_words.values(), 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,22 +223,41 @@ def of_run(report: Report, document: Json, place: Place, command: str) -> Report
         topics={entry.name: _topic(entry.name) for entry in entries},
         completed=not report.interrupted and report.fatal is None,
         started_at=clean(report.started_at),
-        provenance=tuple(_provenance(report)),
+        provenance=tuple(_provenance(report.projects, report.origin, run=report.run)),
     )
 
 
-def _provenance(report: Report) -> Iterator[tuple[str, str]]:
-    if origin := report.origin:
-        known = (
-            ("Project", ", ".join(dict.fromkeys(project.tree for project in report.projects))),
-            ("Commit", origin.commit),
-            ("Branch", origin.branch),
-            ("Actor", origin.actor),
-            ("System", origin.system),
-            ("Run", report.run),
-            ("ecapipe", __version__),
-        )
-        yield from ((name, clean(value)) for name, value in known if value)
+def _words(entry: ReportEntry) -> object:
+    """What an entry says, without the names of its subject: equal for entries that say the same of several."""
+    names = sorted(filter(None, {entry.subject, *entry.subject.split("@")}), key=len, reverse=True)
+
+    def without_names(text: str) -> str:
+        for name in names:
+            text = text.replace(name, "\0")
+        return text
+
+    return entry.name, entry.level, entry.accepted, without_names(entry.message), *map(without_names, entry.actions)
+
+
+def _provenance(
+    projects: Iterable[ProjectFacts], origin: Origin | None, **more: str | None
+) -> Iterator[tuple[str, str]]:
+    """Where a result comes from; `more` comes after the project, by its name with a capital."""
+    known = {
+        "Project": ", ".join(dict.fromkeys(map(_project_name, projects))),
+        **{name.capitalize(): value for name, value in more.items()},
+    }
+    if origin:
+        known |= {"Commit": origin.commit, "Branch": origin.branch, "Actor": origin.actor, "System": origin.system}
+    yield from ((name, clean(value)) for name, value in known.items() if value)
+    yield "ecapipe", __version__
+
+
+def _project_name(project: ProjectFacts) -> str:
+    """The path of a project in its repository; of one that is the repository, the name of its folder."""
+    if project.tree != ".":
+        return project.tree
+    return project.root.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _run_cells(report: Report, place: Place) -> dict[Subject, dict[str, ReportCell]]:
@@ -241,8 +297,17 @@ def of_check(
     place: Place,
     command: str,
     fails: Callable[[Finding], bool] = lambda finding: finding.level == "error",
+    *,
+    started_at: str = "",
+    purpose: str | None = None,
+    commit: str | None = None,
+    origin: Origin | None = None,
 ) -> ReportData:
-    """A check: a row per app (and one for files of no app), a column per rule. `fails` says which findings do."""
+    """A check: a row per app (and one for files of no app), a column per rule. `fails` says which findings do.
+
+    `commit`: what is checked out, where no CI system says.
+    """
+    projects = tuple(projects)
     topics = {
         rule.name: Topic(rule.name, rule.means, why=rule.why, remedy=rule.remedy, source=rule.source)
         for rule in rules
@@ -260,6 +325,8 @@ def of_check(
         rows=tuple(_check_rows(subjects, results, topics, fails, names.name)),
         entries=entries,
         topics=topics,
+        started_at=started_at,
+        provenance=tuple(_provenance(projects, origin, purpose=purpose, commit=commit)),
         completed=not any(finding.rule == NOT_EXAMINED and finding.level == "error" for finding in findings),
     )
 
@@ -409,3 +476,11 @@ def _topic(name: str) -> Topic:
 def _fingerprint(*parts: str) -> str:
     # NUL parts them, as it stands in no name; a file name that is no UTF-8 comes with lone surrogates.
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _unique(fingerprint: str, number: int) -> str:
+    """The fingerprint of the `number`th entry that has it."""
+    # The first stays as it is, so that it is known again however many follow.
+    if number == 1:
+        return fingerprint
+    return _fingerprint(fingerprint, str(number))

@@ -17,5 +17,5 @@ def _render(name: str, data: ReportData) -> str:
 
 
 FORMATS: Final[Mapping[str, Callable[[ReportData], str]]] = {
-    name: partial(_render, name) for name in ("gitlab", "html", "json", "junit", "markdown", "sarif")
+    name: partial(_render, name) for name in ("bitbucket", "gitlab", "html", "json", "junit", "markdown", "sarif")
 }

@@ -14,7 +14,7 @@ from ecapipe.orgs import selection as org_selection
 from ecapipe.orgs.org import NamedBy, Org
 from ecapipe.orgs.selection import OrgSelection
 from ecapipe.problems.problem import EcapipeError
-from ecapipe.problems.project import project_not_chosen, requires_project_error, variable_reserved
+from ecapipe.problems.project import variable_reserved
 from ecapipe.problems.usage import app_in_several_projects, nothing_paired
 from ecapipe.project import discovery, reserved_variables
 from ecapipe.project.apps import App
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from ecapipe.orgs.sf_logins import SfLogin
 
 _EMPTY: Final = Discovery((), (), ())
-
-_NO_PROJECT: Final = frozenset({requires_project_error, project_not_chosen})
 
 
 class AppKey(NamedTuple):
@@ -103,14 +101,11 @@ class RunTrees:
         self._source_org_apps: dict[str, App] | None = None
         self.projects: tuple[Project, ...] = ()
         self.root: str | None = None
-        try:
+        named = selection.directories or selection.metadata_dirs
+        needless = self._brings_all_apps(orgs) or (brought and not named)
+        # Without a project of its own a run works if every org brings its apps along: a folder around them is none.
+        if not needless or world.tree.project_above(world.tree.target(".")):
             self.projects = discovery.projects(selection, world)
-        except EcapipeError as error:
-            # Without a project of its own a run works if every org brings its apps along.
-            named = selection.directories or selection.metadata_dirs
-            needless = self._brings_all_apps(orgs) or (brought and not named)
-            if not needless or error.problem.kind not in _NO_PROJECT:
-                raise
         if self.projects and selection.trusted:
             self.root = self.projects[0].root
 
@@ -126,22 +121,20 @@ class RunTrees:
         if not any("sourceDir" in members for each in self.projects for members in each.orgs.values()):
             discovery.require_apps(self.tree(None))
 
-    def org_file_named_by(self) -> NamedBy:
-        """Whose word the org file is: the tree's, if it lies in the repository of a tree that the run works on.
+    def org_file_named_by(self, file: str) -> NamedBy:
+        """Whose word an org file is: the tree's, if it lies in the repository of a tree that the run works on.
 
         Whoever can push to that repository could otherwise name an address, and have secrets sent there.
         """
         if self._batch and self._batch.named_by:
             return self._batch.named_by
-        if self._batch and self.hold(self._batch.file):
-            return "tree"
-        return "user"
+        return "tree" if self.hold(file) else "user"
 
     def hold(self, path: str) -> bool:
         """Whether `path` lies in the repository of a tree that the run works on."""
         trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
         if self._batch:
-            trees |= {entry.source_dir for entry in self._batch.entries if entry.source_dir}
+            trees.update(self._batch.source_dirs)
         return self._world.tree.in_repository(path, trees)
 
     def sf_logins(self) -> Sequence[SfLogin]:
@@ -165,15 +158,6 @@ class RunTrees:
         home = self._world.sf.home()
         return any(self.hold(posixpath.join(home, folder)) for folder in (".sf", ".sfdx"))
 
-    def contains(self, root: str | None, path: str) -> bool:
-        """See `selection.SalesforceCliOrgs`; an org file may be a link, so that the run's own projects count for it,
-        too."""
-        if root is not None:
-            return self._world.tree.holds(root, path)
-        file = self._batch.file if self._batch else ""
-        roots = (posixpath.dirname(file), *(each.root for each in self.projects))
-        return any(self._world.tree.holds(each, path) for each in roots)
-
     def withhold_variables(self) -> None:
         """See `discovery.withhold_variables`; for all trees that were not read yet."""
         for directory in dict.fromkeys((*self._selection.credentials_dirs, *self._source_dirs())):
@@ -181,10 +165,7 @@ class RunTrees:
 
     def _source_dirs(self) -> list[str]:
         """The trees of orgs: of the org file, then those that the projects configure."""
-        directories: list[str] = []
-        if self._batch:
-            directories += [entry.source_dir for entry in self._batch.entries if entry.source_dir]
-        return [*directories, *discovery.configured_trees(self.projects)]
+        return [*(self._batch.source_dirs if self._batch else ()), *discovery.configured_trees(self.projects)]
 
     def names(self, source_dir: str | None) -> frozenset[str]:
         """The apps of a tree; None stands for the run's own. Raises `EcapipeError` for one that cannot be used."""
@@ -231,11 +212,12 @@ def _trees_by_flag(selection: ProjectSelection, orgs: OrgSelection) -> tuple[Org
     batch = orgs.batch
     if not (selection.directories or selection.metadata_dirs) or batch is None:
         return orgs, ()
-    entries = tuple(replace(row, source_dir=None) for row in batch.entries)
-    if entries == batch.entries:
+    if not batch.source_dirs:
         return orgs, ()
+    files = dict.fromkeys(row.place.file for row in batch.entries if row.source_dir)
+    entries = tuple(replace(row, source_dir=None) for row in batch.entries)
     flag = "--source-dir" if selection.directories else "--metadata-dir"
-    notice = f"sourceDir in {batch.file} does not count: {flag} says where the apps are."
+    notice = f"sourceDir in {' and '.join(files)} does not count: {flag} says where the apps are."
     return replace(orgs, batch=replace(batch, entries=entries)), (notice,)
 
 
@@ -270,17 +252,16 @@ def salesforce_cli_orgs(trees: RunTrees, orgs: OrgSelection, world: World) -> or
     _refuse_reserved(trees.projects, ())
     if orgs.batch:
         rows = [(row, row.secret_env) for row in orgs.batch.entries if row.secret_env]
-        mistakes = [
-            f"{row.place.of('secretEnv')} names {name}" for row, name in rows if reserved_variables.reserved(name)
-        ]
-        if mistakes:
-            raise EcapipeError(variable_reserved(mistakes, orgs.batch.file))
+        mistaken = [(row.place, name) for row, name in rows if reserved_variables.reserved(name)]
+        if mistaken:
+            mistakes = [f"{place.of('secretEnv')} names {name}" for place, name in mistaken]
+            raise EcapipeError(variable_reserved(mistakes, mistaken[0][0].file))
         for _, name in rows:
             # Before any other program is started: it would inherit the secret.
             world.withhold(name)
 
     return org_selection.SalesforceCliOrgs(
-        trees.sf_logins, trees.default_org, trees.org_file_named_by(), trees.contains
+        trees.sf_logins, trees.default_org, trees.org_file_named_by, world.tree.holds
     )
 
 

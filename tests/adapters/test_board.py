@@ -150,6 +150,12 @@ def test_its_address_lets_a_browser_in_and_nobody_else_gets_there(site: Site) ->
     assert site.get(Cookie=f"other=1;{cookie}; another=2").status == 200
 
 
+def test_its_address_works_without_its_last_slash(site: Site) -> None:
+    # No browser sends the cookie there: it is for what is below that address.
+    reply = request(site.port, site.path.rstrip("/"))
+    assert (reply.status, reply.headers["Location"], reply.headers.get("Set-Cookie")) == (303, site.path, None)
+
+
 def test_its_address_cannot_be_guessed() -> None:
     with opened() as one, opened() as other:
         assert len({one.path, other.path, urlsplit(one.served.url).path, urlsplit(other.served.url).path}) == 4
@@ -159,7 +165,7 @@ def test_its_address_cannot_be_guessed() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     "path",
-    ["/", "/parts", "/paste", "/x/", "/{half}/", "/{token}", "/{token}/../{token}/", "/{token}/parts/",
+    ["/", "/parts", "/paste", "/x/", "/{half}/", "/{token}/../{token}/", "/{token}/parts/",
      "/{token}/nothing", "/{upper}/", "http://127.0.0.1/{token}/", "/{token}//paste", "/favicon.ico"],
 )  # fmt: skip
 def test_nothing_is_at_any_other_address(site: Site, method: str, path: str) -> None:
@@ -251,13 +257,13 @@ def test_a_row_can_be_tried_again_and_the_run_be_finished(site: Site) -> None:
     assert [site.post("retry", {"row": "1"}).status, site.post("finish").status] == [303, 303]
     assert site.desk.done == ["retry Billing@uat", "finish"]
     site.post("retry", {"row": "99"})
-    assert site.page.said[-1] == "That login cannot be tried again now."
+    assert site.page.said[-1] == "This login can't be tried again now."
 
 
 def test_a_login_can_be_shown_in_the_browser_that_is_meant_for_it(site: Site) -> None:
     assert site.post("open", {"row": "1"}).status == 303
     assert site.desk.done == ["open Billing@uat"]
-    assert site.page.said[-1].startswith("That browser could not be opened here.")
+    assert site.page.said[-1].startswith("The browser couldn't be opened.")
 
 
 @pytest.mark.parametrize(

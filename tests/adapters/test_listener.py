@@ -131,7 +131,7 @@ def test_the_answer_ends_at_a_clean_page(port: int) -> None:
         assert (reply.status, reply.headers["Location"], reply.text) == (303, "/ecapipe/signed-in", "")
         page = request(port, "/ecapipe/signed-in")
         assert page.status == 200
-        assert "Billing is signed in to uat; see the terminal." in page.text
+        assert "Billing is signed in to uat. See the terminal for the result." in page.text
         assert code(future) == CODE
 
 
@@ -165,7 +165,7 @@ SUBJECT = Subject("Billing", "uat", "")
 @pytest.mark.parametrize(
     ("problem", "title", "said"),
     [
-        (None, "You can close this page", "Billing is authorized in uat."),
+        (None, "Authorized", "Billing is authorized in uat."),
         (invalid_client("acme.my.salesforce.com"), "Not authorized", "refuses the consumer secret"),
     ],
 )

@@ -54,10 +54,13 @@ def committed(*files: Mapping[str, str | bytes]) -> list[Step]:
 
 
 def inspect(
-    root: Path, gate: CheckOptions | None = None, *names: str, trusted: bool = True, **variables: str
+    root: Path, gate: CheckOptions | None = None, *names: str, trusted: bool = True, today: str = "", **variables: str
 ) -> CheckResult:
-    """What the gate says of the project in a folder, in a real world with these environment variables."""
+    """What the gate says of the project in a folder, in a real world with these environment variables; `today` if it
+    is to be another day."""
     world = composition.real_world(Environment(dict(variables)))
+    if today:
+        world = replace(world, clock=replace(world.clock, utc=lambda: f"{today}T00:00:00.000Z"))
     return inspection.inspect(ProjectSelection((str(root),), names, trusted), gate or CheckOptions(), world)
 
 

@@ -26,8 +26,9 @@ def lines() -> Iterator[str]:
     """The page: a section for each module of rules, a row for each rule."""
     yield _HEAD
     for module in MODULES:
-        yield f"## {module.__name__.rpartition('.')[2].capitalize()}\n"
-        yield f"| rule | {' | '.join(PURPOSES)} | meaning |\n|---|---|---|---|---|"
+        name = module.__name__.rpartition(".")[2]
+        yield f"## {'MCP' if name == 'mcp' else name.capitalize()}\n"
+        yield f"| rule | {' | '.join(PURPOSES)} | meaning |\n|---|{'---|' * len(PURPOSES)}---|"
         rules = vars(module).values()
         yield "".join(f"{_row(rule)}\n" for rule in RULES.values() if rule in rules)
 

@@ -44,6 +44,7 @@ OF_HOME = trees.project(
 )
 SCOPED = {"orgScopedExternalApp": f"{HOME}:Billing"}
 PUBLIC = {"isConsumerSecretOptional": "true"}
+DEVICE = {"isDeviceFlowEnabled": "true"}
 CERTIFICATE = {"certificate": "TUlJRkFLRQ=="}
 CLIENT_CREDENTIALS: trees.Changes = {
     "settings": trees.CLIENT_CREDENTIALS,
@@ -63,6 +64,26 @@ SETTINGS_NAME = SETTINGS.rpartition("/")[2]
 def app(**changes: Unpack[trees.Changes]) -> trees.Files:
     """The app Billing, with changes to its files, in a plain project."""
     return PROJECT | trees.app(**changes)
+
+
+def mcp(settings: trees.Elements = trees.AS_USUAL, oauth: trees.Elements = trees.AS_USUAL) -> trees.Files:
+    """An app as Salesforce's guide to hosted MCP servers makes it, for a client on a desktop, with changes."""
+    public: trees.Elements = {
+        "callbackUrl": "https://claude.ai/api/mcp/auth_callback",
+        "consumerSecret": None,
+        "isConsumerSecretOptional": "true",
+        "isNamedUserJwtEnabled": "true",
+        "isPkceRequired": "true",
+        "isSecretRequiredForRefreshToken": "false",
+    }
+    return app(settings={**public, **settings}, oauth={"commaSeparatedOauthScopes": "MCP, RefreshToken", **oauth})
+
+
+def connected(name: str, key: str = "3MVG9.another") -> trees.Files:
+    """The file of a connected app."""
+    config = f"<oauthConfig><callbackUrl>{trees.LOOPBACK}</callbackUrl><consumerKey>{key}</consumerKey></oauthConfig>"
+    text = f'<ConnectedApp xmlns="{trees.NAMESPACE}">{config}<label>{name}</label></ConnectedApp>'
+    return {f"{trees.DEFAULT}/connectedApps/{name}.connectedApp-meta.xml": text}
 
 
 def switches(**elements: str) -> trees.Files:
@@ -339,6 +360,34 @@ CASES = {
         app(policies={"permittedUsersPolicyType": "AllSelfAuthorized"}),
         app(policies={"permittedUsersPolicyType": "AdminApprovedPreAuthorized"}),
         "<permittedUsersPolicyType>AllSelfAuthorized</permittedUsersPolicyType>",
+    ),
+    "device-flow-restricted": Case(
+        app(settings={**DEVICE, "callbackUrl": "https://example.com/a"}),
+        app(settings=DEVICE),
+        "<isDeviceFlowEnabled>true</isDeviceFlowEnabled>",
+    ),
+    "instanced-url": Case(
+        trees.project(sfdcLoginUrl="https://na99.salesforce.com") | trees.app(),
+        trees.project(sfdcLoginUrl="https://na99.my.salesforce.com") | trees.app(),
+    ),
+    "connected-app-beside": Case(app() | connected("Billing"), app() | connected("Billing2")),
+    "mcp-scopes": Case(
+        mcp(oauth={"commaSeparatedOauthScopes": "Api, RefreshToken"}),
+        mcp(),
+        "<commaSeparatedOauthScopes>Api, RefreshToken</commaSeparatedOauthScopes>",
+    ),
+    "mcp-tokens-not-jwt": Case(
+        mcp({"isNamedUserJwtEnabled": "false"}), mcp(), "<isNamedUserJwtEnabled>false</isNamedUserJwtEnabled>"
+    ),
+    "mcp-secret-required": Case(
+        mcp({"isConsumerSecretOptional": "false"}),
+        mcp(),
+        "<isConsumerSecretOptional>false</isConsumerSecretOptional>",
+    ),
+    "mcp-callback-unknown": Case(
+        mcp({"callbackUrl": "https://claude.ai/api/mcp/auth_callback/"}),
+        mcp(),
+        "<callbackUrl>https://claude.ai/api/mcp/auth_callback/</callbackUrl>",
     ),
     "check-config-changed": Case(
         [*committed(app()), LENIENT], committed(app() | LENIENT), gate=CheckOptions(config_from="HEAD")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from profiles import tries
 
 from ecapipe.adapters.project_tree.git import Repositories
-from ecapipe.check.findings import NOT_EXAMINED, PURPOSES, Finding, Purpose
+from ecapipe.check.findings import NOT_EXAMINED, PURPOSES, USING, Finding, Purpose
 from ecapipe.check.git import GitRefused
 from ecapipe.check.inspection import CheckOptions
 from ecapipe.check.rules.registry import RULES
@@ -167,7 +167,7 @@ def test_nothing_that_git_reads_blocks(part: str, kind: str, purpose: Purpose) -
         blocking(part, kind)(root)
         (found,) = told(root, CheckOptions(purpose))
         assert f"its .git/{part} is neither a folder nor a file" in found.message
-        assert found.level == ("warning" if purpose == "login" else "error")
+        assert found.level == ("warning" if purpose in USING else "error")
 
 
 @pytest.mark.parametrize("options", [("--staged",), ("--since", "HEAD"), ("--history",)], ids=" ".join)
@@ -295,7 +295,7 @@ def test_a_settings_file_that_cannot_be_read_is_a_finding(
     spoil(root / SETTINGS)
     with bound(root):
         (found,) = told(root, ground.for_(purpose))
-    assert (found.file, found.app, found.level) == (SETTINGS, None, "warning" if purpose == "login" else "error")
+    assert (found.file, found.app, found.level) == (SETTINGS, None, "warning" if purpose in USING else "error")
 
 
 @pytest.mark.parametrize("tracked", [False, True])

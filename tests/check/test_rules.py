@@ -270,6 +270,7 @@ def known_of(app: App) -> Evidence:
         staged=files, certified=files, open_to_others=files, elsewhere=spots, history={app.name: ("notes.md",)},
         keys={trees.key(app.name): (app.name, "Copy")}, expired_certificates=dict.fromkeys(files, "2020-01-01"),
         invalid_certificates=files, deleted={app.name: "a"},
+        connected_apps={app.name: ("a",)},
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def test_results_of_shards_come_to_what_one_run_would_have(orgs: Batch, tmp_path
     parts = together(commands, tmp_path)
     assert orgs.tokens() == dict.fromkeys(ORGS, 1)
     names = [f"shard-{k}.json" for k in (1, 2, 3, 4)]
-    formats = ("gitlab", "html", "json", "junit", "markdown", "sarif")
+    formats = ("bitbucket", "gitlab", "html", "json", "junit", "markdown", "sarif")
     reports = [word for each in formats for word in ("--report", f"{each}=all.{each}")]
     merged = inside("report", "merge", *names, "--json", *reports, at=tmp_path)
     whole = inside(*command, at=tmp_path)

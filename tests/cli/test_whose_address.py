@@ -111,6 +111,23 @@ def test_a_file_outside_the_repository_is_the_users(stranger: Origin, tmp_path: 
     assert ask("run", root, "-f", str(tmp_path / "link.csv")).document["name"] == "MalformedBatchFile"
 
 
+def test_each_of_several_files_is_the_word_of_whoever_wrote_it(stranger: Origin, tmp_path: Path) -> None:
+    root, users, trees = tmp_path / "repository", tmp_path / "users.csv", tmp_path / "repository/trees.csv"
+    plant(root)
+    users.write_text(f"alias,url\nprod,{stranger.url('')}\n", encoding="utf-8")
+    trees.write_text(f"alias,url\nother,{stranger.url('')[:-1]}9\n", encoding="utf-8")
+    for files in ((users, trees), (trees, users)):
+        ended = ask("run", root, *(word for file in files for word in ("-f", str(file))))
+        assert (ended.status, ended.document["name"], stranger.seen) == (2, "MalformedBatchFile", [])
+        assert f"row 2 of {trees}, column url" in ended.document["message"]
+    trees.write_text("alias,url,sourceDir\nuat,https://acme--uat.sandbox.my.salesforce.com,/etc\n", encoding="utf-8")
+    ended = inside("run", "-f", str(users), "-f", str(trees), "--json", at=root / "project", **ENVIRONMENT)
+    assert f"row 2 of {trees}, column sourceDir: leads out of the repository" in ended.document["message"]
+    trees.write_text(f"alias,url\nagain,{stranger.url('')}\n", encoding="utf-8")
+    ask("run", root, "-f", str(trees), "-f", str(users))
+    assert SECRET in "".join(call.body for call in stranger.seen), "the address is the user's, too"
+
+
 def test_a_file_beside_the_trees_that_it_names_is_theirs(stranger: Origin, tmp_path: Path) -> None:
     """Without a project: each row brings its tree along."""
     root = tmp_path / "repository"

@@ -165,8 +165,8 @@ def test_the_hint_fills_in_the_username(client: Client) -> None:
 def test_pages_work_without_a_mouse_and_say_what_they_are(client: Client) -> None:
     page = client.authorize().text
     assert '<html lang="en">' in page
-    assert "<main>" in page
-    assert "<title>Log in to emulator</title>" in page
+    assert '<main class="card">' in page
+    assert "<title>Log in to emulator - ecapipe emulator</title>" in page
     for name in ("username", "password"):
         assert f'<label for="{name}">' in page
         assert f'<input id="{name}"' in page

@@ -93,7 +93,7 @@ def test_a_state_comes_back_as_it_was(client: Client, state: str) -> None:
 def test_hostile_text_stays_text(name: str, org_name: str, hint: str, scope: str) -> None:
     login, approval = _pages(name, org_name, hint, scope)
     assert [page.tags for page in (login, approval)] == [page.tags for page in _pages("Web", "org", "", "api")]
-    assert login.texts["title"] == [f"Log in to {org_name}"]
+    assert login.texts["title"] == [f"Log in to {org_name} - ecapipe emulator"]
     assert login.texts["strong"] == [name]
     assert login.values["username"] == hint
     assert approval.texts["strong"] == [name, org_name]
@@ -172,7 +172,7 @@ def test_a_hostile_callback_changes_nothing_else(hostile: Client, callback: str)
     approval = hostile.log_in(hostile.authorize(redirect_uri=callback))
     assert approval.status_code == 200
     policy = approval.headers["content-security-policy"]
-    assert policy.count(";") == 4
+    assert policy.count(";") == 5
     assert "script-src" not in policy
     location = hostile.emulator.visit(hostile.authorize_url(redirect_uri=callback, scope="web"))
     assert location.isascii()

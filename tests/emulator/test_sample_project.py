@@ -17,8 +17,8 @@ from ecapipe.secret import Secret
 
 ROOT = Path(__file__).parents[2] / "sample-project"
 NAMESPACE = "{http://soap.sforce.com/2006/04/metadata}"
-APPS = {"Billing_Sync", "Partner_Portal", "Nightly_Reports", "Field_Mobile"}
-SCOPES = {"Api": "api", "Basic": "id", "OpenID": "openid", "RefreshToken": "refresh_token"}
+APPS = {"Billing_Sync", "Partner_Portal", "Nightly_Reports", "Field_Mobile", "Desk_Assistant"}
+SCOPES = {"Api": "api", "Basic": "id", "MCP": "mcp_api", "OpenID": "openid", "RefreshToken": "refresh_token"}
 
 
 def read(file: Path) -> dict[str, str]:
@@ -54,7 +54,7 @@ def test_keys_and_secrets_have_the_right_shape_and_are_made_up() -> None:
     settings = files("ecaGlblOauth").values()
     keys = [one["consumerKey"] for one in settings]
     secrets = [one["consumerSecret"] for one in settings if "consumerSecret" in one]
-    assert len(set(keys)) == 4
+    assert len(set(keys)) == 5
     assert all(
         re.fullmatch(r"3MVG9SAMPLE\.PROJECT\.FAKE\.KEY\.[A-Za-z0-9._]+", key) and len(key) == 85 for key in keys
     )

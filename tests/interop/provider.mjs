@@ -21,10 +21,12 @@ const provider = new Provider(url, {
     authorization: '/services/oauth2/authorize',
     token: '/services/oauth2/token',
     userinfo: '/services/oauth2/userinfo',
+    introspection: '/services/oauth2/introspect',
   },
   pkce: { required: (ctx, client) => pkceRequired.includes(client.clientId) },
   features: {
     clientCredentials: { enabled: true },
+    introspection: { enabled: true },
     dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
   },
   issueRefreshToken: (ctx, client, source) => source.scopes.has('refresh_token'),
@@ -97,8 +99,12 @@ const resources = {
 
 provider.use(async (ctx, next) => {
   const resource = resources[ctx.path];
+  if (ctx.path.startsWith('/login/')) return ctx.redirect(ctx.path.replace('/login/', '/interaction/'));
   await (resource ? resource(ctx, next) : next());
   if (ctx.path === '/asked') return;
+  // Salesforce's pages to sign in on have a path that says so.
+  const location = ctx.response.get('location');
+  if (location?.startsWith('/interaction/')) ctx.set('location', location.replace('/interaction/', '/login/'));
   asked.push({ path: ctx.path, query: ctx.query, form: ctx.oidc?.body ?? {}, status: ctx.status });
   if (ctx.path === '/services/oauth2/token' && ctx.status === 200) {
     const { account, client } = ctx.oidc;

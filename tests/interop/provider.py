@@ -43,9 +43,11 @@ class Provider:
         return [each.form["code"] for each in self.asked("/services/oauth2/token") if "code" in each.form]
 
 
-def client(key: str, secret: str, callback_url: str | None, *, bound: bool = False) -> dict[str, Any]:
+def client(
+    key: str, secret: str, callback_url: str | None, *, bound: bool = False, scopes: Sequence[str] = SCOPES
+) -> dict[str, Any]:
     """An app in the provider's terms: for the web flow, or, without a callback, for client credentials; `bound`: with
-    tokens that are bound to keys only."""
+    tokens that are bound to keys only; `scopes` are those of the web flow."""
     web = callback_url is not None
     return {
         "client_id": key,
@@ -55,7 +57,7 @@ def client(key: str, secret: str, callback_url: str | None, *, bound: bool = Fal
         "redirect_uris": [callback_url] if web else [],
         "response_types": ["code"] if web else [],
         "grant_types": ["authorization_code", "refresh_token"] if web else ["client_credentials"],
-        "scope": " ".join(SCOPES) if web else "api id",
+        "scope": " ".join(scopes) if web else "api id",
     }
 
 

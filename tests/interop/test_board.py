@@ -123,7 +123,7 @@ def test_somebody_signs_in_to_several_orgs(window: Seen, orgs: Orgs, env: dict[s
             status(board, f"{left} of 3 left to sign in")
             tab = window.opened(link(board, "Listening", name))
             sign_in(tab, orgs)
-            tab.get_by_role("heading", name="You can close this page").wait_for()
+            tab.get_by_role("heading", name="Authorized").wait_for()
             assert tab.evaluate("[window.opener, document.referrer]") == [None, ""]
         status(board, "Done: all 3 are signed in")
         ended = running.ended()

@@ -7,12 +7,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
+import httpx
 import pytest
 import trees
+from billing import proven
 from interop import person, provider
 from interop.program import Ended, Started, environment, ran, started
 from interop.provider import Provider
 from loopback import free_port
+
+from ecapipe.oauth import authorize, authorize_probe
+from ecapipe.oauth.authorize_probe import ProbeRefusal
+from ecapipe.oauth.messages import Response
+from ecapipe.orgs import selection
 
 pytestmark = pytest.mark.interop
 
@@ -27,14 +34,27 @@ Callbacks = Mapping[str, str | None]
 @pytest.fixture(scope="module")
 def callbacks() -> Callbacks:
     """The apps with their callback URLs. Nightly is for client credentials, Lenient does not require PKCE, Bound
-    wants proofs."""
+    wants proofs, and Narrow may not ask for all scopes that its files have."""
     here = f"http://localhost:{free_port()}/OauthRedirect"
-    return {"Listening": here, "Pasting": ELSEWHERE, "Lenient": ELSEWHERE, "Bound": ELSEWHERE, "Nightly": None}
+    return {
+        "Listening": here,
+        "Pasting": ELSEWHERE,
+        "Lenient": ELSEWHERE,
+        "Bound": ELSEWHERE,
+        "Narrow": ELSEWHERE,
+        "Nightly": None,
+    }
 
 
 def an_org(org_id: str, callbacks: Callbacks) -> AbstractContextManager[Provider]:
     clients = [
-        provider.client(trees.key(app), trees.secret(app), url, bound=app == "Bound")
+        provider.client(
+            trees.key(app),
+            trees.secret(app),
+            url,
+            bound=app == "Bound",
+            scopes=("api",) if app == "Narrow" else provider.SCOPES,
+        )
         for app, url in callbacks.items()
     ]
     strict = [trees.key("Listening"), trees.key("Pasting")]
@@ -327,3 +347,40 @@ def test_a_code_of_another_org_under_our_state_goes_nowhere(
     assert of_query(mixed_up, "state") == of_query(rightly, "state")
     assert (ended.status, ended.success["orgId"]) == (0, org.org_id)
     assert of_query(mixed_up, "code") not in org.redeemed() + other_org.redeemed()
+
+
+@pytest.mark.parametrize(
+    ("app", "settings", "refused", "name"),
+    [
+        ("Pasting", {}, None, None),
+        ("Lenient", {}, None, None),
+        ("Pasting", {"consumerKey": trees.key("another app")}, "consumerKey", "InvalidClientId"),
+        ("Pasting", {"callbackUrl": f"{ELSEWHERE}/"}, "callback", "RedirectUriMismatch"),
+        ("Narrow", {}, "scopes", "InvalidScope"),
+        ("Pasting", {"consumerSecret": trees.secret("something else")}, "consumerSecret", "InvalidClient"),
+    ],
+)
+def test_a_probe_hears_what_is_wrong_before_anyone_signs_in(
+    app: str,
+    settings: dict[str, str],
+    refused: str | None,
+    name: str | None,
+    org: Provider,
+    tmp_path: Path,
+    env: dict[str, str],
+) -> None:
+    files = trees.project() | trees.app(app, settings={"callbackUrl": ELSEWHERE, **settings})
+    ended = ran("app", "probe", "-d", trees.plant(tmp_path / "probed", files), "-o", org.url, env=env)
+    (row,) = ended.result["probes"]
+    assert (row["refused"], row["problem"]) == (refused, name), row
+    assert (ended.status, row["verdict"]) == ((1, "refused") if name else (0, "accepted"))
+
+
+def test_a_probe_hears_that_a_challenge_is_missing(org: Provider, project: Path, env: dict[str, str]) -> None:
+    """No link of ours lacks it, so that the link is asked for by hand."""
+    with log_in(project, "Pasting", org.url, env=env) as run:
+        answer = httpx.get(without(run.link(), "code_challenge", "code_challenge_method"), trust_env=False)
+    login = authorize.build_request(proven(), selection.choose(org.url, {}, ()), ELSEWHERE, "api id", bytes)
+    redirect = Response(answer.status_code, "text/html", b"", location=answer.headers["Location"])
+    with pytest.raises(ProbeRefusal, match="requires PKCE"):
+        authorize_probe.read(redirect, login)

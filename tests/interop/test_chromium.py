@@ -78,7 +78,7 @@ def test_somebody_signs_in_and_approves(window: Seen, org: Org, env: dict[str, s
     with log_in(org, "Listening", "listen", env) as run:
         window.page.goto(run.link())
         approve(window.page, org)
-        window.page.get_by_role("heading", name="You can close this page").wait_for()
+        window.page.get_by_role("heading", name="Authorized").wait_for()
         ended = run.ended()
 
     assert (ended.status, ended.success["username"]) == (0, org.username)

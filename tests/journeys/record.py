@@ -23,7 +23,9 @@ from journeys.scene import Scene, staged
 from journeys.table import GROUPS, Journey
 
 from ecapipe import __version__
+from ecapipe.check.rules import dated
 
+CHANGES = [change.name for change in vars(dated).values() if isinstance(change, dated.Change)]
 RECORDED = Path(__file__).parent / "recorded"
 UNSTABLE = tuple(
     (re.compile(pattern), put)
@@ -44,6 +46,7 @@ UNSTABLE = tuple(
         (r"\b(git version )[\w.()]+( \([\w. -]+\))?", r"\1GIT"),
         (r"\b(Python )3\.[\w.+]+", r"\1PYTHON"),
         (re.escape(__version__), "VERSION"),
+        (rf"Salesforce (?:will|has)\b[^.]*(?:from|since) ({'|'.join(CHANGES)})(?: on)?", r"Salesforce … \1"),
         (r"(?s)<style>.*?</style>", lambda found: f"<style>{_digest(found[0])}</style>"),
     )
 )

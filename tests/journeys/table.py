@@ -181,6 +181,8 @@ app check -d {sample,linked}{, --concise, --verbose, --json}
 manifest -d {sample,many,linked}{, --concise, --verbose, --json}
 app check -d many --for {login,deploy,commit}{, --concise --fail-on note, --verbose --fail-on warning}
 app check -d many --for {login,commit} --json
+app check -d {many,empty,sample/mcp} --for mcp
+app check -d sample/mcp --for mcp --json --fail-on note
 app check -d many --for commit --concise --report gitlab=many.json
 app check -d many --for commit --concise --report html=many.html
 app check -d many --for commit --concise --report json=many.json
@@ -405,7 +407,11 @@ RULE_BY_RULE = tuple(
     for history in (" --history" if case.gate.history else "",)
     for config in (f" --project-config-from {case.gate.config_from}" if case.gate.config_from else "",)
     for target in (f" -o {case.gate.target}" if case.gate.target else "",)
-    for purpose, form in (("login", " --concise"), ("deploy", ""), ("commit", " --verbose"))
+    for purpose, form in (
+        (("mcp", ""),)
+        if rule.startswith("mcp-")
+        else (("login", " --concise"), ("deploy", ""), ("commit", " --verbose"))
+    )
 )
 
 GROUPS: Mapping[str, Group] = {

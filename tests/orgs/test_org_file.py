@@ -160,6 +160,24 @@ def test_all_mistakes_are_told_at_once_with_row_and_column() -> None:
     assert [str(each) for each in read(text).mistakes] == list(problem.actions[:-1])
 
 
+def test_of_several_files_each_mistake_names_its_own() -> None:
+    files = [
+        read(f"alias,url\nuat,{UAT}", "a.csv"),
+        read(f"alias,url,flow\nprod,{UAT},device", "b.csv"),
+        read('[{"alias": "dev"}]', "c.json"),
+        read(b"\xff", "d.csv"),
+    ]
+    problem = problem_of(OrgFile.joined(files).require)
+    assert (problem.file, problem.line) == ("b.csv", 2)
+    assert "The batch files have 2 mistakes: row 2 of b.csv, column flow; the file d.csv" in problem.message
+    one = problem_of(OrgFile.joined(files[:3]).require)
+    assert "The batch file has a mistake: row 2 of b.csv, column flow: must be one of" in one.message
+    assert [row.place.label for row in OrgFile.joined(files).entries][::2] == [
+        "row 2 of a.csv",
+        "entry 1 (line 1) of c.json",
+    ]
+
+
 def test_a_single_mistake_is_the_message() -> None:
     problem = problem_of(read(f"url,flow\n{UAT},device").require)
     assert "row 2, column flow: must be one of auto" in problem.message

@@ -730,7 +730,7 @@ SALESFORCES = [
 
 def by_the_tree(url: str) -> dict[str, tuple[OrgSelection, tuple[Project, ...], SalesforceCliOrgs]]:
     """The ways in which files of a tree can name the address of an org."""
-    files = SalesforceCliOrgs(file="tree")
+    files = SalesforceCliOrgs(file=lambda file: "tree")
     return {
         "an alias of the project": (OrgSelection(names=("prod",)), projects(prod=url), SalesforceCliOrgs()),
         "its alias as the default": (OrgSelection(default="prod"), projects(prod=url), SalesforceCliOrgs()),
@@ -747,7 +747,7 @@ def by_the_tree(url: str) -> dict[str, tuple[OrgSelection, tuple[Project, ...], 
         ),
         "the same in a file of the user": (
             *(OrgSelection(batch=listed("alias\nprod")), projects(prod=url)),
-            SalesforceCliOrgs(file="user"),
+            SalesforceCliOrgs(file=lambda file: "user"),
         ),
         "its target-org": (OrgSelection(), (), Cli(default=url, by="tree").elsewhere),
         "its target-org with an alias": (OrgSelection(), (), Cli(default=f"prod={url}", by="tree").elsewhere),
@@ -761,7 +761,7 @@ def by_the_tree(url: str) -> dict[str, tuple[OrgSelection, tuple[Project, ...], 
 
 def by_the_user(url: str) -> dict[str, tuple[OrgSelection, tuple[Project, ...], SalesforceCliOrgs]]:
     """The ways in which a user can."""
-    files = SalesforceCliOrgs(file="user")
+    files = SalesforceCliOrgs(file=lambda file: "user")
     return {
         "the address": (OrgSelection(names=(url,)), (), SalesforceCliOrgs()),
         "an alias with the address": (OrgSelection(names=(f"prod={url}",)), projects(prod=UAT), SalesforceCliOrgs()),
@@ -861,8 +861,11 @@ def test_no_tree_gives_an_address_of_the_user_another_meaning(name: str) -> None
             True,
         )
     rows = OrgSelection(names=(name,), batch=listed(f"alias,url\n{name},{evil}"))
-    assert problem_of(selection.select, rows, (), SalesforceCliOrgs(file="tree")).kind is orgs.malformed_batch_file
-    (org,) = selection.select(rows, (), SalesforceCliOrgs(file="user"))
+    assert (
+        problem_of(selection.select, rows, (), SalesforceCliOrgs(file=lambda file: "tree")).kind
+        is orgs.malformed_batch_file
+    )
+    (org,) = selection.select(rows, (), SalesforceCliOrgs(file=lambda file: "user"))
     assert (org.url, org.address.named_by) == (evil, "user")
 
 
@@ -936,9 +939,11 @@ def test_a_tree_pairs_its_alias_with_an_address_whoever_gave_that() -> None:
         OrgSelection(names=(f"prod={PROD}",), every=True),
         OrgSelection(batch=listed(f"alias,url\nprod,{PROD}")),
     ):
-        (org,) = selection.select(which, tree, SalesforceCliOrgs(file="user"))
+        (org,) = selection.select(which, tree, SalesforceCliOrgs(file=lambda file: "user"))
         assert (org.address.named_by, org.paired_by) == ("user", "user")
-    (org,) = selection.select(OrgSelection(batch=listed("alias\nprod")), tree, SalesforceCliOrgs(file="user"))
+    (org,) = selection.select(
+        OrgSelection(batch=listed("alias\nprod")), tree, SalesforceCliOrgs(file=lambda file: "user")
+    )
     assert org.paired_by == "tree"
 
 

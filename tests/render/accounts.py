@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ecapipe.check.findings import Finding, Level
 from ecapipe.check.rules.registry import RULES
@@ -55,11 +56,11 @@ def finding(
     return Finding(rule, level, message, app, file, line, tuple(actions), accepted=accepted, project="/project")
 
 
-def check(apps: Iterable[AppFacts], findings: Iterable[Finding]) -> ReportData:
+def check(apps: Iterable[AppFacts], findings: Iterable[Finding], **more: Any) -> ReportData:
     found, facts = list(findings), list(apps)
     result = results.AppCheck.of(PROJECTS, facts, found)
     document = report.success(codec.builtins(result), [], int(any(each.level == "error" for each in found)))
-    return of_check(PROJECTS, facts, found, RULES.values(), document, _as_is, CHECK)
+    return of_check(PROJECTS, facts, found, RULES.values(), document, _as_is, CHECK, **more)
 
 
 def run(

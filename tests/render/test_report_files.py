@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -280,7 +281,7 @@ def test_github_actions_gets_annotations_on_standard_error_and_a_summary(tmp_pat
     assert done.err.startswith(f"::error file={file},line=1,title=consumer-key-missing::Billing has no consumerKey.")
     assert len(done.err.splitlines()) == 1
     summary = (root / "summary.md").read_text(encoding="utf-8")
-    assert summary.startswith("earlier\n## ecapipe app check: 1 error, 0 warnings, 0 notes\n\n| | ")
+    assert summary.startswith("earlier\n## ecapipe app check: 1 error, 0 warnings, 0 notes\n\nProject: `")
     assert "consumer-key-missing" in summary
 
 
@@ -291,7 +292,31 @@ def test_the_summary_holds_what_annotations_leave_out(tmp_path: Path) -> None:
     root = trees.plant(tmp_path, files)
     done = ecapipe("app", "check", at=root, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY="summary.md")
     assert done.err.count("::error ") == 10
-    assert (root / "summary.md").read_text(encoding="utf-8").count("**consumer-key-missing**") == 12
+    summary = (root / "summary.md").read_text(encoding="utf-8")
+    assert all(f"- `App_{number}`" in summary for number in range(12))
+
+
+def test_azure_pipelines_gets_issues_a_summary_and_its_name_for_a_partial_success(tmp_path: Path) -> None:
+    root, temp = planted(tmp_path), tmp_path / "temp;"
+    temp.mkdir()
+    variables = {"TF_BUILD": "True", "AGENT_TEMPDIRECTORY": str(temp)}
+    done = ecapipe("run", "--emulator", "--json", at=root, **variables)
+    assert json.loads(done.out)["status"] == 68
+    (summary,) = temp.iterdir()
+    assert summary.name.startswith("ecapipe-run-")
+    assert summary.read_text(encoding="utf-8").startswith("## ecapipe run: Partial Success")
+    issue, complete, upload = done.err.splitlines()
+    assert issue.startswith("##vso[task.logissue type=error;sourcepath=")
+    assert complete == "##vso[task.complete result=SucceededWithIssues;]Partial Success"
+    assert upload == f"##vso[task.uploadsummary]{str(summary).replace(';', '%3B')}"
+    done = ecapipe("app", "check", "--json", at=root, **variables)
+    assert json.loads(done.out)["status"] == 1
+    assert [line.partition(" ")[0].partition("]")[0] for line in done.err.splitlines()] == [
+        "##vso[task.logissue",
+        "##vso[task.uploadsummary",
+    ]
+    lost = ecapipe("app", "check", at=root, TF_BUILD="True", AGENT_TEMPDIRECTORY=str(root / "gone"))
+    assert "Warning: AGENT_TEMPDIRECTORY cannot be written to: no such file or directory." in lost.err.splitlines()
 
 
 @pytest.mark.parametrize("variables", [{}, {"GITHUB_ACTIONS": "false"}, {"GITLAB_CI": "true", "CI": "true"}])
@@ -329,6 +354,7 @@ def test_hostile_names_on_disk_command_nobody(tmp_path: Path) -> None:
     root = private(tmp_path, files)
     given = [argument for each in FORMATS for argument in ("--report", f"{each}=out/{each}")]
     variables = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "out/summary"}
+    azure = ecapipe("app", "check", at=root, TF_BUILD="True", AGENT_TEMPDIRECTORY=str(root))
     shown, told = (ecapipe("app", "check", *given, *more, at=root, **variables) for more in ([], ["--json"]))
     assert name in [app["name"] for app in told.result["apps"]]
     levels = sorted(finding["level"] for finding in told.result["findings"])
@@ -337,6 +363,8 @@ def test_hostile_names_on_disk_command_nobody(tmp_path: Path) -> None:
         obeyed = sorted(line.partition(" ")[0] for line in lines if line.lstrip().startswith("::"))
         assert obeyed == [f"::{level}" for level in levels]
         assert not [line for line in lines if "##[" in line]
+    commands = re.findall(r"##\w*\[.*?[ \]]", azure.out + azure.err)
+    assert commands == [*["##vso[task.logissue "] * len(levels), "##vso[task.uploadsummary]"]
     for file in (root / "out").iterdir():
         assert "##[" not in file.read_text(encoding="utf-8")
     assert "<script>" not in (root / "out/html").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ import pytest
 from pages import Page
 from render import accounts
 
+from ecapipe import __version__
 from ecapipe.check.rules.registry import RULES
 from ecapipe.cli import options
 from ecapipe.render import annotations as workflow
@@ -176,94 +177,176 @@ def test_gitlab_fingerprints_are_unique_since_it_drops_what_it_has_seen() -> Non
     assert FORMATS["gitlab"](twice) == FORMATS["gitlab"](twice)
 
 
+def test_bitbucket_gets_a_report_and_annotations_that_its_api_takes() -> None:
+    insights = json.loads(FORMATS["bitbucket"](found()))
+    assert (insights["report"]["title"], insights["report"]["result"]) == ("ecapipe app check", "FAILED")
+    assert [(each["title"], each["value"]) for each in insights["report"]["data"]] == [
+        ("errors", 1),
+        ("warnings", 1),
+        ("notes", 1),
+    ]
+    assert insights["annotations"][1] == {
+        "external_id": accounts.finding("secret-tracked-by-git").fingerprint,
+        "annotation_type": "VULNERABILITY",
+        "severity": "MEDIUM",
+        "summary": "secret-tracked-by-git: Billing: git tracks it.",
+        "details": "Billing: git tracks it.\nRetrieve it.",
+        "path": "force-app/a.ecaGlblOauth-meta.xml",
+        "line": 5,
+    }
+    (failure,) = json.loads(FORMATS["bitbucket"](accounts.failure("No.", "Do.", None)))["annotations"]
+    assert "path" not in failure
+    many = accounts.check(
+        [BILLING], [accounts.finding(line=line, message="\N{PILE OF POO}" * 3000) for line in range(1, 1201)]
+    )
+    annotations = json.loads(FORMATS["bitbucket"](many))["annotations"]
+    assert len({each["external_id"] for each in annotations}) == len(annotations) == 1000
+    assert {len(each["summary"].encode("utf-16-le")) // 2 for each in annotations} <= {449, 450}
+    assert {len(each["details"].encode("utf-16-le")) // 2 for each in annotations} <= {1999, 2000}
+
+
 def test_json_is_what_the_command_prints() -> None:
     result = found()
     assert json.loads(FORMATS["json"](result)) == result.document
 
 
-def test_markdown_has_a_table_and_what_to_do() -> None:
-    page = FORMATS["markdown"](found())
-    assert page == "\n".join(
-        [
-            "## ecapipe app check: 1 error, 1 warning, 1 note, 1 accepted",
-            "",
-            "| | credential-duplicated | malformed-xml | secret-tracked-by-git | |",
-            "|---|:---:|:---:|:---:|---|",
-            "| project |  | ❌ |  |  |",
-            "| `Billing` | ℹ️ | ✅ | ⚠️ |  |",
-            "| `Portal` | ✅ | ✅ | ☑️ |  |",
-            "",
-            "### What to do",
-            "",
-            "❌ error · **malformed-xml** · `force-app/c.eca-meta.xml:2`",
-            "```text",
-            "Not XML.",
-            "",
-            "Retrieve it.",
-            "```",
-            "",
-            "⚠️ warning · **secret-tracked-by-git** · `Billing` · `force-app/a.ecaGlblOauth-meta.xml:5`",
-            "```text",
-            "git tracks it.",
-            "",
-            "Retrieve it.",
-            "```",
-            "",
-            "ℹ️ note · **credential-duplicated** · `Billing` · `force-app/a.ecaGlblOauth-meta.xml`",
-            "```text",
-            "Twice.",
-            "",
-            "Retrieve it.",
-            "```",
-            "",
-            "### Accepted",
-            "",
-            "⚠️ warning · **secret-tracked-by-git** · `Portal` · `force-app/a.ecaGlblOauth-meta.xml:5`",
-            "```text",
-            "Known.",
-            "",
-            "Retrieve it.",
-            "```",
-            "",
-        ]
-    )
+def test_markdown_has_what_to_do_and_a_narrow_table() -> None:
+    assert FORMATS["markdown"](found()) == FOUND
+
+
+FOUND = f"""\
+## ecapipe app check: 1 error, 1 warning, 1 note, 1 accepted
+
+Project: `/project` · ecapipe: `{__version__}`
+
+### What to do
+
+<details open>
+<summary>❌ error · <b>malformed-xml</b></summary>
+
+```text
+Not XML.
+
+Retrieve it.
+```
+
+- `force-app/c.eca-meta.xml:2`
+
+</details>
+
+<details>
+<summary>⚠️ warning · <b>secret-tracked-by-git</b> · <code>Billing</code></summary>
+
+```text
+git tracks it.
+
+Retrieve it.
+```
+
+- `force-app/a.ecaGlblOauth-meta.xml:5`
+
+</details>
+
+<details>
+<summary>ℹ️ note · <b>credential-duplicated</b> · <code>Billing</code></summary>
+
+```text
+Twice.
+
+Retrieve it.
+```
+
+- `force-app/a.ecaGlblOauth-meta.xml`
+
+</details>
+
+### Apps
+
+| App | Errors | Warnings | Notes |
+|---|---:|---:|---:|
+| project | 1 | 0 | 0 |
+| `Billing` | 0 | 1 | 1 |
+
+### Accepted
+
+<details>
+<summary>⚠️ warning · <b>secret-tracked-by-git</b> · <code>Portal</code></summary>
+
+```text
+Known.
+
+Retrieve it.
+```
+
+- `force-app/a.ecaGlblOauth-meta.xml:5`
+
+</details>
+"""
 
 
 def test_markdown_of_a_run_says_how_every_target_ended() -> None:
     page = FORMATS["markdown"](accounts.run())
-    assert "| `Billing@uat` |  |  |  | ✅ | ✅ | ✅ | `user@acme.example in org 00D000000000001EAA` |" in page
-    assert "| `Billing@uat 2` |  |  |  | ❌ | ⚪ | ⚪ | `RedirectUriMismatch` |" in page
-    assert "| `Billing 2@uat 2` |  |  |  | ⚪ | ⚪ | ⚪ | `Not reached.` |" in page
+    assert "| ✅ | `Billing@uat` | `user@acme.example in org 00D000000000001EAA` |" in page
+    assert "| ❌ | `Billing@uat 2` | authorize: `RedirectUriMismatch` |" in page
+    assert "| ⚪ | `Billing 2@uat 2` | `Not reached.` |" in page
 
 
-def test_markdown_stops_where_nobody_reads_on() -> None:
+def test_markdown_folds_what_is_long_and_stops_where_nobody_reads_on() -> None:
     names = [f"App_{number}" for number in range(1000)]
-    page = FORMATS["markdown"](
-        accounts.check(map(accounts.app, names), [accounts.finding(app=each, message="x" * 5000) for each in names])
-    )
-    assert len(page.encode()) < 1_000_000
+    findings = [accounts.finding(app=each, message=f"{each} {'x' * 5000}", file=f"{each}.xml") for each in names]
+    page = FORMATS["markdown"](accounts.check(map(accounts.app, names), findings))
+    assert len(page.encode()) < 100_000
+    assert "<summary>1000 rows</summary>" in page
     assert "… and 700 more." in page
+    assert "<summary>1000 places</summary>" in page
     assert "… and 900 more." in page
 
 
 def test_html_shows_apps_and_checks() -> None:
     page = FORMATS["html"](found())
     assert Page(page).cells == [
-        ["", "credential-duplicated", "malformed-xml", "secret-tracked-by-git"],
-        ["project", "", "✘failed", ""],
-        ["Billing", "ℹnote", "✔passed", "⚠warning"],
-        ["Portal", "✔passed", "✔passed", "☑accepted"],
+        ["App", "credential-duplicated", "malformed-xml", "secret-tracked-by-git"],
+        ["project", "", "✘ failed: malformed-xml", ""],
+        ["Billing", "ℹ note: credential-duplicated", "–no finding", "⚠ warning: secret-tracked-by-git"],
+        ["Portal", "–no finding", "–no finding", "☑ accepted: secret-tracked-by-git"],
     ]
-    assert f"Nothing was found by {len(RULES) - 3} other rules." in page
+    assert [link["href"] for link in Page(page).of("a")] == ["#g1", "#g3", "#g2", "#g4"]
+    assert f"{len(RULES) - 3} other rules found nothing." in page
     assert page.index("Not XML.") < page.index("git tracks it.") < page.index("Twice.") < page.index("Known.")
+
+
+def test_html_says_once_what_is_the_same_of_several_apps() -> None:
+    names = [f"App_{number}" for number in range(60)]
+    alike = [
+        accounts.finding(app=name, message=f"{name} has no consumerKey.", file=f"force-app/{name}.xml")
+        for name in names
+    ]
+    other = accounts.finding(app="App_7", message="App_7 has an empty consumerKey.")
+    page = Page(FORMATS["html"](accounts.check(map(accounts.app, names), [*alike, other])))
+    assert (page.names["article"], page.names["details"]) == (2, 1)
+    assert page.text.count("has no consumerKey.") == 1
+    assert "The same for App_1, App_2, " in page.text
+    assert "60 apps" in page.text
+
+
+def test_html_says_what_was_checked_and_what_for() -> None:
+    page = FORMATS["html"](accounts.check([BILLING], [], purpose="deploy", commit="0123abc"))
+    facts = "<dt>Project</dt><dd>/project</dd>", "<dt>Purpose</dt><dd>deploy</dd>", "<dt>Commit</dt><dd>0123abc</dd>"
+    assert all(
+        fact in page for fact in (*facts, "<title>ecapipe app check: 0 errors, 0 warnings, 0 notes - /project<")
+    )
 
 
 def test_html_shows_apps_orgs_and_stages() -> None:
     cells = Page(FORMATS["html"](accounts.run())).cells
-    assert cells[0] == ["", "discover", "locate", "check", "authorize", "token", "verify", "Result"]
-    assert cells[1] == ["project", "✔passed", "", "", "", "", "", ""]
-    assert cells[2] == ["Billing", "", "✔passed", "✔passed", "", "", "", ""]
-    assert cells[4] == ["Billing@uat 2", "", "", "", "✘failed", "◯skipped", "◯skipped", accounts.REFUSED]
+    assert cells[0] == ["App and org", "discover", "locate", "check", "authorize", "token", "verify", "Result"]
+    assert cells[1] == ["project", "✔ passed: Finding external client apps", "", "", "", "", "", ""]
+    assert [cell.partition(":")[0] for cell in cells[4][4:]] == [
+        "✘ failed",
+        "◯ skipped",
+        "◯ skipped",
+        accounts.REFUSED,
+    ]
 
 
 def test_html_stands_alone() -> None:
@@ -272,40 +355,53 @@ def test_html_stands_alone() -> None:
     policy = next(each["content"] or "" for tag, each in page.tags if "http-equiv" in each)
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
-    assert not {"script", "link", "img", "iframe", "object", "form", "a"} & {tag for tag, _ in page.tags}
-    assert not re.search(r"url\(|@import|//", text)
+    assert not {"script", "img", "iframe", "object", "form"} & {tag for tag, _ in page.tags}
+    assert {(each["href"] or "")[:5] for each in page.of("link")} == {"data:"}
+    assert not re.search(r"url\(|@import|//(?!www.w3.org/2000/svg')", text)
 
 
 def test_a_check_that_finds_nothing_says_so() -> None:
     result = accounts.check([BILLING], [])
-    assert f"Nothing was found by {len(RULES)} rules." in FORMATS["html"](result)
-    assert FORMATS["markdown"](result) == "## ecapipe app check: 0 errors, 0 warnings, 0 notes\n"
+    assert f"{len(RULES)} rules found nothing." in FORMATS["html"](result)
+    assert "###" not in FORMATS["markdown"](result)
     assert json.loads(FORMATS["gitlab"](result)) == []
     assert sarif(result)["results"] == []
-    assert not list(workflow.lines(result))
+    assert not list(workflow.github(result))
 
 
 def test_annotations_are_workflow_commands_on_file_and_line() -> None:
-    assert list(workflow.lines(found())) == [
+    assert list(workflow.github(found())) == [
         "::error file=force-app/c.eca-meta.xml,line=2,title=malformed-xml::Not XML.%0ARetrieve it.",
         "::warning file=force-app/a.ecaGlblOauth-meta.xml,line=5,title=secret-tracked-by-git"
         "::Billing: git tracks it.%0ARetrieve it.",
         "::notice file=force-app/a.ecaGlblOauth-meta.xml,line=1,title=credential-duplicated"
         "::Billing: Twice.%0ARetrieve it.",
     ]
-    assert next(workflow.lines(accounts.run())) == (
+    assert next(workflow.github(accounts.run())) == (
         "::error title=RedirectUriMismatch"
         "::Billing@uat 2: The callback URL does not match.%0ACompare it with the file."
     )
 
 
-def test_annotations_are_ten_of_each_level_since_github_drops_the_rest() -> None:
+def test_azure_gets_an_issue_for_each_error_and_warning() -> None:
+    assert list(workflow.azure(found())) == [
+        "##vso[task.logissue type=error;sourcepath=force-app/c.eca-meta.xml;linenumber=2;code=malformed-xml;]"
+        "Not XML.%0ARetrieve it.",
+        "##vso[task.logissue type=warning;sourcepath=force-app/a.ecaGlblOauth-meta.xml;linenumber=5;"
+        "code=secret-tracked-by-git;]Billing: git tracks it.%0ARetrieve it.",
+    ]
+
+
+def test_annotations_are_ten_of_each_level_since_the_rest_is_dropped() -> None:
     names = [f"App_{number}" for number in range(12)]
     findings = [
         accounts.finding(level=level, app=name) for name in names for level in ("note", "warning", "error")
     ]  # fmt: skip
-    commands = [line.split(" ")[0] for line in workflow.lines(accounts.check(map(accounts.app, names), findings))]
+    result = accounts.check(map(accounts.app, names), findings)
+    commands = [line.split(" ")[0] for line in workflow.github(result)]
     assert commands == ["::error"] * 10 + ["::warning"] * 10 + ["::notice"] * 10
+    issues = [line.split(";")[0] for line in workflow.azure(result)]
+    assert issues == [f"##vso[task.logissue type={level}" for level in ("error", "warning") for _ in range(10)]
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))

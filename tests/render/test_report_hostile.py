@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,11 +12,9 @@ import jsonschema
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from pages import Page
 from render import accounts
 
-from ecapipe.check.rules.registry import RULES
 from ecapipe.render import annotations as workflow
 from ecapipe.render import json as json_output
 from ecapipe.render.report_data import ReportData
@@ -86,7 +83,7 @@ def test_no_report_holds_a_command_or_an_escape(text: str, other: str) -> None:
 @unhurried
 def test_an_annotation_is_one_command_with_nothing_of_its_own_making(text: str, other: str) -> None:
     for result in results(text, other):
-        lines = list(workflow.lines(result))
+        lines = list(workflow.github(result))
         assert len(lines) == len(result.open_entries)
         for line, entry in zip(lines, result.open_entries, strict=True):
             assert not ESCAPES.search(line)
@@ -98,6 +95,36 @@ def test_an_annotation_is_one_command_with_nothing_of_its_own_making(text: str, 
             place = {} if entry.file is None else {"file": entry.file, "line": str(entry.line or 1)}
             assert said == {**place, "title": entry.name}
             assert _decoded(match[3]) == "\n".join((entry.sentence, *entry.actions))
+
+
+@given(TEXT, TEXT)
+@example("%0A%AZP25%3B", "##vso[task.complete result=Succeeded;]%5D")
+@unhurried
+def test_an_issue_of_azure_is_one_command_with_nothing_of_its_own_making(text: str, other: str) -> None:
+    for result in results(text, other):
+        lines = [line for line in workflow.azure(result) if line.startswith("##vso[task.logissue ")]
+        entries = [entry for entry in result.open_entries if entry.level != "note"]
+        for line, entry in zip(lines, entries, strict=True):
+            assert not ESCAPES.search(line)
+            assert len(re.findall(r"##\w*\[", line)) == 1
+            event, properties, message = _parsed(line)
+            place = {} if entry.file is None else {"sourcepath": entry.file, "linenumber": str(entry.line or 1)}
+            assert (event, properties) == ("task.logissue", {"type": entry.level, **place, "code": entry.name})
+            assert message == "\n".join((entry.sentence, *entry.actions))
+
+
+def _parsed(line: str) -> tuple[str, dict[str, str], str]:
+    """As the agent of Azure Pipelines does it: up to the first bracket, then at semicolons, then the escapes."""
+
+    def unescaped(text: str) -> str:
+        for code, sign in (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%AZP25", "%")):
+            text = text.replace(code, sign)
+        return text
+
+    head, _, message = line.removeprefix("##vso[").partition("]")
+    event, _, properties = head.partition(" ")
+    pairs = [each.partition("=")[::2] for each in properties.split(";") if each]
+    return event, {name: unescaped(value) for name, value in pairs}, unescaped(message)
 
 
 def _decoded(text: str, *more: str) -> str:
@@ -118,11 +145,13 @@ def test_sarif_stays_valid_and_has_no_link(text: str, other: str) -> None:
 
 @given(TEXT, TEXT)
 @unhurried
-def test_gitlab_and_json_hold_what_they_are_given(text: str, other: str) -> None:
+def test_gitlab_bitbucket_and_json_hold_what_they_are_given(text: str, other: str) -> None:
     for result in results(text, other):
         issues = json.loads(FORMATS["gitlab"](result))
         told = ["\n".join((entry.sentence, *entry.actions)) for entry in result.open_entries]
         assert [each["description"] for each in issues] == told
+        insights = json.loads(FORMATS["bitbucket"](result))
+        assert [each["details"] for each in insights["annotations"]] == told
         assert json.loads(FORMATS["json"](result)) == result.document
 
 
@@ -148,15 +177,17 @@ def test_html_has_the_elements_it_should_and_no_other(text: str, other: str) -> 
     for result in results(text, other):
         page = Page(FORMATS["html"](result))
         assert page.names["tr"] == len(result.rows) + 1
-        assert page.names["article"] == len(result.entries)
-        assert page.names["li"] == sum(len(entry.actions) for entry in result.entries)
+        assert page.names["article"] == len(result.groups)
+        assert page.names["li"] == sum(len(group.first.actions) for group in result.groups)
         assert set(page.names) <= set(
-            "html head meta title style body header h1 h2 h3 p time div table thead tbody tr th td span section "
-            "article code ul li footer".split()
+            "html head meta title link style body main header h1 h2 h3 p dl dt dd div table thead tbody tr th td a "
+            "span section article code ul li footer".split()
         )
         assert page.attributes <= set(
-            "lang charset http-equiv content name class scope title aria-hidden data-column".split()
+            "lang charset http-equiv content name rel href class id scope title role tabindex aria-label "
+            "aria-hidden".split()
         )
+        assert {a["href"] for a in page.of("a")} <= {f"#{each['id']}" for each in page.of("article")}
 
 
 @given(TEXT, TEXT)
@@ -167,35 +198,30 @@ def test_markdown_keeps_foreign_text_in_code(text: str, other: str) -> None:
     for result in results(text, other):
         tokens = MarkdownIt("commonmark").enable("table").parse(FORMATS["markdown"](result))
         kinds = Counter(token.type for token in tokens)
-        assert kinds["tr_open"] == len(result.rows) + 1
-        assert kinds["fence"] == len(result.entries)
+        assert kinds["fence"] == len(result.groups)
         assert set(kinds) <= {
             f"{name}_{end}"
-            for name in ("heading", "table", "thead", "tbody", "tr", "th", "td", "paragraph")
+            for name in "heading table thead tbody tr th td paragraph bullet_list list_item".split()
             for end in ("open", "close")
-        } | {"inline", "fence"}
+        } | {"inline", "fence", "html_block"}
+        page = Page("".join(token.content for token in tokens if token.type == "html_block"))
+        assert page.names["summary"] == page.names["details"] == len(result.groups)
+        assert set(page.names) <= {"details", "summary", "b", "code"}
+        assert page.attributes <= {"open"}
         spans = [child for token in tokens for child in token.children or ()]
-        assert {span.type for span in spans} <= {"text", "code_inline", "strong_open", "strong_close"}
+        assert {span.type for span in spans} <= {"text", "code_inline"}
         assert {span.content for span in spans if span.type == "text"} <= _words(result)
-        heads = _heads(tokens, len(result.table_columns) + 2)
-        assert [head.strip() for head in heads] == [
-            row.subject.strip() if row.subject else "project" for row in result.rows
-        ]
 
 
 def _words(result: ReportData) -> set[str]:
-    """All that stands outside of code: our own words, and names of rules and problems."""
-    names = {*RULES, *(entry.name for entry in result.entries), *(column.name for column in result.columns)}
-    marks = {"", "✅", "ℹ️", "⚠️", "❌", "⚪", "☑️", "project", " · ", "What to do", "Accepted"}
-    levels = {f"{mark} · " for mark in ("❌ error", "⚠️ warning", "ℹ️ note")}
-    return {*names, *marks, *levels, f"{result.command}: {result.verdict}"}
-
-
-def _heads(tokens: list[Token], width: int) -> list[str]:
-    """What the first column of the table says."""
-    cells = [after.children or [] for token, after in pairwise(tokens) if token.type == "td_open"]
-    assert len(cells) % width == 0
-    return ["".join(child.content for child in cell) for cell in cells[::width]]
+    """All that is outside of code: our own words, and names of stages."""
+    facts = {f"{gap}{name}: " for gap in ("", " · ") for name, _ in result.provenance}
+    heads = {"App", "App and org", "Result", "Errors", "Warnings", "Notes", "What to do", "Apps", "Accepted"}
+    stages = {f"{column.name}: " for column in result.columns}
+    numbers = {str(number) for number in range(10)}
+    return (
+        {"", " ", "project", *"✅⚪❌", "⚠️", f"{result.command}: {result.verdict}"} | facts | heads | stages | numbers
+    )
 
 
 @given(TEXT)

@@ -375,9 +375,11 @@ def test_no_project_is_needed_where_every_row_brings_its_tree(
     )
     assert planned.report.status == 0
     assert set(planned.targets) == {"A@uat", "A@prod"}
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
     without = plan(
         ProjectSelection(),
-        OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "orgs.json", CHOICES)),
+        OrgSelection(batch=org_file.parse(json.dumps([*rows, {"url": UAT}]).encode(), "../orgs.json", CHOICES)),
     )
     assert without.problem.kind in (project.requires_project_error, project.project_not_chosen)
 

@@ -34,8 +34,8 @@ _HURRY: Final = 1.0
 """Seconds for the same when the run is interrupted, or broke."""
 _LARGEST: Final = 64 * 1024
 _REFUSED: Final = {
-    "open": "That browser could not be opened here. Copy the link, and open it there yourself.",
-    "retry": "That login cannot be tried again now.",
+    "open": "The browser couldn't be opened. Copy the link and open it there.",
+    "retry": "This login can't be tried again now.",
 }
 _FORM: Final = "application/x-www-form-urlencoded"
 
@@ -187,6 +187,8 @@ class _BoardHandler(site.Handler):
         name, query = self._target()
         if self._is(self.path[1:], self.server.served.entrance):
             self._let_in()
+        elif self._is(self.path[1:], self.server.served.token):
+            self.reply(HTTPStatus.SEE_OTHER, Location=self.server.served.key.path)
         elif name not in ("", "parts"):
             self._not_found()
         elif not self._comes_from_page(navigation=name == ""):
@@ -298,8 +300,8 @@ class _BoardHandler(site.Handler):
             time.sleep(_BURST)
 
     def _not_found(self) -> None:
-        self.reply(
-            HTTPStatus.NOT_FOUND, "<!doctype html><title>Nothing here</title><p>The address is in the terminal."
+        self.card(
+            HTTPStatus.NOT_FOUND, "Page not found", "The address of the sign-in page is in the terminal.", "bad"
         )
 
 

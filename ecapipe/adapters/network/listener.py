@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import html
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from ecapipe import page
 from ecapipe.adapters.network import opening, site
 from ecapipe.adapters.network.opening import Openings
 from ecapipe.login.callbacks import CallbackReply
@@ -23,16 +23,9 @@ _GRACE = 1.0
 _GRANTED, _REFUSED = "/ecapipe/signed-in", "/ecapipe/not-authorized"
 
 _ELSEWHERE = (
-    "ecapipe opened a browser for it, and takes the answer from there. Go on there, or paste the address of this "
-    "page into the terminal."
+    "ecapipe opened a browser for this login and accepts the response only from there. Continue in that browser, or "
+    "paste the URL of this page into the terminal."
 )
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:1.1rem/1.6 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1.5rem}}
-p{{white-space:pre-line}}</style></head>
-<body><main><h1>{title}</h1><p>{sentence}</p></main></body></html>
-"""
 
 
 @contextmanager
@@ -152,8 +145,7 @@ class _CallbackHandler(site.Handler):
     always: Mapping[str, str] = {
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
-        "base-uri 'none'; form-action 'none'",
+        "Content-Security-Policy": page.policy(),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
     }
@@ -165,28 +157,28 @@ class _CallbackHandler(site.Handler):
             try:
                 # On a thread of its own: other requests are answered meanwhile.
                 landed = landed.settled()
-                self._page(HTTPStatus.OK, landed.title, landed.sentence)
+                self.card(HTTPStatus.OK, landed.title, landed.sentence, landed.verdict)
             finally:
                 callbacks.shown()
         elif path.startswith(opening.FOLDER):
             self._open()
         elif path in self.server.paths and query and not callbacks.openings.admit(query, self.one("Cookie")):
-            self._page(HTTPStatus.FORBIDDEN, "This login was opened in another browser", _ELSEWHERE)
+            self.card(HTTPStatus.FORBIDDEN, "This login was opened in another browser", _ELSEWHERE, "bad")
         elif path in self.server.paths and query:
             landing, clean = callbacks.land(query)
             if landing.fits:
                 self.reply(HTTPStatus.SEE_OTHER, Location=clean)
             else:
-                self._page(HTTPStatus.BAD_REQUEST, "This answer fits no login", landing.sentence)
+                self.card(HTTPStatus.BAD_REQUEST, "No sign-in is waiting for this response", landing.sentence, "bad")
         else:
-            self._page(HTTPStatus.NOT_FOUND, "Nothing here", "ecapipe waits for a login on another address.")
+            self.card(HTTPStatus.NOT_FOUND, "Page not found", "ecapipe is waiting for a sign-in at another address.")
 
     def _open(self) -> None:
         """Lead the browser that we opened to its login."""
         if onward := self.server.callbacks.openings.enter(self.path):
             self.reply(HTTPStatus.SEE_OTHER, **onward)
         else:
-            self._page(HTTPStatus.GONE, "Opened already", opening.SPENT)
+            self.card(HTTPStatus.GONE, "Already opened", opening.SPENT)
 
     def do_HEAD(self) -> None:
         # An answer is judged by GET alone: what only looks at a link uses up no code.
@@ -206,6 +198,3 @@ class _CallbackHandler(site.Handler):
         self.reply(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, HEAD, OPTIONS")
 
     do_PUT = do_DELETE = do_PATCH = do_POST
-
-    def _page(self, status: HTTPStatus, title: str, sentence: str) -> None:
-        self.reply(status, _PAGE.format(title=html.escape(title), sentence=html.escape(sentence)))

@@ -17,7 +17,9 @@ from ecapipe.adapters.network import site
 FOLDER: Final = "/ecapipe/open/"
 """Where the addresses lie, on the site of a callback as well."""
 
-SPENT: Final = "This address worked once. Go on where it was opened, or open the link in the terminal yourself."
+SPENT: Final = (
+    "This address works only once. Continue in the tab where it was opened, or open the link from the terminal."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +125,4 @@ class _OpeningHandler(site.Handler):
         if onward := self.server.openings.enter(self.path):
             self.reply(HTTPStatus.SEE_OTHER, **onward)
         else:
-            self.reply(HTTPStatus.GONE, f"<!doctype html><title>Opened already</title><p>{SPENT}")
+            self.card(HTTPStatus.GONE, "Already opened", SPENT)

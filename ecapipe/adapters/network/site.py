@@ -12,6 +12,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from ecapipe import page
+
 _MOST: Final = 64
 """Connections, and with them threads, at the same time; a browser makes six."""
 _LARGEST: Final = 128 * 1024
@@ -139,6 +141,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Requests hold codes."""
+
+    def card(self, status: HTTPStatus, title: str, text: str, verdict: str = "") -> None:
+        """A page that says one thing; see `ecapipe.page.card`."""
+        self.reply(status, page.card(title, text, verdict), **{"Content-Security-Policy": page.policy()})
 
     def reply(self, status: HTTPStatus, body: str = "", **headers: str) -> None:
         """An answer, of HTML if it has a body."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -23,6 +24,7 @@ _DAMAGED = (
 
 _TIGHTEST: Final = 100
 """How many times larger than its archive the files of apps in it may be; XML is ten to twenty times as large."""
+_READ: Final = re.compile(r"\.(eca|connectedApp)", re.IGNORECASE)
 _ALWAYS: Final = 16 * 1024 * 1024
 """Bytes that they may have even in a tiny archive."""
 
@@ -39,7 +41,7 @@ class Archive:
         except _DAMAGED as error:
             raise EcapipeError(unreadable_file(path, _reason(error))) from None
         # Members may overlap, and each may be a thousand times what it takes. No more is read than one says it holds.
-        members = [member for member in self._zip.infolist() if ".eca" in member.filename.lower()]
+        members = [member for member in self._zip.infolist() if _READ.search(member.filename)]
         size = sum(min(member.file_size, LARGEST) for member in members)
         if size > max(_ALWAYS, _TIGHTEST * os.fstat(self._file.fileno()).st_size):
             raise EcapipeError(unreadable_file(path, "it holds far more than its size allows"))

@@ -13,8 +13,8 @@ from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.project import suffix_misspelt
 from ecapipe.problems.usage import unreadable_file
 from ecapipe.project import globs, sfdx_project
-from ecapipe.project.metadata import LARGEST, correct_suffix, recognise
-from ecapipe.project.tree import Entry, InMetadataFormat, LinkOutside, MetadataFile
+from ecapipe.project.metadata import LARGEST, connected_app, correct_suffix, recognise
+from ecapipe.project.tree import ConnectedAppFile, Entry, InMetadataFormat, LinkOutside, MetadataFile
 
 _BUNDLES = frozenset({"lwc", "aura"})
 """Folders in which the Salesforce CLI sees nothing but components of their own type."""
@@ -93,6 +93,8 @@ class Disk:
                 name = path.rpartition("/")[2]
                 if type_and_name := recognise(name, metadata_format=metadata_format):
                     yield MetadataFile(path, *type_and_name, ignored(path))
+                elif connected_app(name):
+                    yield ConnectedAppFile(path)
                 else:
                     yield from misnamed(path, metadata_format, beside_source)
 
@@ -226,11 +228,12 @@ def _walk(
 
 
 def _may_be_metadata(entry: os.DirEntry[str], *, folder: bool) -> bool:
-    """Whether an entry is a folder to enter, or a file whose name is near that of an external client app's."""
+    """Whether an entry is a folder to enter, or a file whose name is a connected app's, or near that of an external
+    client app's."""
     if folder:
         return entry.name not in _BUNDLES
     # In any case: a suffix that is spelled differently is reported as misspelt.
-    return ".eca" in entry.name.lower()
+    return ".eca" in entry.name.lower() or ".connectedApp" in entry.name
 
 
 def misnamed(
@@ -326,7 +329,7 @@ def forceignore(root: str) -> Generator[Problem | LinkOutside, None, Callable[[s
     return lambda _: False
 
 
-def _archived(file: str) -> Iterator[MetadataFile | Problem]:
+def _archived(file: str) -> Iterator[Entry]:
     """The metadata files in a zip file, by name."""
     from ecapipe.adapters.project_tree import archive
 
@@ -334,5 +337,7 @@ def _archived(file: str) -> Iterator[MetadataFile | Problem]:
         base = name.rpartition("/")[2]
         if type_and_name := recognise(base, metadata_format=True):
             yield MetadataFile(name, *type_and_name)
+        elif connected_app(base):
+            yield ConnectedAppFile(name)
         elif correct := correct_suffix(base, metadata_format=True):
             yield suffix_misspelt(name, correct)

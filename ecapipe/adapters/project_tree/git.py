@@ -81,6 +81,7 @@ _MEMORY: Final = 2 * 1024**3
 """Bytes of data that a git process may hold."""
 _ECA: Final = b".eca"
 """What the suffixes of external client apps begin with."""
+_CONNECTED_APP: Final = b".connectedapp"
 
 
 class GitRepository:
@@ -127,6 +128,9 @@ class GitRepository:
             return False
         return any(name.endswith(".promisor") for name in packs)
 
+    def head(self) -> str | None:
+        return self._commit("HEAD")
+
     def name(self, path: str) -> str | None:
         folder, base = os.path.split(path)
         if folder not in self._folders:  # asked about thousands of files in a few folders
@@ -142,7 +146,11 @@ class GitRepository:
 
     @cached_property
     def _index(self) -> dict[str, str]:
-        return _blobs(self._entries("ls-files", "-s", "-z", "--", f":(top,icase)*{_ECA.decode()}*"), _ECA)
+        parts = (_ECA, _CONNECTED_APP)
+        entries = list(
+            self._entries("ls-files", "-s", "-z", "--", *(f":(top,icase)*{part.decode()}*" for part in parts))
+        )
+        return {name: blob for part in parts for name, blob in _blobs(entries, part).items()}
 
     def links(self) -> dict[str, str]:
         """The symbolic links in the index, each with what stands in it."""

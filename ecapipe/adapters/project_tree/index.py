@@ -13,8 +13,8 @@ from ecapipe.adapters.project_tree.git import GitRepository, Repositories
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import unreadable_file
-from ecapipe.project.metadata import recognise
-from ecapipe.project.tree import Entry, LinkOutside, MetadataFile
+from ecapipe.project.metadata import connected_app, recognise
+from ecapipe.project.tree import ConnectedAppFile, Entry, LinkOutside, MetadataFile
 
 _LACKING: Final = "git lacks its content"
 _MOST_LINKS: Final = 40
@@ -42,14 +42,18 @@ class Index(Disk):
             source_folders = {path.rpartition("/")[0] for path in below if path.endswith("-meta.xml")}
             types = {path: recognise(path.rpartition("/")[2], metadata_format=metadata_format) for path in below}
             # All at once: asking git takes long, the answers are short.
-            contents = self._repository(f"{root}/{directory}").read(below[path] for path in types if types[path])
+            connected = {path for path in below if connected_app(path.rpartition("/")[2])}
+            wanted = [below[path] for path in types if types[path] or path in connected]
+            contents = self._repository(f"{root}/{directory}").read(wanted)
+            self._contents |= {f"{root}/{path}": contents[id] for path, id in below.items() if id in contents}
             for path in sorted(below):
                 type_and_name = types[path]
                 if type_and_name and below[path] not in contents:
                     yield unreadable_file(path, _LACKING)
                 elif type_and_name:
-                    self._contents[f"{root}/{path}"] = contents[below[path]]
                     yield MetadataFile(path, *type_and_name, ignored(path))
+                elif path in connected:
+                    yield ConnectedAppFile(path)
                 else:
                     yield from misnamed(path, metadata_format, source_folders.__contains__)
 

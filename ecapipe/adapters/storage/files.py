@@ -31,6 +31,17 @@ def append(path: str, text: str) -> None:
         file.write(text)
 
 
+def create(folder: str, prefix: str, suffix: str, text: str) -> str:
+    """The path of a new file in `folder`, which no other command writes to; raises `OSError`."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="\n", prefix=prefix, suffix=suffix, dir=folder, delete=False
+    ) as file:
+        file.write(text)
+    return os.path.abspath(file.name)
+
+
 def repository(folder: str) -> str | None:
     """The root of the git repository around `folder`; git itself is not asked, so it need not be there."""
     while not os.path.lexists(os.path.join(folder, ".git")):

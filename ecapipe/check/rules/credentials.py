@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ecapipe.check.findings import Level, Levels
+from ecapipe.check.findings import USING, Level, Levels
 from ecapipe.check.rules.rule import HELP, REPLACING, guide, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput, holds_secret
 from ecapipe.credentials.placeholders import is_placeholder
@@ -270,7 +270,7 @@ def same_key_in_two_apps(subject: RuleInput) -> Iterator[Remark]:
 
 def _mildest(subject: RuleInput, field: Field) -> Level | None:
     """How grave it is at most that a login does without the `field` of the file; None: as the rule says."""
-    if field == "consumerKey" or subject.evidence.purpose != "login":
+    if field == "consumerKey" or subject.evidence.purpose not in USING:
         return None
     return _without_secret(subject.app)
 
@@ -285,7 +285,7 @@ def _without_secret(app: App) -> Level | None:
 
 def _has_value(subject: RuleInput, field: Field) -> bool:
     """Whether something gives the value that the file lacks: for a login any source, for a deploy a replacement."""
-    if subject.evidence.purpose == "login":
+    if subject.evidence.purpose in USING:
         return subject.state(field).source is not None
     return find_replacement(subject.app, field) is not None
 

@@ -55,7 +55,7 @@ KNOWN: Final[dict[Type, frozenset[str]]] = {
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="error"),
+    levels=Levels(login="warning", deploy="error", commit="error", mcp=None),
     means="shouldRotateConsumerKey or shouldRotateConsumerSecret is true.",
     why="Every deploy generates a new key or secret, and locks out every client that uses the old one.",
     remedy="Set both to false, and rotate deliberately, with staged credentials.",
@@ -92,7 +92,7 @@ def dpop_required(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="warning"),
+    levels=Levels(login="warning", deploy="error", commit="warning", mcp=None),
     means="The settings have no certificate, but the last commit had one, or the app uses the JWT flow. "
     "Before a login, git is checked only if the tree holds a secret.",
     why="A deploy is declarative: without the element, it removes the app's certificate, and every JWT login fails.",
@@ -118,7 +118,7 @@ def certificate_dropped(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="note", deploy="error"),
+    levels=Levels(login="note", deploy="error", mcp=None),
     means="The app has its own global OAuth settings, but its oauthLink names an org other than the target. A note "
     "if the target's org id is unknown.",
     why="The link points to a consumer that doesn't exist in the target: the deploy fails.",
@@ -138,7 +138,7 @@ def oauth_link_foreign(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="error", commit="warning"),
+    levels=Levels(login="warning", deploy="error", commit="warning", mcp=None),
     means="The app has its own global OAuth settings, but its oauthLink doesn't match them: it is malformed, names "
     "an org other than the app's .eca file does, or there is no consumer key yet.",
     why="A link left over from an earlier or copied app makes the deploy fail.",
@@ -169,7 +169,7 @@ def oauth_link_stale(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="note", deploy="warning"),
+    levels=Levels(login="note", deploy="warning", mcp=None),
     means="orgScopedExternalApp names an org other than the target. A note if the target's org id is unknown.",
     why="It ties the app to the org where it was created.",
     remedy="Remove orgScopedExternalApp before the deploy; Salesforce creates a new one.",
@@ -212,7 +212,7 @@ def oauth_plugin_disabled(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="warning"),
+    levels=Levels(login="warning", deploy="warning", commit="warning", mcp=None),
     means="The client credentials flow is enabled in the settings or in the policies, but not in both.",
     why="Salesforce requires both, and otherwise refuses the token request.",
     remedy="Set isClientCredentialsFlowEnabled to the same value in both files.",
@@ -236,7 +236,7 @@ def client_credentials_half_enabled(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The client credentials flow is enabled, but the policies have no clientCredentialsFlowUser.",
     why="The token is issued for that user; without one, the request is refused.",
     remedy="Set clientCredentialsFlowUser to an API-only user with the least permissions.",
@@ -255,7 +255,7 @@ def run_as_user_missing(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The project or ECAPIPE_JWT_KEY_FILE selects the JWT flow for the app, but the settings have no "
     "certificate.",
     why="Salesforce verifies the assertion with the certificate; without it, the flow is disabled.",
@@ -296,7 +296,7 @@ def key_deployed_to_other_org(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="note", deploy="note", commit="note"),
+    levels=Levels(login="note", deploy="note", commit="note", mcp=None),
     means="A file has an element that ecapipe doesn't know in its metadata type.",
     why="It may be misspelled, and then has no effect or makes the deploy fail. Or it is newer than ecapipe.",
     remedy="Check the name in the documentation of the type.",

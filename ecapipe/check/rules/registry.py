@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from ecapipe.check.findings import LEVELS, NOT_EXAMINED, Finding, Level, Purpose, milder
-from ecapipe.check.rules import credentials, deploy, exposure, structure, values
+from ecapipe.check.rules import credentials, dated, deploy, exposure, mcp, structure, values
 from ecapipe.check.rules.rule import AppCheck, Rule
 from ecapipe.check.rules.subject import Evidence, Need, Remark, RuleInput
 from ecapipe.credentials.resolution import Resolution
@@ -18,7 +18,7 @@ from ecapipe.project.apps import App
 from ecapipe.project.metadata import Type
 from ecapipe.project.sfdx_project import FILE
 
-MODULES: Final = (credentials, structure, deploy, values, exposure)
+MODULES: Final = (credentials, structure, deploy, values, exposure, dated, mcp)
 
 RULES: Final[Mapping[str, Rule]] = {
     rule.name: rule for module in MODULES for rule in vars(module).values() if isinstance(rule, Rule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,6 +40,7 @@ class Remark:
 Need = Literal[
     "jwt", "keys", "tracked", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
     "changed_config", "expired_certificates", "invalid_certificates", "unfit_api_version", "deleted",
+    "instanced_urls", "connected_apps",
 ]  # fmt: skip
 """A member of `Evidence` that a rule may need."""
 
@@ -54,6 +55,8 @@ class Evidence:
     root: str = ""
     purpose: Purpose = "login"
     namespace: str = ""
+    today: str = ""
+    """The day of the check in UTC, as ISO 8601; empty: before all changes."""
     target: str | None = None
     """The org id of the deploy target; empty if it is unknown, None if there is no target."""
     jwt: frozenset[str] = frozenset()
@@ -86,6 +89,10 @@ class Evidence:
     """Settings files that hold as certificate what is none."""
     deleted: Mapping[str, str] = field(default_factory=dict)
     """Apps whose settings file was deleted since the last commit, with its path."""
+    instanced_urls: Mapping[str, str] = field(default_factory=dict)
+    """The addresses of orgs that are those of an instance, by the place that gives them."""
+    connected_apps: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The files of connected apps, by the app's name and by its consumer key."""
     unfit_api_version: Problem | None = None
     """Why the project's sourceApiVersion does not fit external client apps."""
     unexamined: tuple[Remark, ...] = ()

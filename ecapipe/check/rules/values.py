@@ -100,7 +100,7 @@ def scope_unknown(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The app uses the JWT flow, or has a certificate, but its scopes lack RefreshToken.",
     why='Without it, the org refuses the flow with "refresh_token scope is required".',
     remedy="Add RefreshToken to commaSeparatedOauthScopes, then deploy.",
@@ -121,7 +121,7 @@ def jwt_without_refresh_scope(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The certificate in the settings has expired.",
     why="Salesforce uses it to verify the assertions of the JWT flow.",
     remedy="Create a new key and certificate, put the certificate in the settings, deploy, then retrieve.",
@@ -140,7 +140,7 @@ def certificate_expired(subject: RuleInput) -> Iterator[Remark]:
 
 
 @rule(
-    levels=Levels(login="warning", deploy="warning", commit="note"),
+    levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
     means="The certificate in the settings can't be parsed: it is truncated, or a placeholder.",
     why="Salesforce refuses the deploy, or every JWT login.",
     remedy="Insert the certificate, as PEM or as its base64 content, or retrieve the file again.",
