@@ -50,9 +50,9 @@ TOPICS: Final = {
 
 FLAGS: Final = (
     ("-h, --help", "Short or full help."),
-    ("    --version", "The version; with --verbose also Python, the platform and packages, for the report of a bug."),
-    ("    --show-completion=SHELL", "Print what completes ecapipe in bash, zsh, fish or powershell."),
-    ("    --install-completion=SHELL", "Make bash, zsh or fish complete ecapipe from now on."),
+    ("    --version", "Print the version. With --verbose, also Python, the platform and packages, for bug reports."),
+    ("    --show-completion=SHELL", "Print the completion script for bash, zsh, fish or powershell."),
+    ("    --install-completion=SHELL", "Install completion for bash, zsh or fish."),
 )
 
 
@@ -69,7 +69,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Run the whole pipeline on the sample project, without an org:",
                 "ecapipe run --source-dir sample-project --emulator"),
         Example("Check a project after a retrieve:", "ecapipe app check --source-dir sample-project"),
-        Example("Print what the report of a bug needs:", "ecapipe --version --verbose"),
+        Example("Print version details for a bug report:", "ecapipe --version --verbose"),
     ),
     "ecapipe run": (
         Example("Try the pipeline without an org:", "ecapipe run --source-dir sample-project --emulator"),

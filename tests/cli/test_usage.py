@@ -251,7 +251,7 @@ def test_a_value_is_given_once_is_not_empty_and_is_no_flag(
     words, flag = [*filter(None, command)], option.opts[0]
     for wrong in ([flag, ""], [flag, " "], *([[flag, "--json"], [flag, "-p"]] if flag != "--resume" else [])):
         ended = inside(*words, *wrong, at=tmp_path)
-        assert (ended.status, "expects a" in ended.err + ended.out) == (2, True), wrong
+        assert (ended.status, "expects " in ended.err + ended.out) == (2, True), wrong
     twice = inside(*words, flag, "1", flag, "1", at=tmp_path)
     assert (f"{flag} can only be given once." in twice.err) is not option.multiple
 
