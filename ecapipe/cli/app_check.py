@@ -104,7 +104,7 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
 
     Works offline. Exits with 1 if there is a finding of the --fail-on severity or higher.
 
-    --for mcp checks whether Salesforce's hosted MCP servers will accept the apps; select those apps with --name.
+    --for mcp checks whether Salesforce's hosted MCP servers accept the apps. Select the apps for them with --name.
 
     The severity of a finding depends on --for. Change it or turn a rule off with plugins.ecapipe.rules in
     sfdx-project.json. Findings in the baseline, the file set with plugins.ecapipe.baseline, are shown as accepted and

@@ -31,14 +31,12 @@ class ProbeFlags(ProjectFlags):
     emulator: Annotated[bool, typer.Option("--emulator", help="Ask a local org, started for this command.")] = False
     secret_from: SecretsFrom = None
     allow_host: AllowHosts = None
-    strict: Annotated[
-        bool, typer.Option("--strict", help="An answer that tells neither, unclear, is a failure, too.")
-    ] = False
-    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Never ask anything.")] = False
+    strict: Annotated[bool, typer.Option("--strict", help="Also treat unclear answers as failures.")] = False
+    no_prompt: Annotated[bool, typer.Option("--no-prompt", "-p", help="Don't prompt.")] = False
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         if self.emulator and (self.target_org or self.file or self.all_orgs):
-            yield "--emulator excludes every flag that names orgs."
+            yield "--emulator can't be used with flags that select orgs."
         yield from super().contradictions(session)
 
 

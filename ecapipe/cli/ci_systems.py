@@ -79,4 +79,4 @@ def _summary(data: ReportData) -> str:
 
 
 def _unwritten(variable: str, error: OSError) -> str:
-    return f"Warning: {variable} cannot be written to: {files.reason(error)}."
+    return f"Warning: Can't write to {variable}: {files.reason(error)}."

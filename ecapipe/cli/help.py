@@ -28,17 +28,15 @@ class HelpEntry:
 COMMANDS: Final[Mapping[str, HelpEntry]] = {
     "run": HelpEntry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": HelpEntry(
-        "List, check, probe and protect the external client apps of a project, and keep their secrets.",
+        "List, check, probe and protect the external client apps of a project, and save their secrets.",
         ("list", "check", "probe", "protect", "set-secret", "forget-secret"),
     ),
-    "login": HelpEntry(
-        "Use and end the logins that ecapipe run --save keeps.", ("list", "display", "refresh", "token", "logout")
-    ),
-    "runs": HelpEntry("List and show the last runs, to go on with them.", ("list", "show")),
-    "report": HelpEntry("Put results of runs together.", ("merge",)),
-    "emulator": HelpEntry("Run a local org for trying and testing.", ("start",)),
+    "login": HelpEntry("Manage saved logins.", ("list", "display", "refresh", "token", "logout")),
+    "runs": HelpEntry("List, show and resume recent runs.", ("list", "show")),
+    "report": HelpEntry("Merge run results.", ("merge",)),
+    "emulator": HelpEntry("Run a local org for tests and trials.", ("start",)),
     "manifest": HelpEntry("Print a package.xml that retrieves exactly the metadata of external client apps."),
-    "doctor": HelpEntry("Look at this machine: what ecapipe needs, and what is kept here."),
+    "doctor": HelpEntry("Check this machine: what ecapipe needs, and what is stored here."),
     "explain": HelpEntry("Explain a problem or a rule."),
 }
 
@@ -52,9 +50,9 @@ TOPICS: Final = {
 
 FLAGS: Final = (
     ("-h, --help", "Short or full help."),
-    ("    --version", "The version; with --verbose also Python, the platform and packages, for the report of a bug."),
-    ("    --show-completion=SHELL", "Print what completes ecapipe in bash, zsh, fish or powershell."),
-    ("    --install-completion=SHELL", "Make bash, zsh or fish complete ecapipe from now on."),
+    ("    --version", "Print the version. With --verbose, also Python, the platform and packages, for bug reports."),
+    ("    --show-completion=SHELL", "Print the completion script for bash, zsh, fish or powershell."),
+    ("    --install-completion=SHELL", "Install completion for bash, zsh or fish."),
 )
 
 
@@ -71,7 +69,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Run the whole pipeline on the sample project, without an org:",
                 "ecapipe run --source-dir sample-project --emulator"),
         Example("Check a project after a retrieve:", "ecapipe app check --source-dir sample-project"),
-        Example("Print what the report of a bug needs:", "ecapipe --version --verbose"),
+        Example("Print version details for a bug report:", "ecapipe --version --verbose"),
     ),
     "ecapipe run": (
         Example("Try the pipeline without an org:", "ecapipe run --source-dir sample-project --emulator"),
@@ -88,20 +86,20 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "--username robot@acme.example --jwt-key-file server.key --json"),
         Example("See what would be done, and whether it can be:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run"),
-        Example("Find out what an org would refuse, before people are asked to sign in:",
+        Example("Find out what an org would refuse, before users sign in:",
                 "ecapipe run --source-dir sample-project --emulator --dry-run --probe"),
-        Example("Keep a login for ecapipe login, in a private file instead of the keyring:",
+        Example("Save a login for ecapipe login, in a private file instead of the keyring:",
                 "ecapipe run --name Billing_Sync --target-org uat --save --store file"),
-        Example("Bind the token to a key, as apps that require DPoP want it:",
+        Example("Bind the token to a key, as apps with DPoP require:",
                 "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --dpop"),
         Example("Write a test report for CI:",
                 "ecapipe run --source-dir sample-project --emulator --report junit=build/run.xml"),
-        Example("Go on with the last run, after it was broken off or people were slow:", "ecapipe run --resume"),
+        Example("Resume the last run, after it was interrupted or sign-ins timed out:", "ecapipe run --resume"),
         Example("Do one of four parts of the logins, in a CI job of four:",
                 "ecapipe run --source-dir sample-project --emulator --shard 1/4 --report json=build/shard-1.json"),
         Example("Fetch the apps of an org with the Salesforce CLI, then sign in with one of them:",
                 "ecapipe run --retrieve --name Billing_Sync --target-org uat"),
-        Example("Sign in, and go on with the Salesforce CLI:",
+        Example("Sign in, then use the login in the Salesforce CLI:",
                 "ecapipe run --name Billing_Sync --target-org uat --hand-over sf"),
         Example("Use a token in a script:",
                 "ecapipe run --source-dir sample-project --emulator --name Nightly_Reports --print-token header"),
@@ -113,16 +111,16 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
     ),
     "ecapipe runs show": (
         Example("Show what the last run did, and what is left:", "ecapipe runs show"),
-        Example("See what is to be done about what failed:", "ecapipe runs show --verbose"),
+        Example("See how to fix what failed:", "ecapipe runs show --verbose"),
     ),
     "ecapipe report": (
-        Example("Put the results of two shards together:",
+        Example("Merge the results of two shards:",
                 "ecapipe report merge build/shard-1.json build/shard-2.json"),
     ),
     "ecapipe report merge": (
-        Example("Put the results of two shards together:",
+        Example("Merge the results of two shards:",
                 "ecapipe report merge build/shard-1.json build/shard-2.json"),
-        Example("Make one test report of them, for CI:",
+        Example("Create one test report from them, for CI:",
                 "ecapipe report merge build/shard-1.json build/shard-2.json --report junit=build/run.xml"),
     ),
     "ecapipe app": (Example("List the apps of a project:", "ecapipe app list --source-dir sample-project"),),
@@ -137,7 +135,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Check one app:", "ecapipe app check --source-dir sample-project --name Billing_Sync"),
         Example("Write a report for code scanning:",
                 "ecapipe app check --source-dir sample-project --report sarif=build/check.sarif"),
-        Example("Check before a deploy, and stop at warnings, too:",
+        Example("Check before a deploy, and also fail on warnings:",
                 "ecapipe app check --source-dir sample-project --for deploy --fail-on warning"),
         Example("Check what the next commit would take, in a commit hook:",
                 "ecapipe app check --source-dir sample-project --for commit --staged"),
@@ -155,7 +153,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app probe --source-dir sample-project --emulator --strict"),
     ),
     "ecapipe app protect": (
-        Example("See what would keep the settings files out of git:",
+        Example("See how to keep the settings files out of git:",
                 "ecapipe app protect --source-dir sample-project --dry-run"),
         Example("Let the project's replacements supply a consumer secret at deploys:",
                 "ecapipe app protect --source-dir sample-project --name Billing_Sync --replace-with-env --dry-run"),
@@ -163,24 +161,24 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app protect --rules gitleaks"),
     ),
     "ecapipe app set-secret": (
-        Example("Keep the consumer secret of an app in a private file instead of the keyring, and be asked for it:",
+        Example("Prompt for the consumer secret of an app, and save it in a private file instead of the keyring:",
                 "ecapipe app set-secret Billing_Sync --source-dir sample-project --store file"),
     ),
     "ecapipe app forget-secret": (
-        Example("Forget it again:", "ecapipe app forget-secret Billing_Sync"),
+        Example("Remove it again:", "ecapipe app forget-secret Billing_Sync"),
     ),
-    "ecapipe login": (Example("List the kept logins:", "ecapipe login list"),),
+    "ecapipe login": (Example("List saved logins:", "ecapipe login list"),),
     "ecapipe login list": (
-        Example("List the kept logins:", "ecapipe login list"),
+        Example("List saved logins:", "ecapipe login list"),
         Example("Read them from a script:", "ecapipe login list --json"),
     ),
     "ecapipe login display": (
-        Example("Ask the org whether a kept login is good:",
+        Example("Ask the org whether a saved login is valid:",
                 "ecapipe login display --name Nightly_Reports --target-org uat --verify"),
     ),
     "ecapipe login refresh": (
         Example("Get a new access token now:", "ecapipe login refresh --name Nightly_Reports --target-org uat"),
-        Example("Use every refresh token, so that none ends unused:", "ecapipe login refresh --all"),
+        Example("Use every refresh token, so that none expires unused:", "ecapipe login refresh --all"),
     ),
     "ecapipe login token": (
         Example("Give a script an access token that works:", "ecapipe login token --target-org uat"),
@@ -190,7 +188,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe login token --target-org uat --proof GET https://acme.my.salesforce.com/services/data/"),
     ),
     "ecapipe login logout": (
-        Example("Revoke the tokens of a kept login, and forget it:", "ecapipe login logout --target-org uat"),
+        Example("Revoke the tokens of a saved login, and remove it:", "ecapipe login logout --target-org uat"),
         Example("End all of them:", "ecapipe login logout --all"),
     ),
     "ecapipe emulator": (Example("Start a local org:", "ecapipe emulator start --source-dir sample-project"),),
@@ -224,7 +222,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_JWT_KEY_FILE": "Private key (RSA, PEM) of the JWT bearer flow when --jwt-key-file is not given.",
     "ECAPIPE_JWT_KEY_PASSPHRASE": "Opens an encrypted private key. With _FILE at its end, the path of a file that "
     "holds it.",
-    "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, whoever names them, separated by spaces or commas.",
+    "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
     "ECAPIPE_STATE_DIR": "Folder for what outlives a command, an absolute path; without it, the system's usual "
     "place for such things.",
     "ECAPIPE_KEEP_RUNS": "How many runs are recorded at most; the default is 50.",
@@ -232,23 +230,23 @@ VARIABLES: Final[Mapping[str, str]] = {
     "lies outside the repository.",
     "ECAPIPE_NO_PROJECT_CONFIG": "1 does what --no-project-config does.",
     "ECAPIPE_LOG_LEVEL, SF_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard "
-    "error. The second counts without the first.",
+    "error. SF_LOG_LEVEL is the fallback.",
     "SF_TARGET_ORG": "The org when --target-org is not given.",
     "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the login host that fits the org.",
     "SF_CONTENT_TYPE": "JSON does what --json does.",
-    "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for people, unless --wait is given.",
+    "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for sign-ins, unless --wait is used.",
     "BROWSER": "Browser to open.",
     "DISPLAY, WAYLAND_DISPLAY": "Without one of them a Linux opens no browser.",
     "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "true: annotations on standard error; the file that gets a summary.",
     "TF_BUILD, AGENT_TEMPDIRECTORY": "true: the same for Azure Pipelines; the folder that gets the summary.",
-    "CI, NO_COLOR, TERM": "Lines instead of a live display; no colours; dumb: lines, too.",
+    "CI, NO_COLOR, TERM": "Lines instead of a live display; no colors; dumb: also lines.",
     "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "Proxy for orgs, the second without the first; hosts without one.",
     "SSH_CONNECTION": "Set: the browser is on another machine, so --callback auto pastes.",
     "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": "Set: the browser may be on another "
     "machine, so --callback auto listens and asks for the pasted address, too.",
     "WSL_DISTRO_NAME, WSL_INTEROP": "Set: the browser of Windows is opened.",
     "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE": "Further certificates to trust.",
-    "SF_ENV": "development: where a bug in ecapipe happened is shown, too.",
+    "SF_ENV": "development: also show where a bug in ecapipe happened.",
 }
 
 _TREES: Final = ("run", "app", "manifest", "emulator", "doctor")
@@ -281,7 +279,7 @@ EXIT_CODES: Final[Mapping[str, str]] = {
     "2": "Usage: unknown command or flag, bad value, unknown org or app, refused host, no org chosen.",
     "3": "A bug in ecapipe; it says how to report it.",
     "68": "Partial: some targets succeeded, some failed.",
-    "69": "Every unfinished target waits for people; --resume goes on with new links.",
+    "69": "Sign-ins are still pending; --resume continues with new links.",
     "130": "Interrupted (Ctrl-C, SIGTERM, SIGHUP): what finished is reported, reports are written.",
 }
 

@@ -28,7 +28,7 @@ from ecapipe.saved import idle, records, sessions
 from ecapipe.saved.records import SavedLogin
 from ecapipe.saved.sessions import SavedAccess
 
-commands = typer.Typer(cls=Group, help="Use and end the logins that ecapipe run --save keeps.", rich_markup_mode=None)
+commands = typer.Typer(cls=Group, help="Manage saved logins.", rich_markup_mode=None)
 
 _METHOD: Final = re.compile(r"[A-Za-z]{1,20}")
 _URL: Final = re.compile(
@@ -66,7 +66,7 @@ class LoginsFlags(CommonFlags):
 @commands.command("list", cls=Command)
 @with_flags(LoginsFlags)
 def list_logins(session: CommandSession, flags: LoginsFlags) -> int:
-    """List the kept logins, without their tokens.
+    """List saved logins, without their tokens.
 
     Offline, and without a look into the keyring. Salesforce ends a refresh token that is not used for 30 days: that
     day is shown, and is a warning in the week before. ecapipe login refresh --all uses all of them.
@@ -88,14 +88,14 @@ class DisplayFlags(LoginFlags):
     """What ``ecapipe login display`` takes."""
 
     verify: Annotated[
-        bool, typer.Option("--verify", help="Ask the org whether it takes the access token, and whose it is.")
+        bool, typer.Option("--verify", help="Ask the org whether it accepts the access token, and whose it is.")
     ] = False
 
 
 @commands.command("display", cls=Command)
 @with_flags(DisplayFlags)
 def display_login(session: CommandSession, flags: DisplayFlags) -> int:
-    """Show a kept login, without its tokens.
+    """Show a saved login, without its tokens.
 
     With --verify it ends with 1 if the org does not take the access token. A login that can be refreshed is not over
     then: ecapipe login refresh gets the next token, and ecapipe login token does so by itself.
@@ -133,13 +133,13 @@ def _way_out(login: SavedLogin) -> str:
 class RefreshFlags(LoginsFlags):
     """What ``ecapipe login refresh`` takes."""
 
-    every: Annotated[bool, typer.Option("--all", help="Refresh all kept logins, or all that fit.")] = False
+    every: Annotated[bool, typer.Option("--all", help="Refresh all saved logins, or all that match.")] = False
 
 
 @commands.command("refresh", cls=Command)
 @with_flags(RefreshFlags)
 def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
-    """Get a new access token for a kept login, and keep it.
+    """Get a new access token for a saved login, and save it.
 
     Where the app rotates refresh tokens, the new one is kept before anything else happens. However many processes
     refresh the same login, they do it one after the other.
@@ -227,7 +227,7 @@ class TokenFlags(LoginFlags):
 @commands.command("token", cls=Command)
 @with_flags(TokenFlags)
 def print_token(session: CommandSession, flags: TokenFlags) -> int:
-    """Print an access token of a kept login, and nothing else, for use in a script.
+    """Print only the access token of a saved login, for use in a script.
 
     Salesforce does not tell how long a token lives, so the org is asked first; one that it no longer takes is
     replaced, and the new one kept. A client credentials login gets a new token with its key and secret.
@@ -267,17 +267,17 @@ def _token_lines(login: SavedLogin, access: SavedAccess, flags: TokenFlags, worl
 class LogoutFlags(LoginsFlags):
     """What ``ecapipe login logout`` takes."""
 
-    every: Annotated[bool, typer.Option("--all", help="End all kept logins, or all that fit.")] = False
+    every: Annotated[bool, typer.Option("--all", help="End all saved logins, or all that match.")] = False
     forget: Annotated[
         bool,
-        typer.Option("--forget", help="Forget the login also if the org cannot be told; its tokens then stay valid."),
+        typer.Option("--forget", help="Remove the login even if revoking fails. Its tokens then remain valid."),
     ] = False
 
 
 @commands.command("logout", cls=Command)
 @with_flags(LogoutFlags)
 def log_out(session: CommandSession, flags: LogoutFlags) -> int:
-    """End a kept login: revoke its tokens, then forget it.
+    """End a saved login: revoke its tokens, then remove it.
 
     A refresh token takes its access tokens with it. If the org cannot be told, the login stays, unless --forget says
     otherwise; what stays valid is said. A login that cannot be read is removed by its id, which its file is named

@@ -88,7 +88,7 @@ TargetOrgs = Annotated[
 OrgFiles = Annotated[
     list[str] | None,
     typer.Option(
-        "--file", "-f", metavar="FILE", help="CSV or JSON file that lists the orgs. See DESCRIPTION. Repeatable."
+        "--file", "-f", metavar="FILE", help="CSV or JSON file that lists orgs. Repeatable. See DESCRIPTION."
     ),
 ]
 AllOrgs = Annotated[

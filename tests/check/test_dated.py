@@ -30,16 +30,16 @@ def told(root: Path, rule: str, gate: CheckOptions | None = None, today: str = "
     [
         (
             "device-flow-restricted", "2026-11-29", "2026-11-30",
-            "Salesforce will require from 30 November 2026 on", "Salesforce has required since 30 November 2026",
+            "Salesforce will require starting 30 November 2026", "Salesforce has required since 30 November 2026",
         ),
         (
             "instanced-url", "2027-01-31", "2027-02-01",
-            "Salesforce will end API traffic there, in phases from Spring '27 on",
+            "Salesforce will end API traffic there, in phases starting Spring '27",
             "Salesforce has been ending API traffic there, in phases since Spring '27",
         ),
         (
             "connected-app-beside", "2027-05-31", "2027-06-01",
-            "Salesforce will no longer support connected apps from Summer '27 on",
+            "Salesforce will no longer support connected apps starting Summer '27",
             "Salesforce has not supported connected apps since Summer '27",
         ),
     ],
@@ -61,8 +61,8 @@ def test_a_rule_knows_what_is_to_come_and_what_has_come(
         ({}, "https://example.com/a", "the app has no callback URL on localhost, as"),
         ({}, None, "the app has no callback URL on localhost, as"),
         ({}, "http://localhost.example.com/a", "the app has no callback URL on localhost, as"),
-        ({"distributionState": "Packaged"}, trees.LOOPBACK, "the app is not Local, as"),
-        ({"distributionState": "Managed"}, None, "the app is not Local and has no callback URL on localhost, as"),
+        ({"distributionState": "Packaged"}, trees.LOOPBACK, "the app isn't Local, as"),
+        ({"distributionState": "Managed"}, None, "the app isn't Local and has no callback URL on localhost, as"),
         # What is not known is not held against it.
         ({"distributionState": None}, trees.LOOPBACK, None),
         (None, trees.LOOPBACK, None),

@@ -306,7 +306,7 @@ def test_installing_adds_one_line_once(shell: str, file: str, tmp_path: Path) ->
     line = f'eval "$(ecapipe --show-completion {shell})"'.encode()
     assert (tmp_path / file).read_bytes() == b"alias x=y # \xff\n" + line + b"\n"
     assert first.out == f"Added a line to {tmp_path / file}: new shells complete ecapipe.\n"
-    assert second.out == f"{tmp_path / file} completes ecapipe already.\n"
+    assert second.out == f"Completion is already installed in {tmp_path / file}.\n"
 
 
 def test_installing_for_fish_writes_a_file_of_our_own(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_an_org_that_answers_with_a_bearer_token_all_the_same_is_a_warning(tmp_p
 def test_no_bound_login_is_handed_over(org: Org) -> None:
     refused = run(org, "Robot", "--dpop", "--hand-over", "sf")
     assert (refused.status, asked(org)) == (2, [])
-    assert "--hand-over and --dpop exclude each other" in refused.err
+    assert "--hand-over can't be used with --dpop" in refused.err
 
 
 def test_a_saved_login_keeps_its_key_with_its_secrets_and_uses_it_to_the_end(org: Org) -> None:

@@ -180,7 +180,7 @@ def test_nobody_is_asked_where_nothing_may_be(place: Place, flag: str) -> None:
     ) as it:
         ended = it.end()
     assert ended.status == 2
-    assert f"{flag} asks for nothing" in ended.out
+    assert f"{flag} doesn't prompt" in ended.out
 
 
 def test_the_app_has_to_be_there_and_to_have_a_key(place: Place) -> None:
@@ -223,7 +223,7 @@ def test_a_folder_says_whose_secret_is_to_be_forgotten(place: Place, tmp_path: P
 
 def test_a_secret_that_is_found_elsewhere_first_is_said(place: Place) -> None:
     ended = place.keep(ECAPIPE_CLIENT_SECRET_ROBOT="MADE0UP0SECRET")
-    assert (ended.status, "A consumer secret of Robot is found in environment, too" in ended.err) == (0, True)
+    assert (ended.status, "environment also has a consumer secret for Robot" in ended.err) == (0, True)
 
 
 def test_secrets_of_several_orgs_are_told_apart(place: Place) -> None:

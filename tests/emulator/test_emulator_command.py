@@ -126,11 +126,11 @@ def test_people_read_lines() -> None:
         assert process.communicate(timeout=5)[0] == ""
     assert process.returncode == 130
     assert lines[0].startswith("emulator: https://localhost:")
-    assert lines[1] == "  User name: user@emulator.example"
+    assert lines[1] == "  Username: user@emulator.example"
     assert lines[2].startswith("  Password: ")
     assert lines[3] == "  Apps: Billing_Sync, Field_Mobile, Nightly_Reports, Partner_Portal"
-    assert lines[4].startswith("Clients trust it with SSL_CERT_FILE=/")
-    assert lines[5] == "Stop it with Ctrl-C."
+    assert lines[4].startswith("To trust its certificate, set SSL_CERT_FILE=/")
+    assert lines[5] == "Press Ctrl-C to stop."
 
 
 def test_concise_it_prints_the_addresses_alone() -> None:
@@ -192,8 +192,11 @@ def test_a_fault_file_is_read_from_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[", "is no fault file: it is not JSON: Expecting value, line 1, column 2."),
-        ('[{"path": "/", "do": {"huge": -1}}]', 'is no fault file: fault 1: "huge" takes a whole number of bytes'),
+        ("[", "is not a valid fault file: it is not JSON: Expecting value, line 1, column 2."),
+        (
+            '[{"path": "/", "do": {"huge": -1}}]',
+            'is not a valid fault file: fault 1: "huge" takes a whole number of bytes',
+        ),
     ],
 )
 def test_a_wrong_fault_file_is_a_usage_error(tmp_path: Path, content: str, message: str) -> None:

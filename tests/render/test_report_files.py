@@ -157,11 +157,11 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["sarf=a"], "There is no report format sarf."),
-        (["sarif"], "--report takes FORMAT=PATH"),
-        (["sarif="], "--report takes FORMAT=PATH"),
-        (["json=-"], "--report takes FORMAT=PATH"),
-        (["json=a", "html=./a"], "--report names ./a twice."),
+        (["sarf=a"], "Unknown report format: sarf."),
+        (["sarif"], "Expected --report to be FORMAT=PATH"),
+        (["sarif="], "Expected --report to be FORMAT=PATH"),
+        (["json=-"], "Expected --report to be FORMAT=PATH"),
+        (["json=a", "html=./a"], "--report specifies ./a more than once."),
         (["json=force-app"], "The report force-app cannot be written: it is a folder."),
         (["json=sfdx-project.json/a"], "The report sfdx-project.json/a cannot be written"),
     ],

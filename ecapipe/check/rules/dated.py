@@ -25,7 +25,7 @@ class Change:
     def tell(self, today: str, *, before: str, after: str) -> str:
         """What is to come, or has come by `today`, with the date."""
         if today < self.since:
-            return f"{before} from {self.name} on"
+            return f"{before} starting {self.name}"
         return f"{after} since {self.name}"
 
 
@@ -40,10 +40,10 @@ CONNECTED_APPS: Final = Change(
 
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="note", mcp=None),
-    means="The device flow is enabled in an app that is not Local or has no callback URL on localhost.",
-    why=f"From {DEVICE_FLOW.name} on, Salesforce allows the device flow in no other apps: whoever knows the key of "
-    "one can talk others into signing in for them.",
-    remedy="Log in with the web server flow and PKCE, and set isDeviceFlowEnabled to false. Or use the flow in a "
+    means="The device flow is enabled in an app that isn't Local or has no callback URL on localhost.",
+    why=f"Starting {DEVICE_FLOW.name}, Salesforce restricts the device flow to Local apps with such a URL: an "
+    "attacker who knows an app's key can trick users into signing in for them.",
+    remedy="Use the web server flow with PKCE, and set isDeviceFlowEnabled to false. Or use the device flow in a "
     "Local app with a callback URL on localhost.",
     source=f"{DEVICE_FLOW.source}; {HELP}, Configure a Device Flow",
 )
@@ -53,7 +53,7 @@ def device_flow_restricted(subject: RuleInput) -> Iterator[Remark]:
         return
     lacks = []
     if app.distribution == "Packaged":
-        lacks.append("is not Local")
+        lacks.append("isn't Local")
     if not any(map(_on_localhost, subject.callback_urls)):
         lacks.append("has no callback URL on localhost")
     if lacks:
@@ -62,17 +62,17 @@ def device_flow_restricted(subject: RuleInput) -> Iterator[Remark]:
         )
         yield subject.remark(
             f"The device flow of {app.name} is enabled, but the app {' and '.join(lacks)}, as {asks}.",
-            "Log in with the web server flow, and set isDeviceFlowEnabled to false.",
+            "Use the web server flow, and set isDeviceFlowEnabled to false.",
             element="isDeviceFlowEnabled",
         )
 
 
 @project_rule(
     levels=Levels(login="warning", deploy="warning", mcp=None),
-    means="sfdcLoginUrl, an org of the project or --target-org is the address of an instance, such as "
-    "na99.salesforce.com, not of an org.",
-    why=f"In phases from {INSTANCED_URLS.name} on, Salesforce answers API requests at the My Domain of an org only. "
-    "And the address stops working when the org moves to another instance.",
+    means="sfdcLoginUrl, an org of the project or --target-org is an instance URL, such as na99.salesforce.com, "
+    "instead of a My Domain URL.",
+    why=f"In phases starting {INSTANCED_URLS.name}, Salesforce accepts API requests only at an org's My Domain. "
+    "Also, the URL stops working when the org moves to another instance.",
     remedy="Use the org's My Domain, such as https://acme.my.salesforce.com. sf org display shows it.",
     source=INSTANCED_URLS.source,
     needs=("instanced_urls",),
@@ -85,7 +85,7 @@ def instanced_url(evidence: Evidence) -> Iterator[Remark]:
     )
     for place, url in evidence.instanced_urls.items():
         yield Remark(
-            f"{place} is {url}, the address of an instance. {ends}.",
+            f"{place} is an instance URL: {url}. {ends}.",
             ("Use the org's My Domain, such as https://acme.my.salesforce.com. sf org display shows it.",),
             file=None if place.startswith("-") else FILE,
             line=None,
@@ -96,9 +96,10 @@ def instanced_url(evidence: Evidence) -> Iterator[Remark]:
 @rule(
     levels=Levels(login="note", deploy="note"),
     means="The project has a connected app with the name or the consumer key of the app.",
-    why=f"From {CONNECTED_APPS.name} on, Salesforce no longer supports connected apps. Until then clients may still "
-    "use the one that the external client app is to replace.",
-    remedy="Move the clients of the connected app to the external client app, then remove it from org and project.",
+    why=f"Starting {CONNECTED_APPS.name}, Salesforce no longer supports connected apps. Clients may still use the "
+    "one that the external client app replaces.",
+    remedy="Move the clients of the connected app to the external client app, then remove it from the org and the "
+    "project.",
     source=CONNECTED_APPS.source,
     needs=("connected_apps",),
 )
@@ -115,7 +116,7 @@ def connected_app_beside(subject: RuleInput) -> Iterator[Remark]:
         # Not `subject.remark`: the file is none of the app's.
         yield Remark(
             f"This connected app has the {shared} of the external client app {subject.app.name}. {ends}.",
-            ("Move its clients to the external client app, then remove it from org and project.",),
+            ("Move its clients to the external client app, then remove it from the org and the project.",),
             file=path,
             line=None,
             element=subject.app.name,

@@ -147,10 +147,10 @@ def push_settings_secret_tracked(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="warning", commit="warning", mcp="error"),
-    means="The app allows the web server flow without PKCE: isPkceRequired is false.",
-    why="An intercepted authorization code can be exchanged for a token by an attacker. Salesforce requires PKCE for "
-    "hosted MCP servers. And false may not last: minutes after a deploy, an org was seen to have true again, so that "
-    "clients without PKCE failed with missing required code challenge.",
+    means="The file allows the web server flow without PKCE: isPkceRequired is false.",
+    why="An attacker can exchange an intercepted authorization code for a token. Hosted MCP servers require PKCE. "
+    "And false may not last: an org has been seen to reset it to true minutes after a deploy, so that clients "
+    'without PKCE failed with "missing required code challenge".',
     remedy="Set isPkceRequired to true, and have all clients send a code challenge.",
     source="RFC 9700, section 2.1.1; Salesforce Hosted MCP Servers, Create an External Client App",
 )

@@ -14,7 +14,7 @@ from ecapipe.project import metadata
 
 _HOSTED: Final = "Salesforce Hosted MCP Servers"
 _SOURCE: Final = f"{_HOSTED}, Create an External Client App"
-_DEPLOY: Final = f"Deploy that; it takes {SPREADING}."
+_DEPLOY: Final = f"Deploy the change; it takes effect after {SPREADING}."
 
 SCOPES: Final = ("MCP", "RefreshToken")
 CALLBACKS: Final[Mapping[str, str]] = {
@@ -31,9 +31,9 @@ _CHATGPT: Final = re.compile(r"https://chatgpt\.com/(connector/oauth/[\w-]+|conn
 
 @rule(
     levels=Levels(mcp="error"),
-    means="The app's scopes are not exactly MCP and RefreshToken.",
-    why="If one of them is missing, the client's sign-in fails with invalid_scope, or works only until the session "
-    "ends. A client that names no scopes gets all that the app has; Salesforce's guide asks for these two only.",
+    means="The app's scopes aren't exactly MCP and RefreshToken.",
+    why="Without one of them, sign-in fails with invalid_scope, or lasts only as long as the session. A client that "
+    "requests no scopes gets all of the app's; Salesforce's guide lists only these two.",
     remedy=f"Set commaSeparatedOauthScopes to MCP, RefreshToken. {_DEPLOY}",
     source=_SOURCE,
     file_type=metadata.OAUTH,
@@ -45,9 +45,9 @@ def mcp_scopes(subject: RuleInput) -> Iterator[Remark]:
     names = ["RefreshToken" if name == "OfflineAccess" else name for name in subject.app.scope_names or ()]
     missing = [name for name in SCOPES if name not in names]
     others = [name for name in dict.fromkeys(names) if name not in SCOPES]
-    faults = [f"{' and '.join(missing)} missing: sign-in in the client fails with invalid_scope."] if missing else []
+    faults = [f"It lacks {' and '.join(missing)}: sign-in in the client fails with invalid_scope."] if missing else []
     if others:
-        faults.append(f"It also has {', '.join(others)}, which Salesforce's guide doesn't ask for.")
+        faults.append(f"It has {', '.join(others)}, which Salesforce's guide doesn't list.")
     if faults:
         yield subject.remark(
             f"{subject.app.name} doesn't have the scopes that hosted MCP servers require. {' '.join(faults)}",
@@ -59,10 +59,10 @@ def mcp_scopes(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(mcp="error"),
-    means="The app's access tokens are not JWTs: isNamedUserJwtEnabled is not true.",
-    why="Sign-in works, then the server answers every call with 401 or 404, such as INVALID_AUTH_HEADER or "
-    "INVALID_JWT_FORMAT, because it accepts only JWTs. The default is false. This is the format of access tokens, "
-    "not the JWT bearer flow.",
+    means="The app doesn't issue its access tokens as JWTs: isNamedUserJwtEnabled isn't true.",
+    why="Sign-in works, but then the server answers every call with 401 or 404, such as INVALID_AUTH_HEADER or "
+    "INVALID_JWT_FORMAT: it accepts only JWTs. The default is false. This setting is the token format, and unrelated "
+    "to the JWT bearer flow.",
     remedy=f"Set isNamedUserJwtEnabled to true. {_DEPLOY} Then sign in again in the client.",
     source=_SOURCE,
 )
@@ -72,7 +72,7 @@ def mcp_tokens_not_jwt(subject: RuleInput) -> Iterator[Remark]:
     default = policies is not None and policies.document.flag("isNamedUserJwtEnabled", False)
     if settings and not settings.document.flag("isNamedUserJwtEnabled", default):
         yield subject.remark(
-            f"Access tokens of {subject.app.name} aren't JWTs: sign-in works, then the server answers 401 or 404.",
+            f"{subject.app.name} doesn't issue JWTs: sign-in works, but then the MCP server answers 401 or 404.",
             f"Set isNamedUserJwtEnabled to true. {_DEPLOY}",
             "Then sign in again in the client.",
             element="isNamedUserJwtEnabled",
@@ -81,10 +81,10 @@ def mcp_tokens_not_jwt(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(mcp="warning"),
-    means="Clients need the consumer secret: isConsumerSecretOptional is not true. At most a note if only a refresh "
-    "needs it.",
-    why="A desktop client usually has no secret. Its sign-in fails with invalid_client, or, if only a refresh needs "
-    "the secret, the client keeps asking its user to sign in.",
+    means="The client must send the consumer secret: isConsumerSecretOptional isn't true. At most a note if only a "
+    "refresh requires the secret.",
+    why="A desktop client has no secret. Its sign-in fails with invalid_client or, if only a refresh requires the "
+    "secret, the user must sign in again and again.",
     remedy=f"Set isConsumerSecretOptional to true and isSecretRequiredForRefreshToken to false. {_DEPLOY} Or "
     "configure the secret in the client.",
     source=_SOURCE,
@@ -95,7 +95,7 @@ def mcp_secret_required(subject: RuleInput) -> Iterator[Remark]:
         return
     if not subject.app.secret_optional:
         yield subject.remark(
-            f"Clients of {name} need the consumer secret: without it, sign-in fails with invalid_client.",
+            f"Clients of {name} must send the consumer secret: without it, sign-in fails with invalid_client.",
             f"Set isConsumerSecretOptional to true. {_DEPLOY}",
             "Or configure the secret in the client.",
             element="isConsumerSecretOptional",
@@ -103,7 +103,7 @@ def mcp_secret_required(subject: RuleInput) -> Iterator[Remark]:
     # Every file that was retrieved says so, one way or the other.
     elif settings.document.flag("isSecretRequiredForRefreshToken", False):
         yield subject.remark(
-            f"A refresh needs the consumer secret of {name}: a client without it keeps asking its user to sign in.",
+            f"A refresh requires the consumer secret of {name}: without it, users must sign in again and again.",
             f"Set isSecretRequiredForRefreshToken to false. {_DEPLOY}",
             element="isSecretRequiredForRefreshToken",
             at_most="note",
@@ -112,9 +112,9 @@ def mcp_secret_required(subject: RuleInput) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(mcp="note"),
-    means="None of the app's callback URLs is one that Claude, Cursor, Postman or ChatGPT uses.",
-    why="A client sends its own callback URL, and Salesforce compares it character by character: sign-in fails with "
-    "redirect_uri_mismatch if the app has another one. ecapipe doesn't know the URLs of other clients.",
+    means="The app has no callback URL of Claude, Cursor, Postman or ChatGPT.",
+    why="Clients send their own callback URL, which Salesforce compares character by character: if it isn't in the "
+    "app, sign-in fails with redirect_uri_mismatch. ecapipe doesn't know the URLs of other clients.",
     remedy="Compare the callback URL with the one in the client's documentation.",
     source=f"{_SOURCE}; {_HOSTED}, Connecting an MCP Client",
 )
@@ -125,10 +125,10 @@ def mcp_callback_unknown(subject: RuleInput) -> Iterator[Remark]:
     clients = ", ".join(dict.fromkeys((*CALLBACKS.values(), "ChatGPT")))
     near = [known for known in CALLBACKS if any(_host(known) == _host(url) for url in urls)]
     yield subject.remark(
-        f"No callback URL of {subject.app.name} is one that a known MCP client uses ({clients}). In a client that "
-        "uses another one, sign-in fails with redirect_uri_mismatch.",
+        f"{subject.app.name} has no callback URL of a known MCP client ({clients}). If a client's URL isn't in the "
+        "app, sign-in fails with redirect_uri_mismatch.",
         *(hint for url in urls for hint in did_you_mean(url, near)),
-        "Compare it with the one in the client's documentation.",
+        "Compare the callback URLs with the one in the client's documentation.",
         element="callbackUrl",
     )
 
