@@ -107,7 +107,7 @@ def test_nothing_in_a_shard_is_a_success_of_nothing(orgs: Batch, tmp_path: Path)
     assert orgs.tokens() == {"org0": 1}
 
 
-@pytest.mark.parametrize("value", ["0/2", "3/2", "1", "a/b", "", "1/2/3", "-1/2"])
+@pytest.mark.parametrize("value", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"])
 def test_a_shard_that_cannot_be_is_refused(orgs: Batch, tmp_path: Path, value: str) -> None:
     ended = inside(*orgs.run("org0"), f"--shard={value}", "--json", at=tmp_path)
     assert (ended.status, ended.document["name"]) == (2, "UsageError")
