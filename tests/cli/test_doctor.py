@@ -74,7 +74,7 @@ def test_it_prints_a_line_for_each_and_a_sum(tmp_path: Path, tools: Path) -> Non
     assert "      Install git, or add its folder to PATH." in lines
     concise = asked(tmp_path, tools, "--concise").out.splitlines()
     assert [line[:10] for line in concise] == ["warn  git:", "      Inst", "      A gi", "Looked at "]
-    assert "      It is /" in asked(tmp_path, tools, "--verbose").out
+    assert "      Path: /" in asked(tmp_path, tools, "--verbose").out
     assert asked(tmp_path, tools, "--verbose", "--concise").status == 2
 
 
@@ -139,7 +139,7 @@ def test_a_proxy_is_tried_and_its_password_is_never_told(tmp_path: Path, tools: 
             assert PASSWORD not in ended.out + ended.err
         proxy = checked(tmp_path, tools, HTTPS_PROXY=url, NO_PROXY="intranet.example")["proxy"]
         assert proxy["message"] == f"Requests to orgs use the proxy at 127.0.0.1, port {port}."
-        assert proxy["details"] == ["Without it: intranet.example."]
+        assert proxy["details"] == ["Not used for: intranet.example."]
     gone = asked(tmp_path, tools, "--verbose", HTTPS_PROXY=url)
     assert f"the proxy http://127.0.0.1:{port} (from HTTPS_PROXY): connection refused." in gone.out
     assert (gone.status, PASSWORD in gone.out + gone.err) == (1, False)
@@ -161,7 +161,7 @@ def test_a_callback_port_that_is_taken(tmp_path: Path, tools: Path) -> None:
         found = checked(tmp_path, tools)["callbacks"]
         assert found["state"] == "warn"
         assert f"port {port}" in found["message"]
-    assert checked(tmp_path, tools)["callbacks"]["details"] == [f"Could listen on http://localhost:{port}/cb."]
+    assert checked(tmp_path, tools)["callbacks"]["details"] == [f"ecapipe can listen on http://localhost:{port}/cb."]
 
 
 def test_a_state_directory_that_cannot_be(tmp_path: Path, tools: Path) -> None:

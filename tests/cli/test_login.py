@@ -222,7 +222,7 @@ def test_nothing_kept_is_an_empty_list(org: Org) -> None:
     for command in ("display", "refresh", "token", "logout"):
         ended = org.login(command)
         assert (ended.status, ended.out) == (2, ""), command
-        assert "Error (LoginNotKept): No login is kept." in ended.err
+        assert "Error (LoginNotKept): No login is saved." in ended.err
 
 
 def test_logins_are_listed_and_displayed_without_their_tokens(org: Org) -> None:
@@ -414,7 +414,7 @@ def test_a_variable_without_a_secret_is_named_and_the_kept_secret_is_sent(org: O
     path.write_text(path.read_text().replace(trees.secret("Steady"), "changeme"))
     lacking = org.login("refresh", ECAPIPE_CLIENT_SECRET_STEADY_UAT=text)
     assert (lacking.status, "Error (LoginNotRefreshable)" in lacking.err) == (1, True)
-    assert "it was not kept; ECAPIPE_CLIENT_SECRET_STEADY_UAT " in lacking.err
+    assert "which was not saved; ECAPIPE_CLIENT_SECRET_STEADY_UAT " in lacking.err
 
 
 def test_logging_in_again_replaces_the_login(org: Org) -> None:

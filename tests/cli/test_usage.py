@@ -65,7 +65,7 @@ WRONG = {
     "run": (1, "ProjectNotChosen", "project"),
     "app list": (1, "ProjectNotChosen", "empty"),
     "run -d broken": (1, "JsonParseError", "line 2"),
-    "app check -d broken": (1, "JsonParseError", "Mend sfdx-project.json at line 2."),
+    "app check -d broken": (1, "JsonParseError", "Fix sfdx-project.json at line 2."),
     "run -d empty": (1, "NoAppsFound", "sf project retrieve start"),
     "app check -d empty": (1, "NoAppsFound", "force-app"),
     "run -n A B": (2, "UsageError", "Repeat the flag for each value: -n"),

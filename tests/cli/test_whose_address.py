@@ -226,7 +226,7 @@ def test_a_project_file_that_leads_out_is_not_followed(stranger: Origin, tmp_pat
     (root / "sfdx-project.json").symlink_to(tmp_path / "sfdx-project.json")
     ended = run_there(root, "-o", "prod")
     assert (ended.document["name"], stranger.seen) == ("LinkOutOfRepository", [])
-    assert ended.document["actions"] == [f"Name its target: --source-dir {tmp_path}"]
+    assert ended.document["actions"] == [f"Specify its target: --source-dir {tmp_path}"]
 
 
 # --- who names it, which host, where the secret is from: every combination, and what is sent -----------------------
