@@ -167,5 +167,5 @@ def _finish(session: CommandSession, result: CheckResult, reports: Reports, flag
     # Standard error has told of lost reports already; the JSON document has not.
     if session.json:
         warnings += unwritten
-    lines = listings.findings(result.findings, len(result.apps), flags.length)
+    lines = listings.findings(result.findings, len(result.apps), flags.length, session.screen)
     return session.finish(document, lines, status or int(bool(unwritten)), warnings)

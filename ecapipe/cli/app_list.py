@@ -21,5 +21,5 @@ def list_apps(session: CommandSession, flags: ProjectFlags) -> int:
     survey, apps = listing.survey(project, composition.real_world(session.environment))
     # What cannot be read keeps nothing else from being listed.
     warnings = [*(problem.message for problem in survey.unreadable), *survey.notices]
-    lines = listings.listing(apps, flags.length)
+    lines = listings.listing(apps, flags.length, session.screen)
     return session.finish(lambda: results.AppList.of(survey.facts, apps), lines, warnings=warnings)

@@ -81,7 +81,7 @@ class Reports:
         if self._in_actions:
             lines += self._summarize(data)
         # Standard error comes last: it may have no room.
-        text.write(self.session.err, lines)
+        self.session.tell(lines)
         if self._in_actions:
             from ecapipe.render import annotations
 

@@ -96,7 +96,7 @@ def test_what_is_committed_is_checked(
     before = ground.git(root, "rev-parse", "HEAD")
     ended = way(root)
     assert ended.returncode == 1, ended
-    assert "login.sh:1: error: This file holds the consumer secret of Billing." in ended.stderr + ended.stdout
+    assert "This file holds the consumer secret of" in ended.stderr + ended.stdout
     assert ground.git(root, "rev-parse", "HEAD") == before
 
     trees.plant(root, {"login.sh": "without it\n"})

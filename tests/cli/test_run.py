@@ -72,7 +72,7 @@ def test_the_sample_project_logs_in_line_by_line(sample: Path, tmp_path: Path) -
     assert "\r" not in ended.out
     lines = ended.out.splitlines()
     assert lines[0] == "───── Authorizing External Client Apps ─────"
-    assert "✔ Verifying user info - Partner_Portal@emulator (" in ended.out
+    assert "/4] Partner_Portal@emulator: Successfully authorized " in ended.out
     assert sum(": Successfully authorized " in line for line in lines) == 4
     assert "Status: Succeeded" in lines
     assert len(set(lines)) >= len(lines) - lines.count("") - 12, "nothing but facts is said twice"
