@@ -14,7 +14,7 @@ NARROWEST: Final = 40
 _LEAST: Final = 10
 """A column that gets narrower than this breaks every word: then each row becomes a block."""
 
-_WORD: Final = 24
+_WORD: Final = 40
 """A word that is longer may be broken although the table fits."""
 
 _GAP: Final = 2

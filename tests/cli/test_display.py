@@ -35,7 +35,7 @@ def test_a_terminal_gets_blocks_colours_and_its_cursor_back(scene: Scene, tmp_pa
     [
         ((), {"TERM": "dumb"}),
         ((), {"CI": "true"}),
-        (("--no-progress",), {}),
+        (("--no-progress",), {"NO_COLOR": "1"}),
     ],
 )
 def test_what_cannot_move_gets_lines(

@@ -142,7 +142,9 @@ def test_a_proxy_is_tried_and_its_password_is_never_told(tmp_path: Path, tools: 
         assert proxy["message"] == f"Orgs are reached by the proxy on 127.0.0.1, port {port}."
         assert proxy["details"] == ["Without it: intranet.example."]
     gone = asked(tmp_path, tools, "--verbose", HTTPS_PROXY=url)
-    assert f"the proxy http://127.0.0.1:{port}, named by HTTPS_PROXY: connection refused." in gone.out
+    assert f"the proxy http://127.0.0.1:{port}, named by HTTPS_PROXY: connection refused." in " ".join(
+        gone.out.split()
+    )
     assert (gone.status, PASSWORD in gone.out + gone.err) == (1, False)
 
 
