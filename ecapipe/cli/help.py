@@ -225,7 +225,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "BROWSER": "Browser to open.",
     "DISPLAY, WAYLAND_DISPLAY": "Without one of them a Linux opens no browser.",
     "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "true: annotations on standard error; the file that gets a summary.",
-    "CI, NO_COLOR, TERM": "Lines instead of a live display; no colours; dumb: lines, too.",
+    "CI, NO_COLOR, FORCE_COLOR, TERM": "Lines instead of a live display; no colours; colours in a pipe; dumb: lines.",
     "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "Proxy for orgs, the second without the first; hosts without one.",
     "SSH_CONNECTION": "Set: the browser is on another machine, so --callback auto pastes.",
     "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": "Set: the browser may be on another "
