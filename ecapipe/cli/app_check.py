@@ -194,5 +194,5 @@ def _finish(
     # Standard error has told of lost reports already; the JSON document has not.
     if session.json:
         warnings += unwritten
-    lines = listings.findings(result.findings, len(result.apps), flags.length)
+    lines = listings.findings(result.findings, len(result.apps), flags.length, session.screen)
     return session.finish(document, lines, status or int(bool(unwritten)), warnings)

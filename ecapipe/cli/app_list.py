@@ -57,7 +57,7 @@ def list_apps(session: CommandSession, flags: ListFlags) -> int:
     # What cannot be read keeps nothing else from being listed.
     warnings = [*(problem.message for problem in survey.unreadable), *survey.notices]
     variables = _variables(session, flags, project, world) if flags.variables else None
-    lines = listings.listing(apps, flags.length)
+    lines = listings.listing(apps, flags.length, session.screen)
     if variables:
         lines = listings.variables(variables, flags.length)
     return session.finish(lambda: results.AppList.of(survey.facts, apps, variables), lines, warnings=warnings)

@@ -82,7 +82,7 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
     ]
     return session.finish(
         lambda: results.AppProbe.of(result.found.facts, result.apps, result.verdicts),
-        listings.verdicts(result.verdicts, flags.length),
+        listings.verdicts(result.verdicts, flags.length, session.screen),
         INTERRUPTED if session.interrupts.came else report.probe_status(result.verdicts, strict=strict),
         [*result.notices, *unclear],
     )

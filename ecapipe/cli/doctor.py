@@ -47,7 +47,9 @@ def doctor(session: CommandSession, flags: DoctorFlags) -> int:
     project_apps = _project_apps(session, world, flags.no_project_config)
     if flags.storage:
         entries = checkup.stored(session.environment, world.store, _files_with_secret(project_apps))
-        return session.finish(lambda: results.Storage.of(entries), listings.storage(entries, flags.length))
+        return session.finish(
+            lambda: results.Storage.of(entries), listings.storage(entries, flags.length, session.screen)
+        )
     # Only a port of this machine can be taken by another program.
     urls = sorted({url for app in project_apps for url in app.callback_urls if apps.loopback(url)}) or [
         _SALESFORCE_CLI_CALLBACK
@@ -64,7 +66,9 @@ def doctor(session: CommandSession, flags: DoctorFlags) -> int:
         checkup.state_directory(session.environment),
     ]
     status = int(any(each.state == "fail" for each in checks))
-    return session.finish(lambda: results.Doctor.of(checks), listings.checkup(checks, flags.length), status)
+    return session.finish(
+        lambda: results.Doctor.of(checks), listings.checkup(checks, flags.length, session.screen), status
+    )
 
 
 def _project_apps(session: CommandSession, world: World, no_project_config: bool) -> tuple[App, ...]:

@@ -39,7 +39,7 @@ def explain(session: CommandSession, flags: ExplainFlags) -> int:
     rules = list(RULES.values())
     problems = list(CATALOGUE.values())
     if flags.name is None:
-        lines = listings.index(rules, problems, flags.length)
+        lines = listings.index(rules, problems, flags.length, session.screen)
         return session.finish(lambda: results.Explanations.of(rules, problems), lines)
     if flags.name == SCHEMAS:
         from ecapipe.documents import schemas
@@ -55,7 +55,7 @@ def _explain_one(session: CommandSession, name: str) -> int:
     rules = {rule.name.casefold(): rule for rule in RULES.values()}
     problems = {problem.name.casefold(): problem for problem in CATALOGUE.values()}
     if rule := rules.get(name.casefold()):
-        return session.finish(lambda: results.ExplainedRule.of(rule), listings.rule(rule))
+        return session.finish(lambda: results.ExplainedRule.of(rule), listings.rule(rule, session.screen))
     if problem := problems.get(name.casefold()):
-        return session.finish(lambda: results.ExplainedProblem.of(problem), listings.problem(problem))
+        return session.finish(lambda: results.ExplainedProblem.of(problem), listings.problem(problem, session.screen))
     raise EcapipeError(nothing_to_explain(name, [*RULES, *CATALOGUE, SCHEMAS]))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ecapipe.render.screen import Screen, coloured, terminal_width
+
 _WIDEST: Final = 100
-_UNKNOWN: Final = 80
-_NARROWEST: Final = 40
 _TWO_COLUMNS: Final = 60
 """The width from which a table has its second column beside the first."""
 
@@ -239,7 +238,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "DISPLAY, WAYLAND_DISPLAY": "Without one of them a Linux opens no browser.",
     "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": "true: annotations on standard error; the file that gets a summary.",
     "TF_BUILD, AGENT_TEMPDIRECTORY": "true: the same for Azure Pipelines; the folder that gets the summary.",
-    "CI, NO_COLOR, TERM": "Lines instead of a live display; no colors; dumb: also lines.",
+    "CI, NO_COLOR, FORCE_COLOR, TERM": "Lines instead of a live display; no colors; colors also in a pipe; dumb: "
+    "lines.",
     "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "Proxy for orgs, the second without the first; hosts without one.",
     "SSH_CONNECTION": "Set: the browser is on another machine, so --callback auto pastes.",
     "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": "Set: the browser may be on another "
@@ -297,15 +297,11 @@ _CODES_OF: Final[Mapping[str, str]] = {
 
 def width() -> int:
     """Columns of a page: as wide as the terminal, 80 where there is none."""
-    # As shutil.get_terminal_size, which costs the import of every compression.
-    columns = os.environ.get("COLUMNS", "")
-    with suppress(OSError, ValueError):
-        return _between(int(columns) if columns.isdecimal() else os.get_terminal_size(1).columns)
-    return _UNKNOWN
+    return min(_WIDEST, terminal_width())
 
 
-def _between(columns: int) -> int:
-    return max(_NARROWEST, min(_WIDEST, columns)) if columns else _UNKNOWN
+def _heading(title: str) -> str:
+    return Screen(colour=coloured(sys.stdout)).paint(title, "heading")
 
 
 def _wrap(text: str, columns: int) -> list[str]:
@@ -325,7 +321,7 @@ def overview(*, full: bool) -> Iterator[str]:
 def topic(name: str) -> Iterator[str]:
     """The page of one of `TOPICS`."""
     table = VARIABLES if name == "environment" else EXIT_CODES
-    yield name.replace("-", " ").upper()
+    yield _heading(name.replace("-", " ").upper())
     yield from (f"  {line}".rstrip() for line in _table(list(table.items())))
 
 
@@ -386,7 +382,7 @@ def _reads(name: str, variable: str) -> bool:
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
-        yield from ("", title, *(f"  {line}".rstrip() for line in lines))
+        yield from ("", _heading(title), *(f"  {line}".rstrip() for line in lines))
 
 
 def _row(option: Any) -> tuple[str, str]:

@@ -79,7 +79,9 @@ def list_logins(session: CommandSession, flags: LoginsFlags) -> int:
     warnings = [" ".join((record.problem.message, *record.problem.actions)) for record in unreadable]
     warnings += _idle(fitting, world)
     return session.finish(
-        lambda: results.LoginList.of(facts), listings.logins(facts, flags.length), warnings=warnings
+        lambda: results.LoginList.of(facts),
+        listings.logins(facts, flags.length, session.screen),
+        warnings=warnings,
     )
 
 
@@ -104,7 +106,7 @@ def display_login(session: CommandSession, flags: DisplayFlags) -> int:
     login = _find_login(flags, world)
     refusal = _refusal(login, world) if flags.verify else None
     facts = sessions.facts(login)
-    lines = list(listings.logins([facts], flags.length))
+    lines = list(listings.login_details([facts], flags.length, session.screen))
     if refusal is not None:
         lines.append("  Access token: not accepted by the org")
         warning = f"{refusal.message} {_way_out(login)}"
@@ -162,7 +164,7 @@ def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
     status = INTERRUPTED if session.interrupts.came else 0
     lines = [text.clean(f"{login.subject}: a new access token is kept.")]
     if flags.verbose:
-        lines += listings.logins([facts], flags.length)
+        lines += listings.login_details([facts], flags.length, session.screen)
     return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
 
 
@@ -291,7 +293,7 @@ def log_out(session: CommandSession, flags: LogoutFlags) -> int:
     # In JSON the failures are a part of the result.
     if not session.json:
         for failure in logouts.failures:
-            text.write(session.err, text.problem(failure.problem, failure.login.subject if failure.login else ""))
+            session.tell(text.problem(failure.problem, failure.login.subject if failure.login else ""))
     # Many logins may have to tell the same about one org.
     warnings = list(dict.fromkeys(each.warning for each in logouts.successes if each.warning)) + logouts.removed
     return session.finish(lambda: _result(logouts), _logout_lines(logouts, flags.length), logouts.status, warnings)
@@ -369,7 +371,7 @@ def _logout_lines(logouts: Logouts, length: Length) -> list[str]:
         outcome = "logged out" if each.revoked else "forgotten"
         lines.append(text.clean(f"{each.login.subject}: {outcome}."))
     if length == "verbose":
-        lines += listings.logins([sessions.facts(each.login) for each in logouts.successes], length)
+        lines += listings.login_details([sessions.facts(each.login) for each in logouts.successes], length)
     return lines
 
 

@@ -79,7 +79,7 @@ class Reports:
         lines = [line for problem in problems for line in text.problem(problem)]
         shown = show(data, self.session.environment) if show else ci_systems.Shown(())
         # Standard error comes last: it may have no room.
-        text.write(self.session.err, [*lines, *shown.warnings])
+        self.session.tell([*lines, *shown.warnings])
         text.write(self.session.err, shown.commands, commands=True)
         return [problem.message for problem in problems]
 

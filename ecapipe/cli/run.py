@@ -143,7 +143,7 @@ def _foresee_lost_journal(flags: RunFlags, session: CommandSession) -> list[str]
         return []
     warning = " ".join(("The run can't be recorded.", problem.message, *problem.actions))
     if not session.json:
-        text.write(session.err, [text.clean(f"Warning: {warning}")])
+        session.tell([text.clean(f"Warning: {warning}")])
     return [warning]
 
 

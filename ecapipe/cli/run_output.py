@@ -110,10 +110,12 @@ class RunOutput:
         if session.live and not prints_token and not flags.concise and not flags.no_progress:
             from ecapipe.render.live_display import LiveDisplay
 
-            live = LiveDisplay(out, session.err, self.result, colour=session.colour, verbose=verbose)
+            live = LiveDisplay(out, session.err, self.result, colour=session.screen.colour, verbose=verbose)
             stack.callback(_close, live)
             return live
-        return PlainDisplay(out, session.err, self.result, stages=not flags.concise, verbose=verbose)
+        return PlainDisplay(
+            out, session.err, self.result, stages=not flags.concise, verbose=verbose, screen=session.screen
+        )
 
     def _warn_of_lost_journal(self, display: Emit) -> None:
         """Say once that the run is no longer recorded, as soon as that is so."""

@@ -31,7 +31,9 @@ def list_runs(session: CommandSession, flags: CommonFlags) -> int:
     # A record that cannot be read keeps no other from being listed.
     warnings = [problem.message for problem in failures]
     return session.finish(
-        lambda: results.RunsList.of(summaries), listings.runs(summaries, flags.length), warnings=warnings
+        lambda: results.RunsList.of(summaries),
+        listings.runs(summaries, flags.length, session.screen),
+        warnings=warnings,
     )
 
 
@@ -58,5 +60,6 @@ def show_run(session: CommandSession, flags: ShowFlags) -> int:
         run_report(event)
     summary = run_summary.summarize(entry.journal, going=entry.going)
     return session.finish(
-        lambda: results.RunsShow.of(summary, run_report), listings.run(summary, run_report, flags.length)
+        lambda: results.RunsShow.of(summary, run_report),
+        listings.run(summary, run_report, flags.length, session.screen),
     )

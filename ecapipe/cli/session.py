@@ -14,6 +14,7 @@ from ecapipe.documents import report
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
 from ecapipe.problems.usage import interrupted, output_not_written
 from ecapipe.render import json, text
+from ecapipe.render.screen import Screen, coloured, terminal_width
 
 if TYPE_CHECKING:
     from ecapipe.documents.codec import Document
@@ -48,9 +49,16 @@ class CommandSession:
         return self.out.isatty() and not dumb and not self.environment.is_ci()
 
     @property
-    def colour(self) -> bool:
-        # https://no-color.org
-        return self.environment.get("NO_COLOR") is None
+    def screen(self) -> Screen:
+        """What standard output is laid out for."""
+        return self._screen(self.out)
+
+    def _screen(self, stream: TextIO) -> Screen:
+        """What lines on `stream` are laid out for. A CI system gets colours only where FORCE_COLOR asks for them."""
+        get = {name: self.environment.get(name) or "" for name in ("NO_COLOR", "FORCE_COLOR", "TERM")}
+        colour = coloured(stream, get) and (bool(get["FORCE_COLOR"]) or not self.environment.is_ci())
+        rule = text.glyphs(getattr(stream, "encoding", None)).rule
+        return Screen(terminal_width(), colour and not self.json, rule)
 
     def require_output(self) -> None:
         """For a command whose output nobody should miss: raises `EcapipeError` (OutputNotWritten) if whoever started
@@ -78,11 +86,11 @@ class CommandSession:
         else:
             # Standard output holds the result alone, so that it can be piped.
             try:
-                text.write(self.err, [f"Warning: {text.clean(warning)}" for warning in warnings])
+                self.tell([f"Warning: {text.clean(warning)}" for warning in warnings])
             finally:
                 text.write(self.out, lines)
             if status == INTERRUPTED:
-                text.write(self.err, text.problem(interrupted()))
+                self.tell(text.problem(interrupted()))
         return status
 
     def fail(self, problem: Problem, command: str, stack: str | None = None) -> int:
@@ -92,8 +100,12 @@ class CommandSession:
         if self.json:
             json.write(self.out, report.failure(problem, command, stack=stack))
         else:
-            text.write(self.err, [*text.problem(problem), *(stack or "").splitlines()])
+            self.tell([*text.problem(problem), *(stack or "").splitlines()])
         return problem.exit_code
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Print errors and warnings."""
+        text.write(self.err, map(self._screen(self.err).message, lines))
 
 
 def open_session(

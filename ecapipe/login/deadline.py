@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from ecapipe.problems.problem import minutes_in_words
+
 
 class SignInDeadline:
     """The time that people have to sign in: `minutes` in total, from the first link."""
@@ -23,8 +25,7 @@ class SignInDeadline:
         return max(0.0, self._end - self._clock())
 
     def __str__(self) -> str:
-        unit = "minute" if self.minutes == 1 else "minutes"
-        return f"{self.minutes:g} {unit}"
+        return minutes_in_words(self.minutes)
 
 
 def _default_minutes(logins: int) -> float:

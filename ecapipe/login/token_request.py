@@ -27,7 +27,7 @@ from ecapipe.problems.oauth import (
     invalid_client_id,
     redirect_uri_mismatch,
 )
-from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.problem import EcapipeError, minutes_in_words
 
 LONGEST = 120.0
 """Seconds within which one login's requests are retried, settling aside. A request under way is not cut off."""
@@ -93,7 +93,7 @@ def request_token(
                 continue
             if error.problem.kind not in _SETTLES or world.clock.seconds() + _SETTLE_EVERY > settled:
                 raise _without_settling(error, options) from None
-            work.note("waiting", f"{error.problem.message} Retrying for up to {options.settle:g} minutes.")
+            work.note("waiting", f"{error.problem.message} Retrying for up to {minutes_in_words(options.settle)}.")
             world.clock.sleep(_SETTLE_EVERY)
         else:
             if ahead:

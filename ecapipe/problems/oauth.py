@@ -3,7 +3,16 @@ from a browser."""
 
 from __future__ import annotations
 
-from ecapipe.problems.problem import SPREADING, WAITING, Wording, option, problem, retrieve_command, say
+from ecapipe.problems.problem import (
+    SPREADING,
+    WAITING,
+    Wording,
+    minutes_in_words,
+    option,
+    problem,
+    retrieve_command,
+    say,
+)
 
 _CODE_LIFE = "15 minutes"
 """Salesforce Help, "OAuth 2.0 Web Server Flow"."""
@@ -73,7 +82,7 @@ def auth_timeout_error(app: str, minutes: float, listened: bool = False) -> Word
     """`listened`: the redirect was to come to this machine."""
     elsewhere = "If the browser is on another machine, use --callback paste, which asks for the redirect URL."
     return say(
-        f"No response arrived for {app} within {minutes:g} minute{'' if minutes == 1 else 's'}.",
+        f"No response arrived for {app} within {minutes_in_words(minutes)}.",
         "Check the browser: after OAUTH_EC_APP_NOT_FOUND, invalid_client_id or redirect_uri_mismatch Salesforce "
         f"sends no response (wrong org, wrong key, or another callback URL; a change takes {SPREADING}).",
         *([elsewhere] if listened else []),

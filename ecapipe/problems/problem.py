@@ -138,6 +138,13 @@ def listed(words: Sequence[str]) -> str:
     return ", ".join(words) if words else "none"
 
 
+def minutes_in_words(minutes: float) -> str:
+    """1 minute, 2 minutes 30 seconds, 30 seconds."""
+    whole, seconds = divmod(max(1, round(minutes * 60)), 60)
+    parts = ((whole, "minute"), (seconds, "second"))
+    return " ".join(f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count)
+
+
 def command(line: str, *operands: str, **options: str) -> str:
     """A command to paste into a shell: `line`, which is ours, then options and operands, which may be anybody's.
 

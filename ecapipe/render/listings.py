@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -15,8 +16,9 @@ from ecapipe.events import (
     SubjectNames,
     VariableFacts,
 )
-from ecapipe.problems.problem import Kind, command
-from ecapipe.render.text import clean, ending, location, plural, success
+from ecapipe.problems.problem import INTERRUPTED, Kind, command
+from ecapipe.render.screen import PLAIN, Screen
+from ecapipe.render.text import clean, ending, location, plural, split_sentences, success, without_names
 
 if TYPE_CHECKING:
     from ecapipe.check.rules.rule import Rule
@@ -29,39 +31,63 @@ if TYPE_CHECKING:
 Length = Literal["concise", "usual", "verbose"]
 """How much people want to read."""
 
+_DETAIL: Final = "      "
+
+_ROOM: Final = 24
+"""Characters of a message that make it worth to begin it on a line."""
+
+_COMMAND: Final = re.compile(r"(?<=:) (?=(?:ecapipe|git|sf|npm|pip|pipx|uv|python3?|chmod) )")
+
 _STORES: Final = {"keyring": "the keyring", "file": "a private file, not encrypted"}
 
-_STATES: Final = {"going": "going on", "interrupted": "interrupted"}
-"""Words for the states of runs that have not ended; a run without a word was broken off."""
+_STATES: Final = {"going": "Running", "interrupted": ending(INTERRUPTED)}
+"""Words for the states of runs that have not ended; a run without a word was stopped by force."""
 
 
-def listing(apps: Sequence[AppFacts], length: Length = "usual") -> Iterator[str]:
-    """``app list``: a block per app, a line when concise, with the causes of what is missing when verbose."""
+def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
+    """``app list``: a table; a line per app when concise, a block with files and causes when verbose."""
     if not apps:
         yield "No external client apps found."
+        return
     subjects = [app.subject for app in apps]
-    names = map(SubjectNames(subjects), subjects)
-    for number, (app, name) in enumerate(zip(apps, names, strict=True)):
-        if length == "concise":
-            yield clean(f"{name}: {', '.join(app.flows) or 'no flow'}")
-            continue
-        if number:
+    names = [clean(name) for name in map(SubjectNames(subjects), subjects)]
+    match length:
+        case "concise":
+            yield from (f"{name}: {', '.join(app.flows) or 'no flow'}" for app, name in zip(apps, names, strict=True))
+        case "verbose":
+            for number, (app, name) in enumerate(zip(apps, names, strict=True)):
+                yield from ("",) if number else ()
+                yield screen.paint(name, "heading")
+                yield from _app(app)
+        case "usual":
+            yield from screen.table(
+                ("App", "Distribution", "Flows", "Consumer Key", "Consumer Secret", "Files"),
+                [
+                    (
+                        name,
+                        app.distribution or "unknown",
+                        ", ".join(app.flows) or "none",
+                        _credential_cell(app.consumer_key),
+                        _credential_cell(app.consumer_secret),
+                        str(len(app.files)),
+                    )
+                    for app, name in zip(apps, names, strict=True)
+                ],
+            )
             yield ""
-        yield clean(name)
-        yield from _app(app, verbose=length == "verbose")
+            yield from screen.wrap("For callback URLs, files and what is missing, add --verbose.")
 
 
-def _app(app: AppFacts, *, verbose: bool) -> Iterator[str]:
+def _app(app: AppFacts) -> Iterator[str]:
     yield f"  Distribution: {app.distribution or 'unknown'}"
     yield f"  Settings: {clean(app.settings_file or _absent(app))}"
     yield f"  Callback URLs: {clean(', '.join(app.callback_urls) or 'none')}"
     yield f"  Flows: {', '.join(app.flows) or 'none'}"
     yield f"  Consumer key: {_credential(app.consumer_key)}"
     yield f"  Consumer secret: {_credential(app.consumer_secret)}"
-    if verbose:
-        # Key and secret often lack for one cause: the file is not there.
-        causes = dict.fromkeys((*app.consumer_key.causes, *app.consumer_secret.causes))
-        yield from (f"    {clean(cause)}" for cause in causes)
+    # Key and secret often lack for one cause: the file is not there.
+    causes = dict.fromkeys((*app.consumer_key.causes, *app.consumer_secret.causes))
+    yield from (f"    {clean(cause)}" for cause in causes)
     yield "  Files:"
     yield from (f"    {clean(path)}" for path in app.files)
 
@@ -93,30 +119,54 @@ def variables(variables: Sequence[VariableFacts], length: Length = "usual") -> I
     yield f"{count} of {len(shown)} variables are set. An org takes its own before that of every org."
 
 
-def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual") -> Iterator[str]:
-    """``login list`` and ``login display``: a block per login, a line when concise."""
+def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
+    """``login list``: a table; a line per login when concise, a block when verbose."""
     if not logins:
-        yield "No login is kept. ecapipe run --save keeps one."
+        yield "No saved logins. To save one: ecapipe run --save"
+    elif length == "usual":
+        yield from screen.table(
+            ("App", "Org", "Username", "Flow", "Refreshable", "Saved In", "Saved At"),
+            [
+                (
+                    clean(login.app),
+                    clean(login.org),
+                    clean(login.username or login.user_id),
+                    clean(login.flow),
+                    _yes_or_no(login.refreshable),
+                    login.store,
+                    clean(login.refreshed_at or login.saved_at)[:16].replace("T", " "),
+                )
+                for login in logins
+            ],
+        )
+    else:
+        yield from login_details(logins, length, screen)
+
+
+def login_details(
+    logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: Screen = PLAIN
+) -> Iterator[str]:
+    """``login display``: a block per login, a line when concise."""
     for number, login in enumerate(logins):
         if length == "concise":
             yield clean(f"{login.app}@{login.org}: {login.username or login.user_id}")
             continue
         if number:
             yield ""
+        yield screen.paint(clean(f"{login.app}@{login.org}"), "heading")
         yield from _login(login, verbose=length == "verbose")
 
 
 def _login(login: SavedLoginFacts, *, verbose: bool) -> Iterator[str]:
-    yield clean(f"{login.app}@{login.org}")
     yield clean(f"  URL: {login.url}")
     yield clean(f"  Username: {login.username or 'unknown'}")
     yield clean(f"  Org ID: {login.org_id or 'unknown'}")
     yield clean(f"  Flow: {login.flow}")
-    yield clean(f"  Scopes: {' '.join(login.scopes) or 'not told'}")
+    yield clean(f"  Scopes: {' '.join(login.scopes) or 'unknown'}")
     if login.bound:
         yield "  Bound to a key: yes (DPoP)"
     yield f"  Can be refreshed: {_yes_or_no(login.refreshable)}"
-    yield f"  Kept in: {_STORES[login.store]}"
+    yield f"  Saved in: {_STORES[login.store]}"
     yield clean(f"  Saved: {login.saved_at}")
     if login.refreshed_at:
         yield clean(f"  Refreshed: {login.refreshed_at}")
@@ -125,7 +175,7 @@ def _login(login: SavedLoginFacts, *, verbose: bool) -> Iterator[str]:
         yield clean(f"  Refresh token: expires if unused by {login.expires_if_unused_by}")
     if verbose:
         yield clean(f"  User ID: {login.user_id}")
-        yield clean(f"  Instance URL: {login.instance_url or 'not told'}")
+        yield clean(f"  Instance URL: {login.instance_url or 'unknown'}")
         yield clean(f"  Consumer key: {login.consumer_key}")
 
 
@@ -147,53 +197,130 @@ def forgotten(secrets: Sequence[SavedSecretFacts], length: Length = "usual") -> 
         yield "At Salesforce nothing has changed."
 
 
-def findings(findings: Sequence[Finding], apps: int, length: Length = "usual") -> Iterator[str]:
-    """``app check``: a line per finding as compilers print them, and a summary; with what to do, unless concise, and
-    why it matters, when verbose."""
-    # Imported here: a list of apps or of logins needs no rules.
-    from ecapipe.check.rules.registry import RULES
-
+def findings(
+    findings: Sequence[Finding], apps: int, length: Length = "usual", screen: Screen = PLAIN
+) -> Iterator[str]:
+    """``app check``: the findings of each app, the worst first, and a summary. A finding is a headline, then where it
+    is and what to do, unless concise, and why it matters, when verbose. What several apps have is told at the first,
+    which lists the others."""
     if not findings and not apps:  # a hook has nothing to say of a commit that has nothing to do with apps
         return
-    for finding in findings:
-        yield clean(_finding(finding))
-        if length == "verbose":
-            yield f"    Why: {RULES[finding.rule].why}"
-        if not finding.accepted and length != "concise":
-            yield from (f"    {clean(action)}" for action in finding.actions)
+    owners = SubjectNames(_owner(finding) for finding in findings)
+    groups: dict[Subject, list[Finding]] = {}
+    alike: dict[object, dict[Subject, None]] = {}
+    for finding in sorted(findings, key=_rank):
+        groups.setdefault(_owner(finding), []).append(finding)
+        alike.setdefault(_likeness(finding), {})[_owner(finding)] = None
+    blank = False
+    for owner, group in groups.items():
+        # Whatever is not the first of its kind is in the list of the first.
+        told = [finding for finding in group if next(iter(alike[_likeness(finding)])) == owner]
+        if not told:
+            continue
+        if blank:
+            yield ""
+        blank = True
+        yield screen.paint(clean(owners(owner)).strip() or "Project", "heading")
+        for finding in told:
+            yield from _finding(finding, length, screen)
+            if others := [clean(owners(each)) for each in alike[_likeness(finding)] if each != owner]:
+                yield from screen.wrap(f"Same for {plural(len(others), 'more app')}: {', '.join(others)}", _DETAIL)
+    if blank:
+        yield ""
+    yield from screen.wrap(_summary(findings, apps))
+
+
+def _summary(findings: Sequence[Finding], apps: int) -> str:
     levels = [finding.level for finding in findings if not finding.accepted]
     counts = [plural(levels.count(level), level) for level in LEVELS]
     # Not mentioned where nothing was accepted: most projects have no baseline.
     if len(findings) > len(levels):
         counts.append(f"{len(findings) - len(levels)} accepted")
-    yield f"Checked {plural(apps, 'app')}: {', '.join(counts)}."
+    return f"Checked {plural(apps, 'app')}: {', '.join(counts)}."
 
 
-def _finding(finding: Finding) -> str:
-    # Editors and CI systems know this form, and make links of it.
-    level: str = finding.level
-    if finding.accepted:
-        level = f"{level} (accepted)"
-    place = location(finding.file, finding.line)
-    return ": ".join(filter(None, (place, level, f"{finding.message} [{finding.rule}]")))
+def _owner(finding: Finding) -> Subject:
+    return Subject(finding.app, None, finding.project)
 
 
-def verdicts(verdicts: Sequence[Verdict], length: Length = "usual") -> Iterator[str]:
-    """``app probe``: a line per app and org; with what to do, unless concise, and where the pair came from, when
+def _rank(finding: Finding) -> tuple[object, ...]:
+    return finding.accepted, LEVELS.index(finding.level)
+
+
+def _likeness(finding: Finding) -> tuple[object, ...]:
+    """What findings of several apps have in common if they are told once: all but the names of app and file. One
+    without an app is like no other."""
+    if finding.app is None:
+        return (finding.rule, finding.accepted, finding.message, finding.file, finding.line, finding.project)
+    # Imported here: the other lists need no sources of credentials.
+    from ecapipe.credentials.sources import in_capitals
+
+    blank = without_names((finding.app, in_capitals(finding.app), finding.file))
+    parts = (*map(blank, (finding.message, *finding.actions)),)
+    return (finding.rule, finding.level, finding.accepted, *parts)
+
+
+def _finding(finding: Finding, length: Length, screen: Screen) -> Iterator[str]:
+    level = f"{finding.level} (accepted)" if finding.accepted else finding.level
+    # A headline, and what the message says besides as details.
+    headline, *details = split_sentences(clean(finding.message))
+    head = (
+        f"  {screen.level('' if finding.accepted else finding.level, level)}  {screen.paint(finding.rule, 'heading')}"
+    )
+    start = len(f"  {level}  {finding.rule}  ")
+    if screen.width - start >= _ROOM:
+        first, *rest = screen.wrap(headline, " " * start, _DETAIL)
+        yield f"{head}  {first.strip()}"
+        yield from rest
+    else:
+        yield head
+        yield from screen.wrap(headline, _DETAIL)
+    if length == "concise":
+        return
+    # Unbroken: editors and CI systems know this form, and make links of it.
+    if place := location(finding.file, finding.line):
+        yield screen.paint(f"{_DETAIL}{clean(place)}", "quiet")
+    for detail in details:
+        yield from screen.wrap(detail, _DETAIL)
+    if length == "verbose":
+        # Imported here: a list of apps or of logins needs no rules.
+        from ecapipe.check.rules.registry import RULES
+
+        yield from screen.wrap(f"Why: {RULES[finding.rule].why}", _DETAIL)
+    if not finding.accepted:
+        yield from _steps(finding.actions, screen)
+
+
+def _steps(actions: Iterable[str], screen: Screen, indent: str = _DETAIL) -> Iterator[str]:
+    """What to do: a command at the end of it is on a line of its own, and not broken."""
+    for action in actions:
+        sentence, *commands = _COMMAND.split(clean(action), maxsplit=1)
+        yield from screen.wrap(sentence, f"{indent}- ", f"{indent}  ")
+        yield from (f"{indent}    {line}" for line in commands)
+
+
+def verdicts(verdicts: Sequence[Verdict], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
+    """``app probe``: a row per app and org, then what to do, unless concise; where the pair came from, when
     verbose."""
     from ecapipe.documents.verdicts import WORDS
 
+    rows = []
     for verdict in verdicts:
         part = f" ({verdict.refused})" if verdict.refused else ""
-        yield clean(f"{verdict.app}@{verdict.org}: {verdict.word}{part}: {verdict.message}")
+        rows.append((clean(f"{verdict.app}@{verdict.org}"), verdict.word, clean(f"{verdict.message}{part}")))
+    if rows:
+        yield from screen.table(("App@Org", "Result", "Details"), rows, [verdict.word for verdict in verdicts])
+        yield ""
+    for verdict in verdicts:
+        steps = verdict.actions if length != "concise" and verdict.word != "skipped" else ()
+        sources: tuple[str, ...] = ()
         if length == "verbose" and verdict.key_source:
             secret_source = verdict.secret_source or "nowhere"
-            yield f"    Consumer key from {verdict.key_source}, consumer secret from {secret_source}."
+            sources = (f"Consumer key from {verdict.key_source}, consumer secret from {secret_source}.",)
         # One alone is what the row says.
-        if len(verdict.checks) > 1 and (length == "verbose" or (length == "usual" and verdict.problem)):
-            yield from (f"    {clean(_check(check))}" for check in verdict.checks)
-        if length != "concise" and verdict.word != "skipped":
-            yield from (f"    {clean(action)}" for action in verdict.actions)
+        if len(verdict.checks) > 1 and (length == "verbose" or verdict.problem):
+            sources = (*sources, *map(_check, verdict.checks))
+        yield from _advice(f"{verdict.app}@{verdict.org}", (*sources, *steps), screen)
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in WORDS}
     # "0 accepted" is an answer; that nothing was, say, skipped is none.
     words = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "accepted")
@@ -204,6 +331,13 @@ def _check(check: ProbeCheck) -> str:
     asked = check.what if check.callback is None else f"{check.what} {check.callback}"
     reason = f" ({check.problem.name})" if check.problem else ""
     return f"{asked}: {check.verdict}{reason}"
+
+
+def _advice(name: str, sentences: Sequence[str], screen: Screen) -> Iterator[str]:
+    if sentences:
+        yield screen.paint(clean(name), "heading")
+        yield from _steps(sentences, screen, "  ")
+        yield ""
 
 
 def changes(protection: Protection) -> Iterator[str]:
@@ -233,23 +367,27 @@ def protected(protection: Protection, *, written: bool) -> Iterator[str]:
         yield from (f"    {clean(action)}" for action in exposure.actions)
 
 
-def runs(runs: Sequence[RunSummary], length: Length = "usual") -> Iterator[str]:
-    """``runs list``: a line per run; just its name when concise, and how to resume it when verbose."""
+def runs(runs: Sequence[RunSummary], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
+    """``runs list``: a row per run; just its name when concise, and how to resume it when verbose."""
     if not runs:
-        yield "There are no records of runs."
-    for run in runs:
-        if length == "concise":
-            yield clean(run.run)
-            continue
-        projects = ", ".join(run.projects)
-        yield clean(f"{run.run}  {_state(run)}, {run.finished} of {run.planned} done  {projects}")
-        if length == "verbose":
-            yield from (f"    {line}" for line in _continuation(run))
+        yield "No recorded runs."
+    elif length == "concise":
+        yield from (clean(run.run) for run in runs)
+    else:
+        rows = [
+            (each.run, _state(each), f"{each.finished} of {each.planned}", str(each.failed), ", ".join(each.projects))
+            for each in runs
+        ]
+        cells = [tuple(map(clean, row)) for row in rows]
+        yield from screen.table(("Run", "Status", "Done", "Failed", "Project"), cells)
+    if length == "verbose":
+        for run in runs:
+            yield from ("", screen.paint(clean(run.run), "heading"), *(f"  {line}" for line in _continuation(run)))
 
 
-def run(summary: RunSummary, report: Report, length: Length = "usual") -> Iterator[str]:
+def run(summary: RunSummary, report: Report, length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
     """``runs show``: the run, how to resume it, and unless concise a line per login with the reason of a failure."""
-    yield clean(f"Run {summary.run}: {_state(summary)}")
+    yield screen.paint(clean(f"Run {summary.run}: {_state(summary)}"), "heading")
     yield f"  Started: {clean(summary.started_at)}"
     yield from (f"  Project: {clean(project)}" for project in summary.projects)
     counts = f"{summary.finished} done, {summary.failed} failed, {summary.skipped} skipped, {summary.open} open"
@@ -282,38 +420,38 @@ def _continuation(run: RunSummary) -> Iterator[str]:
     if run.shard:
         yield f"Shard: {clean(run.shard)}"
     if run.resumes:
-        yield f"Went on with: {clean(run.resumes)}"
+        yield f"Resumes: {clean(run.resumes)}"
     if run.command:
-        yield f"Go on with: {clean(run.command)}"
+        yield f"To resume: {clean(run.command)}"
 
 
 def _state(run: RunSummary) -> str:
     if run.status is not None and run.state == "ended":
         return ending(run.status)
-    return _STATES.get(run.state, "broken off")
+    return _STATES.get(run.state, "Stopped")
 
 
-def checkup(checks: Sequence[Check], length: Length = "usual") -> Iterator[str]:
-    """``doctor``: a line per check, with what to do; only what is not well when concise, details when verbose."""
+def checkup(checks: Sequence[Check], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
+    """``doctor``: a row per check, then what to do; only what is not well when concise, details when verbose."""
     from ecapipe.documents.health import STATES
 
-    for check in checks:
-        if check.state == "ok" and length == "concise":
-            continue
-        yield clean(f"{check.state:4}  {check.name}: {check.message}")
-        yield from (f"      {clean(action)}" for action in check.actions)
-        if length == "verbose":
-            yield from (f"      {clean(detail)}" for detail in check.details)
+    shown = [check for check in checks if check.state != "ok" or length != "concise"]
+    if shown:
+        rows = [(check.state, clean(check.name), clean(check.message)) for check in shown]
+        yield from screen.table(("Status", "Check", "Result"), rows, [check.state for check in shown])
+        yield ""
+    for check in shown:
+        yield from _advice(check.name, (*check.actions, *(check.details if length == "verbose" else ())), screen)
     counts = ", ".join(f"{sum(check.state == state for check in checks)} {state}" for state in STATES)
-    yield f"Looked at {len(checks)} things: {counts}."
+    yield f"{plural(len(checks), 'check')}: {counts}."
 
 
-def storage(places: Sequence[Stored], length: Length = "usual") -> Iterator[str]:
+def storage(places: Sequence[Stored], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
     """``doctor --storage``: a block for each place; only what exists when concise."""
     for place in places:
         if not place.exists and length == "concise":
             continue
-        yield clean(f"{place.what}: {place.where} ({_condition(place)})")
+        yield f"{screen.paint(clean(place.what), 'heading')}: {clean(place.where)} ({_condition(place)})"
         if length != "concise":
             yield f"  Secret: {_yes_or_no(place.secret)}"
             yield f"  Written by: {clean(place.written_by)}"
@@ -334,45 +472,46 @@ def _yes_or_no(answer: bool) -> str:
     return "yes" if answer else "no"
 
 
-def rule(rule: Rule) -> Iterator[str]:
+def rule(rule: Rule, screen: Screen = PLAIN) -> Iterator[str]:
     """``explain`` for a rule."""
-    yield f"{rule.name} (rule; {rule.levels})"
+    yield f"{screen.paint(rule.name, 'heading')} (rule; {rule.levels})"
     yield from _paragraphs(
         {
             "What it means": rule.means,
             "Why it matters": rule.why,
             "What to do": rule.remedy,
             "Source": rule.source,
-        }
+        },
+        screen,
     )
 
 
-def problem(problem: Kind[...]) -> Iterator[str]:
+def problem(problem: Kind[...], screen: Screen = PLAIN) -> Iterator[str]:
     """``explain`` for a problem."""
-    yield f"{problem.name} (problem, {problem.category}, exit code {problem.exit_code})"
-    yield from _paragraphs({"What it means": problem.means, "What to do": problem.remedy})
+    yield f"{screen.paint(problem.name, 'heading')} (problem, {problem.category}, exit code {problem.exit_code})"
+    yield from _paragraphs({"What it means": problem.means, "What to do": problem.remedy}, screen)
 
 
-def index(rules: Iterable[Rule], problems: Iterable[Kind[...]], length: Length = "usual") -> Iterator[str]:
-    """``explain`` without a name: a line for each; just its name when concise, all of it when verbose."""
+def index(
+    rules: Iterable[Rule], problems: Iterable[Kind[...]], length: Length = "usual", screen: Screen = PLAIN
+) -> Iterator[str]:
+    """``explain`` without a name: a row for each; just its name when concise, all of it when verbose."""
     match length:
         case "concise":
             yield from (*(rule.name for rule in rules), *(problem.name for problem in problems))
         case "verbose":
-            for page in (*map(rule, rules), *map(problem, problems)):
+            for page in (*(rule(each, screen) for each in rules), *(problem(each, screen) for each in problems)):
                 yield from (*page, "")
         case "usual":
-            yield "Rules of ecapipe app check:"
-            yield from (f"  {rule.name}: {rule.means}" for rule in rules)
+            yield from screen.table(("Rule", "What It Means"), [(rule.name, rule.means) for rule in rules])
             yield ""
-            yield "Problems:"
-            yield from (f"  {problem.name}: {problem.means}" for problem in problems)
+            yield from screen.table(("Problem", "What It Means"), [(each.name, each.means) for each in problems])
 
 
-def _paragraphs(sections: Mapping[str, str]) -> Iterator[str]:
+def _paragraphs(sections: Mapping[str, str], screen: Screen) -> Iterator[str]:
     for title, body in sections.items():
-        yield ""
-        yield f"{title}: {body}"
+        first, *rest = screen.wrap(f"{title}: {body}")
+        yield from ("", screen.paint(title, "heading") + first.removeprefix(title), *rest)
 
 
 def _absent(app: AppFacts) -> str:
@@ -386,6 +525,12 @@ def _absent(app: AppFacts) -> str:
     if app.distribution == "Packaged":
         return "none: packaged"
     return "none"
+
+
+def _credential_cell(facts: CredentialFacts) -> str:
+    if facts.source:
+        return f"from {facts.source}"
+    return f"{facts.in_file} (not required)" if facts.required is False else facts.in_file
 
 
 def _credential(facts: CredentialFacts) -> str:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO, assert_never
 
-from rich.box import ASCII as ASCII_BOX
-from rich.box import ROUNDED
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     APP_STAGES,
-    DISCOVER,
     AppDescribed,
     Event,
     LoginResult,
@@ -36,6 +33,8 @@ from ecapipe.events import (
 from ecapipe.render import text
 from ecapipe.render.plain_display import TITLE
 from ecapipe.render.problem_log import ProblemLog
+from ecapipe.render.screen import Screen
+from ecapipe.render.target_table import TargetTable
 
 TABLE_FROM: Final = 4
 """Subjects; each of fewer is shown as a block."""
@@ -52,6 +51,16 @@ class _RunningStage:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Dynamic:
+    """The live part as it is at the moment. rich would print a finished stage above a live part that still has it."""
+
+    render: Callable[[], RenderableType]
+
+    def __rich__(self) -> RenderableType:
+        return self.render()
+
+
 class LiveDisplay:
     """An `Emit`. What has ended is printed for good; below it a live part shows what runs and what is to come.
 
@@ -64,10 +73,12 @@ class LiveDisplay:
         self._err = _console(err, colour)
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
         self._ascii = self._glyphs == text.ASCII
+        self._colour = colour
+        self._table = TargetTable(report, self._glyphs)
+        self._since = time.monotonic()
         self._live: Live | None = None
         self._stages: tuple[Stage, ...] = ()
         self._rows: tuple[Subject, ...] = ()
-        self._ended: dict[tuple[str, Subject], StageEnded] = {}
         self._running: dict[Subject, _RunningStage] = {}
         self._asking = False
         self._block: Subject | None = None
@@ -79,6 +90,7 @@ class LiveDisplay:
     def __call__(self, event: Event) -> None:
         if not isinstance(event, StageEnded):
             self._problems.lines(event)
+        self._table(event)
         match event:
             case RunStarted():
                 self._start(event)
@@ -95,7 +107,6 @@ class LiveDisplay:
             case StageEnded():
                 self._running.pop(event.subject, None)
                 self._asking = self._asking and bool(self._running)
-                self._ended[event.stage.name, event.subject] = event
                 self._buffer(event)
             case SubjectFinished():
                 self._finish(event)
@@ -106,7 +117,7 @@ class LiveDisplay:
             case _:
                 assert_never(event)
         if self._live is None and self._running and not self._asking:
-            self._live = Live(get_renderable=self._render, console=self._out, transient=True, refresh_per_second=12)
+            self._live = Live(_Dynamic(self._render), console=self._out, transient=True, refresh_per_second=12)
             self._live.start()
 
     def close(self) -> None:
@@ -153,18 +164,29 @@ class LiveDisplay:
         if not running:
             return Group()
         if self._rows:
-            # One spinner under the table is enough to show that something moves.
-            return Group(self._table(self._window()), self._spinner(running[0], name=True))
+            return Group(*self._window(), "", self._progress(running[0]))
         if self._several or any(stage.subject.org and not stage.subject.app for stage in running):
             return Group(*(self._spinner(stage, name=stage.subject.org is not None) for stage in running))
         return Group(self._spinner(running[0], name=False), *self._pending(running[0]))
 
-    def _spinner(self, running: _RunningStage, *, name: bool) -> Spinner:
+    def _spinner(self, running: _RunningStage, *, name: bool) -> RenderableType:
         elapsed = text.duration(round((time.monotonic() - running.since) * 1000))
         label = Text.assemble((running.stage.title, "default"), (f" {elapsed}", "dim"))
         if name:
             label.append(f"  {text.clean(self._report.name(running.subject))}", style="dim")
-        return Spinner("line" if self._ascii else "dots2", label, style="magenta")
+        return self._spin(label)
+
+    def _spin(self, label: Text) -> RenderableType:
+        # Under the glyphs of what has ended.
+        return Padding(Spinner("line" if self._ascii else "dots2", label, style="magenta"), (0, 0, 0, 1))
+
+    def _progress(self, running: _RunningStage) -> RenderableType:
+        """How far all targets are; one spinner is enough to show that something moves."""
+        elapsed = text.duration(round((time.monotonic() - self._since) * 1000))
+        name = text.clean(self._report.name(running.subject))
+        label = Text.assemble((self._table.progress, "default"), (f" {elapsed}  {running.stage.title} {name}", "dim"))
+        label.no_wrap, label.overflow = True, "ellipsis"
+        return self._spin(label)
 
     def _pending(self, running: _RunningStage) -> Iterator[Text]:
         """The stages of the block that are still to come."""
@@ -174,61 +196,22 @@ class LiveDisplay:
         for stage in pending:
             yield Text(f" {self._glyphs.pending} {stage.title}", style="dim")
 
-    def _window(self) -> tuple[Subject, ...]:
+    def _window(self) -> list[Text]:
         """As many rows as fit, those that ended last before those that come next."""
-        # The head and the frame of the table, the spinner and the line of the cursor take six lines.
-        height = max(3, self._out.size.height - 6)
-        started = {subject for _, subject in list(self._ended)}
-        last = max((number for number, row in enumerate(self._rows) if row in started), default=0)
-        start = max(0, min(last - height // 2, len(self._rows) - height))
-        return self._rows[start : start + height]
+        # The spinner, the lines around it and that of the cursor.
+        height = max(6, self._out.size.height - 4)
+        last, screen = self._table.reached, self._screen()
+        count = height - 2
+        while True:
+            start = max(0, min(last - count // 2, len(self._rows) - count))
+            lines = self._table.lines(screen, self._rows[start : start + count], brief=True)
+            if len(lines) <= height or count <= 1:
+                return [Text.from_ansi(f" {line}") for line in lines]
+            count -= max(1, (len(lines) - height) // 2)
 
-    def _table(self, rows: tuple[Subject, ...]) -> Table:
-        """A row per subject, a column per stage."""
-        stages = [stage for stage in self._stages if stage != DISCOVER]
-        heads = [self._column(stage) for stage in stages]
-        # Each column has a frame and two spaces beside its content; so have the first and the last.
-        width = max(16, self._out.width - sum(len(head) + 3 for head in heads) - 7)
-        table = Table(box=ASCII_BOX if self._ascii else ROUNDED, border_style="dim", header_style="bold")
-        names = [text.clean(self._report.name(row)) for row in rows]
-        apps = [text.clean(row.app or "") for row in rows]
-        # What follows the app is never cut: it is folded if it does not fit beside a little of the result.
-        least = [len(name) - len(app) + 8 for name, app in zip(names, apps, strict=True)]
-        room = min(max(width // 2, *least), width - 12)
-        table.add_column("App@Org" if rows and rows[0].org else "App", overflow="fold", width=room)
-        for head in heads:
-            table.add_column(head, no_wrap=True, justify="center", width=len(head))
-        table.add_column("Result", no_wrap=True, width=width - room)
-        for row, name, app in zip(rows, names, apps, strict=True):
-            cells = [self._cell(stage, row) for stage in stages]
-            table.add_row(Text(text.shorten(name, app, room, self._glyphs.ellipsis)), *cells, self._result(row))
-        return table
-
-    def _column(self, stage: Stage) -> str:
-        """The head of a column: on a narrow terminal only a letter."""
-        name = stage.name.capitalize()
-        return name if self._out.width >= 100 else name[0]
-
-    def _cell(self, stage: Stage, row: Subject) -> Text:
-        if ended := self._end_of(stage, row):
-            return Text(self._glyphs.of(ended.outcome), style=_STYLES[ended.outcome])
-        if row in self._running and self._running[row].stage == stage:
-            return Text(self._glyphs.current, style="magenta")
-        return Text(self._glyphs.pending, style="dim")
-
-    def _result(self, row: Subject) -> Text:
-        if row in self._logins:
-            return Text(text.clean(self._logins[row].username or "done"), style="green")
-        ends = [end for stage in self._stages if (end := self._end_of(stage, row))]
-        for end in ends:
-            if end.problem:
-                return Text(end.problem.name, style="red")
-        reason = next((end.reason for end in ends if end.outcome == "skipped" and end.reason), "")
-        return Text(text.clean(reason), style="dim")
-
-    def _end_of(self, stage: Stage, row: Subject) -> StageEnded | None:
-        """How `stage` ended for the row: its own, or its app's."""
-        return self._ended.get((stage.name, row)) or self._ended.get((stage.name, row.whole_app))
+    def _screen(self) -> Screen:
+        # Each line begins with a space, as all of the live part.
+        return Screen(self._out.width - 1, self._colour, self._glyphs.rule)
 
     def _head(self, subject: Subject) -> None:
         if not self._rows and subject != self._block:
@@ -304,7 +287,9 @@ class LiveDisplay:
         self._out.print()
         self._tell(self._problems.end())
         if self._rows:
-            self._out.print(self._table(self._rows))
+            for line in self._table.lines(self._screen()):
+                self._out.print(Text.from_ansi(f" {line}"), soft_wrap=True)
+            self._out.print()
         if tally := text.tally(self._report):
             self._out.print(Text(f" {tally}"))
         self._out.print(Text(" Status: ").append(text.status(self._report), style="bold"))

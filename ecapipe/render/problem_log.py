@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlsplit
 
 from ecapipe.credentials.sources import in_capitals
@@ -72,8 +71,4 @@ class ProblemLog:
         url = next((org.url for org in self._report.orgs if org.name == subject.org), "")
         words = {subject.app, subject.org, urlsplit(url).netloc, problem.host}
         words |= {in_capitals(word) for word in (subject.app, subject.org) if word}
-        names = "|".join(sorted((re.escape(word) for word in words if word), key=len, reverse=True))
-        if not names:
-            return problem.actions
-        pattern = re.compile(rf"(?<![^\W_])(?:{names})(?![^\W_])")
-        return tuple(pattern.sub("\0", action) for action in problem.actions)
+        return tuple(map(text.without_names(words), problem.actions))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -99,6 +99,20 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}s"
 
 
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a text of ours."""
+    return re.split(r"(?<=\.) (?=[A-Z])", text)
+
+
+def without_names(words: Iterable[str | None]) -> Callable[[str], str]:
+    """What takes these names out of a text, so that what is said of several reads the same."""
+    names = "|".join(sorted((re.escape(word) for word in words if word), key=len, reverse=True))
+    if not names:
+        return str
+    pattern = re.compile(rf"(?<![^\W_])(?:{names})(?![^\W_])")
+    return lambda text: pattern.sub("\0", text)
+
+
 def location(file: str | None, line: int | None) -> str:
     """``file:line`` as compilers print it, as far as it is known."""
     return ":".join(str(part) for part in (file, line) if part)
@@ -178,24 +192,6 @@ def shorten(name: str, app: str, width: int, ellipsis: str) -> str:
         return name
     tail = (room - len(ellipsis)) // 2
     return app[: room - len(ellipsis) - tail] + ellipsis + name[len(app) - tail :]
-
-
-def conclusions(report: Report, glyphs: Glyphs) -> list[str]:
-    """A line for each target of a run, in 80 columns unless an org is longer."""
-    marks = {"succeeded": glyphs.passed, "planned": glyphs.passed, "failed": glyphs.failed, "waiting": glyphs.pending}
-    rows = [
-        (shorten(clean(report.name(target)), clean(target.app or ""), 46, glyphs.ellipsis), *end)
-        for target, end in report.conclusions().items()
-    ]
-    width = min(46, max((len(name) for name, *_ in rows), default=0))
-    lines = []
-    for name, word, detail in rows:
-        end = f"{word}: {clean(detail)}" if detail else word
-        room = 78 - max(width, len(name))
-        if len(end) > room > len(glyphs.ellipsis):
-            end = end[: room - len(glyphs.ellipsis)] + glyphs.ellipsis
-        lines.append(f"{marks.get(word, glyphs.skipped)} {name:{width}} {end}")
-    return lines
 
 
 def tally(report: Report) -> str | None:

@@ -230,12 +230,19 @@ class _Scheduler:
             self._end = now
             return
         self._end = now + GRACE
-        self._progress.record(StageNoted(AUTHORIZE, Subject(), Note("hint", "Stopping...")))
+        self._progress.record(StageNoted(AUTHORIZE, Subject(), Note("hint", self._stopping())))
         # In this order: a code that arrives now is not exchanged any more, no failed login is offered to begin again,
         # and only then those that wait are woken.
         self._workers.close()
         self._board.end()
         self._pending.give_up(KeyboardInterrupt())
+
+    def _stopping(self) -> str:
+        count = sum(stage is not AUTHORIZE for stage in self._progress.running.values())
+        if not count:
+            return "Stopping..."
+        logins = "1 login" if count == 1 else f"{count} logins"
+        return f"Stopping: finishing {logins}, {GRACE:.0f} seconds at most. Press Ctrl-C again to stop now."
 
     # --- logins that need nobody
 

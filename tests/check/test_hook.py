@@ -96,7 +96,7 @@ def test_what_is_committed_is_checked(
     before = ground.git(root, "rev-parse", "HEAD")
     ended = way(root)
     assert ended.returncode == 1, ended
-    assert "login.sh:1: error: This file holds the consumer secret of Billing." in ended.stderr + ended.stdout
+    assert "This file holds the consumer secret of" in ended.stderr + ended.stdout
     assert ground.git(root, "rev-parse", "HEAD") == before
 
     trees.plant(root, {"login.sh": "without it\n"})
@@ -136,7 +136,7 @@ def test_what_git_lends_a_hook_is_for_its_own_repository(tmp_path: Path) -> None
     trees.plant(outer, {"other": "changed\n"})
     ended = commit(outer, "--", "other")
     assert ended.returncode == 1
-    assert "would add the consumer secret of Billing" in ended.stderr + ended.stdout
+    assert "would add the consumer secret of" in ended.stderr + ended.stdout
 
 
 def test_a_commit_of_a_project_without_apps_goes_through_in_silence(tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def test_a_commit_with_a_settings_file_is_stopped(clone: Path) -> None:
     ground.git(clone, "add", "--force", SETTINGS)
     ended = commit(clone)
     assert ended.returncode == 1
-    assert f"{SETTINGS}:5: error: The next commit would add the consumer secret of Billing." in ended.stderr
+    assert f"{SETTINGS}:5\n" in ended.stderr
+    assert "The next commit would add the consumer secret of" in ended.stderr
     assert trees.secret("Billing")[:8] not in ended.stdout + ended.stderr
     assert ground.git(clone, "log", "--format=%s").count("\n") == 1
 
@@ -88,7 +89,7 @@ def test_a_commit_with_the_secret_anywhere_is_stopped(way: tuple[str, ...], clon
     trees.plant(clone, {"login.sh": f"curl -d client_secret={trees.secret('Billing')}\n"})
     ended = commit(clone, *way)  # git lends the hook an index of its own
     assert ended.returncode == 1
-    assert "login.sh:1: error: This file holds the consumer secret of Billing." in ended.stderr
+    assert "This file holds the consumer secret of" in ended.stderr
 
 
 def test_a_worktree_and_all_files_are_checked_alike(clone: Path, tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_a_login_that_cannot_be_kept_is_no_success_and_leaves_no_refresh_token(o
 
 
 def test_nothing_kept_is_an_empty_list(org: Org) -> None:
-    assert org.login("list").out == "No login is kept. ecapipe run --save keeps one.\n"
+    assert org.login("list").out == "No saved logins. To save one: ecapipe run --save\n"
     assert org.login("list", "--json").result == {"version": 1, "logins": []}
     assert list(org.home.rglob("*")) == [], "looking makes nothing"
     for command in ("display", "refresh", "token", "logout"):

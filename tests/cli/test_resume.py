@@ -83,7 +83,7 @@ def test_a_run_that_is_killed_at_any_boundary_of_a_stage_is_gone_on_with(
         home = tmp_path / f"home{boundary}"
         home.mkdir()
         before, told = orgs.asked(), 0
-        with started(*orgs.run(), "--concurrency", at_once, at=home) as run:
+        with started(*orgs.run(), "--verbose", "--concurrency", at_once, at=home) as run:
             until = time.monotonic() + PATIENCE
             while run.process.poll() is None and time.monotonic() < until:
                 told = sum(line[:1] in "✔◯▶" for line in run.said.splitlines() if line)

@@ -10,13 +10,14 @@ from render.scenes import LINK, LOST, Screen, dangerous, hostile, run, tell
 
 from ecapipe.documents.report import Report
 from ecapipe.events import Event
+from ecapipe.render import screen as layout
 from ecapipe.render.plain_display import PlainDisplay
 
 
-def shown(events: list[Event], **choices: bool) -> tuple[str, str]:
+def shown(events: list[Event], *, stages: bool = True, verbose: bool = False, width: int = 80) -> tuple[str, str]:
     """What goes to standard output and to standard error."""
     out, err, report = Screen(), Screen(), Report()
-    tell(events, report, PlainDisplay(out, err, report, **choices))
+    tell(events, report, PlainDisplay(out, err, report, stages=stages, verbose=verbose, screen=layout.Screen(width)))
     return out.getvalue(), err.getvalue()
 
 
@@ -37,26 +38,16 @@ Stages:
 ✔ Finding external client apps (5ms)
    Apps: 2
    Orgs: uat
-✔ Locating global OAuth settings - Billing (1ms)
 ⚠ Checking credentials - Billing (1ms)
-✔ Locating global OAuth settings - Portal2 (1ms)
-✔ Checking credentials - Portal2 (1ms)
-▶ Authorizing - Billing@uat…
-✔ Authorizing - Billing@uat (1m 5.43s)
-▶ Requesting token - Billing@uat…
-✔ Requesting token - Billing@uat (1.30s)
-▶ Verifying user info - Billing@uat…
-✔ Verifying user info - Billing@uat (116ms)
-   Username: ada@acme.example
-Billing@uat: Successfully authorized ada@acme.example with org ID 00D000000000001EAA
-▶ Authorizing - Portal2@uat…
-◯ Authorizing - Skipped - Portal2@uat: It has no browser step.
-▶ Requesting token - Portal2@uat…
+✔ Billing: Locating global OAuth settings 1ms
+✔ [1/2] Billing@uat: Successfully authorized ada@acme.example with org ID 00D000000000001EAA (1m 6.84s)
 ✘ Requesting token - Portal2@uat (20ms)
-◯ Verifying user info - Skipped - Portal2@uat: Requesting token failed.
 
-✔ Billing@uat succeeded: ada@acme.example
-✘ Portal2@uat failed: ConnectionFailed
+App@Org      Stages  Result
+─────────────────────────────────────
+Billing@uat  ✔⚠✔✔✔   ada@acme.example
+Portal2@uat  ✔✔◯✘◯   ConnectionFailed
+Stages: Locate, Check, Authorize, Token, Verify
 
 2 targets: 1 succeeded, 1 failed, 0 waiting
 
@@ -85,10 +76,18 @@ end them at once.
 
 def test_verbose_adds_the_facts_of_the_middle() -> None:
     usual, verbose = (shown(run(), verbose=choice)[0].splitlines() for choice in (False, True))
-    assert [line for line in verbose if line not in usual] == [
+    assert [line for line in usual if line not in verbose] == [
+        "✔ Billing: Locating global OAuth settings 1ms",
+    ]
+    more = [line for line in verbose if line not in usual]
+    assert [line for line in more if not line.startswith(("▶", "✔", "◯"))] == [
         "   Settings File: main/Billing.xml",
         "   Redirect URI: http://localhost/",
+        "   Username: ada@acme.example",
     ]
+    assert "▶ Authorizing - Billing@uat…" in more
+    assert "✔ Requesting token - Billing@uat (1.30s)" in more
+    assert "◯ Authorizing - Skipped - Portal2@uat: It has no browser step." in more
 
 
 def test_lines_are_only_ever_appended() -> None:
@@ -104,7 +103,9 @@ def test_lines_are_only_ever_appended() -> None:
 @example("\n✔ Verifying user info - Billing@uat (1ms)\r")
 @example("::error::forged")
 def test_text_from_outside_forges_nothing(text: str) -> None:
-    for mine, usual in zip(shown(run(text), verbose=True), shown(run(), verbose=True), strict=True):
+    for mine, usual in zip(
+        shown(run(text), verbose=True, width=500), shown(run(), verbose=True, width=500), strict=True
+    ):
         assert dangerous(mine) == set()
         assert mine.count("\n") == usual.count("\n")
         assert not any(line.lstrip().startswith("::") for line in mine.splitlines())
@@ -114,7 +115,7 @@ def test_a_stream_without_our_glyphs_gets_others() -> None:
     for encoding in ("ascii", "latin-1"):
         raw = io.BytesIO()
         out, report = io.TextIOWrapper(raw, encoding=encoding), Report()
-        tell(run(), report, PlainDisplay(out, out, report))
+        tell(run(), report, PlainDisplay(out, out, report, verbose=True))
         lines = raw.getvalue().decode("ascii").splitlines()
         assert lines[0] == "----- Authorizing External Client Apps -----"
         assert "+ Requesting token - Billing@uat (1.30s)" in lines

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from hypothesis import example, given
+from hypothesis import strategies as st
 from render.scenes import Screen, dangerous, hostile
 
 from ecapipe.check.findings import Finding
@@ -12,6 +14,10 @@ from ecapipe.check.rules.registry import RULES
 from ecapipe.events import AppFacts, CredentialFacts, SavedLoginFacts, SavedSecretFacts
 from ecapipe.problems.catalogue import CATALOGUE
 from ecapipe.render import listings, text
+from ecapipe.render import screen as layout
+
+WIDE = layout.Screen(1000)
+"""So wide that nothing is wrapped."""
 
 
 def app(said: str | None = None) -> AppFacts:
@@ -58,7 +64,7 @@ def test_a_list_of_apps_reads_so() -> None:
         CredentialFacts("absent", False, None, ()), CredentialFacts("absent", False, None, (), False),
     )  # fmt: skip
     assert (
-        shown(listings.listing([app(), linked]))
+        shown(listings.listing([app(), linked], "verbose"))
         == """\
 Billing
   Distribution: Local
@@ -82,35 +88,104 @@ Portal
     )
 
 
-def test_an_empty_list_says_so() -> None:
-    assert shown(listings.listing([])) == "No external client apps found.\n"
-
-
-def test_findings_read_as_compilers_print_them() -> None:
-    note = Finding("settings-missing", "note", "It has none.", "Portal", "main/Portal.eca-meta.xml", None, ())
+def test_many_apps_are_a_table_that_fits_or_blocks_where_it_cannot() -> None:
+    wide, narrow = (shown(listings.listing([app()], screen=layout.Screen(width))) for width in (80, 40))
     assert (
-        shown(listings.findings([finding(), note], 1))
+        wide
         == """\
-main/a.xml:7: error: It is broken. [malformed-xml]
-    Mend it.
-    Or leave it.
-main/Portal.eca-meta.xml: note: It has none. [settings-missing]
-Checked 1 app: 1 error, 0 warnings, 1 note.
+App      Distribution  Flows               Consumer Key  Consumer Secret   Files
+───────  ────────────  ──────────────────  ────────────  ────────────────  ─────
+Billing  Local         web,                from file     from environment  1
+                       client-credentials
+
+For callback URLs, files and what is missing, add --verbose.
+"""
+    )
+    assert (
+        narrow
+        == """\
+App: Billing
+Distribution: Local
+Flows: web, client-credentials
+Consumer Key: from file
+Consumer Secret: from environment
+Files: 1
+
+For callback URLs, files and what is
+missing, add --verbose.
 """
     )
 
 
+@given(
+    st.integers(40, 120),
+    st.lists(st.lists(st.text("ab/@ .-", max_size=60), min_size=3, max_size=3), max_size=4),
+)
+def test_a_table_fits_and_leaves_nothing_out(width: int, rows: list[list[str]]) -> None:
+    lines = list(layout.Screen(width).table(("One", "Two", "Three"), rows))
+    assert all(len(line) <= width for line in lines)
+    shown = sorted("".join("".join(lines).split()))
+    assert not Counter("".join("".join(cell.split()) for row in rows for cell in row)) - Counter(shown)
+
+
+def test_an_empty_list_says_so() -> None:
+    assert shown(listings.listing([])) == "No external client apps found.\n"
+
+
+def test_findings_are_grouped_by_app_and_told_once() -> None:
+    def missing(app: str) -> Finding:
+        file = f"main/{app}.xml"
+        return Finding(
+            "secret-missing", "error", f"{app} has none. It needs one.", app, file, 7, (f"Set A_{app.upper()}.",)
+        )
+
+    note = Finding("settings-missing", "note", "It has none.", "Portal", "main/Portal.eca-meta.xml", None, ())
+    command = replace(finding(), app="Billing", accepted=False, actions=("Look: git status --short",))
+    found = [note, missing("Portal"), missing("Billing"), missing("Nightly"), command]
+    assert (
+        shown(listings.findings(found, 4))
+        == """\
+Portal
+  error  secret-missing  Portal has none.
+      main/Portal.xml:7
+      It needs one.
+      - Set A_PORTAL.
+      Same for 2 more apps: Billing, Nightly
+  note  settings-missing  It has none.
+      main/Portal.eca-meta.xml
+
+Billing
+  error  malformed-xml  It is broken.
+      main/a.xml:7
+      - Look:
+          git status --short
+
+Checked 4 apps: 4 errors, 0 warnings, 1 note.
+"""
+    )
+
+
+def test_sixty_apps_with_the_same_findings_are_no_longer_than_one_and_a_list() -> None:
+    found = [
+        Finding(
+            "secret-missing", "error", f"App{number} has none.", f"App{number}", f"App{number}.xml", 1, ("Set it.",)
+        )
+        for number in range(60)
+    ]
+    assert len(shown(listings.findings(found, 60)).splitlines()) < 20
+
+
 def test_everything_can_be_explained() -> None:
     names = [*RULES, *CATALOGUE]
-    index = shown(listings.index(RULES.values(), CATALOGUE.values()))
-    assert [name for name in names if f"\n  {name}: " not in index] == []
+    index = shown(listings.index(RULES.values(), CATALOGUE.values(), screen=WIDE))
+    assert [name for name in names if f"\n{name}  " not in index] == []
     for rule in RULES.values():
-        page = shown(listings.rule(rule))
+        page = shown(listings.rule(rule, WIDE))
         assert all(
             part in page for part in (rule.name, str(rule.levels), rule.means, rule.why, rule.remedy, rule.source)
         )
     for problem in CATALOGUE.values():
-        page = shown(listings.problem(problem))
+        page = shown(listings.problem(problem, WIDE))
         assert all(part in page for part in (problem.name, problem.means, problem.remedy, str(problem.exit_code)))
 
 
@@ -119,8 +194,10 @@ def test_everything_can_be_explained() -> None:
 @example("\x1b]0;title\x07")
 def test_text_from_outside_forges_nothing(said: str) -> None:
     for mine, usual in (
-        (listings.listing([app(said)]), listings.listing([app()])),
-        (listings.findings([finding(said)], 1), listings.findings([finding()], 1)),
+        (listings.listing([app(said)], "verbose"), listings.listing([app()], "verbose")),
+        (listings.listing([app(said)], screen=WIDE), listings.listing([app()], screen=WIDE)),
+        (listings.logins([login(said)], screen=WIDE), listings.logins([login()], screen=WIDE)),
+        (listings.findings([finding(said)], 1, screen=WIDE), listings.findings([finding()], 1, screen=WIDE)),
         (listings.logins([login(said)], "verbose"), listings.logins([login()], "verbose")),
         (listings.logins([login(said)], "concise"), listings.logins([login()], "concise")),
         (listings.kept_secret(secret(said), said), listings.kept_secret(secret(), "/state")),
@@ -148,5 +225,5 @@ def test_concise_findings_leave_out_what_to_do_and_verbose_ones_say_why() -> Non
     lengths = [
         len(shown(listings.findings(found, 1, length)).splitlines()) for length in ("concise", "usual", "verbose")
     ]
-    assert lengths[0] == 2
+    assert lengths[0] == 4
     assert lengths[0] < lengths[1] < lengths[2]

@@ -1,0 +1,163 @@
+"""What all output for people is laid out for: the width of the screen, its colours, and tables that fit."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Literal, TextIO
+
+UNKNOWN: Final = 80
+NARROWEST: Final = 40
+_LEAST: Final = 10
+"""A column that gets narrower than this breaks every word: then each row becomes a block."""
+
+_WORD: Final = 40
+"""A word that is longer may be broken although the table fits."""
+
+_GAP: Final = 2
+
+Role = Literal["heading", "good", "bad", "caution", "active", "quiet"]
+_CODES: Final[Mapping[str, str]] = {
+    "heading": "1",
+    "good": "32",
+    "bad": "31",
+    "caution": "33",
+    "active": "35",
+    "quiet": "2",
+}
+"""The colours of `sf` (SGR)."""
+
+LEVEL_ROLES: Final[Mapping[str, Role]] = {
+    **dict.fromkeys(("error", "fail", "failed", "refused", "missing"), "bad"),
+    **dict.fromkeys(("warning", "warn", "unclear", "waiting"), "caution"),
+    **dict.fromkeys(("ok", "accepted", "succeeded", "passed", "planned"), "good"),
+}
+"""How the words for an outcome are coloured; others are quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What lines are made for. Without colours, what is painted stays as it is."""
+
+    width: int = UNKNOWN
+    colour: bool = False
+    rule: str = "─"
+
+    def paint(self, text: str, role: Role) -> str:
+        return f"\x1b[{_CODES[role]}m{text}\x1b[0m" if self.colour and text else text
+
+    def level(self, word: str, text: str | None = None) -> str:
+        """The word for an outcome, or a `text` about it, in its colour."""
+        return self.paint(word if text is None else text, LEVEL_ROLES.get(word, "quiet"))
+
+    def message(self, line: str) -> str:
+        """A line of an error or warning, in the colours of `sf`."""
+        for prefix, role in (("Error (", "bad"), ("Error: ", "bad"), ("Warning: ", "caution")):
+            if self.colour and line.startswith(prefix):
+                head, colon, rest = line.partition(": ")
+                return f"\x1b[1;{_CODES[role]}m{head}{colon}\x1b[0m{rest}"
+        return self.paint(line, "quiet") if line == "Try this:" else line
+
+    def wrap(self, text: str, indent: str = "", later: str | None = None) -> list[str]:
+        """`text` in lines that fit, each after `indent`, or after `later` from the second on; a word that does not
+        fit has a line of its own."""
+        return textwrap.wrap(
+            text,
+            self.width,
+            initial_indent=indent,
+            subsequent_indent=indent if later is None else later,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [indent.rstrip()]
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], marks: Sequence[str] = ()) -> Iterator[str]:
+        """A table under heads. Cells are wrapped where it is wider than the screen; where that leaves too little for
+        a column, each row is a block of its own. `marks`: for each row the word that decides the colour of the cell
+        that says it."""
+        widths = self._widths(heads, rows)
+        if widths is None:
+            yield from self._blocks(heads, rows)
+            return
+        for line in _lines(heads, widths):
+            yield self.paint(line, "heading")
+        yield self.paint(_join([self.rule * width for width in widths], widths), "quiet")
+        for row, mark in zip(rows, marks or [""] * len(rows), strict=True):
+            first, *rest = _lines(row, widths)
+            if mark in row:
+                start = sum(width + _GAP for width in widths[: list(row).index(mark)])
+                first = first[:start] + self.level(mark) + first[start + len(mark) :]
+            yield from (first, *rest)
+
+    def _widths(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int] | None:
+        """The width of each column, the widest made narrower first; None if that leaves too little."""
+        columns = list(zip(heads, *rows, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        room = self.width - _GAP * (len(widths) - 1)
+        # Words stay whole if that is possible.
+        least = [min(_WORD, max(len(word) for cell in column for word in cell.split() or [""])) for column in columns]
+        if sum(least) > room:
+            least = [min(width, _LEAST) for width in least]
+        if sum(least) > room:
+            return None
+        while (excess := sum(widths) - room) > 0:
+            number = max(range(len(widths)), key=lambda column: (widths[column] > least[column], widths[column]))
+            widths[number] = max(least[number], widths[number] - max(1, excess // len(widths)))
+        return widths
+
+    def _blocks(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+        for number, row in enumerate(rows):
+            if number:
+                yield ""
+            for head, cell in zip(heads, row, strict=True):
+                if cell:
+                    yield from self.wrap(f"{head}: {cell}" if head else cell)
+
+
+PLAIN: Final = Screen()
+"""No terminal."""
+
+
+def _lines(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """The lines of a row."""
+    folded = [fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    for number in range(max(map(len, folded))):
+        yield _join([lines[number] if number < len(lines) else "" for lines in folded], widths)
+
+
+def _join(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return (" " * _GAP).join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def fold(cell: str, width: int) -> list[str]:
+    """The lines of a cell: broken between words, and where one is longer than the column, behind a separator."""
+    lines: list[str] = []
+    for part in textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False) or [""]:
+        while len(part) > width:
+            cut = max(part.rfind(mark, 0, width) for mark in "/@.-_:") + 1
+            cut = cut if cut > width // 2 else width
+            lines.append(part[:cut])
+            part = part[cut:]
+        lines.append(part)
+    return lines
+
+
+def terminal_width(stream: int = 1) -> int:
+    """Columns of the terminal, at least 40; 80 where there is none."""
+    # As shutil.get_terminal_size, which costs the import of every compression.
+    columns = os.environ.get("COLUMNS", "")
+    with suppress(OSError, ValueError):
+        found = int(columns) if columns.isdecimal() and int(columns) else os.get_terminal_size(stream).columns
+        return max(NARROWEST, found) if found else UNKNOWN
+    return UNKNOWN
+
+
+def coloured(stream: TextIO, get: Mapping[str, str] = os.environ) -> bool:
+    """Whether lines on `stream` have colours: NO_COLOR (no-color.org) comes before FORCE_COLOR, as for `sf`."""
+    if get.get("NO_COLOR"):
+        return False
+    if forced := get.get("FORCE_COLOR"):
+        return forced.lower() not in ("0", "false")
+    return stream.isatty() and get.get("TERM") != "dumb"
