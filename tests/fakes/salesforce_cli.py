@@ -13,8 +13,9 @@ import json, os, pathlib, sys, time
 here = pathlib.Path(__file__).parent
 words = [word for word in sys.argv[1:] if not word.startswith("-")]
 answers = json.loads((here / "answers.json").read_text())
-known = [" ".join(words[:count]) for count in range(len(words), 0, -1) if " ".join(words[:count]) in answers]
-answer = answers[known[0]] if known else {{"status": 127, "err": "Warning: it is not a sf command.\\n"}}
+unknown = {{"status": 127, "err": "Warning: it is not a sf command.\\n"}}
+leading = (each for name, each in answers.items() if each.get("leading") and " ".join(words).startswith(name + " "))
+answer = answers.get(" ".join(words)) or next(leading, unknown)
 answer |= next((more for word, more in answer.get("by", {{}}).items() if word in sys.argv), {{}})
 piped, read = "", [word.partition("=")[2] for word in sys.argv if word.startswith("--sfdx-url-file=")]
 if read and read[0] != "/dev/stdin":
@@ -82,7 +83,8 @@ class StandIn:
 
     def says(self, command: str, out: str = "", err: str = "", *, status: int = 0, **more: Any) -> None:
         """Let a command print this; if wanted, `seconds` late, and with `files` written first. By argument, it gives
-        other `answers`, an error for those that it `refuses`, and anything else as `by` says."""
+        other `answers`, an error for those that it `refuses`, and anything else as `by` says; `leading`: whatever
+        words follow."""
         self._answers[command] = {"out": out, "err": err, "status": status, **more}
         (self.folder / "answers.json").write_text(json.dumps(self._answers), encoding="utf-8")
 

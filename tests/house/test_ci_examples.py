@@ -160,10 +160,12 @@ def machine(tmp_path: Path, api: Api, faults: list[Fault]) -> Iterator[Machine]:
             own = [fault for fault in faults if fault.org == org]
             urls[org] = stack.enter_context(Emulator(registered(planted), orgs=[org], faults=own)).urls[org]
         sf.keeps(*(login(org, url=url) for org, url in urls.items()))
-        sf.says("org login jwt")
+        sf.says("org login jwt", leading=True)
         files = {org: {str(path): str(text) for path, text in app(org, consumerSecret=None).items()} for org in ORGS}
         words = {"uat": "uat", **{f"--target-org={org}@acme.example": org for org in ORGS}}
-        sf.says("project retrieve start", by={word: {"files": files[org]} for word, org in words.items()})
+        sf.says(
+            "project retrieve start", by={word: {"files": files[org]} for word, org in words.items()}, leading=True
+        )
         yield Machine(tmp_path, sf, api, {org: pair(org)["consumerSecret"] for org in ORGS})
 
 
