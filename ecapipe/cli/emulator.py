@@ -176,6 +176,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
             introspects_all=_flag(app, "isIntrospectAllTokens", False),
             certificate=jwt.certificate(app),
             pre_authorized=_policy(app, "permittedUsersPolicyType") != "AllSelfAuthorized",
+            packaged=app.distribution == "Packaged",
         )
     return list(by_key.values())
 

@@ -64,6 +64,8 @@ class Call:
     query: Parameters
     form: Parameters
     authorization: str
+    body: bytes = b""
+    """What was sent, if it was no form."""
 
     @property
     def bearer(self) -> str | None:
