@@ -22,8 +22,8 @@ class HelpEntry:
 COMMANDS: Final[Mapping[str, HelpEntry]] = {
     "run": HelpEntry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": HelpEntry(
-        "List, check, probe and protect the external client apps of a project, and keep their secrets.",
-        ("list", "check", "probe", "protect", "set-secret", "forget-secret"),
+        "List, check, probe, protect and rotate the external client apps of a project, and keep their secrets.",
+        ("list", "check", "probe", "protect", "rotate", "set-secret", "forget-secret"),
     ),
     "login": HelpEntry(
         "Use and end the logins that ecapipe run --save keeps.", ("list", "display", "refresh", "token", "logout")

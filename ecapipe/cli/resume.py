@@ -36,7 +36,7 @@ class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        words = _join_values(args)
+        words = join_values(args)
         if any(_is_resume(word) for word in words) and _only_modes(words):
             words = _repeat(ctx.obj, words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
@@ -79,7 +79,7 @@ def _is_resume(word: str) -> bool:
     return word.startswith(f"{FLAG}=")
 
 
-def _join_values(words: Sequence[str]) -> list[str]:
+def join_values(words: Sequence[str]) -> list[str]:
     """The words of a command line with each ``--resume`` joined to its value, empty for none.
 
     typer knows no option whose value may be left out.

@@ -117,6 +117,11 @@ class Report:
         return sorted(events, key=lambda event: self._place.get(event.subject, 0))
 
     @property
+    def run(self) -> str:
+        """Its name."""
+        return self._run.run
+
+    @property
     def started_at(self) -> str:
         return self._run.at
 

@@ -90,7 +90,7 @@ def _page(url: str, query: Parameters, items: Sequence[T]) -> tuple[Sequence[T],
     def page_url(number: int) -> str:
         return f"{url}?page={number}&pageSize={size}"
 
-    addresses = {
+    addresses: Members = {
         "currentPageUrl": page_url(page),
         "nextPageUrl": page_url(page + 1) if end < len(items) else None,
     }

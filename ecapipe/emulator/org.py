@@ -221,10 +221,11 @@ class EmulatedOrg:
     def app(self, consumer_key: str) -> RegisteredApp:
         """The app with this key; raises OAuthError."""
         consumer = self._owners.get(consumer_key)
-        slot = self.slot(consumer) if consumer else None
-        for app in filter(None, (consumer and consumer.app, slot and slot.app)):
-            if app.consumer_key == consumer_key:
-                return app
+        if consumer:
+            slot = self.slot(consumer)
+            for app in [consumer.app, slot.app] if slot else [consumer.app]:
+                if app.consumer_key == consumer_key:
+                    return app
         raise OAuthError("invalid_client_id", "client identifier invalid")
 
     def lacks(self, consumer_key: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qsl
 
 from ecapipe.oauth.refusals import CODE, Place, at, one_line, refusal
@@ -29,12 +29,17 @@ _CONTENT_TYPES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET of a path at an org, or, when there is a `form`, a POST of it (``application/x-www-form-urlencoded``)."""
+    """A GET of a path at an org, or, when there is a `form`, a POST of it (``application/x-www-form-urlencoded``).
+
+    With a `method` it is that one, of `json` if there is any; neither holds a secret.
+    """
 
     to: Address
     path: str
     bearer: Secret | None = None
     form: Secret | None = None
+    method: Literal["POST", "PATCH", "DELETE"] | None = None
+    json: str | None = None
 
     @property
     def host(self) -> str:

@@ -34,10 +34,17 @@ class PlainDisplay:
     """
 
     def __init__(
-        self, out: TextIO, err: TextIO, report: Report, *, stages: bool = True, verbose: bool = False
+        self,
+        out: TextIO,
+        err: TextIO,
+        report: Report,
+        *,
+        stages: bool = True,
+        verbose: bool = False,
+        title: str = TITLE,
     ) -> None:
         self._out, self._err, self._report = out, err, report
-        self._stages, self._verbose = stages, verbose
+        self._stages, self._verbose, self._title = stages, verbose, title
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
         self._logins: list[LoginResult] = []
         self._problems = ProblemLog(report)
@@ -76,7 +83,7 @@ class PlainDisplay:
     def _start(self, event: RunStarted) -> None:
         rule = self._glyphs.rule * 5
         stages = (f"{number}. {stage.title}" for number, stage in enumerate(event.stages, 1))
-        self._print(f"{rule} {TITLE} {rule}")
+        self._print(f"{rule} {self._title} {rule}")
         self._print("Stages:", *stages, "")
 
     def _end(self, event: RunEnded) -> None:

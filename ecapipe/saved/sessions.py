@@ -124,6 +124,18 @@ def refresh(login: SavedLogin, world: SessionsAccess) -> SavedLogin:
         return refreshed
 
 
+def move(login: SavedLogin, consumer_key: str, consumer_secret: Secret, world: SessionsAccess) -> SavedLogin:
+    """Let a login use another key and secret of its app, proved by a refresh with them.
+
+    Raises `EcapipeError`, and then it is saved as it was.
+    """
+    with world.store.locked("login", login.id):
+        current, secrets = _reload(login, world)
+        client = SavedClient(consumer_key, consumer_secret if current.secret_required else None)
+        moved, _ = _renew(current, secrets, world, client)
+        return moved
+
+
 def access(login: SavedLogin, world: SessionsAccess) -> Secret:
     """An access token that the org accepts: the saved one, else a new one. Raises `EcapipeError`.
 
@@ -186,10 +198,12 @@ def _reload(login: SavedLogin, world: StoreAccess) -> tuple[SavedLogin, SavedSec
     return records.login(record), world.store.unseal(record)
 
 
-def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
-    """A new access token, saved before it is used. The caller holds the lock."""
+def _renew(
+    login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess, client: SavedClient | None = None
+) -> tuple[SavedLogin, Secret]:
+    """A new access token, saved before it is used; `client`: not as the saved one. The caller holds the lock."""
     try:
-        return _exchange(login, secrets, world)
+        return _exchange(login, secrets, world, client)
     except tokens.Unusable as error:
         # The refresh token is another matter: it is saved already, for the one before is spent.
         if error.access_token is not None:
@@ -198,10 +212,12 @@ def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> t
         raise
 
 
-def _exchange(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
+def _exchange(
+    login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess, client: SavedClient | None
+) -> tuple[SavedLogin, Secret]:
     """The same. Raises `tokens.Unusable` for an answer whose access token is to be revoked."""
     faults: list[str] = []
-    client = records.client(login, secrets, _environment_secret(login, world, faults))
+    client = client or records.client(login, secrets, _environment_secret(login, world, faults))
     grant = records.grant(login, secrets, client, faults)
     # With rotation the answer ends the old token: if the new one could not be written, the old must not be spent.
     world.store.put(records.record(login), secrets)

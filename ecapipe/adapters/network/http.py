@@ -114,6 +114,8 @@ class Http:
         content = None
         if request.form is not None:
             content = request.form.reveal().encode()
+        elif request.json is not None:
+            content = request.json.encode()
         # Seconds of silence, not of the whole: that is for the wire.
         if self._wire is not None:
             self._wire.begin(self._longest)
@@ -260,7 +262,7 @@ def _date(header: str | None) -> float | None:
 
 
 def _method(request: Request) -> str:
-    return "GET" if request.form is None else "POST"
+    return request.method or ("GET" if request.form is None else "POST")
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -270,6 +272,8 @@ def _headers(request: Request) -> dict[str, str]:
         headers["Authorization"] = f"Bearer {request.bearer.reveal()}"
     if request.form is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
+    elif request.json is not None:
+        headers["Content-Type"] = "application/json"
     return headers
 
 
