@@ -78,8 +78,9 @@ class DeliveryPrograms:
 
 def _read(pipe: IO[bytes], output: bytearray) -> None:
     """Keep the beginning of what comes, and read on, or the program would stop."""
-    while piece := pipe.read1(_LARGEST):  # type: ignore[attr-defined]  # a BufferedReader
-        output += piece[: _LARGEST - len(output)]
+    with pipe:
+        while piece := os.read(pipe.fileno(), _LARGEST):
+            output += piece[: _LARGEST - len(output)]
 
 
 def _write(pipe: IO[bytes], value: Secret) -> None:

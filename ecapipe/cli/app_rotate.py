@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ecapipe.events import Emit, Event, Subject
     from ecapipe.rotate.target import Mode, Outcome, RotationOptions
 
-_TITLE: Final = "Rotating External Client Apps"
 _MAX_RESULT: Final = 64 * 2**20
 
 
@@ -219,7 +218,7 @@ def _emit(session: CommandSession, flags: RotateFlags, report: Report, outcomes:
     from ecapipe.render.plain_display import PlainDisplay
 
     verbose = flags.verbose or flags.dry_run
-    display = PlainDisplay(session.out, session.err, report, stages=not flags.concise, verbose=verbose, title=_TITLE)
+    display = PlainDisplay(session.out, session.err, report, stages=not flags.concise, verbose=verbose)
 
     def emit(event: Event) -> None:
         with session.interrupts.defer(last=isinstance(event, RunEnded)):

@@ -94,7 +94,8 @@ def start(session: CommandSession, flags: StartFlags) -> int:
     requests pass; "times": 1 makes it happen once.
 
     "do" takes: "status" with a JSON "body"; "html": true for a maintenance page, or {"error", "error_description"}
-    for a page that refuses; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "truncate", "huge":
+    for a page that refuses; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "seen": true lets the
+    org act although its answer is another, "unseen": true keeps the request from it; "truncate", "huge":
     bytes; "drip": bytes per second; "delay", "retryAfter": seconds; "wrongContentType": TYPE.
     """
     from ecapipe.emulator.server import Emulator

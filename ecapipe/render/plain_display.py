@@ -8,6 +8,7 @@ from typing import TextIO, assert_never
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     DRY_RUN,
+    FIND_CONSUMER,
     AppDescribed,
     Event,
     LoginResult,
@@ -25,6 +26,7 @@ from ecapipe.render import text
 from ecapipe.render.problem_log import ProblemLog
 
 TITLE = "Authorizing External Client Apps"
+ROTATING = "Rotating External Client Apps"
 
 
 class PlainDisplay:
@@ -34,17 +36,10 @@ class PlainDisplay:
     """
 
     def __init__(
-        self,
-        out: TextIO,
-        err: TextIO,
-        report: Report,
-        *,
-        stages: bool = True,
-        verbose: bool = False,
-        title: str = TITLE,
+        self, out: TextIO, err: TextIO, report: Report, *, stages: bool = True, verbose: bool = False
     ) -> None:
         self._out, self._err, self._report = out, err, report
-        self._stages, self._verbose, self._title = stages, verbose, title
+        self._stages, self._verbose = stages, verbose
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
         self._logins: list[LoginResult] = []
         self._problems = ProblemLog(report)
@@ -83,7 +78,8 @@ class PlainDisplay:
     def _start(self, event: RunStarted) -> None:
         rule = self._glyphs.rule * 5
         stages = (f"{number}. {stage.title}" for number, stage in enumerate(event.stages, 1))
-        self._print(f"{rule} {self._title} {rule}")
+        title = ROTATING if FIND_CONSUMER in event.stages else TITLE
+        self._print(f"{rule} {title} {rule}")
         self._print("Stages:", *stages, "")
 
     def _end(self, event: RunEnded) -> None:

@@ -31,6 +31,7 @@ here = pathlib.Path(__file__).parent / "received"
 here.mkdir(exist_ok=True)
 call = {{"argv": sys.argv, "stdin": sys.stdin.read(), "env": dict(os.environ)}}
 (here / f"{{time.monotonic_ns()}}.json").write_text(json.dumps(call))
+time.sleep(float(os.environ.get("RECEIVER_SECONDS", "0")))
 print("received", call["stdin"])
 sys.exit(int(os.environ.get("RECEIVER_STATUS", "0")))
 """
@@ -64,9 +65,9 @@ class Rotation:
         run = ecapipe if apart else inside
         return run(*self.words("-n", "Robot", "--json", *more), at=self.home, PATH=self.path, **variables)
 
-    def deliver(self, *more: str, **variables: str) -> Ended:
+    def deliver(self, *more: str, apart: bool = False, **variables: str) -> Ended:
         """The same, delivered to the program that records."""
-        return self.rotate("--deliver", "receiver set {variable}", *more, **variables)
+        return self.rotate("--deliver", "receiver set {variable}", *more, apart=apart, **variables)
 
     @property
     def received(self) -> list[dict[str, Any]]:
