@@ -130,6 +130,14 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
         Example("Read the answer from a script:",
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
     ),
+    "ecapipe app rotate": (
+        Example("See what would be done, and whether it can be:",
+                "ecapipe app rotate --name Nightly_Reports --target-org uat --dry-run"),
+        Example("Rotate, and let GitHub Actions have the new pair:",
+                'ecapipe app rotate --name Nightly_Reports --target-org uat --deliver "gh secret set {variable}"'),
+        Example("Delete the previous pair, once nothing uses it:",
+                "ecapipe app rotate --name Nightly_Reports --target-org uat --end-previous"),
+    ),
     "ecapipe app protect": (
         Example("See what would keep the settings files out of git:",
                 "ecapipe app protect --source-dir sample-project --dry-run"),

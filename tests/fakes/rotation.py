@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import trees
-from commandline import Ended, ecapipe, inside
+from commandline import Ended, inside
 from fakes.orgs import registered
 from fakes.salesforce_cli import StandIn, login
 from loopback import request
@@ -24,6 +24,9 @@ from ecapipe.emulator.server import Emulator
 from ecapipe.secret import Secret
 
 SETTINGS = "force-app/main/default/extlClntAppGlobalOauthSets/{}_glbloauth.ecaGlblOauth-meta.xml"
+
+RECEIVERS = ("receiver", "gh", "glab", "az", "vault", "aws")
+"""Stand-ins for the programs that the guide delivers to."""
 
 _RECEIVER = """#!{python}
 import json, os, pathlib, sys, time
@@ -60,14 +63,13 @@ class Rotation:
     def path(self) -> str:
         return f"{self.tools}:{self.sf.folder}:/usr/local/bin:/usr/bin:/bin"
 
-    def rotate(self, *more: str, apart: bool = False, **variables: str) -> Ended:
+    def rotate(self, *more: str, **variables: str) -> Ended:
         """Rotate Robot, as JSON."""
-        run = ecapipe if apart else inside
-        return run(*self.words("-n", "Robot", "--json", *more), at=self.home, PATH=self.path, **variables)
+        return inside(*self.words("-n", "Robot", "--json", *more), at=self.home, PATH=self.path, **variables)
 
-    def deliver(self, *more: str, apart: bool = False, **variables: str) -> Ended:
+    def deliver(self, *more: str, **variables: str) -> Ended:
         """The same, delivered to the program that records."""
-        return self.rotate("--deliver", "receiver set {variable}", *more, apart=apart, **variables)
+        return self.rotate("--deliver", "receiver set {variable}", *more, **variables)
 
     @property
     def received(self) -> list[dict[str, Any]]:
@@ -112,11 +114,12 @@ def staged(
     orgs: Sequence[str | OrgSetup] = ("uat",),
     faults: Sequence[Fault] = (),
     files: trees.Files | None = None,
+    root: Path | None = None,
     logged_in: bool = True,
     **registration: Any,
 ) -> Iterator[Rotation]:
     """Robot in a project and its orgs."""
-    root = trees.plant(tmp_path / "project", files or (trees.project() | trees.robot()))
+    root = root or trees.plant(tmp_path / "project", files or (trees.project() | trees.robot()))
     apps = [replace(app, **registration) if app.name == "Robot" else app for app in registered(root)]
     admin = RegisteredApp("Admin", trees.key("Admin"), Secret(trees.secret("Admin")), (), ("api", "id"),
                           client_credentials=True, run_as_user="admin@acme.example")  # fmt: skip
@@ -124,9 +127,10 @@ def staged(
     with Emulator([*apps, admin], orgs=orgs, faults=faults) as emulator:
         (home := tmp_path / "home").mkdir()
         (tools := tmp_path / "tools").mkdir()
-        receiver = tools / "receiver"
-        receiver.write_text(_RECEIVER.format(python=sys.executable), encoding="utf-8")
-        receiver.chmod(0o755)
+        for name in RECEIVERS:
+            receiver = tools / name
+            receiver.write_text(_RECEIVER.format(python=sys.executable), encoding="utf-8")
+            receiver.chmod(0o755)
         sf = StandIn(tmp_path / "bin")
         scene = Rotation(root, home, tools, sf, emulator, names)
         if logged_in:

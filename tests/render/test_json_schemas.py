@@ -119,7 +119,7 @@ def test_every_result_is_described_to_its_last_member(tmp_path: Path) -> None:
     assert seen == set(NAMES) - {"emulator-start", *KEPT}
 
 
-KEPT = ("login-display", "login-refresh", "app-set-secret", "app-forget-secret")
+KEPT = ("app-rotate", "login-display", "login-refresh", "app-set-secret", "app-forget-secret")
 
 
 def test_what_is_kept_is_described_to_its_last_member(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_names_and_values_reach_a_program_apart(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         ended = scene.rotate(
             "--deliver", "consumerKey=receiver 'a b' \"{app}\\\"\" {org}-{field}",
-            "--deliver", "consumerSecret=receiver {variable}{field} {other} $HOME;", ECAPIPE_X="hidden",
+            "--deliver", "consumerSecret=receiver {variable}{field} {other} $HOME;",
         )  # fmt: skip
         assert ended.status == 0, ended
         assert [call["argv"][1:] for call in scene.received] == [
@@ -266,7 +266,9 @@ def test_key_and_secret_go_into_the_settings_file(tmp_path: Path) -> None:
 
 def test_nothing_secret_is_left_anywhere(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
-        ended = scene.deliver("--verbose", apart=True, ECAPIPE_LOG_LEVEL="trace")
+        log = {"ECAPIPE_LOG_LEVEL": "trace", "PATH": scene.path}
+        words = scene.words("-n", "Robot", "--json", "--verbose", "--deliver", "receiver {variable}")
+        ended = ecapipe(*words, at=scene.home, **log)
         assert ended.status == 0, ended
         plain = ecapipe(*scene.words("-n", "Robot", "--deliver", "receiver {field}"), at=scene.home, PATH=scene.path)
         secrets = [SECRET, *(call["stdin"] for call in scene.received if "SECRET" in call["argv"][-1])]
