@@ -183,7 +183,9 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
     )
     world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
     done = {} if flags.resume is None else _earlier(session, flags.resume)
-    request = pipeline.RotationRequest(project, orgs, _options(flags, orgs.allowed), done)
+    request = pipeline.RotationRequest(
+        project, orgs, _options(flags, orgs.allowed, environment.get("SF_AUDIENCE_URL")), done
+    )
     report, outcomes = Report(), pipeline.Outcomes()
     emit = _emit(session, flags, report, outcomes)
     try:
@@ -194,7 +196,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
     return session.finish(lambda: _result(report, outcomes), _lines(report, outcomes, flags), report.status, warnings)
 
 
-def _options(flags: RotateFlags, allowed: tuple[str, ...]) -> RotationOptions:
+def _options(flags: RotateFlags, allowed: tuple[str, ...], audience: str | None) -> RotationOptions:
     from ecapipe.rotate.target import RotationOptions
 
     return RotationOptions(
@@ -207,6 +209,7 @@ def _options(flags: RotateFlags, allowed: tuple[str, ...]) -> RotationOptions:
         adopt=flags.adopt,
         dry_run=flags.dry_run,
         key_file=flags.jwt_key_file,
+        audience=audience,
         allowed=allowed,
     )
 
