@@ -359,3 +359,8 @@ class Clock:
 
 DRY_RUN: Final = "Dry run: nothing is sent."
 """The reason of a stage that a dry run ends at."""
+
+DRY_RUN_ONLINE: Final = "Dry run: nothing is changed."
+"""The same, of one that asks orgs."""
+
+DRY_RUNS: Final = (DRY_RUN, DRY_RUN_ONLINE)

@@ -292,10 +292,9 @@ def _lines(report: Report, outcomes: dict[Subject, Outcome], flags: RotateFlags)
     """What came of each rotation, and what is left to do."""
     from ecapipe.render.text import clean
 
-    if flags.dry_run:
-        return
     for subject, outcome in outcomes.items():
-        line = f"{report.name(subject)}: {_SENTENCES[flags.mode].format(key=outcome.key)}"
+        sentence = "nothing keeps it from that." if flags.dry_run else _SENTENCES[flags.mode].format(key=outcome.key)
+        line = f"{report.name(subject)}: {sentence}"
         if outcome.previous_until:
             line += f" The previous one works until {outcome.previous_until}."
         yield clean(line)

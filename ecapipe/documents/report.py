@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, assert_never
 
 from ecapipe.events import (
     DISCOVER,
-    DRY_RUN,
+    DRY_RUNS,
     AppDescribed,
     AppFacts,
     Event,
@@ -50,7 +50,7 @@ def _conclusion(
     login: LoginResult | None, problem: Problem | None, reason: str | None, *, is_finished: bool
 ) -> Conclusion:
     if is_finished:
-        if reason == DRY_RUN:
+        if reason in DRY_RUNS:
             return Conclusion("planned")
         return Conclusion("succeeded", (login.username or login.user_id or "") if login else "")
     if problem:

@@ -11,7 +11,7 @@ from typing import Final, TextIO
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     DISCOVER,
-    DRY_RUN,
+    DRY_RUNS,
     HAND_OVER,
     VERIFY,
     LoginResult,
@@ -120,7 +120,7 @@ def duration(milliseconds: int) -> str:
 def facts(event: StageEnded, verbose: bool) -> list[tuple[str, str]]:
     """The facts of a stage as label and text; unless `verbose`, only of the stages that find, verify or hand over,
     and of a plan."""
-    if not verbose and event.reason != DRY_RUN and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
+    if not verbose and event.reason not in DRY_RUNS and event.stage not in (DISCOVER, VERIFY, HAND_OVER):
         return []
     pairs = []
     for name, value in event.facts.items():

@@ -130,11 +130,14 @@ def read_slot(found: Found, world: World) -> None:
     found.read_at = response.date
 
 
-def main_key(found: Found, world: World) -> str | None:
-    """The key of the consumer that is in force now."""
+def find_main(found: Found, key: str, world: World) -> bool:
+    """Whether a key is in force now; it is that of the consumer then."""
     session = found.session
-    consumers = list_consumers(session.org, session.bearer, found.app_id, partial(ask, world=world))
-    return next((each.key for each in consumers if each.id == found.consumer.id), None)
+    for consumer in list_consumers(session.org, session.bearer, found.app_id, partial(ask, world=world)):
+        if consumer.key == key:
+            found.consumer = consumer
+            return True
+    return False
 
 
 def _app_id(target: Target, session: Session, world: World) -> str:

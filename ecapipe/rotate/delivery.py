@@ -64,10 +64,16 @@ def deliver(deliveries: Sequence[Delivery], pair: NewPair, done: list[str]) -> N
         done.append(delivery.name)
 
 
-def _to_program(target: Target, command: DeliverCommand, field: Field, programs: Programs) -> Delivery:
+def find_program(command: DeliverCommand, programs: Programs) -> str:
+    """The absolute path of a command's program. Raises `EcapipeError` (DeliveryProgramNotFound)."""
     path = programs.find(command.program)
     if path is None:
         raise EcapipeError(delivery_program_not_found(command.program))
+    return path
+
+
+def _to_program(target: Target, command: DeliverCommand, field: Field, programs: Programs) -> Delivery:
+    path = find_program(command, programs)
     values = {
         "field": field,
         "variable": _variable(target, field),

@@ -20,7 +20,7 @@ from ecapipe.credentials.sources import Chain, Scope
 from ecapipe.events import (
     CONFIRM,
     DELIVER,
-    DRY_RUN,
+    DRY_RUN_ONLINE,
     FIND_CONSUMER,
     PROMOTE,
     PROVE,
@@ -90,6 +90,8 @@ def run(request: RotationRequest, world: World, tools: RotationTools, emit: Emit
 
     Raises `EcapipeError` for what keeps all from it.
     """
+    for each in request.options.commands:
+        delivery.find_program(each, tools.programs)
     start, at = world.clock.seconds(), world.clock.utc()
     targets = choose_targets(request.projects, request.orgs, world)
     chain = world.chain(Scope(targets.found.apps, targets.chosen, targets.found.known, allowed=request.orgs.allowed))
@@ -206,10 +208,10 @@ class _Rotation:
         work.facts |= {
             "stages": [stage.name for stage in _STAGES[self.options.mode]],
             "slot": found.slot.state if found.slot else "free",
-            "deliver": [each.name for each in deliveries],
+            "deliver": [each.name for each in deliveries] or ["nowhere"],
             "prove": ["introspect", *proof.login_flows(target, self.options)],
         }
-        raise EndEarly(DRY_RUN)
+        raise EndEarly(DRY_RUN_ONLINE)
 
     def rotate(
         self,
@@ -259,7 +261,8 @@ class _Rotation:
     def deliver(self, deliveries: Sequence[delivery.Delivery], pair: NewPair, own: Memory, work: StageWork) -> None:
         done = self.outcome.delivered
         # Of a pair that is in force everything may have been delivered already, and is not delivered twice.
-        known = own.record.delivered if own.record and own.record.key == pair.key and pair.promoted else ()
+        record = own.record if own.record and own.record.key == pair.key else None
+        known = record.delivered if record and record.promoted else ()
         done += [each.name for each in deliveries if each.name in known]
         left = [each for each in deliveries if each.name not in known]
         try:

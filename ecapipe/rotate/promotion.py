@@ -12,7 +12,7 @@ from ecapipe.orgs.org import error_at
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.rotation import promotion_not_confirmed
 from ecapipe.rotate import proof
-from ecapipe.rotate.consumer import main_key, read_slot
+from ecapipe.rotate.consumer import find_main, read_slot
 from ecapipe.rotate.proof import Verdict
 from ecapipe.rotate.target import Found, NewPair, Outcome, RotationOptions, Target
 from ecapipe.run.world import World
@@ -36,10 +36,10 @@ def promote(target: Target, found: Found, pair: NewPair, world: World) -> None:
     except EcapipeError as error:
         failure = error
     try:
-        key = main_key(found, world)
+        in_force = find_main(found, pair.key, world)
     except EcapipeError as error:
         raise failure or error from None
-    if key != pair.key:
+    if not in_force:
         raise failure or _unconfirmed(target, "its consumer has another key than the one that was promoted")
 
 

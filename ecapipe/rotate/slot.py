@@ -47,6 +47,7 @@ def stage(
         return NewPair(found.consumer.key, main_secret(target, found, world), promoted=True)
     if found.active:
         work.note("hint", f"Going on with the pair that was staged {_since(found.active)}.")
+        _remember(found, found.active, memory, world)
         return _of_staged(target, found, found.active, work)
     return _of_staged(target, found, _make(found, memory, world), work)
 
@@ -110,14 +111,7 @@ def _of_staged(target: Target, found: Found, pair: StagedPair, work: StageWork) 
 def _make(found: Found, memory: Memory, world: World) -> StagedPair:
     """A new pair. It is announced before it is asked for, so that it is known for ours if the response is lost."""
     session, org = found.session, found.session.org
-    memory.write(
-        RotationRecord(
-            app=memory.app,
-            url=org.url,
-            consumer=found.consumer.id,
-            announced_at=found.read_at if found.read_at is not None else now(world),
-        )
-    )
+    memory.write(_announcement(found, memory, world))
     request = credentials_api.stage(org, session.bearer, found.app_id, found.consumer)
     failure: EcapipeError | None = None
     pair: StagedPair | None = None
@@ -135,7 +129,25 @@ def _make(found: Found, memory: Memory, world: World) -> StagedPair:
     return pair
 
 
+def _announcement(found: Found, memory: Memory, world: World) -> RotationRecord:
+    at = found.read_at if found.read_at is not None else now(world)
+    url, consumer = found.session.org.url, found.consumer.id
+    return RotationRecord(app=memory.app, url=url, consumer=consumer, announced_at=at)
+
+
+def _remember(found: Found, pair: StagedPair, memory: Memory, world: World) -> None:
+    """Write down whose pair it is from now on: one that was adopted, or one whose response was lost."""
+    if memory.record is None or memory.record.finished or memory.record.key not in (None, pair.key):
+        memory.write(_announcement(found, memory, world))
+    memory.update(staged=pair.id, key=pair.key)
+
+
 def _made_all_the_same(found: Found, memory: Memory, world: World, failure: EcapipeError | None) -> StagedPair:
+    """The pair of a request whose response was lost. Raises `EcapipeError`."""
+    if failure and 400 <= (failure.problem.http_status or 0) < 500:
+        # The org refused: what is in the slot now, if anything, is somebody else's.
+        memory.update(finished=True)
+        raise failure
     try:
         read_slot(found, world)
     except EcapipeError as error:
