@@ -23,6 +23,8 @@ from ecapipe.secret import Secret
 
 _FOLDER, _RUNS = "rotations", "rotated"
 _LARGEST: Final = 64 * 1024
+_KEPT: Final = 50
+"""Records of runs."""
 _LARGEST_RUN: Final = 64 * 2**20
 _FATE: Final[TokenFate] = "handedOver"
 _SECONDS: Final = 60.0
@@ -124,8 +126,12 @@ class RecordFiles:
 
 
 def write_run(environment: Environment, run: str, content: bytes) -> None:
-    """Write down what came of a run so far. Raises `EcapipeError`."""
-    writer.write(os.path.join(state.folder(environment, _RUNS), f"{run}.json"), content, private=True)
+    """Write down what came of a run so far; the records of old runs go. Raises `EcapipeError`."""
+    folder = state.folder(environment, _RUNS)
+    writer.write(os.path.join(folder, f"{run}.json"), content, private=True)
+    for name in sorted(os.listdir(folder))[:-_KEPT]:
+        with suppress(FileNotFoundError):  # another run was faster
+            os.unlink(os.path.join(folder, name))
 
 
 def read_run(environment: Environment, name: str) -> bytes:

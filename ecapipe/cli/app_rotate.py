@@ -17,6 +17,7 @@ from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFileFlag, ProjectFlags, 
 from ecapipe.cli.resume import join_values
 from ecapipe.cli.session import CommandSession
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.render import text
 from ecapipe.rotate import commands as deliver_commands
 
 if TYPE_CHECKING:
@@ -241,8 +242,13 @@ def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Out
     from ecapipe.documents import codec
     from ecapipe.events import RunEnded, SubjectFinished
 
-    if isinstance(event, SubjectFinished | RunEnded):
+    if not isinstance(event, SubjectFinished | RunEnded):
+        return
+    try:
         rotation_tools.write_run(session.environment, report.run, codec.encode(_result(report, outcomes)))
+    except EcapipeError as error:
+        # What was rotated is rotated: a full disk is no reason to call it failed.
+        text.write(session.err, [text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
 
 
 def _earlier(session: CommandSession, value: str) -> dict[Subject, Outcome]:
@@ -290,14 +296,12 @@ def _result(report: Report, outcomes: dict[Subject, Outcome]) -> results.AppRota
 
 def _lines(report: Report, outcomes: dict[Subject, Outcome], flags: RotateFlags) -> Iterator[str]:
     """What came of each rotation, and what is left to do."""
-    from ecapipe.render.text import clean
-
     for subject, outcome in outcomes.items():
         sentence = "nothing keeps it from that." if flags.dry_run else _SENTENCES[flags.mode].format(key=outcome.key)
         line = f"{report.name(subject)}: {sentence}"
         if outcome.previous_until:
             line += f" The previous one works until {outcome.previous_until}."
-        yield clean(line)
+        yield text.clean(line)
 
 
 _SENTENCES: Final[dict[str, str]] = {
