@@ -43,7 +43,6 @@ def update(
                 f"The login of {each.username} in the Salesforce CLI uses the previous pair. Log in again: {again} "
                 "--hand-over sf",
             )
-    _tell_of_settings(target, pair, world, work)
 
 
 def _logins(target: Target, key: str, world: World) -> list[SavedLogin]:
@@ -101,10 +100,10 @@ def _move_secret(owner: SecretOwner, pair: NewPair, world: World, work: StageWor
     work.note("hint", f"The saved secret of {owner.full_name} is replaced by the new one.")
 
 
-def _tell_of_settings(target: Target, pair: NewPair, world: World, work: StageWork) -> None:
+def tell_of_settings(target: Target, pair: NewPair, work: StageWork) -> None:
     """Say how the project gets the new key, where its settings file has the old one."""
     file = target.app.settings
-    if file is None or target.key == pair.key or work.facts.get("writtenBack"):
+    if file is None or target.key == pair.key:
         return
     name = variable("consumerKey", target.app.name, target.org)
     work.note(

@@ -241,9 +241,9 @@ class _Rotation:
             promotion.confirm(target, found, pair, options, world=world, work=work, outcome=self.outcome)
         with sequence.stage(UPDATE_SAVED) as work:
             old = found.rotated.key if found.rotated else target.key
-            if options.write_back:
-                work.facts["writtenBack"] = True
             dependents.update(target, old, pair, tools=self.tools, world=world, work=work)
+            if not options.write_back:
+                dependents.tell_of_settings(target, pair, work)
             own.update(finished=True)
 
     def prove(self, target: Target, pair: NewPair, work: StageWork) -> None:

@@ -152,7 +152,8 @@ def _made_all_the_same(found: Found, memory: Memory, world: World, failure: Ecap
         read_slot(found, world)
     except EcapipeError as error:
         raise failure or error from None
-    if found.active and _is_ours(found.active, found, memory, world):
+    # The slot was empty before, so that a pair which follows a success is that of the request.
+    if found.active and (failure is None or _is_ours(found.active, found, memory, world)):
         return found.active
     raise failure or EcapipeError(nothing_staged(memory.app, found.session.org.host))
 

@@ -298,3 +298,13 @@ def test_several_apps_and_orgs_one_after_the_other_and_resumed(tmp_path: Path) -
         assert len(scene.received) == received
         plain = inside(*words[:-1], "--resume", at=scene.home, PATH=scene.path)
         assert "2 succeeded, 2 failed" in plain.out
+
+
+def test_an_org_that_says_less_is_asked_again(tmp_path: Path) -> None:
+    """An empty slot may be a 404, and the response to the staging may tell no pair: the slot does."""
+    nothing: Fault = Fault("*/staged", {"status": 404, "body": [{"errorCode": "NOT_FOUND"}]}, times=1)
+    little = Fault("*/staged", {"status": 201, "body": {}, "seen": True}, after=1, times=1)
+    with staged(tmp_path, faults=[nothing, little]) as scene:
+        ended = scene.deliver()
+        assert ended.status == 0, ended
+        assert scene.accepts(*values(scene))
