@@ -342,6 +342,24 @@ TARGET_STAGES: Final = (AUTHORIZE, TOKEN, VERIFY, HAND_OVER)
 """The stages of an app in an org."""
 
 
+FIND_CONSUMER: Final = Stage("find-consumer", "Finding the consumer")
+
+STAGE: Final = Stage("stage", "Staging a new pair")
+
+PROVE: Final = Stage("prove", "Proving the new pair")
+
+DELIVER: Final = Stage("deliver", "Delivering the new pair")
+
+PROMOTE: Final = Stage("promote", "Promoting the new pair")
+
+CONFIRM: Final = Stage("confirm", "Confirming both pairs")
+
+UPDATE_SAVED: Final = Stage("update-saved", "Updating saved logins and secrets")
+
+ROTATION_STAGES: Final = (FIND_CONSUMER, STAGE, PROVE, DELIVER, PROMOTE, CONFIRM, UPDATE_SAVED)
+"""The stages of a rotation. The order is a promise: nothing is delivered unproved, or promoted undelivered."""
+
+
 def stages_until(name: str | None, *, hand_over: bool = False) -> tuple[Stage, ...]:
     """The stages up to and including the one called `name`; None: all of them, and the hand-over if asked for."""
     if name is None and hand_over:
@@ -366,5 +384,6 @@ class Clock:
 
 DRY_RUN: Final = "Dry run: nothing is sent."
 PROBED: Final = "Dry run: the org was asked, and nobody signs in."
-DRY_RUNS: Final = (DRY_RUN, PROBED)
-"""The reasons of a stage that a dry run ends at."""
+DRY_RUN_ONLINE: Final = "Dry run: nothing is changed."
+DRY_RUNS: Final = (DRY_RUN, PROBED, DRY_RUN_ONLINE)
+"""The reasons of a stage that a dry run ends at; the last two asked orgs."""

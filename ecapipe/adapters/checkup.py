@@ -68,6 +68,18 @@ class _Kind:
 
 
 _STATE_FOLDERS: Final = {
+    "rotated": _Kind(
+        "Records of runs of app rotate",
+        secret=False,
+        writer="ecapipe app rotate",
+        remover="Old ones go by themselves; delete the folder to remove all.",
+    ),
+    "rotations": _Kind(
+        "What tells a staged key and secret that ecapipe made from those of others",
+        secret=False,
+        writer="ecapipe app rotate",
+        remover="Delete the folder, while nothing is staged.",
+    ),
     "runs": _Kind(
         "Recorded runs",
         secret=False,

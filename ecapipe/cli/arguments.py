@@ -40,6 +40,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "FORMAT=PATH": _PATH,
     # What is no file may be the key itself, or a line of it.
     "PATH": r"(?!)",
+    "COMMAND": r"[\w ./:@=,{}+'-]{1,400}",
     "RUN": r"[\w-]{1,40}",
     "RUN|FILE": _PATH,
     "REF": r"\w[\w./@~^{}-]{0,199}",

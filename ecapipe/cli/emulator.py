@@ -96,7 +96,8 @@ def start(session: CommandSession, flags: StartFlags) -> int:
     the first two requests, and "times": 1 makes it happen once.
 
     "do" can have: "status" with a JSON "body"; "html": true for a maintenance page, or {"error", "error_description"}
-    for an error page; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "truncate", "huge":
+    for an error page; "redirect": URL; "reset", "form", "wrongOrg", "wrongUser": true; "seen": true lets
+    the org act although its response is another, "unseen": true hides the request from it; "truncate", "huge":
     bytes; "drip": bytes per second; "delay", "retryAfter": seconds; "wrongContentType": TYPE.
     """
     from ecapipe.emulator.server import Emulator
@@ -179,6 +180,7 @@ def registered(project: ProjectSelection, world: World, home: str | None = None)
             introspects_all=_flag(app, "isIntrospectAllTokens", False),
             certificate=jwt.certificate(app),
             pre_authorized=_policy(app, "permittedUsersPolicyType") != "AllSelfAuthorized",
+            packaged=app.distribution == "Packaged",
         )
     return list(by_key.values())
 

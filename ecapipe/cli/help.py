@@ -27,8 +27,8 @@ class HelpEntry:
 COMMANDS: Final[Mapping[str, HelpEntry]] = {
     "run": HelpEntry("Authorize the external client apps of a project, from their files to a verified token."),
     "app": HelpEntry(
-        "List, check, probe and protect the external client apps of a project, and save their secrets.",
-        ("list", "check", "probe", "protect", "set-secret", "forget-secret"),
+        "List, check, probe, protect and rotate the external client apps of a project, and save their secrets.",
+        ("list", "check", "probe", "protect", "rotate", "set-secret", "forget-secret"),
     ),
     "login": HelpEntry("Manage saved logins.", ("list", "display", "refresh", "token", "logout")),
     "runs": HelpEntry("List, show and resume recent runs.", ("list", "show")),
@@ -150,6 +150,14 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
         Example("Count an answer that tells neither as a failure, in CI:",
                 "ecapipe app probe --source-dir sample-project --emulator --strict"),
+    ),
+    "ecapipe app rotate": (
+        Example("See what would be done, and whether it can be:",
+                "ecapipe app rotate --name Nightly_Reports --target-org uat --dry-run"),
+        Example("Rotate, and let GitHub Actions have the new pair:",
+                'ecapipe app rotate --name Nightly_Reports --target-org uat --deliver "gh secret set {variable}"'),
+        Example("Delete the previous pair, once nothing uses it:",
+                "ecapipe app rotate --name Nightly_Reports --target-org uat --end-previous"),
     ),
     "ecapipe app protect": (
         Example("See how to keep the settings files out of git:",

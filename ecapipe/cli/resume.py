@@ -55,7 +55,7 @@ class ResumableCommand(Command):
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
         if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
             raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
-        words = _join_values(args)
+        words = join_values(args)
         # What the earlier run was given, a flag here replaces.
         mistakes.refuse(ctx, self, [word for word in words if word != f"{FLAG}="])
         if any(_is_resume(word) for word in words) and _only_modes(words):
@@ -100,7 +100,7 @@ def _is_resume(word: str) -> bool:
     return word.startswith(f"{FLAG}=")
 
 
-def _join_values(words: Sequence[str]) -> list[str]:
+def join_values(words: Sequence[str]) -> list[str]:
     """The words of a command line with each ``--resume`` joined to its value, empty for none.
 
     typer knows no option whose value may be left out.

@@ -36,7 +36,8 @@ PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The proof that `app` can identify itself to an org. Only `resolve` makes one.
+    """The proof that `app` can identify itself to an org. Only `resolve` makes one, and a rotation
+    for the pair that an org has staged for it.
 
     `consumer_secret` is None only for a public client, or where a private key proves more.
     """

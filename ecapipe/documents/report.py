@@ -119,12 +119,13 @@ class Report:
         return sorted(events, key=lambda event: self._place.get(event.subject, 0))
 
     @property
-    def started_at(self) -> str:
-        return self._run.at
+    def run(self) -> str:
+        """Its name."""
+        return self._run.run
 
     @property
-    def run(self) -> str:
-        return self._run.run
+    def started_at(self) -> str:
+        return self._run.at
 
     @property
     def origin(self) -> Origin | None:

@@ -15,6 +15,7 @@ from ecapipe.documents import codec, health, verdicts
 from ecapipe.documents.codec import Document, Result
 from ecapipe.documents.run_document import (
     App,
+    Failure,
     FlowName,
     Natural,
     Origin,
@@ -23,10 +24,12 @@ from ecapipe.documents.run_document import (
     Project,
     RunResult,
     Time,
+    Tree,
     Version,
 )
+from ecapipe.documents.run_document import Stage as RunStage
 from ecapipe.documents.run_states import RunState
-from ecapipe.events import VariableState
+from ecapipe.events import ROTATION_STAGES, VariableState
 from ecapipe.problems.problem import Category
 from ecapipe.protect.scanners import TOOLS
 
@@ -36,12 +39,20 @@ if TYPE_CHECKING:
     from ecapipe.documents.report import Report
     from ecapipe.documents.run_summary import RunSummary
     from ecapipe.documents.verdicts import Verdict
-    from ecapipe.events import AppFacts, ProjectFacts, SavedLoginFacts, SavedSecretFacts, VariableFacts
+    from ecapipe.events import (
+        AppFacts,
+        ProjectFacts,
+        SavedLoginFacts,
+        SavedSecretFacts,
+        StageEnded,
+        VariableFacts,
+    )
     from ecapipe.problems import problem as problems
     from ecapipe.problems.problem import Kind
     from ecapipe.protect.protection import Protection
     from ecapipe.saved import records
 
+RotationStageName = Annotated[str, Meta(extra_json_schema={"enum": [stage.name for stage in ROTATION_STAGES]})]
 Warnings = Annotated[Sequence[str], Meta(description="Sentences for people.")]
 Line = Annotated[int, Meta(ge=1)]
 ExitStatus = Annotated[int, Meta(ge=1)]
@@ -250,6 +261,49 @@ class AppProbe(Survey, kw_only=True):
             **_survey(searched, apps),
             probes=[Probe.of(verdict) for verdict in found],
             summary=VerdictCounts(**{word: words.count(word) for word in verdicts.WORDS}),
+        )
+
+
+class RotationStage(RunStage, kw_only=True):
+    stage: RotationStageName
+
+
+class RotationFailure(Failure, kw_only=True):
+    stage: RotationStageName
+
+
+class Rotated(Document, kw_only=True):
+    """What came of the rotation of an app in an org."""
+
+    project: Tree = UNSET
+    app: str
+    org: str
+    consumer_key: MaskedKey | None
+    previous_until: Annotated[
+        str | None, Meta(description="When the previous pair expires; null: there is none, or it is not known.")
+    ]
+    delivered: Annotated[Sequence[str], Meta(description="Which part was handed to whom.")]
+    proved: Annotated[
+        Sequence[Literal["introspect", "client-credentials", "jwt"]],
+        Meta(description="How the org proved that it accepts the new pair."),
+    ]
+
+
+class AppRotate(Result, kw_only=True):
+    run: Annotated[str, Meta(description="Names the run, for --resume.")]
+    stages: Sequence[RotationStage]
+    successes: Sequence[Rotated]
+    failures: Sequence[RotationFailure]
+
+    @classmethod
+    def of(cls, run: str, ended: Iterable[StageEnded], successes: Sequence[Rotated]) -> AppRotate:
+        stages = tuple(ended)
+        failures = [Failure.of(each, each.problem) for each in stages if each.problem]
+        return cls(
+            run=run,
+            stages=[codec.of(RunStage.of(each), RotationStage) for each in stages],
+            successes=successes,
+            failures=[codec.of(each, RotationFailure) for each in failures],
         )
 
 

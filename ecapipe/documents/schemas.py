@@ -24,6 +24,7 @@ _RESULTS: Final[dict[str, tuple[list[Any], list[int]]]] = {
     "app-list": ([results.AppList], [0]),
     "app-probe": ([results.AppProbe], [0, 1, PARTIAL]),
     "app-protect": ([results.AppProtect, results.ScannerRules], [0]),
+    "app-rotate": ([results.AppRotate], [0, 1, PARTIAL, INTERRUPTED]),
     "app-set-secret": ([results.AppSetSecret], [0]),
     "doctor": ([results.Doctor, results.Storage], [0, 1]),
     "emulator-start": ([results.EmulatorStart], [0]),

@@ -67,6 +67,10 @@ class Do(TypedDict, total=False):
     """Close the connection after this many bytes of the body."""
     reset: bool
     """Close the connection without an answer."""
+    seen: bool
+    """With `status`, `html` or `redirect`: the org does what it is asked, and its answer is lost."""
+    unseen: bool
+    """The org does not see the request, as if it had been lost on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,9 @@ def parse(data: bytes) -> tuple[Fault, ...]:
 
 def answer(do: Do, usual: Callable[[], Response]) -> Response:
     """The answer to send: the usual one with what goes wrong done to it, or another in its place."""
-    response = _replacement(do) or usual()
+    replacement = _replacement(do)
+    response = usual() if replacement is None or "seen" in do else replacement
+    response = replacement or response
     # Response computes the length anew.
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     body = bytes(response.body)
@@ -199,7 +205,7 @@ def _replacement(do: Do) -> Response | None:
         return JSONResponse(do["body"], do["status"])
     if "status" in do:
         return Response(status_code=do["status"])
-    return None
+    return Response(status_code=503) if "unseen" in do else None
 
 
 def _exchange_identity(body: bytes, do: Do) -> bytes:
@@ -267,8 +273,8 @@ def _suggestion(name: str, rules: Iterable[str]) -> str:
 
 
 def _check_together(do: Do) -> None:
-    if "reset" in do and do.keys() - {"reset", "delay"}:
-        raise ValueError('beside "reset" there is no answer to change: only "delay" goes with it')
+    if "reset" in do and do.keys() - {"reset", "delay", "unseen"}:
+        raise ValueError('beside "reset" there is no answer to change: only "delay" and "unseen" go with it')
     if "redirect" in do and ("html" in do or "body" in do):
         raise ValueError('"redirect" has neither "html" nor "body"')
     if "redirect" in do and not 300 <= do.get("status", 302) < 400:
@@ -351,4 +357,6 @@ _DO_RULES: Final[Mapping[str, _Rule]] = {
     "drip": _Rule("bytes per second, more than 0", _number(float("inf"))),
     "truncate": _Rule("a whole number of bytes", _whole(0)),
     "reset": _TRUE,
+    "seen": _TRUE,
+    "unseen": _TRUE,
 }

@@ -19,7 +19,7 @@ def describe(org: EmulatedOrg, form: Parameters, authorization: str) -> Members:
     token = form.need("token")
     grant = org.session(token) or org.approval(token)
     # Why it is not active is not said: an app learns nothing of another's tokens (section 2.2).
-    if grant is None or not (app.introspects_all or grant.app is app):
+    if grant is None or not (app.introspects_all or org.same(grant.app, app)):
         return {"active": False}
     return _active(org, grant)
 

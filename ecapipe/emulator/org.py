@@ -9,7 +9,8 @@ import secrets
 import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 from ecapipe.emulator.proofs import Proofs
 from ecapipe.emulator.wire import Call, OAuthError
@@ -23,6 +24,9 @@ SESSION: Final = 2 * 60 * 60.0
 
 APPROVALS: Final = 5
 """Approvals of one user for one app, each with a refresh token; one more revokes the oldest."""
+
+STAGED_LIFETIME: Final = 30 * 24 * 60 * 60.0
+"""Seconds that a pair lives in the slot of a consumer."""
 
 REFRESHING: Final = frozenset({"refresh_token", "offline_access"})
 """Scopes that bring a refresh token."""
@@ -76,11 +80,13 @@ class RegisteredApp:
     more_consumers: tuple[EmulatedPair, ...] = ()
     """Further consumers of the app, each as good as the first."""
     staged: EmulatedPair | None = None
-    """What an administrator has staged for the next rotation; not good yet."""
+    """What an administrator has staged for the next rotation of the first consumer."""
     dpop_required: bool = False
     """Its tokens are bound to keys; others are bound where a request has a proof."""
     used: bool = True
     """False: the orgs have no usage data of it until its first login."""
+    packaged: bool = False
+    """It was installed with a package, so that its keys are not this org's to rotate."""
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -99,6 +105,36 @@ class OrgSetup:
     """The switch "Allow access to External Client App consumer secrets via REST API"."""
     may_view_secrets: bool = True
     """Its users have the permission "View Client Secret"."""
+    newest: int = 68
+    """The newest version of its REST API."""
+
+
+@dataclass(slots=True)
+class Staged:
+    """The pair in the slot of a consumer, which is as good as the one in force for as long as it is there: staged for
+    the next rotation (Active), or in force until the last one (Rotated)."""
+
+    id: str
+    app: RegisteredApp
+    """The app with this pair."""
+    state: Literal["Active", "Rotated"]
+    created_by: str
+    created: float
+    since: float
+    """Seconds since the epoch when it came into the slot."""
+
+    @property
+    def ends(self) -> float:
+        return self.since + STAGED_LIFETIME
+
+
+@dataclass(slots=True, eq=False)
+class EmulatedConsumer:
+    """A consumer of an app in one org: `app` has the pair that is in force."""
+
+    id: str
+    app: RegisteredApp
+    slot: Staged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +201,17 @@ class EmulatedOrg:
         self._number = number
         apps = tuple(apps)
         self.apps = tuple(app for app in apps if not setup.login_host and (app.orgs is None or name in app.orgs))
-        self._all_keys = {key for app in apps for key in _consumers(app)}
-        self._apps = {key: consumer for app in self.apps for key, consumer in _consumers(app).items()}
+        self._all_keys = {key for app in apps for key in _keys(app)}
+        self._consumers = {
+            app.name: [
+                EmulatedConsumer(full_id(f"888{position:06}{number:06}"), each)
+                for number, each in enumerate(_each_pair(app), 1)
+            ]
+            for position, app in enumerate(self.apps, 1)
+        }
+        self._owners = {each.app.consumer_key: each for own in self._consumers.values() for each in own}
+        """The consumer of every key there ever was: what was granted with an old one is good with the next."""
+        self._staged_count = 0
         self._app_names: set[str] = set()
         """Of the apps that somebody has logged in with."""
         self._users: dict[str, EmulatedUser] = {}
@@ -179,17 +224,64 @@ class EmulatedOrg:
         self.person = self.user(f"user@{name}.example")
         self.password = secrets.token_urlsafe(9)
         self.proofs = Proofs(url, clock)
+        for app in self.apps:
+            if app.staged:
+                self._put_into_slot(self._consumers[app.name][0], app.staged, self.person)
 
     def app(self, consumer_key: str) -> RegisteredApp:
         """The app with this key; raises OAuthError."""
-        try:
-            return self._apps[consumer_key]
-        except KeyError:
-            raise OAuthError("invalid_client_id", "client identifier invalid") from None
+        consumer = self._owners.get(consumer_key)
+        if consumer:
+            slot = self.slot(consumer)
+            for app in [consumer.app, slot.app] if slot else [consumer.app]:
+                if app.consumer_key == consumer_key:
+                    return app
+        raise OAuthError("invalid_client_id", "client identifier invalid")
 
     def lacks(self, consumer_key: str) -> bool:
         """Whether the key belongs to an app of other orgs, but not of this one."""
-        return consumer_key in self._all_keys and consumer_key not in self._apps
+        return consumer_key in self._all_keys and consumer_key not in self._owners
+
+    def same(self, one: RegisteredApp, other: RegisteredApp) -> bool:
+        """Whether both are one consumer of one app, be it with different pairs."""
+        return self._owners[one.consumer_key] is self._owners[other.consumer_key]
+
+    def consumers(self, app: RegisteredApp) -> list[EmulatedConsumer]:
+        """The consumers of an app, each with the pair that is in force."""
+        return self._consumers[app.name]
+
+    def slot(self, consumer: EmulatedConsumer) -> Staged | None:
+        """The pair in the slot of a consumer, unless it has expired."""
+        if consumer.slot and self.clock() >= consumer.slot.ends:
+            consumer.slot = None
+        return consumer.slot
+
+    def stage(self, consumer: EmulatedConsumer, user: EmulatedUser) -> Staged | None:
+        """Put a new pair into the slot of a consumer; None if there is one already."""
+        if self.slot(consumer):
+            return None
+        pair = EmulatedPair(f"3MVG9{_random(80)}", Secret(secrets.token_hex(32).upper()))
+        return self._put_into_slot(consumer, pair, user)
+
+    def rotate(self, consumer: EmulatedConsumer) -> Staged | None:
+        """Exchange the staged pair and the one in force, which gets a new id in the slot; None if none is staged."""
+        staged = self.slot(consumer)
+        if staged is None or staged.state != "Active":
+            return None
+        old, consumer.app = consumer.app, staged.app
+        now = self.clock()
+        consumer.slot = Staged(self._staged_id(), old, "Rotated", staged.created_by, created=now, since=now)
+        return consumer.slot
+
+    def _put_into_slot(self, consumer: EmulatedConsumer, pair: EmulatedPair, user: EmulatedUser) -> Staged:
+        app, now = replace(consumer.app, consumer_key=pair.key, consumer_secret=pair.secret), self.clock()
+        consumer.slot = Staged(self._staged_id(), app, "Active", user.id, created=now, since=now)
+        self._owners[pair.key] = consumer
+        return consumer.slot
+
+    def _staged_id(self) -> str:
+        self._staged_count += 1
+        return full_id(f"1SC{self._number:06}{self._staged_count:06}")
 
     def user(self, username: str) -> EmulatedUser:
         """The user of this name, who is created with the first request for it."""
@@ -255,7 +347,7 @@ class EmulatedOrg:
         """What a code stands for, and the user who allowed it; raises OAuthError."""
         # A code is gone with its first use, also if that fails (RFC 6749, section 4.1.2).
         authorization = self._codes.pop(code, None)
-        if authorization is None or authorization.user is None or authorization.app is not app:
+        if authorization is None or authorization.user is None or not self.same(authorization.app, app):
             raise OAuthError("invalid_grant", "invalid authorization code")
         if self.clock() - authorization.since >= LIFETIME:
             raise OAuthError("invalid_grant", "expired authorization code")
@@ -278,7 +370,7 @@ class EmulatedOrg:
             return self._issue(app, user, scopes, None, thumbprint)
         # Without duplicates: after rotations an approval is there under several tokens.
         oldest_first = dict.fromkeys(self._approvals.values())
-        approvals = [approval for approval in oldest_first if approval.app is app and approval.user == user]
+        approvals = [approval for approval in oldest_first if self.same(approval.app, app) and approval.user == user]
         if len(approvals) >= APPROVALS:
             self._end(approvals[0])
         approval = Approval(app, user, scopes, self.clock(), _refresh_token(), thumbprint)
@@ -289,7 +381,7 @@ class EmulatedOrg:
         """A token answer without a person, with rotation also the next refresh token; raises OAuthError, also for one
         that is bound to another key."""
         approval = self._approvals.get(refresh_token)
-        if approval is None or approval.app is not app:
+        if approval is None or not self.same(approval.app, app):
             raise OAuthError("invalid_grant", "expired access/refresh token")
         if approval.thumbprint != thumbprint:
             raise OAuthError("invalid_dpop_proof", "the refresh token is bound to another key, or to none")
@@ -334,7 +426,7 @@ class EmulatedOrg:
 
     def approved(self, app: RegisteredApp, user: EmulatedUser) -> bool:
         """Whether the user has approved the app and not revoked it since."""
-        return any(approval.app is app and approval.user == user for approval in self._approvals.values())
+        return any(self.same(each.app, app) and each.user == user for each in self._approvals.values())
 
     def revoke(self, token: str) -> None:
         """End an access token, or a refresh token and all access tokens issued for it; raises OAuthError."""
@@ -377,11 +469,18 @@ class EmulatedOrg:
         }
 
 
-def _consumers(app: RegisteredApp) -> dict[str, RegisteredApp]:
-    """The app under each of its keys."""
-    return {app.consumer_key: app} | {
-        pair.key: replace(app, consumer_key=pair.key, consumer_secret=pair.secret) for pair in app.more_consumers
-    }
+def _keys(app: RegisteredApp) -> list[str]:
+    return [app.consumer_key, *(pair.key for pair in app.more_consumers)]
+
+
+def _each_pair(app: RegisteredApp) -> list[RegisteredApp]:
+    """The app with each pair of its consumers."""
+    return [app, *(replace(app, consumer_key=each.key, consumer_secret=each.secret) for each in app.more_consumers)]
+
+
+def timestamp(seconds: float) -> str:
+    """A time as the REST API writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def full_id(short: str) -> str:

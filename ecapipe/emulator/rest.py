@@ -14,7 +14,7 @@ from ecapipe.emulator.wire import Call, OAuthError, RestError
 
 ROOT: Final = "/services/data"
 
-_VERSIONS: Final = range(41, 69)
+_OLDEST: Final = 41
 _SEASONS: Final = ("Winter", "Spring", "Summer")
 _RESOURCES: Final = ("actions", "apps", "connect", "limits", "query", "recent", "search", "sobjects", "tooling")
 _PATH: Final = re.compile(rf"{ROOT}/v([0-9]{{2}})\.0(/.*)?")
@@ -27,21 +27,22 @@ _QUERY: Final = re.compile(
 Row = Mapping[str, object]
 
 
-def versions() -> Response:
+def versions(org: EmulatedOrg) -> Response:
     """All API versions. Nobody has to be logged in for that."""
-    return JSONResponse([_version(number) for number in _VERSIONS])
+    return JSONResponse([_version(number) for number in _known(org)])
 
 
 def answer(org: EmulatedOrg, call: Call) -> Response | None:
     """The response to a request below a version; None for a version that does not exist."""
     match = _PATH.fullmatch(call.path)
-    if match is None or int(match[1]) not in _VERSIONS:
+    if match is None or int(match[1]) not in _known(org):
         return None
     try:
         session = _admit(org, call)
         if session is None or not {"api", "full"}.intersection(session.scopes):
             raise RestError(401, "INVALID_SESSION_ID", "Session expired or invalid")
-        return JSONResponse(_resource(org, call, int(match[1]), match[2] or ""))
+        result = _resource(org, call, int(match[1]), match[2] or "", session.user)
+        return Response(status_code=204) if result is None else JSONResponse(result)
     except RestError as error:
         headers = {}
         if error.status == 401:
@@ -58,9 +59,16 @@ def _admit(org: EmulatedOrg, call: Call) -> EmulatedSession | None:
         raise RestError(401, error.error, error.description) from None
 
 
-def _resource(org: EmulatedOrg, call: Call, number: int, path: str) -> object:
-    root = f"{ROOT}/v{number}.0"
-    match path.strip("/").split("/"):
+def _known(org: EmulatedOrg) -> range:
+    return range(_OLDEST, org.setup.newest + 1)
+
+
+def _resource(org: EmulatedOrg, call: Call, number: int, path: str, user: EmulatedUser) -> object:
+    """What a resource says; None where it has nothing to say."""
+    root, steps = f"{ROOT}/v{number}.0", path.strip("/").split("/")
+    if call.method != "GET" and steps[:2] != ["apps", "oauth"]:
+        raise RestError(405, "METHOD_NOT_ALLOWED", f"HTTP Method '{call.method}' not allowed")
+    match steps:
         case [""]:
             return {name: f"{root}/{name}" for name in _RESOURCES}
         case ["query"]:
@@ -70,7 +78,7 @@ def _resource(org: EmulatedOrg, call: Call, number: int, path: str) -> object:
                 if len(id) in (15, 18) and str(row["Id"]).startswith(id):
                     return _record(root, type, row)
         case ["apps", "oauth", *steps]:
-            return consumers.answer(org, number, f"{root}/apps/oauth", steps, call.query)
+            return consumers.answer(org, call, steps, root=f"{root}/apps/oauth", version=number, user=user)
         case _:
             pass
     raise RestError(404, "NOT_FOUND", "The requested resource does not exist")
@@ -82,7 +90,7 @@ def _query(org: EmulatedOrg, root: str, text: str) -> object:
     if query is None:
         raise RestError(400, "MALFORMED_QUERY", "unexpected token in the query")
     rows = _rows(org, query["type"])
-    if rows is None:
+    if not rows:
         raise RestError(400, "INVALID_TYPE", f"sObject type '{query['type']}' is not supported.")
     type = _TYPES[query["type"].lower()]
     names = {name.lower(): name for name in rows[0]}
@@ -99,7 +107,11 @@ def _query(org: EmulatedOrg, root: str, text: str) -> object:
     return {"totalSize": len(records), "done": True, "records": records}
 
 
-_TYPES: Final = {"organization": "Organization", "user": "User"}
+_TYPES: Final = {
+    "organization": "Organization",
+    "user": "User",
+    "externalclientapplication": "ExternalClientApplication",
+}
 
 
 def _rows(org: EmulatedOrg, type: str) -> list[Row] | None:
@@ -110,6 +122,8 @@ def _rows(org: EmulatedOrg, type: str) -> list[Row] | None:
             return [_organization(org)]
         case "user":
             return [_user(org, user) for user in org.users]
+        case "externalclientapplication":
+            return [{"Id": id, "DeveloperName": app.name} for id, app in consumers.with_ids(org)]
         case _:
             return None
 

@@ -201,15 +201,16 @@ async def _read(request: Request) -> Call:
     """The whole request; raises ClientDisconnect."""
     body = await request.body()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    form = body.decode("utf-8", "replace") if media_type == "application/x-www-form-urlencoded" else ""
+    is_form = media_type == "application/x-www-form-urlencoded"
     return Call(
         request.method,
         # An address that ends in a slash makes two of them; Salesforce takes them for one.
         "/" + request.scope["path"].lstrip("/"),
         query=Parameters(request.scope["query_string"].decode("utf-8", "replace")),
-        form=Parameters(form),
+        form=Parameters(body.decode("utf-8", "replace") if is_form else ""),
         authorization=request.headers.get("authorization", ""),
         proofs=tuple(request.headers.getlist("dpop")),
+        body=b"" if is_form else body,
     )
 
 

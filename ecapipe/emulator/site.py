@@ -70,11 +70,17 @@ def _route(org: EmulatedOrg, call: Call) -> Response:
         case "GET" | "POST", "/services/oauth2/userinfo":
             return _userinfo(org, call)
         case "GET", "/services/data" | "/services/data/":
-            return rest.versions()
-        case "GET", path if path.startswith(rest.ROOT) and (response := rest.answer(org, call)):
+            return rest.versions(org)
+        case "GET" | "POST" | "PATCH" | "DELETE", path if path.startswith(rest.ROOT) and (
+            response := rest.answer(org, call)
+        ):
             return response
         case _:
-            return pages.error("not_found", "there is no such page here", 404)
+            return _no_such_page()
+
+
+def _no_such_page() -> Response:
+    return pages.error("not_found", "there is no such page here", 404)
 
 
 def _authorize(org: EmulatedOrg, call: Call) -> Response:

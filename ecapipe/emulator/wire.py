@@ -66,6 +66,8 @@ class Call:
     authorization: str
     proofs: tuple[str, ...] = ()
     """What stands in ``DPoP`` headers."""
+    body: bytes = b""
+    """What was sent, if it was no form."""
 
     @property
     def access_token(self) -> str | None:

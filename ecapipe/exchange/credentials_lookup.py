@@ -10,6 +10,7 @@ from ecapipe.credentials.sources import FetchedPair
 from ecapipe.exchange.ports import CredentialsAccess
 from ecapipe.oauth import credentials_api
 from ecapipe.oauth.credentials_api import Consumer, StagedPair
+from ecapipe.oauth.messages import Send
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org, error_at, same_id
 from ecapipe.orgs.sf_logins import SfLogin
@@ -25,7 +26,7 @@ from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret, mask, redact
 
-_MAX_PAGES: Final = 50
+MAX_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""
 
 _TRY_NEXT_ORG: Final = frozenset({rest_app_not_listed, rest_consumer_unknown})
@@ -97,8 +98,7 @@ class CredentialsLookup:
         app_id = self._app_ids_of(username, session).get(app.name)
         if app_id is None:
             raise session.error(rest_app_not_listed(app.name, org.host))
-        response = send(credentials_api.consumers(org, bearer, app_id))
-        consumers = credentials_api.known(response, org, bearer)
+        consumers = list_consumers(org, bearer, app_id, send)
         if key is None:
             consumer = _only_consumer(app, consumers, session)
         else:
@@ -149,7 +149,7 @@ class CredentialsLookup:
 
     def _list_apps(self, session: _Session) -> Iterator[tuple[str, str]]:
         org, bearer = session.org, session.bearer
-        for number in range(_MAX_PAGES):
+        for number in range(MAX_PAGES):
             page = credentials_api.listed(self._access.send(credentials_api.usage(org, bearer, number)), org, bearer)
             yield from page.ids.items()
             # Orgs send the address of a next page on the last one, too; it leads to an empty page.
@@ -169,6 +169,19 @@ class CredentialsLookup:
             if pair and pair.key == key:
                 raise session.error(rest_pair_staged(app.name, host, mask(key)))
         raise session.error(rest_consumer_unknown(app.name, host, mask(key), _mask_keys(consumers)))
+
+
+def list_consumers(org: Org, bearer: Secret, app_id: str, send: Send) -> list[Consumer]:
+    """All consumers of an app, from all pages. Raises `EcapipeError` as `credentials_api.known`."""
+    consumers: list[Consumer] = []
+    page = None
+    for _ in range(MAX_PAGES):
+        known = credentials_api.known(send(credentials_api.consumers(org, bearer, app_id, page)), org, bearer)
+        consumers += known.consumers
+        page = known.next
+        if page is None or not known.consumers:
+            break
+    return consumers
 
 
 def _only_consumer(app: App, consumers: Sequence[Consumer], session: _Session) -> Consumer:

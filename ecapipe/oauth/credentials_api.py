@@ -21,12 +21,15 @@ from ecapipe.secret import Secret, redact
 
 VERSION: Final = "65.0"
 """The first API version with staged credentials; every org has a later one."""
-_ROOT: Final = f"/services/data/v{VERSION}/apps/oauth"
+_DATA: Final = f"/services/data/v{VERSION}"
+_ROOT: Final = f"{_DATA}/apps/oauth"
 PAGE_SIZE: Final = 100
 
 _ID: Final = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _KEY: Final = re.compile(r"[\w.-]{1,512}", re.ASCII)
 _NAME: Final = re.compile(r"\w{1,255}", re.ASCII)
+_PAGE: Final = re.compile(r"[\w=&.%-]{1,200}", re.ASCII)
+_VERSION: Final = re.compile(r"[0-9]{1,3}\.0")
 _SECRET: Final = re.compile(r"[!-~]{1,512}")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]{1,15}(?:Z|[+-][0-9:]{4,5}))?")
 
@@ -36,10 +39,11 @@ PERMISSIONS: Final = ("External Client App Developer", "View Client Secret")
 
 @dataclass(frozen=True, slots=True)
 class UsagePage:
-    """A page of the apps that the org has usage data of: their ids by developer name."""
+    """A page of the apps that the org has usage data of: their ids by developer name, and who came with a package."""
 
     ids: Mapping[str, str]
     last: bool
+    packaged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,25 @@ class Consumer:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsumersPage:
+    """A page of the consumers of an app, and the query of the next one."""
+
+    consumers: tuple[Consumer, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StagedPair:
-    """A key, with a secret, that is to replace a consumer's; `until` is when it expires, in ISO 8601, or empty."""
+    """A key, with a secret, in the slot of a consumer: it is to replace the one in force (Active), or was replaced by
+    it (Rotated). Times are ISO 8601; what the org does not say is empty."""
 
     key: str
     until: str
+    id: str = ""
+    state: str = "Active"
+    created: str = ""
+    created_by: str = ""
+    secret: Secret | None = None
 
 
 def usage(org: Org, bearer: Secret, page: int) -> Request:
@@ -71,27 +89,66 @@ def listed(response: Response, org: Org, bearer: Secret) -> UsagePage:
     RestRefused, or as `messages.members`.
     """
     members = _members(response, org, bearer)
-    ids = {}
+    ids, packaged = {}, set()
     for each in _objects(members, "apps"):
         name, app_id = (_text(response, org, each, *form) for form in (("developerName", _NAME), ("identifier", _ID)))
         if name and app_id:
             ids[name] = app_id
-    return UsagePage(ids, not members.get("nextPageUrl"))
+            if each.get("isFromPackage") is True:
+                packaged.add(name)
+    return UsagePage(ids, not members.get("nextPageUrl"), frozenset(packaged))
 
 
-def consumers(org: Org, bearer: Secret, app_id: str) -> Request:
-    """The request for the consumers of an app."""
-    return Request(org.address, f"{_ROOT}/credentials/{app_id}", bearer=bearer)
+def query(org: Org, bearer: Secret, name: str) -> Request:
+    """The request for the id of an app by its developer name: the way to one that has not been used."""
+    if not _NAME.fullmatch(name):
+        raise ValueError("not a developer name")
+    soql = f"SELECT Id FROM ExternalClientApplication WHERE DeveloperName='{name}'"  # noqa: S608 - a word, as proved
+    return Request(org.address, f"{_DATA}/query?{urlencode({'q': soql})}", bearer=bearer)
 
 
-def known(response: Response, org: Org, bearer: Secret) -> tuple[Consumer, ...]:
-    """The consumers of an app."""
+def queried(response: Response, org: Org, bearer: Secret) -> str | None:
+    """The id of the app; None if the org has none of the name, or does not know the type."""
+    # INVALID_TYPE: the user may not see external client apps, or there are none.
+    if response.status == 400:
+        return None
+    ids = [_text(response, org, each, "Id", _ID) for each in _objects(_members(response, org, bearer), "records")]
+    return ids[0] or None if len(ids) == 1 else None
+
+
+def versions(org: Org) -> Request:
+    """The request for the API versions of an org, which needs no login."""
+    return Request(org.address, "/services/data")
+
+
+def newest(response: Response) -> str | None:
+    """The newest API version of an org, such as 64.0; None where it does not say."""
+    try:
+        listed = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return None
+    texts = [each.get("version") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    known = [text for text in texts if isinstance(text, str) and _VERSION.fullmatch(text)]
+    return max(known, key=float, default=None)
+
+
+def consumers(org: Org, bearer: Secret, app_id: str, page: str | None = None) -> Request:
+    """The request for the consumers of an app: the first of them, or the `page` that the one before names."""
+    query = f"?{page}" if page else ""
+    return Request(org.address, f"{_ROOT}/credentials/{app_id}{query}", bearer=bearer)
+
+
+def known(response: Response, org: Org, bearer: Secret) -> ConsumersPage:
+    """The consumers of an app, a page of them."""
     result = []
-    for each in _objects(_members(response, org, bearer), "consumers"):
+    members = _members(response, org, bearer)
+    for each in _objects(members, "consumers"):
         consumer_id, key = (_text(response, org, each, *form) for form in (("id", _ID), ("key", _KEY)))
         if consumer_id and key:
             result.append(Consumer(consumer_id, key))
-    return tuple(result)
+    # The address itself is not used: nothing but its query may come from the org.
+    page = str(members.get("nextPageUrl") or "").partition("?")[2]
+    return ConsumersPage(tuple(result), page if _PAGE.fullmatch(page) else None)
 
 
 def pair(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Request:
@@ -115,17 +172,76 @@ def staging(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Reques
 
 def staged(response: Response, org: Org, bearer: Secret) -> StagedPair | None:
     """The pair that is to replace the consumer's, if there is one; those rotated in or expired do not count."""
-    for each in _objects(_members(response, org, bearer), "stagedCredentials"):
-        if each.get("state") != "Active":
-            continue
-        key, until = (_text(response, org, each, *form) for form in (("key", _KEY), ("expirationDate", _TIME)))
-        if key:
-            return StagedPair(key, until)
-    return None
+    return next((pair for pair in slot(response, org, bearer) if pair.state == "Active"), None)
+
+
+def slot(response: Response, org: Org, bearer: Secret) -> tuple[StagedPair, ...]:
+    """What is in the slot of a consumer: one pair at most, as far as is known."""
+    # Some orgs say so of an empty slot.
+    if response.status == 404:
+        return ()
+    listed = _objects(_members(response, org, bearer), "stagedCredentials")
+    return tuple(found for each in listed if (found := _staged_pair(response, org, each)))
+
+
+def staged_pair(response: Response, org: Org, bearer: Secret) -> StagedPair | None:
+    """The pair that a response about one alone has."""
+    return _staged_pair(response, org, _members(response, org, bearer))
+
+
+def _staged_pair(response: Response, org: Org, members: messages.Members) -> StagedPair | None:
+    key = _text(response, org, members, "key", _KEY)
+    if not key:
+        return None
+    value = _text(response, org, members, "secret", _SECRET)
+    return StagedPair(
+        key,
+        until=_text(response, org, members, "expirationDate", _TIME),
+        id=_text(response, org, members, "id", _ID),
+        state=_text(response, org, members, "state", _NAME),
+        created=_text(response, org, members, "createdDate", _TIME),
+        created_by=_creator(members.get("createdBy")),
+        secret=Secret(value) if value else None,
+    )
+
+
+def _creator(value: object) -> str:
+    """The id of a user, who may be described by an object; empty for anything else."""
+    if isinstance(value, dict):
+        value = value.get("id") or value.get("Id")
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
+
+
+def stage(org: Org, bearer: Secret, app_id: str, consumer: Consumer) -> Request:
+    """The request that makes a pair to replace a consumer's. Its body is an empty object: without one it hangs."""
+    return replace(staging(org, bearer, app_id, consumer), verb="POST", json="{}")
+
+
+def promote(org: Org, bearer: Secret, app_id: str, consumer: Consumer, pair: StagedPair) -> Request:
+    """The request that puts a staged pair in force; the one before it goes into the slot."""
+    return replace(_of_pair(org, bearer, app_id, consumer, pair), verb="PATCH", json='{"command": "rotate"}')
+
+
+def end(org: Org, bearer: Secret, app_id: str, consumer: Consumer, pair: StagedPair) -> Request:
+    """The request that empties the slot of a consumer: the pair in it is good no more."""
+    return replace(_of_pair(org, bearer, app_id, consumer, pair), verb="DELETE")
+
+
+def require_success(response: Response, org: Org, bearer: Secret) -> None:
+    """Raises `EcapipeError`, as `listed`, unless the org did what it was asked; what it says beside is not read."""
+    if response.status not in (201, 202, 204):
+        _members(response, org, bearer)
+
+
+def _of_pair(org: Org, bearer: Secret, app_id: str, consumer: Consumer, pair: StagedPair) -> Request:
+    request = staging(org, bearer, app_id, consumer)
+    return replace(request, path=f"{request.path}/{pair.id}")
 
 
 def _members(response: Response, org: Org, bearer: Secret) -> messages.Members:
     # REST errors have a form of their own, which `messages.members` does not know.
+    if response.status == 201:
+        response = replace(response, status=200)
     if response.status == 401:
         raise _at(rest_session_refused(org.host), response, org)
     if 400 <= response.status < 500 and response.status != 429:

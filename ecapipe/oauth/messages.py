@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qsl
 
 from ecapipe.oauth.dpop import NONCE_WANTED, ProofKey
@@ -30,7 +30,10 @@ _CONTENT_TYPES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET of a path at an org, or, when there is a `form`, a POST of it (``application/x-www-form-urlencoded``)."""
+    """A GET of a path at an org, or, when there is a `form`, a POST of it (``application/x-www-form-urlencoded``).
+
+    With a `method` it is that one, of `json` if there is any; neither holds a secret.
+    """
 
     to: Address
     path: str
@@ -40,10 +43,13 @@ class Request:
     """Proves, each time it is sent, who sends it; the bearer is bound to it."""
     proof: Secret | None = None
     """Of `key`, for one time; `exchange.sending` makes it."""
+    verb: Literal["POST", "PATCH", "DELETE"] | None = None
+    """None: GET, or POST with a form."""
+    json: str | None = None
 
     @property
     def method(self) -> str:
-        return "GET" if self.form is None else "POST"
+        return self.verb or ("GET" if self.form is None else "POST")
 
     @property
     def host(self) -> str:

@@ -9,6 +9,7 @@ from typing import TextIO, assert_never
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     DRY_RUNS,
+    FIND_CONSUMER,
     HAND_OVER,
     AppDescribed,
     Event,
@@ -31,6 +32,7 @@ from ecapipe.render.screen import PLAIN, Screen
 from ecapipe.render.target_table import TargetTable
 
 TITLE = "Authorizing External Client Apps"
+ROTATING = "Rotating External Client Apps"
 
 
 class PlainDisplay:
@@ -98,7 +100,8 @@ class PlainDisplay:
     def _start(self, event: RunStarted) -> None:
         rule = self._glyphs.rule * 5
         stages = (f"{number}. {stage.title}" for number, stage in enumerate(event.stages, 1))
-        self._print(f"{rule} {TITLE} {rule}")
+        title = ROTATING if FIND_CONSUMER in event.stages else TITLE
+        self._print(f"{rule} {title} {rule}")
         self._print("Stages:", *stages, "")
 
     def _finish(self, event: SubjectFinished) -> None:

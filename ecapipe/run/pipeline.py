@@ -94,7 +94,7 @@ def run(request: RunRequest, world: World, emit: Emit) -> None:
         emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))
 
     try:
-        emit(RunStarted(_run_id(at, world), at, stages, request.invocation, request.origin))
+        emit(RunStarted(run_id(at, world), at, stages, request.invocation, request.origin))
         with ExitStack() as closing:
             _Pipeline(request, world, Tracker(emit, world.clock, stages), closing).run()
         # Within, so that no moment is left for an interrupt that nobody takes.
@@ -103,7 +103,7 @@ def run(request: RunRequest, world: World, emit: Emit) -> None:
         end(interrupted=True)
 
 
-def _run_id(at: str, world: World) -> str:
+def run_id(at: str, world: World) -> str:
     """Sortable by time, and usable in a file name: no hyphens and colons in the time, like ``20260131T120000Z-…``."""
     return f"{at[:19].translate({ord('-'): None, ord(':'): None})}Z-{world.random_bytes(3).hex()}"
 

@@ -1,10 +1,11 @@
-"""A consumer secret that came from an org, put into the settings file it is missing from (``--write-back``)."""
+"""Key and secret, put into the settings file that the app has here (``--write-back``)."""
 
 from __future__ import annotations
 
 import difflib
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ecapipe.credentials import placeholders, sources
 from ecapipe.credentials.resolution import Credentials, Resolution
@@ -18,6 +19,9 @@ from ecapipe.project.edits import Change
 from ecapipe.run.world import World
 from ecapipe.secret import REDACTED, Secret, mask, redact
 
+_KEY: Final = "consumerKey"
+_SECRET: Final = "consumerSecret"  # noqa: S105 - the name of an element
+
 
 def write_back(app: App, resolutions: Sequence[Resolution], world: World, work: StageWork, *, dry_run: bool) -> None:
     """Put the secret of `app` where a retrieve would have put it, and show that, without the value.
@@ -30,7 +34,32 @@ def write_back(app: App, resolutions: Sequence[Resolution], world: World, work: 
     secrets = [pair.consumer_secret for pair in pairs if pair.consumer_secret]
     if not secrets:
         return
-    change = _plan_change(app, pairs[0].consumer_key, secrets, world)
+    file = _settings(app, world)
+    if any(not secret.same(secrets[0]) for secret in secrets):
+        raise EcapipeError(not_written_back(file.path, "several orgs tell several secrets for it"))
+    _write(app, _plan_change(app, file, pairs[0].consumer_key, {_SECRET: secrets[0]}, world), world, work, dry_run)
+
+
+def require_pair_place(app: App, world: World) -> None:
+    """Raises `EcapipeError`, as `write_pair`, where that could not write a key and a secret."""
+    file = _settings(app, world)
+    if "consumerKey" in file.replaced or sources.in_file(app, "consumerKey") != "present":
+        raise EcapipeError(not_written_back(file.path, "it holds no consumerKey of its own"))
+    placeholder = Secret(REDACTED)
+    _plan_change(app, file, REDACTED, {_KEY: placeholder, _SECRET: placeholder}, world)
+
+
+def write_pair(app: App, key: str, secret: Secret, world: World, work: StageWork) -> None:
+    """Put a new key and secret in the place of the old ones, and show that, without the values.
+
+    Raises `EcapipeError`: NotWrittenBack, GitUnavailable, UnreadableFile, UnwritableFile.
+    """
+    file = _settings(app, world)
+    change = _plan_change(app, file, key, {_KEY: Secret(key), _SECRET: secret}, world)
+    _write(app, change, world, work, dry_run=False)
+
+
+def _write(app: App, change: Change, world: World, work: StageWork, dry_run: bool) -> None:
     for line in change.diff:
         work.note("hint", line)
     facts: dict[str, object] = {"writtenBack": None, "diff": list(change.diff)}
@@ -45,17 +74,23 @@ def write_back(app: App, resolutions: Sequence[Resolution], world: World, work: 
     work.facts |= facts
 
 
-def _plan_change(app: App, key: str, secrets: Sequence[Secret], world: World) -> Change:
+def _settings(app: App, world: World) -> SourceFile:
+    """The settings file of the app, which may hold a secret. Raises `EcapipeError`."""
     file = app.of(metadata.SETTINGS)
     if file is None:
         raise EcapipeError(not_written_back(f"a file of {app.name}", "the app has no settings file here"))
     _require_place(app, file, world)
-    if any(not secret.same(secrets[0]) for secret in secrets):
-        raise EcapipeError(not_written_back(file.path, "several orgs tell several secrets for it"))
+    return file
+
+
+def _plan_change(app: App, file: SourceFile, key: str, values: Mapping[str, Secret], world: World) -> Change:
+    """The change that puts `values` into their elements; `key` is no secret, and is shown in part."""
     before = world.tree.read(posixpath.join(app.project, file.path), metadata.LARGEST)
-    # The diff is made from a text that never held the secret, not by taking the secret out of one that did.
-    after, harmless = _with_secret(before, file, secrets[0]), _with_secret(before, file, Secret(REDACTED))
-    if after is None or harmless is None:
+    # The diff is made from a text that never held the values, not by taking them out of one that did.
+    after, harmless = before, before
+    for element, value in values.items():
+        after, harmless = _put(after, element, value), _put(harmless, element, Secret(REDACTED))
+    if not _only_changes(after, values, file) or not harmless:
         raise EcapipeError(not_written_back(file.path, "its XML is not as Salesforce writes it"))
     return Change(
         project=app.project,
@@ -64,7 +99,7 @@ def _plan_change(app: App, key: str, secrets: Sequence[Secret], world: World) ->
         path=file.path,
         before=before,
         after=after,
-        diff=_diff(before, harmless, file, key, secrets[0]),
+        diff=_diff(before, harmless, file, key, values[_SECRET]),
     )
 
 
@@ -74,9 +109,12 @@ def _diff(before: bytes, after: bytes, file: SourceFile, key: str, secret: Secre
     previous = file.document.text("consumerSecret")
     if previous and not placeholders.is_placeholder(previous):
         secrets.append(Secret(previous))
+    keys = {key, file.document.text("consumerKey") or key}
     names = f"a/{file.path}", f"b/{file.path}"
-    lines = difflib.unified_diff(_lines(before), _lines(after), *names, lineterm="", n=1)
-    return tuple(redact(line.replace(key, mask(key)), *secrets) for line in lines)
+    lines = [*difflib.unified_diff(_lines(before), _lines(after), *names, lineterm="", n=1)]
+    for known in keys:
+        lines = [line.replace(known, mask(known)) for line in lines]
+    return tuple(redact(line, *secrets) for line in lines)
 
 
 def _committable(app: App, path: str, world: World) -> bool:
@@ -113,26 +151,27 @@ def _require_place(app: App, file: SourceFile, world: World) -> None:
         )
 
 
-def _with_secret(before: bytes, file: SourceFile, secret: Secret) -> bytes | None:
-    """The content with the secret in it; None unless that is all that changes."""
-    text = secret.reveal()
+def _put(before: bytes, element: str, value: Secret) -> bytes:
+    """The content with `value` in an element; empty where it cannot be put there."""
+    text = value.reveal()
     # It is put between tags as it is: what XML would have to escape is not what Salesforce makes a secret of.
-    if not text.isascii() or any(character in "<>&" for character in text):
-        return None
-    after = edits.put_text(before, "consumerSecret", text, "consumerKey")
-    if after is None:
-        return None
+    if not before or not text.isascii() or any(character in "<>&" for character in text):
+        return b""
+    return edits.put_text(before, element, text, "consumerKey") or b""
+
+
+def _only_changes(after: bytes, values: Mapping[str, Secret], file: SourceFile) -> bool:
+    """Whether `after` has the `values`, and nothing else is another than in `file`."""
     try:
         changed = metadata.parse(after, file.type, file.path)
     except EcapipeError:
-        return None
+        return False
 
     def others(document: metadata.Document) -> list[tuple[str, str | None]]:
-        return [(each.name, each.text) for each in document.elements if each.name != "consumerSecret"]
+        return [(each.name, each.text) for each in document.elements if each.name not in values]
 
-    if changed.text("consumerSecret") != text or others(changed) != others(file.document):
-        return None
-    return after
+    has_values = all(changed.text(element) == value.reveal() for element, value in values.items())
+    return has_values and others(changed) == others(file.document)
 
 
 def _lines(data: bytes) -> list[str]:

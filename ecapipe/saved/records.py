@@ -245,6 +245,8 @@ def renewed(
     """The login after a refresh, and its secrets."""
     refreshed = replace(
         login,
+        # The same, but where the app was rotated.
+        consumer_key=client.consumer_key,
         scopes=token.scopes or login.scopes,
         instance_url=token.instance_url or login.instance_url,
         refreshable=True,

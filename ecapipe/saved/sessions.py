@@ -128,6 +128,18 @@ def refresh(login: SavedLogin, world: SessionsAccess) -> SavedLogin:
         return refreshed
 
 
+def move(login: SavedLogin, consumer_key: str, consumer_secret: Secret, world: SessionsAccess) -> SavedLogin:
+    """Let a login use another key and secret of its app, proved by a refresh with them.
+
+    Raises `EcapipeError`, and then it is saved as it was.
+    """
+    with world.store.locked("login", login.id):
+        current, secrets = _reload(login, world)
+        client = SavedClient(consumer_key, consumer_secret if current.secret_required else None)
+        moved, _ = _renew(current, secrets, world, client)
+        return moved
+
+
 @dataclass(frozen=True, slots=True)
 class SavedAccess:
     """An access token that the org accepts, and the key that it is bound to, if it is."""
@@ -211,10 +223,12 @@ def _reload(login: SavedLogin, world: StoreAccess) -> tuple[SavedLogin, SavedSec
     return records.login(record), world.store.unseal(record)
 
 
-def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
-    """A new access token, saved before it is used. The caller holds the lock."""
+def _renew(
+    login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess, client: SavedClient | None = None
+) -> tuple[SavedLogin, Secret]:
+    """A new access token, saved before it is used; `client`: not as the saved one. The caller holds the lock."""
     try:
-        return _exchange(login, secrets, world)
+        return _exchange(login, secrets, world, client)
     except tokens.Unusable as error:
         # The refresh token is another matter: it is saved already, for the one before is spent.
         if error.access_token is not None:
@@ -223,10 +237,12 @@ def _renew(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> t
         raise
 
 
-def _exchange(login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess) -> tuple[SavedLogin, Secret]:
+def _exchange(
+    login: SavedLogin, secrets: SavedSecrets, world: SessionsAccess, client: SavedClient | None
+) -> tuple[SavedLogin, Secret]:
     """The same. Raises `tokens.Unusable` for an answer whose access token is to be revoked."""
     faults: list[str] = []
-    client = records.client(login, secrets, _environment_secret(login, world, faults))
+    client = client or records.client(login, secrets, _environment_secret(login, world, faults))
     grant = records.grant(login, secrets, client, faults)
     key = _proof_key(login, secrets, world)
     # With rotation the answer ends the old token: if the new one could not be written, the old must not be spent.

@@ -38,6 +38,7 @@ HARMLESS = {
     "FILE": ("orgs.csv", "/tmp/shard-1.json"),
     "FORMAT=PATH": ("json=build/shard-1.json", "jsn=x"),
     "PATH": (),
+    "COMMAND": ("gh secret set {variable}", "consumerSecret=vault kv patch {app} {field}=-", "receiver 'a b'"),
     "RUN": ("20261128T220046Z-abcdef", "20261128"),
     "RUN|FILE": ("20261128T220046Z-abcdef", "build/result.json"),
     "REF": ("origin/main", "HEAD~3", "v1.2.0", "0123456789abcdef0123456789abcdef01234567"),

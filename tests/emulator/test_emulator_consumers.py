@@ -37,6 +37,10 @@ class Reader:
     def get(self, path: str, version: int = 66) -> httpx.Response:
         return self.client.get(f"/services/data/v{version}.0/apps/oauth/{path}", self.token)
 
+    def send(self, method: str, path: str, body: object = None) -> httpx.Response:
+        url = self.client.url(f"/services/data/v66.0/apps/oauth/{path}")
+        return self.client.http.request(method, url, json=body, headers={"Authorization": f"Bearer {self.token}"})
+
     def listed(self) -> dict[str, str]:
         """Identifiers by app."""
         return {app["developerName"]: app["identifier"] for app in self.get("usage").json()["apps"]}
@@ -136,7 +140,7 @@ def test_several_consumers_are_all_good(reader: Reader) -> None:
     assert refusal(reader.client.of(MANY).token(code=code)) == ("invalid_grant", "invalid authorization code")
 
 
-def test_a_staged_pair_waits_and_is_not_good_yet(reader: Reader) -> None:
+def test_a_staged_pair_waits(reader: Reader) -> None:
     first, second = reader.consumers(MANY)
     path = first["stagedCredentialsUrl"].rpartition("/apps/oauth/")[2]
     (staged,) = reader.get(path).json()["stagedCredentials"]
@@ -144,7 +148,41 @@ def test_a_staged_pair_waits_and_is_not_good_yet(reader: Reader) -> None:
     assert staged["state"] == "Active"
     none = reader.get(second["stagedCredentialsUrl"].rpartition("/apps/oauth/")[2])
     assert none.json()["stagedCredentials"] == []
-    assert refusal(reader.client.introspect("x", client_id=WAITING.key))[0] == "invalid_client_id"
+
+
+def good(client: Client, key: str, secret: str) -> bool:
+    response = client.introspect("x", client_id=key, client_secret=secret)
+    return bool(response.status_code == 200)
+
+
+def test_a_pair_is_good_from_its_staging_to_the_end_of_the_slot(http: httpx.Client) -> None:
+    now = [0.0]
+    with Emulator([NIGHTLY, WEB], clock=lambda: now[0] + 1.8e9) as emulator:
+        client = Client(emulator, http)
+        reader = logged_in(client)
+        (consumer,) = reader.consumers(WEB)
+        slot = consumer["stagedCredentialsUrl"].rpartition("/apps/oauth/")[2]
+        old = (WEB.consumer_key, SECRET)
+        staged = reader.send("POST", slot, {}).json()
+        new = (staged["key"], staged["secret"])
+        assert (staged["state"], good(client, *new), good(client, *old)) == ("Active", True, True)
+        assert refused(reader.send("POST", slot, {}))[0] == 400
+        assert refused(reader.send("PATCH", f"{slot}/{staged['id']}", {"command": "promote"}))[0] == 400
+        rotated = reader.send("PATCH", f"{slot}/{staged['id']}", {"command": "rotate"}).json()
+        assert (rotated["state"], rotated["key"]) == ("Rotated", WEB.consumer_key)
+        assert rotated["id"] != staged["id"]
+        assert reader.consumers(WEB)[0]["key"] == new[0]
+        assert refused(reader.send("PATCH", f"{slot}/{staged['id']}", {"command": "rotate"}))[0] == 404
+        assert (good(client, *new), good(client, *old)) == (True, True)
+        now[0] += 30 * 24 * 3600
+        reader = logged_in(client)
+        assert reader.get(slot).json()["stagedCredentials"] == []
+        assert (good(client, *new), good(client, *old)) == (True, False)
+        staged = reader.send("POST", slot, {}).json()
+        assert reader.send("DELETE", f"{slot}/{staged['id']}").status_code == 204
+        assert refused(reader.send("DELETE", f"{slot}/{staged['id']}"))[0] == 404
+        assert not good(client, staged["key"], staged["secret"])
+        assert refused(reader.send("DELETE", "usage"))[0] == 405
 
 
 @pytest.mark.parametrize(

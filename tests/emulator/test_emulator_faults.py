@@ -332,7 +332,7 @@ def test_a_fault_file_is_a_list_of_faults() -> None:
         ('[{"path": "/", "do": {"huge": 67108865}}]', '"huge" takes a whole number of bytes up to 67108864'),
         ('[{"path": "/", "do": {"truncate": -1}}]', '"truncate" takes a whole number of bytes'),
         ('[{"path": "/", "do": {"retryAfter": 1.5}}]', '"retryAfter" takes a whole number of seconds'),
-        ('[{"path": "/", "do": {"reset": true, "status": 500}}]', 'only "delay" goes with it'),
+        ('[{"path": "/", "do": {"reset": true, "status": 500}}]', 'only "delay" and "unseen" go with it'),
         ('[{"path": "/", "do": {"redirect": "/a", "html": true}}]', '"redirect" has neither'),
         ('[{"path": "/", "do": {"redirect": "/a", "status": 400}}]', 'the "status" of a "redirect" is 300 to 399'),
         ('[{"path": "/", "do": {"body": {}}}]', '"body" needs a "status"'),

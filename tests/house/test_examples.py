@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from fakes import salesforce_cli
+from fakes import rotation, salesforce_cli
 from fakes.orgs import emulated
 from fakes.salesforce_cli import StandIn
 
@@ -51,8 +52,9 @@ COMMANDS = sorted(
 SERVERS = [line for line in COMMANDS if " emulator start " in line]
 NEED_A_LOGIN = [line for line in COMMANDS if line.startswith("ecapipe login ") and " list" not in line]
 NEED_A_SECRET = [line for line in COMMANDS if "-secret " in line]
-NEED_AN_ORG = [line for line in COMMANDS if "--target-org" in line and line not in NEED_A_LOGIN]
-ALONE = sorted({*COMMANDS} - {*SERVERS} - {*NEED_AN_ORG} - {*NEED_A_LOGIN} - {*NEED_A_SECRET})
+ROTATE = [line for line in COMMANDS if line.startswith("ecapipe app rotate")]
+NEED_AN_ORG = [line for line in COMMANDS if "--target-org" in line and line not in (*NEED_A_LOGIN, *ROTATE)]
+ALONE = sorted({*COMMANDS} - {*SERVERS} - {*NEED_AN_ORG} - {*NEED_A_LOGIN} - {*NEED_A_SECRET} - {*ROTATE})
 RUN = "ecapipe run --source-dir sample-project --name Nightly_Reports --emulator"
 BEFORE = {
     "--resume": [RUN],
@@ -157,6 +159,29 @@ def test_an_example_about_a_kept_secret_succeeds(line: str, place: Path) -> None
             spoken(each), cwd=place, env=environment(place), input=typed, capture_output=True, text=True, check=False
         )
         assert (run.returncode, run.stdout != "") == (0, True), run.stderr
+
+
+@pytest.mark.parametrize("line", ROTATE)
+def test_an_example_of_a_rotation_succeeds(line: str, tmp_path: Path) -> None:
+    """Recipes too: each value comes to the program on its standard input, and is nowhere else."""
+    with rotation.staged(tmp_path, root=ROOT / "sample-project") as scene:
+        words = [f"uat={scene.url}" if word == "uat" else word for word in spoken(line)]
+        run = subprocess.run(
+            [*words, "--source-dir", str(scene.root)],
+            cwd=tmp_path,
+            env={**environment(tmp_path), "PATH": scene.path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (run.returncode, run.stdout != "") == (0, True), run.stderr
+        received = scene.received
+        assert len(received) == (2 if "--deliver" in line else 0)
+        if received:
+            key, secret = (call["stdin"] for call in received)
+            assert scene.accepts(key, secret)
+            assert not [call for call in received for value in (key, secret) if value in json.dumps(call["argv"])]
+            assert received[0]["argv"] != received[1]["argv"]
 
 
 def test_every_command_has_an_example() -> None:

@@ -40,6 +40,7 @@ REVEALING = {
     "login/handover.py": "the login URL of the Salesforce CLI, and its grammar",
     "secret.py": "redaction",
     "run/writeback.py": "--write-back",
+    "adapters/rotation_tools.py": "what is piped to a --deliver program",
     "oauth/tokens.py": "the check of the signature, and the form that revokes",
 }
 """The modules that may look into a `Secret`, and what for."""
@@ -70,7 +71,7 @@ NAMES_OF_OTHERS = {
 }
 """Where a text is called like a problem and stands for something else."""
 
-READING_OUTPUT = ("cli/", "interop/", "journeys/")
+READING_OUTPUT = ("cli/", "interop/", "journeys/", "rotate/")
 """Tests of what a process prints."""
 
 VAGUE = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}

@@ -140,6 +140,11 @@ app check -d named {--since HEAD,--staged,--history,-o uatt,--update-baseline --
 app probe -d named
 app probe -d named -o https://evil.example
 app probe -d named -o uatt --json
+app rotate -d named -o dev{, --deliver "vault put x", --deliver consumerSecret=x, --promote --abort, --force}
+app rotate -d named -n Billing -o dev --deliver "nowhere {{field}}"{, --json}
+app rotate -d named -n Billing -o dev --dry-run{, --json}
+app rotate -d named -n Billing -o dev --end-previous
+app rotate -d named --write-back --resume nothing
 app protect -d named --rules semgrep
 app set-secret
 app set-secret Biling -d named

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecapipe.oauth import credentials_api
-from ecapipe.oauth.credentials_api import Consumer, StagedPair, UsagePage
+from ecapipe.oauth.credentials_api import Consumer, ConsumersPage, StagedPair, UsagePage
 from ecapipe.oauth.messages import Response
 from ecapipe.problems import credentials
 from ecapipe.problems.network import redirect_refused, unexpected_answer
@@ -50,7 +50,7 @@ def test_apps_are_listed_page_by_page() -> None:
 
 def test_what_is_left_out_is_absent() -> None:
     found = answer({"consumers": [{"id": None, "key": KEY}, {"id": ""}, {"id": ID, "key": KEY}]})
-    assert credentials_api.known(found, ORG, BEARER) == (CONSUMER,)
+    assert credentials_api.known(found, ORG, BEARER) == ConsumersPage((CONSUMER,), None)
     for secret in (None, ""):
         assert credentials_api.secret(answer({"key": KEY, "secret": secret}), ORG, BEARER, CONSUMER) is None
 
@@ -153,4 +153,5 @@ def test_any_answer_is_read_or_a_problem(status: int, body: object) -> None:
             read()
         except EcapipeError:
             continue
-        assert status == 200
+        # An empty slot is no mistake.
+        assert status in (200, 201, 404)

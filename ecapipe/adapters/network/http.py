@@ -124,6 +124,8 @@ class Http:
         content = None
         if request.form is not None:
             content = request.form.reveal().encode()
+        elif request.json is not None:
+            content = request.json.encode()
         # Seconds of silence, not of the whole: that is for the wire.
         if self._wire is not None:
             self._wire.begin(self._longest)
@@ -283,6 +285,8 @@ def _headers(request: Request) -> dict[str, str]:
         headers["DPoP"] = request.proof.reveal()
     if request.form is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
+    elif request.json is not None:
+        headers["Content-Type"] = "application/json"
     return headers
 
 

@@ -1,0 +1,313 @@
+"""``ecapipe app rotate``: a new key and secret for apps in orgs, proved before they are promoted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ecapipe.adapters import composition
+from ecapipe.cli import options
+from ecapipe.cli.commands import Command, with_flags
+from ecapipe.cli.documents import results
+from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, StoreIn, TargetOrgs, command_flags
+from ecapipe.cli.resume import join_values
+from ecapipe.cli.session import CommandSession
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.render import text
+from ecapipe.rotate import commands as deliver_commands
+
+if TYPE_CHECKING:
+    from typer import Context
+
+    from ecapipe.documents.report import Report
+    from ecapipe.events import Emit, Event, Subject
+    from ecapipe.rotate.target import Mode, Outcome, RotationOptions
+
+_MAX_RESULT: Final = 64 * 2**20
+
+
+class RotateCommand(Command):
+    """A command whose ``--resume`` may stand without a value."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        return super().parse_args(ctx, join_values(args))
+
+
+@command_flags
+class RotateFlags(ProjectFlags):
+    """What ``ecapipe app rotate`` takes."""
+
+    target_org: TargetOrgs = None
+    file: OrgFiles = None
+    all_orgs: AllOrgs = False
+    deliver: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--deliver",
+            metavar="COMMAND",
+            help="Pipe key and secret to this command, one at a time; consumerSecret=COMMAND for one alone. "
+            "Repeatable.",
+        ),
+    ] = None
+    write_back: Annotated[
+        bool,
+        typer.Option("--write-back", help="Put key and secret into the settings file, unless git tracks it."),
+    ] = False
+    store: StoreIn = None
+    stage_only: Annotated[bool, typer.Option("--stage-only", help="Stop after the new pair is proved.")] = False
+    promote: Annotated[bool, typer.Option("--promote", help="Go on with a pair that is staged.")] = False
+    end_previous: Annotated[
+        bool, typer.Option("--end-previous", help="Delete the pair that was replaced, unless something uses it.")
+    ] = False
+    abort: Annotated[bool, typer.Option("--abort", help="Delete the staged pair, unless it was delivered.")] = False
+    force: Annotated[
+        bool, typer.Option("--force", help="With --abort or --end-previous: delete the pair all the same.")
+    ] = False
+    unproved: Annotated[
+        bool, typer.Option("--unproved", help="Go on where the org neither accepts nor refuses the new pair.")
+    ] = False
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take a staged pair that this machine has no record of.")] = (
+        False
+    )
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and whether it can be; change nothing.")
+    ] = False
+    jwt_key_file: Annotated[
+        str | None,
+        typer.Option(
+            "--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) of a login that proves the new pair."
+        ),
+    ] = None
+    username: Annotated[
+        str | None, typer.Option("--username", metavar="NAME", help="User of that login, with --jwt-key-file.")
+    ] = None
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", metavar="[RUN|FILE]", help="Leave out what an earlier rotation did: the latest, or this one."
+        ),
+    ] = None
+    allow_host: AllowHosts = None
+
+    @property
+    def mode(self) -> Mode:
+        names = ("stage-only", "promote", "end-previous", "abort")
+        modes: dict[str, Mode] = {name: name for name in names}  # type: ignore[misc]
+        return next((modes[name] for name in names if getattr(self, name.replace("-", "_"))), "rotate")
+
+    @property
+    def commands(self) -> tuple[deliver_commands.DeliverCommand, ...]:
+        """Raises ValueError for a command that cannot be meant."""
+        return tuple(map(deliver_commands.parse, self.deliver or ()))
+
+    def contradictions(self, session: CommandSession) -> Iterator[str]:
+        yield from super().contradictions(session)
+        chosen = [
+            flag
+            for flag, used in (
+                ("--stage-only", self.stage_only),
+                ("--promote", self.promote),
+                ("--end-previous", self.end_previous),
+                ("--abort", self.abort),
+            )
+            if used
+        ]
+        if len(chosen) > 1:
+            yield f"{chosen[0]} and {chosen[1]} exclude each other."
+        yield from self._idle_flags()
+        try:
+            commands = self.commands
+        except ValueError as error:
+            yield str(error)
+            return
+        promotes = self.mode in ("rotate", "promote")
+        if promotes and not (self.dry_run or self.write_back or deliver_commands.covered(commands)):
+            yield (
+                "A new key and secret need somewhere to go before they are promoted: add --deliver COMMAND for both, "
+                "or --write-back."
+            )
+
+    def _idle_flags(self) -> Iterator[str]:
+        """A sentence for each flag that would have no effect."""
+        mode = self.mode
+        deletes = mode in ("end-previous", "abort")
+        if mode not in ("rotate", "promote") and (self.deliver or self.write_back or self.store):
+            yield f"--{mode} delivers nothing: leave out --deliver, --write-back and --store."
+        if self.force and not deletes:
+            yield "--force belongs to --abort or --end-previous."
+        if self.adopt and deletes:
+            yield f"--adopt and --{mode} exclude each other."
+        if self.unproved and mode == "abort":
+            yield "--unproved and --abort exclude each other."
+        if (self.username is None) != (self.jwt_key_file is None) and self.file is None:
+            yield "--jwt-key-file and --username belong together: they log in to prove the new pair."
+        key = self.jwt_key_file
+        if key is not None and (not os.path.exists(key) or os.path.isdir(key)):
+            yield "--jwt-key-file takes the path of a file, and what it was given is none."
+
+
+@with_flags(RotateFlags)
+def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
+    """Give apps a new consumer key and secret, which the org proves before they are delivered and promoted.
+
+    It goes through a login of the Salesforce CLI, or one that ecapipe run --save keeps, whose user may see consumer
+    secrets, and over the org's REST API: the consumer is found by the key that is known here, a new pair is staged,
+    proved, delivered, promoted and confirmed. The previous pair works for 30 more days, or until --end-previous.
+
+    A --deliver command is split as a shell would, and started without one, once for the key and once for the secret,
+    which it reads on standard input. In its arguments {field} stands for consumerKey or consumerSecret, {variable}
+    for the variable that ecapipe run reads, {app} and {org} for their names.
+
+    It can be broken off at any moment: run again, it reads what the org has, and goes on from there. Saved logins and
+    secrets move to the new pair.
+
+    Ends with 0 if all apps are rotated, with 68 if some are, with 1 if none is.
+    """
+    # Rotating loads HTTP and OAuth, which the other commands of the topic do without.
+    from ecapipe.adapters import rotation_tools
+    from ecapipe.documents.report import Report
+    from ecapipe.rotate import pipeline
+
+    environment = session.environment
+    project = flags.select_project(environment, flags.name)
+    orgs = options.select_orgs(
+        environment,
+        flags.target_org,
+        files=flags.file,
+        all_orgs=flags.all_orgs,
+        allow_hosts=flags.allow_host,
+        username=flags.username,
+    )
+    world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
+    done = {} if flags.resume is None else _earlier(session, flags.resume)
+    request = pipeline.RotationRequest(
+        project, orgs, _options(flags, orgs.allowed, environment.get("SF_AUDIENCE_URL")), done
+    )
+    report, outcomes = Report(), pipeline.Outcomes()
+    emit = _emit(session, flags, report, outcomes)
+    try:
+        pipeline.run(request, world, rotation_tools.tools(environment), emit, outcomes)
+    finally:
+        world.close_connections()
+    warnings = report.warnings if session.json else ()
+    return session.finish(lambda: _result(report, outcomes), _lines(report, outcomes, flags), report.status, warnings)
+
+
+def _options(flags: RotateFlags, allowed: tuple[str, ...], audience: str | None) -> RotationOptions:
+    from ecapipe.rotate.target import RotationOptions
+
+    return RotationOptions(
+        mode=flags.mode,
+        commands=flags.commands,
+        write_back=flags.write_back,
+        keep=options.store_place(flags.store) if flags.store else None,
+        force=flags.force,
+        unproved=flags.unproved,
+        adopt=flags.adopt,
+        dry_run=flags.dry_run,
+        key_file=flags.jwt_key_file,
+        audience=audience,
+        allowed=allowed,
+    )
+
+
+def _emit(session: CommandSession, flags: RotateFlags, report: Report, outcomes: dict[Subject, Outcome]) -> Emit:
+    """What hears of events: the report, the record for --resume, the display."""
+    from ecapipe.events import RunEnded
+    from ecapipe.render import log
+    from ecapipe.render.plain_display import PlainDisplay
+
+    verbose = flags.verbose or flags.dry_run
+    display = PlainDisplay(session.out, session.err, report, stages=not flags.concise, verbose=verbose)
+
+    def emit(event: Event) -> None:
+        with session.interrupts.defer(last=isinstance(event, RunEnded)):
+            report(event)
+            log.log(event)
+            if not flags.dry_run:
+                _record(session, report, outcomes, event)
+            if not session.json:
+                display(event)
+
+    return emit
+
+
+def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Outcome], event: Event) -> None:
+    """Write down what came of the run so far: a rotation that succeeded is not done twice."""
+    from ecapipe.adapters import rotation_tools
+    from ecapipe.documents import codec
+    from ecapipe.events import RunEnded, SubjectFinished
+
+    if not isinstance(event, SubjectFinished | RunEnded):
+        return
+    try:
+        rotation_tools.write_run(session.environment, report.run, codec.encode(_result(report, outcomes)))
+    except EcapipeError as error:
+        # What was rotated is rotated: a full disk is no reason to call it failed.
+        text.write(session.err, [text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
+
+
+def _earlier(session: CommandSession, value: str) -> dict[Subject, Outcome]:
+    """What an earlier rotation did. Raises `EcapipeError`: RunNotFound, FileNotFound, MalformedResult."""
+    from ecapipe.adapters import rotation_tools
+    from ecapipe.adapters.storage import files
+    from ecapipe.documents import codec, json_object
+    from ecapipe.documents.json_object import MalformedRecord, NewerVersion
+    from ecapipe.events import Subject
+    from ecapipe.problems.usage import malformed_result
+    from ecapipe.rotate.target import Outcome
+
+    if os.sep in value or "." in value:
+        data = files.read(value, _MAX_RESULT, "--resume")
+    else:
+        data = rotation_tools.read_run(session.environment, value)
+    try:
+        document = json_object.parse(data)
+        result = codec.convert(document.get("result", document), results.AppRotate)
+    except (MalformedRecord, NewerVersion) as error:
+        raise EcapipeError(malformed_result(value, str(error))) from None
+    return {
+        Subject(each.app, each.org, each.project or None): Outcome(
+            each.consumer_key, each.previous_until, list(each.delivered), list(each.proved)
+        )
+        for each in result.successes
+    }
+
+
+def _result(report: Report, outcomes: dict[Subject, Outcome]) -> results.AppRotate:
+    rotated = [
+        results.Rotated(
+            project=subject.tree,
+            app=subject.app or "",
+            org=subject.org or "",
+            consumer_key=outcome.key,
+            previous_until=outcome.previous_until,
+            delivered=outcome.delivered,
+            proved=outcome.proved,
+        )
+        for subject, outcome in outcomes.items()
+    ]
+    return results.AppRotate.of(report.run, report.ended, rotated)
+
+
+def _lines(report: Report, outcomes: dict[Subject, Outcome], flags: RotateFlags) -> Iterator[str]:
+    """What came of each rotation, and what is left to do."""
+    for subject, outcome in outcomes.items():
+        sentence = "nothing keeps it from that." if flags.dry_run else _SENTENCES[flags.mode].format(key=outcome.key)
+        line = f"{report.name(subject)}: {sentence}"
+        if outcome.previous_until:
+            line += f" The previous one works until {outcome.previous_until}."
+        yield text.clean(line)
+
+
+_SENTENCES: Final[dict[str, str]] = {
+    "rotate": "the key {key} is in force.",
+    "promote": "the key {key} is in force.",
+    "stage-only": "the key {key} is staged and proved. To go on: --promote.",
+    "abort": "nothing is staged; the key {key} is in force.",
+    "end-previous": "the key {key} is in force, and no other one.",
+}

@@ -1,0 +1,69 @@
+"""The commands of ``--deliver``: split like a POSIX shell line, with a value for each placeholder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ecapipe.credentials.sources import FIELDS, Field
+
+_LIMITED: Final = re.compile(rf"({'|'.join(FIELDS)})=(.*)", re.DOTALL)
+_PLACEHOLDER: Final = re.compile(r"\{(field|variable|app|org)\}")
+_TELLING: Final = re.compile(r"\{(?:field|variable)\}")
+"""The placeholders that tell a program which of the two values it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverCommand:
+    """A command for the `fields` that it takes; `words` begin with the program, which has no placeholder."""
+
+    words: tuple[str, ...]
+    fields: tuple[Field, ...] = FIELDS
+
+    @property
+    def program(self) -> str:
+        return self.words[0]
+
+    def arguments(self, values: Mapping[str, str]) -> list[str]:
+        """The arguments of the program with `values` for the placeholders.
+
+        Raises ValueError for a value that would become an option, or that no argument can hold.
+        """
+        return [_fill(word, values) for word in self.words[1:]]
+
+
+def _fill(word: str, values: Mapping[str, str]) -> str:
+    # In one pass: what a name holds is not read again.
+    filled = _PLACEHOLDER.sub(lambda match: values[match[1]], word)
+    # Names come from files of anybody, and a program takes options from its user alone.
+    if (filled.startswith("-") and not word.startswith("-")) or not filled.isprintable():
+        raise ValueError("a name would become an option, or holds characters that cannot be shown")
+    return filled
+
+
+def parse(text: str) -> DeliverCommand:
+    """The command in a value of ``--deliver``; raises ValueError with a sentence for one that cannot be meant."""
+    fields: tuple[Field, ...] = FIELDS
+    if limited := _LIMITED.fullmatch(text):
+        fields = tuple(field for field in FIELDS if field == limited[1])
+        text = limited[2]
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("--deliver takes a command line, and a quotation mark in it is not closed.") from None
+    if not words or not words[0]:
+        raise ValueError("--deliver takes a command, and it was given none.")
+    if len(fields) > 1 and not any(map(_TELLING.search, words[1:])):
+        raise ValueError(
+            "A --deliver command has to say which value it is given: use {field} or {variable} in an argument, or "
+            "limit it: --deliver consumerSecret=COMMAND."
+        )
+    return DeliverCommand(tuple(words), fields)
+
+
+def covered(commands: Sequence[DeliverCommand]) -> bool:
+    """Whether both key and secret are delivered."""
+    return {field for command in commands for field in command.fields} == set(FIELDS)

@@ -1,0 +1,97 @@
+"""Putting a pair in force, and confirming what the org has then."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+from ecapipe.exchange import sending
+from ecapipe.login.tracker import StageWork
+from ecapipe.oauth import credentials_api
+from ecapipe.orgs.org import error_at
+from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.rotation import promotion_not_confirmed
+from ecapipe.rotate import proof
+from ecapipe.rotate.consumer import find_main, read_slot
+from ecapipe.rotate.proof import Verdict
+from ecapipe.rotate.target import Found, NewPair, Outcome, RotationOptions, Target
+from ecapipe.run.world import World
+from ecapipe.secret import Secret
+
+_TRIES: Final = 3
+_PAUSE: Final = 2.0
+"""Seconds between two questions about a pair that has just been put in force."""
+
+
+def promote(target: Target, found: Found, pair: NewPair, world: World) -> None:
+    """Put a staged pair in force. Raises `EcapipeError` unless the org has it in force then, whatever it said."""
+    if pair.staged is None:
+        raise AssertionError("nothing else is promoted")
+    session, failure = found.session, None
+    try:
+        request = credentials_api.promote(session.org, session.bearer, found.app_id, found.consumer, pair.staged)
+        # Once: whether it had an effect is read from the org.
+        response = sending.send(request, world, inf, repeatable=False)
+        credentials_api.require_success(response, session.org, session.bearer)
+    except EcapipeError as error:
+        failure = error
+    try:
+        in_force = find_main(found, pair.key, world)
+    except EcapipeError as error:
+        raise failure or error from None
+    if not in_force:
+        raise failure or _unconfirmed(target, "its consumer has another key than the one that was promoted")
+
+
+def confirm(
+    target: Target,
+    found: Found,
+    pair: NewPair,
+    options: RotationOptions,
+    *,
+    world: World,
+    work: StageWork,
+    outcome: Outcome,
+) -> None:
+    """Ask the org about the new pair and the previous one. Raises `EcapipeError` (PromotionNotConfirmed)."""
+    confirm_new(target, pair, options, world, work)
+    read_slot(found, world)
+    previous = found.rotated
+    if previous is None:
+        work.warn(f"{target.org.name} does not say until when the previous pair works.")
+        return
+    outcome.previous_until = previous.until or None
+    work.facts["previousUntil"] = previous.until
+    if previous.secret:
+        _confirm_previous(target, previous.key, previous.secret, world, work=work)
+
+
+def confirm_new(target: Target, pair: NewPair, options: RotationOptions, world: World, work: StageWork) -> None:
+    """Ask the org about the pair in force. Raises `EcapipeError` (PromotionNotConfirmed)."""
+    verdict = _ask(target, pair.key, pair.secret, world)
+    if verdict.refusal:
+        raise _unconfirmed(target, verdict.refusal)
+    if verdict.doubts and not options.unproved:
+        raise _unconfirmed(target, "; ".join(verdict.doubts))
+    work.warnings += verdict.doubts
+
+
+def _confirm_previous(target: Target, key: str, secret: Secret, world: World, *, work: StageWork) -> None:
+    verdict = proof.introspect(target, key, secret, world)
+    work.facts["previousWorks"] = None if verdict.doubts else not verdict.refusal
+    if verdict.refusal:
+        work.warn(f"{target.org.name} refuses the previous pair already: {verdict.refusal}.")
+
+
+def _ask(target: Target, key: str, secret: Secret, world: World) -> Verdict:
+    """Introspect; what has just been promoted may need a moment to be known everywhere."""
+    for _ in range(_TRIES - 1):
+        verdict = proof.introspect(target, key, secret, world)
+        if verdict.proofs:
+            return verdict
+        world.clock.sleep(_PAUSE)
+    return proof.introspect(target, key, secret, world)
+
+
+def _unconfirmed(target: Target, reason: str) -> EcapipeError:
+    return error_at(promotion_not_confirmed(target.app.name, target.org.name, reason), target.org)

@@ -1,0 +1,157 @@
+"""An app that is to be rotated, its org, a Salesforce CLI that is logged in there, and a program that it is delivered
+to, which records what it got."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import trees
+from commandline import Ended, inside
+from fakes.orgs import registered
+from fakes.salesforce_cli import StandIn, login
+from loopback import request
+
+from ecapipe.emulator.faults import Fault
+from ecapipe.emulator.org import OrgSetup, RegisteredApp
+from ecapipe.emulator.server import Emulator
+from ecapipe.secret import Secret
+
+SETTINGS = "force-app/main/default/extlClntAppGlobalOauthSets/{}_glbloauth.ecaGlblOauth-meta.xml"
+
+RECEIVERS = ("receiver", "gh", "glab", "az", "vault", "aws")
+"""Stand-ins for the programs that the guide delivers to."""
+
+_RECEIVER = """#!{python}
+import json, os, pathlib, sys, time
+here = pathlib.Path(__file__).parent / "received"
+here.mkdir(exist_ok=True)
+call = {{"argv": sys.argv, "stdin": sys.stdin.read(), "env": dict(os.environ)}}
+(here / f"{{time.monotonic_ns()}}.json").write_text(json.dumps(call))
+time.sleep(float(os.environ.get("RECEIVER_SECONDS", "0")))
+print("received", call["stdin"])
+sys.exit(int(os.environ.get("RECEIVER_STATUS", "0")))
+"""
+
+
+@dataclass
+class Rotation:
+    """What a rotation takes place in."""
+
+    root: Path
+    home: Path
+    tools: Path
+    sf: StandIn
+    emulator: Emulator
+    orgs: Sequence[str]
+
+    @property
+    def url(self) -> str:
+        return self.emulator.urls[self.orgs[0]]
+
+    def words(self, *more: str) -> list[str]:
+        orgs = [word for org in self.orgs for word in ("-o", f"{org}={self.emulator.urls[org]}")]
+        return ["app", "rotate", "-d", str(self.root), *orgs, *more]
+
+    @property
+    def path(self) -> str:
+        return f"{self.tools}:{self.sf.folder}:/usr/local/bin:/usr/bin:/bin"
+
+    def rotate(self, *more: str, **variables: str) -> Ended:
+        """Rotate Robot, as JSON."""
+        return inside(*self.words("-n", "Robot", "--json", *more), at=self.home, PATH=self.path, **variables)
+
+    def deliver(self, *more: str, **variables: str) -> Ended:
+        """The same, delivered to the program that records."""
+        return self.rotate("--deliver", "receiver set {variable}", *more, **variables)
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        files = sorted((self.tools / "received").glob("*.json"))
+        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+    @property
+    def requests(self) -> list[str]:
+        """What the org was asked by the rotation: method, and what of the path says what it is about."""
+        names = []
+        for each in self.emulator.requests:
+            path = each.path.rpartition("/apps/oauth/")[2].rpartition("/services/")[2]
+            steps = path.split("/")
+            if steps[0] == "credentials":
+                steps = ["credentials", "app", "consumer", "staged", "pair"][: len(steps)]
+            names.append(f"{each.method} {'/'.join(steps)}")
+        return names
+
+    @property
+    def settings(self) -> Path:
+        return self.root / SETTINGS.format("Robot")
+
+    def accepts(self, key: str, secret: str, org: str | None = None) -> bool:
+        """Whether the org logs in with the pair."""
+        form = {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
+        port = int(self.emulator.urls[org or self.orgs[0]].rpartition(":")[2])
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        reply = request(port, "/services/oauth2/token", "POST", body=urlencode(form), headers=headers)
+        return reply.status == 200
+
+
+def failure(ended: Ended) -> str:
+    """The name of the one problem."""
+    (found,) = ended.result["failures"]
+    return str(found["name"])
+
+
+@contextmanager
+def staged(
+    tmp_path: Path,
+    *,
+    orgs: Sequence[str | OrgSetup] = ("uat",),
+    faults: Sequence[Fault] = (),
+    files: trees.Files | None = None,
+    root: Path | None = None,
+    logged_in: bool = True,
+    **registration: Any,
+) -> Iterator[Rotation]:
+    """Robot in a project and its orgs."""
+    root = root or trees.plant(tmp_path / "project", files or (trees.project() | trees.robot()))
+    apps = [replace(app, **registration) if app.name == "Robot" else app for app in registered(root)]
+    admin = RegisteredApp("Admin", trees.key("Admin"), Secret(trees.secret("Admin")), (), ("api", "id"),
+                          client_credentials=True, run_as_user="admin@acme.example")  # fmt: skip
+    names = [org if isinstance(org, str) else org.name for org in orgs]
+    with Emulator([*apps, admin], orgs=orgs, faults=faults) as emulator:
+        (home := tmp_path / "home").mkdir()
+        (tools := tmp_path / "tools").mkdir()
+        for name in RECEIVERS:
+            receiver = tools / name
+            receiver.write_text(_RECEIVER.format(python=sys.executable), encoding="utf-8")
+            receiver.chmod(0o755)
+        sf = StandIn(tmp_path / "bin")
+        scene = Rotation(root, home, tools, sf, emulator, names)
+        if logged_in:
+            _log_in(scene)
+        yield scene
+
+
+def _log_in(scene: Rotation) -> None:
+    """Let the Salesforce CLI have a login of an administrator to each org."""
+    logins, tokens = [], {}
+    for org in scene.orgs:
+        url = scene.emulator.urls[org]
+        form = {"grant_type": "client_credentials", "client_id": trees.key("Admin")}
+        body = urlencode({**form, "client_secret": trees.secret("Admin")})
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        said = json.loads(
+            request(int(url.rpartition(":")[2]), "/services/oauth2/token", "POST", body=body, headers=headers).text
+        )
+        entry = login(org, org_id=said["id"].split("/")[-2], url=url)
+        logins.append(entry)
+        answer = {"status": 0, "result": {"accessToken": said["access_token"]}, "warnings": []}
+        tokens[f"--target-org={entry['username']}"] = json.dumps(answer)
+    scene.sf.keeps(*logins)
+    scene.sf.says("org auth show-access-token", answers=tokens)
