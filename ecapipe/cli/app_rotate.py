@@ -62,7 +62,7 @@ class RotateFlags(ProjectFlags):
     ] = False
     store: StoreIn = None
     stage_only: Annotated[bool, typer.Option("--stage-only", help="Stop after the new pair is proved.")] = False
-    promote: Annotated[bool, typer.Option("--promote", help="Go on with a pair that is staged.")] = False
+    promote: Annotated[bool, typer.Option("--promote", help="Resume with the staged pair.")] = False
     end_previous: Annotated[
         bool, typer.Option("--end-previous", help="Delete the pair that was replaced, unless something uses it.")
     ] = False
@@ -71,7 +71,7 @@ class RotateFlags(ProjectFlags):
         bool, typer.Option("--force", help="With --abort or --end-previous: delete the pair all the same.")
     ] = False
     unproved: Annotated[
-        bool, typer.Option("--unproved", help="Go on where the org neither accepts nor refuses the new pair.")
+        bool, typer.Option("--unproved", help="Continue if the org neither accepts nor refuses the new pair.")
     ] = False
     adopt: Annotated[bool, typer.Option("--adopt", help="Take a staged pair that this machine has no record of.")] = (
         False
@@ -164,18 +164,18 @@ class RotateFlags(ProjectFlags):
 def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
     """Give apps a new consumer key and secret, which the org proves before they are delivered and promoted.
 
-    It goes through a login of the Salesforce CLI, or one that ecapipe run --save keeps, whose user may see consumer
-    secrets, and over the org's REST API: the consumer is found by the key that is known here, a new pair is staged,
-    proved, delivered, promoted and confirmed. The previous pair works for 30 more days, or until --end-previous.
+    Uses a login of the Salesforce CLI, or one saved with ecapipe run --save, whose user may see consumer secrets, and
+    the org's REST API: finds the consumer by its current key, then stages, proves, delivers, promotes and confirms a
+    new pair. The previous pair works for 30 more days, or until --end-previous.
 
-    A --deliver command is split as a shell would, and started without one, once for the key and once for the secret,
-    which it reads on standard input. In its arguments {field} stands for consumerKey or consumerSecret, {variable}
-    for the variable that ecapipe run reads, {app} and {org} for their names.
+    A --deliver command is split like a shell command line, but no shell is started. It runs once for the key and once
+    for the secret, and reads the value on standard input. In its arguments, {field} is replaced with consumerKey or
+    consumerSecret, {variable} with the variable that ecapipe run reads, {app} and {org} with their names.
 
-    It can be broken off at any moment: run again, it reads what the org has, and goes on from there. Saved logins and
+    You can interrupt it at any time. Run it again: it reads the state from the org and resumes. Saved logins and
     secrets move to the new pair.
 
-    Ends with 0 if all apps are rotated, with 68 if some are, with 1 if none is.
+    Exits with 0 if all apps are rotated, with 68 if some are, with 1 if none is.
     """
     # Rotating loads HTTP and OAuth, which the other commands of the topic do without.
     from ecapipe.adapters import rotation_tools
@@ -315,7 +315,7 @@ def _lines(report: Report, outcomes: dict[Subject, Outcome], flags: RotateFlags)
     for subject, outcome in outcomes.items():
         sentence = _SENTENCES[flags.mode].format(key=outcome.key)
         if flags.dry_run:
-            sentence = _PLANNED if flags.homeless else "nothing keeps it from that."
+            sentence = _PLANNED if flags.homeless else "the org allows it."
         line = f"{report.name(subject)}: {sentence}"
         if outcome.previous_until:
             line += f" The previous one works until {outcome.previous_until}."
@@ -328,7 +328,7 @@ _PLANNED: Final = (
 _SENTENCES: Final[dict[str, str]] = {
     "rotate": "the key {key} is in force.",
     "promote": "the key {key} is in force.",
-    "stage-only": "the key {key} is staged and proved. To go on: --promote.",
+    "stage-only": "the key {key} is staged and proved. To continue: --promote.",
     "abort": "nothing is staged; the key {key} is in force.",
     "end-previous": "the key {key} is in force, and no other one.",
 }

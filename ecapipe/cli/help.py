@@ -238,7 +238,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_LOG_LEVEL, SF_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard "
     "error. SF_LOG_LEVEL is the fallback.",
     "SF_TARGET_ORG": "The org when --target-org is not given.",
-    "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the login host that fits the org.",
+    "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the org's login host.",
     "SF_CONTENT_TYPE": "JSON does what --json does.",
     "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for sign-ins, unless --wait is used.",
     "BROWSER": "Browser to open.",
@@ -250,7 +250,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "Proxy for orgs, the second without the first; hosts without one.",
     "SSH_CONNECTION": "Set: the browser is on another machine, so --callback auto pastes.",
     "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": "Set: the browser may be on another "
-    "machine, so --callback auto listens and asks for the pasted address, too.",
+    "machine, so --callback auto listens and also asks for the pasted URL.",
     "WSL_DISTRO_NAME, WSL_INTEROP": "Set: the browser of Windows is opened.",
     "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE": "Further certificates to trust.",
     "SF_ENV": "development: also show where a bug in ecapipe happened.",

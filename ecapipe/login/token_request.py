@@ -101,7 +101,7 @@ def request_token(
             if key is not None and token.key is None:
                 work.warn(
                     f"{target.org.host} did not bind the token to the key (DPoP), and answered with a bearer token: "
-                    "whoever has it can use it."
+                    "anyone who has it can use it."
                 )
             return token
 

@@ -90,7 +90,7 @@ def _log_in(
     try:
         plan = login_plan.plan(login, login_options, world)
         if not isinstance(plan, UnattendedPlan):
-            raise AssertionError("these flows need nobody")
+            raise AssertionError("these flows need no user")
         request_token(login, plan, login_options, world, work, world.clock.seconds() + LONGEST)
     except EcapipeError as error:
         reason = error.problem.message.rstrip(".")

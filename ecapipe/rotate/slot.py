@@ -46,7 +46,7 @@ def stage(
         work.pass_over("The new pair is in force already: what is left is finished.")
         return NewPair(found.consumer.key, main_secret(target, found, world), promoted=True)
     if found.active:
-        work.note("hint", f"Going on with the pair that was staged {_since(found.active)}.")
+        work.note("hint", f"Resuming with the staged pair {_since(found.active)}.")
         _remember(found, found.active, memory, world)
         return _of_staged(target, found, found.active, work)
     return _of_staged(target, found, _make(found, memory, world), work)
