@@ -308,8 +308,9 @@ class _Rotation:
         if staged is None:
             return []
         places = list(own.record.delivered) if own.record and own.record.key == staged.key else []
-        if staged.key == target.key and target.app.settings:
-            places.append(target.app.settings.path)
+        file = target.app.settings
+        if staged.key == target.key and file and not any(place.endswith(file.path) for place in places):
+            places.append(file.path)
         if places and not self.options.force:
             raise EcapipeError(delivered_pair_not_deleted(app, org, places))
         return places

@@ -69,9 +69,12 @@ def confirm(
 def confirm_new(target: Target, pair: NewPair, options: RotationOptions, world: World, work: StageWork) -> None:
     """Ask the org about the pair in force. Raises `EcapipeError` (PromotionNotConfirmed)."""
     verdict = _ask(target, pair.key, pair.secret, world)
+    if verdict.doubts and proof.login_flows(target, options):
+        # It was proved by a login, which an org that does not introspect accepts again.
+        verdict = proof.prove(target, (pair.key, pair.secret), options, world, work)
     if verdict.refusal:
         raise _unconfirmed(target, verdict.refusal)
-    if verdict.doubts and not options.unproved:
+    if not verdict.proved and not options.unproved:
         raise _unconfirmed(target, "; ".join(verdict.doubts))
     work.warnings += verdict.doubts
 

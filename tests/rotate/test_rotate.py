@@ -154,6 +154,13 @@ def test_a_program_that_fails_keeps_the_pair_from_being_promoted(tmp_path: Path)
         assert values(scene)[0] == call["stdin"], "the same pair"
 
 
+def test_a_program_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        (scene.tools / "receiver").write_text("#!/bin/sh\nbase64; kill -9 $$\n")
+        (told,) = scene.deliver().result["failures"]
+        assert "signal 9 ended it: [REDACTED]" in told["message"]
+
+
 def test_a_program_has_a_minute(tmp_path: Path) -> None:
     sleeper = tmp_path / "sleeper"
     sleeper.write_text("#!/bin/sh\necho begun; sleep 60 & sleep 60\n")
@@ -310,6 +317,15 @@ def test_an_org_that_says_less_is_asked_again(tmp_path: Path) -> None:
         ended = scene.deliver()
         assert ended.status == 0, ended
         assert scene.accepts(*values(scene))
+
+
+def test_a_login_confirms_what_an_org_does_not_introspect(tmp_path: Path) -> None:
+    with staged(tmp_path, faults=[Fault("*/introspect", {"status": 404})]) as scene:
+        ended = scene.deliver()
+        assert ended.status == 0, ended
+        assert ended.result["successes"][0]["proved"] == ["client-credentials"]
+        assert scene.accepts(*values(scene))
+        assert scene.rotate("--end-previous").status == 0
 
 
 def test_nothing_but_a_whole_rotation_is_left_out_by_resume(tmp_path: Path) -> None:
