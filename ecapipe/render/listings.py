@@ -125,7 +125,7 @@ def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: 
         yield "No saved logins. To save one: ecapipe run --save"
     elif length == "usual":
         yield from screen.table(
-            ("App", "Org", "Username", "Flow", "Refreshable", "Saved In", "Saved At"),
+            ("App", "Org", "Username", "Flow", "Refreshable", "Saved In", "Last Used", "Expires If Unused By"),
             [
                 (
                     clean(login.app),
@@ -134,7 +134,8 @@ def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: 
                     clean(login.flow),
                     _yes_or_no(login.refreshable),
                     login.store,
-                    clean(login.refreshed_at or login.saved_at)[:16].replace("T", " "),
+                    clean(login.last_used_at)[:16].replace("T", " "),
+                    clean(login.expires_if_unused_by or "–"),
                 )
                 for login in logins
             ],

@@ -619,7 +619,8 @@ def test_a_refresh_token_is_said_to_end_unused_and_warned_of_in_its_last_week(
         assert login["expiresIfUnusedBy"] == max((used + timedelta(days=30)).date(), date(2026, 11, 4)).isoformat()
         assert [warned in warning for warning in ended.document["warnings"] if warned] == ([True] if warned else [])
         assert bool(ended.document["warnings"]) is (warned is not None)
-    assert f"Refresh token: expires if unused by {login['expiresIfUnusedBy']}" in org.login("list").out
+    assert f"Refresh token: expires if unused by {login['expiresIfUnusedBy']}" in org.login("display").out
+    assert login["expiresIfUnusedBy"] in org.login("list").out
     # Using it puts the end off.
     assert org.login("refresh", "--all").status == 0
     assert org.login("list", "--json").document["warnings"] == []
