@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ecapipe.adapters import composition
-from ecapipe.cli import options
+from ecapipe.cli import mistakes, options
 from ecapipe.cli.commands import Command, with_flags
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, StoreIn, TargetOrgs, command_flags
-from ecapipe.cli.resume import join_values
+from ecapipe.cli.resume import is_file, join_values
 from ecapipe.cli.session import CommandSession
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import text
@@ -34,7 +34,10 @@ class RotateCommand(Command):
     """A command whose ``--resume`` may stand without a value."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        return super().parse_args(ctx, join_values(args))
+        words = join_values(args)
+        # Alone it means the latest rotation; nothing else may be empty.
+        mistakes.refuse(ctx, self, [word for word in words if word != "--resume="])
+        return super(Command, self).parse_args(ctx, words)
 
 
 @command_flags
@@ -104,6 +107,12 @@ class RotateFlags(ProjectFlags):
         """Raises ValueError for a command that cannot be meant."""
         return tuple(map(deliver_commands.parse, self.deliver or ()))
 
+    @property
+    def homeless(self) -> bool:
+        """Whether a pair would be promoted whose key or secret goes nowhere; raises as `commands`."""
+        promotes = self.mode in ("rotate", "promote")
+        return not deliver_commands.covered(self.commands) and promotes and not self.write_back
+
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         yield from super().contradictions(session)
         chosen = [
@@ -120,12 +129,11 @@ class RotateFlags(ProjectFlags):
             yield f"{chosen[0]} and {chosen[1]} exclude each other."
         yield from self._idle_flags()
         try:
-            commands = self.commands
+            homeless = self.homeless
         except ValueError as error:
             yield str(error)
             return
-        promotes = self.mode in ("rotate", "promote")
-        if promotes and not (self.dry_run or self.write_back or deliver_commands.covered(commands)):
+        if homeless and not self.dry_run:
             yield (
                 "A new key and secret need somewhere to go before they are promoted: add --deliver COMMAND for both, "
                 "or --write-back."
@@ -143,6 +151,8 @@ class RotateFlags(ProjectFlags):
             yield f"--adopt and --{mode} exclude each other."
         if self.unproved and mode == "abort":
             yield "--unproved and --abort exclude each other."
+        if self.jwt_key_file and deletes:
+            yield f"--jwt-key-file proves a new pair, and --{mode} makes none."
         if (self.username is None) != (self.jwt_key_file is None) and self.file is None:
             yield "--jwt-key-file and --username belong together: they log in to prove the new pair."
         key = self.jwt_key_file
@@ -171,6 +181,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
     from ecapipe.adapters import rotation_tools
     from ecapipe.documents.report import Report
     from ecapipe.rotate import pipeline
+    from ecapipe.rotate.pipeline import STAGES
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
@@ -183,7 +194,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
         username=flags.username,
     )
     world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
-    done = {} if flags.resume is None else _earlier(session, flags.resume)
+    done = {} if flags.resume is None else _earlier(session, flags.resume, {each.name for each in STAGES[flags.mode]})
     request = pipeline.RotationRequest(
         project, orgs, _options(flags, orgs.allowed, environment.get("SF_AUDIENCE_URL")), done
     )
@@ -251,8 +262,9 @@ def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Out
         text.write(session.err, [text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
 
 
-def _earlier(session: CommandSession, value: str) -> dict[Subject, Outcome]:
-    """What an earlier rotation did. Raises `EcapipeError`: RunNotFound, FileNotFound, MalformedResult."""
+def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> dict[Subject, Outcome]:
+    """What an earlier rotation did that had the same `stages`: one that only staged, or deleted, has rotated nothing,
+    and a dry run has done nothing. Raises `EcapipeError`: RunNotFound, FileNotFound, MalformedResult."""
     from ecapipe.adapters import rotation_tools
     from ecapipe.adapters.storage import files
     from ecapipe.documents import codec, json_object
@@ -261,7 +273,7 @@ def _earlier(session: CommandSession, value: str) -> dict[Subject, Outcome]:
     from ecapipe.problems.usage import malformed_result
     from ecapipe.rotate.target import Outcome
 
-    if os.sep in value or "." in value:
+    if is_file(value):
         data = files.read(value, _MAX_RESULT, "--resume")
     else:
         data = rotation_tools.read_run(session.environment, value)
@@ -270,11 +282,15 @@ def _earlier(session: CommandSession, value: str) -> dict[Subject, Outcome]:
         result = codec.convert(document.get("result", document), results.AppRotate)
     except (MalformedRecord, NewerVersion) as error:
         raise EcapipeError(malformed_result(value, str(error))) from None
+    reached: dict[tuple[str | None, ...], set[str]] = {}
+    for stage in result.stages:
+        reached.setdefault((stage.app, stage.org, stage.project or None), set()).add(stage.stage)
     return {
         Subject(each.app, each.org, each.project or None): Outcome(
             each.consumer_key, each.previous_until, list(each.delivered), list(each.proved)
         )
         for each in result.successes
+        if reached.get((each.app, each.org, each.project or None)) == stages
     }
 
 
@@ -297,13 +313,18 @@ def _result(report: Report, outcomes: dict[Subject, Outcome]) -> results.AppRota
 def _lines(report: Report, outcomes: dict[Subject, Outcome], flags: RotateFlags) -> Iterator[str]:
     """What came of each rotation, and what is left to do."""
     for subject, outcome in outcomes.items():
-        sentence = "nothing keeps it from that." if flags.dry_run else _SENTENCES[flags.mode].format(key=outcome.key)
+        sentence = _SENTENCES[flags.mode].format(key=outcome.key)
+        if flags.dry_run:
+            sentence = _PLANNED if flags.homeless else "nothing keeps it from that."
         line = f"{report.name(subject)}: {sentence}"
         if outcome.previous_until:
             line += f" The previous one works until {outcome.previous_until}."
         yield text.clean(line)
 
 
+_PLANNED: Final = (
+    "the org allows it. The new pair still needs somewhere to go: add --deliver COMMAND or --write-back."
+)
 _SENTENCES: Final[dict[str, str]] = {
     "rotate": "the key {key} is in force.",
     "promote": "the key {key} is in force.",

@@ -148,7 +148,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator"),
         Example("Read the answer from a script:",
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
-        Example("Count an answer that tells neither as a failure, in CI:",
+        Example("Count an inconclusive answer as a failure, in CI:",
                 "ecapipe app probe --source-dir sample-project --emulator --strict"),
     ),
     "ecapipe app rotate": (
@@ -230,8 +230,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_JWT_KEY_PASSPHRASE": "Opens an encrypted private key. With _FILE at its end, the path of a file that "
     "holds it.",
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
-    "ECAPIPE_STATE_DIR": "Folder for what outlives a command, an absolute path; without it, the system's usual "
-    "place for such things.",
+    "ECAPIPE_STATE_DIR": "State directory, an absolute path; without it, the system's usual place for such things.",
     "ECAPIPE_KEEP_RUNS": "How many runs are recorded at most; the default is 50.",
     "ECAPIPE_SF, ECAPIPE_GIT": "Absolute path of the Salesforce CLI, of git: instead of the first on the PATH that "
     "lies outside the repository.",

@@ -162,7 +162,7 @@ def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
     warnings = sessions.doubts(login, world)
     facts = sessions.facts(sessions.refresh(login, world))
     status = INTERRUPTED if session.interrupts.came else 0
-    lines = [text.clean(f"{login.subject}: a new access token is kept.")]
+    lines = [text.clean(f"{login.subject}: a new access token is saved.")]
     if flags.verbose:
         lines += listings.login_details([facts], flags.length, session.screen)
     return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
@@ -182,9 +182,9 @@ def _refresh_all(session: CommandSession, flags: RefreshFlags, world: World) -> 
         for login, problem in refreshes.failures:
             text.write(session.err, text.problem(problem, login.subject if login else ""))
     facts = [sessions.facts(login) for login in refreshes.successes]
-    lines = [text.clean(f"{login.subject}: a new access token is kept.") for login in refreshes.successes]
+    lines = [text.clean(f"{login.subject}: a new access token is saved.") for login in refreshes.successes]
     if not fitting and not spoiled:
-        lines = ["No login is kept."]
+        lines = ["No saved logins."]
     if flags.verbose and facts:
         lines += listings.logins(facts, flags.length)
     status = INTERRUPTED if session.interrupts.came else 0
@@ -365,7 +365,7 @@ def _log_out_all(session: CommandSession, flags: LogoutFlags, world: World) -> L
 
 def _logout_lines(logouts: Logouts, length: Length) -> list[str]:
     if not logouts.successes:
-        return [] if logouts.failures or logouts.removed else ["No login is kept."]
+        return [] if logouts.failures or logouts.removed else ["No saved logins."]
     lines = []
     for each in logouts.successes:
         outcome = "logged out" if each.revoked else "forgotten"

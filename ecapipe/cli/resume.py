@@ -85,7 +85,7 @@ def open_earlier_run(
     # Most runs go on with none, and need nothing that reads one.
     from ecapipe.documents import run_results
 
-    if _is_file(value):
+    if is_file(value):
         run = run_results.load(files.read(value, _MAX_RESULT, FLAG), value)
         yield run, run.run or None
     else:
@@ -153,7 +153,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
             )
         )
     # Our own record is as good as the command line that it is of.
-    foreign = _is_file(name) or any(org.named_by == "tree" for org in run.orgs)
+    foreign = is_file(name) or any(org.named_by == "tree" for org in run.orgs)
     return OrgFile(tuple(rows), named_by="tree" if foreign else "user")
 
 
@@ -187,7 +187,7 @@ def _repeat(session: CommandSession, words: list[str], parameters: Sequence[Para
     """
     *_, flag = (word for word in words if _is_resume(word))
     name = flag.partition("=")[2]
-    if _is_file(name):
+    if is_file(name):
         return [*_options_of(name, parameters), *words]
 
     here = os.getcwd()
@@ -205,6 +205,6 @@ def _repeat(session: CommandSession, words: list[str], parameters: Sequence[Para
     return [*arguments, *rest, f"{FLAG}={entry.run}"]
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
     """Whether a value of ``--resume`` is a path: the name of a run has no dot and no separator."""
     return os.sep in name or "." in name or os.path.isfile(name)

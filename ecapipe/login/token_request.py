@@ -107,7 +107,7 @@ def request_token(
 
 
 def _proof_key(source: AuthorizationCode | UnattendedPlan) -> ProofKey | None:
-    """What the token is to be bound to. A code is bound already."""
+    """What the token must be bound to. A code is bound already."""
     if isinstance(source, AuthorizationCode):
         return source.key
     return source.new_key() if source.new_key else None

@@ -181,11 +181,11 @@ def _login(login: SavedLoginFacts, *, verbose: bool) -> Iterator[str]:
 
 def kept_secret(secret: SavedSecretFacts, place: str, length: Length = "usual") -> Iterator[str]:
     """``app set-secret``: whose secret is saved, and in which place."""
-    yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is kept in {place}.")
+    yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is stored in {place}.")
     if length == "concise":
         return
     if secret.store == "file":
-        yield "The file is not encrypted: whoever can read your files, or a copy of them, can read it."
+        yield "The file is not encrypted: anyone who can read your files or a copy can read it."
     yield clean(f"To remove it: {command('ecapipe app forget-secret', secret.app)}")
 
 
@@ -359,7 +359,7 @@ def protected(protection: Protection, *, written: bool) -> Iterator[str]:
     for supply in protection.supplies:
         yield clean(f"The consumer secret of {supply.app} {comes} from {supply.variable}, not from {supply.file}.")
     if protection.supplies:
-        yield "    Set the variable wherever sf deploys, which fails without it, and wherever ecapipe logs in."
+        yield "    Set the variable where sf deploys, which fails without it, and where ecapipe logs in."
         yield "    To commit a file with its placeholder although it is ignored, use git add --force."
         yield "    A retrieve may bring the value back: run this again after one."
     for exposure in protection.exposures:

@@ -31,7 +31,7 @@ def promote(target: Target, found: Found, pair: NewPair, world: World) -> None:
     try:
         request = credentials_api.promote(session.org, session.bearer, found.app_id, found.consumer, pair.staged)
         # Once: whether it had an effect is read from the org.
-        response = sending.send(request, world, inf, repeatable=False)
+        response = sending.send(session.sign(request), world, inf, repeatable=False)
         credentials_api.require_success(response, session.org, session.bearer)
     except EcapipeError as error:
         failure = error

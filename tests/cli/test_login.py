@@ -123,7 +123,7 @@ def test_a_login_is_kept_and_the_output_says_where_and_how_it_ends(org: Org) -> 
     assert ended.status == 0, ended
     place = next(org.home.rglob("logins"))
     assert (
-        f"Logins are kept in {place}. ecapipe login list shows them, ecapipe login logout ends them.\n" in ended.out
+        f"Logins are saved in {place}. ecapipe login list shows them, ecapipe login logout ends them.\n" in ended.out
     )
     assert "These files are not encrypted: whoever can read your files, or a copy of them, can use" in ended.out
     assert "has forgotten" not in ended.out
@@ -448,7 +448,7 @@ def test_all_logins_end_at_once_or_those_that_fit(org: Org) -> None:
     assert [each["login"]["app"] for each in ended.result["logouts"]] == ["Robot", "Steady"]
     ended = org.login("logout", "--all")
     assert (ended.status, ended.out) == (0, "Rotating@uat: logged out.\n")
-    assert org.login("logout", "--all").out == "No login is kept.\n"
+    assert org.login("logout", "--all").out == "No saved logins.\n"
 
 
 def test_a_login_that_is_over_already_is_forgotten(org: Org) -> None:
@@ -561,7 +561,7 @@ def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
 
     run = command("run", "-d", str(org.root), "-n", "Robot", "-o", f"uat={org.url}", "--save")
     assert run.status == 0, run
-    assert "Logins are kept in the keyring (drawer Shared). ecapipe login list shows them" in run.out
+    assert "Logins are saved in the keyring (drawer Shared). ecapipe login list shows them" in run.out
     assert "not encrypted" not in run.out
     token = command("login", "token").out.strip()
     assert org.works(token)
@@ -578,7 +578,7 @@ def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
 
 
 def test_all_logins_are_refreshed_and_one_that_fails_leaves_the_others(org: Org) -> None:
-    assert org.login("refresh", "--all").out == "No login is kept.\n"
+    assert org.login("refresh", "--all").out == "No saved logins.\n"
     for app in ("Robot", "Rotating", "Steady"):
         assert org.save(app).status == 0
     assert org.save("Brief", "--scopes", "api").status == 0

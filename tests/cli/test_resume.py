@@ -357,7 +357,7 @@ def test_another_fate_of_the_token_is_another_login(half: Batch, home: Path) -> 
     ended = inside(*half.run("dev"), "--resume", "--revoke", "--json", at=home)
     assert (ended.status, taken_over(ended.result)) == (0, set())
     assert ended.result["successes"][0]["token"] == "revoked"
-    assert "the token is to be revoked and was forgotten" in ended.document["warnings"][0]
+    assert "the token must be revoked and was forgotten" in ended.document["warnings"][0]
 
 
 def test_what_was_saved_is_not_saved_again(half: Batch, home: Path) -> None:

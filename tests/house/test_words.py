@@ -44,7 +44,7 @@ ALLOWED = {
     "forgotten", "app forget-secret", "forget-secret",
 }  # fmt: skip
 LATER = (
-    "check", "cli", "documents", "emulator", "protect", "render", "run",
+    "check", "cli",
     "README.md", ".github/RULES.md", ".github/docs/compatibility.md", ".github/docs/install.md",
     ".github/docs/many-orgs.md", ".github/docs/saved-logins.md",
 )  # fmt: skip
