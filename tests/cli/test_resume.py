@@ -425,7 +425,7 @@ def test_a_run_that_is_to_leave_no_record_leaves_none(orgs: Batch, home: Path, f
     assert inside(*orgs.run(), flag, "--json", at=home).status == 0
     assert not (home / ".local").exists()
     told = inside(*orgs.run(), flag, "--json", at=home, ECAPIPE_STATE_DIR="/dev/null").document["warnings"]
-    assert any("would not be recorded" in warning for warning in told) is (flag == "--dry-run")
+    assert any("can't be recorded" in warning for warning in told) is (flag == "--dry-run")
 
 
 def test_a_run_goes_on_without_a_record_and_says_that_it_cannot_be_resumed(orgs: Batch, home: Path) -> None:
@@ -472,7 +472,7 @@ def test_runs_are_listed_and_shown_with_what_is_left_and_how_to_go_on(half: Batc
     text = inside("runs", "show", at=home).out
     assert "2 done, 1 failed" in text
     assert "Batch@uat: failed:" in text
-    assert f"Go on with: ecapipe run --resume {name}" in text
+    assert f"To resume: ecapipe run --resume {name}" in text
     assert name in inside("runs", "list", at=home).out
 
 
