@@ -32,12 +32,13 @@ _MAX_RESULT: Final = 512 * 2**20
 """Bytes of a JSON result; 100,000 logins take half of that."""
 _DISPLAY_FLAGS: Final = frozenset({"--json", "--concise", "--verbose", "--no-progress"})
 """Flags that say how the run is shown: each time anew."""
-_MODE_FLAGS: Final = _DISPLAY_FLAGS | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal", "--no-board"}
-"""Flags that do not say what is to be done, but how."""
-_MODE_OPTIONS: Final = frozenset(
-    {"--wait", "-w", "--concurrency", "--browser", "-b", "--board-port", "--report", "--allow-host", "--jwt-key-file"}
+_SELECTION: Final = frozenset(
+    (
+        *("source_dir", "metadata_dir", "credentials_dir", "name"),
+        *("target_org", "file", "all_orgs", "emulator"),
+    )
 )
-"""The same, with a value."""
+"""Options that say which apps and orgs are meant. With one of them a command line stands for itself."""
 _OF_RESULT: Final = frozenset(
     (
         *("source_dir", "name", "no_project_config", "emulator", "flow", "callback", "browser", "scopes", "username"),
@@ -58,7 +59,7 @@ class ResumableCommand(Command):
         words = join_values(args)
         # What the earlier run was given, a flag here replaces.
         mistakes.refuse(ctx, self, [word for word in words if word != f"{FLAG}="])
-        if any(_is_resume(word) for word in words) and _only_modes(words):
+        if any(_is_resume(word) for word in words) and not _selects(words, self.params):
             words = _repeat(ctx.obj, words, self.params)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
         shown = presentable(repeatable, self.params)
@@ -118,17 +119,12 @@ def join_values(words: Sequence[str]) -> list[str]:
     return joined
 
 
-def _only_modes(words: Sequence[str]) -> bool:
-    """Whether no word says what is to be done, so that the earlier run has to say it."""
-    rest = iter(words)
-    for word in rest:
-        name, joined, _ = word.partition("=")
-        if name in _MODE_OPTIONS:
-            if not joined:
-                next(rest, None)
-        elif name not in _MODE_FLAGS:
-            return False
-    return True
+def _selects(words: Sequence[str], parameters: Sequence[Parameter]) -> bool:
+    """Whether a word chooses apps or orgs, which the earlier run has to say otherwise."""
+    names = {word: each.name for each in parameters for word in each.opts}
+    return any(
+        names.get(before.removesuffix("=") or value) in _SELECTION for before, value, _ in values(words, parameters)
+    )
 
 
 def orgs_of(run: RecordedRun, name: str) -> OrgFile:
