@@ -45,7 +45,7 @@ _STATES: Final = {"going": "Running", "interrupted": ending(INTERRUPTED)}
 
 
 def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
-    """``app list``: a table; a line per app when concise, a block with files and causes when verbose."""
+    """``app list``: a table and files; a line per app when concise, a block with causes when verbose."""
     if not apps:
         yield "No external client apps found."
         return
@@ -74,8 +74,10 @@ def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen =
                     for app, name in zip(apps, names, strict=True)
                 ],
             )
+            for app, name in zip(apps, names, strict=True):
+                yield from ("", f"{name}:", *(f"  {clean(path)}" for path in app.files))
             yield ""
-            yield from screen.wrap("For callback URLs, files and what is missing, add --verbose.")
+            yield from screen.wrap("For callback URLs and what is missing, add --verbose.")
 
 
 def _app(app: AppFacts) -> Iterator[str]:
