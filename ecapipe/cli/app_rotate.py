@@ -14,7 +14,7 @@ from ecapipe.cli import options
 from ecapipe.cli.commands import Command, with_flags
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, StoreIn, TargetOrgs, command_flags
-from ecapipe.cli.resume import join_values
+from ecapipe.cli.resume import check_words
 from ecapipe.cli.session import CommandSession
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import text
@@ -34,7 +34,7 @@ class RotateCommand(Command):
     """A command whose ``--resume`` may stand without a value."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        return super().parse_args(ctx, join_values(args))
+        return super(Command, self).parse_args(ctx, check_words(ctx, self, args))
 
 
 @command_flags
