@@ -129,7 +129,7 @@ def wants_nonce(response: Response) -> bool:
 
 def unexpected(response: Response, host: str, reason: str) -> EcapipeError:
     """The error for a response that Salesforce does not give; `reason` says what is wrong with it."""
-    problem = unexpected_answer(host, response.status, f"{reason}, and it is {kind(response.content_type)}")
+    problem = unexpected_answer(host, response.status, f"{reason} ({kind(response.content_type)})")
     return at(problem, host, response.status)
 
 
@@ -150,7 +150,7 @@ def refuse_repeats(response: Response, host: str, visible: Mapping[str, str], *s
     # All at once first, for nearly always there is nothing to refuse.
     if repeats("\n".join(visible.values()), *secrets):
         names = [name for name, text in visible.items() if repeats(text, *secrets)]
-        raise unexpected(response, host, f"a secret is repeated in its {' and its '.join(names)}")
+        raise unexpected(response, host, f"it repeats a secret in its {' and its '.join(names)}")
 
 
 def refusal_code(response: Response, *secrets: Secret | None) -> str:

@@ -149,11 +149,11 @@ def _parse(members: messages.Members, response: Response, org: Org, key: ProofKe
     for name in _MEMBERS:
         # What is not there may be null, too; any other kind of value is a mistake.
         if not isinstance(members.get(name) or "", str):
-            raise messages.unexpected(response, org.host, f"its {name} is no text")
+            raise messages.unexpected(response, org.host, f"its {name} is not a string")
     bound = key is not None and _text(members, "token_type").lower() == "dpop"
     if not bound and _text(members, "token_type").lower() not in ("bearer", ""):
-        types = "Bearer and DPoP" if key else "Bearer"
-        raise messages.unexpected(response, org.host, f"its token_type is another than {types}")
+        types = "Bearer or DPoP" if key else "Bearer"
+        raise messages.unexpected(response, org.host, f"its token_type is not {types}")
     access_token, refresh_token = _issued(members, "access_token"), _issued(members, "refresh_token")
     if access_token is None:
         raise messages.unexpected(response, org.host, "its access_token is not a valid token")

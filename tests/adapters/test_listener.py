@@ -163,7 +163,7 @@ SUBJECT = Subject("Billing", "uat", "")
     ("problem", "title", "said"),
     [
         (None, "Authorized", "Billing is authorized in uat."),
-        (invalid_client("acme.my.salesforce.com"), "Not authorized", "refuses the consumer secret"),
+        (invalid_client("acme.my.salesforce.com"), "Not authorized", "refused the consumer secret"),
     ],
 )
 def test_the_page_waits_for_the_end_of_its_login(port: int, problem: Problem | None, title: str, said: str) -> None:

@@ -340,7 +340,9 @@ def test_the_target_is_an_org_of_the_project(tmp_path: Path) -> None:
     root = ground.ready(tmp_path, project(orgs=orgs) | trees.app(oauth=LINK))
     ended = check(root, "--for", "deploy", "-o", "prod")
     assert ended.returncode == 1
-    assert f"oauthLink of Billing belongs to org {HOME}, not to the target 00D000000000009." in ended.stdout
+    assert f"oauthLink of Billing belongs to org {HOME}, not to the target 00D000000000009." in " ".join(
+        ended.stdout.split()
+    )
 
 
 # --- the baseline -------------------------------------------------------------------------------------------
@@ -361,7 +363,7 @@ def test_what_is_accepted_does_not_count(accepting: Path) -> None:
     assert all(each.accepted for each in ground.findings(accepting))
     ended = check(accepting, "--fail-on", "note")
     assert ended.returncode == 0
-    assert ended.stdout.count("warning (accepted):") == 3
+    assert ended.stdout.count("warning (accepted)  ") == 3
     assert ended.stdout.endswith("Checked 2 apps: 0 errors, 0 warnings, 0 notes, 3 accepted.\n")
     trees.plant(
         accepting, trees.app(oauth={"commaSeparatedOauthScopes": "Full"}, settings={"isPkceRequired": "false"})

@@ -628,8 +628,8 @@ def test_orgs_that_name_what_programs_need_are_told_of(tmp_path: Path) -> None:
     for purpose, level in {"login": "error", "deploy": "error", "commit": "warning"}.items():
         (found,) = [each for each in ground.findings(root, ground.for_(purpose)) if each.rule == "variable-reserved"]
         assert (found.level, found.app, found.file) == (level, None, "sfdx-project.json")
-        assert "plugins.ecapipe.orgs.one names https_proxy" in found.message
-        assert "plugins.ecapipe.orgs.two names GIT_DIR" in found.message
+        assert "plugins.ecapipe.orgs.one is https_proxy" in found.message
+        assert "plugins.ecapipe.orgs.two is GIT_DIR" in found.message
         assert "three" not in found.message
     assert "variable-reserved" not in {each.rule for each in ground.inspect(root, trusted=False).findings}
 

@@ -330,7 +330,7 @@ def test_every_report_tells_of_it(purpose: str, level: str, refusing: Path, tmp_
         assert "its .git is neither a folder nor a file" in " ".join(text.split()), name  # some wrap their lines
         assert NOT_EXAMINED in text, name
     assert f"::{level} title={NOT_EXAMINED}::git could not be used" in ended.stderr
-    assert ended.stdout.startswith(f"{level}: git could not be used")
+    assert ended.stdout.startswith(f"Project\n  {level}  {NOT_EXAMINED}  git could not be used")
     (run,) = json.loads(said["sarif"])["runs"]
     assert run["invocations"] == [{"executionSuccessful": level != "error"}]
     assert [each["level"] for each in run["results"] if each["ruleId"] == NOT_EXAMINED] == [level]
@@ -345,7 +345,7 @@ def test_a_machine_without_git_is_warned_at_most(tmp_path: Path, nobody: Path) -
         options = ("--for", purpose, "--report", f"sarif={page}")
         ended = check(root, *options, home=nobody, PATH=str(tmp_path))
         assert ended.returncode == 0
-        assert "warning: git could not be used" in ended.stdout
+        assert f"warning  {NOT_EXAMINED}  git could not be used" in ended.stdout
         assert "there is no git program" in ended.stdout
         assert '"executionSuccessful": true' in page.read_text()
         assert check(root, *options, "--fail-on", "warning", home=nobody, PATH=str(tmp_path)).returncode == 1

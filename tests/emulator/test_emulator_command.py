@@ -159,7 +159,7 @@ def test_tls_without_its_package_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "trustme.py").write_text('raise ModuleNotFoundError("No module named trustme", name="trustme")')
     code, name, message = refused("--tls", "--port", "0", PYTHONPATH=f"{tmp_path}{os.pathsep}{SAMPLE.parent}")
     assert (code, name) == (2, usage_error.name)
-    assert message == "--tls needs the Python package trustme, which is not installed."
+    assert message == "--tls requires the Python package trustme, which isn't installed."
 
 
 def test_a_port_that_is_taken_is_named() -> None:
@@ -209,7 +209,7 @@ def test_a_wrong_fault_file_is_a_usage_error(tmp_path: Path, content: str, messa
 
 
 def test_a_fault_file_has_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(EcapipeError, match="given with --faults, does not exist") as caught:
+    with pytest.raises(EcapipeError, match="--faults, does not exist") as caught:
         planned(str(tmp_path / "faults.json"))
     assert caught.value.problem.exit_code == 2
     large = tmp_path / "large.json"

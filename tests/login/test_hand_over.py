@@ -207,7 +207,7 @@ def test_an_earlier_login_that_stays_beside_an_access_token_is_told(scene: Scene
     scene.standin.keeps(login("uat", "ada@uat.example", org_id(host("uat"))))
     scene.run()
     assert scene.outcomes["hand-over Billing@uat"] == "warning"
-    assert "already had a login of ada@uat.example" in scene.report.warnings[-1]
+    assert "had a login of ada@uat.example" in scene.report.warnings[-1]
 
 
 def test_it_becomes_the_default_org_where_that_is_wanted(scene: Scene) -> None:

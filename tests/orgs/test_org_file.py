@@ -169,9 +169,9 @@ def test_of_several_files_each_mistake_names_its_own() -> None:
     ]
     problem = problem_of(OrgFile.joined(files).require)
     assert (problem.file, problem.line) == ("b.csv", 2)
-    assert "The batch files have 2 mistakes: row 2 of b.csv, column flow; the file d.csv" in problem.message
+    assert "The batch files have 2 errors: row 2 of b.csv, column flow; the file d.csv" in problem.message
     one = problem_of(OrgFile.joined(files[:3]).require)
-    assert "The batch file has a mistake: row 2 of b.csv, column flow: must be one of" in one.message
+    assert "The batch file has an error: row 2 of b.csv, column flow: must be one of" in one.message
     assert [row.place.label for row in OrgFile.joined(files).entries][::2] == [
         "row 2 of a.csv",
         "entry 1 (line 1) of c.json",
@@ -186,9 +186,9 @@ def test_a_single_mistake_is_the_message() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "the file: contains no orgs."),
-        ("alias,url\n", "the file: contains no orgs."),
-        ("[]", "the file: contains no orgs."),
+        ("", "the file: names no org."),
+        ("alias,url\n", "the file: names no org."),
+        ("[]", "the file: names no org."),
         (f"uat,{UAT}\nprod,{PROD}", "row 1: must list the column names: alias, url, apps,"),
         ("apps,flow\nA,web", "row 1, column url: is missing, and so is the column alias: one of them is required."),
         ("alias,url,URL\n", "row 1, column url: appears twice."),

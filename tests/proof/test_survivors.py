@@ -242,7 +242,7 @@ def replaced(*lacking: str) -> apps.Replaced:
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
-        ({"no-rule": "off"}, "no-rule is no rule (ecapipe explain lists them)"),
+        ({"no-rule": "off"}, "no-rule is not a rule (ecapipe explain lists them)"),
         ({"scope-full": "loud"}, "scope-full must be one of off, note, warning, error"),
         ({"scope-full": ["off"]}, "scope-full must be one of off, note, warning, error"),
     ],

@@ -406,7 +406,7 @@ def test_on_a_terminal_the_diff_comes_first_and_then_a_question(
 ) -> None:
     child = ask(project, "--replace-with-env")
     child.expect_exact("[REDACTED]")
-    child.expect_exact("Take the consumer secrets out of these files? They are kept nowhere else [y/N]: ")
+    child.expect_exact("consumer secrets from these files? They aren't stored anywhere else [y/N]: ")
     assert not (project / ".gitignore").exists()
     child.sendline(answer)
     child.expect(pexpect.EOF)
@@ -455,7 +455,7 @@ def test_rules_are_printed_alone_and_need_no_project(tmp_path: Path, tool: str) 
 
 @pytest.mark.parametrize("other", ["--dry-run", "--forceignore", "--replace-with-env"])
 def test_rules_go_with_nothing_that_writes(project: Path, other: str) -> None:
-    assert "--rules excludes" in protect(project, "--rules", "gitleaks", other, status=2).stderr
+    assert "--rules" in protect(project, "--rules", "gitleaks", other, status=2).stderr
 
 
 def test_an_unknown_tool_is_a_usage_error(project: Path) -> None:

@@ -217,7 +217,7 @@ def test_each_org_is_logged_in_to_with_the_pair_of_its_own_tree(tmp_path: Path) 
     assert counts == [1, 1, 1]
     assert sorted(Path(app["project"]).name for app in ended.result["apps"]) == sorted(names)
     for name in names:
-        assert f"Checking credentials - Robot (retrieved/{name})" in lines.out
+        assert f"Robot (retrieved/{name})" in lines.out, lines.out
 
 
 def test_two_addresses_that_turn_out_to_be_one_org_are_told(tmp_path: Path) -> None:

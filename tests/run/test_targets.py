@@ -304,7 +304,7 @@ def test_what_programs_need_is_refused_in_a_project(name: str, two: Path) -> Non
     for which in (OrgSelection(every=True), OrgSelection((UAT,))):
         planned = plan(here(two), which, environ={name: "made-up"})
         assert (planned.problem.kind, planned.report.status) == (project.variable_reserved, 2)
-        assert f"plugins.ecapipe.orgs.prod names {name}" in planned.problem.message
+        assert f"plugins.ecapipe.orgs.prod is {name}" in planned.problem.message
     untrusted = replace(here(two), trusted=False)
     assert plan(untrusted, OrgSelection((UAT,)), environ={name: "made-up"}).report.status == 0
 
@@ -322,7 +322,7 @@ def test_what_programs_need_is_refused_in_a_replacement_of_key_or_secret(name: s
         assert planned.report.status == status
         if status:
             assert planned.problem.kind is project.variable_reserved
-            assert f"the consumerSecret of B, names {name}" in planned.problem.message
+            assert f"the consumerSecret of B, is {name}" in planned.problem.message
 
 
 # --- trees of their own -------------------------------------------------------------------------------------
