@@ -125,7 +125,7 @@ def test_a_login_is_kept_and_the_output_says_where_and_how_it_ends(org: Org) -> 
     assert (
         f"Logins are saved in {place}. ecapipe login list shows them, ecapipe login logout ends them.\n" in ended.out
     )
-    assert "These files are not encrypted: whoever can read your files, or a copy of them, can use" in ended.out
+    assert "These files are not encrypted: anyone who can read your files or a copy can use" in ended.out
     assert "has forgotten" not in ended.out
     assert set(org.secrets) == {"accessToken", "refreshToken", "consumerSecret"}
     assert org.works(org.secrets["accessToken"])
@@ -476,7 +476,7 @@ def test_offline_a_login_stays_and_the_output_says_what_stays_valid(tmp_path: Pa
     before = org.records
     ended = org.login("logout", "-n", "Steady")
     assert (ended.status, "Error (NotRevoked)" in ended.err) == (1, True)
-    assert "stay valid at Salesforce" in ended.err
+    assert "remain valid" in ended.err
     assert "--forget" in ended.err
     every = org.login("logout", "--all", "--json")
     assert (every.status, every.result["logouts"]) == (1, [])
