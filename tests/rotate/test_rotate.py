@@ -296,7 +296,7 @@ def test_several_apps_and_orgs_one_after_the_other_and_resumed(tmp_path: Path) -
             assert again.status == 68
             assert again.result["successes"] == first.result["successes"]
         assert len(scene.received) == received
-        assert failure(inside(*words, "--resume=", at=scene.home, PATH=scene.path)) == "UsageError"
+        assert inside(*words, "--resume=", at=scene.home, PATH=scene.path).document["name"] == "UsageError"
         plain = inside(*words[:-1], "--resume", at=scene.home, PATH=scene.path)
         assert "2 succeeded, 2 failed" in plain.out
 
