@@ -383,7 +383,7 @@ class Clock:
 
 
 DRY_RUN: Final = "Dry run: nothing is sent."
-PROBED: Final = "Dry run: the org was asked, and nobody signs in."
+PROBED: Final = "Dry run: the org was asked, without a sign-in."
 DRY_RUN_ONLINE: Final = "Dry run: nothing is changed."
 DRY_RUNS: Final = (DRY_RUN, PROBED, DRY_RUN_ONLINE)
 """The reasons of a stage that a dry run ends at; the last two asked orgs."""

@@ -72,10 +72,10 @@ _STATE_FOLDERS: Final = {
         "Records of runs of app rotate",
         secret=False,
         writer="ecapipe app rotate",
-        remover="Old ones go by themselves; delete the folder to remove all.",
+        remover="Old ones are removed automatically. To remove all, delete the folder.",
     ),
     "rotations": _Kind(
-        "What tells a staged key and secret that ecapipe made from those of others",
+        "Which staged keys and secrets were made by ecapipe",
         secret=False,
         writer="ecapipe app rotate",
         remover="Delete the folder, while nothing is staged.",
@@ -87,7 +87,7 @@ _STATE_FOLDERS: Final = {
         remover="Old records are removed automatically. To remove all, delete the folder.",
     ),
     "retrieved": _Kind(
-        "What a run that is going on has retrieved",
+        "Retrieved by a run that has not ended",
         secret=True,
         writer="ecapipe run --retrieve",
         remover="The end of the run; what a killed one left, the next run.",

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import IO, Final, cast
 
 from ecapipe.adapters.environment import Environment
@@ -16,7 +17,7 @@ from ecapipe.documents import rotation_record
 from ecapipe.documents.recorded_runs import FINGERPRINT
 from ecapipe.documents.rotation_record import RotationRecord
 from ecapipe.events import TokenFate
-from ecapipe.problems.problem import EcapipeError, Problem
+from ecapipe.problems.problem import EcapipeError, Problem, did_you_mean
 from ecapipe.problems.usage import run_not_found
 from ecapipe.rotate.ports import Ended, HandedOver, RotationTools
 from ecapipe.secret import Secret
@@ -136,13 +137,21 @@ def write_run(environment: Environment, run: str, content: bytes) -> None:
 
 def read_run(environment: Environment, name: str) -> bytes:
     """What came of the run of this name; of the latest for an empty one. Raises `EcapipeError` (RunNotFound)."""
-    folder = state.existing(environment, _RUNS)
+    folder, runs = state.existing(environment, _RUNS), list[str]()
     with suppress(FileNotFoundError):
         runs = sorted(each.removesuffix(".json") for each in os.listdir(folder) if each.endswith(".json"))
         if name in runs or (runs and not name):
             with state.open_file(os.path.join(folder, f"{name or runs[-1]}.json")) as file:
                 return file.read(_LARGEST_RUN)
-    raise EcapipeError(run_not_found(name or None, (), resumes=True))
+    # The runs that the command runs list shows are others.
+    problem = run_not_found(name or None, runs, resumes=True)
+    raise EcapipeError(
+        replace(
+            problem,
+            message="No rotation is recorded." if not name else problem.message,
+            actions=(*did_you_mean(name, runs), "Rotate without --resume."),
+        )
+    )
 
 
 class _HandedOver:

@@ -42,18 +42,18 @@ class ProbeFlags(ProjectFlags):
 
 @with_flags(ProbeFlags)
 def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
-    """Ask orgs whether they accept each app as the files have it: without a person, and without a login.
+    """Check whether orgs accept each app as its files describe it, without a user and without a login.
 
-    Every app is paired with every org, or as the orgs say. For each callback URL the org is asked to begin a login,
-    with PKCE and all scopes of the app, which takes no secret: it leads to its login page, where nobody goes, if it
-    accepts key, callback URL and scopes, and names an error if it does not. Where the consumer secret is here, the
-    app also asks what a token is worth that no org ever issued: an org that says "nothing" has accepted key and
-    secret before. Whatever else an org says is called unclear: a maintenance page, say, or single sign-on elsewhere.
+    Every app is paired with every org, or as the org file says. For each callback URL, the org is asked to start a
+    login with PKCE and all scopes of the app, without a secret: it redirects to its login page if it accepts key,
+    callback URL and scopes, and returns an error otherwise. If the consumer secret is known, the org is also asked to
+    introspect a token that was never issued, which it does only after accepting key and secret. Any other answer is
+    unclear, such as a maintenance page or single sign-on on another host.
 
-    The file for --file is the one that ecapipe run takes, and described there.
+    --file takes the same file as ecapipe run; see there.
 
-    Ends with 0 if all pairs are accepted, with 68 if some are, with 1 if none is. An unclear answer is a warning,
-    unless --strict makes it a failure; that an org cannot be reached is one.
+    Exits with 0 if all pairs are accepted, with 68 if some are, with 1 if none is. An unclear answer is a warning, or
+    a failure with --strict. An org that can't be reached is a failure.
     """
     # Probing loads HTTP and OAuth, which the other commands of the topic do without.
     from ecapipe import probe

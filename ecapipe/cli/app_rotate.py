@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ecapipe.adapters import composition
-from ecapipe.cli import options
+from ecapipe.cli import mistakes, options
 from ecapipe.cli.commands import Command, with_flags
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, StoreIn, TargetOrgs, command_flags
-from ecapipe.cli.resume import check_words
+from ecapipe.cli.resume import is_file, join_values
 from ecapipe.cli.session import CommandSession
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import text
@@ -34,7 +34,10 @@ class RotateCommand(Command):
     """A command whose ``--resume`` may stand without a value."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        return super(Command, self).parse_args(ctx, check_words(ctx, self, args))
+        words = join_values(args)
+        # Alone it means the latest rotation; nothing else may be empty.
+        mistakes.refuse(ctx, self, [word for word in words if word != "--resume="])
+        return super(Command, self).parse_args(ctx, words)
 
 
 @command_flags
@@ -59,7 +62,7 @@ class RotateFlags(ProjectFlags):
     ] = False
     store: StoreIn = None
     stage_only: Annotated[bool, typer.Option("--stage-only", help="Stop after the new pair is proved.")] = False
-    promote: Annotated[bool, typer.Option("--promote", help="Go on with a pair that is staged.")] = False
+    promote: Annotated[bool, typer.Option("--promote", help="Resume with the staged pair.")] = False
     end_previous: Annotated[
         bool, typer.Option("--end-previous", help="Delete the pair that was replaced, unless something uses it.")
     ] = False
@@ -68,7 +71,7 @@ class RotateFlags(ProjectFlags):
         bool, typer.Option("--force", help="With --abort or --end-previous: delete the pair all the same.")
     ] = False
     unproved: Annotated[
-        bool, typer.Option("--unproved", help="Go on where the org neither accepts nor refuses the new pair.")
+        bool, typer.Option("--unproved", help="Continue if the org neither accepts nor refuses the new pair.")
     ] = False
     adopt: Annotated[bool, typer.Option("--adopt", help="Take a staged pair that this machine has no record of.")] = (
         False
@@ -104,6 +107,12 @@ class RotateFlags(ProjectFlags):
         """Raises ValueError for a command that cannot be meant."""
         return tuple(map(deliver_commands.parse, self.deliver or ()))
 
+    @property
+    def homeless(self) -> bool:
+        """Whether a pair would be promoted whose key or secret goes nowhere; raises as `commands`."""
+        promotes = self.mode in ("rotate", "promote")
+        return not deliver_commands.covered(self.commands) and promotes and not self.write_back
+
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         yield from super().contradictions(session)
         chosen = [
@@ -120,12 +129,11 @@ class RotateFlags(ProjectFlags):
             yield f"{chosen[0]} and {chosen[1]} exclude each other."
         yield from self._idle_flags()
         try:
-            commands = self.commands
+            homeless = self.homeless
         except ValueError as error:
             yield str(error)
             return
-        promotes = self.mode in ("rotate", "promote")
-        if promotes and not (self.dry_run or self.write_back or deliver_commands.covered(commands)):
+        if homeless and not self.dry_run:
             yield (
                 "A new key and secret need somewhere to go before they are promoted: add --deliver COMMAND for both, "
                 "or --write-back."
@@ -143,6 +151,8 @@ class RotateFlags(ProjectFlags):
             yield f"--adopt and --{mode} exclude each other."
         if self.unproved and mode == "abort":
             yield "--unproved and --abort exclude each other."
+        if self.jwt_key_file and deletes:
+            yield f"--jwt-key-file proves a new pair, and --{mode} makes none."
         if (self.username is None) != (self.jwt_key_file is None) and self.file is None:
             yield "--jwt-key-file and --username belong together: they log in to prove the new pair."
         key = self.jwt_key_file
@@ -154,23 +164,24 @@ class RotateFlags(ProjectFlags):
 def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
     """Give apps a new consumer key and secret, which the org proves before they are delivered and promoted.
 
-    It goes through a login of the Salesforce CLI, or one that ecapipe run --save keeps, whose user may see consumer
-    secrets, and over the org's REST API: the consumer is found by the key that is known here, a new pair is staged,
-    proved, delivered, promoted and confirmed. The previous pair works for 30 more days, or until --end-previous.
+    Uses a login of the Salesforce CLI, or one saved with ecapipe run --save, whose user may see consumer secrets, and
+    the org's REST API: finds the consumer by its current key, then stages, proves, delivers, promotes and confirms a
+    new pair. The previous pair works for 30 more days, or until --end-previous.
 
-    A --deliver command is split as a shell would, and started without one, once for the key and once for the secret,
-    which it reads on standard input. In its arguments {field} stands for consumerKey or consumerSecret, {variable}
-    for the variable that ecapipe run reads, {app} and {org} for their names.
+    A --deliver command is split like a shell command line, but no shell is started. It runs once for the key and once
+    for the secret, and reads the value on standard input. In its arguments, {field} is replaced with consumerKey or
+    consumerSecret, {variable} with the variable that ecapipe run reads, {app} and {org} with their names.
 
-    It can be broken off at any moment: run again, it reads what the org has, and goes on from there. Saved logins and
+    You can interrupt it at any time. Run it again: it reads the state from the org and resumes. Saved logins and
     secrets move to the new pair.
 
-    Ends with 0 if all apps are rotated, with 68 if some are, with 1 if none is.
+    Exits with 0 if all apps are rotated, with 68 if some are, with 1 if none is.
     """
     # Rotating loads HTTP and OAuth, which the other commands of the topic do without.
     from ecapipe.adapters import rotation_tools
     from ecapipe.documents.report import Report
     from ecapipe.rotate import pipeline
+    from ecapipe.rotate.pipeline import STAGES
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
@@ -183,7 +194,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
         username=flags.username,
     )
     world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
-    done = {} if flags.resume is None else _earlier(session, flags.resume)
+    done = {} if flags.resume is None else _earlier(session, flags.resume, {each.name for each in STAGES[flags.mode]})
     request = pipeline.RotationRequest(
         project, orgs, _options(flags, orgs.allowed, environment.get("SF_AUDIENCE_URL")), done
     )
@@ -251,8 +262,9 @@ def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Out
         text.write(session.err, [text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
 
 
-def _earlier(session: CommandSession, value: str) -> dict[Subject, Outcome]:
-    """What an earlier rotation did. Raises `EcapipeError`: RunNotFound, FileNotFound, MalformedResult."""
+def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> dict[Subject, Outcome]:
+    """What an earlier rotation did that had the same `stages`: one that only staged, or deleted, has rotated nothing,
+    and a dry run has done nothing. Raises `EcapipeError`: RunNotFound, FileNotFound, MalformedResult."""
     from ecapipe.adapters import rotation_tools
     from ecapipe.adapters.storage import files
     from ecapipe.documents import codec, json_object
@@ -261,7 +273,7 @@ def _earlier(session: CommandSession, value: str) -> dict[Subject, Outcome]:
     from ecapipe.problems.usage import malformed_result
     from ecapipe.rotate.target import Outcome
 
-    if os.sep in value or "." in value:
+    if is_file(value):
         data = files.read(value, _MAX_RESULT, "--resume")
     else:
         data = rotation_tools.read_run(session.environment, value)
@@ -270,11 +282,15 @@ def _earlier(session: CommandSession, value: str) -> dict[Subject, Outcome]:
         result = codec.convert(document.get("result", document), results.AppRotate)
     except (MalformedRecord, NewerVersion) as error:
         raise EcapipeError(malformed_result(value, str(error))) from None
+    reached: dict[tuple[str | None, ...], set[str]] = {}
+    for stage in result.stages:
+        reached.setdefault((stage.app, stage.org, stage.project or None), set()).add(stage.stage)
     return {
         Subject(each.app, each.org, each.project or None): Outcome(
             each.consumer_key, each.previous_until, list(each.delivered), list(each.proved)
         )
         for each in result.successes
+        if reached.get((each.app, each.org, each.project or None)) == stages
     }
 
 
@@ -297,17 +313,22 @@ def _result(report: Report, outcomes: dict[Subject, Outcome]) -> results.AppRota
 def _lines(report: Report, outcomes: dict[Subject, Outcome], flags: RotateFlags) -> Iterator[str]:
     """What came of each rotation, and what is left to do."""
     for subject, outcome in outcomes.items():
-        sentence = "nothing keeps it from that." if flags.dry_run else _SENTENCES[flags.mode].format(key=outcome.key)
+        sentence = _SENTENCES[flags.mode].format(key=outcome.key)
+        if flags.dry_run:
+            sentence = _PLANNED if flags.homeless else "the org allows it."
         line = f"{report.name(subject)}: {sentence}"
         if outcome.previous_until:
             line += f" The previous one works until {outcome.previous_until}."
         yield text.clean(line)
 
 
+_PLANNED: Final = (
+    "the org allows it. The new pair still needs somewhere to go: add --deliver COMMAND or --write-back."
+)
 _SENTENCES: Final[dict[str, str]] = {
     "rotate": "the key {key} is in force.",
     "promote": "the key {key} is in force.",
-    "stage-only": "the key {key} is staged and proved. To go on: --promote.",
+    "stage-only": "the key {key} is staged and proved. To continue: --promote.",
     "abort": "nothing is staged; the key {key} is in force.",
     "end-previous": "the key {key} is in force, and no other one.",
 }

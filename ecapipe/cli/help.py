@@ -148,7 +148,7 @@ EXAMPLES: Final[Mapping[str, Sequence[Example]]] = {
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator"),
         Example("Read the answer from a script:",
                 "ecapipe app probe --source-dir sample-project --name Nightly_Reports --emulator --json"),
-        Example("Count an answer that tells neither as a failure, in CI:",
+        Example("Count an inconclusive answer as a failure, in CI:",
                 "ecapipe app probe --source-dir sample-project --emulator --strict"),
     ),
     "ecapipe app rotate": (
@@ -230,8 +230,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_JWT_KEY_PASSPHRASE": "Opens an encrypted private key. With _FILE at its end, the path of a file that "
     "holds it.",
     "ECAPIPE_ALLOWED_HOSTS": "More hosts to accept as orgs, separated by spaces or commas.",
-    "ECAPIPE_STATE_DIR": "Folder for what outlives a command, an absolute path; without it, the system's usual "
-    "place for such things.",
+    "ECAPIPE_STATE_DIR": "State directory, an absolute path; without it, the system's usual place for such things.",
     "ECAPIPE_KEEP_RUNS": "How many runs are recorded at most; the default is 50.",
     "ECAPIPE_SF, ECAPIPE_GIT": "Absolute path of the Salesforce CLI, of git: instead of the first on the PATH that "
     "lies outside the repository.",
@@ -239,7 +238,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ECAPIPE_LOG_LEVEL, SF_LOG_LEVEL": "trace, debug, info, warn, error or fatal: what is logged on standard "
     "error. SF_LOG_LEVEL is the fallback.",
     "SF_TARGET_ORG": "The org when --target-org is not given.",
-    "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the login host that fits the org.",
+    "SF_AUDIENCE_URL": "Audience of the JWT bearer flow, instead of the org's login host.",
     "SF_CONTENT_TYPE": "JSON does what --json does.",
     "SF_WEB_OAUTH_SERVER_TIMEOUT": "Milliseconds to wait for sign-ins, unless --wait is used.",
     "BROWSER": "Browser to open.",
@@ -251,33 +250,37 @@ VARIABLES: Final[Mapping[str, str]] = {
     "HTTPS_PROXY, ALL_PROXY, NO_PROXY": "Proxy for orgs, the second without the first; hosts without one.",
     "SSH_CONNECTION": "Set: the browser is on another machine, so --callback auto pastes.",
     "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": "Set: the browser may be on another "
-    "machine, so --callback auto listens and asks for the pasted address, too.",
+    "machine, so --callback auto listens and also asks for the pasted URL.",
     "WSL_DISTRO_NAME, WSL_INTEROP": "Set: the browser of Windows is opened.",
     "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE": "Further certificates to trust.",
     "SF_ENV": "development: also show where a bug in ecapipe happened.",
 }
 
 _TREES: Final = ("run", "app", "manifest", "emulator", "doctor")
-_CREDENTIALS: Final = ("run", "app list", "app check", "app probe")
-_ORGS: Final = ("run", "app probe", "login")
+_CREDENTIALS: Final = ("run", "app list", "app check", "app probe", "app rotate")
+_ORGS: Final = ("run", "app probe", "app rotate", "login")
 _USED_BY: Final[Mapping[str, Sequence[str]]] = {
     "ECAPIPE_CLIENT_ID_<APP>[_<ORG>]": _CREDENTIALS,
     "ECAPIPE_CLIENT_SECRET_<APP>[_<ORG>]": _CREDENTIALS,
-    "ECAPIPE_JWT_KEY_FILE": ("run",),
-    "ECAPIPE_JWT_KEY_PASSPHRASE": _ORGS,
+    "ECAPIPE_JWT_KEY_FILE": ("run", "app check"),
+    "ECAPIPE_JWT_KEY_PASSPHRASE": ("run", "app rotate", "login"),
     "ECAPIPE_ALLOWED_HOSTS": (*_ORGS, "app check"),
     "ECAPIPE_STATE_DIR": ("run", "runs", "login", "app", "doctor"),
+    "ECAPIPE_KEEP_RUNS": ("run",),
     "ECAPIPE_SF, ECAPIPE_GIT": _TREES,
     "ECAPIPE_NO_PROJECT_CONFIG": _TREES,
     "SF_TARGET_ORG": _ORGS,
-    "SF_AUDIENCE_URL": ("run", "login"),
+    "SF_AUDIENCE_URL": ("run", "app rotate", "login"),
     "SF_WEB_OAUTH_SERVER_TIMEOUT": ("run",),
-    "BROWSER": ("run",),
+    "BROWSER": ("run", "doctor"),
     "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY": ("run", "app check", "report"),
     "TF_BUILD, AGENT_TEMPDIRECTORY": ("run", "app check", "report"),
-    "HTTPS_PROXY, NO_PROXY": (*_ORGS, "doctor"),
-    "SSH_CONNECTION": ("run",),
-    "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS": (*_ORGS, "doctor"),
+    "DISPLAY, WAYLAND_DISPLAY": ("run", "doctor"),
+    "HTTPS_PROXY, ALL_PROXY, NO_PROXY": (*_ORGS, "doctor"),
+    "SSH_CONNECTION": ("run", "doctor"),
+    "CODESPACES, REMOTE_CONTAINERS, GITPOD_WORKSPACE_ID, SF_CONTAINER_MODE": ("run", "doctor"),
+    "WSL_DISTRO_NAME, WSL_INTEROP": ("run", "doctor"),
+    "SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE": (*_ORGS, "doctor"),
 }
 """The commands and topics that read a variable; those that are not here are for all of them."""
 
@@ -298,6 +301,7 @@ _CODES_OF: Final[Mapping[str, str]] = {
     "ecapipe run": " ".join(EXIT_CODES),
     "ecapipe report merge": " ".join(EXIT_CODES),
     "ecapipe app probe": "0 1 2 3 68 130",
+    "ecapipe app rotate": "0 1 2 3 68 130",
     "ecapipe login refresh": "0 1 2 3 68 130",
 }
 """The exit codes of the commands that have others than most."""

@@ -35,8 +35,7 @@ _URL: Final = re.compile(
     r"(?:https://[^/?#@\s]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:[/?][!-~]*)?"
 )
 _BOUND: Final = (
-    "Warning: the token is bound to a key (DPoP): each request with it needs a proof, too. "
-    "--proof METHOD URL prints one."
+    "Warning: the token is bound to a key (DPoP): each request also needs a proof. --proof METHOD URL prints one."
 )
 
 LoginOrg = Annotated[
@@ -68,8 +67,8 @@ class LoginsFlags(CommonFlags):
 def list_logins(session: CommandSession, flags: LoginsFlags) -> int:
     """List saved logins, without their tokens.
 
-    Offline, and without a look into the keyring. Salesforce ends a refresh token that is not used for 30 days: that
-    day is shown, and is a warning in the week before. ecapipe login refresh --all uses all of them.
+    Works offline, and doesn't open the keyring. Salesforce expires a refresh token that is unused for 30 days: the
+    day is shown, with a warning in the week before. ecapipe login refresh --all uses all of them.
     """
     world = composition.real_world(session.environment)
     logins, unreadable = sessions.logins(world)
@@ -99,8 +98,8 @@ class DisplayFlags(LoginFlags):
 def display_login(session: CommandSession, flags: DisplayFlags) -> int:
     """Show a saved login, without its tokens.
 
-    With --verify it ends with 1 if the org does not take the access token. A login that can be refreshed is not over
-    then: ecapipe login refresh gets the next token, and ecapipe login token does so by itself.
+    With --verify, exits with 1 if the org rejects the access token. If the login can be refreshed, ecapipe login
+    refresh gets a new token; ecapipe login token does so automatically.
     """
     world = _build_world(session)
     login = _find_login(flags, world)
@@ -143,15 +142,15 @@ class RefreshFlags(LoginsFlags):
 def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
     """Get a new access token for a saved login, and save it.
 
-    Where the app rotates refresh tokens, the new one is kept before anything else happens. However many processes
-    refresh the same login, they do it one after the other.
+    If the app rotates refresh tokens, the new one is saved before anything else happens. Several processes refresh
+    the same login one after the other.
 
-    The consumer secret that is kept with the login is sent only if the app requires it for a refresh. One in
-    ECAPIPE_CLIENT_SECRET_<APP> wins, and is kept from then on.
+    The consumer secret that is saved with the login is sent only if the app requires it for a refresh. A secret in
+    ECAPIPE_CLIENT_SECRET_<APP> takes precedence, and is saved.
 
-    With --all several are refreshed at the same time, and one that fails keeps no other from it; one that cannot be
-    refreshed is left out if others are. It ends with 68 if some fail. Once a week, from cron or CI, it keeps refresh
-    tokens from ending unused, after 30 days:
+    With --all, logins are refreshed in parallel, and a failure doesn't affect the others. Logins that can't be
+    refreshed are skipped if others can. Exits with 68 if some fail. Run it once a week, from cron or CI, so that
+    refresh tokens don't expire after 30 days without use:
 
     17 5 * * 1 ecapipe login refresh --all --concise
     """
@@ -162,7 +161,7 @@ def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
     warnings = sessions.doubts(login, world)
     facts = sessions.facts(sessions.refresh(login, world))
     status = INTERRUPTED if session.interrupts.came else 0
-    lines = [text.clean(f"{login.subject}: a new access token is kept.")]
+    lines = [text.clean(f"{login.subject}: a new access token is saved.")]
     if flags.verbose:
         lines += listings.login_details([facts], flags.length, session.screen)
     return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
@@ -182,9 +181,9 @@ def _refresh_all(session: CommandSession, flags: RefreshFlags, world: World) -> 
         for login, problem in refreshes.failures:
             text.write(session.err, text.problem(problem, login.subject if login else ""))
     facts = [sessions.facts(login) for login in refreshes.successes]
-    lines = [text.clean(f"{login.subject}: a new access token is kept.") for login in refreshes.successes]
+    lines = [text.clean(f"{login.subject}: a new access token is saved.") for login in refreshes.successes]
     if not fitting and not spoiled:
-        lines = ["No login is kept."]
+        lines = ["No saved logins."]
     if flags.verbose and facts:
         lines += listings.logins(facts, flags.length)
     status = INTERRUPTED if session.interrupts.came else 0
@@ -211,7 +210,7 @@ class TokenFlags(LoginFlags):
         ),
     ] = None
     no_prompt: Annotated[
-        bool, typer.Option("--no-prompt", "-p", help="Never ask anything; print the token on a terminal, too.")
+        bool, typer.Option("--no-prompt", "-p", help="Never prompt; also print the token on a terminal.")
     ] = False
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
@@ -231,13 +230,13 @@ class TokenFlags(LoginFlags):
 def print_token(session: CommandSession, flags: TokenFlags) -> int:
     """Print only the access token of a saved login, for use in a script.
 
-    Salesforce does not tell how long a token lives, so the org is asked first; one that it no longer takes is
-    replaced, and the new one kept. A client credentials login gets a new token with its key and secret.
+    Salesforce doesn't say how long a token is valid, so the org is asked first. An expired token is refreshed,
+    and the new one saved. A client credentials login gets a new token with its key and secret.
 
-    The token of a DPoP login is bound to a key, and each request with it needs a proof of its own: --proof prints
-    both headers of one request, to be sent within a minute, and once.
+    The token of a DPoP login is bound to a key, and each request needs its own proof: --proof prints both headers of
+    one request. Send them once, within a minute.
 
-    On a terminal it needs --no-prompt, since a screen is no place for a token. It cannot be JSON.
+    On a terminal, --no-prompt is required, so that no token appears on a screen by mistake. --json is not supported.
     """
     session.require_output()
     world = _build_world(session)
@@ -279,14 +278,14 @@ class LogoutFlags(LoginsFlags):
 @commands.command("logout", cls=Command)
 @with_flags(LogoutFlags)
 def log_out(session: CommandSession, flags: LogoutFlags) -> int:
-    """End a saved login: revoke its tokens, then remove it.
+    """Log out: revoke the tokens of a saved login, then remove it.
 
-    A refresh token takes its access tokens with it. If the org cannot be told, the login stays, unless --forget says
-    otherwise; what stays valid is said. A login that cannot be read is removed by its id, which its file is named
-    after, or with --all.
+    Revoking a refresh token also revokes its access tokens. If revoking fails, the login is not removed, unless you
+    add --forget; the output says what remains valid. A login that can't be read is removed by its id, which is the
+    name of its file, or with --all.
 
-    Salesforce may give one access token to several programs that use the same app as the same user. They are logged
-    out, too.
+    Salesforce may issue one access token to several programs that use the same app as the same user. They are also
+    logged out.
     """
     world = _build_world(session)
     logouts = _log_out_all(session, flags, world) if flags.every else _log_out_one(flags, world)
@@ -365,7 +364,7 @@ def _log_out_all(session: CommandSession, flags: LogoutFlags, world: World) -> L
 
 def _logout_lines(logouts: Logouts, length: Length) -> list[str]:
     if not logouts.successes:
-        return [] if logouts.failures or logouts.removed else ["No login is kept."]
+        return [] if logouts.failures or logouts.removed else ["No saved logins."]
     lines = []
     for each in logouts.successes:
         outcome = "logged out" if each.revoked else "forgotten"

@@ -32,12 +32,13 @@ _MAX_RESULT: Final = 512 * 2**20
 """Bytes of a JSON result; 100,000 logins take half of that."""
 _DISPLAY_FLAGS: Final = frozenset({"--json", "--concise", "--verbose", "--no-progress"})
 """Flags that say how the run is shown: each time anew."""
-_MODE_FLAGS: Final = _DISPLAY_FLAGS | {FLAG, "--no-prompt", "-p", "--dry-run", "--no-journal", "--no-board"}
-"""Flags that do not say what is to be done, but how."""
-_MODE_OPTIONS: Final = frozenset(
-    {"--wait", "-w", "--concurrency", "--browser", "-b", "--board-port", "--report", "--allow-host", "--jwt-key-file"}
+_SELECTION: Final = frozenset(
+    (
+        *("source_dir", "metadata_dir", "credentials_dir", "name"),
+        *("target_org", "file", "all_orgs", "emulator"),
+    )
 )
-"""The same, with a value."""
+"""Options that say which apps and orgs are meant. With one of them a command line stands for itself."""
 _OF_RESULT: Final = frozenset(
     (
         *("source_dir", "name", "no_project_config", "emulator", "flow", "callback", "browser", "scopes", "username"),
@@ -53,9 +54,12 @@ class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        words = check_words(ctx, self, args)
+        if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
+            raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
+        words = join_values(args)
         # What the earlier run was given, a flag here replaces.
-        if any(_is_resume(word) for word in words) and _only_modes(words):
+        mistakes.refuse(ctx, self, [word for word in words if word != f"{FLAG}="])
+        if any(_is_resume(word) for word in words) and not _selects(words, self.params):
             words = _repeat(ctx.obj, words, self.params)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
         shown = presentable(repeatable, self.params)
@@ -81,7 +85,7 @@ def open_earlier_run(
     # Most runs go on with none, and need nothing that reads one.
     from ecapipe.documents import run_results
 
-    if _is_file(value):
+    if is_file(value):
         run = run_results.load(files.read(value, _MAX_RESULT, FLAG), value)
         yield run, run.run or None
     else:
@@ -95,18 +99,6 @@ def open_earlier_run(
 def _is_resume(word: str) -> bool:
     """Whether `word` is ``--resume`` with its value."""
     return word.startswith(f"{FLAG}=")
-
-
-def check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str]:
-    """The words of a command line with each ``--resume`` joined to its value, empty for none.
-
-    Raises `EcapipeError` (UsageError) for what `mistakes.refuse` refuses, and for a value that is given and empty.
-    """
-    if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
-        raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
-    words = join_values(args)
-    mistakes.refuse(ctx, command, [word for word in words if word != f"{FLAG}="])
-    return words
 
 
 def join_values(words: Sequence[str]) -> list[str]:
@@ -127,17 +119,12 @@ def join_values(words: Sequence[str]) -> list[str]:
     return joined
 
 
-def _only_modes(words: Sequence[str]) -> bool:
-    """Whether no word says what is to be done, so that the earlier run has to say it."""
-    rest = iter(words)
-    for word in rest:
-        name, joined, _ = word.partition("=")
-        if name in _MODE_OPTIONS:
-            if not joined:
-                next(rest, None)
-        elif name not in _MODE_FLAGS:
-            return False
-    return True
+def _selects(words: Sequence[str], parameters: Sequence[Parameter]) -> bool:
+    """Whether a word chooses apps or orgs, which the earlier run has to say otherwise."""
+    names = {word: each.name for each in parameters for word in each.opts}
+    return any(
+        names.get(before.removesuffix("=") or value) in _SELECTION for before, value, _ in values(words, parameters)
+    )
 
 
 def orgs_of(run: RecordedRun, name: str) -> OrgFile:
@@ -166,7 +153,7 @@ def orgs_of(run: RecordedRun, name: str) -> OrgFile:
             )
         )
     # Our own record is as good as the command line that it is of.
-    foreign = _is_file(name) or any(org.named_by == "tree" for org in run.orgs)
+    foreign = is_file(name) or any(org.named_by == "tree" for org in run.orgs)
     return OrgFile(tuple(rows), named_by="tree" if foreign else "user")
 
 
@@ -200,7 +187,7 @@ def _repeat(session: CommandSession, words: list[str], parameters: Sequence[Para
     """
     *_, flag = (word for word in words if _is_resume(word))
     name = flag.partition("=")[2]
-    if _is_file(name):
+    if is_file(name):
         return [*_options_of(name, parameters), *words]
 
     here = os.getcwd()
@@ -218,6 +205,6 @@ def _repeat(session: CommandSession, words: list[str], parameters: Sequence[Para
     return [*arguments, *rest, f"{FLAG}={entry.run}"]
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
     """Whether a value of ``--resume`` is a path: the name of a run has no dot and no separator."""
     return os.sep in name or "." in name or os.path.isfile(name)

@@ -85,9 +85,10 @@ def run(session: CommandSession, flags: RunFlags) -> int:
 
     Runs with logins are recorded, without secrets. --resume continues an earlier run: it skips logins that succeeded,
     tries the others, and reports what has changed. The run is the latest of the project, one from runs list, or a
-    JSON result, even from another machine. Alone, or with flags that only affect how the run works, --resume repeats
-    the command line of that run. From a JSON result, it leaves out paths outside the current folder, --allow-host,
-    --replace-alias and --jwt-key-file: pass these again. The orgs are those of the run, unless you specify others.
+    JSON result, even from another machine. Unless you select apps or orgs, --resume repeats the command line of that
+    run, and other flags replace those of the run. From a JSON result, it leaves out paths outside the current folder,
+    --allow-host, --replace-alias and --jwt-key-file: pass these again. The orgs are those of the run, unless you
+    specify others.
     """
     if flags.print_token is not None:
         session.require_output()

@@ -53,12 +53,12 @@ if TYPE_CHECKING:
     from ecapipe.saved import records
 
 RotationStageName = Annotated[str, Meta(extra_json_schema={"enum": [stage.name for stage in ROTATION_STAGES]})]
-Warnings = Annotated[Sequence[str], Meta(description="Sentences for people.")]
+Warnings = Annotated[Sequence[str], Meta(description="Sentences for the user.")]
 Line = Annotated[int, Meta(ge=1)]
 ExitStatus = Annotated[int, Meta(ge=1)]
 MaskedKey = Annotated[str, Meta(description="Its first five and last four characters.")]
 Store = Annotated[
-    Literal["keyring", "file"], Meta(description="Where secrets are kept: the system's keyring, or a private file.")
+    Literal["keyring", "file"], Meta(description="Where secrets are stored: the system's keyring, or a private file.")
 ]
 
 
@@ -139,7 +139,9 @@ class Finding(Document):
     message: str
     app: Annotated[
         str | None,
-        Meta(description="null: a file that belongs to no app, since it cannot be read, or what git does not tell."),
+        Meta(
+            description="null: a file that belongs to no app, since it cannot be read, or what git does not report."
+        ),
     ]
     file: str | None
     line: Line | None
@@ -160,7 +162,7 @@ class FindingCounts(Document):
 class AppCheck(Survey, kw_only=True):
     findings: Sequence[Finding]
     summary: FindingCounts
-    purpose: Annotated[str | UnsetType, Meta(description="What is to come, as --for says.")] = UNSET
+    purpose: Annotated[str | UnsetType, Meta(description="What was checked for, as --for says.")] = UNSET
     ecapipe: Version | UnsetType = UNSET
     origin: Origin | UnsetType = UNSET
 
@@ -212,11 +214,11 @@ class Probe(Document):
     host: str
     verdict: Annotated[
         verdicts.Word,
-        Meta(description="missing: there was no pair to ask about; skipped: nobody asked for this app in this org."),
+        Meta(description="missing: there was no pair to ask about; skipped: this app was not requested in this org."),
     ]
     refused: Annotated[
         verdicts.RefusedPart | None,
-        Meta(description="What the org does not accept; null: nothing, or it does not tell."),
+        Meta(description="What the org does not accept; null: nothing, or it does not say."),
     ]
     consumer_key: Annotated[str | None, Meta(description="Where it came from; null: from nowhere.")]
     consumer_secret: Annotated[str | None, Meta(description="Where it came from; null: from nowhere.")]
@@ -282,7 +284,7 @@ class Rotated(Document, kw_only=True):
     previous_until: Annotated[
         str | None, Meta(description="When the previous pair expires; null: there is none, or it is not known.")
     ]
-    delivered: Annotated[Sequence[str], Meta(description="Which part was handed to whom.")]
+    delivered: Annotated[Sequence[str], Meta(description="Which part was delivered, and where.")]
     proved: Annotated[
         Sequence[Literal["introspect", "client-credentials", "jwt"]],
         Meta(description="How the org proved that it accepts the new pair."),
@@ -469,7 +471,7 @@ class LoginRefreshAll(Result, kw_only=True):
 
 class Logout(Document):
     login: SavedLogin
-    revoked: Annotated[bool, Meta(description="Whether the org was told; false: its tokens may still be valid.")]
+    revoked: Annotated[bool, Meta(description="Whether the org revoked them; false: its tokens may still be valid.")]
 
     @classmethod
     def of(cls, facts: SavedLoginFacts, revoked: bool) -> Logout:
@@ -586,13 +588,13 @@ class RecordedRun(Document):
     run: Annotated[str, Meta(description="Names the run.")]
     started_at: Time
     state: Annotated[RunState, Meta(description="brokenOff: the process ended without a word.")]
-    status: Annotated[int | None, Meta(description="The exit status; null: it is going on, or was broken off.")]
+    status: Annotated[int | None, Meta(description="The exit status; null: it is still running, or was interrupted.")]
     projects: Annotated[Sequence[str], Meta(description="The roots of the projects.")]
     shard: Annotated[str | None, Meta(description="The part of the logins that was meant, as K/N; null: all.")]
-    resumes: Annotated[str | None, Meta(description="The run that it went on with.")]
+    resumes: Annotated[str | None, Meta(description="The run that it resumed.")]
     targets: TargetCounts
     command: Annotated[
-        str | None, Meta(description="What goes on with it; null: nothing is left, or it is going on.")
+        str | None, Meta(description="The command that resumes it; null: nothing is left, or it is still running.")
     ]
 
     @classmethod

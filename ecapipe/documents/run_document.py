@@ -72,7 +72,7 @@ class Credential(Document, kw_only=True):
     source: Annotated[
         str | None, Meta(description="Where the value comes from, as --secret-from names it; null: nowhere.")
     ]
-    causes: Annotated[Sequence[str], Meta(description="Why it is not usable, as far as can be told.")]
+    causes: Annotated[Sequence[str], Meta(description="Why it is not usable, as far as is known.")]
 
 
 class ConsumerSecret(Credential, kw_only=True):
@@ -87,7 +87,7 @@ class Credentials(Document):
 
 class App(Document):
     name: str
-    project: Annotated[str, Meta(description="Its tree, as projects names it; name and tree tell apps apart.")]
+    project: Annotated[str, Meta(description="Its tree, as projects names it; name and tree identify an app.")]
     settings_file: Annotated[str | None, Meta(description="The global OAuth settings file; null: there is none.")]
     distribution: Literal["Local", "Packaged"] | None
     credentials_of: Annotated[

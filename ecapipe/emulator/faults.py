@@ -333,7 +333,7 @@ def _is_page(value: object) -> bool:
 
 _TRUE: Final = _Rule("true", _is_true)
 _FAULT_RULES: Final[Mapping[str, _Rule]] = {
-    "path": _Rule('a path like "/services/oauth2/token", in which * stands for anything', _is_path),
+    "path": _Rule('a path like "/services/oauth2/token", in which * matches anything', _is_path),
     "do": _Rule("an object that says what goes wrong", lambda value: isinstance(value, dict) and len(value) > 0),
     "org": _Rule("the name of an org", lambda value: isinstance(value, str)),
     "times": _Rule("a whole number from 1", _whole(1)),

@@ -73,7 +73,7 @@ class Proofs:
         if abs(issued - self._clock()) > SKEW:
             raise _invalid("iat is not now")
         if access_token is not None and claims.get("ath") != _digest(access_token.encode()):
-            raise _invalid("ath does not fit the access token")
+            raise _invalid("ath does not match the access token")
 
     def _remember(self, thumbprint: str, jti: str) -> None:
         now = self._clock()

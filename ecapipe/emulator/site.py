@@ -123,7 +123,7 @@ def _approve(org: EmulatedOrg, call: Call) -> Response:
     call.form.once()
     pending = org.resume(call.form.need("id"))
     if pending.user is None:
-        raise OAuthError("invalid_request", "nobody has logged in yet")
+        raise OAuthError("invalid_request", "no user has logged in yet")
     if call.form.get("decision") == "allow":
         result = {"code": org.code(pending)}
     else:

@@ -27,7 +27,7 @@ class WebPlan:
     scopes: str | None
     flow: WebFlow = WEB
     new_key: NewKey | None = None
-    """Makes the key that the token is to be bound to, if it is."""
+    """Makes the key that the token must be bound to, if it is."""
 
     @property
     def facts(self) -> Mapping[str, object]:

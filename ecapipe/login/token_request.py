@@ -101,13 +101,13 @@ def request_token(
             if key is not None and token.key is None:
                 work.warn(
                     f"{target.org.host} did not bind the token to the key (DPoP), and answered with a bearer token: "
-                    "whoever has it can use it."
+                    "anyone who has it can use it."
                 )
             return token
 
 
 def _proof_key(source: AuthorizationCode | UnattendedPlan) -> ProofKey | None:
-    """What the token is to be bound to. A code is bound already."""
+    """What the token must be bound to. A code is bound already."""
     if isinstance(source, AuthorizationCode):
         return source.key
     return source.new_key() if source.new_key else None

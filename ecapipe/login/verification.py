@@ -76,7 +76,7 @@ def _dispose(login: _VerifiedLogin, options: LoginOptions, world: LoginAccess, w
         if login.token.key is not None:
             work.warn(
                 "The printed token is bound to a key (DPoP) that ends with this run: each request needs a proof, and "
-                "nobody can make one any more. Use --save, then ecapipe login token --proof METHOD URL."
+                "none can be made any more. Use --save, then ecapipe login token --proof METHOD URL."
             )
         return replace(login.result, token="printed")  # noqa: S106
     if options.keep is not None:

@@ -101,12 +101,12 @@ def rest_permission_missing(host: str, permissions: Sequence[str]) -> Wording:
 
 @problem(
     "credentials",
-    "The org no longer accepts the access token that the Salesforce CLI stores.",
-    "Log in to the org again with the Salesforce CLI.",
+    "The org no longer accepts the access token of a login to its REST API.",
+    "Log in to the org again.",
 )
 def rest_session_refused(host: str) -> Wording:
     return say(
-        f"{host} refused the access token of the Salesforce CLI.",
+        f"{host} refused the access token of the login to its REST API.",
         f"Log in again: {command('sf org login web', instance_url=f'https://{host}')}",
     )
 
@@ -186,13 +186,13 @@ def rest_secret_withheld(app: str, host: str, permissions: Sequence[str]) -> Wor
 
 @problem(
     "org",
-    "The org's REST API refused to return the consumer, with an error that ecapipe doesn't recognize.",
-    "Supply the secret another way.",
+    "The org's REST API refused a request about a consumer, with an error that ecapipe doesn't recognize.",
+    "Read the secret, or rotate it, in Setup.",
 )
 def rest_refused(host: str, reason: str) -> Wording:
     return say(
-        f"{host} does not return consumer secrets over REST: {reason}.",
-        "Supply the secret another way, without --secret-from rest.",
+        f"{host} refused a request about a consumer over REST: {reason}.",
+        "Read the secret, or rotate it, in Setup: External Client App Manager.",
     )
 
 

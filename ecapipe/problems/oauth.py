@@ -690,7 +690,7 @@ def probe_needs_secret(host: str) -> Wording:
     "org",
     "Asked whether a login could start, the org neither redirected to its login page nor refused the app: a "
     "maintenance page, single sign-on on another host, or a proxy's page.",
-    "Check the URL, and whether the org is under maintenance. Only a login can tell.",
+    "Check the URL, and whether the org is under maintenance. Only a login is certain.",
     retryable=True,
 )
 def authorize_unclear(host: str, status: int, answer: str) -> Wording:

@@ -59,7 +59,7 @@ def rotation_switched_off(host: str, switch: str) -> Wording:
 @problem(
     "policy",
     "The user of the login may not see or change consumer secrets.",
-    "Give the user the permissions that the message names, or log in as somebody who has them.",
+    "Give the user the permissions that the message names, or log in as a user who has them.",
 )
 def rotation_not_permitted(host: str, permissions: Sequence[str]) -> Wording:
     return say(
@@ -122,7 +122,7 @@ def previous_pair_still_there(app: str, org: str, key: str, since: str, until: s
 
 @problem(
     "credentials",
-    "A pair is staged that this machine has no record of: somebody else may be about to use it.",
+    "A pair is staged that this machine has no record of: another user may be about to use it.",
     "Ask who staged it. Take it with --adopt, or delete it with --abort.",
 )
 def pair_staged_elsewhere(app: str, org: str, key: str, since: str, until: str) -> Wording:
@@ -130,7 +130,7 @@ def pair_staged_elsewhere(app: str, org: str, key: str, since: str, until: str) 
     return say(
         f"The key {key} is staged for {app} in {org}{_period(since, until)}, and no record here says that this "
         "machine did it.",
-        "To go on with it, add --adopt.",
+        "To use it, add --adopt.",
         f"To delete it: {rotate} --abort",
     )
 
@@ -165,7 +165,7 @@ def no_proof_possible(app: str, org: str, reason: str) -> Wording:
     return say(
         f"{org} gives no proof of a key and secret of {app}: {reason}.",
         "Allow the client credentials flow, or log in with --jwt-key-file PATH --username NAME: that proves it.",
-        "Or go on without a proof: add --unproved.",
+        "Or continue without a proof: add --unproved.",
     )
 
 
@@ -179,7 +179,7 @@ def new_pair_refused(app: str, org: str, reason: str) -> Wording:
     rotate = command("ecapipe app rotate", name=app, target_org=org)
     return say(
         f"{org} refuses the new pair of {app}: {reason}. The previous pair works as before.",
-        "A new pair may take some minutes to work everywhere: run again later, it goes on from there.",
+        "A new pair may take some minutes to work everywhere: run again later to resume.",
         f"Or delete it: {rotate} --abort",
     )
 
@@ -187,33 +187,33 @@ def new_pair_refused(app: str, org: str, reason: str) -> Wording:
 @problem(
     "org",
     "The org neither accepts nor refuses the new pair. It is neither delivered nor promoted.",
-    "Run again, or go on without a proof: add --unproved.",
+    "Run again, or continue without a proof: add --unproved.",
     retryable=True,
 )
 def new_pair_not_proved(app: str, org: str, reason: str) -> Wording:
     return say(
         f"{org} does not prove the new pair of {app}: {reason}. The previous pair works as before.",
-        "Run again: it goes on from there.",
-        "Or go on without a proof: add --unproved.",
+        "Run again to resume.",
+        "Or continue without a proof: add --unproved.",
     )
 
 
 @problem(
     "config",
     "A --deliver command failed, so that the new pair is not promoted; the previous one works as before.",
-    "Mend what the command complains of, and run again: the same pair is delivered.",
+    "Fix what the command reports, and run again: the same pair is delivered.",
 )
 def delivery_failed(program: str, field: str, reason: str, done: Sequence[str]) -> Wording:
     return say(
         f"{program} did not take the {field}: {reason}. Nothing is promoted; delivered so far: {listed(done)}.",
-        "Mend the command and run again: it goes on with the same pair.",
+        "Fix the command and run again: it resumes with the same pair.",
     )
 
 
 @problem(
     "org",
     "After the promotion the org does not say what it should: the new pair may not be in force.",
-    "Run again: it reads what the org has, and goes on from there.",
+    "Run again: it reads the state from the org, and resumes.",
     retryable=True,
 )
 def promotion_not_confirmed(app: str, org: str, reason: str) -> Wording:
@@ -225,7 +225,7 @@ def promotion_not_confirmed(app: str, org: str, reason: str) -> Wording:
 
 @problem(
     "credentials",
-    "The staged pair was delivered: whoever received it holds a dead key and secret once it is deleted.",
+    "The staged pair was delivered: once it is deleted, its recipients hold a dead key and secret.",
     "Promote it, or delete it with --abort --force and deliver the pair in force again.",
 )
 def delivered_pair_not_deleted(app: str, org: str, places: Sequence[str]) -> Wording:

@@ -224,7 +224,7 @@ def login_not_refreshable(subject: str, reason: str, command: str, variable: str
 
 @problem(
     "config",
-    "A proof was asked for of a kept login whose token is bound to no key: its requests need none.",
+    "A proof was requested for a saved login whose token is not bound to a key: its requests need none.",
     "Leave out --proof, or log in again with --dpop.",
 )
 def login_not_bound(subject: str, command: str) -> Wording:

@@ -245,14 +245,17 @@ class _Draft:
         if app.project not in self.configs:
             self.configs[app.project] = self.read(_config_location(app.project))
         if self.configs[app.project] is None:
-            self.notices.append(f"{file.path} keeps its consumer secret, because there is no {sfdx_project.FILE}.")
+            self.notices.append(
+                f"{file.path} still has its consumer secret, because there is no {sfdx_project.FILE}."
+            )
         elif not _is_text(file.path):
             self.notices.append(
-                f"{file.path} keeps its consumer secret, because {sfdx_project.FILE} cannot name it: it is not UTF-8."
+                f"{file.path} still has its consumer secret, because {sfdx_project.FILE} cannot name it: "
+                "it is not UTF-8."
             )
         elif emptied is None:
             self.notices.append(
-                f"{file.path} keeps its consumer secret, because its XML is not as Salesforce writes it."
+                f"{file.path} still has its consumer secret, because its XML is not as Salesforce writes it."
             )
         else:
             self.add(emptied)
@@ -286,7 +289,7 @@ class _Draft:
             if _plain_secret(file):
                 self.exposures.append(_secret_exposure(project.root, app, path, emptied=path in emptied))
             elif file.document.text("consumerSecret") is None:
-                message = f"git tracks {path}: no pattern keeps the secret out that a retrieve may bring."
+                message = f"git tracks {path}: no pattern ignores the secret that a retrieve may bring."
                 actions = (_untrack(project.root, path),)
                 exposure = Exposure(project.root, app, path, secret=False, message=message, actions=actions)
                 self.exposures.append(exposure)

@@ -45,7 +45,7 @@ _STATES: Final = {"going": "Running", "interrupted": ending(INTERRUPTED)}
 
 
 def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
-    """``app list``: a table; a line per app when concise, a block with files and causes when verbose."""
+    """``app list``: a table and files; a line per app when concise, a block with causes when verbose."""
     if not apps:
         yield "No external client apps found."
         return
@@ -74,8 +74,10 @@ def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen =
                     for app, name in zip(apps, names, strict=True)
                 ],
             )
+            for app, name in zip(apps, names, strict=True):
+                yield from ("", f"{name}:", *(f"  {clean(path)}" for path in app.files))
             yield ""
-            yield from screen.wrap("For callback URLs, files and what is missing, add --verbose.")
+            yield from screen.wrap("For callback URLs and what is missing, add --verbose.")
 
 
 def _app(app: AppFacts) -> Iterator[str]:
@@ -125,7 +127,7 @@ def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: 
         yield "No saved logins. To save one: ecapipe run --save"
     elif length == "usual":
         yield from screen.table(
-            ("App", "Org", "Username", "Flow", "Refreshable", "Saved In", "Saved At"),
+            ("App", "Org", "Username", "Flow", "Refreshable", "Saved In", "Last Used", "Expires If Unused By"),
             [
                 (
                     clean(login.app),
@@ -134,7 +136,8 @@ def logins(logins: Sequence[SavedLoginFacts], length: Length = "usual", screen: 
                     clean(login.flow),
                     _yes_or_no(login.refreshable),
                     login.store,
-                    clean(login.refreshed_at or login.saved_at)[:16].replace("T", " "),
+                    clean(login.last_used_at)[:16].replace("T", " "),
+                    clean(login.expires_if_unused_by or "–"),
                 )
                 for login in logins
             ],
@@ -181,11 +184,11 @@ def _login(login: SavedLoginFacts, *, verbose: bool) -> Iterator[str]:
 
 def kept_secret(secret: SavedSecretFacts, place: str, length: Length = "usual") -> Iterator[str]:
     """``app set-secret``: whose secret is saved, and in which place."""
-    yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is kept in {place}.")
+    yield clean(f"The consumer secret of {secret.app} (key {secret.consumer_key}) is stored in {place}.")
     if length == "concise":
         return
     if secret.store == "file":
-        yield "The file is not encrypted: whoever can read your files, or a copy of them, can read it."
+        yield "The file is not encrypted: anyone who can read your files or a copy can read it."
     yield clean(f"To remove it: {command('ecapipe app forget-secret', secret.app)}")
 
 
@@ -359,7 +362,7 @@ def protected(protection: Protection, *, written: bool) -> Iterator[str]:
     for supply in protection.supplies:
         yield clean(f"The consumer secret of {supply.app} {comes} from {supply.variable}, not from {supply.file}.")
     if protection.supplies:
-        yield "    Set the variable wherever sf deploys, which fails without it, and wherever ecapipe logs in."
+        yield "    Set the variable where sf deploys, which fails without it, and where ecapipe logs in."
         yield "    To commit a file with its placeholder although it is ignored, use git add --force."
         yield "    A retrieve may bring the value back: run this again after one."
     for exposure in protection.exposures:

@@ -98,8 +98,9 @@ class Screen:
         room = self.width - _GAP * (len(widths) - 1)
         # Words stay whole if that is possible.
         least = [min(_WORD, max(len(word) for cell in column for word in cell.split() or [""])) for column in columns]
-        if sum(least) > room:
-            least = [min(width, _LEAST) for width in least]
+        # The longest words are broken first, those of the last columns at that: names to be copied stand before them.
+        while sum(least) > room and max(least) > _LEAST:
+            least[max(range(len(least)), key=lambda column: (least[column], column))] -= 1
         if sum(least) > room:
             return None
         while (excess := sum(widths) - room) > 0:

@@ -222,7 +222,7 @@ def ending(status: int) -> str:
     return {
         0: "Succeeded",
         68: "Partial Success",
-        69: "Waiting for people",
+        69: "Waiting for sign-in",
         130: "Interrupted",
     }.get(status, "Failed")
 
@@ -240,13 +240,13 @@ def farewell(logins: Iterable[LoginResult]) -> list[str]:
     lines = []
     if "forgotten" in fates:
         lines.append(
-            "ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; "
-            "use --revoke to end them at once."
+            "The access tokens weren't stored. They remain valid until the session expires; "
+            "use --revoke to revoke them."
         )
     handed_over = [login for login in logins if login.token == "handedOver"]  # noqa: S105
     if any(map(_refreshes, handed_over)):
         lines.append(
-            "The Salesforce CLI now keeps the consumer secret and the refresh token; ecapipe has forgotten them. "
+            "The Salesforce CLI now stores the consumer secret and the refresh token; ecapipe doesn't. "
             "See the logins with: sf org list auth"
         )
     # A JWT login is renewed with its key; where it is not, its hand-over warns.
@@ -264,12 +264,12 @@ def farewell(logins: Iterable[LoginResult]) -> list[str]:
 
 def _storage(saved: SavedPlace | None) -> Iterator[str]:
     """Where logins are saved, and how safe that is."""
-    place = "the place that an earlier run kept them in"
+    place = "the place that an earlier run saved them in"
     if saved:
         place = clean(saved.place)
-    yield f"Logins are kept in {place}. ecapipe login list shows them, ecapipe login logout ends them."
+    yield f"Logins are saved in {place}. ecapipe login list shows them, ecapipe login logout ends them."
     if saved and saved.store == "file":
-        yield "These files are not encrypted: whoever can read your files, or a copy of them, can use the logins."
+        yield "These files are not encrypted: anyone who can read your files or a copy can use the logins."
 
 
 def tame(line: str) -> str:

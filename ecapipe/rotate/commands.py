@@ -30,7 +30,7 @@ class DeliverCommand:
     def arguments(self, values: Mapping[str, str]) -> list[str]:
         """The arguments of the program with `values` for the placeholders.
 
-        Raises ValueError for a value that would become an option, or that no argument can hold.
+        Raises ValueError for a value that would become an option, or cannot be shown.
         """
         return [_fill(word, values) for word in self.words[1:]]
 
@@ -38,8 +38,9 @@ class DeliverCommand:
 def _fill(word: str, values: Mapping[str, str]) -> str:
     # In one pass: what a name holds is not read again.
     filled = _PLACEHOLDER.sub(lambda match: values[match[1]], word)
+    used = [values[match[1]] for match in _PLACEHOLDER.finditer(word)]
     # Names come from files of anybody, and a program takes options from its user alone.
-    if (filled.startswith("-") and not word.startswith("-")) or not filled.isprintable():
+    if (filled.startswith("-") and not word.startswith("-")) or not all(map(str.isprintable, used)):
         raise ValueError("a name would become an option, or holds characters that cannot be shown")
     return filled
 

@@ -85,12 +85,7 @@ def _leads_to(login: SfLogin, org: Org) -> bool:
 
 
 def _is_in(login: SavedLogin, org: Org) -> bool:
-    # Requests of a bound login would need proofs of its key.
-    return (
-        login.org.url == org.url
-        and not login.bound
-        and (not login.scopes or not {"api", "full"}.isdisjoint(login.scopes))
-    )
+    return login.org.url == org.url and (not login.scopes or not {"api", "full"}.isdisjoint(login.scopes))
 
 
 def _through_sf(login: SfLogin, allowed: tuple[str, ...], world: World) -> Session:
@@ -101,18 +96,19 @@ def _through_sf(login: SfLogin, allowed: tuple[str, ...], world: World) -> Sessi
 
 
 def _through_saved(login: SavedLogin, world: World) -> Session:
-    return Session(login.org, sessions.access(login, world).token, login.org.username)
+    access = sessions.access(login, world)
+    return Session(login.org, access.token, login.org.username, access.key)
 
 
-def ask(request: Request, world: World) -> Response:
+def ask(request: Request, session: Session, world: World) -> Response:
     """The response to a request that changes nothing, sent again where that may help."""
-    return sending.send(request, world, inf)
+    return sending.send(session.sign(request), world, inf)
 
 
 def _find(target: Target, session: Session, world: World) -> Found:
     org, bearer = session.org, session.bearer
     app_id = _app_id(target, session, world)
-    consumers = list_consumers(org, bearer, app_id, partial(ask, world=world))
+    consumers = list_consumers(org, bearer, app_id, partial(ask, session=session, world=world))
     for consumer in consumers:
         if consumer.key == target.key:
             return Found(session, app_id, consumer)
@@ -129,7 +125,7 @@ def _find(target: Target, session: Session, world: World) -> Found:
 def read_slot(found: Found, world: World) -> None:
     """Find what is in the slot of the consumer now; what has expired is good for nothing."""
     org, bearer = found.session.org, found.session.bearer
-    response = ask(credentials_api.staging(org, bearer, found.app_id, found.consumer), world)
+    response = ask(credentials_api.staging(org, bearer, found.app_id, found.consumer), found.session, world)
     pairs = [each for each in credentials_api.slot(response, org, bearer) if each.state in ("Active", "Rotated")]
     found.slot = min(pairs, key=lambda pair: pair.state, default=None)
     found.read_at = response.date
@@ -138,7 +134,9 @@ def read_slot(found: Found, world: World) -> None:
 def find_main(found: Found, key: str, world: World) -> bool:
     """Whether a key is in force now; it is that of the consumer then."""
     session = found.session
-    for consumer in list_consumers(session.org, session.bearer, found.app_id, partial(ask, world=world)):
+    for consumer in list_consumers(
+        session.org, session.bearer, found.app_id, partial(ask, session=session, world=world)
+    ):
         if consumer.key == key:
             found.consumer = consumer
             return True
@@ -157,7 +155,7 @@ def _app_id(target: Target, session: Session, world: World) -> str:
         # Orgs send the address of a next page on the last one, too; it leads to an empty page.
         if page.last or not page.ids:
             break
-    app_id = credentials_api.queried(ask(credentials_api.query(org, bearer, name), world), org, bearer)
+    app_id = credentials_api.queried(ask(credentials_api.query(org, bearer, name), session, world), org, bearer)
     if app_id is None:
         raise error_at(rotation_app_not_found(name, org.host), org)
     return app_id
@@ -165,10 +163,10 @@ def _app_id(target: Target, session: Session, world: World) -> str:
 
 def _usage(session: Session, number: int, world: World) -> Response:
     org = session.org
-    response = ask(credentials_api.usage(org, session.bearer, number), world)
+    response = ask(credentials_api.usage(org, session.bearer, number), session, world)
     # An org that is older knows no address of the version.
     if response.status == 404:
-        newest = credentials_api.newest(ask(credentials_api.versions(org), world))
+        newest = credentials_api.newest(ask(credentials_api.versions(org), session, world))
         if newest and float(newest) < float(credentials_api.VERSION):
             raise error_at(rotation_api_too_old(org.host, newest), org)
     return response

@@ -103,6 +103,8 @@ def _variable(target: Target, field: Field) -> str:
 def _reason(ended: Ended, pair: NewPair) -> str:
     """Why a program failed, with what it said, in which neither key nor secret is repeated."""
     status = "it did not end within 60 seconds" if ended.status is None else f"exit status {ended.status}"
+    if ended.status is not None and ended.status < 0:
+        status = f"signal {-ended.status} ended it"
     said = redact(" ".join(ended.output.split()), pair.secret, Secret(pair.key))[-_SHOWN:]
     return f"{status}: {said.rstrip('. ')}" if said else status
 

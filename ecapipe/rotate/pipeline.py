@@ -63,7 +63,7 @@ from ecapipe.run.targets import AppInOrg, choose_targets
 from ecapipe.run.world import World
 from ecapipe.secret import mask
 
-_STAGES: Final[Mapping[Mode, tuple[Stage, ...]]] = {
+STAGES: Final[Mapping[Mode, tuple[Stage, ...]]] = {
     "rotate": ROTATION_STAGES,
     "promote": ROTATION_STAGES,
     "stage-only": (FIND_CONSUMER, STAGE, PROVE),
@@ -95,7 +95,7 @@ def run(request: RotationRequest, world: World, tools: RotationTools, emit: Emit
     start, at = world.clock.seconds(), world.clock.utc()
     targets = choose_targets(request.projects, request.orgs, world)
     chain = world.chain(Scope(targets.found.apps, targets.chosen, targets.found.known, allowed=request.orgs.allowed))
-    stages = _STAGES[request.options.mode]
+    stages = STAGES[request.options.mode]
     tracker = Tracker(emit, world.clock, stages)
     _require_a_file_each(targets.pairs, request.options)
 
@@ -114,7 +114,7 @@ def run(request: RotationRequest, world: World, tools: RotationTools, emit: Emit
         for pair in targets.pairs:
             if done := request.done.get(pair.subject):
                 outcomes[pair.subject] = done
-                _take_over(pair, tracker)
+                _take_over(pair, stages, tracker)
             else:
                 _Rotation(pair, request.options, chain, tracker, world, tools, outcomes).run()
         tracker.report_skipped_failures()
@@ -132,9 +132,10 @@ def _require_a_file_each(pairs: Sequence[AppInOrg], options: RotationOptions) ->
             raise EcapipeError(replace(problem, exit_code=USAGE))
 
 
-def _take_over(pair: AppInOrg, tracker: Tracker) -> None:
-    with tracker.course(pair.subject, (FIND_CONSUMER,)) as sequence, sequence.stage(FIND_CONSUMER) as work:
-        work.pass_over("An earlier run has rotated it.")
+def _take_over(pair: AppInOrg, stages: Sequence[Stage], tracker: Tracker) -> None:
+    # All stages are told of: they say what was done to whoever goes on with this run.
+    with tracker.course(pair.subject, stages) as sequence, sequence.stage(FIND_CONSUMER):
+        raise SkipStage("An earlier run has done it.")
     tracker.emit(SubjectFinished(pair.subject, None))
 
 
@@ -157,7 +158,7 @@ class _Rotation:
             "abort": self.abort,
             "end-previous": self.end_previous,
         }
-        with ExitStack() as locks, self.tracker.course(subject, _STAGES[self.options.mode]) as sequence:
+        with ExitStack() as locks, self.tracker.course(subject, STAGES[self.options.mode]) as sequence:
             with sequence.stage(FIND_CONSUMER) as work:
                 target = self.target()
                 deliveries = self.plan(target, work)
@@ -205,8 +206,12 @@ class _Rotation:
         consumer.read_slot(found, self.world)
         if self.options.mode in ("rotate", "stage-only", "promote"):
             slot.look(target, found, self.options, own, self.world)
+        elif self.options.mode == "abort":
+            self.doomed_places(target, found, own)
+        else:
+            self.require_unused(target, found)
         work.facts |= {
-            "stages": [stage.name for stage in _STAGES[self.options.mode]],
+            "stages": [stage.name for stage in STAGES[self.options.mode]],
             "slot": found.slot.state if found.slot else "free",
             "deliver": [each.name for each in deliveries] or ["nowhere"],
             "prove": ["introspect", *proof.login_flows(target, self.options)],
@@ -284,22 +289,40 @@ class _Rotation:
         app, org = target.app.name, target.org.name
         with sequence.stage(STAGE) as work:
             consumer.read_slot(found, self.world)
-            if found.rotated:
-                raise EcapipeError(nothing_staged(app, org))
+            places = self.doomed_places(target, found, own)
             if found.active is None:
                 work.pass_over(f"No pair is staged for {app} in {org}.")
             else:
-                places = list(own.record.delivered) if own.record and own.record.key == found.active.key else []
-                if found.active.key == target.key and target.app.settings:
-                    places.append(target.app.settings.path)
-                if places and not self.options.force:
-                    raise EcapipeError(delivered_pair_not_deleted(app, org, places))
                 work.facts["deleted"] = mask(found.active.key)
                 self.delete(found)
                 if places:
                     work.warn(f"These hold a dead key and secret now: {', '.join(places)}.")
             own.update(finished=True)
             self.outcome.key = mask(found.consumer.key)
+
+    def doomed_places(self, target: Target, found: Found, own: Memory) -> list[str]:
+        """What would hold a dead pair without the staged one. Raises `EcapipeError` where that keeps it."""
+        app, org, staged = target.app.name, target.org.name, found.active
+        if found.rotated:
+            raise EcapipeError(nothing_staged(app, org))
+        if staged is None:
+            return []
+        places = list(own.record.delivered) if own.record and own.record.key == staged.key else []
+        file = target.app.settings
+        if staged.key == target.key and file and not any(place.endswith(file.path) for place in places):
+            places.append(file.path)
+        if places and not self.options.force:
+            raise EcapipeError(delivered_pair_not_deleted(app, org, places))
+        return places
+
+    def require_unused(self, target: Target, found: Found) -> None:
+        """Raises `EcapipeError` unless the pair that was replaced may be deleted."""
+        app, org = target.app.name, target.org.name
+        if found.active:
+            raise EcapipeError(nothing_replaced(app, org))
+        users = dependents.users(target, found.rotated.key, self.tools, self.world) if found.rotated else []
+        if users and not self.options.force:
+            raise EcapipeError(previous_pair_in_use(app, org, users))
 
     def end_previous(
         self,
@@ -323,9 +346,7 @@ class _Rotation:
             if previous is None:
                 work.pass_over(f"{app} in {org} has no previous pair.")
                 return
-            users = dependents.users(target, previous.key, self.tools, self.world)
-            if users and not self.options.force:
-                raise EcapipeError(previous_pair_in_use(app, org, users))
+            self.require_unused(target, found)
             if target.key == previous.key:
                 work.warn(f"The key that is known here is the previous one: it is dead now. {app} needs the new key.")
             self.delete(found)
@@ -339,7 +360,7 @@ class _Rotation:
             return
         request = credentials_api.end(session.org, session.bearer, found.app_id, found.consumer, doomed)
         try:
-            response = sending.send(request, self.world, inf, repeatable=False)
+            response = sending.send(session.sign(request), self.world, inf, repeatable=False)
             if response.status != 404:  # it is gone already
                 credentials_api.require_success(response, session.org, session.bearer)
         except EcapipeError as error:

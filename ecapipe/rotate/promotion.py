@@ -31,7 +31,7 @@ def promote(target: Target, found: Found, pair: NewPair, world: World) -> None:
     try:
         request = credentials_api.promote(session.org, session.bearer, found.app_id, found.consumer, pair.staged)
         # Once: whether it had an effect is read from the org.
-        response = sending.send(request, world, inf, repeatable=False)
+        response = sending.send(session.sign(request), world, inf, repeatable=False)
         credentials_api.require_success(response, session.org, session.bearer)
     except EcapipeError as error:
         failure = error
@@ -69,9 +69,12 @@ def confirm(
 def confirm_new(target: Target, pair: NewPair, options: RotationOptions, world: World, work: StageWork) -> None:
     """Ask the org about the pair in force. Raises `EcapipeError` (PromotionNotConfirmed)."""
     verdict = _ask(target, pair.key, pair.secret, world)
+    if verdict.doubts and proof.login_flows(target, options):
+        # It was proved by a login, which an org that does not introspect accepts again.
+        verdict = proof.prove(target, (pair.key, pair.secret), options, world, work)
     if verdict.refusal:
         raise _unconfirmed(target, verdict.refusal)
-    if verdict.doubts and not options.unproved:
+    if not verdict.proved and not options.unproved:
         raise _unconfirmed(target, "; ".join(verdict.doubts))
     work.warnings += verdict.doubts
 

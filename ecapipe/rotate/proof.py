@@ -10,7 +10,6 @@ from ecapipe.credentials.resolution import Credentials, Resolution
 from ecapipe.exchange import sending
 from ecapipe.login import plan as login_plan
 from ecapipe.login.options import LoginOptions
-from ecapipe.login.revocation import revoke
 from ecapipe.login.target import Target as LoginTarget
 from ecapipe.login.target import UnattendedPlan
 from ecapipe.login.token_request import LONGEST, request_token
@@ -85,18 +84,20 @@ def _merge(one: Verdict, other: Verdict) -> Verdict:
 def _log_in(
     target: Target, pair: tuple[str, Secret], flow: Proof, options: RotationOptions, world: World, work: StageWork
 ) -> Verdict:
-    """Log in, and revoke the token at once: the login was the question."""
+    """Log in. The token is forgotten, and not revoked: Salesforce may give the same one to the programs that use the
+    app as this user, and they, or the very login that the rotation goes through, would be logged out."""
     login, login_options = _login(target, *pair, flow, options)
     try:
         plan = login_plan.plan(login, login_options, world)
         if not isinstance(plan, UnattendedPlan):
-            raise AssertionError("these flows need nobody")
-        token = request_token(login, plan, login_options, world, work, world.clock.seconds() + LONGEST)
+            raise AssertionError("these flows need no user")
+        request_token(login, plan, login_options, world, work, world.clock.seconds() + LONGEST)
     except EcapipeError as error:
         reason = error.problem.message.rstrip(".")
         return Verdict(refusal=reason) if error.problem.kind in _OF_PAIR else Verdict(doubts=(reason,))
-    if not revoke(token, target.org, world):
-        work.warn("The org did not confirm that the token of the login that proved the pair is revoked.")
+    work.note(
+        "hint", "The token of the login that proved the pair is not stored; it is valid until its session ends."
+    )
     return Verdict(proofs=(flow,))
 
 

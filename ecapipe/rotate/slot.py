@@ -46,7 +46,7 @@ def stage(
         work.pass_over("The new pair is in force already: what is left is finished.")
         return NewPair(found.consumer.key, main_secret(target, found, world), promoted=True)
     if found.active:
-        work.note("hint", f"Going on with the pair that was staged {_since(found.active)}.")
+        work.note("hint", f"Resuming with the staged pair {_since(found.active)}.")
         _remember(found, found.active, memory, world)
         return _of_staged(target, found, found.active, work)
     return _of_staged(target, found, _make(found, memory, world), work)
@@ -83,7 +83,7 @@ def _require_rest_of_rotation(
 def main_secret(target: Target, found: Found, world: World) -> Secret:
     """The secret of the pair in force; raises `EcapipeError` (RestSecretWithheld)."""
     org, bearer = found.session.org, found.session.bearer
-    response = ask(credentials_api.pair(org, bearer, found.app_id, found.consumer), world)
+    response = ask(credentials_api.pair(org, bearer, found.app_id, found.consumer), found.session, world)
     secret = credentials_api.secret(response, org, bearer, found.consumer)
     if secret is None:
         raise error_at(rest_secret_withheld(target.app.name, org.host, credentials_api.PERMISSIONS), org)
@@ -117,7 +117,7 @@ def _make(found: Found, memory: Memory, world: World) -> StagedPair:
     pair: StagedPair | None = None
     try:
         # Once: a second request would meet the pair of the first.
-        response = sending.send(request, world, inf, repeatable=False)
+        response = sending.send(session.sign(request), world, inf, repeatable=False)
         pair = credentials_api.staged_pair(response, org, session.bearer)
     except EcapipeError as error:
         failure = error
@@ -176,7 +176,7 @@ def _is_user(id: str, found: Found, world: World) -> bool:
     org = found.session.org
     token = Token(found.session.bearer, None, None, org_id="", user_id="", scopes=())
     try:
-        return same_id(userinfo.read(ask(userinfo.request(token, org), world), token, org).user_id, id)
+        return same_id(userinfo.read(ask(userinfo.request(token, org), found.session, world), token, org).user_id, id)
     except EcapipeError:
         return True
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ecapipe.credentials.resolution import Resolution
 from ecapipe.events import Subject
 from ecapipe.oauth.credentials_api import Consumer, StagedPair
+from ecapipe.oauth.dpop import ProofKey
+from ecapipe.oauth.messages import Request
 from ecapipe.orgs.org import Org
 from ecapipe.project.apps import App
 from ecapipe.rotate.commands import DeliverCommand
@@ -60,6 +62,12 @@ class Session:
     org: Org
     bearer: Secret
     username: str | None
+    key: ProofKey | None = None
+    """What the bearer is bound to, if it is."""
+
+    def sign(self, request: Request) -> Request:
+        """The request, with proofs of the key if the bearer is bound to one (RFC 9449 §7)."""
+        return replace(request, key=self.key if request.bearer else None)
 
 
 @dataclass(slots=True)

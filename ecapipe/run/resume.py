@@ -170,7 +170,7 @@ def _difference(
                 return sentence
         # Bearer tokens, of earlier versions too, are not written down.
         if then.get("tokenType") != now.get("tokenType"):
-            return "the token is to be bound to a key, or no longer to be"
+            return "the binding of the token to a key has changed"
     if not {ended.stage for ended in record.ended}.issuperset(stages):
         return "more stages are asked for"
     if record.finished is None or record.finished.login is None:
@@ -178,9 +178,9 @@ def _difference(
     login = record.finished.login
     flow = now.get("flow", "auto")
     if flow not in ("auto", login.flow):
-        return f"the flow is to be {flow} and was {login.flow}"
+        return f"the flow is now {flow} and was {login.flow}"
     if fate and login.token != fate:
-        return f"the token is to be {_FATES[fate]} and was {_FATES[login.token]}"
+        return f"the token must be {_FATES[fate]} and was {_FATES[login.token]}"
     return None
 
 

@@ -36,7 +36,7 @@ def write_back(app: App, resolutions: Sequence[Resolution], world: World, work: 
         return
     file = _settings(app, world)
     if any(not secret.same(secrets[0]) for secret in secrets):
-        raise EcapipeError(not_written_back(file.path, "several orgs tell several secrets for it"))
+        raise EcapipeError(not_written_back(file.path, "several orgs return different secrets for it"))
     _write(app, _plan_change(app, file, pairs[0].consumer_key, {_SECRET: secrets[0]}, world), world, work, dry_run)
 
 

@@ -90,7 +90,7 @@ def test_a_hand_over_tells_what_became_of_the_login_and_nothing_secret(form: tup
         assert ended.outcomes["hand-over Batch@uat"] == "passed"
     else:
         assert "The Salesforce CLI was given an access token where there was no refresh token" in ended.out
-        assert "ecapipe has forgotten the access tokens" not in ended.out
+        assert "The access tokens weren't stored" not in ended.out
 
 
 def test_the_display_shows_the_stage(scene: Scene) -> None:

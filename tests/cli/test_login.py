@@ -123,7 +123,7 @@ def test_a_login_is_kept_and_the_output_says_where_and_how_it_ends(org: Org) -> 
     assert ended.status == 0, ended
     place = next(org.home.rglob("logins"))
     assert (
-        f"Logins are kept in {place}. ecapipe login list shows them, ecapipe login logout ends them.\n" in ended.out
+        f"Logins are saved in {place}. ecapipe login list shows them, ecapipe login logout ends them.\n" in ended.out
     )
     assert "These files are not encrypted: whoever can read your files, or a copy of them, can use" in ended.out
     assert "has forgotten" not in ended.out
@@ -448,7 +448,7 @@ def test_all_logins_end_at_once_or_those_that_fit(org: Org) -> None:
     assert [each["login"]["app"] for each in ended.result["logouts"]] == ["Robot", "Steady"]
     ended = org.login("logout", "--all")
     assert (ended.status, ended.out) == (0, "Rotating@uat: logged out.\n")
-    assert org.login("logout", "--all").out == "No login is kept.\n"
+    assert org.login("logout", "--all").out == "No saved logins.\n"
 
 
 def test_a_login_that_is_over_already_is_forgotten(org: Org) -> None:
@@ -561,7 +561,7 @@ def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
 
     run = command("run", "-d", str(org.root), "-n", "Robot", "-o", f"uat={org.url}", "--save")
     assert run.status == 0, run
-    assert "Logins are kept in the keyring (drawer Shared). ecapipe login list shows them" in run.out
+    assert "Logins are saved in the keyring (drawer Shared). ecapipe login list shows them" in run.out
     assert "not encrypted" not in run.out
     token = command("login", "token").out.strip()
     assert org.works(token)
@@ -578,7 +578,7 @@ def test_a_login_in_a_keyring_leaves_no_secret_on_disk(org: Org) -> None:
 
 
 def test_all_logins_are_refreshed_and_one_that_fails_leaves_the_others(org: Org) -> None:
-    assert org.login("refresh", "--all").out == "No login is kept.\n"
+    assert org.login("refresh", "--all").out == "No saved logins.\n"
     for app in ("Robot", "Rotating", "Steady"):
         assert org.save(app).status == 0
     assert org.save("Brief", "--scopes", "api").status == 0
@@ -619,7 +619,8 @@ def test_a_refresh_token_is_said_to_end_unused_and_warned_of_in_its_last_week(
         assert login["expiresIfUnusedBy"] == max((used + timedelta(days=30)).date(), date(2026, 11, 4)).isoformat()
         assert [warned in warning for warning in ended.document["warnings"] if warned] == ([True] if warned else [])
         assert bool(ended.document["warnings"]) is (warned is not None)
-    assert f"Refresh token: expires if unused by {login['expiresIfUnusedBy']}" in org.login("list").out
+    assert f"Refresh token: expires if unused by {login['expiresIfUnusedBy']}" in org.login("display").out
+    assert login["expiresIfUnusedBy"] in org.login("list").out
     # Using it puts the end off.
     assert org.login("refresh", "--all").status == 0
     assert org.login("list", "--json").document["warnings"] == []

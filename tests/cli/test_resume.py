@@ -159,6 +159,14 @@ def test_how_it_is_done_may_change_beside_resume_alone(half: Batch, home: Path, 
     assert taken_over(again.result) == set(ORGS)
 
 
+def test_a_flag_beside_resume_replaces_the_recorded_one_alone(half: Batch, home: Path) -> None:
+    begun(half, home, "--scopes", "api id", "--until", "token")
+    ended = inside("run", "--resume", "--until=verify", "--scopes", "api", "--json", at=home)
+    assert (ended.status, succeeded(ended)) == (0, set(ORGS)), "the tree and the orgs are the recorded ones"
+    assert "verify" in {stage["stage"] for stage in ended.result["stages"]}
+    assert any("other scopes are asked for" in warning for warning in ended.document["warnings"])
+
+
 def test_an_org_beside_resume_is_the_one_that_is_meant(half: Batch, home: Path) -> None:
     begun(half, home)
     ended = inside("run", "-o", f"prod={half.emulator.urls['prod']}", "--resume", "--json", at=half.root)
@@ -229,6 +237,9 @@ def test_a_json_result_alone_says_orgs_apps_and_options_on_another_machine(
     }
     options = ended.result["invocation"]["options"]
     assert options[options.index("--scopes") + 1] == "api id"
+    words = ("--resume", "result.json", "--allow-host=localhost", "--wait=7", "--revoke")
+    options = inside("run", *words, "--json", at=elsewhere).result["invocation"]["options"]
+    assert {"-n", "Batch", "--scopes", "api id", "--revoke"} < set(options)
 
 
 def test_a_json_result_decides_on_no_path_and_no_host(half: Batch, home: Path, tmp_path: Path) -> None:
@@ -245,7 +256,7 @@ def test_a_json_result_decides_on_no_path_and_no_host(half: Batch, home: Path, t
     (half.root / "hostile.json").write_text(json.dumps(document))
     ended = inside("run", "--resume", "./hostile.json", "--json", at=half.root)
     assert (ended.status, victim.exists()) == (2, False)
-    assert "only files of the project give it" in ended.out
+    assert "only files of the project specify it" in ended.out
     ended = inside("run", "--resume", "./hostile.json", "--allow-host", "localhost", "--json", at=half.root)
     assert (ended.status, victim.exists()) == (0, False)
     kept = {"--report", "--jwt-key-file", "-d", "--source-dir=../..", "--replace-alias", "--write-back"}
@@ -346,7 +357,7 @@ def test_another_fate_of_the_token_is_another_login(half: Batch, home: Path) -> 
     ended = inside(*half.run("dev"), "--resume", "--revoke", "--json", at=home)
     assert (ended.status, taken_over(ended.result)) == (0, set())
     assert ended.result["successes"][0]["token"] == "revoked"
-    assert "the token is to be revoked and was forgotten" in ended.document["warnings"][0]
+    assert "the token must be revoked and was forgotten" in ended.document["warnings"][0]
 
 
 def test_what_was_saved_is_not_saved_again(half: Batch, home: Path) -> None:
@@ -414,7 +425,7 @@ def test_a_run_that_is_to_leave_no_record_leaves_none(orgs: Batch, home: Path, f
     assert inside(*orgs.run(), flag, "--json", at=home).status == 0
     assert not (home / ".local").exists()
     told = inside(*orgs.run(), flag, "--json", at=home, ECAPIPE_STATE_DIR="/dev/null").document["warnings"]
-    assert any("would not be recorded" in warning for warning in told) is (flag == "--dry-run")
+    assert any("can't be recorded" in warning for warning in told) is (flag == "--dry-run")
 
 
 def test_a_run_goes_on_without_a_record_and_says_that_it_cannot_be_resumed(orgs: Batch, home: Path) -> None:
@@ -461,7 +472,7 @@ def test_runs_are_listed_and_shown_with_what_is_left_and_how_to_go_on(half: Batc
     text = inside("runs", "show", at=home).out
     assert "2 done, 1 failed" in text
     assert "Batch@uat: failed:" in text
-    assert f"Go on with: ecapipe run --resume {name}" in text
+    assert f"To resume: ecapipe run --resume {name}" in text
     assert name in inside("runs", "list", at=home).out
 
 

@@ -178,7 +178,7 @@ def test_nobody_who_comes_in_time_leaves_people_to_wait_for(scene: Scene, tmp_pa
     command = [*scene.run("Listener"), "--flow", "web", "--callback", "listen", "--browser", "none"]
     ended = ecapipe(*command, at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT="300")
     assert ended.status == 69
-    assert "Status: Waiting for people" in ended.out
+    assert "Status: Waiting for sign-in" in ended.out
     assert "Error (AuthTimeoutError) Listener@uat: No answer came for Listener within 1 second." in ended.err
     assert "--callback paste" in ended.err
     for value in ("0", "abc", "99999999999999"):

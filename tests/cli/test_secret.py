@@ -67,7 +67,7 @@ def test_a_kept_secret_is_used_where_the_file_lacks_it(place: Place) -> None:
     assert kept.out.splitlines() == [
         f"The consumer secret of Robot (key {trees.key('Robot')[:5]}…{trees.key('Robot')[-4:]}) is kept in "
         f"{place.home}/.local/state/ecapipe/secrets.",
-        "The file is not encrypted: whoever can read your files, or a copy of them, can read it.",
+        "The file is not encrypted: anyone who can read your files or a copy can read it.",
         "To remove it: ecapipe app forget-secret Robot",
     ]
     assert SECRET in place.written

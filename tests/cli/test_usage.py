@@ -225,6 +225,12 @@ def test_help_is_a_command_too(tmp_path: Path) -> None:
     # A command's own page names what it reads, and no more.
     assert "SF_AUDIENCE_URL" not in inside("app", "list", "--help", at=tmp_path).out
     assert "\n  69 " not in inside("app", "list", "--help", at=tmp_path).out
+    page = inside("explain", "--help", at=tmp_path).out
+    table = page.partition("ENVIRONMENT VARIABLES\n")[2].partition("\nEXIT")[0]
+    of_all = "ECAPIPE_LOG_LEVEL SF_LOG_LEVEL SF_CONTENT_TYPE CI NO_COLOR FORCE_COLOR TERM SF_ENV"
+    assert re.findall(r"(?:^  |, )([A-Z][A-Z_]+)(?=,|\s)", table, re.MULTILINE) == of_all.split()
+    rotation = inside("app", "rotate", "--help", at=tmp_path).out
+    assert all(f"\n  {word}" in rotation for word in ("HTTPS_PROXY", "SF_TARGET_ORG", "ECAPIPE_ALLOWED_HOSTS", "68 "))
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])

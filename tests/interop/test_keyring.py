@@ -93,7 +93,7 @@ def test_a_login_lives_in_the_keyring(session: Session, place: tuple[Path, Emula
     root, emulator = place
     status, said = session.ecapipe("run", "-d", str(root), "-o", f"uat={emulator.urls['uat']}", "--save")
     assert status == 0, said
-    assert "Logins are kept in the keyring (SecretService Keyring)." in said
+    assert "Logins are saved in the keyring (SecretService Keyring)." in said
     (record,) = kept(session)
     assert "secrets" not in record
     assert trees.secret("Robot") in entries(session)

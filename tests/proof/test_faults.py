@@ -47,8 +47,8 @@ WEB: tuple[Place, ...] = ("code", "page")
 SLOW = 0.6
 LONGEST = 0.4
 """Seconds: how long a slow org takes, and how long an answer may take where one is slow."""
-NOT_LONG = 0.001
-"""Minutes: how long people are waited for. The answer of one who gives any is there before the wait begins."""
+NOT_LONG = 0.01
+"""Minutes: how long people are waited for. What is pasted is read after 0.3 seconds, as one paste."""
 
 
 @dataclass(frozen=True)
@@ -221,4 +221,5 @@ def test_a_short_retry_after_is_waited_for(project: Path, emulator: Emulator, pa
 
 
 def test_every_fault_there_is_has_its_place_in_the_table() -> None:
-    assert {name for met in FAULTS.values() for name in met.do} == set(Do.__annotations__)
+    # Whether the org has acted on a request whose answer is lost matters where it changes something: tests/rotate.
+    assert {name for met in FAULTS.values() for name in met.do} == {*Do.__annotations__} - {"seen", "unseen"}

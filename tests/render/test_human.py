@@ -116,8 +116,8 @@ def test_a_run_reads_so() -> None:
 
  2 targets: 1 succeeded, 1 failed, 0 waiting
  Status: Partial Success
- ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end;
-use --revoke to end them at once.
+ The access tokens weren't stored. They remain valid until the session expires; use --revoke to
+revoke them.
  Elapsed Time: 1m 6.90s
 
 """
@@ -142,8 +142,8 @@ def test_many_targets_are_a_table() -> None:
 
  4 targets: 1 succeeded, 1 failed, 0 waiting, 2 skipped
  Status: Partial Success
- ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end;
-use --revoke to end them at once.
+ The access tokens weren't stored. They remain valid until the session expires; use --revoke to
+revoke them.
  Elapsed Time: 1m 6.90s
 
 """

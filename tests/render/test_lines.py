@@ -52,8 +52,8 @@ Stages: Locate, Check, Authorize, Token, Verify
 2 targets: 1 succeeded, 1 failed, 0 waiting
 
 Status: Partial Success
-ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; use --revoke to \
-end them at once.
+The access tokens weren't stored. They remain valid until the session expires; use --revoke to \
+revoke them.
 Elapsed time: 1m 6.90s
 """
     )
@@ -67,8 +67,8 @@ def test_concise_is_logins_and_problems() -> None:
         == """\
 Billing@uat: Successfully authorized ada@acme.example with org ID 00D000000000001EAA
 2 targets: 1 succeeded, 1 failed, 0 waiting
-ecapipe has forgotten the access tokens. They stay valid at Salesforce until their sessions end; use --revoke to \
-end them at once.
+The access tokens weren't stored. They remain valid until the session expires; use --revoke to \
+revoke them.
 """
     )
     assert err == shown(run())[1]

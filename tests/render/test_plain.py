@@ -98,7 +98,10 @@ App      Distribution  Flows               Consumer Key  Consumer Secret   Files
 Billing  Local         web,                from file     from environment  1
                        client-credentials
 
-For callback URLs, files and what is missing, add --verbose.
+Billing:
+  main/Billing.eca-meta.xml
+
+For callback URLs and what is missing, add --verbose.
 """
     )
     assert (
@@ -111,8 +114,11 @@ Consumer Key: from file
 Consumer Secret: from environment
 Files: 1
 
-For callback URLs, files and what is
-missing, add --verbose.
+Billing:
+  main/Billing.eca-meta.xml
+
+For callback URLs and what is missing,
+add --verbose.
 """
     )
 

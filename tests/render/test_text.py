@@ -157,7 +157,7 @@ def test_a_success_reads_as_sf_prints_one() -> None:
         (interrupted(), False, True, "Interrupted"),
         (host_not_found("x"), False, False, "Failed"),
         (host_not_found("x"), True, False, "Partial Success"),
-        (auth_timeout_error("Billing", 5), True, False, "Waiting for people"),
+        (auth_timeout_error("Billing", 5), True, False, "Waiting for sign-in"),
     ],
 )
 def test_a_run_ends_in_a_word_or_two(problem: Problem | None, finished: bool, interrupted: bool, said: str) -> None:
@@ -173,15 +173,15 @@ def test_a_run_ends_in_a_word_or_two(problem: Problem | None, finished: bool, in
 def test_it_is_said_what_became_of_the_tokens() -> None:
     assert text.farewell([]) == []
     (sentence,) = text.farewell([login(), login()])
-    assert "forgotten" in sentence
-    assert "stay valid at Salesforce" in sentence
+    assert "weren't stored" in sentence
+    assert "remain valid" in sentence
 
 
 def test_it_is_said_what_the_salesforce_cli_keeps() -> None:
     web = replace(login(), token="handedOver", flow="web", scopes=("api", "refresh_token"))
     alone = replace(web, flow="client-credentials")
     (sentence,) = text.farewell([web, web])
-    assert "now keeps the consumer secret and the refresh token" in sentence
+    assert "now stores the consumer secret and the refresh token" in sentence
     (sentence,) = text.farewell([alone])
     assert "access token" in sentence
     assert text.farewell([replace(web, scopes=("api",))]) == [sentence]
@@ -193,7 +193,7 @@ def test_it_is_said_where_logins_are_kept_and_what_that_means() -> None:
         return text.farewell([replace(login(), token="saved", saved_place=kept)] * 2)
 
     (sentence,) = saved(SavedPlace("keyring", "the keyring (X\x1b[2J)"))
-    assert sentence.startswith("Logins are kept in the keyring (X\N{REPLACEMENT CHARACTER}[2J). ecapipe login list")
+    assert sentence.startswith("Logins are saved in the keyring (X\N{REPLACEMENT CHARACTER}[2J). ecapipe login list")
     where, means = saved(SavedPlace("file", "/home/ada/keyring/logins"))
     assert "/home/ada/keyring/logins. " in where
     assert "not encrypted" in means

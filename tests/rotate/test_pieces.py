@@ -49,6 +49,11 @@ def test_a_name_stays_in_its_argument_and_is_no_option(app: str, org: str) -> No
         assert not app.startswith("-")
 
 
+def test_an_argument_of_the_user_may_hold_anything() -> None:
+    command = commands.parse("sh -c 'set -e\n\tput {field}'")
+    assert command.arguments(VALUES) == ["-c", "set -e\n\tput consumerKey"]
+
+
 @pytest.mark.parametrize(
     "text", ["", "x", "consumerSecret=", "consumerSecret=''", "x '{field}", "'' {field}", "{field}"]
 )

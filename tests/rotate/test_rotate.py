@@ -45,7 +45,6 @@ def test_a_rotation_from_the_first_request_to_the_last(tmp_path: Path) -> None:
             "POST credentials/app/consumer/staged",
             "POST oauth2/introspect",
             "POST oauth2/token",
-            "POST oauth2/revoke",
             "PATCH credentials/app/consumer/staged/pair",
             "GET credentials/app",
             "POST oauth2/introspect",
@@ -116,6 +115,7 @@ def test_what_cannot_be_is_refused_before_anything_is_staged(
         ["--write-back", "--stage-only"],
         ["--write-back", "--force"],
         ["--abort", "--adopt"],
+        ["--abort", "--jwt-key-file", "/dev/null", "--username", "ada"],
     ],
 )
 def test_a_command_line_that_cannot_be_meant_is_refused(tmp_path: Path, words: list[str]) -> None:
@@ -152,6 +152,13 @@ def test_a_program_that_fails_keeps_the_pair_from_being_promoted(tmp_path: Path)
         again = scene.deliver()
         assert again.status == 0, again
         assert values(scene)[0] == call["stdin"], "the same pair"
+
+
+def test_a_program_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        (scene.tools / "receiver").write_text("#!/bin/sh\nbase64; kill -9 $$\n")
+        (told,) = scene.deliver().result["failures"]
+        assert "signal 9 ended it: [REDACTED]" in told["message"]
 
 
 def test_a_program_has_a_minute(tmp_path: Path) -> None:
@@ -296,7 +303,8 @@ def test_several_apps_and_orgs_one_after_the_other_and_resumed(tmp_path: Path) -
             assert again.status == 68
             assert again.result["successes"] == first.result["successes"]
         assert len(scene.received) == received
-        assert inside(*words, "--resume=", at=scene.home, PATH=scene.path).document["name"] == "UsageError"
+        unknown = inside(*words, "--resume=never", at=scene.home, PATH=scene.path)
+        assert (unknown.status, unknown.document["actions"]) == (2, ["Rotate without --resume."])
         plain = inside(*words[:-1], "--resume", at=scene.home, PATH=scene.path)
         assert "2 succeeded, 2 failed" in plain.out
 
@@ -309,3 +317,35 @@ def test_an_org_that_says_less_is_asked_again(tmp_path: Path) -> None:
         ended = scene.deliver()
         assert ended.status == 0, ended
         assert scene.accepts(*values(scene))
+
+
+def test_a_login_confirms_what_an_org_does_not_introspect(tmp_path: Path) -> None:
+    with staged(tmp_path, faults=[Fault("*/introspect", {"status": 404})]) as scene:
+        ended = scene.deliver()
+        assert ended.status == 0, ended
+        assert ended.result["successes"][0]["proved"] == ["client-credentials"]
+        assert scene.accepts(*values(scene))
+        assert scene.rotate("--end-previous").status == 0
+
+
+def test_nothing_but_a_whole_rotation_is_left_out_by_resume(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        planned = scene.home / "planned"
+        planned.write_text(scene.rotate("--dry-run").out)
+        assert scene.rotate("--stage-only", f"--resume={planned}").result["stages"][-1]["stage"] == "prove"
+        assert scene.rotate("--stage-only", "--resume").result["stages"][0]["outcome"] == "skipped"
+        assert scene.deliver("--promote", "--resume").status == 0, "it was only staged"
+        assert scene.accepts(*values(scene))
+        assert len(scene.received) == 2
+
+
+def test_a_plan_says_what_would_keep_it_from_being_done(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        words = scene.words("-n", "Robot", "--dry-run")
+        plan = inside(*words, at=scene.home, PATH=scene.path)
+        assert "The new pair still needs somewhere to go" in plan.out
+        assert failure(scene.deliver(RECEIVER_STATUS="1")) == "DeliveryFailed"
+        assert failure(scene.rotate("--abort", "--dry-run")) == "DeliveredPairNotDeleted"
+        assert failure(scene.rotate("--end-previous", "--dry-run")) == "NothingReplaced"
+        assert scene.rotate("--abort", "--force", "--dry-run").status == 0
+        assert not [request for request in scene.requests if request.startswith("DELETE")]

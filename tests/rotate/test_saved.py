@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import trees
 from commandline import ecapipe, inside
 from fakes.rotation import failure, staged
@@ -58,8 +59,10 @@ def test_the_secret_is_also_saved(tmp_path: Path) -> None:
         assert [each["consumerKey"] for each in forgotten] == [success["consumerKey"]]
 
 
-def test_an_app_rotates_itself_through_a_login_that_is_saved(tmp_path: Path) -> None:
-    with staged(tmp_path, logged_in=False) as scene:
+@pytest.mark.parametrize("bound", ["true", "false"])
+def test_an_app_rotates_itself_through_a_login_that_is_saved(tmp_path: Path, bound: str) -> None:
+    files = trees.project() | trees.robot(settings={"isDPopEnabled": bound})
+    with staged(tmp_path, logged_in=False, files=files) as scene:
         target = ["-d", str(scene.root), "-o", f"uat={scene.url}"]
         (scene.sf.folder / "sf").unlink()
         assert inside("run", *target, "--save", "--store", "file", at=scene.home, PATH=scene.path).status == 0

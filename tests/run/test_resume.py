@@ -85,7 +85,7 @@ def test_an_app_is_taken_over_with_its_last_login_only() -> None:
         ("key", "the consumer key is another"),
         ("org", "the URL of the org has changed"),
         ("scopes", "other scopes are asked for"),
-        ("tokenType", "the token is to be bound to a key, or no longer to be"),
+        ("tokenType", "the binding of the token to a key has changed"),
         ("expected", "another user or org id is expected"),
     ],
 )
@@ -105,14 +105,14 @@ def test_what_was_not_written_down_is_not_held_against_it() -> None:
 def test_another_flow_is_done_again_and_the_same_by_its_name_is_not() -> None:
     assert A1 in resumed({A1: {**THEN, "flow": "web"}}).records
     found = resumed({A1: {**THEN, "flow": "jwt"}})
-    assert found.changes[0] == "Done again, because the flow is to be jwt and was web: A@1."
+    assert found.changes[0] == "Done again, because the flow is now jwt and was web: A@1."
 
 
 @pytest.mark.parametrize("fate", ["saved", "handedOver", "revoked"])
 def test_another_fate_of_the_token_is_done_again(fate: TokenFate) -> None:
     found = resumed({A1: THEN}, fate)
     assert A1 not in found.records
-    assert "the token is to be" in found.changes[0]
+    assert "the token must be" in found.changes[0]
     assert "was forgotten" in found.changes[0]
     same = replace(EARLIER, courses={A1: passed(A1, replace(LOGIN, token=fate))})
     assert A1 in resumed({A1: THEN}, fate, same).records
