@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ecapipe.adapters import composition
-from ecapipe.cli import mistakes, options
+from ecapipe.cli import options
 from ecapipe.cli.commands import Command, with_flags
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, StoreIn, TargetOrgs, command_flags
-from ecapipe.cli.resume import is_file, join_values
+from ecapipe.cli.resume import check_words, is_file
 from ecapipe.cli.session import CommandSession
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import text
@@ -34,10 +34,7 @@ class RotateCommand(Command):
     """A command whose ``--resume`` may stand without a value."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        words = join_values(args)
-        # Alone it means the latest rotation; nothing else may be empty.
-        mistakes.refuse(ctx, self, [word for word in words if word != "--resume="])
-        return super(Command, self).parse_args(ctx, words)
+        return super(Command, self).parse_args(ctx, check_words(ctx, self, args))
 
 
 @command_flags

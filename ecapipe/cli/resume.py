@@ -54,11 +54,8 @@ class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
-            raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
-        words = join_values(args)
+        words = check_words(ctx, self, args)
         # What the earlier run was given, a flag here replaces.
-        mistakes.refuse(ctx, self, [word for word in words if word != f"{FLAG}="])
         if any(_is_resume(word) for word in words) and not _selects(words, self.params):
             words = _repeat(ctx.obj, words, self.params)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
@@ -99,6 +96,18 @@ def open_earlier_run(
 def _is_resume(word: str) -> bool:
     """Whether `word` is ``--resume`` with its value."""
     return word.startswith(f"{FLAG}=")
+
+
+def check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str]:
+    """The words of a command line with each ``--resume`` joined to its value, empty for none.
+
+    Raises `EcapipeError` (UsageError) for what `mistakes.refuse` refuses, and for a value that is given and empty.
+    """
+    if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
+        raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
+    words = join_values(args)
+    mistakes.refuse(ctx, command, [word for word in words if word != f"{FLAG}="])
+    return words
 
 
 def join_values(words: Sequence[str]) -> list[str]:
