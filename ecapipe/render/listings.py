@@ -45,7 +45,7 @@ _STATES: Final = {"going": "Running", "interrupted": ending(INTERRUPTED)}
 
 
 def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen = PLAIN) -> Iterator[str]:
-    """``app list``: a table and files; a line per app when concise, a block with causes when verbose."""
+    """``app list``: a table, then the files of each app; a line per app when concise, a block when verbose."""
     if not apps:
         yield "No external client apps found."
         return
@@ -61,7 +61,7 @@ def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen =
                 yield from _app(app)
         case "usual":
             yield from screen.table(
-                ("App", "Distribution", "Flows", "Consumer Key", "Consumer Secret", "Files"),
+                ("App", "Distribution", "Flows", "Consumer Key", "Consumer Secret"),
                 [
                     (
                         name,
@@ -69,13 +69,16 @@ def listing(apps: Sequence[AppFacts], length: Length = "usual", screen: Screen =
                         ", ".join(app.flows) or "none",
                         _credential_cell(app.consumer_key),
                         _credential_cell(app.consumer_secret),
-                        str(len(app.files)),
                     )
                     for app, name in zip(apps, names, strict=True)
                 ],
             )
             for app, name in zip(apps, names, strict=True):
-                yield from ("", f"{name}:", *(f"  {clean(path)}" for path in app.files))
+                yield ""
+                yield screen.paint(name, "heading")
+                if not app.settings_file:
+                    yield f"  Settings: {clean(_absent(app))}"
+                yield from (f"  {clean(path)}" for path in app.files)
             yield ""
             yield from screen.wrap("For callback URLs and what is missing, add --verbose.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,7 +167,7 @@ def test_a_probe_that_nobody_accepts_says_what_to_do_about_each(tmp_path: Path) 
     root = plant(tmp_path, without_file(OTHER))
     ended = inside("app", "probe", "-o", URL, at=root)
     assert ended.status == 1
-    assert "Acme@acme.my.salesforce.com: missing: Acme is likely linked" in ended.out
+    assert re.search(r"^Acme@acme.my.salesforce.com +missing +Acme is likely linked", ended.out, re.MULTILINE)
     assert "--credentials-dir" in ended.out
 
 

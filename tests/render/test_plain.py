@@ -93,12 +93,11 @@ def test_many_apps_are_a_table_that_fits_or_blocks_where_it_cannot() -> None:
     assert (
         wide
         == """\
-App      Distribution  Flows               Consumer Key  Consumer Secret   Files
-───────  ────────────  ──────────────────  ────────────  ────────────────  ─────
-Billing  Local         web,                from file     from environment  1
-                       client-credentials
+App      Distribution  Flows                    Consumer Key  Consumer Secret
+───────  ────────────  ───────────────────────  ────────────  ────────────────
+Billing  Local         web, client-credentials  from file     from environment
 
-Billing:
+Billing
   main/Billing.eca-meta.xml
 
 For callback URLs and what is missing, add --verbose.
@@ -112,9 +111,8 @@ Distribution: Local
 Flows: web, client-credentials
 Consumer Key: from file
 Consumer Secret: from environment
-Files: 1
 
-Billing:
+Billing
   main/Billing.eca-meta.xml
 
 For callback URLs and what is missing,
