@@ -11,6 +11,7 @@ from ecapipe.events import (
     DRY_RUNS,
     FIND_CONSUMER,
     HAND_OVER,
+    ROTATION_STAGES,
     AppDescribed,
     Event,
     LoginResult,
@@ -156,7 +157,9 @@ class PlainDisplay:
 
     def _show_stage(self, event: StageEnded) -> None:
         subject = event.subject
-        if self._verbose or event.outcome in ("failed", "warning") or not subject.app:
+        # A rotation is one thing after the other for a few apps, each step a promise: all are shown.
+        stepwise = event.stage in ROTATION_STAGES and event.outcome != "skipped"
+        if self._verbose or stepwise or event.outcome in ("failed", "warning") or not subject.app:
             self._print(*self._outcome(event))
         if event.outcome == "failed":
             self._failed.add(subject)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.rotation_tools import DeliveryPrograms
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.org import EmulatedPair, OrgSetup
+from ecapipe.events import ROTATION_STAGES
 from ecapipe.rotate.ports import Ended
 from ecapipe.secret import Secret
 
@@ -318,6 +320,14 @@ def test_an_org_that_says_less_is_asked_again(tmp_path: Path) -> None:
         ended = scene.deliver()
         assert ended.status == 0, ended
         assert scene.accepts(*values(scene))
+
+
+def test_every_stage_of_a_rotation_is_shown_as_it_ends(tmp_path: Path) -> None:
+    with staged(tmp_path) as scene:
+        words = scene.words("-n", "Robot", "--deliver", "receiver set {variable}")
+        ended = inside(*words, at=scene.home, PATH=scene.path)
+        shown = re.findall(r"^\S (.+) - Robot@uat \(", ended.out, re.MULTILINE)
+        assert (ended.status, shown) == (0, [stage.title for stage in ROTATION_STAGES])
 
 
 def test_a_login_confirms_what_an_org_does_not_introspect(tmp_path: Path) -> None:
