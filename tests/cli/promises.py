@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 ENVELOPE = {"name", "message", "exitCode", "actions", "context", "warnings", "code", "status", "commandName"}
-RUN = {"version", "run", "startedAt", "projects", "apps", "stages", "successes", "failures", "invocation", "orgs"}
-CHECK = {"version", "projects", "apps", "findings", "summary"}
+RUN = {
+    "version",
+    "ecapipe",
+    "run",
+    "startedAt",
+    "projects",
+    "apps",
+    "stages",
+    "successes",
+    "failures",
+    "invocation",
+    "orgs",
+}
+CHECK = {"version", "ecapipe", "purpose", "projects", "apps", "findings", "summary"}
 LIST = {"version", "projects", "apps"}
 
 PROJECT = {"root", "packageDirectories"}

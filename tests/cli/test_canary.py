@@ -286,7 +286,7 @@ def test_an_address_that_is_pasted(stage: Stage) -> None:
         command = run(stage, url, "Paster", "--callback", "paste", "--browser", "none")
         ended = ecapipe(*command, at=stage.home, typed=pasted, **stage.variables(ECAPIPE_LOG_LEVEL="trace"))
         assert ended.status == 69, ended
-        assert "Not a redirect URL or code." in ended.err
+        assert "No sign-in is waiting for this response" in ended.err
         stage.check(ended, trees.key("Paster"))
 
 

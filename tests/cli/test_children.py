@@ -222,7 +222,7 @@ def test_a_tree_that_names_what_programs_need_is_looked_at_and_not_used(
         assert document["name"] == "VariableReserved"
         assert len(document["actions"]) == 1
     elif command == "app list":
-        assert [warning for warning in document["warnings"] if "HOME: programs need" in warning]
+        assert [warning for warning in document["warnings"] if "HOME: other programs need" in warning]
     elif command == "app check":
         assert "variable-reserved" in {each["rule"] for each in ended.result["findings"]}
 

@@ -305,7 +305,7 @@ def test_installing_adds_one_line_once(shell: str, file: str, tmp_path: Path) ->
     first, second = (ecapipe("--install-completion", shell, at=tmp_path) for _ in range(2))
     line = f'eval "$(ecapipe --show-completion {shell})"'.encode()
     assert (tmp_path / file).read_bytes() == b"alias x=y # \xff\n" + line + b"\n"
-    assert first.out == f"Added a line to {tmp_path / file}: new shells complete ecapipe.\n"
+    assert first.out == f"Added completion to {tmp_path / file}. Open a new shell to use it.\n"
     assert second.out == f"Completion is already installed in {tmp_path / file}.\n"
 
 

@@ -72,10 +72,10 @@ def test_it_prints_a_line_for_each_and_a_sum(tmp_path: Path, tools: Path) -> Non
     assert lines[0].split() == ["Status", "Check", "Result"]
     assert [line.split()[1] for line in lines if line[:4].strip() in ("ok", "warn")] == CHECKS
     assert lines[-1] == "9 checks: 8 ok, 1 warn, 0 fail."
-    assert "  - Install git, or add the folder that it lies in to PATH." in lines
+    assert "  - Install git, or add its folder to PATH." in lines
     concise = asked(tmp_path, tools, "--concise").out.splitlines()
     assert [line.split()[1] for line in concise if line[:4].strip() in ("ok", "warn")] == ["git"]
-    assert "  - It is /" in asked(tmp_path, tools, "--verbose").out
+    assert "  - Path: /" in asked(tmp_path, tools, "--verbose").out
     assert asked(tmp_path, tools, "--verbose", "--concise").status == 2
 
 
@@ -142,9 +142,7 @@ def test_a_proxy_is_tried_and_its_password_is_never_told(tmp_path: Path, tools: 
         assert proxy["message"] == f"Requests to orgs use the proxy at 127.0.0.1, port {port}."
         assert proxy["details"] == ["Not used for: intranet.example."]
     gone = asked(tmp_path, tools, "--verbose", HTTPS_PROXY=url)
-    assert f"the proxy http://127.0.0.1:{port}, named by HTTPS_PROXY: connection refused." in " ".join(
-        gone.out.split()
-    )
+    assert f"the proxy http://127.0.0.1:{port} (from HTTPS_PROXY): connection refused." in " ".join(gone.out.split())
     assert (gone.status, PASSWORD in gone.out + gone.err) == (1, False)
 
 

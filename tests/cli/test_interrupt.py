@@ -48,7 +48,7 @@ def test_people_read_it_too(scene: Scene, tmp_path: Path) -> None:
         ended = run.end()
     assert ended.status == 130
     assert "\nStatus: Interrupted\n" in ended.out
-    assert "Error (Interrupted) Paster@uat: Interrupted." in ended.err
+    assert "Error (Interrupted) Paster@uat: " in ended.err
     assert "Traceback" not in ended.err
 
 

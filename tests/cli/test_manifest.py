@@ -25,7 +25,7 @@ def test_how_much_it_says_about_itself(tmp_path: Path) -> None:
     )
     assert "<!-- External client apps: the named apps, for API version 66.0. -->" in usual.out
     assert "<!--" not in concise.out
-    assert "5 types; made by ecapipe manifest. -->" in verbose.out
+    assert "5 types; created by ecapipe manifest. -->" in verbose.out
     assert both.status == 2
 
 

@@ -150,7 +150,8 @@ def test_what_is_not_accepted_is_told_apart(
                 assert probe["actions"]
             else:
                 assert {verdict, f"({refused})" if refused else verdict} <= set(ended.out.split())
-        assert len(uat.seen) == (0 if verdict == "missing" else 2)
+        assert bool(probe["checks"]) is (verdict != "missing")
+        assert len(uat.seen) == 2 * len(probe["checks"]), "each check is one request"
 
 
 def test_some_accepted_is_partial_and_what_nobody_asked_for_does_not_count(tmp_path: Path) -> None:

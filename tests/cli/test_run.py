@@ -96,7 +96,7 @@ def test_a_login_comes_back_to_a_port_of_this_machine(scene: Scene, tmp_path: Pa
         assert request(scene.port, "/favicon.ico").status == 404
         assert request(scene.port, "/OauthRedirect?code=forged&state=forged").status == 400
         page = scene.come_back(address)
-        assert "Listener is authorized in uat. You can close this page." in page.text
+        assert "Listener is authorized in uat." in page.text
         ended = run.end()
     assert ended.status == 0
     assert "Listener@uat: Successfully authorized user@uat.example with org ID 00D000000000001EAA (" in ended.out
@@ -179,7 +179,7 @@ def test_nobody_who_comes_in_time_leaves_people_to_wait_for(scene: Scene, tmp_pa
     ended = ecapipe(*command, at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT="300")
     assert ended.status == 69
     assert "Status: Waiting for sign-in" in ended.out
-    assert "Error (AuthTimeoutError) Listener@uat: No answer came for Listener within 1 second." in ended.err
+    assert "Error (AuthTimeoutError) Listener@uat: No response arrived for Listener within 1 second." in ended.err
     assert "--callback paste" in ended.err
     for value in ("0", "abc", "99999999999999"):
         assert inside(*command, at=tmp_path, SF_WEB_OAUTH_SERVER_TIMEOUT=value).status == 2

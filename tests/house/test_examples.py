@@ -234,7 +234,7 @@ def test_the_readme_names_every_report_format() -> None:
 
 
 def test_the_help_of_a_run_names_every_source_of_secrets_in_order() -> None:
-    sentence = str(run.__doc__).partition("Key and secret come from ")[2].partition(", in this order")[0].lower()
+    sentence = str(run.__doc__).partition("Key and secret are read from ")[2].partition(", in this order")[0].lower()
     assert re.findall("|".join(source.name for source in SOURCES), sentence) == [source.name for source in SOURCES]
 
 

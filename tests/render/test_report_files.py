@@ -162,8 +162,8 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
         (["sarif="], "Expected --report to be FORMAT=PATH"),
         (["json=-"], "Expected --report to be FORMAT=PATH"),
         (["json=a", "html=./a"], "--report specifies ./a more than once."),
-        (["json=force-app"], "The report force-app cannot be written: it is a folder."),
-        (["json=sfdx-project.json/a"], "The report sfdx-project.json/a cannot be written"),
+        (["json=force-app"], "Can't write the report force-app: it is a folder."),
+        (["json=sfdx-project.json/a"], "Can't write the report sfdx-project.json/a"),
     ],
 )
 @pytest.mark.parametrize("command", [["app", "check"], ["run", "--emulator"]])
@@ -334,7 +334,7 @@ def test_azure_pipelines_gets_issues_a_summary_and_its_name_for_a_partial_succes
         "##vso[task.uploadsummary",
     ]
     lost = ecapipe("app", "check", at=root, TF_BUILD="True", AGENT_TEMPDIRECTORY=str(root / "gone"))
-    assert "Warning: AGENT_TEMPDIRECTORY cannot be written to: no such file or directory." in lost.err.splitlines()
+    assert "Warning: Can't write to AGENT_TEMPDIRECTORY: no such file or directory." in lost.err.splitlines()
 
 
 @pytest.mark.parametrize("variables", [{}, {"GITHUB_ACTIONS": "false"}, {"GITLAB_CI": "true", "CI": "true"}])
@@ -347,7 +347,7 @@ def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     root = private(tmp_path, trees.app("Portal"))
     done = ecapipe("app", "check", at=root, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(root))
     assert done.status == 0
-    assert done.err.startswith("Warning: GITHUB_STEP_SUMMARY cannot be written to: ")
+    assert done.err.startswith("Warning: Can't write to GITHUB_STEP_SUMMARY: ")
 
 
 def test_a_summary_stays_below_what_github_takes(tmp_path: Path) -> None:

@@ -163,7 +163,16 @@ def test_junit_has_the_elements_it_should_and_no_other(text: str, other: str) ->
         cells = [(row.subject or "project", name) for row in result.rows for name in row.cells]
         assert [(case.get("classname"), case.get("name")) for case in root.iter("testcase")] == cells
         tags = {element.tag for element in root.iter()}
-        assert tags <= {"testsuites", "testsuite", "testcase", "failure", "skipped", "system-out"}
+        assert tags <= {
+            "testsuites",
+            "testsuite",
+            "testcase",
+            "failure",
+            "skipped",
+            "system-out",
+            "properties",
+            "property",
+        }
         messages = [each.get("message") for each in root.iter("failure")]
         failed = [
             cell.entries[0].message for row in result.rows for cell in row.cells.values() if cell.mark == "failed"
