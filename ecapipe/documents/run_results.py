@@ -160,7 +160,7 @@ def _is_asked_for(subject: Subject, courses: Mapping[Subject, SubjectRecord], lo
 def parse_stage_name(stage: str, path: str) -> Stage:
     """The stage called `stage`; raises `MalformedRecord`, which names `path`."""
     if stage not in _STAGES:
-        raise MalformedRecord(f"{path} names a stage {stage}, which there is not")
+        raise MalformedRecord(f"{path} names an unknown stage, {stage}")
     return _STAGES[stage]
 
 
@@ -169,7 +169,7 @@ def parse_subject(each: run_document.AboutSubject) -> Subject:
     # 0.1.0 did not write the tree.
     subject = Subject(each.app, each.org, each.project or None)
     if subject.org is not None and subject.app is None and subject.tree != f"org:{subject.org}":
-        raise MalformedRecord(f"it names the org {subject.org} and of no app in it")
+        raise MalformedRecord(f"it names the org {subject.org} without an app")
     return subject
 
 

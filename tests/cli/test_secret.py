@@ -65,7 +65,7 @@ def test_a_kept_secret_is_used_where_the_file_lacks_it(place: Place) -> None:
     kept = place.keep()
     assert (kept.status, kept.err) == (0, "")
     assert kept.out.splitlines() == [
-        f"The consumer secret of Robot (key {trees.key('Robot')[:5]}…{trees.key('Robot')[-4:]}) is kept in "
+        f"The consumer secret of Robot (key {trees.key('Robot')[:5]}…{trees.key('Robot')[-4:]}) is stored in "
         f"{place.home}/.local/state/ecapipe/secrets.",
         "The file is not encrypted: anyone who can read your files or a copy can read it.",
         "To remove it: ecapipe app forget-secret Robot",
@@ -125,7 +125,7 @@ def test_a_keyring_keeps_it_out_of_every_file(place: Place) -> None:
     variables = keyring(place.home.parent / "drawer")
     command = ["app", "set-secret", "Robot", "-d", str(place.root)]
     kept = ecapipe(*command, at=place.home, typed=SECRET, **variables)
-    assert (kept.status, "is kept in the keyring (drawer Shared)." in kept.out) == (0, True)
+    assert (kept.status, "is stored in the keyring (drawer Shared)." in kept.out) == (0, True)
     assert "not encrypted" not in kept.out
     assert SECRET not in place.written
     run = ecapipe("run", "-d", str(place.root), "-o", place.url, "--json", at=place.home, **variables)
@@ -169,7 +169,7 @@ def test_a_person_types_it_unseen(place: Place) -> None:
         screen.terminal.expect("Consumer secret of Robot")
         screen.terminal.sendline(SECRET)
         ended = screen.end()
-    assert (ended.status, "is kept in" in ended.out, SECRET in ended.out) == (0, True, False)
+    assert (ended.status, "is stored in" in ended.out, SECRET in ended.out) == (0, True, False)
     assert place.run().status == 0
 
 

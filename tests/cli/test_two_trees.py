@@ -98,7 +98,7 @@ def test_every_account_of_a_run_tells_the_trees_apart(orgs: Emulator, at: Path, 
 def test_the_record_of_a_run_tells_the_trees_apart(orgs: Emulator, at: Path, turned: bool) -> None:
     before = run(orgs, at, "--json", turned=turned).result
     here = {"at": at, "ECAPIPE_STATE_DIR": str(at / "state")}
-    listed = inside("runs", "list", **here).out  # type: ignore[arg-type]
+    listed = inside("runs", "list", COLUMNS="300", **here).out  # type: ignore[arg-type]
     assert re.search(r" Partial Success +1 of 2 +1 ", listed)
     shown = inside("runs", "show", **here).out  # type: ignore[arg-type]
     assert "2 planned, 1 done, 1 failed, 0 skipped, 0 open" in shown
