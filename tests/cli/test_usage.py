@@ -258,7 +258,7 @@ def test_a_value_is_given_once_is_not_empty_and_is_no_flag(
     for wrong in ([flag, ""], [flag, " "], *([[flag, "--json"], [flag, "-p"]] if flag != "--resume" else [])):
         ended = inside(*words, *wrong, at=tmp_path)
         assert (ended.status, "expects " in ended.err + ended.out) == (2, True), wrong
-    twice = inside(*words, flag, "1", flag, "1", at=tmp_path)
+    twice = inside(*words, *[flag, *["1"] * option.nargs] * 2, at=tmp_path)
     assert (f"{flag} can only be given once." in twice.err) is not option.multiple
 
 
