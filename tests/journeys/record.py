@@ -37,6 +37,10 @@ UNSTABLE = tuple(
         (r"\b[0-9a-f]{40}\b", "COMMIT"),
         (r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "TIME"),
         (r"\b20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)?(,\d+)?( UTC)?", "TIME"),
+        (r"\b20\d\d-\d\d-\d\d(?= )", "YYYY-MM-DD"),
+        (r"(?m)(?<=  )\d\d:\d\d(?=\s*$)", "HH:MM"),
+        # Which of several logins ends first is chance.
+        (r"\[\d+/(\d+)\] ", r"[N/\1] "),
         (r'(unused by |"expiresIfUnusedBy": ")20\d\d-\d\d-\d\d', r"\1DAY"),
         (r'("(?:milliseconds|seconds|duration)": )[\d.]+', r"\g<1>0"),
         (r"(?<![\w.])\d+(\.\d+)?( ?ms|s)\b", "0s"),
