@@ -33,7 +33,9 @@ import json, os, pathlib, sys, time
 here = pathlib.Path(__file__).parent / "received"
 here.mkdir(exist_ok=True)
 call = {{"argv": sys.argv, "stdin": sys.stdin.read(), "env": dict(os.environ)}}
-(here / f"{{time.monotonic_ns()}}.json").write_text(json.dumps(call))
+part = here / f"{{time.monotonic_ns()}}.part"
+part.write_text(json.dumps(call))
+part.rename(part.with_suffix(".json"))  # whole, whenever it is read
 time.sleep(float(os.environ.get("RECEIVER_SECONDS", "0")))
 print("received", call["stdin"])
 sys.exit(int(os.environ.get("RECEIVER_STATUS", "0")))
