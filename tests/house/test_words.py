@@ -34,6 +34,17 @@ HABITS = {
     r"(?:with|from|to|of) whom|whose sake": "name the user",
     r"speak(?:s)? of|speaking of": "name, describe",
     r"hold it|holds? still": "pause",
+    r"all the same": "anyway",
+    r"in force": "active",
+    r"dead": "no longer works",
+    r"taken? over|takes over": "already done in, reused from",
+    r"exclude each other|belong together": "can't be used with, require",
+    r"(?:is|are|were) asked for": "requested",
+    r"batch files?": "org file",
+    r"(?:and|given) is none": "is not a",
+    r"not there|that is there": "doesn't exist, existing",
+    r"to the letter|at hand": "exactly, available",
+    r"meant for": "assigned to",
 }
 ENDS = re.compile(r", too(?=[.,;:)]|$)", re.MULTILINE)
 """A final "too": say also."""
@@ -44,7 +55,8 @@ ALLOWED = {
     "forgotten", "app forget-secret", "forget-secret",
 }  # fmt: skip
 ROOMS = sorted(path.name for path in (ROOT / "ecapipe").iterdir() if path.suffix == ".py" or any(path.glob("*.py")))
-PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / ".github/docs").glob("*.md"))]
+DOCS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / ".github/docs").glob("*.md"))
+PAGES = ["README.md", ".github/CHANGELOG.md", ".github/SECURITY.md", ".github/SUPPORT.md", *DOCS]
 
 
 def modules(room: Path) -> list[Path]:
