@@ -13,7 +13,9 @@ from ecapipe.cli.app_secret import forget_secret, set_secret
 from ecapipe.cli.commands import Command, Group
 
 commands = typer.Typer(
-    cls=Group, help="List, check, probe and protect the external client apps of a project.", rich_markup_mode=None
+    cls=Group,
+    help="List, check, probe, protect and rotate the external client apps of a project, and save their secrets.",
+    rich_markup_mode=None,
 )
 
 # In the order of the overview: from what only looks to what changes something.

@@ -128,14 +128,18 @@ def usage_problem(error: exceptions.TyperException, path: str) -> Problem:
 
 def _worded(error: exceptions.TyperException) -> str:
     parameter = getattr(error, "param", None)
-    if parameter is None or not getattr(error, "message", ""):
+    if parameter is None:
         return error.format_message()
+    if not getattr(error, "message", ""):
+        return f"Missing argument: {parameter.metavar or parameter.name.upper()}."
     name, value = parameter.opts[0], re.match("'(.*)' is not", getattr(error, "message", ""))
     if value:
         name += f"={value[1]}"
     choices = getattr(parameter.type, "choices", None)
     if choices:
         return f"Expected {name} to be one of: {', '.join(getattr(each, 'value', each) for each in choices)}."
-    if number := _NUMBERS.get(parameter.type.name):
-        return f"Expected {name} to be {number}."
+    if number := _NUMBERS.get(parameter.type.name.removesuffix(" range")):
+        least, most = (getattr(parameter.type, end, None) for end in ("min", "max"))
+        span = "" if least is None or most is None else f" from {least} to {most}"
+        return f"Expected {name} to be {number}{span}."
     return error.format_message()

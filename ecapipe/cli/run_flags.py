@@ -79,7 +79,9 @@ class RunFlags(ProjectFlags):
     callback: Annotated[
         Callback | None,
         typer.Option(
-            "--callback", metavar="|".join(Callback), help="How the browser response is received. Default: auto."
+            "--callback",
+            metavar="|".join(Callback),
+            help="How to receive the response from the browser. Default: auto.",
         ),
     ] = None
     browser: Annotated[

@@ -208,7 +208,7 @@ class _OrgReader:
         """
         if row.source_dir is None or any(self.context.holds(root, row.source_dir) for root in roots):
             return row
-        sentence = "leads outside the repository, which only you can allow: specify its target with -d"
+        sentence = "leads outside the repository, which only you can allow: specify its target with --source-dir"
         mistakes.append(RowMistake(row.place, "sourceDir", f"{sentence}, or use an org file outside the repository."))
         return replace(row, source_dir=None, apps=())
 

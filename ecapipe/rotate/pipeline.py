@@ -135,7 +135,7 @@ def _require_a_file_each(pairs: Sequence[AppInOrg], options: RotationOptions) ->
 def _take_over(pair: AppInOrg, stages: Sequence[Stage], tracker: Tracker) -> None:
     # All stages are told of: they say what was done to whoever goes on with this run.
     with tracker.course(pair.subject, stages) as sequence, sequence.stage(FIND_CONSUMER):
-        raise SkipStage("An earlier run has done it.")
+        raise SkipStage("Already done by an earlier rotation.")
     tracker.emit(SubjectFinished(pair.subject, None))
 
 
@@ -238,7 +238,7 @@ class _Rotation:
             self.deliver(deliveries, pair, own, work)
         with sequence.stage(PROMOTE) as work:
             if pair.promoted:
-                work.pass_over("The new pair is in force already.")
+                work.pass_over("The new pair is already active.")
             else:
                 promotion.promote(target, found, pair, world)
                 own.update(promoted=True)
@@ -296,7 +296,7 @@ class _Rotation:
                 work.facts["deleted"] = mask(found.active.key)
                 self.delete(found)
                 if places:
-                    work.warn(f"These hold a dead key and secret now: {', '.join(places)}.")
+                    work.warn(f"Delivered values that no longer work: {', '.join(places)}.")
             own.update(finished=True)
             self.outcome.key = mask(found.consumer.key)
 
@@ -348,7 +348,10 @@ class _Rotation:
                 return
             self.require_unused(target, found)
             if target.key == previous.key:
-                work.warn(f"The key that is known here is the previous one: it is dead now. {app} needs the new key.")
+                work.warn(
+                    f"The key in the project or environment is the previous one, which no longer works. {app} "
+                    "needs the new key."
+                )
             self.delete(found)
             own.update(finished=True)
             work.facts["deleted"] = mask(previous.key)

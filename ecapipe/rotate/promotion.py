@@ -40,7 +40,7 @@ def promote(target: Target, found: Found, pair: NewPair, world: World) -> None:
     except EcapipeError as error:
         raise failure or error from None
     if not in_force:
-        raise failure or _unconfirmed(target, "its consumer has another key than the one that was promoted")
+        raise failure or _unconfirmed(target, "its consumer has a different key than the one that was promoted")
 
 
 def confirm(
@@ -58,7 +58,7 @@ def confirm(
     read_slot(found, world)
     previous = found.rotated
     if previous is None:
-        work.warn(f"{target.org.name} does not say until when the previous pair works.")
+        work.warn(f"{target.org.name} does not report until when the previous pair works.")
         return
     outcome.previous_until = previous.until or None
     work.facts["previousUntil"] = previous.until
@@ -83,7 +83,7 @@ def _confirm_previous(target: Target, key: str, secret: Secret, world: World, *,
     verdict = proof.introspect(target, key, secret, world)
     work.facts["previousWorks"] = None if verdict.doubts else not verdict.refusal
     if verdict.refusal:
-        work.warn(f"{target.org.name} refuses the previous pair already: {verdict.refusal}.")
+        work.warn(f"{target.org.name} no longer accepts the previous pair: {verdict.refusal}.")
 
 
 def _ask(target: Target, key: str, secret: Secret, world: World) -> Verdict:

@@ -43,7 +43,7 @@ def stage(
     read_slot(found, world)
     look(target, found, options, memory, world)
     if found.rotated:
-        work.pass_over("The new pair is in force already: what is left is finished.")
+        work.pass_over("The new pair is already active. Finishing the remaining stages.")
         return NewPair(found.consumer.key, main_secret(target, found, world), promoted=True)
     if found.active:
         work.note("hint", f"Resuming with the staged pair {_since(found.active)}.")

@@ -81,7 +81,7 @@ def retrieve(
     if shard and not selection.names:
         by_name = {name: group for name, group in by_name.items() if any(_may_hold(shard, org) for org in group)}
         if not by_name:
-            work.warn(f"Shard {shard} holds none of the logins: there is nothing to do here.")
+            work.warn(f"Shard {shard} has none of the logins, so there is nothing to do.")
     home = closing.enter_context(world.private_folder())
     jobs = [_Job(tuple(group), f"{home}/{number}") for number, group in enumerate(by_name.values(), 1)]
     done = _Retrieval(jobs, trees, world, tracker, work).run()
@@ -216,9 +216,7 @@ class _Retrieval:
                 raise KeyboardInterrupt
             if isinstance(message, Future):
                 ended += 1
-                self._work.note(
-                    "hint", f"{futures[message].org.name}: {ended} of {len(futures)} retrieves have ended."
-                )
+                self._work.note("hint", f"{futures[message].org.name}: {ended} of {len(futures)} retrieves done.")
             else:
                 self._tracker.emit(message)
 

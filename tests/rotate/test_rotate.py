@@ -160,7 +160,7 @@ def test_a_program_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         (scene.tools / "receiver").write_text("#!/bin/sh\nbase64; kill -9 $$\n")
         (told,) = scene.deliver().result["failures"]
-        assert "signal 9 ended it: [REDACTED]" in told["message"]
+        assert "ended by signal 9: [REDACTED]" in told["message"]
 
 
 def test_a_program_has_a_minute(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_a_plan_says_what_would_keep_it_from_being_done(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
         words = scene.words("-n", "Robot", "--dry-run")
         plan = inside(*words, at=scene.home, PATH=scene.path)
-        assert "The new pair still needs somewhere to go" in plan.out
+        assert "To deliver the new pair, add --deliver" in plan.out
         assert failure(scene.deliver(RECEIVER_STATUS="1")) == "DeliveryFailed"
         assert failure(scene.rotate("--abort", "--dry-run")) == "DeliveredPairNotDeleted"
         assert failure(scene.rotate("--end-previous", "--dry-run")) == "NothingReplaced"
