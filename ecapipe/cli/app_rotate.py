@@ -182,14 +182,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment,
-        flags.target_org,
-        files=flags.file,
-        all_orgs=flags.all_orgs,
-        allow_hosts=flags.allow_host,
-        username=flags.username,
-    )
+    orgs = options.select_orgs(environment, flags, flags.username)
     world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
     done = {} if flags.resume is None else _earlier(session, flags.resume, {each.name for each in STAGES[flags.mode]})
     request = pipeline.RotationRequest(

@@ -15,6 +15,7 @@ from ecapipe.credentials.sources import (
     InFile,
     Search,
     Source,
+    SourceName,
     SourceValue,
     first_value,
     in_file,
@@ -73,7 +74,7 @@ class CredentialState:
     causes: tuple[str, ...] = ()
 
     @property
-    def source(self) -> str | None:
+    def source(self) -> SourceName | None:
         """The name of the origin."""
         return self.origin.name if self.origin else None
 
