@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +25,9 @@ INTERRUPTED = 130
 SPREADING: Final = "up to 15 minutes (30 for a new app)"
 """How long a change of an app takes to reach all of Salesforce. Salesforce Help says 2 to 10 minutes, field reports
 up to 15, and its guide to hosted MCP servers 30 for a new app."""
+
+_SINGLE: Final = re.compile("['\u2018-\u201b]")
+"""Single quotes (about_Quoting_Rules of PowerShell)."""
 
 MISTAKES_SHOWN = 100
 """Mistakes of one file that are named; a batch file may have thousands of rows."""
@@ -162,15 +167,23 @@ def option(name: str, value: str) -> str:
     return f"--{name.replace('_', '-')}{separator}{quote(value)}"
 
 
-def quote(word: str) -> str:
-    """`word` for a shell, and as displays show it: they take out what could move the cursor."""
-    if word.isprintable():
-        return shlex.quote(word)
-    return "$'" + "".join(map(_escape, word)) + "'"
+def quote(word: str, *, windows: bool = os.name == "nt") -> str:
+    """`word` for a shell, and as displays show it: they take out what could move the cursor.
+
+    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, to which a backslash between single
+    quotes means something, and by PowerShell, to which each of `_SINGLE` is one. On `windows` there is no fish, and a
+    backslash is in every path.
+    """
+    if not word.isprintable():
+        return "$'" + "".join(map(_escape, word)) + "'"
+    if shlex.quote(word) == word and not word.startswith("="):
+        return word
+    quoted = _SINGLE.sub(r"""'"\g<0>"'""", word)
+    return "'" + (quoted if windows else quoted.replace("\\", r"'\\'")) + "'"
 
 
 def _escape(character: str) -> str:
-    if character.isprintable() and character not in "\\'!":
+    if character.isprintable() and character not in "\\!" and not _SINGLE.match(character):
         return character
     # A byte of a file name that is no UTF-8 is a surrogate here.
     errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"

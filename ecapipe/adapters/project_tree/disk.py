@@ -56,7 +56,8 @@ class Disk:
     def in_repository(self, file: str, trees: Iterable[str]) -> bool:
         # As they are spelled and as they are: a link must not take a file out of a repository, nor into one.
         around = {_identity(folder) for path in _spellings(file) for folder in files.upwards(path)}
-        return any(_identity(self._home(path)) in around for tree in trees for path in _spellings(tree))
+        homes = (files.whole_repository(path) or self._home(path) for tree in trees for path in _spellings(tree))
+        return any(_identity(home) in around for home in homes)
 
     def holds(self, root: str, path: str) -> bool:
         home = _identity(os.path.realpath(self._home(os.path.realpath(root))))

@@ -56,6 +56,20 @@ def upwards(path: str) -> Iterator[str]:
         path, child = os.path.dirname(path), path
 
 
+def whole_repository(folder: str) -> str | None:
+    """The same, or where that is a submodule the outermost one around it: whoever writes a repository chooses its
+    submodules, and what lies around them. git makes a ``.git`` that is a file for them, and for linked work trees."""
+    root = repository(folder)
+    while root and os.path.isfile(os.path.join(root, ".git")) and (around := _repository_around(root)):
+        root = around
+    return root
+
+
+def _repository_around(root: str) -> str | None:
+    above = os.path.dirname(root)
+    return repository(above) if above != root else None
+
+
 def reason(error: OSError) -> str:
     """Why something failed, to stand behind a colon."""
     text = error.strerror or "unknown reason"
