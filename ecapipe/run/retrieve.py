@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 from ecapipe.documents.shards import Shard
-from ecapipe.events import DISCOVER, Event, Subject
+from ecapipe.events import DISCOVER, TOKEN, Event, Subject
 from ecapipe.login.tracker import StageWork, Tracker
 from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import selection as org_selection
@@ -196,6 +196,9 @@ class _Retrieval:
             future.add_done_callback(self._messages.put)
         try:
             with self._world.interrupts(lambda: self._messages.put(None)):
+                if self._tracker.reaches(TOKEN):
+                    # The logins come next, and the Salesforce CLI leaves us time.
+                    self._world.ready()
                 self._emit_all(futures)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
