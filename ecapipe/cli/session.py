@@ -41,6 +41,8 @@ class CommandSession:
     """What serves a run again, if it may be recorded."""
     options: tuple[str, ...] = ()
     """The same for results, redacted."""
+    repeated: frozenset[str] = frozenset()
+    """The options that only the run which is resumed was given."""
 
     @property
     def live(self) -> bool:

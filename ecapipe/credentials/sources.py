@@ -402,6 +402,12 @@ def in_capitals(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
+def variable_for(app: App, org: Org | None, field: Field) -> str:
+    """The variable to set, as advice names it: that of the org, and the one that serves all orgs."""
+    first, *others = variables_of(app, org, field, only_app=False)
+    return f"{first} (for all orgs: {others[0]})" if others else first
+
+
 def variables(app: str, orgs: Sequence[Org] = ()) -> tuple[str, str]:
     """The variables for the key and the secret of `app`, the latter as all of `orgs` name it, if they do."""
     secret = variable("consumerSecret", app)

@@ -10,8 +10,8 @@ from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.usage import file_not_found, given_with, unreadable_file
 
 
-def read(path: str, limit: int, flag: str = "FILE") -> bytes:
-    """The content of a file, or of a pipe, that was given with `flag`.
+def read(path: str, limit: int, flag: str = "") -> bytes:
+    """The content of a file, or of a pipe, that was given with `flag`; empty: as an argument.
 
     Raises `EcapipeError`: FileNotFound, UnreadableFile.
     """
