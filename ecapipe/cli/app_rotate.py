@@ -256,7 +256,7 @@ def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Out
         rotation_tools.write_run(session.environment, report.run, codec.encode(_result(report, outcomes)))
     except EcapipeError as error:
         # What was rotated is rotated: a full disk is no reason to call it failed.
-        text.write(session.err, [text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
+        session.tell([text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
 
 
 def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> dict[Subject, Outcome]:

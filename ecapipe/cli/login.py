@@ -179,7 +179,7 @@ def _refresh_all(session: CommandSession, flags: RefreshFlags, world: World) -> 
     # In JSON the failures are a part of the result.
     if not session.json:
         for login, problem in refreshes.failures:
-            text.write(session.err, text.problem(problem, login.subject if login else ""))
+            session.tell(text.problem(problem, login.subject if login else ""))
     facts = [sessions.facts(login) for login in refreshes.successes]
     lines = [text.clean(f"{login.subject}: a new access token is saved.") for login in refreshes.successes]
     if not fitting and not spoiled:
@@ -247,7 +247,7 @@ def print_token(session: CommandSession, flags: TokenFlags) -> int:
     session.interrupts.retire()
     text.write(session.out, _token_lines(login, access, flags, world))
     if access.key is not None and flags.proof is None:
-        text.write(session.err, [_BOUND])
+        session.tell([_BOUND])
     return 0
 
 

@@ -17,7 +17,7 @@ from ecapipe.documents.report import Json, Report
 from ecapipe.events import DISCOVER, Emit, Event, Note, RunEnded, StageEnded, StageNoted, Subject, Unwritten
 from ecapipe.problems.problem import INTERRUPTED, WAITING, command
 from ecapipe.render import json as json_output
-from ecapipe.render import log, text
+from ecapipe.render import log
 from ecapipe.render.plain_display import PlainDisplay
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class RunOutput:
         worthwhile = result.status in (WAITING, INTERRUPTED) or (several and result.status)
         if worthwhile and self.journal and self.journal.run and not self.session.json:
             line = f"To resume: {command('ecapipe run', resume=self.journal.run)}"
-            text.write(self.session.err, [line])
+            self.session.tell([line])
 
     def _raise_unshown(self, error: OSError) -> NoReturn:
         """A reader who has gone is no fault, but it is to be known that there is a record."""

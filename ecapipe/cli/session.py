@@ -58,7 +58,7 @@ class CommandSession:
         get = {name: self.environment.get(name) or "" for name in ("NO_COLOR", "FORCE_COLOR", "TERM")}
         colour = coloured(stream, get) and (bool(get["FORCE_COLOR"]) or not self.environment.is_ci())
         rule = text.glyphs(getattr(stream, "encoding", None)).rule
-        return Screen(terminal_width(), colour and not self.json, rule)
+        return Screen(terminal_width(2 if stream is self.err else 1), colour and not self.json, rule)
 
     def require_output(self) -> None:
         """For a command whose output nobody should miss: raises `EcapipeError` (OutputNotWritten) if whoever started
@@ -105,7 +105,7 @@ class CommandSession:
 
     def tell(self, lines: Iterable[str]) -> None:
         """Print errors and warnings."""
-        text.write(self.err, map(self._screen(self.err).message, lines))
+        text.write(self.err, self._screen(self.err).messages(lines, wrapped=self.err.isatty()))
 
 
 def open_session(

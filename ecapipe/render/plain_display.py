@@ -211,4 +211,4 @@ class PlainDisplay:
 
     def _warn(self, *lines: str) -> None:
         if lines:
-            text.write(self._err, map(self._screen.message, lines))
+            text.write(self._err, self._screen.messages(lines, wrapped=self._err.isatty()))
