@@ -230,7 +230,9 @@ def _emit(session: CommandSession, flags: RotateFlags, report: Report, outcomes:
     from ecapipe.render.plain_display import PlainDisplay
 
     verbose = flags.verbose or flags.dry_run
-    display = PlainDisplay(session.out, session.err, report, stages=not flags.concise, verbose=verbose)
+    display = PlainDisplay(
+        session.out, session.err, report, stages=not flags.concise, verbose=verbose, screen=session.screen
+    )
 
     def emit(event: Event) -> None:
         with session.interrupts.defer(last=isinstance(event, RunEnded)):

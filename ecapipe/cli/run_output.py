@@ -55,7 +55,9 @@ class RunOutput:
                 # An interrupt waits until all have heard of the event, or they would disagree about the run; after
                 # the last event it has nothing left to interrupt.
                 with self.session.interrupts.defer(last=isinstance(event, RunEnded)):
-                    for listener in listeners:
+                    # Progress is for those who watch.
+                    passing = isinstance(event, StageNoted) and event.note.kind == "progress"
+                    for listener in (display,) if passing else listeners:
                         listener(event)
                     self._warn_of_lost_journal(display)
 

@@ -79,6 +79,8 @@ class LiveDisplay:
         self._rows: tuple[Subject, ...] = ()
         self._running: dict[Subject, _RunningStage] = {}
         self._asking = False
+        self._doing = ""
+        """How far long work is that has no stages of its own."""
         self._block: Subject | None = None
         self._several = False
         self._buffers: dict[Subject, list[StageEnded]] = {}
@@ -97,6 +99,7 @@ class LiveDisplay:
             case RunPlanned():
                 self._plan(event)
             case StageStarted():
+                self._doing = ""
                 self._begin(event)
                 self._running[event.subject] = _RunningStage(event.stage, event.subject, time.monotonic())
                 # The stages of logins that run at once come in any order, and are printed when a login is over.
@@ -105,6 +108,7 @@ class LiveDisplay:
             case StageNoted():
                 self._note(event.note)
             case StageEnded():
+                self._doing = ""
                 self._running.pop(event.subject, None)
                 self._asking = self._asking and bool(self._running)
                 self._buffer(event)
@@ -116,7 +120,7 @@ class LiveDisplay:
                 pass
             case _:
                 assert_never(event)
-        if self._live is None and self._running and not self._asking:
+        if self._live is None and (self._running or self._doing) and not self._asking:
             self._live = Live(_Dynamic(self._render), console=self._out, transient=True, refresh_per_second=12)
             self._live.start()
 
@@ -162,6 +166,9 @@ class LiveDisplay:
         """The live part: the table around the rows that run, or the rest of the block."""
         # rich calls this from a thread of its own: the copy does not change while it is read.
         running = [*self._running.values()]
+        if self._doing:
+            named = (self._running_stage(stage, name=True) for stage in running if stage.subject.org)
+            return Group(*named, self._spin(self._doing, self._elapsed()))
         if not running:
             return Group()
         if self._rows:
@@ -177,9 +184,11 @@ class LiveDisplay:
 
     def _progress(self, running: _RunningStage) -> Text:
         """How far all targets are; one spinner is enough to show that something moves."""
-        elapsed = text.duration(round((time.monotonic() - self._since) * 1000))
         name = text.clean(self._report.name(running.subject))
-        return self._spin(self._table.progress, f"{elapsed}  {running.stage.title} {name}")
+        return self._spin(self._table.progress, f"{self._elapsed()}  {running.stage.title} {name}")
+
+    def _elapsed(self) -> str:
+        return text.duration(round((time.monotonic() - self._since) * 1000))
 
     def _spin(self, label: str, details: str) -> Text:
         """One line, however narrow the screen: what is live has a known height."""
@@ -253,6 +262,9 @@ class LiveDisplay:
     def _note(self, note: Note) -> None:
         if note.kind == "offer":
             return
+        if note.kind == "progress":
+            self._doing = text.clean(note.text)
+            return
         self._asking = self._asking or note.kind == "asking"
         if note.kind == "link":
             # Whole: people copy it, terminals make it clickable.
@@ -277,9 +289,14 @@ class LiveDisplay:
             self._end_stage(end)
 
     def _outcome(self, event: StageEnded) -> None:
-        self._head(event.subject)
         title, paint = event.stage.title, self._screen.paint
         mark = self._screen.level(event.outcome, self._glyphs.of(event.outcome))
+        if event.subject.org and not event.subject.app and event.outcome == "passed":
+            # One of many retrieves.
+            name = text.clean(self._report.name(event.subject))
+            self._print([f" {mark} {title} {paint(f'{text.duration(event.milliseconds)}  {name}', 'quiet')}"])
+            return
+        self._head(event.subject)
         if event.outcome == "skipped":
             first, *rest = self._screen.folded(f"{title} - Skipped: {text.clean(event.reason or '')}", "   ")
             self._print([f" {mark} {paint(first[3:], 'quiet')}", *(paint(line, "quiet") for line in rest)])

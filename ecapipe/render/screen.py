@@ -21,6 +21,8 @@ _WORD: Final = 40
 _SHORT: Final = 16
 """A column whose cells all are no longer holds counts, outcomes or times: it is wrapped when nothing else helps."""
 
+_PAINT: Final = re.compile(r"\x1b\[[0-9;]*m")
+
 _COMMAND: Final = r"(?:ecapipe|git|sf|npm|pip|pipx|uv|python3?|chmod) "
 """How a command begins that people copy."""
 
@@ -67,6 +69,13 @@ class Screen:
                 head, colon, rest = line.partition(": ")
                 return f"\x1b[1;{_CODES[role]}m{head}{colon}\x1b[0m{rest}"
         return self.paint(line, "quiet") if line == "Try this:" else line
+
+    def fitting(self, lines: Iterable[str]) -> Iterator[str]:
+        """Lines of a terminal, those that are too long broken between words."""
+        for line in lines:
+            indent = " " * (len(line) - len(line.lstrip()))
+            fits = len(_PAINT.sub("", line)) <= self.width
+            yield from (line,) if fits else self.wrap(line.lstrip(), indent, f"{indent}  ")
 
     def messages(self, lines: Iterable[str], *, wrapped: bool) -> Iterator[str]:
         """The lines of errors and warnings in their colours; `wrapped`, for a terminal, between words, but for
