@@ -411,9 +411,10 @@ class EvidenceCollector:
             self._note_unexamined(message, (action,), at_most="warning")
         folder = git.name(self._root) or "."
         paths: dict[str, set[str]] = {}
-        for count, (name, pieces) in enumerate(git.history(), 1):
+        total, contents = git.history()
+        for count, (name, pieces) in enumerate(contents, 1):
             if count % _PROGRESS_STEP == 0:
-                self._options.tell(f"Searching the history: {count} objects")
+                self._world.tell("Searching the history", count, total)
             for app in self._search.find(pieces):
                 paths.setdefault(app, set()).add(posixpath.relpath(name, folder))
         return {app: tuple(sorted(each)) for app, each in paths.items()}

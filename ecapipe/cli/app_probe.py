@@ -71,6 +71,8 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
             from ecapipe.cli.local_org import use_local_org
 
             world, orgs = use_local_org(project, orgs, world, stack)
+        progress = stack.enter_context(session.progress(shown=not flags.no_progress))
+        world = replace(world, tell=progress.tell)
         result = probe.run(project, orgs, options.secret_sources(flags.secret_from), world)
     strict = flags.strict
     unclear = [
