@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
