@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -28,6 +27,9 @@ up to 15, and its guide to hosted MCP servers 30 for a new app."""
 
 _SINGLE: Final = re.compile("['\u2018-\u201b]")
 """Single quotes (about_Quoting_Rules of PowerShell)."""
+
+_UNQUOTED: Final = re.compile(rf"\\{{2,}}|\\(?={_SINGLE.pattern}|\Z)|{_SINGLE.pattern}")
+"""What cannot be left between single quotes: these themselves, and for fish a backslash before one or another."""
 
 MISTAKES_SHOWN = 100
 """Mistakes of one file that are named; a batch file may have thousands of rows."""
@@ -167,19 +169,22 @@ def option(name: str, value: str) -> str:
     return f"--{name.replace('_', '-')}{separator}{quote(value)}"
 
 
-def quote(word: str, *, windows: bool = sys.platform == "win32") -> str:
+def quote(word: str) -> str:
     """`word` for a shell, and as displays show it: they take out what could move the cursor.
 
-    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, to which a backslash between single
-    quotes means something, and by PowerShell, to which each of `_SINGLE` is one. On `windows` there is no fish, and a
-    backslash is in every path.
+    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, and by PowerShell, where the single
+    backslashes of a path are left as they are.
     """
     if not word.isprintable():
         return "$'" + "".join(map(_escape, word)) + "'"
     if shlex.quote(word) == word and not word.startswith("="):
         return word
-    quoted = _SINGLE.sub(r"""'"\g<0>"'""", word)
-    return "'" + (quoted if windows else quoted.replace("\\", r"'\\'")) + "'"
+    return f"'{_UNQUOTED.sub(_outside, word)}'"
+
+
+def _outside(part: re.Match[str]) -> str:
+    text = part[0]
+    return "'" + (text.replace("\\", r"\\") if text[0] == "\\" else f'"{text}"') + "'"
 
 
 def _escape(character: str) -> str:
