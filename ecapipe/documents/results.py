@@ -23,6 +23,7 @@ from ecapipe.documents.run_document import (
     ProblemName,
     Project,
     RunResult,
+    SecretSource,
     Time,
     Tree,
     Version,
@@ -221,8 +222,8 @@ class Probe(Document):
         verdicts.RefusedPart | None,
         Meta(description="What the org refuses; null: nothing, or the org doesn't report it."),
     ]
-    consumer_key: Annotated[str | None, Meta(description="Where it was read from; null: not found.")]
-    consumer_secret: Annotated[str | None, Meta(description="Where it was read from; null: not found.")]
+    consumer_key: Annotated[SecretSource | None, Meta(description="Where it was read from; null: not found.")]
+    consumer_secret: Annotated[SecretSource | None, Meta(description="Where it was read from; null: not found.")]
     problem: Annotated[
         str | None, Meta(description="The name of the problem, which ecapipe explain describes; null: no problem.")
     ]
