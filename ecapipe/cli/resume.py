@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -50,20 +50,63 @@ _OF_RESULT: Final = frozenset(
 written and what they replace is for the user to say."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The command line of an earlier run: what is recorded of it (None: it may hold a secret), and the folder that
+    its paths are relative to."""
+
+    run: str
+    arguments: Sequence[str] | None
+    folder: str
+
+
 class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
+    rotates = False
+
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        words = check_words(ctx, self, args)
+        words = _check_words(ctx, self, args)
         # What the earlier run was given, a flag here replaces.
         if any(_is_resume(word) for word in words) and not _selects(words, self.params):
-            words = _repeat(ctx.obj, words, self.params)
+            *_, flag = (word for word in words if _is_resume(word))
+            name = flag.partition("=")[2]
+            if is_file(name):
+                words = [*self.options_of(name), *words]
+            else:
+                words = self.repeat(self.earlier(ctx.obj, name), words)
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
         shown = presentable(repeatable, self.params)
         ctx.obj = replace(ctx.obj, options=tuple(shown))
         if shown == list(repeatable):
             ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))
         return super(Command, self).parse_args(ctx, words)
+
+    def earlier(self, session: CommandSession, name: str) -> CommandLine:
+        """The command line of a run on this machine, the latest one for an empty name. Raises `EcapipeError`."""
+        from ecapipe.adapters.storage import journal
+
+        here = os.getcwd()
+        entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
+        return CommandLine(entry.run, entry.journal.arguments, entry.journal.folder)
+
+    def repeat(self, earlier: CommandLine, words: Sequence[str]) -> list[str]:
+        """The words of the earlier run, then `words`. Raises `EcapipeError` (OptionsNotRepeatable)."""
+        # Paths on a command line are relative to the folder it is given in.
+        folder = earlier.folder if earlier.folder != os.getcwd() else None
+        if earlier.arguments is None or folder is not None:
+            raise EcapipeError(
+                options_not_repeatable(
+                    earlier.run, None if earlier.arguments is None else folder, rotates=self.rotates
+                )
+            )
+        rest = [word for word in words if not _is_resume(word)]
+        # `rest` comes second, since of two values of an option typer takes the last one.
+        return [*earlier.arguments, *rest, f"{FLAG}={earlier.run}"]
+
+    def options_of(self, path: str) -> list[str]:
+        """What a JSON result says of the command line of its run. Raises `EcapipeError`."""
+        return _options_of(path, self.params)
 
 
 @contextmanager
@@ -98,7 +141,7 @@ def _is_resume(word: str) -> bool:
     return word.startswith(f"{FLAG}=")
 
 
-def check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str]:
+def _check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str]:
     """The words of a command line with each ``--resume`` joined to its value, empty for none.
 
     Raises `EcapipeError` (UsageError) for what `mistakes.refuse` refuses, and for a value that is given and empty.
@@ -185,33 +228,8 @@ def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:
         if keeps:
             kept.append(word)
     if any(REDACTED in word for word in kept):
-        raise EcapipeError(options_not_repeatable(run.run or path, None))
+        raise EcapipeError(options_not_repeatable(run.run or path, None, rotates=False))
     return kept
-
-
-def _repeat(session: CommandSession, words: list[str], parameters: Sequence[Parameter]) -> list[str]:
-    """The words of the earlier run, then `words`.
-
-    Raises `EcapipeError`: as `open_earlier_run`, and OptionsNotRepeatable.
-    """
-    *_, flag = (word for word in words if _is_resume(word))
-    name = flag.partition("=")[2]
-    if is_file(name):
-        return [*_options_of(name, parameters), *words]
-
-    here = os.getcwd()
-    from ecapipe.adapters.storage import journal
-
-    entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
-    arguments, folder = entry.journal.arguments, entry.journal.folder
-    if arguments is None:
-        raise EcapipeError(options_not_repeatable(entry.run, None))
-    # Paths on a command line are relative to the folder it is given in.
-    if folder != here:
-        raise EcapipeError(options_not_repeatable(entry.run, folder))
-    rest = [word for word in words if not _is_resume(word)]
-    # `rest` comes second, since of two values of an option typer takes the last one.
-    return [*arguments, *rest, f"{FLAG}={entry.run}"]
 
 
 def is_file(name: str) -> bool:

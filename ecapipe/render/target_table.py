@@ -8,7 +8,7 @@ from typing import Final
 from ecapipe.documents.report import Report
 from ecapipe.events import (
     DISCOVER,
-    DRY_RUN,
+    DRY_RUNS,
     Event,
     LoginResult,
     Outcome,
@@ -47,7 +47,7 @@ class TargetTable:
         self._stages: tuple[Stage, ...] = ()
         self._ended: dict[tuple[Stage, Subject], StageEnded] = {}
         self._running: dict[Subject, Stage] = {}
-        self._logins: dict[Subject, LoginResult] = {}
+        self._finished: dict[Subject, LoginResult | None] = {}
         self._done: dict[Subject, bool] = {}
         """Whether each row that is done has failed."""
 
@@ -62,8 +62,8 @@ class TargetTable:
                 self._begin(stage, subject)
             case StageEnded():
                 self._end(event)
-            case SubjectFinished(subject, LoginResult() as login):
-                self._logins[subject] = login
+            case SubjectFinished(subject, login):
+                self._finished[subject] = login
             case _:
                 pass
 
@@ -145,7 +145,7 @@ class TargetTable:
         return " " * before + screen.paint(mark, role) + " " * (width - 1 - before)
 
     def _result(self, row: Subject) -> tuple[str, Role]:
-        if login := self._logins.get(row):
+        if login := self._finished.get(row):
             return text.clean(login.username or login.user_id or "done"), "good"
         ends = self._ends(row)
         for end in ends:
@@ -154,7 +154,9 @@ class TargetTable:
         if stage := self._running.get(row):
             return stage.title, "active"
         reason = next((end.reason for end in ends if end.outcome == "skipped" and end.reason), "")
-        return ("planned", "good") if reason == DRY_RUN else (text.clean(reason), "quiet")
+        if reason in DRY_RUNS:
+            return "planned", "good"
+        return ("succeeded", "good") if row in self._finished and not reason else (text.clean(reason), "quiet")
 
     def _ends(self, row: Subject) -> list[StageEnded]:
         return [end for stage in self._stages if (end := self._end_of(stage, row))]

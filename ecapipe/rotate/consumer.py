@@ -123,11 +123,11 @@ def _find(target: Target, session: Session, world: World) -> Found:
 
 
 def read_slot(found: Found, world: World) -> None:
-    """Find what is in the slot of the consumer now; what has expired is good for nothing."""
+    """Find what is in the slot of the consumer now; what has expired is good for nothing, but may be in the way."""
     org, bearer = found.session.org, found.session.bearer
     response = ask(credentials_api.staging(org, bearer, found.app_id, found.consumer), found.session, world)
-    pairs = [each for each in credentials_api.slot(response, org, bearer) if each.state in ("Active", "Rotated")]
-    found.slot = min(pairs, key=lambda pair: pair.state, default=None)
+    pairs = {each.state: each for each in credentials_api.slot(response, org, bearer)}
+    found.slot, found.expired = pairs.get("Active") or pairs.get("Rotated"), pairs.get("Expired")
     found.read_at = response.date
 
 

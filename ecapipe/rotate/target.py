@@ -78,6 +78,7 @@ class Found:
     app_id: str
     consumer: Consumer
     slot: StagedPair | None = None
+    expired: StagedPair | None = None
     read_at: float | None = None
     """When the slot was read, by the clock of the org."""
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import trees
@@ -18,9 +18,19 @@ from fakes.orgs import registered
 from fakes.salesforce_cli import StandIn, login
 from loopback import request
 
+from ecapipe.adapters import composition, rotation_tools
+from ecapipe.adapters.environment import Environment
+from ecapipe.adapters.network.http import Http
+from ecapipe.documents.report import Report
 from ecapipe.emulator.faults import Fault
 from ecapipe.emulator.org import OrgSetup, RegisteredApp
 from ecapipe.emulator.server import Emulator
+from ecapipe.orgs.selection import OrgSelection
+from ecapipe.orgs.sf_logins import SfLogin
+from ecapipe.project.discovery import ProjectSelection
+from ecapipe.rotate import commands, pipeline, ports
+from ecapipe.rotate.ports import RotationTools
+from ecapipe.rotate.target import RotationOptions
 from ecapipe.secret import Secret
 
 SETTINGS = "force-app/main/default/extlClntAppGlobalOauthSets/{}_glbloauth.ecaGlblOauth-meta.xml"
@@ -52,6 +62,8 @@ class Rotation:
     sf: StandIn
     emulator: Emulator
     orgs: Sequence[str]
+    logins: list[tuple[SfLogin, Secret]] = field(default_factory=list)
+    """What the Salesforce CLI is logged in to."""
 
     @property
     def url(self) -> str:
@@ -90,6 +102,14 @@ class Rotation:
             names.append(f"{each.method} {'/'.join(steps)}")
         return names
 
+    def delete_staged(self) -> None:
+        """Do what another administrator may do."""
+        path = next(each.path for each in reversed(self.emulator.requests) if each.path.endswith("/staged"))
+        bearer = {"Authorization": f"Bearer {self.logins[0][1].reveal()}"}
+        port = int(self.url.rpartition(":")[2])
+        (pair,) = json.loads(request(port, path, headers=bearer).text)["stagedCredentials"]
+        assert request(port, f"{path}/{pair['id']}", "DELETE", headers=bearer).status == 204
+
     @property
     def settings(self) -> Path:
         return self.root / SETTINGS.format("Robot")
@@ -101,6 +121,56 @@ class Rotation:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         reply = request(port, "/services/oauth2/token", "POST", body=urlencode(form), headers=headers)
         return reply.status == 200
+
+
+@dataclass
+class Recipient:
+    """A program that a pair is delivered to, without a process."""
+
+    received: list[str] = field(default_factory=list)
+
+    def find(self, name: str) -> str:
+        return f"/{name}"
+
+    def feed(self, path: str, arguments: Sequence[str], value: Secret) -> ports.Ended:
+        self.received.append(value.reveal())
+        return ports.Ended(0, "")
+
+
+class _Logins:
+    """As the Salesforce CLI has them."""
+
+    def __init__(self, logins: Sequence[tuple[SfLogin, Secret]]) -> None:
+        self._logins = logins
+
+    def logins(self) -> list[SfLogin]:
+        return [login for login, _ in self._logins]
+
+    def access_token(self, username: str) -> tuple[Secret, str]:
+        return next((token, login.instance_url) for login, token in self._logins if login.username == username)
+
+
+def hurry(scene: Rotation, recipient: Recipient, **options: Any) -> Report:
+    """Rotate Robot within this process: no wait lasts, and an org has half a second for its response."""
+    environment = Environment({"ECAPIPE_STATE_DIR": str(scene.home / "state")})
+    http = Http(longest=0.5)
+    world = replace(
+        composition.real_world(environment),
+        send=http,
+        sf=cast(Any, _Logins(scene.logins)),
+        clock=replace(composition.CLOCK, sleep=lambda seconds: None),
+    )
+    tools = RotationTools(recipient, rotation_tools.RecordFiles(environment), ())
+    options = {"commands": (commands.parse("vault {variable}"),), **options}
+    request = pipeline.RotationRequest(
+        ProjectSelection((str(scene.root),), ("Robot",)),
+        OrgSelection(tuple(f"{org}={scene.emulator.urls[org]}" for org in scene.orgs)),
+        RotationOptions(**options),
+    )
+    report = Report()
+    with closing(http):
+        pipeline.run(request, world, tools, report, {})
+    return report
 
 
 def failure(ended: Ended) -> str:
@@ -153,6 +223,7 @@ def _log_in(scene: Rotation) -> None:
         )
         entry = login(org, org_id=said["id"].split("/")[-2], url=url)
         logins.append(entry)
+        scene.logins.append((SfLogin(entry["username"], entry["orgId"], url), Secret(said["access_token"])))
         answer = {"status": 0, "result": {"accessToken": said["access_token"]}, "warnings": []}
         tokens[f"--target-org={entry['username']}"] = json.dumps(answer)
     scene.sf.keeps(*logins)
