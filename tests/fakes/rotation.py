@@ -16,7 +16,7 @@ import trees
 from commandline import Ended, inside
 from fakes.orgs import registered
 from fakes.salesforce_cli import StandIn, login
-from loopback import request
+from loopback import Reply, request
 
 from ecapipe.adapters import composition, rotation_tools
 from ecapipe.adapters.environment import Environment
@@ -79,7 +79,7 @@ class Rotation:
 
     def rotate(self, *more: str, **variables: str) -> Ended:
         """Rotate Robot, as JSON."""
-        return inside(*self.words("-n", "Robot", "--json", *more), at=self.home, PATH=self.path, **variables)
+        return inside(*self.words("-n", "Robot", "--json", *more), at=self.home, **{**self.variables, **variables})
 
     def deliver(self, *more: str, **variables: str) -> Ended:
         """The same, delivered to the program that records."""
@@ -105,10 +105,9 @@ class Rotation:
     def delete_staged(self) -> None:
         """Do what another administrator may do."""
         path = next(each.path for each in reversed(self.emulator.requests) if each.path.endswith("/staged"))
-        bearer = {"Authorization": f"Bearer {self.logins[0][1].reveal()}"}
-        port = int(self.url.rpartition(":")[2])
-        (pair,) = json.loads(request(port, path, headers=bearer).text)["stagedCredentials"]
-        assert request(port, f"{path}/{pair['id']}", "DELETE", headers=bearer).status == 204
+        bearer = self.logins[0][1].reveal()
+        (pair,) = json.loads(self.ask("GET", path, bearer=bearer).text)["stagedCredentials"]
+        assert self.ask("DELETE", f"{path}/{pair['id']}", bearer=bearer).status == 204
 
     @property
     def settings(self) -> Path:
@@ -116,11 +115,23 @@ class Rotation:
 
     def accepts(self, key: str, secret: str, org: str | None = None) -> bool:
         """Whether the org logs in with the pair."""
+        return self.log_in(key, secret, org or self.orgs[0]).status == 200
+
+    def log_in(self, key: str, secret: str, org: str) -> Reply:
         form = {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
+        return self.ask("POST", "/services/oauth2/token", org, body=urlencode(form))
+
+    def ask(self, method: str, path: str, org: str = "", *, bearer: str = "", body: str | None = None) -> Reply:
         port = int(self.emulator.urls[org or self.orgs[0]].rpartition(":")[2])
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        reply = request(port, "/services/oauth2/token", "POST", body=urlencode(form), headers=headers)
-        return reply.status == 200
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return request(port, path, method, body=body, headers=headers, ca_file=self.emulator.ca_file)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of a command that rotates."""
+        return {"PATH": self.path, **({"SSL_CERT_FILE": self.emulator.ca_file} if self.emulator.ca_file else {})}
 
 
 @dataclass
@@ -188,6 +199,7 @@ def staged(
     files: trees.Files | None = None,
     root: Path | None = None,
     logged_in: bool = True,
+    tls: bool = False,
     **registration: Any,
 ) -> Iterator[Rotation]:
     """Robot in a project and its orgs."""
@@ -196,7 +208,7 @@ def staged(
     admin = RegisteredApp("Admin", trees.key("Admin"), Secret(trees.secret("Admin")), (), ("api", "id"),
                           client_credentials=True, run_as_user="admin@acme.example")  # fmt: skip
     names = [org if isinstance(org, str) else org.name for org in orgs]
-    with Emulator([*apps, admin], orgs=orgs, faults=faults) as emulator:
+    with Emulator([*apps, admin], orgs=orgs, faults=faults, tls=tls) as emulator:
         (home := tmp_path / "home").mkdir()
         (tools := tmp_path / "tools").mkdir()
         for name in RECEIVERS:
@@ -215,12 +227,7 @@ def _log_in(scene: Rotation) -> None:
     logins, tokens = [], {}
     for org in scene.orgs:
         url = scene.emulator.urls[org]
-        form = {"grant_type": "client_credentials", "client_id": trees.key("Admin")}
-        body = urlencode({**form, "client_secret": trees.secret("Admin")})
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        said = json.loads(
-            request(int(url.rpartition(":")[2]), "/services/oauth2/token", "POST", body=body, headers=headers).text
-        )
+        said = json.loads(scene.log_in(trees.key("Admin"), trees.secret("Admin"), org).text)
         entry = login(org, org_id=said["id"].split("/")[-2], url=url)
         logins.append(entry)
         scene.logins.append((SfLogin(entry["username"], entry["orgId"], url), Secret(said["access_token"])))
