@@ -144,7 +144,9 @@ def read_run(environment: Environment, name: str) -> RecordedRotation:
     with suppress(FileNotFoundError):
         runs = sorted(each.removesuffix(".json") for each in os.listdir(folder) if each.endswith(".json"))
         if name in runs or (runs and not name):
-            path = os.path.join(folder, f"{name or runs[-1]}.json")
+            # Names tell seconds alone.
+            paths = [os.path.join(folder, f"{each}.json") for each in ([name] if name else runs)]
+            path = max(paths, key=lambda each: os.stat(each).st_mtime_ns)
             with state.open_file(path) as file:
                 data = file.read(_LARGEST_RUN)
             try:

@@ -92,12 +92,12 @@ def _through_sf(login: SfLogin, allowed: tuple[str, ...], world: World) -> Sessi
     # Before the token is asked for, and after, for a refresh can bring another address.
     selection.choose(login.instance_url, {}, allowed)
     bearer, instance_url = world.sf.access_token(login.username)
-    return Session(selection.choose(instance_url, {}, allowed), bearer, login.username)
+    return Session(selection.choose(instance_url, {}, allowed), bearer, login.username, org_id=login.org_id)
 
 
 def _through_saved(login: SavedLogin, world: World) -> Session:
     access = sessions.access(login, world)
-    return Session(login.org, access.token, login.org.username, access.key)
+    return Session(login.org, access.token, login.org.username, access.key, login.org.org_id)
 
 
 def ask(request: Request, session: Session, world: World) -> Response:

@@ -75,7 +75,7 @@ def require_unused(case: Case) -> None:
     if case.found.active:
         raise EcapipeError(nothing_replaced(*case.names))
     rotated = case.found.rotated
-    users = dependents.users(case.target, rotated.key, case.tools, case.world) if rotated else []
+    users = dependents.users(case, rotated.key) if rotated else []
     if users and not case.options.force:
         raise EcapipeError(previous_pair_in_use(*case.names, users))
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from ecapipe.credentials.sources import FIELDS, Field, variable
+from ecapipe.events import Subject
 from ecapipe.login.fingerprints import digest
 from ecapipe.login.tracker import StageWork
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.rotation import delivery_failed, delivery_program_not_found
 from ecapipe.problems.usage import usage_error
 from ecapipe.project import metadata
+from ecapipe.rotate.case import Case
 from ecapipe.rotate.commands import DeliverCommand
-from ecapipe.rotate.memory import Memory
 from ecapipe.rotate.ports import Ended, Programs
 from ecapipe.rotate.target import NewPair, RotationOptions, Target
 from ecapipe.run import writeback
@@ -53,7 +54,7 @@ def plan(target: Target, options: RotationOptions, programs: Programs, world: Wo
         deliveries.append(
             Delivery(
                 name,
-                digest(name),
+                digest(name, str(target.subject)),
                 lambda pair, done, work: writeback.write_pair(target.app, pair.key, pair.secret, world, work),
             )
         )
@@ -61,12 +62,26 @@ def plan(target: Target, options: RotationOptions, programs: Programs, world: Wo
         if obstacle := world.store.obstacle("secret", options.keep):
             raise EcapipeError(obstacle)
         name = f"consumerSecret: {options.keep}"
-        deliveries.append(Delivery(name, digest(name), lambda pair, done, work: _keep(target, pair, options, world)))
+        deliveries.append(
+            Delivery(
+                name, digest(name, str(target.subject)), lambda pair, done, work: _keep(target, pair, options, world)
+            )
+        )
     return deliveries
 
 
-def deliver(deliveries: Sequence[Delivery], pair: NewPair, memory: Memory, work: StageWork, done: list[str]) -> None:
-    """Bring the pair to all places; `done` is told of each. Raises `EcapipeError` at the first that fails."""
+def deliver(
+    deliveries: Sequence[Delivery],
+    pair: NewPair,
+    case: Case,
+    work: StageWork,
+    *,
+    done: list[str],
+    given: dict[str, Subject],
+) -> None:
+    """Bring the pair to all places; `done` is told of each, and `given` of whose pair each place got in this run.
+    Raises `EcapipeError` at the first that fails."""
+    memory = case.memory
     known = memory.record if memory.record and memory.record.key == pair.key else None
     for delivery in deliveries:
         # Of a pair that is in force everything may have been delivered already, and is not delivered twice.
@@ -79,6 +94,11 @@ def deliver(deliveries: Sequence[Delivery], pair: NewPair, memory: Memory, work:
             if known:
                 memory.update(delivered=[*known.delivered, delivery.id])
                 known = memory.record
+            if (before := given.setdefault(delivery.id, case.subject)) != case.subject:
+                work.warn(
+                    f"{delivery.name} got the pair of {before} by the same command line, and may have replaced it. "
+                    "Use {variable}, or {app} and {org}."
+                )
         done.append(delivery.name)
         work.facts["delivered"] = list(done)
 

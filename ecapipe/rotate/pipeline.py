@@ -105,13 +105,17 @@ def run(request: RotationRequest, world: World, tools: RotationTools, emit: Emit
             tuple(org.facts for org in targets.chosen),
         )
     )
+    given: dict[str, Subject] = {}
     try:
         for pair in targets.pairs:
             if done := request.done.get(pair.subject):
                 outcomes[pair.subject] = done
                 _take_over(pair, stages, tracker)
             else:
-                _Rotation(pair, request.options, chain, tracker, world, tools, outcomes).run()
+                shared = any(
+                    each.app is pair.app and each != pair and each.subject not in outcomes for each in targets.pairs
+                )
+                _Rotation(pair, request.options, chain, tracker, world, tools, outcomes, shared, given).run()
         tracker.report_skipped_failures()
         end(interrupted=False)
     except KeyboardInterrupt:
@@ -145,6 +149,10 @@ class _Rotation:
     world: World
     tools: RotationTools
     outcomes: Outcomes
+    shared: bool
+    """Whether the app is to be rotated in other orgs as well, and has not been."""
+    given: dict[str, Subject]
+    """Whose pair each place got in this run."""
     outcome: Outcome = field(default_factory=Outcome)
 
     def run(self) -> None:
@@ -225,7 +233,7 @@ class _Rotation:
         if self.options.mode == "stage-only":
             return
         with sequence.stage(DELIVER) as work:
-            delivery.deliver(deliveries, pair, own, work, self.outcome.delivered)
+            delivery.deliver(deliveries, pair, case, work, done=self.outcome.delivered, given=self.given)
         with sequence.stage(PROMOTE) as work:
             if pair.promoted:
                 work.pass_over("The new pair is in force already.")
@@ -236,7 +244,7 @@ class _Rotation:
             promotion.confirm(case, pair, work, self.outcome)
         with sequence.stage(UPDATE_SAVED) as work:
             old = found.rotated.key if found.rotated else target.key
-            dependents.update(target, old, pair, tools=self.tools, world=self.world, work=work)
+            dependents.update(case, old, pair, work, shared=self.shared)
             if not self.options.write_back:
                 dependents.tell_of_settings(target, pair, work)
             own.update(finished=True)

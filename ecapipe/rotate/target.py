@@ -64,6 +64,7 @@ class Session:
     username: str | None
     key: ProofKey | None = None
     """What the bearer is bound to, if it is."""
+    org_id: str | None = None
 
     def sign(self, request: Request) -> Request:
         """The request, with proofs of the key if the bearer is bound to one (RFC 9449 §7)."""

@@ -196,6 +196,14 @@ def test_a_further_place_is_delivered_to_and_a_known_one_is_not(tmp_path: Path) 
         assert len(more.result["successes"][0]["delivered"]) == 4
 
 
+def test_a_command_line_that_does_not_tell_targets_apart_is_a_warning(tmp_path: Path) -> None:
+    with staged(tmp_path, orgs=["uat", "prod"]) as scene:
+        ended = scene.rotate("--deliver", "receiver {field}")
+        assert (ended.status, ended.outcomes["deliver Robot@prod"]) == (0, "warning"), ended
+        assert "consumerKey: receiver got the pair of Robot@uat by the same command line" in ended.out
+        assert ended.outcomes["deliver Robot@uat"] == "passed"
+
+
 def test_a_pair_that_vanishes_while_it_is_delivered_is_not_promoted(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
 

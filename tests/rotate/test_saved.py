@@ -50,6 +50,18 @@ def test_a_pair_that_something_saved_uses_is_not_deleted(tmp_path: Path) -> None
         assert not scene.accepts(KEY, SECRET)
 
 
+def test_a_saved_secret_stays_for_an_org_that_has_not_been_rotated(tmp_path: Path) -> None:
+    """The same key in two orgs, as after a sandbox was copied."""
+    with staged(tmp_path, orgs=["uat", OrgSetup("prod", secrets_by_rest=False)]) as scene:
+        ecapipe("app", "set-secret", "Robot", "-d", str(scene.root), "--store", "file", at=scene.home, typed=SECRET)
+        assert scene.deliver().status == 68
+        assert len(list(scene.home.rglob("secrets/*.json"))) == 2
+        refused = scene.rotate("--end-previous")
+        assert "PreviousPairInUse" not in refused.out, "uat has a secret of its own now"
+        assert scene.accepts(KEY, SECRET, "prod")
+        assert not scene.accepts(KEY, SECRET, "uat")
+
+
 def test_a_login_that_was_handed_over_is_named_and_keeps_the_previous_pair(tmp_path: Path) -> None:
     with staged(tmp_path, tls=True) as scene:
         (admin, _), robot = scene.logins[0], "robot@acme.example"
