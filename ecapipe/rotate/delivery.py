@@ -11,15 +11,18 @@ from ecapipe.credentials.sources import FIELDS, Field, variable
 from ecapipe.events import Subject
 from ecapipe.login.fingerprints import digest
 from ecapipe.login.tracker import StageWork
+from ecapipe.orgs.org import Org
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.problems.rotation import delivery_failed, delivery_program_not_found
-from ecapipe.problems.usage import usage_error
+from ecapipe.problems.usage import ambiguous_variable, usage_error
 from ecapipe.project import metadata
+from ecapipe.project.apps import App
 from ecapipe.rotate.case import Case
 from ecapipe.rotate.commands import DeliverCommand
 from ecapipe.rotate.ports import Ended, Programs
 from ecapipe.rotate.target import NewPair, RotationOptions, Target
 from ecapipe.run import writeback
+from ecapipe.run.targets import AppInOrg
 from ecapipe.run.world import World
 from ecapipe.saved import secrets as saved_secrets
 from ecapipe.saved.records import SecretOwner
@@ -115,7 +118,7 @@ def _to_program(target: Target, command: DeliverCommand, field: Field, programs:
     path = find_program(command, programs)
     values = {
         "field": field,
-        "variable": _variable(target, field),
+        "variable": _variable(target.app, target.org, field),
         "app": target.app.name,
         "org": target.org.name,
     }
@@ -137,11 +140,22 @@ def _to_program(target: Target, command: DeliverCommand, field: Field, programs:
     return Delivery(f"{field}: {command.program}", digest(field, path, *arguments), feed)
 
 
-def _variable(target: Target, field: Field) -> str:
+def _variable(app: App, org: Org, field: Field) -> str:
     """The variable that a run reads for a field."""
-    if field == "consumerSecret" and target.org.secret_env:
-        return target.org.secret_env
-    return variable(field, target.app.name, target.org)
+    if field == "consumerSecret" and org.secret_env:
+        return org.secret_env
+    return variable(field, app.name, org)
+
+
+def require_variables_apart(pairs: Sequence[AppInOrg], commands: Sequence[DeliverCommand]) -> None:
+    """Raises `EcapipeError` (AmbiguousVariable) where ``{variable}`` would be one name for two targets: the second
+    would get what the first has just been given."""
+    owners: dict[str, AppInOrg] = {}
+    for field in {field for each in commands if each.tells("variable") for field in each.fields}:
+        for pair in pairs:
+            name = _variable(pair.app, pair.org, field)
+            if (owner := owners.setdefault(name, pair)) is not pair:
+                raise EcapipeError(ambiguous_variable(name, str(owner.subject), str(pair.subject)))
 
 
 def _reason(ended: Ended, pair: NewPair) -> str:

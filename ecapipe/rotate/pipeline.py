@@ -93,6 +93,7 @@ def run(request: RotationRequest, world: World, tools: RotationTools, emit: Emit
     stages = STAGES[request.options.mode]
     tracker = Tracker(emit, world.clock, stages)
     _require_a_file_each(targets.pairs, request.options)
+    delivery.require_variables_apart(targets.pairs, request.options.commands)
 
     def end(*, interrupted: bool) -> None:
         emit(RunEnded(interrupted, round((world.clock.seconds() - start) * 1000)))

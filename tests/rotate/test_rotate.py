@@ -204,6 +204,14 @@ def test_a_command_line_that_does_not_tell_targets_apart_is_a_warning(tmp_path: 
         assert ended.outcomes["deliver Robot@uat"] == "passed"
 
 
+def test_two_orgs_whose_variables_are_one_are_refused(tmp_path: Path) -> None:
+    with staged(tmp_path, orgs=["u-at", "u.at"]) as scene:
+        before = len(scene.requests)
+        ended = scene.deliver()
+        assert (ended.status, ended.document["name"], len(scene.requests)) == (2, "AmbiguousVariable", before), ended
+        assert scene.rotate("--deliver", "receiver {field} {org}").status == 0
+
+
 def test_a_pair_that_vanishes_while_it_is_delivered_is_not_promoted(tmp_path: Path) -> None:
     with staged(tmp_path) as scene:
 
