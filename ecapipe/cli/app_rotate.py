@@ -14,7 +14,7 @@ from ecapipe.cli import options
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, StoreIn, TargetOrgs, command_flags
-from ecapipe.cli.resume import CommandLine, ResumableCommand, is_file
+from ecapipe.cli.resume import SELECTIONS, CommandLine, ResumableCommand, is_file
 from ecapipe.cli.session import CommandSession
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import text
@@ -32,6 +32,11 @@ class RotateCommand(ResumableCommand):
     """See there; rotations have records of their own."""
 
     rotates = True
+    kinds = (
+        *SELECTIONS,
+        frozenset(("deliver", "write_back")),
+        frozenset(("stage_only", "promote", "end_previous", "abort")),
+    )
 
     def earlier(self, session: CommandSession, name: str) -> CommandLine:
         from ecapipe.adapters import rotation_tools
@@ -189,14 +194,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment,
-        flags.target_org,
-        files=flags.file,
-        all_orgs=flags.all_orgs,
-        allow_hosts=flags.allow_host,
-        username=flags.username,
-    )
+    orgs = options.select_orgs(environment, flags, flags.username)
     world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
     done = {} if flags.resume is None else _earlier(session, flags.resume, {each.name for each in STAGES[flags.mode]})
     request = pipeline.RotationRequest(
@@ -266,7 +264,7 @@ def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Out
         rotation_tools.write_run(session.environment, run)
     except EcapipeError as error:
         # What was rotated is rotated: a full disk is no reason to call it failed.
-        text.write(session.err, [text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
+        session.tell([text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
 
 
 def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> dict[Subject, Outcome]:
