@@ -178,11 +178,8 @@ def login_not_kept(name: str, known: Sequence[str], suggestions: Sequence[str] =
     message = f"No login is saved for {name}." if name else "No login is saved."
     if known:
         message += f" Saved: {listed(known)}."
-    return say(
-        message,
-        *suggestions,
-        "Run ecapipe login list to see the saved logins. To save one, use ecapipe run --save.",
-    )
+        suggestions = (*suggestions, "Run ecapipe login list to see the saved logins.")
+    return say(message, *suggestions, "To save a login, use ecapipe run --save.")
 
 
 @problem(
