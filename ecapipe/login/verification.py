@@ -55,7 +55,9 @@ def verify(
     if userinfo.needs_api(token):
         # UserInfo works where API Access Control blocks everything else, so it proves nothing about the API.
         response = send(userinfo.api_request(token, org, target.api_version), world, end)
-        if problem := userinfo.api_problem(response, token, org, target.app):
+        # A login without a person asks for no scopes.
+        scopes = " ".join(token.scopes) if flow.attended else None
+        if problem := userinfo.api_problem(response, token, org, target.app, scopes):
             raise error_at(replace(problem, http_status=response.status), org)
     login = replace(unverified_login(token, flow), username=user.username)
     return _dispose(_VerifiedLogin(target, token, user, login), options, world, work)

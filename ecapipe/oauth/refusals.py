@@ -141,10 +141,10 @@ def _redirect_uri(said: Refusal) -> Problem:
 
 
 def _scope(said: Refusal) -> Problem:
-    known = scopes_to_request(said.app) if said.app else None
+    known = None
     # Those that the files name help only where others were asked for.
-    if not known or set((said.scopes or "").split()) <= set(known.split()):
-        known = None
+    if said.app and not set((said.scopes or "").split()) <= set((all_scopes(said.app) or "").split()):
+        known = scopes_to_request(said.app)
     return oauth.invalid_scope(said.host, said.reason, known, said.place in ("authorize", "web"))
 
 
@@ -167,6 +167,10 @@ def _domain(said: Refusal) -> Problem:
     return oauth.client_credentials_refused(said.host, said.reason, domain=True)
 
 
+def _flow(said: Refusal) -> Problem:
+    return oauth.unsupported_grant_type(said.host, said.reason, said.place == "web")
+
+
 def _rate(said: Refusal) -> Problem:
     return oauth.rate_limited(said.host, said.answer)
 
@@ -177,12 +181,21 @@ def _dpop(said: Refusal) -> Problem:
     return oauth.dpop_required(said.host, said.reason)
 
 
+def _without_api(said: Refusal) -> str | None:
+    """The scopes with which the same login calls no API, if it asks for scopes at all."""
+    if said.scopes is None:
+        return None
+    return " ".join(scope for scope in said.scopes.split() if scope not in ("api", "full")) or "id"
+
+
 def _header(said: Refusal) -> Problem:
     # A resource that knows no other scheme than Bearer.
+    if not said.proved and said.place == "rest":
+        return oauth.request_refused(said.host, said.reason)
     if said.proved:
         required = said.app.requires_dpop if said.app else None
         return oauth.dpop_not_supported(
-            said.host, said.status or 401, said.reason, required, said.place != "userinfo"
+            said.host, said.status or 401, said.reason, required, _without_api(said), api=said.place != "userinfo"
         )
     return _token(said)
 
@@ -257,7 +270,7 @@ _WORDS: Final = (
     Row(_of_reason(oauth.audience_refused), ("audience",), places=("jwt",)),
     Row(_of_reason(oauth.client_credentials_refused), ("no client credentials user",)),
     Row(_domain, ("not supported on this domain",), places=("client-credentials",)),
-    Row(_of_reason(oauth.unsupported_grant_type), ("not supported on this domain", "grant type not supported")),
+    Row(_flow, ("not supported on this domain", "grant type not supported")),
     Row(_client_id, ("client identifier invalid",)),
     Row(_client, ("invalid client credentials", "client secret invalid")),
     Row(_redirect_uri, ("redirect_uri must match",)),
@@ -297,7 +310,8 @@ _CODES: Final = (
     Row(_of_reason(oauth.distribution_refused), codes=("invalid_distribution_state",)),
     Row(_of_reason(oauth.session_level_refused), codes=("invalid_session_level",)),
     Row(_authentication, codes=("login_error",)),
-    Row(_of_reason(oauth.inactive), codes=("inactive_user", "inactive_org")),
+    Row(lambda said: oauth.inactive(said.host, said.reason, user=True), codes=("inactive_user",)),
+    Row(lambda said: oauth.inactive(said.host, said.reason, user=False), codes=("inactive_org",)),
     Row(_rate, codes=("rate_limit_exceeded", "slow_down")),
     Row(
         _of_reason(oauth.server_busy),
@@ -309,9 +323,9 @@ _CODES: Final = (
     Row(_dpop, codes=("invalid_dpop_proof", "use_dpop_nonce")),
     Row(_of_reason(oauth.assertion_used), codes=("bad_jti_claim",), places=("jwt",)),
     Row(_dpop, codes=("bad_jti_claim",)),
-    Row(_of_reason(oauth.unsupported_grant_type), codes=("invalid_assertion_type",), places=("jwt",)),
+    Row(_flow, codes=("invalid_assertion_type",), places=("jwt",)),
     Row(
-        _of_reason(oauth.unsupported_grant_type),
+        _flow,
         codes=("unsupported_grant_type", "unauthorized_client", "unsupported_response_type"),
     ),
     Row(_token, codes=("invalid_token", "token_rejected", "unsupported_token_type")),
@@ -335,13 +349,18 @@ _CODES: Final = (
 
 # Those of the REST API, after UserInfo took the token.
 _RESOURCES: Final = (
-    Row(_of_host(oauth.api_disabled), codes=("API_DISABLED_FOR_ORG",)),
+    Row(lambda said: oauth.api_disabled(said.host, _without_api(said)), codes=("API_DISABLED_FOR_ORG",)),
     Row(_of_host(oauth.api_disabled_for_user), codes=("API_CURRENTLY_DISABLED",)),
     Row(_of_host(oauth.request_limit_exceeded), codes=("REQUEST_LIMIT_EXCEEDED",)),
     Row(_header, codes=("INVALID_AUTH_HEADER",)),
     Row(_token, codes=("INVALID_SESSION_ID",)),
     Row(_ip, codes=("LOGIN_DURING_RESTRICTED_DOMAIN", "LOGIN_DURING_RESTRICTED_TIME")),
 )
+
+RESOURCE_CODES: Final = frozenset(
+    {*(code for row in _RESOURCES for code in row.codes or ()), "SERVER_UNAVAILABLE", "UNKNOWN_EXCEPTION"}
+)
+"""The codes that mean the same of every resource of the REST API."""
 
 TABLE: Final = (*_WORDS, *_GRANTS, *_CODES, *_RESOURCES)
 """The first row that fits counts: what is said decides before the code."""

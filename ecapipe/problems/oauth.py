@@ -315,8 +315,8 @@ def session_level_refused(host: str, description: str) -> Wording:
 def dpop_required(host: str, description: str) -> Wording:
     return say(
         f"{host} requires a proof of possession (DPoP), and none was sent: {description}.",
-        "Log in with --dpop. If the app's settings file lacks isDPopEnabled, retrieve it again: with it, no flag is "
-        "needed.",
+        "Log in with --dpop.",
+        retrieval("Or retrieve the settings: if they contain isDPopEnabled, no flag is needed"),
         f"If the app's clients can't send proofs, turn off Require DPoP for the app{_IN_MANAGER}.",
     )
 
@@ -342,10 +342,15 @@ def dpop_proof_refused(host: str, description: str) -> Wording:
     "Log in without a bound token if the app allows it, or without the scopes that the API needs.",
 )
 def dpop_not_supported(
-    host: str, status: int, description: str, required: bool | None = None, api: bool = True
+    host: str,
+    status: int,
+    description: str,
+    required: bool | None = None,
+    scopes: str | None = None,
+    api: bool = True,
 ) -> Wording:
-    """`required`: whether the app's settings require bound tokens, if that is known; `api`: UserInfo has accepted the
-    token, and the REST API has not."""
+    """`required`: whether the app's settings require bound tokens, if that is known; `scopes`: those that a login
+    without API calls can ask for; `api`: UserInfo has accepted the token, and the REST API has not."""
     refused = "The REST API" if api else "UserInfo"
     off = f"{_MANAGER} turn off Require DPoP for the app until the org supports such tokens everywhere."
     unbound = "Log in without --dpop" + (" if the app doesn't require it." if required is None else ".")
@@ -354,11 +359,14 @@ def dpop_not_supported(
         "(DPoP), which may not be supported there yet.",
         *([] if required else [unbound]),
         *([] if required is False else [off]),
-        *([_WITHOUT_API] if api else []),
+        *_without_api(scopes),
     )
 
 
-_WITHOUT_API = "For a login without API calls, omit the scopes api and full: --scopes id"
+def _without_api(scopes: str | None) -> list[str]:
+    if scopes is None:
+        return []
+    return [f"For a login without API calls, omit the scopes api and full: {option('scopes', scopes)}"]
 
 
 @problem(
@@ -481,7 +489,7 @@ def code_verifier_refused(host: str, description: str) -> Wording:
 )
 def ip_restricted(host: str, description: str) -> Wording:
     return say(
-        f"{host} refused the login because of the IP address or the login hours: {description}.",
+        f"{host} refused the request because of the IP address or the login hours: {description}.",
         "Run from an allowed network, or relax the IP policy of the app (Setup, External Client App Manager).",
     )
 
@@ -605,7 +613,8 @@ def authentication_failed(host: str, description: str, attended: bool = True) ->
 def code_challenge_missing(host: str, description: str) -> Wording:
     return say(
         f"{host} received no valid PKCE code challenge: {description}.",
-        "Open the link exactly as printed, without line breaks or changes.",
+        "ecapipe sent one. If the link was copied, copy all of it, without line breaks.",
+        "Check for a proxy that changes URLs: ecapipe doctor",
     )
 
 
@@ -617,18 +626,13 @@ def code_challenge_missing(host: str, description: str) -> Wording:
 def invalid_scope(host: str, description: str, scopes: str | None, requested: bool) -> Wording:
     """`scopes`: those of the app, if others were asked for; `requested`: scopes were named in the request."""
     look = retrieval("Check which scopes the app has in the org", metadata="ExtlClntAppOauthSettings")
+    add = "Add the missing scopes to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them."
     if not requested:
-        return say(
-            f"{host} refused the scopes of the app: {description}.",
-            look,
-            "Add the missing scopes to commaSeparatedOauthScopes in the app's OAuth settings, and deploy them.",
-        )
-    return say(
-        f"{host} refused the requested scopes: {description}.",
-        *([f"Request scopes that the app has: {option('scopes', scopes)}"] if scopes else []),
-        look,
-        "Request other scopes with --scopes, or add these to the app's OAuth settings and deploy them.",
-    )
+        return say(f"{host} refused the scopes of the app: {description}.", look, add)
+    ways = [look, add, "Or log in with fewer scopes: ecapipe run --scopes"]
+    if scopes:
+        ways = [f"Request scopes that the app has: {option('scopes', scopes)}", look, add]
+    return say(f"{host} refused the requested scopes: {description}.", *ways)
 
 
 @problem(
@@ -636,23 +640,29 @@ def invalid_scope(host: str, description: str, scopes: str | None, requested: bo
     "The token endpoint doesn't support the flow. It is disabled for the app, or the URL is not an OAuth host.",
     "Use the org's My Domain URL, and enable the flow for the app.",
 )
-def unsupported_grant_type(host: str, description: str) -> Wording:
+def unsupported_grant_type(host: str, description: str, code_sent: bool = False) -> Wording:
+    """`code_sent`: an authorization code was; Salesforce says the same of one that comes late."""
+    late = "If the redirect URL was pasted minutes after the sign-in, run again, and paste it at once."
     return say(
         f"{host} does not support the flow for this app: {description}.",
         "Check that the URL is the org's My Domain and that the app's settings enable the flow.",
+        *([late] if code_sent else []),
     )
 
 
 @problem(
     "org",
     "The org or the user is inactive.",
-    "Ask an administrator of the org.",
+    "Ask an administrator to activate the user, or Salesforce to activate the org.",
 )
-def inactive(host: str, description: str) -> Wording:
-    return say(
-        f"{host} reports that the user or the org is inactive: {description}.",
-        "Ask an administrator of the org to activate the user. Only Salesforce can activate an org.",
-    )
+def inactive(host: str, description: str, user: bool) -> Wording:
+    """`user`: not the whole org."""
+    if user:
+        return say(
+            f"{host} reports that the user is inactive: {description}.",
+            "Ask an administrator of the org to activate the user.",
+        )
+    return say(f"{host} reports that the org is inactive: {description}.", "Ask Salesforce to activate the org.")
 
 
 @problem(
@@ -664,7 +674,7 @@ def inactive(host: str, description: str) -> Wording:
 def rate_limited(host: str, answer: str) -> Wording:
     return say(
         f"{host} accepts no more requests for now ({answer}).",
-        "Wait, then run again. If it is the limit of logins, it lasts an hour.",
+        "Wait, then run again. If the limit of logins is reached, that takes an hour.",
     )
 
 
@@ -675,7 +685,10 @@ def rate_limited(host: str, answer: str) -> Wording:
     retryable=True,
 )
 def server_busy(host: str, description: str) -> Wording:
-    return say(f"{host} reported a temporary error: {description}.", "Run again in a minute.")
+    return say(
+        f"{host} reported a temporary error: {description}.",
+        "Run again in a minute. If it happens repeatedly, check status.salesforce.com.",
+    )
 
 
 @problem(
@@ -796,12 +809,13 @@ def api_access_blocked(host: str, status: int, description: str) -> Wording:
     "The org has no REST API. Its edition doesn't include it, or the API is disabled.",
     "Use an org whose edition includes API access, or ask Salesforce to enable it.",
 )
-def api_disabled(host: str) -> Wording:
+def api_disabled(host: str, scopes: str | None = None) -> Wording:
+    """`scopes`: as for `dpop_not_supported`."""
     return say(
         f"The API is not enabled in the org at {host} (API_DISABLED_FOR_ORG).",
         "In Setup, Company Information, check whether the org's edition includes API access. Salesforce can enable "
         "it.",
-        _WITHOUT_API,
+        *_without_api(scopes),
     )
 
 

@@ -63,11 +63,12 @@ class Problem:
 
 
 class EcapipeError(Exception):
-    """The one exception for foreseen failures: it carries a `Problem`."""
+    """The one exception for foreseen failures: it carries a `Problem`, and the name of the login that it is `about`
+    where nothing else tells."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, about: str = "") -> None:
         super().__init__(problem.message)
-        self.problem = problem
+        self.problem, self.about = problem, about
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,13 +236,13 @@ def login_not_bound(subject: str, command: str) -> Wording:
     "network",
     "The org could not be reached to revoke a saved login, or did not confirm it. The login is still saved and "
     "valid.",
-    "Try again when the org is reachable. Or remove the login here with --forget, and revoke it in the org.",
+    "Run again when the org is available. Or remove the login here with --forget, and revoke it in the org.",
     retryable=True,
 )
-def not_revoked(subject: str, host: str, reason: str) -> Wording:
+def not_revoked(subject: str, host: str, reason: str, app: str, org: str) -> Wording:
     return say(
         f"The login of {subject} was not revoked: {reason}. It is still saved, and its tokens remain valid.",
-        f"When {host} is reachable, run ecapipe login logout again.",
+        f"When {host} is available, run again: {command('ecapipe login logout', name=app, target_org=org)}",
         "Or remove it here anyway with --forget, and revoke it in the org: Setup, Connected Apps OAuth Usage or "
         "Session Management.",
     )

@@ -381,7 +381,7 @@ def test_a_refresh_token_that_is_over_says_how_to_log_in_again(org: Org) -> None
     for command in ("refresh", "token"):
         ended = org.login(command)
         assert (ended.status, ended.out) == (1, "")
-        assert "Error (LoginExpired): " in ended.err
+        assert "Error (LoginExpired) Rotating@uat: " in ended.err
         assert "refused the saved login of Rotating@uat: expired access/refresh token." in ended.err
         assert f"Log in again: ecapipe run --name Rotating --target-org uat={org.url} --save" in ended.err
     assert len(org.records) == 1, "it is kept until somebody ends it"

@@ -54,7 +54,7 @@ def test_who_sent_no_proof_is_told_to_and_who_did_what_may_be_wrong_with_it(plac
 
 def test_a_resource_that_knows_no_bound_tokens_is_told_from_one_that_takes_no_token() -> None:
     assert refused("rest", "INVALID_AUTH_HEADER", proved=True).kind is oauth.dpop_not_supported
-    assert refused("rest", "INVALID_AUTH_HEADER").kind is oauth.api_session_refused
+    assert refused("rest", "INVALID_AUTH_HEADER").kind is oauth.request_refused
     bound = refused("userinfo", "invalid_token", proved=True)
     # A saved login is refreshed because of it.
     assert bound.kind is oauth.user_info_refused
