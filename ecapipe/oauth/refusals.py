@@ -183,7 +183,7 @@ def _dpop(said: Refusal) -> Problem:
 
 def _without_api(said: Refusal) -> str | None:
     """The scopes with which the same login calls no API, if it asks for scopes at all."""
-    if said.scopes is None:
+    if said.scopes is None or said.place != "rest":
         return None
     return " ".join(scope for scope in said.scopes.split() if scope not in ("api", "full")) or "id"
 

@@ -154,6 +154,7 @@ def rest_consumer_unknown(app: str, host: str, key: str, keys: Sequence[str]) ->
     return say(
         f"No consumer of {app} in {host} has the key {key}. Keys in the org: {listed(keys)}.",
         retrieval("Retrieve the settings again"),
+        f"Check that {host} is the org that the key belongs to.",
     )
 
 

@@ -184,8 +184,10 @@ def link_out_of_repository(file: str, target: str) -> Wording:
 def no_apps_found(searched: Sequence[str]) -> Wording:
     return say(
         f"No external client apps were found in {listed(searched)}.",
-        "Retrieve them: sf project retrieve start --metadata ExternalClientApplication "
-        "--metadata ExtlClntAppGlobalOauthSettings --metadata ExtlClntAppOauthSettings --target-org ALIAS",
+        Retrieval(
+            "Retrieve them: sf project retrieve start --metadata ExternalClientApplication "
+            "--metadata ExtlClntAppGlobalOauthSettings --metadata ExtlClntAppOauthSettings --target-org ALIAS"
+        ),
         "Or specify the folder that contains them with --source-dir.",
     )
 
@@ -306,7 +308,7 @@ def settings_not_retrieved(
     return say(
         f"{app} has no global OAuth settings file in the project: it was not retrieved or is kept out of git{link}.",
         # Whether that org is the one of the alias is what is not known.
-        f"Retrieve it{origin}: {retrieve_command(None if source_org else org)}",
+        retrieval(f"Retrieve it{origin}", None if source_org else org),
         "To leave it out of this tree, retrieve it to another folder with --output-dir, then use --credentials-dir "
         "with that folder.",
         _without_the_file(variables),

@@ -78,6 +78,18 @@ def test_a_problem_with_nothing_to_list_has_a_way_out_too(kind: Kind[...]) -> No
 
 
 @every_kind
+@tries(20)
+@given(data=st.data())
+def test_nobody_who_has_retrieved_is_told_to_retrieve_and_nothing_else(kind: Kind[...], data: st.DataObject) -> None:
+    problem = kind(*(data.draw(VALUES[hint]) for hint in parameters(kind).values())).after_retrieve()
+    assert problem.actions
+    for action in problem.actions:
+        lead, command, _ = action.partition("sf project retrieve start")
+        # From another org, or after something else.
+        assert not command or re.search(r"from org|owns the package|, then retrieve|again and retrieve", lead), action
+
+
+@every_kind
 def test_every_problem_is_explained(kind: Kind[...]) -> None:
     assert kind.category in get_args(Category)
     assert kind.exit_code in EXIT_CODES
