@@ -31,6 +31,9 @@ from ecapipe.secret import Secret, mask
 
 SWITCH: Final = "Allow access to External Client App consumer secrets via Metadata API"
 
+NO_FILE: Final = "The app has no global OAuth settings file here."
+"""Why a key or secret is missing where nobody meant to supply it another way."""
+
 PERMISSION: Final = "View External Client Apps Consumer Secrets in Metadata"
 
 
@@ -266,6 +269,8 @@ def _key_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
             return ("The file contains more than one consumerKey, so none is used.",)
         case _ if faults:
             return ()
+        case _ if app.settings is None:
+            return (NO_FILE,)
         case _:
             then = (
                 "The retrieve did not return it."
@@ -286,6 +291,8 @@ def _secret_causes(app: App, faults: Sequence[str]) -> tuple[str, ...]:
             return ("The file contains the consumerSecret, but --secret-from excludes the file.",)
         case "absent" if faults:
             return ()
+        case "absent" if app.settings is None:
+            return (NO_FILE,)
         case "absent":
             causes = (
                 f'The org setting "{SWITCH}" may be off, as Salesforce recommends; the setting is deprecated.',

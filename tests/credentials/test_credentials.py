@@ -559,6 +559,7 @@ PLACEHOLDERS = """
     @SECRET@ [MASKED] ****f00d undefined FIXME fix-me SET_ME CHANGE_ME_PLEASE SECRET_GOES_HERE client_secret nil
     op://vault/item/secret vault:secret/data#key arn:aws:secretsmanager:eu:1:secret ENC[AES256_GCM,data:q=,iv:q]
     ENC(q83=) {cipher}q83 $ANSIBLE_VAULT;1.1;AES256 %(secret)s %{SECRET} $[SECRET] $<SECRET> #{SECRET}# ((secret))
+    @Microsoft.KeyVault(SecretUri=https://x) changeme123 secret1 projects/p/secrets/s/versions/1 secretref:name
     0000000000000000000000000000000000000000000000000000000000000000 ffffffffffffffffffffffffffffffffffffffff
 """.split()
 
