@@ -84,5 +84,6 @@ class Git(Protocol):
     def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         """Every content of the index in `folder`, once, with its names. Each has to be read before the next."""
 
-    def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Every content of every commit, once, under one of its names. Each has to be read before the next."""
+    def history(self) -> tuple[int, Iterator[tuple[str, Iterator[bytes]]]]:
+        """Every content of every commit, once, under one of its names, and how many they are. Each has to be read
+        before the next."""

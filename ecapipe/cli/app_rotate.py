@@ -182,14 +182,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment,
-        flags.target_org,
-        files=flags.file,
-        all_orgs=flags.all_orgs,
-        allow_hosts=flags.allow_host,
-        username=flags.username,
-    )
+    orgs = options.select_orgs(environment, flags, flags.username)
     world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
     done = {} if flags.resume is None else _earlier(session, flags.resume, {each.name for each in STAGES[flags.mode]})
     request = pipeline.RotationRequest(
@@ -230,7 +223,9 @@ def _emit(session: CommandSession, flags: RotateFlags, report: Report, outcomes:
     from ecapipe.render.plain_display import PlainDisplay
 
     verbose = flags.verbose or flags.dry_run
-    display = PlainDisplay(session.out, session.err, report, stages=not flags.concise, verbose=verbose)
+    display = PlainDisplay(
+        session.out, session.err, report, stages=not flags.concise, verbose=verbose, screen=session.screen
+    )
 
     def emit(event: Event) -> None:
         with session.interrupts.defer(last=isinstance(event, RunEnded)):
@@ -256,7 +251,7 @@ def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Out
         rotation_tools.write_run(session.environment, report.run, codec.encode(_result(report, outcomes)))
     except EcapipeError as error:
         # What was rotated is rotated: a full disk is no reason to call it failed.
-        text.write(session.err, [text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
+        session.tell([text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
 
 
 def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> dict[Subject, Outcome]:

@@ -156,9 +156,9 @@ def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
 
     17 5 * * 1 ecapipe login refresh --all --concise
     """
-    world = _build_world(session)
     if flags.every:
-        return _refresh_all(session, flags, world)
+        return _refresh_all(session, flags)
+    world = _build_world(session)
     login = sessions.find(flags.name or (), flags.target_org, world)
     with _about(login):
         warnings = sessions.doubts(login, world)
@@ -170,19 +170,20 @@ def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
     return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
 
 
-def _refresh_all(session: CommandSession, flags: RefreshFlags, world: World) -> int:
-    names = flags.name or ()
+def _refresh_all(session: CommandSession, flags: RefreshFlags) -> int:
+    world, names = _build_world(session), flags.name or ()
     logins, unreadable = sessions.logins(world)
     spoiled = [record for record in unreadable if record.may_fit(names, flags.target_org)]
     fitting = (records if spoiled else sessions).fitting(logins, names, flags.target_org)
-    refreshes = login_refresh.refresh_all(fitting, world)
+    with session.progress(shown=not flags.no_progress) as progress:
+        refreshes = login_refresh.refresh_all(fitting, replace(world, tell=progress.tell))
     if not names:
         refreshes.leave_out()
     refreshes.failures += [(None, record.problem) for record in spoiled]
     # In JSON the failures are a part of the result.
     if not session.json:
         for login, problem in refreshes.failures:
-            text.write(session.err, text.problem(problem, login.subject if login else ""))
+            session.tell(text.problem(problem, login.subject if login else ""))
     facts = [sessions.facts(login) for login in refreshes.successes]
     lines = [text.clean(f"{login.subject}: a new access token is saved.") for login in refreshes.successes]
     if not fitting and not spoiled:
@@ -251,7 +252,7 @@ def print_token(session: CommandSession, flags: TokenFlags) -> int:
     session.interrupts.retire()
     text.write(session.out, _token_lines(login, access, flags, world))
     if access.key is not None and flags.proof is None:
-        text.write(session.err, [_BOUND])
+        session.tell([_BOUND])
     return 0
 
 
@@ -292,7 +293,9 @@ def log_out(session: CommandSession, flags: LogoutFlags) -> int:
     logged out.
     """
     world = _build_world(session)
-    logouts = _log_out_all(session, flags, world) if flags.every else _log_out_one(flags, world)
+    with session.progress(shown=not flags.no_progress) as progress:
+        world = replace(world, tell=progress.tell)
+        logouts = _log_out_all(session, flags, world) if flags.every else _log_out_one(flags, world)
     # In JSON the failures are a part of the result.
     if not session.json:
         for failure in logouts.failures:
@@ -353,8 +356,10 @@ def _log_out_all(session: CommandSession, flags: LogoutFlags, world: World) -> L
             logouts.failures.append(LogoutFailure(None, error.problem))
     fitting = records.fitting if logouts.removed or logouts.failures else sessions.fitting
     remaining = list(fitting(logins, names, flags.target_org))
+    count = len(remaining)
     try:
         while remaining:
+            world.tell("Logging out", count - len(remaining), count)
             try:
                 logouts.successes.append(sessions.end(remaining[0], flags.forget, world))
             except EcapipeError as error:

@@ -15,12 +15,13 @@ from ecapipe.credentials.sources import (
     InFile,
     Search,
     Source,
+    SourceName,
     SourceValue,
     first_value,
     in_file,
     named_variable,
     replaced_value,
-    variable,
+    variable_for,
     without_questions,
 )
 from ecapipe.orgs.org import Org
@@ -76,7 +77,7 @@ class CredentialState:
     causes: tuple[str, ...] = ()
 
     @property
-    def source(self) -> str | None:
+    def source(self) -> SourceName | None:
         """The name of the origin."""
         return self.origin.name if self.origin else None
 
@@ -129,7 +130,7 @@ def resolve(
     key, secret = key_search.result, secret_search.result
     key_state, secret_state = _key_state(app, key_search), _secret_state(app, secret_search)
     if key is None:
-        return Resolution(key_state, secret_state, _no_key(app, key_state.causes))
+        return Resolution(key_state, secret_state, _no_key(app, org, key_state.causes))
     if secret is None and required:
         holder = next((link.source for link in chain if link.holds(key.value.reveal())), None)
         return _missing_secret(app, org, chain, key_state, secret_search, flows_of(app), holder=holder)
@@ -192,7 +193,7 @@ def _missing_secret(
         unset = (f"The variable {own_variable}, specified as secretEnv, is not set.",)
         state = replace(state, causes=search.faults or unset)
     sources = ["environment"] if own_variable else _restricted_sources(chain)
-    return Resolution(key_state, state, _no_secret(app, state.causes, own_variable, flows, sources))
+    return Resolution(key_state, state, _no_secret(app, org, state.causes, flows, sources))
 
 
 def _restricted_sources(chain: Chain) -> list[str] | None:
@@ -325,21 +326,17 @@ def _placeholder(app: App, field: Field) -> str:
     return f"{origins}, which a replacement of sfdx-project.json uses for the {field}, is empty or a placeholder."
 
 
-def _no_key(app: App, causes: Sequence[str]) -> Problem:
-    name = variable("consumerKey", app.name)
+def _no_key(app: App, org: Org | None, causes: Sequence[str]) -> Problem:
+    name = variable_for(app, org, "consumerKey")
     return consumer_key_missing(app.name, name, causes, file=_settings_path(app), line=line(app, "consumerKey"))
 
 
 def _no_secret(
-    app: App,
-    causes: Sequence[str],
-    own_variable: str | None,
-    flows: AllowedFlows,
-    sources: Sequence[str] | None,
+    app: App, org: Org | None, causes: Sequence[str], flows: AllowedFlows, sources: Sequence[str] | None
 ) -> Problem:
     return consumer_secret_missing(
         app.name,
-        own_variable or variable("consumerSecret", app.name),
+        variable_for(app, org, "consumerSecret"),
         causes,
         flows.names,
         flows.without_secret,

@@ -9,6 +9,7 @@ from typing import NoReturn, TypeVar
 
 from ecapipe.events import (
     CHECK,
+    DISCOVER,
     Clock,
     Emit,
     Event,
@@ -22,6 +23,7 @@ from ecapipe.events import (
     Subject,
     SubjectFinished,
     Unwritten,
+    progress,
 )
 from ecapipe.problems.problem import WAITING, EcapipeError, Problem
 from ecapipe.problems.usage import bug, interrupted
@@ -236,6 +238,10 @@ class Tracker:
             return ask(question)
 
         return announce_and_ask
+
+    def tell(self, work: str, done: int, total: int) -> None:
+        """See `ecapipe.events.Tell`."""
+        self.emit(StageNoted(DISCOVER, Subject(), Note("progress", progress(work, done, total))))
 
     def begin(self, subject: Subject, stages: Sequence[Stage]) -> StageSequence:
         """The sequence of those of `stages` that the run is asked for."""

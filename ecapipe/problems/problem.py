@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,12 @@ INTERRUPTED = 130
 SPREADING: Final = "up to 15 minutes (30 for a new app)"
 """How long a change of an app takes to reach all of Salesforce. Salesforce Help says 2 to 10 minutes, field reports
 up to 15, and its guide to hosted MCP servers 30 for a new app."""
+
+_SINGLE: Final = re.compile("['\u2018-\u201b]")
+"""Single quotes (about_Quoting_Rules of PowerShell)."""
+
+_UNQUOTED: Final = re.compile(rf"\\{{2,}}|\\(?={_SINGLE.pattern}|\Z)|{_SINGLE.pattern}")
+"""What cannot be left between single quotes: these themselves, and for fish a backslash before one or another."""
 
 MISTAKES_SHOWN = 100
 """Mistakes of one file that are named; a batch file may have thousands of rows."""
@@ -185,14 +192,25 @@ def option(name: str, value: str) -> str:
 
 
 def quote(word: str) -> str:
-    """`word` for a shell, and as displays show it: they take out what could move the cursor."""
-    if word.isprintable():
-        return shlex.quote(word)
-    return "$'" + "".join(map(_escape, word)) + "'"
+    """`word` for a shell, and as displays show it: they take out what could move the cursor.
+
+    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, and by PowerShell, where the single
+    backslashes of a path are left as they are.
+    """
+    if not word.isprintable():
+        return "$'" + "".join(map(_escape, word)) + "'"
+    if shlex.quote(word) == word and not word.startswith("="):
+        return word
+    return f"'{_UNQUOTED.sub(_outside, word)}'"
+
+
+def _outside(part: re.Match[str]) -> str:
+    text = part[0]
+    return "'" + (text.replace("\\", r"\\") if text[0] == "\\" else f'"{text}"') + "'"
 
 
 def _escape(character: str) -> str:
-    if character.isprintable() and character not in "\\'!":
+    if character.isprintable() and character not in "\\!" and not _SINGLE.match(character):
         return character
     # A byte of a file name that is no UTF-8 is a surrogate here.
     errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"

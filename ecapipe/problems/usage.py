@@ -50,8 +50,9 @@ def source_dir_not_found(path: str, flag: str = "--source-dir") -> Wording:
     "Correct the path. It is relative to the current folder.",
     exit_code=USAGE,
 )
-def file_not_found(path: str, flag: str) -> Wording:
-    return say(f'The file "{path}", specified with {flag}, does not exist.', "Specify an existing file.")
+def file_not_found(path: str, flag: str = "") -> Wording:
+    given = f", specified with {flag}," if flag else ""
+    return say(f'The file "{path}"{given} does not exist.', "Specify an existing file.")
 
 
 @problem(
@@ -167,7 +168,8 @@ def in_metadata_format(file: str, way: str) -> Problem:
 
 def given_with(flag: str, problem: Problem) -> Problem:
     """The problem of a file that the command line names: whatever it is, the command line has to change."""
-    return replace(problem, message=f"{flag}: {problem.message}", exit_code=USAGE)
+    prefix = f"{flag}: " if flag else ""
+    return replace(problem, message=f"{prefix}{problem.message}", exit_code=USAGE)
 
 
 @problem(

@@ -243,12 +243,17 @@ def missing_settings(app: App, org: str | None, variables: Sequence[str], target
 
 def loopback(url: str) -> SplitResult | None:
     """`url` parsed, if a program on this machine can receive it: plain http on a loopback host (RFC 8252 §7.3)."""
+    parts = split(url)
+    if parts is None or parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        return None
+    return parts
+
+
+def split(url: str) -> SplitResult | None:
+    """`url` parsed; None if it is none, or its port is no number."""
     try:
         parts = urlsplit(url)
-        # Reading it raises on a port that is no number.
-        parts.port  # noqa: B018
+        parts.port  # noqa: B018  # reading it raises
     except ValueError:
-        return None
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
         return None
     return parts

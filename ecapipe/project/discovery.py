@@ -29,6 +29,9 @@ from ecapipe.project.sfdx_project import Project
 from ecapipe.project.tree import ConnectedAppFile, InMetadataFormat, LinkOutside, MetadataFile, ProjectAccess
 from ecapipe.secret import Secret, withhold
 
+_STEP: Final = 500
+"""Files between two words about progress."""
+
 _SHORTEST_SECRET: Final = 16
 """Characters of a consumer secret: Salesforce makes 64, and made 19 of old."""
 
@@ -222,7 +225,10 @@ def _read(scope: Search, world: ProjectAccess) -> _Tree:
     project, within = scope.project, scope.within
     tree, files, unreadable, foreign = _Tree(), list[SourceFile](), list[Problem](), list[str]()
     settings: list[tuple[str, Problem]] = []
-    for entry in world.tree.walk(project.root, project.package_directories, metadata_format=scope.metadata_format):
+    entries = list(world.tree.walk(project.root, project.package_directories, metadata_format=scope.metadata_format))
+    for number, entry in enumerate(entries):
+        if number % _STEP == 0 and number:
+            world.tell("Reading files", number, len(entries))
         match entry:
             case Problem():
                 unreadable.append(entry)

@@ -128,7 +128,7 @@ class _Pipeline:
     def __init__(self, request: RunRequest, world: World, tracker: Tracker, closing: ExitStack) -> None:
         """What lasts as long as the run is given to `closing`."""
         self.request, self.options, self.tracker, self.closing = request, request.options, tracker, closing
-        self.world = replace(world, ask=tracker.asking(world.ask))
+        self.world = replace(world, ask=tracker.asking(world.ask), tell=tracker.tell)
 
     def run(self) -> None:
         with self.tracker.course(Subject(), (DISCOVER,)) as sequence, sequence.stage(DISCOVER) as work:

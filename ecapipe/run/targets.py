@@ -138,11 +138,21 @@ class RunTrees:
         return "tree" if self.hold(file) else "user"
 
     def hold(self, path: str) -> bool:
-        """Whether `path` lies in the repository of a tree that the run works on."""
+        """Whether `path` lies in the repository of a tree that the run works on: without a project of its own, in the
+        one that it is started in, too."""
         trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
         if self._batch:
             trees.update(self._batch.source_dirs)
+        # Whoever writes the repository could take its project away, and be the user.
+        if not self.projects and self._in_repository:
+            trees.add(".")
         return self._world.tree.in_repository(path, trees)
+
+    @property
+    def _in_repository(self) -> bool:
+        """Whether there is a repository around the current folder."""
+        tree = self._world.tree
+        return not posixpath.isabs(tree.label(tree.target(".")))
 
     def sf_logins(self) -> Sequence[SfLogin]:
         """The logins of the Salesforce CLI."""

@@ -176,20 +176,29 @@ def test_at_most_four_retrieves_run_at_a_time(scene: Scene) -> None:
     assert max(running) == 4
 
 
-def test_a_shard_retrieves_only_from_orgs_that_its_logins_need(scene: Scene) -> None:
+@pytest.mark.parametrize("by", ["row", "flag"])
+def test_a_shard_retrieves_only_from_orgs_that_its_logins_need(by: str, scene: Scene) -> None:
     names = ORGS[:3]
-    table = scene.table(names, apps="Robot")
+    selection = ["--file", f"../{scene.table(names, **({'apps': 'Robot'} if by == 'row' else {}))}"]
+    selection += ["--name", "Robot"] if by == "flag" else []
     home = {
         number: [each for each in names if Shard(number, 7).holds(Subject("Robot", each))] for number in range(1, 8)
     }
     full = next(number for number, orgs in home.items() if orgs)
     empty = next(number for number, orgs in home.items() if not orgs)
-    ended = scene.run("--file", f"../{table}", "--shard", f"{full}/7", "--json")
+    ended = scene.run(*selection, "--shard", f"{full}/7", "--json")
     assert (ended.status, [each["org"] for each in ended.result["successes"]]) == (0, home[full])
     assert len(scene.retrieves) == len(home[full])
-    nothing = scene.run("--file", f"../{table}", "--shard", f"{empty}/7", "--json")
+    nothing = scene.run(*selection, "--shard", f"{empty}/7", "--json")
     assert (nothing.status, nothing.result["stages"][0]["outcome"]) == (0, "warning")
     assert len(scene.retrieves) == len(home[full])
+    # What the orgs of this shard lack, those of another may have: it is a failure of these orgs.
+    if by == "flag":
+        scene.bring(**{org: {"files": brought(org, "Other")} for org in home[full]})
+        lacking = scene.run(*selection, "--shard", f"{full}/7", "--json")
+        assert {(each["org"], each["name"]) for each in lacking.result["failures"]} == {
+            (org, "OrgWithoutApps") for org in home[full]
+        }
 
 
 FAILURES: dict[str, tuple[dict[str, Any], str]] = {

@@ -71,6 +71,10 @@ def cases(root: Path, url: str) -> Iterator[tuple[str, ...]]:
     (root / "orgs.csv").write_text("alias\nprod\n", encoding="utf-8")
     plant(root, **configured(url))
     yield ("-f", str(root / "orgs.csv"))
+    # A project in a submodule: whoever writes the repository chooses that.
+    plant(root, {".git": "gitdir: ../.git/modules/project\n"})
+    (root / "orgs.csv").write_text(f"alias,url\nprod,{url}\n", encoding="utf-8")
+    yield ("-f", str(root / "orgs.csv"))
 
 
 def ask(command: str, root: Path, *more: str) -> Ended:
@@ -182,6 +186,20 @@ def test_no_link_of_the_project_sends_the_secret_of_another(stranger: Origin, tm
     assert stranger.seen == []
     assert (ended.status, ended.document["name"]) == (1, "SchemaValidationError")
     assert "sourceDir leads outside the repository" in ended.document["message"]
+
+
+@pytest.mark.parametrize("command", ["run", "app probe"])
+def test_a_repository_without_a_project_is_no_user(command: str, stranger: Origin, tmp_path: Path) -> None:
+    """Whoever writes it could have taken the project away."""
+    other, repository = elsewhere(tmp_path / "other"), tmp_path / "repository"
+    rows = [{"alias": "prod", "url": stranger.url(""), "sourceDir": str(other)}]
+    trees.plant(repository, {"ci/orgs.json": json.dumps(rows), ".git/HEAD": ""})
+    words = [*command.split(), "-f", "orgs.json", "--json"]
+    ended = inside(*words, at=repository / "ci", **ENVIRONMENT)
+    assert (ended.status, ended.document["name"], stranger.seen) == (2, "MalformedBatchFile", [])
+    (repository / ".git").rename(repository / "no.git")
+    inside(*words, at=repository / "ci", **ENVIRONMENT)
+    assert SECRET in "".join(call.body for call in stranger.seen), "without one the file is the user's"
 
 
 @pytest.mark.parametrize("absolute", [False, True])

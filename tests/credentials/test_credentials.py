@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, get_args
 
 import chains
 import pytest
@@ -23,7 +23,7 @@ from ecapipe.adapters.composition import SOURCES
 from ecapipe.adapters.environment import Environment
 from ecapipe.credentials import placeholders, resolution, sources
 from ecapipe.credentials.resolution import SWITCH, Credentials, Resolution
-from ecapipe.credentials.sources import Field, Scope
+from ecapipe.credentials.sources import Field, Scope, SourceName
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs import selection
 from ecapipe.orgs.org import Org
@@ -693,6 +693,10 @@ def test_a_keyring_that_fails_is_why_there_is_no_secret() -> None:
     found = app(settings={"consumerSecret": None})
     chain = chains.chain((found,), (UAT,), given_as(), find_saved=broken)
     assert missing(resolution.resolve(found, UAT, chain, allowed_flows)).kind is keyring_failed
+
+
+def test_results_name_the_sources_that_there_are() -> None:
+    assert {source.name for source in SOURCES} == set(get_args(SourceName))
 
 
 def test_a_secret_that_is_held_is_known_without_a_look() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from commandline import ROOT, SAMPLE
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]  # two builds from clones
 
 CI = ROOT / ".ci"
 LOCK = ROOT / ".github/lock"

@@ -258,15 +258,22 @@ class GitRepository:
         for blob, pieces in self._read(names):
             yield names[blob], pieces
 
-    def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        listing = (
+    def history(self) -> tuple[int, Iterator[tuple[str, Iterator[bytes]]]]:
+        command = (
             "rev-list", "--all", "--objects", "--filter=object:type=blob", "--filter-provided-objects",
             "--missing=print",  # cat-file is asked for these, too, and says that they are missing
         )  # fmt: skip
-        with self._started(*listing) as blobs, self._started(
-            # %(rest) is what rev-list writes behind the id: a name.
-            "cat-file", f"--batch={_HEADER}%(rest)", "--buffer", source=blobs
-        ) as output:  # fmt: skip
+        listed, count = bytearray(), 0
+        with self._started(*command) as output:
+            for line in output:
+                listed += line
+                count += 1
+                self._received += 1
+        return count, self._listed(bytes(listed))
+
+    def _listed(self, blobs: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
+        # %(rest) is what rev-list writes behind the id: a name.
+        with self._started("cat-file", f"--batch={_HEADER}%(rest)", "--buffer", stdin=blobs) as output:
             yield from self._contents(output)
 
     def _names(self, *command: str, stdin: bytes = b"") -> list[str]:
@@ -551,7 +558,8 @@ def _open(top: str) -> Repo:
             """The repository's own file alone: it may include a pipe, and then git is asked with a time limit."""
             return git.GitConfigParser(os.path.join(self.common_dir, "config"), read_only=True, merge_includes=False)
 
-    return Repository(top)
+    # A submodule may be called $HOME: that is a name, and no variable.
+    return Repository(top, expand_vars=False)
 
 
 def _is_current(repo: Repo, top: str, git_dir: str | None) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
-from urllib.parse import urlsplit
 
 from ecapipe.check.findings import Level, Levels
 from ecapipe.check.rules.rule import DX_GUIDE, GUIDE, HELP, REGISTRY, guide, project_rule, rule
@@ -347,11 +346,8 @@ def _orphaned(subject: RuleInput) -> bool:
 def _assess(url: str) -> str | None:
     """What is wrong with a callback URL: it has to be absolute and without fragment (RFC 6749 §3.1.2), and, which is
     `_INSECURE`, not http over a network."""
-    try:
-        parts = urlsplit(url)
-        # Reading it raises on a port that is no number.
-        parts.port  # noqa: B018
-    except ValueError:
+    parts = apps.split(url)
+    if parts is None:
         return "is not an absolute URL"
     if "#" in url:
         return "has a fragment (#)"
