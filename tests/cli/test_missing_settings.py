@@ -305,6 +305,16 @@ def test_a_settings_file_that_cannot_be_read_is_not_missing(tmp_path: Path, case
     assert SETTINGS in probed.result["probes"][0]["message"]
 
 
+@pytest.mark.parametrize("name", ["Acme.ecaGlblOauth-META.XML", "Acme.ecaGlblOauth.xml", "x.ecaGlobalOauth-meta.xml"])
+def test_a_settings_file_that_is_misnamed_is_not_missing(tmp_path: Path, name: str) -> None:
+    path = SETTINGS.replace("Acme_glbloauth.ecaGlblOauth-meta.xml", name)
+    root = plant(tmp_path, without_file(), {path: trees.app("Acme")[SETTINGS]})
+    checked = inside("app", "check", "--json", at=root)
+    assert [each["rule"] for each in checked.result["findings"] if each["level"] == "error"] == ["suffix-misspelt"]
+    (failure,) = inside("run", "-o", URL, "--json", at=root).result["failures"]
+    assert (failure["app"], failure["name"]) == ("Acme", "SuffixMisspelt")
+
+
 def test_another_apps_file_that_cannot_be_read_says_nothing_of_this_one(tmp_path: Path) -> None:
     broken: trees.Files = {SETTINGS: str(trees.app("Acme")[SETTINGS]).replace("</consumerKey>", "</oops>")}
     root = plant(tmp_path, without_file(), without_file(name="Portal"), broken)
