@@ -9,11 +9,18 @@ from ecapipe.problems.problem import USAGE, Wording, command, listed, problem, s
 _MANAGER = "https://{name}.my.salesforce-setup.com/lightning/setup/{page}/home"
 
 
+_PAGES = {
+    "ExternalClientApplicationSettings": "External Client App Settings",
+    "ManageExternalClientApplication": "External Client App Manager",
+    "PermSets": "Permission Sets",
+}
+
+
 def setup_page(host: str, page: str) -> str:
     """The address of a page of Setup, if the host is a My Domain; else how to get there."""
     name, domain, _ = host.partition(".my.salesforce.com")
     if not domain:
-        return f"Setup, {page}"
+        return f"Setup, {_PAGES[page]}"
     return _MANAGER.format(name=name, page=page)
 
 

@@ -21,6 +21,7 @@ from ecapipe.problems.credentials import (
     rest_session_refused,
     rest_switch_off,
 )
+from ecapipe.problems.oauth import api_disabled_for_user, api_session_refused
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.rotation import (
     packaged_app_not_rotated,
@@ -37,7 +38,9 @@ from ecapipe.saved import sessions
 from ecapipe.saved.records import SavedLogin
 from ecapipe.secret import mask
 
-_NEXT_LOGIN = frozenset({rest_permission_missing, rest_session_refused, rest_refused})
+_NEXT_LOGIN = frozenset(
+    {rest_permission_missing, rest_session_refused, rest_refused, api_disabled_for_user, api_session_refused}
+)
 """Problems that another user of the org may not have."""
 
 

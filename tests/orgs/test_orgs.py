@@ -219,7 +219,14 @@ def test_a_host_of_pages_or_files_is_refused_with_the_my_domain(name: str, pages
 @pytest.mark.parametrize(
     "host",
     [
-        *("api.salesforce.com", "www.salesforce.com", "www.force.com", "vf.force.com", "file.force.com"),
+        *(
+            "api.salesforce.com",
+            "eu.api.salesforce.com",
+            "www.salesforce.com",
+            "www.force.com",
+            "vf.force.com",
+            "file.force.com",
+        ),
         *("lightning.force.com", "WWW.Salesforce.com", "acme.vf.crmforce.mil", "acme.file.crmforce.mil"),
         *(".my.salesforce.com", "acme..my.salesforce.com", "acme.my.salesforce.com..", "..force.com"),
         *("acme.my.salesforce.com:0", "acme.my.salesforce.com:00", "localhost:0", "acme.my-salesforce.com:0"),
