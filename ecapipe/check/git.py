@@ -84,5 +84,8 @@ class Git(Protocol):
     def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         """Every content of the index in `folder`, once, with its names. Each has to be read before the next."""
 
+    def altered(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        """The same of what git has otherwise than it writes it to the disk, as a .gitattributes tells it to."""
+
     def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Every content of every commit, once, under one of its names. Each has to be read before the next."""

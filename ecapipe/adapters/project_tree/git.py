@@ -72,6 +72,8 @@ _LONGEST: Final = 4096
 """Bytes of a path."""
 _MOST: Final = 20_000
 """Folders of a repository: 256 for objects, and those of branches."""
+_UNALTERED: Final = ":(exclude,attr:!filter !ident !working-tree-encoding)"
+"""What has none of the attributes by which git writes other text to the disk than it has; line ends aside."""
 _READ_BY_GIT: Final = frozenset({".gitignore", ".gitattributes"})
 """Files of a work tree that git reads whatever it is asked."""
 _SOON: Final = 1.0
@@ -251,9 +253,12 @@ class GitRepository:
         command = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", f":(literal){folder}")
         return self._names(*command)
 
-    def staged(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+    def altered(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
+        return self.staged(folder, _UNALTERED)
+
+    def staged(self, folder: str, *but: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         names: dict[str, list[str]] = {}
-        for name, blob in _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){folder}")).items():
+        for name, blob in _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){folder}", *but)).items():
             names.setdefault(blob, []).append(name)
         for blob, pieces in self._read(names):
             yield names[blob], pieces
