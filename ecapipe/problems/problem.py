@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -167,7 +167,7 @@ def option(name: str, value: str) -> str:
     return f"--{name.replace('_', '-')}{separator}{quote(value)}"
 
 
-def quote(word: str, *, windows: bool = os.name == "nt") -> str:
+def quote(word: str, *, windows: bool = sys.platform == "win32") -> str:
     """`word` for a shell, and as displays show it: they take out what could move the cursor.
 
     Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, to which a backslash between single

@@ -265,7 +265,8 @@ def known_of(app: App) -> Evidence:
     spots = {app.name: (Sighting("notes.md", 1),)}
     return Evidence(
         "", "deploy", target="00D000000000001EAA", jwt=frozenset((app.name,)), tracked=files, exposed=files,
-        unignored=files, staged=files, certified=files, open_to_others=files, elsewhere=spots, history={app.name: ("notes.md",)},
+        unignored=files, staged=files, certified=files, open_to_others=files,
+        elsewhere=spots, history={app.name: ("notes.md",)},
         keys={trees.key(app.name): (app.name, "Copy")}, expired_certificates=dict.fromkeys(files, "2020-01-01"),
         invalid_certificates=files, deleted={app.name: "a"},
         connected_apps={app.name: ("a",)},
