@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -28,6 +27,8 @@ up to 15, and its guide to hosted MCP servers 30 for a new app."""
 
 _SINGLE: Final = re.compile("['\u2018-\u201b]")
 """Single quotes (about_Quoting_Rules of PowerShell)."""
+_READ_BY_FISH: Final = re.compile(rf"\\(?:[\\]|{_SINGLE.pattern}|$)")
+"""A backslash that escapes what follows it, between single quotes, too (The fish language, Quotes)."""
 
 MISTAKES_SHOWN = 100
 """Mistakes of one file that are named; a batch file may have thousands of rows."""
@@ -167,19 +168,19 @@ def option(name: str, value: str) -> str:
     return f"--{name.replace('_', '-')}{separator}{quote(value)}"
 
 
-def quote(word: str, *, windows: bool = sys.platform == "win32") -> str:
+def quote(word: str) -> str:
     """`word` for a shell, and as displays show it: they take out what could move the cursor.
 
-    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, to which a backslash between single
-    quotes means something, and by PowerShell, to which each of `_SINGLE` is one. On `windows` there is no fish, and a
-    backslash is in every path.
+    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, to which a backslash may mean
+    something between single quotes, and by PowerShell, to which each of `_SINGLE` is one.
     """
     if not word.isprintable():
         return "$'" + "".join(map(_escape, word)) + "'"
     if shlex.quote(word) == word and not word.startswith("="):
         return word
+    # Only where fish needs it: PowerShell takes it for another path.
     quoted = _SINGLE.sub(r"""'"\g<0>"'""", word)
-    return "'" + (quoted if windows else quoted.replace("\\", r"'\\'")) + "'"
+    return "'" + (quoted.replace("\\", r"'\\'") if _READ_BY_FISH.search(word) else quoted) + "'"
 
 
 def _escape(character: str) -> str:

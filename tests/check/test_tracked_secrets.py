@@ -43,7 +43,7 @@ HARMLESS: Final = (
     "<!-- consumerSecret -> see the vault -->", f"<label>{'0' * 64}</label>", f"<label>{'a1' * 64}</label>",
 )  # fmt: skip
 
-text = st.text(st.characters(codec="utf-8", exclude_characters="<>&\0", exclude_categories=("Cc",)), max_size=20)
+text = st.text(st.characters(codec="utf-8", exclude_characters="<>&", exclude_categories=["Cc"]), max_size=20)
 generated = st.text("0123456789ABCDEFabcdef", min_size=64, max_size=64).filter(lambda value: len(set(value)) > 1)
 
 

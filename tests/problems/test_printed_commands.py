@@ -95,10 +95,10 @@ def test_a_word_reaches_a_program_as_it_is(name: str) -> None:
         assert clean(text).replace("# #", "##") == text
 
 
-@given(NAMES, st.booleans())
-def test_nothing_of_a_word_stands_outside_of_the_quotes_of_powershell(name: str, windows: bool) -> None:
+@given(NAMES)
+def test_nothing_of_a_word_stands_outside_of_the_quotes_of_powershell(name: str) -> None:
     outside, closing = "", ""
-    for character in quote(name, windows=windows):
+    for character in quote(name):
         alike = next((each for each in ("'\u2018\u2019\u201a\u201b", '"\u201c\u201d\u201e') if character in each), "")
         if not closing:
             outside, closing = outside + ("" if alike else character), alike
