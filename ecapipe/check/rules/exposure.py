@@ -34,8 +34,7 @@ def _strays(evidence: Evidence) -> Iterator[Remark]:
 
 @rule(
     levels=Levels(login="warning", deploy="error", commit="error"),
-    means="A settings file that holds a consumer secret, or a copy of one such as App.ecaGlblOauth-meta.xml.orig, is "
-    "tracked by git. The secret may be in a comment, and git may have it though the file on the disk doesn't.",
+    means="A settings file that holds a consumer secret, or a copy of one, is tracked by git.",
     why="Anyone who can read the repository, now or later, can act as the app. Salesforce says not to add this type "
     "to source control.",
     remedy="Untrack the file, add it to .gitignore, and rotate the secret.",
