@@ -35,8 +35,10 @@ WITH_GIT: Final[frozenset[Need]] = FROM_GIT | {"elsewhere", "history"}
 
 _GENERATED: Final = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])")
 """A consumer secret as Salesforce makes it."""
-_NAMED: Final = re.compile(rb"[<:]consumerSecret\b[^<>]{0,1000}>\s*([^<\s][^<]*)", re.IGNORECASE)
+_NAMED: Final = re.compile(rb"[<:]consumerSecret\b[^<>]{0,200}>\s*([^<\s][^<]{0,999})", re.IGNORECASE)
 """A consumer secret in what may be no element to a parser, such as a comment."""
+_OVERLAP: Final = 2048
+"""Bytes that are looked at with one piece and the next, for a secret may lie across."""
 _SETTINGS: Final = f".{metadata.SETTINGS.suffix.lower()}"
 _CONSUMER_KEY: Final = re.compile(r"<consumerKey>\s*([^<\s]+)")
 
@@ -321,16 +323,18 @@ class EvidenceCollector:
         folder = git.name(self._root) if git else None
         if git is None or folder is None:
             return ()
-        index, own_names = git.index(), {git.name(f"{self._root}/{path}") for path in own}
-        names = [name for name in index if _SETTINGS in name.lower() and name not in own_names]
-        names = [name for name in names if elsewhere(posixpath.join(git.top, name))]
+        own_names = {git.name(f"{self._root}/{path}") for path in own}
+        names: dict[str, list[str]] = {}
+        for name, blob in git.index().items():
+            is_stray = _SETTINGS in name.lower() and name not in own_names
+            if is_stray and elsewhere(posixpath.join(git.top, name)):
+                names.setdefault(blob, []).append(name)
         try:
-            contents = git.read(index[name] for name in names)
+            found = [name for blob, pieces in git.stream(names) if _any_secret_in(pieces) for name in names[blob]]
         except EcapipeError as error:
             self._note_refusal(error)
             return ()
         self.has_git_facts = True
-        found = [name for name in names if secrets_in(contents.get(index[name], b""))]
         return tuple(posixpath.relpath(name, folder) for name in found)
 
     def _repositories(self, files: Iterable[SourceFile]) -> Iterable[_Repository]:
@@ -515,6 +519,16 @@ def secrets_in(content: bytes) -> set[str]:
     if document is not None:
         secrets.update(_secrets(document))
     return {secret for secret in secrets if not is_placeholder(secret)}
+
+
+def _any_secret_in(pieces: Iterable[bytes]) -> bool:
+    """Whether there is a consumer secret in a file, however large."""
+    tail = b""
+    for piece in pieces:
+        if secrets_in(tail + piece):
+            return True
+        tail = piece[-_OVERLAP:]
+    return False
 
 
 def _has_certificate(content: bytes) -> bool:

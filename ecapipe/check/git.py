@@ -69,6 +69,9 @@ class Git(Protocol):
     def read(self, blobs: Iterable[str]) -> Mapping[str, bytes]:
         """Contents, by id."""
 
+    def stream(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """The same, however large and many they are. Each has to be read before the next."""
+
     def ignored(self, names: Iterable[str]) -> frozenset[str]:
         """Those of `names` that a .gitignore covers, tracked or not."""
 

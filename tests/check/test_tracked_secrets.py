@@ -121,7 +121,9 @@ def test_a_copy_of_a_settings_file_is_none_of_the_apps(tmp_path: Path) -> None:
         f"{SETTINGS}.orig", f"{SETTINGS}~", "force-app/.old/B.ecaGlblOauth-meta.xml", "force-app/lwc/B.ECAGLBLOAUTH",
         "docs/B.ecaGlblOauth", "deep/er/than/it/looks/B.ecaGlblOauth-meta.xml",
     }  # fmt: skip
-    root = ground.ready(tmp_path, committed(harmless | dict.fromkeys(copies, content)))
+    large = {"docs/large.ecaGlblOauth": " " * (2**20 - 300) + str(content)}
+    root = ground.ready(tmp_path, committed(harmless | dict.fromkeys(copies, content) | large))
+    copies |= large.keys()
     for gate in GATES:
         assert flagged(root, gate) == copies, gate
     assert flagged(root, CheckOptions()) == set(), "before a login, only what it uses"

@@ -202,14 +202,13 @@ class GitRepository:
         return commit
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        ids = dict.fromkeys(blobs)
+        return {blob: _beginning(pieces) for blob, pieces in self.stream(dict.fromkeys(blobs))}
+
+    def stream(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        ids = "".join(f"{blob}\n" for blob in blobs).encode()
         # Starting git takes milliseconds, also to ask it nothing.
         if not ids:
-            return {}
-        return {blob: _beginning(pieces) for blob, pieces in self._read(ids)}
-
-    def _read(self, blobs: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        ids = "".join(f"{blob}\n" for blob in blobs).encode()
+            return
         with self._started("cat-file", f"--batch={_HEADER}%(objectname)", "--buffer", stdin=ids) as output:
             yield from self._contents(output)
 
@@ -260,7 +259,7 @@ class GitRepository:
         names: dict[str, list[str]] = {}
         for name, blob in _blobs(self._entries("ls-files", "-s", "-z", "--", f":(literal){folder}", *but)).items():
             names.setdefault(blob, []).append(name)
-        for blob, pieces in self._read(names):
+        for blob, pieces in self.stream(names):
             yield names[blob], pieces
 
     def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
