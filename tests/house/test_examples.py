@@ -184,6 +184,17 @@ def test_an_example_of_a_rotation_succeeds(line: str, tmp_path: Path) -> None:
             assert received[0]["argv"] != received[1]["argv"]
 
 
+def test_no_example_lets_python_look_for_modules_in_the_current_folder() -> None:
+    files = [path for path in (ROOT / ".github").rglob("*") if path.is_file() and path.suffix != ".md"]
+    texts = [
+        *re.findall(r"```\w*\n(.*?)```", README + GUIDES, re.DOTALL),
+        *(path.read_text("utf-8") for path in files),
+    ]
+    started = [line for text in texts for line in text.splitlines() if re.search(r"-m ecapipe(?!\.)\b", line)]
+    assert [line for line in started if " -I " not in line] == []
+    assert "python -I -m ecapipe" in GUIDES
+
+
 def test_every_command_has_an_example() -> None:
     leaves = [" ".join(("ecapipe", name, child)) for name, entry in help.COMMANDS.items() for child in entry.children]
     alone = [f"ecapipe {name}" for name, entry in help.COMMANDS.items() if not entry.children]
