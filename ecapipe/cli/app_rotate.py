@@ -37,6 +37,9 @@ class RotateCommand(Command):
         return super(Command, self).parse_args(ctx, check_words(ctx, self, args))
 
 
+COMMAND_CLASS = RotateCommand
+
+
 @command_flags
 class RotateFlags(ProjectFlags):
     """What ``ecapipe app rotate`` takes."""

@@ -551,7 +551,8 @@ def _open(top: str) -> Repo:
             """The repository's own file alone: it may include a pipe, and then git is asked with a time limit."""
             return git.GitConfigParser(os.path.join(self.common_dir, "config"), read_only=True, merge_includes=False)
 
-    return Repository(top)
+    # A submodule may be called $HOME: that is a name, and no variable.
+    return Repository(top, expand_vars=False)
 
 
 def _is_current(repo: Repo, top: str, git_dir: str | None) -> bool:
