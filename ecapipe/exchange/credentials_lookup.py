@@ -30,8 +30,8 @@ MAX_PAGES: Final = 50
 """Pages of apps that are read: 5,000 apps."""
 
 MAX_CONSUMERS: Final = 100
-"""Consumers of one app that are read. Each may be asked about by itself: without a bound a page of some megabytes would
-be followed by thousands of requests."""
+"""Consumers of one app that are read. Each may be asked about by itself: without a bound one large page would be
+followed by thousands of requests."""
 
 _TRY_NEXT_ORG: Final = frozenset({rest_app_not_listed, rest_consumer_unknown})
 """Problems of an org that does not have the consumer: another one may."""
