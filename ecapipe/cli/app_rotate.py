@@ -49,6 +49,9 @@ class RotateCommand(ResumableCommand):
         return []
 
 
+COMMAND_CLASS = RotateCommand
+
+
 @command_flags
 class RotateFlags(ProjectFlags):
     """What ``ecapipe app rotate`` takes."""

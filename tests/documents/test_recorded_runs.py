@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,7 +89,7 @@ def only(events: Iterable[Event], kind: type[RunEnded]) -> list[RunEnded]:
 
 @given(text=st.none() | scenes.hostile, interrupted=st.booleans())
 def test_a_result_tells_the_same_run_again(text: str | None, interrupted: bool) -> None:
-    events = [replace(e, interrupted=interrupted) if isinstance(e, RunEnded) else e for e in scenes.run(text)]
+    events = [e._replace(interrupted=interrupted) if isinstance(e, RunEnded) else e for e in scenes.run(text)]
     before = document(events)
     assert document(loaded(before).events()) == json.loads(json.dumps(before))
     bare = loaded(before["result"])
