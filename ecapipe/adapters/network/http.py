@@ -160,13 +160,14 @@ class Http:
     def _make(self, encrypted: bool, proxy: Proxy | None) -> httpx.HTTPTransport:
         # Without TLS nothing has to be trusted.
         verify = self._tls() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        import httpcore
         import httpx
 
         from ecapipe.adapters.network.wire import Wire
 
         # httpx writes full URLs, with their query, into the log at INFO.
-        for name in ("httpx", "httpcore"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        for library in (httpx, httpcore):
+            logging.getLogger(library.__name__).setLevel(logging.CRITICAL)
         through = None
         if proxy is not None:
             through = httpx.Proxy(proxy.url, ssl_context=verify if proxy.scheme == "https" else None)
