@@ -160,14 +160,13 @@ class Http:
     def _make(self, encrypted: bool, proxy: Proxy | None) -> httpx.HTTPTransport:
         # Without TLS nothing has to be trusted.
         verify = self._tls() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        import httpcore
         import httpx
 
-        from ecapipe.adapters.network.wire import Wire
+        from ecapipe.adapters.network.wire import LOGGER, Wire
 
         # httpx writes full URLs, with their query, into the log at INFO.
-        for library in (httpx, httpcore):
-            logging.getLogger(library.__name__).setLevel(logging.CRITICAL)
+        for logger in (httpx.__name__, LOGGER):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         through = None
         if proxy is not None:
             through = httpx.Proxy(proxy.url, ssl_context=verify if proxy.scheme == "https" else None)
