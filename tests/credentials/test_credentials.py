@@ -150,6 +150,33 @@ def test_a_secret_comes_only_from_the_sources_that_were_named() -> None:
     assert missing(resolved(app(), secret_from=("environment",))).kind is consumer_secret_missing
 
 
+WAYS = {
+    "environment": "CLIENT_SECRET_BILLING",
+    "prompt": "at the prompt",
+    "keyring": "in the keyring",
+    "file": "retrieve",
+}
+
+
+@pytest.mark.parametrize("sources", [("environment",), ("keyring", "prompt"), ("file",), ("replacement",), ()])
+def test_no_advice_names_a_source_that_is_not_asked(sources: tuple[str, ...]) -> None:
+    found = app(settings={"consumerSecret": None})
+    chain = chains.chain((found,), secret_from=sources, find_saved=lambda key: None)
+    problem = missing(resolution.resolve(found, None, chain, allowed_flows))
+    advised = {source for source, words in WAYS.items() if any(words in action for action in problem.actions)}
+    assert advised == ({*sources} & {*WAYS} if sources else {*WAYS})
+    assert ["Or " in action for action in problem.actions] == [False] + [True] * (len(problem.actions) - 1)
+    if sources == ("replacement",):
+        assert "without --secret-from" in problem.actions[0]
+
+
+def test_a_variable_of_an_org_is_the_only_way() -> None:
+    row = replace(UAT, secret_env="CI_SECRET")
+    problem = missing(resolved(app(settings={"consumerSecret": None}), row))
+    (action,) = problem.actions
+    assert action.startswith("Set CI_SECRET to the consumer secret")
+
+
 def test_a_placeholder_in_one_variable_leaves_the_next_to_count() -> None:
     result = resolved(app(), UAT, SECRET_BILLING_UAT="${SECRET}", SECRET_BILLING="real1234")
     assert pair(result)[1] == "real1234"
@@ -532,6 +559,7 @@ PLACEHOLDERS = """
     @SECRET@ [MASKED] ****f00d undefined FIXME fix-me SET_ME CHANGE_ME_PLEASE SECRET_GOES_HERE client_secret nil
     op://vault/item/secret vault:secret/data#key arn:aws:secretsmanager:eu:1:secret ENC[AES256_GCM,data:q=,iv:q]
     ENC(q83=) {cipher}q83 $ANSIBLE_VAULT;1.1;AES256 %(secret)s %{SECRET} $[SECRET] $<SECRET> #{SECRET}# ((secret))
+    @Microsoft.KeyVault(SecretUri=https://x) changeme123 secret1 projects/p/secrets/s/versions/1 secretref:name
     0000000000000000000000000000000000000000000000000000000000000000 ffffffffffffffffffffffffffffffffffffffff
 """.split()
 

@@ -11,6 +11,7 @@ from typing import Final
 from ecapipe.check.findings import Level, Levels
 from ecapipe.check.rules.rule import DX_GUIDE, GUIDE, HELP, REGISTRY, guide, project_rule, rule
 from ecapipe.check.rules.subject import Evidence, Remark, RuleInput
+from ecapipe.credentials.resolution import NO_FILE
 from ecapipe.credentials.sources import variables
 from ecapipe.oauth.flows import registry
 from ecapipe.problems import project as problems
@@ -53,7 +54,11 @@ def settings_missing(subject: RuleInput) -> Iterator[Remark]:
         mildest = "note"
     elif _can_login_without_settings(subject):
         mildest = "warning"
-    yield subject.remark(problem.message, *problem.actions, at_most=mildest)
+    # What was to stand in for the file, and cannot.
+    states = subject.resolution.key, subject.resolution.secret
+    faults = [cause for state in states if state.source is None for cause in state.causes if cause != NO_FILE]
+    message = " ".join((problem.message, *dict.fromkeys(faults)))
+    yield subject.remark(message, *problem.actions, at_most=mildest)
 
 
 def _can_login_without_settings(subject: RuleInput) -> bool:
