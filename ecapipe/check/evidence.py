@@ -19,6 +19,7 @@ from ecapipe.credentials.placeholders import is_placeholder
 from ecapipe.oauth.flows.jwt import JWT
 from ecapipe.orgs import org_file
 from ecapipe.orgs.hosts import is_instanced
+from ecapipe.orgs.org import Org
 from ecapipe.problems.git import git_unavailable
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.problems.usage import unreadable_file
@@ -76,10 +77,14 @@ def consumer_secrets(apps: Iterable[App]) -> list[tuple[str, Secret]]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The org of a deploy: its id, empty if that is not known, and the address that ``--target-org`` stands for."""
+    """The org of a deploy, if it is known."""
 
-    org_id: str
-    url: str | None = None
+    org: Org | None = None
+
+    @property
+    def org_id(self) -> str:
+        """Its id; empty if that is not known."""
+        return (self.org and self.org.org_id) or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,7 @@ class EvidenceCollector:
             namespace=self._project.namespace,
             today=self._today,
             target=target.org_id if target else None,
+            org=target.org if target else None,
             jwt=self._jwt_apps(apps),
             keys=self._keys,
             open_to_others=self._files_open_to_others(apps),
@@ -210,7 +216,7 @@ class EvidenceCollector:
         addresses: dict[str, object] = {"sfdcLoginUrl": project.login_url}
         addresses |= {f"plugins.ecapipe.orgs.{alias}": org.get("url") for alias, org in project.orgs.items()}
         if target and self._options.target not in project.orgs:
-            addresses["--target-org"] = target.url
+            addresses["--target-org"] = target.org and target.org.url
         return {place: url for place, url in addresses.items() if isinstance(url, str) and is_instanced(url)}
 
     def _connected_apps(self, paths: Iterable[str]) -> dict[str, list[str]]:
@@ -444,9 +450,10 @@ class EvidenceCollector:
             self._note_unexamined(message, (action,), at_most="warning")
         folder = git.name(self._root) or "."
         paths: dict[str, set[str]] = {}
-        for count, (name, pieces) in enumerate(git.history(), 1):
+        total, contents = git.history()
+        for count, (name, pieces) in enumerate(contents, 1):
             if count % _PROGRESS_STEP == 0:
-                self._options.tell(f"Searching the history: {count} objects")
+                self._world.tell("Searching the history", count, total)
             for app in self._search.find(pieces):
                 paths.setdefault(app, set()).add(posixpath.relpath(name, folder))
         return {app: tuple(sorted(each)) for app, each in paths.items()}

@@ -90,5 +90,6 @@ class Git(Protocol):
     def altered(self, folder: str) -> Iterator[tuple[Sequence[str], Iterator[bytes]]]:
         """The same of what git has otherwise than it writes it to the disk, as a .gitattributes tells it to."""
 
-    def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Every content of every commit, once, under one of its names. Each has to be read before the next."""
+    def history(self) -> tuple[int, Iterator[tuple[str, Iterator[bytes]]]]:
+        """Every content of every commit, once, under one of its names, and how many they are. Each has to be read
+        before the next."""

@@ -97,10 +97,10 @@ def _inspect(selection: ProjectSelection, options: CheckOptions, world: CheckAcc
     org = _target_org(selection, options, discovery.projects, world)
     target: Target | None = None
     if org:
-        target = Target(org.org_id or "", org.url)
+        target = Target(org)
     elif options.purpose == "deploy":
         # A deploy has a target, even where nobody knows its id.
-        target = Target("")
+        target = Target()
     chain = view.chain(Scope(discovery.apps, orgs=(org,) if org else (), known=discovery.known))
     all_apps = discovery.apps
     if options.since is not None:

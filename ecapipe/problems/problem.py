@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Final, Generic, Literal, ParamSpec
 
@@ -49,6 +49,8 @@ class Problem:
     host: str | None = None
     http_status: int | None = None
     oauth_error: str | None = None
+    retrievals: tuple[str, ...] = field(default=(), compare=False)
+    """Those of its actions that are a retrieve and nothing else."""
 
     @property
     def kind(self) -> Kind[...] | None:
@@ -60,13 +62,19 @@ class Problem:
         """Its message and what to do, in one line."""
         return " ".join((self.message, *self.actions))
 
+    def after_retrieve(self) -> Problem:
+        """The same for whoever has just retrieved: without the advice to do that again, where there is other."""
+        others = tuple(action for action in self.actions if action not in self.retrievals)
+        return replace(self, actions=others or self.actions)
+
 
 class EcapipeError(Exception):
-    """The one exception for foreseen failures: it carries a `Problem`."""
+    """The one exception for foreseen failures: it carries a `Problem`, and the name of the login that it is `about`
+    where nothing else tells."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, about: str = "") -> None:
         super().__init__(problem.message)
-        self.problem = problem
+        self.problem, self.about = problem, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +85,23 @@ class Wording:
     actions: tuple[str, ...]
     file: str | None = None
     line: int | None = None
+    retrievals: tuple[str, ...] = ()
+
+
+class Retrieval(str):
+    """An action that is a retrieve and nothing else."""
+
+    __slots__ = ()
 
 
 def say(message: str, *actions: str, file: str | None = None, line: int | None = None) -> Wording:
-    return Wording(message, actions, file, line)
+    retrievals = tuple(str(action) for action in actions if isinstance(action, Retrieval))
+    return Wording(message, tuple(map(str, actions)), file, line, retrievals)
+
+
+def alternatives(*actions: str) -> list[str]:
+    """Several ways out: "or" begins each after the first."""
+    return [*actions[:1], *(f"Or {action[:1].lower()}{action[1:]}" for action in actions[1:])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +132,7 @@ class Kind(Generic[P]):
             retryable=self.retryable,
             file=wording.file,
             line=wording.line,
+            retrievals=wording.retrievals,
         )
 
 
@@ -189,6 +211,11 @@ def _escape(character: str) -> str:
     # A byte of a file name that is no UTF-8 is a surrogate here.
     errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
     return "".join(f"\\{byte:03o}" for byte in character.encode(errors=errors))
+
+
+def retrieval(sentence: str, org: str | None = None, metadata: str = "ExtlClntAppGlobalOauthSettings") -> Retrieval:
+    """The action to run `retrieve_command`, which ends `sentence`."""
+    return Retrieval(f"{sentence}: {retrieve_command(org, metadata)}")
 
 
 def retrieve_command(org: str | None = None, metadata: str = "ExtlClntAppGlobalOauthSettings") -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Union
 
+from ecapipe.events import Tell
+
 # Only for types: most commands start without these modules.
 if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
@@ -104,6 +106,10 @@ class ProjectTree(Protocol):
 
 class ProjectAccess(Protocol):
     """What reading a project takes."""
+
+    @property
+    def tell(self) -> Tell:
+        """Shows how far it is."""
 
     @property
     def tree(self) -> ProjectTree: ...

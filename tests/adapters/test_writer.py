@@ -194,7 +194,10 @@ def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
         for name in ("folder", "pipe", "plug"):
             with pytest.raises(EcapipeError, match=r"folder|not a regular file"):
                 writer.write_in_project(str(root), name, b"new")
-        assert writer.obstacle(str(root / "plug"), []) == "it is not a regular file"
+        assert writer.obstacle(str(root / "plug"), []) == (
+            "it is not a regular file",
+            "Specify a path that you can write to.",
+        )
     writer.write_report("/dev/null", b"text", trees=[str(root)])
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 

@@ -262,15 +262,22 @@ class GitRepository:
         for blob, pieces in self.stream(names):
             yield names[blob], pieces
 
-    def history(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        listing = (
+    def history(self) -> tuple[int, Iterator[tuple[str, Iterator[bytes]]]]:
+        command = (
             "rev-list", "--all", "--objects", "--filter=object:type=blob", "--filter-provided-objects",
             "--missing=print",  # cat-file is asked for these, too, and says that they are missing
         )  # fmt: skip
-        with self._started(*listing) as blobs, self._started(
-            # %(rest) is what rev-list writes behind the id: a name.
-            "cat-file", f"--batch={_HEADER}%(rest)", "--buffer", source=blobs
-        ) as output:  # fmt: skip
+        listed, count = bytearray(), 0
+        with self._started(*command) as output:
+            for line in output:
+                listed += line
+                count += 1
+                self._received += 1
+        return count, self._listed(bytes(listed))
+
+    def _listed(self, blobs: bytes) -> Iterator[tuple[str, Iterator[bytes]]]:
+        # %(rest) is what rev-list writes behind the id: a name.
+        with self._started("cat-file", f"--batch={_HEADER}%(rest)", "--buffer", stdin=blobs) as output:
             yield from self._contents(output)
 
     def _names(self, *command: str, stdin: bytes = b"") -> list[str]:
