@@ -16,7 +16,9 @@ class Unwritten(OSError):
     raise it, or `BrokenPipeError`."""
 
 
-NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
+NoteKind = Literal["link", "offer", "asking", "waiting", "hint", "progress"]
+Tell = Callable[[str, int, int], None]
+"""Hears of long work: its name, and how many are done, of how many."""
 Outcome = Literal["passed", "warning", "failed", "skipped"]
 NamedBy = Literal["user", "tree", "salesforceCli"]
 """Who names the address of an org: the user (a flag, the environment, a file outside the tree), the tree (any file of
@@ -25,8 +27,17 @@ TokenFate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
 """The end of a token: what ecapipe did with it last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+def untold(work: str, done: int, total: int) -> None:
+    """A `Tell` that shows nothing."""
+
+
+def progress(work: str, done: int, total: int) -> str:
+    """How far long work is, in words."""
+    return f"{work}: {done} of {total}"
+
+
+# Stages and events are tuples: every command loads them, and a dataclass takes four times as long to make.
+class Stage(NamedTuple):
     """A step of the pipeline: `name` is part of the JSON contract, `title` is shown to people."""
 
     name: str
@@ -225,8 +236,7 @@ class SavedSecretFacts:
     saved_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     """The first event. `at` is the time of day in UTC, as ISO 8601; `stages` are those the run is asked for.
 
     `options` is its command line, redacted; None where it is not known, as of a run that 0.1.0 recorded.
@@ -239,8 +249,7 @@ class RunStarted:
     origin: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlanned:
+class RunPlanned(NamedTuple):
     """The subjects are known now, so that a display can show what is still to come."""
 
     projects: tuple[ProjectFacts, ...]
@@ -248,25 +257,23 @@ class RunPlanned:
     orgs: tuple[OrgFacts, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AppDescribed:
+class AppDescribed(NamedTuple):
     """The facts of an app. A later event about the same app replaces an earlier one."""
 
     app: AppFacts
 
 
-@dataclass(frozen=True, slots=True)
-class StageStarted:
+class StageStarted(NamedTuple):
     stage: Stage
     subject: Subject
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """Something a person has to know while a stage runs.
 
     ``link``: `text` is a URL to open; ``offer``: one that the board shows; ``asking``: a question is put on the
-    terminal, and displays stop redrawing it; ``waiting`` and ``hint`` are sentences.
+    terminal, and displays stop redrawing it; ``waiting`` and ``hint`` are sentences; ``progress`` is for a display
+    that moves, and replaces the one before; that of an org is worth a line.
     """
 
     kind: NoteKind
@@ -277,8 +284,7 @@ class Note:
     """The browser of the org that the link is for, if it can be opened from here."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageNoted:
+class StageNoted(NamedTuple):
     stage: Stage
     subject: Subject
     note: Note
@@ -298,16 +304,14 @@ class StageEnded:
     problem: Problem | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SubjectFinished:
+class SubjectFinished(NamedTuple):
     """The subject is through all the stages that the run is asked for; `login` if a token was among them."""
 
     subject: Subject
     login: LoginResult | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnded:
+class RunEnded(NamedTuple):
     interrupted: bool
     milliseconds: int
 

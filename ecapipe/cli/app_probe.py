@@ -60,9 +60,7 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment, flags.target_org, files=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
-    )
+    orgs = options.select_orgs(environment, flags)
     interactive = not flags.no_prompt and not session.json and session.err.isatty() and not environment.is_ci()
     world = replace(
         composition.real_world(environment, secret_prompts=interactive),
@@ -73,6 +71,8 @@ def probe_apps(session: CommandSession, flags: ProbeFlags) -> int:
             from ecapipe.cli.local_org import use_local_org
 
             world, orgs = use_local_org(project, orgs, world, stack)
+        progress = stack.enter_context(session.progress(shown=not flags.no_progress))
+        world = replace(world, tell=progress.tell)
         result = probe.run(project, orgs, options.secret_sources(flags.secret_from), world)
     strict = flags.strict
     unclear = [

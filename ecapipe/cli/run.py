@@ -102,14 +102,7 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     if flags.retrieve or flags.last_stage not in OFFLINE_STAGES:
         private_folder.sweep(environment)
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment,
-        flags.target_org,
-        files=flags.file,
-        all_orgs=flags.all_orgs,
-        allow_hosts=flags.allow_host,
-        username=flags.username,
-    )
+    orgs = options.select_orgs(environment, flags, flags.username)
     world = _build_world(flags, session, orgs.batch)
     login = _login_options(
         flags, session, attended=world.person and (flags.flow or registry.AUTO) in (registry.AUTO, WEB.name)

@@ -130,7 +130,7 @@ def refused_host(
             "Or specify the address yourself: --target-org ALIAS=URL.",
             *actions,
         ]
-    if foreign:
+    elif foreign:
         actions.append("If the host is yours, allow it with --allow-host HOST.")
     return say(f'The org address "{url}" is refused: {reason}.', *actions)
 
@@ -199,9 +199,11 @@ def wrong_user(
 )
 def org_without_apps(org: str, apps: Sequence[str], known: Sequence[str]) -> Wording:
     """`apps` were asked for, `known` are there."""
-    there = f"It returned {listed(known)}." if known else "It returned none."
+    message = f"The retrieve from {org} returned no external client apps."
+    if known:
+        message = f"The retrieve from {org} did not return {listed(apps)}. It returned {listed(known)}."
     return say(
-        f"The retrieve from {org} did not return {listed(apps) or 'an external client app'}. {there}",
+        message,
         *(hint for app in apps for hint in did_you_mean(app, known)),
         "In Setup of the org, External Client App Manager, check which apps it has.",
         "Check that the Salesforce CLI's user may read metadata there.",

@@ -73,6 +73,6 @@ class Links:
             lines = [note.text]
         else:
             lines = [text.clean(note.text)]
-        # An offer is shown on the board.
-        if note.text and note.kind != "offer":
+        # An offer is shown on the board, most progress where something can move.
+        if note.text and note.kind != "offer" and (note.kind != "progress" or event.subject.org):
             text.write(self._err, lines)

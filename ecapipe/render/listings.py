@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,7 +16,7 @@ from ecapipe.events import (
     VariableFacts,
 )
 from ecapipe.problems.problem import INTERRUPTED, Kind, command
-from ecapipe.render.screen import PLAIN, Screen
+from ecapipe.render.screen import PLAIN, Screen, split_command
 from ecapipe.render.text import clean, ending, location, plural, split_sentences, success, without_names
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ _DETAIL: Final = "      "
 
 _ROOM: Final = 24
 """Characters of a message that make it worth to begin it on a line."""
-
-_COMMAND: Final = re.compile(r"(?<=:) (?=(?:ecapipe|git|sf|npm|pip|pipx|uv|python3?|chmod) )")
 
 _STORES: Final = {"keyring": "the keyring", "file": "a private file, not encrypted"}
 
@@ -300,7 +297,7 @@ def _finding(finding: Finding, length: Length, screen: Screen) -> Iterator[str]:
 def _steps(actions: Iterable[str], screen: Screen, indent: str = _DETAIL) -> Iterator[str]:
     """What to do: a command at the end of it is on a line of its own, and not broken."""
     for action in actions:
-        sentence, *commands = _COMMAND.split(clean(action), maxsplit=1)
+        sentence, *commands = split_command(clean(action))
         yield from screen.wrap(sentence, f"{indent}- ", f"{indent}  ")
         yield from (f"{indent}    {line}" for line in commands)
 

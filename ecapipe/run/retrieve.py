@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 from ecapipe.documents.shards import Shard
-from ecapipe.events import DISCOVER, TOKEN, Event, Subject
+from ecapipe.events import DISCOVER, TOKEN, Event, Note, StageNoted, Subject, untold
 from ecapipe.login.tracker import StageWork, Tracker
 from ecapipe.oauth.flows.registry import CHOICES
 from ecapipe.orgs import selection as org_selection
@@ -66,7 +66,8 @@ def retrieve(
     Raises `EcapipeError`: as `org_selection.select`, NotOneSource, UnknownApp, and what keeps the only org's apps
     away.
     """
-    trees = RunTrees(selection, orgs, world, brought=True)
+    # Trees are read by several threads, and one alone may emit.
+    trees = RunTrees(selection, orgs, replace(world, tell=untold), brought=True)
     orgs = trees.orgs
     chosen = org_selection.select(orgs, trees.projects, salesforce_cli_orgs(trees, orgs, world), flows=CHOICES)
     trees.withhold_variables()
@@ -225,9 +226,9 @@ class _Retrieval:
                 raise KeyboardInterrupt
             if isinstance(message, Future):
                 ended += 1
-                self._work.note(
-                    "hint", f"{futures[message].org.name}: {ended} of {len(futures)} retrieves have ended."
-                )
+                job = futures[message]
+                sentence = f"{job.org.name}: {ended} of {len(futures)} retrieves have ended."
+                self._tracker.emit(StageNoted(DISCOVER, job.subject, Note("progress", sentence)))
             else:
                 self._tracker.emit(message)
 

@@ -155,9 +155,12 @@ def _link(link: Path, target: Path | str) -> str:
     return str(link)
 
 
+@pytest.mark.parametrize("is_submodule", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nothing_is_written_through_a_link_of_a_tree(shape: str, tmp_path: Path) -> None:
+def test_nothing_is_written_through_a_link_of_a_tree(shape: str, is_submodule: bool, tmp_path: Path) -> None:
     root, outside = _tree(tmp_path)
+    if is_submodule:
+        (root / ".git").write_text("gitdir: ../.git/modules/project\n")
     path = SHAPES[shape](root, outside)
     before = sorted(os.listdir(outside))
     assert writer.obstacle(path, [str(root)])

@@ -227,6 +227,40 @@ def test_an_org_whose_retrieve_fails_is_one_failure(
         assert "11 succeeded, 1 failed" in ended.out
 
 
+def without(files: dict[str, str], part: str) -> dict[str, str]:
+    return {path: text for path, text in files.items() if part not in path}
+
+
+AFTERWARDS: dict[str, tuple[dict[str, str], str]] = {
+    "no settings file": (without(brought("org1"), "Glbl"), "SettingsNotRetrieved"),
+    "no app": ({}, "OrgWithoutApps"),
+    "another key": (
+        {path: text.replace(pair("org1")["consumerKey"], trees.key("X")) for path, text in brought("org1").items()},
+        "InvalidClientId",
+    ),
+    "no secret": (
+        {path: text.replace(pair("org1")["consumerSecret"], "") for path, text in brought("org1").items()},
+        "ConsumerSecretMissing",
+    ),
+}
+
+
+@pytest.mark.parametrize("orgs", [1, 2])
+@pytest.mark.parametrize("case", AFTERWARDS)
+def test_what_was_just_retrieved_is_neither_said_to_be_missing_nor_advised(
+    case: str, orgs: int, scene: Scene
+) -> None:
+    files, name = AFTERWARDS[case]
+    scene.bring(org1={"files": files})
+    ended = scene.run("-o", "org1", *(["-o", "org2"] if orgs == 2 else []), "--json")
+    # Where the only retrieve brings nothing, there is no run.
+    problem = ended.result["failures"][0] if "result" in ended.document else ended.document
+    assert (ended.status, problem["name"]) == (1 if orgs == 1 else 68, name)
+    text = " ".join((problem["message"], *problem["actions"]))
+    for words in ("not retrieved", "kept out of git", "removed from the file", "Retrieve"):
+        assert words not in text
+
+
 def test_a_run_without_any_retrieve_that_works_has_failed(scene: Scene) -> None:
     scene.sf.says(RETRIEVE, "", "Error (1): no.\n\n", status=1)
     ended = scene.run("-o", "org1", "-o", "org2", "--json")

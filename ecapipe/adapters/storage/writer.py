@@ -214,7 +214,7 @@ def _identities(trees: Collection[str]) -> set[tuple[int, int]]:
     for tree in trees:
         real = os.path.realpath(tree)
         with suppress(OSError):
-            identities.add(_identity(os.stat(files.repository(real) or real)))
+            identities.add(_identity(os.stat(files.whole_repository(real) or real)))
     return identities
 
 
