@@ -252,9 +252,12 @@ def test_resume_alone_repeats_the_command_line(tmp_path: Path) -> None:
         at = {"at": scene.home, "PATH": scene.path}
         first = inside(*scene.words("--deliver", "receiver {variable}"), RECEIVER_STATUS="1", **at)  # type: ignore[arg-type]
         assert first.status == 1
-        again = inside("app", "rotate", "--resume", "--json", **at)  # type: ignore[arg-type]
+        instead = ("--deliver", "receiver instead {field} {app}")
+        again = inside("app", "rotate", "--resume", "--json", *instead, **at)  # type: ignore[arg-type]
         assert again.status == 0, again
         assert len(again.result["successes"]) == 2
+        assert {call["argv"][1] for call in scene.received[-4:]} == {"instead"}
+        assert len(scene.received) == 6, "in place of the recorded one"
         last = inside("app", "rotate", "--resume", again.result["run"], "--json", **at)  # type: ignore[arg-type]
         assert last.result["successes"] == again.result["successes"]
         assert {stage["outcome"] for stage in last.result["stages"]} == {"skipped"}
