@@ -166,8 +166,8 @@ def test_no_advice_names_a_source_that_is_not_asked(sources: tuple[str, ...]) ->
     advised = {source for source, words in WAYS.items() if any(words in action for action in problem.actions)}
     assert advised == ({*sources} & {*WAYS} if sources else {*WAYS})
     assert ["Or " in action for action in problem.actions] == [False] + [True] * (len(problem.actions) - 1)
-    if sources == ("replacement",):
-        assert "without --secret-from" in problem.actions[0]
+    restricted = bool(sources) and "environment" not in sources
+    assert ("without --secret-from" in problem.actions[-1]) == restricted
 
 
 def test_a_variable_of_an_org_is_the_only_way() -> None:
@@ -559,7 +559,7 @@ PLACEHOLDERS = """
     @SECRET@ [MASKED] ****f00d undefined FIXME fix-me SET_ME CHANGE_ME_PLEASE SECRET_GOES_HERE client_secret nil
     op://vault/item/secret vault:secret/data#key arn:aws:secretsmanager:eu:1:secret ENC[AES256_GCM,data:q=,iv:q]
     ENC(q83=) {cipher}q83 $ANSIBLE_VAULT;1.1;AES256 %(secret)s %{SECRET} $[SECRET] $<SECRET> #{SECRET}# ((secret))
-    @Microsoft.KeyVault(SecretUri=https://x) changeme123 secret1 projects/p/secrets/s/versions/1 secretref:name
+    @Microsoft.KeyVault(SecretUri=https://x) changeme123 projects/p/secrets/s/versions/1 secretref:name
     0000000000000000000000000000000000000000000000000000000000000000 ffffffffffffffffffffffffffffffffffffffff
 """.split()
 
@@ -579,6 +579,7 @@ CREDENTIALS = [
     "yourself",
     "reinsertion",
     "secretary",
+    "secret1",
     "nonesuch",
     "xyz",
     "x0x0x0x0",
