@@ -18,7 +18,7 @@ from ecapipe.orgs.org import Address, Org
 from ecapipe.problems import storage
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.saved import records
-from ecapipe.saved.records import SavedClient, SavedLogin, SavedRecord, SavedSecrets, SecretOwner
+from ecapipe.saved.records import SavedClient, SavedLogin, SavedRecord, SavedSecrets, SecretOwner, UnreadableRecord
 from ecapipe.secret import Secret
 
 URL = "https://acme--uat.sandbox.my.salesforce.com"
@@ -206,3 +206,12 @@ def test_the_command_that_logs_in_again_says_what_is_needed() -> None:
     assert quoted.command == f"ecapipe run --name Billing --target-org 'my $(uat)={URL}' --save"
     alone = login(target=org(alias=None), flow="jwt")
     assert alone.command == f"ecapipe run --name Billing --target-org {URL} --flow jwt --save"
+
+
+def test_a_record_that_cannot_be_read_may_be_meant_by_each_name_of_its_org() -> None:
+    said = {"app": "Robot", "url": "https://a.my.salesforce.com", "alias": "uat", "username": "u@x", "orgId": "00D1"}
+    bad = UnreadableRecord("login", "0" * 32, storage.newer_format("login.json", 2), said)
+    names = [said["url"], "a.my.salesforce.com", "uat", "u@x", "00D1", None]
+    assert [name for name in (*names, "b.my.salesforce.com") if bad.may_fit(("Robot",), name)] == names
+    assert not bad.may_fit(("Other",), "uat")
+    assert bad.may_fit((bad.id,), "elsewhere")
