@@ -164,7 +164,7 @@ def token(refresh: str | None) -> Token:
     return Token(Secret("access-2"), refresh and Secret(refresh), None, ORG_ID, USER_ID, ())  # type: ignore[arg-type]
 
 
-OLD = SavedSecrets(Secret("access-1"), Secret("refresh-1"), Secret("secret-1"))
+OLD = SavedSecrets(Secret("access-1"), Secret("refresh-1"), Secret("hush-1"))
 
 
 @pytest.mark.parametrize(("sent", "then"), [(None, "refresh-1"), ("refresh-2", "refresh-2")])
@@ -180,7 +180,7 @@ def test_the_secret_is_sent_only_where_it_is_required() -> None:
     assert records.client(login(), OLD, None).consumer_secret is OLD.consumer_secret
     assert records.client(login(), OLD, given).consumer_secret is given
     assert records.client(login(secret_required=False), OLD, given).consumer_secret is None
-    assert "secret" not in repr(records.client(login(), OLD, None))
+    assert "hush" not in repr(records.client(login(), OLD, None))
 
 
 def test_what_brings_the_next_token() -> None:
