@@ -34,7 +34,8 @@ _DISPLAY_FLAGS: Final = frozenset({"--json", "--concise", "--verbose", "--no-pro
 """Flags that say how the run is shown: each time anew."""
 _TREES: Final = frozenset(("source_dir", "metadata_dir", "credentials_dir"))
 """Options that say where the apps are. With one of them a command line stands for itself."""
-_SELECTIONS: Final = (frozenset(("name",)), frozenset(("target_org", "file", "all_orgs", "emulator")))
+_ORGS: Final = frozenset(("target_org", "file", "all_orgs", "emulator"))
+SELECTIONS: Final = (frozenset(("name",)), _ORGS)
 """Options that say which apps are meant, and which orgs: one of them replaces all of its kind."""
 _OF_RESULT: Final = frozenset(
     (
@@ -47,15 +48,29 @@ _OF_RESULT: Final = frozenset(
 written and what they replace is for the user to say."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The command line of an earlier run: what is recorded of it (None: it may hold a secret), and the folder that
+    its paths are relative to."""
+
+    run: str
+    arguments: Sequence[str] | None
+    folder: str
+
+
 class ResumableCommand(Command):
     """A command whose ``--resume`` may stand alone, and then stands for the whole command line of that run."""
 
+    rotates = False
+    kinds: Sequence[frozenset[str]] = SELECTIONS
+    """Options of which one replaces all of its kind."""
+
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        words = check_words(ctx, self, args)
+        words = _check_words(ctx, self, args)
         typed = {each.name for each in _each_option(words, self.params)}
         # What the earlier run was given, a flag here replaces.
         if any(_is_resume(word) for word in words) and typed.isdisjoint(_TREES):
-            words = _repeat(ctx.obj, words, self.params)
+            words = self.repeat(ctx.obj, words)
             repeated = {each.name for each in _each_option(words, self.params)} - typed
             ctx.obj = replace(ctx.obj, repeated=frozenset(repeated))
         repeatable = [word for word in words if word not in _DISPLAY_FLAGS and not _is_resume(word)]
@@ -64,6 +79,47 @@ class ResumableCommand(Command):
         if shown == list(repeatable):
             ctx.obj = replace(ctx.obj, arguments=tuple(repeatable))
         return super(Command, self).parse_args(ctx, words)
+
+    def earlier(self, session: CommandSession, name: str) -> CommandLine:
+        """The command line of a run on this machine, the latest one for an empty name. Raises `EcapipeError`."""
+        from ecapipe.adapters.storage import journal
+
+        here = os.getcwd()
+        entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
+        return CommandLine(entry.run, entry.journal.arguments, entry.journal.folder)
+
+    def repeat(self, session: CommandSession, words: list[str]) -> list[str]:
+        """The words of the earlier run, but for the apps or orgs where `words` say which are meant, then `words`.
+
+        Raises `EcapipeError`: as `earlier` and `options_of`, and OptionsNotRepeatable.
+        """
+        *_, flag = (word for word in words if _is_resume(word))
+        name = flag.partition("=")[2]
+        if is_file(name):
+            return [*self._without_replaced(self.options_of(name), words), *words]
+        earlier = self.earlier(session, name)
+        # Paths on a command line are relative to the folder it is given in.
+        folder = earlier.folder if earlier.folder != os.getcwd() else None
+        if earlier.arguments is None or folder:
+            if any(option.name in _ORGS for option in _each_option(words, self.params)):
+                return words  # the options were passed again
+            folder = None if earlier.arguments is None else folder
+            raise EcapipeError(options_not_repeatable(earlier.run, folder, rotates=self.rotates))
+        rest = [word for word in words if not _is_resume(word)]
+        # `rest` comes second, since of two values of an option typer takes the last one.
+        return [*self._without_replaced(earlier.arguments, words), *rest, f"{FLAG}={earlier.run}"]
+
+    def _without_replaced(self, recorded: Sequence[str], words: Sequence[str]) -> Iterator[str]:
+        """The words of an earlier run without those that `words` replace."""
+        typed = {option.name for option in _each_option(words, self.params)}
+        replaced = frozenset[str]().union(*(each for each in self.kinds if each & typed))
+        for option in _each_option(recorded, self.params):
+            if option.name not in replaced:
+                yield from option.words
+
+    def options_of(self, path: str) -> list[str]:
+        """What a JSON result says of the command line of its run. Raises `EcapipeError`."""
+        return _options_of(path, self.params)
 
 
 @contextmanager
@@ -98,7 +154,7 @@ def _is_resume(word: str) -> bool:
     return word.startswith(f"{FLAG}=")
 
 
-def check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str]:
+def _check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str]:
     """The words of a command line with each ``--resume`` joined to its value, empty for none.
 
     Raises `EcapipeError` (UsageError) for what `mistakes.refuse` refuses, and for a value that is given and empty.
@@ -193,44 +249,8 @@ def _options_of(path: str, parameters: Sequence[Parameter]) -> list[str]:
         for word in option.words
     ]
     if any(REDACTED in word for word in kept):
-        raise EcapipeError(options_not_repeatable(run.run or path, None))
+        raise EcapipeError(options_not_repeatable(run.run or path, None, rotates=False))
     return kept
-
-
-def _repeat(session: CommandSession, words: list[str], parameters: Sequence[Parameter]) -> list[str]:
-    """The words of the earlier run, but for the apps or orgs where `words` say which are meant, then `words`.
-
-    Raises `EcapipeError`: as `open_earlier_run`, and OptionsNotRepeatable.
-    """
-    *_, flag = (word for word in words if _is_resume(word))
-    name = flag.partition("=")[2]
-    if is_file(name):
-        return [*_without_replaced(_options_of(name, parameters), words, parameters), *words]
-
-    here = os.getcwd()
-    from ecapipe.adapters.storage import journal
-
-    entry = journal.find(session.environment, name or None, [Disk().project_above(here) or here], here)
-    arguments, folder = entry.journal.arguments, entry.journal.folder
-    if arguments is None:
-        raise EcapipeError(options_not_repeatable(entry.run, None))
-    # Paths on a command line are relative to the folder it is given in.
-    if folder != here:
-        raise EcapipeError(options_not_repeatable(entry.run, folder))
-    rest = [word for word in words if not _is_resume(word)]
-    # `rest` comes second, since of two values of an option typer takes the last one.
-    return [*_without_replaced(arguments, words, parameters), *rest, f"{FLAG}={entry.run}"]
-
-
-def _without_replaced(
-    recorded: Sequence[str], words: Sequence[str], parameters: Sequence[Parameter]
-) -> Iterator[str]:
-    """The words of an earlier run without its apps or orgs, if `words` say which are meant."""
-    typed = {option.name for option in _each_option(words, parameters)}
-    replaced = frozenset[str]().union(*(each for each in _SELECTIONS if each & typed))
-    for option in _each_option(recorded, parameters):
-        if option.name not in replaced:
-            yield from option.words
 
 
 def is_file(name: str) -> bool:

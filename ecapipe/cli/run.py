@@ -88,8 +88,7 @@ def run(session: CommandSession, flags: RunFlags) -> int:
     JSON result, even from another machine. --resume repeats the command line of that run, and other flags replace
     those of the run: --name its apps, --target-org, --file and --all-orgs its orgs. With --source-dir, --metadata-dir
     or --credentials-dir, nothing is repeated. From a JSON result, it leaves out paths outside the current folder,
-    --allow-host, --replace-alias and --jwt-key-file: pass these again. The orgs are those of the run, unless you
-    specify others.
+    --allow-host, --replace-alias and --jwt-key-file: pass these again.
     """
     if flags.print_token is not None:
         session.require_output()

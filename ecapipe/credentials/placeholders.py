@@ -13,6 +13,8 @@ _ONE_CHARACTER: Final = re.compile(r"([^\W_])\1{7,}|x+|X+")
 _GENERATED: Final = re.compile(r"3MVG9[A-Za-z0-9._]{80}|[0-9A-Fa-f]{64}")
 """A key and a secret as Salesforce makes them."""
 
+_KEY: Final = re.compile(r"3MVG9[A-Za-z0-9._]+")
+
 _MARKED: Final = re.compile(
     r"\s"  # a sentence
     r"|^[\W_]*$|\*{3}|…"  # ***, ----, ***last
@@ -65,6 +67,11 @@ def _is_phrase(text: str) -> bool:
     in_dunders = text.startswith("__") and text.endswith("__")
     phrase = "_".join(word.rstrip("0123456789") for word in words).lower()
     return in_dunders or _PHRASE.search(f"_{phrase}_") is not None
+
+
+def is_consumer_key(text: str) -> bool:
+    """Whether `text` has the form of Salesforce's consumer keys, which no secret has."""
+    return _KEY.fullmatch(text) is not None
 
 
 def fault(value: Secret | None) -> str | None:

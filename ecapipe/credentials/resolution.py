@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ecapipe.credentials import sources
+from ecapipe.credentials.placeholders import is_consumer_key
 from ecapipe.credentials.sources import (
     FILE,
     REPLACEMENT,
@@ -25,7 +26,12 @@ from ecapipe.credentials.sources import (
     without_questions,
 )
 from ecapipe.orgs.org import Org
-from ecapipe.problems.credentials import consumer_key_missing, consumer_secret_missing, variables_withheld
+from ecapipe.problems.credentials import (
+    consumer_key_missing,
+    consumer_key_withheld,
+    consumer_secret_missing,
+    variables_withheld,
+)
 from ecapipe.problems.problem import EcapipeError, Problem
 from ecapipe.project.apps import App
 from ecapipe.secret import Secret, mask
@@ -250,6 +256,17 @@ def _state_of(app: App, field: Field, value: SourceValue, faults: tuple[str, ...
 def consumer_key(app: App, org: Org | None, chain: Chain) -> str | None:
     """The key alone, which is no secret."""
     return sources.consumer_key(chain, app, org)
+
+
+def require_presentable_key(resolution: Resolution, credentials: Credentials) -> None:
+    """Raises `EcapipeError` (ConsumerKeyWithheld) for a key that must not be shown, as every login with a URL shows
+    it: what the project took from the environment or a file may be a secret of the user's."""
+    app, key = credentials.app, credentials.consumer_key
+    if resolution.key.origin is not REPLACEMENT or is_consumer_key(key):
+        return
+    replaced = replaced_value(app, "consumerKey")
+    origins = replaced.origins if replaced else ()
+    raise EcapipeError(consumer_key_withheld(app.name, variable_for(app, None, "consumerKey"), origins))
 
 
 def line(app: App, field: Field) -> int | None:

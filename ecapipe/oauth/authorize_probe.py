@@ -7,6 +7,7 @@ all of them.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from html import unescape
 from typing import Final, Literal
@@ -157,7 +158,9 @@ def _visible_text(page: str) -> str:
             closing, start = "", mark.end()
     if not closing:
         pieces.append(page[start:])
-    text = unescape(_TAG.sub("\n", "\n".join(pieces)))
+    text = _TAG.sub("\n", "\n".join(pieces))
+    with suppress(ValueError):  # a character's number has more digits than Python reads
+        text = unescape(text)
     return "\n".join(filter(None, (" ".join(line.split()) for line in text.splitlines())))
 
 

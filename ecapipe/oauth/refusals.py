@@ -220,7 +220,7 @@ def _grant(said: Refusal) -> Problem:
             return oauth.grant_refused(said.host, said.reason, "client credentials")
         case "authorize":
             return _about("a grant")(said)
-        case _:
+        case "refresh" | "introspect" | "revoke" | "userinfo" | "rest":
             return _token(said)
 
 

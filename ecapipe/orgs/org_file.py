@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import json
 import posixpath
@@ -176,6 +175,8 @@ def _name_cells(
 
 def _read_records(text: str, mistakes: list[RowMistake]) -> Iterator[tuple[RowPlace, list[str]]]:
     """The rows, numbered as a spreadsheet shows them: a quoted line break starts none."""
+    import csv  # orgs of a project are read here too, and seldom stand in a table
+
     first_line = 1
     # Spreadsheets obey a first line like this, and hide it.
     if declaration := re.match(r"sep=([,;\t])\r?(?:\n|$)", text):

@@ -27,9 +27,8 @@ up to 15, and its guide to hosted MCP servers 30 for a new app."""
 
 _SINGLE: Final = re.compile("['\u2018-\u201b]")
 """Single quotes (about_Quoting_Rules of PowerShell)."""
-
-_UNQUOTED: Final = re.compile(rf"\\{{2,}}|\\(?={_SINGLE.pattern}|\Z)|{_SINGLE.pattern}")
-"""What cannot be left between single quotes: these themselves, and for fish a backslash before one or another."""
+_READ_BY_FISH: Final = re.compile(rf"\\(?:[\\]|{_SINGLE.pattern}|$)")
+"""A backslash that escapes what follows it, between single quotes, too (The fish language, Quotes)."""
 
 MISTAKES_SHOWN = 100
 """Mistakes of one file that are named; a batch file may have thousands of rows."""
@@ -194,19 +193,16 @@ def option(name: str, value: str) -> str:
 def quote(word: str) -> str:
     """`word` for a shell, and as displays show it: they take out what could move the cursor.
 
-    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, and by PowerShell, where the single
-    backslashes of a path are left as they are.
+    Read alike by POSIX shells, by zsh, which takes =git for its path, by fish, to which a backslash may mean
+    something between single quotes, and by PowerShell, to which each of `_SINGLE` is one.
     """
     if not word.isprintable():
         return "$'" + "".join(map(_escape, word)) + "'"
     if shlex.quote(word) == word and not word.startswith("="):
         return word
-    return f"'{_UNQUOTED.sub(_outside, word)}'"
-
-
-def _outside(part: re.Match[str]) -> str:
-    text = part[0]
-    return "'" + (text.replace("\\", r"\\") if text[0] == "\\" else f'"{text}"') + "'"
+    # Only where fish needs it: PowerShell takes it for another path.
+    quoted = _SINGLE.sub(r"""'"\g<0>"'""", word)
+    return "'" + (quoted.replace("\\", r"'\\'") if _READ_BY_FISH.search(word) else quoted) + "'"
 
 
 def _escape(character: str) -> str:

@@ -218,6 +218,19 @@ def delivery_failed(program: str, field: str, reason: str, done: Sequence[str]) 
 
 
 @problem(
+    "credentials",
+    "While the new pair was delivered, it vanished from the org: another user may have deleted or replaced it.",
+    "Run again: a new pair is staged and delivered in its place.",
+)
+def staged_pair_gone(app: str, org: str, places: Sequence[str]) -> Wording:
+    return say(
+        f"The new pair of {app} is no longer staged in {org}: another user may have deleted or replaced it. Nothing "
+        f"is promoted; these hold a pair that does not work: {listed(places)}.",
+        "Run again: a new pair is staged and delivered in its place.",
+    )
+
+
+@problem(
     "org",
     "After the promotion the org does not say what it should: the new pair may not be in force.",
     "Run again: it reads the state from the org, and resumes.",

@@ -223,11 +223,11 @@ def run_ambiguous(run: str, candidates: Sequence[str]) -> Wording:
     "Change to that folder, or pass the options of the run together with --resume.",
     exit_code=USAGE,
 )
-def options_not_repeatable(run: str, folder: str | None) -> Wording:
+def options_not_repeatable(run: str, folder: str | None, rotates: bool) -> Wording:
     reason, actions = "they were not recorded, because they may contain a secret", list[str]()
     if folder:
-        reason = f"it was started in {folder}"
-        actions.append(f"Change to that folder: {command('cd', folder)} && {command('ecapipe run', resume=run)}")
+        reason, program = f"it was started in {folder}", "ecapipe app rotate" if rotates else "ecapipe run"
+        actions.append(f"Change to that folder: {command('cd', folder)} && {command(program, resume=run)}")
     actions.append(
         f"Pass the options again, at least those that select the orgs, together with {option('resume', run)}"
     )

@@ -59,7 +59,7 @@ from ecapipe.problems.project import no_apps_found
 from ecapipe.problems.usage import bug, not_one_target
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
-from ecapipe.run import preflight, resume, retrieve, scheduler, steps, writeback
+from ecapipe.run import preflight, resume, scheduler, steps, writeback
 from ecapipe.run.readiness import Blocked, Candidate, Readiness, Ready, Refused
 from ecapipe.run.targets import RunTargets, choose_targets, pair_orgs
 from ecapipe.run.workers import CONCURRENCY
@@ -158,6 +158,8 @@ class _Pipeline:
         request, world = self.request, self.world
         retrieved = None
         if request.retrieve:
+            from ecapipe.run import retrieve
+
             # It changes the files that are about to be read.
             retrieved = retrieve.retrieve(
                 request.projects, request.orgs, world, self.tracker, work, self.closing, request.shard

@@ -537,9 +537,11 @@ def test_a_damaged_record_hides_no_other_and_can_be_removed(org: Org) -> None:
     assert (saved.status, "Error (RecordDamaged)" in saved.err, bad.read_text()) == (1, True, "{")
     assert len(org.emulator.requests) == asked
     assert org.login("logout", "-n", bad.stem).status == 0
-    bad.write_text('{"version": 2, "members": {"app": "Robot"}}')
+    bad.write_text('{"version": 3, "members": {"app": "Robot"}}')
     kept = org.login("logout", "--all", "-n", "Other", "--json")
     assert (kept.document["name"], bad.exists()) == ("LoginNotKept", True), "it says that it is not meant"
+    fresh = org.login("refresh", "--all", "--json")
+    assert [(each["app"], each["name"]) for each in fresh.result["failures"]] == [(None, "RecordTooNew")]
     ended = org.login("logout", "--all", "--json")
     assert (ended.status, len(ended.result["logouts"])) == (68, 1)
     assert [each["name"] for each in ended.result["failures"]] == ["RecordTooNew"]

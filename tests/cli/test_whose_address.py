@@ -314,6 +314,27 @@ def test_what_is_sent_goes_by_who_names_it_and_what_is_taken(
         assert "TAKEN" in probed.result["probes"][0]["message"]
 
 
+@pytest.mark.parametrize("more", [("--flow", "web", "--browser", "none"), ("--hand-over", "sf")])
+@pytest.mark.parametrize("origin", [{"replaceWithEnv": "GITHUB_TOKEN"}, {"replaceWithFile": ".git/config"}])
+def test_what_a_tree_calls_a_key_is_not_shown(origin: dict[str, str], more: tuple[str, ...], tmp_path: Path) -> None:
+    """A consumer key is no secret, and is seen in the authorize URL and among the arguments of ``sf``."""
+    token, sf = "ghp-a-token-of-the-job", StandIn(tmp_path / "bin")
+    replaced = {"glob": "**/*.ecaGlblOauth-meta.xml", "stringToReplace": trees.key("One"), **origin}
+    app = trees.app("One", settings=trees.CLIENT_CREDENTIALS, policies=trees.CLIENT_CREDENTIALS)
+    trees.plant(tmp_path / "project", trees.project(replacements=[replaced]) | app | {".git/config": token})
+    variables = {"GITHUB_TOKEN": token, "PATH": f"{sf.folder}:/usr/bin:/bin"}
+    command = ["run", "-o", PROD, "--wait", "0.01", *more]
+    for output in ([], ["--json"], ["--dry-run"]):
+        ended = inside(*command, *output, at=tmp_path / "project", **variables)
+        assert (ended.status, token in ended.out + ended.err) == (1, False)
+        assert "ConsumerKeyWithheld" in ended.out + ended.err
+        assert token not in str([call.argv for call in sf.calls])
+    key = trees.key("Another")
+    trees.plant(tmp_path / "project", {".git/config": key})
+    ended = inside(*command, "--dry-run", at=tmp_path / "project", **variables | {"GITHUB_TOKEN": key})
+    assert "ConsumerKeyWithheld" not in ended.err
+
+
 def test_the_plan_names_for_people_what_the_tree_takes(tmp_path: Path) -> None:
     for number, source in enumerate(("secretEnv", "replacement")):
         root = tmp_path / str(number) / "repository"

@@ -39,7 +39,7 @@ class Remark:
 
 
 Need = Literal[
-    "jwt", "keys", "tracked", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
+    "jwt", "keys", "tracked", "exposed", "unignored", "staged", "certified", "open_to_others", "elsewhere", "history",
     "changed_config", "expired_certificates", "invalid_certificates", "unfit_api_version", "deleted",
     "instanced_urls", "connected_apps",
 ]  # fmt: skip
@@ -68,6 +68,10 @@ class Evidence:
     """The names of the apps that have a consumer key."""
     tracked: frozenset[str] = frozenset()
     """Files in git's index."""
+    exposed: frozenset[str] = frozenset()
+    """Settings files in git's index that hold a secret, there or on the disk."""
+    strays: tuple[str, ...] = ()
+    """Files in git's index that are called like settings files, belong to no app, and hold a secret."""
     unignored: frozenset[str] = frozenset()
     """Files that no .gitignore covers, in a repository."""
     staged: frozenset[str] = frozenset()
