@@ -286,7 +286,7 @@ def jwt_username_missing(app: str, org: str) -> Wording:
     return say(
         f"The JWT flow of {app} needs a username to log in to {org}.",
         "Add --username NAME, with the full username of a user who is approved for the app.",
-        f"Or add a username for {org} to plugins.ecapipe.orgs in sfdx-project.json, or to the batch file.",
+        f"Or add a username for {org} to plugins.ecapipe.orgs in sfdx-project.json, or to the org file.",
     )
 
 

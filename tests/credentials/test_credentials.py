@@ -495,6 +495,9 @@ def test_an_element_that_will_be_replaced_is_a_placeholder_whatever_it_looks_lik
     result = resolved(found)
     assert result.secret.in_file == "placeholder"
     assert "ECA_SECRET" in missing(result).message
+    # Of a variable that is for programs another reason is told: it may well have a value.
+    home = missing(resolved(replacing(app(), consumerSecret=Replaced(None, ("HOME",), reserved=("HOME",))))).message
+    assert home.replace("HOME", "ECA_SECRET") != missing(result).message
 
 
 # --- what is said -------------------------------------------------------------------------------------------
