@@ -64,22 +64,22 @@ def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[s
     """A sentence for each mistake; `order` holds a parameter as often as it was given."""
     seen: set[str] = set()
     for parameter in order:
-        value = values.get(parameter.name)
-        if parameter.param_type_name != "option":
-            if "" in (value if isinstance(value, tuple | list) else (value,)):
-                yield f"{parameter.metavar.strip('[]')} is empty."
+        takes_value = parameter.param_type_name == "option" and not parameter.is_flag
+        if parameter.name in seen:
+            # Its values were looked at, all of them: a command line may name thousands of orgs.
+            if takes_value and not parameter.multiple:
+                yield f"{parameter.opts[0]} can only be given once."
             continue
-        if parameter.is_flag:
-            continue
-        flag = parameter.opts[0]
-        if parameter.name in seen and not parameter.multiple:
-            yield f"{flag} can only be given once."
         seen.add(parameter.name)
-        for each in value if isinstance(value, tuple | list) else (value,):
+        value = values.get(parameter.name)
+        several = value if isinstance(value, tuple | list) else (value,)
+        if parameter.param_type_name != "option" and "" in several:
+            yield f"{parameter.metavar.strip('[]')} is empty."
+        for each in several if takes_value else ():
             if not str(each).strip():
-                yield f"{flag} expects a value, but it is empty."
+                yield f"{parameter.opts[0]} expects a value, but it is empty."
             elif str(each).partition("=")[0] in known:
-                yield f"{flag} expects a value, but is followed by another flag."
+                yield f"{parameter.opts[0]} expects a value, but is followed by another flag."
 
 
 def _too_many(words: Sequence[str], word: str, command: Any, path: str) -> Problem:
