@@ -16,13 +16,24 @@ class Unwritten(OSError):
     raise it, or `BrokenPipeError`."""
 
 
-NoteKind = Literal["link", "offer", "asking", "waiting", "hint"]
+NoteKind = Literal["link", "offer", "asking", "waiting", "hint", "progress"]
+Tell = Callable[[str, int, int], None]
+"""Hears of long work: its name, and how many are done, of how many."""
 Outcome = Literal["passed", "warning", "failed", "skipped"]
 NamedBy = Literal["user", "tree", "salesforceCli"]
 """Who names the address of an org: the user (a flag, the environment, a file outside the tree), the tree (any file of
 its repository), or the user's own Salesforce CLI."""
 TokenFate = Literal["forgotten", "revoked", "printed", "saved", "handedOver"]
 """The end of a token: what ecapipe did with it last."""
+
+
+def untold(work: str, done: int, total: int) -> None:
+    """A `Tell` that shows nothing."""
+
+
+def progress(work: str, done: int, total: int) -> str:
+    """How far long work is, in words."""
+    return f"{work}: {done} of {total}"
 
 
 # Stages and events are tuples: every command loads them, and a dataclass takes four times as long to make.
@@ -261,7 +272,8 @@ class Note(NamedTuple):
     """Something a person has to know while a stage runs.
 
     ``link``: `text` is a URL to open; ``offer``: one that the board shows; ``asking``: a question is put on the
-    terminal, and displays stop redrawing it; ``waiting`` and ``hint`` are sentences.
+    terminal, and displays stop redrawing it; ``waiting`` and ``hint`` are sentences; ``progress`` is for a display
+    that moves, and replaces the one before; that of an org is worth a line.
     """
 
     kind: NoteKind

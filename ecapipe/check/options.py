@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ecapipe.check.findings import Purpose
-
-
-def silent(words: str) -> None:
-    """Shows no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +14,7 @@ class CheckOptions:
     `target` is the org of a deploy, as ``--target-org`` names it, `allowed` are hosts accepted besides Salesforce's;
     `staged` reads git's index instead of the disk; `since` leaves only apps that differ from a revision; `history`
     looks for secrets in all commits; `config_from` is the revision that says how the project wants to be checked, in
-    place of the tree; `update` accepts what is found; `tell` hears of slow progress.
+    place of the tree; `update` accepts what is found.
     """
 
     purpose: Purpose = "login"
@@ -30,4 +25,3 @@ class CheckOptions:
     history: bool = False
     config_from: str | None = None
     update: bool = False
-    tell: Callable[[str], None] = silent

@@ -9,7 +9,9 @@ import typer
 from ecapipe.cli.commands import Group
 
 commands = typer.Typer(
-    cls=Group, help="List, check, probe and protect the external client apps of a project.", rich_markup_mode=None
+    cls=Group,
+    help="List, check, probe, protect and rotate the external client apps of a project, and save their secrets.",
+    rich_markup_mode=None,
 )
 
 # In the order of the overview: from what only looks to what changes something.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +25,6 @@ from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import listings
-from ecapipe.render.progress import Progress
 
 if TYPE_CHECKING:
     from ecapipe.check.inspection import CheckResult
@@ -78,7 +78,7 @@ class CheckFlags(ProjectFlags):
         typer.Option(
             "--project-config-from",
             metavar="REF",
-            help="Use plugins.ecapipe and the baseline of this commit, not those that a pull request changes.",
+            help="Commit to read plugins.ecapipe and the baseline from, so that a pull request can't change them.",
         ),
     ] = None
     fail_on: Annotated[
@@ -100,7 +100,7 @@ class CheckFlags(ProjectFlags):
 
 @with_flags(CheckFlags)
 def check_apps(session: CommandSession, flags: CheckFlags) -> int:
-    """Check apps before a login, a deploy or a commit: files, credentials, policies, and exposed secrets.
+    """Check files, credentials and policies of apps before a login, deploy or commit, and find exposed secrets.
 
     Works offline. Exits with 1 if there is a finding of the --fail-on severity or higher.
 
@@ -122,7 +122,7 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
     gc.disable()
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    progress = _progress(session, flags.no_progress)
+    progress = session.progress(shown=not flags.no_progress)
     check_options = CheckOptions(
         purpose=flags.purpose.value,
         target=flags.target_org,
@@ -132,20 +132,13 @@ def check_apps(session: CommandSession, flags: CheckFlags) -> int:
         history=flags.history,
         config_from=flags.project_config_from,
         update=flags.update_baseline,
-        tell=progress.tell,
     )
-    world = composition.real_world(environment)
+    world = replace(composition.real_world(environment), tell=progress.tell)
     reports = report_files.parse(session, COMMAND, flags.report_to, project, world.tree)
     started_at = world.clock.utc()
     with reports.covering(), progress:
         result = inspection.inspect(project, check_options, world)
     return _finish(session, result, reports, flags, world, started_at)
-
-
-def _progress(session: CommandSession, no_progress: bool) -> Progress:
-    """A line on standard error that says what takes long; silent where it would be in the way."""
-    moves = session.live and session.err.isatty() and not session.json and not no_progress
-    return Progress(session.err if moves else None)
 
 
 def _commit(result: CheckResult, world: World) -> str | None:

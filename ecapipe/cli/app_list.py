@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -28,7 +29,9 @@ class ListFlags(ProjectFlags):
 
     variables: Annotated[
         bool,
-        typer.Option("--variables", help="List the environment variables for keys and secrets, and which are set."),
+        typer.Option(
+            "--variables", help="List the environment variables for keys and secrets, and show which are set."
+        ),
     ] = False
     target_org: TargetOrgs = None
     file: OrgFiles = None
@@ -53,7 +56,8 @@ def list_apps(session: CommandSession, flags: ListFlags) -> int:
     """
     project = flags.select_project(session.environment, flags.name)
     world = composition.real_world(session.environment)
-    survey, apps = listing.survey(project, world)
+    with session.progress(shown=not flags.no_progress) as progress:
+        survey, apps = listing.survey(project, replace(world, tell=progress.tell))
     # What cannot be read keeps nothing else from being listed.
     warnings = [*(problem.message for problem in survey.unreadable), *survey.notices]
     variables = _variables(session, flags, project, world) if flags.variables else None
@@ -70,9 +74,7 @@ def _variables(
     from ecapipe.run import variables
     from ecapipe.run.targets import choose_targets
 
-    orgs = options.select_orgs(
-        session.environment, flags.target_org, files=flags.file, all_orgs=flags.all_orgs, allow_hosts=flags.allow_host
-    )
+    orgs = options.select_orgs(session.environment, flags)
     try:
         return variables.variables(choose_targets(project, orgs, world, with_orgs=orgs.asked), world)
     except EcapipeError as error:

@@ -11,18 +11,16 @@ import typer
 
 from ecapipe.adapters import composition
 from ecapipe.cli import options
-from ecapipe.cli.commands import Command, with_flags
+from ecapipe.cli.commands import with_flags
 from ecapipe.cli.documents import results
 from ecapipe.cli.options import AllOrgs, AllowHosts, OrgFiles, ProjectFlags, StoreIn, TargetOrgs, command_flags
-from ecapipe.cli.resume import check_words, is_file
+from ecapipe.cli.resume import SELECTIONS, CommandLine, ResumableCommand, is_file
 from ecapipe.cli.session import CommandSession
 from ecapipe.problems.problem import EcapipeError
 from ecapipe.render import text
 from ecapipe.rotate import commands as deliver_commands
 
 if TYPE_CHECKING:
-    from typer import Context
-
     from ecapipe.documents.report import Report
     from ecapipe.events import Emit, Event, Subject
     from ecapipe.rotate.target import Mode, Outcome, RotationOptions
@@ -30,11 +28,25 @@ if TYPE_CHECKING:
 _MAX_RESULT: Final = 64 * 2**20
 
 
-class RotateCommand(Command):
-    """A command whose ``--resume`` may stand without a value."""
+class RotateCommand(ResumableCommand):
+    """See there; rotations have records of their own."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        return super(Command, self).parse_args(ctx, check_words(ctx, self, args))
+    rotates = True
+    kinds = (
+        *SELECTIONS,
+        frozenset(("deliver", "write_back")),
+        frozenset(("stage_only", "promote", "end_previous", "abort")),
+    )
+
+    def earlier(self, session: CommandSession, name: str) -> CommandLine:
+        from ecapipe.adapters import rotation_tools
+
+        recorded = rotation_tools.read_run(session.environment, name)
+        return CommandLine(recorded.result.run, recorded.arguments, recorded.folder)
+
+    def options_of(self, path: str) -> list[str]:
+        # A result may come from anybody, and programs are the user's to name.
+        return []
 
 
 COMMAND_CLASS = RotateCommand
@@ -52,13 +64,13 @@ class RotateFlags(ProjectFlags):
         typer.Option(
             "--deliver",
             metavar="COMMAND",
-            help="Pipe key and secret to this command, one at a time; consumerSecret=COMMAND for one alone. "
-            "Repeatable.",
+            help="Command to pipe key and secret to, one at a time; consumerSecret=COMMAND for only one of "
+            "them. Repeatable.",
         ),
     ] = None
     write_back: Annotated[
         bool,
-        typer.Option("--write-back", help="Put key and secret into the settings file, unless git tracks it."),
+        typer.Option("--write-back", help="Write key and secret to the settings file, unless git tracks it."),
     ] = False
     store: StoreIn = None
     stage_only: Annotated[bool, typer.Option("--stage-only", help="Stop after the new pair is proved.")] = False
@@ -68,30 +80,35 @@ class RotateFlags(ProjectFlags):
     ] = False
     abort: Annotated[bool, typer.Option("--abort", help="Delete the staged pair, unless it was delivered.")] = False
     force: Annotated[
-        bool, typer.Option("--force", help="With --abort or --end-previous: delete the pair all the same.")
+        bool, typer.Option("--force", help="With --abort or --end-previous: delete the pair anyway.")
     ] = False
     unproved: Annotated[
         bool, typer.Option("--unproved", help="Continue if the org neither accepts nor refuses the new pair.")
     ] = False
-    adopt: Annotated[bool, typer.Option("--adopt", help="Take a staged pair that this machine has no record of.")] = (
+    adopt: Annotated[bool, typer.Option("--adopt", help="Use a staged pair that this machine has no record of.")] = (
         False
     )
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, and whether it can be; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be done, and check whether it is possible, without changing anything."
+        ),
     ] = False
     jwt_key_file: Annotated[
         str | None,
         typer.Option(
-            "--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) of a login that proves the new pair."
+            "--jwt-key-file", metavar="PATH", help="Private key (RSA, PEM) for a login that proves the new pair."
         ),
     ] = None
     username: Annotated[
-        str | None, typer.Option("--username", metavar="NAME", help="User of that login, with --jwt-key-file.")
+        str | None, typer.Option("--username", metavar="NAME", help="User of that login. Requires --jwt-key-file.")
     ] = None
     resume: Annotated[
         str | None,
         typer.Option(
-            "--resume", metavar="[RUN|FILE]", help="Leave out what an earlier rotation did: the latest, or this one."
+            "--resume",
+            metavar="[RUN|FILE]",
+            help="Resume the latest rotation, or this one. Pairs that were rotated are skipped.",
         ),
     ] = None
     allow_host: AllowHosts = None
@@ -126,7 +143,7 @@ class RotateFlags(ProjectFlags):
             if used
         ]
         if len(chosen) > 1:
-            yield f"{chosen[0]} and {chosen[1]} exclude each other."
+            yield f"{chosen[0]} can't be used with {chosen[1]}."
         yield from self._idle_flags()
         try:
             homeless = self.homeless
@@ -135,8 +152,8 @@ class RotateFlags(ProjectFlags):
             return
         if homeless and not self.dry_run:
             yield (
-                "A new key and secret need somewhere to go before they are promoted: add --deliver COMMAND for both, "
-                "or --write-back."
+                "A new key and secret must be delivered before they are promoted: add --deliver COMMAND "
+                "for both, or --write-back."
             )
 
     def _idle_flags(self) -> Iterator[str]:
@@ -144,25 +161,25 @@ class RotateFlags(ProjectFlags):
         mode = self.mode
         deletes = mode in ("end-previous", "abort")
         if mode not in ("rotate", "promote") and (self.deliver or self.write_back or self.store):
-            yield f"--{mode} delivers nothing: leave out --deliver, --write-back and --store."
+            yield f"--{mode} can't be used with --deliver, --write-back or --store, because it delivers nothing."
         if self.force and not deletes:
-            yield "--force belongs to --abort or --end-previous."
+            yield "--force requires --abort or --end-previous."
         if self.adopt and deletes:
-            yield f"--adopt and --{mode} exclude each other."
+            yield f"--adopt can't be used with --{mode}."
         if self.unproved and mode == "abort":
-            yield "--unproved and --abort exclude each other."
+            yield "--unproved can't be used with --abort."
         if self.jwt_key_file and deletes:
-            yield f"--jwt-key-file proves a new pair, and --{mode} makes none."
+            yield f"--jwt-key-file can't be used with --{mode}, which has no new pair to prove."
         if (self.username is None) != (self.jwt_key_file is None) and self.file is None:
-            yield "--jwt-key-file and --username belong together: they log in to prove the new pair."
+            yield "--jwt-key-file and --username require each other: they log in to prove the new pair."
         key = self.jwt_key_file
         if key is not None and (not os.path.exists(key) or os.path.isdir(key)):
-            yield "--jwt-key-file takes the path of a file, and what it was given is none."
+            yield "--jwt-key-file must be the path of an existing file."
 
 
 @with_flags(RotateFlags)
 def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
-    """Give apps a new consumer key and secret, which the org proves before they are delivered and promoted.
+    """Rotate the consumer key and secret of apps: prove that orgs accept the new ones, deliver and promote them.
 
     Uses a login of the Salesforce CLI, or one saved with ecapipe run --save, whose user may see consumer secrets, and
     the org's REST API: finds the consumer by its current key, then stages, proves, delivers, promotes and confirms a
@@ -185,14 +202,7 @@ def rotate_apps(session: CommandSession, flags: RotateFlags) -> int:
 
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment,
-        flags.target_org,
-        files=flags.file,
-        all_orgs=flags.all_orgs,
-        allow_hosts=flags.allow_host,
-        username=flags.username,
-    )
+    orgs = options.select_orgs(environment, flags, flags.username)
     world = replace(composition.real_world(environment), interrupts=session.interrupts.divert)
     done = {} if flags.resume is None else _earlier(session, flags.resume, {each.name for each in STAGES[flags.mode]})
     request = pipeline.RotationRequest(
@@ -233,7 +243,9 @@ def _emit(session: CommandSession, flags: RotateFlags, report: Report, outcomes:
     from ecapipe.render.plain_display import PlainDisplay
 
     verbose = flags.verbose or flags.dry_run
-    display = PlainDisplay(session.out, session.err, report, stages=not flags.concise, verbose=verbose)
+    display = PlainDisplay(
+        session.out, session.err, report, stages=not flags.concise, verbose=verbose, screen=session.screen
+    )
 
     def emit(event: Event) -> None:
         with session.interrupts.defer(last=isinstance(event, RunEnded)):
@@ -250,38 +262,27 @@ def _emit(session: CommandSession, flags: RotateFlags, report: Report, outcomes:
 def _record(session: CommandSession, report: Report, outcomes: dict[Subject, Outcome], event: Event) -> None:
     """Write down what came of the run so far: a rotation that succeeded is not done twice."""
     from ecapipe.adapters import rotation_tools
-    from ecapipe.documents import codec
+    from ecapipe.documents.rotation_record import RecordedRotation
     from ecapipe.events import RunEnded, SubjectFinished
 
     if not isinstance(event, SubjectFinished | RunEnded):
         return
     try:
-        rotation_tools.write_run(session.environment, report.run, codec.encode(_result(report, outcomes)))
+        run = RecordedRotation(folder=os.getcwd(), arguments=session.arguments, result=_result(report, outcomes))
+        rotation_tools.write_run(session.environment, run)
     except EcapipeError as error:
         # What was rotated is rotated: a full disk is no reason to call it failed.
-        text.write(session.err, [text.clean(f"Warning: The run cannot be resumed: {error.problem.message}")])
+        session.tell([text.clean(f"Warning: The rotation can't be resumed: {error.problem.message}")])
 
 
 def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> dict[Subject, Outcome]:
     """What an earlier rotation did that had the same `stages`: one that only staged, or deleted, has rotated nothing,
     and a dry run has done nothing. Raises `EcapipeError`: RunNotFound, FileNotFound, MalformedResult."""
     from ecapipe.adapters import rotation_tools
-    from ecapipe.adapters.storage import files
-    from ecapipe.documents import codec, json_object
-    from ecapipe.documents.json_object import MalformedRecord, NewerVersion
     from ecapipe.events import Subject
-    from ecapipe.problems.usage import malformed_result
     from ecapipe.rotate.target import Outcome
 
-    if is_file(value):
-        data = files.read(value, _MAX_RESULT, "--resume")
-    else:
-        data = rotation_tools.read_run(session.environment, value)
-    try:
-        document = json_object.parse(data)
-        result = codec.convert(document.get("result", document), results.AppRotate)
-    except (MalformedRecord, NewerVersion) as error:
-        raise EcapipeError(malformed_result(value, str(error))) from None
+    result = _read(value) if is_file(value) else rotation_tools.read_run(session.environment, value).result
     reached: dict[tuple[str | None, ...], set[str]] = {}
     for stage in result.stages:
         reached.setdefault((stage.app, stage.org, stage.project or None), set()).add(stage.stage)
@@ -292,6 +293,21 @@ def _earlier(session: CommandSession, value: str, stages: Collection[str]) -> di
         for each in result.successes
         if reached.get((each.app, each.org, each.project or None)) == stages
     }
+
+
+def _read(path: str) -> results.AppRotate:
+    """The result in a file. Raises `EcapipeError` (FileNotFound, MalformedResult)."""
+    from ecapipe.adapters.storage import files
+    from ecapipe.documents import codec, json_object
+    from ecapipe.documents.json_object import MalformedRecord, NewerVersion
+    from ecapipe.problems.usage import malformed_result
+
+    data = files.read(path, _MAX_RESULT, "--resume")
+    try:
+        document = json_object.parse(data)
+        return codec.convert(document.get("result", document), results.AppRotate)
+    except (MalformedRecord, NewerVersion) as error:
+        raise EcapipeError(malformed_result(path, str(error))) from None
 
 
 def _result(report: Report, outcomes: dict[Subject, Outcome]) -> results.AppRotate:
@@ -315,20 +331,18 @@ def _lines(report: Report, outcomes: dict[Subject, Outcome], flags: RotateFlags)
     for subject, outcome in outcomes.items():
         sentence = _SENTENCES[flags.mode].format(key=outcome.key)
         if flags.dry_run:
-            sentence = _PLANNED if flags.homeless else "the org allows it."
+            sentence = _PLANNED if flags.homeless else "The rotation is possible."
         line = f"{report.name(subject)}: {sentence}"
         if outcome.previous_until:
-            line += f" The previous one works until {outcome.previous_until}."
+            line += f" The previous key works until {outcome.previous_until}."
         yield text.clean(line)
 
 
-_PLANNED: Final = (
-    "the org allows it. The new pair still needs somewhere to go: add --deliver COMMAND or --write-back."
-)
+_PLANNED: Final = "The rotation is possible. To deliver the new pair, add --deliver COMMAND or --write-back."
 _SENTENCES: Final[dict[str, str]] = {
-    "rotate": "the key {key} is in force.",
-    "promote": "the key {key} is in force.",
-    "stage-only": "the key {key} is staged and proved. To continue: --promote.",
-    "abort": "nothing is staged; the key {key} is in force.",
-    "end-previous": "the key {key} is in force, and no other one.",
+    "rotate": "The key {key} is active.",
+    "promote": "The key {key} is active.",
+    "stage-only": "The key {key} is staged and proved. To continue: --promote.",
+    "abort": "Nothing is staged. The key {key} is active.",
+    "end-previous": "The key {key} is active, and no other one.",
 }

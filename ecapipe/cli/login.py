@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 
@@ -17,7 +18,7 @@ from ecapipe.cli.options import CommonFlags, Names, TokenForm, command_flags
 from ecapipe.cli.session import CommandSession
 from ecapipe.documents import report
 from ecapipe.exchange.sending import prove
-from ecapipe.problems.oauth import server_busy
+from ecapipe.problems.oauth import token_refused, user_info_refused
 from ecapipe.problems.problem import INTERRUPTED, EcapipeError, Problem
 from ecapipe.problems.storage import login_not_bound
 from ecapipe.problems.usage import bug, interrupted
@@ -89,7 +90,8 @@ class DisplayFlags(LoginFlags):
     """What ``ecapipe login display`` takes."""
 
     verify: Annotated[
-        bool, typer.Option("--verify", help="Ask the org whether it accepts the access token, and whose it is.")
+        bool,
+        typer.Option("--verify", help="Ask the org whether it accepts the access token, and which user it is for."),
     ] = False
 
 
@@ -98,12 +100,13 @@ class DisplayFlags(LoginFlags):
 def display_login(session: CommandSession, flags: DisplayFlags) -> int:
     """Show a saved login, without its tokens.
 
-    With --verify, exits with 1 if the org rejects the access token. If the login can be refreshed, ecapipe login
+    With --verify, exits with 1 if the org refuses the access token. If the login can be refreshed, ecapipe login
     refresh gets a new token; ecapipe login token does so automatically.
     """
     world = _build_world(session)
     login = _find_login(flags, world)
-    refusal = _refusal(login, world) if flags.verify else None
+    with _about(login):
+        refusal = _refusal(login, world) if flags.verify else None
     facts = sessions.facts(login)
     lines = list(listings.login_details([facts], flags.length, session.screen))
     if refusal is not None:
@@ -154,34 +157,36 @@ def refresh_login(session: CommandSession, flags: RefreshFlags) -> int:
 
     17 5 * * 1 ecapipe login refresh --all --concise
     """
-    world = _build_world(session)
     if flags.every:
-        return _refresh_all(session, flags, world)
+        return _refresh_all(session, flags)
+    world = _build_world(session)
     login = sessions.find(flags.name or (), flags.target_org, world)
-    warnings = sessions.doubts(login, world)
-    facts = sessions.facts(sessions.refresh(login, world))
+    with _about(login):
+        warnings = sessions.doubts(login, world)
+        facts = sessions.facts(sessions.refresh(login, world))
     status = INTERRUPTED if session.interrupts.came else 0
-    lines = [text.clean(f"{login.subject}: a new access token is saved.")]
+    lines = [text.clean(f"{login.subject}: A new access token was saved.")]
     if flags.verbose:
         lines += listings.login_details([facts], flags.length, session.screen)
     return session.finish(lambda: results.LoginRefresh.of(facts), lines, status, warnings=warnings)
 
 
-def _refresh_all(session: CommandSession, flags: RefreshFlags, world: World) -> int:
-    names = flags.name or ()
+def _refresh_all(session: CommandSession, flags: RefreshFlags) -> int:
+    world, names = _build_world(session), flags.name or ()
     logins, unreadable = sessions.logins(world)
     spoiled = [record for record in unreadable if record.may_fit(names, flags.target_org)]
     fitting = (records if spoiled else sessions).fitting(logins, names, flags.target_org)
-    refreshes = login_refresh.refresh_all(fitting, world)
+    with session.progress(shown=not flags.no_progress) as progress:
+        refreshes = login_refresh.refresh_all(fitting, replace(world, tell=progress.tell))
     if not names:
         refreshes.leave_out()
     refreshes.failures += [(None, record.problem) for record in spoiled]
     # In JSON the failures are a part of the result.
     if not session.json:
         for login, problem in refreshes.failures:
-            text.write(session.err, text.problem(problem, login.subject if login else ""))
+            session.tell(text.problem(problem, login.subject if login else ""))
     facts = [sessions.facts(login) for login in refreshes.successes]
-    lines = [text.clean(f"{login.subject}: a new access token is saved.") for login in refreshes.successes]
+    lines = [text.clean(f"{login.subject}: A new access token was saved.") for login in refreshes.successes]
     if not fitting and not spoiled:
         lines = ["No saved logins."]
     if flags.verbose and facts:
@@ -200,29 +205,29 @@ class TokenFlags(LoginFlags):
 
     LAST = ("no_prompt", "concise", "verbose", "no_progress", "no_project_config", "json")
 
-    header: Annotated[bool, typer.Option("--header", help="Print it as an Authorization header.")] = False
+    header: Annotated[bool, typer.Option("--header", help="Print the token as an Authorization header.")] = False
     proof: Annotated[
         tuple[str, str] | None,
         typer.Option(
             "--proof",
             metavar="METHOD URL",
-            help="With a DPoP login: print the two headers of this one request, Authorization and DPoP.",
+            help="Method and URL of a request: for a DPoP login, print its two headers, Authorization and DPoP.",
         ),
     ] = None
     no_prompt: Annotated[
-        bool, typer.Option("--no-prompt", "-p", help="Never prompt; also print the token on a terminal.")
+        bool, typer.Option("--no-prompt", "-p", help="Don't prompt. Required to print the token on a terminal.")
     ] = False
 
     def contradictions(self, session: CommandSession) -> Iterator[str]:
         yield from super().contradictions(session)
         if session.json:
-            yield "A token is never part of JSON: leave out --json, and SF_CONTENT_TYPE=JSON."
+            yield "A token is never printed as JSON: omit --json, and unset SF_CONTENT_TYPE."
         if session.out.isatty() and not self.no_prompt:
-            yield "This prints a token on the terminal: add --no-prompt if you mean that."
+            yield "This would print the token on the terminal. To allow that, add --no-prompt."
         if self.proof is not None and not _METHOD.fullmatch(self.proof[0]):
-            yield "--proof takes a method, such as GET, and then a URL."
+            yield "--proof must be a method, such as GET, and a URL."
         elif self.proof is not None and not _URL.fullmatch(self.proof[1]):
-            yield "--proof takes a URL that begins with https://, and what it was given is none."
+            yield "The URL of --proof must start with https://."
 
 
 @commands.command("token", cls=Command)
@@ -241,13 +246,14 @@ def print_token(session: CommandSession, flags: TokenFlags) -> int:
     session.require_output()
     world = _build_world(session)
     login = _find_login(flags, world)
-    access = sessions.access(login, world)
+    with _about(login):
+        access = sessions.access(login, world)
     if session.interrupts.came:
         raise KeyboardInterrupt
     session.interrupts.retire()
     text.write(session.out, _token_lines(login, access, flags, world))
     if access.key is not None and flags.proof is None:
-        text.write(session.err, [_BOUND])
+        session.tell([_BOUND])
     return 0
 
 
@@ -288,7 +294,9 @@ def log_out(session: CommandSession, flags: LogoutFlags) -> int:
     logged out.
     """
     world = _build_world(session)
-    logouts = _log_out_all(session, flags, world) if flags.every else _log_out_one(flags, world)
+    with session.progress(shown=not flags.no_progress) as progress:
+        world = replace(world, tell=progress.tell)
+        logouts = _log_out_all(session, flags, world) if flags.every else _log_out_one(flags, world)
     # In JSON the failures are a part of the result.
     if not session.json:
         for failure in logouts.failures:
@@ -331,7 +339,9 @@ def _log_out_one(flags: LogoutFlags, world: World) -> Logouts:
     for record in sessions.logins(world)[1]:
         if record.id in names:
             return Logouts([], removed=[sessions.discard(record, flags.forget, world)])
-    return Logouts([sessions.end(sessions.find(names, flags.target_org, world), flags.forget, world)])
+    login = sessions.find(names, flags.target_org, world)
+    with _about(login):
+        return Logouts([sessions.end(login, flags.forget, world)])
 
 
 def _log_out_all(session: CommandSession, flags: LogoutFlags, world: World) -> Logouts:
@@ -347,8 +357,10 @@ def _log_out_all(session: CommandSession, flags: LogoutFlags, world: World) -> L
             logouts.failures.append(LogoutFailure(None, error.problem))
     fitting = records.fitting if logouts.removed or logouts.failures else sessions.fitting
     remaining = list(fitting(logins, names, flags.target_org))
+    count = len(remaining)
     try:
         while remaining:
+            world.tell("Logging out", count - len(remaining), count)
             try:
                 logouts.successes.append(sessions.end(remaining[0], flags.forget, world))
             except EcapipeError as error:
@@ -380,6 +392,15 @@ def _build_world(session: CommandSession) -> World:
     return replace(composition.real_world(session.environment), interrupts=session.interrupts.divert_all)
 
 
+@contextmanager
+def _about(login: SavedLogin) -> Iterator[None]:
+    """A context whose problems name the login."""
+    try:
+        yield
+    except EcapipeError as error:
+        raise EcapipeError(error.problem, about=login.subject) from None
+
+
 def _find_login(flags: LoginFlags, world: World) -> SavedLogin:
     """The one login that fits; raises `EcapipeError` for none and for several."""
     return sessions.find((flags.name,) if flags.name else (), flags.target_org, world)
@@ -390,10 +411,10 @@ def _refusal(login: SavedLogin, world: World) -> Problem | None:
     try:
         sessions.verify(login, world)
     except EcapipeError as error:
-        # These say nothing about the token.
-        if error.problem.category == "network" or error.problem.kind is server_busy:
-            raise
-        return error.problem
+        # All others say nothing about the token.
+        if error.problem.kind in (token_refused, user_info_refused):
+            return error.problem
+        raise
     return None
 
 

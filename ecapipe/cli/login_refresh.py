@@ -77,6 +77,7 @@ def refresh_all(logins: Sequence[SavedLogin], world: World) -> Refreshes:
             for number, login in enumerate(logins):
                 workers.submit(login.org.host, partial(work, number, login))
             while len(outcomes) < len(logins):
+                world.tell("Refreshing logins", len(outcomes), len(logins))
                 try:
                     outcomes.update([results.get(timeout=_TICK)])
                 except Empty:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ecapipe.adapters import composition
 from ecapipe.cli.commands import with_flags
 from ecapipe.cli.documents import results
@@ -26,7 +28,9 @@ def manifest(session: CommandSession, flags: ProjectFlags) -> int:
     """
     environment = session.environment
     project = flags.select_project(environment, flags.name)
-    result = discovery.discover(project, composition.real_world(environment))
+    with session.progress(shown=not flags.no_progress) as progress:
+        world = replace(composition.real_world(environment), tell=progress.tell)
+        result = discovery.discover(project, world)
     # A whole project without apps may be one that is yet to be retrieved: its manifest names all of the org's.
     if not result.whole:
         discovery.require_apps(result)

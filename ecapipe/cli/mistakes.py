@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -62,24 +63,23 @@ def refuse(context: Context, command: Any, words: Sequence[str]) -> None:
 
 def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[str]) -> Iterator[str]:
     """A sentence for each mistake; `order` holds a parameter as often as it was given."""
-    seen: set[str] = set()
-    for parameter in order:
-        takes_value = parameter.param_type_name == "option" and not parameter.is_flag
-        if parameter.name in seen:
-            # Its values were looked at, all of them: a command line may name thousands of orgs.
-            if takes_value and not parameter.multiple:
-                yield f"{parameter.opts[0]} can only be given once."
-            continue
-        seen.add(parameter.name)
+    # Each parameter once: a batch names its thousand orgs with one flag.
+    for parameter, times in Counter(order).items():
         value = values.get(parameter.name)
-        several = value if isinstance(value, tuple | list) else (value,)
-        if parameter.param_type_name != "option" and "" in several:
-            yield f"{parameter.metavar.strip('[]')} is empty."
-        for each in several if takes_value else ():
+        if parameter.param_type_name != "option":
+            if "" in (value if isinstance(value, tuple | list) else (value,)):
+                yield f"{parameter.metavar.strip('[]')} is empty."
+            continue
+        if parameter.is_flag:
+            continue
+        flag = parameter.opts[0]
+        if times > 1 and not parameter.multiple:
+            yield f"{flag} can only be given once."
+        for each in value if isinstance(value, tuple | list) else (value,):
             if not str(each).strip():
-                yield f"{parameter.opts[0]} expects a value, but it is empty."
+                yield f"{flag} expects a value, but it is empty."
             elif str(each).partition("=")[0] in known:
-                yield f"{parameter.opts[0]} expects a value, but is followed by another flag."
+                yield f"{flag} expects a value, but is followed by another flag."
 
 
 def _too_many(words: Sequence[str], word: str, command: Any, path: str) -> Problem:
@@ -128,14 +128,18 @@ def usage_problem(error: exceptions.TyperException, path: str) -> Problem:
 
 def _worded(error: exceptions.TyperException) -> str:
     parameter = getattr(error, "param", None)
-    if parameter is None or not getattr(error, "message", ""):
+    if parameter is None:
         return error.format_message()
+    if not getattr(error, "message", ""):
+        return f"Missing argument: {parameter.metavar or parameter.name.upper()}."
     name, value = parameter.opts[0], re.match("'(.*)' is not", getattr(error, "message", ""))
     if value:
         name += f"={value[1]}"
     choices = getattr(parameter.type, "choices", None)
     if choices:
         return f"Expected {name} to be one of: {', '.join(getattr(each, 'value', each) for each in choices)}."
-    if number := _NUMBERS.get(parameter.type.name):
-        return f"Expected {name} to be {number}."
+    if number := _NUMBERS.get(parameter.type.name.removesuffix(" range")):
+        least, most = (getattr(parameter.type, end, None) for end in ("min", "max"))
+        span = "" if least is None or most is None else f" from {least} to {most}"
+        return f"Expected {name} to be {number}{span}."
     return error.format_message()

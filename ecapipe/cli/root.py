@@ -40,7 +40,7 @@ def main(words: list[str], interrupts: Interrupts) -> int:
         _start_log(session)
         return _run(words, session)
     except EcapipeError as error:
-        return session.fail(error.problem, command)
+        return session.fail(error.problem, command, about=error.about)
     except exceptions.TyperException as error:
         return session.fail(mistakes.usage_problem(error, command), command)
     except (KeyboardInterrupt, exceptions.Abort):

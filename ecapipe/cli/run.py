@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 _DAY: Final = 24 * 60 * 60_000
 """Milliseconds of the longest wait."""
 
+_GARBAGE: Final = 50_000
+"""New objects after which Python looks for garbage: a few megabytes."""
+
 COMMAND_CLASS = resume_flag.ResumableCommand
 
 
@@ -85,25 +89,20 @@ def run(session: CommandSession, flags: RunFlags) -> int:
 
     Runs with logins are recorded, without secrets. --resume continues an earlier run: it skips logins that succeeded,
     tries the others, and reports what has changed. The run is the latest of the project, one from runs list, or a
-    JSON result, even from another machine. Unless you select apps or orgs, --resume repeats the command line of that
-    run, and other flags replace those of the run. From a JSON result, it leaves out paths outside the current folder,
-    --allow-host, --replace-alias and --jwt-key-file: pass these again. The orgs are those of the run, unless you
-    specify others.
+    JSON result, even from another machine. --resume repeats the command line of that run, and other flags replace
+    those of the run: --name its apps, --target-org, --file and --all-orgs its orgs. With --source-dir, --metadata-dir
+    or --credentials-dir, nothing is repeated. From a JSON result, it leaves out paths outside the current folder,
+    --allow-host, --replace-alias and --jwt-key-file: pass these again.
     """
     if flags.print_token is not None:
         session.require_output()
+    # What a run knows of its logins lives until its end: looking for garbage in it costs a twentieth of the time.
+    gc.set_threshold(_GARBAGE)
     environment = session.environment
     if flags.retrieve or flags.last_stage not in OFFLINE_STAGES:
         private_folder.sweep(environment)
     project = flags.select_project(environment, flags.name)
-    orgs = options.select_orgs(
-        environment,
-        flags.target_org,
-        files=flags.file,
-        all_orgs=flags.all_orgs,
-        allow_hosts=flags.allow_host,
-        username=flags.username,
-    )
+    orgs = options.select_orgs(environment, flags, flags.username)
     world = _build_world(flags, session, orgs.batch)
     login = _login_options(
         flags, session, attended=world.person and (flags.flow or registry.AUTO) in (registry.AUTO, WEB.name)

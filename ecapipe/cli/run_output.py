@@ -17,7 +17,7 @@ from ecapipe.documents.report import Json, Report
 from ecapipe.events import DISCOVER, Emit, Event, Note, RunEnded, StageEnded, StageNoted, Subject, Unwritten
 from ecapipe.problems.problem import INTERRUPTED, WAITING, command
 from ecapipe.render import json as json_output
-from ecapipe.render import log, text
+from ecapipe.render import log
 from ecapipe.render.plain_display import PlainDisplay
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ class RunOutput:
                 # An interrupt waits until all have heard of the event, or they would disagree about the run; after
                 # the last event it has nothing left to interrupt.
                 with self.session.interrupts.defer(last=isinstance(event, RunEnded)):
-                    for listener in listeners:
+                    # Progress is for those who watch.
+                    passing = isinstance(event, StageNoted) and event.note.kind == "progress"
+                    for listener in (display,) if passing else listeners:
                         listener(event)
                     self._warn_of_lost_journal(display)
 
@@ -130,7 +132,7 @@ class RunOutput:
         worthwhile = result.status in (WAITING, INTERRUPTED) or (several and result.status)
         if worthwhile and self.journal and self.journal.run and not self.session.json:
             line = f"To resume: {command('ecapipe run', resume=self.journal.run)}"
-            text.write(self.session.err, [line])
+            self.session.tell([line])
 
     def _raise_unshown(self, error: OSError) -> NoReturn:
         """A reader who has gone is no fault, but it is to be known that there is a record."""

@@ -15,7 +15,7 @@ from ecapipe.documents import run_summary
 from ecapipe.documents.report import Report
 from ecapipe.render import listings
 
-commands = typer.Typer(cls=Group, help="List, show and resume recent runs.", rich_markup_mode=None)
+commands = typer.Typer(cls=Group, help="List and show recent runs.", rich_markup_mode=None)
 
 
 @commands.command("list", cls=Command)
@@ -23,8 +23,8 @@ commands = typer.Typer(cls=Group, help="List, show and resume recent runs.", ric
 def list_runs(session: CommandSession, flags: CommonFlags) -> int:
     """List recorded runs, newest first, with their outcome and progress.
 
-    Runs with logins are recorded, unless --no-journal is used. The last 50 are stored, or as
-    many as ECAPIPE_KEEP_RUNS says.
+    Runs with logins are recorded, unless --no-journal is used. The last 50 are stored; set ECAPIPE_KEEP_RUNS to store
+    more or fewer.
     """
     entries, failures = journal.entries(session.environment)
     summaries = [run_summary.summarize(entry.journal, going=entry.going) for entry in entries]

@@ -18,6 +18,7 @@ from ecapipe.render.screen import Screen, coloured, terminal_width
 
 if TYPE_CHECKING:
     from ecapipe.documents.codec import Document
+    from ecapipe.render.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class CommandSession:
     """What serves a run again, if it may be recorded."""
     options: tuple[str, ...] = ()
     """The same for results, redacted."""
+    repeated: frozenset[str] = frozenset()
+    """The options that only the run which is resumed was given."""
 
     @property
     def live(self) -> bool:
@@ -58,7 +61,15 @@ class CommandSession:
         get = {name: self.environment.get(name) or "" for name in ("NO_COLOR", "FORCE_COLOR", "TERM")}
         colour = coloured(stream, get) and (bool(get["FORCE_COLOR"]) or not self.environment.is_ci())
         rule = text.glyphs(getattr(stream, "encoding", None)).rule
-        return Screen(terminal_width(), colour and not self.json, rule)
+        return Screen(terminal_width(2 if stream is self.err else 1), colour and not self.json, rule)
+
+    def progress(self, *, shown: bool) -> Progress:
+        """A line on standard error that says how far long work is, if it is to be `shown`; silent where it would be
+        in the way."""
+        from ecapipe.render.progress import Progress
+
+        moves = self.live and self.err.isatty() and not self.json and shown
+        return Progress(self.err if moves else None)
 
     def require_output(self) -> None:
         """For a command whose output nobody should miss: raises `EcapipeError` (OutputNotWritten) if whoever started
@@ -93,19 +104,19 @@ class CommandSession:
                 self.tell(text.problem(interrupted()))
         return status
 
-    def fail(self, problem: Problem, command: str, stack: str | None = None) -> int:
-        """Print the problem that kept a command from its work; the exit status."""
+    def fail(self, problem: Problem, command: str, stack: str | None = None, about: str = "") -> int:
+        """Print the problem that kept a command from its work, and what it is `about`; the exit status."""
         self.interrupts.retire()
         problem = conceal(problem, self.words)
         if self.json:
             json.write(self.out, report.failure(problem, command, stack=stack))
         else:
-            self.tell([*text.problem(problem), *(stack or "").splitlines()])
+            self.tell([*text.problem(problem, about), *(stack or "").splitlines()])
         return problem.exit_code
 
     def tell(self, lines: Iterable[str]) -> None:
         """Print errors and warnings."""
-        text.write(self.err, map(self._screen(self.err).message, lines))
+        text.write(self.err, self._screen(self.err).messages(lines, wrapped=self.err.isatty()))
 
 
 def open_session(

@@ -91,10 +91,11 @@ def read(response: Response, login: AuthorizationRequest) -> None:
     if target and _is_sign_in(target, login):
         return
     if status == 429:
-        raise at(rate_limited(host), host, status)
+        raise at(rate_limited(host, "HTTP 429"), host, status)
     if status >= 500:
         raise at(server_busy(host, f"HTTP {status}"), host, status)
-    raise at(authorize_unclear(host, status, _description(response, target, login)), host, status)
+    answer = _description(response, target, login)
+    raise at(authorize_unclear(host, status, answer, login.app.name, login.org.url), host, status)
 
 
 def _refusal(code: str, description: str, *, status: int, login: AuthorizationRequest) -> EcapipeError:

@@ -27,8 +27,8 @@ def no_org_chosen(choices: Sequence[str]) -> Wording:
 # The name is that of sf for the same mistake.
 @problem(
     "config",
-    "Neither the project nor the Salesforce CLI knows an org with this name. It was given with --target-org, in a "
-    "batch file, or as the default org.",
+    "Neither the project nor the Salesforce CLI knows an org with this name. It was specified with --target-org, "
+    "in an org file, or as the default org.",
     "Correct the alias, or add its URL: --target-org ALIAS=URL.",
     exit_code=USAGE,
 )
@@ -74,7 +74,7 @@ def too_many_approvals(app: str, org: str, most: int) -> Wording:
 
 @problem(
     "config",
-    "The batch file, specified with --file, contains errors. The message lists each with its row and column.",
+    "The org file, specified with --file, contains errors. The output lists each with its row and column.",
     "Correct the file and run again. Nothing was sent.",
     exit_code=USAGE,
 )
@@ -83,12 +83,29 @@ def malformed_batch_file(file: str, line: int | None, mistakes: Sequence[str], f
     shown = mistakes[:MISTAKES_SHOWN]
     correct = f"Correct the {'file' if files == 1 else 'files'} and run again. Nothing was sent."
     if len(mistakes) == 1:
-        return say(f"The batch file has an error: {mistakes[0]}", correct, file=file, line=line)
+        return say(f"The org file has an error: {mistakes[0]}", correct, file=file, line=line)
     places = "; ".join(mistake.partition(": ")[0] for mistake in shown)
     rest = f"; and {len(mistakes) - len(shown)} more" if len(mistakes) > len(shown) else ""
     have = "file has" if files == 1 else "files have"
-    message = f"The batch {have} {len(mistakes)} errors: {places}{rest}."
+    message = f"The org {have} {len(mistakes)} errors: {places}{rest}."
     return say(message, *shown, correct, file=file, line=line)
+
+
+@problem(
+    "config",
+    "The orgs of the run that --resume names can't be used as they are recorded. What a JSON result says counts as "
+    "the project's word: another host than a My Domain has to be specified by you.",
+    "Allow the hosts with --allow-host or in ECAPIPE_ALLOWED_HOSTS, or specify the orgs with --target-org or --file.",
+    exit_code=USAGE,
+)
+def resumed_orgs_unusable(run: str, mistakes: Sequence[str]) -> Wording:
+    """Each mistake begins with the name of its org and a comma."""
+    names = list(dict.fromkeys(mistake.partition(",")[0] for mistake in mistakes))
+    return say(
+        f"Orgs of {run} can't be used as recorded: {listed(names[:MISTAKES_SHOWN])}.",
+        *mistakes[:MISTAKES_SHOWN],
+        "Or specify the orgs yourself, with --target-org ALIAS=URL or --file.",
+    )
 
 
 @problem(
@@ -113,7 +130,7 @@ def refused_host(
             "Or specify the address yourself: --target-org ALIAS=URL.",
             *actions,
         ]
-    if foreign:
+    elif foreign:
         actions.append("If the host is yours, allow it with --allow-host HOST.")
     return say(f'The org address "{url}" is refused: {reason}.', *actions)
 
@@ -182,9 +199,11 @@ def wrong_user(
 )
 def org_without_apps(org: str, apps: Sequence[str], known: Sequence[str]) -> Wording:
     """`apps` were asked for, `known` are there."""
-    there = f"It returned {listed(known)}." if known else "It returned none."
+    message = f"The retrieve from {org} returned no external client apps."
+    if known:
+        message = f"The retrieve from {org} did not return {listed(apps)}. It returned {listed(known)}."
     return say(
-        f"The retrieve from {org} did not return {listed(apps) or 'an external client app'}. {there}",
+        message,
         *(hint for app in apps for hint in did_you_mean(app, known)),
         "In Setup of the org, External Client App Manager, check which apps it has.",
         "Check that the Salesforce CLI's user may read metadata there.",

@@ -13,6 +13,7 @@ from ecapipe.problems.problem import (
     USAGE,
     Problem,
     Wording,
+    alternatives,
     command,
     did_you_mean,
     listed,
@@ -36,7 +37,7 @@ def usage_error(message: str, command: str, *hints: str) -> Wording:
     "config",
     "The folder or file that --source-dir, --metadata-dir, --credentials-dir or --file names, or the sourceDir of an "
     "org, does not exist.",
-    "Correct the path. It is relative to the current folder, a sourceDir to the batch file or the project.",
+    "Correct the path. It is relative to the current folder, a sourceDir to the org file or the project.",
     exit_code=USAGE,
 )
 def source_dir_not_found(path: str, flag: str = "--source-dir") -> Wording:
@@ -49,8 +50,9 @@ def source_dir_not_found(path: str, flag: str = "--source-dir") -> Wording:
     "Correct the path. It is relative to the current folder.",
     exit_code=USAGE,
 )
-def file_not_found(path: str, flag: str) -> Wording:
-    return say(f'The file "{path}", specified with {flag}, does not exist.', "Specify an existing file.")
+def file_not_found(path: str, flag: str = "") -> Wording:
+    given = f", specified with {flag}," if flag else ""
+    return say(f'The file "{path}"{given} does not exist.', "Specify an existing file.")
 
 
 @problem(
@@ -111,14 +113,14 @@ def not_one_source(folder: str, orgs: Sequence[str]) -> Wording:
 @problem(
     "config",
     "None of the selected apps is assigned to any of the selected orgs, so there is nothing to log in to.",
-    "Select other apps or orgs, or correct the apps that the batch file or plugins.ecapipe.orgs assigns to the orgs.",
+    "Select other apps or orgs, or correct the apps that the org file or plugins.ecapipe.orgs assigns to the orgs.",
     exit_code=USAGE,
 )
 def nothing_paired(apps: Sequence[str], orgs: Sequence[str]) -> Wording:
-    selection = f"of the selected apps ({listed(apps)})" if apps else "app"
+    selection = f"None of the selected apps ({listed(apps)})" if apps else "No app"
     return say(
-        f"No {selection} is assigned to any of the selected orgs: {listed(orgs)}.",
-        "Select an app that is assigned to these orgs with --name, or correct the apps of the orgs.",
+        f"{selection} is assigned to any of the selected orgs: {listed(orgs)}.",
+        "With --name, select an app that is assigned to these orgs, or correct the apps of the orgs.",
     )
 
 
@@ -132,7 +134,7 @@ def ambiguous_variable(variable: str, first: str, second: str) -> Wording:
     return say(
         f'The environment variable {variable} applies to both "{first}" and "{second}".',
         f"Unset {variable} and supply each secret another way, or select one app with --name.",
-        "Or give an org its own variable: secretEnv in the batch file or in plugins.ecapipe.orgs.",
+        "Or give an org its own variable: secretEnv in the org file or in plugins.ecapipe.orgs.",
     )
 
 
@@ -166,7 +168,8 @@ def in_metadata_format(file: str, way: str) -> Problem:
 
 def given_with(flag: str, problem: Problem) -> Problem:
     """The problem of a file that the command line names: whatever it is, the command line has to change."""
-    return replace(problem, message=f"{flag}: {problem.message}", exit_code=USAGE)
+    prefix = f"{flag}: " if flag else ""
+    return replace(problem, message=f"{prefix}{problem.message}", exit_code=USAGE)
 
 
 @problem(
@@ -193,12 +196,14 @@ def run_not_found(run: str | None, known: Sequence[str], resumes: bool) -> Wordi
     message = "No run of this project is recorded."
     if run:
         message = f"Run {run} is not recorded."
-    return say(
-        message,
-        *did_you_mean(run or "", known),
-        "List the recorded runs with ecapipe runs list.",
-        *(["Or run without --resume."] if resumes else []),
-    )
+    actions = []
+    if known:
+        actions.append("List the recorded runs with ecapipe runs list.")
+    if resumes:
+        actions.append("Run without --resume.")
+    elif not known:
+        actions.append("Only ecapipe run records one, unless --no-journal is set.")
+    return say(message, *did_you_mean(run or "", known), *alternatives(*actions))
 
 
 @problem(
@@ -218,16 +223,15 @@ def run_ambiguous(run: str, candidates: Sequence[str]) -> Wording:
     "Change to that folder, or pass the options of the run together with --resume.",
     exit_code=USAGE,
 )
-def options_not_repeatable(run: str, folder: str | None) -> Wording:
+def options_not_repeatable(run: str, folder: str | None, rotates: bool) -> Wording:
     reason, actions = "they were not recorded, because they may contain a secret", list[str]()
     if folder:
-        reason = f"it was started in {folder}"
-        actions.append(f"{command('cd', folder)} && {command('ecapipe run', resume=run)}")
-    return say(
-        f"The options of run {run} cannot be repeated here: {reason}.",
-        *actions,
-        f"Or pass the options again, at least those that select the orgs, together with {option('resume', run)}",
+        reason, program = f"it was started in {folder}", "ecapipe app rotate" if rotates else "ecapipe run"
+        actions.append(f"Change to that folder: {command('cd', folder)} && {command(program, resume=run)}")
+    actions.append(
+        f"Pass the options again, at least those that select the orgs, together with {option('resume', run)}"
     )
+    return say(f"The options of run {run} cannot be repeated here: {reason}.", *alternatives(*actions))
 
 
 @problem(
@@ -265,8 +269,11 @@ def malformed_result(file: str, reason: str) -> Wording:
 )
 def shards_missing(shards: Sequence[str]) -> Wording:
     shard = shards[0] if shards else "K/N"
+    missing = f"The result of shard {shard} is missing."
+    if len(shards) > 1:
+        missing = f"The results of shards {listed(shards)} are missing."
     return say(
-        f"The result of shard {listed(shards)} is missing.",
+        missing,
         "Run ecapipe report merge again with the results of all shards.",
         f"If a shard did not run, run it with its other options: {command('ecapipe run', shard=shard)}",
     )
@@ -287,7 +294,7 @@ def not_confirmed() -> Wording:
 @problem(
     "config",
     "The command needs a single app, but several of the selected projects have an app with that name.",
-    "Select one project with --source-dir, or set sourceDir for each org in a batch file.",
+    "Select one project with --source-dir, or set sourceDir for each org in an org file.",
     exit_code=USAGE,
 )
 def app_in_several_projects(app: str, projects: Sequence[str]) -> Wording:

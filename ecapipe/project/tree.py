@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Union
 
+from ecapipe.events import Tell
+
 # Only for types: most commands start without these modules.
 if TYPE_CHECKING:
     from ecapipe.problems.problem import Problem
@@ -66,11 +68,12 @@ class ProjectTree(Protocol):
 
     def in_repository(self, file: str, trees: Iterable[str]) -> bool:
         """Whether a file, or a link on the way to it, lies in the repository of one of `trees`: below the nearest
-        folder with a ``.git`` around it; without one, below its project, or below itself."""
+        folder with a ``.git`` around it, or the repository that this is a submodule of; without one, below its
+        project, or below itself."""
 
     def holds(self, root: str, path: str) -> bool:
-        """Whether what `path` leads to, through all links, lies in the repository of `root`, as `in_repository`
-        finds it."""
+        """Whether what `path` leads to, through all links, lies in the repository of `root`: below the
+        nearest folder with a ``.git``, be that a submodule, as `in_repository` finds it."""
 
     def target(self, path: str) -> str:
         """What `path` leads to: absolute, free of links."""
@@ -103,6 +106,10 @@ class ProjectTree(Protocol):
 
 class ProjectAccess(Protocol):
     """What reading a project takes."""
+
+    @property
+    def tell(self) -> Tell:
+        """Shows how far it is."""
 
     @property
     def tree(self) -> ProjectTree: ...

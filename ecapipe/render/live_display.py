@@ -9,8 +9,6 @@ from typing import Final, TextIO, assert_never
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.padding import Padding
-from rich.spinner import Spinner
 from rich.text import Text
 
 from ecapipe.documents.report import Report
@@ -33,13 +31,14 @@ from ecapipe.events import (
 from ecapipe.render import text
 from ecapipe.render.plain_display import TITLE
 from ecapipe.render.problem_log import ProblemLog
-from ecapipe.render.screen import Screen
+from ecapipe.render.screen import Role, Screen
 from ecapipe.render.target_table import TargetTable
 
 TABLE_FROM: Final = 4
 """Subjects; each of fewer is shown as a block."""
 
-_STYLES: Final = {"passed": "green", "failed": "red", "skipped": "dim", "warning": "yellow"}
+_SPINNER: Final = "⣾⣽⣻⢿⡿⣟⣯⣷"
+_ASCII_SPINNER: Final = "-\\|/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +67,10 @@ class LiveDisplay:
     """
 
     def __init__(self, out: TextIO, err: TextIO, report: Report, *, colour: bool, verbose: bool = False) -> None:
-        self._report, self._err_stream, self._verbose = report, err, verbose
+        self._report, self._err, self._verbose = report, err, verbose
         self._out = _console(out, colour)
-        self._err = _console(err, colour)
         self._glyphs = text.glyphs(getattr(out, "encoding", None))
-        self._ascii = self._glyphs == text.ASCII
+        self._spinner = _ASCII_SPINNER if self._glyphs == text.ASCII else _SPINNER
         self._colour = colour
         self._table = TargetTable(report, self._glyphs)
         self._since = time.monotonic()
@@ -81,11 +79,15 @@ class LiveDisplay:
         self._rows: tuple[Subject, ...] = ()
         self._running: dict[Subject, _RunningStage] = {}
         self._asking = False
+        self._doing = ""
+        """How far long work is that has no stages of its own."""
         self._block: Subject | None = None
         self._several = False
         self._buffers: dict[Subject, list[StageEnded]] = {}
         self._logins: dict[Subject, LoginResult] = {}
         self._problems = ProblemLog(report)
+        self._gap = False
+        """Whether the last line is an empty one."""
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, StageEnded):
@@ -97,6 +99,7 @@ class LiveDisplay:
             case RunPlanned():
                 self._plan(event)
             case StageStarted():
+                self._doing = ""
                 self._begin(event)
                 self._running[event.subject] = _RunningStage(event.stage, event.subject, time.monotonic())
                 # The stages of logins that run at once come in any order, and are printed when a login is over.
@@ -105,6 +108,7 @@ class LiveDisplay:
             case StageNoted():
                 self._note(event.note)
             case StageEnded():
+                self._doing = ""
                 self._running.pop(event.subject, None)
                 self._asking = self._asking and bool(self._running)
                 self._buffer(event)
@@ -116,7 +120,7 @@ class LiveDisplay:
                 pass
             case _:
                 assert_never(event)
-        if self._live is None and self._running and not self._asking:
+        if self._live is None and (self._running or self._doing) and not self._asking:
             self._live = Live(_Dynamic(self._render), console=self._out, transient=True, refresh_per_second=12)
             self._live.start()
 
@@ -132,8 +136,8 @@ class LiveDisplay:
     def _start(self, event: RunStarted) -> None:
         self._stages = event.stages
         width = min(50, self._out.width - 1)
-        self._out.print()
-        self._out.print(Text(f" {TITLE} ".center(width, self._glyphs.rule)[:width], style="dim"))
+        self._blank()
+        self._print([self._screen.paint(f" {TITLE} ".center(width, self._glyphs.rule)[:width], "quiet")])
 
     def _plan(self, event: RunPlanned) -> None:
         targets = tuple(subject for subject in event.subjects if subject.org)
@@ -141,6 +145,7 @@ class LiveDisplay:
         self._several = len(targets) > 1
         if len(rows) >= TABLE_FROM:
             self._rows = rows
+            self._blank()
 
     def _begin(self, event: StageStarted) -> None:
         """What failed of a login that begins again is forgotten."""
@@ -155,38 +160,46 @@ class LiveDisplay:
         if not self._rows:
             name = self._report.name(event.subject)
             earlier = self._report.taken_from(event.subject)
-            self._out.print(Text(f" {text.success(name, event.login, earlier)}", style="bold green"))
+            self._say(text.success(name, event.login, earlier), "good")
 
     def _render(self) -> RenderableType:
         """The live part: the table around the rows that run, or the rest of the block."""
         # rich calls this from a thread of its own: the copy does not change while it is read.
         running = [*self._running.values()]
+        if self._doing:
+            named = (self._running_stage(stage, name=True) for stage in running if stage.subject.org)
+            return Group(*named, self._spin(self._doing, self._elapsed()))
         if not running:
             return Group()
         if self._rows:
             return Group(*self._window(), "", self._progress(running[0]))
         if self._several or any(stage.subject.org and not stage.subject.app for stage in running):
-            return Group(*(self._spinner(stage, name=stage.subject.org is not None) for stage in running))
-        return Group(self._spinner(running[0], name=False), *self._pending(running[0]))
+            return Group(*(self._running_stage(stage, name=stage.subject.org is not None) for stage in running))
+        return Group(self._running_stage(running[0], name=False), *self._pending(running[0]))
 
-    def _spinner(self, running: _RunningStage, *, name: bool) -> RenderableType:
+    def _running_stage(self, running: _RunningStage, *, name: bool) -> Text:
         elapsed = text.duration(round((time.monotonic() - running.since) * 1000))
-        label = Text.assemble((running.stage.title, "default"), (f" {elapsed}", "dim"))
-        if name:
-            label.append(f"  {text.clean(self._report.name(running.subject))}", style="dim")
-        return self._spin(label)
+        subject = text.clean(self._report.name(running.subject)) if name else ""
+        return self._spin(running.stage.title, f"{elapsed}  {subject}")
 
-    def _spin(self, label: Text) -> RenderableType:
-        # Under the glyphs of what has ended.
-        return Padding(Spinner("line" if self._ascii else "dots2", label, style="magenta"), (0, 0, 0, 1))
-
-    def _progress(self, running: _RunningStage) -> RenderableType:
+    def _progress(self, running: _RunningStage) -> Text:
         """How far all targets are; one spinner is enough to show that something moves."""
-        elapsed = text.duration(round((time.monotonic() - self._since) * 1000))
         name = text.clean(self._report.name(running.subject))
-        label = Text.assemble((self._table.progress, "default"), (f" {elapsed}  {running.stage.title} {name}", "dim"))
-        label.no_wrap, label.overflow = True, "ellipsis"
-        return self._spin(label)
+        return self._spin(self._table.progress, f"{self._elapsed()}  {running.stage.title} {name}")
+
+    def _elapsed(self) -> str:
+        return text.duration(round((time.monotonic() - self._since) * 1000))
+
+    def _spin(self, label: str, details: str) -> Text:
+        """One line, however narrow the screen: what is live has a known height."""
+        frame = self._spinner[int(time.monotonic() * 12) % len(self._spinner)]
+        room, ellipsis = self._screen.width - 2, self._glyphs.ellipsis
+        line = f"{label} {details.rstrip()}"
+        if len(line) > room:
+            line = line[: room - len(ellipsis)] + ellipsis
+        paint = self._screen.paint
+        label, details = line[: len(label)], line[len(label) :]
+        return Text.from_ansi(f" {paint(frame, 'active')} {label}{paint(details, 'quiet')}")
 
     def _pending(self, running: _RunningStage) -> Iterator[Text]:
         """The stages of the block that are still to come."""
@@ -194,13 +207,13 @@ class LiveDisplay:
         if running.subject.org is None:
             pending = tuple(stage for stage in pending if running.subject.app and stage in APP_STAGES)
         for stage in pending:
-            yield Text(f" {self._glyphs.pending} {stage.title}", style="dim")
+            yield Text.from_ansi(self._screen.paint(f" {self._glyphs.pending} {stage.title}", "quiet"))
 
     def _window(self) -> list[Text]:
         """As many rows as fit, those that ended last before those that come next."""
         # The spinner, the lines around it and that of the cursor.
         height = max(6, self._out.size.height - 4)
-        last, screen = self._table.reached, self._screen()
+        last, screen = self._table.reached, self._screen
         count = height - 2
         while True:
             start = max(0, min(last - count // 2, len(self._rows) - count))
@@ -209,27 +222,57 @@ class LiveDisplay:
                 return [Text.from_ansi(f" {line}") for line in lines]
             count -= max(1, (len(lines) - height) // 2)
 
+    @property
     def _screen(self) -> Screen:
         # Each line begins with a space, as all of the live part.
         return Screen(self._out.width - 1, self._colour, self._glyphs.rule)
 
+    def _print(self, lines: Sequence[str]) -> None:
+        """Print lines, which may be painted, above the live part."""
+        for line in lines:
+            # As they are: what people copy is not broken.
+            self._out.print(Text.from_ansi(line), soft_wrap=True)
+            self._gap = not line
+
+    def _blank(self) -> None:
+        """Leave one line empty, however many ask for it."""
+        if not self._gap:
+            self._print([""])
+
+    def _say(self, sentence: str, role: Role | None = None, indent: str = " ", later: str | None = None) -> None:
+        """Print a sentence that is not to be copied, in lines that fit."""
+        lines = self._screen.folded(sentence, indent, later)
+        self._print([self._screen.paint(line, role) if role else line for line in lines])
+
+    def _warn(self, lines: Sequence[str]) -> None:
+        """Print errors, warnings and questions, for which the live part makes way."""
+        if lines:
+            self._pause()
+            screen, wrapped = Screen(self._out.width, self._colour), self._err.isatty()
+            text.write(self._err, screen.messages(lines, wrapped=wrapped))
+            self._gap = not lines[-1]
+
     def _head(self, subject: Subject) -> None:
         if not self._rows and subject != self._block:
             self._block = subject
-            self._out.print()
+            self._blank()
             if str(subject):
-                self._out.print(Text(f" {text.clean(self._report.name(subject))}", style="bold"))
+                self._say(text.clean(self._report.name(subject)), "heading")
 
     def _note(self, note: Note) -> None:
         if note.kind == "offer":
             return
-        self._pause()
+        if note.kind == "progress":
+            self._doing = text.clean(note.text)
+            return
         self._asking = self._asking or note.kind == "asking"
         if note.kind == "link":
-            # Whole and unstyled: people copy it, terminals make it clickable.
-            text.write(self._err_stream, ["", note.text, ""])
+            # Whole: people copy it, terminals make it clickable.
+            self._warn(["", note.text, ""])
         elif note.text:
-            self._err.print(Text(text.clean(note.text)))
+            self._warn([text.clean(note.text)])
+        else:
+            self._pause()
 
     def _buffer(self, event: StageEnded) -> None:
         """Print the end of a stage; of several logins that run at once, each whole when it is over."""
@@ -246,57 +289,46 @@ class LiveDisplay:
             self._end_stage(end)
 
     def _outcome(self, event: StageEnded) -> None:
+        title, paint = event.stage.title, self._screen.paint
+        mark = self._screen.level(event.outcome, self._glyphs.of(event.outcome))
+        if event.subject.org and not event.subject.app and event.outcome == "passed":
+            # One of many retrieves.
+            name = text.clean(self._report.name(event.subject))
+            self._print([f" {mark} {title} {paint(f'{text.duration(event.milliseconds)}  {name}', 'quiet')}"])
+            return
         self._head(event.subject)
-        line = Text(f" {self._glyphs.of(event.outcome)} ", style=_STYLES[event.outcome])
         if event.outcome == "skipped":
-            line.append(f"{event.stage.title} - Skipped: {text.clean(event.reason or '')}", style="dim")
+            first, *rest = self._screen.folded(f"{title} - Skipped: {text.clean(event.reason or '')}", "   ")
+            self._print([f" {mark} {paint(first[3:], 'quiet')}", *(paint(line, "quiet") for line in rest)])
         else:
-            line.append(event.stage.title, style="default")
-            line.append(f" {text.duration(event.milliseconds)}", style="dim")
-        self._out.print(line)
+            self._print([f" {mark} {title} {paint(text.duration(event.milliseconds), 'quiet')}"])
         for label, value in text.facts(event, self._verbose):
-            self._out.print(Text(f"   {self._glyphs.info} {label}: {value}"))
+            self._say(f"{self._glyphs.info} {label}: {value}", indent="   ", later="     ")
 
     def _end_stage(self, event: StageEnded) -> None:
         # The table shows how a stage ended; only its warnings and problems need lines of their own.
         if not self._rows:
             self._outcome(event)
         if event.outcome == "warning":
-            self._pause()
-            warning = Text("Warning: ", style="bold yellow")
-            sentence = text.warning(self._report.name(event.subject), event.reason or "")
-            self._err.print(warning.append(sentence, style="default"))
-        self._tell(self._problems.lines(event))
-
-    def _tell(self, lines: Sequence[str]) -> None:
-        """Print what there is to say of problems: unbroken, for actions hold commands that people copy."""
-        if lines:
-            self._pause()
-        for line in lines:
-            if line.startswith("Error ("):
-                head, _, message = line.partition(": ")
-                text_line = Text(f"{head}: ", style="bold red").append(message, style="default")
-            else:
-                text_line = Text(line, style="dim")
-            self._err.print(text_line, soft_wrap=True)
+            self._warn([f"Warning: {text.warning(self._report.name(event.subject), event.reason or '')}"])
+        self._warn(self._problems.lines(event))
 
     def _end(self, event: RunEnded) -> None:
         self._pause()
         for subject in [*self._buffers]:
             self._flush(subject)
-        self._out.print()
-        self._tell(self._problems.end())
+        self._warn(self._problems.end())
+        self._blank()
         if self._rows:
-            for line in self._table.lines(self._screen()):
-                self._out.print(Text.from_ansi(f" {line}"), soft_wrap=True)
-            self._out.print()
+            self._print([f" {line}" for line in self._table.lines(self._screen)])
+            self._blank()
         if tally := text.tally(self._report):
-            self._out.print(Text(f" {tally}"))
-        self._out.print(Text(" Status: ").append(text.status(self._report), style="bold"))
+            self._say(tally)
+        self._print([f" Status: {self._screen.paint(text.status(self._report), 'heading')}"])
         for line in text.farewell(self._logins.values()):
-            self._out.print(Text(f" {line}"))
-        self._out.print(Text(f" Elapsed Time: {text.duration(event.milliseconds)}"))
-        self._out.print()
+            self._say(line)
+        self._print([f" Elapsed Time: {text.duration(event.milliseconds)}"])
+        self._blank()
 
 
 def _console(stream: TextIO, colour: bool) -> Console:

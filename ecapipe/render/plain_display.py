@@ -65,6 +65,7 @@ class PlainDisplay:
         self._failed: set[Subject] = set()
         self._skipped: dict[Subject, StageEnded] = {}
         """The first stage that was skipped, of subjects that have no line about that yet."""
+        self._retrieves = False
         self._problems = ProblemLog(report)
 
     def __call__(self, event: Event) -> None:
@@ -84,7 +85,9 @@ class PlainDisplay:
                 if self._stages and self._verbose and event.subject.org:
                     self._print(f"{self._glyphs.current} {self._heading(event)}{self._glyphs.ellipsis}")
             case StageNoted():
-                self._note(event.note)
+                # Other progress is shown where something can move.
+                if event.note.kind != "progress" or event.subject.org:
+                    self._note(event.note)
             case StageEnded():
                 self._end_stage(event)
             case SubjectFinished():
@@ -124,7 +127,8 @@ class PlainDisplay:
     def _finish_app(self, app: Subject) -> None:
         """One line for the stages of an app that have passed."""
         passed = [each for each in self._passed.pop(app, []) if each.outcome == "passed"]
-        if self._stages and not self._verbose and passed and app not in self._failed:
+        # Where apps are retrieved from each org, that of an org is told of by its login.
+        if self._stages and not self._verbose and not self._retrieves and passed and app not in self._failed:
             stages = ", ".join(f"{each.stage.title} {text.duration(each.milliseconds)}" for each in passed)
             self._print(f"{self._mark('passed')} {text.clean(self._report.name(app))}: {stages}")
 
@@ -159,7 +163,10 @@ class PlainDisplay:
         subject = event.subject
         # A rotation is one thing after the other for a few apps, each step a promise: all are shown.
         stepwise = event.stage in ROTATION_STAGES and event.outcome != "skipped"
-        if self._verbose or stepwise or event.outcome in ("failed", "warning") or not subject.app:
+        retrieved = subject.org is not None and not subject.app
+        self._retrieves = self._retrieves or retrieved
+        whole = not subject.app and not retrieved
+        if self._verbose or stepwise or event.outcome in ("failed", "warning") or whole:
             self._print(*self._outcome(event))
         if event.outcome == "failed":
             self._failed.add(subject)
@@ -181,8 +188,17 @@ class PlainDisplay:
             heading = self._heading(event, note="Skipped")
             yield f"{mark} {heading}: {text.clean(event.reason or '')}"
         else:
-            yield f"{mark} {self._heading(event)} ({text.duration(event.milliseconds)})"
-        yield from self._facts(event)
+            yield f"{mark} {self._place(event)}{self._heading(event)} ({text.duration(event.milliseconds)})"
+        # What a warning comes with is said again by its login.
+        if self._verbose or event.outcome != "warning" or not event.subject.org:
+            yield from self._facts(event)
+
+    def _place(self, event: StageEnded) -> str:
+        """Which of several rotations a stage is of: they are done one after the other."""
+        count = len(self._table.rows)
+        # The last stage of one has ended already.
+        done = self._table.done + (event.subject not in self._table.ended)
+        return f"[{done}/{count}] " if event.stage in ROTATION_STAGES and count > 1 else ""
 
     def _facts(self, event: StageEnded) -> Iterator[str]:
         for label, value in text.facts(event, self._verbose):
@@ -207,8 +223,8 @@ class PlainDisplay:
             self._warn(text.clean(note.text))
 
     def _print(self, *lines: str) -> None:
-        text.write(self._out, lines)
+        text.write(self._out, self._screen.fitting(lines) if self._out.isatty() else lines)
 
     def _warn(self, *lines: str) -> None:
         if lines:
-            text.write(self._err, map(self._screen.message, lines))
+            text.write(self._err, self._screen.messages(lines, wrapped=self._err.isatty()))

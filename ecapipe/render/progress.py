@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TextIO
 
+from ecapipe.events import progress
+from ecapipe.render.screen import terminal_width
 from ecapipe.render.text import clean
 
 
@@ -15,8 +17,9 @@ class Progress:
         self._stream = stream
         self._width = 0
 
-    def tell(self, text: str) -> None:
-        self._write(clean(text))
+    def tell(self, work: str, done: int, total: int) -> None:
+        """See `ecapipe.events.Tell`."""
+        self._write(clean(progress(work, done, total))[: terminal_width(2) - 1])
 
     def __enter__(self) -> Progress:
         return self

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, TextIO
@@ -16,6 +17,14 @@ _LEAST: Final = 10
 
 _WORD: Final = 40
 """A word that is longer may be broken although the table fits."""
+
+_SHORT: Final = 16
+"""A column whose cells all are no longer holds counts, outcomes or times: it is wrapped when nothing else helps."""
+
+_PAINT: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+_COMMAND: Final = r"(?:ecapipe|git|sf|npm|pip|pipx|uv|python3?|chmod) "
+"""How a command begins that people copy."""
 
 _GAP: Final = 2
 
@@ -61,6 +70,27 @@ class Screen:
                 return f"\x1b[1;{_CODES[role]}m{head}{colon}\x1b[0m{rest}"
         return self.paint(line, "quiet") if line == "Try this:" else line
 
+    def fitting(self, lines: Iterable[str]) -> Iterator[str]:
+        """Lines of a terminal, those that are too long broken between words."""
+        for line in lines:
+            indent = " " * (len(line) - len(line.lstrip()))
+            fits = len(_PAINT.sub("", line)) <= self.width
+            yield from (line,) if fits else self.wrap(line.lstrip(), indent, f"{indent}  ")
+
+    def messages(self, lines: Iterable[str], *, wrapped: bool) -> Iterator[str]:
+        """The lines of errors and warnings in their colours; `wrapped`, for a terminal, between words, but for
+        commands."""
+        for line in lines:
+            for part in self._between_words(line) if wrapped else (line,):
+                yield self.message(part)
+
+    def _between_words(self, line: str) -> Iterator[str]:
+        if len(line) <= self.width or re.match(_COMMAND, line):
+            yield line
+            return
+        sentence, *commands = split_command(line)
+        yield from (*self.wrap(sentence), *commands)
+
     def wrap(self, text: str, indent: str = "", later: str | None = None) -> list[str]:
         """`text` in lines that fit, each after `indent`, or after `later` from the second on; a word that does not
         fit has a line of its own."""
@@ -72,6 +102,12 @@ class Screen:
             break_long_words=False,
             break_on_hyphens=False,
         ) or [indent.rstrip()]
+
+    def folded(self, text: str, indent: str = "", later: str | None = None) -> list[str]:
+        """The same, where a word that does not fit is broken behind a separator."""
+        later = indent if later is None else later
+        parts = fold(text, self.width - max(len(indent), len(later)))
+        return [f"{later if number else indent}{part}" for number, part in enumerate(parts)]
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], marks: Sequence[str] = ()) -> Iterator[str]:
         """A table under heads. Cells are wrapped where it is wider than the screen; where that leaves too little for
@@ -96,11 +132,13 @@ class Screen:
         columns = list(zip(heads, *rows, strict=True))
         widths = [max(map(len, column)) for column in columns]
         room = self.width - _GAP * (len(widths) - 1)
-        # Words stay whole if that is possible.
-        least = [min(_WORD, max(len(word) for cell in column for word in cell.split() or [""])) for column in columns]
-        # The longest words are broken first, those of the last columns at that: names to be copied stand before them.
-        while sum(least) > room and max(least) > _LEAST:
-            least[max(range(len(least)), key=lambda column: (least[column], column))] -= 1
+        # Words stay whole if that is possible, and so do short cells, while a long word beside them can be broken.
+        words = [min(_WORD, max(len(word) for cell in column for word in cell.split() or [""])) for column in columns]
+        cells = [max(map(len, cells), default=0) for _, *cells in columns]
+        short = [cell if word <= cell <= _SHORT else word for cell, word in zip(cells, words, strict=True)]
+        least = _narrowed(short, room, _SHORT)
+        if sum(least) > room:
+            least = _narrowed(words, room, _LEAST)
         if sum(least) > room:
             return None
         while (excess := sum(widths) - room) > 0:
@@ -114,11 +152,25 @@ class Screen:
                 yield ""
             for head, cell in zip(heads, row, strict=True):
                 if cell:
-                    yield from self.wrap(f"{head}: {cell}" if head else cell)
+                    yield from self.folded(f"{head}: {cell}" if head else cell)
 
 
 PLAIN: Final = Screen()
 """No terminal."""
+
+
+def _narrowed(widths: Sequence[int], room: int, least: int) -> list[int]:
+    """The widths where they need more than `room`, the widest made narrower first, down to `least`: that of the last
+    columns at that, since names to be copied stand before them."""
+    narrowed = list(widths)
+    while sum(narrowed) > room and max(narrowed) > least:
+        narrowed[max(range(len(narrowed)), key=lambda column: (narrowed[column], column))] -= 1
+    return narrowed
+
+
+def split_command(sentence: str) -> list[str]:
+    """A sentence, and the command at its end, if there is one."""
+    return re.split(rf"(?<=:) (?={_COMMAND})", sentence, maxsplit=1)
 
 
 def _lines(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
@@ -134,15 +186,19 @@ def _join(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def fold(cell: str, width: int) -> list[str]:
     """The lines of a cell: broken between words, and where one is longer than the column, behind a separator."""
-    lines: list[str] = []
-    for part in textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False) or [""]:
-        while len(part) > width:
-            cut = max(part.rfind(mark, 0, width) for mark in "/@.-_:") + 1
+    lines, line = list[str](), ""
+    for word in cell.split():
+        if line and len(line) + 1 + len(word) <= width:
+            line += f" {word}"
+            continue
+        lines += [line] if line else []
+        while len(word) > width:
+            cut = max(word.rfind(mark, 0, width) for mark in "/@.-_:") + 1
             cut = cut if cut > width // 2 else width
-            lines.append(part[:cut])
-            part = part[cut:]
-        lines.append(part)
-    return lines
+            lines.append(word[:cut])
+            word = word[cut:]
+        line = word
+    return [*lines, line]
 
 
 def terminal_width(stream: int = 1) -> int:

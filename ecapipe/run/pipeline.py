@@ -53,7 +53,9 @@ from ecapipe.login.tracker import StageSequence, StageWork, Tracker
 from ecapipe.oauth.flows.registry import allowed_flows
 from ecapipe.orgs.org import Org, duplicate_warnings
 from ecapipe.orgs.selection import OrgSelection
+from ecapipe.problems.orgs import org_without_apps
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.problems.project import no_apps_found
 from ecapipe.problems.usage import bug, not_one_target
 from ecapipe.project.apps import App
 from ecapipe.project.discovery import Discovery, ProjectSelection
@@ -96,7 +98,7 @@ def run(request: RunRequest, world: World, emit: Emit) -> None:
     try:
         emit(RunStarted(run_id(at, world), at, stages, request.invocation, request.origin))
         with ExitStack() as closing:
-            _Pipeline(request, world, Tracker(emit, world.clock, stages), closing).run()
+            _Pipeline(request, world, Tracker(emit, world.clock, stages, request.retrieve), closing).run()
         # Within, so that no moment is left for an interrupt that nobody takes.
         end(interrupted=False)
     except KeyboardInterrupt:
@@ -126,7 +128,7 @@ class _Pipeline:
     def __init__(self, request: RunRequest, world: World, tracker: Tracker, closing: ExitStack) -> None:
         """What lasts as long as the run is given to `closing`."""
         self.request, self.options, self.tracker, self.closing = request, request.options, tracker, closing
-        self.world = replace(world, ask=tracker.asking(world.ask))
+        self.world = replace(world, ask=tracker.asking(world.ask), tell=tracker.tell)
 
     def run(self) -> None:
         with self.tracker.course(Subject(), (DISCOVER,)) as sequence, sequence.stage(DISCOVER) as work:
@@ -164,7 +166,14 @@ class _Pipeline:
             )
         with_orgs = request.orgs.asked or self.tracker.reaches(AUTHORIZE)
         if retrieved is None:
-            targets = choose_targets(request.projects, request.orgs, world, with_orgs=with_orgs)
+            try:
+                targets = choose_targets(
+                    request.projects, request.orgs, world, with_orgs=with_orgs, retrieved=request.retrieve
+                )
+            except EcapipeError as error:
+                if request.retrieve and error.problem.kind is no_apps_found:
+                    raise EcapipeError(org_without_apps(str(work.facts["retrievedFrom"]), (), ())) from None
+                raise
         elif retrieved.orgs:
             targets = pair_orgs(retrieved.trees, request.projects.names, retrieved.orgs, world)
         else:
@@ -174,7 +183,7 @@ class _Pipeline:
             count = len(targets.pairs)
             targets = targets.part(request.shard.holds)
             if count and not targets.pairs:
-                work.warn(f"Shard {request.shard} holds none of the {count} logins: there is nothing to do here.")
+                work.warn(f"Shard {request.shard} has none of the {count} logins, so there is nothing to do.")
         self.require_possible(targets)
         found = targets.found
         scope = Scope(found.apps, targets.chosen, found.known, ANYBODY, request.secret_from, request.orgs.allowed)

@@ -87,6 +87,7 @@ def ask_all(questions: Sequence[Question], world: World, at_once: int = CONCURRE
             for number, question in enumerate(questions):
                 workers.submit(question.org.host, partial(work, number, question))
             while len(answers.checks) < len(questions) and not answers.interrupted:
+                world.tell("Asking orgs", len(answers.checks), len(questions))
                 _take(results, answers, workers.relieve)
     finally:
         workers.close()

@@ -91,10 +91,17 @@ class RunTrees:
     """
 
     def __init__(
-        self, selection: ProjectSelection, orgs: OrgSelection, world: World, *, brought: bool = False
+        self,
+        selection: ProjectSelection,
+        orgs: OrgSelection,
+        world: World,
+        *,
+        brought: bool = False,
+        retrieved: bool = False,
     ) -> None:
-        """`brought`: the apps are to be retrieved, so that no project is needed unless one is named."""
-        self._selection, self._world = selection, world
+        """`brought`: the apps are to be retrieved, so that no project is needed unless one is named; `retrieved`:
+        they have been, into the run's own project."""
+        self._selection, self._world, self._retrieved = selection, world, brought or retrieved
         self.orgs, self.notices = _trees_by_flag(selection, orgs)
         self._batch = self.orgs.batch
         self._trees: dict[str, Discovery] = {}
@@ -131,11 +138,26 @@ class RunTrees:
         return "tree" if self.hold(file) else "user"
 
     def hold(self, path: str) -> bool:
-        """Whether `path` lies in the repository of a tree that the run works on."""
-        trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
+        """Whether `path` lies in the repository of a tree that the run works on: without a project of its own, in the
+        one that it is started in, too."""
+        selected = self._selection
+        # As they were named, too: a link in place of a folder must not make another project the run's.
+        trees = {*selected.directories, *selected.metadata_dirs, *selected.credentials_dirs}
+        trees |= {each.root for each in self.projects}
+        if self.projects and not (selected.directories or selected.metadata_dirs):
+            trees.add(self._world.environ("PWD") or ".")
         if self._batch:
             trees.update(self._batch.source_dirs)
+        # Whoever writes the repository could take its project away, and be the user.
+        if not self.projects and self._in_repository:
+            trees.add(".")
         return self._world.tree.in_repository(path, trees)
+
+    @property
+    def _in_repository(self) -> bool:
+        """Whether there is a repository around the current folder."""
+        tree = self._world.tree
+        return not posixpath.isabs(tree.label(tree.target(".")))
 
     def sf_logins(self) -> Sequence[SfLogin]:
         """The logins of the Salesforce CLI."""
@@ -192,6 +214,12 @@ class RunTrees:
         return self._world.tree.resolve(source_dir) or source_dir
 
     def _read(self, source_dir: str | None, label: str | None) -> Discovery:
+        found = self._discover(source_dir, label)
+        if self._retrieved:
+            found = replace(found, apps=tuple([replace(app, retrieved=True) for app in found.apps]))
+        return found
+
+    def _discover(self, source_dir: str | None, label: str | None) -> Discovery:
         selection, world = self._selection, self._world
         if self._source_org_apps is None:
             self._source_org_apps = discovery.source_org_apps(selection, world)
@@ -217,18 +245,24 @@ def _trees_by_flag(selection: ProjectSelection, orgs: OrgSelection) -> tuple[Org
     files = dict.fromkeys(row.place.file for row in batch.entries if row.source_dir)
     entries = tuple(replace(row, source_dir=None) for row in batch.entries)
     flag = "--source-dir" if selection.directories else "--metadata-dir"
-    notice = f"sourceDir in {' and '.join(files)} does not count: {flag} says where the apps are."
+    notice = f"sourceDir in {' and '.join(files)} is ignored: {flag} overrides it."
     return replace(orgs, batch=replace(batch, entries=entries)), (notice,)
 
 
 def choose_targets(
-    selection: ProjectSelection, orgs: OrgSelection, world: World, *, with_orgs: bool = True
+    selection: ProjectSelection,
+    orgs: OrgSelection,
+    world: World,
+    *,
+    with_orgs: bool = True,
+    retrieved: bool = False,
 ) -> RunTargets:
-    """The apps and orgs of a run, and which goes with which; `with_orgs` False: the apps only.
+    """The apps and orgs of a run, and which goes with which; `with_orgs` False: the apps only; `retrieved`: as for
+    `RunTrees`.
 
     Raises `EcapipeError` for what keeps the project or the orgs from being known, and as `pair_apps`.
     """
-    trees = RunTrees(selection, orgs, world)
+    trees = RunTrees(selection, orgs, world, retrieved=retrieved)
     orgs = trees.orgs
     if not orgs.batch:
         # Before the Salesforce CLI is asked for orgs, which takes long.
@@ -336,8 +370,8 @@ def _idle(names: Sequence[str], orgs: Iterable[Org], pairs: Iterable[AppInOrg]) 
     idle_orgs = dict.fromkeys(org.name for org in orgs if org.name not in paired_orgs)
     idle_apps = [name for name in names if name not in paired_apps]
     return [
-        *(f"{name} is left out: none of the chosen apps is meant for it." for name in idle_orgs),
-        *(f"{name} is left out: it is meant for none of the chosen orgs." for name in idle_apps),
+        *(f"{name} is skipped: none of the selected apps is assigned to it." for name in idle_orgs),
+        *(f"{name} is skipped: it isn't assigned to any of the selected orgs." for name in idle_apps),
     ]
 
 
@@ -356,8 +390,10 @@ def _with_same_key(pairs: Iterable[AppInOrg]) -> list[str]:
         if key := settings.document.text("consumerKey"):
             targets.setdefault(key, {}).setdefault(pair.app.project, f"{pair.app.name}@{pair.org.name}")
     return [
-        f"{', '.join(names.values())} have the same consumer key in the trees of different orgs: one of them was "
-        "copied, or retrieved from another org."
+        (
+            f"{', '.join(names.values())} have the same consumer key in the folders of different orgs: "
+            "one of them was copied, or retrieved from another org."
+        )
         for names in targets.values()
         if len(names) > 1
     ]

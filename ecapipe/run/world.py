@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ecapipe.credentials import sources
 from ecapipe.credentials.sources import Chain, Scope, Source
+from ecapipe.events import Tell, untold
 
 if TYPE_CHECKING:  # the world is described in words of modules that most commands do without
     from ecapipe.check.git import Git
@@ -92,6 +93,8 @@ class World:
     """Begins to load what sending needs, and comes back at once: a moment that whoever signs in need not wait for."""
     close_connections: Callable[[], None] = lambda: None
     """Closes the connections of the thread that calls it."""
+    tell: Tell = untold
+    """Shows how far long work is."""
     nonces: MutableMapping[str, str] = field(default_factory=dict)
     """The last nonce of each origin, for proofs."""
 

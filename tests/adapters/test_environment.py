@@ -107,7 +107,7 @@ def test_only_absolute_folders_are_searched_for_programs(tmp_path: Path, monkeyp
     assert Environment({"PATH": ".::sub"}).program("tool") is None
 
 
-@pytest.mark.parametrize("mark", [".git", "sfdx-project.json"])
+@pytest.mark.parametrize("mark", [".git", "sfdx-project.json", "force-app/.git"])
 def test_no_program_of_the_tree_is_found_or_passed_on(
     mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +117,8 @@ def test_no_program_of_the_tree_is_found_or_passed_on(
         (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
         (tmp_path / folder / "tool").chmod(0o755)
     (tmp_path / "tree" / mark).touch()
+    if mark == "force-app/.git":  # a submodule, which the tree around it has chosen
+        (tmp_path / "tree/.git").mkdir()
     (tmp_path / "tree/link").symlink_to(tmp_path / "own")
     (tmp_path / "alias").symlink_to(tmp_path / "tree")
     (tmp_path / "into").symlink_to(tmp_path / "tree/bin")
@@ -126,7 +128,7 @@ def test_no_program_of_the_tree_is_found_or_passed_on(
         assert made.program("tool") is None, inside
         assert (made.for_programs(), made.for_git()) == ({}, {}), inside
     monkeypatch.chdir(tmp_path)
-    for path in ("tree/force-app", f"{tmp_path}/alias/force-app"):  # looked at from elsewhere
+    for path in ("tree/force-app", f"{tmp_path}/alias/force-app", "tree/link"):  # looked at from elsewhere
         made = Environment({"PATH": f"{tmp_path}/tree/bin"})
         assert made.program("tool") == f"{tmp_path}/tree/bin/tool"
         made.pass_over((path,))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,14 @@ from check import ground
 from check.ground import IGNORE, SETTINGS, committed
 from commandline import ecapipe
 
+from ecapipe.adapters import composition
+from ecapipe.adapters.environment import Environment
 from ecapipe.adapters.project_tree.git import Repositories
+from ecapipe.check import inspection
 from ecapipe.check.inspection import CheckOptions
 from ecapipe.problems.git import git_unavailable, unknown_revision
 from ecapipe.problems.problem import EcapipeError
+from ecapipe.project.discovery import ProjectSelection
 
 APP = trees.project() | trees.app()
 GIT_RULES = {"secret-tracked-by-git", "secret-staged", "secret-in-history", "settings-not-gitignored"}
@@ -278,14 +283,15 @@ def test_a_huge_history_is_searched_in_little_memory_and_told_about(tmp_path: Pa
         b"M 100644 inline large.bin\ndata %d\n%b\n" % (len(large), large)
     )
     subprocess.run(["git", "fast-import", "--quiet"], cwd=root, input=stream, check=True, timeout=60)
-    told: list[str] = []
+    told: list[tuple[str, int, int]] = []
+    world = replace(composition.real_world(Environment({})), tell=lambda *words: told.append(words))
     tracemalloc.start()
-    found = ground.findings(root, CheckOptions(history=True, tell=told.append))
+    found = inspection.inspect(ProjectSelection((str(root),)), CheckOptions(history=True), world).findings
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     (history,) = [each for each in found if each.rule == "secret-in-history"]
     assert "large.bin" in history.message
-    assert len(told) == 2
+    assert [(done, total > 4500) for _, done, total in told] == [(2000, True), (4000, True)]
     assert peak < len(large) / 2
 
 
@@ -318,7 +324,7 @@ def test_a_tree_cannot_take_away_what_git_goes_by(name: str, more: tuple[str, ..
 def test_a_project_may_lie_in_a_folder_of_any_name(folder: str, tmp_path: Path) -> None:
     inner: trees.Files = {f"{folder}/{path}": content for path, content in APP.items()}
     scripts = {f"{folder}/login.sh": trees.secret("Billing"), "a/login.sh": trees.secret("Billing")}
-    root = ground.ready(tmp_path, committed(inner | scripts)) / folder
+    root = ground.ready(tmp_path / "$HOME", committed(inner | scripts)) / folder
     for gate in (COMMIT, CheckOptions("commit", staged=True)):
         found = [each.file for each in ground.findings(root, gate) if each.rule == "secret-elsewhere-in-tree"]
         assert found == ["login.sh"]

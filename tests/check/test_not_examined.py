@@ -207,7 +207,7 @@ def test_contents_that_never_come_are_refused_in_time(search: str, tmp_path: Pat
     content = root / f".git/objects/{id[:2]}/{id[2:]}"
     content.unlink()
     os.mkfifo(content)
-    contents = repository.staged(".") if search == "staged" else repository.history()
+    contents = repository.staged(".") if search == "staged" else repository.history()[1]
     with pytest.raises(GitRefused, match="did not respond within"):
         list(contents)
 

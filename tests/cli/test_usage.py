@@ -135,7 +135,7 @@ See ecapipe run --help.
 
 """
     )
-    assert org.err.startswith('Error (NamedOrgNotFoundError): No org named "uatt" was found. ')
+    assert org.err.startswith('Error (NamedOrgNotFoundError): No org named "uatt" was found.\n')
     assert "The Salesforce CLI could not be queried: The Salesforce CLI was not found" in org.err
     assert "Status: Failed" in org.out
     assert [flag.status, org.status, outside.status] == [2, 2, 1]
@@ -293,7 +293,7 @@ def test_help_names_every_variable_that_is_read_and_what_an_interrupt_leaves(tmp
     }
     assert "SSH_CONNECTION" in read
     assert {name for name in read - of_the_system if not re.search(rf"\b{name}\b", page)} == set()
-    assert "what finished is reported, reports are written." in " ".join(page.split())
+    assert "What finished is reported, and reports are written." in " ".join(page.split())
 
 
 def test_each_value_of_a_long_command_line_is_looked_at_once(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ecapipe.documents import codec, journal_lines, run_results, run_summary
 from ecapipe.documents.recorded_runs import RecordedRun
 from ecapipe.documents.report import Report, failure, success
 from ecapipe.events import (
+    AUTHORIZE,
     RUN_STAGES,
     TARGET_STAGES,
     Event,
@@ -328,6 +329,8 @@ def test_a_summary_counts_what_is_done_and_what_is_left() -> None:
     assert (ended.state, ended.status, ended.projects) == ("ended", 68, ("/p",))
     assert (ended.planned, ended.finished, ended.failed, ended.skipped, ended.open) == (2, 1, 1, 0, 0)
     assert ended.command == "ecapipe run --resume 20260105T090000Z-abcdef"
+    skipped = codec.encode(journal_lines.part([StageEnded(AUTHORIZE, PORTAL, "skipped", "t", 1)])) + b"\n"
+    assert (summary(JOURNAL + skipped).skipped, summary(JOURNAL + skipped).failed) == (1, 0)
 
 
 def test_a_run_of_which_no_end_is_known_is_going_on_or_broken_off() -> None:

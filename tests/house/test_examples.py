@@ -184,6 +184,17 @@ def test_an_example_of_a_rotation_succeeds(line: str, tmp_path: Path) -> None:
             assert received[0]["argv"] != received[1]["argv"]
 
 
+def test_no_example_lets_python_look_for_modules_in_the_current_folder() -> None:
+    files = [path for path in (ROOT / ".github").rglob("*") if path.is_file() and path.suffix != ".md"]
+    texts = [
+        *re.findall(r"```\w*\n(.*?)```", README + GUIDES, re.DOTALL),
+        *(path.read_text("utf-8") for path in files),
+    ]
+    started = [line for text in texts for line in text.splitlines() if re.search(r"-m ecapipe(?!\.)\b", line)]
+    assert [line for line in started if " -I " not in line] == []
+    assert "python -I -m ecapipe" in GUIDES
+
+
 def test_every_command_has_an_example() -> None:
     leaves = [" ".join(("ecapipe", name, child)) for name, entry in help.COMMANDS.items() for child in entry.children]
     alone = [f"ecapipe {name}" for name, entry in help.COMMANDS.items() if not entry.children]
@@ -235,6 +246,14 @@ def test_the_readme_names_every_report_format() -> None:
 def test_the_help_of_a_run_names_every_source_of_secrets_in_order() -> None:
     sentence = str(run.__doc__).partition("Key and secret are read from ")[2].partition(", in this order")[0].lower()
     assert re.findall("|".join(source.name for source in SOURCES), sentence) == [source.name for source in SOURCES]
+
+
+def test_the_help_names_every_variable_of_ours() -> None:
+    sources = [
+        path.read_text(encoding="utf-8") for path in (ROOT / "ecapipe").rglob("*.py") if path.name != "help.py"
+    ]
+    read = {name for text in sources for name in re.findall(r'"(ECAPIPE_[A-Z_]*[A-Z])', text)}
+    assert read == set(re.findall(r"ECAPIPE_[A-Z_]*[A-Z]", " ".join(help.VARIABLES)))
 
 
 def test_the_documents_and_help_name_the_same_exit_codes() -> None:

@@ -117,7 +117,7 @@ def test_a_run_reads_so() -> None:
  2 targets: 1 succeeded, 1 failed, 0 waiting
  Status: Partial Success
  The access tokens weren't stored. They remain valid until the session expires; use --revoke to
-revoke them.
+ revoke them.
  Elapsed Time: 1m 6.90s
 
 """
@@ -143,7 +143,7 @@ def test_many_targets_are_a_table() -> None:
  4 targets: 1 succeeded, 1 failed, 0 waiting, 2 skipped
  Status: Partial Success
  The access tokens weren't stored. They remain valid until the session expires; use --revoke to
-revoke them.
+ revoke them.
  Elapsed Time: 1m 6.90s
 
 """

@@ -34,6 +34,7 @@ from ecapipe.problems.usage import interrupted
 from ecapipe.render import text
 from ecapipe.render.live_display import LiveDisplay
 from ecapipe.render.plain_display import PlainDisplay
+from ecapipe.render.text import split_sentences
 
 
 def shown(events: list[Event], display: str) -> tuple[str, str]:
@@ -68,7 +69,7 @@ def logged_in(subject: Subject) -> list[Event]:
 
 def no_secret(app: str) -> Problem:
     variable = f"ECAPIPE_CLIENT_SECRET_{app.upper()}"
-    return consumer_secret_missing(app, variable, (), ("web",), (), (), file=f"main/{app}.xml", line=3)
+    return consumer_secret_missing(app, variable, (), ("web",), (), (), None, file=f"main/{app}.xml", line=3)
 
 
 CAUSES = {
@@ -96,8 +97,11 @@ def test_one_cause_is_told_in_full_once_and_names_all_it_is_about(cause: str, di
     heads = [line.partition(": ")[0] for line in lines if line.startswith("Error")]
     assert heads == [f"Error ({name}) {subject}" for subject, _ in failures]
     assert err.count("Try this:") == 1
-    for subject, problem in failures:
-        assert any(f"{subject}: " in line and problem.message in line for line in lines)
+    for number, (subject, problem) in enumerate(failures):
+        # The first has a line for each sentence.
+        headline, *details = split_sentences(problem.message) if number == 0 else [problem.message]
+        assert f"Error ({name}) {subject}: {headline}" in lines
+        assert {f"  {detail}" for detail in details} <= {*lines}
     assert lines[-1] == f"{name}, {len(failures)} times: {', '.join(str(subject) for subject, _ in failures)}"
 
 
@@ -105,13 +109,13 @@ def test_one_cause_is_told_in_full_once_and_names_all_it_is_about(cause: str, di
 def test_other_advice_is_told_in_full_each_time(display: str) -> None:
     problems = [no_secret("Acme"), host_not_found("uat.my.salesforce.com"), no_secret("Portal")]
     extra = consumer_secret_missing(
-        "Robot", "CI_SECRET", (), ("web", "jwt"), (), ("Use a key.",), file=None, line=None
+        "Robot", "CI_SECRET", (), ("web", "jwt"), (), ("Use a key.",), None, file=None, line=None
     )
     subjects = [Subject(app, None, "t") for app in ("Acme", "B", "Portal", "Robot")]
     events = [each for pair in zip(subjects, [*problems, extra], strict=True) for each in failing(*pair)]
     _, err = shown([*planned(*subjects), *events, RunEnded(False, 1)], display)
     assert err.count("Try this:") == 3
-    assert "Use a key." in err
+    assert "Or use a key." in err
 
 
 @displays
