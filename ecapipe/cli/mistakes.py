@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -62,8 +63,8 @@ def refuse(context: Context, command: Any, words: Sequence[str]) -> None:
 
 def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[str]) -> Iterator[str]:
     """A sentence for each mistake; `order` holds a parameter as often as it was given."""
-    seen: set[str] = set()
-    for parameter in order:
+    # Each parameter once: a batch names its thousand orgs with one flag.
+    for parameter, times in Counter(order).items():
         value = values.get(parameter.name)
         if parameter.param_type_name != "option":
             if "" in (value if isinstance(value, tuple | list) else (value,)):
@@ -72,9 +73,8 @@ def _mistakes(values: Mapping[str, Any], order: Sequence[Any], known: Iterable[s
         if parameter.is_flag:
             continue
         flag = parameter.opts[0]
-        if parameter.name in seen and not parameter.multiple:
+        if times > 1 and not parameter.multiple:
             yield f"{flag} can only be given once."
-        seen.add(parameter.name)
         for each in value if isinstance(value, tuple | list) else (value,):
             if not str(each).strip():
                 yield f"{flag} expects a value, but it is empty."

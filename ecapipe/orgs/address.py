@@ -102,7 +102,7 @@ def accept_address(text: str, hosts: AllowedHosts, by: NamedBy, *, alias: str | 
     if "%" in address.login_path or not address.login_path.isascii():
         raise refuse(_ODD)
     url = f"{address.scheme}://{address.netloc}{address.login_path}"
-    named_by: NamedBy = "user" if url in hosts.given else by
+    named_by: NamedBy = "user" if by != "user" and url in hosts.given() else by
     by_user = named_by != "tree" or allowed
     if not by_user and not address.salesforces_own:
         raise refuse(

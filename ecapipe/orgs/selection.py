@@ -117,7 +117,7 @@ class _OrgReader:
             self.rows = selection.batch.entries
         self.configured = {alias: project for project in projects for alias in project.orgs}
         self.by_alias: dict[str, list[Org]] = {row.alias: [] for row in self.rows if row.alias}
-        self.hosts = AllowedHosts(selection.allowed, frozenset(self.user_urls()))
+        self.hosts = AllowedHosts(selection.allowed, cache(lambda: frozenset(self.user_urls())))
         self.file_mistakes: list[RowMistake] = []
         self.project_mistakes: list[RowMistake] = []
         self.refusals: dict[str, EcapipeError] = {}

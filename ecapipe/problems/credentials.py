@@ -69,9 +69,11 @@ def consumer_secret_missing(
     actions += advice
     if sources is None or "file" in sources:
         actions.append(f"Allow the org to include it, then retrieve: {retrieve_command()}")
+    if sources is not None and "environment" not in sources:
+        actions.append("Supply it another way, without --secret-from.")
     return say(
         " ".join((f"{app} has no consumer secret.", *causes, *flows)),
-        *alternatives(*(actions or ["Supply it another way, without --secret-from."])),
+        *alternatives(*actions),
         file=file,
         line=line,
     )

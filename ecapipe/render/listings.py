@@ -405,9 +405,10 @@ def run(summary: RunSummary, report: Report, length: Length = "usual", screen: S
 def _logins(report: Report, *, verbose: bool) -> Iterator[str]:
     failures = {stage.subject: stage.problem for stage in report.ended if stage.problem}
     started = {stage.subject for stage in report.ended}
+    logins = report.logins
     for subject in report.subjects:
         name = report.name(subject)
-        if login := report.logins.get(subject):
+        if login := logins.get(subject):
             yield f"  {success(name, login)}"
         elif problem := failures.get(subject):
             yield clean(f"  {name}: failed: {problem.name}: {problem.message}")

@@ -140,7 +140,12 @@ class RunTrees:
     def hold(self, path: str) -> bool:
         """Whether `path` lies in the repository of a tree that the run works on: without a project of its own, in the
         one that it is started in, too."""
-        trees = {each.root for each in self.projects} | set(self._selection.credentials_dirs)
+        selected = self._selection
+        # As they were named, too: a link in place of a folder must not make another project the run's.
+        trees = {*selected.directories, *selected.metadata_dirs, *selected.credentials_dirs}
+        trees |= {each.root for each in self.projects}
+        if self.projects and not (selected.directories or selected.metadata_dirs):
+            trees.add(self._world.environ("PWD") or ".")
         if self._batch:
             trees.update(self._batch.source_dirs)
         # Whoever writes the repository could take its project away, and be the user.

@@ -252,9 +252,12 @@ def test_resume_alone_repeats_the_command_line(tmp_path: Path) -> None:
         at = {"at": scene.home, "PATH": scene.path}
         first = inside(*scene.words("--deliver", "receiver {variable}"), RECEIVER_STATUS="1", **at)  # type: ignore[arg-type]
         assert first.status == 1
-        again = inside("app", "rotate", "--resume", "--json", **at)  # type: ignore[arg-type]
+        instead = ("--deliver", "receiver instead {field} {app}")
+        again = inside("app", "rotate", "--resume", "--json", *instead, **at)  # type: ignore[arg-type]
         assert again.status == 0, again
         assert len(again.result["successes"]) == 2
+        assert {call["argv"][1] for call in scene.received[-4:]} == {"instead"}
+        assert len(scene.received) == 6, "in place of the recorded one"
         last = inside("app", "rotate", "--resume", again.result["run"], "--json", **at)  # type: ignore[arg-type]
         assert last.result["successes"] == again.result["successes"]
         assert {stage["outcome"] for stage in last.result["stages"]} == {"skipped"}
@@ -263,7 +266,7 @@ def test_resume_alone_repeats_the_command_line(tmp_path: Path) -> None:
         result = scene.home / "result.json"
         result.write_text(again.out)
         alone = inside("app", "rotate", f"--resume={result}", **at)  # type: ignore[arg-type]
-        assert (alone.status, "need somewhere to go" in alone.err) == (2, True), "a file names no programs"
+        assert (alone.status, "must be delivered before they are promoted" in alone.err) == (2, True), "a file names no programs"
         secret = inside(*scene.words("--deliver", f"receiver {{variable}} {'A1b2C3d4' * 6}"), **at)  # type: ignore[arg-type]
         assert secret.status == 0, secret
         assert "may contain a secret" in inside("app", "rotate", "--resume", **at).err  # type: ignore[arg-type]
