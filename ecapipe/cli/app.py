@@ -11,10 +11,9 @@ from ecapipe.cli.app_protect import protect_apps
 from ecapipe.cli.app_rotate import RotateCommand, rotate_apps
 from ecapipe.cli.app_secret import forget_secret, set_secret
 from ecapipe.cli.commands import Command, Group
+from ecapipe.cli.help import COMMANDS
 
-commands = typer.Typer(
-    cls=Group, help="List, check, probe and protect the external client apps of a project.", rich_markup_mode=None
-)
+commands = typer.Typer(cls=Group, help=COMMANDS["app"].summary, rich_markup_mode=None)
 
 # In the order of the overview: from what only looks to what changes something.
 commands.command("list", cls=Command)(list_apps)

@@ -106,6 +106,8 @@ def check_words(ctx: Context, command: Command, args: Sequence[str]) -> list[str
     if f"{FLAG}=" in args or (FLAG, "") in pairwise(args):
         raise EcapipeError(usage_error(f"{FLAG} expects a run or a file, but it is empty.", ctx.command_path))
     words = join_values(args)
+    if sum(map(_is_resume, words)) > 1:
+        raise EcapipeError(usage_error(f"{FLAG} can only be given once.", ctx.command_path))
     mistakes.refuse(ctx, command, [word for word in words if word != f"{FLAG}="])
     return words
 

@@ -28,7 +28,7 @@ from ecapipe.documents.run_document import (
     Version,
 )
 from ecapipe.documents.run_document import Stage as RunStage
-from ecapipe.documents.run_states import RunState
+from ecapipe.documents.run_states import RunCommand, RunState
 from ecapipe.events import ROTATION_STAGES, VariableState
 from ecapipe.problems.problem import Category
 from ecapipe.protect.scanners import TOOLS
@@ -594,8 +594,13 @@ class RecordedRun(Document):
     resumes: Annotated[str | None, Meta(description="The run that it resumed.")]
     targets: TargetCounts
     command: Annotated[
-        str | None, Meta(description="The command that resumes it; null: nothing is left, or it is still running.")
+        str | None,
+        Meta(
+            description="The command that resumes it; null: nothing is left, it is still running, or it is a "
+            "rotation, which is repeated with --resume."
+        ),
     ]
+    command_name: Annotated[RunCommand, Meta(description="The command that was run.")] = "ecapipe run"
 
     @classmethod
     def of(cls, summary: RunSummary) -> RecordedRun:
@@ -617,6 +622,17 @@ class RunsShow(Result, kw_only=True):
     @classmethod
     def of(cls, summary: RunSummary, report: Report) -> RunsShow:
         return cls(recorded=RecordedRun.of(summary), result=codec.convert(report.result(), RunResult))
+
+
+class RotationShow(Result, kw_only=True):
+    """Of a rotation."""
+
+    recorded: RecordedRun
+    result: AppRotate
+
+    @classmethod
+    def of(cls, summary: RunSummary, result: AppRotate) -> RotationShow:
+        return cls(recorded=RecordedRun.of(summary), result=result)
 
 
 class Levels(Document):
